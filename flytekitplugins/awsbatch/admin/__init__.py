@@ -1,0 +1,1 @@
+"""What FlyteAdmin decides at launch: the job queue and the role of an execution."""

@@ -1,0 +1,1 @@
+"""A local AWS Batch: knows argv, environment and queues, and nothing of flytekit."""

@@ -1,0 +1,1 @@
+"""What FlytePropeller does around a task: names, paths, environment, and the attempts of a node."""

@@ -1,0 +1,35 @@
+"""How an owner declares its settings: a frozen dataclass whose fields say their key in the YAML and what they admit.
+
+The reader fills such a class from a document; it needs no knowledge of the owner, and the owner needs none of YAML.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+KEY = "key"
+MINIMUM = "minimum"
+CHOICES = "choices"
+
+
+def setting(
+    key: str,
+    default: Any = dataclasses.MISSING,
+    *,
+    factory: Callable[[], Any] | None = None,
+    minimum: float | None = None,
+    choices: Sequence[str] | None = None,
+) -> Any:
+    """A field of a settings section.
+
+    :param key: its name in the YAML, in the owner's own spelling (`maxArrayJobSize`).
+    :param default: the value when the document is silent; `factory` makes a mutable one.
+    :param minimum: the least number admitted.
+    :param choices: the only words admitted.
+    """
+    metadata = {KEY: key, MINIMUM: minimum, CHOICES: tuple(choices) if choices is not None else None}
+    if factory is not None:
+        return dataclasses.field(default_factory=factory, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)

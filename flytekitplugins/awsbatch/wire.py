@@ -1,0 +1,42 @@
+"""The few names that a task template, a child process and the handler share. A leaf: it imports nothing.
+
+Sources: Flyte's `flyteplugins/go/tasks/plugins/array/awsbatch/{transformer,job_definition,job_config}.go`,
+flytekit's `flytekit/core/constants.py`, and AWS's page "AWS Batch job environment variables".
+"""
+
+from __future__ import annotations
+
+SINGLE_TASK_TYPE = "aws-batch"
+ARRAY_TASK_TYPE = "container_array"
+
+MAP_EXECUTE_SCRIPT = "pyflyte-awsbatch-map-execute"
+
+# Files below a node's input and output prefixes.
+INPUTS_FILE = "inputs.pb"
+OUTPUTS_FILE = "outputs.pb"
+ERROR_FILE = "error.pb"
+INDEX_LOOKUP_FILE = "indexlookup.pb"
+
+# The variable that names the variable that holds a child's index, what is added to it, and the stand-in
+# that the handler sets where AWS sets none (a job without arrayProperties).
+ARRAY_INDEX_VAR_NAME = "BATCH_JOB_ARRAY_INDEX_VAR_NAME"
+ARRAY_INDEX_OFFSET = "BATCH_JOB_ARRAY_INDEX_OFFSET"
+FAKE_ARRAY_INDEX = "FAKE_JOB_ARRAY_INDEX"
+FAIL_ON_ERROR = "FLYTE_FAIL_ON_ERROR"
+
+# Set by AWS Batch in every job.
+AWS_JOB_ID = "AWS_BATCH_JOB_ID"
+AWS_JOB_ARRAY_INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"
+AWS_JOB_ATTEMPT = "AWS_BATCH_JOB_ATTEMPT"
+AWS_JOB_QUEUE = "AWS_BATCH_JQ_NAME"
+AWS_COMPUTE_ENVIRONMENT = "AWS_BATCH_CE_NAME"
+
+# Keys of a task template's config and of its container's config.
+PLATFORM_CAPABILITIES = "platformCapabilities"
+DYNAMIC_QUEUE = "dynamic_queue"
+CHILD_QUEUE = "child_queue"
+
+# Switches of this package.
+SWITCH = "FLYTE_AWSBATCH"
+SWITCH_CONFIG = "FLYTE_AWSBATCH_CONFIG"
+SWITCH_HOME = "FLYTE_AWSBATCH_HOME"
