@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from flyteidl.core import literals_pb2
 
-from ...wire import INDEX_LOOKUP_FILE, INPUTS_FILE, SINGLE_TASK_TYPE
+from ...wire import ARRAY_TASK_TYPE, INDEX_LOOKUP_FILE, INPUTS_FILE, SINGLE_TASK_TYPE
 from ..storage import StorageError, read_message, write_message
+from . import departures
 from .cache import look_up
 from .context import TaskContext
 from .custom import ArrayJob, array_job, minimum_successes
@@ -24,12 +25,27 @@ from .workqueue import WorkStatus
 _LONGEST_SLICE = 2**44
 
 
-def discover(state: State, context: TaskContext, services: HandlerServices) -> State:
-    """PhaseStart -> PhasePreLaunch, or past it when everything is cached, or a permanent failure."""
+def discover(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
+    """PhaseStart -> PhasePreLaunch, or past it when everything is cached, or a permanent failure; and the departures
+    made. Raises HandlerError, PanicError, StorageError."""
     sizes = array_size(context, services)
     if sizes is None:
-        return state.to(Phase.PERMANENT_FAILURE, 0, "all maptask input lists must be the same length")
-    size, minimum = sizes
+        return state.to(Phase.PERMANENT_FAILURE, 0, "all maptask input lists must be the same length"), ()
+    safe = not services.settings.strict
+    if safe and sizes[0] > 1 and context.template.type != ARRAY_TASK_TYPE:
+        reason = (
+            f"a task of type {context.template.type} is submitted as one job, but its task_type_version "
+            f"{context.template.task_type_version} and its list input make it an array of {sizes[0]}: "
+            f"use task_type_version 0, or a map task"
+        )
+        return state.to(Phase.PERMANENT_FAILURE, 0, reason), (departures.NOT_AN_ARRAY,)
+    after = _sized(state, context, services, *sizes)
+    refused = safe and after.phase is Phase.PERMANENT_FAILURE and after.original_size > 0
+    # Without a size there is no external resource to report, and none whose absence would crash the handler.
+    return (replace(after, original_size=0), (departures.SIZE_LIMIT,)) if refused else (after, ())
+
+
+def _sized(state: State, context: TaskContext, services: HandlerServices, size: int, minimum: int) -> State:
     state = replace(state, original_size=size, min_successes=minimum)
     limit = services.settings.batch.max_array_job_size
     if size > limit:

@@ -32,14 +32,15 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
     resources: tuple[ExternalResource, ...] = ()
     logs: tuple[LogLink, ...] = ()
     handed_over = False
+    made: tuple[str, ...] = ()
     if before is Phase.START:
-        state = discover(state, context, services)
+        state, made = discover(state, context, services)
     elif before is Phase.PRE_LAUNCH:
         state = ensure_definition(state, context, services)
     elif before in (Phase.LAUNCH, Phase.WAITING_FOR_RESOURCES):
         state = launch(state, context, services)
     elif before is Phase.CHECKING_SUBTASKS:
-        state = check_subtasks(state, context, services)
+        state, made = check_subtasks(state, context, services)
     elif before is Phase.ASSEMBLE_FINAL_OUTPUT:
         state, handed_over = assemble_outputs(state, context, services)
     elif before is Phase.ASSEMBLE_FINAL_ERROR:
@@ -51,7 +52,7 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
             resources = initial_resources(state, context)
     elif before not in _WRITING_BACK:
         logs, resources = task_links(state, context, services)
-    return Step(state, transition(state, logs, resources), handed_over)
+    return Step(state, transition(state, logs, resources), handed_over, made)
 
 
 def transition(

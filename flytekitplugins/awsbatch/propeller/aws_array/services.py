@@ -38,7 +38,10 @@ class HandlerServices:
     def __post_init__(self) -> None:
         batch, cached = self.settings.batch, self.settings.catalog_cache
         self.jobs = JobStore(
-            self.batch, chunk_size=batch.job_store_config.batch_chunk_size, max_jobs=batch.job_store_config.cache_size
+            self.batch,
+            chunk_size=batch.job_store_config.batch_chunk_size,
+            max_jobs=batch.job_store_config.cache_size,
+            ask_after_end=not self.settings.strict,
         )
         self.definitions = DefinitionCache()
         self.catalog_reader = WorkQueue(max_items=cached.reader.max_items, max_retries=3, lag=self.lag)
