@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from . import handler_cases, kinds
+from .fidelity import DOCUMENT, covering, markdown
 from .report import Report, guarded, read_lines
 
 
@@ -21,14 +22,23 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--expected", type=Path, required=True, help="what Flyte did, line by line")
         if name == "handler":
             command.add_argument("--fidelity", choices=("strict", "safe"), default="strict")
+    document = commands.add_parser("fidelity", help="docs/fidelity.md, as deviations.toml makes it")
+    document.add_argument("--write", action="store_true", help="write the file instead of printing it")
     options = parser.parse_args(arguments)
+    if options.command == "fidelity":
+        if options.write:
+            DOCUMENT.write_text(markdown(), encoding="utf-8")
+        else:
+            print(markdown(), end="")
+        return 0
     report = Report()
     for case, expected in zip(read_lines(options.cases), read_lines(options.expected), strict=True):
         if options.command == "handler":
             name, run = case["name"], partial(handler_cases.run_case, case, expected, fidelity=options.fidelity)
         else:
             name, run = f"{case['id']} {case['kind']}", partial(kinds.run_case, case, expected)
-        report.add(name, guarded(run))
+        outcome = guarded(run)
+        report.add(name, outcome.mismatches, deviation=covering(outcome.departures, outcome.mismatches))
     report.write(sys.stdout)
     return report.exit_status
 

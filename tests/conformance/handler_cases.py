@@ -39,7 +39,7 @@ from flytekitplugins.awsbatch.propeller.settings import (
 )
 from flytekitplugins.awsbatch.propeller.storage import MemoryStore, StorageError, join_url
 
-from .report import Mismatch, differences
+from .report import Outcome, differences
 from .scripted_aws import ScriptedAws
 
 ERRORS_IN_A_ROW = 5
@@ -164,7 +164,7 @@ class CaseRun:
             step = self.timeline[self.current - 1]
             self.aws.enter(step)
             write_files(self.store, self.context.output_prefix, step.get("files") or {})
-        if job.phase.terminal:
+        if self.services.jobs.settled(self.context.name):
             return
         self.aws.begin_refresh()
         # A throttled call is logged and tried again in the next refresh.
@@ -451,7 +451,9 @@ def _without_foreign_texts(value: Any) -> Any:
     return value
 
 
-def run_case(case: dict[str, Any], expected: dict[str, Any], *, fidelity: str = "strict") -> list[Mismatch]:
-    """The mismatches of one case."""
-    got = CaseRun(case, fidelity=fidelity).run()
-    return list(differences(comparable(expected), comparable(got)))
+def run_case(case: dict[str, Any], expected: dict[str, Any], *, fidelity: str = "strict") -> Outcome:
+    """The mismatches of one case, and the departures that were made in it."""
+    run = CaseRun(case, fidelity=fidelity)
+    got = run.run()
+    mismatches = list(differences(comparable(expected), comparable(got)))
+    return Outcome(mismatches, tuple(dict.fromkeys(run.departures)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .report import Mismatch, differences
+from .report import Mismatch, Outcome, differences
 
 Kind = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -30,12 +30,12 @@ def presence(value: dict[str, Any]) -> dict[str, Any]:
     return {key: (item is not None) if key.endswith("error") else item for key, item in value.items()}
 
 
-def run_case(case: dict[str, Any], expected: dict[str, Any]) -> list[Mismatch]:
+def run_case(case: dict[str, Any], expected: dict[str, Any]) -> Outcome:
     """The mismatches of one case; a kind that nobody answers is one."""
     name = case["kind"]
     answer = KINDS.get(name)
     if answer is None:
-        return [Mismatch("kind", name, "no such kind")]
+        return Outcome([Mismatch("kind", name, "no such kind")])
     got = {"id": case["id"], "kind": name, **answer(case)}
     reduce = COMPARABLE.get(name, presence)
-    return list(differences(reduce(expected), reduce(got)))
+    return Outcome(list(differences(reduce(expected), reduce(got))))

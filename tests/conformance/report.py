@@ -25,6 +25,14 @@ class Mismatch:
         return f"{case}: {self.path}: expected {_short(self.expected)}, got {_short(self.got)}"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case; `departures`: where the handler left Flyte's path on purpose."""
+
+    mismatches: list[Mismatch]
+    departures: tuple[str, ...] = ()
+
+
 @dataclass
 class Report:
     passed: int = 0
@@ -72,12 +80,12 @@ def differences(expected: Any, got: Any, path: str = "") -> Iterator[Mismatch]:
         yield Mismatch(path, expected, got)
 
 
-def guarded(run: Callable[[], list[Mismatch]]) -> list[Mismatch]:
-    """A case's mismatches; a case that cannot be run at all is one, and does not stop the others."""
+def guarded(run: Callable[[], Outcome]) -> Outcome:
+    """A case's outcome; that it cannot be run at all is a mismatch, and does not stop the others."""
     try:
         return run()
     except Exception as error:
-        return [Mismatch("exception", ABSENT, f"{type(error).__name__}: {error}")]
+        return Outcome([Mismatch("exception", ABSENT, f"{type(error).__name__}: {error}")])
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

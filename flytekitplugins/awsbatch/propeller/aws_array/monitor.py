@@ -94,7 +94,7 @@ def _child_phase(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
         look.departures.add(departures.VANISHED_CHILD)
         _write_error(look.files(index), UNKNOWN_TO_AWS)
         return TaskPhase.PERMANENT_FAILURE
-    if not look.strict and look.job.phase.terminal and len(look.job.children) > 1:
+    if not look.strict and look.job.phase.terminal:
         look.departures.add(departures.PARENT_ENDED_FIRST)
     return child.phase
 
