@@ -98,10 +98,10 @@ class Domain:
 
 @dataclass(frozen=True)
 class AdminEmulator:
-    """The keys of `emulator` that stand for what a launch would say to FlyteAdmin."""
+    """The keys of `emulator` that stand for what a launch would say to FlyteAdmin. None: left to `pyflyte run`."""
 
-    project: str = setting("project", "flytesnacks")
-    domain: str = setting("domain", "development")
+    project: str | None = setting("project", None)
+    domain: str | None = setting("domain", None)
     role: str = setting("role", "")
     queue_matching: str = setting("queue_matching", DOCUMENTED, choices=MATCHINGS)
     where: Mark = where()
