@@ -11,7 +11,7 @@ from typing import Any
 
 from flyteidl.core.tasks_pb2 import TaskTemplate
 
-from flytekitplugins.awsbatch.admin import attributes, flyteadmin, flyteadmin_2019, overrides
+from flytekitplugins.awsbatch.admin import attributes, flyteadmin, flyteadmin_2019, overrides, strict
 from flytekitplugins.awsbatch.admin.explanation import Execution
 from flytekitplugins.awsbatch.admin.launch import Decision, apply, inherit
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, StoredRole, resolve
@@ -94,8 +94,10 @@ def queue(case: Case) -> Any:
         return {"config_error": error, "strict_error": error}
     settings, errors = with_overrides(settings, case)
     explanation = flyteadmin.match(settings, execution(case))
+    unread = [str(problem) for problem in strict.unread(parse(case["config"], "config.yaml").root)]
     return {
         "config_error": None,
+        "strict_error": "; ".join(unread) or None,
         "override_errors": errors,
         "parsed": {
             "execution_queues": [{"attributes": [*one.attributes], "dynamic": one.dynamic} for one in settings.queues],

@@ -54,3 +54,11 @@ def merge(under: Node | None, over: Node | None) -> Node | None:
     return MapNode(
         (*kept, *((key, merge(under.get(key.text), value) or value) for key, value in over.entries)), over.mark
     )
+
+
+def settled(node: Node | None) -> Node | None:
+    """A section without the keys that viper drops: outside lists, a null or a map that holds nothing is no key."""
+    if not isinstance(node, MapNode):
+        return None if is_null(node) else node
+    entries = [(key, kept) for key, value in node.entries if (kept := settled(value)) is not None]
+    return MapNode(tuple(entries), node.mark) if entries else None

@@ -31,17 +31,26 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True)
 class Document:
-    """A file's content: its root map (None when the file is empty) and what is wrong with keys and scalars in it."""
+    """A file's content.
+
+    :param root: its root map; None when the file is empty.
+    :param problems: what is wrong with keys and scalars in it.
+    :param unread: says what stands behind the first document, where Go's reader stops without a word.
+    """
 
     file: str
     root: MapNode | None
     problems: tuple[Problem, ...] = ()
+    unread: Problem | None = None
 
 
-def parse(text: str | bytes, file: str) -> Document:
-    """Reads a text; an unreadable one gives a document without a root and the problem that says why."""
+def parse(text: str | bytes, file: str, lines_before: int = 0) -> Document:
+    """Reads a text; an unreadable one gives a document without a root and the problem that says why.
+
+    :param lines_before: of the file, when the text is only a part of it.
+    """
     try:
-        return Builder(file).document(text)
+        return Builder(file, lines_before).document(text)
     except UnreadableError as unreadable:
         return Document(file, None, (unreadable.problem,))
 
@@ -49,6 +58,7 @@ def parse(text: str | bytes, file: str) -> Document:
 @dataclass
 class Builder:
     file: str
+    lines_before: int
     anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
     open_anchors: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
@@ -58,15 +68,30 @@ class Builder:
         root: Node | None = None
         for event in stream:
             if isinstance(event, events.DocumentStartEvent):
+                if event.version and event.version != (1, 1):
+                    raise self.unreadable(
+                        self.line(event), "", "expected YAML 1.1: Go's reader refuses another version"
+                    )
                 root, _ = self.node(next(stream), stream, 0)
                 # The parser must get past the document's end for what follows on its last line to be checked.
                 next(stream)
                 break
         if root is None or (isinstance(root, Scalar) and root.value is None):
-            return Document(self.file, None, tuple(self.problems))
+            root = MapNode(())
         if not isinstance(root, MapNode):
             raise self.unreadable(root.mark.line, "", "expected a map of settings at the top")
-        return Document(self.file, root, tuple(self.problems))
+        return Document(self.file, root if root.entries else None, tuple(self.problems), self.unread(stream))
+
+    def unread(self, stream: Iterator[Event]) -> Problem | None:
+        """What the file holds behind its first document."""
+        try:
+            for event in stream:
+                if isinstance(event, events.DocumentStartEvent):
+                    expected = "is a second document, which Flyte does not read: put it in a file of its own"
+                    return self.unreadable(self.line(event), "", expected).problem
+        except UnreadableError as error:
+            return error.problem
+        return None
 
     def events(self, text: str | bytes) -> Iterator[Event]:
         try:
@@ -78,7 +103,7 @@ class Builder:
             yield from yaml.parse(data, Loader=loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
-            line = mark.line + 1 if mark else 0
+            line = mark.line + 1 + self.lines_before if mark else 0
             raise self.unreadable(line, "", explained(error, data, mark)) from None
         except (yaml.YAMLError, UnicodeError) as error:
             reason = getattr(error, "reason", None) or str(error)
@@ -86,7 +111,7 @@ class Builder:
 
     def node(self, event: Event, stream: Iterator[Event], depth: int) -> tuple[Node, int]:
         """A node, and how many nodes it stands for when its aliases are written out."""
-        line = line_of(event)
+        line = self.line(event)
         mark = Mark(self.file, line)
         if depth > MAX_DEPTH:
             raise self.unreadable(line, "", f"expected at most {MAX_DEPTH} levels")
@@ -149,7 +174,7 @@ class Builder:
             size += key_size + value_size
             if not isinstance(key, Scalar):
                 raise self.unreadable(key.mark.line, "", "expected a text as the key, not a list or a map")
-            line = line_of(event)
+            line = self.line(event)
             if key.text in seen:
                 self.problem(line, key.text, f"expected each key once, it already stands in line {seen[key.text]}")
                 continue
@@ -172,15 +197,14 @@ class Builder:
                 raise self.unreadable(value.mark.line, "<<", "expected a map or a list of maps to merge")
             yield from one.entries
 
+    def line(self, event: Event) -> int:
+        return event.start_mark.line + 1 + self.lines_before if event.start_mark else 0
+
     def problem(self, line: int, key: str, expected: str) -> None:
         self.problems.append(Problem(self.file, line, key, "", expected))
 
     def unreadable(self, line: int, value: str, expected: str) -> UnreadableError:
         return UnreadableError(Problem(self.file, line, "", value, expected))
-
-
-def line_of(event: Event) -> int:
-    return event.start_mark.line + 1 if event.start_mark else 0
 
 
 def is_merge_key(event: ScalarEvent) -> bool:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from . import section, weak
-from .nodes import ListNode, MapNode, Mark, Node, Scalar, is_null
+from .nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, is_null
 
 S = TypeVar("S")
 
@@ -82,7 +82,7 @@ class Filler:
     def section(self, cls: type[S], node: Node | None, path: str) -> S:
         """An instance of a section from its map."""
         if node is not None and not isinstance(node, MapNode):
-            if not is_null(node):
+            if not (is_null(node) or self.is_time(node)):
                 self.wrong(path, node, "expected a map")
             node = None
         values: dict[str, Any] = {}
@@ -126,6 +126,10 @@ class Filler:
         else:
             values[fld.name] = decoded
 
+    def is_time(self, node: Node) -> bool:
+        """Go turns a date into a struct without fields, which mapstructure takes for an empty map."""
+        return self.weakly and isinstance(node, Scalar) and isinstance(node.value, Timestamp)
+
     def decode(self, kind: Any, node: Node, path: str) -> Any:
         """A value of a field's type, or WRONG."""
         try:
@@ -158,16 +162,21 @@ class Filler:
 
     def map(self, kind: Any, node: Node, path: str) -> dict[str, Any]:
         """A map from text; in Flyte's sections a list of maps is one too, and the only way to keep a key's case."""
-        listed = isinstance(node, ListNode)
-        parts = node.items if isinstance(node, ListNode) and self.weakly else (node,)
         values: dict[str, Any] = {}
-        for part in parts:
-            if not isinstance(part, MapNode):
-                raise weak.MismatchError("expected a map")
-            for key, value in part:
-                # viper lowers the keys of maps outside lists, save those with a dot (viper.go, restoreDottedMapKeys).
-                name = key if listed or "." in key or not self.weakly else key.lower()
-                decoded = self.decode(kind, value, f"{path}.{key}")
-                if decoded is not WRONG:
-                    values[name] = decoded
-        return values
+        if self.weakly and isinstance(node, ListNode):
+            for item in node.items:
+                values.update(
+                    self.map(kind, item, path) if isinstance(item, ListNode) else self.entries(kind, item, path)
+                )
+            return values
+        # viper lowers the keys of maps outside lists, save those with a dot (viper.go, restoreDottedMapKeys).
+        entries = self.entries(kind, node, path)
+        return {key.lower() if self.weakly and "." not in key else key: value for key, value in entries.items()}
+
+    def entries(self, kind: Any, node: Node, path: str) -> dict[str, Any]:
+        if self.is_time(node):
+            return {}
+        if not isinstance(node, MapNode):
+            raise weak.MismatchError("expected a map")
+        decoded = {key: self.decode(kind, value, f"{path}.{key}") for key, value in node}
+        return {key: value for key, value in decoded.items() if value is not WRONG}

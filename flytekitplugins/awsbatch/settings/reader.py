@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from . import section
-from .blocks import find, merge
+from .blocks import find, merge, settled
 from .document import Document, parse
 from .fill import Filler, keyed
 from .nodes import MapNode, Mark, Node, Scalar, is_null, shown
+from .pasted import parse_file
 from .problems import Problem, SettingsError
 
 S = TypeVar("S")
@@ -50,7 +51,7 @@ class Reader:
     @classmethod
     def from_files(cls, paths: Iterable[Path], aside: Callable[[Document], bool] = lambda _: False) -> Reader:
         """:param aside: says which files are of another kind."""
-        documents = [load(path) for path in paths]
+        documents = [document for path in paths for document in load(path)]
         return cls(
             [document for document in documents if not aside(document)],
             others=[document for document in documents if aside(document)],
@@ -83,12 +84,13 @@ class Reader:
     def flyte(self, cls: type[S], *names: str) -> S:
         """One of Flyte's own sections (`"plugins", "aws", "batch"`), defaults where the files are silent."""
         path, node = self.at(*names)
-        return Filler(self.wrong, self.missing, self.unknown, weakly=True).section(cls, node, path)
+        return Filler(self.wrong, self.missing, self.unknown, weakly=True).section(cls, settled(node), path)
 
     def flyte_list(self, cls: type[S], name: str) -> tuple[S, ...]:
         """One of Flyte's top-level sections that is a list of maps (`domains`)."""
         path, node = self.layer(name)
-        if node is None or is_null(node):
+        node = settled(node)
+        if node is None:
             return ()
         return Filler(self.wrong, self.missing, self.unknown, weakly=True).sequence(cls, node, path)
 
@@ -134,10 +136,10 @@ class Reader:
         return sorted(unique, key=lambda problem: (order.get(problem.file, -1), problem.line))
 
 
-def load(path: Path) -> Document:
-    """A file's document; one that cannot be opened is a document with that problem."""
+def load(path: Path) -> list[Document]:
+    """A file's documents; one that cannot be opened is a document with that problem."""
     try:
-        return parse(path.read_bytes(), str(path))
+        return parse_file(path.read_bytes(), str(path), SECTIONS)
     except OSError as error:
         problem = Problem(str(path), 0, "", "", f"cannot be read: {error.strerror or error}")
-        return Document(str(path), None, (problem,))
+        return [Document(str(path), None, (problem,))]

@@ -25,8 +25,8 @@ WORDS: dict[str, None | bool | float] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
 NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
-# What begins with a dot goes to strconv.ParseFloat as it is, without the underscores taken out.
-DOT_NUMBER = re.compile(r"\.[0-9]+([eE][-+]?[0-9]+)?", re.ASCII)
+# What begins with a dot goes to strconv.ParseFloat as it is, which takes an underscore between digits.
+DOT_NUMBER = re.compile(r"\.[0-9](_?[0-9])*([eE][-+]?[0-9](_?[0-9])*)?", re.ASCII)
 INTEGER = re.compile(r"([-+]?)(0[xX]|0[bB]|0[oO]|0)?([0-9a-fA-F]+)", re.ASCII)
 CLOCK = r"(\d{1,2}):(\d{1,2}):(\d{1,2})(?:[.,]\d+)?"
 DATE = re.compile(rf"(\d{{4}})-(\d{{1,2}})-(\d{{1,2}})(?:[Tt]{CLOCK}(?:Z|[-+]\d\d:\d\d)| {CLOCK})?", re.ASCII)
