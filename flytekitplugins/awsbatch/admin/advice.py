@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .explanation import Explanation
+from .flyteadmin import UNREAD
 from .queues import match
 from .settings import FLYTEADMIN, AdminSettings
 
@@ -14,18 +15,25 @@ def difference(settings: AdminSettings, explanation: Explanation) -> str:
     real = match(settings, explanation.execution, FLYTEADMIN)
     if real.possible == explanation.possible:
         return ""
-    execution = explanation.execution
-    deciding = next((verdict for verdict in real.verdicts if verdict.decided), None)
-    why = ""
-    if deciding is not None and deciding.kind == "rule":
-        why = f" by the rule at {deciding.where} ({deciding.rule})" if deciding.where.file else f" by {deciding.rule}"
+    who = explanation.execution
     return (
-        f"FlyteAdmin 1.16 would send {execution.workflow} in {execution.project}/{execution.domain} to "
-        f"{named(real)}{why}, not to {named(explanation)}: it does not read the rules' project and workflowName, and "
-        "takes tags as alternatives. To have the documented queue there, keep only the default rule in queues."
-        "workflowConfigs and store the others as attributes: `flyte-awsbatch queue export --attributes DIR` writes "
-        "them, `flytectl update execution-queue-attribute --attrFile DIR/FILE` stores them."
+        f"FlyteAdmin 1.16 would send {who.workflow or 'this'} in {who.project}/{who.domain} to {named(real)}, not to "
+        f"{named(explanation)}{because(real)}. To have {named(explanation)} there, keep only the default rule in its "
+        "file and store the others as attributes: `flyte-awsbatch queue export --attributes DIR` writes them, "
+        "`flytectl update execution-queue-attribute --attrFile DIR/FILE` stores them."
     )
+
+
+def because(real: Explanation) -> str:
+    """What of a server's ways led it elsewhere, told by the rule that it follows."""
+    rule = next((verdict for verdict in real.verdicts if verdict.decided), None)
+    if rule is None:
+        return ": no rule that it follows finds a queue"
+    place = f" at {rule.where}" if rule.where.file else ""
+    if rule.kind == "override":
+        return f": it follows the attribute{place} and takes the first of its tags that a queue has"
+    ignored = " without reading its project and workflowName" if UNREAD in rule.reason else ""
+    return f": it follows the rule{place} ({rule.rule}){ignored}"
 
 
 def named(explanation: Explanation) -> str:

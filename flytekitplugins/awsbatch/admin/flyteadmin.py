@@ -16,6 +16,10 @@ from .overrides import Override
 from .settings import FLYTEADMIN, AdminSettings, ExecutionQueue, WorkflowConfig
 
 
+# Begins the words on keys that the server passes over.
+UNREAD = "the server does not read"
+
+
 def match(settings: AdminSettings, execution: Execution) -> Explanation:
     by_tag = tagged(settings.queues)
     verdicts: list[Verdict] = []
@@ -111,7 +115,7 @@ def file_rules(
             reason = "a rule for the domain, or a later one without a domain, replaces it"
         ignored = [key for key, value in (("project", rule.project), ("workflowName", rule.workflow_name)) if value]
         if ignored and (in_domain or default):
-            reason += f"; the server does not read {' and '.join(ignored)}"
+            reason += f"; {UNREAD} {' and '.join(ignored)}"
         verdict = Verdict(
             described(rule.project, rule.domain, rule.workflow_name, rule.tags),
             "rule",

@@ -8,7 +8,7 @@ Frozen data only; deciding is elsewhere in this package. The keys `project`, `wo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flytekitplugins.awsbatch.settings.nodes import Mark
 from flytekitplugins.awsbatch.settings.problems import Problem
@@ -119,6 +119,10 @@ class AdminSettings:
     handler: HandlerRoleSettings = field(default_factory=HandlerRoleSettings)
     task_plugins: TaskPlugins | None = None
     emulator: AdminEmulator = field(default_factory=AdminEmulator)
+
+    def matched(self, queue_matching: str) -> AdminSettings:
+        """The same with another way of matching."""
+        return replace(self, emulator=replace(self.emulator, queue_matching=queue_matching))
 
 
 def read(reader: Reader, emulator: AdminEmulator) -> AdminSettings:
