@@ -44,13 +44,13 @@ class BatchPluginSettings:
     job_store_config: JobStoreSettings = setting("jobStoreConfig", factory=JobStoreSettings)
 
     @property
-    def default_timeout_seconds(self) -> int:
-        """`defaultTimeout` in whole seconds, cut as Go's int64 conversion cuts.
+    def default_timeout_seconds(self) -> float:
+        """`defaultTimeout` in seconds.
 
         :raises ValueError: the text is no Go duration; the message names the setting.
         """
         try:
-            return int(parse_duration(self.default_timeout))
+            return float(parse_duration(self.default_timeout))
         except ValueError as error:
             raise ValueError(f"plugins.aws.batch.defaultTimeout: {error}") from None
 
