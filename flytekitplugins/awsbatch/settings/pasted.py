@@ -31,7 +31,7 @@ def parse_file(content: bytes, file: str, sections: frozenset[str]) -> list[Docu
 def split(content: bytes, sections: frozenset[str]) -> list[tuple[int, str]]:
     """The blocks, each with the number of lines before it; none when the file does not begin with a section."""
     starts: list[tuple[int, int]] = []
-    lines = content.decode("utf-8", "replace").splitlines(keepends=True)
+    lines = content.decode("utf-8", "replace").split("\n")
     for place, line in enumerate(lines):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -41,5 +41,5 @@ def split(content: bytes, sections: frozenset[str]) -> list[tuple[int, str]]:
             return []
         if match is not None and opens and (not starts or len(match[1]) != starts[-1][1]):
             starts.append((place, len(match[1])))
-    ends = [place for place, _ in starts[1:]] + [len(lines)]
-    return [(begin, "".join(lines[begin:end])) for (begin, _), end in zip(starts, ends, strict=True)]
+    ends = [*(place for place, _ in starts[1:]), len(lines)]
+    return [(begin, "\n".join(lines[begin:end])) for (begin, _), end in zip(starts, ends, strict=False)]
