@@ -40,7 +40,7 @@ plugins:
   aws: {{region: us-east-2, batch: {{roleAnnotationKey: eks.amazonaws.com/role-arn}}}}
 tasks:
   task-plugins:
-    enabled-plugins: [aws_array, container]
+    enabled-plugins: [container, aws_array]
     default-for-task-types: {{container_array: aws_array, aws-batch: aws_array}}
 emulator:
   role: {LOCAL_ROLE}
@@ -106,8 +106,19 @@ def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
     )
     for problem in checks.contradictions(admin):
         reader.report(problem)
+    check_timeout(reader, handler)
     notes = () if names else (f"no settings given: one queue named default, and {LOCAL_ROLE} as the jobs' role",)
     return Settings(admin, handler, local, tuple(names), notes), reader
+
+
+def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
+    """The handler reads its timeout's text only when a job is submitted, which is too late for a user."""
+    try:
+        _ = handler.batch.default_timeout_seconds
+    except ValueError:
+        path, node = reader.at("plugins", "aws", "batch", "defaultTimeout")
+        if node is not None:
+            reader.wrong(path, node, "expected a duration such as 90m or 72h")
 
 
 def expanded(names: Sequence[str]) -> Iterator[Path]:
