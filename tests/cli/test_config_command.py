@@ -98,9 +98,9 @@ def test_a_whole_setup_is_right_and_comes_with_the_policies_of_an_account() -> N
 def test_right_files_end_with_status_0() -> None:
     result = run("check", "simplest.yaml", "propeller.yaml", "role.yaml")
     assert result.exit_code == 0
-    assert result.output.startswith(
-        f"Right: simplest.yaml, propeller.yaml, role.yaml (1 queue, 1 rule, 0 attributes)\n\nTrust policy of {ROLE}\n"
-    )
+    assert result.output.startswith(f"Trust policy of {ROLE}\n")
+    verdict = "Right: simplest.yaml, propeller.yaml, role.yaml (1 queue, 1 rule, 0 attributes)\n"
+    assert result.output.endswith(f"\n\n{verdict}")
     assert "To know" not in result.output
 
 
@@ -121,7 +121,7 @@ def test_every_problem_is_printed_and_ends_with_status_1(here: Path) -> None:
     (here / "wrong.yaml").write_text("emulator:\n  vcpu: 4\n  queue_matching: document\nplugins:\n  aws: 5\n")
     result = run("check", "wrong.yaml", "absent.yaml")
     assert result.exit_code == 1
-    assert result.output.startswith(
+    assert result.output.endswith(
         "4 problems in wrong.yaml, absent.yaml\n"
         "✗ wrong.yaml:2  emulator.vcpu\n"
         "  is no setting; did you mean vcpus?\n"
@@ -163,9 +163,24 @@ def test_advice_alone_ends_with_status_0() -> None:
     assert "To know" in result.output and "FlyteAdmin 1.16 does not read project and workflowName" in result.output
 
 
+def test_misspelt_and_misplaced_keys_of_queues_are_pointed_out(here: Path) -> None:
+    (here / "f.yaml").write_text(
+        "queues:\n  executionQueus: []\n  executionQueues:\n    - {dynamic: a, attributes: [x], tag: y}\n"
+        "  workflowConfigs:\n    - {tags: [x], workflow: w}\nflyteadmin:\n  queues: {}\n"
+    )
+    advice = checked("f.yaml")["advice"]
+    assert isinstance(advice, list)
+    assert [(one["line"], one["key"]) for one in advice[:4]] == [
+        (2, "queues.executionQueus"),
+        (4, "queues.executionQueues[0].tag"),
+        (6, "queues.workflowConfigs[0].workflow"),
+        (8, "flyteadmin.queues"),
+    ]
+
+
 def test_without_files_the_built_in_settings_are_checked() -> None:
     result = run("check")
-    assert (result.exit_code, result.output.splitlines()[0]) == (
+    assert (result.exit_code, result.output.splitlines()[-1]) == (
         0,
         "Right: the built-in settings (1 queue, 1 rule, 0 attributes)",
     )

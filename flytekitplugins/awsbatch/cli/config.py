@@ -14,6 +14,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch.admin import checks
+from flytekitplugins.awsbatch.admin.strict import unread_queues
 from flytekitplugins.awsbatch.local.settings import Settings, read_files
 from flytekitplugins.awsbatch.settings.problems import Problem
 
@@ -41,7 +42,8 @@ def check(files: tuple[str, ...], as_json: bool) -> None:
     problems = reader.ordered()
     if not problems:
         problems = [*checks.faults(settings.admin), *aws_faults(settings)]
-    advice = [*checks.advice(settings.admin), *account_advice(settings)] if not reader.problems else []
+    advice = [*unread_queues(reader), *checks.advice(settings.admin), *account_advice(settings)]
+    advice = [] if reader.problems else advice
     papers = documents(settings)
     if as_json:
         print_json(
@@ -81,24 +83,25 @@ def account_advice(settings: Settings) -> list[Problem]:
 
 
 def show(out: Console, settings: Settings, problems: list[Problem], advice: list[Problem]) -> None:
+    """The long parts first, so that the verdict is what stays in sight."""
+    for paper in documents(settings):
+        out.print(Text.assemble((paper.title, "bold"), f" of {paper.attach_to}"))
+        body = json.dumps(paper.body, indent=2)
+        show_block(out, Syntax(body, "json", background_color="default").highlight(body))
+        out.print()
+    if advice:
+        out.print(Text("To know", style="bold yellow"))
+        show_problems(out, advice, style="yellow", sign="·")
+        out.print()
     names = ", ".join(settings.files) or "the built-in settings"
     if problems:
         out.print(Text.assemble((counted(problems, "problem"), "bold red"), f" in {names}"))
         show_problems(out, problems)
-    else:
-        admin = settings.admin
-        parts = ((admin.queues, "queue"), (admin.rules, "rule"), (admin.overrides, "attribute"))
-        said = ", ".join(counted(items, noun) for items, noun in parts)
-        out.print(Text.assemble(("Right", "bold green"), f": {names} ({said})"))
-    if advice:
-        out.print()
-        out.print(Text("To know", style="bold yellow"))
-        show_problems(out, advice, style="yellow", sign="·")
-    for paper in documents(settings):
-        out.print()
-        out.print(Text.assemble((paper.title, "bold"), f" of {paper.attach_to}"))
-        body = json.dumps(paper.body, indent=2)
-        show_block(out, Syntax(body, "json", background_color="default").highlight(body))
+        return
+    admin = settings.admin
+    parts = ((admin.queues, "queue"), (admin.rules, "rule"), (admin.overrides, "attribute"))
+    said = ", ".join(counted(items, noun) for items, noun in parts)
+    out.print(Text.assemble(("Right", "bold green"), f": {names} ({said})"))
 
 
 def counted(items: Sized, noun: str) -> str:
