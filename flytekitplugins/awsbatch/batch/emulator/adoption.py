@@ -84,7 +84,11 @@ def recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, tuple[int, bo
     definition = split_revision(name_of(DEFINITION, job.spec.definition) or "")[0]
     found = []
     for key, end in exits.items():
-        unit_id, number, task = key.split("#")
+        # Executors write keys of their own as well.
+        unit_id, _, rest = key.partition("#")
+        number, _, task = rest.partition("#")
+        if not unit_id.startswith(job.id):
+            continue
         parent, index = split_id(unit_id)
         unit = job.unit(index) if parent == job.id else None
         stream = f"{definition}/default/{task}"

@@ -15,12 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.batch.emulator import instance as instances
 from flytekitplugins.awsbatch.batch.emulator.adoption import Adoption
 from flytekitplugins.awsbatch.batch.emulator.arns import QUEUE, Arns
 from flytekitplugins.awsbatch.batch.emulator.board import Board
-from flytekitplugins.awsbatch.batch.emulator.boto import BotoNames
 from flytekitplugins.awsbatch.batch.emulator.calls import Calls
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
 from flytekitplugins.awsbatch.batch.emulator.engine import Engine
@@ -42,7 +41,7 @@ LOCAL_ENVIRONMENT = "local"
 CLOSING = 5.0
 
 
-class LocalBatch(BotoNames):
+class LocalBatch(BatchCalls):
     """An AWS Batch on this machine. Implements `batch.api.BatchApi` and `batch.api.JobEvents`.
 
     :param home: the directory that keeps the state (`batch.sqlite3`), logs and scratch directories; None keeps the
@@ -75,7 +74,7 @@ class LocalBatch(BotoNames):
         self._database = Database(None if home is None else home / DATABASE)
         self._instances = self.home / "instances"
         self._instance: instances.Instance | None = None
-        self._logs = Logs(self.home / "logs")
+        self.logs = Logs(self.home / "logs")
         self._clock = clock or SystemClock()
         stored, catalog = Jobs(self._database), Catalog(self._database)
         self._stored = stored
@@ -87,7 +86,7 @@ class LocalBatch(BotoNames):
             settings=settings,
             launch=launch or clean(),
             executors=(ProcessExecutor(),) if executors is None else executors,
-            logs=self._logs,
+            logs=self.logs,
             faults=self.faults,
             clock=self._clock,
         )
@@ -95,7 +94,7 @@ class LocalBatch(BotoNames):
         arns = Arns(settings.region, settings.account_id)
         self._core = Core(arns, settings, catalog, stored, self._board, self._engine, self._clock)
         self._adoption = Adoption(None if home is None else self._instances, self._board, self._engine, stored)
-        self._calls = Calls(self._core, self.faults, validate_shapes)
+        self.calls = Calls(self._core, self.faults, validate_shapes)
         self._closed = False
 
     @property
@@ -150,7 +149,7 @@ class LocalBatch(BotoNames):
         with self._board.lock:
             jobs = self._board.unended()
             for job in jobs:
-                self._calls.now("TerminateJob", {"jobId": job.id, "reason": reason})
+                self.calls.now("TerminateJob", {"jobId": job.id, "reason": reason})
         return [job.id for job in jobs]
 
     def adopt(self, job_ids: Iterable[str] | None = None, patience: float = 10.0) -> list[str]:
@@ -193,7 +192,7 @@ class LocalBatch(BotoNames):
     def _make(self, operation: str, request: dict[str, Any]) -> None:
         """Another service on the same home may have made it in the meantime."""
         try:
-            self._calls.now(operation, request)
+            self.calls.now(operation, request)
         except BatchError as error:
             if "already exists" not in error.message:
                 raise
@@ -202,7 +201,7 @@ class LocalBatch(BotoNames):
         """Forgets jobs that ended longer ago than the retention, and what dead instances without jobs left."""
         before = self._clock.now() - int(self.settings.retention_days * 86_400_000)
         for sequence, job_id in self._stored.ended_before(before):
-            self._logs.remove(self._stored.streams(sequence))
+            self.logs.remove(self._stored.streams(sequence))
             self._stored.remove(sequence)
             self._board.forget(job_id)
         owners = {owner for _, owner in self._stored.unended()}
@@ -216,9 +215,8 @@ class LocalBatch(BotoNames):
         """See `batch.api.JobEvents`."""
         return self._board.wait(job_id, seen, timeout)
 
-    def call(self, operation: str, request: dict[str, Any], *, remote: bool = False) -> dict[str, Any]:
-        """An operation by AWS's name (`SubmitJob`). Raises BatchError."""
-        return self._calls(operation, request, remote=remote)
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        return self.calls(operation, request)
 
     def log_streams(self, job_id: str, index: int | None = None) -> list[LogStream]:
         """The streams of a single job or of one child, an attempt each, the oldest first."""
@@ -227,14 +225,14 @@ class LocalBatch(BotoNames):
             unit = job.unit(index) if job is not None else None
             attempts = list(unit.attempts) if unit is not None else []
         return [
-            LogStream(attempt.stream, self._logs.path(attempt.stream), attempt.number)
+            LogStream(attempt.stream, self.logs.path(attempt.stream), attempt.number)
             for attempt in attempts
             if attempt.stream is not None
         ]
 
     def log_path(self, stream: str) -> Path:
         """Raises ValueError for what is no stream's name."""
-        return self._logs.path(stream)
+        return self.logs.path(stream)
 
     def log_tail(self, job_id: str, index: int | None = None, attempt: int | None = None, lines: int = 20) -> str:
         """The last lines of an attempt's log (the last attempt's), empty when there is none."""
