@@ -15,7 +15,6 @@ from .explanation import Execution, Explanation, Verdict
 from .overrides import Override
 from .settings import FLYTEADMIN, AdminSettings, ExecutionQueue, WorkflowConfig
 
-
 # Begins the words on keys that the server passes over.
 UNREAD = "the server does not read"
 

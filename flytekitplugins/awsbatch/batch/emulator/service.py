@@ -39,6 +39,8 @@ DATABASE = "batch.sqlite3"
 LOCAL_ENVIRONMENT = "local"
 # What closing waits beyond the grace for jobs that were asked to end.
 CLOSING = 5.0
+# What a start waits for a dead service's processes to be gone.
+ADOPTION_PATIENCE = 10.0
 
 
 class LocalBatch(BatchCalls):
@@ -48,7 +50,8 @@ class LocalBatch(BatchCalls):
         state in memory and the rest in a temporary directory until `close`.
     :param launch: what jobs see of this machine; by default what anybody's jobs may (see `launch.clean`).
     :param executors: the first that accepts a process runs it; by default every attempt is a process of its own.
-    :param adopt: whether `start` takes over every unended job of services that died on this home.
+    :param adopt: whether `start` takes over the unended jobs that came over HTTP to services that died on this home.
+        Those of local runs wait for their runs to be resumed (see the method `adopt`).
     :param validate_shapes: whether requests are held against botocore's service model before AWS's own rules;
         importing it costs a tenth of a second.
 
@@ -115,25 +118,29 @@ class LocalBatch(BatchCalls):
         self._engine.start(self._instance)
         self._remove_old()
         if self._adopt:
-            self.adopt()
+            self._adoption.adopt(None, ADOPTION_PATIENCE, remote_only=True)
 
-    def close(self, terminate: bool = True) -> None:
+    def close(self, terminate: bool = True) -> list[str]:
         """Leaves no process behind. With `terminate` running jobs are asked to end first and have the grace to do so,
-        and every unended job fails; without, they are killed and anybody's to adopt.
+        and every unended job fails; without, they are killed and anybody's to adopt. Returns the ids of the jobs left
+        unended.
         """
         if self._closed:
-            return
+            return []
         self._closed = True
+        left: list[str] = []
         if self._instance is not None:
             if terminate:
                 self.terminate_all("the service was closed")
                 self._engine.wait_idle(self.settings.kill_grace + CLOSING)
             self._engine.close()
             self._engine.write()
+            left = [job.id for job in self._board.unended()]
             self._instance.close()
         self._database.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
+        return left
 
     def __enter__(self) -> LocalBatch:
         self.start()
@@ -204,7 +211,7 @@ class LocalBatch(BatchCalls):
             self.logs.remove(self._stored.streams(sequence))
             self._stored.remove(sequence)
             self._board.forget(job_id)
-        owners = {owner for _, owner in self._stored.unended()}
+        owners = {owner for _, owner, _ in self._stored.unended()}
         for name in instances.names(self._instances):
             if name not in owners:
                 with instances.left_behind(self._instances, name, patience=0) as directory:
