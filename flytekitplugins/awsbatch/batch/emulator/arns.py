@@ -23,6 +23,9 @@ class Arns:
     def of(self, kind: str, name: str) -> str:
         return f"arn:aws:batch:{self.region}:{self.account_id}:{kind}/{name}"
 
+    def ecs(self, kind: str, name: str) -> str:
+        return f"arn:aws:ecs:{self.region}:{self.account_id}:{kind}/{name}"
+
     def definition(self, name: str, revision: int) -> str:
         return self.of(DEFINITION, f"{name}:{revision}")
 

@@ -71,10 +71,13 @@ class Board:
     def now(self) -> int:
         return self._clock.now()
 
-    def move(self, unit: Unit, status: str, reason: str | None = None) -> None:
-        """Gives a unit its next status, with what follows for its job."""
+    def move(self, unit: Unit, status: str, reason: str | None = None, at: int | None = None) -> None:
+        """Gives a unit its next status, with what follows for its job.
+
+        :param at: when, in milliseconds since the epoch; now, if it is not given.
+        """
         job = unit.job
-        now = self._clock.now()
+        now = self._clock.now() if at is None else at
         job.counts[unit.status] -= 1
         job.counts[status] += 1
         unit.status = status

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import platform
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.arns import JOB, Arns
 from flytekitplugins.awsbatch.batch.emulator.model import CANCEL, ENDED, TERMINATE, Attempt, Job, Unit
 from flytekitplugins.awsbatch.batch.emulator.store.jobs import Summary
+
+STOPPED: Mapping[str | None, str] = {CANCEL: "isCancelled", TERMINATE: "isTerminated"}
+# The one container instance there is: this machine.
+MACHINE = uuid.uuid5(uuid.NAMESPACE_DNS, platform.node()).hex
 
 
 def put(target: dict[str, Any], **values: Any) -> dict[str, Any]:
@@ -33,10 +39,9 @@ def of_unit(unit: Unit, arns: Arns) -> dict[str, Any]:
     answer = _common(job, unit.id, unit.status, arns)
     put(answer, statusReason=unit.reason, startedAt=unit.started, stoppedAt=unit.stopped)
     # An attempt that still runs is the job's own; the list holds those that have ended.
-    answer["attempts"] = [_attempt(attempt) for attempt in unit.attempts if attempt.stopped is not None]
+    answer["attempts"] = [_attempt(attempt, job, arns) for attempt in unit.attempts if attempt.stopped is not None]
     if unit.attempts:
-        last = unit.attempts[-1]
-        put(answer["container"], logStreamName=last.stream, exitCode=last.exit_code, reason=last.reason)
+        answer["container"].update(_container(unit.attempts[-1], job, arns))
     if unit.index is not None:
         answer["arrayProperties"] = {"index": unit.index}
     return _stopping(answer, unit.stop)
@@ -58,7 +63,9 @@ def summary_of_unit(unit: Unit, arns: Arns) -> dict[str, Any]:
         answer["container"] = put({}, exitCode=last.exit_code, reason=last.reason)
     if unit.index is not None:
         answer["arrayProperties"] = {"index": unit.index}
-    return _stopping(answer, unit.stop)
+    if unit.stop in STOPPED:
+        answer[STOPPED[unit.stop]] = True
+    return answer
 
 
 def summary_of_row(row: Summary, arns: Arns) -> dict[str, Any]:
@@ -77,6 +84,8 @@ def summary_of_row(row: Summary, arns: Arns) -> dict[str, Any]:
             answer["container"] = container
     if row.size is not None:
         answer["arrayProperties"] = {"size": row.size}
+    if row.stop in STOPPED:
+        answer[STOPPED[row.stop]] = True
     return answer
 
 
@@ -91,10 +100,20 @@ def _common(job: Job, job_id: str, status: str, arns: Arns) -> dict[str, Any]:
     return answer
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    container = put({}, exitCode=attempt.exit_code, reason=attempt.reason, logStreamName=attempt.stream)
+def _container(attempt: Attempt, job: Job, arns: Arns) -> dict[str, Any]:
+    """What an attempt adds to a container: where it ran, and how it ended."""
+    container: dict[str, Any] = {}
+    if attempt.stream is not None:
+        cluster = f"{attempt.environment}_Batch"
+        container["taskArn"] = arns.ecs("task", f"{cluster}/{attempt.stream.rpartition('/')[2]}")
+        if "FARGATE" not in job.spec.detail.get("platformCapabilities", ()):
+            container["containerInstanceArn"] = arns.ecs("container-instance", f"{cluster}/{MACHINE}")
+    return put(container, exitCode=attempt.exit_code, reason=attempt.reason, logStreamName=attempt.stream)
+
+
+def _attempt(attempt: Attempt, job: Job, arns: Arns) -> dict[str, Any]:
     return put(
-        {"container": container},
+        {"container": {**_container(attempt, job, arns), "networkInterfaces": []}},
         startedAt=attempt.started,
         stoppedAt=attempt.stopped,
         statusReason=attempt.status_reason,
@@ -102,6 +121,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
 
 
 def _stopping(answer: dict[str, Any], stop: str | None) -> dict[str, Any]:
-    answer["isCancelled"] = stop == CANCEL
-    answer["isTerminated"] = stop == TERMINATE
+    """DescribeJobs says both always; ListJobs only what is so."""
+    for how, shown in STOPPED.items():
+        answer[shown] = stop == how
     return answer

@@ -274,8 +274,8 @@ class Engine:
             return
         del self._running[event.key]
         self._by_unit.pop(id(unit), None)
-        if unit.environment is not None:
-            self._ledger.give_back(unit.environment, running.need)
+        if running.attempt.environment is not None:
+            self._ledger.give_back(running.attempt.environment, running.need)
         if running.process.scratch is not None:
             shutil.rmtree(running.process.scratch, ignore_errors=True)
         if running.lost_to is not None:
@@ -296,19 +296,18 @@ class Engine:
         attempt.exit_code = end.exit_code
         attempt.reason = end.reason
         attempt.status_reason = attempts.TIMED_OUT if unit.stop == TIMEOUT else end.status_reason
-        unit.environment = None
         if decided.status == RUNNABLE:
             unit.started = None
             self._board.move(unit, RUNNABLE)
             self._ready.setdefault(spec.queue, deque()).appendleft(unit)
         elif decided.status == FAILED:
-            self._fail(unit, decided.reason)
+            self._fail(unit, decided.reason, at)
         else:
-            self._board.move(unit, decided.status, decided.reason)
+            self._board.move(unit, decided.status, decided.reason, at)
             self._settle(self._waits.ended(unit))
 
-    def _fail(self, unit: Unit, reason: str | None) -> None:
-        self._board.move(unit, FAILED, reason)
+    def _fail(self, unit: Unit, reason: str | None, at: int | None = None) -> None:
+        self._board.move(unit, FAILED, reason, at)
         self._settle(self._waits.ended(unit))
 
     def _settle(self, outcome: Outcome) -> None:
@@ -377,8 +376,7 @@ class Engine:
                 if isinstance(where, Hold):
                     self._strand(name, unit, need, [pool.sizes[each] for each in order if each in pool.sizes])
                     continue
-                unit.environment = where
-                unit.attempts.append(Attempt(len(unit.attempts) + 1, None))
+                unit.attempts.append(Attempt(len(unit.attempts) + 1, None, where))
                 self._board.move(unit, STARTING)
                 starting.append((unit, where))
         return starting

@@ -73,14 +73,18 @@ class JobSpec:
 
 
 class Attempt:
-    """One try of a unit. Times are milliseconds since the epoch."""
+    """One try of a unit. Times are milliseconds since the epoch.
 
-    __slots__ = ("exit_code", "number", "reason", "started", "status_reason", "stopped", "stream")
+    :ivar environment: the compute environment that it runs in.
+    """
+
+    __slots__ = ("environment", "exit_code", "number", "reason", "started", "status_reason", "stopped", "stream")
 
     def __init__(
         self,
         number: int,
         stream: str | None,
+        environment: str | None = None,
         started: int | None = None,
         stopped: int | None = None,
         exit_code: int | None = None,
@@ -89,6 +93,7 @@ class Attempt:
     ) -> None:
         self.number = number
         self.stream = stream
+        self.environment = environment
         self.started = started
         self.stopped = stopped
         self.exit_code = exit_code
@@ -101,13 +106,11 @@ class Unit:
 
     :ivar attempts: in order; the last is the one that runs while the status is STARTING or RUNNING.
     :ivar stop: how it was asked to stop, and `stop_reason` the words given with it.
-    :ivar environment: the compute environment that it runs in.
     :ivar waits_for: how many dependencies have not succeeded yet.
     """
 
     __slots__ = (
         "attempts",
-        "environment",
         "index",
         "job",
         "reason",
@@ -129,7 +132,6 @@ class Unit:
         self.attempts: list[Attempt] = []
         self.stop: str | None = None
         self.stop_reason: str | None = None
-        self.environment: str | None = None
         self.waits_for = 0
 
     @property

@@ -62,7 +62,7 @@ def tags(values: Mapping[str, str] | None, before: Mapping[str, str] | None = No
     """The tags of a resource with new ones added."""
     merged = {**(before or {}), **(values or {})}
     if len(merged) > MAX_TAGS:
-        raise refused(f"a resource has at most {MAX_TAGS} tags, these are {len(merged)}")
+        raise refused(f"tags: Member must have length less than or equal to {MAX_TAGS}, these are {len(merged)}")
     for key, value in merged.items():
         if not 1 <= len(key) <= MAX_TAG_KEY or len(value or "") > MAX_TAG_VALUE:
             raise refused(f"tag {key!r}: a key has 1 to {MAX_TAG_KEY} characters, a value at most {MAX_TAG_VALUE}")
@@ -118,7 +118,7 @@ def requirements(values: Sequence[Mapping[str, str]], fargate: bool) -> None:
     for each in values:
         kind, value = each.get("type"), each.get("value", "")
         try:
-            number = float(value) if kind == VCPU and fargate else int(value)
+            number = float(value) if kind == VCPU else int(value)
         except ValueError:
             raise refused(f"resourceRequirements {kind} value {value!r}: expected a number") from None
         if number <= 0 or (kind == MEMORY and number < MIN_MEMORY):
@@ -225,11 +225,15 @@ def dependencies(values: Sequence[Mapping[str, str]], array: bool) -> None:
             raise refused(f"dependsOn type {kind!r}: expected N_TO_N or SEQUENTIAL")
         if not each.get("jobId") and kind != SEQUENTIAL:
             raise refused("dependsOn needs a jobId unless its type is SEQUENTIAL")
-        if kind is not None and not array:
+        if not array and (kind == N_TO_N or not each.get("jobId")):
             raise refused(f"dependsOn type {kind} is for array jobs")
 
 
-def reason(value: str) -> str:
+def stop_request(request: Mapping[str, Any]) -> None:
+    """CancelJob and TerminateJob."""
+    for required in ("jobId", "reason"):
+        if not request[required]:
+            raise refused(f"{required} must not be empty")
+    value = request["reason"]
     if len(value) > MAX_REASON:
         raise refused(f"reason has {len(value)} characters: at most {MAX_REASON}")
-    return value

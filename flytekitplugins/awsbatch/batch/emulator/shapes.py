@@ -25,6 +25,10 @@ ACCEPTED: Mapping[str, tuple[tuple[type, ...], str]] = {
 }
 
 
+# EvaluateOnExit.action: "The values aren't case sensitive".
+ANY_CASE = ("RETRY", "EXIT")
+
+
 @functools.cache
 def model() -> Any:
     import botocore.session
@@ -57,7 +61,7 @@ def check(operation: str, request: Mapping[str, Any]) -> None:
     wrong: list[str] = []
     _check(_shape(operation), request, "", wrong)
     if wrong:
-        raise refused(f"{operation}: {'; '.join(wrong)}")
+        raise refused("; ".join(wrong))
 
 
 def _check(shape: Any, value: Any, where: str, wrong: list[str]) -> None:
@@ -75,8 +79,8 @@ def _check(shape: Any, value: Any, where: str, wrong: list[str]) -> None:
     elif kind == "map":
         for key, each in value.items():
             _check(shape.value, each, f"{where}.{key}", wrong)
-    elif kind == "string" and shape.enum and value not in shape.enum:
-        wrong.append(f"{where} is {value!r}: expected one of {', '.join(shape.enum)}")
+    elif kind == "string" and shape.enum and value not in shape.enum and value.upper() not in ANY_CASE:
+        wrong.append(f"{where} {value} must be one of {' | '.join(shape.enum)}")
     elif kind in ("integer", "long") and not -(2**63) <= value < 2**63:
         wrong.append(f"{where} is out of range")
 

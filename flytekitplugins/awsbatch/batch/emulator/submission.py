@@ -48,6 +48,15 @@ def container_of(properties: Mapping[str, Any], overrides: Mapping[str, Any]) ->
     return container
 
 
+def normal_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
+    """A retry strategy as it is shown: the actions, whose case does not matter, in lower case."""
+    rules_ = strategy.get("evaluateOnExit") or ()
+    shown = {key: value for key, value in strategy.items() if value is not None}
+    if rules_:
+        shown["evaluateOnExit"] = [{**rule, "action": rule["action"].lower()} for rule in rules_]
+    return shown
+
+
 def detail_of(
     request: Mapping[str, Any], definition: Mapping[str, Any], definition_arn: str, queue_arn: str
 ) -> dict[str, Any]:
@@ -71,11 +80,11 @@ def detail_of(
         "container": container,
         "tags": rules.tags(request.get("tags")),
         "propagateTags": bool(request.get("propagateTags", definition.get("propagateTags", False))),
-        "platformCapabilities": list(definition.get("platformCapabilities") or ["EC2"]),
     }
-    strategy = request.get("retryStrategy") or definition.get("retryStrategy")
-    if strategy:
-        detail["retryStrategy"] = {"attempts": 1, "evaluateOnExit": [], **strategy}
+    strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
+    detail["retryStrategy"] = {"attempts": 1, "evaluateOnExit": [], **normal_strategy(strategy)}
+    if definition.get("platformCapabilities"):
+        detail["platformCapabilities"] = list(definition["platformCapabilities"])
     limit = request.get("timeout") or definition.get("timeout")
     if limit:
         detail["timeout"] = dict(limit)

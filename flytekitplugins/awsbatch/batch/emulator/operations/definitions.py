@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.batch.emulator.operations.core import (
     token_for,
 )
 from flytekitplugins.awsbatch.batch.emulator.store.catalog import ACTIVE
-from flytekitplugins.awsbatch.batch.emulator.submission import EMPTY_LISTS
+from flytekitplugins.awsbatch.batch.emulator.submission import EMPTY_LISTS, normal_strategy
 
 KEPT = ("type", "parameters", "schedulingPriority", "retryStrategy", "propagateTags", "timeout", "platformCapabilities")
 SHOWN_EMPTY = ("command", *(each for each in EMPTY_LISTS if each != "networkInterfaces"))
@@ -32,7 +32,8 @@ class Definitions:
         container = {**{each: [] for each in SHOWN_EMPTY}, **request["containerProperties"]}
         body: dict[str, Any] = {"type": "container", "parameters": {}, "tags": rules.tags(request.get("tags"))}
         body |= {key: request[key] for key in KEPT if request.get(key) is not None}
-        body.setdefault("platformCapabilities", ["EC2"])
+        if "retryStrategy" in body:
+            body["retryStrategy"] = normal_strategy(body["retryStrategy"])
         body["containerProperties"] = container
         body["containerOrchestrationType"] = "ECS"
         revision = self._core.catalog.add_definition(name, body)

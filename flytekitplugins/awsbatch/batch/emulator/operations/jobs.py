@@ -176,7 +176,8 @@ class JobOperations:
         """On a parent it reaches the children. A job that has ended, and one that is unknown, is left alone (AWS
         answers 200).
         """
-        words = rules.reason(request["reason"])
+        rules.stop_request(request)
+        words = request["reason"]
         board, engine = self._core.board, self._core.engine
         with board.lock:
             target = self._find(request["jobId"])

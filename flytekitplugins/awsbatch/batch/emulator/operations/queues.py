@@ -56,7 +56,7 @@ class Queues:
     def create(self, request: Request) -> Answer:
         name = rules.name("jobQueueName", request["jobQueueName"])
         if name in self._core.catalog.queues:
-            raise refused(f"JobQueue {name} already exists")
+            raise refused(f"Job queue {name} already exists")
         if request.get("schedulingPolicyArn"):
             raise refused("scheduling policies (fair share): not supported here; queues are first in, first out")
         if request.get("serviceEnvironmentOrder"):
@@ -119,7 +119,7 @@ class Queues:
 
     def _order(self, entries: list[dict[str, Any]] | None) -> list[dict[str, Any]]:
         if not entries:
-            raise refused("computeEnvironmentOrder needs a compute environment")
+            raise refused("At least 1 compute environment must be provided")
         if len(entries) > MAX_ENVIRONMENTS_OF_QUEUE:
             raise refused(f"a queue has at most {MAX_ENVIRONMENTS_OF_QUEUE} compute environments")
         if len({entry["order"] for entry in entries}) != len(entries):

@@ -69,7 +69,7 @@ class Catalog:
     def definitions(
         self, name: str | None, active: bool | None, after: tuple[str, int] | None, limit: int
     ) -> list[tuple[str, int, bool, Body]]:
-        """(name, revision, whether active, body) by name and revision, newest revision first."""
+        """(name, revision, whether active, body) by name and revision."""
         conditions: list[str] = ["1 = 1"]
         values: list[Any] = []
         if name is not None:
@@ -79,9 +79,9 @@ class Catalog:
             conditions.append("active = ?")
             values.append(int(active))
         if after is not None:
-            conditions.append("(name > ? OR (name = ? AND revision < ?))")
+            conditions.append("(name > ? OR (name = ? AND revision > ?))")
             values.extend((after[0], *after))
-        sql = f"SELECT * FROM definitions WHERE {' AND '.join(conditions)} ORDER BY name, revision DESC LIMIT ?"  # noqa: S608
+        sql = f"SELECT * FROM definitions WHERE {' AND '.join(conditions)} ORDER BY name, revision LIMIT ?"  # noqa: S608
         with self._database.read() as connection:
             rows = connection.execute(sql, (*values, limit)).fetchall()
         return [(each, revision, bool(live), json.loads(body)) for each, revision, live, body in rows]

@@ -43,8 +43,8 @@ CREATE TABLE children (
 ) WITHOUT ROWID;
 CREATE TABLE attempts (
     job INTEGER NOT NULL, idx INTEGER NOT NULL, number INTEGER NOT NULL,
-    stream TEXT, started INTEGER, stopped INTEGER, exit_code INTEGER, reason TEXT, status_reason TEXT,
-    PRIMARY KEY (job, idx, number)
+    stream TEXT, environment TEXT, started INTEGER, stopped INTEGER, exit_code INTEGER, reason TEXT,
+    status_reason TEXT, PRIMARY KEY (job, idx, number)
 ) WITHOUT ROWID;
 """
 

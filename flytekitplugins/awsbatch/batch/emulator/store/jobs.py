@@ -27,12 +27,13 @@ class Summary(NamedTuple):
     reason: str | None
     started: int | None
     stopped: int | None
+    stop: str | None
     exit_code: int | None
     container_reason: str | None
 
 
 SUMMARY = """
-SELECT j.seq, j.id, j.name, j.definition, j.size, j.created, j.status, j.reason, j.started, j.stopped,
+SELECT j.seq, j.id, j.name, j.definition, j.size, j.created, j.status, j.reason, j.started, j.stopped, j.stop,
        a.exit_code, a.reason
 FROM jobs j LEFT JOIN attempts a ON a.job = j.seq AND a.idx = -1
      AND a.number = (SELECT max(number) FROM attempts WHERE job = j.seq AND idx = -1)
@@ -62,7 +63,8 @@ def changes_of(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
         for attempt in unit.attempts[-2:]:
             changes.attempts.append(
                 (
-                    *(sequence, index, attempt.number, attempt.stream, attempt.started, attempt.stopped),
+                    *(sequence, index, attempt.number, attempt.stream, attempt.environment),
+                    *(attempt.started, attempt.stopped),
                     *(attempt.exit_code, attempt.reason, attempt.status_reason),
                 )
             )
@@ -106,7 +108,7 @@ class Jobs:
                 changes.children,
             )
             connection.executemany(
-                "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", changes.attempts
+                "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changes.attempts
             )
 
     def retag(self, sequence: int, detail: dict[str, Any]) -> None:
@@ -128,8 +130,8 @@ class Jobs:
                 (row[-1],),
             ).fetchall()
             attempts = connection.execute(
-                "SELECT idx, number, stream, started, stopped, exit_code, reason, status_reason FROM attempts"
-                " WHERE job = ? ORDER BY idx, number",
+                "SELECT idx, number, stream, environment, started, stopped, exit_code, reason, status_reason FROM "
+                "attempts WHERE job = ? ORDER BY idx, number",
                 (row[-1],),
             ).fetchall()
         return _assemble(row, children, attempts)
