@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
 import tarfile
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,10 @@ class Array:
             "{{.checkpointOutputPrefix}}": str(self.root / "checkpoints"),
             "{{.prevCheckpointPrefix}}": self.prev_checkpoint,
         }
-        arguments = [rendered.get(one, one) for one in self.task.get_container(settings()).args]
+        template = self.task.get_container(settings()).args
+        arguments = [
+            functools.reduce(lambda text, name: text.replace(name, rendered[name]), rendered, one) for one in template
+        ]
         if self.fast:
             fast = ["pyflyte-fast-execute", "--additional-distribution", str(self.root / "code.tar.gz")]
             arguments = [*fast, "--dest-dir", str(self.root / "code"), "--", *arguments]
@@ -185,7 +188,7 @@ def test_bound_inputs_reach_every_child_whole(tmp_path: Path) -> None:
                 )
             ),
         ),
-        map_task(partial(sdk_tasks.scaled, scale=scale)),
+        map_task(functools.partial(sdk_tasks.scaled, scale=scale)),
     )
     done = array.child(1)
     assert done.returncode == 0, done.stderr
@@ -240,6 +243,13 @@ def test_fast_registration_brings_the_code(tmp_path: Path) -> None:
     done = array.child(1, PYTHONPATH=str(tmp_path / "nothing-here"))
     assert done.returncode == 0, done.stderr
     assert array.outputs(1) == inputs(o0=integer(16))
+
+
+def test_a_single_task_writes_where_the_handler_reads_a_job_that_is_no_array(tmp_path: Path) -> None:
+    array = Array(tmp_path, inputs(x=integer(6)), sdk_tasks.square)
+    done = array.child(0)
+    assert done.returncode == 0, done.stderr
+    assert (array.written(), array.outputs(0)) == (["0/outputs.pb"], inputs(o0=integer(36)))
 
 
 def test_a_dry_run_says_what_it_would_do(squares: Array) -> None:
