@@ -11,11 +11,12 @@ PACKAGE = "flytekitplugins.awsbatch"
 ROOT = Path(__file__).parent.parent / "flytekitplugins" / "awsbatch"
 
 # What each room may import, besides itself. "Lazily" allowed imports (inside a function) are listed apart.
-SDK = {"switch", "config", "map_settings", "refusals", "hook", "task", "map_task", "child", "entrypoint"}
+SDK = {"switch", "submit_job", "config", "map_settings", "refusals", "hook", "task", "map_task", "child", "entrypoint"}
 ALLOWED: dict[str, set[str]] = {
     "wire": set(),
     "switch": {"wire"},
-    "config": {"wire"},
+    "submit_job": set(),
+    "config": {"submit_job"},
     "map_settings": set(),
     "refusals": set(),
     "hook": {"switch"},
