@@ -1,9 +1,9 @@
 """Where a local deployment keeps what a real one keeps in S3 and in databases: one folder, private to its user.
 
-    <home>/runs/<execution>/meta/...   what propeller writes below its metadata prefix (inputs.pb, outputs.pb, error.pb)
-    <home>/runs/<execution>/raw/...    the raw output prefix of tasks (files, directories, dataframes)
-    <home>/catalog/                    the cache, per item
-    <home>/batch/                      the local AWS Batch: its database and its log streams
+<home>/runs/<execution>/meta/...   what propeller writes below its metadata prefix (inputs.pb, outputs.pb, error.pb)
+<home>/runs/<execution>/raw/...    the raw output prefix of tasks (files, directories, dataframes)
+<home>/catalog/                    the cache, per item
+<home>/batch/                      the local AWS Batch: its database and its log streams
 """
 
 from __future__ import annotations
