@@ -1,0 +1,1 @@
+"""How attempts are really run: one protocol, one module a way."""

@@ -1,0 +1,95 @@
+"""What the service asks of an executor, and what an executor tells it. An executor runs one attempt at a time to its end; it knows
+nothing of retries, arrays or queues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class JobProcess:
+    """One attempt to run.
+
+    :param key: names the attempt in every event; unique in the life of a home.
+    :param log: the file that gets stdout and stderr; its directory exists.
+    :param memory_limit: MiB of the attempt and all it starts together, 0 for none.
+    :param scratch: a directory to make before the start and to remove after the end, or None.
+    """
+
+    key: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    cwd: Path
+    log: Path
+    memory_limit: int = 0
+    scratch: Path | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Started:
+    key: str
+    pid: int
+    at: float
+
+
+@dataclass(frozen=True)
+class Exited:
+    """The attempt's main process has ended and everything that it left behind is gone.
+
+    :param exit_code: as a shell says it: 128 + n after signal n.
+    :param out_of_memory: it was killed for passing its memory limit.
+    """
+
+    key: str
+    exit_code: int
+    at: float
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True)
+class CannotStart:
+    """There is no such command, directory, permission: what `exec` said."""
+
+    key: str
+    message: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The executor lost sight of the attempt (its machinery died); it does not run any more."""
+
+    key: str
+    message: str
+    at: float
+
+
+Event = Started | Exited | CannotStart | Lost
+Events = Callable[[Event], None]
+
+
+class Executor(Protocol):
+    """A way to run attempts. Methods are called from the service's own thread; events may come from any thread and must not be waited on."""
+
+    name: str
+
+    def open(self, instance: Path, events: Events) -> None:
+        """Gets ready. `instance` is a directory of this service instance, for sockets and journals."""
+        ...
+
+    def accepts(self, process: JobProcess) -> bool: ...
+
+    def start(self, process: JobProcess) -> None: ...
+
+    def signal(self, key: str, number: int) -> None:
+        """Sends a signal to the whole of an attempt; one that has ended is left alone."""
+        ...
+
+    def close(self) -> None:
+        """Kills what still runs and returns when nothing does."""
+        ...

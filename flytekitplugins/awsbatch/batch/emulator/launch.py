@@ -1,0 +1,83 @@
+"""What a job's process sees: the caller's policy (base environment, directory, search paths) and how it is put together with the
+job's own environment and AWS's. Decides only; starting the process is an executor's business.
+"""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flytekitplugins.awsbatch import wire
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """An attempt that is about to be started.
+
+    :param environment: the job's own, as the definition and the submission say.
+    :param remote: whether the job came over HTTP.
+    """
+
+    job_id: str
+    job_name: str
+    index: int | None
+    attempt: int
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    queue: str
+    compute_environment: str
+    tags: Mapping[str, str]
+    remote: bool
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The policy's answer.
+
+    :param environment: lies below the job's own; AWS's variables lie on top of both.
+    :param cwd: None gives the attempt a scratch directory of its own, removed when it has ended.
+    :param path: directories put first on PATH, whoever set it.
+    :param python_path: directories put first on PYTHONPATH, whoever set it.
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    path: tuple[str, ...] = ()
+    python_path: tuple[str, ...] = ()
+
+
+LaunchPolicy = Callable[[LaunchRequest], Launch]
+
+# What a command needs of the machine to run at all; a container's image would bring it.
+AMBIENT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+
+
+def installation_scripts() -> str:
+    """The directory of the console scripts of the installation that runs this."""
+    return sysconfig.get_path("scripts")
+
+
+def clean(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
+    """The policy for jobs of anybody: what the machine needs, `extra`, a scratch directory, this installation's scripts."""
+    base = {name: os.environ[name] for name in AMBIENT if name in os.environ} | dict(extra or {})
+    answer = Launch(environment=base, path=(installation_scripts(),))
+    return lambda _request: answer
+
+
+def compose(request: LaunchRequest, launch: Launch) -> dict[str, str]:
+    """The environment of the attempt's process."""
+    environment = {**launch.environment, **request.environment}
+    for name, first in (("PATH", launch.path), ("PYTHONPATH", launch.python_path)):
+        if first:
+            rest = environment.get(name) or (os.defpath if name == "PATH" else "")
+            environment[name] = os.pathsep.join([*first, *([rest] if rest else [])])
+    environment[wire.AWS_JOB_ID] = request.job_id if request.index is None else f"{request.job_id}:{request.index}"
+    environment[wire.AWS_JOB_ATTEMPT] = str(request.attempt)
+    environment[wire.AWS_JOB_QUEUE] = request.queue
+    environment[wire.AWS_COMPUTE_ENVIRONMENT] = request.compute_environment
+    if request.index is not None:
+        environment[wire.AWS_JOB_ARRAY_INDEX] = str(request.index)
+    return environment

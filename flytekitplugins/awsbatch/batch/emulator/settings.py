@@ -1,0 +1,47 @@
+"""What a user may say about the local AWS Batch service: keys of the `emulator` section of the settings.
+
+The service takes these as values; where they were written is the reader's business.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from flytekitplugins.awsbatch.batch.emulator.faults import Fault
+from flytekitplugins.awsbatch.settings.section import setting
+
+ENFORCE = "enforce"
+IGNORE = "ignore"
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """The `emulator` keys that the service reads.
+
+    `vcpus` and `memory` (MiB) are the size of a compute environment that says nothing of its own; 0 means this machine's.
+    """
+
+    region: str = setting("region", "us-east-1")
+    account_id: str = setting("account_id", "000000000000")
+    vcpus: float = setting("vcpus", 0, minimum=0)
+    memory: int = setting("memory", 0, minimum=0)
+    # Seconds between SIGTERM and SIGKILL; ECS's default.
+    kill_grace: float = setting("kill_grace", 30.0, minimum=0)
+    memory_limit: str = setting("memory_limit", ENFORCE, choices=(ENFORCE, IGNORE))
+    # AWS refuses a Fargate job definition without an execution role or with plain vcpus and memory; Flyte sends such ones.
+    fargate_rules: str = setting("fargate_rules", ENFORCE, choices=(ENFORCE, IGNORE))
+    # AWS keeps ended jobs for at least seven days.
+    retention_days: float = setting("retention_days", 7.0, minimum=0)
+    faults: tuple[Fault, ...] = setting("faults", ())
+
+    @property
+    def machine_vcpus(self) -> float:
+        return self.vcpus or float(
+            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        )
+
+    @property
+    def machine_memory(self) -> int:
+        """MiB."""
+        return self.memory or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
