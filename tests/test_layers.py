@@ -11,16 +11,30 @@ PACKAGE = "flytekitplugins.awsbatch"
 ROOT = Path(__file__).parent.parent / "flytekitplugins" / "awsbatch"
 
 # What each room may import, besides itself. "Lazily" allowed imports (inside a function) are listed apart.
-SDK = {"switch", "config", "map_settings", "refusals", "hook", "task", "map_task", "child", "entrypoint"}
+SDK = {
+    "switch",
+    "metadata",
+    "submit_job",
+    "config",
+    "map_settings",
+    "refusals",
+    "hook",
+    "task",
+    "map_task",
+    "child",
+    "entrypoint",
+}
 ALLOWED: dict[str, set[str]] = {
     "wire": set(),
     "switch": {"wire"},
-    "config": {"wire"},
+    "submit_job": set(),
+    "config": {"submit_job"},
     "map_settings": set(),
+    "metadata": set(),
     "refusals": set(),
     "hook": {"switch"},
-    "task": {"wire", "switch", "config", "refusals", "hook"},
-    "map_task": {"wire", "config", "map_settings", "refusals", "hook"},
+    "task": {"wire", "switch", "config", "metadata", "refusals", "hook"},
+    "map_task": {"wire", "config", "map_settings", "metadata", "refusals", "hook"},
     "child": {"wire"},
     "entrypoint": {"wire", "switch", "child", "map_task"},
     "settings": set(),

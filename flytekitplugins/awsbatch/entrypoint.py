@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ from flytekit.exceptions.user import FlyteDataNotFoundException
 from flytekit.loggers import logger
 from flytekit.tools.module_loader import load_object_from_module
 
+from flytekitplugins_awsbatch_timeout import watched
+
 from . import switch
 from .child import ChildError, OriginalIndex, child_index, item_inputs, original_index
 from .map_task import bound_names
@@ -35,7 +38,10 @@ Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)
 
 @dataclass(frozen=True)
 class Child:
-    """A child's command line: the options of `pyflyte-map-execute`, prefixes still without the index."""
+    """A child's command line: the options of `pyflyte-map-execute`, prefixes still without the index.
+
+    :param timeout: the time limit that AWS Batch was given for the attempt, in seconds; 0 for none known.
+    """
 
     inputs: str
     output_prefix: str
@@ -46,6 +52,7 @@ class Child:
     resolver_args: tuple[str, ...]
     dynamic_addl_distro: str | None = None
     dynamic_dest_dir: str | None = None
+    timeout: int = 0
 
 
 @click.command("pyflyte-awsbatch-map-execute")
@@ -59,6 +66,7 @@ class Child:
 @click.option("--resolver", required=True)
 @click.option("--checkpoint-path", required=False)
 @click.option("--prev-checkpoint", required=False)
+@click.option("--timeout", type=click.IntRange(min=0), default=0)
 @click.argument("resolver-args", type=click.UNPROCESSED, nargs=-1, required=True)
 def execute(
     raw_output_data_prefix: str | None,
@@ -95,14 +103,17 @@ def run_child(child: Child) -> None:
     index = original_index(child_index(os.environ), read_index_lookup(context, child.inputs))
     output_prefix = f"{child.output_prefix}/{index}"
     bound = bound_names(list(child.resolver_args))
-    with setup_execution(
-        child.raw_output_data_prefix,
-        output_prefix,
-        at_index(child.checkpoint_path, index),
-        at_index(child.prev_checkpoint, index),
-        child.dynamic_addl_distro,
-        child.dynamic_dest_dir,
-    ) as context:
+    with (
+        setup_execution(
+            child.raw_output_data_prefix,
+            output_prefix,
+            at_index(child.checkpoint_path, index),
+            at_index(child.prev_checkpoint, index),
+            child.dynamic_addl_distro,
+            child.dynamic_dest_dir,
+        ) as context,
+        in_time(child.timeout, output_prefix),
+    ):
         importable_from_working_directory()
         try:
             inputs = item_inputs(read_inputs(context, child.inputs, bound), index, bound)
@@ -113,6 +124,10 @@ def run_child(child: Child) -> None:
             logger.info("The mapped lists are empty: nothing to do.")
             return
         dispatch_execute(context, lambda: load_inner_task(child), written(context, inputs), output_prefix)
+
+
+def in_time(limit: int, output_prefix: str) -> AbstractContextManager[None]:
+    return watched(limit, output_prefix) if limit else nullcontext()
 
 
 def load_inner_task(child: Child) -> Any:

@@ -12,17 +12,16 @@ import functools
 from typing import Any
 
 from flytekit.configuration import SerializationSettings
-from flytekit.core.base_task import TaskMetadata
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.legacy_map_task import MapTaskResolver as LegacyMapTaskResolver
 from flytekit.core.python_function_task import PythonFunctionTask, PythonInstanceTask
 from flytekit.models.task import Container, K8sPod, Sql
 from flytekit.tools.module_loader import load_object_from_module
-from google.protobuf.json_format import MessageToDict
 
 from .config import AWSBatchConfig
 from .hook import EmulatedCalls
 from .map_settings import array_job, checked_parallelism, checked_ratio, name_suffix, refuse_options
+from .metadata import attempt_seconds, on_the_wire
 from .refusals import refuse_what_cannot_be_mapped
 from .wire import MAP_EXECUTE_SCRIPT, PLATFORM_CAPABILITIES
 
@@ -74,6 +73,7 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
 
     def get_command(self, settings: SerializationSettings) -> list[str]:
         resolver = MapTaskResolver()
+        limit = attempt_seconds(self.metadata)
         return [
             MAP_EXECUTE_SCRIPT,
             "--inputs",
@@ -86,6 +86,7 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
             "{{.checkpointOutputPrefix}}",
             "--prev-checkpoint",
             "{{.prevCheckpointPrefix}}",
+            *(["--timeout", str(limit)] if limit else []),
             "--resolver",
             resolver.name(),
             "--",
@@ -140,14 +141,6 @@ class MapTaskResolver(LegacyMapTaskResolver):  # type: ignore[misc]
 def bound_names(loader_args: list[str]) -> set[str]:
     """The inputs that are the same for all children, from a child's loader arguments."""
     return {name for name in loader_args[1].split(",") if name}
-
-
-def on_the_wire(metadata: TaskMetadata) -> dict[str, Any]:
-    """What of a task's metadata is the user's: no flytekit version, and no field that is at its default."""
-    message = metadata.to_taskmetadata_model().to_flyte_idl()
-    message.ClearField("runtime")
-    found: dict[str, Any] = MessageToDict(message)
-    return found
 
 
 def changed_options(inner: Any, options: dict[str, Any]) -> dict[str, Any]:

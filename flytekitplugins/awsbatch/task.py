@@ -14,12 +14,14 @@ from flytekit.core.task import TaskPlugins
 from . import switch
 from .config import AWSBatchConfig
 from .hook import EmulatedCalls
+from .metadata import attempt_seconds
 from .refusals import AWSBatchTaskError, refuse_what_cannot_be_a_job
-from .wire import PLATFORM_CAPABILITIES, SINGLE_TASK_TYPE
+from .wire import PLATFORM_CAPABILITIES, SINGLE_TASK_TYPE, TIMEOUT_SCRIPT
 
 __all__ = ["AWSBatchConfig", "AWSBatchFunctionTask"]
 
 OUTPUT_PREFIX = "{{.outputPrefix}}"
+SINGLE_OUTPUT_PREFIX = f"{OUTPUT_PREFIX}/0"
 
 
 class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  # type: ignore[misc]
@@ -48,9 +50,13 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
 
     def get_default_command(self, settings: SerializationSettings) -> list[str]:
         """flytekit's command, writing to `<output prefix>/0`: there the handler reads the outputs of a job that is no
-        array (`ConstructOutputWriter` in Flyte's `array/catalog.go`)."""
+        array (`ConstructOutputWriter` in Flyte's `array/catalog.go`), and ending in time if it has a timeout."""
         command: list[str] = super().get_default_command(settings)
-        return [f"{OUTPUT_PREFIX}/0" if argument == OUTPUT_PREFIX else argument for argument in command]
+        command = [SINGLE_OUTPUT_PREFIX if argument == OUTPUT_PREFIX else argument for argument in command]
+        limit = attempt_seconds(self.metadata)
+        if not limit:
+            return command
+        return [TIMEOUT_SCRIPT, "--timeout", str(limit), "--output-prefix", SINGLE_OUTPUT_PREFIX, "--", *command]
 
     def set_command_fn(self, get_command_fn: Callable[[SerializationSettings], list[str]] | None = None) -> None:
         if isinstance(getattr(get_command_fn, "__self__", None), ArrayNodeMapTask):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
+import time
 import typing
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import flytekit
@@ -66,6 +69,21 @@ def nested(x: int) -> int:
 @task(task_config=AWSBatchConfig())
 def process_id(x: int) -> int:
     return os.getpid()
+
+
+@task(task_config=AWSBatchConfig(), timeout=timedelta(seconds=4))
+def slow(x: int) -> int:
+    """Ends at once for 0, and not by itself for anything else."""
+    while x:
+        time.sleep(0.1)
+    return x
+
+
+@task(task_config=AWSBatchConfig(), timeout=timedelta(seconds=4))
+def stubborn(x: int) -> int:
+    """Never lets go of the interpreter's lock: one call into the regular expressions that takes for ever."""
+    re.match(r"(a+)+$", "a" * 64 + "b")
+    return x
 
 
 cached_map = map_task(square, metadata=TaskMetadata(cache=True, cache_version="1"))

@@ -13,6 +13,7 @@ OWN = [
     "flytekitplugins.awsbatch.hook",
     "flytekitplugins.awsbatch.map_settings",
     "flytekitplugins.awsbatch.map_task",
+    "flytekitplugins.awsbatch.metadata",
     "flytekitplugins.awsbatch.refusals",
     "flytekitplugins.awsbatch.switch",
     "flytekitplugins.awsbatch.task",

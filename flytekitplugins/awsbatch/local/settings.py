@@ -1,0 +1,123 @@
+"""All owners' settings as one frozen value: what a local run, a test fixture and the command read at their start.
+
+`FLYTE_AWSBATCH_CONFIG` names the files: a deployment's YAML, Helm values, flytectl's attribute files, or directories of
+them. This module only composes; each section is declared by its owner and filled by `settings.reader`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.admin import checks
+from flytekitplugins.awsbatch.admin.attributes import is_attribute_file
+from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings
+from flytekitplugins.awsbatch.admin.settings import read as read_admin
+from flytekitplugins.awsbatch.propeller.settings import (
+    AwsPluginSettings,
+    CatalogCacheSettings,
+    FidelitySettings,
+    HandlerSettings,
+    K8sPluginSettings,
+    PropellerSettings,
+)
+from flytekitplugins.awsbatch.settings.problems import SettingsError
+from flytekitplugins.awsbatch.settings.reader import Reader
+from flytekitplugins.awsbatch.settings.section import setting
+
+BUILT_IN = "built-in settings"
+LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
+DEFAULT = f"""
+flyteadmin:
+  roleNameKey: eks.amazonaws.com/role-arn
+queues:
+  executionQueues: [{{dynamic: default, attributes: [default]}}]
+  workflowConfigs: [{{tags: [default]}}]
+plugins:
+  aws: {{region: us-east-2, batch: {{roleAnnotationKey: eks.amazonaws.com/role-arn}}}}
+tasks:
+  task-plugins:
+    enabled-plugins: [aws_array, container]
+    default-for-task-types: {{container_array: aws_array, aws-batch: aws_array}}
+emulator:
+  role: {LOCAL_ROLE}
+"""
+
+
+@dataclass(frozen=True)
+class LocalEmulator:
+    """The keys of `emulator` that say how this machine runs jobs.
+
+    :param vcpus: of the local compute environment; 0 for as many as this machine has.
+    :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
+    """
+
+    vcpus: int = setting("vcpus", 0, minimum=0)
+    environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    :param files: what was read, as the user named it; empty for the built-in settings.
+    :param notes: what a user should know about them, each a sentence.
+    """
+
+    admin: AdminSettings
+    handler: HandlerSettings = field(default_factory=HandlerSettings)
+    local: LocalEmulator = field(default_factory=LocalEmulator)
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that the environment names, or the built-in ones.
+
+    :raises SettingsError: with everything that is wrong in the files.
+    """
+    named = environ.get(wire.SWITCH_CONFIG, "")
+    return load_files([part for part in named.split(os.pathsep) if part])
+
+
+def load_files(names: Sequence[str]) -> Settings:
+    """The settings of some files, later ones over earlier ones; the built-in settings when there are none."""
+    settings, reader = read_files(names)
+    reader.finish()
+    return settings
+
+
+def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
+    """The settings as far as they can be read, and the reader that holds what is wrong with them."""
+    if names:
+        reader = Reader.from_files(list(expanded(names)), aside=is_attribute_file)
+    else:
+        reader = Reader.from_text((BUILT_IN, DEFAULT))
+    emulator, fidelity, local = reader.own("emulator", AdminEmulator, FidelitySettings, LocalEmulator)
+    admin = read_admin(reader, emulator)
+    handler = HandlerSettings(
+        aws=reader.flyte(AwsPluginSettings, "plugins", "aws"),
+        k8s=reader.flyte(K8sPluginSettings, "plugins", "k8s"),
+        catalog_cache=reader.flyte(CatalogCacheSettings, "plugins", "catalogCache"),
+        propeller=reader.flyte(PropellerSettings, "propeller"),
+        emulation=fidelity,
+    )
+    for problem in checks.contradictions(admin):
+        reader.report(problem)
+    notes = () if names else (f"no settings given: one queue named default, and {LOCAL_ROLE} as the jobs' role",)
+    return Settings(admin, handler, local, tuple(names), notes), reader
+
+
+def expanded(names: Sequence[str]) -> Iterator[Path]:
+    """The files; a directory stands for the YAML files in it, by name."""
+    for name in names:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            yield from sorted(one for one in path.iterdir() if one.suffix in (".yaml", ".yml"))
+        else:
+            yield path
+
+
+__all__ = ["BUILT_IN", "DEFAULT", "LocalEmulator", "Settings", "SettingsError", "load", "load_files", "read_files"]
