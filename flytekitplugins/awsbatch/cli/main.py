@@ -13,6 +13,7 @@ import rich_click as click
 COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("config", "config"),
     "queue": ("queue", "queue"),
+    "serve": ("serve", "serve"),
 }
 
 

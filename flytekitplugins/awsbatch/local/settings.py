@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.attributes import is_attribute_file
 from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings
 from flytekitplugins.awsbatch.admin.settings import read as read_admin
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.propeller.settings import (
     AwsPluginSettings,
     CatalogCacheSettings,
@@ -51,11 +55,9 @@ emulator:
 class LocalEmulator:
     """The keys of `emulator` that say how this machine runs jobs.
 
-    :param vcpus: of the local compute environment; 0 for as many as this machine has.
     :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
     """
 
-    vcpus: int = setting("vcpus", 0, minimum=0)
     environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
 
 
@@ -69,6 +71,7 @@ class Settings:
     admin: AdminSettings
     handler: HandlerSettings = field(default_factory=HandlerSettings)
     local: LocalEmulator = field(default_factory=LocalEmulator)
+    batch: BatchSettings = field(default_factory=BatchSettings)
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -82,6 +85,14 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     return load_files([part for part in named.split(os.pathsep) if part])
 
 
+def of(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
+    """The settings of a text in YAML, or of the mapping that such a text would be."""
+    text = given if isinstance(given, str) else yaml.safe_dump(dict(given), sort_keys=False)
+    settings, reader = _read(Reader.from_text((name, text)), (name,))
+    reader.finish()
+    return settings
+
+
 def load_files(names: Sequence[str]) -> Settings:
     """The settings of some files, later ones over earlier ones; the built-in settings when there are none."""
     settings, reader = read_files(names)
@@ -92,10 +103,14 @@ def load_files(names: Sequence[str]) -> Settings:
 def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
     """The settings as far as they can be read, and the reader that holds what is wrong with them."""
     if names:
-        reader = Reader.from_files(list(expanded(names)), aside=is_attribute_file)
-    else:
-        reader = Reader.from_text((BUILT_IN, DEFAULT))
-    emulator, fidelity, local = reader.own("emulator", AdminEmulator, FidelitySettings, LocalEmulator)
+        return _read(Reader.from_files(list(expanded(names)), aside=is_attribute_file), tuple(names))
+    return _read(Reader.from_text((BUILT_IN, DEFAULT)), ())
+
+
+def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
+    emulator, fidelity, local, batch = reader.own(
+        "emulator", AdminEmulator, FidelitySettings, LocalEmulator, BatchSettings
+    )
     admin = read_admin(reader, emulator)
     handler = HandlerSettings(
         aws=reader.flyte(AwsPluginSettings, "plugins", "aws"),
@@ -106,8 +121,9 @@ def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
     )
     for problem in checks.contradictions(admin):
         reader.report(problem)
+    batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
     notes = () if names else (f"no settings given: one queue named default, and {LOCAL_ROLE} as the jobs' role",)
-    return Settings(admin, handler, local, tuple(names), notes), reader
+    return Settings(admin, handler, local, batch, names, notes), reader
 
 
 def expanded(names: Sequence[str]) -> Iterator[Path]:
@@ -120,4 +136,14 @@ def expanded(names: Sequence[str]) -> Iterator[Path]:
             yield path
 
 
-__all__ = ["BUILT_IN", "DEFAULT", "LocalEmulator", "Settings", "SettingsError", "load", "load_files", "read_files"]
+__all__ = [
+    "BUILT_IN",
+    "DEFAULT",
+    "LocalEmulator",
+    "Settings",
+    "SettingsError",
+    "load",
+    "load_files",
+    "of",
+    "read_files",
+]

@@ -33,15 +33,17 @@ class Adoption:
         self._engine = engine
         self._stored = stored
 
-    def adopt(self, job_ids: Iterable[str] | None, patience: float) -> list[str]:
+    def adopt(self, job_ids: Iterable[str] | None, patience: float, remote_only: bool = False) -> list[str]:
         """Returns the ids of the jobs taken over, oldest first. See `LocalBatch.adopt`."""
         if self._root is None or not self._engine.running:
             return []
         wanted = None if job_ids is None else set(job_ids)
         adopted: list[str] = []
         by_owner: dict[str, list[str]] = {}
-        for job_id, owner in self._stored.unended():
-            if owner != self._board.owner and (wanted is None or job_id in wanted):
+        for job_id, owner, remote in self._stored.unended():
+            if owner == self._board.owner or (remote_only and not remote):
+                continue
+            if wanted is None or job_id in wanted:
                 by_owner.setdefault(owner, []).append(job_id)
         for owner, ids in by_owner.items():
             with instance.left_behind(self._root, owner, patience) as directory:
@@ -84,7 +86,11 @@ def recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, tuple[int, bo
     definition = split_revision(name_of(DEFINITION, job.spec.definition) or "")[0]
     found = []
     for key, end in exits.items():
-        unit_id, number, task = key.split("#")
+        # Executors write keys of their own as well.
+        unit_id, _, rest = key.partition("#")
+        number, _, task = rest.partition("#")
+        if not unit_id.startswith(job.id):
+            continue
         parent, index = split_id(unit_id)
         unit = job.unit(index) if parent == job.id else None
         stream = f"{definition}/default/{task}"

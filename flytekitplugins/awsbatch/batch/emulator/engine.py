@@ -395,7 +395,8 @@ class Engine:
         """Hands an attempt to an executor. Without the lock: a launch policy may take its time."""
         unit, where = chosen
         spec, attempt = unit.job.spec, unit.current
-        stream = self._logs.new(split_revision(name_of(DEFINITION, spec.definition) or "")[0])
+        definition = split_revision(name_of(DEFINITION, spec.definition) or "")[0]
+        stream = self._logs.new(definition, self._clock.now())
         key = f"{unit.id}#{attempt.number}#{stream.rpartition('/')[2]}"
         if self._faults.of_attempt(CANNOT_START, unit) is not None:
             with self._board.lock:
@@ -459,4 +460,4 @@ def need_of(unit: Unit) -> Size:
 
 def instance_id(key: str) -> str:
     """An EC2 instance's id, for a machine that never was."""
-    return "i-" + (key.rpartition("#")[2] or secrets.token_hex(16))[:17]
+    return "i-" + (key.rpartition("#")[2] or secrets.token_hex(16))[-17:]

@@ -33,9 +33,9 @@ class Logs:
         self._root = root
         self._made: set[Path] = set()
 
-    def new(self, definition: str) -> str:
+    def new(self, definition: str, now: int) -> str:
         """The name of a new attempt's stream: `<definition name>/default/<task id>`."""
-        return f"{definition}/default/{secrets.token_hex(16)}"
+        return f"{definition}/default/{now:012x}{secrets.token_hex(10)}"
 
     def make(self, stream: str) -> Path:
         """The file of a stream, ready to be written."""
@@ -50,7 +50,7 @@ class Logs:
         match = STREAM.fullmatch(stream)
         if match is None:
             raise ValueError(f"{stream!r} is no log stream's name")
-        return self._root / match["definition"] / match["task"][:2] / f"{match['task']}.log"
+        return self._root / match["definition"] / match["task"][-2:] / f"{match['task']}.log"
 
     def streams(self, prefix: str) -> Iterator[tuple[str, Path]]:
         """Every stream whose name begins so, by name."""
@@ -58,7 +58,7 @@ class Logs:
         for directory in sorted(self._root.iterdir()) if self._root.is_dir() else ():
             if not directory.name.startswith(definition):
                 continue
-            for path in sorted(directory.glob("*/*.log")):
+            for path in sorted(directory.glob("*/*.log"), key=lambda path: path.name):
                 name = f"{directory.name}/default/{path.stem}"
                 if name.startswith(prefix):
                     yield name, path
@@ -67,6 +67,11 @@ class Logs:
         for stream in streams:
             with contextlib.suppress(OSError, ValueError):
                 self.path(stream).unlink()
+
+
+def made_at(path: Path) -> int:
+    """When the stream of a log file was made, in milliseconds since the epoch."""
+    return int(path.stem[:12], 16)
 
 
 def tail(path: Path, lines: int, most: int = 1 << 20) -> str:

@@ -15,12 +15,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.batch.emulator import instance as instances
 from flytekitplugins.awsbatch.batch.emulator.adoption import Adoption
 from flytekitplugins.awsbatch.batch.emulator.arns import QUEUE, Arns
 from flytekitplugins.awsbatch.batch.emulator.board import Board
-from flytekitplugins.awsbatch.batch.emulator.boto import BotoNames
 from flytekitplugins.awsbatch.batch.emulator.calls import Calls
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
 from flytekitplugins.awsbatch.batch.emulator.engine import Engine
@@ -40,16 +39,19 @@ DATABASE = "batch.sqlite3"
 LOCAL_ENVIRONMENT = "local"
 # What closing waits beyond the grace for jobs that were asked to end.
 CLOSING = 5.0
+# What a start waits for a dead service's processes to be gone.
+ADOPTION_PATIENCE = 10.0
 
 
-class LocalBatch(BotoNames):
+class LocalBatch(BatchCalls):
     """An AWS Batch on this machine. Implements `batch.api.BatchApi` and `batch.api.JobEvents`.
 
     :param home: the directory that keeps the state (`batch.sqlite3`), logs and scratch directories; None keeps the
         state in memory and the rest in a temporary directory until `close`.
     :param launch: what jobs see of this machine; by default what anybody's jobs may (see `launch.clean`).
     :param executors: the first that accepts a process runs it; by default every attempt is a process of its own.
-    :param adopt: whether `start` takes over every unended job of services that died on this home.
+    :param adopt: whether `start` takes over the unended jobs that came over HTTP to services that died on this home.
+        Those of local runs wait for their runs to be resumed (see the method `adopt`).
     :param validate_shapes: whether requests are held against botocore's service model before AWS's own rules;
         importing it costs a tenth of a second.
 
@@ -75,7 +77,7 @@ class LocalBatch(BotoNames):
         self._database = Database(None if home is None else home / DATABASE)
         self._instances = self.home / "instances"
         self._instance: instances.Instance | None = None
-        self._logs = Logs(self.home / "logs")
+        self.logs = Logs(self.home / "logs")
         self._clock = clock or SystemClock()
         stored, catalog = Jobs(self._database), Catalog(self._database)
         self._stored = stored
@@ -87,7 +89,7 @@ class LocalBatch(BotoNames):
             settings=settings,
             launch=launch or clean(),
             executors=(ProcessExecutor(),) if executors is None else executors,
-            logs=self._logs,
+            logs=self.logs,
             faults=self.faults,
             clock=self._clock,
         )
@@ -95,7 +97,7 @@ class LocalBatch(BotoNames):
         arns = Arns(settings.region, settings.account_id)
         self._core = Core(arns, settings, catalog, stored, self._board, self._engine, self._clock)
         self._adoption = Adoption(None if home is None else self._instances, self._board, self._engine, stored)
-        self._calls = Calls(self._core, self.faults, validate_shapes)
+        self.calls = Calls(self._core, self.faults, validate_shapes)
         self._closed = False
 
     @property
@@ -116,25 +118,29 @@ class LocalBatch(BotoNames):
         self._engine.start(self._instance)
         self._remove_old()
         if self._adopt:
-            self.adopt()
+            self._adoption.adopt(None, ADOPTION_PATIENCE, remote_only=True)
 
-    def close(self, terminate: bool = True) -> None:
+    def close(self, terminate: bool = True) -> list[str]:
         """Leaves no process behind. With `terminate` running jobs are asked to end first and have the grace to do so,
-        and every unended job fails; without, they are killed and anybody's to adopt.
+        and every unended job fails; without, they are killed and anybody's to adopt. Returns the ids of the jobs left
+        unended.
         """
         if self._closed:
-            return
+            return []
         self._closed = True
+        left: list[str] = []
         if self._instance is not None:
             if terminate:
                 self.terminate_all("the service was closed")
                 self._engine.wait_idle(self.settings.kill_grace + CLOSING)
             self._engine.close()
             self._engine.write()
+            left = [job.id for job in self._board.unended()]
             self._instance.close()
         self._database.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
+        return left
 
     def __enter__(self) -> LocalBatch:
         self.start()
@@ -150,7 +156,7 @@ class LocalBatch(BotoNames):
         with self._board.lock:
             jobs = self._board.unended()
             for job in jobs:
-                self._calls.now("TerminateJob", {"jobId": job.id, "reason": reason})
+                self.calls.now("TerminateJob", {"jobId": job.id, "reason": reason})
         return [job.id for job in jobs]
 
     def adopt(self, job_ids: Iterable[str] | None = None, patience: float = 10.0) -> list[str]:
@@ -193,7 +199,7 @@ class LocalBatch(BotoNames):
     def _make(self, operation: str, request: dict[str, Any]) -> None:
         """Another service on the same home may have made it in the meantime."""
         try:
-            self._calls.now(operation, request)
+            self.calls.now(operation, request)
         except BatchError as error:
             if "already exists" not in error.message:
                 raise
@@ -202,10 +208,10 @@ class LocalBatch(BotoNames):
         """Forgets jobs that ended longer ago than the retention, and what dead instances without jobs left."""
         before = self._clock.now() - int(self.settings.retention_days * 86_400_000)
         for sequence, job_id in self._stored.ended_before(before):
-            self._logs.remove(self._stored.streams(sequence))
+            self.logs.remove(self._stored.streams(sequence))
             self._stored.remove(sequence)
             self._board.forget(job_id)
-        owners = {owner for _, owner in self._stored.unended()}
+        owners = {owner for _, owner, _ in self._stored.unended()}
         for name in instances.names(self._instances):
             if name not in owners:
                 with instances.left_behind(self._instances, name, patience=0) as directory:
@@ -216,9 +222,8 @@ class LocalBatch(BotoNames):
         """See `batch.api.JobEvents`."""
         return self._board.wait(job_id, seen, timeout)
 
-    def call(self, operation: str, request: dict[str, Any], *, remote: bool = False) -> dict[str, Any]:
-        """An operation by AWS's name (`SubmitJob`). Raises BatchError."""
-        return self._calls(operation, request, remote=remote)
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        return self.calls(operation, request)
 
     def log_streams(self, job_id: str, index: int | None = None) -> list[LogStream]:
         """The streams of a single job or of one child, an attempt each, the oldest first."""
@@ -227,14 +232,14 @@ class LocalBatch(BotoNames):
             unit = job.unit(index) if job is not None else None
             attempts = list(unit.attempts) if unit is not None else []
         return [
-            LogStream(attempt.stream, self._logs.path(attempt.stream), attempt.number)
+            LogStream(attempt.stream, self.logs.path(attempt.stream), attempt.number)
             for attempt in attempts
             if attempt.stream is not None
         ]
 
     def log_path(self, stream: str) -> Path:
         """Raises ValueError for what is no stream's name."""
-        return self._logs.path(stream)
+        return self.logs.path(stream)
 
     def log_tail(self, job_id: str, index: int | None = None, attempt: int | None = None, lines: int = 20) -> str:
         """The last lines of an attempt's log (the last attempt's), empty when there is none."""

@@ -329,7 +329,7 @@ class Supervisor:
         self.leaving = left
 
     def belongs(self, pid: int, attempt: Attempt) -> bool:
-        if environment_has(pid, attempt.marks):
+        if attempt.marks and environment_has(pid, attempt.marks):
             return True
         with contextlib.suppress(OSError):
             return os.getsid(pid) == attempt.pid

@@ -134,14 +134,15 @@ class Jobs:
             ).fetchall()
         return _assemble(row, children, attempts)
 
-    def unended(self, owner: str | None = None) -> list[tuple[str, str]]:
-        """(id, owner) of the jobs that have not ended, oldest first."""
+    def unended(self, owner: str | None = None) -> list[tuple[str, str, bool]]:
+        """(id, owner, whether it came over HTTP) of the jobs that have not ended, oldest first."""
         where = "stopped IS NULL" if owner is None else "stopped IS NULL AND owner = ?"
         with self._database.read() as connection:
-            return connection.execute(
-                f"SELECT id, owner FROM jobs WHERE {where} ORDER BY seq",  # noqa: S608 - a constant
+            rows = connection.execute(
+                f"SELECT id, owner, remote FROM jobs WHERE {where} ORDER BY seq",  # noqa: S608 - a constant
                 () if owner is None else (owner,),
             ).fetchall()
+        return [(job_id, who, bool(remote)) for job_id, who, remote in rows]
 
     def owner_of(self, job_id: str) -> str | None:
         with self._database.read() as connection:
