@@ -1,6 +1,9 @@
 """How an owner declares its settings: a frozen dataclass whose fields say their key in the YAML and what they admit.
 
 The reader fills such a class from a document; it needs no knowledge of the owner, and the owner needs none of YAML.
+A field's annotation is its type: `str`, `int`, `float`, `bool`, `timedelta` (written as Go writes durations: `30s`),
+`X | None`, `tuple[str, ...]`, `dict[str, str]`, another section (a map), `tuple[Section, ...]` (a list of maps),
+`dict[str, Section]`, and `Mark` for a field declared with `where()`.
 """
 
 from __future__ import annotations
@@ -9,9 +12,12 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .nodes import Mark
+
 KEY = "key"
 MINIMUM = "minimum"
 CHOICES = "choices"
+WHERE = "where"
 
 
 def setting(
@@ -33,3 +39,11 @@ def setting(
     if factory is not None:
         return dataclasses.field(default_factory=factory, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
+
+
+def where(key: str = "") -> Any:
+    """A field of type `Mark` that the reader fills with the place of the section, or of one key's value in it.
+
+    It takes no part in `==`.
+    """
+    return dataclasses.field(default=Mark(), compare=False, metadata={WHERE: key})

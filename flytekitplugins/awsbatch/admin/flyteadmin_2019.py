@@ -1,0 +1,123 @@
+"""The matching of the first FlyteAdmin (2019), whose rule keys the setup document still shows.
+
+Each rule picks its queue once and files it under project, domain and workflow; a launch looks up the most specific
+entry. Source: flyteadmin at d1c61c34, `pkg/manager/impl/executions/queues.go`; the keys were gone in v0.2.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from .documented import described
+from .explanation import Execution, Explanation, Verdict
+from .settings import FLYTEADMIN_2019, AdminSettings, ExecutionQueue, WorkflowConfig
+
+Key: TypeAlias = "tuple[str, ...]"
+CRASH = "a rule without tags stops the server of 2019: index out of range"
+
+
+@dataclass(frozen=True)
+class QueuePair:
+    """A queue as 2019 named it: one for the job itself, one for what it starts."""
+
+    primary: str
+    dynamic: str
+
+
+def match(settings: AdminSettings, execution: Execution) -> Explanation:
+    untagged = next((rule for rule in settings.rules if not rule.tags), None)
+    entries = filed(settings.rules)
+    key = looked_up(entries, execution)
+    verdicts = []
+    for place, rule in enumerate(settings.rules):
+        mine = filed_under(rule)
+        queues = tuple(pair.dynamic for pair in narrowed(settings.queues, rule.tags))
+        decided = key is not None and entries[key] == place
+        verdict = Verdict(
+            described(rule.project, rule.domain, rule.workflow_name, rule.tags),
+            "rule",
+            rule.where,
+            mine in lookups(execution),
+            reason(mine, entries[mine] == place, mine in lookups(execution), decided, bool(queues)),
+            queues,
+        )
+        verdicts.append(replace(verdict, decided=decided and bool(queues)))
+    found = tuple(pair.dynamic for pair in candidates(settings, execution)) if untagged is None else ()
+    return Explanation(FLYTEADMIN_2019, execution, found, tuple(verdicts), CRASH if untagged is not None else "")
+
+
+def candidates(
+    settings: AdminSettings, execution: Execution, before: Sequence[AdminSettings] = ()
+) -> tuple[QueuePair, ...]:
+    """The queues that the server could answer with; none at all is the empty tuple.
+
+    :param before: what the server had loaded earlier, oldest first. A default that a reload drops stays in force.
+    """
+    entries = filed(settings.rules)
+    key = looked_up(entries, execution)
+    if key is not None:
+        return narrowed(settings.queues, settings.rules[entries[key]].tags)
+    for earlier in reversed(before):
+        default = filed(earlier.rules).get(())
+        if default is not None:
+            return narrowed(earlier.queues, earlier.rules[default].tags)
+    return ()
+
+
+def filed_under(rule: WorkflowConfig) -> Key:
+    """No project: the default, whatever else it gives; no domain: the project's; no workflow: the domain's."""
+    if not rule.project:
+        return ()
+    if not rule.domain:
+        return (rule.project,)
+    return (rule.project, rule.domain, rule.workflow_name) if rule.workflow_name else (rule.project, rule.domain)
+
+
+def filed(rules: Sequence[WorkflowConfig]) -> dict[Key, int]:
+    """The place of the rule that holds each entry: the last one filed there."""
+    return {filed_under(rule): place for place, rule in enumerate(rules)}
+
+
+def lookups(execution: Execution) -> list[Key]:
+    whole = (execution.project, execution.domain, execution.workflow)
+    return [whole, whole[:2], whole[:1], ()]
+
+
+def looked_up(entries: dict[Key, int], execution: Execution) -> Key | None:
+    return next((key for key in lookups(execution) if key in entries), None)
+
+
+def narrowed(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tuple[QueuePair, ...]:
+    """The queues with the longest run of the rule's tags, from the first on, that any queue can meet.
+
+    Two items that name the same queues are one queue here, with the tags of both.
+    """
+    by_tag: dict[str, dict[QueuePair, None]] = {}
+    for queue in queues:
+        for tag in queue.attributes:
+            by_tag.setdefault(tag, {})[QueuePair(queue.primary, queue.dynamic)] = None
+    met = list(by_tag.get(tags[0], ())) if tags else []
+    for tag in tags[1:]:
+        narrower = [pair for pair in met if pair in by_tag.get(tag, ())]
+        if not narrower:
+            break
+        met = narrower
+    return tuple(met)
+
+
+def reason(mine: Key, holds: bool, reached: bool, decided: bool, found: bool) -> str:
+    names = ("the default", "the project's entry", "the entry of project and domain", "the workflow's own entry")
+    name = names[len(mine)]
+    if decided:
+        return f"it is filed as {name}, which the lookup finds first" + (
+            "" if found else ", with no queue: none at all"
+        )
+    if not holds:
+        return f"a later rule is filed as {name}"
+    return (
+        f"it is filed as {name}; a more specific entry is found first"
+        if reached
+        else f"it is filed as {name} of another"
+    )

@@ -1,0 +1,136 @@
+"""Which role an execution runs as, and the annotation that carries it to the aws_array handler.
+
+FlyteAdmin takes the first security context that says anything, whole and never field by field, and only then looks at
+fields that are deprecated. Sources: flyteadmin `execution_manager.go` (getExecutionConfig, resolveAuthRole),
+`util/shared.go` (MergeIntoExecConfig), `workflowengine/impl/prepare_execution.go`, flyteplugins `awsutils.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .explanation import Execution
+from .flyteadmin import stored
+from .overrides import Override
+from .settings import ServerSettings
+
+
+@dataclass(frozen=True)
+class RunAs:
+    """Whom a security context or one of its deprecated forerunners names; empty text for what it leaves open."""
+
+    iam_role: str = ""
+    service_account: str = ""
+    execution_identity: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.iam_role or self.service_account or self.execution_identity)
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """What whoever launches says about the role. `auth_role` is deprecated; None means that it is absent."""
+
+    security_context: RunAs | None = None
+    auth_role: RunAs | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """What a launch plan says about the role. `auth_role`, `auth` and `role` are deprecated."""
+
+    workflow: str = ""
+    security_context: RunAs | None = None
+    auth_role: RunAs | None = None
+    auth: RunAs | None = None
+    role: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StoredRole:
+    """A workflow execution config stored for a project, its domain or a workflow."""
+
+    scope: Override
+    run_as: RunAs
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a launch leaves in the workflow for the handler to find.
+
+    :param annotations: those of the execution; the role stands there under `roleNameKey`.
+    :param source: who gave the role, for people.
+    """
+
+    run_as: RunAs
+    annotations: Mapping[str, str]
+    source: str = ""
+
+    @property
+    def iam_role(self) -> str:
+        return self.run_as.iam_role
+
+    def of_job(self, annotation_key: str) -> str:
+        """The role of the Batch job: the security context's, else the annotation under the handler's own key."""
+        return self.iam_role or (self.annotations.get(annotation_key, "") if annotation_key else "")
+
+
+def resolve(
+    server: ServerSettings,
+    execution: Execution,
+    request: LaunchRequest,
+    plan: LaunchPlan | None = None,
+    attributes: Sequence[StoredRole] = (),
+) -> Role:
+    """The role of one launch; `execution.workflow` plays no part unless a plan names it."""
+    run_as, source = first(candidates(server, execution, request, plan, attributes))
+    annotations = dict(
+        next((one for one in (request.annotations, plan.annotations if plan else {}, server.annotations) if one), {})
+    )
+    if run_as.iam_role:
+        annotations.setdefault(server.role_name_key or "", run_as.iam_role)
+    return Role(run_as, annotations, source)
+
+
+def candidates(
+    server: ServerSettings,
+    execution: Execution,
+    request: LaunchRequest,
+    plan: LaunchPlan | None,
+    attributes: Sequence[StoredRole],
+) -> Iterable[tuple[RunAs | None, str]]:
+    """Whoever may name the role, the first who says anything to be heard."""
+    yield request.security_context, "the launch's security context"
+    if plan is not None:
+        yield plan.security_context, "the launch plan's security context"
+    yield (
+        stored_for(attributes, execution.project, execution.domain, plan.workflow if plan else ""),
+        "a stored attribute",
+    )
+    yield stored_for(attributes, execution.project, "", ""), "a stored attribute of the project"
+    yield deprecated(request, plan), "a deprecated field of the launch"
+    yield RunAs(server.assumable_iam_role, server.k8s_service_account), "flyteadmin.assumableIamRole"
+
+
+def first(named: Iterable[tuple[RunAs | None, str]]) -> tuple[RunAs, str]:
+    return next(((run_as, source) for run_as, source in named if run_as), (RunAs(), ""))
+
+
+def stored_for(attributes: Sequence[StoredRole], project: str, domain: str, workflow: str) -> RunAs | None:
+    """The one attribute that the database answers with, which may say nothing."""
+    scope = stored([one.scope for one in attributes], Execution(project, domain, workflow))
+    return next((one.run_as for one in attributes if one.scope is scope), None)
+
+
+def deprecated(request: LaunchRequest, plan: LaunchPlan | None) -> RunAs | None:
+    """The first of the deprecated fields that is present, even if it says nothing."""
+    if request.auth_role is not None:
+        return request.auth_role
+    if plan is None:
+        return None
+    if plan.auth_role is not None:
+        return plan.auth_role
+    return plan.auth if plan.auth is not None else RunAs(plan.role)

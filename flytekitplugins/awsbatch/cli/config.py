@@ -1,0 +1,136 @@
+"""`flyte-awsbatch config`: check a deployment's files, and write a file to start from."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sized
+from pathlib import Path
+
+import rich_click as click
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.text import Text
+
+from flytekitplugins.awsbatch.admin import checks
+from flytekitplugins.awsbatch.admin.strict import unread_queues
+from flytekitplugins.awsbatch.local.settings import Settings, read_files
+from flytekitplugins.awsbatch.settings.problems import Problem
+
+from .account import ACCOUNT, account, documents, job_roles, region
+from .show import FOUND, console, fail, json_option, named_files, print_json, show_block, show_problems
+from .starting import STARTING_FILE
+
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+
+
+@click.group()
+def config() -> None:
+    """Check the settings, or write a file to start from."""
+
+
+@config.command()
+@click.argument("files", nargs=-1, metavar="FILES...")
+@json_option
+def check(files: tuple[str, ...], as_json: bool) -> None:
+    """Print everything wrong in the files, and the policies that an AWS account needs.
+
+    FILES are laid one over another, as with -c of the other commands. Ends with status 1 when something is wrong.
+    """
+    settings, reader = read_files(named_files(files))
+    problems = reader.ordered()
+    if not problems:
+        problems = [*checks.faults(settings.admin), *aws_faults(settings)]
+    advice = [*unread_queues(reader), *checks.advice(settings.admin), *account_advice(settings)]
+    advice = [] if reader.problems else advice
+    papers = documents(settings)
+    if as_json:
+        print_json(
+            {
+                "files": settings.files,
+                "problems": problems,
+                "advice": advice,
+                "region": region(settings),
+                "account": account(settings),
+                "roles": job_roles(settings),
+                "documents": papers,
+            }
+        )
+    else:
+        show(console(), settings, problems, advice)
+    sys.exit(FOUND if problems else 0)
+
+
+def aws_faults(settings: Settings) -> list[Problem]:
+    """What AWS would not take in `plugins.aws`."""
+    found = []
+    if not REGION.fullmatch(region(settings)):
+        found.append(
+            Problem("", 0, "plugins.aws.region", repr(region(settings)), "expected a region such as us-east-2")
+        )
+    number = settings.handler.aws.account_id
+    if number and not re.fullmatch(r"\d{12}", number):
+        found.append(Problem("", 0, "plugins.aws.accountId", repr(number), "expected the twelve digits of an account"))
+    return found
+
+
+def account_advice(settings: Settings) -> list[Problem]:
+    if account(settings) != ACCOUNT:
+        return []
+    expected = f"is not set, nor does a role name the account: the policies below say {ACCOUNT} for it"
+    return [Problem("", 0, "plugins.aws.accountId", "", expected)]
+
+
+def show(out: Console, settings: Settings, problems: list[Problem], advice: list[Problem]) -> None:
+    """The long parts first, so that the verdict is what stays in sight."""
+    for paper in documents(settings):
+        out.print(Text.assemble((paper.title, "bold"), f" of {paper.attach_to}"))
+        body = json.dumps(paper.body, indent=2)
+        show_block(out, Syntax(body, "json", background_color="default").highlight(body))
+        out.print()
+    if advice:
+        out.print(Text("To know", style="bold yellow"))
+        show_problems(out, advice, style="yellow", sign="·")
+        out.print()
+    names = ", ".join(settings.files) or "the built-in settings"
+    if problems:
+        out.print(Text.assemble((counted(problems, "problem"), "bold red"), f" in {names}"))
+        show_problems(out, problems)
+        return
+    admin = settings.admin
+    parts = ((admin.queues, "queue"), (admin.rules, "rule"), (admin.overrides, "attribute"))
+    said = ", ".join(counted(items, noun) for items, noun in parts)
+    out.print(Text.assemble(("Right", "bold green"), f": {names} ({said})"))
+
+
+def counted(items: Sized, noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+
+
+@config.command()
+@click.argument("path", default="awsbatch.yaml", metavar="[FILE]")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@json_option
+def init(path: str, force: bool, as_json: bool) -> None:
+    """Write a commented file to start from; - prints it.
+
+    Then: export FLYTE_AWSBATCH_CONFIG=awsbatch.yaml
+    """
+    if path == "-":
+        print_json({"file": None, "text": STARTING_FILE}) if as_json else click.echo(STARTING_FILE, nl=False)
+        return
+    try:
+        with Path(path).open("w" if force else "x", encoding="utf-8") as file:
+            file.write(STARTING_FILE)
+    except FileExistsError:
+        fail(f"{path} is there already; name another file, or replace it with --force")
+    except OSError as error:
+        fail(f"{path}: cannot be written: {error.strerror or error}")
+    if as_json:
+        print_json({"file": path, "text": STARTING_FILE})
+        return
+    out = console()
+    out.print(Text.assemble("Written: ", (path, "bold")))
+    out.print(Text(f"  export FLYTE_AWSBATCH_CONFIG={path}"))
+    out.print(Text(f"  flyte-awsbatch config check {path}"))

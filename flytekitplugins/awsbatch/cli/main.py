@@ -1,0 +1,51 @@
+"""`flyte-awsbatch`: the group of commands, each imported when it is asked for.
+
+Exit status of every command: 0 right, 1 found something wrong, 2 used wrongly.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import rich_click as click
+
+# Command -> module of this package and the click command in it.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "cache": ("runs", "cache"),
+    "config": ("config", "config"),
+    "jobs": ("runs", "jobs"),
+    "kill": ("runs", "kill"),
+    "logs": ("runs", "logs"),
+    "queue": ("queue", "queue"),
+    "rerun": ("runs", "rerun"),
+    "runs": ("runs", "runs"),
+    "serve": ("serve", "serve"),
+}
+
+
+class Commands(click.RichGroup):
+    """A group whose commands are imported late, since most of them bring flytekit along."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, name = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+        return command
+
+
+@click.group("flyte-awsbatch", cls=Commands)
+@click.version_option(package_name="flytekitplugins-awsbatch")
+def main() -> None:
+    """AWS Batch for Flyte, on this machine.
+
+    Which queue and role an execution gets, what its jobs did, and an AWS Batch service to run them on.
+    Every command that prints something takes --json.
+    """
+
+
+if __name__ == "__main__":
+    main()

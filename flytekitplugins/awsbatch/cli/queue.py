@@ -1,0 +1,210 @@
+"""`flyte-awsbatch queue`: which job queue an execution gets and why, and the rules as a 1.16 server needs them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import rich_click as click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flytekitplugins.awsbatch.admin import export as exporting
+from flytekitplugins.awsbatch.admin.attributes import dump
+from flytekitplugins.awsbatch.admin.explanation import Execution, Explanation, Verdict
+from flytekitplugins.awsbatch.admin.launch import Decision, decide
+from flytekitplugins.awsbatch.admin.queues import match
+from flytekitplugins.awsbatch.admin.settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, MATCHINGS
+
+from .show import FOUND, config_option, console, fail, json_option, plain, print_json, settings_of, show_block
+
+TITLES = {
+    DOCUMENTED: "as the setup document says",
+    FLYTEADMIN: "as FlyteAdmin 1.16 does",
+    FLYTEADMIN_2019: "as FlyteAdmin did in 2019",
+}
+
+
+@click.group()
+def queue() -> None:
+    """Which job queue an execution gets."""
+
+
+@queue.command()
+@click.argument("workflow")
+@click.option("-p", "--project", metavar="P", help="Default: emulator.project of the settings.")
+@click.option("-d", "--domain", metavar="D", help="Default: emulator.domain of the settings.")
+@click.option("--execution", metavar="NAME", default="", help="Its name decides among several queues that fit.")
+@click.option("--matching", type=click.Choice(MATCHINGS), help="Default: emulator.queue_matching of the settings.")
+@config_option
+@json_option
+def explain(
+    workflow: str,
+    project: str | None,
+    domain: str | None,
+    execution: str,
+    matching: str | None,
+    files: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Print the rules in order, why each did or did not match, and the queue.
+
+    WORKFLOW is the full name, module and function; that of a task run on its own is .flytegen.TASK.
+    Ends with status 1 when no queue is found.
+    """
+    settings = settings_of(files, as_json).admin
+    who = Execution(
+        project or settings.emulator.project or "flytesnacks",
+        domain or settings.emulator.domain or "development",
+        workflow,
+        execution,
+    )
+    if matching:
+        settings = settings.matched(matching)
+    decision = decide(settings, project=who.project, domain=who.domain, workflow=who.workflow, execution_name=who.name)
+    others = {name: match(settings, who, name) for name in MATCHINGS}
+    if as_json:
+        print_json(as_data(decision, others))
+    else:
+        show(console(), decision, others)
+    sys.exit(0 if decision.queue else FOUND)
+
+
+def as_data(decision: Decision, others: dict[str, Explanation]) -> dict[str, object]:
+    explanation = decision.explanation
+    return {
+        "execution": plain(explanation.execution),
+        "matching": explanation.matching,
+        "queue": decision.queue,
+        "candidates": sorted(set(explanation.candidates)),
+        "rules": [plain(verdict) for verdict in explanation.verdicts],
+        "others": {
+            name: {"queue": one.queue, "candidates": sorted(set(one.candidates)), "crash": one.crash}
+            for name, one in others.items()
+        },
+        "role": {"iam_role": decision.role.iam_role, "source": decision.role.source},
+        "warnings": list(decision.warnings),
+        "help": decision.no_queue_help,
+    }
+
+
+def show(out: Console, decision: Decision, others: dict[str, Explanation]) -> None:
+    explanation = decision.explanation
+    who = explanation.execution
+    out.print(Text.assemble(("Workflow ", ""), (who.workflow, "bold"), f" in {who.project}/{who.domain}"))
+    out.print(Text(f"Rules in order, {TITLES[explanation.matching]}:", style="dim"))
+    out.print(rules_table(explanation))
+    out.print(answer(explanation))
+    out.print()
+    out.print(generations(explanation, others))
+    if decision.no_queue_help:
+        out.print()
+        out.print(Text(decision.no_queue_help, style="yellow"))
+    for warning in decision.warnings[:1] if explanation.queue and decision.warnings else ():
+        out.print()
+        out.print(Text.assemble(("Note ", "bold yellow"), warning))
+
+
+def rules_table(explanation: Explanation) -> Table:
+    table = Table(box=box.ROUNDED, expand=False, show_lines=False, header_style="bold")
+    table.add_column("", justify="center", no_wrap=True)
+    table.add_column("Rule", ratio=5, overflow="fold")
+    table.add_column("Finds", ratio=2, overflow="fold")
+    table.add_column("Why", ratio=6, overflow="fold")
+    for verdict in explanation.verdicts:
+        style = "green" if verdict.decided else "" if verdict.matched else "dim"
+        rule = Text(verdict.rule, style="bold" if verdict.decided else "")
+        rule.append(f"\n{verdict.where}" if verdict.where.file else "", style="dim")
+        table.add_row(sign(verdict), rule, "\n".join(dict.fromkeys(verdict.queues)) or "-", verdict.reason, style=style)
+    if not explanation.verdicts:
+        table.add_row("-", "no rules", "", "the settings hold neither rules nor attributes")
+    return table
+
+
+def sign(verdict: Verdict) -> str:
+    return "✔" if verdict.decided else "·" if verdict.matched else "✗"
+
+
+def answer(explanation: Explanation) -> Text:
+    if not explanation.queue:
+        return Text.assemble("Queue: ", ("none", "bold red"))
+    text = Text.assemble("Queue: ", (explanation.queue, "bold green"))
+    several = sorted(set(explanation.candidates))
+    if len(several) > 1:
+        text.append(f" (of {', '.join(several)}; the execution's name decides)")
+    return text
+
+
+def generations(explanation: Explanation, others: dict[str, Explanation]) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, one in others.items():
+        found = " or ".join(sorted(set(one.candidates))) or "none"
+        differs = one.possible != explanation.possible
+        shown = Text(one.crash or found, style="yellow" if differs else "")
+        table.add_row(
+            Text(name, style="bold" if name == explanation.matching else ""), shown, Text(TITLES[name], style="dim")
+        )
+    return table
+
+
+@queue.command()
+@click.option("--attributes", "folder", metavar="DIR", required=True, help="Where to write the files; made if absent.")
+@click.option(
+    "--project", "projects", multiple=True, metavar="P", help="A further project of the deployment. Repeatable."
+)
+@click.option(
+    "--workflow",
+    "workflows",
+    multiple=True,
+    metavar="NAME",
+    help="A workflow's full name, for rules that give the bare function. Repeatable.",
+)
+@config_option
+@json_option
+def export(
+    folder: str, projects: tuple[str, ...], workflows: tuple[str, ...], files: tuple[str, ...], as_json: bool
+) -> None:
+    """Write the documented rules as attribute files for flytectl.
+
+    A FlyteAdmin of today reads a default and one rule a domain from its file, and everything about projects and
+    workflows from attributes: flytectl update execution-queue-attribute --attrFile DIR/FILE.
+    Ends with status 1 when some executions would still get another queue.
+    """
+    settings = settings_of(files, as_json).admin
+    exported = exporting.export(settings, projects, workflows)
+    taken: set[str] = set()
+    written = {exporting.file_name(one, taken): dump(one) for one in exported.attributes}
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for name, text in written.items():
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"{folder}: cannot be written: {error.strerror or error}")
+    block = exporting.server_block(settings, exported.rules)
+    paths = [str(Path(folder) / name) for name in written]
+    if as_json:
+        print_json({"files": paths, "server": block, "notes": exported.notes, "unmet": exported.unmet})
+    else:
+        show_exported(console(), exported, paths, block)
+    sys.exit(FOUND if exported.unmet else 0)
+
+
+def show_exported(out: Console, exported: exporting.Exported, paths: list[str], block: str) -> None:
+    if paths:
+        out.print(Text("Written; store each on the server:", style="bold"))
+        for path in paths:
+            out.print(Text(f"  flytectl update execution-queue-attribute --attrFile {path}"), soft_wrap=True)
+    else:
+        out.print("No attributes needed: no rule depends on a project or a workflow.")
+    out.print()
+    out.print(Text("Keep in the server's file:", style="bold"))
+    show_block(out, Text(block.rstrip()))
+    for note in exported.notes:
+        out.print(Text.assemble(("\nNote ", "bold yellow"), note))
+    if exported.unmet:
+        out.print(Text("\nNot expressible on a 1.16 server, which follows one tag:", style="bold red"))
+        for one in exported.unmet:
+            out.print(Text(f"  {one}"))
+        out.print("Give the queues of such a rule a tag of their own.")

@@ -1,0 +1,164 @@
+"""All owners' settings as one frozen value: what a local run, a test fixture and the command read at their start.
+
+`FLYTE_AWSBATCH_CONFIG` names the files: a deployment's YAML, Helm values, flytectl's attribute files, or directories of
+them. This module only composes; each section is declared by its owner and filled by `settings.reader`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.admin import checks
+from flytekitplugins.awsbatch.admin.attributes import is_attribute_file
+from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings
+from flytekitplugins.awsbatch.admin.settings import read as read_admin
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
+from flytekitplugins.awsbatch.propeller.settings import (
+    AwsPluginSettings,
+    CatalogCacheSettings,
+    FidelitySettings,
+    HandlerSettings,
+    K8sPluginSettings,
+    PropellerSettings,
+)
+from flytekitplugins.awsbatch.settings.problems import SettingsError
+from flytekitplugins.awsbatch.settings.reader import Reader
+from flytekitplugins.awsbatch.settings.section import setting
+
+ISOLATIONS = ("fork", "worker", "process")
+BUILT_IN = "built-in settings"
+LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
+DEFAULT = f"""
+flyteadmin:
+  roleNameKey: eks.amazonaws.com/role-arn
+queues:
+  executionQueues: [{{dynamic: default, attributes: [default]}}]
+  workflowConfigs: [{{tags: [default]}}]
+plugins:
+  aws: {{region: us-east-2, batch: {{roleAnnotationKey: eks.amazonaws.com/role-arn}}}}
+tasks:
+  task-plugins:
+    enabled-plugins: [container, aws_array]
+    default-for-task-types: {{container_array: aws_array, aws-batch: aws_array}}
+emulator:
+  role: {LOCAL_ROLE}
+"""
+
+
+@dataclass(frozen=True)
+class LocalEmulator:
+    """The keys of `emulator` that say how this machine runs jobs.
+
+    :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
+    :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
+        `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
+    """
+
+    environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
+    isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    :param files: what was read, as the user named it; empty for the built-in settings.
+    :param notes: what a user should know about them, each a sentence.
+    """
+
+    admin: AdminSettings
+    handler: HandlerSettings = field(default_factory=HandlerSettings)
+    local: LocalEmulator = field(default_factory=LocalEmulator)
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that the environment names, or the built-in ones.
+
+    :raises SettingsError: with everything that is wrong in the files.
+    """
+    named = environ.get(wire.SWITCH_CONFIG, "")
+    return load_files([part for part in named.split(os.pathsep) if part])
+
+
+def of(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
+    """The settings of a text in YAML, or of the mapping that such a text would be."""
+    text = given if isinstance(given, str) else yaml.safe_dump(dict(given), sort_keys=False)
+    settings, reader = _read(Reader.from_text((name, text)), (name,))
+    reader.finish()
+    return settings
+
+
+def load_files(names: Sequence[str]) -> Settings:
+    """The settings of some files, later ones over earlier ones; the built-in settings when there are none."""
+    settings, reader = read_files(names)
+    reader.finish()
+    return settings
+
+
+def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
+    """The settings as far as they can be read, and the reader that holds what is wrong with them."""
+    if names:
+        return _read(Reader.from_files(list(expanded(names)), aside=is_attribute_file), tuple(names))
+    return _read(Reader.from_text((BUILT_IN, DEFAULT)), ())
+
+
+def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
+    emulator, fidelity, local, batch = reader.own(
+        "emulator", AdminEmulator, FidelitySettings, LocalEmulator, BatchSettings
+    )
+    admin = read_admin(reader, emulator)
+    handler = HandlerSettings(
+        aws=reader.flyte(AwsPluginSettings, "plugins", "aws"),
+        k8s=reader.flyte(K8sPluginSettings, "plugins", "k8s"),
+        catalog_cache=reader.flyte(CatalogCacheSettings, "plugins", "catalogCache"),
+        propeller=reader.flyte(PropellerSettings, "propeller"),
+        emulation=fidelity,
+    )
+    for problem in checks.contradictions(admin):
+        reader.report(problem)
+    check_timeout(reader, handler)
+    batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
+    notes = () if names else (f"no settings given: one queue named default, and {LOCAL_ROLE} as the jobs' role",)
+    return Settings(admin, handler, local, batch, names, notes), reader
+
+
+def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
+    """The handler reads its timeout's text only when a job is submitted, which is too late for a user."""
+    try:
+        _ = handler.batch.default_timeout_seconds
+    except ValueError:
+        path, node = reader.at("plugins", "aws", "batch", "defaultTimeout")
+        if node is not None:
+            reader.wrong(path, node, "expected a duration such as 90m or 72h")
+
+
+def expanded(names: Sequence[str]) -> Iterator[Path]:
+    """The files; a directory stands for the YAML files in it, by name."""
+    for name in names:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            yield from sorted(one for one in path.iterdir() if one.suffix in (".yaml", ".yml"))
+        else:
+            yield path
+
+
+__all__ = [
+    "BUILT_IN",
+    "DEFAULT",
+    "LocalEmulator",
+    "Settings",
+    "SettingsError",
+    "load",
+    "load_files",
+    "of",
+    "read_files",
+]

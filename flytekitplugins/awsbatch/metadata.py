@@ -1,0 +1,24 @@
+"""What of a task's metadata counts on AWS Batch. flytekit's own object is read, never changed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flytekit.core.base_task import TaskMetadata
+from google.protobuf.json_format import MessageToDict
+
+
+def attempt_seconds(metadata: TaskMetadata) -> int:
+    """The time limit of an attempt as the handler hands it to Batch: whole seconds, 0 for the platform's own limit
+    (`toTimeout` in Flyte's `awsbatch/transformer.go`)."""
+    timeout = metadata.timeout
+    return int(timeout.total_seconds()) if isinstance(timeout, timedelta) else int(timeout or 0)
+
+
+def on_the_wire(metadata: TaskMetadata) -> dict[str, Any]:
+    """What of a task's metadata is the user's: no flytekit version, and no field that is at its default."""
+    message = metadata.to_taskmetadata_model().to_flyte_idl()
+    message.ClearField("runtime")
+    found: dict[str, Any] = MessageToDict(message)
+    return found

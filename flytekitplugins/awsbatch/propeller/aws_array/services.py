@@ -1,0 +1,54 @@
+"""What the handler's process holds between rounds and tasks: the client, the store, caches and background work.
+
+None of it is part of the saved state: a new process starts with all of it empty.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ...batch.api import BatchApi
+from ..catalog import Catalog
+from ..settings import HandlerSettings
+from ..storage import DataStore
+from .definitions import DefinitionCache
+from .jobs import JobStore
+from .workqueue import WorkQueue
+
+
+@dataclass
+class HandlerServices:
+    """One for a process (or for a run); `fresh` gives what a restarted process would have.
+
+    :param lag: the first look at any background work says that it is not done (for the conformance cases).
+    """
+
+    batch: BatchApi
+    store: DataStore
+    catalog: Catalog
+    settings: HandlerSettings = field(default_factory=HandlerSettings)
+    lag: bool = False
+    jobs: JobStore = field(init=False)
+    definitions: DefinitionCache = field(init=False)
+    catalog_reader: WorkQueue = field(init=False)
+    catalog_writer: WorkQueue = field(init=False)
+    output_assembler: WorkQueue = field(init=False)
+    error_assembler: WorkQueue = field(init=False)
+
+    def __post_init__(self) -> None:
+        batch, cached = self.settings.batch, self.settings.catalog_cache
+        self.jobs = JobStore(
+            self.batch,
+            chunk_size=batch.job_store_config.batch_chunk_size,
+            max_jobs=batch.job_store_config.cache_size,
+            ask_after_end=not self.settings.strict,
+        )
+        self.definitions = DefinitionCache()
+        self.catalog_reader = WorkQueue(max_items=cached.reader.max_items, max_retries=3, lag=self.lag)
+        self.catalog_writer = WorkQueue(max_items=cached.writer.max_items, max_retries=3, lag=self.lag)
+        self.output_assembler = WorkQueue(max_items=100_000, max_retries=5, lag=self.lag)
+        self.error_assembler = WorkQueue(max_items=100_000, max_retries=5, lag=self.lag)
+
+    def fresh(self) -> HandlerServices:
+        """The services of a restarted process: the same world, every cache empty."""
+        return HandlerServices(self.batch, self.store, self.catalog, self.settings, self.lag)

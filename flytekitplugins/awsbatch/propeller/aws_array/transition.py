@@ -1,0 +1,63 @@
+"""What a round tells propeller: the task's phase, why, links, and one external resource a subtask."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from .indexes import OriginalIndex
+from .phases import TaskPhase
+from .state import State, TaskError
+
+
+class CacheStatus(enum.Enum):
+    """`core.CatalogCacheStatus`, as far as arrays use it."""
+
+    DISABLED = "CACHE_DISABLED"
+    MISS = "CACHE_MISS"
+    HIT = "CACHE_HIT"
+    POPULATED = "CACHE_POPULATED"
+
+
+@dataclass(frozen=True)
+class LogLink:
+    name: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class ExternalResource:
+    """One subtask as the console shows it. `retry_attempt` is an index, but a count after a cache put: Flyte's own."""
+
+    index: OriginalIndex
+    phase: TaskPhase
+    cache_status: CacheStatus = CacheStatus.DISABLED
+    retry_attempt: int = 0
+    logs: tuple[LogLink, ...] = ()
+    external_id: str = ""
+
+
+@dataclass(frozen=True)
+class Transition:
+    """`core.PhaseInfo`."""
+
+    phase: TaskPhase
+    version: int = 0
+    reason: str = ""
+    error: TaskError | None = None
+    logs: tuple[LogLink, ...] = ()
+    external_resources: tuple[ExternalResource, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """A round's outcome.
+
+    :param outputs_ready: outputs.pb or error.pb of the task were handed to propeller in this round.
+    :param departures: names of the entries of docs/fidelity.md that `safe` made use of in this round.
+    """
+
+    state: State
+    transition: Transition
+    outputs_ready: bool = False
+    departures: tuple[str, ...] = ()

@@ -1,0 +1,88 @@
+"""Background work that is asked for once and looked at each round (Flyte's `workqueue.IndexedWorkQueue`).
+
+Flyte's workers run beside propeller; here the work is done when it is queued, so that its result is there at the first
+look. What stays is the index: a piece of work that was done is not done again, and one that failed stays failed, as
+long as the process lives and the index has room.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+class WorkStatus(enum.Enum):
+    NOT_DONE = "not done"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+class RetryWorkError(Exception):
+    """Raised by a worker whose failure is worth another try; any other exception fails the item at once."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+
+
+@dataclass(frozen=True)
+class WorkInfo:
+    """What is known of an item: its worker's result once it succeeded, its error once it failed."""
+
+    status: WorkStatus
+    value: Any = None
+    error: Exception | None = None
+
+
+class WorkQueue:
+    """
+    :param max_items: how many items the index remembers; the one not looked at for longest goes first.
+    :param max_retries: how often a worker is tried.
+    :param lag: the first look at an item says that it is not done, as a slow worker's would.
+    """
+
+    def __init__(self, *, max_items: int, max_retries: int, lag: bool = False) -> None:
+        self._max_items = max_items
+        self._max_retries = max_retries
+        self._lag = lag
+        self._index: OrderedDict[str, WorkInfo] = OrderedDict()
+        self._unseen: set[str] = set()
+
+    def queue(self, item: str, worker: Callable[[], Any]) -> None:
+        """Has `worker` done unless the index already knows the item."""
+        if item in self._index:
+            self._index.move_to_end(item)
+            return
+        self._remember(item, self._work(worker))
+        if self._lag:
+            self._unseen.add(item)
+
+    def get(self, item: str) -> WorkInfo | None:
+        """None: the index does not know the item."""
+        info = self._index.get(item)
+        if info is None:
+            return None
+        self._index.move_to_end(item)
+        if item in self._unseen:
+            self._unseen.discard(item)
+            return WorkInfo(WorkStatus.NOT_DONE)
+        return info
+
+    def _work(self, worker: Callable[[], Any]) -> WorkInfo:
+        for attempt in range(1, self._max_retries + 1):
+            try:
+                return WorkInfo(WorkStatus.SUCCEEDED, worker())
+            except RetryWorkError as error:
+                if attempt == self._max_retries:
+                    return WorkInfo(WorkStatus.FAILED, error=error)
+            except Exception as error:
+                return WorkInfo(WorkStatus.FAILED, error=error)
+        return WorkInfo(WorkStatus.NOT_DONE)
+
+    def _remember(self, item: str, info: WorkInfo) -> None:
+        self._index[item] = info
+        while len(self._index) > self._max_items:
+            gone, _ = self._index.popitem(last=False)
+            self._unseen.discard(gone)

@@ -1,0 +1,79 @@
+"""What comes out of a node: outputs or an error, and what happened to each child on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flyteidl.core import execution_pb2, literals_pb2
+
+from ..aws_array.indexes import ChildIndex, OriginalIndex
+from ..aws_array.phases import Phase, TaskPhase
+
+__all__ = ["ChildFact", "NodeResult", "Progress"]
+
+
+@dataclass(frozen=True)
+class ChildFact:
+    """One item of the array as the last attempt left it.
+
+    :param child: its place in the array job; None: it was cached and never ran.
+    :param job_id: `<array job>:<child>`, or the job itself where it is no array; "" when it never ran.
+    :param attempts: how many attempts AWS reported.
+    :param log_streams: one an attempt that had one, in order.
+    :param message: AWS's status reason and exit code, "" when there is none.
+    """
+
+    original: OriginalIndex
+    child: ChildIndex | None
+    job_id: str
+    phase: TaskPhase
+    attempts: int
+    log_streams: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A summary after a round, for progress lines.
+
+    :param counts: children by task phase; cached ones count as SUCCESS.
+    :param hang: the sentence "real Flyte would wait here for ever: ..." once that is certain.
+    """
+
+    attempt: int
+    phase: Phase
+    task_phase: TaskPhase
+    counts: Mapping[TaskPhase, int]
+    job_name: str
+    job_id: str | None
+    reason: str
+    error: str | None = None
+    hang: str | None = None
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """The end of a node.
+
+    :param outputs: the node's outputs when it succeeded (an empty map when the task declares none).
+    :param error: why it failed, as propeller would report it (`RetriesExhausted|...`).
+    :param attempts: how many attempts of the node were made.
+    :param phase: SUCCESS, PERMANENT_FAILURE or ABORTED.
+    :param output_prefix: where the last attempt's outputs.pb or error.pb lies.
+    """
+
+    phase: TaskPhase
+    outputs: literals_pb2.LiteralMap | None
+    error: execution_pb2.ExecutionError | None
+    attempts: int
+    children: tuple[ChildFact, ...]
+    job_name: str
+    job_id: str | None
+    output_prefix: str
+    hang: str | None = None
+    departures: tuple[str, ...] = field(default=())
+
+    @property
+    def succeeded(self) -> bool:
+        return self.phase is TaskPhase.SUCCESS

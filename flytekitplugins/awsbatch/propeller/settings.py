@@ -1,0 +1,138 @@
+"""What a deployment says about the aws_array plugin and about propeller's part around it, under Flyte's own keys.
+
+One frozen section per block of Flyte's configuration. This module reads no YAML: `settings` fills the sections, the
+composer joins them into `HandlerSettings`. Defaults are those of Flyte v1.16.8 (`awsbatch/config/config.go`,
+`tasks/aws/config.go`, `flytek8s/config/config.go`, `catalog/config.go`, `controller/config/config.go`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flytekitplugins.awsbatch.settings.section import setting
+
+from .golang.duration import parse_duration
+
+STRICT = "strict"
+SAFE = "safe"
+
+
+@dataclass(frozen=True)
+class JobStoreSettings:
+    """`plugins.aws.batch.jobStoreConfig`: how job details are fetched."""
+
+    batch_chunk_size: int = setting("batchChunkSize", 100, minimum=1)
+    # Flyte's spelling of cacheSize.
+    cache_size: int = setting("jacheSize", 10000, minimum=1)
+    parallelism: int = setting("parallelism", 20, minimum=1)
+    resync_period: str = setting("resyncPeriod", "30s")
+
+
+@dataclass(frozen=True)
+class BatchPluginSettings:
+    """`plugins.aws.batch`: the aws_array plugin."""
+
+    role_annotation_key: str = setting("roleAnnotationKey", "")
+    max_array_job_size: int = setting("maxArrayJobSize", 5000, minimum=0)
+    min_retries: int = setting("minRetries", 1, minimum=0)
+    max_retries: int = setting("maxRetries", 10, minimum=0)
+    # Go duration text, such as `72h0m0s` or `90m`.
+    default_timeout: str = setting("defaultTimeout", "72h0m0s")
+    default_env_vars: Mapping[str, str] = setting("defaultEnvVars", factory=dict)
+    max_err_length: int = setting("maxErrLength", 500, minimum=0)
+    job_store_config: JobStoreSettings = setting("jobStoreConfig", factory=JobStoreSettings)
+
+    @property
+    def default_timeout_seconds(self) -> float:
+        """`defaultTimeout` in seconds.
+
+        :raises ValueError: the text is no Go duration; the message names the setting.
+        """
+        try:
+            return float(parse_duration(self.default_timeout))
+        except ValueError as error:
+            raise ValueError(f"plugins.aws.batch.defaultTimeout: {error}") from None
+
+
+@dataclass(frozen=True)
+class AwsPluginSettings:
+    """`plugins.aws`: the account that the plugin talks to."""
+
+    region: str = setting("region", "us-east-2")
+    account_id: str = setting("accountId", "")
+    retries: int = setting("retries", 3, minimum=0)
+    batch: BatchPluginSettings = setting("batch", factory=BatchPluginSettings)
+
+
+@dataclass(frozen=True)
+class K8sPluginSettings:
+    """`plugins.k8s`: the defaults that also reach Batch jobs."""
+
+    default_cpus: str = setting("default-cpus", "1000m")
+    default_memory: str = setting("default-memory", "1024Mi")
+    default_env_vars: Mapping[str, str] = setting("default-env-vars", factory=dict)
+    gpu_resource_name: str = setting("gpu-resource-name", "nvidia.com/gpu")
+
+
+@dataclass(frozen=True)
+class WorkQueueSettings:
+    """One of `plugins.catalogCache.{reader,writer}`."""
+
+    max_items: int = setting("maxItems", 10000, minimum=1)
+
+
+@dataclass(frozen=True)
+class CatalogCacheSettings:
+    """`plugins.catalogCache`: the work queues that bound how large a cached array may be."""
+
+    reader: WorkQueueSettings = setting("reader", factory=WorkQueueSettings)
+    writer: WorkQueueSettings = setting("writer", factory=WorkQueueSettings)
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """`propeller.node-config`: how often a node is tried."""
+
+    default_max_attempts: int = setting("default-max-attempts", 1, minimum=1)
+    max_system_failures: int = setting("max-node-retries-system-failures", 3, minimum=0)
+
+
+@dataclass(frozen=True)
+class PropellerSettings:
+    """`propeller`: what surrounds the plugin."""
+
+    max_workflow_retries: int = setting("max-workflow-retries", 10, minimum=0)
+    node_config: NodeSettings = setting("node-config", factory=NodeSettings)
+
+
+@dataclass(frozen=True)
+class FidelitySettings:
+    """This package's own keys, under `emulator`.
+
+    `fidelity: strict` does what Flyte does, to the letter; `safe` differs only where docs/fidelity.md says so.
+    `hang_limit` is how many seconds a state that real Flyte would never leave is kept before it ends with an error
+    (strict mode; 0: at once).
+    """
+
+    fidelity: str = setting("fidelity", SAFE, choices=(SAFE, STRICT))
+    hang_limit: float = setting("hang_limit", 30.0, minimum=0)
+
+
+@dataclass(frozen=True)
+class HandlerSettings:
+    """All sections that the handler and the node driver read."""
+
+    aws: AwsPluginSettings = field(default_factory=AwsPluginSettings)
+    k8s: K8sPluginSettings = field(default_factory=K8sPluginSettings)
+    catalog_cache: CatalogCacheSettings = field(default_factory=CatalogCacheSettings)
+    propeller: PropellerSettings = field(default_factory=PropellerSettings)
+    emulation: FidelitySettings = field(default_factory=FidelitySettings)
+
+    @property
+    def batch(self) -> BatchPluginSettings:
+        return self.aws.batch
+
+    @property
+    def strict(self) -> bool:
+        return self.emulation.fidelity == STRICT

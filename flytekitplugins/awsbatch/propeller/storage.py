@@ -1,0 +1,223 @@
+"""Where inputs, outputs and errors lie: what propeller's DataStore is to Flyte, for whole small files.
+
+A reference is a URL or a path as text. Nothing here knows what is in a file; nothing streams.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from google.protobuf.message import DecodeError, Message
+
+from .golang import url
+
+
+class StorageError(Exception):
+    """A file cannot be read or written; `reference` names it."""
+
+    def __init__(self, reference: str, problem: str) -> None:
+        super().__init__(f"{reference}: {problem}")
+        self.reference = reference
+        self.problem = problem
+
+
+class NotFoundError(StorageError):
+    """There is no such file."""
+
+    def __init__(self, reference: str) -> None:
+        super().__init__(reference, "file does not exist")
+
+
+class UnreadableError(StorageError):
+    """A task's output or error file cannot be read, in Flyte's words."""
+
+    def __init__(self, reference: str, message: str, cause: StorageError) -> None:
+        super().__init__(reference, cause.problem)
+        self.args = (message,)
+
+
+class DataStore(Protocol):
+    """Reads and writes whole files. Raises StorageError, NotFoundError where the file is missing."""
+
+    def join(self, base: str, *keys: str) -> str:
+        """The reference of something below `base`."""
+        ...
+
+    def exists(self, reference: str) -> bool: ...
+
+    def read(self, reference: str) -> bytes: ...
+
+    def write(self, reference: str, data: bytes) -> None:
+        """Replaces the whole file, atomically where the storage can."""
+        ...
+
+
+def read_message(store: DataStore, reference: str, message: Message) -> None:
+    """Reads a protobuf file into `message`; StorageError when its bytes are no such message."""
+    data = store.read(reference)
+    try:
+        message.ParseFromString(data)
+    except DecodeError as error:
+        raise StorageError(reference, f"not a {message.DESCRIPTOR.full_name}: {error}") from None
+
+
+def write_message(store: DataStore, reference: str, message: Message) -> None:
+    store.write(reference, message.SerializeToString(deterministic=True))
+
+
+def join_url(base: str, *keys: str) -> str:
+    """As Flyte joins (`storage/url_path.go`): percent-encoded, `..` resolved, a query of the base dropped.
+
+    :raises StorageError: the base or a key is no URL.
+    """
+    try:
+        parent = url.parse(base if base.endswith("/") else f"{base}/")
+        return str(parent.resolve(url.parse("/".join(key.strip("/") for key in keys))))
+    except url.UrlError as error:
+        raise StorageError(base, f"Reference is of an invalid format: {error}") from None
+
+
+def join_path(base: str, *keys: str) -> str:
+    """Below a folder of this machine, whose name stays as it is: a child process opens it literally."""
+    return "/".join([base.rstrip("/"), *(key.strip("/") for key in keys)])
+
+
+class MemoryStore:
+    """Files in a dictionary, for tests and for the conformance cases."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+    def join(self, base: str, *keys: str) -> str:
+        return join_url(base, *keys)
+
+    def exists(self, reference: str) -> bool:
+        return reference in self.files
+
+    def read(self, reference: str) -> bytes:
+        try:
+            return self.files[reference]
+        except KeyError:
+            raise NotFoundError(reference) from None
+
+    def write(self, reference: str, data: bytes) -> None:
+        self.files[reference] = data
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+
+class LocalStore:
+    """Files on this machine: plain paths and `file://` URLs. Writes beside the file and renames."""
+
+    def join(self, base: str, *keys: str) -> str:
+        return join_path(base, *keys)
+
+    def exists(self, reference: str) -> bool:
+        return self._path(reference).is_file()
+
+    def read(self, reference: str) -> bytes:
+        try:
+            return self._path(reference).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFoundError(reference) from None
+        except OSError as error:
+            raise StorageError(reference, str(error)) from error
+
+    def write(self, reference: str, data: bytes) -> None:
+        path = self._path(reference)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                Path(beside).chmod(0o666 & ~_umask())
+                Path(beside).replace(path)
+            except BaseException:
+                Path(beside).unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise StorageError(reference, str(error)) from error
+
+    @staticmethod
+    def _path(reference: str) -> Path:
+        if reference.startswith("file:"):
+            return Path(url2pathname(urlsplit(reference).path))
+        return Path(reference)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+class FsspecStore:
+    """Files at any URL that fsspec knows (`s3://`, `gs://`, ...); the storage decides whether writes are atomic."""
+
+    def __init__(self, **options: object) -> None:
+        self._options = options
+
+    def join(self, base: str, *keys: str) -> str:
+        return join_url(base, *keys)
+
+    def exists(self, reference: str) -> bool:
+        filesystem, path = self._open(reference)
+        try:
+            return bool(filesystem.isfile(path))
+        except OSError as error:
+            raise StorageError(reference, str(error)) from error
+
+    def read(self, reference: str) -> bytes:
+        filesystem, path = self._open(reference)
+        try:
+            return bytes(filesystem.cat_file(path))
+        except FileNotFoundError:
+            raise NotFoundError(reference) from None
+        except OSError as error:
+            raise StorageError(reference, str(error)) from error
+
+    def write(self, reference: str, data: bytes) -> None:
+        filesystem, path = self._open(reference)
+        try:
+            filesystem.pipe_file(path, data)
+        except OSError as error:
+            raise StorageError(reference, str(error)) from error
+
+    def _open(self, reference: str):  # type: ignore[no-untyped-def]
+        import fsspec
+
+        try:
+            return fsspec.core.url_to_fs(reference, **self._options)
+        except (ValueError, ImportError) as error:
+            raise StorageError(reference, str(error)) from error
+
+
+class SchemeStore:
+    """The store for a run: local files where the reference has no other scheme, fsspec otherwise."""
+
+    def __init__(self, remote: DataStore | None = None) -> None:
+        self._local = LocalStore()
+        self._remote: DataStore = remote if remote is not None else FsspecStore()
+
+    def join(self, base: str, *keys: str) -> str:
+        return self._of(base).join(base, *keys)
+
+    def exists(self, reference: str) -> bool:
+        return self._of(reference).exists(reference)
+
+    def read(self, reference: str) -> bytes:
+        return self._of(reference).read(reference)
+
+    def write(self, reference: str, data: bytes) -> None:
+        self._of(reference).write(reference, data)
+
+    def _of(self, reference: str) -> DataStore:
+        return self._remote if "://" in reference and not reference.startswith("file://") else self._local

@@ -1,0 +1,182 @@
+"""Makes one section, as its owner declared it, from one map of a document.
+
+What is wrong with a value goes to a callback and the field keeps its default, so that the rest is still read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, TypeVar, cast
+
+from . import section, weak
+from .nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, is_null
+
+S = TypeVar("S")
+
+# Stands for a value that was wrong and has been reported.
+WRONG = object()
+Decoder = Callable[[Node], Any]
+WEAK: dict[Any, Decoder] = {
+    str: weak.string,
+    int: weak.number,
+    float: weak.real,
+    bool: weak.boolean,
+    timedelta: weak.duration,
+}
+NAMES: dict[Any, str] = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    timedelta: "a duration such as 30s",
+}
+
+
+def strict(kind: type, node: Node) -> Any:
+    """One of our own settings: the type that is asked for and no other."""
+    value = node.value if isinstance(node, Scalar) else node
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is str and isinstance(node, Scalar) and (isinstance(value, str) or number):
+        return node.text
+    if kind is timedelta and isinstance(value, str):
+        return weak.duration(node)
+    if (kind is bool or number) and isinstance(value, (int, float) if kind is float else kind):
+        return kind(value)
+    raise weak.MismatchError(f"expected {NAMES[kind]}")
+
+
+def keyed(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
+    """The fields of a section that stand for a key."""
+    return tuple(fld for fld in dataclasses.fields(cls) if section.KEY in fld.metadata)
+
+
+def hints(cls: Any) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
+def spelling(node: MapNode | None, found: Node | None, key: str) -> str:
+    """A key as the document writes it, so that a reader finds it there."""
+    entries = node.entries if node is not None else ()
+    return next((written.text for written, value in entries if found is not None and value is found), key)
+
+
+@dataclasses.dataclass
+class Filler:
+    """
+    :param wrong: told the dotted path, the value and what was expected.
+    :param missing: told the dotted path and the place of a section that lacks a key it must have.
+    :param unknown: told the dotted path of a map, a key in it that is no setting, and the names that are.
+    :param weakly: as Go decodes Flyte's sections; else strictly, as ours are read.
+    """
+
+    wrong: Callable[[str, Node, str], None]
+    missing: Callable[[str, Mark], None]
+    unknown: Callable[[str, Scalar, Iterable[str]], None]
+    weakly: bool
+
+    def section(self, cls: type[S], node: Node | None, path: str) -> S:
+        """An instance of a section from its map."""
+        if node is not None and not isinstance(node, MapNode):
+            if not (is_null(node) or self.is_time(node)):
+                self.wrong(path, node, "expected a map")
+            node = None
+        values: dict[str, Any] = {}
+        if node is not None and not self.weakly and path.count("."):
+            known = {fld.metadata[section.KEY] for fld in keyed(cls)}
+            for key, _ in node.entries:
+                if key.text not in known:
+                    self.unknown(path, key, known)
+        for fld in dataclasses.fields(cast(Any, cls)):
+            if section.WHERE in fld.metadata:
+                marked = node and (node.get(fld.metadata[section.WHERE]) or node)
+                values[fld.name] = marked.mark if marked else Mark()
+            elif section.KEY in fld.metadata:
+                self.field(cls, fld, node, path, values)
+        return cls(**values)
+
+    def field(
+        self, cls: type[Any], fld: dataclasses.Field[Any], node: MapNode | None, path: str, values: dict[str, Any]
+    ) -> None:
+        key: str = fld.metadata[section.KEY]
+        found = node.get(key, exact=not self.weakly) if node is not None else None
+        here = f"{path}.{spelling(node, found, key)}"
+        required = fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING
+        if required:
+            values[fld.name] = None
+        if found is None or is_null(found):
+            if required:
+                self.missing(here, node.mark if node is not None else Mark())
+            return
+        decoded = self.decode(hints(cls)[fld.name], found, here)
+        if decoded is WRONG:
+            return
+        limit = fld.metadata.get(section.MINIMUM)
+        choices = fld.metadata.get(section.CHOICES)
+        if limit is not None and decoded < limit:
+            self.wrong(here, found, f"expected at least {limit:g}")
+        elif choices is not None and decoded not in choices:
+            near = difflib.get_close_matches(str(decoded), choices, 1, 0.6)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            self.wrong(here, found, f"expected one of {', '.join(choices)}{hint}")
+        else:
+            values[fld.name] = decoded
+
+    def is_time(self, node: Node) -> bool:
+        """Go turns a date into a struct without fields, which mapstructure takes for an empty map."""
+        return self.weakly and isinstance(node, Scalar) and isinstance(node.value, Timestamp)
+
+    def decode(self, kind: Any, node: Node, path: str) -> Any:
+        """A value of a field's type, or WRONG."""
+        try:
+            return self.value(kind, node, path)
+        except weak.MismatchError as error:
+            self.wrong(path, node, str(error))
+            return WRONG
+
+    def value(self, kind: Any, node: Node, path: str) -> Any:
+        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+        if origin in (typing.Union, types.UnionType):
+            return self.value(next(one for one in arguments if one is not type(None)), node, path)
+        if origin is tuple:
+            return self.sequence(arguments[0], node, path)
+        if origin in (dict, Mapping):
+            return self.map(arguments[1], node, path)
+        if dataclasses.is_dataclass(kind):
+            return self.section(cast(type[Any], kind), node, path)
+        return WEAK[kind](node) if self.weakly else strict(kind, node)
+
+    def sequence(self, kind: Any, node: Node, path: str) -> tuple[Any, ...]:
+        if not self.weakly and not isinstance(node, ListNode):
+            # One value is plainly a list of one; a comma in it is not ours to interpret.
+            return (self.value(kind, node, path),)
+        if kind is str and not isinstance(node, ListNode):
+            return weak.strings(node)
+        items = node.items if isinstance(node, ListNode) else weak.items(node)
+        decoded = [self.decode(kind, item, f"{path}[{place}]") for place, item in enumerate(items)]
+        return tuple(one for one in decoded if one is not WRONG)
+
+    def map(self, kind: Any, node: Node, path: str) -> dict[str, Any]:
+        """A map from text; in Flyte's sections a list of maps is one too, and the only way to keep a key's case."""
+        values: dict[str, Any] = {}
+        if self.weakly and isinstance(node, ListNode):
+            for item in node.items:
+                values.update(
+                    self.map(kind, item, path) if isinstance(item, ListNode) else self.entries(kind, item, path)
+                )
+            return values
+        # viper lowers the keys of maps outside lists, save those with a dot (viper.go, restoreDottedMapKeys).
+        entries = self.entries(kind, node, path)
+        return {key.lower() if self.weakly and "." not in key else key: value for key, value in entries.items()}
+
+    def entries(self, kind: Any, node: Node, path: str) -> dict[str, Any]:
+        if self.is_time(node):
+            return {}
+        if not isinstance(node, MapNode):
+            raise weak.MismatchError("expected a map")
+        decoded = {key: self.decode(kind, value, f"{path}.{key}") for key, value in node}
+        return {key: value for key, value in decoded.items() if value is not WRONG}

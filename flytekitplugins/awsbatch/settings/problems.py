@@ -1,0 +1,45 @@
+"""What is wrong with a deployment's settings: every problem with its place, reported together rather than one a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to correct.
+
+    :param file: the file as the user named it; empty for what no file says.
+    :param line: counted from 1; 0 when the whole file is meant.
+    :param key: the dotted path of the setting, `queues.workflowConfigs[1].tags`.
+    :param value: what stands there, shortened.
+    :param expected: what would be right, as the end of a sentence.
+    """
+
+    file: str
+    line: int
+    key: str
+    value: str
+    expected: str
+
+    @property
+    def place(self) -> str:
+        if not self.file:
+            return "settings"
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    def __str__(self) -> str:
+        subject = f"{self.key}: " if self.key else ""
+        got = f"got {self.value}, " if self.value else ""
+        return f"{self.place}: {subject}{got}{self.expected}"
+
+
+class SettingsError(ValueError):
+    """All problems of a set of files, in the order of the files."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = "a problem" if count == 1 else f"{count} problems"
+        super().__init__(f"{head} in the settings:\n" + "\n".join(f"  {problem}" for problem in self.problems))

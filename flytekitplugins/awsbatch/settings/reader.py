@@ -1,0 +1,145 @@
+"""Fills the sections that owners declare from a deployment's files, and gathers everything found wrong on the way.
+
+Flyte's own sections are read as the servers read them: any case, weak types, unknown keys ignored. Ours are read
+strictly. The reader never raises for what a file says until `finish`, so that one run reports all problems.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from . import section
+from .blocks import find, merge, settled
+from .document import Document, parse
+from .fill import Filler, keyed
+from .nodes import MapNode, Mark, Node, Scalar, is_null, shown
+from .pasted import parse_file
+from .problems import Problem, SettingsError
+
+S = TypeVar("S")
+
+# Whatever lies below these is the section's own, not a chart's nesting.
+SECTIONS = frozenset({"queues", "flyteadmin", "plugins", "tasks", "propeller", "domains", "emulator"})
+
+
+@dataclasses.dataclass
+class Reader:
+    """Documents in order of precedence, lowest first.
+
+    :param nested: whether sections may lie below a Helm chart's keys.
+    :param others: documents of another kind that were given beside them; their owner reads them.
+    """
+
+    documents: Sequence[Document]
+    nested: bool = True
+    others: Sequence[Document] = ()
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for document in (*self.documents, *self.others):
+            self.problems.extend(document.problems)
+
+    @classmethod
+    def from_text(cls, *texts: tuple[str, str | bytes], nested: bool = True) -> Reader:
+        """:param texts: (name, content) of each file."""
+        return cls([parse(text, name) for name, text in texts], nested)
+
+    @classmethod
+    def from_files(cls, paths: Iterable[Path], aside: Callable[[Document], bool] = lambda _: False) -> Reader:
+        """:param aside: says which files are of another kind."""
+        documents = [document for path in paths for document in load(path)]
+        return cls(
+            [document for document in documents if not aside(document)],
+            others=[document for document in documents if aside(document)],
+        )
+
+    def layer(self, name: str) -> tuple[str, Node | None]:
+        """A top-level section, all its places merged, with the path of the last one."""
+        merged: Node | None = None
+        path = name
+        for document in self.documents:
+            if document.root is None:
+                continue
+            for here, node in find(document.root, name.lower(), SECTIONS, self.nested):
+                merged, path = merge(merged, node), here
+        return path, merged
+
+    def at(self, *names: str) -> tuple[str, Node | None]:
+        """The merged node at a path of section names, and its dotted path."""
+        path, node = self.layer(names[0])
+        for name in names[1:]:
+            path = f"{path}.{name}"
+            if node is None or is_null(node):
+                return path, None
+            if not isinstance(node, MapNode):
+                self.wrong(path.rpartition(".")[0], node, "expected a map")
+                return path, None
+            node = node.get(name)
+        return path, node
+
+    def flyte(self, cls: type[S], *names: str) -> S:
+        """One of Flyte's own sections (`"plugins", "aws", "batch"`), defaults where the files are silent."""
+        path, node = self.at(*names)
+        return Filler(self.wrong, self.missing, self.unknown, weakly=True).section(cls, settled(node), path)
+
+    def flyte_list(self, cls: type[S], name: str) -> tuple[S, ...]:
+        """One of Flyte's top-level sections that is a list of maps (`domains`)."""
+        path, node = self.layer(name)
+        node = settled(node)
+        if node is None:
+            return ()
+        return Filler(self.wrong, self.missing, self.unknown, weakly=True).sequence(cls, node, path)
+
+    def own(self, name: str, *classes: type[Any]) -> tuple[Any, ...]:
+        """Our section, shared by several owners; a key of none of them is a problem."""
+        path, node = self.layer(name)
+        known = {fld.metadata[section.KEY] for cls in classes for fld in keyed(cls)}
+        if isinstance(node, MapNode):
+            for key, _ in node.entries:
+                if key.text not in known:
+                    self.unknown(path, key, known)
+        filler = Filler(self.wrong, self.missing, self.unknown, weakly=False)
+        if node is not None and not isinstance(node, MapNode) and not is_null(node):
+            self.wrong(path, node, "expected a map")
+            node = None
+        return tuple(filler.section(cls, node, path) for cls in classes)
+
+    def unknown(self, path: str, key: Scalar, known: Iterable[str]) -> None:
+        names = sorted(known)
+        folded = {name.lower().replace("_", ""): name for name in names}
+        near = folded.get(key.text.lower().replace("_", "").replace("-", ""))
+        close = [near] if near else difflib.get_close_matches(key.text, names, 1, 0.6)
+        hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(names)}"
+        self.problems.append(Problem(key.mark.file, key.mark.line, f"{path}.{key.text}", "", f"is no setting; {hint}"))
+
+    def report(self, problem: Problem) -> None:
+        self.problems.append(problem)
+
+    def missing(self, path: str, place: Mark) -> None:
+        self.problems.append(Problem(place.file, place.line, path, "", "is missing"))
+
+    def wrong(self, path: str, node: Node, expected: str) -> None:
+        self.problems.append(Problem(node.mark.file, node.mark.line, path, shown(node), expected))
+
+    def finish(self) -> None:
+        """Raises SettingsError with all problems found so far, in the order of files and lines."""
+        if self.problems:
+            raise SettingsError(self.ordered())
+
+    def ordered(self) -> list[Problem]:
+        order = {document.file: place for place, document in enumerate((*self.documents, *self.others))}
+        unique = dict.fromkeys(self.problems)
+        return sorted(unique, key=lambda problem: (order.get(problem.file, -1), problem.line))
+
+
+def load(path: Path) -> list[Document]:
+    """A file's documents; one that cannot be opened is a document with that problem."""
+    try:
+        return parse_file(path.read_bytes(), str(path), SECTIONS)
+    except OSError as error:
+        problem = Problem(str(path), 0, "", "", f"cannot be read: {error.strerror or error}")
+        return [Document(str(path), None, (problem,))]
