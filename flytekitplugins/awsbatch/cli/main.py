@@ -12,6 +12,7 @@ import rich_click as click
 # Command -> module of this package and the click command in it.
 COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("config", "config"),
+    "lint": ("lint", "lint"),
     "queue": ("queue", "queue"),
 }
 

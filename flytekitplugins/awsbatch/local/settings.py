@@ -16,6 +16,7 @@ from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.attributes import is_attribute_file
 from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings
 from flytekitplugins.awsbatch.admin.settings import read as read_admin
+from flytekitplugins.awsbatch.lint.settings import LintEmulator
 from flytekitplugins.awsbatch.propeller.settings import (
     AwsPluginSettings,
     CatalogCacheSettings,
@@ -69,6 +70,7 @@ class Settings:
     admin: AdminSettings
     handler: HandlerSettings = field(default_factory=HandlerSettings)
     local: LocalEmulator = field(default_factory=LocalEmulator)
+    lint: LintEmulator = field(default_factory=LintEmulator)
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -95,7 +97,8 @@ def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
         reader = Reader.from_files(list(expanded(names)), aside=is_attribute_file)
     else:
         reader = Reader.from_text((BUILT_IN, DEFAULT))
-    emulator, fidelity, local = reader.own("emulator", AdminEmulator, FidelitySettings, LocalEmulator)
+    owners = (AdminEmulator, FidelitySettings, LocalEmulator, LintEmulator)
+    emulator, fidelity, local, lint = reader.own("emulator", *owners)
     admin = read_admin(reader, emulator)
     handler = HandlerSettings(
         aws=reader.flyte(AwsPluginSettings, "plugins", "aws"),
@@ -107,7 +110,7 @@ def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
     for problem in checks.contradictions(admin):
         reader.report(problem)
     notes = () if names else (f"no settings given: one queue named default, and {LOCAL_ROLE} as the jobs' role",)
-    return Settings(admin, handler, local, tuple(names), notes), reader
+    return Settings(admin, handler, local, lint, tuple(names), notes), reader
 
 
 def expanded(names: Sequence[str]) -> Iterator[Path]:
