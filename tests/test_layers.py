@@ -23,6 +23,7 @@ SDK = {
     "map_task",
     "child",
     "entrypoint",
+    "lint",
 }
 ALLOWED: dict[str, set[str]] = {
     "wire": set(),
@@ -37,6 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "map_task": {"wire", "config", "map_settings", "metadata", "refusals", "hook"},
     "child": {"wire"},
     "entrypoint": {"wire", "switch", "child", "map_task"},
+    "lint": {"wire", "config", "metadata", "refusals", "settings"},
     "settings": set(),
     "admin": {"wire", "settings"},
     "batch.api": set(),
@@ -48,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"local", "admin", "propeller", "batch.api", "batch.emulator", "batch.aws", "settings", "wire", *SDK},
     "": {"config", "refusals", "task", "map_task"},
 }
-LAZY: dict[str, set[str]] = {"hook": {"local"}, "": {"local"}}
+LAZY: dict[str, set[str]] = {"hook": {"local"}, "task": {"lint"}, "map_task": {"lint"}, "": {"local"}}
 NOT_IN = {
     "batch.emulator": {"flytekit", "flyteidl"},
     "settings": {"flytekit", "flyteidl"},

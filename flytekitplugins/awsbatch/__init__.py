@@ -6,7 +6,7 @@ from typing import Any
 
 from .config import AWSBatchConfig
 from .map_task import AWSBatchMapTask, map_task
-from .refusals import AWSBatchTaskError
+from .refusals import AWSBatchTaskError, AWSBatchWarning
 from .task import AWSBatchFunctionTask
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "AWSBatchFunctionTask",
     "AWSBatchMapTask",
     "AWSBatchTaskError",
+    "AWSBatchWarning",
     "emulation",
     "map_task",
 ]

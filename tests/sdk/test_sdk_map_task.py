@@ -110,7 +110,7 @@ def test_bound_inputs_stay_single_and_are_named_on_the_command_line() -> None:
 
 def test_the_map_keeps_what_the_task_has() -> None:
     @task(
-        task_config=AWSBatchConfig(),
+        task_config=AWSBatchConfig(lint_ignore=["AB001"]),
         container_image="example.com/other:v2",
         environment={"A": "1"},
         limits=Resources(cpu="2", mem="4Gi"),
