@@ -30,7 +30,7 @@ from flytekitplugins_awsbatch_timeout import watched
 
 from . import switch
 from .child import ChildError, OriginalIndex, child_index, item_inputs, original_index
-from .map_task import bound_names
+from .maptask import bound_names
 from .wire import INDEX_LOOKUP_FILE, INPUTS_FILE
 
 Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)

@@ -41,7 +41,7 @@ def test_several_files_directories_and_attribute_files_make_one(tmp_path: Path) 
     found = load({wire.SWITCH_CONFIG: os.pathsep.join(named)})
     assert found.admin.queues == (ExecutionQueue("a", ("x",)),)
     assert found.admin.overrides == (Override("p", "staging", tags=("x",)), Override("q", tags=("x",)))
-    assert found.local == LocalEmulator(3, "clean")
+    assert (found.local, found.batch.vcpus) == (LocalEmulator("clean"), 3)
     assert (found.handler.aws.region, found.handler.strict) == ("eu-west-1", True)
     assert (found.admin.emulator.project, found.files, found.notes) == ("shop", tuple(named), ())
 

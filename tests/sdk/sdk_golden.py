@@ -160,7 +160,7 @@ class Expected:
             "--prev-checkpoint",
             "{{.prevCheckpointPrefix}}",
             "--resolver",
-            "flytekitplugins.awsbatch.map_task.MapTaskResolver",
+            "flytekitplugins.awsbatch.maptask.MapTaskResolver",
             "--",
             "vars",
             "",

@@ -23,7 +23,7 @@ from .deployment import Deployment
 from .executions import Execution
 from .failure import LogTail, TaskFailedError, failure
 from .history import process_mark
-from .identity import identity
+from .identity import Identity, identity
 from .progress import Counts
 from .record import RunRecord
 from .serialise import Serialised, serialise
@@ -44,16 +44,15 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     Raises TaskFailedError, NotLoadableError, NotHandledError, SettingsError, HomeError, SwitchError.
     """
     deployment = deployments.current()
-    execution = _execution(deployment, task)
+    who = identity(deployment.settings.admin.emulator, task.name)
+    execution = _execution(deployment, who)
     node = execution.next_node()
     serialised = serialise(task, execution.project, execution.domain)
-    call = _Call(deployment, task, execution, node, serialised)
-    return call.run(inputs)
+    return _Call(deployment, task, execution, node, serialised, who).run(inputs)
 
 
-def _execution(deployment: Deployment, task: PythonTask[Any]) -> Execution:
-    """The execution this call belongs to; a new one is announced and recorded."""
-    who = identity(deployment.settings.admin.emulator, task.name)
+def _execution(deployment: Deployment, who: Identity) -> Execution:
+    """The execution that a call belongs to; a new one is announced and recorded."""
     execution, new = deployment.executions.of(who.root, who.project, who.domain, who.workflow)
     if new:
         RunRecord(deployment.home.run(execution.name)).write_execution(
@@ -76,13 +75,20 @@ class _Call:
     """One task call on its way through admin, propeller and Batch."""
 
     def __init__(
-        self, deployment: Deployment, task: PythonTask[Any], execution: Execution, node: str, serialised: Serialised
+        self,
+        deployment: Deployment,
+        task: PythonTask[Any],
+        execution: Execution,
+        node: str,
+        serialised: Serialised,
+        who: Identity,
     ) -> None:
         self._deployment = deployment
         self._task = task
         self._execution = execution
         self._node = node
         self._serialised = serialised
+        self._who = who
         self._record = RunRecord(deployment.home.run(execution.name))
         self._saved: tuple[object, ...] = ()
         self._job: tuple[str, str | None] = ("", None)
@@ -97,6 +103,7 @@ class _Call:
             domain=self._execution.domain,
             workflow=self._execution.workflow,
             execution_name=self._execution.name,
+            plan=self._who.plan,
         )
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
@@ -127,6 +134,8 @@ class _Call:
         handler = handler_of(template.type, self._deployment.settings.admin.task_plugins)
         if handler.error:
             raise NotHandledError("\n".join(part for part in (handler.error, handler.help) if part))
+        if handler.note:
+            self._deployment.say_once(handler.note)
 
     def _request(self, template: tasks_pb2.TaskTemplate, inputs: LiteralMap, decision: Decision) -> NodeRequest:
         execution = self._execution
