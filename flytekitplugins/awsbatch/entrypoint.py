@@ -31,7 +31,7 @@ from flytekitplugins_awsbatch_timeout import watched
 from . import switch
 from .child import ChildError, OriginalIndex, child_index, item_inputs, original_index
 from .map_task import bound_names
-from .wire import INDEX_LOOKUP_FILE, INPUTS_FILE
+from .wire import AWS_JOB_ATTEMPT, INDEX_LOOKUP_FILE, INPUTS_FILE
 
 Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)
 
@@ -103,12 +103,13 @@ def run_child(child: Child) -> None:
     index = original_index(child_index(os.environ), read_index_lookup(context, child.inputs))
     output_prefix = f"{child.output_prefix}/{index}"
     bound = bound_names(list(child.resolver_args))
+    checkpoint = at_index(child.checkpoint_path, index)
     with (
         setup_execution(
             child.raw_output_data_prefix,
             output_prefix,
-            at_index(child.checkpoint_path, index),
-            at_index(child.prev_checkpoint, index),
+            checkpoint,
+            left_by_an_earlier_attempt(context, checkpoint) or at_index(child.prev_checkpoint, index),
             child.dynamic_addl_distro,
             child.dynamic_dest_dir,
         ) as context,
@@ -147,6 +148,13 @@ def failing(error: Exception) -> Callable[[], Any]:
 def at_index(path: str | None, index: OriginalIndex) -> str | None:
     """All children are given one checkpoint path; each needs its own, and the same one after a retry."""
     return f"{path}/{index}" if path else None
+
+
+def left_by_an_earlier_attempt(context: FlyteContext, checkpoint: str | None) -> str | None:
+    """The checkpoint to go on from when AWS Batch tries a job again: Flyte gives all its attempts the same paths, and
+    the previous one it names is that of the node's attempt before."""
+    again = os.environ.get(AWS_JOB_ATTEMPT, "1") != "1"
+    return checkpoint if checkpoint and again and context.file_access.exists(checkpoint) else None
 
 
 def read_inputs(context: FlyteContext, path: str, bound: set[str]) -> LiteralMap:
