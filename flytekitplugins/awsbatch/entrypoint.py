@@ -133,7 +133,7 @@ def in_time(limit: int, output_prefix: str) -> AbstractContextManager[None]:
 
 def load_inner_task(child: Child) -> Any:
     resolver = load_object_from_module(child.resolver)()
-    return resolver.load_task(loader_args=list(child.resolver_args)).run_task
+    return resolver.load_inner(list(child.resolver_args))
 
 
 def failing(error: Exception) -> Callable[[], Any]:
@@ -205,7 +205,7 @@ def written(context: FlyteContext, inputs: LiteralMap) -> str:
 def importable_from_working_directory() -> None:
     """As flytekit does it: a container's user code often lies in its working directory only."""
     here = Path.cwd()
-    if all(Path(entry).resolve() != here for entry in sys.path):
+    if str(here) not in sys.path and all(Path(entry).resolve() != here for entry in sys.path):
         sys.path.append(str(here))
 
 
