@@ -128,7 +128,10 @@ class _Call:
 
     @property
     def _label(self) -> str:
-        return f"{self._node} {self._task.name.rsplit('.', 1)[-1]}"
+        """How progress lines name this call: a map task's own name is for machines."""
+        mapped = getattr(self._task, "run_task", None)
+        name = (mapped or self._task).name.rsplit(".", 1)[-1]
+        return f"{self._node} map {name}" if mapped else f"{self._node} {name}"
 
     def _check_handled(self, template: tasks_pb2.TaskTemplate) -> None:
         handler = handler_of(template.type, self._deployment.settings.admin.task_plugins)
