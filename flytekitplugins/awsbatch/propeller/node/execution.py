@@ -26,6 +26,7 @@ from ..storage import StorageError, write_message
 from .attempt import attempt_context
 from .budget import max_attempts
 from .facts import child_facts, counts
+from .hints import hint
 from .memory import ABORTING, FAILING, RETRYING, SUCCEEDING, Ending, Memory
 from .outcome import error_text, execution_error, node_outputs, validate_outputs
 from .patience import EXPIRED, time_left, timed_out, watch_hangs
@@ -224,7 +225,7 @@ class NodeExecution:
         self._terminate()
         message = (
             f"RuntimeExecutionError: max number of system retry attempts [{errors}/{limit}] exhausted. "
-            f"Last known status message: {text}"
+            f"Last known status message: {text}{hint(self.request.template, text)}"
         )
         self._end(Ending(FAILING, TaskError("Workflow abort failed", message, "SYSTEM")))
 
