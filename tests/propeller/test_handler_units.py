@@ -8,6 +8,7 @@ import pytest
 from propeller_builders import MemoryBatch, Outcome, running, services, succeeded
 
 from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.propeller.aws_array.definitions import DefinitionCache
 from flytekitplugins.awsbatch.propeller.aws_array.errors import HandlerError, PanicError, ParameterError
 from flytekitplugins.awsbatch.propeller.aws_array.jobs import JobStore, job_phase
 from flytekitplugins.awsbatch.propeller.aws_array.links import job_uri
@@ -211,3 +212,13 @@ def test_a_restarted_process_knows_nothing_of_before() -> None:
     again = given.fresh()
     assert (again.jobs.get("a"), again.definitions.get("k")) == (None, None)
     assert (again.batch, again.store, again.catalog) == (given.batch, given.store, given.catalog)
+
+
+def test_a_definition_too_long_for_flytes_cache_is_registered_each_time() -> None:
+    cache = DefinitionCache()
+    cache.put("k" * 480, "arn:1234")
+    cache.put("l" * 481, "arn:1234")
+    assert (cache.get("k" * 480), cache.get("l" * 481)) == ("arn:1234", None)
+    larger = DefinitionCache(1024 * 1024)
+    larger.put("l" * 481, "arn:1234")
+    assert larger.get("l" * 481) == "arn:1234"

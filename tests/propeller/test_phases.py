@@ -74,7 +74,7 @@ def test_the_phases_that_flyte_never_enters_here_are_known() -> None:
     assert set(Phase) - reached == {Phase.WRITE_TO_DISCOVERY_THEN_FAIL}
 
 
-@pytest.mark.parametrize(("before", "after"), itertools.product(Phase, Phase))
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(Phase, Phase)))
 def test_a_state_goes_only_where_the_table_says(before: Phase, after: Phase) -> None:
     state = State(phase=before)
     if after in ALLOWED[before]:

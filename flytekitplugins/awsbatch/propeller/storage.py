@@ -161,6 +161,30 @@ class LocalStore:
         return Path(reference)
 
 
+class LimitedStore:
+    """Another store, whose files are refused when they are longer than propeller downloads (`storage.limits`)."""
+
+    def __init__(self, inner: DataStore, megabytes: int) -> None:
+        self._inner = inner
+        self._megabytes = megabytes
+
+    def join(self, base: str, *keys: str) -> str:
+        return self._inner.join(base, *keys)
+
+    def exists(self, reference: str) -> bool:
+        return self._inner.exists(reference)
+
+    def read(self, reference: str) -> bytes:
+        data = self._inner.read(reference)
+        if len(data) > self._megabytes * 2**20:
+            found = f"{len(data) / 2**20:.2f} MB are more than storage.limits.maxDownloadMBs allows ({self._megabytes})"
+            raise StorageError(reference, found)
+        return data
+
+    def write(self, reference: str, data: bytes) -> None:
+        self._inner.write(reference, data)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from threading import RLock
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from ...wire import INPUTS_FILE
 from ..aws_array import handler
 from ..aws_array.context import TaskContext
 from ..aws_array.errors import HandlerError, PanicError
+from ..aws_array.jobs import Job
 from ..aws_array.outputs import OutputFiles
 from ..aws_array.phases import Phase, TaskPhase
 from ..aws_array.services import HandlerServices
@@ -267,7 +269,7 @@ class NodeExecution:
         if ending.move == SUCCEEDING:
             outputs = node_outputs(self.request, self._files())
         error = None if ending.error is None else execution_error(ending.error)
-        job = self._services.jobs.get(self._context.name)
+        job = self._last_look()
         self._remember(ending=ending, ended=True)
         self._result = NodeResult(
             phase=_PHASES[ending.move],
@@ -281,6 +283,17 @@ class NodeExecution:
             hang=memory.hang,
             departures=memory.departures,
         )
+
+    def _last_look(self) -> Job | None:
+        """What is known of the job, asked for once more by a process that has not seen its end."""
+        state, jobs = self._memory.state, self._services.jobs
+        if state.external_job_id is None:
+            return None
+        job = jobs.get_or_create(self._context.name, state.external_job_id, state.execution_size)
+        if any(child.phase is TaskPhase.NOT_READY for child in job.children):
+            with suppress(BatchError):
+                jobs.refresh(self._context.name)
+        return job
 
     # Helpers.
 
