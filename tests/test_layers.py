@@ -22,6 +22,10 @@ SDK = {
     "task",
     "map_task",
     "child",
+    "input_index",
+    "command_line",
+    "siblings",
+    "quick",
     "entrypoint",
 }
 ALLOWED: dict[str, set[str]] = {
@@ -36,7 +40,11 @@ ALLOWED: dict[str, set[str]] = {
     "task": {"wire", "switch", "config", "metadata", "refusals", "hook"},
     "map_task": {"wire", "config", "map_settings", "metadata", "refusals", "hook"},
     "child": {"wire"},
-    "entrypoint": {"wire", "switch", "child", "map_task"},
+    "input_index": {"child"},
+    "command_line": {"child", "map_task"},
+    "siblings": {"wire", "command_line", "input_index"},
+    "quick": {"wire", "child", "command_line", "siblings"},
+    "entrypoint": {"wire", "switch", "child", "command_line", "quick", "siblings"},
     "settings": set(),
     "admin": {"wire", "settings"},
     "batch.api": set(),
