@@ -216,6 +216,36 @@ def test_the_command_has_nothing_to_say_about_a_good_program(tmp_path: Path) -> 
     assert lint(str(file), "--image", IMAGE, "--ignore", "AB105") == (0, "Nothing found.\n")
 
 
+OTHER_MAPS = """
+from flytekit import map_task, task, workflow
+from flytekit.core import legacy_map_task
+from flytekitplugins.awsbatch import AWSBatchConfig
+
+@task(task_config=AWSBatchConfig(), retries=1)
+def work(x: int) -> int:
+    return x
+
+@task
+def plain(x: int) -> int:
+    return x
+
+@workflow
+def flow(xs: list[int]) -> None:
+    map_task(work)(x=xs)
+    map_task(plain)(x=xs)
+    legacy_map_task.map_task(work)(x=xs)
+    legacy_map_task.map_task(plain)(x=xs)
+"""
+
+
+def test_the_command_finds_flytekits_own_maps_over_aws_batch_tasks(tmp_path: Path) -> None:
+    file = tmp_path / "lint_other_maps_target.py"
+    file.write_text(OTHER_MAPS)
+    _, output = lint(str(file), "--image", IMAGE, "--json")
+    found = [(one["code"], one["entity"]) for one in json.loads(output)["findings"]]
+    assert sorted(found) == [("AB002", "lint_other_maps_target.work"), ("AB109", "lint_other_maps_target.work")]
+
+
 def test_the_command_takes_a_module_by_name(tmp_path: Path) -> None:
     program(tmp_path, "lint_module_target", 1)
     done = subprocess.run(
