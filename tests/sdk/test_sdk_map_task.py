@@ -206,8 +206,9 @@ def test_the_legacy_name_depends_on_the_bound_inputs() -> None:
         ({"concurrency": 4}, "_d2de2c91"),
         ({"min_success_ratio": 0.5}, "_df0b01da"),
         ({"concurrency": 4, "min_success_ratio": 0.5}, "_ce912dda"),
-        ({"metadata": TaskMetadata(retries=2)}, "_2e7479bb"),
-        ({"metadata": TaskMetadata(timeout=timedelta(hours=1))}, "_fa483710"),
+        ({"metadata": TaskMetadata(retries=2)}, "_94686610"),
+        ({"metadata": TaskMetadata(interruptible=False)}, "_45dc5e5a"),
+        ({"metadata": TaskMetadata(timeout=timedelta(hours=1))}, "_664272a0"),
         ({"security_ctx": SecurityContext(secrets=[Secret(group="g", key="k")])}, "_fea79f09"),
     ],
 )
