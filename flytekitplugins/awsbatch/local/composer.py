@@ -13,6 +13,7 @@ from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.launch import Decision, apply, decide
 from flytekitplugins.awsbatch.admin.plugins import handler_of
+from flytekitplugins.awsbatch.lint.report import told_to
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, NodeRequest, WorkflowId
@@ -47,7 +48,8 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     who = identity(deployment.settings.admin.emulator, task.name)
     execution = _execution(deployment, who)
     node = execution.next_node()
-    serialised = serialise(task, execution.project, execution.domain)
+    with told_to(lambda finding: deployment.say_once(f"On a cluster: {finding}")):
+        serialised = serialise(task, execution.project, execution.domain)
     return _Call(deployment, task, execution, node, serialised, who).run(inputs)
 
 
