@@ -163,7 +163,7 @@ class Expected:
             "--prev-checkpoint",
             "{{.prevCheckpointPrefix}}",
             "--resolver",
-            "flytekitplugins.awsbatch.map_task.MapTaskResolver",
+            "flytekitplugins.awsbatch.maptask.MapTaskResolver",
             "--",
             "vars",
             "",

@@ -19,7 +19,7 @@ from sdk_builders import IMAGE, settings, template
 
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchMapTask, AWSBatchTaskError, map_task
 from flytekitplugins.awsbatch.map_settings import checked_ratio, float32_not_above
-from flytekitplugins.awsbatch.map_task import MapTaskResolver
+from flytekitplugins.awsbatch.maptask import MapTaskResolver
 
 COMMAND = [
     "pyflyte-awsbatch-map-execute",
@@ -34,7 +34,7 @@ COMMAND = [
     "--prev-checkpoint",
     "{{.prevCheckpointPrefix}}",
     "--resolver",
-    "flytekitplugins.awsbatch.map_task.MapTaskResolver",
+    "flytekitplugins.awsbatch.maptask.MapTaskResolver",
     "--",
     "vars",
     "",

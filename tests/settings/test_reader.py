@@ -270,3 +270,15 @@ def test_a_second_document_is_a_problem_of_ours(tmp_path: Path) -> None:
     (tmp_path / "f.yaml").write_text("queues: {}\n---\nqueues: {}\n")
     with pytest.raises(SettingsError, match=r"f\.yaml:2: is a second document"):
         Reader.from_files([tmp_path / "f.yaml"]).finish()
+
+
+def test_the_files_that_a_config_map_carries_are_read_in_their_places(tmp_path: Path) -> None:
+    (tmp_path / "f.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\ndata:\n  queues.yaml: |\n    queues:\n      executionQueues:\n"
+        "        - dynamic: x\n  aws.yaml: |\n    plugins:\n      aws: {batch: {maxArrayJobSize: 9}}\n  other: '['\n"
+    )
+    reader = Reader.from_files([tmp_path / "f.yaml"])
+    queues = reader.flyte(Queues, "queues")
+    assert (queues, queues.queues[0].where.line) == (Queues((Queue("x"),)), 7)
+    assert reader.flyte(Batch, "plugins", "aws", "batch") == Batch(size=9)
+    reader.finish()

@@ -6,19 +6,41 @@ interface never learns which of the two answers.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.type_defs import (
+        CancelJobRequestTypeDef,
+        CreateComputeEnvironmentRequestTypeDef,
+        CreateComputeEnvironmentResponseTypeDef,
+        CreateJobQueueRequestTypeDef,
+        CreateJobQueueResponseTypeDef,
+        DeleteComputeEnvironmentRequestTypeDef,
+        DeleteJobQueueRequestTypeDef,
+        DeregisterJobDefinitionRequestTypeDef,
+        DescribeComputeEnvironmentsRequestTypeDef,
+        DescribeComputeEnvironmentsResponseTypeDef,
+        DescribeJobDefinitionsRequestTypeDef,
+        DescribeJobDefinitionsResponseTypeDef,
+        DescribeJobQueuesRequestTypeDef,
+        DescribeJobQueuesResponseTypeDef,
         DescribeJobsRequestTypeDef,
         DescribeJobsResponseTypeDef,
         ListJobsRequestTypeDef,
         ListJobsResponseTypeDef,
+        ListTagsForResourceRequestTypeDef,
+        ListTagsForResourceResponseTypeDef,
         RegisterJobDefinitionRequestTypeDef,
         RegisterJobDefinitionResponseTypeDef,
         SubmitJobRequestTypeDef,
         SubmitJobResponseTypeDef,
+        TagResourceRequestTypeDef,
         TerminateJobRequestTypeDef,
+        UntagResourceRequestTypeDef,
+        UpdateComputeEnvironmentRequestTypeDef,
+        UpdateComputeEnvironmentResponseTypeDef,
+        UpdateJobQueueRequestTypeDef,
+        UpdateJobQueueResponseTypeDef,
     )
     from typing_extensions import Unpack
 
@@ -64,6 +86,102 @@ class BatchApi(Protocol):
     def list_jobs(self, **request: Unpack[ListJobsRequestTypeDef]) -> ListJobsResponseTypeDef: ...
 
     def terminate_job(self, **request: Unpack[TerminateJobRequestTypeDef]) -> object: ...
+
+
+class BatchCalls:
+    """Every operation of the service by boto3's method name, over one `call` by AWS's name. All raise BatchError."""
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def cancel_job(self, **request: Unpack[CancelJobRequestTypeDef]) -> dict[str, Any]:
+        return self.call("CancelJob", cast("dict[str, Any]", request))
+
+    def create_compute_environment(
+        self, **request: Unpack[CreateComputeEnvironmentRequestTypeDef]
+    ) -> CreateComputeEnvironmentResponseTypeDef:
+        return cast(
+            "CreateComputeEnvironmentResponseTypeDef",
+            self.call("CreateComputeEnvironment", cast("dict[str, Any]", request)),
+        )
+
+    def create_job_queue(self, **request: Unpack[CreateJobQueueRequestTypeDef]) -> CreateJobQueueResponseTypeDef:
+        return cast("CreateJobQueueResponseTypeDef", self.call("CreateJobQueue", cast("dict[str, Any]", request)))
+
+    def delete_compute_environment(self, **request: Unpack[DeleteComputeEnvironmentRequestTypeDef]) -> dict[str, Any]:
+        return self.call("DeleteComputeEnvironment", cast("dict[str, Any]", request))
+
+    def delete_job_queue(self, **request: Unpack[DeleteJobQueueRequestTypeDef]) -> dict[str, Any]:
+        return self.call("DeleteJobQueue", cast("dict[str, Any]", request))
+
+    def deregister_job_definition(self, **request: Unpack[DeregisterJobDefinitionRequestTypeDef]) -> dict[str, Any]:
+        return self.call("DeregisterJobDefinition", cast("dict[str, Any]", request))
+
+    def describe_compute_environments(
+        self, **request: Unpack[DescribeComputeEnvironmentsRequestTypeDef]
+    ) -> DescribeComputeEnvironmentsResponseTypeDef:
+        return cast(
+            "DescribeComputeEnvironmentsResponseTypeDef",
+            self.call("DescribeComputeEnvironments", cast("dict[str, Any]", request)),
+        )
+
+    def describe_job_definitions(
+        self, **request: Unpack[DescribeJobDefinitionsRequestTypeDef]
+    ) -> DescribeJobDefinitionsResponseTypeDef:
+        return cast(
+            "DescribeJobDefinitionsResponseTypeDef",
+            self.call("DescribeJobDefinitions", cast("dict[str, Any]", request)),
+        )
+
+    def describe_job_queues(
+        self, **request: Unpack[DescribeJobQueuesRequestTypeDef]
+    ) -> DescribeJobQueuesResponseTypeDef:
+        return cast("DescribeJobQueuesResponseTypeDef", self.call("DescribeJobQueues", cast("dict[str, Any]", request)))
+
+    def describe_jobs(self, **request: Unpack[DescribeJobsRequestTypeDef]) -> DescribeJobsResponseTypeDef:
+        return cast("DescribeJobsResponseTypeDef", self.call("DescribeJobs", cast("dict[str, Any]", request)))
+
+    def list_jobs(self, **request: Unpack[ListJobsRequestTypeDef]) -> ListJobsResponseTypeDef:
+        return cast("ListJobsResponseTypeDef", self.call("ListJobs", cast("dict[str, Any]", request)))
+
+    def list_tags_for_resource(
+        self, **request: Unpack[ListTagsForResourceRequestTypeDef]
+    ) -> ListTagsForResourceResponseTypeDef:
+        return cast(
+            "ListTagsForResourceResponseTypeDef",
+            self.call("ListTagsForResource", cast("dict[str, Any]", request)),
+        )
+
+    def register_job_definition(
+        self, **request: Unpack[RegisterJobDefinitionRequestTypeDef]
+    ) -> RegisterJobDefinitionResponseTypeDef:
+        return cast(
+            "RegisterJobDefinitionResponseTypeDef",
+            self.call("RegisterJobDefinition", cast("dict[str, Any]", request)),
+        )
+
+    def submit_job(self, **request: Unpack[SubmitJobRequestTypeDef]) -> SubmitJobResponseTypeDef:
+        return cast("SubmitJobResponseTypeDef", self.call("SubmitJob", cast("dict[str, Any]", request)))
+
+    def tag_resource(self, **request: Unpack[TagResourceRequestTypeDef]) -> dict[str, Any]:
+        return self.call("TagResource", cast("dict[str, Any]", request))
+
+    def terminate_job(self, **request: Unpack[TerminateJobRequestTypeDef]) -> dict[str, Any]:
+        return self.call("TerminateJob", cast("dict[str, Any]", request))
+
+    def untag_resource(self, **request: Unpack[UntagResourceRequestTypeDef]) -> dict[str, Any]:
+        return self.call("UntagResource", cast("dict[str, Any]", request))
+
+    def update_compute_environment(
+        self, **request: Unpack[UpdateComputeEnvironmentRequestTypeDef]
+    ) -> UpdateComputeEnvironmentResponseTypeDef:
+        return cast(
+            "UpdateComputeEnvironmentResponseTypeDef",
+            self.call("UpdateComputeEnvironment", cast("dict[str, Any]", request)),
+        )
+
+    def update_job_queue(self, **request: Unpack[UpdateJobQueueRequestTypeDef]) -> UpdateJobQueueResponseTypeDef:
+        return cast("UpdateJobQueueResponseTypeDef", self.call("UpdateJobQueue", cast("dict[str, Any]", request)))
 
 
 class JobEvents(Protocol):

@@ -33,9 +33,12 @@ class LocalLaunch:
     """A LaunchPolicy for the jobs of this process's tasks.
 
     :param environment: `inherit` or `clean` (`emulator.environment`).
+    :param temporary: what jobs get as TMPDIR; None leaves the caller's. A container's `/tmp` goes with it, and
+        flytekit leaves two folders there for each child.
     """
 
     environment: str = INHERIT
+    temporary: Path | None = None
     _code_roots: dict[str, str] = field(default_factory=dict)
 
     def add_code(self, task_name: str, root: str | None) -> None:
@@ -45,8 +48,9 @@ class LocalLaunch:
 
     def __call__(self, request: LaunchRequest) -> Launch:
         root = self._code_roots.get(request.environment.get("FLYTE_INTERNAL_TASK_NAME", ""))
+        temporary = {"TMPDIR": str(self.temporary)} if self.temporary is not None else {}
         return Launch(
-            environment=base_environment(os.environ, self.environment),
+            environment=base_environment(os.environ, self.environment) | temporary,
             cwd=None if request.command[:1] == (FAST_EXECUTE,) else Path.cwd(),
             path=scripts_directories(),
             python_path=import_path(root, sys.path),

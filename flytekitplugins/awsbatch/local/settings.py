@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.attributes import is_attribute_file
 from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings
 from flytekitplugins.awsbatch.admin.settings import read as read_admin
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.lint.settings import LintEmulator
 from flytekitplugins.awsbatch.propeller.settings import (
     AwsPluginSettings,
@@ -29,6 +33,7 @@ from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import setting
 
+ISOLATIONS = ("fork", "worker", "process")
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 DEFAULT = f"""
@@ -41,7 +46,7 @@ plugins:
   aws: {{region: us-east-2, batch: {{roleAnnotationKey: eks.amazonaws.com/role-arn}}}}
 tasks:
   task-plugins:
-    enabled-plugins: [aws_array, container]
+    enabled-plugins: [container, aws_array]
     default-for-task-types: {{container_array: aws_array, aws-batch: aws_array}}
 emulator:
   role: {LOCAL_ROLE}
@@ -52,12 +57,13 @@ emulator:
 class LocalEmulator:
     """The keys of `emulator` that say how this machine runs jobs.
 
-    :param vcpus: of the local compute environment; 0 for as many as this machine has.
     :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
+    :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
+        `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
     """
 
-    vcpus: int = setting("vcpus", 0, minimum=0)
     environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
+    isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,7 @@ class Settings:
     admin: AdminSettings
     handler: HandlerSettings = field(default_factory=HandlerSettings)
     local: LocalEmulator = field(default_factory=LocalEmulator)
+    batch: BatchSettings = field(default_factory=BatchSettings)
     lint: LintEmulator = field(default_factory=LintEmulator)
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -84,6 +91,14 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     return load_files([part for part in named.split(os.pathsep) if part])
 
 
+def of(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
+    """The settings of a text in YAML, or of the mapping that such a text would be."""
+    text = given if isinstance(given, str) else yaml.safe_dump(dict(given), sort_keys=False)
+    settings, reader = _read(Reader.from_text((name, text)), (name,))
+    reader.finish()
+    return settings
+
+
 def load_files(names: Sequence[str]) -> Settings:
     """The settings of some files, later ones over earlier ones; the built-in settings when there are none."""
     settings, reader = read_files(names)
@@ -94,11 +109,13 @@ def load_files(names: Sequence[str]) -> Settings:
 def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
     """The settings as far as they can be read, and the reader that holds what is wrong with them."""
     if names:
-        reader = Reader.from_files(list(expanded(names)), aside=is_attribute_file)
-    else:
-        reader = Reader.from_text((BUILT_IN, DEFAULT))
-    owners = (AdminEmulator, FidelitySettings, LocalEmulator, LintEmulator)
-    emulator, fidelity, local, lint = reader.own("emulator", *owners)
+        return _read(Reader.from_files(list(expanded(names)), aside=is_attribute_file), tuple(names))
+    return _read(Reader.from_text((BUILT_IN, DEFAULT)), ())
+
+
+def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
+    owners = (AdminEmulator, FidelitySettings, LocalEmulator, BatchSettings, LintEmulator)
+    emulator, fidelity, local, batch, lint = reader.own("emulator", *owners)
     admin = read_admin(reader, emulator)
     handler = HandlerSettings(
         aws=reader.flyte(AwsPluginSettings, "plugins", "aws"),
@@ -109,8 +126,22 @@ def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
     )
     for problem in checks.contradictions(admin):
         reader.report(problem)
-    notes = () if names else (f"no settings given: one queue named default, and {LOCAL_ROLE} as the jobs' role",)
-    return Settings(admin, handler, local, lint, tuple(names), notes), reader
+    check_timeout(reader, handler)
+    batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
+    notes = (
+        () if names else (f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).",)
+    )
+    return Settings(admin, handler, local, batch, lint, names, notes), reader
+
+
+def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
+    """The handler reads its timeout's text only when a job is submitted, which is too late for a user."""
+    try:
+        _ = handler.batch.default_timeout_seconds
+    except ValueError:
+        path, node = reader.at("plugins", "aws", "batch", "defaultTimeout")
+        if node is not None:
+            reader.wrong(path, node, "expected a duration such as 90m or 72h")
 
 
 def expanded(names: Sequence[str]) -> Iterator[Path]:
@@ -123,4 +154,14 @@ def expanded(names: Sequence[str]) -> Iterator[Path]:
             yield path
 
 
-__all__ = ["BUILT_IN", "DEFAULT", "LocalEmulator", "Settings", "SettingsError", "load", "load_files", "read_files"]
+__all__ = [
+    "BUILT_IN",
+    "DEFAULT",
+    "LocalEmulator",
+    "Settings",
+    "SettingsError",
+    "load",
+    "load_files",
+    "of",
+    "read_files",
+]

@@ -99,7 +99,7 @@ class Builder:
             data = text if isinstance(text, bytes) else text.encode("utf-8")
         except UnicodeEncodeError:
             raise self.unreadable(0, "", "expected UTF-8 text") from None
-        self.lines = data.decode("utf-8", "replace").splitlines()
+        self.lines = data.decode("utf-8", "replace").split("\n")
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             yield from yaml.parse(data, Loader=loader)

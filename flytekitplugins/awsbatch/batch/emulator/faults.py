@@ -5,8 +5,11 @@ Only decides; the service and the HTTP server act on what is decided. A fault is
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from flytekitplugins.awsbatch.batch.emulator.model import Unit
 from flytekitplugins.awsbatch.settings.section import setting
 
 # Of a call.
@@ -22,24 +25,25 @@ STAY_RUNNABLE = "stay_runnable"
 
 CALL_KINDS = (THROTTLE, SERVER_ERROR, SLOW, STALE_DESCRIBE, DROP_RESPONSE)
 ATTEMPT_KINDS = (HOST_LOST, CANNOT_START, STAY_RUNNABLE)
+KINDS = (*CALL_KINDS, *ATTEMPT_KINDS)
 
 
 @dataclass(frozen=True)
 class Fault:
     """One fault.
 
-    :param kind: `throttle` (429), `server_error` (500), `slow` (answers after `seconds`), `stale_describe` (DescribeJobs answers what
-        was true `seconds` ago), `drop_response` (the call is carried out, the answer is lost): of calls of `operation` (AWS's name;
-        empty: any; `stale_describe`: DescribeJobs), every `every`-th of them. `host_lost` (the attempt ends as if its host had been
-        taken away, `seconds` after it started), `cannot_start` (as if the image could not be pulled), `stay_runnable` (never
-        leaves RUNNABLE): of attempts.
-    :param job: the job's name or id, empty for any.
-    :param child: the array index, -1 for any child and for jobs that are no array.
+    :param kind: of calls: `throttle` (429), `server_error` (500), `slow` (answers after `seconds`), `stale_describe`
+        (DescribeJobs answers what was true `seconds` ago), `drop_response` (carried out, but the answer is lost). Of
+        attempts: `host_lost` (`seconds` after the start the host is taken away), `cannot_start` (as if the image
+        could not be pulled), `stay_runnable` (it never leaves RUNNABLE).
+    :param operation: AWS's name of the calls meant, empty for any; every `every`-th of them is hit.
+    :param job: the name or id of the job meant, empty for any.
+    :param child: the array index meant, -1 for any child and for jobs that are no array.
     :param attempt: from 1, 0 for any.
     :param times: how often it happens before it is spent, 0 for always.
     """
 
-    kind: str = setting("kind", choices=(*CALL_KINDS, *ATTEMPT_KINDS))
+    kind: str = setting("kind", choices=KINDS)
     operation: str = setting("operation", "")
     every: int = setting("every", 1, minimum=1)
     seconds: float = setting("seconds", 0.0, minimum=0)
@@ -47,3 +51,83 @@ class Fault:
     child: int = setting("child", -1, minimum=-1)
     attempt: int = setting("attempt", 0, minimum=0)
     times: int = setting("times", 0, minimum=0)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"fault kind {self.kind!r}: expected one of {', '.join(KINDS)}")
+        if self.every < 1:
+            raise ValueError(f"fault every {self.every}: expected 1 or more")
+
+    def means(self, unit: Unit, attempt: int) -> bool:
+        return (
+            self.job in ("", unit.job.id, unit.job.spec.name)
+            and self.child in (-1, unit.index)
+            and self.attempt in (0, attempt)
+        )
+
+
+class FaultPlan:
+    """The faults that are set, and how often each has been met. Any thread."""
+
+    def __init__(self, faults: Iterable[Fault] = ()) -> None:
+        self._lock = threading.Lock()
+        self._faults: list[_Counted] = [_Counted(fault) for fault in faults]
+        self.on_change: Callable[[], None] = lambda: None
+
+    def add(self, fault: Fault) -> None:
+        with self._lock:
+            self._faults.append(_Counted(fault))
+        self.on_change()
+
+    def clear(self) -> None:
+        with self._lock:
+            self._faults.clear()
+        self.on_change()
+
+    def all(self) -> list[Fault]:
+        """Those that are not spent."""
+        with self._lock:
+            return [each.fault for each in self._faults]
+
+    def of_call(self, operation: str) -> list[Fault]:
+        """The faults that hit this call, which is counted."""
+        if not self._faults:
+            return []
+        with self._lock:
+            hit = [each for each in self._faults if each.fault.kind in CALL_KINDS and each.meets(operation)]
+            return [each.fault for each in hit if self._use(each)]
+
+    def of_attempt(self, kind: str, unit: Unit) -> Fault | None:
+        """The first fault of that kind that means the unit's attempt: the current one, or the next of a RUNNABLE
+        unit.
+        """
+        if not self._faults:
+            return None
+        attempt = len(unit.attempts) + (1 if kind == STAY_RUNNABLE else 0)
+        with self._lock:
+            for each in self._faults:
+                if each.fault.kind == kind and each.fault.means(unit, attempt):
+                    self._use(each)
+                    return each.fault
+        return None
+
+    def _use(self, each: _Counted) -> bool:
+        each.used += 1
+        if each.fault.times and each.used >= each.fault.times:
+            self._faults.remove(each)
+        return True
+
+
+class _Counted:
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        self.calls = 0
+        self.used = 0
+
+    def meets(self, operation: str) -> bool:
+        if self.fault.operation:
+            concerned = self.fault.operation == operation
+        else:
+            concerned = self.fault.kind != STALE_DESCRIBE or operation == "DescribeJobs"
+        self.calls += concerned
+        return concerned and self.calls % self.fault.every == 0

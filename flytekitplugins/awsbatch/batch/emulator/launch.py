@@ -1,5 +1,5 @@
-"""What a job's process sees: the caller's policy (base environment, directory, search paths) and how it is put together with the
-job's own environment and AWS's. Decides only; starting the process is an executor's business.
+"""What a job's process sees: the caller's policy (base environment, directory, search paths), and how it is put
+together with the job's own environment and AWS's. Decides only; starting the process is an executor's business.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ class Launch:
     :param cwd: None gives the attempt a scratch directory of its own, removed when it has ended.
     :param path: directories put first on PATH, whoever set it.
     :param python_path: directories put first on PYTHONPATH, whoever set it.
+    :param hints: what the policy knows about the command that may help an executor (see `JobProcess`).
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
     path: tuple[str, ...] = ()
     python_path: tuple[str, ...] = ()
+    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 LaunchPolicy = Callable[[LaunchRequest], Launch]
@@ -61,7 +63,9 @@ def installation_scripts() -> str:
 
 
 def clean(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
-    """The policy for jobs of anybody: what the machine needs, `extra`, a scratch directory, this installation's scripts."""
+    """The policy for anybody's jobs: what the machine needs, `extra`, a scratch directory, this installation's
+    scripts.
+    """
     base = {name: os.environ[name] for name in AMBIENT if name in os.environ} | dict(extra or {})
     answer = Launch(environment=base, path=(installation_scripts(),))
     return lambda _request: answer

@@ -19,17 +19,18 @@ IGNORE = "ignore"
 class BatchSettings:
     """The `emulator` keys that the service reads.
 
-    `vcpus` and `memory` (MiB) are the size of a compute environment that says nothing of its own; 0 means this machine's.
+    `vcpus` and `memory` (MiB) are the size of a compute environment that says nothing of its own; 0: this machine's.
     """
 
-    region: str = setting("region", "us-east-1")
-    account_id: str = setting("account_id", "000000000000")
+    # Not keys of `emulator`: a deployment says both under `plugins.aws`.
+    region: str = "us-east-1"
+    account_id: str = "000000000000"
     vcpus: float = setting("vcpus", 0, minimum=0)
     memory: int = setting("memory", 0, minimum=0)
     # Seconds between SIGTERM and SIGKILL; ECS's default.
     kill_grace: float = setting("kill_grace", 30.0, minimum=0)
     memory_limit: str = setting("memory_limit", ENFORCE, choices=(ENFORCE, IGNORE))
-    # AWS refuses a Fargate job definition without an execution role or with plain vcpus and memory; Flyte sends such ones.
+    # AWS refuses a Fargate job definition without an execution role or with plain vcpus and memory, as Flyte sends it.
     fargate_rules: str = setting("fargate_rules", ENFORCE, choices=(ENFORCE, IGNORE))
     # AWS keeps ended jobs for at least seven days.
     retention_days: float = setting("retention_days", 7.0, minimum=0)

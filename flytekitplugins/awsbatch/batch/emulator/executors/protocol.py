@@ -1,5 +1,5 @@
-"""What the service asks of an executor, and what an executor tells it. An executor runs one attempt at a time to its end; it knows
-nothing of retries, arrays or queues.
+"""What the service asks of an executor, and what an executor tells it. An executor runs attempts to their end; it
+knows nothing of retries, arrays or queues.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from flytekitplugins.awsbatch.batch.emulator.instance import Instance
+
 
 @dataclass(frozen=True)
 class JobProcess:
@@ -17,7 +19,8 @@ class JobProcess:
     :param key: names the attempt in every event; unique in the life of a home.
     :param log: the file that gets stdout and stderr; its directory exists.
     :param memory_limit: MiB of the attempt and all it starts together, 0 for none.
-    :param scratch: a directory to make before the start and to remove after the end, or None.
+    :param scratch: a directory to make before the start, or None; the service removes it.
+    :param hints: what the caller knows about the command that may help an executor (a module to preload).
     """
 
     key: str
@@ -74,12 +77,13 @@ Events = Callable[[Event], None]
 
 
 class Executor(Protocol):
-    """A way to run attempts. Methods are called from the service's own thread; events may come from any thread and must not be waited on."""
+    """A way to run attempts. Called from the service's own thread; events may come from any thread, also at once."""
 
     name: str
 
-    def open(self, instance: Path, events: Events) -> None:
-        """Gets ready. `instance` is a directory of this service instance, for sockets and journals."""
+    def open(self, instance: Instance, events: Events) -> None:
+        """Gets ready. Whatever it starts should inherit `instance.lock`, so that nobody takes the jobs over while it
+        lives, and should append to `instance.journal` every exit before it tells of it."""
         ...
 
     def accepts(self, process: JobProcess) -> bool: ...
@@ -87,7 +91,7 @@ class Executor(Protocol):
     def start(self, process: JobProcess) -> None: ...
 
     def signal(self, key: str, number: int) -> None:
-        """Sends a signal to the whole of an attempt; one that has ended is left alone."""
+        """Signals an attempt's main process, SIGKILL all of the attempt; one that has ended is left alone."""
         ...
 
     def close(self) -> None:

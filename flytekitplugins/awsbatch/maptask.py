@@ -137,7 +137,7 @@ class MapTaskResolver(LegacyMapTaskResolver):  # type: ignore[misc]
     """
 
     def name(self) -> str:
-        return "flytekitplugins.awsbatch.map_task.MapTaskResolver"
+        return "flytekitplugins.awsbatch.maptask.MapTaskResolver"
 
     def load_task(self, loader_args: list[str], max_concurrency: int = 0) -> AWSBatchMapTask:
         """:param loader_args: `vars <names, with commas> resolver <a resolver> <that resolver's own arguments>`."""

@@ -1,0 +1,115 @@
+"""Taking over the unended jobs of services that died on the same home: what a restart, or the resume of a run, begins
+with.
+
+Children that had ended stay ended, also those whose end the dead service did not come to write down: its supervisor's
+journal has them. What was interrupted starts again, and that costs the job no attempt: on AWS the service does not
+die with its callers.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from flytekitplugins.awsbatch.batch.emulator import attempts, instance
+from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
+from flytekitplugins.awsbatch.batch.emulator.board import Board
+from flytekitplugins.awsbatch.batch.emulator.engine import Engine
+from flytekitplugins.awsbatch.batch.emulator.model import ENDED, RUNNABLE, Attempt, Job, Unit, split_id
+from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
+
+Exits = dict[str, tuple[int, bool, float]]
+
+
+class Adoption:
+    """:param root: the directory of all instances; None when the state lives in memory and there is nobody to take
+    over from.
+    """
+
+    def __init__(self, root: Path | None, board: Board, engine: Engine, stored: Jobs) -> None:
+        self._root = root
+        self._board = board
+        self._engine = engine
+        self._stored = stored
+
+    def adopt(self, job_ids: Iterable[str] | None, patience: float, remote_only: bool = False) -> list[str]:
+        """Returns the ids of the jobs taken over, oldest first. See `LocalBatch.adopt`."""
+        if self._root is None or not self._engine.running:
+            return []
+        wanted = None if job_ids is None else set(job_ids)
+        adopted: list[str] = []
+        by_owner: dict[str, list[str]] = {}
+        for job_id, owner, remote in self._stored.unended():
+            if owner == self._board.owner or (remote_only and not remote):
+                continue
+            if wanted is None or job_id in wanted:
+                by_owner.setdefault(owner, []).append(job_id)
+        for owner, ids in by_owner.items():
+            with instance.left_behind(self._root, owner, patience) as directory:
+                if directory is not None:
+                    exits = instance.exits(directory)
+                    adopted.extend(job_id for job_id in ids if self._take_over(job_id, owner, exits))
+                    if not self._stored.unended(owner):
+                        shutil.rmtree(directory, ignore_errors=True)
+        return adopted
+
+    def _take_over(self, job_id: str, owner: str, exits: Exits) -> bool:
+        # Between the list and the lock somebody else may have been faster.
+        job = self._stored.load(job_id)
+        if job is None or job.ended() or job.owner != owner:
+            return False
+        job.owner = self._board.owner
+        with self._board.lock:
+            self._board.job_changed(job)
+            for unit, number, stream, (code, out_of_memory, at) in recorded(job, exits):
+                settle(unit, number, stream)
+                self._engine.conclude(unit, attempts.exited(code, out_of_memory), int(at * 1000))
+            for unit in interrupted(job):
+                if unit.stop is None:
+                    unit.attempts.pop()
+                    unit.started = None
+                    self._board.move(unit, RUNNABLE)
+                else:
+                    # It was asked to stop, and so it has.
+                    unit.stop_reason = unit.reason
+                    self._engine.conclude(unit, attempts.exited(attempts.KILLED, False), self._board.now())
+        self._engine.add(job)
+        self._engine.write()
+        return True
+
+
+def recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, tuple[int, bool, float]]]:
+    """(unit, attempt's number, log stream, exit) of the ends of this job's attempts that the store does not know, in
+    order.
+    """
+    definition = split_revision(name_of(DEFINITION, job.spec.definition) or "")[0]
+    found = []
+    for key, end in exits.items():
+        # Executors write keys of their own as well.
+        unit_id, _, rest = key.partition("#")
+        number, _, task = rest.partition("#")
+        if not unit_id.startswith(job.id):
+            continue
+        parent, index = split_id(unit_id)
+        unit = job.unit(index) if parent == job.id else None
+        stream = f"{definition}/default/{task}"
+        if unit is None or unit.status in ENDED:
+            continue
+        if any(attempt.stream == stream and attempt.stopped is not None for attempt in unit.attempts):
+            continue
+        found.append((unit, int(number), stream, end))
+    return found
+
+
+def settle(unit: Unit, number: int, stream: str) -> None:
+    """Makes that attempt the unit's last one."""
+    del unit.attempts[number:]
+    if len(unit.attempts) < number:
+        unit.attempts.append(Attempt(number, stream))
+    unit.current.stream = stream
+
+
+def interrupted(job: Job) -> list[Unit]:
+    """Units one of whose attempts has begun and not ended."""
+    return [unit for unit in job.unended() if unit.attempts and unit.current.stopped is None]

@@ -1,0 +1,36 @@
+"""Time as the service sees it, so that a test need not wait for it."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only go on, for deadlines."""
+        ...
+
+    def real(self, seconds: float) -> float:
+        """How long to wait for so many of this clock's seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's clock; `speed` lets deadlines (not timestamps) pass faster."""
+
+    def __init__(self, speed: float = 1.0) -> None:
+        self._speed = speed
+
+    def now(self) -> int:
+        return int(time.time() * 1000)
+
+    def monotonic(self) -> float:
+        return time.monotonic() * self._speed
+
+    def real(self, seconds: float) -> float:
+        return seconds / self._speed

@@ -1,0 +1,182 @@
+"""CloudWatch Logs as far as a Batch user needs it: DescribeLogGroups, DescribeLogStreams, GetLogEvents and
+FilterLogEvents of the group `/aws/batch/job`, so that `aws logs get-log-events` and `aws logs tail` show a child's
+log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.batch.emulator import log_events
+from flytekitplugins.awsbatch.batch.emulator.log_events import Line, Page
+from flytekitplugins.awsbatch.batch.emulator.logs import GROUP, Logs, made_at
+from flytekitplugins.awsbatch.batch.emulator.operations.core import position_of, token_for
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+STREAMS_PAGE = 50
+FORWARD = re.compile(r"f/(\d+)/s")
+BACKWARD = re.compile(r"b/(\d+)/s")
+
+
+def missing(what: str) -> BatchError:
+    return BatchError("ResourceNotFoundException", f"The specified {what} does not exist.", 400)
+
+
+def invalid(message: str) -> BatchError:
+    return BatchError("InvalidParameterException", message, 400)
+
+
+class CloudWatch:
+    def __init__(self, logs: Logs, region: str, account_id: str) -> None:
+        self._logs = logs
+        self._arn = f"arn:aws:logs:{region}:{account_id}:log-group:{GROUP}"
+        self._operations: dict[str, Callable[[Request], Answer]] = {
+            "DescribeLogGroups": self._groups,
+            "DescribeLogStreams": self._streams,
+            "GetLogEvents": self._events,
+            "FilterLogEvents": self._filter,
+        }
+
+    def call(self, operation: str, request: Request) -> Answer:
+        """Raises BatchError in CloudWatch's types."""
+        perform = self._operations.get(operation)
+        if perform is None:
+            raise BatchError("UnknownOperationException", f"{operation}: not supported here", 400)
+        return perform(request)
+
+    def _groups(self, request: Request) -> Answer:
+        if not GROUP.startswith(request.get("logGroupNamePrefix") or ""):
+            return {"logGroups": []}
+        group = {"logGroupName": GROUP, "arn": f"{self._arn}:*", "logGroupArn": self._arn, "creationTime": 0}
+        return {"logGroups": [{**group, "metricFilterCount": 0, "storedBytes": 0}]}
+
+    def _streams(self, request: Request) -> Answer:
+        self._group(request)
+        prefix = request.get("logStreamNamePrefix") or ""
+        by_time = request.get("orderBy") == "LastEventTime"
+        if by_time and prefix:
+            raise invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
+        limit = self._limit(request, STREAMS_PAGE, STREAMS_PAGE)
+        found = list(self._logs.streams(prefix))
+        if by_time:
+            found.sort(key=lambda each: each[1].stat().st_mtime)
+        if request.get("descending"):
+            found.reverse()
+        start = int(position_of(request["nextToken"])) if request.get("nextToken") else 0
+        answer: Answer = {"logStreams": [self._stream(*each) for each in found[start : start + limit]]}
+        if len(found) > start + limit:
+            answer["nextToken"] = token_for(start + limit)
+        return answer
+
+    def _stream(self, name: str, path: Path) -> dict[str, Any]:
+        stat = path.stat()
+        described = {
+            "logStreamName": name,
+            "creationTime": made_at(path),
+            "arn": f"{self._arn}:log-stream:{name}",
+            "storedBytes": 0,
+            "uploadSequenceToken": "0",
+        }
+        if stat.st_size:
+            last = max(made_at(path), int(stat.st_mtime * 1000))
+            described |= {"firstEventTimestamp": made_at(path), "lastEventTimestamp": last, "lastIngestionTime": last}
+        return described
+
+    def _events(self, request: Request) -> Answer:
+        self._group(request)
+        path = self._path(request.get("logStreamName"))
+        limit = self._limit(request, log_events.MOST_EVENTS, log_events.MOST_EVENTS)
+        page = self._page(path, request, limit)
+        lines = [line for line in page.lines if self._within(line, request)]
+        return {
+            "events": [{"timestamp": line.time, "message": line.message, "ingestionTime": line.time} for line in lines],
+            "nextForwardToken": f"f/{page.end:056d}/s",
+            "nextBackwardToken": f"b/{page.start:056d}/s",
+        }
+
+    def _page(self, path: Path, request: Request, limit: int) -> Page:
+        token = request.get("nextToken")
+        if token is None:
+            if request.get("startFromHead"):
+                return log_events.forwards(path, 0, limit)
+            return log_events.backwards(path, None, limit)
+        ahead, back = FORWARD.fullmatch(token), BACKWARD.fullmatch(token)
+        if ahead is not None:
+            return log_events.forwards(path, int(ahead[1]), limit)
+        if back is not None:
+            return log_events.backwards(path, int(back[1]), limit)
+        raise invalid("The specified nextToken is invalid.")
+
+    def _filter(self, request: Request) -> Answer:
+        """Events of several streams, in the order of their times; a pattern is a text that a line must hold."""
+        self._group(request)
+        names = request.get("logStreamNames")
+        if names:
+            paths = [(name, self._path(name)) for name in names]
+        else:
+            paths = list(self._logs.streams(request.get("logStreamNamePrefix") or ""))
+        words = [word.strip('"') for word in (request.get("filterPattern") or "").split()]
+        limit = self._limit(request, log_events.MOST_EVENTS, log_events.MOST_EVENTS)
+        places = dict(position_of(request["nextToken"])) if request.get("nextToken") else {}
+        found: list[tuple[Line, str]] = []
+        more = False
+        for name, path in paths:
+            page = log_events.forwards(path, places.get(name, 0), limit)
+            places[name] = page.end
+            more = more or (bool(page.lines) and page.end < path.stat().st_size)
+            found.extend(
+                (line, name)
+                for line in page.lines
+                if self._within(line, request) and all(word in line.message for word in words)
+            )
+        found.sort(key=lambda each: each[0].time)
+        answer: Answer = {"events": [_filtered(line, name) for line, name in found], "searchedLogStreams": []}
+        if more:
+            answer["nextToken"] = token_for(places)
+        return answer
+
+    def _group(self, request: Request) -> None:
+        name = request.get("logGroupName") or request.get("logGroupIdentifier")
+        if name is None:
+            raise invalid("logGroupName or logGroupIdentifier is required")
+        if name not in (GROUP, self._arn, f"{self._arn}:*"):
+            raise missing("log group")
+
+    def _path(self, stream: str | None) -> Path:
+        if stream is None:
+            raise invalid("logStreamName is required")
+        try:
+            path = self._logs.path(stream)
+        except ValueError:
+            raise missing("log stream") from None
+        if not path.exists():
+            raise missing("log stream")
+        return path
+
+    def _limit(self, request: Request, default: int, most: int) -> int:
+        limit = request.get("limit")
+        if limit is None:
+            return default
+        if not isinstance(limit, int) or not 1 <= limit <= most:
+            raise invalid(f"limit is {limit}: expected 1 to {most}")
+        return limit
+
+    def _within(self, line: Line, request: Request) -> bool:
+        start, end = request.get("startTime"), request.get("endTime")
+        return (start is None or line.time >= start) and (end is None or line.time < end)
+
+
+def _filtered(line: Line, stream: str) -> dict[str, Any]:
+    return {
+        "logStreamName": stream,
+        "timestamp": line.time,
+        "message": line.message,
+        "ingestionTime": line.time,
+        "eventId": f"{line.time:016d}{line.start:016d}{stream[-24:]}",
+    }

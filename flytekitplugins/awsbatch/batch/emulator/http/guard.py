@@ -1,0 +1,110 @@
+"""Who may speak to the service: it starts commands, so a page of another site must not reach it, and from another
+machine only who has the token. Pure, but for the clock.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hmac
+import ipaddress
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flytekitplugins.awsbatch.batch.api import BatchError
+
+LOCAL_NAMES = ("localhost", "localhost.localdomain")
+# Under a real FlytePropeller the service stands behind a forwarder that answers for AWS's own names, which nobody
+# else can own.
+AWS_NAMES = re.compile(r"[a-z0-9.-]+\.(amazonaws\.com|amazonaws\.com\.cn|api\.aws)")
+MAX_SKEW = datetime.timedelta(minutes=15)
+SIGV4 = re.compile(
+    r"AWS4-HMAC-SHA256\s+Credential=(?P<key>[^/,]+)/(?P<date>\d{8})/(?P<region>[^/,]+)/(?P<service>[^/,]+)/aws4_request,\s*"
+    r"SignedHeaders=(?P<headers>[^,]+),\s*Signature=(?P<signature>[0-9a-f]{64})"
+)
+
+
+def denied(message: str, code: str = "AccessDeniedException") -> BatchError:
+    return BatchError(code, message, 403)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can only be reached from this machine."""
+    if host in LOCAL_NAMES:
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Guard:
+    """:param token: the secret access key with which requests must be signed (SigV4), or a bearer token; None asks
+    for none, and then only this machine's own names are answered to.
+    """
+
+    token: str | None = None
+
+    def check(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        """Raises BatchError (403) for a request that must not be answered.
+
+        :param path: as it came, with the query.
+        """
+        host = headers.get("Host", "")
+        if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+            raise denied("requests from other sites' pages are refused")
+        origin = headers.get("Origin")
+        if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
+            raise denied("requests from other sites' pages are refused")
+        if self.token is not None:
+            self._check_token(self.token, method, path, headers, body)
+        elif not known_host(host):
+            raise denied(f"Host {host!r} is not this service: call it by 127.0.0.1 or localhost")
+
+    def _check_token(self, token: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+        authorization = headers.get("Authorization", "")
+        kind, _, value = authorization.partition(" ")
+        if kind.lower() == "bearer":
+            if hmac.compare_digest(value.strip().encode(), token.encode()):
+                return
+            raise denied("the bearer token is wrong")
+        match = SIGV4.fullmatch(authorization)
+        if match is None:
+            raise denied(
+                "this service needs its token: as the AWS secret access key, or as a bearer token",
+                "MissingAuthenticationTokenException",
+            )
+        stamp = headers.get("X-Amz-Date", "")
+        if not fresh(stamp):
+            raise denied("the signature's time is too far from this machine's", "InvalidSignatureException")
+        if not hmac.compare_digest(signature(match, token, stamp, method, path, headers, body), match["signature"]):
+            raise denied("the request is not signed with this service's token", "InvalidSignatureException")
+
+
+def known_host(host: str) -> bool:
+    name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+    return is_loopback(name) or AWS_NAMES.fullmatch(name.lower()) is not None
+
+
+def fresh(stamp: str) -> bool:
+    try:
+        when = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
+    except ValueError:
+        return False
+    return abs(datetime.datetime.now(datetime.timezone.utc) - when) <= MAX_SKEW
+
+
+def signature(
+    match: re.Match[str], token: str, stamp: str, method: str, path: str, headers: Mapping[str, str], body: bytes
+) -> str:
+    """What the client must have computed, by botocore's own signer."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    signed = {name: headers.get(name, "") for name in match["headers"].split(";")}
+    request = AWSRequest(method=method, url=f"http://{headers.get('Host', '')}{path}", data=body, headers=signed)
+    request.context["timestamp"] = stamp
+    signer = SigV4Auth(Credentials(match["key"], token), match["service"], match["region"])
+    return str(signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request))

@@ -1,0 +1,88 @@
+"""What every operation works on, and how references to resources are resolved."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, ENVIRONMENT, QUEUE, Arns, name_of, split_revision
+from flytekitplugins.awsbatch.batch.emulator.board import Board
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
+from flytekitplugins.awsbatch.batch.emulator.engine import Engine
+from flytekitplugins.awsbatch.batch.emulator.errors import refused
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.store.catalog import ACTIVE, INACTIVE, Catalog
+from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+Operation = Callable[[Request], Answer]
+
+
+@dataclass(frozen=True)
+class Core:
+    arns: Arns
+    settings: BatchSettings
+    catalog: Catalog
+    stored: Jobs
+    board: Board
+    engine: Engine
+    clock: Clock
+
+    def queue(self, reference: str) -> tuple[str, dict[str, Any]]:
+        """(name, body) of a queue by its name or ARN."""
+        name = name_of(QUEUE, reference)
+        body = self.catalog.queues.get(name) if name is not None else None
+        if name is None or body is None:
+            raise refused(f"JobQueue {reference} does not exist")
+        return name, body
+
+    def environment(self, reference: str) -> tuple[str, dict[str, Any]]:
+        name = name_of(ENVIRONMENT, reference)
+        body = self.catalog.environments.get(name) if name is not None else None
+        if name is None or body is None:
+            raise refused(f"ComputeEnvironment {reference} does not exist")
+        return name, body
+
+    def definition(self, reference: str) -> dict[str, Any]:
+        """A job definition in the shape of DescribeJobDefinitions, by name (newest active), name and revision, or
+        ARN.
+        """
+        short = name_of(DEFINITION, reference)
+        found = self.catalog.definition(*split_revision(short)) if short else None
+        if not short or found is None:
+            raise refused(f"JobDefinition {reference} does not exist")
+        return self.definition_body(split_revision(short)[0], *found)
+
+    def definition_body(self, name: str, revision: int, active: bool, body: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "jobDefinitionName": name,
+            "jobDefinitionArn": self.arns.definition(name, revision),
+            "revision": revision,
+            "status": ACTIVE if active else INACTIVE,
+            **body,
+        }
+
+
+def token_for(position: Any) -> str:
+    """An opaque `nextToken`."""
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+
+
+def position_of(token: str) -> Any:
+    try:
+        return json.loads(base64.urlsafe_b64decode(token.encode()))
+    except ValueError:
+        raise refused("nextToken is invalid: use the one that the previous answer gave") from None
+
+
+def page_size(request: Request, most: int) -> int:
+    asked = request.get("maxResults")
+    if asked is None:
+        return most
+    if asked < 1:
+        raise refused(f"maxResults is {asked}: at least 1")
+    return min(int(asked), most)

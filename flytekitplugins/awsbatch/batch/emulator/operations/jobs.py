@@ -1,0 +1,227 @@
+"""Jobs: SubmitJob, DescribeJobs, ListJobs, CancelJob, TerminateJob."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator import describe, rules
+from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, split_revision
+from flytekitplugins.awsbatch.batch.emulator.dependencies import N_TO_N
+from flytekitplugins.awsbatch.batch.emulator.environments import ENABLED
+from flytekitplugins.awsbatch.batch.emulator.errors import failed, refused
+from flytekitplugins.awsbatch.batch.emulator.model import (
+    CANCEL,
+    CANCELLABLE,
+    ENDED,
+    RUNNING,
+    STATUSES,
+    TERMINATE,
+    Job,
+    Unit,
+    split_id,
+)
+from flytekitplugins.awsbatch.batch.emulator.operations.core import (
+    Answer,
+    Core,
+    Request,
+    page_size,
+    position_of,
+    token_for,
+)
+from flytekitplugins.awsbatch.batch.emulator.spec import spec_of
+from flytekitplugins.awsbatch.batch.emulator.store.catalog import ACTIVE
+from flytekitplugins.awsbatch.batch.emulator.submission import detail_of
+
+PAGE = 1000
+FILTERED_PAGE = 100
+
+
+class JobOperations:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def submit(self, request: Request, remote: bool = False) -> Answer:
+        # An empty arrayProperties makes no array: SDKs send what their structures hold.
+        array = request.get("arrayProperties") or {}
+        rules.submission(request, array)
+        core = self._core
+        if not core.engine.running:
+            raise failed("the service does not run: start it first")
+        queue_name, queue = core.queue(request["jobQueue"])
+        if queue["state"] != ENABLED:
+            raise refused(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
+        definition = core.definition(request["jobDefinition"])
+        if definition["status"] != ACTIVE:
+            raise refused(f"JobDefinition {definition['jobDefinitionArn']} is not {ACTIVE}")
+        detail = detail_of(request, definition, definition["jobDefinitionArn"], queue["jobQueueArn"])
+        spec = spec_of(detail)
+        self._check_dependencies(request, array.get("size"))
+        job_id = str(uuid.uuid4())
+        job = Job(job_id, spec, array.get("size"), core.clock.now(), core.board.owner, remote=remote)
+        core.stored.add(job)
+        core.engine.add(job)
+        return {"jobArn": core.arns.of("job", job_id), "jobName": spec.name, "jobId": job_id}
+
+    def describe(self, request: Request) -> Answer:
+        """Unknown ids are left out. An id may be a child's."""
+        wanted = request["jobs"]
+        if len(wanted) > rules.MAX_IDS:
+            raise refused(f"jobs names {len(wanted)} ids: at most {rules.MAX_IDS}")
+        core = self._core
+        found = []
+        with core.board.lock:
+            for each in dict.fromkeys(wanted):
+                target = self._find(each)
+                if isinstance(target, Job):
+                    found.append(describe.of_job(target, core.arns))
+                elif target is not None:
+                    found.append(describe.of_unit(target, core.arns))
+        return {"jobs": found}
+
+    def cancel(self, request: Request) -> Answer:
+        return self._stop(request, CANCEL)
+
+    def terminate(self, request: Request) -> Answer:
+        return self._stop(request, TERMINATE)
+
+    def list_jobs(self, request: Request) -> Answer:
+        sources = [key for key in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(key)]
+        if len(sources) != 1:
+            raise refused("ListJobs needs exactly one of jobQueue, arrayJobId and multiNodeJobId")
+        status = request.get("jobStatus")
+        if status is not None and status not in STATUSES:
+            raise refused(f"jobStatus {status!r}: expected one of {', '.join(STATUSES)}")
+        if request.get("multiNodeJobId"):
+            raise refused("multi-node parallel jobs: not supported here")
+        if request.get("arrayJobId"):
+            return self._children(request, status or RUNNING)
+        return self._of_queue(request, status)
+
+    def _children(self, request: Request, status: str) -> Answer:
+        if request.get("filters"):
+            raise refused("filters do not apply to the children of an array job")
+        size = page_size(request, PAGE)
+        start = position_of(request["nextToken"]) if request.get("nextToken") else 0
+        with self._core.board.lock:
+            job = self._find(request["arrayJobId"])
+            if not isinstance(job, Job) or job.size is None:
+                raise refused(f"{request['arrayJobId']} is no array job")
+            found: list[Unit] = []
+            # One more than the page shows tells whether there is another.
+            for unit in job.units[start:] if job.counts[status] else ():
+                if unit.status == status:
+                    found.append(unit)
+                    if len(found) > size:
+                        break
+            answer: Answer = {
+                "jobSummaryList": [describe.summary_of_unit(unit, self._core.arns) for unit in found[:size]]
+            }
+        if len(found) > size:
+            answer["nextToken"] = token_for(found[size].index)
+        return answer
+
+    def _of_queue(self, request: Request, status: str | None) -> Answer:
+        queue, _ = self._core.queue(request["jobQueue"])
+        filters = request.get("filters") or []
+        where = self._conditions(filters)
+        # A filter looks at jobs of every status.
+        status = None if filters else status or RUNNING
+        size = page_size(request, FILTERED_PAGE if filters else PAGE)
+        before = position_of(request["nextToken"]) if request.get("nextToken") else None
+        self._core.engine.write()
+        rows = self._core.stored.summaries(queue, status, where, before, size + 1)
+        answer: Answer = {"jobSummaryList": [describe.summary_of_row(row, self._core.arns) for row in rows[:size]]}
+        if len(rows) > size:
+            answer["nextToken"] = token_for(rows[size - 1].seq)
+        return answer
+
+    def _conditions(self, filters: list[dict[str, Any]]) -> list[tuple[str, Any]]:
+        if len(filters) > 1:
+            raise refused("only one filter can be used at a time")
+        conditions: list[tuple[str, Any]] = []
+        for each in filters:
+            values = each.get("values") or []
+            if len(values) != 1:
+                raise refused(f"filter {each.get('name')}: expected one value")
+            value = values[0]
+            if each.get("name") == "JOB_NAME":
+                # LIKE ignores case, as the filter does.
+                conditions.append(("j.name LIKE ? ESCAPE '\\'", like(value)))
+            elif each.get("name") == "JOB_DEFINITION":
+                conditions.append(("j.definition GLOB ?", self._definition_glob(value)))
+            elif each.get("name") in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
+                if not value.isdigit():
+                    raise refused(f"filter {each['name']} value {value!r}: expected milliseconds since the epoch")
+                comparison = "<" if each["name"] == "BEFORE_CREATED_AT" else ">"
+                conditions.append((f"j.created {comparison} ?", int(value)))
+            else:
+                raise refused(
+                    f"filter {each.get('name')!r}: expected JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT or"
+                    " AFTER_CREATED_AT"
+                )
+        return conditions
+
+    def _definition_glob(self, value: str) -> str:
+        """Case counts here. A name means any revision."""
+        if value.startswith("arn:"):
+            return glob_escaped(value)
+        prefix = glob_escaped(self._core.arns.of(DEFINITION, ""))
+        if value.endswith("*"):
+            return prefix + glob_escaped(value[:-1]) + "*"
+        name, revision = split_revision(value)
+        return prefix + glob_escaped(name) + (f":{revision}" if revision is not None else ":*")
+
+    def _stop(self, request: Request, how: str) -> Answer:
+        """On a parent it reaches the children. A job that has ended, and one that is unknown, is left alone (AWS
+        answers 200).
+        """
+        rules.stop_request(request)
+        words = request["reason"]
+        board, engine = self._core.board, self._core.engine
+        with board.lock:
+            target = self._find(request["jobId"])
+            if target is None:
+                return {}
+            if isinstance(target, Unit):
+                engine.stop([target], how, words)
+            elif not target.ended() and board.mine(target.id) is not None:
+                if target.size is not None:
+                    target.reason, target.stop = words, how
+                    board.job_changed(target)
+                reached = CANCELLABLE if how == CANCEL else None
+                units = [unit for unit in target.units if unit.status not in ENDED]
+                engine.stop([unit for unit in units if reached is None or unit.status in reached], how, words)
+        engine.write()
+        return {}
+
+    def _find(self, job_id: str) -> Job | Unit | None:
+        try:
+            parent, index = split_id(job_id)
+        except ValueError:
+            return None
+        job = self._core.board.find(parent)
+        return job if job is None or index is None else job.unit(index)
+
+    def _check_dependencies(self, request: Request, size: int | None) -> None:
+        for each in request.get("dependsOn") or ():
+            if not each.get("jobId"):
+                continue
+            target = self._find(each["jobId"])
+            if target is None:
+                raise refused(f"dependsOn: job {each['jobId']} does not exist")
+            if each.get("type") == N_TO_N and (not isinstance(target, Job) or target.size != size):
+                raise refused(f"dependsOn: job {each['jobId']} is no array of the same size, as N_TO_N needs")
+
+
+def like(value: str) -> str:
+    """A name that may end in an asterisk as a pattern of LIKE."""
+    begins = value.endswith("*")
+    text = value[:-1] if begins else value
+    for special in "\\%_":
+        text = text.replace(special, "\\" + special)
+    return text + ("%" if begins else "")
+
+
+def glob_escaped(value: str) -> str:
+    return "".join(f"[{each}]" if each in "*?[" else each for each in value)

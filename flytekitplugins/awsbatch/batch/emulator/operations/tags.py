@@ -1,0 +1,76 @@
+"""Tags: TagResource, UntagResource, ListTagsForResource, for jobs, job definitions, queues and compute environments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator import rules
+from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, ENVIRONMENT, JOB, QUEUE, split_arn, split_revision
+from flytekitplugins.awsbatch.batch.emulator.errors import refused
+from flytekitplugins.awsbatch.batch.emulator.operations.core import Answer, Core, Request
+from flytekitplugins.awsbatch.batch.emulator.spec import spec_of
+from flytekitplugins.awsbatch.batch.emulator.store.catalog import ENVIRONMENTS, QUEUES
+
+Tags = dict[str, str]
+Write = Callable[[Tags], None]
+
+
+class Tagging:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def tag(self, request: Request) -> Answer:
+        tags, write = self._resource(request["resourceArn"])
+        write(rules.tags(request["tags"], tags))
+        return {}
+
+    def untag(self, request: Request) -> Answer:
+        tags, write = self._resource(request["resourceArn"])
+        write({key: value for key, value in tags.items() if key not in set(request["tagKeys"])})
+        return {}
+
+    def list(self, request: Request) -> Answer:
+        return {"tags": self._resource(request["resourceArn"])[0]}
+
+    def _resource(self, arn: str) -> tuple[Tags, Write]:
+        """The tags of a resource, and how to write others."""
+        kind, name = split_arn(arn) or ("", "")
+        finder = {JOB: self._job, DEFINITION: self._definition, QUEUE: self._queue, ENVIRONMENT: self._environment}.get(
+            kind
+        )
+        if finder is None:
+            raise refused(f"resourceArn {arn!r} names no job, job definition, job queue or compute environment")
+        return finder(name, arn)
+
+    def _job(self, name: str, arn: str) -> tuple[Tags, Write]:
+        if ":" in name:
+            raise refused(f"resourceArn {arn}: children of array jobs have no tags of their own")
+        job = self._core.board.find(name)
+        if job is None:
+            raise refused(f"resource {arn} does not exist")
+
+        def write(tags: Tags) -> None:
+            detail: dict[str, Any] = {**job.spec.detail, "tags": tags}
+            job.spec = spec_of(detail)
+            self._core.stored.retag(job.sequence, detail)
+
+        return dict(job.spec.tags), write
+
+    def _definition(self, name: str, arn: str) -> tuple[Tags, Write]:
+        short, revision = split_revision(name)
+        found = self._core.catalog.definition(short, revision)
+        if found is None:
+            raise refused(f"resource {arn} does not exist")
+        number, active, body = found
+        return dict(body["tags"]), lambda tags: self._core.catalog.change_definition(
+            short, number, active, {**body, "tags": tags}
+        )
+
+    def _queue(self, name: str, arn: str) -> tuple[Tags, Write]:
+        _, body = self._core.queue(arn)
+        return dict(body["tags"]), lambda tags: self._core.catalog.put(QUEUES, name, {**body, "tags": tags})
+
+    def _environment(self, name: str, arn: str) -> tuple[Tags, Write]:
+        _, body = self._core.environment(arn)
+        return dict(body["tags"]), lambda tags: self._core.catalog.put(ENVIRONMENTS, name, {**body, "tags": tags})

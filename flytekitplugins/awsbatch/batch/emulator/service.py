@@ -1,0 +1,247 @@
+"""The local AWS Batch service: AWS's operations by boto3's names, in this process and on this machine.
+
+It puts the parts together: requests are judged (`rules`, `shapes`), resolved (`submission`), stored (`store`), run
+(`engine`) and described (`describe`). It needs no event loop and no signal handler, and may be called from any
+thread.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
+from flytekitplugins.awsbatch.batch.emulator import instance as instances
+from flytekitplugins.awsbatch.batch.emulator.adoption import Adoption
+from flytekitplugins.awsbatch.batch.emulator.arns import QUEUE, Arns
+from flytekitplugins.awsbatch.batch.emulator.board import Board
+from flytekitplugins.awsbatch.batch.emulator.calls import Calls
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
+from flytekitplugins.awsbatch.batch.emulator.engine import Engine
+from flytekitplugins.awsbatch.batch.emulator.environments import MEMORY_TAG, pool_of
+from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExecutor
+from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Executor
+from flytekitplugins.awsbatch.batch.emulator.faults import FaultPlan
+from flytekitplugins.awsbatch.batch.emulator.launch import LaunchPolicy, clean
+from flytekitplugins.awsbatch.batch.emulator.logs import Logs, LogStream, tail
+from flytekitplugins.awsbatch.batch.emulator.operations.core import Core
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.store.catalog import Catalog
+from flytekitplugins.awsbatch.batch.emulator.store.database import Database, UnusableHomeError
+from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
+
+DATABASE = "batch.sqlite3"
+LOCAL_ENVIRONMENT = "local"
+# What closing waits beyond the grace for jobs that were asked to end.
+CLOSING = 5.0
+# What a start waits for a dead service's processes to be gone.
+ADOPTION_PATIENCE = 10.0
+
+
+class LocalBatch(BatchCalls):
+    """An AWS Batch on this machine. Implements `batch.api.BatchApi` and `batch.api.JobEvents`.
+
+    :param home: the directory that keeps the state (`batch.sqlite3`), logs and scratch directories; None keeps the
+        state in memory and the rest in a temporary directory until `close`.
+    :param launch: what jobs see of this machine; by default what anybody's jobs may (see `launch.clean`).
+    :param executors: the first that accepts a process runs it; by default every attempt is a process of its own.
+    :param adopt: whether `start` takes over the unended jobs that came over HTTP to services that died on this home.
+        Those of local runs wait for their runs to be resumed (see the method `adopt`).
+    :param validate_shapes: whether requests are held against botocore's service model before AWS's own rules;
+        importing it costs a tenth of a second.
+
+    Raises UnusableHomeError when the home's database is of another version or damaged. Reading needs no `start`.
+    """
+
+    def __init__(
+        self,
+        home: Path | None,
+        settings: BatchSettings = BatchSettings(),  # noqa: B008 - frozen
+        *,
+        launch: LaunchPolicy | None = None,
+        executors: Sequence[Executor] | None = None,
+        clock: Clock | None = None,
+        adopt: bool = False,
+        validate_shapes: bool = True,
+    ) -> None:
+        self.settings = settings
+        self.faults = FaultPlan(settings.faults)
+        self._temporary = Path(tempfile.mkdtemp(prefix="awsbatch-")) if home is None else None
+        self.home = home or self._temporary or Path()
+        self._adopt = adopt
+        self._database = Database(None if home is None else home / DATABASE)
+        self._instances = self.home / "instances"
+        self._instance: instances.Instance | None = None
+        self.logs = Logs(self.home / "logs")
+        self._clock = clock or SystemClock()
+        stored, catalog = Jobs(self._database), Catalog(self._database)
+        self._stored = stored
+        self._board = Board(stored, self._clock)
+        self._engine = Engine(
+            board=self._board,
+            stored=stored,
+            pool=lambda: pool_of(catalog.queues, catalog.environments, settings),
+            settings=settings,
+            launch=launch or clean(),
+            executors=(ProcessExecutor(),) if executors is None else executors,
+            logs=self.logs,
+            faults=self.faults,
+            clock=self._clock,
+        )
+        self.faults.on_change = self._engine.forget_misfits
+        arns = Arns(settings.region, settings.account_id)
+        self._core = Core(arns, settings, catalog, stored, self._board, self._engine, self._clock)
+        self._adoption = Adoption(None if home is None else self._instances, self._board, self._engine, stored)
+        self.calls = Calls(self._core, self.faults, validate_shapes)
+        self._closed = False
+
+    @property
+    def region(self) -> str:
+        return self.settings.region
+
+    @property
+    def account_id(self) -> str:
+        return self.settings.account_id
+
+    def start(self) -> None:
+        """Begins to run jobs. Raises UnusableHomeError when the home cannot be written."""
+        try:
+            self._instance = instances.create(self._instances)
+        except OSError as error:
+            raise UnusableHomeError(f"{self.home} cannot be used as a home: {error}") from error
+        self._board.owner = self._instance.name
+        self._engine.start(self._instance)
+        self._remove_old()
+        if self._adopt:
+            self._adoption.adopt(None, ADOPTION_PATIENCE, remote_only=True)
+
+    def close(self, terminate: bool = True) -> list[str]:
+        """Leaves no process behind. With `terminate` running jobs are asked to end first and have the grace to do so,
+        and every unended job fails; without, they are killed and anybody's to adopt. Returns the ids of the jobs left
+        unended.
+        """
+        if self._closed:
+            return []
+        self._closed = True
+        left: list[str] = []
+        if self._instance is not None:
+            if terminate:
+                self.terminate_all("the service was closed")
+                self._engine.wait_idle(self.settings.kill_grace + CLOSING)
+            self._engine.close()
+            self._engine.write()
+            left = [job.id for job in self._board.unended()]
+            self._instance.close()
+        self._database.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+        return left
+
+    def __enter__(self) -> LocalBatch:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def terminate_all(self, reason: str) -> list[str]:
+        """Terminates every unended job of this service; returns their ids."""
+        with self._board.lock:
+            jobs = self._board.unended()
+            for job in jobs:
+                self.calls.now("TerminateJob", {"jobId": job.id, "reason": reason})
+        return [job.id for job in jobs]
+
+    def adopt(self, job_ids: Iterable[str] | None = None, patience: float = 10.0) -> list[str]:
+        """Takes over unended jobs (these, or all) of services that died on this home, and goes on with them.
+
+        Waits up to `patience` seconds for what a dead service had started to be gone. Returns the ids taken over.
+        """
+        return self._adoption.adopt(job_ids, patience)
+
+    def ensure_queue(self, name: str, *, vcpus: float = 0, memory: int = 0, priority: int = 1) -> str:
+        """The ARN of a queue, made with a compute environment when there is none of that name.
+
+        Queues share the environment `local`, which is of the settings' size or this machine's, unless they say their
+        own (MiB).
+        """
+        if name not in self._core.catalog.queues:
+            environment = f"{name}-environment" if vcpus or memory else LOCAL_ENVIRONMENT
+            if environment not in self._core.catalog.environments:
+                self._make("CreateComputeEnvironment", self._environment(environment, vcpus, memory))
+            order = [{"order": 1, "computeEnvironment": environment}]
+            self._make("CreateJobQueue", {"jobQueueName": name, "priority": priority, "computeEnvironmentOrder": order})
+        return self._core.arns.of(QUEUE, name)
+
+    def _environment(self, name: str, vcpus: float, memory: int) -> dict[str, Any]:
+        request: dict[str, Any] = {
+            "computeEnvironmentName": name,
+            "type": "MANAGED",
+            "computeResources": {
+                "type": "EC2",
+                "minvCpus": 0,
+                "maxvCpus": math.ceil(vcpus or self.settings.machine_vcpus),
+                "instanceTypes": ["optimal"],
+                "subnets": [],
+            },
+        }
+        if memory:
+            request["tags"] = {MEMORY_TAG: str(memory)}
+        return request
+
+    def _make(self, operation: str, request: dict[str, Any]) -> None:
+        """Another service on the same home may have made it in the meantime."""
+        try:
+            self.calls.now(operation, request)
+        except BatchError as error:
+            if "already exists" not in error.message:
+                raise
+
+    def _remove_old(self) -> None:
+        """Forgets jobs that ended longer ago than the retention, and what dead instances without jobs left."""
+        before = self._clock.now() - int(self.settings.retention_days * 86_400_000)
+        for sequence, job_id in self._stored.ended_before(before):
+            self.logs.remove(self._stored.streams(sequence))
+            self._stored.remove(sequence)
+            self._board.forget(job_id)
+        owners = {owner for _, owner, _ in self._stored.unended()}
+        for name in instances.names(self._instances):
+            if name not in owners:
+                with instances.left_behind(self._instances, name, patience=0) as directory:
+                    if directory is not None:
+                        shutil.rmtree(directory, ignore_errors=True)
+
+    def wait(self, job_id: str, seen: int, timeout: float) -> int:
+        """See `batch.api.JobEvents`."""
+        return self._board.wait(job_id, seen, timeout)
+
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        return self.calls(operation, request)
+
+    def log_streams(self, job_id: str, index: int | None = None) -> list[LogStream]:
+        """The streams of a single job or of one child, an attempt each, the oldest first."""
+        with self._board.lock:
+            job = self._board.find(job_id)
+            unit = job.unit(index) if job is not None else None
+            attempts = list(unit.attempts) if unit is not None else []
+        return [
+            LogStream(attempt.stream, self.logs.path(attempt.stream), attempt.number)
+            for attempt in attempts
+            if attempt.stream is not None
+        ]
+
+    def log_path(self, stream: str) -> Path:
+        """Raises ValueError for what is no stream's name."""
+        return self.logs.path(stream)
+
+    def log_tail(self, job_id: str, index: int | None = None, attempt: int | None = None, lines: int = 20) -> str:
+        """The last lines of an attempt's log (the last attempt's), empty when there is none."""
+        streams = [each for each in self.log_streams(job_id, index) if attempt in (None, each.attempt)]
+        return tail(streams[-1].path, lines) if streams else ""

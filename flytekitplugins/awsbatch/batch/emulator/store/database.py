@@ -1,0 +1,125 @@
+"""The SQLite file: schema, connections, transactions. Knows nothing of what the rows mean.
+
+Durability is that of a write-ahead log without a sync a commit: a killed process loses nothing that was committed; a
+machine that loses power may lose the last moments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+APPLICATION_ID = 0x46574142
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE definitions (
+    name TEXT NOT NULL, revision INTEGER NOT NULL, active INTEGER NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (name, revision)
+) WITHOUT ROWID;
+CREATE TABLE environments (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE queues (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE catalog_version (version INTEGER NOT NULL);
+INSERT INTO catalog_version VALUES (0);
+
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, queue TEXT NOT NULL,
+    definition TEXT NOT NULL, size INTEGER, created INTEGER NOT NULL, owner TEXT NOT NULL, remote INTEGER NOT NULL,
+    detail TEXT NOT NULL,
+    status TEXT NOT NULL, reason TEXT, stop TEXT, started INTEGER, stopped INTEGER
+);
+CREATE INDEX jobs_of_queue ON jobs (queue, status, seq);
+CREATE INDEX jobs_of_name ON jobs (queue, name);
+CREATE INDEX jobs_unended ON jobs (owner) WHERE stopped IS NULL;
+
+-- A single job is its own only unit and lives in its row of `jobs`.
+CREATE TABLE children (
+    job INTEGER NOT NULL, idx INTEGER NOT NULL,
+    status TEXT NOT NULL, reason TEXT, stop TEXT, started INTEGER, stopped INTEGER,
+    PRIMARY KEY (job, idx)
+) WITHOUT ROWID;
+CREATE TABLE attempts (
+    job INTEGER NOT NULL, idx INTEGER NOT NULL, number INTEGER NOT NULL,
+    stream TEXT, environment TEXT, started INTEGER, stopped INTEGER, exit_code INTEGER, reason TEXT,
+    status_reason TEXT, PRIMARY KEY (job, idx, number)
+) WITHOUT ROWID;
+"""
+
+
+class UnusableHomeError(Exception):
+    """The home's database cannot be used; the message says why and what to do."""
+
+
+class Database:
+    """One writer and one reader of a file; both are the same connection when the state lives in memory.
+
+    :param path: None keeps everything in memory.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._write_lock = threading.RLock()
+        self._writer = self._connect(path)
+        self._set_up(path)
+        if path is None:
+            self._reader, self._read_lock = self._writer, self._write_lock
+        else:
+            self._reader, self._read_lock = self._connect(path), threading.RLock()
+            self._reader.execute("PRAGMA query_only = ON")
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: committed when the block ends, rolled back when it raises. Not to be nested."""
+        with self._write_lock:
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except BaseException:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        with self._read_lock:
+            yield self._reader
+
+    def close(self) -> None:
+        with self._write_lock, self._read_lock:
+            if self._reader is not self._writer:
+                self._reader.close()
+            self._writer.close()
+
+    def _connect(self, path: Path | None) -> sqlite3.Connection:
+        if path is not None:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # SQLite gives its side files the mode of the database.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = sqlite3.connect(
+            ":memory:" if path is None else path, timeout=30, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute("PRAGMA cache_size = -16000")
+        return connection
+
+    def _set_up(self, path: Path | None) -> None:
+        try:
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            with self.write() as connection:
+                version = connection.execute("PRAGMA user_version").fetchone()[0]
+                if version == 0:
+                    for statement in SCHEMA.split(";\n"):
+                        connection.execute(statement)
+                    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                elif version != SCHEMA_VERSION:
+                    raise UnusableHomeError(
+                        f"{path} was written by another version of this package (schema {version}, this one knows "
+                        f"{SCHEMA_VERSION}): use that version, another home, or move the file away"
+                    )
+        except sqlite3.DatabaseError as error:
+            raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {error}") from error

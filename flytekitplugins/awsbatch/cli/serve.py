@@ -1,0 +1,132 @@
+"""`flyte-awsbatch serve`: the local AWS Batch over HTTP, for boto3, the AWS CLI, or a real FlytePropeller."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import rich_click as click
+
+from flytekitplugins.awsbatch import wire
+
+if TYPE_CHECKING:
+    from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
+    from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+    from flytekitplugins.awsbatch.local.settings import Settings
+
+DEFAULT_PORT = 8044
+TOKEN = "FLYTE_AWSBATCH_TOKEN"  # noqa: S105 - the variable's name
+BATCH = "batch"
+
+
+def parse_environment(_context: click.Context, _option: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
+    """`K=V` options. A bare `K` takes the value that this command was started with."""
+    environment = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or (not equals and name not in os.environ):
+            raise click.BadParameter(f"{pair!r}: expected NAME=VALUE, or the NAME of a variable that is set")
+        environment[name] = value if equals else os.environ[name]
+    return environment
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port, 0 for any free one.",
+)
+@click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=f"Where jobs and their logs are kept.  [default: ${wire.SWITCH_HOME} or ~/.flyte/awsbatch]",
+)
+@click.option(
+    "--env",
+    "environment",
+    multiple=True,
+    metavar="NAME=VALUE",
+    callback=parse_environment,
+    help="A variable that every job gets, such as an S3 endpoint or credentials. May be repeated.",
+)
+@click.option(
+    "--settings",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(exists=True),
+    help=f"A deployment's YAML. May be repeated.  [default: ${wire.SWITCH_CONFIG}]",
+)
+@click.option(
+    "--token",
+    envvar=TOKEN,
+    show_envvar=True,
+    help="What clients must sign with (as their AWS secret access key) or send as a bearer token. Needed off loopback.",
+)
+def serve(
+    host: str, port: int, home: Path | None, environment: dict[str, str], files: Sequence[str], token: str | None
+) -> None:
+    """Serve a local AWS Batch that starts jobs as processes of this machine.
+
+    Point boto3 or the AWS CLI here with AWS_ENDPOINT_URL_BATCH and AWS_ENDPOINT_URL_CLOUDWATCH_LOGS; any region and
+    any credentials will do. Every queue of the settings is there from the start. Ctrl-C ends it; the next start on
+    the same home goes on with what was not finished.
+    """
+    from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback
+    from flytekitplugins.awsbatch.batch.emulator.launch import clean
+    from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+    from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
+    from flytekitplugins.awsbatch.local.settings import SettingsError, load, load_files
+
+    if token is None and not is_loopback(host):
+        raise click.UsageError(
+            f"{host} can be reached from other machines, and this service starts commands: give it a --token (or set"
+            f" {TOKEN}), or listen on 127.0.0.1"
+        )
+    try:
+        settings = load_files(files) if files else load()
+        service = LocalBatch(state(home), settings.batch, launch=clean(environment), adopt=True)
+    except (SettingsError, UnusableHomeError) as error:
+        raise click.ClickException(str(error)) from error
+    asyncio.run(run(service, settings, Guard(token), host, port))
+
+
+def state(home: Path | None) -> Path:
+    """The service's part of a home."""
+    named = home or Path(os.environ.get(wire.SWITCH_HOME) or Path.home() / ".flyte" / "awsbatch")
+    return named.expanduser().absolute() / BATCH
+
+
+async def run(service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int) -> None:
+    """Serves until a signal asks to end. No process is left behind; what was not finished can be taken up again."""
+    from flytekitplugins.awsbatch.batch.emulator.http.server import listen
+    from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
+
+    asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    try:
+        service.start()
+        for queue in settings.admin.queues:
+            service.ensure_queue(queue.dynamic)
+        runner, bound = await listen(service, guard, host, port)
+    except UnusableHomeError as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        service.close(terminate=False)
+        raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error
+    address = f"[{host}]" if ":" in host else host
+    click.echo(f"AWS Batch at http://{address}:{bound} (region {service.region}, account {service.account_id})")
+    click.echo(f"state and logs in {service.home}", err=True)
+    await asked.wait()
+    await runner.cleanup()
+    left = service.close(terminate=False)
+    if left:
+        click.echo(f"stopped with {len(left)} unfinished jobs; the next serve on this home goes on with them", err=True)

@@ -1,0 +1,35 @@
+"""A service per test, in a home of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from batch_shell import SETTINGS, Shell, new_shell
+
+from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def service(home: Path) -> Iterator[LocalBatch]:
+    with LocalBatch(home, SETTINGS) as service:
+        yield service
+
+
+@pytest.fixture
+def shell(service: LocalBatch) -> Shell:
+    return new_shell(service)
+
+
+@pytest.fixture
+def fast_service(home: Path) -> Iterator[LocalBatch]:
+    """Its deadlines pass a hundred times as fast."""
+    with LocalBatch(home, SETTINGS, clock=SystemClock(speed=100)) as service:
+        yield service
