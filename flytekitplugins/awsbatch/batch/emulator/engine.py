@@ -190,10 +190,10 @@ class Engine:
             self._stuck.clear()
         self.wake()
 
-    def wait_idle(self, timeout: float) -> bool:
-        """Whether nothing runs any more, at the latest after so many seconds."""
+    def wait_ended(self, timeout: float) -> bool:
+        """Whether every job has ended, at the latest after so many seconds."""
         with self._board.lock:
-            return self._idle.wait_for(lambda: not self._running, timeout)
+            return self._idle.wait_for(lambda: not self._board.busy, timeout)
 
     def write(self) -> None:
         """Writes all changes down. Raises what SQLite says; then nothing is lost but the writing."""
@@ -220,7 +220,7 @@ class Engine:
                 self._keep_deadlines()
                 starting = self._schedule()
                 self._board.tell()
-                if not self._running:
+                if not self._board.busy:
                     self._idle.notify_all()
             for each in starting:
                 self._begin(each)

@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from flytekitplugins.awsbatch.batch.emulator import folders
+
 APPLICATION_ID = 0x46574142
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -67,8 +69,11 @@ class Database:
         self._write_lock = threading.RLock()
         self._writes = 0
         self._checkpointer: sqlite3.Connection | None = None
-        self._writer = self._connect(path)
-        self._set_up(path)
+        try:
+            self._writer = self._connect(path)
+            self._set_up(path)
+        except (OSError, sqlite3.Error) as error:
+            raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {error}") from error
         if path is None:
             self._reader, self._read_lock = self._writer, self._write_lock
         else:
@@ -114,7 +119,7 @@ class Database:
 
     def _connect(self, path: Path | None) -> sqlite3.Connection:
         if path is not None:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folders.make(path.parent)
             # SQLite gives its side files the mode of the database.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(
@@ -126,19 +131,16 @@ class Database:
         return connection
 
     def _set_up(self, path: Path | None) -> None:
-        try:
-            self._writer.execute("PRAGMA journal_mode = WAL")
-            with self.write() as connection:
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0:
-                    for statement in SCHEMA.split(";\n"):
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                elif version != SCHEMA_VERSION:
-                    raise UnusableHomeError(
-                        f"{path} was written by another version of this package (schema {version}, this one knows "
-                        f"{SCHEMA_VERSION}): use that version, another home, or move the file away"
-                    )
-        except sqlite3.DatabaseError as error:
-            raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {error}") from error
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        with self.write() as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            elif version != SCHEMA_VERSION:
+                raise UnusableHomeError(
+                    f"{path} was written by another version of this package (schema {version}, this one knows "
+                    f"{SCHEMA_VERSION}): use that version, another home, or move the file away"
+                )
