@@ -49,7 +49,7 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     execution = _execution(deployment, who)
     node = execution.next_node()
     with told_to(lambda finding: deployment.say_once(f"On a cluster: {finding}")):
-        serialised = serialise(task, execution.project, execution.domain)
+        serialised = serialise(task, execution.project, execution.domain, who.image_config)
     return _Call(deployment, task, execution, node, serialised, who).run(inputs)
 
 
