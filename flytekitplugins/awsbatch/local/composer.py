@@ -13,6 +13,7 @@ from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.launch import Decision, apply, decide
 from flytekitplugins.awsbatch.admin.plugins import handler_of
+from flytekitplugins.awsbatch.lint.report import told_to
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, NodeRequest, WorkflowId
@@ -47,7 +48,8 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     who = identity(deployment.settings.admin.emulator, task.name)
     execution = _execution(deployment, who)
     node = execution.next_node()
-    serialised = serialise(task, execution.project, execution.domain)
+    with told_to(lambda finding: deployment.say_once(f"On a cluster: {finding}")):
+        serialised = serialise(task, execution.project, execution.domain, who.image_config)
     return _Call(deployment, task, execution, node, serialised, who).run(inputs)
 
 
@@ -128,7 +130,10 @@ class _Call:
 
     @property
     def _label(self) -> str:
-        return f"{self._node} {self._task.name.rsplit('.', 1)[-1]}"
+        """How progress lines name this call: a map task's own name is for machines."""
+        mapped = getattr(self._task, "run_task", None)
+        name = (mapped or self._task).name.rsplit(".", 1)[-1]
+        return f"{self._node} map {name}" if mapped else f"{self._node} {name}"
 
     def _check_handled(self, template: tasks_pb2.TaskTemplate) -> None:
         handler = handler_of(template.type, self._deployment.settings.admin.task_plugins)

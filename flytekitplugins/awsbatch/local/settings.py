@@ -128,7 +128,9 @@ def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
         reader.report(problem)
     check_timeout(reader, handler)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
-    notes = () if names else (f"no settings given: one queue named default, and {LOCAL_ROLE} as the jobs' role",)
+    notes = (
+        () if names else (f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).",)
+    )
     return Settings(admin, handler, local, batch, lint, names, notes), reader
 
 

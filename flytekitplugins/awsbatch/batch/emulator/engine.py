@@ -113,6 +113,9 @@ class Engine:
         self._by_unit: dict[int, str] = {}
         self._deadlines: list[tuple[float, int, str, str]] = []
         self._deadline_number = 0
+        self._woken = False
+        # Queues whose first job waits for room.
+        self._waiting: set[str] = set()
         self._write_due: float | None = None
         self._unwritten = Changes([], [], [])
         self._closing = threading.Event()
@@ -147,7 +150,10 @@ class Engine:
             self._board.tell()
 
     def wake(self) -> None:
-        self._inbox.put(None)
+        # One call to wake is enough until it is heard.
+        if not self._woken:
+            self._woken = True
+            self._inbox.put(None)
 
     def add(self, job: Job) -> None:
         """Takes up a job, new or left behind by another service."""
@@ -161,7 +167,10 @@ class Engine:
             queue_of = self._ready.setdefault(job.spec.queue, deque())
             queue_of.extend(unit for unit in job.units if unit.status == RUNNABLE)
             self._board.tell()
-        self.wake()
+            # Behind a job that waits for room there is nothing to do until something ends.
+            behind = job.spec.queue in self._waiting
+        if not behind:
+            self.wake()
 
     def stop(self, units: Iterable[Unit], how: str, words: str) -> None:
         """Cancels or terminates units. What has not started fails at once; what runs is asked, then killed."""
@@ -203,6 +212,11 @@ class Engine:
         with self._board.lock:
             return self._idle.wait_for(lambda: not self._running, timeout)
 
+    def wait_ended(self, timeout: float) -> bool:
+        """Whether every job has ended, at the latest after so many seconds."""
+        with self._board.lock:
+            return self._idle.wait_for(lambda: not self._board.busy, timeout)
+
     def write(self) -> None:
         """Writes all changes down. Raises what SQLite says; then nothing is lost but the writing."""
         with self._board.lock:
@@ -228,7 +242,7 @@ class Engine:
                 self._keep_deadlines()
                 starting = self._schedule()
                 self._board.tell()
-                if not self._running:
+                if not self._running or not self._board.busy:
                     self._idle.notify_all()
             for each in starting:
                 self._begin(each)
@@ -236,19 +250,20 @@ class Engine:
 
     def _next_events(self) -> list[Event]:
         try:
-            event = self._inbox.get(timeout=self._patience())
+            first = self._inbox.get(timeout=self._patience())
         except queue.Empty:
             return []
-        return [*([event] if event is not None else []), *self._arrived()]
+        return self._arrived(first)
 
-    def _arrived(self) -> list[Event]:
-        events: list[Event] = []
+    def _arrived(self, first: Event | None = None) -> list[Event]:
+        """`first` and whatever else has come, without the calls to wake."""
+        found = [first]
         with contextlib.suppress(queue.Empty):
             while True:
-                event = self._inbox.get_nowait()
-                if event is not None:
-                    events.append(event)
-        return events
+                found.append(self._inbox.get_nowait())
+        if None in found:
+            self._woken = False
+        return [event for event in found if event is not None]
 
     def _patience(self) -> float | None:
         now = self._clock.monotonic()
@@ -269,6 +284,7 @@ class Engine:
             changes = self._take_changes()
         try:
             self._stored.write(changes)
+            self._stored.tidy()
         except sqlite3.Error as error:
             log.error("the state of jobs could not be written (%s); it stays in memory and is tried again", error)
             with self._board.lock:
@@ -378,6 +394,7 @@ class Engine:
     def _schedule(self) -> list[tuple[Unit, str]]:
         """Moves what fits to STARTING; returns it with the compute environments chosen."""
         starting: list[tuple[Unit, str]] = []
+        self._waiting.clear()
         if self._suspended or not any(self._ready.values()):
             return starting
         pool = self._pool()
@@ -395,6 +412,7 @@ class Engine:
                 need = need_of(unit)
                 where = self._ledger.place(need, order)
                 if where is Hold.WAIT:
+                    self._waiting.add(name)
                     break
                 waiting.popleft()
                 if isinstance(where, Hold):
