@@ -7,7 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from flytekit import task, workflow
+from flytekit import eager, task, workflow
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
@@ -34,7 +34,8 @@ def wait_at_the_gate(n: int, folder: str) -> int:
 def deaf(folder: str) -> int:
     """Does not listen to SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    Path(folder, "0.starts").touch()
+    with Path(folder, "0.starts").open("ab") as file:
+        file.write(b"x")
     while not Path(folder, "gate").exists():
         time.sleep(0.05)
     return 1
@@ -63,3 +64,9 @@ def gated(count: int, folder: str) -> int:
 @workflow
 def stubborn(folder: str) -> int:
     return deaf(folder=folder)
+
+
+@eager
+async def eagerly(folder: str) -> int:
+    """Its call runs off the main thread."""
+    return wait_at_the_gate(n=1, folder=folder)

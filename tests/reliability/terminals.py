@@ -6,7 +6,6 @@ import contextlib
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
 import termios
@@ -61,16 +60,18 @@ class Terminal:
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.text).replace("\r", "")
 
     def expect(self, words: str) -> None:
-        eventually(lambda: words in self.plain, lambda: f"no {words!r} in: {self.plain[-3000:]}")
+        eventually(lambda: words in self.plain, lambda: f"no {words!r} in: {self.plain[-800:]}")
 
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
     def hang_up(self) -> None:
-        """Closes the terminal's window."""
-        os.killpg(self.process.pid, signal.SIGHUP)
+        """Closes the terminal's window: the kernel tells the session."""
         os.close(self._slave)
         os.close(self._master)
+
+    def modes_now(self) -> list[object]:
+        return termios.tcgetattr(self._slave)
 
     def ended(self) -> int:
         """The exit status, once the command has ended and its output is read."""
@@ -97,7 +98,7 @@ def awsbatch(*words: str) -> list[str]:
 
 def execution_of(text: str) -> str:
     found = re.search(r"Execution ([a-z0-9]{20})", text)
-    assert found, text[-3000:]
+    assert found, text[-800:]
     return found[1]
 
 
