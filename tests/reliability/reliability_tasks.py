@@ -67,6 +67,16 @@ def listed(count: int) -> list[int]:
     return list(range(count))
 
 
+@task(task_config=AWSBatchConfig(), environment={"DB_PASSWORD": "hunter2hunter2"})
+def with_secret(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@workflow
+def listed_total(count: int) -> int:
+    return total(numbers=listed(count=count))
+
+
 @workflow
 def squares(count: int, folder: str, seconds: float = 0.0) -> int:
     return total(numbers=map_task(partial(square, folder=folder, seconds=seconds))(n=listed(count=count)))
