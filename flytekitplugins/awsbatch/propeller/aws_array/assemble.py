@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from flyteidl.core import literals_pb2
@@ -16,6 +16,7 @@ from .outputs import OutputFiles
 from .phases import Phase, TaskPhase
 from .services import HandlerServices
 from .state import State, TaskError
+from .summary import ErrorSummary
 from .workqueue import RetryWorkError, WorkQueue, WorkStatus
 
 
@@ -53,7 +54,14 @@ def assemble_errors(state: State, context: TaskContext, services: HandlerService
     return _assemble(state, context, services, services.error_assembler, work, Phase.RETRYABLE_FAILURE)
 
 
-def _assemble(state, context, services, queue: WorkQueue, work, terminal: Phase) -> Assembled:  # type: ignore[no-untyped-def]
+def _assemble(
+    state: State,
+    context: TaskContext,
+    services: HandlerServices,
+    queue: WorkQueue,
+    work: Callable[[], None],
+    terminal: Phase,
+) -> Assembled:
     version = state.version + 1
     info = queue.get(context.name)
     if info is None:
@@ -122,8 +130,6 @@ def collect_outputs(
 
 def collect_errors(context: TaskContext, services: HandlerServices, phases: Sequence[TaskPhase]) -> str:
     """The errors of the items that failed, as one message of limited length. Raises StorageError."""
-    from .summary import ErrorSummary
-
     summary = ErrorSummary()
     for number, phase in enumerate(phases):
         if not phase.failure:
