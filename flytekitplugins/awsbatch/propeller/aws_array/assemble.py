@@ -9,7 +9,7 @@ from flyteidl.core import literals_pb2
 
 from ...wire import SINGLE_TASK_TYPE
 from ..golang.text import message_text
-from ..storage import StorageError
+from ..storage import LimitedStore, StorageError
 from .context import TaskContext
 from .indexes import ChildIndex, OriginalIndex
 from .outputs import OutputFiles
@@ -79,7 +79,8 @@ def _assemble(
     files = _files(context, services)
     if files.exists():
         # Propeller refuses outputs that are longer than it downloads, each round anew.
-        files.read()
+        if isinstance(services.store, LimitedStore):
+            services.store.read(files.outputs_path)
         return Assembled(state.to(terminal, version, "Assembled outputs"), True)
     if not files.is_error():
         return Assembled(state.to(terminal, version, "No output or error assembled."), True)
