@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup demo test lint types unit test-all bench soak clean
+.PHONY: setup demo test lint types unit other-versions test-all bench soak clean
 
 $(READY): setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -17,7 +17,21 @@ setup: $(READY)
 demo: $(READY)
 	$(BIN)/pyflyte run --env FLYTE_AWSBATCH=local examples/stdlib_census.py census --chunks 40
 
-test: lint types unit
+test: lint types unit other-versions
+
+# The quick form under the oldest and the newest Python and flytekit that setup.py admits; `test-all` has the whole.
+QUICK := tests/sdk tests/local/test_run.py
+other-versions:
+	.ci/try-version 3.10 1.16.0 -m "not slow" $(QUICK)
+	.ci/try-version 3.12 newest -m "not slow" $(QUICK)
+
+test-all: lint types
+	$(BIN)/python -m pytest
+	.ci/try-version 3.10 1.16.0
+	.ci/try-version 3.10 newest
+	.ci/try-version 3.11 1.16.0
+	.ci/try-version 3.12 1.16.0
+	.ci/try-version 3.12 newest
 
 lint: $(READY)
 	$(BIN)/ruff check .

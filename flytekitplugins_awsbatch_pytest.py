@@ -5,8 +5,8 @@ import pytest
 
 
 @pytest.fixture
-def awsbatch(tmp_path_factory, monkeypatch):  # type: ignore[no-untyped-def]
+def awsbatch(tmp_path_factory):  # type: ignore[no-untyped-def]
     """An emulated AWS Batch of this test's own, in a temporary home: `flytekitplugins.awsbatch.testing.Emulation`."""
     from flytekitplugins.awsbatch.testing import fixture
 
-    yield from fixture(tmp_path_factory.mktemp("awsbatch"), monkeypatch)
+    yield from fixture(tmp_path_factory.mktemp("awsbatch"))

@@ -10,8 +10,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_namespace_packages(include=["flytekitplugins.*"]),
-    py_modules=["flytekitplugins_awsbatch_pytest"],
-    package_data={"flytekitplugins.awsbatch": ["py.typed"]},
+    py_modules=["flytekitplugins_awsbatch_pytest", "flytekitplugins_awsbatch_timeout"],
+    package_data={"flytekitplugins.awsbatch": ["py.typed", "submit_job.json"]},
     python_requires=">=3.10,<3.13",
     # flytekit brings everything the runtime needs (fsspec, aiohttp, botocore, rich, click, pyyaml, protobuf).
     install_requires=["flytekit>=1.16,<2"],
@@ -39,6 +39,7 @@ setup(
         "console_scripts": [
             "flyte-awsbatch=flytekitplugins.awsbatch.cli.main:main",
             "pyflyte-awsbatch-map-execute=flytekitplugins.awsbatch.entrypoint:main",
+            "pyflyte-awsbatch-timeout=flytekitplugins_awsbatch_timeout:main",
         ],
         "pytest11": ["flytekitplugins-awsbatch=flytekitplugins_awsbatch_pytest"],
     },

@@ -11,13 +11,42 @@ PACKAGE = "flytekitplugins.awsbatch"
 ROOT = Path(__file__).parent.parent / "flytekitplugins" / "awsbatch"
 
 # What each room may import, besides itself. "Lazily" allowed imports (inside a function) are listed apart.
-SDK = {"config", "task", "map_task", "entrypoint"}
+SDK = {
+    "switch",
+    "metadata",
+    "submit_job",
+    "config",
+    "map_settings",
+    "refusals",
+    "hook",
+    "task",
+    "maptask",
+    "child",
+    "input_index",
+    "command_line",
+    "siblings",
+    "quick",
+    "entrypoint",
+    "lint",
+}
 ALLOWED: dict[str, set[str]] = {
     "wire": set(),
-    "config": {"wire"},
-    "task": {"wire", "config"},
-    "map_task": {"wire", "config", "task"},
-    "entrypoint": {"wire", "config", "task", "map_task"},
+    "switch": {"wire"},
+    "submit_job": set(),
+    "config": {"submit_job"},
+    "map_settings": set(),
+    "metadata": set(),
+    "refusals": set(),
+    "hook": {"switch"},
+    "task": {"wire", "switch", "config", "metadata", "refusals", "hook"},
+    "maptask": {"wire", "config", "map_settings", "metadata", "refusals", "hook"},
+    "child": {"wire"},
+    "input_index": {"child"},
+    "command_line": {"child", "maptask"},
+    "siblings": {"wire", "command_line", "input_index"},
+    "quick": {"wire", "child", "command_line", "siblings"},
+    "entrypoint": {"wire", "switch", "child", "command_line", "quick", "siblings"},
+    "lint": {"wire", "config", "metadata", "refusals", "settings"},
     "settings": set(),
     "admin": {"wire", "settings"},
     "batch.api": set(),
@@ -27,10 +56,15 @@ ALLOWED: dict[str, set[str]] = {
     "local": {"admin", "propeller", "batch.api", "batch.emulator", "batch.aws", "settings", "wire", *SDK},
     "testing": {"local", "admin", "propeller", "batch.api", "batch.emulator", "settings", "wire"},
     "cli": {"local", "admin", "propeller", "batch.api", "batch.emulator", "batch.aws", "settings", "wire", *SDK},
-    "": {"config", "task", "map_task"},
+    "": {"config", "refusals", "task", "maptask"},
 }
-LAZY: dict[str, set[str]] = {"task": {"local"}, "map_task": {"local"}, "": {"local"}}
-NOT_IN = {"batch.emulator": {"flytekit", "flyteidl"}, "settings": {"flytekit", "flyteidl"}, "wire": {"flytekit"}}
+LAZY: dict[str, set[str]] = {"hook": {"local"}, "task": {"lint"}, "maptask": {"lint"}, "": {"local"}}
+NOT_IN = {
+    "batch.emulator": {"flytekit", "flyteidl"},
+    "settings": {"flytekit", "flyteidl"},
+    "wire": {"flytekit", "flyteidl"},
+    "switch": {"flytekit", "flyteidl"},
+}
 
 
 def room(dotted: str) -> str:

@@ -10,6 +10,7 @@ SINGLE_TASK_TYPE = "aws-batch"
 ARRAY_TASK_TYPE = "container_array"
 
 MAP_EXECUTE_SCRIPT = "pyflyte-awsbatch-map-execute"
+TIMEOUT_SCRIPT = "pyflyte-awsbatch-timeout"
 
 # Files below a node's input and output prefixes.
 INPUTS_FILE = "inputs.pb"

@@ -6,6 +6,7 @@ the server reads it: sections at the top of the file only, and 1.16 without the 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,12 +25,36 @@ from flytekitplugins.awsbatch.admin.settings import (
     ServerSettings,
     WorkflowConfig,
 )
+from flytekitplugins.awsbatch.propeller.aws_array.queue import job_config
 from flytekitplugins.awsbatch.settings.document import parse
 from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import setting
 
+from .queue_cases import COMPARABLE, kind
+
 Case = dict[str, Any]
 PANIC = "runtime error: index out of range [0] with length 0"
+
+
+# What a recording holds as a list and means as a set.
+SETS = ("queues", "possible")
+
+
+def comparable(value: Any, key: str = "") -> Any:
+    """An answer with its sets in order, and its errors and crashes reduced to whether there are any."""
+    if key in ("panic", "error") or key.endswith("_error"):
+        return value is not None
+    if key == "override_errors":
+        return [one is not None for one in value]
+    if isinstance(value, dict):
+        return {name: comparable(one, name) for name, one in value.items()}
+    if isinstance(value, list):
+        items = [comparable(one) for one in value]
+        return sorted(items, key=lambda item: json.dumps(item, sort_keys=True)) if key in SETS else items
+    return value
+
+
+COMPARABLE.update(dict.fromkeys(("queue", "queue2019", "container_config", "role", "attr_file"), comparable))
 
 
 @dataclass(frozen=True)
@@ -88,6 +113,7 @@ def with_overrides(settings: AdminSettings, case: Case) -> tuple[AdminSettings, 
     return replace(settings, overrides=tuple(stored)), errors
 
 
+@kind("queue")
 def queue(case: Case) -> Any:
     settings, error = server_of_2025(case)
     if error:
@@ -107,6 +133,7 @@ def queue(case: Case) -> Any:
     }
 
 
+@kind("queue2019")
 def queue_2019(case: Case) -> Any:
     before = [server_of_2019(text)[0] for text in case.get("before") or ()]
     settings, error = server_of_2019(case["config"])
@@ -137,6 +164,7 @@ def queue_2019(case: Case) -> Any:
     }
 
 
+@kind("attr_file")
 def attr_file(case: Case) -> Any:
     document = parse(case["text"], "attributes.yaml")
     problems = list(document.problems)
@@ -160,6 +188,7 @@ def run_as(value: Any) -> RunAs | None:
     return RunAs(value.get("iam") or "", value.get("sa") or "", value.get("identity") or "")
 
 
+@kind("role")
 def role(case: Case) -> Any:
     reader = Reader.from_text(("config.yaml", case["config"]), nested=False)
     server = reader.flyte(ServerSettings, "flyteadmin")
@@ -225,21 +254,14 @@ def template(task: Case) -> TaskTemplate:
     return made
 
 
-def handler_reads(task: TaskTemplate, node_config: dict[str, str] | None = None) -> Any:
-    """The queues that the handler makes of a task and its node's overrides (`job_config.go`, `transformer.go`)."""
-    if not task.HasField("container"):
-        error = "[BadTaskSpecification] Required value not set, taskTemplate Container"
-        return {"dynamic": "", "primary": "", "error": error}
-    read = {"dynamic": "", "primary": ""}
-    known = {"dynamic_queue": "dynamic", "child_queue": "dynamic", "primary_queue": "primary"}
-    pairs = [(pair.key, pair.value) for pair in task.container.config]
-    for key, value in (*pairs, *(node_config or {}).items()):
-        if key in known:
-            read[known[key]] = value
+def handler_reads(task: TaskTemplate) -> Any:
+    """The queues that the handler makes of a task."""
+    config = job_config([(pair.key, pair.value) for pair in task.container.config], {})
     missing = "[BadTaskSpecification] config[dynamic_queue] is missing"
-    return {**read, "error": None if read["dynamic"] else missing}
+    return {"dynamic": config.dynamic, "primary": config.primary, "error": None if config.dynamic else missing}
 
 
+@kind("container_config")
 def container_config(case: Case) -> Any:
     settings, error = server_of_2025(case)
     if error:
@@ -267,7 +289,3 @@ def seen(task: TaskTemplate) -> Any:
         return {"config": None, "handler": None}
     pairs = [[pair.key, pair.value] for pair in task.container.config]
     return {"config": pairs, "handler": handler_reads(task)}
-
-
-def handler_queue(case: Case) -> Any:
-    return handler_reads(template(case["task"]), case.get("node_config"))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from flytekitplugins.awsbatch.settings.blocks import settled
 from flytekitplugins.awsbatch.settings.nodes import ListNode, MapNode, Node
 from flytekitplugins.awsbatch.settings.problems import Problem
+from flytekitplugins.awsbatch.settings.reader import Reader
 
 SECTIONS = frozenset(
     [
@@ -109,3 +110,18 @@ def unused(node: Node | None, path: str, known: frozenset[str]) -> Iterator[Prob
     for key, value in node.entries:
         if not any(value is one for one in used):
             yield Problem(key.mark.file, key.mark.line, f"{path}.{key.text}", "", "is not read by FlyteAdmin 1.16")
+
+
+def unread_queues(reader: Reader) -> Iterator[Problem]:
+    """Keys in and around `queues` that neither 1.16 nor the setup document knows: misspelt, or misplaced."""
+    path, queues = reader.layer("queues")
+    yield from unused(queues, path, QUEUES)
+    if isinstance(queues, MapNode):
+        yield from unused_in(queues.get("executionQueues"), f"{path}.executionQueues", QUEUE | {"primary"})
+        yield from unused_in(
+            queues.get("workflowConfigs"), f"{path}.workflowConfigs", RULE | {"project", "workflowName"}
+        )
+    path, server = reader.layer("flyteadmin")
+    if isinstance(server, MapNode) and (misplaced := server.get("queues")) is not None:
+        expected = "is not read there: queues is a section of its own, beside flyteadmin"
+        yield Problem(misplaced.mark.file, misplaced.mark.line, f"{path}.queues", "", expected)

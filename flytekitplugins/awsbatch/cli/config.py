@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Sized
 from pathlib import Path
 
 import rich_click as click
 from rich.console import Console
-from rich.padding import Padding
 from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch.admin import checks
+from flytekitplugins.awsbatch.admin.strict import unread_queues
 from flytekitplugins.awsbatch.local.settings import Settings, read_files
 from flytekitplugins.awsbatch.settings.problems import Problem
 
 from .account import ACCOUNT, account, documents, job_roles, region
-from .show import FOUND, console, fail, json_option, named_files, print_json, show_problems
+from .show import FOUND, console, fail, json_option, named_files, print_json, show_block, show_problems
 from .starting import STARTING_FILE
 
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
@@ -41,7 +42,8 @@ def check(files: tuple[str, ...], as_json: bool) -> None:
     problems = reader.ordered()
     if not problems:
         problems = [*checks.faults(settings.admin), *aws_faults(settings)]
-    advice = [*checks.advice(settings.admin), *account_advice(settings)] if not reader.problems else []
+    advice = [*unread_queues(reader), *checks.advice(settings.admin), *account_advice(settings)]
+    advice = [] if reader.problems else advice
     papers = documents(settings)
     if as_json:
         print_json(
@@ -81,24 +83,29 @@ def account_advice(settings: Settings) -> list[Problem]:
 
 
 def show(out: Console, settings: Settings, problems: list[Problem], advice: list[Problem]) -> None:
-    names = ", ".join(settings.files) or "the built-in settings"
-    if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        out.print(Text.assemble((count, "bold red"), f" in {names}"))
-        show_problems(out, problems)
-    else:
-        admin = settings.admin
-        said = f"{len(admin.queues)} queues, {len(admin.rules)} rules, {len(admin.overrides)} attributes"
-        out.print(Text.assemble(("Right", "bold green"), f": {names} ({said})"))
-    if advice:
+    """The long parts first, so that the verdict is what stays in sight."""
+    for paper in documents(settings):
+        out.print(Text.assemble((paper.title, "bold"), f" of {paper.attach_to}"))
+        body = json.dumps(paper.body, indent=2)
+        show_block(out, Syntax(body, "json", background_color="default").highlight(body))
         out.print()
+    if advice:
         out.print(Text("To know", style="bold yellow"))
         show_problems(out, advice, style="yellow", sign="·")
-    for paper in documents(settings):
         out.print()
-        out.print(Text.assemble((paper.title, "bold"), f" of {paper.attach_to}"))
-        body = Syntax(json.dumps(paper.body, indent=2), "json", background_color="default", word_wrap=True)
-        out.print(Padding(body, (0, 0, 0, 2)))
+    names = ", ".join(settings.files) or "the built-in settings"
+    if problems:
+        out.print(Text.assemble((counted(problems, "problem"), "bold red"), f" in {names}"))
+        show_problems(out, problems)
+        return
+    admin = settings.admin
+    parts = ((admin.queues, "queue"), (admin.rules, "rule"), (admin.overrides, "attribute"))
+    said = ", ".join(counted(items, noun) for items, noun in parts)
+    out.print(Text.assemble(("Right", "bold green"), f": {names} ({said})"))
+
+
+def counted(items: Sized, noun: str) -> str:
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
 
 
 @config.command()

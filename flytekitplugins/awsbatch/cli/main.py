@@ -11,8 +11,15 @@ import rich_click as click
 
 # Command -> module of this package and the click command in it.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "cache": ("runs", "cache"),
     "config": ("config", "config"),
+    "jobs": ("runs", "jobs"),
+    "kill": ("runs", "kill"),
+    "lint": ("lint", "lint"),
+    "logs": ("runs", "logs"),
     "queue": ("queue", "queue"),
+    "rerun": ("runs", "rerun"),
+    "runs": ("runs", "runs"),
     "serve": ("serve", "serve"),
 }
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import rich_click as click
 from rich import box
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +18,7 @@ from flytekitplugins.awsbatch.admin.launch import Decision, decide
 from flytekitplugins.awsbatch.admin.queues import match
 from flytekitplugins.awsbatch.admin.settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, MATCHINGS
 
-from .show import FOUND, config_option, console, fail, json_option, plain, print_json, settings_of
+from .show import FOUND, config_option, console, fail, json_option, plain, print_json, settings_of, show_block
 
 TITLES = {
     DOCUMENTED: "as the setup document says",
@@ -201,7 +200,7 @@ def show_exported(out: Console, exported: exporting.Exported, paths: list[str], 
         out.print("No attributes needed: no rule depends on a project or a workflow.")
     out.print()
     out.print(Text("Keep in the server's file:", style="bold"))
-    out.print(Padding(Text(block.rstrip()), (0, 0, 0, 2)))
+    show_block(out, Text(block.rstrip()))
     for note in exported.notes:
         out.print(Text.assemble(("\nNote ", "bold yellow"), note))
     if exported.unmet:

@@ -6,12 +6,12 @@ import dataclasses
 import json
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import rich_click as click
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from flytekitplugins.awsbatch import wire
@@ -70,7 +70,19 @@ def show_problems(out: Console, problems: Iterable[Problem], style: str = "red",
             line.append(f"  {problem.key}", style="cyan")
         out.print(line, overflow="fold")
         value = f"got {problem.value}, " if problem.value else ""
-        out.print(Padding(Text(f"{value}{problem.expected}"), (0, 0, 0, 2)))
+        show_indented(out, f"{value}{problem.expected}")
+
+
+def show_indented(out: Console, paragraph: str) -> None:
+    """A paragraph two columns in, wrapped, without blanks at the ends of its lines."""
+    for line in textwrap.wrap(paragraph, max(out.width - 2, 20), break_long_words=False, break_on_hyphens=False):
+        out.print(Text(f"  {line}"), soft_wrap=True)
+
+
+def show_block(out: Console, block: Text) -> None:
+    """Lines to copy, two columns in and never wrapped."""
+    for line in block.split():
+        out.print(Text("  ").append_text(line), soft_wrap=True)
 
 
 def plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -20,6 +20,9 @@ from click.core import ParameterSource
 from flytekitplugins.awsbatch.admin.documented import SINGLE_TASK_PREFIX
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, RunAs
 from flytekitplugins.awsbatch.admin.settings import AdminEmulator
+
+if TYPE_CHECKING:
+    from flytekit.configuration import ImageConfig
 
 PROJECT, DOMAIN = "flytesnacks", "development"
 # How flytekit names the thread that runs coroutines for another one (`flytekit/utils/asyn.py`).
@@ -33,6 +36,8 @@ class Identity:
     :param workflow: its full name; a task run on its own has the one that FlyteAdmin makes up, `.flytegen.<task>`.
     :param source: where project and domain, and where the workflow came from, for people.
     :param plan: what the launch plan says about the role, if one was called.
+    :param image_config: the images that `pyflyte run` was given, if any.
+    :param root: stands for the call that launched the execution: the same object, the same execution.
     """
 
     project: str
@@ -40,6 +45,8 @@ class Identity:
     workflow: str
     source: str
     plan: LaunchPlan | None = field(default=None, compare=False)
+    root: object = field(default=None, compare=False, repr=False)
+    image_config: ImageConfig | None = field(default=None, compare=False, repr=False)
 
 
 def identity(emulator: AdminEmulator, task_name: str) -> Identity:
@@ -49,13 +56,14 @@ def identity(emulator: AdminEmulator, task_name: str) -> Identity:
     :param task_name: of the task that is called.
     """
     frames = list(calling(threading.current_thread()))
-    workflow, plan = launched(frames, task_name)
-    given = command_line(frames)
+    workflow, plan, root = launched(frames, task_name)
+    context, params = pyflyte_run(frames)
+    given = command_line(context, params)
     project, from_project = chosen(given, "project", emulator.project, PROJECT)
     domain, from_domain = chosen(given, "domain", emulator.domain, DOMAIN)
     where = from_project if from_project == from_domain else f"project: {from_project}, domain: {from_domain}"
     what = "a task run on its own" if workflow.startswith(SINGLE_TASK_PREFIX) else "the workflow that is running"
-    return Identity(project, domain, workflow, f"{where}; {what}", plan)
+    return Identity(project, domain, workflow, f"{where}; {what}", plan, root, getattr(params, "image_config", None))
 
 
 def calling(thread: threading.Thread) -> Iterator[FrameType]:
@@ -77,8 +85,8 @@ def calling(thread: threading.Thread) -> Iterator[FrameType]:
         frame = stacks.get(parents[0].ident)
 
 
-def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None]:
-    """The name of the workflow whose launch leads to the task, and the launch plan, where there is one.
+def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None, FrameType | None]:
+    """The name of the workflow whose launch leads to the task, its launch plan, if any, and the frame of that call.
 
     The outermost entity counts, up to the point where a cluster would start an execution of its own.
     """
@@ -92,17 +100,18 @@ def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan |
     eager = {Eager.execute.__code__, Eager.async_execute.__code__}
     outermost: Any = None
     plan: LaunchPlan | None = None
+    root: FrameType | None = None
     for frame in frames:
         if frame.f_code is handler:
-            outermost = frame.f_locals["entity"]
+            outermost, root = frame.f_locals["entity"], frame
         elif frame.f_code is plan_call and isinstance(outermost, WorkflowBase):
             plan = role_of_plan(frame.f_locals["self"])
             break
         elif frame.f_code in eager and outermost is not None:
             break
     if isinstance(outermost, WorkflowBase):
-        return outermost.name, plan or role_of_workflow(outermost)
-    return f"{SINGLE_TASK_PREFIX}{outermost.name if outermost is not None else task_name}", plan
+        return outermost.name, plan or role_of_workflow(outermost), root
+    return f"{SINGLE_TASK_PREFIX}{outermost.name if outermost is not None else task_name}", plan, root
 
 
 def role_of_plan(plan: Any) -> LaunchPlan:
@@ -132,18 +141,22 @@ class Given:
     typed: bool
 
 
-def command_line(frames: list[FrameType]) -> dict[str, Given]:
-    """Project and domain of the `pyflyte run` that leads to here, if any.
+def pyflyte_run(frames: list[FrameType]) -> tuple[click.Context | None, Any]:
+    """The context and the parameters of the `pyflyte run` that leads to here, if any.
 
     click keeps its context for one thread only; seen from another, flytekit's own frame has it.
     """
     runner = sys.modules.get(PYFLYTE_RUN)
     if runner is None:
-        return {}
+        return None, None
     context = click.get_current_context(silent=True)
     if context is None:
         context = next((one for frame in frames if (one := context_of(frame)) is not None), None)
-    params = context.find_object(runner.RunLevelParams) if context is not None else None
+    return context, context.find_object(runner.RunLevelParams) if context is not None else None
+
+
+def command_line(context: click.Context | None, params: Any) -> dict[str, Given]:
+    """Project and domain of a `pyflyte run`."""
     if context is None or params is None:
         return {}
     return {name: Given(getattr(params, name), typed(context, name)) for name in ("project", "domain")}

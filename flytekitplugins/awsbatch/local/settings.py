@@ -20,6 +20,7 @@ from flytekitplugins.awsbatch.admin.attributes import is_attribute_file
 from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings
 from flytekitplugins.awsbatch.admin.settings import read as read_admin
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
+from flytekitplugins.awsbatch.lint.settings import LintEmulator
 from flytekitplugins.awsbatch.propeller.settings import (
     AwsPluginSettings,
     CatalogCacheSettings,
@@ -32,6 +33,7 @@ from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import setting
 
+ISOLATIONS = ("fork", "worker", "process")
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 DEFAULT = f"""
@@ -44,7 +46,7 @@ plugins:
   aws: {{region: us-east-2, batch: {{roleAnnotationKey: eks.amazonaws.com/role-arn}}}}
 tasks:
   task-plugins:
-    enabled-plugins: [aws_array, container]
+    enabled-plugins: [container, aws_array]
     default-for-task-types: {{container_array: aws_array, aws-batch: aws_array}}
 emulator:
   role: {LOCAL_ROLE}
@@ -56,9 +58,12 @@ class LocalEmulator:
     """The keys of `emulator` that say how this machine runs jobs.
 
     :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
+    :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
+        `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
     """
 
     environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
+    isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,7 @@ class Settings:
     handler: HandlerSettings = field(default_factory=HandlerSettings)
     local: LocalEmulator = field(default_factory=LocalEmulator)
     batch: BatchSettings = field(default_factory=BatchSettings)
+    lint: LintEmulator = field(default_factory=LintEmulator)
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -108,9 +114,8 @@ def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
 
 
 def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
-    emulator, fidelity, local, batch = reader.own(
-        "emulator", AdminEmulator, FidelitySettings, LocalEmulator, BatchSettings
-    )
+    owners = (AdminEmulator, FidelitySettings, LocalEmulator, BatchSettings, LintEmulator)
+    emulator, fidelity, local, batch, lint = reader.own("emulator", *owners)
     admin = read_admin(reader, emulator)
     handler = HandlerSettings(
         aws=reader.flyte(AwsPluginSettings, "plugins", "aws"),
@@ -121,9 +126,22 @@ def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
     )
     for problem in checks.contradictions(admin):
         reader.report(problem)
+    check_timeout(reader, handler)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
-    notes = () if names else (f"no settings given: one queue named default, and {LOCAL_ROLE} as the jobs' role",)
-    return Settings(admin, handler, local, batch, names, notes), reader
+    notes = (
+        () if names else (f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).",)
+    )
+    return Settings(admin, handler, local, batch, lint, names, notes), reader
+
+
+def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
+    """The handler reads its timeout's text only when a job is submitted, which is too late for a user."""
+    try:
+        _ = handler.batch.default_timeout_seconds
+    except ValueError:
+        path, node = reader.at("plugins", "aws", "batch", "defaultTimeout")
+        if node is not None:
+            reader.wrong(path, node, "expected a duration such as 90m or 72h")
 
 
 def expanded(names: Sequence[str]) -> Iterator[Path]:

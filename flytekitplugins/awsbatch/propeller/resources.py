@@ -5,10 +5,13 @@ Quantities are Kubernetes' texts (`500m`, `1Gi`). How they become vCPUs and memo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from flyteidl.core import tasks_pb2
+
+from .aws_array.errors import HandlerError
+from .golang.quantity import QuantityError, parse_quantity
 
 CPU = "cpu"
 MEMORY = "memory"
@@ -29,4 +32,24 @@ class ResourceRequirements:
 
         :raises HandlerError: a quantity that Kubernetes would not parse.
         """
-        raise NotImplementedError
+        return cls(requests=_quantities(resources.requests), limits=_quantities(resources.limits))
+
+
+_NAMES = {
+    tasks_pb2.Resources.CPU: CPU,
+    tasks_pb2.Resources.MEMORY: MEMORY,
+    tasks_pb2.Resources.GPU: GPU,
+    tasks_pb2.Resources.EPHEMERAL_STORAGE: EPHEMERAL_STORAGE,
+}
+
+
+def _quantities(entries: Iterable[tasks_pb2.Resources.ResourceEntry]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for entry in entries:
+        try:
+            zero = parse_quantity(entry.value).zero
+        except QuantityError as error:
+            raise HandlerError("", f"Failed to parse resource as a valid quantity.: {error}") from None
+        if not zero and entry.name in _NAMES:
+            found[_NAMES[entry.name]] = entry.value
+    return found

@@ -6,6 +6,7 @@ A reference is a URL or a path as text. Nothing here knows what is in a file; no
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from google.protobuf.message import DecodeError, Message
+
+from .golang import url
 
 
 class StorageError(Exception):
@@ -32,8 +35,20 @@ class NotFoundError(StorageError):
         super().__init__(reference, "file does not exist")
 
 
+class UnreadableError(StorageError):
+    """A task's output or error file cannot be read, in Flyte's words."""
+
+    def __init__(self, reference: str, message: str, cause: StorageError) -> None:
+        super().__init__(reference, cause.problem)
+        self.args = (message,)
+
+
 class DataStore(Protocol):
     """Reads and writes whole files. Raises StorageError, NotFoundError where the file is missing."""
+
+    def join(self, base: str, *keys: str) -> str:
+        """The reference of something below `base`."""
+        ...
 
     def exists(self, reference: str) -> bool: ...
 
@@ -57,11 +72,38 @@ def write_message(store: DataStore, reference: str, message: Message) -> None:
     store.write(reference, message.SerializeToString(deterministic=True))
 
 
+# References that are joined as they are: the common ones, and an array has thousands of them.
+_PLAIN_BASE = re.compile(r"[a-z][a-z0-9+-]*://[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?\Z")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
+
+
+def join_url(base: str, *keys: str) -> str:
+    """As Flyte joins (`storage/url_path.go`): percent-encoded, `..` resolved, a query of the base dropped.
+
+    :raises StorageError: the base or a key is no URL.
+    """
+    if _PLAIN_BASE.match(base) and all(_PLAIN_KEY.match(key) for key in keys):
+        return "/".join([base.removesuffix("/"), *keys])
+    try:
+        parent = url.parse(base if base.endswith("/") else f"{base}/")
+        return str(parent.resolve(url.parse("/".join(key.strip("/") for key in keys))))
+    except url.UrlError as error:
+        raise StorageError(base, f"Reference is of an invalid format: {error}") from None
+
+
+def join_path(base: str, *keys: str) -> str:
+    """Below a folder of this machine, whose name stays as it is: a child process opens it literally."""
+    return "/".join([base.rstrip("/"), *(key.strip("/") for key in keys)])
+
+
 class MemoryStore:
     """Files in a dictionary, for tests and for the conformance cases."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+
+    def join(self, base: str, *keys: str) -> str:
+        return join_url(base, *keys)
 
     def exists(self, reference: str) -> bool:
         return reference in self.files
@@ -81,6 +123,9 @@ class MemoryStore:
 
 class LocalStore:
     """Files on this machine: plain paths and `file://` URLs. Writes beside the file and renames."""
+
+    def join(self, base: str, *keys: str) -> str:
+        return join_path(base, *keys)
 
     def exists(self, reference: str) -> bool:
         return self._path(reference).is_file()
@@ -111,10 +156,33 @@ class LocalStore:
 
     @staticmethod
     def _path(reference: str) -> Path:
-        # Flyte builds references as URLs, so a space in the folder's name arrives percent-encoded.
         if reference.startswith("file:"):
             return Path(url2pathname(urlsplit(reference).path))
         return Path(reference)
+
+
+class LimitedStore:
+    """Another store, whose files are refused when they are longer than propeller downloads (`storage.limits`)."""
+
+    def __init__(self, inner: DataStore, megabytes: int) -> None:
+        self._inner = inner
+        self._megabytes = megabytes
+
+    def join(self, base: str, *keys: str) -> str:
+        return self._inner.join(base, *keys)
+
+    def exists(self, reference: str) -> bool:
+        return self._inner.exists(reference)
+
+    def read(self, reference: str) -> bytes:
+        data = self._inner.read(reference)
+        if len(data) > self._megabytes * 2**20:
+            found = f"{len(data) / 2**20:.2f} MB are more than storage.limits.maxDownloadMBs allows ({self._megabytes})"
+            raise StorageError(reference, found)
+        return data
+
+    def write(self, reference: str, data: bytes) -> None:
+        self._inner.write(reference, data)
 
 
 def _umask() -> int:
@@ -128,6 +196,9 @@ class FsspecStore:
 
     def __init__(self, **options: object) -> None:
         self._options = options
+
+    def join(self, base: str, *keys: str) -> str:
+        return join_url(base, *keys)
 
     def exists(self, reference: str) -> bool:
         filesystem, path = self._open(reference)
@@ -167,6 +238,9 @@ class SchemeStore:
     def __init__(self, remote: DataStore | None = None) -> None:
         self._local = LocalStore()
         self._remote: DataStore = remote if remote is not None else FsspecStore()
+
+    def join(self, base: str, *keys: str) -> str:
+        return self._of(base).join(base, *keys)
 
     def exists(self, reference: str) -> bool:
         return self._of(reference).exists(reference)

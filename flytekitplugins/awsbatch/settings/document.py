@@ -62,6 +62,7 @@ class Builder:
     anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
     open_anchors: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
 
     def document(self, text: str | bytes) -> Document:
         stream = self.events(text)
@@ -98,13 +99,15 @@ class Builder:
             data = text if isinstance(text, bytes) else text.encode("utf-8")
         except UnicodeEncodeError:
             raise self.unreadable(0, "", "expected UTF-8 text") from None
+        self.lines = data.decode("utf-8", "replace").split("\n")
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
             yield from yaml.parse(data, Loader=loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 + self.lines_before if mark else 0
-            raise self.unreadable(line, "", explained(error, data, mark)) from None
+            said = error.problem or error.context or str(error)
+            raise self.unreadable(line, "", f"not readable as YAML: {said}") from None
         except (yaml.YAMLError, UnicodeError) as error:
             reason = getattr(error, "reason", None) or str(error)
             raise self.unreadable(0, "", f"expected UTF-8 text in YAML: {reason}") from None
@@ -204,22 +207,21 @@ class Builder:
         self.problems.append(Problem(self.file, line, key, "", expected))
 
     def unreadable(self, line: int, value: str, expected: str) -> UnreadableError:
-        return UnreadableError(Problem(self.file, line, "", value, expected))
+        place = line - 1 - self.lines_before
+        source = self.lines[place] if 0 <= place < len(self.lines) else ""
+        return UnreadableError(Problem(self.file, line, "", value, expected + hint(expected, source)))
 
 
 def is_merge_key(event: ScalarEvent) -> bool:
     return event.value == "<<" and (not event.style if not event.tag else event.tag == f"{TAG_PREFIX}merge")
 
 
-def explained(error: yaml.MarkedYAMLError, data: bytes, mark: yaml.Mark | None) -> str:
-    """YAML's own complaint, and for the three usual causes what to do."""
-    said = f"not readable as YAML: {error.problem or error.context or error}"
-    lines = data.decode("utf-8", "replace").splitlines()
-    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+def hint(said: str, line: str) -> str:
+    """What to do about the usual causes of a complaint, as the end of its sentence."""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        return f"{said}; indent with spaces, this line begins with a tab"
+        return "; indent with spaces, this line begins with a tab"
     if "{{" in line:
-        return f"{said}; a Helm template has to be rendered first (helm template)"
-    if "block end" in said or "document start" in said:
-        return f"{said}; keys of one level must be indented alike, a pasted block as its new neighbours"
-    return said
+        return "; a Helm template has to be rendered first (helm template)"
+    if any(sign in said for sign in ("block end", "document start", "expected key")):
+        return "; keys of one level must be indented alike, a pasted block as its new neighbours"
+    return ""

@@ -1,14 +1,17 @@
-"""Blocks of a document pasted one below another, each with the indentation that it had there.
+"""Files that hold several configurations: blocks of a document pasted one below another, and Kubernetes ConfigMaps.
 
-No YAML reader takes such a file, and Go's stops at the first change without a word. Where every block begins with the
-name of one of Flyte's sections it is clear what is meant, so each is read for itself.
+No YAML reader takes blocks that each keep the indentation they had in a document, and Go's stops at the first change
+without a word. Where every block begins with the name of one of Flyte's sections it is clear what is meant, so each is
+read for itself.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from .document import Document, parse
+from .nodes import MapNode, Scalar
 
 DEEPEST = 4
 
@@ -19,6 +22,8 @@ def parse_file(content: bytes, file: str, sections: frozenset[str]) -> list[Docu
     What stands unread behind the first document is a problem of the document.
     """
     whole = parse(content, file)
+    if not whole.problems and (carried := list(config_map(whole))):
+        return carried
     if whole.problems or whole.unread:
         blocks = [parse(text, file, before) for before, text in split(content, sections)]
         if len(blocks) > 1 and not any(block.problems or block.unread for block in blocks):
@@ -28,10 +33,22 @@ def parse_file(content: bytes, file: str, sections: frozenset[str]) -> list[Docu
     return [whole]
 
 
+def config_map(document: Document) -> Iterator[Document]:
+    """The files in a Kubernetes ConfigMap, which is what `kubectl get configmap -o yaml` shows of a server."""
+    kind = document.root.get("kind") if document.root is not None else None
+    data = document.root.get("data") if document.root is not None else None
+    if not isinstance(kind, Scalar) or kind.value != "ConfigMap" or not isinstance(data, MapNode):
+        return
+    for name, text in data:
+        if isinstance(text, Scalar) and name.endswith((".yaml", ".yml")):
+            # The content of a block begins in the line after its `|`.
+            yield parse(text.text, document.file, text.mark.line)
+
+
 def split(content: bytes, sections: frozenset[str]) -> list[tuple[int, str]]:
     """The blocks, each with the number of lines before it; none when the file does not begin with a section."""
     starts: list[tuple[int, int]] = []
-    lines = content.decode("utf-8", "replace").splitlines(keepends=True)
+    lines = content.decode("utf-8", "replace").split("\n")
     for place, line in enumerate(lines):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -41,5 +58,5 @@ def split(content: bytes, sections: frozenset[str]) -> list[tuple[int, str]]:
             return []
         if match is not None and opens and (not starts or len(match[1]) != starts[-1][1]):
             starts.append((place, len(match[1])))
-    ends = [place for place, _ in starts[1:]] + [len(lines)]
-    return [(begin, "".join(lines[begin:end])) for (begin, _), end in zip(starts, ends, strict=True)]
+    ends = [*(place for place, _ in starts[1:]), len(lines)]
+    return [(begin, "\n".join(lines[begin:end])) for (begin, _), end in zip(starts, ends, strict=False)]

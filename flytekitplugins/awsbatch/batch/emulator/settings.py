@@ -22,8 +22,9 @@ class BatchSettings:
     `vcpus` and `memory` (MiB) are the size of a compute environment that says nothing of its own; 0: this machine's.
     """
 
-    region: str = setting("region", "us-east-1")
-    account_id: str = setting("account_id", "000000000000")
+    # Not keys of `emulator`: a deployment says both under `plugins.aws`.
+    region: str = "us-east-1"
+    account_id: str = "000000000000"
     vcpus: float = setting("vcpus", 0, minimum=0)
     memory: int = setting("memory", 0, minimum=0)
     # Seconds between SIGTERM and SIGKILL; ECS's default.

@@ -29,11 +29,16 @@ class CompactArray:
     def of(self, items: Iterable[int]) -> CompactArray:
         """The same width with other items. PanicError when one is too wide, as Flyte's `SetItem` panics."""
         values = tuple(items)
-        limit = (1 << self.item_size) - 1
+        limit = self.limit
         if values and max(values) > limit:
             first = next(value for value in values if value > limit)
             raise PanicError(f"Value [{first}] is too big. Max value is [{limit}].")
         return CompactArray(self.item_size, values)
+
+    @property
+    def limit(self) -> int:
+        """The largest item there is room for."""
+        return (1 << self.item_size) - 1
 
     def __len__(self) -> int:
         return len(self.items)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class HandlerError(Exception):
     """Flyte's `[Code] message` errors.
@@ -28,10 +31,11 @@ ARRAY_JOB_GENERIC_FAILURE = "ARRAY_JOB_GENERIC_FAILURE"
 class ParameterError(HandlerError):
     """The AWS SDK's own parameter check refuses a request before it is sent (`request.ErrInvalidParams`)."""
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], request: Mapping[str, Any]) -> None:
         lines = "".join(f"- {problem}\n" for problem in problems)
         super().__init__("", f"InvalidParameter: {len(problems)} validation error(s) found.\n{lines}")
         self.problems = tuple(problems)
+        self.request = request
 
 
 class PanicError(Exception):

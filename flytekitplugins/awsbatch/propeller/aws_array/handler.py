@@ -1,14 +1,25 @@
 """The handler: one round a call. `step` reads the phase, does that phase's work, and says what propeller is told.
 
-Source: `awsbatch/executor.go` (`Handle`, `Abort`, `Finalize`).
+Source: `awsbatch/executor.go` (`Handle`, `Abort`, `Finalize`), `array/core/state.go` (`MapArrayStateToPluginPhase`).
 """
 
 from __future__ import annotations
 
+from .assemble import assemble_errors, assemble_outputs
 from .context import TaskContext
+from .definition import ensure_definition
+from .discovery import discover
+from .errors import ARRAY_JOB_GENERIC_FAILURE
+from .links import initial_resources, task_links
+from .monitor import check_subtasks
+from .phases import Phase, TaskPhase, task_phase
 from .services import HandlerServices
-from .state import State
-from .transition import Step
+from .state import State, TaskError
+from .submit import launch
+from .transition import ExternalResource, LogLink, Step, Transition
+from .writeback import write_back
+
+_WRITING_BACK = (Phase.WRITE_TO_DISCOVERY, Phase.WRITE_TO_DISCOVERY_THEN_FAIL)
 
 
 def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
@@ -17,14 +28,61 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
     :raises HandlerError: Flyte's own errors. BatchError: AWS refused. StorageError. PanicError: Go would crash.
         After any of these the old state counts, and the same round may be tried again.
     """
-    raise NotImplementedError
+    before = state.phase
+    resources: tuple[ExternalResource, ...] = ()
+    logs: tuple[LogLink, ...] = ()
+    handed_over = False
+    made: tuple[str, ...] = ()
+    if before is Phase.START:
+        state, made = discover(state, context, services)
+    elif before is Phase.PRE_LAUNCH:
+        state = ensure_definition(state, context, services)
+    elif before in (Phase.LAUNCH, Phase.WAITING_FOR_RESOURCES):
+        state = launch(state, context, services)
+    elif before is Phase.CHECKING_SUBTASKS:
+        state, made = check_subtasks(state, context, services)
+    elif before is Phase.ASSEMBLE_FINAL_OUTPUT:
+        state, handed_over = assemble_outputs(state, context, services)
+    elif before is Phase.ASSEMBLE_FINAL_ERROR:
+        state, handed_over = assemble_errors(state, context, services)
+    elif not before.terminal:
+        state, resources = write_back(state, context, services)
+    if before is Phase.START:
+        if state.phase is not Phase.START:
+            resources = initial_resources(state, context)
+    elif before not in _WRITING_BACK:
+        logs, resources = task_links(state, context, services)
+    return Step(state, transition(state, logs, resources), handed_over, made)
+
+
+def transition(
+    state: State, logs: tuple[LogLink, ...] = (), resources: tuple[ExternalResource, ...] = ()
+) -> Transition:
+    """What propeller is told while the handler is in this state."""
+    phase = task_phase(state.phase)
+    if phase is TaskPhase.INITIALIZING:
+        return Transition(phase, 0, state.reason, None, logs, resources)
+    if phase is TaskPhase.WAITING_FOR_RESOURCES:
+        return Transition(phase, state.version, state.reason, None, logs, resources)
+    if not phase.terminal:
+        return Transition(phase, state.version, "", None, logs, resources)
+    error = None
+    if phase.failure:
+        kind = "USER" if phase is TaskPhase.RETRYABLE_FAILURE else "SYSTEM"
+        error = state.error or TaskError(ARRAY_JOB_GENERIC_FAILURE, state.reason, kind)
+    return Transition(phase, 0, "", error, logs, resources)
 
 
 def abort(state: State, context: TaskContext, services: HandlerServices) -> None:
     """Terminates the job, if there is one, with the reason "Aborted". Raises BatchError."""
-    raise NotImplementedError
+    _terminate(state, services, "Aborted")
 
 
 def finalize(state: State, context: TaskContext, services: HandlerServices) -> None:
     """Terminates the job, if there is one, with the reason "Finalized", however it ended. Raises BatchError."""
-    raise NotImplementedError
+    _terminate(state, services, "Finalized")
+
+
+def _terminate(state: State, services: HandlerServices, reason: str) -> None:
+    if state.external_job_id is not None:
+        services.batch.terminate_job(jobId=state.external_job_id, reason=reason)

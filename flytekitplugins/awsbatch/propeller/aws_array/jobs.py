@@ -35,13 +35,19 @@ def job_phase(status: str) -> TaskPhase:
 
 @dataclass
 class Job:
-    """A job, or a child of one. `log_streams` has one entry an attempt, "" where it had no stream."""
+    """A job, or a child of one. `log_streams` has one entry an attempt, "" where it had no stream.
+
+    :param tries: attempts as AWS lists them.
+    :param known: whether AWS's last answer about it had it.
+    """
 
     id: str = ""
     phase: TaskPhase = TaskPhase.UNDEFINED
     message: str = ""
     log_streams: tuple[str, ...] = ()
     children: list[Job] = field(default_factory=list)
+    tries: int = 0
+    known: bool = True
 
     @classmethod
     def submitted(cls, job_id: str, size: int) -> Job:
@@ -77,6 +83,7 @@ def update(job: Job, detail: Mapping[str, Any]) -> None:
     if not current or current not in streams:
         streams.append(current)
     words.append(last or exit_reason)
+    job.tries = len(detail.get("attempts") or ())
     job.log_streams = tuple(streams)
     job.message = " - ".join(words)
 
@@ -95,12 +102,14 @@ class JobStore:
     """
     :param chunk_size: how many ids one DescribeJobs call asks for.
     :param max_jobs: how many jobs are remembered.
+    :param ask_after_end: children that have not ended are asked for even when their parent has.
     """
 
-    def __init__(self, client: BatchApi, *, chunk_size: int, max_jobs: int) -> None:
+    def __init__(self, client: BatchApi, *, chunk_size: int, max_jobs: int, ask_after_end: bool = False) -> None:
         self._client = client
         self._chunk_size = chunk_size
         self._max_jobs = max_jobs
+        self._ask_after_end = ask_after_end
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
     def get(self, name: str) -> Job | None:
@@ -118,29 +127,41 @@ class JobStore:
                 self._jobs.popitem(last=False)
         return job
 
+    def settled(self, name: str) -> bool:
+        """Whether a refresh would ask nothing any more."""
+        job = self.get(name)
+        if job is None or not job.phase.terminal:
+            return job is None
+        return not self._ask_after_end or all(child.phase.terminal for child in job.children)
+
     def refresh(self, name: str) -> None:
         """Asks AWS about one job and its children, unless the store holds the parent as ended.
 
         What earlier chunks said stays when a later one fails. Raises BatchError.
         """
         job = self.get(name)
-        if job is None or not job.children or job.phase.terminal:
+        if job is None or not job.children or self.settled(name):
             return
-        wanted = {job.id: job}
+        wanted = {} if job.phase.terminal else {job.id: job}
         for index, child in enumerate(job.children):
             if not child.phase.terminal:
                 wanted[f"{job.id}:{index}"] = child
+        answered: set[str] = set()
         for chunk in _chunks(list(wanted), self._chunk_size):
             answer = self._client.describe_jobs(jobs=chunk)
             for detail in answer["jobs"]:
                 found = wanted.get(detail["jobId"])
                 if found is None:
                     continue
+                answered.add(detail["jobId"])
                 update(found, detail)
                 # AWS has no arrays of one: the job itself stands for its only child.
                 if len(found.children) == 1:
                     only = found.children[0]
-                    only.phase, only.message, only.log_streams = found.phase, found.message, found.log_streams
+                    only.phase, only.message = found.phase, found.message
+                    only.log_streams, only.tries = found.log_streams, found.tries
+        for job_id, asked in wanted.items():
+            asked.known = job_id in answered
 
 
 def _chunks(ids: list[str], size: int) -> Iterator[list[str]]:

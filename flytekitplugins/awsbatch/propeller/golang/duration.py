@@ -1,4 +1,4 @@
-"""Go's `time.ParseDuration`: the texts in which Flyte's configuration gives times."""
+"""Go's `time.Duration`: the texts in which Flyte's configuration and messages give times."""
 
 from __future__ import annotations
 
@@ -43,3 +43,26 @@ def parse_duration(text: str) -> Fraction:
     if total >= _LIMIT:
         raise ValueError(f"{text!r} is longer than Go's longest duration, about 292 years")
     return sign * total
+
+
+def format_duration(seconds: float) -> str:
+    """`Duration.String`: `1h0m5s`, `1.5s`, `300ms`, `0s`."""
+    nanos = round(seconds * 10**9)
+    sign, nanos = ("-", -nanos) if nanos < 0 else ("", nanos)
+    if nanos < 10**9:
+        for unit, size in (("ms", 10**6), ("µs", 10**3), ("ns", 1)):
+            if nanos >= size:
+                return f"{sign}{_decimal(nanos, size)}{unit}"
+        return "0s"
+    minutes, rest = divmod(nanos, 60 * 10**9)
+    hours, minutes = divmod(minutes, 60)
+    text = f"{_decimal(rest, 10**9)}s"
+    if hours:
+        return f"{sign}{hours}h{minutes}m{text}"
+    return f"{sign}{minutes}m{text}" if minutes else f"{sign}{text}"
+
+
+def _decimal(number: int, size: int) -> str:
+    whole, rest = divmod(number, size)
+    digits = len(str(size)) - 1
+    return f"{whole}.{rest:0{digits}d}".rstrip("0") if rest else str(whole)

@@ -6,38 +6,78 @@ real account is polled.
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Protocol
 
 from ...batch.api import JobEvents
+
+# Of the handler's time, how much looking may take while jobs change all the time.
+_SHARE_OF_LOOKING = 0.1
+_LONGEST_PAUSE = 2.0
+_FIRST_BACKOFF = 0.05
+_LONGEST_BACKOFF = 5.0
 
 
 class Wait(Protocol):
     """Returns when another round may find something new."""
 
-    def __call__(self, job_id: str | None, round_seconds: float, error: bool) -> None:
+    def __call__(self, job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
         """
-        :param job_id: the job to hear of; None: nothing was submitted yet, the next round can follow at once.
+        :param job_id: the job to hear of; None: only time can bring something new.
         :param round_seconds: what the last round cost, so that large arrays are not looked at after every change.
         :param error: the last round failed (a throttled call, say): back off.
+        :param timeout: return after this many seconds at the latest; None: when the waiter thinks best.
         """
         ...
 
 
+class _Backoff:
+    def __init__(self) -> None:
+        self._failures = 0
+
+    def seconds(self, error: bool) -> float:
+        self._failures = self._failures + 1 if error else 0
+        return min(_FIRST_BACKOFF * 2 ** (self._failures - 1), _LONGEST_BACKOFF) if error else 0.0
+
+
 class EventWait:
-    """Wakes when the local service says that the job or one of its children changed."""
+    """Wakes when the local service says that the job or one of its children changed.
 
-    def __init__(self, events: JobEvents, *, timeout: float = 30.0) -> None:
-        raise NotImplementedError
+    :param timeout: look again after this many seconds without news.
+    """
 
-    def __call__(self, job_id: str | None, round_seconds: float, error: bool) -> None:
-        raise NotImplementedError
+    def __init__(
+        self, events: JobEvents, *, timeout: float = 30.0, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._events = events
+        self._timeout = timeout
+        self._sleep = sleep
+        self._backoff = _Backoff()
+        self._seen: dict[str, int] = {}
+
+    def __call__(self, job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
+        backoff = self._backoff.seconds(error)
+        longest = self._timeout if timeout is None else timeout
+        if error or job_id is None:
+            self._sleep(min(backoff, longest) if error else longest)
+            return
+        # Changes that come meanwhile are seen in one look.
+        pause = min(round_seconds / _SHARE_OF_LOOKING - round_seconds, _LONGEST_PAUSE, longest)
+        self._sleep(pause)
+        self._seen[job_id] = self._events.wait(job_id, self._seen.get(job_id, -1), longest - pause)
 
 
 class PollWait:
     """Sleeps `interval` seconds between looks, for a service that cannot wake anybody."""
 
-    def __init__(self, interval: float = 5.0) -> None:
-        raise NotImplementedError
+    def __init__(self, interval: float = 5.0, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._interval = interval
+        self._sleep = sleep
+        self._backoff = _Backoff()
 
-    def __call__(self, job_id: str | None, round_seconds: float, error: bool) -> None:
-        raise NotImplementedError
+    def __call__(self, job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
+        wanted = max(self._interval, self._backoff.seconds(error))
+        if job_id is None and timeout is not None:
+            wanted = timeout
+        self._sleep(wanted if timeout is None else min(wanted, timeout))

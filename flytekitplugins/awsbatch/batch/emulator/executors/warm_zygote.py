@@ -1,0 +1,186 @@
+"""One zygote as the executor sees it: what it was started for, what it waits for, what runs in it."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import os
+import socket
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.emulator import zygote as package
+from flytekitplugins.awsbatch.batch.emulator.executors.protocol import JobProcess
+from flytekitplugins.awsbatch.batch.emulator.executors.warm_plan import Hook, WarmPlan
+from flytekitplugins.awsbatch.batch.emulator.zygote.channel import Channel
+
+AWS_PREFIX = "AWS_BATCH_"
+MIB = 2**20
+
+
+class State(enum.Enum):
+    STARTING = "starting"
+    READY = "ready"
+    REFUSED = "refused"
+    ENDED = "ended"
+
+
+class Fit(enum.Enum):
+    """Whether a process can come out of a zygote: yes, out of another of its kind, or out of none."""
+
+    HERE = "here"
+    ELSEWHERE = "elsewhere"
+    NOWHERE = "nowhere"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What two attempts must have in common to be forked from one interpreter.
+
+    :param cwd: None for a scratch directory.
+    """
+
+    interpreter: str
+    cwd: Path | None
+    scripts: str
+    preload: tuple[str, ...]
+    install: Hook | None
+    environment: frozenset[tuple[str, str]]
+
+
+def identity(plan: WarmPlan, process: JobProcess) -> Identity:
+    own = (AWS_PREFIX, *plan.withheld)
+    return Identity(
+        interpreter=plan.interpreter,
+        cwd=None if process.scratch == process.cwd else process.cwd,
+        scripts=os.path.dirname(plan.script),  # noqa: PTH120 - for every attempt
+        preload=plan.preload,
+        install=plan.install,
+        environment=frozenset(item for item in process.environment.items() if not item[0].startswith(own)),
+    )
+
+
+def with_python_path(environment: Mapping[str, str], directories: tuple[str, ...], cwd: Path) -> Mapping[str, str]:
+    """PYTHONPATH with the plan's directories, those that are relative below `cwd`, as its last entries."""
+    if not directories:
+        return environment
+    entries = [entry for entry in (environment.get("PYTHONPATH"),) if entry is not None]
+    entries += [os.path.realpath(cwd / Path(directory).expanduser()) for directory in directories]
+    return {**environment, "PYTHONPATH": os.pathsep.join(entries)}
+
+
+class Zygote:
+    """Its methods are called under the executor's lock, `flush` outside of it."""
+
+    def __init__(self, name: str, plan: WarmPlan, process: JobProcess, scratch: Path | None) -> None:
+        self.name = name
+        self.plan = plan
+        self.scratch = scratch
+        self.cwd = scratch or process.cwd
+        shared = {name: value for name, value in process.environment.items() if not name.startswith(AWS_PREFIX)}
+        self.environment = with_python_path(shared, plan.python_path, self.cwd)
+        self.state = State.STARTING
+        self.reason = ""
+        self.reads: frozenset[str] = frozenset()
+        self.channel: Channel | None = None
+        self.waiting: dict[str, tuple[JobProcess, WarmPlan]] = {}
+        self.running: dict[str, JobProcess] = {}
+        self._outbox: list[tuple[Any, ...]] = []
+        self._sending = threading.Lock()
+        self._kinds: dict[tuple[Any, ...], int] = {}
+
+    def process(self, directory: Path, socket_name: str, journal: Path) -> JobProcess:
+        """What the fallback executor is asked to start. Known by a job id of its own, should it leave anything."""
+        script = str(Path(package.__file__).parent / "__main__.py")
+        return JobProcess(
+            key=self.name,
+            argv=(self.plan.interpreter, script, str(directory), socket_name, self.name, str(journal)),
+            environment={**self.environment, wire.AWS_JOB_ID: self.name},
+            cwd=self.cwd,
+            log=directory / f"{self.name}.log",
+            scratch=self.scratch,
+        )
+
+    def preload_message(self) -> tuple[Any, ...]:
+        plan = self.plan
+        return (
+            "preload",
+            plan.script,
+            plan.arguments,
+            AWS_PREFIX,
+            plan.withheld,
+            plan.preload,
+            tuple(map(plain, plan.settle)),
+            None if plan.install is None else plain(plan.install),
+        )
+
+    def fit(self, process: JobProcess) -> tuple[Fit, str]:
+        """With a reason, unless it is here."""
+        if self.state is State.REFUSED:
+            return Fit.NOWHERE, self.reason
+        if not self.reads:
+            return Fit.HERE, ""
+        other = [name for name in self.reads if process.environment.get(name) != self.environment.get(name)]
+        never = sorted(name for name in other if name.startswith(AWS_PREFIX))
+        if never:
+            return Fit.NOWHERE, f"an import reads {', '.join(never)}, which differs between attempts"
+        return (Fit.ELSEWHERE if other else Fit.HERE), ""
+
+    def add(self, process: JobProcess, plan: WarmPlan) -> None:
+        """Puts a start in the outbox."""
+        mine = self.environment
+        job = with_python_path(process.environment, plan.python_path, process.cwd)
+        shared: dict[str, str | None] = {}
+        own: dict[str, str] = {}
+        for name, value in job.items():
+            if name.startswith(AWS_PREFIX):
+                own[name] = value
+            elif mine.get(name) != value:
+                shared[name] = value
+        if len(job) - len(own) != len(mine):
+            shared.update({name: None for name in mine if name not in job})
+        kind = self._kind(plan, shared)
+        self.running[process.key] = process
+        self._outbox.append(
+            ("start", process.key, kind, own, str(process.cwd), str(process.log), process.memory_limit * MIB)
+        )
+
+    def _kind(self, plan: WarmPlan, environment: dict[str, str | None]) -> int:
+        which = (plan.script, plan.arguments, plan.prepare, tuple(environment.items()))
+        number = self._kinds.get(which)
+        if number is None:
+            number = self._kinds[which] = len(self._kinds)
+            prepare = tuple(map(plain, plan.prepare))
+            self._outbox.append(("kind", number, plan.script, plan.arguments, prepare, environment, self._copied(plan)))
+        return number
+
+    def _copied(self, plan: WarmPlan) -> tuple[str, ...]:
+        """What was installed into the zygote's scratch directory, each attempt has in its own."""
+        if self.scratch is None or plan.install is None:
+            return ()
+        return tuple(each for each in plan.python_path if not Path(each).expanduser().is_absolute())
+
+    def add_signal(self, key: str, number: int) -> None:
+        self._outbox.append(("signal", key, int(number)))
+
+    def flush(self) -> None:
+        """Sends what is in the outbox. That the other end is gone, the reader finds out."""
+        with self._sending:
+            messages, self._outbox = self._outbox, []
+            if messages and self.channel is not None:
+                with contextlib.suppress(OSError):
+                    self.channel.send(*messages)
+
+    def end(self) -> None:
+        """Asks it to kill what runs in it and to end."""
+        if self.channel is not None:
+            with contextlib.suppress(OSError):
+                self.channel.link.shutdown(socket.SHUT_WR)
+
+
+def plain(hook: Hook) -> tuple[str, tuple[str, ...]]:
+    return hook.target, hook.arguments

@@ -1,0 +1,87 @@
+"""Ends a forked child as the end of an interpreter would: exit status, traceback, threads, atexit, files. What it
+leaves out is the tearing down of modules, for which Python promises nothing either.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import io
+import os
+import signal
+import sys
+import threading
+from types import TracebackType
+from typing import Any, NoReturn
+
+# A flush at the end has failed.
+STATUS_FLUSH = 120
+WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
+
+
+def status_of(error: BaseException | None, skip: int) -> int:
+    """What the interpreter would return; prints what it would print.
+
+    :param skip: how many frames of the traceback are not the script's.
+    """
+    if error is None:
+        return 0
+    if isinstance(error, SystemExit):
+        code = error.code
+        if code is None:
+            return 0
+        if isinstance(code, int):
+            return code & 0xFF
+        sys.stdout.flush()
+        print(code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+        return 1
+    trace: TracebackType | None = error.__traceback__
+    for _ in range(skip):
+        trace = trace.tb_next if trace is not None else None
+    error.__traceback__ = trace
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    try:
+        sys.excepthook(type(error), error, trace)
+    except SystemExit as exit_:
+        return status_of(exit_, 0)
+    except BaseException:
+        sys.__excepthook__(type(error), error, trace)
+    return 1
+
+
+def leave(error: BaseException | None, skip: int) -> NoReturn:
+    status = status_of(error, skip)
+    with contextlib.suppress(BaseException):
+        threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    if not flush(files()):
+        status = STATUS_FLUSH
+    if isinstance(error, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    os._exit(status)
+
+
+def files() -> list[Any]:
+    """Files that the child opened and left open; closing an interpreter writes out what they hold back."""
+    return [each for each in gc.get_objects() if type(each) in WRITERS]
+
+
+def flush(left: list[Any]) -> bool:
+    """Whether the standard streams took all; the text layer first, since it writes into the binary one."""
+    for kind in WRITERS:
+        for each in left:
+            if type(each) is kind:
+                with contextlib.suppress(Exception):
+                    each.flush()
+    good = True
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None and not stream.closed:
+                stream.flush()
+        except Exception:
+            good = False
+    return good

@@ -1,0 +1,120 @@
+"""Imports what the jobs need and finds out whether the result can be forked safely: what a fork would share or lose,
+and a process started from nothing would have for itself, is a reason to refuse. Decides nothing about the jobs.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Iterable
+
+from .seeds import unknown_generator
+
+Hook = tuple[str, tuple[str, ...]]
+# A descriptor on one of these is the same for everybody.
+SHAREABLE = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/dev/full")
+
+
+class RefusedError(Exception):
+    """Why the attempts have to be started as processes of their own."""
+
+
+def call(hook: Hook) -> None:
+    target, arguments = hook
+    module, _, function = target.partition(":")
+    getattr(importlib.import_module(module), function)(*arguments)
+
+
+class ReadNames:
+    """While it is entered, notes which of the withheld variables somebody asks the environment for.
+
+    They may differ between attempts: where an import has asked for one, only attempts for which it is the same can be
+    forked.
+    """
+
+    def __init__(self, withheld: tuple[str, ...]) -> None:
+        self.names: set[str] = set()
+        noted = self.names
+        self._kind = kind = type(os.environ)
+
+        class Noting(kind):  # type: ignore[valid-type,misc]
+            def __getitem__(self, name: str) -> str:
+                if isinstance(name, str) and name.startswith(withheld):
+                    noted.add(name)
+                return str(super().__getitem__(name))
+
+        self._noting = Noting
+
+    def __enter__(self) -> set[str]:
+        os.environ.__class__ = self._noting
+        return self.names
+
+    def __exit__(self, *_: object) -> None:
+        os.environ.__class__ = self._kind
+
+
+def run(modules: Iterable[str], settle: Iterable[Hook], install: Hook | None) -> None:
+    """Raises RefusedError."""
+    before = descriptors()
+    step = "installing the code"
+    try:
+        if install is not None:
+            call(install)
+            importlib.invalidate_caches()
+        for name in modules:
+            step = f"importing {name}"
+            importlib.import_module(name)
+        for hook in settle:
+            step = f"calling {hook[0]}"
+            call(hook)
+    except BaseException as error:
+        traceback.print_exc()
+        raise RefusedError(f"{step} failed: {type(error).__name__}: {error}") from None
+    check_threads()
+    check_descriptors(before)
+    check_generators()
+
+
+def check_threads() -> None:
+    """Only the thread that forks goes on in a child; whatever another held stays as it was for ever."""
+    others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if others:
+        raise RefusedError(f"an import started threads: {', '.join(others)}")
+    # Libraries that take care (OpenBLAS) end their threads when a process forks: what is left after one does not.
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    left = len(os.listdir("/proc/self/task")) - 1
+    if left:
+        raise RefusedError(f"an import started {left} threads outside of Python")
+
+
+def descriptors() -> dict[int, str]:
+    found = {}
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            found[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+    return found
+
+
+def check_descriptors(before: dict[int, str]) -> None:
+    """Children would share connections, positions in files, and whatever a device driver keeps for a process."""
+    for number, target in sorted(descriptors().items()):
+        if before.get(number) == target or target in SHAREABLE:
+            continue
+        if target.startswith("/dev/nvidia"):
+            raise RefusedError("an import opened CUDA, which does not survive a fork")
+        raise RefusedError(f"an import left {target} open")
+
+
+def check_generators() -> None:
+    """One with a seed from the system would give all children the same numbers."""
+    if "numpy.random" in sys.modules and any(map(unknown_generator, gc.get_objects())):
+        raise RefusedError("an import made a random number generator of numpy's")

@@ -1,0 +1,56 @@
+"""Random numbers after a fork: every child its own, except where the job's own code chose a seed while it was
+imported.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+
+class Seeds:
+    """Made before the imports."""
+
+    def __init__(self) -> None:
+        self._chosen: weakref.WeakKeyDictionary[random.Random, bool] = weakref.WeakKeyDictionary()
+        self._reseed: tuple[Callable[[], None], ...] = ()
+        self._state: Any = None
+        self._seed = seed = random.Random.seed
+        chosen = self._chosen
+
+        def noting(self: random.Random, a: Any = None, version: int = 2) -> None:
+            chosen[self] = a is not None
+            seed(self, a, version)
+
+        random.Random.seed = noting  # type: ignore[method-assign]
+        random.seed = random._inst.seed
+
+    def freeze(self) -> None:
+        """After the imports."""
+        random.Random.seed = self._seed  # type: ignore[method-assign]
+        random.seed = random._inst.seed
+        if self._chosen.pop(random._inst, False):
+            self._state = random.getstate()
+        self._reseed = tuple(generator.seed for generator, chosen in self._chosen.items() if not chosen)
+        mtrand: Any = sys.modules.get("numpy.random.mtrand")
+        # numpy's seed() forgets the sequence from the system that it started with.
+        if mtrand is not None and mtrand._rand._bit_generator._seed_seq is not None:
+            self._reseed += (mtrand.seed,)
+
+    def fork(self) -> None:
+        """In a child, where Python has given the module `random` a new seed already."""
+        if self._state is not None:
+            random.setstate(self._state)
+        for reseed in self._reseed:
+            reseed()
+
+
+def unknown_generator(each: Any) -> bool:
+    """Whether this is a generator of numpy's of which nobody can say how it came to its seed."""
+    numpy: Any = sys.modules.get("numpy.random")
+    if numpy is None or not isinstance(each, numpy.Generator | numpy.RandomState):
+        return False
+    return each is not sys.modules["numpy.random.mtrand"]._rand

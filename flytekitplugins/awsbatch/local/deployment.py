@@ -1,0 +1,189 @@
+"""One emulated deployment in this process: its home, its settings, the Batch service behind it, and its executions.
+
+Opened when the first task is called and closed with the process, or by `emulation(...)` and the test fixture.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.api import BatchApi
+from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExecutor
+from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Executor
+from flytekitplugins.awsbatch.batch.emulator.executors.warm import WarmExecutor
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
+from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
+from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait, Wait
+from flytekitplugins.awsbatch.propeller.storage import SchemeStore
+
+from . import preload
+from . import settings as settings_module
+from .executions import Executions
+from .home import Home
+from .process import LocalLaunch
+from .progress import Reporter
+from .submissions import Submissions
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+
+class Deployment:
+    """Everything that stands between a task call and its outputs.
+
+    :param endpoint: the URL of a Batch service to use instead of one in this process.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        home: Home,
+        reporter: Reporter,
+        *,
+        endpoint: str | None = None,
+        execution_name: str | None = None,
+    ) -> None:
+        self.settings = settings
+        self.home = home.prepare()
+        self.reporter = reporter
+        self.executions = Executions(execution_name)
+        self._temporary = Path(tempfile.mkdtemp(prefix="flyte-awsbatch-jobs-"))
+        self.launch = LocalLaunch(settings.local.environment, self._temporary)
+        self.local_batch: LocalBatch | None = None
+        self.batch: BatchApi
+        self.wait: Wait
+        if endpoint is None:
+            self.local_batch = LocalBatch(
+                home.batch,
+                settings.batch,
+                launch=self.launch,
+                executors=_executors(settings.local.isolation, self.say_once),
+                validate_shapes=False,
+            )
+            self.batch = self.local_batch
+            self.wait = EventWait(self.local_batch)
+        else:
+            self.batch = _client(endpoint, settings)
+            self.wait = PollWait(1.0)
+        self.submissions = Submissions(self.batch)
+        self.services = HandlerServices(
+            batch=self.submissions, store=SchemeStore(), catalog=_catalog(home.catalog), settings=settings.handler
+        )
+        self._said: set[str] = set()
+        self._open = False
+
+    def open(self) -> Deployment:
+        if self.local_batch is not None:
+            self.local_batch.start()
+            for queue in self.settings.admin.queues:
+                if queue.dynamic:
+                    self.local_batch.ensure_queue(queue.dynamic)
+        self._open = True
+        return self
+
+    def close(self) -> None:
+        """Ends every job that still runs and leaves the terminal as it was. Twice is fine."""
+        if not self._open:
+            return
+        self._open = False
+        self.reporter.close()
+        if self.local_batch is not None:
+            self.local_batch.close()
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def __enter__(self) -> Deployment:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def say_once(self, text: str) -> None:
+        """A warning, said once in a deployment's life."""
+        if text not in self._said:
+            self._said.add(text)
+            self.reporter.say(text)
+
+
+def _executors(isolation: str, say: Callable[[str], None]) -> list[Executor]:
+    """A process a job, and for Flyte's own commands a warm interpreter to start it from."""
+    process = ProcessExecutor()
+    if isolation == "process":
+        return [process]
+    return [WarmExecutor(preload.planner(), process, warn=say)]
+
+
+def _catalog(folder: Path) -> DiskCatalog:
+    from flytekit.configuration import LocalConfig
+
+    local = LocalConfig.auto()
+    return DiskCatalog(folder, enabled=local.cache_enabled, overwrite=local.cache_overwrite)
+
+
+def _client(endpoint: str, settings: Settings) -> BatchApi:
+    from flytekitplugins.awsbatch.batch.aws import AwsBatch
+
+    return AwsBatch(endpoint_url=endpoint, region=settings.batch.region)
+
+
+_lock = threading.Lock()
+_of_process: Deployment | None = None
+_overrides: list[Deployment] = []
+
+
+def current() -> Deployment:
+    """The deployment that a task call goes to: the innermost `emulation(...)`, else this process's own, opened now.
+
+    Raises SettingsError, HomeError, SwitchError.
+    """
+    global _of_process  # noqa: PLW0603 - the process has one, as it has one environment
+    with _lock:
+        if _overrides:
+            return _overrides[-1]
+        if _of_process is None:
+            _of_process = from_environment(os.environ).open()
+            atexit.register(_of_process.close)
+        return _of_process
+
+
+class SwitchError(Exception):
+    """`FLYTE_AWSBATCH` has a value that means nothing."""
+
+
+def from_environment(environ: Mapping[str, str]) -> Deployment:
+    """The deployment that the switches describe. Raises SwitchError, SettingsError, HomeError."""
+    from . import home, progress
+
+    switch = environ.get(wire.SWITCH, "").strip()
+    endpoint = switch if switch.startswith(("http://", "https://")) else None
+    if endpoint is None and switch.lower() not in {"", "local"}:
+        raise SwitchError(
+            f"{wire.SWITCH}={switch!r}: expected 'local' (an AWS Batch on this machine), 'off', or the URL of a "
+            f"Batch endpoint such as http://127.0.0.1:8500."
+        )
+    settings = settings_module.load(environ)
+    return Deployment(settings, home.from_environment(environ), progress.reporter(sys.stderr), endpoint=endpoint)
+
+
+def override(deployment: Deployment) -> Callable[[], None]:
+    """Sends every task call of this process to `deployment` until the returned function is called."""
+    with _lock:
+        _overrides.append(deployment)
+
+    def undo() -> None:
+        with _lock:
+            _overrides.remove(deployment)
+
+    return undo

@@ -1,0 +1,112 @@
+"""The error of an emulated task: which children failed, the user's own exception, the end of their logs, what to do.
+
+Builds text from a node's result; starts and stops nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flyteidl.core import errors_pb2
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.propeller.node.result import ChildFact, NodeResult
+from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_message
+
+SHOWN_CHILDREN = 3
+SHOWN_LINES = 12
+
+
+class TaskFailedError(Exception):
+    """A task ended without outputs, as it would have on a real deployment.
+
+    :ivar task: the task's name. :ivar execution, node: where it ran.
+    :ivar result: the node's end, with a fact for every child.
+    """
+
+    def __init__(self, message: str, *, task: str, execution: str, node: str, result: NodeResult) -> None:
+        super().__init__(message)
+        self.task = task
+        self.execution = execution
+        self.node = node
+        self.result = result
+
+
+@dataclass(frozen=True)
+class LogTail:
+    """The end of an attempt's log and where the whole of it is."""
+
+    path: str
+    lines: Sequence[str]
+
+
+TailOf = Callable[[ChildFact], "LogTail | None"]
+
+
+def failure(
+    result: NodeResult,
+    *,
+    task: str,
+    execution: str,
+    node: str,
+    store: DataStore,
+    tail_of: TailOf,
+    hints: Sequence[str] = (),
+) -> TaskFailedError:
+    """The error for a result that did not succeed.
+
+    :param hints: lines that say what to do, put at the end.
+    """
+    failed = [child for child in result.children if child.phase.failure]
+    parts = [_headline(result, failed, task, execution, node)]
+    parts += [_child(child, result, store, tail_of) for child in failed[:SHOWN_CHILDREN]]
+    if len(failed) > SHOWN_CHILDREN:
+        others = ", ".join(str(child.original) for child in failed[SHOWN_CHILDREN : SHOWN_CHILDREN + 20])
+        more = ", ..." if len(failed) > SHOWN_CHILDREN + 20 else ""
+        parts.append(f"Also failed: {others}{more}")
+    if not failed and result.error is not None:
+        parts.append(_indent(result.error.message.strip() or "no message"))
+    if result.hang:
+        parts.append(result.hang)
+    parts += hints
+    return TaskFailedError("\n".join(parts), task=task, execution=execution, node=node, result=result)
+
+
+def _headline(result: NodeResult, failed: Sequence[ChildFact], task: str, execution: str, node: str) -> str:
+    tries = f" in {result.attempts} attempts of the node" if result.attempts > 1 else ""
+    where = f"node {node} of execution {execution}"
+    if not failed:
+        code = f" [{result.error.code}]" if result.error is not None and result.error.code else ""
+        return f"Task {task} ({where}) failed{tries}.{code}"
+    if len(result.children) == 1:
+        return f"Task {task} ({where}) failed{tries}."
+    return f"Task {task} ({where}) failed{tries}: {len(failed)} of {len(result.children)} children failed."
+
+
+def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf) -> str:
+    attempts = f"{child.attempts} attempt{'' if child.attempts == 1 else 's'}"
+    reason = f", {child.message.strip(' -')}" if child.message.strip(" -") else ""
+    lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
+    message = _error_message(store, f"{result.output_prefix}/{child.original}/{wire.ERROR_FILE}")
+    if message and message != child.message:
+        lines.append(_indent("\n".join(message.strip().splitlines()[-SHOWN_LINES:])))
+    tail = tail_of(child)
+    if tail is not None:
+        lines.append(f"  End of its log ({tail.path}):" if tail.lines else f"  Its log is empty ({tail.path}).")
+        lines += [f"    {line}" for line in tail.lines]
+    return "\n".join(lines)
+
+
+def _error_message(store: DataStore, reference: str) -> str:
+    """The message of an error.pb; "" when there is none that can be read."""
+    document = errors_pb2.ErrorDocument()
+    try:
+        read_message(store, reference, document)
+    except StorageError:
+        return ""
+    return str(document.error.message)
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"    {line}" if line else line for line in text.splitlines())

@@ -1,0 +1,158 @@
+"""The runs that a home remembers: listed, looked into, pruned. Reads records and folders; starts nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .home import Home
+from .record import RecordError, RunRecord
+
+# Long enough to come back to on Monday, short enough that a home does not grow for ever.
+RETENTION_DAYS = 30.0
+
+
+class UnknownRunError(Exception):
+    """No execution, or no node of it, has this name."""
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """One task call of an execution. `status`: running, succeeded, failed, aborted or interrupted."""
+
+    node: str
+    task: str
+    status: str
+    updated: float
+    job_name: str
+    job_id: str | None
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """One execution; the status is the worst of its nodes', or `running` while its process lives."""
+
+    name: str
+    workflow: str
+    project: str
+    domain: str
+    started: float
+    status: str
+    process: int | None
+    nodes: tuple[NodeInfo, ...]
+
+
+def process_mark() -> dict[str, Any]:
+    """This process, so that another one can tell later whether it still lives (ids are used again)."""
+    return {"pid": os.getpid(), "since": _start_of(os.getpid())}
+
+
+def _start_of(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks; None where there is no /proc or no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def alive(mark: dict[str, Any] | None) -> bool:
+    """Whether the marked process still runs."""
+    if not mark:
+        return False
+    pid = int(mark["pid"])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return mark.get("since") is None or _start_of(pid) == mark["since"]
+
+
+def runs(home: Home) -> list[RunInfo]:
+    """All executions, newest first; folders that hold no readable record are left out."""
+    found = []
+    for folder in _folders(home):
+        try:
+            found.append(_info(RunRecord(folder)))
+        except (RecordError, KeyError):
+            continue
+    return sorted(found, key=lambda run: run.started, reverse=True)
+
+
+def run(home: Home, name: str | None = None) -> RunInfo:
+    """One execution by name, or the newest. Raises UnknownRunError, RecordError."""
+    if name is None:
+        every = runs(home)
+        if not every:
+            raise UnknownRunError(f"{home.path} remembers no execution yet.")
+        return every[0]
+    record = RunRecord(home.run(name))
+    if not record.execution_file.exists():
+        raise UnknownRunError(f"{home.path} remembers no execution {name!r}; `flyte-awsbatch runs` lists them.")
+    return _info(record)
+
+
+def node(info: RunInfo, name: str) -> NodeInfo:
+    """One node of an execution. Raises UnknownRunError."""
+    for candidate in info.nodes:
+        if candidate.node == name:
+            return candidate
+    known = ", ".join(candidate.node for candidate in info.nodes) or "none"
+    raise UnknownRunError(f"Execution {info.name} has no node {name!r}; it has {known}.")
+
+
+def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) -> list[str]:
+    """Removes the executions that started more than `days` ago and do not run; returns their names."""
+    limit = (time.time() if now is None else now) - days * 86400
+    gone = [info.name for info in runs(home) if info.started < limit and info.status != "running"]
+    for name in gone:
+        shutil.rmtree(home.run(name), ignore_errors=True)
+    return gone
+
+
+def _folders(home: Home) -> Iterator[Path]:
+    try:
+        yield from (entry for entry in home.runs.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return
+
+
+_WORST = ("failed", "interrupted", "aborted", "running", "succeeded")
+
+
+def _info(record: RunRecord) -> RunInfo:
+    execution = record.execution()
+    lives = alive(execution.get("process")) and "ended" not in execution
+    nodes = tuple(_node(name, value, lives) for name, value in record.nodes())
+    statuses = {node.status for node in nodes}
+    status = "running" if lives else next((word for word in _WORST if word in statuses), "succeeded")
+    return RunInfo(
+        name=execution["execution"],
+        workflow=execution["workflow"],
+        project=execution["project"],
+        domain=execution["domain"],
+        started=execution["started"],
+        status=status,
+        process=execution["process"]["pid"] if lives else None,
+        nodes=nodes,
+    )
+
+
+def _node(name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
+    status = value["status"]
+    return NodeInfo(
+        node=name,
+        task=value["task"],
+        status="interrupted" if status == "running" and not lives else status,
+        updated=value["updated"],
+        job_name=value.get("job_name", ""),
+        job_id=value.get("job_id"),
+        record=value,
+    )

@@ -1,0 +1,69 @@
+"""Where a local deployment keeps what a real one keeps in S3 and in databases: one folder, private to its user.
+
+<home>/runs/<execution>/meta/...   what propeller writes below its metadata prefix (inputs.pb, outputs.pb, error.pb)
+<home>/runs/<execution>/raw/...    the raw output prefix of tasks (files, directories, dataframes)
+<home>/catalog/                    the cache, per item
+<home>/batch/                      the local AWS Batch: its database and its log streams
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flytekitplugins.awsbatch import wire
+
+
+class HomeError(Exception):
+    """The home cannot be used; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of one local deployment."""
+
+    path: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.path / "runs"
+
+    @property
+    def catalog(self) -> Path:
+        return self.path / "catalog"
+
+    @property
+    def batch(self) -> Path:
+        return self.path / "batch"
+
+    def run(self, execution: str) -> Path:
+        """The folder of one execution. Raises HomeError for a name that would lead out of the home."""
+        if not execution or execution in {".", ".."} or "/" in execution or "\0" in execution:
+            raise HomeError(f"{execution!r} is not the name of an execution.")
+        return self.runs / execution
+
+    def prepare(self) -> Home:
+        """Creates the folder, for its user only. Raises HomeError."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (self.runs, self.catalog, self.batch):
+                folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise HomeError(
+                f"The emulation keeps its runs and logs in {self.path}, which cannot be used: {error.strerror}. "
+                f"Set {wire.SWITCH_HOME} to a folder that can be written."
+            ) from error
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise HomeError(
+                f"The emulation keeps its runs and logs in {self.path}, which this user may not write. "
+                f"Set {wire.SWITCH_HOME} to a folder that can be written."
+            )
+        return self
+
+
+def from_environment(environ: Mapping[str, str]) -> Home:
+    """The home that `FLYTE_AWSBATCH_HOME` names, by default `~/.flyte/awsbatch`."""
+    named = environ.get(wire.SWITCH_HOME)
+    return Home(Path(named).expanduser().absolute() if named else Path.home() / ".flyte" / "awsbatch")

@@ -1,0 +1,51 @@
+"""Called inside a warm interpreter, which imports nothing of this project but this module: brings code, ends idle
+threads, does once what every child would do for itself. Each leaves behind only what a child would have anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+
+def install(distribution: str, destination: str) -> None:
+    """As `pyflyte-fast-execute` does, into the current directory or an absolute one."""
+    from pathlib import Path
+
+    from flytekit.tools.fast_registration import download_distribution
+
+    Path(destination).expanduser().mkdir(parents=True, exist_ok=True)
+    download_distribution(distribution, destination)
+
+
+def settle() -> None:
+    """Ends flytekit's event loop threads that wait for nothing; a child makes its own (they are kept by process
+    number).
+    """
+    from flytekit.utils.asyn import loop_manager
+
+    runners: dict[str, Any] = loop_manager._runner_map
+    for runner in runners.values():
+        loop, thread = runner._TaskRunner__loop, runner._TaskRunner__runner_thread
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(5)
+    runners.clear()
+    connectors: Any = sys.modules.get("flytekit.extend.backend.base_connector")
+    if connectors is not None:
+        connectors.local_connector_loop.close()
+        connectors.local_connector_loop = LaterLoop(connectors)
+
+
+class LaterLoop:
+    """Stands for the event loop that flytekit makes on import for connectors run locally: a child that wants it makes
+    its own, since a descriptor that all children share is no event loop.
+    """
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        self._module.local_connector_loop = loop = asyncio.new_event_loop()
+        return getattr(loop, name)

@@ -1,0 +1,91 @@
+"""What a job of a local run sees of the machine: its folder, its import path, its environment.
+
+The caller's working tree stands for the container image: a job runs in the caller's folder, finds the caller's modules
+and this installation's scripts, and inherits the caller's environment less what would make it emulate in turn.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.emulator.launch import Launch, LaunchRequest
+
+INHERIT, CLEAN = "inherit", "clean"
+
+# What a process needs to run at all, and nothing that says who started it.
+CLEAN_NAMES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV"})
+CLEAN_PREFIXES = ("LC_",)
+
+# What would tell a job that it is the caller, or another job.
+NEVER_INHERITED = ("FLYTE_AWSBATCH", "FLYTE_INTERNAL_", "AWS_BATCH_", "BATCH_JOB_ARRAY_INDEX", wire.FAKE_ARRAY_INDEX)
+
+FAST_EXECUTE = "pyflyte-fast-execute"
+
+
+@dataclass
+class LocalLaunch:
+    """A LaunchPolicy for the jobs of this process's tasks.
+
+    :param environment: `inherit` or `clean` (`emulator.environment`).
+    :param temporary: what jobs get as TMPDIR; None leaves the caller's. A container's `/tmp` goes with it, and
+        flytekit leaves two folders there for each child.
+    """
+
+    environment: str = INHERIT
+    temporary: Path | None = None
+    _code_roots: dict[str, str] = field(default_factory=dict)
+
+    def add_code(self, task_name: str, root: str | None) -> None:
+        """Says which folder has to be on the import path of a task's jobs."""
+        if root is not None:
+            self._code_roots[task_name] = root
+
+    def __call__(self, request: LaunchRequest) -> Launch:
+        root = self._code_roots.get(request.environment.get("FLYTE_INTERNAL_TASK_NAME", ""))
+        temporary = {"TMPDIR": str(self.temporary)} if self.temporary is not None else {}
+        return Launch(
+            environment=base_environment(os.environ, self.environment) | temporary,
+            cwd=None if request.command[:1] == (FAST_EXECUTE,) else Path.cwd(),
+            path=scripts_directories(),
+            python_path=import_path(root, sys.path),
+        )
+
+
+def base_environment(environ: Mapping[str, str], mode: str) -> dict[str, str]:
+    """The variables that a job has before its own are set."""
+    if mode == CLEAN:
+        return {
+            name: value for name, value in environ.items() if name in CLEAN_NAMES or name.startswith(CLEAN_PREFIXES)
+        }
+    return {name: value for name, value in environ.items() if not name.startswith(NEVER_INHERITED)}
+
+
+def import_path(code_root: str | None, paths: Iterable[str]) -> tuple[str, ...]:
+    """The root of the task's module, then the caller's path without what every interpreter of this installation has."""
+    own = {
+        os.path.realpath(path) for name, path in sysconfig.get_paths().items() if name not in {"include", "platinclude"}
+    }
+    own.add(os.path.realpath(Path(sysconfig.get_path("stdlib")) / "lib-dynload"))
+    chosen: dict[str, None] = {}
+    for path in [*([code_root] if code_root else []), *(path or str(Path.cwd()) for path in paths)]:
+        absolute = str(Path(path).absolute())
+        if os.path.realpath(absolute) not in own and Path(absolute).exists():
+            chosen[absolute] = None
+    return tuple(chosen)
+
+
+def scripts_directories() -> tuple[str, ...]:
+    """Where this installation has its console scripts (`pyflyte-execute`, ...), most likely first."""
+    candidates = [
+        sysconfig.get_path("scripts"),
+        str(Path(sys.executable).parent),
+        sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")),
+    ]
+    found = dict.fromkeys(folder for folder in candidates if folder and (Path(folder) / "pyflyte-execute").exists())
+    return tuple(found)

@@ -1,0 +1,87 @@
+"""What a run leaves on disk, so that it can be listed, looked into, run again and taken up after a crash.
+
+    <run>/execution.json      the execution: its identity, when and how it was started
+    <run>/nodes/<node>.json   a node: its request, the handler's last snapshot, how it ended
+
+Files are written beside and renamed, so a reader and a killed writer never leave half of one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1
+
+
+class RecordError(Exception):
+    """A run's record is missing, damaged, or of another version; the message says which file."""
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Replaces the file, for its user only."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump({"format": FORMAT, **value}, file)
+        Path(beside).replace(path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The record in `path`. Raises RecordError."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecordError(f"{path} does not exist.") from None
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{path} cannot be read: {error}") from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise RecordError(f"{path} was written by another version of this package (format {_format(value)}).")
+    return value
+
+
+def _format(value: object) -> object:
+    return value.get("format") if isinstance(value, dict) else None
+
+
+class RunRecord:
+    """The record of one execution, in its folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def execution_file(self) -> Path:
+        return self.folder / "execution.json"
+
+    def node_file(self, node: str) -> Path:
+        return self.folder / "nodes" / f"{node}.json"
+
+    def write_execution(self, value: Mapping[str, Any]) -> None:
+        write_json(self.execution_file, value)
+
+    def update_execution(self, **changes: Any) -> None:
+        write_json(self.execution_file, {**self.execution(), **changes})
+
+    def execution(self) -> dict[str, Any]:
+        return read_json(self.execution_file)
+
+    def write_node(self, node: str, value: Mapping[str, Any]) -> None:
+        write_json(self.node_file(node), value)
+
+    def node(self, node: str) -> dict[str, Any]:
+        return read_json(self.node_file(node))
+
+    def nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """(node id, record) of each node, in the order of their calls."""
+        files = (self.folder / "nodes").glob("n*.json")
+        for path in sorted(files, key=lambda path: (len(path.stem), path.stem)):
+            yield path.stem, read_json(path)

@@ -1,0 +1,91 @@
+"""A task as `pyflyte register` would send it to FlyteAdmin: the task template, made by flytekit's own translator.
+
+No image is built: the template names the image that a registration would build.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flyteidl.core import tasks_pb2
+from flytekit.configuration import Image, ImageConfig, SerializationSettings
+from flytekit.core.tracker import extract_task_module
+from flytekit.image_spec.image_spec import ImageSpec
+from flytekit.tools.translator import get_serializable
+
+from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
+
+if TYPE_CHECKING:
+    from flytekit.core.base_task import PythonTask
+
+# Emulated code is the working tree as it is; FlyteAdmin wants a version all the same.
+VERSION = "local"
+
+
+class NotLoadableError(Exception):
+    """A child process could not find this task again; the message says why and how to move it."""
+
+
+@dataclass(frozen=True)
+class Serialised:
+    """A task template and where its code comes from."""
+
+    template: tasks_pb2.TaskTemplate
+    module: str  # what a child imports
+    code_root: str | None  # the folder that has to be on the child's import path; None for installed code
+
+
+def serialise(task: PythonTask[Any], project: str, domain: str, image_config: ImageConfig | None = None) -> Serialised:
+    """The template of `task`, checked to lead a child process back to it.
+
+    Raises NotLoadableError, and whatever the task's own `get_*` methods raise.
+    """
+    inner = _inner(task)
+    settings = SerializationSettings(
+        image_config=_without_builds(inner, image_config or ImageConfig.auto_default_image()),
+        project=project,
+        domain=domain,
+        version=VERSION,
+    )
+    module, code_root = _locate(inner, settings)
+    spec = get_serializable(OrderedDict(), settings, task)
+    template: tasks_pb2.TaskTemplate = spec.template.to_flyte_idl()
+    return Serialised(template=template, module=module, code_root=code_root)
+
+
+def _inner(task: PythonTask[Any]) -> PythonTask[Any]:
+    """The task whose function a child runs: what a map task maps, else the task itself."""
+    return getattr(task, "run_task", task)
+
+
+def _without_builds(task: PythonTask[Any], images: ImageConfig) -> ImageConfig:
+    """An image configuration that answers for the task's ImageSpec, so that flytekit has none to build."""
+    spec = getattr(task, "container_image", None)
+    if not isinstance(spec, ImageSpec) or images.find_image(spec.id) is not None:
+        return images
+    built = Image.look_up_image_info(spec.id, spec.image_name())
+    return ImageConfig(default_image=images.default_image, images=[*(images.images or []), built])
+
+
+def _locate(task: PythonTask[Any], settings: SerializationSettings) -> tuple[str, str | None]:
+    """The module a child imports to find `task`, and the folder that must be on its path.
+
+    flytekit's default resolver sends a module and a variable's name; the child imports the one and reads the other.
+    """
+    name, module_name, _, file = extract_task_module(task)
+    problem = why_not_loadable(task, settings)
+    if problem:
+        raise NotLoadableError(f"Task {name} {problem}")
+    return module_name, _code_root(module_name, file)
+
+
+def _code_root(module_name: str, file: str) -> str | None:
+    """The folder from which `module_name` is importable: as many levels above the file as the name has dots."""
+    if not file:
+        return None
+    path = Path(file)
+    levels = module_name.count(".") + (1 if path.name == "__init__.py" else 0)
+    return str(path.parents[levels]) if levels < len(path.parents) else None

@@ -1,0 +1,175 @@
+"""A task mapped over lists: one array job on AWS Batch, serialised as `container_array` at version 1.
+
+It says how a child is started; which item a child takes is `child`'s business, and how many there are is the handler's
+(`DetermineDiscoverability` in Flyte's `array/catalog.go`).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from flytekit.configuration import SerializationSettings
+from flytekit.core.legacy_map_task import MapPythonTask
+from flytekit.core.legacy_map_task import MapTaskResolver as LegacyMapTaskResolver
+from flytekit.core.python_function_task import PythonFunctionTask, PythonInstanceTask
+from flytekit.models.task import Container, K8sPod, Sql
+from flytekit.tools.module_loader import load_object_from_module
+
+from .config import AWSBatchConfig, lint_complaints
+from .hook import EmulatedCalls
+from .map_settings import array_job, checked_parallelism, checked_ratio, name_suffix, refuse_options
+from .metadata import attempt_seconds, on_the_wire
+from .refusals import refuse_what_cannot_be_mapped
+from .wire import MAP_EXECUTE_SCRIPT, PLATFORM_CAPABILITIES
+
+
+def map_task(
+    task: PythonFunctionTask[Any] | PythonInstanceTask[Any] | functools.partial[Any],
+    concurrency: int | None = None,
+    min_success_ratio: float | None = 1.0,
+    **kwargs: Any,
+) -> AWSBatchMapTask:
+    """A task that runs `task` once for each item of its inputs, each time as a child of one array job on AWS Batch.
+
+    Inputs bound by `functools.partial` are the same for all. Environment, image and resources are those of `task`.
+
+    :param task: a task with AWSBatchConfig, or any other `@task`, with at most one output.
+    :param concurrency: part of the template, but AWS Batch runs as many children as its compute environment holds.
+    :param min_success_ratio: the part of the items, above 0 and at most 1, that has to succeed. Below 1 the output is a
+        list of optional values, with None where an item failed.
+    :param kwargs: `metadata` (retries, timeout, cache), `security_ctx`, `docs` and deck options; those of `task` count
+        where they are absent. `lint_ignore`: codes of docs/lint.md that are fine for this map.
+    :raises AWSBatchTaskError: for a task that the handler could not map.
+    """
+    return AWSBatchMapTask(task, concurrency=concurrency, min_success_ratio=min_success_ratio, **kwargs)
+
+
+class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
+    """See map_task. A MapPythonTask, since flytekit's fast registration rewrites only the classes it knows."""
+
+    _name: str
+
+    def __init__(
+        self,
+        task: PythonFunctionTask[Any] | PythonInstanceTask[Any] | functools.partial[Any],
+        concurrency: int | None = None,
+        min_success_ratio: float | None = 1.0,
+        bound_inputs: set[str] | None = None,
+        lint_ignore: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        refuse_options(kwargs)
+        self.lint_ignore = checked_lint_ignore(lint_ignore)
+        parallelism, ratio = checked_parallelism(concurrency), checked_ratio(min_success_ratio)
+        inner: Any = task.func if isinstance(task, functools.partial) else task
+        changed = changed_options(inner, kwargs)
+        if "metadata" not in kwargs and getattr(inner, "metadata", None) is not None:
+            # A copy: the translator notes decks in the metadata, and the two tasks may differ in that.
+            kwargs["metadata"] = dataclasses.replace(inner.metadata, generates_deck=False)
+        super().__init__(task, concurrency=parallelism, min_success_ratio=ratio, bound_inputs=bound_inputs, **kwargs)
+        refuse_what_cannot_be_mapped(self.run_task, self.bound_inputs)
+        self._name += name_suffix(parallelism, ratio, changed)
+
+    def get_command(self, settings: SerializationSettings) -> list[str]:
+        resolver = MapTaskResolver()
+        limit = attempt_seconds(self.metadata)
+        return [
+            MAP_EXECUTE_SCRIPT,
+            "--inputs",
+            "{{.input}}",
+            "--output-prefix",
+            "{{.outputPrefix}}",
+            "--raw-output-data-prefix",
+            "{{.rawOutputDataPrefix}}",
+            "--checkpoint-path",
+            "{{.checkpointOutputPrefix}}",
+            "--prev-checkpoint",
+            "{{.prevCheckpointPrefix}}",
+            *(["--timeout", str(limit)] if limit else []),
+            "--resolver",
+            resolver.name(),
+            "--",
+            *resolver.loader_args(settings, self),
+        ]
+
+    def get_custom(self, settings: SerializationSettings) -> dict[str, Any]:
+        """The map's settings together with the task's own SubmitJob fields: the handler reads both from here."""
+        config = self.run_task.task_config
+        fields = config.submit_job_fields() if isinstance(config, AWSBatchConfig) else {}
+        return {**array_job(self._max_concurrency or 0, self._min_success_ratio or 1.0), **fields}
+
+    def get_config(self, settings: SerializationSettings) -> dict[str, str]:
+        inner: dict[str, str] = super().get_config(settings) or {}
+        config = self.run_task.task_config
+        own = {PLATFORM_CAPABILITIES: config.platformCapabilities} if isinstance(config, AWSBatchConfig) else {}
+        return {**inner, **own}
+
+    def get_container(self, settings: SerializationSettings) -> Container | None:
+        container: Container | None = self._target().get_container(settings)
+        if container is None:
+            return None
+        from .lint.report import CheckedContainer
+
+        return CheckedContainer.of(container, self, settings)
+
+    def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod | None:
+        return self._target().get_k8s_pod(settings)
+
+    def get_sql(self, settings: SerializationSettings) -> Sql | None:
+        return self._target().get_sql(settings)
+
+    def _target(self) -> Any:
+        """The inner task with a child's command, as a copy: flytekit sets the command on the task itself for a moment,
+        and a second thread that serialises it then (`@eager` runs start several) would take that for its own."""
+        target = copy.copy(self.run_task)
+        target.set_command_fn(self.get_command)
+        return target
+
+
+class MapTaskResolver(LegacyMapTaskResolver):  # type: ignore[misc]
+    """Finds the map task again inside a child, from the inner task and the names of the bound inputs.
+
+    Nothing else of the map is known there: what a child needs of its settings has to stand on its command line.
+    """
+
+    def name(self) -> str:
+        return "flytekitplugins.awsbatch.maptask.MapTaskResolver"
+
+    def load_task(self, loader_args: list[str], max_concurrency: int = 0) -> AWSBatchMapTask:
+        """:param loader_args: `vars <names, with commas> resolver <a resolver> <that resolver's own arguments>`."""
+        return AWSBatchMapTask(self.load_inner(loader_args), bound_inputs=bound_names(loader_args))
+
+    def load_inner(self, loader_args: list[str]) -> Any:
+        """The mapped task, which is all that a child runs."""
+        _, _, _, resolver, *resolver_args = loader_args
+        return load_object_from_module(resolver).load_task(loader_args=resolver_args)
+
+
+def bound_names(loader_args: list[str]) -> set[str]:
+    """The inputs that are the same for all children, from a child's loader arguments."""
+    return {name for name in loader_args[1].split(",") if name}
+
+
+def checked_lint_ignore(codes: Sequence[str] | None) -> tuple[str, ...]:
+    wrong = lint_complaints(codes)
+    if wrong:
+        raise ValueError(f"map_task: {'; '.join(wrong)}")
+    return tuple(codes or ())
+
+
+def changed_options(inner: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that make this map's template differ from what the inner task alone would give."""
+    changed: dict[str, Any] = {}
+    metadata = options.get("metadata")
+    if metadata is not None and on_the_wire(metadata) != on_the_wire(inner.metadata):
+        changed["metadata"] = on_the_wire(metadata)
+    security = options.get("security_ctx")
+    if security is not None and security != getattr(inner, "security_context", None):
+        changed["security_ctx"] = security.to_flyte_idl().SerializeToString(deterministic=True).hex()
+    if options.get("enable_deck"):
+        changed["generatesDeck"] = True
+    return changed

@@ -1,0 +1,36 @@
+"""What of a task's metadata counts on AWS Batch. flytekit's own object is read, never changed."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from flytekit.core.base_task import TaskMetadata
+from google.protobuf.json_format import MessageToDict
+
+
+def attempt_seconds(metadata: TaskMetadata) -> int:
+    """The time limit of an attempt as the handler hands it to Batch: whole seconds, 0 for the platform's own limit
+    (`toTimeout` in Flyte's `awsbatch/transformer.go`)."""
+    timeout = metadata.timeout
+    return int(timeout.total_seconds()) if isinstance(timeout, timedelta) else int(timeout or 0)
+
+
+def on_the_wire(metadata: TaskMetadata) -> dict[str, Any]:
+    """What of a task's metadata is the user's: no flytekit version, and no field that is at its default.
+
+    The same for every version of flytekit: they differ in the empty messages that they put in.
+    """
+    message = metadata.to_taskmetadata_model().to_flyte_idl()
+    message.ClearField("runtime")
+    if not message.generates_deck.value:
+        message.ClearField("generates_deck")
+    found: dict[str, Any] = without_empty(MessageToDict(message))
+    return found
+
+
+def without_empty(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kept = {name: without_empty(one) for name, one in value.items()}
+    return {name: one for name, one in kept.items() if one != {}}

@@ -1,0 +1,137 @@
+"""The last step: the children's outputs as one outputs.pb, or their errors as one error.pb (`array/outputs.go`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from flyteidl.core import literals_pb2
+
+from ...wire import SINGLE_TASK_TYPE
+from ..golang.text import message_text
+from ..storage import StorageError
+from .context import TaskContext
+from .indexes import ChildIndex, OriginalIndex
+from .outputs import OutputFiles
+from .phases import Phase, TaskPhase
+from .services import HandlerServices
+from .state import State, TaskError
+from .workqueue import RetryWorkError, WorkQueue, WorkStatus
+
+
+class Assembled(NamedTuple):
+    """`handed_over`: propeller was given what lies at the output prefix."""
+
+    state: State
+    handed_over: bool
+
+
+def assemble_outputs(state: State, context: TaskContext, services: HandlerServices) -> Assembled:
+    """PhaseAssembleFinalOutput -> PhaseSuccess, or PhaseRetryableFailure when a child's outputs cannot be read."""
+
+    def work() -> None:
+        phases = final_phases(state)
+        outputs = collect_outputs(context, services, phases)
+        try:
+            _files(context, services).write(outputs)
+        except StorageError as error:
+            raise RetryWorkError(error) from error
+
+    return _assemble(state, context, services, services.output_assembler, work, Phase.SUCCESS)
+
+
+def assemble_errors(state: State, context: TaskContext, services: HandlerServices) -> Assembled:
+    """PhaseAssembleFinalError -> PhaseRetryableFailure."""
+
+    def work() -> None:
+        try:
+            message = collect_errors(context, services, final_phases(state))
+            _files(context, services).write_error(message)
+        except StorageError as error:
+            raise RetryWorkError(error) from error
+
+    return _assemble(state, context, services, services.error_assembler, work, Phase.RETRYABLE_FAILURE)
+
+
+def _assemble(state, context, services, queue: WorkQueue, work, terminal: Phase) -> Assembled:  # type: ignore[no-untyped-def]
+    version = state.version + 1
+    info = queue.get(context.name)
+    if info is None:
+        if not context.template.interface.outputs.variables:
+            return Assembled(state.to(terminal, version, "Task has no outputs"), False)
+        queue.queue(context.name, work)
+        info = queue.get(context.name)
+        assert info is not None
+    if info.status is WorkStatus.NOT_DONE:
+        return Assembled(state.to(state.phase, state.version), False)
+    if info.status is WorkStatus.FAILED:
+        reason = "Failed to assemble outputs/errors."
+        failed = state.to(Phase.RETRYABLE_FAILURE, 0, reason, error=TaskError(message=str(info.error)))
+        return Assembled(failed, False)
+    files = _files(context, services)
+    if files.exists():
+        # Propeller refuses outputs that are longer than it downloads, each round anew.
+        files.read()
+        return Assembled(state.to(terminal, version, "Assembled outputs"), True)
+    if not files.is_error():
+        return Assembled(state.to(terminal, version, "No output or error assembled."), True)
+    found = files.read_error()
+    error = TaskError(found.code, found.message, found.ErrorKind.Name(found.kind))
+    return Assembled(state.to(terminal, version, "Assembled error", error=error), True)
+
+
+def final_phases(state: State) -> list[TaskPhase]:
+    """The phase of each item of the user's list; what was cached has succeeded."""
+    phases = [TaskPhase.SUCCESS] * state.original_size
+    if state.indexes_to_run is not None:
+        for index in state.indexes_to_run:
+            phases[index] = TaskPhase.UNDEFINED
+    for child, phase in enumerate(state.detailed.items):
+        phases[state.original(ChildIndex(child))] = TaskPhase(phase)
+    return phases
+
+
+def collect_outputs(
+    context: TaskContext, services: HandlerServices, phases: Sequence[TaskPhase]
+) -> literals_pb2.LiteralMap:
+    """A list of each output, with a null where an item has none; a single task's outputs as they are.
+
+    Raises StorageError.
+    """
+    single = context.template.type == SINGLE_TASK_TYPE
+    names = list(context.template.interface.outputs.variables)
+    final = literals_pb2.LiteralMap()
+    for name in names:
+        final.literals[name].collection.SetInParent()
+    null = literals_pb2.Literal(scalar=literals_pb2.Scalar(none_type=literals_pb2.Void()))
+    for number, phase in enumerate(phases):
+        outputs = None
+        if phase is TaskPhase.SUCCESS:
+            outputs = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number)).read()
+        if single:
+            if outputs is not None:
+                final = outputs
+        elif outputs is not None:
+            for name, literal in outputs.literals.items():
+                final.literals[name].collection.literals.append(literal)
+        else:
+            for name in names:
+                final.literals[name].collection.literals.append(null)
+    return final
+
+
+def collect_errors(context: TaskContext, services: HandlerServices, phases: Sequence[TaskPhase]) -> str:
+    """The errors of the items that failed, as one message of limited length. Raises StorageError."""
+    from .summary import ErrorSummary
+
+    summary = ErrorSummary()
+    for number, phase in enumerate(phases):
+        if not phase.failure:
+            continue
+        files = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number))
+        summary.collect(number, message_text(files.read_error()) if files.is_error() else "Job Failed.")
+    return summary.text(services.settings.batch.max_err_length) if len(summary) else ""
+
+
+def _files(context: TaskContext, services: HandlerServices) -> OutputFiles:
+    return OutputFiles(services.store, context.output_prefix)

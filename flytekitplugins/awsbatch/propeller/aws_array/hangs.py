@@ -1,0 +1,62 @@
+"""States that Flyte would never leave, told apart from those that only take long. Pure.
+
+After the store has seen the parent ended it asks AWS for nothing more, so a round that changed nothing then is the
+last that could have.
+"""
+
+from __future__ import annotations
+
+from .jobs import Job
+from .phases import Phase, TaskPhase
+from .state import State
+
+PREFIX = "real Flyte would wait here for ever: "
+
+
+def diagnose(before: State, after: State, job: Job | None, allowed: int | None) -> str | None:
+    """Why no later round can differ from this one; None while one can.
+
+    :param allowed: the attempts of the job's retry strategy.
+    """
+    if after.phase is not Phase.CHECKING_SUBTASKS or after != before or job is None or not job.phase.terminal:
+        return None
+    for index, child in enumerate(job.children):
+        stuck = _stuck(child, TaskPhase(after.detailed.items[index]), allowed)
+        if stuck is not None:
+            name = "the job" if len(job.children) == 1 else f"child {index} (item {after.indexes_to_run[index]})"  # type: ignore[index]
+            return f"{PREFIX}{name} {stuck}"
+    return None
+
+
+def unknown_job(job_id: str) -> str:
+    return f"{PREFIX}AWS Batch does not know job {job_id}, and the handler goes on asking for it"
+
+
+def refused_describe(error: str) -> str:
+    return f"{PREFIX}DescribeJobs fails ({error}), and the handler goes on asking"
+
+
+def panic_text(go_message: str, reason: str) -> str:
+    """What a user of Flyte sees of a panic, and what really is wrong."""
+    seen = f"panic when executing a plugin [aws_array]. Stack: [goroutine ... {go_message} ...]"
+    return f"{seen}. The reason, which Flyte does not show: {reason}" if reason else seen
+
+
+def _stuck(child: Job, phase: TaskPhase, allowed: int | None) -> str | None:
+    if child.phase is TaskPhase.SUCCESS:
+        if phase is TaskPhase.RETRYABLE_FAILURE:
+            return (
+                "succeeded but left only an error.pb, which counts as a failure to be retried, and nothing retries it"
+            )
+        return None
+    if child.phase is TaskPhase.RETRYABLE_FAILURE and child.attempts != allowed:
+        return (
+            f"failed with {child.attempts} attempt(s) as Flyte counts them, and only a failure with exactly {allowed} "
+            f"is final (a job that times out, is terminated or has no log stream never gets there): {child.message}"
+        )
+    if not child.phase.terminal:
+        return (
+            "had not ended when the array job did, and the handler asks for nothing any more "
+            f"(last seen: {child.phase.flyte_name})"
+        )
+    return None

@@ -1,0 +1,74 @@
+"""Console links and external resources of a round (`awsbatch/task_links.go`, `array/core/metadata.go`)."""
+
+from __future__ import annotations
+
+from .compact import CompactArray
+from .context import TaskContext
+from .errors import NIL_DEREFERENCE, PanicError
+from .indexes import ChildIndex, OriginalIndex
+from .jobs import Job
+from .phases import TaskPhase
+from .queue import job_config
+from .services import HandlerServices
+from .state import State
+from .transition import CacheStatus, ExternalResource, LogLink
+
+_BATCH = "https://console.aws.amazon.com/batch/home?region={region}#/jobs/"
+_LOGS = "https://console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group=/aws/batch/job;stream="
+
+
+def job_uri(size: int, account: str, region: str, queue: str, job_id: str) -> str:
+    """The console's page of a job. A single job's names the queue, which is known only from the node's overrides."""
+    base = _BATCH.format(region=region)
+    if size > 1:
+        return base + job_id
+    return f"{base}queue/arn:aws:batch:{region}:{account}:job-queue~2F{queue}/job/{job_id}"
+
+
+def initial_resources(state: State, context: TaskContext) -> tuple[ExternalResource, ...]:
+    """One a list item, once the cache has been asked (`InitializeExternalResources`)."""
+    if state.indexes_to_run is None:
+        if state.original_size > 0:
+            raise PanicError(NIL_DEREFERENCE, state.reason)
+        return ()
+    miss = CacheStatus.MISS if context.template.metadata.discoverable else CacheStatus.DISABLED
+    to_run = set(state.indexes_to_run)
+    return tuple(
+        ExternalResource(OriginalIndex(index), TaskPhase.UNDEFINED, miss)
+        if index in to_run
+        else ExternalResource(OriginalIndex(index), TaskPhase.SUCCESS, CacheStatus.HIT)
+        for index in range(state.original_size)
+    )
+
+
+def task_links(
+    state: State, context: TaskContext, services: HandlerServices
+) -> tuple[tuple[LogLink, ...], tuple[ExternalResource, ...]]:
+    """The job's page, and one external resource a child with the log of each of its attempts (`GetTaskLinks`)."""
+    job_id = state.external_job_id
+    if job_id is None:
+        return (), ()
+    region = services.batch.region
+    queue = job_config([], context.overrides_config).dynamic
+    uri = job_uri(state.execution_size, services.batch.account_id, region, queue, job_id)
+    job = services.jobs.get_or_create(context.name, job_id, state.execution_size)
+    return (LogLink("AWS Batch Job", uri),), tuple(
+        _resource(state, ChildIndex(index), child, region) for index, child in enumerate(job.children)
+    )
+
+
+def _resource(state: State, index: ChildIndex, child: Job, region: str) -> ExternalResource:
+    original = state.original(index)
+    phase = _phase(state.detailed, index)
+    logs = tuple(
+        LogLink(f"AWS Batch #{original}-{attempt} ({phase.flyte_name})", _LOGS.format(region=region) + stream)
+        for attempt, stream in enumerate(child.log_streams)
+        if stream
+    )
+    return ExternalResource(original, phase, retry_attempt=max(len(child.log_streams) - 1, 0), logs=logs)
+
+
+def _phase(detailed: CompactArray, index: ChildIndex) -> TaskPhase:
+    if index >= len(detailed):
+        raise PanicError(f"Attempt to access index [{index}] in CompactArray of size [{len(detailed)}]")
+    return TaskPhase(detailed.items[index])

@@ -1,0 +1,128 @@
+"""The step that is repeated: what the job store knows of each child, as the array's phase (`awsbatch/monitor.go`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from . import departures
+from .compact import CompactArray
+from .context import TaskContext
+from .errors import NIL_DEREFERENCE, PanicError
+from .indexes import ChildIndex
+from .jobs import Job
+from .outputs import OutputFiles
+from .phases import Phase, TaskPhase, summary_to_phase
+from .retries import attempts
+from .services import HandlerServices
+from .state import State
+
+UNKNOWN_TO_AWS = "AWS Batch does not know this job any more"
+
+
+@dataclass
+class _Round:
+    """One look at all children."""
+
+    state: State
+    context: TaskContext
+    services: HandlerServices
+    job: Job
+    allowed: int | None
+    departures: set[str] = field(default_factory=set)
+
+    @property
+    def strict(self) -> bool:
+        return self.services.settings.strict
+
+    def files(self, index: ChildIndex) -> OutputFiles:
+        return OutputFiles.of_subtask(self.services.store, self.context.output_prefix, self.state.original(index))
+
+
+def check_subtasks(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
+    """PhaseCheckingSubTaskExecutions -> itself, PhaseWriteToDiscovery or PhaseAbortSubTasks; and the departures made.
+
+    Writes error.pb for a failed child that wrote none. Raises StorageError, PanicError.
+    """
+    job = services.jobs.get(context.name)
+    if job is None:
+        assert state.external_job_id is not None
+        services.jobs.get_or_create(context.name, state.external_job_id, state.execution_size)
+        return state, ()
+    batch = services.settings.batch
+    look = _Round(state, context, services, job, attempts(context.template, batch.min_retries, batch.max_retries))
+    counters = _counters(look)
+    phases: list[TaskPhase] = []
+    for number, child in enumerate(job.children):
+        phases.append(_child_phase(ChildIndex(number), child, look))
+        # Here, after this child's error.pb was written, Flyte stops at a count that the array has no room for.
+        if child.attempts > counters.limit:
+            counters.of((child.attempts,))
+    detailed = state.detailed.of(phases)
+    summary = Counter(phases)
+    after = replace(
+        state,
+        detailed=detailed,
+        summary=dict(summary),
+        retry_attempts=counters.of(child.attempts for child in job.children),
+    )
+    # Children that were found in the cache have succeeded already.
+    needed = state.min_successes - state.original_size + state.execution_size
+    phase = summary_to_phase(needed, summary)
+    made = tuple(sorted(look.departures))
+    if phase is Phase.CHECKING_SUBTASKS:
+        version = state.version if detailed == state.detailed else state.version + 1
+        return after.to(phase, version, "Task is still running"), made
+    return after.to(phase, state.version + 1), made
+
+
+def _counters(look: _Round) -> CompactArray:
+    counters = look.state.retry_attempts
+    most = max((child.attempts for child in look.job.children), default=0)
+    if look.strict or most <= counters.limit:
+        return counters
+    look.departures.add(departures.ATTEMPT_COUNTER)
+    return CompactArray(most.bit_length(), counters.items)
+
+
+def _child_phase(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
+    if child.phase is TaskPhase.SUCCESS:
+        return _success(index, look)
+    if child.phase.failure:
+        return _failure(index, child, look)
+    if not look.strict and look.job.phase.terminal and not child.known:
+        look.departures.add(departures.VANISHED_CHILD)
+        _write_error(look.files(index), UNKNOWN_TO_AWS)
+        return TaskPhase.PERMANENT_FAILURE
+    if not look.strict and look.job.phase.terminal:
+        look.departures.add(departures.PARENT_ENDED_FIRST)
+    return child.phase
+
+
+def _failure(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
+    if child.message:
+        _write_error(look.files(index), child.message)
+    if look.allowed is not None and child.attempts == look.allowed:
+        return TaskPhase.PERMANENT_FAILURE
+    if not look.strict:
+        look.departures.add(departures.NO_RETRIES if look.allowed is None else departures.SHORT_FAILURE)
+        return TaskPhase.PERMANENT_FAILURE
+    if look.allowed is None:
+        raise PanicError(NIL_DEREFERENCE, "a task that fails needs retries in its metadata")
+    return child.phase
+
+
+def _success(index: ChildIndex, look: _Round) -> TaskPhase:
+    """A job that ended well is a failure when it left nothing but an error (`CheckTaskOutput`)."""
+    files = look.files(index)
+    if files.exists() or not files.is_error():
+        return TaskPhase.SUCCESS
+    if look.strict:
+        return TaskPhase.RETRYABLE_FAILURE
+    look.departures.add(departures.SUCCESS_WITH_ERROR)
+    return TaskPhase.PERMANENT_FAILURE
+
+
+def _write_error(files: OutputFiles, message: str) -> None:
+    if not files.is_error():
+        files.write_error(message)

@@ -1,0 +1,138 @@
+"""The third step: one SubmitJob request for the whole array (`awsbatch/{launcher,transformer}.go`)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from flyteidl.core import literals_pb2
+
+from ...wire import ARRAY_TASK_TYPE, DYNAMIC_QUEUE, INPUTS_FILE, SINGLE_TASK_TYPE
+from ..node.env import TaskIdentity, array_environment, batch_environment
+from ..node.paths import checkpoint_prefix
+from ..storage import StorageError, read_message, write_message
+from .compact import CompactArray
+from .context import TaskContext
+from .errors import BAD_TASK_SPECIFICATION, HandlerError
+from .phases import Phase, TaskPhase
+from .queue import container_config, job_config
+from .resources import job_resources
+from .retries import attempts, timeout_seconds
+from .services import HandlerServices
+from .state import State
+from .submit_input import check_parameters, read_custom
+from .template import Parameters, render
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch.type_defs import SubmitJobRequestTypeDef
+
+
+def launch(state: State, context: TaskContext, services: HandlerServices) -> State:
+    """PhaseLaunch -> PhaseCheckingSubTaskExecutions.
+
+    :raises HandlerError: the template cannot become a request. BatchError, StorageError.
+    """
+    if not state.definition_arn:
+        raise HandlerError("", "system error; no job definition created")
+    size = state.execution_size
+    request = submit_request(context, services, state.definition_arn, size)
+    job_id = _submit(context, services, request)
+    return state.to(
+        Phase.CHECKING_SUBTASKS,
+        state.version + 1,
+        "Successfully launched subtasks.",
+        detailed=CompactArray.zeros(size, max(TaskPhase)),
+        summary={TaskPhase.QUEUED: size},
+        retry_attempts=CompactArray.zeros(size, services.settings.batch.max_retries),
+        external_job_id=job_id,
+    )
+
+
+def _submit(context: TaskContext, services: HandlerServices, request: dict[str, Any]) -> str:
+    # A job of this name that the store knows is taken for this one.
+    known = services.jobs.get(context.name)
+    if known is not None:
+        return known.id
+    check_parameters(request)
+    return services.batch.submit_job(**cast("SubmitJobRequestTypeDef", request))["jobId"]
+
+
+def submit_request(context: TaskContext, services: HandlerServices, definition: str, size: int) -> dict[str, Any]:
+    """The SubmitJob request, by boto3's names: what custom says, under what the handler itself sets."""
+    template, settings = context.template, services.settings
+    if not template.HasField("container"):
+        raise HandlerError(BAD_TASK_SPECIFICATION, "Required value not set, taskTemplate Container")
+    queue = job_config(container_config(template), context.overrides_config).dynamic
+    if not queue:
+        raise HandlerError(BAD_TASK_SPECIFICATION, f"config[{DYNAMIC_QUEUE}] is missing")
+    parameters = _parameters(context, services)
+    command = [*render(template.container.command, parameters), *render(template.container.args, parameters)]
+    environment = batch_environment(
+        [(pair.key, pair.value) for pair in template.container.env],
+        TaskIdentity(
+            context.project, context.domain, context.execution, context.attempt, context.task_id, context.workflow
+        ),
+        plugin_env=settings.batch.default_env_vars,
+        k8s_env=settings.k8s.default_env_vars,
+    )
+    resources = job_resources(
+        template.container.resources,
+        context.override_resources,
+        context.platform_resources,
+        default_cpus=settings.k8s.default_cpus,
+        default_memory=settings.k8s.default_memory,
+    )
+    request = read_custom(template.custom) if template.HasField("custom") else {}
+    request.update(jobName=context.name, jobDefinition=definition, jobQueue=queue)
+    if template.type == ARRAY_TASK_TYPE:
+        environment, array_size = array_environment(environment, size)
+        _set(request, "arrayProperties", None if array_size is None else {"size": array_size})
+    request["containerOverrides"] = {
+        "command": command,
+        "environment": [{"name": name, "value": value} for name, value in environment],
+        "memory": resources.memory,
+        "vcpus": resources.vcpus,
+    }
+    tries = attempts(template, settings.batch.min_retries, settings.batch.max_retries)
+    _set(request, "retryStrategy", None if tries is None else {"attempts": tries})
+    seconds = timeout_seconds(template, settings.batch.default_timeout_seconds)
+    _set(request, "timeout", None if seconds is None else {"attemptDurationSeconds": seconds})
+    return request
+
+
+def _set(request: dict[str, Any], name: str, value: dict[str, int] | None) -> None:
+    if value is None:
+        request.pop(name, None)
+    else:
+        request[name] = value
+
+
+def _parameters(context: TaskContext, services: HandlerServices) -> Parameters:
+    store = services.store
+    inputs_path = store.join(context.input_prefix, INPUTS_FILE)
+
+    def inputs() -> literals_pb2.LiteralMap:
+        read = literals_pb2.LiteralMap()
+        try:
+            read_message(store, inputs_path, read)
+        except StorageError as error:
+            raise HandlerError("", f"unable to read inputs: {error}") from None
+        return read
+
+    def task_path() -> str:
+        write_message(store, context.task_path, context.template)
+        return context.task_path
+
+    # Arrays of version 0 are pointed at the folder, where each item has inputs of its own.
+    whole_folder = context.template.task_type_version == 0 and context.template.type != SINGLE_TASK_TYPE
+    return Parameters(
+        name=context.name,
+        namespace=context.namespace,
+        input_path=context.input_prefix if whole_folder else inputs_path,
+        input_prefix=context.input_prefix,
+        output_prefix=context.output_prefix,
+        raw_output_prefix=context.raw_output_prefix,
+        previous_checkpoint=context.previous_checkpoint,
+        checkpoint=checkpoint_prefix(store.join, context.raw_output_prefix),
+        inputs=inputs,
+        task_path=task_path,
+    )

@@ -1,0 +1,51 @@
+"""An attempt of a node as the handler sees it: its name, its folders, its checkpoint (`taskexec_context.go`). Pure."""
+
+from __future__ import annotations
+
+from ..aws_array.context import TaskContext
+from .names import current_node_id, generated_name
+from .paths import Join, checkpoint_prefix, node_paths, raw_output_prefix, workflow_dir
+from .request import NodeRequest
+
+TASK_FILE = "task.pb"
+
+
+def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskContext:
+    """
+    :param join: the storage's way of joining references.
+    :param attempt: the node's, from 0; each has a name and an output folder of its own.
+    """
+    execution, workflow = request.execution, request.workflow
+    node = current_node_id(request.parents, request.node_id, request.event_version)
+    name = generated_name(execution.name, node, attempt)
+    folder = workflow_dir(join, request.metadata_prefix, execution)
+    paths = node_paths(join, folder, request.parents, request.node_id, attempt)
+    return TaskContext(
+        template=request.template,
+        name=name,
+        project=execution.project,
+        domain=execution.domain,
+        execution=execution.name,
+        attempt=attempt,
+        input_prefix=paths.data_dir,
+        output_prefix=paths.output_dir,
+        raw_output_prefix=raw_output_prefix(join, request.raw_output_prefix, name),
+        task_path=join(paths.data_dir, TASK_FILE),
+        task_id=request.template.id if request.template.HasField("id") else None,
+        workflow="" if workflow is None else f"{workflow.project}:{workflow.domain}:{workflow.name}",
+        namespace=f"{execution.project}-{execution.domain}",
+        previous_checkpoint=_previous_checkpoint(request, join, node, attempt),
+        iam_role=request.iam_role,
+        annotations=request.annotations,
+        overrides_config=request.overrides_config,
+        override_resources=request.override_resources,
+        platform_resources=request.platform_resources,
+    )
+
+
+def _previous_checkpoint(request: NodeRequest, join: Join, node: str, attempt: int) -> str:
+    """The checkpoints of the attempt before; of the execution that is recovered, for the first."""
+    if attempt == 0:
+        return request.previous_checkpoint
+    before = generated_name(request.execution.name, node, attempt - 1)
+    return checkpoint_prefix(join, raw_output_prefix(join, request.raw_output_prefix, before))

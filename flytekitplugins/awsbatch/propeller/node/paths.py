@@ -1,0 +1,72 @@
+"""Where a node's files lie (`v1alpha1/node_status.go`, `ioutils/{paths,raw_output_path,data_sharder}.go`).
+
+`join` is the storage's own way of joining, so that every function works for URLs and for plain local paths.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from string import ascii_lowercase, digits
+
+from ...wire import INDEX_LOOKUP_FILE
+from ..golang.hashes import fnv1a
+from .request import ExecutionId, ParentNode
+
+Join = Callable[..., str]
+
+CHECKPOINT_FOLDER = "_flytecheckpoints"
+_SHARD_LETTERS = ascii_lowercase + digits
+
+
+@dataclass(frozen=True)
+class NodePaths:
+    """The folders of one attempt of a node."""
+
+    data_dir: str
+    output_dir: str
+
+
+def workflow_dir(join: Join, metadata_prefix: str, execution: ExecutionId) -> str:
+    return join(metadata_prefix, f"{execution.project}-{execution.domain}-{execution.name}")
+
+
+def node_paths(join: Join, workflow: str, parents: Sequence[ParentNode], node_id: str, attempt: int) -> NodePaths:
+    """A top-level node has its attempts under `<node>/data`; a child of one lies right in its parent's attempt."""
+    chain = [*parents, ParentNode(node_id, attempt)]
+    folder = join(workflow, chain[0].node_id, "data")
+    for parent, child in pairwise(chain):
+        folder = join(join(folder, str(parent.attempt)), child.node_id)
+    return NodePaths(folder, join(folder, str(attempt)))
+
+
+def shard(unique_id: str) -> str:
+    """One of 1296 two-letter folders, by the name's hash."""
+    high, low = divmod(fnv1a(unique_id.encode("utf-8")) % len(_SHARD_LETTERS) ** 2, len(_SHARD_LETTERS))
+    return _SHARD_LETTERS[high] + _SHARD_LETTERS[low]
+
+
+def raw_output_prefix(join: Join, base: str, unique_id: str) -> str:
+    """`NewShardedRawOutputPath`: what propeller uses."""
+    return join(base, shard(unique_id), unique_id)
+
+
+def deterministic_raw_output_prefix(join: Join, base: str, metadata_prefix: str, *, sharded: bool) -> str:
+    """The other strategies that hash the metadata prefix (`New[Sharded]Deterministic...RawOutputPath`)."""
+    digest = hashlib.sha1(metadata_prefix.encode("utf-8"), usedforsecurity=False).hexdigest()
+    return join(base, shard(metadata_prefix), digest) if sharded else join(base, digest)
+
+
+def checkpoint_prefix(join: Join, raw_prefix: str) -> str:
+    return join(raw_prefix, CHECKPOINT_FOLDER) if raw_prefix else ""
+
+
+def child_prefix(join: Join, prefix: str, index: int) -> str:
+    """Where a child's outputs, or its raw outputs, go: below the array's, by original index."""
+    return join(prefix, str(index))
+
+
+def index_lookup(join: Join, input_prefix: str) -> str:
+    return join(input_prefix, INDEX_LOOKUP_FILE)

@@ -1,0 +1,73 @@
+"""Whose word on the role counts; the recorded cases hold the order, these the edges that a local run adds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from admin_builders import admin
+
+from flytekitplugins.awsbatch.admin.explanation import Execution
+from flytekitplugins.awsbatch.admin.launch import role_of
+from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs
+from flytekitplugins.awsbatch.local.settings import load_files
+from flytekitplugins.awsbatch.settings.problems import SettingsError
+
+WHO = Execution("p", "development", "w")
+KEY = "eks.amazonaws.com/role-arn"
+LOCAL, SERVER, CALL, PLAN = (f"arn:aws:iam::1:role/{name}" for name in ("local", "server", "call", "plan"))
+
+
+@pytest.mark.parametrize(
+    ("emulator", "server", "request_", "plan", "role", "source"),
+    [
+        ("", "", None, None, "", ""),
+        (LOCAL, "", None, None, LOCAL, "emulator.role"),
+        ("", SERVER, None, None, SERVER, "flyteadmin.assumableIamRole"),
+        (LOCAL, SERVER, None, None, LOCAL, "emulator.role"),
+        (LOCAL, SERVER, CALL, None, CALL, "the launch's security context"),
+        (LOCAL, SERVER, None, PLAN, PLAN, "the launch plan's security context"),
+        (LOCAL, SERVER, CALL, PLAN, CALL, "the launch's security context"),
+    ],
+)
+def test_the_call_beats_the_settings_and_the_settings_stand_in_for_it(
+    emulator: str, server: str, request_: str | None, plan: str | None, role: str, source: str
+) -> None:
+    settings = admin(
+        f"emulator: {{role: '{emulator}'}}\nflyteadmin: {{roleNameKey: {KEY}, assumableIamRole: '{server}'}}\n"
+    )
+    found = role_of(
+        settings,
+        WHO,
+        LaunchRequest(RunAs(request_) if request_ else None),
+        LaunchPlan("w", RunAs(plan)) if plan else None,
+    )
+    assert found == Role(RunAs(role), {KEY: role} if role else {}, source)
+
+
+def test_a_service_account_alone_hides_a_role_as_on_a_server() -> None:
+    settings = admin(f"emulator: {{role: '{LOCAL}'}}\n")
+    assert role_of(settings, WHO, LaunchRequest(RunAs(service_account="sa"))).iam_role == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("flyteadmin: {roleNameKey: a}", "a"),
+        ("plugins: {aws: {batch: {roleAnnotationKey: b}}}", "b"),
+        ("emulator: {}", KEY),
+    ],
+)
+def test_the_annotation_has_whichever_key_the_files_name(text: str, key: str) -> None:
+    assert role_of(admin(text), WHO, LaunchRequest(RunAs(CALL))).annotations == {key: CALL}
+
+
+def test_keys_that_do_not_agree_are_an_error_that_says_which_file_to_change(tmp_path: Path) -> None:
+    folder = tmp_path
+    (folder / "admin.yaml").write_text("flyteadmin:\n  roleNameKey: a\n")
+    (folder / "propeller.yaml").write_text("plugins:\n  aws:\n    batch:\n      roleAnnotationKey: b\n")
+    with pytest.raises(SettingsError) as error:
+        load_files([str(folder / "admin.yaml"), str(folder / "propeller.yaml")])
+    (problem,) = error.value.problems
+    assert (problem.file, problem.line, problem.value) == (str(folder / "propeller.yaml"), 4, "'b'")
+    assert f"expected 'a', which is flyteadmin.roleNameKey in {folder / 'admin.yaml'}:2" in problem.expected

@@ -1,0 +1,145 @@
+"""The kinds of cases about names, paths and environment: propeller's part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flyteidl.core import identifier_pb2
+
+from flytekitplugins.awsbatch.propeller.aws_array.queue import job_config
+from flytekitplugins.awsbatch.propeller.node import names, paths
+from flytekitplugins.awsbatch.propeller.node.env import (
+    TaskIdentity,
+    array_environment,
+    batch_environment,
+    pod_environment,
+)
+from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, ParentNode
+from flytekitplugins.awsbatch.propeller.storage import StorageError, join_url
+
+from .queue_cases import kind
+
+
+@kind("generated_name")
+def generated_name(case: dict[str, Any]) -> dict[str, Any]:
+    parents = [ParentNode(parent["node"], parent["attempt"]) for parent in case["parents"]]
+    unique = names.current_node_id(parents, case["node"], case["event_version"])
+    try:
+        name = names.generated_name(
+            case["execution"], unique, case["attempt"], case.get("max_length", names.GENERATED_NAME_LENGTH)
+        )
+    except names.NameTooShortError as error:
+        return {"error": str(error), "generated_name": error.name, "unique_node_id": unique}
+    answer = {
+        "error": None,
+        "unique_node_id": unique,
+        "generated_name": name,
+        "raw_output_prefix": paths.raw_output_prefix(join_url, case["raw_prefix"], name),
+    }
+    if case.get("with") is not None:
+        try:
+            answer |= {"name_with": names.generated_name_with(name, *case["with"]), "name_with_error": None}
+        except names.NameTooShortError as error:
+            answer |= {"name_with": error.name, "name_with_error": str(error)}
+    return answer
+
+
+@kind("fixed_length_id")
+def fixed_length_id(case: dict[str, Any]) -> dict[str, Any]:
+    try:
+        unique = names.fixed_length_id_for_parts(case["parts"], case["max_length"], bits=case.get("bits") or 32)
+    except names.NameTooShortError as error:
+        return {"error": str(error), "unique_id": error.name}
+    return {"error": None, "unique_id": unique}
+
+
+@kind("raw_output_prefix")
+def raw_output_prefix(case: dict[str, Any]) -> dict[str, Any]:
+    base, mode = case["base"], case.get("mode")
+    answer: dict[str, Any] = {"error": None}
+    try:
+        if mode in ("deterministic", "sharded_deterministic"):
+            prefix = paths.deterministic_raw_output_prefix(
+                join_url, base, case["metadata_prefix"], sharded=mode == "sharded_deterministic"
+            )
+        elif mode == "task_id":
+            parts = [case["project"], case["domain"], case["execution"], case["node"], str(case["attempt"])]
+            prefix = join_url(base, *parts, case["task"])
+        else:
+            answer["shard"] = paths.shard(case["unique_id"])
+            prefix = paths.raw_output_prefix(join_url, base, case["unique_id"])
+        return {**answer, "raw_output_prefix": prefix, "checkpoint": paths.checkpoint_prefix(join_url, prefix)}
+    except StorageError as error:
+        return {**answer, "error": str(error)}
+
+
+@kind("node_paths")
+def node_paths(case: dict[str, Any]) -> dict[str, Any]:
+    execution = ExecutionId(case["project"], case["domain"], case["execution"])
+    chain = [ParentNode(node["node"], node["attempt"]) for node in case["chain"]]
+    levels = []
+    workflow = paths.workflow_dir(join_url, case["base"], execution)
+    for depth, node in enumerate(chain):
+        found = paths.node_paths(join_url, workflow, chain[:depth], node.node_id, node.attempt)
+        levels.append(
+            {
+                "data_dir": found.data_dir,
+                "input_prefix": found.data_dir,
+                "inputs": join_url(found.data_dir, "inputs.pb"),
+                "task_template": join_url(found.data_dir, "task.pb"),
+                "output_dir": found.output_dir,
+                "outputs": join_url(found.output_dir, "outputs.pb"),
+                "error_file": join_url(found.output_dir, "error.pb"),
+                "futures": join_url(found.output_dir, "futures.pb"),
+                "deck": join_url(found.output_dir, "deck.html"),
+            }
+        )
+    return {"error": None, "workflow_dir": workflow, "levels": levels}
+
+
+@kind("array_paths")
+def array_paths(case: dict[str, Any]) -> dict[str, Any]:
+    children = []
+    for index in range(case["size"]):
+        prefix = paths.child_prefix(join_url, case["output_prefix"], index)
+        children.append(
+            {
+                "outputs": join_url(prefix, "outputs.pb"),
+                "error_file": join_url(prefix, "error.pb"),
+                "raw_output_prefix": paths.child_prefix(join_url, case["raw_prefix"], index),
+            }
+        )
+    return {"error": None, "children": children, "index_lookup": paths.index_lookup(join_url, case["output_prefix"])}
+
+
+@kind("exec_env")
+def exec_env(case: dict[str, Any]) -> dict[str, Any]:
+    workflow = case.get("workflow")
+    identity = TaskIdentity(
+        case["project"],
+        case["domain"],
+        case["execution"],
+        case["attempt"],
+        identifier_pb2.Identifier(**case["task"]) if case.get("task") else None,
+        ":".join(workflow) if workflow else "",
+        case["unique_node_id"],
+    )
+    container = [(key, value) for key, value in case.get("container_env") or []]
+    plugin_env = case.get("batch_default_env") or {}
+    batch = batch_environment(container, identity, plugin_env=dict(plugin_env))
+    size = None
+    if case.get("array_size") is not None:
+        batch, size = array_environment(batch, case["array_size"])
+    return {
+        "pod": [list(pair) for pair in pod_environment(container, identity, console_url=case.get("console_url") or "")],
+        "batch": [list(pair) for pair in batch],
+        "array_properties_size": size,
+    }
+
+
+@kind("handler_queue")
+def handler_queue(case: dict[str, Any]) -> dict[str, Any]:
+    pairs = [(key, value) for key, value in case["task"].get("config") or []]
+    config = job_config(pairs, case.get("node_config") or {})
+    error = None if config.dynamic else "[BadTaskSpecification] config[dynamic_queue] is missing"
+    return {"dynamic": config.dynamic, "primary": config.primary, "error": error}

@@ -1,0 +1,117 @@
+"""All owners' settings together, from the environment; and no text that ends in a traceback."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.admin import checks
+from flytekitplugins.awsbatch.admin.launch import decide
+from flytekitplugins.awsbatch.admin.overrides import Override
+from flytekitplugins.awsbatch.admin.settings import ExecutionQueue
+from flytekitplugins.awsbatch.local.settings import LOCAL_ROLE, LocalEmulator, load, load_files, read_files
+from flytekitplugins.awsbatch.settings.problems import SettingsError
+
+
+def test_without_a_file_there_is_a_working_default_with_a_note() -> None:
+    found = load({})
+    decision = decide(found.admin, project="p", domain="d", workflow="w", execution_name="f")
+    assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
+    assert found.notes == (f"Built-in settings: queue default, role {LOCAL_ROLE} (FLYTE_AWSBATCH_CONFIG names yours).",)
+    assert list(checks.faults(found.admin)) == []
+
+
+def test_several_files_directories_and_attribute_files_make_one(tmp_path: Path) -> None:
+    (tmp_path / "flyte.yaml").write_text("queues: {executionQueues: [{dynamic: a, attributes: [x]}]}\n")
+    (tmp_path / "more.yaml").write_text(
+        "emulator: {vcpus: 3, environment: clean, fidelity: strict, project: shop}\n"
+        "plugins: {aws: {region: eu-west-1}}\n"
+    )
+    attributes = tmp_path / "attributes"
+    attributes.mkdir()
+    (attributes / "b.yaml").write_text("project: q\ntags: [x]\n")
+    (attributes / "a.yml").write_text("project: p\ndomain: staging\ntags: [x]\n")
+    (attributes / "README").write_text("not: [yaml")
+    named = [str(tmp_path / "flyte.yaml"), str(tmp_path / "more.yaml"), str(attributes)]
+    found = load({wire.SWITCH_CONFIG: os.pathsep.join(named)})
+    assert found.admin.queues == (ExecutionQueue("a", ("x",)),)
+    assert found.admin.overrides == (Override("p", "staging", tags=("x",)), Override("q", tags=("x",)))
+    assert (found.local, found.batch.vcpus) == (LocalEmulator("clean"), 3)
+    assert (found.handler.aws.region, found.handler.strict) == ("eu-west-1", True)
+    assert (found.admin.emulator.project, found.files, found.notes) == ("shop", tuple(named), ())
+
+
+def test_all_problems_of_all_owners_come_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "flyte.yaml"
+    file.write_text(
+        "emulator:\n  vcpu: 3\n  fidelity: loose\nplugins:\n  aws:\n    batch: {maxArrayJobSize: x}\nqueues: [1]\n"
+        "domains: [{id: [a]}]\n"
+    )
+    attribute = tmp_path / "era.yaml"
+    attribute.write_text("tags: [x]\n")
+    with pytest.raises(SettingsError) as error:
+        load_files([str(file), str(attribute), str(tmp_path / "absent.yaml")])
+    assert [(Path(one.file).name, one.line, one.key) for one in error.value.problems] == [
+        ("flyte.yaml", 2, "emulator.vcpu"),
+        ("flyte.yaml", 3, "emulator.fidelity"),
+        ("flyte.yaml", 6, "plugins.aws.batch.maxArrayJobSize"),
+        ("flyte.yaml", 7, "queues"),
+        ("flyte.yaml", 8, "domains[0].id"),
+        ("absent.yaml", 0, ""),
+        ("era.yaml", 1, "*"),
+    ]
+
+
+WORDS = """
+a 1 1.5 true yes null ~ 2020-01-01 'x' [] {} [a] [[a]] &x *x <<  - ? : ' " [ { 1e400 \\ !!binary
+"""
+KEY_WORDS = """
+queues executionQueues workflowConfigs dynamic attributes tags project domain workflowName domains id flyteadmin
+roleNameKey annotations plugins aws batch k8s region maxArrayJobSize default-env-vars defaultTimeout tasks task-plugins
+enabled-plugins default-for-task-types emulator vcpus role queue_matching configmap propeller node-config x.y <<
+"""
+SCALARS = st.sampled_from([*WORDS.split(), "", "{a: b}", "&x a", "!!int x", "{{ .Values.x }}", "|\n text", "\t"])
+KEYS = st.sampled_from(KEY_WORDS.split())
+LINES = st.builds(
+    lambda indent, dash, key, value: f"{' ' * indent}{'- ' * dash}{key}: {value}",
+    st.integers(0, 8),
+    st.booleans(),
+    KEYS,
+    SCALARS,
+)
+TREES = st.recursive(
+    SCALARS.filter(lambda text: "\n" not in text),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]"),
+        st.lists(st.tuples(KEYS, inner), max_size=3).map(
+            lambda items: "{" + ", ".join(f"{key}: {value}" for key, value in items) + "}"
+        ),
+    ),
+    max_leaves=12,
+)
+TEXTS = st.one_of(
+    st.text().map(lambda text: text.encode("utf-8", "surrogatepass")),
+    st.binary(),
+    st.lists(LINES, max_size=12).map(lambda lines: "\n".join(lines).encode()),
+    st.lists(st.tuples(KEYS, TREES), max_size=4).map(
+        lambda items: "".join(f"{key}: {value}\n" for key, value in items).encode()
+    ),
+)
+
+
+@given(TEXTS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=400, deadline=None)
+def test_no_file_gives_a_traceback_and_what_is_read_can_be_used(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "flyte.yaml"
+    file.write_bytes(content)
+    found, reader = read_files([str(file)])
+    for problem in reader.ordered():
+        assert problem.expected and problem.file == str(file)
+    list(checks.faults(found.admin)), list(checks.advice(found.admin))
+    for matching in ("documented", "flyteadmin", "flyteadmin-2019"):
+        decide(found.admin.matched(matching), project="p", domain="d", workflow="m.w", execution_name="f")

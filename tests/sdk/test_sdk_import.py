@@ -1,0 +1,56 @@
+"""What importing the package brings into a process: little, since every pyflyte command of every user pays for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+OWN = [
+    "flytekitplugins",
+    "flytekitplugins.awsbatch",
+    "flytekitplugins.awsbatch.config",
+    "flytekitplugins.awsbatch.hook",
+    "flytekitplugins.awsbatch.map_settings",
+    "flytekitplugins.awsbatch.maptask",
+    "flytekitplugins.awsbatch.metadata",
+    "flytekitplugins.awsbatch.refusals",
+    "flytekitplugins.awsbatch.switch",
+    "flytekitplugins.awsbatch.task",
+    "flytekitplugins.awsbatch.wire",
+]
+
+
+def modules_added(after_flytekit: str) -> list[str]:
+    program = (
+        "import json, sys, flytekit\n"
+        "before = set(sys.modules)\n"
+        f"{after_flytekit}\n"
+        "print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    added: list[str] = json.loads(done.stdout.splitlines()[-1])
+    # Branch coverage of child processes brings modules of its own.
+    return [name for name in added if not name.startswith(("coverage", "__editable__"))]
+
+
+def test_the_package_brings_its_own_few_modules_and_nothing_else() -> None:
+    assert modules_added("from flytekitplugins.awsbatch import AWSBatchConfig, map_task") == OWN
+
+
+def test_flytekit_alone_brings_nothing_of_this_package() -> None:
+    """No entry point of flytekit's leads here, so that the commands of people who do not use it stay as they are."""
+    added = modules_added("import flytekit.clis.sdk_in_container.pyflyte")
+    assert [name for name in added if name.startswith("flytekitplugins")] == []
+
+
+def test_a_plain_call_brings_no_emulation() -> None:
+    program = (
+        "from flytekit import task\n"
+        "from flytekitplugins.awsbatch import AWSBatchConfig\n"
+        "sys.path.insert(0, 'tests/sdk')\n"
+        "import sdk_tasks\n"
+        "assert sdk_tasks.square(x=3) == 9"
+    )
+    added = [name for name in modules_added(program) if name.startswith("flytekitplugins")]
+    assert added == OWN
