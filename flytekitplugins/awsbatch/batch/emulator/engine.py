@@ -117,6 +117,7 @@ class Engine:
         self._waiting: set[str] = set()
         self._write_due: float | None = None
         self._unwritten = Changes([], [], [])
+        self._writing = threading.Lock()
         self._closing = threading.Event()
         self._idle = threading.Condition(board.lock)
         self._thread = threading.Thread(target=self._run, name="awsbatch-engine", daemon=True)
@@ -196,11 +197,20 @@ class Engine:
             return self._idle.wait_for(lambda: not self._board.busy, timeout)
 
     def write(self) -> None:
-        """Writes all changes down. Raises what SQLite says; then nothing is lost but the writing."""
-        with self._board.lock:
-            changes = self._take_changes()
-        if any(changes):
-            self._stored.write(changes)
+        """Writes all changes down. Not to be called under the board's lock. Raises what SQLite says."""
+        # One at a time: what was taken first must be written first, and who comes later finds it written.
+        with self._writing:
+            with self._board.lock:
+                changes = self._take_changes()
+            if not any(changes):
+                return
+            try:
+                self._stored.write(changes)
+            except sqlite3.Error:
+                with self._board.lock:
+                    self._unwritten = changes
+                    self._write_due = self._clock.monotonic() + RETRY_WRITE
+                raise
 
     def _take_changes(self) -> Changes:
         """What is to be written, after what could not be written before."""
@@ -213,18 +223,26 @@ class Engine:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            events = self._next_events()
-            with self._board.lock:
-                for event in events:
-                    self._take(event)
-                self._keep_deadlines()
-                starting = self._schedule()
-                self._board.tell()
-                if not self._board.busy:
-                    self._idle.notify_all()
-            for each in starting:
-                self._begin(each)
-            self._write_if_due()
+            try:
+                self._turn()
+            except Exception:
+                # Whatever it was, the other jobs go on.
+                log.exception("the Batch service's thread met an error")
+                self._closing.wait(RETRY_WRITE)
+
+    def _turn(self) -> None:
+        events = self._next_events()
+        with self._board.lock:
+            for event in events:
+                self._take(event)
+            self._keep_deadlines()
+            starting = self._schedule()
+            self._board.tell()
+            if not self._board.busy:
+                self._idle.notify_all()
+        for each in starting:
+            self._begin(each)
+        self._write_if_due()
 
     def _next_events(self) -> list[Event]:
         events: list[Event] = []
@@ -255,15 +273,11 @@ class Engine:
                 self._write_due = now + WRITE_EVERY
             if not dirty or (dirty < WRITE_AT and self._write_due is not None and now < self._write_due):
                 return
-            changes = self._take_changes()
         try:
-            self._stored.write(changes)
+            self.write()
             self._stored.tidy()
         except sqlite3.Error as error:
             log.error("the state of jobs could not be written (%s); it stays in memory and is tried again", error)
-            with self._board.lock:
-                self._unwritten = changes
-                self._write_due = self._clock.monotonic() + RETRY_WRITE
 
     def _take(self, event: Event) -> None:
         running = self._running.get(event.key)

@@ -154,10 +154,10 @@ class LocalBatch(BatchCalls):
     def terminate_all(self, reason: str) -> list[str]:
         """Terminates every unended job of this service; returns their ids."""
         with self._board.lock:
-            jobs = self._board.unended()
-            for job in jobs:
-                self.calls.now("TerminateJob", {"jobId": job.id, "reason": reason})
-        return [job.id for job in jobs]
+            job_ids = [job.id for job in self._board.unended()]
+        for job_id in job_ids:
+            self.calls.now("TerminateJob", {"jobId": job_id, "reason": reason})
+        return job_ids
 
     def adopt(self, job_ids: Iterable[str] | None = None, patience: float = 10.0) -> list[str]:
         """Takes over unended jobs (these, or all) of services that died on this home, and goes on with them.
