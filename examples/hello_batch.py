@@ -5,12 +5,12 @@ from flytekit import task, workflow
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
 
-@task(task_config=AWSBatchConfig())
+@task(task_config=AWSBatchConfig(), retries=1)
 def greet(name: str) -> str:
     return f"Hello, {name}!"
 
 
-@task(task_config=AWSBatchConfig())
+@task(task_config=AWSBatchConfig(), retries=1)
 def join(greetings: list[str]) -> str:
     return " ".join(greetings)
 

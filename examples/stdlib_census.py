@@ -48,7 +48,7 @@ def list_sources(chunks: int) -> list[list[str]]:
     return [files[start::chunks] for start in range(chunks)]
 
 
-@task(task_config=AWSBatchConfig(tags={"example": "stdlib-census"}), limits=Resources(cpu="1", mem="512Mi"), retries=1)
+@task(task_config=AWSBatchConfig(tags={"example": "stdlib-census"}), limits=Resources(cpu="1"), retries=1)
 def count_chunk(files: list[str]) -> Count:
     """Parses each file and counts what is in it."""
     root = Path(sysconfig.get_path("stdlib"))
@@ -83,7 +83,7 @@ def count_chunk(files: list[str]) -> Count:
     return count
 
 
-@task(task_config=AWSBatchConfig(tags={"example": "stdlib-census"}), limits=Resources(cpu="1", mem="512Mi"), retries=1)
+@task(task_config=AWSBatchConfig(tags={"example": "stdlib-census"}), limits=Resources(cpu="1"), retries=1)
 def merge(counts: list[Count]) -> str:
     """One table out of all chunks."""
     imports: Counter[str] = Counter()

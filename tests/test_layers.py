@@ -20,13 +20,14 @@ SDK = {
     "refusals",
     "hook",
     "task",
-    "map_task",
+    "maptask",
     "child",
     "input_index",
     "command_line",
     "siblings",
     "quick",
     "entrypoint",
+    "lint",
 }
 ALLOWED: dict[str, set[str]] = {
     "wire": set(),
@@ -38,13 +39,14 @@ ALLOWED: dict[str, set[str]] = {
     "refusals": set(),
     "hook": {"switch"},
     "task": {"wire", "switch", "config", "metadata", "refusals", "hook"},
-    "map_task": {"wire", "config", "map_settings", "metadata", "refusals", "hook"},
+    "maptask": {"wire", "config", "map_settings", "metadata", "refusals", "hook"},
     "child": {"wire"},
     "input_index": {"child"},
-    "command_line": {"child", "map_task"},
+    "command_line": {"child", "maptask"},
     "siblings": {"wire", "command_line", "input_index"},
     "quick": {"wire", "child", "command_line", "siblings"},
     "entrypoint": {"wire", "switch", "child", "command_line", "quick", "siblings"},
+    "lint": {"wire", "config", "metadata", "refusals", "settings"},
     "settings": set(),
     "admin": {"wire", "settings"},
     "batch.api": set(),
@@ -54,9 +56,9 @@ ALLOWED: dict[str, set[str]] = {
     "local": {"admin", "propeller", "batch.api", "batch.emulator", "batch.aws", "settings", "wire", *SDK},
     "testing": {"local", "admin", "propeller", "batch.api", "batch.emulator", "settings", "wire"},
     "cli": {"local", "admin", "propeller", "batch.api", "batch.emulator", "batch.aws", "settings", "wire", *SDK},
-    "": {"config", "refusals", "task", "map_task"},
+    "": {"config", "refusals", "task", "maptask"},
 }
-LAZY: dict[str, set[str]] = {"hook": {"local"}, "": {"local"}}
+LAZY: dict[str, set[str]] = {"hook": {"local"}, "task": {"lint"}, "maptask": {"lint"}, "": {"local"}}
 NOT_IN = {
     "batch.emulator": {"flytekit", "flyteidl"},
     "settings": {"flytekit", "flyteidl"},

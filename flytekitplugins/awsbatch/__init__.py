@@ -1,28 +1,50 @@
-"""AWS Batch for flytekit: the names that users import. `emulation` is loaded only when it is asked for."""
+"""AWS Batch for flytekit: the names that users import.
+
+Each is loaded when it is asked for, so that the parts that need no flytekit (the command, the local AWS Batch, a warm
+child's zygote) do not wait a second for it. Asking for `AWSBatchConfig` registers its task type with flytekit.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from .config import AWSBatchConfig
-from .map_task import AWSBatchMapTask, map_task
-from .refusals import AWSBatchTaskError
-from .task import AWSBatchFunctionTask
+if TYPE_CHECKING:
+    from .config import AWSBatchConfig
+    from .local.block import emulation
+    from .maptask import AWSBatchMapTask, map_task
+    from .refusals import AWSBatchTaskError, AWSBatchWarning
+    from .task import AWSBatchFunctionTask
 
 __all__ = [
     "AWSBatchConfig",
     "AWSBatchFunctionTask",
     "AWSBatchMapTask",
     "AWSBatchTaskError",
+    "AWSBatchWarning",
     "emulation",
     "map_task",
 ]
 
+# Where each name is taken from. `task` is what ties the config to its task class.
+_HOMES = {
+    "AWSBatchConfig": "task",
+    "AWSBatchFunctionTask": "task",
+    "AWSBatchMapTask": "maptask",
+    "AWSBatchTaskError": "refusals",
+    "AWSBatchWarning": "refusals",
+    "emulation": "local",
+    "map_task": "maptask",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name == "emulation":
-        from . import local
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
 
-        composer: Any = local
-        return composer.emulation
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,7 +8,7 @@ from typing import Any
 from flytekit.tools.module_loader import load_object_from_module
 
 from .child import OriginalIndex
-from .map_task import bound_names
+from .maptask import bound_names
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Child:
         if not loaded:
             try:
                 resolver = load_object_from_module(self.resolver)()
-                loaded["task"] = resolver.load_task(loader_args=list(self.resolver_args)).run_task
+                loaded["task"] = resolver.load_inner(list(self.resolver_args))
             except Exception as error:
                 loaded["error"] = error
         if "error" in loaded:

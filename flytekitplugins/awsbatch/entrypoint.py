@@ -32,7 +32,7 @@ from .child import ChildError, child_index, item_inputs, original_index
 from .command_line import Child, at_index
 from .quick import written
 from .siblings import Siblings, find_out, importable_from_working_directory, known, remember
-from .wire import INDEX_LOOKUP_FILE, MAP_EXECUTE_SCRIPT
+from .wire import AWS_JOB_ATTEMPT, INDEX_LOOKUP_FILE, MAP_EXECUTE_SCRIPT
 
 Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)
 
@@ -99,12 +99,13 @@ def run_child(child: Child, siblings: Siblings | None = None) -> None:
     index = original_index(child_index(os.environ), read_index_lookup(context, child.inputs))
     output_prefix = child.item_prefix(index)
     bound = child.bound
+    checkpoint = at_index(child.checkpoint_path, index)
     with (
         setup_execution(
             child.raw_output_data_prefix,
             output_prefix,
-            at_index(child.checkpoint_path, index),
-            at_index(child.prev_checkpoint, index),
+            checkpoint,
+            left_by_an_earlier_attempt(context, checkpoint) or at_index(child.prev_checkpoint, index),
             child.dynamic_addl_distro,
             child.dynamic_dest_dir,
         ) as context,
@@ -123,7 +124,9 @@ def run_child(child: Child, siblings: Siblings | None = None) -> None:
 
 
 def run_quickly(siblings: Siblings) -> bool:
-    """Whether it could be done so."""
+    """Whether it could be done so. A second attempt may have a checkpoint to go on from, and takes the long way."""
+    if is_tried_again():
+        return False
     index = original_index(child_index(os.environ), siblings.lookup)
     try:
         inputs = siblings.inputs.item(index)
@@ -143,6 +146,16 @@ def failing(error: Exception) -> Callable[[], Any]:
         raise error
 
     return load
+
+
+def is_tried_again() -> bool:
+    return os.environ.get(AWS_JOB_ATTEMPT, "1") != "1"
+
+
+def left_by_an_earlier_attempt(context: FlyteContext, checkpoint: str | None) -> str | None:
+    """The checkpoint to go on from when AWS Batch tries a job again: Flyte gives all its attempts the same paths, and
+    the previous one it names is that of the node's attempt before."""
+    return checkpoint if checkpoint and is_tried_again() and context.file_access.exists(checkpoint) else None
 
 
 def read_inputs(context: FlyteContext, path: str, bound: set[str]) -> LiteralMap:

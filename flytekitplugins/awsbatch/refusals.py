@@ -21,6 +21,10 @@ class AWSBatchTaskError(ValueError):
         self.message = message
 
 
+class AWSBatchWarning(UserWarning):
+    """A task that works differently on AWS Batch than it looks; the message ends with the rule's code."""
+
+
 def refuse_what_cannot_be_a_job(task_function: Callable[..., Any], options: dict[str, Any]) -> None:
     """:param options: the keyword arguments that `@task` gives a task with AWSBatchConfig."""
     name = f"{task_function.__module__}.{getattr(task_function, '__name__', task_function)}"

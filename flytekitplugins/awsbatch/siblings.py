@@ -105,7 +105,7 @@ def find_out(child: Child) -> Siblings | None:  # noqa: PLR0911 - each line a re
 def importable_from_working_directory() -> None:
     """As flytekit does it: a container's user code often lies in its working directory only."""
     here = Path.cwd()
-    if all(Path(entry).resolve() != here for entry in sys.path):
+    if str(here) not in sys.path and all(Path(entry).resolve() != here for entry in sys.path):
         sys.path.append(str(here))
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 from flytekit.configuration import SerializationSettings
 from flytekit.core.array_node_map_task import ArrayNodeMapTask
-from flytekit.core.context_manager import FlyteContextManager
+from flytekit.core.context_manager import ExecutionParameters, FlyteContextManager
+from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.python_function_task import PythonFunctionTask
 from flytekit.core.task import TaskPlugins
+from flytekit.models.task import Container
 
 from . import switch
 from .config import AWSBatchConfig
 from .hook import EmulatedCalls
 from .metadata import attempt_seconds
-from .refusals import AWSBatchTaskError, refuse_what_cannot_be_a_job
+from .refusals import AWSBatchTaskError, AWSBatchWarning, refuse_what_cannot_be_a_job
 from .wire import PLATFORM_CAPABILITIES, SINGLE_TASK_TYPE, TIMEOUT_SCRIPT
 
 __all__ = ["AWSBatchConfig", "AWSBatchFunctionTask"]
@@ -59,14 +62,43 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
         return [TIMEOUT_SCRIPT, "--timeout", str(limit), "--output-prefix", SINGLE_OUTPUT_PREFIX, "--", *command]
 
     def set_command_fn(self, get_command_fn: Callable[[SerializationSettings], list[str]] | None = None) -> None:
-        if isinstance(getattr(get_command_fn, "__self__", None), ArrayNodeMapTask):
+        mapping = getattr(get_command_fn, "__self__", None)
+        if isinstance(mapping, ArrayNodeMapTask):
             raise AWSBatchTaskError(
                 "AB002",
                 f"{self.name} is an AWS Batch task mapped by flytekit's map_task. On a cluster every item fails with "
                 "CorruptedPluginState: an array node hands the aws_array handler a state that it cannot read. Map it "
                 "with flytekitplugins.awsbatch.map_task.",
             )
+        if isinstance(mapping, MapPythonTask) and not isinstance(mapping, EmulatedCalls):
+            from .lint.report import legacy_map
+
+            legacy_map(self, mapping)
         super().set_command_fn(get_command_fn)
+
+    def get_container(self, settings: SerializationSettings) -> Container | None:
+        container: Container | None = super().get_container(settings)
+        if container is None or isinstance(getattr(self._get_command_fn, "__self__", None), MapPythonTask):
+            return container
+        from .lint.report import CheckedContainer
+
+        return CheckedContainer.of(container, self, settings)
+
+    def check_emulated_call(self) -> None:
+        from .lint.report import check_single_call
+
+        check_single_call(self)
+
+    def pre_execute(self, user_params: ExecutionParameters | None) -> ExecutionParameters | None:
+        if switch.emulation_on():
+            # No emulated call gets here, but wrappers such as NotebookTask ask the task that holds their config.
+            warnings.warn(
+                f"{self.name} holds the AWSBatchConfig of another kind of task, which is not emulated: it runs in this "
+                "process. On a cluster it runs on AWS Batch.",
+                AWSBatchWarning,
+                stacklevel=2,
+            )
+        return super().pre_execute(user_params)
 
     def execute(self, **kwargs: Any) -> Any:
         state = FlyteContextManager.current_context().execution_state

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from builders import admin, queues
+from admin_builders import admin, queues
 
 from flytekitplugins.awsbatch.admin.documented import match
 from flytekitplugins.awsbatch.admin.explanation import Execution

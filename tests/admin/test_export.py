@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import SETUP_DOCUMENT, admin, queues
+from admin_builders import SETUP_DOCUMENT, admin, queues
 from hypothesis import given
 from hypothesis import strategies as st
 

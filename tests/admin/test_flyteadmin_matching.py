@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from builders import queues
+from admin_builders import queues
 
 from flytekitplugins.awsbatch.admin import flyteadmin, flyteadmin_2019
 from flytekitplugins.awsbatch.admin.explanation import Execution, Explanation

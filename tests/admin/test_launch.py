@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders import SETUP_DOCUMENT, admin, queues
+from admin_builders import SETUP_DOCUMENT, admin, queues
 from flyteidl.core.tasks_pb2 import TaskTemplate
 
 from flytekitplugins.awsbatch.admin.launch import Decision, apply, decide, inherit

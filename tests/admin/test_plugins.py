@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from builders import admin
+from admin_builders import admin
 
 from flytekitplugins.awsbatch.admin.plugins import Handler, handler_of
 from flytekitplugins.awsbatch.admin.settings import TaskPlugins

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from builders import admin
+from admin_builders import admin
 
 from flytekitplugins.awsbatch.admin.explanation import Execution
 from flytekitplugins.awsbatch.admin.launch import role_of

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from builders import SETUP_DOCUMENT, admin
+from admin_builders import SETUP_DOCUMENT, admin
 
 from flytekitplugins.awsbatch.admin import documented, flyteadmin, flyteadmin_2019
 from flytekitplugins.awsbatch.admin.explanation import Execution

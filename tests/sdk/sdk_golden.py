@@ -7,6 +7,7 @@ from typing import Any
 
 import flytekit
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
+from flytekit import TaskMetadata
 from flytekit.core.type_engine import TypeEngine
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -14,8 +15,10 @@ from google.protobuf.message import Message
 DEFAULT_RESOLVER = "flytekit.core.python_auto_container.default_task_resolver"
 MAP_GREET = "hello_batch.map_greet_d41d8cd98f00b204e9800998ecf8427e"
 MAP_COUNT = "stdlib_census.map_count_chunk_d41d8cd98f00b204e9800998ecf8427e"
-LIMITS = {"limits": [{"name": "CPU", "value": "1"}, {"name": "MEMORY", "value": "512Mi"}]}
+LIMITS = {"limits": [{"name": "CPU", "value": "1"}]}
 TAGS = {"tags": {"example": "stdlib-census"}}
+# Newer versions of flytekit: a task's metadata always holds that of its pod, here an empty one.
+POD_METADATA: dict[str, Any] = {"metadata": {}} if hasattr(TaskMetadata, "labels") else {}
 STRING = {"simple": "STRING"}
 INTEGER = {"simple": "INTEGER"}
 
@@ -40,9 +43,9 @@ class Expected:
         """By kind and name. :param count_type: the census's own dataclass, whose literal type is flytekit's affair."""
         count = json_format.MessageToDict(TypeEngine.to_literal_type(count_type).to_flyte_idl())
         tasks = [
-            self.task("hello_batch.greet", "aws-batch", {"name": STRING}, STRING),
-            self.task("hello_batch.join", "aws-batch", {"greetings": listed(STRING)}, STRING),
-            self.map_task(MAP_GREET, "greet", {"name": listed(STRING)}, listed(STRING)),
+            self.task("hello_batch.greet", "aws-batch", {"name": STRING}, STRING, retries=1),
+            self.task("hello_batch.join", "aws-batch", {"greetings": listed(STRING)}, STRING, retries=1),
+            self.map_task(MAP_GREET, "greet", {"name": listed(STRING)}, listed(STRING), retries=1),
             self.task(
                 "stdlib_census.list_sources",
                 "python-task",
@@ -89,8 +92,8 @@ class Expected:
                 "hello_batch.hello",
                 {"names": listed(STRING)},
                 [
-                    self.node("n0", MAP_GREET, 0, "name", {"var": "names"}),
-                    self.node("n1", "hello_batch.join", 0, "greetings", {"nodeId": "n0", "var": "o0"}),
+                    self.node("n0", MAP_GREET, 1, "name", {"var": "names"}),
+                    self.node("n1", "hello_batch.join", 1, "greetings", {"nodeId": "n0", "var": "o0"}),
                 ],
             ),
             ("launch plan", "hello_batch.hello"): self.launch_plan("hello_batch.hello", "names", listed(STRING), names),
@@ -160,7 +163,7 @@ class Expected:
             "--prev-checkpoint",
             "{{.prevCheckpointPrefix}}",
             "--resolver",
-            "flytekitplugins.awsbatch.map_task.MapTaskResolver",
+            "flytekitplugins.awsbatch.maptask.MapTaskResolver",
             "--",
             "vars",
             "",
@@ -193,7 +196,7 @@ class Expected:
                 "runtime": {"type": "FLYTE_SDK", "version": flytekit.__version__, "flavor": "python"},
                 "retries": {"retries": retries},
                 "generatesDeck": False,
-                "metadata": {},
+                **POD_METADATA,
             },
             "interface": {"inputs": self.variables(inputs), "outputs": self.variables({"o0": output})},
             "container": {"image": self.image, "args": [*self.prefix, *command], "resources": resources or {}},

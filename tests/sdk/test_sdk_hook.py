@@ -111,7 +111,7 @@ def test_flytekits_local_cache_is_left_out_of_emulated_calls(calls: Calls, monke
     monkeypatch.setattr(LocalTaskCache, "get", untouched)
     monkeypatch.setattr(LocalTaskCache, "set", untouched)
 
-    @task(task_config=AWSBatchConfig(), cache=True, cache_version="1", cache_serialize=True)
+    @task(task_config=AWSBatchConfig(lint_ignore=["AB001"]), cache=True, cache_version="1", cache_serialize=True)
     def cached(x: int) -> int:
         return x
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sdk_tasks
-from flytekit import Resources, Secret, TaskMetadata, dynamic, task
+from flytekit import PodTemplate, Resources, Secret, TaskMetadata, dynamic, task
 from flytekit.core import legacy_map_task
 from flytekit.models.security import SecurityContext
 from google.protobuf import json_format
@@ -19,7 +19,7 @@ from sdk_builders import IMAGE, settings, template
 
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchMapTask, AWSBatchTaskError, map_task
 from flytekitplugins.awsbatch.map_settings import checked_ratio, float32_not_above
-from flytekitplugins.awsbatch.map_task import MapTaskResolver
+from flytekitplugins.awsbatch.maptask import MapTaskResolver
 
 COMMAND = [
     "pyflyte-awsbatch-map-execute",
@@ -34,7 +34,7 @@ COMMAND = [
     "--prev-checkpoint",
     "{{.prevCheckpointPrefix}}",
     "--resolver",
-    "flytekitplugins.awsbatch.map_task.MapTaskResolver",
+    "flytekitplugins.awsbatch.maptask.MapTaskResolver",
     "--",
     "vars",
     "",
@@ -110,7 +110,7 @@ def test_bound_inputs_stay_single_and_are_named_on_the_command_line() -> None:
 
 def test_the_map_keeps_what_the_task_has() -> None:
     @task(
-        task_config=AWSBatchConfig(),
+        task_config=AWSBatchConfig(lint_ignore=["AB001"]),
         container_image="example.com/other:v2",
         environment={"A": "1"},
         limits=Resources(cpu="2", mem="4Gi"),
@@ -206,8 +206,9 @@ def test_the_legacy_name_depends_on_the_bound_inputs() -> None:
         ({"concurrency": 4}, "_d2de2c91"),
         ({"min_success_ratio": 0.5}, "_df0b01da"),
         ({"concurrency": 4, "min_success_ratio": 0.5}, "_ce912dda"),
-        ({"metadata": TaskMetadata(retries=2)}, "_2e7479bb"),
-        ({"metadata": TaskMetadata(timeout=timedelta(hours=1))}, "_fa483710"),
+        ({"metadata": TaskMetadata(retries=2)}, "_94686610"),
+        ({"metadata": TaskMetadata(interruptible=False)}, "_45dc5e5a"),
+        ({"metadata": TaskMetadata(timeout=timedelta(hours=1))}, "_664272a0"),
         ({"security_ctx": SecurityContext(secrets=[Secret(group="g", key="k")])}, "_fea79f09"),
     ],
 )
@@ -302,6 +303,21 @@ def test_a_task_that_the_handler_cannot_map_is_refused(target: Any, code: str) -
     with pytest.raises(AWSBatchTaskError) as caught:
         map_task(target)
     assert caught.value.code == code
+
+
+def test_a_plain_task_with_a_pod_template_is_refused() -> None:
+    @task(pod_template=PodTemplate(pod_spec=object()))
+    def in_a_pod(x: int) -> int:
+        return x
+
+    with pytest.raises(AWSBatchTaskError) as caught:
+        map_task(in_a_pod)
+    assert caught.value.code == "AB004"
+
+
+def test_a_map_has_neither_a_pod_nor_a_query() -> None:
+    mapped = map_task(sdk_tasks.square)
+    assert (mapped.get_k8s_pod(settings()), mapped.get_sql(settings())) == (None, None)
 
 
 def test_several_outputs_are_refused() -> None:

@@ -49,8 +49,10 @@ def project(tmp_path: Path) -> Path:
     return project
 
 
-def pyflyte(project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
-    done = subprocess.run(
+def pyflyte_process(
+    project: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [str(Path(sys.executable).parent / "pyflyte"), *arguments],
         cwd=project,
         env={
@@ -62,6 +64,10 @@ def pyflyte(project: Path, *arguments: str, environment: Mapping[str, str] | Non
         text=True,
         check=False,
     )
+
+
+def pyflyte(project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    done = pyflyte_process(project, *arguments, environment=environment)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -131,7 +131,7 @@ def read(reader: Reader, emulator: AdminEmulator) -> AdminSettings:
     :param emulator: from the section that several owners share.
     """
     queues = reader.flyte(QueueSettings, "queues")
-    domains = tuple(domain.id for domain in reader.flyte_list(Domain, "domains")) or DOMAINS
+    domains = tuple(one.id for one in reader.flyte_list(Domain, "domains") if one.id) or DOMAINS
     overrides = [override for document in reader.others for override in read_attributes(document, reader.report)]
     for override in overrides:
         refusal = refused_by_api(override, domains) if override.project else "expected a project: flytectl asks for one"

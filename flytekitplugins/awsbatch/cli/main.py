@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("config", "config"),
     "jobs": ("runs", "jobs"),
     "kill": ("runs", "kill"),
+    "lint": ("lint", "lint"),
     "logs": ("runs", "logs"),
     "queue": ("queue", "queue"),
     "rerun": ("runs", "rerun"),

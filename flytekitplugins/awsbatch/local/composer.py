@@ -13,6 +13,7 @@ from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.launch import Decision, apply, decide
 from flytekitplugins.awsbatch.admin.plugins import handler_of
+from flytekitplugins.awsbatch.lint.report import told_to
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, NodeRequest, WorkflowId
@@ -23,7 +24,7 @@ from .deployment import Deployment
 from .executions import Execution
 from .failure import LogTail, TaskFailedError, failure
 from .history import process_mark
-from .identity import identity
+from .identity import Identity, identity
 from .progress import Counts
 from .record import RunRecord
 from .serialise import Serialised, serialise
@@ -44,16 +45,16 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     Raises TaskFailedError, NotLoadableError, NotHandledError, SettingsError, HomeError, SwitchError.
     """
     deployment = deployments.current()
-    execution = _execution(deployment, task)
-    node = execution.next_node()
-    serialised = serialise(task, execution.project, execution.domain)
-    call = _Call(deployment, task, execution, node, serialised)
-    return call.run(inputs)
-
-
-def _execution(deployment: Deployment, task: PythonTask[Any]) -> Execution:
-    """The execution this call belongs to; a new one is announced and recorded."""
     who = identity(deployment.settings.admin.emulator, task.name)
+    execution = _execution(deployment, who)
+    node = execution.next_node()
+    with told_to(lambda finding: deployment.say_once(f"On a cluster: {finding}")):
+        serialised = serialise(task, execution.project, execution.domain)
+    return _Call(deployment, task, execution, node, serialised, who).run(inputs)
+
+
+def _execution(deployment: Deployment, who: Identity) -> Execution:
+    """The execution that a call belongs to; a new one is announced and recorded."""
     execution, new = deployment.executions.of(who.root, who.project, who.domain, who.workflow)
     if new:
         RunRecord(deployment.home.run(execution.name)).write_execution(
@@ -76,13 +77,20 @@ class _Call:
     """One task call on its way through admin, propeller and Batch."""
 
     def __init__(
-        self, deployment: Deployment, task: PythonTask[Any], execution: Execution, node: str, serialised: Serialised
+        self,
+        deployment: Deployment,
+        task: PythonTask[Any],
+        execution: Execution,
+        node: str,
+        serialised: Serialised,
+        who: Identity,
     ) -> None:
         self._deployment = deployment
         self._task = task
         self._execution = execution
         self._node = node
         self._serialised = serialised
+        self._who = who
         self._record = RunRecord(deployment.home.run(execution.name))
         self._saved: tuple[object, ...] = ()
         self._job: tuple[str, str | None] = ("", None)
@@ -97,6 +105,7 @@ class _Call:
             domain=self._execution.domain,
             workflow=self._execution.workflow,
             execution_name=self._execution.name,
+            plan=self._who.plan,
         )
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
@@ -121,12 +130,17 @@ class _Call:
 
     @property
     def _label(self) -> str:
-        return f"{self._node} {self._task.name.rsplit('.', 1)[-1]}"
+        """How progress lines name this call: a map task's own name is for machines."""
+        mapped = getattr(self._task, "run_task", None)
+        name = (mapped or self._task).name.rsplit(".", 1)[-1]
+        return f"{self._node} map {name}" if mapped else f"{self._node} {name}"
 
     def _check_handled(self, template: tasks_pb2.TaskTemplate) -> None:
         handler = handler_of(template.type, self._deployment.settings.admin.task_plugins)
         if handler.error:
             raise NotHandledError("\n".join(part for part in (handler.error, handler.help) if part))
+        if handler.note:
+            self._deployment.say_once(handler.note)
 
     def _request(self, template: tasks_pb2.TaskTemplate, inputs: LiteralMap, decision: Decision) -> NodeRequest:
         execution = self._execution

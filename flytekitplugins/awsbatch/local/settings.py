@@ -20,6 +20,7 @@ from flytekitplugins.awsbatch.admin.attributes import is_attribute_file
 from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings
 from flytekitplugins.awsbatch.admin.settings import read as read_admin
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
+from flytekitplugins.awsbatch.lint.settings import LintEmulator
 from flytekitplugins.awsbatch.propeller.settings import (
     AwsPluginSettings,
     CatalogCacheSettings,
@@ -76,6 +77,7 @@ class Settings:
     handler: HandlerSettings = field(default_factory=HandlerSettings)
     local: LocalEmulator = field(default_factory=LocalEmulator)
     batch: BatchSettings = field(default_factory=BatchSettings)
+    lint: LintEmulator = field(default_factory=LintEmulator)
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -112,9 +114,8 @@ def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
 
 
 def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
-    emulator, fidelity, local, batch = reader.own(
-        "emulator", AdminEmulator, FidelitySettings, LocalEmulator, BatchSettings
-    )
+    owners = (AdminEmulator, FidelitySettings, LocalEmulator, BatchSettings, LintEmulator)
+    emulator, fidelity, local, batch, lint = reader.own("emulator", *owners)
     admin = read_admin(reader, emulator)
     handler = HandlerSettings(
         aws=reader.flyte(AwsPluginSettings, "plugins", "aws"),
@@ -127,8 +128,10 @@ def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
         reader.report(problem)
     check_timeout(reader, handler)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
-    notes = () if names else (f"no settings given: one queue named default, and {LOCAL_ROLE} as the jobs' role",)
-    return Settings(admin, handler, local, batch, names, notes), reader
+    notes = (
+        () if names else (f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).",)
+    )
+    return Settings(admin, handler, local, batch, lint, names, notes), reader
 
 
 def check_timeout(reader: Reader, handler: HandlerSettings) -> None:

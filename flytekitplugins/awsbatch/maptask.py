@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 from flytekit.configuration import SerializationSettings
@@ -18,7 +19,7 @@ from flytekit.core.python_function_task import PythonFunctionTask, PythonInstanc
 from flytekit.models.task import Container, K8sPod, Sql
 from flytekit.tools.module_loader import load_object_from_module
 
-from .config import AWSBatchConfig
+from .config import AWSBatchConfig, lint_complaints
 from .hook import EmulatedCalls
 from .map_settings import array_job, checked_parallelism, checked_ratio, name_suffix, refuse_options
 from .metadata import attempt_seconds, on_the_wire
@@ -41,7 +42,7 @@ def map_task(
     :param min_success_ratio: the part of the items, above 0 and at most 1, that has to succeed. Below 1 the output is a
         list of optional values, with None where an item failed.
     :param kwargs: `metadata` (retries, timeout, cache), `security_ctx`, `docs` and deck options; those of `task` count
-        where they are absent.
+        where they are absent. `lint_ignore`: codes of docs/lint.md that are fine for this map.
     :raises AWSBatchTaskError: for a task that the handler could not map.
     """
     return AWSBatchMapTask(task, concurrency=concurrency, min_success_ratio=min_success_ratio, **kwargs)
@@ -58,9 +59,11 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
         concurrency: int | None = None,
         min_success_ratio: float | None = 1.0,
         bound_inputs: set[str] | None = None,
+        lint_ignore: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         refuse_options(kwargs)
+        self.lint_ignore = checked_lint_ignore(lint_ignore)
         parallelism, ratio = checked_parallelism(concurrency), checked_ratio(min_success_ratio)
         inner: Any = task.func if isinstance(task, functools.partial) else task
         changed = changed_options(inner, kwargs)
@@ -106,7 +109,12 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
         return {**inner, **own}
 
     def get_container(self, settings: SerializationSettings) -> Container | None:
-        return self._target().get_container(settings)
+        container: Container | None = self._target().get_container(settings)
+        if container is None:
+            return None
+        from .lint.report import CheckedContainer
+
+        return CheckedContainer.of(container, self, settings)
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod | None:
         return self._target().get_k8s_pod(settings)
@@ -129,18 +137,28 @@ class MapTaskResolver(LegacyMapTaskResolver):  # type: ignore[misc]
     """
 
     def name(self) -> str:
-        return "flytekitplugins.awsbatch.map_task.MapTaskResolver"
+        return "flytekitplugins.awsbatch.maptask.MapTaskResolver"
 
     def load_task(self, loader_args: list[str], max_concurrency: int = 0) -> AWSBatchMapTask:
         """:param loader_args: `vars <names, with commas> resolver <a resolver> <that resolver's own arguments>`."""
+        return AWSBatchMapTask(self.load_inner(loader_args), bound_inputs=bound_names(loader_args))
+
+    def load_inner(self, loader_args: list[str]) -> Any:
+        """The mapped task, which is all that a child runs."""
         _, _, _, resolver, *resolver_args = loader_args
-        inner = load_object_from_module(resolver).load_task(loader_args=resolver_args)
-        return AWSBatchMapTask(inner, bound_inputs=bound_names(loader_args))
+        return load_object_from_module(resolver).load_task(loader_args=resolver_args)
 
 
 def bound_names(loader_args: list[str]) -> set[str]:
     """The inputs that are the same for all children, from a child's loader arguments."""
     return {name for name in loader_args[1].split(",") if name}
+
+
+def checked_lint_ignore(codes: Sequence[str] | None) -> tuple[str, ...]:
+    wrong = lint_complaints(codes)
+    if wrong:
+        raise ValueError(f"map_task: {'; '.join(wrong)}")
+    return tuple(codes or ())
 
 
 def changed_options(inner: Any, options: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def test_without_a_file_there_is_a_working_default_with_a_note() -> None:
     found = load({})
     decision = decide(found.admin, project="p", domain="d", workflow="w", execution_name="f")
     assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
-    assert found.notes == (f"no settings given: one queue named default, and {LOCAL_ROLE} as the jobs' role",)
+    assert found.notes == (f"Built-in settings: queue default, role {LOCAL_ROLE} (FLYTE_AWSBATCH_CONFIG names yours).",)
     assert list(checks.faults(found.admin)) == []
 
 
@@ -41,7 +41,7 @@ def test_several_files_directories_and_attribute_files_make_one(tmp_path: Path) 
     found = load({wire.SWITCH_CONFIG: os.pathsep.join(named)})
     assert found.admin.queues == (ExecutionQueue("a", ("x",)),)
     assert found.admin.overrides == (Override("p", "staging", tags=("x",)), Override("q", tags=("x",)))
-    assert found.local == LocalEmulator(3, "clean")
+    assert (found.local, found.batch.vcpus) == (LocalEmulator("clean"), 3)
     assert (found.handler.aws.region, found.handler.strict) == ("eu-west-1", True)
     assert (found.admin.emulator.project, found.files, found.notes) == ("shop", tuple(named), ())
 

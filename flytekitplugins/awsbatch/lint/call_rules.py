@@ -1,0 +1,73 @@
+"""What goes wrong with one call of a task in a workflow: overrides that Batch never sees, lists that are too long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flytekit.core.node import Node
+
+from .codes import Finding
+from .subject import Subject
+
+# AWS Batch's own limit, whatever the handler's settings say.
+MAX_ARRAY_SIZE = 10_000
+
+
+def lost_overrides(subject: Subject) -> Iterator[Finding]:
+    """Seen on a cluster: resources reach the job; these stay with the node, or nowhere."""
+    for node in subject.calls:
+        lost = names_of_lost_overrides(subject, node)
+        if lost:
+            where = (
+                "in map_task(..., metadata=TaskMetadata(...)) and on the mapped task"
+                if subject.is_array
+                else "on the task"
+            )
+            yield Finding(
+                "AB105",
+                subject.name,
+                f"is called with with_overrides({', '.join(lost)}) in node {node.id}, which does not reach AWS Batch: "
+                f"the job has what the task says. Set it {where}.",
+            )
+
+
+def names_of_lost_overrides(subject: Subject, node: Node) -> list[str]:
+    metadata = node.metadata
+    own = subject.task.construct_node_metadata()
+    lost = {
+        "retries=": metadata.retries != own.retries,
+        "timeout=": metadata.timeout != own.timeout,
+        "container_image=": node._container_image is not None,
+        "cache=": metadata._cacheable is not None,
+        "pod_template=": node._pod_template is not None,
+    }
+    return [name for name, is_lost in lost.items() if is_lost]
+
+
+def too_many_items(subject: Subject) -> Iterator[Finding]:
+    """Lists that are written into the workflow; others are known only when it runs."""
+    if not subject.is_array:
+        return
+    for node in subject.calls:
+        sizes = [
+            len(binding.binding.collection.bindings)
+            for binding in node.bindings
+            if binding.var not in subject.task.bound_inputs and binding.binding.collection is not None
+        ]
+        if sizes:
+            yield from array_size(subject, max(sizes), f"in node {node.id}")
+
+
+def array_size(subject: Subject, items: int, where: str) -> Iterator[Finding]:
+    limit = min(subject.settings.max_array_job_size, MAX_ARRAY_SIZE)
+    if items > limit:
+        yield Finding(
+            "AB011",
+            subject.name,
+            f"is mapped over {items} items {where}; this deployment takes {limit} (maxArrayJobSize, and "
+            f"{MAX_ARRAY_SIZE} in AWS Batch). The handler does not say so: it panics. Map over slices, or raise the "
+            "setting.",
+        )
+
+
+RULES = (lost_overrides, too_many_items)

@@ -1,0 +1,179 @@
+"""What goes wrong with the container of a job: its image, environment, size, and whether it finds its task."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from flytekit.core.python_auto_container import DefaultTaskResolver
+from flytekit.core.tracker import istestfunction
+from flytekit.image_spec.image_spec import ImageSpec
+
+from ..wire import ARRAY_INDEX_OFFSET, ARRAY_INDEX_VAR_NAME, FAIL_ON_ERROR, FAKE_ARRAY_INDEX
+from .codes import Finding
+from .subject import Subject
+
+RESERVED = "AWS_BATCH"
+OVERWRITTEN = (ARRAY_INDEX_VAR_NAME, ARRAY_INDEX_OFFSET, FAKE_ARRAY_INDEX, FAIL_ON_ERROR)
+OVERWRITTEN_PREFIX = "FLYTE_INTERNAL_"
+# `containerImageRepository` in Flyte's awsbatch/job_definition.go takes the third group for the definition's name.
+IMAGE = re.compile(r"^(?:([^/]+)/)?(?:([^/]+)/)*?([^@:/]+)(?:[@:][^/]+)?$")
+# AWS's page "Service quotas": what SubmitJob may hold in all, and its container overrides.
+MAX_SUBMIT_BYTES = 30 * 1024
+MAX_OVERRIDES_BYTES = 8 * 1024
+# The least that Flyte adds to a job's environment: the execution's and the task's names.
+FLYTE_ENVIRONMENT_BYTES = 700
+DISTRIBUTION = "flytekitplugins-awsbatch"
+FLYTEKIT_IMAGE = re.compile(r"(cr\.flyte\.org|ghcr\.io)/flyteorg/flytekit:.*")
+
+
+def loadable(subject: Subject) -> Iterator[Finding]:
+    """A child imports a module and reads a name; both have to lead back to the task."""
+    problem = why_not_loadable(subject.inner, subject.serialization)
+    if problem:
+        yield Finding("AB005", subject.name, problem)
+
+
+def why_not_loadable(task: Any, serialization: Any) -> str:
+    """Empty when a container finds the task; else why it does not, and what to do.
+
+    Only for flytekit's default resolver: another one knows its own ways. Imports nothing that is not imported yet.
+    """
+    if not isinstance(task.task_resolver, DefaultTaskResolver):
+        return ""
+    _, module_name, _, name = task.task_resolver.loader_args(serialization, task)[:4]
+    move = "Define it at the top level of a module, with def and under its own name."
+    if name == "<lambda>":
+        return f"is a lambda, which a container cannot look up by name. {move}"
+    if not module_name:
+        return f"is defined in a notebook or an interactive session, which a container cannot import. {move}"
+    module = loaded(module_name)
+    if module is None:
+        try:
+            found = importlib.util.find_spec(module_name) is not None
+        except (ImportError, ValueError):
+            found = False
+        return "" if found else f"is in a module, {module_name}, that cannot be imported by that name. {move}"
+    there = getattr(module, name, None)
+    if getattr(there, "name", None) == task.name or inside_a_test(task):
+        return ""
+    what = "does not exist" if there is None else f"is something else ({type(there).__name__})"
+    return f"would be looked up as {name} in {module_name}, and that {what}. {move}"
+
+
+def loaded(name: str) -> ModuleType | None:
+    """The module as it is in this process: a script that runs as `__main__` is its file's module to a container."""
+    known = sys.modules.get(name)
+    if known is not None:
+        return known
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    return main if file and Path(file).stem == name.rpartition(".")[2] else None
+
+
+def inside_a_test(task: Any) -> bool:
+    """flytekit lets tests define tasks inside test functions, which are never sent to a cluster."""
+    function = getattr(task, "task_function", None)
+    return function is not None and istestfunction(function)
+
+
+def environment(subject: Subject) -> Iterator[Finding]:
+    names = [pair.key for pair in subject.container.env]
+    reserved = sorted(name for name in names if name.startswith(RESERVED))
+    if reserved:
+        yield Finding(
+            "AB008",
+            subject.name,
+            f"sets {', '.join(reserved)}. AWS Batch keeps names that begin with {RESERVED} for itself and refuses the "
+            "job. Choose other names.",
+        )
+    overwritten = sorted(name for name in names if name in OVERWRITTEN or name.startswith(OVERWRITTEN_PREFIX))
+    if overwritten:
+        yield Finding(
+            "AB110",
+            subject.name,
+            f"sets {', '.join(overwritten)}, which Flyte sets itself in every job: the values are lost or, for the "
+            "array's index, make children take the wrong items. Choose other names.",
+        )
+
+
+def image_name(subject: Subject) -> Iterator[Finding]:
+    image = subject.container.image
+    if not IMAGE.match(image):
+        yield Finding(
+            "AB009",
+            subject.name,
+            f"has the image {image!r}, in which the handler finds no name for the job definition; AWS refuses an empty "
+            "one. Write it as registry/repository/name:tag, without a scheme.",
+        )
+
+
+def image_content(subject: Subject) -> Iterator[Finding]:
+    spec = getattr(subject.inner, "container_image", None)
+    if isinstance(spec, ImageSpec):
+        if not brings_this_package(spec):
+            yield Finding(
+                "AB104",
+                subject.name,
+                f"runs in an ImageSpec that does not install {DISTRIBUTION}. Without it the job cannot start, leaves "
+                "no log, "
+                f'and the handler waits for ever. Add it: ImageSpec(packages=["{DISTRIBUTION}", ...]).',
+            )
+    elif FLYTEKIT_IMAGE.fullmatch(subject.container.image):
+        yield Finding(
+            "AB104",
+            subject.name,
+            f"runs in flytekit's own image, {subject.container.image}, which does not have {DISTRIBUTION}. Without it "
+            "the job cannot start, leaves no log, and the handler waits for ever. Name an image of yours with --image.",
+        )
+
+
+def brings_this_package(spec: ImageSpec) -> bool:
+    """Whether an ImageSpec installs this distribution, as far as one can see; a base image of one's own may have it."""
+    base = spec.base_image
+    if isinstance(base, ImageSpec):
+        if brings_this_package(base):
+            return True
+    elif base and not FLYTEKIT_IMAGE.fullmatch(base):
+        return True
+    lines = [*(spec.packages or []), *(spec.conda_packages or []), *(spec.commands or [])]
+    if spec.requirements:
+        path = Path(spec.requirements)
+        if path.suffix != ".txt" or not path.is_file():
+            # A lock file or a project, whose contents are another tool's.
+            return True
+        lines += path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if any(line.lstrip().startswith(("-r", "-e", "--requirement", "--editable")) for line in lines):
+            return True
+    return any(DISTRIBUTION in re.sub(r"[-_.]+", "-", line).lower() for line in lines)
+
+
+def size(subject: Subject) -> Iterator[Finding]:
+    """What is certain to be too large: the least that is sent, before paths are filled in."""
+    container = subject.container
+    overrides = {
+        "command": [*container.command, *container.args],
+        "environment": [{"name": pair.key, "value": pair.value} for pair in container.env],
+    }
+    least = len(json.dumps(overrides).encode()) + FLYTE_ENVIRONMENT_BYTES
+    whole = least + len(json.dumps(subject.custom).encode())
+    for bytes_, limit, what in (
+        (least, MAX_OVERRIDES_BYTES, "Command and environment"),
+        (whole, MAX_SUBMIT_BYTES, "The whole request"),
+    ):
+        if bytes_ > limit:
+            yield Finding(
+                "AB010",
+                subject.name,
+                f"asks for too much in one request. {what} has at least {bytes_} bytes, AWS Batch takes {limit} and "
+                "refuses the job. Put long values into a file or the image instead of the environment or the config.",
+            )
+
+
+RULES = (loadable, environment, image_name, image_content, size)

@@ -1,0 +1,50 @@
+"""The program around a task, as far as flytekit has seen it: which calls there are of it, and what maps it.
+
+flytekit keeps every entity it made in one list; a workflow's nodes are there once it was compiled, which is before
+anything of it is put on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flytekit.core.condition import BranchNode
+from flytekit.core.context_manager import FlyteEntities
+from flytekit.core.legacy_map_task import MapPythonTask
+from flytekit.core.node import Node
+from flytekit.core.workflow import WorkflowBase
+
+
+def calls_of(task: Any) -> tuple[Node, ...]:
+    """The nodes that call a task, in the workflows compiled so far."""
+    return tuple(node for node in compiled_nodes() if node.flyte_entity is task)
+
+
+def maps_over(task: Any) -> tuple[Any, ...]:
+    """The array tasks made so far that map a task: ours, and flytekit's legacy ones."""
+    return tuple(one for one in FlyteEntities.entities if isinstance(one, MapPythonTask) and one.run_task is task)
+
+
+def is_ours(mapping: Any) -> bool:
+    """Whether a map task is an AWSBatchMapTask, which alone says what is fine for it."""
+    return hasattr(mapping, "lint_ignore")
+
+
+def compiled_nodes() -> Iterator[Node]:
+    for entity in list(FlyteEntities.entities):
+        if isinstance(entity, WorkflowBase):
+            # Not `nodes`, which would compile the workflow.
+            for node in [*entity._nodes, *([entity.failure_node] if entity.failure_node else [])]:
+                yield from with_branches(node)
+
+
+def with_branches(node: Node) -> Iterator[Node]:
+    """A node and, if it is a conditional, the nodes in its branches."""
+    yield node
+    if isinstance(node.flyte_entity, BranchNode):
+        block = node.flyte_entity._ifelse_block
+        branches = [block.case.then_node, *(case.then_node for case in block.other or []), block.else_node]
+        for branch in branches:
+            if branch is not None:
+                yield from with_branches(branch)

@@ -1,0 +1,56 @@
+"""What a deployment says about these checks: codes that are fine here, and the largest array its handler takes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..settings.reader import Reader
+from ..settings.section import setting
+from ..wire import SWITCH_CONFIG
+
+YAML = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class LintEmulator:
+    """The key of `emulator` that these checks own: codes that are fine in this deployment."""
+
+    lint_ignore: tuple[str, ...] = setting("lint_ignore", ())
+
+    @property
+    def ignore(self) -> frozenset[str]:
+        return frozenset(self.lint_ignore)
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """What these checks need of `plugins.aws.batch`."""
+
+    max_array_job_size: int = setting("maxArrayJobSize", 5000)
+
+
+@dataclass(frozen=True)
+class LintSettings:
+    """:param ignore: codes that nobody wants to hear about.
+    :param max_array_job_size: the handler's limit; its default unless the deployment says another.
+    """
+
+    ignore: frozenset[str] = frozenset()
+    max_array_job_size: int = 5000
+
+
+def load(environ: Mapping[str, str] = os.environ) -> LintSettings:
+    """From the files that FLYTE_AWSBATCH_CONFIG names. What else is wrong in them is for `config check` to say."""
+    paths: list[Path] = []
+    for name in filter(None, environ.get(SWITCH_CONFIG, "").split(os.pathsep)):
+        path = Path(name).expanduser()
+        paths += sorted(one for one in path.iterdir() if one.suffix in YAML) if path.is_dir() else [path]
+    if not paths:
+        return LintSettings()
+    reader = Reader.from_files(paths)
+    (own,) = reader.own("emulator", LintEmulator)
+    limits = reader.flyte(BatchLimits, "plugins", "aws", "batch")
+    return LintSettings(own.ignore, limits.max_array_job_size)

@@ -1,0 +1,78 @@
+"""One task as the checks look at it: what the user wrote, and what goes on the wire for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flyteidl.core.tasks_pb2 import Container
+from flytekit.configuration import SerializationSettings
+from flytekit.core.base_task import TaskMetadata
+from flytekit.core.legacy_map_task import MapPythonTask
+from flytekit.core.node import Node
+
+from ..config import AWSBatchConfig
+from .program import calls_of, is_ours, maps_over
+from .settings import LintSettings
+
+
+@dataclass(frozen=True)
+class Subject:
+    """
+    :param task: the entity: a task, or a map task.
+    :param inner: the task whose function runs; `task` itself unless that is a map.
+    :param container: as it is sent, with the prefix of fast registration.
+    :param custom: as it is sent.
+    :param calls: the nodes that call it, as far as workflows were compiled.
+    """
+
+    task: Any
+    inner: Any
+    container: Container
+    custom: dict[str, Any]
+    calls: tuple[Node, ...]
+    serialization: SerializationSettings
+    settings: LintSettings
+
+    @classmethod
+    def of(
+        cls, task: Any, serialization: SerializationSettings, container: Container, settings: LintSettings
+    ) -> Subject:
+        inner = task.run_task if isinstance(task, MapPythonTask) else task
+        custom = task.get_custom(serialization) or {}
+        return cls(task, inner, container, custom, calls_of(task), serialization, settings)
+
+    @property
+    def name(self) -> str:
+        return str(self.task.name)
+
+    @property
+    def is_array(self) -> bool:
+        return isinstance(self.task, MapPythonTask)
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether the container starts something else than this task: papermill's NotebookTask keeps a task of ours for
+        its config and has it make the container, with loader arguments of its own."""
+        own: list[str] = self.inner.task_resolver.loader_args(self.serialization, self.inner)
+        return list(self.container.args[-len(own) :]) != own
+
+    @property
+    def is_only_mapped(self) -> bool:
+        """Whether a task is registered only because a map of ours has to find it: nothing calls it as a single job."""
+        return not self.is_array and not self.calls and any(map(is_ours, maps_over(self.task)))
+
+    @property
+    def metadata(self) -> TaskMetadata:
+        return self.task.metadata
+
+    @property
+    def config(self) -> AWSBatchConfig | None:
+        config = self.inner.task_config
+        return config if isinstance(config, AWSBatchConfig) else None
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Codes that the settings, the task or the map say are fine."""
+        own = (self.config.lint_ignore if self.config else None) or ()
+        return self.settings.ignore | set(own) | set(getattr(self.task, "lint_ignore", None) or ())

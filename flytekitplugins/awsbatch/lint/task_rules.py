@@ -1,0 +1,182 @@
+"""What goes wrong with a task whatever calls it: cache, retries, timeout, resources, config. Each rule a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flyteidl.core.tasks_pb2 import Resources
+from flytekit.core.resources import ResourceSpec
+
+from ..config import FARGATE, SHARE_IDENTIFIER
+from ..metadata import attempt_seconds
+from .codes import Finding
+from .program import maps_over
+from .subject import Subject
+
+# SubmitJob's RetryStrategy: 1 to 10 attempts, the first one included.
+MAX_ATTEMPTS = 10
+# SubmitJob's JobTimeout.
+LEAST_TIMEOUT_SECONDS = 60
+KEPT_RESOURCES = (Resources.CPU, Resources.MEMORY)
+
+
+def cached_single(subject: Subject) -> Iterator[Finding]:
+    """Seen on a cluster: the job succeeds, then the node fails after 11 tries (`array/catalog.go` reads the inputs of
+    version 0 tasks from a file that nobody writes)."""
+    if subject.metadata.cache and not subject.is_array and (subject.calls or not maps_over(subject.task)):
+        yield cached_single_finding(subject.name)
+
+
+def cached_single_finding(name: str) -> Finding:
+    return Finding(
+        "AB001",
+        name,
+        "is cached and runs as a single job. Its job would succeed and the task still fail, every time, since Flyte "
+        "looks for the inputs of the cache entry where nobody writes them. Take cache=... off, or map it.",
+    )
+
+
+def legacy_map_finding(name: str, mapping: str) -> Finding:
+    return Finding(
+        "AB109",
+        name,
+        f"is mapped by flytekit's legacy map_task ({mapping}). Tags and the like are not sent, children of a partly "
+        "cached array compute the wrong items, and an error in all of them may count as success. Map it with "
+        "flytekitplugins.awsbatch.map_task; the name stays the same.",
+    )
+
+
+def ignored_inputs(subject: Subject) -> Iterator[Finding]:
+    if subject.is_array and subject.metadata.cache and subject.metadata.cache_ignore_input_vars:
+        names = ", ".join(subject.metadata.cache_ignore_input_vars)
+        yield Finding(
+            "AB101",
+            subject.name,
+            f"is cached without the inputs {names}. The aws_array handler writes such entries and never finds them "
+            "again: nothing is ever taken from the cache. Leave no inputs out, or do not cache.",
+        )
+
+
+def retries(subject: Subject) -> Iterator[Finding]:
+    count = subject.metadata.retries
+    if count >= MAX_ATTEMPTS:
+        yield Finding(
+            "AB006",
+            subject.name,
+            f"has retries={count}, which asks for {min(count, MAX_ATTEMPTS) + 1} attempts or more. AWS Batch takes "
+            f"{MAX_ATTEMPTS} and refuses the job. Use retries={MAX_ATTEMPTS - 1} or fewer.",
+        )
+    elif count == 0:
+        yield Finding(
+            "AB111",
+            subject.name,
+            "has no retries, and still a job that fails is tried a second time: the handler asks for at least two "
+            "attempts (minRetries). Make sure that it may run twice; retries=1 says the same openly.",
+        )
+
+
+def timeout(subject: Subject) -> Iterator[Finding]:
+    seconds = attempt_seconds(subject.metadata)
+    if 0 < seconds < LEAST_TIMEOUT_SECONDS:
+        yield Finding(
+            "AB007",
+            subject.name,
+            f"has a timeout of {seconds} s. AWS Batch takes {LEAST_TIMEOUT_SECONDS} s and more and refuses the job. "
+            f"Use timeout={LEAST_TIMEOUT_SECONDS} or more, or end earlier inside the task.",
+        )
+
+
+def dropped_resources(subject: Subject) -> Iterator[Finding]:
+    resources = subject.container.resources
+    asked = {
+        Resources.ResourceName.Name(entry.name).lower().replace("_", " ")
+        for entry in (*resources.requests, *resources.limits)
+        if entry.name not in KEPT_RESOURCES
+    }
+    asked |= {
+        name
+        for name, value in (
+            ("accelerator", getattr(subject.inner, "accelerator", None)),
+            ("shared memory", getattr(subject.inner, "shared_memory", None)),
+        )
+        if value is not None
+    }
+    if asked:
+        yield Finding(
+            "AB102",
+            subject.name,
+            f"asks for {', '.join(sorted(asked))}, which the aws_array handler drops: the job gets vCPUs and memory "
+            "only, and starts without. Send such tasks to a queue whose instances have it, or run them on Kubernetes.",
+        )
+
+
+def memory_unit(subject: Subject) -> Iterator[Finding]:
+    """`toContainerOverrides`: memory in units of 10^6 bytes, rounded up; AWS reads the number as MiB."""
+    spec: ResourceSpec | None = getattr(subject.inner, "resources", None)
+    asked = spec and (spec.limits.mem or spec.requests.mem)
+    if asked:
+        yield Finding(
+            "AB112",
+            subject.name,
+            f"asks for {asked} of memory. It is sent in units of 10^6 bytes and AWS Batch counts MiB, so that the job "
+            "gets 4.9 % more (1Gi is sent as 1074). Leave room for that on the instances that it has to fit on.",
+        )
+
+
+def secrets(subject: Subject) -> Iterator[Finding]:
+    context = subject.task.security_context
+    if context is not None and context.secrets:
+        yield Finding(
+            "AB103",
+            subject.name,
+            "requests secrets, which Flyte mounts into pods only: in a job on AWS Batch they are missing. Read them "
+            "from AWS Secrets Manager with the job's role, or put them into the environment of the image.",
+        )
+
+
+def concurrency(subject: Subject) -> Iterator[Finding]:
+    limit = getattr(subject.task, "_max_concurrency", None)
+    if subject.is_array and limit:
+        yield Finding(
+            "AB106",
+            subject.name,
+            f"has concurrency={limit}, which the aws_array handler ignores: as many children run as the compute "
+            "environment has room for. Limit the environment's vCPUs, or map over slices.",
+        )
+
+
+def fargate(subject: Subject) -> Iterator[Finding]:
+    if subject.config and subject.config.platformCapabilities == FARGATE:
+        yield Finding(
+            "AB107",
+            subject.name,
+            "asks for FARGATE. The job definition that the handler registers has no execution role and states vcpus "
+            "and memory in the old fields, and AWS refuses both on Fargate. Use EC2.",
+        )
+
+
+def priority(subject: Subject) -> Iterator[Finding]:
+    config = subject.config
+    if config and config.schedulingPriority is not None and SHARE_IDENTIFIER not in (config.extra or {}):
+        yield Finding(
+            "AB108",
+            subject.name,
+            f"has schedulingPriority={config.schedulingPriority} and no share identifier, without which a priority "
+            "means "
+            'nothing to AWS Batch: it is not sent. Add extra={"shareIdentifier": ...} for a queue with a fair-share '
+            "policy, or take it off.",
+        )
+
+
+RULES = (
+    cached_single,
+    ignored_inputs,
+    retries,
+    timeout,
+    dropped_resources,
+    memory_unit,
+    secrets,
+    concurrency,
+    fargate,
+    priority,
+)
