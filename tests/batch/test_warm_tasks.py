@@ -48,7 +48,7 @@ class Maps:
         loader = ["task-module", "warm_tasks", "task-name", task]
         if script == "pyflyte-execute":
             return (script, *paths, "--prev-checkpoint", '""', "--resolver", RESOLVER, "--", *loader)
-        package = "flytekitplugins.awsbatch.map_task" if "awsbatch" in script else "flytekit.core.legacy_map_task"
+        package = "flytekitplugins.awsbatch.maptask" if "awsbatch" in script else "flytekit.core.legacy_map_task"
         maps = ["--resolver", f"{package}.MapTaskResolver", "--", "vars", "", "resolver", RESOLVER]
         return (script, *paths, "--prev-checkpoint", '""', *maps, *loader)
 
