@@ -76,6 +76,8 @@ def markdown() -> str:
         )
     parts.append("## What differs in both modes\n")
     parts += [f"- **{entry['title']}.** {_one_line(entry['text'])}" for entry in _document()["difference"]]
+    parts.append("\n## What is kept, though you may not expect it\n")
+    parts += [f"- **{entry['title']}.** {_one_line(entry['text'])}" for entry in _document()["kept"]]
     return "\n".join(parts) + "\n"
 
 
