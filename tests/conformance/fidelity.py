@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def markdown() -> str:
     return "\n".join(parts) + "\n"
 
 
+@cache
 def _document() -> dict[str, Any]:
     return tomllib.loads(FILE.read_text(encoding="utf-8"))
 
