@@ -36,8 +36,9 @@ class Instance:
     def journal(self) -> Path:
         return self.directory / JOURNAL
 
-    def scratch(self, key: str) -> Path:
-        return self.directory / SCRATCH / key.replace(":", "_").replace("#", "-")
+    @property
+    def scratch(self) -> Path:
+        return self.directory / SCRATCH
 
     def close(self) -> None:
         """Leaves nothing of the instance; its jobs, if any are unfinished, are then anybody's to take over."""
