@@ -23,7 +23,7 @@ from flytekitplugins.awsbatch.batch.emulator.board import Board
 from flytekitplugins.awsbatch.batch.emulator.calls import Calls
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
 from flytekitplugins.awsbatch.batch.emulator.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.environments import MEMORY_TAG, pool_of
+from flytekitplugins.awsbatch.batch.emulator.environments import MEMORY_TAG, Pools
 from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Executor
 from flytekitplugins.awsbatch.batch.emulator.faults import FaultPlan
@@ -79,13 +79,13 @@ class LocalBatch(BatchCalls):
         self._instance: instances.Instance | None = None
         self.logs = Logs(self.home / "logs")
         self._clock = clock or SystemClock()
-        stored, catalog = Jobs(self._database), Catalog(self._database)
+        stored, catalog, pools = Jobs(self._database), Catalog(self._database), Pools(settings)
         self._stored = stored
         self._board = Board(stored, self._clock)
         self._engine = Engine(
             board=self._board,
             stored=stored,
-            pool=lambda: pool_of(catalog.queues, catalog.environments, settings),
+            pool=lambda: pools.of(catalog.queues, catalog.environments),
             settings=settings,
             launch=launch or clean(),
             executors=(ProcessExecutor(),) if executors is None else executors,
