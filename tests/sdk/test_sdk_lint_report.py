@@ -268,10 +268,19 @@ def test_a_declaration_that_is_refused_is_a_finding(tmp_path: Path) -> None:
 
 def test_code_that_cannot_be_imported_is_said_to_be_so(tmp_path: Path) -> None:
     file = tmp_path / "lint_broken_target.py"
-    file.write_text("import no_such_module")
+    file.write_text("def inner():\n    import no_such_module\n\ninner()")
     status, output = lint(str(file))
     assert status == 1
-    assert "No module named 'no_such_module'" in output
+    said = " ".join(output.split())
+    assert "could not be loaded: ModuleNotFoundError: No module named 'no_such_module'" in said
+    assert output.count("File ") == 2
+
+
+@pytest.mark.parametrize("target", ["no_such_target", "no/such/target.py", "no_such_package.module"])
+def test_a_target_that_is_not_there_is_wrong_use(target: str) -> None:
+    status, output = lint(target)
+    assert status == 2
+    assert "is neither a file or folder nor a module" in " ".join(output.replace("│", " ").split())
 
 
 def test_a_code_that_does_not_exist_is_wrong_use(tmp_path: Path) -> None:

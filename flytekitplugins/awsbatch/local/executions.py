@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import string
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _FIRST = string.ascii_lowercase
@@ -22,12 +23,16 @@ def new_name() -> str:
 
 @dataclass
 class Execution:
-    """One execution: what its names and paths are made of, and the next node's number."""
+    """One execution: what its names and paths are made of, and the next node's number.
+
+    :param resumed: whether an earlier process began it.
+    """
 
     name: str
     project: str
     domain: str
     workflow: str
+    resumed: bool = False
     _nodes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -40,19 +45,30 @@ class Execution:
 
 
 class Executions:
-    """Finds the execution a call belongs to; a call with another root starts another one."""
+    """Finds the execution a call belongs to; a call with another root starts another one.
 
-    def __init__(self, first_name: str | None = None) -> None:
-        self._first_name = first_name
+    :ivar names: of all executions so far.
+    """
+
+    def __init__(self) -> None:
         self._root: object = None
         self._current: Execution | None = None
         self._lock = threading.Lock()
+        self.names: list[str] = []
 
-    def of(self, root: object, project: str, domain: str, workflow: str) -> tuple[Execution, bool]:
-        """(the execution, whether it is new).
+    def of(
+        self,
+        root: object,
+        project: str,
+        domain: str,
+        workflow: str,
+        earlier: Callable[[], str | None] = lambda: None,
+    ) -> tuple[Execution, bool]:
+        """(the execution, whether this process has just begun it).
 
         :param root: stands for the outermost call; the same object again means the same execution. None: not known
             (a call off the main thread), which joins the current execution of the same workflow.
+        :param earlier: asked, when it would be a new one, for the name of an execution to go on with.
         """
         with self._lock:
             current = self._current
@@ -64,6 +80,8 @@ class Executions:
             if same and (root is None or root is self._root):
                 assert current is not None
                 return current, False
-            name = self._first_name if self._current is None and self._first_name else new_name()
-            self._root, self._current = root, Execution(name, project, domain, workflow)
+            taken = earlier()
+            name = taken or new_name()
+            self._root, self._current = root, Execution(name, project, domain, workflow, taken is not None)
+            self.names.append(name)
             return self._current, True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import time
 from collections import deque
 
@@ -23,6 +25,13 @@ from flytekitplugins.awsbatch.batch.emulator.operations.queues import Environmen
 from flytekitplugins.awsbatch.batch.emulator.operations.tags import Tagging
 
 KEPT_ANSWERS = 50
+
+
+def check_ids(request: Request) -> None:
+    """DescribeJobs' shape."""
+    wanted = request.get("jobs")
+    if not isinstance(wanted, list) or not all(isinstance(each, str) for each in wanted):
+        raise refused("jobs is required: a list of strings")
 
 
 class LostResponseError(BatchError):
@@ -90,6 +99,14 @@ class Calls:
             raise LostResponseError
         return answer
 
+    def text_with_faults(self, operation: str, request: Request, hit: list[Fault]) -> str:
+        """The same as JSON, for a caller from afar; the commonest question takes a shorter way."""
+        if operation == "DescribeJobs" and not hit:
+            if self._validate:
+                check_ids(request)
+            return self._jobs.describe_text(request)
+        return json.dumps(self.with_faults(operation, request, hit, remote=True), separators=(",", ":"))
+
     def now(self, operation: str, request: Request, remote: bool = False) -> Answer:
         """Without faults."""
         perform = self._operations.get(operation)
@@ -103,6 +120,8 @@ class Calls:
             if operation == "SubmitJob":
                 return self._jobs.submit(request, remote)
             return perform(request)
+        except sqlite3.Error as error:
+            raise failed(f"the service's state could not be read or written: {error}") from error
         except KeyError as error:
             if error.args and isinstance(error.args[0], str) and error.args[0] not in request:
                 raise refused(f"{operation} needs {error.args[0]}") from error

@@ -94,7 +94,9 @@ class Zygote:
             self.attempts.look()
             self.tell()
         for attempt in self.attempts.end():
-            self.report(attempt)
+            # Killed because the service ends: that is no end of the attempt's own.
+            if attempt.ended != 128 + signal.SIGKILL or attempt.out_of_memory:
+                self.report(attempt)
         self.tell()
 
     def tell(self) -> None:
