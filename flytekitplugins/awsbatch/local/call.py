@@ -70,9 +70,13 @@ class Call:
 
     @property
     def label(self) -> str:
-        """The node's id and the function that it runs; of a map task, the mapped one."""
-        function = getattr(self._task, "run_task", self._task)
-        return f"{self._node_id} {function.name.rsplit('.', 1)[-1]}"
+        """The node's id and the function that it runs."""
+        return f"{self._node_id} {self._function}"
+
+    @property
+    def _function(self) -> str:
+        """Of a map task, the mapped one."""
+        return str(getattr(self._task, "run_task", self._task).name.rpartition(".")[2])
 
     def run(self, inputs: LiteralMap) -> LiteralMap:
         """See `composer.run`."""
@@ -215,6 +219,7 @@ class Call:
                 self._node_id,
                 {
                     "task": self._task.name,
+                    "function": self._function,
                     "status": status,
                     "updated": time.time(),
                     "fingerprint": vars(self._fingerprint),
@@ -223,6 +228,7 @@ class Call:
                     "job_name": self._job[0],
                     "job_id": self._job[1],
                     "children": [child_record(child) for child in result.children] if result is not None else None,
+                    "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
                 },
             )
