@@ -24,6 +24,7 @@ from .executions import Execution
 from .failure import LogTail, TaskFailedError, failure
 from .history import process_mark
 from .identity import Identity, identity
+from .nodes import NUMBERED, Place
 from .progress import Counts
 from .record import RunRecord
 from .serialise import Serialised, serialise
@@ -46,9 +47,11 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     deployment = deployments.current()
     who = identity(deployment.settings.admin.emulator, task.name)
     execution = _execution(deployment, who)
-    node = execution.next_node()
+    place = execution.nodes.place(who.calls, task.name)
+    if place.numbered:
+        deployment.say_once(NUMBERED)
     serialised = serialise(task, execution.project, execution.domain)
-    return _Call(deployment, task, execution, node, serialised, who).run(inputs)
+    return _Call(deployment, task, execution, place, serialised, who).run(inputs)
 
 
 def _execution(deployment: Deployment, who: Identity) -> Execution:
@@ -79,14 +82,15 @@ class _Call:
         deployment: Deployment,
         task: PythonTask[Any],
         execution: Execution,
-        node: str,
+        place: Place,
         serialised: Serialised,
         who: Identity,
     ) -> None:
         self._deployment = deployment
         self._task = task
         self._execution = execution
-        self._node = node
+        self._place = place
+        self._node = place.label
         self._serialised = serialised
         self._who = who
         self._record = RunRecord(deployment.home.run(execution.name))
@@ -146,13 +150,17 @@ class _Call:
         return NodeRequest(
             execution=ExecutionId(execution.project, execution.domain, execution.name),
             workflow=WorkflowId(execution.project, execution.domain, execution.workflow),
-            node_id=self._node,
+            node_id=self._place.node_id,
+            parents=self._place.parents,
             template=template,
             inputs=inputs.to_flyte_idl(),
             metadata_prefix=str(folder / "meta"),
             raw_output_prefix=str(folder / "raw"),
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
+            override_resources=self._place.resources,
+            retries=self._place.retries(self._task),
+            timeout=self._place.timeout(self._task),
         )
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
@@ -170,6 +178,7 @@ class _Call:
             self._node,
             {
                 "task": self._task.name,
+                "call": self._place.call,
                 "status": status,
                 "updated": time.time(),
                 "request": request.to_json(),
