@@ -13,7 +13,6 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,35 +23,18 @@ from flytekit.bin.entrypoint import normalize_inputs, setup_execution
 from flytekit.core.context_manager import FlyteContext, FlyteContextManager
 from flytekit.exceptions.user import FlyteDataNotFoundException
 from flytekit.loggers import logger
-from flytekit.tools.module_loader import load_object_from_module
+from google.protobuf.message import DecodeError
 
 from flytekitplugins_awsbatch_timeout import watched
 
-from . import switch
-from .child import ChildError, OriginalIndex, child_index, item_inputs, original_index
-from .maptask import bound_names
-from .wire import INDEX_LOOKUP_FILE, INPUTS_FILE
+from . import quick, switch
+from .child import ChildError, child_index, item_inputs, original_index
+from .command_line import Child, at_index
+from .quick import written
+from .siblings import Siblings, find_out, importable_from_working_directory, known, remember
+from .wire import AWS_JOB_ATTEMPT, INDEX_LOOKUP_FILE, MAP_EXECUTE_SCRIPT
 
 Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)
-
-
-@dataclass(frozen=True)
-class Child:
-    """A child's command line: the options of `pyflyte-map-execute`, prefixes still without the index.
-
-    :param timeout: the time limit that AWS Batch was given for the attempt, in seconds; 0 for none known.
-    """
-
-    inputs: str
-    output_prefix: str
-    raw_output_data_prefix: str | None
-    checkpoint_path: str | None
-    prev_checkpoint: str | None
-    resolver: str
-    resolver_args: tuple[str, ...]
-    dynamic_addl_distro: str | None = None
-    dynamic_dest_dir: str | None = None
-    timeout: int = 0
 
 
 @click.command("pyflyte-awsbatch-map-execute")
@@ -68,47 +50,62 @@ class Child:
 @click.option("--prev-checkpoint", required=False)
 @click.option("--timeout", type=click.IntRange(min=0), default=0)
 @click.argument("resolver-args", type=click.UNPROCESSED, nargs=-1, required=True)
-def execute(
+def execute(test: bool, **options: Any) -> None:
+    """Runs one item of a map task, as a child of an array job on AWS Batch."""
+    child = child_of(**options)
+    if test:
+        click.echo(f"Would run {child}")
+        return
+    run_as_job(child)
+
+
+def child_of(
     raw_output_data_prefix: str | None,
     checkpoint_path: str | None,
     prev_checkpoint: str | None,
-    max_concurrency: int | None,
-    test: bool,
+    max_concurrency: int | None = None,
+    test: bool = False,
     **options: Any,
-) -> None:
-    """Runs one item of a map task, as a child of an array job on AWS Batch."""
+) -> Child:
     raw_output_data_prefix, checkpoint_path, prev_checkpoint = normalize_inputs(
         raw_output_data_prefix, checkpoint_path, prev_checkpoint
     )
-    child = Child(
+    return Child(
         raw_output_data_prefix=raw_output_data_prefix,
         checkpoint_path=checkpoint_path,
         prev_checkpoint=prev_checkpoint,
         **options,
     )
-    if test:
-        click.echo(f"Would run {child}")
-        return
+
+
+def run_as_job(child: Child, siblings: Siblings | None = None) -> None:
     try:
         # This process is the job, also when it was forked from one in which the emulation is on.
         with switch.overridden(False):
-            run_child(child)
+            run_child(child, siblings)
     except ChildError as error:
         raise click.ClickException(str(error)) from error
 
 
-def run_child(child: Child) -> None:
-    """Raises ChildError before the item is known; later errors go to the item's error.pb, as flytekit writes it."""
+def run_child(child: Child, siblings: Siblings | None = None) -> None:
+    """Raises ChildError before the item is known; later errors go to the item's error.pb, as flytekit writes it.
+
+    :param siblings: what has been found out already about all children of the array.
+    """
+    siblings = siblings or find_out(child)
+    if siblings is not None and run_quickly(siblings):
+        return
     context = FlyteContextManager.current_context()
     index = original_index(child_index(os.environ), read_index_lookup(context, child.inputs))
-    output_prefix = f"{child.output_prefix}/{index}"
-    bound = bound_names(list(child.resolver_args))
+    output_prefix = child.item_prefix(index)
+    bound = child.bound
+    checkpoint = at_index(child.checkpoint_path, index)
     with (
         setup_execution(
             child.raw_output_data_prefix,
             output_prefix,
-            at_index(child.checkpoint_path, index),
-            at_index(child.prev_checkpoint, index),
+            checkpoint,
+            left_by_an_earlier_attempt(context, checkpoint) or at_index(child.prev_checkpoint, index),
             child.dynamic_addl_distro,
             child.dynamic_dest_dir,
         ) as context,
@@ -123,16 +120,23 @@ def run_child(child: Child) -> None:
         if inputs is None:
             logger.info("The mapped lists are empty: nothing to do.")
             return
-        dispatch_execute(context, lambda: load_inner_task(child), written(context, inputs), output_prefix)
+        dispatch_execute(context, child.load_task, written(context, inputs), output_prefix)
+
+
+def run_quickly(siblings: Siblings) -> bool:
+    """Whether it could be done so. A second attempt may have a checkpoint to go on from, and takes the long way."""
+    if is_tried_again():
+        return False
+    index = original_index(child_index(os.environ), siblings.lookup)
+    try:
+        inputs = siblings.inputs.item(index)
+    except (ChildError, DecodeError):
+        return False
+    return inputs is not None and quick.run(siblings, index, inputs)
 
 
 def in_time(limit: int, output_prefix: str) -> AbstractContextManager[None]:
     return watched(limit, output_prefix) if limit else nullcontext()
-
-
-def load_inner_task(child: Child) -> Any:
-    resolver = load_object_from_module(child.resolver)()
-    return resolver.load_task(loader_args=list(child.resolver_args)).run_task
 
 
 def failing(error: Exception) -> Callable[[], Any]:
@@ -144,9 +148,14 @@ def failing(error: Exception) -> Callable[[], Any]:
     return load
 
 
-def at_index(path: str | None, index: OriginalIndex) -> str | None:
-    """All children are given one checkpoint path; each needs its own, and the same one after a retry."""
-    return f"{path}/{index}" if path else None
+def is_tried_again() -> bool:
+    return os.environ.get(AWS_JOB_ATTEMPT, "1") != "1"
+
+
+def left_by_an_earlier_attempt(context: FlyteContext, checkpoint: str | None) -> str | None:
+    """The checkpoint to go on from when AWS Batch tries a job again: Flyte gives all its attempts the same paths, and
+    the previous one it names is that of the node's attempt before."""
+    return checkpoint if checkpoint and is_tried_again() and context.file_access.exists(checkpoint) else None
 
 
 def read_inputs(context: FlyteContext, path: str, bound: set[str]) -> LiteralMap:
@@ -186,21 +195,30 @@ def local_path(path: str) -> Path | None:
     return None if "://" in path else Path(path)
 
 
-def written(context: FlyteContext, inputs: LiteralMap) -> str:
-    """The item's inputs as the file that flytekit's dispatch reads."""
-    path = Path(context.execution_state.working_dir) / "item" / INPUTS_FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(inputs.SerializeToString())
-    return str(path)
-
-
-def importable_from_working_directory() -> None:
-    """As flytekit does it: a container's user code often lies in its working directory only."""
-    here = Path.cwd()
-    if all(Path(entry).resolve() != here for entry in sys.path):
-        sys.path.append(str(here))
+def prepare(*arguments: str) -> None:
+    """Before an interpreter forks the children of this command line: finds out what they have in common."""
+    options = execute.make_context(MAP_EXECUTE_SCRIPT, list(arguments)).params
+    siblings = None if options["test"] else find_out(child_of(**options))
+    if siblings is not None:
+        remember(arguments, siblings)
 
 
 def main() -> None:
     faulthandler.register(signal.SIGUSR1)
-    execute()
+    siblings = known(sys.argv[1:])
+    if siblings is None:
+        execute()
+        return
+    try:
+        run_as_job(siblings.child, siblings)
+    except (Exception, KeyboardInterrupt) as error:
+        end_as_click_does(error)
+
+
+def end_as_click_does(error: BaseException) -> None:
+    """A command line that was parsed before the fork ends like one that is parsed now."""
+
+    def fail() -> None:
+        raise error
+
+    click.Command(MAP_EXECUTE_SCRIPT, callback=fail).main([])

@@ -151,9 +151,12 @@ class MapTaskResolver(LegacyMapTaskResolver):  # type: ignore[misc]
 
     def load_task(self, loader_args: list[str], max_concurrency: int = 0) -> AWSBatchMapTask:
         """:param loader_args: `vars <names, with commas> resolver <a resolver> <that resolver's own arguments>`."""
+        return AWSBatchMapTask(self.load_inner(loader_args), bound_inputs=bound_names(loader_args))
+
+    def load_inner(self, loader_args: list[str]) -> Any:
+        """The mapped task, which is all that a child runs."""
         _, _, _, resolver, *resolver_args = loader_args
-        inner = load_object_from_module(resolver).load_task(loader_args=resolver_args)
-        return AWSBatchMapTask(inner, bound_inputs=bound_names(loader_args))
+        return load_object_from_module(resolver).load_task(loader_args=resolver_args)
 
 
 def bound_names(loader_args: list[str]) -> set[str]:

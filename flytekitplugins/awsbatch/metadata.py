@@ -17,8 +17,20 @@ def attempt_seconds(metadata: TaskMetadata) -> int:
 
 
 def on_the_wire(metadata: TaskMetadata) -> dict[str, Any]:
-    """What of a task's metadata is the user's: no flytekit version, and no field that is at its default."""
+    """What of a task's metadata is the user's: no flytekit version, and no field that is at its default.
+
+    The same for every version of flytekit: they differ in the empty messages that they put in.
+    """
     message = metadata.to_taskmetadata_model().to_flyte_idl()
     message.ClearField("runtime")
-    found: dict[str, Any] = MessageToDict(message)
+    if not message.generates_deck.value:
+        message.ClearField("generates_deck")
+    found: dict[str, Any] = without_empty(MessageToDict(message))
     return found
+
+
+def without_empty(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kept = {name: without_empty(one) for name, one in value.items()}
+    return {name: one for name, one in kept.items() if one != {}}

@@ -31,7 +31,8 @@ def emulation_on() -> bool:
         return False
     if _override is not None:
         return _override
-    if os.environ.get(AWS_JOB_ID) or os.environ.get(EXECUTION_ID):
+    # In this order: what the children of an array have in common can be known before they are forked.
+    if os.environ.get(EXECUTION_ID) or os.environ.get(AWS_JOB_ID):
         return False
     switch = os.environ.get(SWITCH, "").strip()
     if switch.lower() == OFF:

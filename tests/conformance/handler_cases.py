@@ -4,6 +4,7 @@ compares what came out with what Flyte's handler did."""
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import re
 from contextlib import suppress
@@ -114,6 +115,9 @@ class CaseRun:
         self.departures: list[str] = []
         self.rounds: list[dict[str, Any]] = []
         self.flags: dict[str, Any] = {"nonterminating": False, "error_loop": False, "aborted": False}
+        self.number = 0
+        self._last: dict[str, Any] | None = None
+        self._errors = self._unchanged = 0
         self._write_inputs()
         self._fill_catalog()
         for known in case.get("known_definitions") or []:
@@ -122,37 +126,57 @@ class CaseRun:
             )
 
     def run(self) -> dict[str, Any]:
+        while self.next_round():
+            pass
+        return self.result()
+
+    def taken_up(self, state: State) -> CaseRun:
+        """The same world as a new process finds it: with a state that was saved, and every cache empty."""
+        again = copy.copy(self)
+        again.aws, again.catalog, again.store = copy.deepcopy(self.aws), copy.deepcopy(self.catalog), MemoryStore()
+        again.store.files = dict(self.store.files)
+        again.rounds, again.flags, again.departures = list(self.rounds), dict(self.flags), list(self.departures)
+        again.services = HandlerServices(
+            again.aws, again.store, again.catalog, self.services.settings, lag=self.services.lag
+        )
+        again.state = state
+        return again
+
+    def next_round(self) -> bool:
+        """One round; False when it was the last."""
         case = self.case
-        errors = unchanged = 0
-        last: dict[str, Any] | None = None
-        for number in range(1, case.get("max_rounds", 60 + len(self.timeline)) + 1):
-            if case.get("restart_at_round") == number:
-                self.services = self.services.fresh()
-            self._advance()
-            try:
-                record = self._round(lost=case.get("lose_state_at_round") == number)
-            except PanicError as panic:
-                self.flags["panic"] = str(panic)
-                break
-            changed = record != last
-            if changed:
-                self.rounds.append({"round": number, "step": self.current, **record})
-            last = record
-            if case.get("abort_at_round") == number:
-                self._abort()
-                break
-            errors = errors + 1 if record["error"] is not None else 0
-            if errors == ERRORS_IN_A_ROW:
-                self.flags["error_loop"] = True
-                break
-            if record["transition"] and record["transition"]["phase"] in TERMINAL:
-                break
-            ended = self.current == len(self.timeline)
-            unchanged = unchanged + 1 if ended and not changed and record["error"] is None else 0
-            if unchanged == UNCHANGED_ROUNDS:
-                self.flags["nonterminating"] = True
-                break
-        return self._result()
+        self.number += 1
+        if self.number > case.get("max_rounds", 60 + len(self.timeline)):
+            return False
+        if case.get("restart_at_round") == self.number:
+            self.services = self.services.fresh()
+        self._advance()
+        try:
+            record = self._round(lost=case.get("lose_state_at_round") == self.number)
+        except PanicError as panic:
+            self.flags["panic"] = str(panic)
+            return False
+        changed = record != self._last
+        if changed:
+            self.rounds.append({"round": self.number, "step": self.current, **record})
+        self._last = record
+        if case.get("abort_at_round") == self.number:
+            self._abort()
+            return False
+        if record["transition"] and record["transition"]["phase"] in TERMINAL:
+            return False
+        return not (self._errors_in_a_row(record) or self._stands_still(record, changed))
+
+    def _errors_in_a_row(self, record: dict[str, Any]) -> bool:
+        self._errors = self._errors + 1 if record["error"] is not None else 0
+        self.flags["error_loop"] = self._errors == ERRORS_IN_A_ROW
+        return bool(self.flags["error_loop"])
+
+    def _stands_still(self, record: dict[str, Any], changed: bool) -> bool:
+        still = self.current == len(self.timeline) and not changed and record["error"] is None
+        self._unchanged = self._unchanged + 1 if still else 0
+        self.flags["nonterminating"] = self._unchanged == UNCHANGED_ROUNDS
+        return bool(self.flags["nonterminating"])
 
     def _advance(self) -> None:
         """The next step of the script, and one refresh, once the job is watched."""
@@ -193,7 +217,7 @@ class CaseRun:
         except BatchError as error:
             self.flags["abort_error"] = str(error)
 
-    def _result(self) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
         requests = list(self.aws.requests)
         try:
             handler.finalize(self.state, self.context, self.services)

@@ -119,6 +119,6 @@ def test_a_task_that_a_child_cannot_find_is_refused_before_anything_is_submitted
     def hidden(n: int) -> int:
         return n
 
-    with pytest.raises(NotLoadableError, match="Define the task at the top level"):
+    with pytest.raises(NotLoadableError, match="Define it at the top level"):
         hidden(n=1)
     assert awsbatch.requests == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import flytekit
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
+from flytekit import TaskMetadata
 from flytekit.core.type_engine import TypeEngine
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -16,6 +17,8 @@ MAP_GREET = "hello_batch.map_greet_d41d8cd98f00b204e9800998ecf8427e"
 MAP_COUNT = "stdlib_census.map_count_chunk_d41d8cd98f00b204e9800998ecf8427e"
 LIMITS = {"limits": [{"name": "CPU", "value": "1"}]}
 TAGS = {"tags": {"example": "stdlib-census"}}
+# Newer versions of flytekit: a task's metadata always holds that of its pod, here an empty one.
+POD_METADATA: dict[str, Any] = {"metadata": {}} if hasattr(TaskMetadata, "labels") else {}
 STRING = {"simple": "STRING"}
 INTEGER = {"simple": "INTEGER"}
 
@@ -193,7 +196,7 @@ class Expected:
                 "runtime": {"type": "FLYTE_SDK", "version": flytekit.__version__, "flavor": "python"},
                 "retries": {"retries": retries},
                 "generatesDeck": False,
-                "metadata": {},
+                **POD_METADATA,
             },
             "interface": {"inputs": self.variables(inputs), "outputs": self.variables({"o0": output})},
             "container": {"image": self.image, "args": [*self.prefix, *command], "resources": resources or {}},

@@ -134,6 +134,10 @@ def test_the_fields_are_those_that_the_handler_reads(config: AWSBatchConfig, fie
             "extra['nodeOverrides']['nodePropertyOverrides'][0] lacks 'targetNodes'",
         ),
         (
+            {"extra": {"eksPropertiesOverride": {"podProperties": {"metadata": {"labels": {"a": 1}}}}}},
+            "extra['eksPropertiesOverride']['podProperties']['metadata']['labels']['a'] is 1; expected a text",
+        ),
+        (
             {"schedulingPriority": 1, "extra": {"schedulingPriorityOverride": 2}},
             "schedulingPriority is sent as schedulingPriorityOverride; extra has that too, drop one",
         ),

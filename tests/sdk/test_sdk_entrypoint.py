@@ -154,6 +154,15 @@ def test_each_child_has_a_checkpoint_of_its_own(tmp_path: Path) -> None:
     assert again.outputs(1) == inputs(o0=text("seen 6"))
 
 
+def test_a_second_attempt_of_a_job_goes_on_from_what_the_first_one_left(tmp_path: Path) -> None:
+    array = Array(tmp_path, inputs(x=collection([integer(5), integer(6)])), map_task(sdk_tasks.remember))
+    said = []
+    for index, attempt in ((0, "1"), (0, "2"), (1, "2")):
+        assert array.child(index, AWS_BATCH_JOB_ATTEMPT=attempt).returncode == 0
+        said.append(array.outputs(index))
+    assert said == [inputs(o0=text(one)) for one in ("nothing", "seen 5", "nothing")]
+
+
 def test_a_task_called_inside_a_child_runs_in_that_child(tmp_path: Path) -> None:
     array = Array(tmp_path, inputs(x=collection([integer(4)])), map_task(sdk_tasks.nested))
     # As with `pyflyte run --remote --env FLYTE_AWSBATCH=local`: the switch reaches the cluster.

@@ -40,8 +40,8 @@ def test_the_package_brings_its_own_few_modules_and_nothing_else() -> None:
 
 
 def test_flytekit_alone_brings_nothing_of_this_package() -> None:
-    assert modules_added("import flytekit.clis.sdk_in_container.pyflyte") != OWN
-    added = modules_added("from flytekit.configuration.plugin import get_plugin; get_plugin()")
+    """No entry point of flytekit's leads here, so that the commands of people who do not use it stay as they are."""
+    added = modules_added("import flytekit.clis.sdk_in_container.pyflyte")
     assert [name for name in added if name.startswith("flytekitplugins")] == []
 
 

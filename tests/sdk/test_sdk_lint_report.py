@@ -216,6 +216,36 @@ def test_the_command_has_nothing_to_say_about_a_good_program(tmp_path: Path) -> 
     assert lint(str(file), "--image", IMAGE, "--ignore", "AB105") == (0, "Nothing found.\n")
 
 
+OTHER_MAPS = """
+from flytekit import map_task, task, workflow
+from flytekit.core import legacy_map_task
+from flytekitplugins.awsbatch import AWSBatchConfig
+
+@task(task_config=AWSBatchConfig(), retries=1)
+def work(x: int) -> int:
+    return x
+
+@task
+def plain(x: int) -> int:
+    return x
+
+@workflow
+def flow(xs: list[int]) -> None:
+    map_task(work)(x=xs)
+    map_task(plain)(x=xs)
+    legacy_map_task.map_task(work)(x=xs)
+    legacy_map_task.map_task(plain)(x=xs)
+"""
+
+
+def test_the_command_finds_flytekits_own_maps_over_aws_batch_tasks(tmp_path: Path) -> None:
+    file = tmp_path / "lint_other_maps_target.py"
+    file.write_text(OTHER_MAPS)
+    _, output = lint(str(file), "--image", IMAGE, "--json")
+    found = [(one["code"], one["entity"]) for one in json.loads(output)["findings"]]
+    assert sorted(found) == [("AB002", "lint_other_maps_target.work"), ("AB109", "lint_other_maps_target.work")]
+
+
 def test_the_command_takes_a_module_by_name(tmp_path: Path) -> None:
     program(tmp_path, "lint_module_target", 1)
     done = subprocess.run(
@@ -238,10 +268,19 @@ def test_a_declaration_that_is_refused_is_a_finding(tmp_path: Path) -> None:
 
 def test_code_that_cannot_be_imported_is_said_to_be_so(tmp_path: Path) -> None:
     file = tmp_path / "lint_broken_target.py"
-    file.write_text("import no_such_module")
+    file.write_text("def inner():\n    import no_such_module\n\ninner()")
     status, output = lint(str(file))
     assert status == 1
-    assert "No module named 'no_such_module'" in output
+    said = " ".join(output.split())
+    assert "could not be loaded: ModuleNotFoundError: No module named 'no_such_module'" in said
+    assert output.count("File ") == 2
+
+
+@pytest.mark.parametrize("target", ["no_such_target", "no/such/target.py", "no_such_package.module"])
+def test_a_target_that_is_not_there_is_wrong_use(target: str) -> None:
+    status, output = lint(target)
+    assert status == 2
+    assert "is neither a file or folder nor a module" in " ".join(output.replace("│", " ").split())
 
 
 def test_a_code_that_does_not_exist_is_wrong_use(tmp_path: Path) -> None:

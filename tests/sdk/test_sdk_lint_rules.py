@@ -18,7 +18,8 @@ from sdk_builders import settings
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.lint.checks import RULES, findings
 from flytekitplugins.awsbatch.lint.codes import CODES
-from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package, why_not_loadable
+from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package
+from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 from flytekitplugins.awsbatch.lint.settings import LintSettings
 from flytekitplugins.awsbatch.lint.subject import Subject
 
@@ -297,6 +298,20 @@ def test_a_task_defined_inside_a_test_is_flytekits_exception() -> None:
 
 def test_a_resolver_of_ones_own_knows_its_own_ways() -> None:
     assert why_not_loadable(SimpleNamespace(task_resolver=object()), settings()) == ""
+
+
+def test_a_task_that_only_lends_its_container_to_another_kind_of_task_is_not_looked_at() -> None:
+    """As papermill's NotebookTask does, with the loader arguments of the notebook for as long as that takes."""
+    lender = a_task(retries=0)
+    serialization = settings()
+    resolver = lender.task_resolver
+    resolver.loader_args, before = lambda *_: ["task-module", "m", "task-name", "notebook"], resolver.loader_args
+    try:
+        container = lender.get_container(serialization)
+    finally:
+        resolver.loader_args = before
+    assert list(container.to_flyte_idl().args[-4:]) == ["task-module", "m", "task-name", "notebook"]
+    assert findings(Subject.of(lender, serialization, container.unchecked(), LintSettings())) == []
 
 
 # Images

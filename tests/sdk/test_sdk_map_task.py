@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sdk_tasks
-from flytekit import Resources, Secret, TaskMetadata, dynamic, task
+from flytekit import PodTemplate, Resources, Secret, TaskMetadata, dynamic, task
 from flytekit.core import legacy_map_task
 from flytekit.models.security import SecurityContext
 from google.protobuf import json_format
@@ -213,8 +213,9 @@ def test_the_legacy_name_depends_on_the_bound_inputs() -> None:
         ({"concurrency": 4}, "_d2de2c91"),
         ({"min_success_ratio": 0.5}, "_df0b01da"),
         ({"concurrency": 4, "min_success_ratio": 0.5}, "_ce912dda"),
-        ({"metadata": TaskMetadata(retries=2)}, "_2e7479bb"),
-        ({"metadata": TaskMetadata(timeout=timedelta(hours=1))}, "_fa483710"),
+        ({"metadata": TaskMetadata(retries=2)}, "_94686610"),
+        ({"metadata": TaskMetadata(interruptible=False)}, "_45dc5e5a"),
+        ({"metadata": TaskMetadata(timeout=timedelta(hours=1))}, "_664272a0"),
         ({"security_ctx": SecurityContext(secrets=[Secret(group="g", key="k")])}, "_fea79f09"),
     ],
 )
@@ -309,6 +310,21 @@ def test_a_task_that_the_handler_cannot_map_is_refused(target: Any, code: str) -
     with pytest.raises(AWSBatchTaskError) as caught:
         map_task(target)
     assert caught.value.code == code
+
+
+def test_a_plain_task_with_a_pod_template_is_refused() -> None:
+    @task(pod_template=PodTemplate(pod_spec=object()))
+    def in_a_pod(x: int) -> int:
+        return x
+
+    with pytest.raises(AWSBatchTaskError) as caught:
+        map_task(in_a_pod)
+    assert caught.value.code == "AB004"
+
+
+def test_a_map_has_neither_a_pod_nor_a_query() -> None:
+    mapped = map_task(sdk_tasks.square)
+    assert (mapped.get_k8s_pod(settings()), mapped.get_sql(settings())) == (None, None)
 
 
 def test_several_outputs_are_refused() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import sdk_tasks
-from flytekit import PodTemplate, dynamic, map_task, task
+from flytekit import PodTemplate, dynamic, eager, map_task, task
 from flytekit.core import legacy_map_task
 from google.protobuf import json_format
 from sdk_builders import IMAGE, settings, template
@@ -119,6 +119,14 @@ def test_async_is_refused_where_declared() -> None:
     with pytest.raises(AssertionError, match="not compatible with async"):
 
         @task(task_config=AWSBatchConfig())
+        async def later(x: int) -> int:
+            return x
+
+
+def test_eager_takes_no_config_at_all() -> None:
+    with pytest.raises(TypeError, match="task_config"):
+
+        @eager(task_config=AWSBatchConfig())
         async def later(x: int) -> int:
             return x
 

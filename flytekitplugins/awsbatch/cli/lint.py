@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import traceback
 from pathlib import Path
@@ -9,15 +10,17 @@ from pathlib import Path
 import rich_click as click
 from flytekit.configuration import ImageConfig
 from flytekit.configuration.default_images import DefaultImages
+from flytekit.tools import module_loader
 from rich.padding import Padding
 from rich.text import Text
 
 from flytekitplugins.awsbatch.lint.codes import CODES, Finding, Severity
 from flytekitplugins.awsbatch.lint.settings import LintSettings
-from flytekitplugins.awsbatch.lint.whole_program import look_at
+from flytekitplugins.awsbatch.lint.whole_program import TargetError, look_at
 
 from .show import FOUND, config_option, console, fail, json_option, plain, print_json, settings_of
 
+IMPORT_SYSTEM = ("<frozen importlib", str(Path(importlib.__file__).parent))
 STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
 
@@ -53,15 +56,24 @@ def lint(
     )
     try:
         found = look_at(targets, images, settings)
+    except TargetError as error:
+        raise click.BadParameter(str(error), param_hint="FILE|MODULE") from error
     except Exception as error:
-        traceback.print_exc()
-        fail(f"{', '.join(targets)} could not be loaded: {error}")
+        fail(f"{''.join(users_frames(error))}{', '.join(targets)} could not be loaded: {type(error).__name__}: {error}")
     if as_json:
         print_json({"findings": [{**plain(one), "severity": one.severity.value} for one in found]})
     else:
         show(found)
     if found:
         sys.exit(FOUND)
+
+
+def users_frames(error: Exception) -> list[str]:
+    """The traceback from where it enters the user's code; that of loading it helps nobody."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = (str(Path(__file__).parent.parent), str(Path(module_loader.__file__).parent), *IMPORT_SYSTEM)
+    users = [frame for frame in frames if not frame.filename.startswith(own)]
+    return traceback.format_list(users)
 
 
 CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/lint.md"

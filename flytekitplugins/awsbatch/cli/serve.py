@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,6 +110,8 @@ async def run(service: LocalBatch, settings: Settings, guard: Guard, host: str, 
     from flytekitplugins.awsbatch.batch.emulator.http.server import listen
     from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 
+    # A request must not wait long for the thread that starts jobs.
+    sys.setswitchinterval(0.0005)
     asked = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)

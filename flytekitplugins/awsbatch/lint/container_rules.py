@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from flytekit.core.python_auto_container import DefaultTaskResolver
 from flytekit.core.tracker import istestfunction
 from flytekit.image_spec.image_spec import ImageSpec
 
 from ..wire import ARRAY_INDEX_OFFSET, ARRAY_INDEX_VAR_NAME, FAIL_ON_ERROR, FAKE_ARRAY_INDEX
 from .codes import Finding
+from .loadable import why_not_loadable
 from .subject import Subject
 
 RESERVED = "AWS_BATCH"
@@ -36,45 +33,8 @@ FLYTEKIT_IMAGE = re.compile(r"(cr\.flyte\.org|ghcr\.io)/flyteorg/flytekit:.*")
 def loadable(subject: Subject) -> Iterator[Finding]:
     """A child imports a module and reads a name; both have to lead back to the task."""
     problem = why_not_loadable(subject.inner, subject.serialization)
-    if problem:
+    if problem and not inside_a_test(subject.inner):
         yield Finding("AB005", subject.name, problem)
-
-
-def why_not_loadable(task: Any, serialization: Any) -> str:
-    """Empty when a container finds the task; else why it does not, and what to do.
-
-    Only for flytekit's default resolver: another one knows its own ways. Imports nothing that is not imported yet.
-    """
-    if not isinstance(task.task_resolver, DefaultTaskResolver):
-        return ""
-    _, module_name, _, name = task.task_resolver.loader_args(serialization, task)[:4]
-    move = "Define it at the top level of a module, with def and under its own name."
-    if name == "<lambda>":
-        return f"is a lambda, which a container cannot look up by name. {move}"
-    if not module_name:
-        return f"is defined in a notebook or an interactive session, which a container cannot import. {move}"
-    module = loaded(module_name)
-    if module is None:
-        try:
-            found = importlib.util.find_spec(module_name) is not None
-        except (ImportError, ValueError):
-            found = False
-        return "" if found else f"is in a module, {module_name}, that cannot be imported by that name. {move}"
-    there = getattr(module, name, None)
-    if getattr(there, "name", None) == task.name or inside_a_test(task):
-        return ""
-    what = "does not exist" if there is None else f"is something else ({type(there).__name__})"
-    return f"would be looked up as {name} in {module_name}, and that {what}. {move}"
-
-
-def loaded(name: str) -> ModuleType | None:
-    """The module as it is in this process: a script that runs as `__main__` is its file's module to a container."""
-    known = sys.modules.get(name)
-    if known is not None:
-        return known
-    main = sys.modules.get("__main__")
-    file = getattr(main, "__file__", None)
-    return main if file and Path(file).stem == name.rpartition(".")[2] else None
 
 
 def inside_a_test(task: Any) -> bool:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import functools
 import threading
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from flyteidl.core import tasks_pb2
@@ -73,10 +76,27 @@ def tell(found: list[Finding]) -> None:
     errors = [one for one in found if one.severity is Severity.ERROR]
     for one in found:
         if one.severity is Severity.WARNING and first_time(one.code):
-            # A Python warning and not flytekit's log, which pyflyte shuts up below errors.
-            warnings.warn_explicit(str(one), AWSBatchWarning, one.file or one.entity, one.line)
+            _teller.get()(one)
     if errors:
         raise AWSBatchTaskError(errors[0].code, "; ".join(f"{one.entity} {one.message}" for one in errors))
+
+
+@contextmanager
+def told_to(teller: Callable[[Finding], None]) -> Iterator[None]:
+    """Within the block, warnings go to `teller`, each code once a process as ever."""
+    token = _teller.set(teller)
+    try:
+        yield
+    finally:
+        _teller.reset(token)
+
+
+def warn(finding: Finding) -> None:
+    """A Python warning and not flytekit's log, which pyflyte shuts up below errors."""
+    warnings.warn_explicit(str(finding), AWSBatchWarning, finding.file or finding.entity, finding.line)
+
+
+_teller: ContextVar[Callable[[Finding], None]] = ContextVar("flyte_awsbatch_lint_teller", default=warn)
 
 
 def first_time(code: str) -> bool:

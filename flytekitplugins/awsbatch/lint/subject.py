@@ -51,6 +51,13 @@ class Subject:
         return isinstance(self.task, MapPythonTask)
 
     @property
+    def is_borrowed(self) -> bool:
+        """Whether the container starts something else than this task: papermill's NotebookTask keeps a task of ours for
+        its config and has it make the container, with loader arguments of its own."""
+        own: list[str] = self.inner.task_resolver.loader_args(self.serialization, self.inner)
+        return list(self.container.args[-len(own) :]) != own
+
+    @property
     def is_only_mapped(self) -> bool:
         """Whether a task is registered only because a map of ours has to find it: nothing calls it as a single job."""
         return not self.is_array and not self.calls and any(map(is_ours, maps_over(self.task)))

@@ -5,7 +5,7 @@ Nothing is registered, run or built; the code is imported, as `pyflyte register`
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,15 +58,28 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
     return found
 
 
+class TargetError(Exception):
+    """A target that is no file, no folder and no module."""
+
+
 def load(target: str) -> None:
     """A file or a folder, by pyflyte's own rules for its root; else a module's name."""
     if not Path(target).exists():
         with module_loader.add_sys_path(os.curdir):
+            if not is_module(target):
+                raise TargetError(f"{target} is neither a file or folder nor a module that can be imported from here")
             importlib.import_module(target)
         return
     root = find_common_root([target])
     with module_loader.add_sys_path(root):
         module_loader.just_load_modules(list_packages_and_modules(root, [target]))
+
+
+def is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def look_at_task(task: Any, serialization: SerializationSettings, settings: LintSettings) -> list[Finding]:

@@ -13,6 +13,7 @@ from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.launch import Decision, apply, decide
 from flytekitplugins.awsbatch.admin.plugins import handler_of
+from flytekitplugins.awsbatch.lint.report import told_to
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, NodeRequest, WorkflowId
@@ -50,7 +51,8 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
-    serialised = serialise(task, execution.project, execution.domain)
+    with told_to(lambda finding: deployment.say_once(f"On a cluster: {finding}")):
+        serialised = serialise(task, execution.project, execution.domain, who.image_config)
     return _Call(deployment, task, execution, place, serialised, who).run(inputs)
 
 
@@ -132,10 +134,12 @@ class _Call:
 
     @property
     def _label(self) -> str:
-        """How progress lines name this call: a map task's own name is for machines."""
+        """How progress lines name this call: a map task's own name is for machines, and so is the node of a task on its
+        own, which has that in it."""
         mapped = getattr(self._task, "run_task", None)
         name = (mapped or self._task).name.rsplit(".", 1)[-1]
-        return f"{self._node} map {name}" if mapped else f"{self._node} {name}"
+        name = f"map {name}" if mapped else name
+        return name if self._place.single else f"{self._node} {name}"
 
     def _check_handled(self, template: tasks_pb2.TaskTemplate) -> None:
         handler = handler_of(template.type, self._deployment.settings.admin.task_plugins)

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -20,6 +20,9 @@ from click.core import ParameterSource
 from flytekitplugins.awsbatch.admin.documented import SINGLE_TASK_PREFIX
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, RunAs
 from flytekitplugins.awsbatch.admin.settings import AdminEmulator
+
+if TYPE_CHECKING:
+    from flytekit.configuration import ImageConfig
 
 PROJECT, DOMAIN = "flytesnacks", "development"
 # How flytekit names the thread that runs coroutines for another one (`flytekit/utils/asyn.py`).
@@ -52,6 +55,7 @@ class Identity:
     :param source: where project and domain, and where the workflow came from, for people.
     :param plan: what the launch plan says about the role, if one was called.
     :param calls: that lead from the one that launched the execution to the task's own, where they are known.
+    :param image_config: the images that `pyflyte run` was given, if any.
     """
 
     project: str
@@ -60,6 +64,7 @@ class Identity:
     source: str
     plan: LaunchPlan | None = field(default=None, compare=False)
     calls: tuple[Call, ...] = field(default=(), compare=False, repr=False)
+    image_config: ImageConfig | None = field(default=None, compare=False, repr=False)
 
     @property
     def root(self) -> FrameType | None:
@@ -75,12 +80,13 @@ def identity(emulator: AdminEmulator, task_name: str) -> Identity:
     """
     frames = list(calling(threading.current_thread()))
     workflow, plan, calls = launched(frames, task_name)
-    given = command_line(frames)
+    context, params = pyflyte_run(frames)
+    given = command_line(context, params)
     project, from_project = chosen(given, "project", emulator.project, PROJECT)
     domain, from_domain = chosen(given, "domain", emulator.domain, DOMAIN)
     where = from_project if from_project == from_domain else f"project: {from_project}, domain: {from_domain}"
     what = "a task run on its own" if workflow.startswith(SINGLE_TASK_PREFIX) else "the workflow that is running"
-    return Identity(project, domain, workflow, f"{where}; {what}", plan, calls)
+    return Identity(project, domain, workflow, f"{where}; {what}", plan, calls, getattr(params, "image_config", None))
 
 
 def calling(thread: threading.Thread) -> Iterator[FrameType]:
@@ -178,18 +184,22 @@ class Given:
     typed: bool
 
 
-def command_line(frames: list[FrameType]) -> dict[str, Given]:
-    """Project and domain of the `pyflyte run` that leads to here, if any.
+def pyflyte_run(frames: list[FrameType]) -> tuple[click.Context | None, Any]:
+    """The context and the parameters of the `pyflyte run` that leads to here, if any.
 
     click keeps its context for one thread only; seen from another, flytekit's own frame has it.
     """
     runner = sys.modules.get(PYFLYTE_RUN)
     if runner is None:
-        return {}
+        return None, None
     context = click.get_current_context(silent=True)
     if context is None:
         context = next((one for frame in frames if (one := context_of(frame)) is not None), None)
-    params = context.find_object(runner.RunLevelParams) if context is not None else None
+    return context, context.find_object(runner.RunLevelParams) if context is not None else None
+
+
+def command_line(context: click.Context | None, params: Any) -> dict[str, Given]:
+    """Project and domain of a `pyflyte run`."""
     if context is None or params is None:
         return {}
     return {name: Given(getattr(params, name), typed(context, name)) for name in ("project", "domain")}

@@ -66,7 +66,7 @@ def plan(argv: tuple[str, ...], path: str) -> WarmPlan | None:
         arguments=argv[1:],
         preload=(entry_module(script.name), *task.modules),
         settle=(Hook(f"{HOOKS}:settle"),),
-        prepare=(Hook(f"{HOOKS}:prepare_{'task' if script.name == EXECUTE else 'map'}", argv[1:]),),
+        prepare=(Hook(f"{entry_module(script.name)}:prepare", argv[1:]),) if script.name == OURS else (),
         withheld=WITHHELD,
     )
 

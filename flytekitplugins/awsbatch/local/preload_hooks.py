@@ -49,11 +49,3 @@ class LaterLoop:
     def __getattr__(self, name: str) -> Any:
         self._module.local_connector_loop = loop = asyncio.new_event_loop()
         return getattr(loop, name)
-
-
-def prepare_task(*arguments: str) -> None:
-    """Nothing yet that measures."""
-
-
-def prepare_map(*arguments: str) -> None:
-    """Nothing yet that measures."""

@@ -34,6 +34,7 @@ class BatchPluginSettings:
     """`plugins.aws.batch`: the aws_array plugin."""
 
     role_annotation_key: str = setting("roleAnnotationKey", "")
+    def_cache_size: int = setting("defCacheSize", 10000, minimum=0)
     max_array_job_size: int = setting("maxArrayJobSize", 5000, minimum=0)
     min_retries: int = setting("minRetries", 1, minimum=0)
     max_retries: int = setting("maxRetries", 10, minimum=0)
@@ -107,6 +108,20 @@ class PropellerSettings:
 
 
 @dataclass(frozen=True)
+class LimitSettings:
+    """`storage.limits`. Flyte's own default is 2; here 0, no limit, as deployments differ in it."""
+
+    max_download_mbs: int = setting("maxDownloadMBs", 0, minimum=0)
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """`storage`: how large a file propeller reads."""
+
+    limits: LimitSettings = setting("limits", factory=LimitSettings)
+
+
+@dataclass(frozen=True)
 class FidelitySettings:
     """This package's own keys, under `emulator`.
 
@@ -127,6 +142,7 @@ class HandlerSettings:
     k8s: K8sPluginSettings = field(default_factory=K8sPluginSettings)
     catalog_cache: CatalogCacheSettings = field(default_factory=CatalogCacheSettings)
     propeller: PropellerSettings = field(default_factory=PropellerSettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
     emulation: FidelitySettings = field(default_factory=FidelitySettings)
 
     @property

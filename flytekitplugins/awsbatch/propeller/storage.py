@@ -6,6 +6,7 @@ A reference is a URL or a path as text. Nothing here knows what is in a file; no
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,11 +72,18 @@ def write_message(store: DataStore, reference: str, message: Message) -> None:
     store.write(reference, message.SerializeToString(deterministic=True))
 
 
+# References that are joined as they are: the common ones, and an array has thousands of them.
+_PLAIN_BASE = re.compile(r"[a-z][a-z0-9+-]*://[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?\Z")
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
+
+
 def join_url(base: str, *keys: str) -> str:
     """As Flyte joins (`storage/url_path.go`): percent-encoded, `..` resolved, a query of the base dropped.
 
     :raises StorageError: the base or a key is no URL.
     """
+    if _PLAIN_BASE.match(base) and all(_PLAIN_KEY.match(key) for key in keys):
+        return "/".join([base.removesuffix("/"), *keys])
     try:
         parent = url.parse(base if base.endswith("/") else f"{base}/")
         return str(parent.resolve(url.parse("/".join(key.strip("/") for key in keys))))
@@ -151,6 +159,30 @@ class LocalStore:
         if reference.startswith("file:"):
             return Path(url2pathname(urlsplit(reference).path))
         return Path(reference)
+
+
+class LimitedStore:
+    """Another store, whose files are refused when they are longer than propeller downloads (`storage.limits`)."""
+
+    def __init__(self, inner: DataStore, megabytes: int) -> None:
+        self._inner = inner
+        self._megabytes = megabytes
+
+    def join(self, base: str, *keys: str) -> str:
+        return self._inner.join(base, *keys)
+
+    def exists(self, reference: str) -> bool:
+        return self._inner.exists(reference)
+
+    def read(self, reference: str) -> bytes:
+        data = self._inner.read(reference)
+        if len(data) > self._megabytes * 2**20:
+            found = f"{len(data) / 2**20:.2f} MB are more than storage.limits.maxDownloadMBs allows ({self._megabytes})"
+            raise StorageError(reference, found)
+        return data
+
+    def write(self, reference: str, data: bytes) -> None:
+        self._inner.write(reference, data)
 
 
 def _umask() -> int:

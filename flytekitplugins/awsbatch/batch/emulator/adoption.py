@@ -72,7 +72,6 @@ class Adoption:
                     self._board.move(unit, RUNNABLE)
                 else:
                     # It was asked to stop, and so it has.
-                    unit.stop_reason = unit.reason
                     self._engine.conclude(unit, attempts.exited(attempts.KILLED, False), self._board.now())
         self._engine.add(job)
         self._engine.write()

@@ -60,6 +60,10 @@ class Board:
     def unended(self) -> list[Job]:
         return list(self._jobs.values())
 
+    @property
+    def busy(self) -> bool:
+        return bool(self._jobs)
+
     def add(self, job: Job) -> None:
         self._jobs[job.id] = job
         self._counter += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 
@@ -23,6 +24,13 @@ from flytekitplugins.awsbatch.batch.emulator.operations.queues import Environmen
 from flytekitplugins.awsbatch.batch.emulator.operations.tags import Tagging
 
 KEPT_ANSWERS = 50
+
+
+def check_ids(request: Request) -> None:
+    """DescribeJobs' shape."""
+    wanted = request.get("jobs")
+    if not isinstance(wanted, list) or not all(isinstance(each, str) for each in wanted):
+        raise refused("jobs is required: a list of strings")
 
 
 class LostResponseError(BatchError):
@@ -89,6 +97,14 @@ class Calls:
         if DROP_RESPONSE in kinds:
             raise LostResponseError
         return answer
+
+    def text_with_faults(self, operation: str, request: Request, hit: list[Fault]) -> str:
+        """The same as JSON, for a caller from afar; the commonest question takes a shorter way."""
+        if operation == "DescribeJobs" and not hit:
+            if self._validate:
+                check_ids(request)
+            return self._jobs.describe_text(request)
+        return json.dumps(self.with_faults(operation, request, hit, remote=True), separators=(",", ":"))
 
     def now(self, operation: str, request: Request, remote: bool = False) -> Answer:
         """Without faults."""

@@ -112,6 +112,9 @@ class Engine:
         self._by_unit: dict[int, str] = {}
         self._deadlines: list[tuple[float, int, str, str]] = []
         self._deadline_number = 0
+        self._woken = False
+        # Queues whose first job waits for room.
+        self._waiting: set[str] = set()
         self._write_due: float | None = None
         self._unwritten = Changes([], [], [])
         self._closing = threading.Event()
@@ -140,7 +143,10 @@ class Engine:
             executor.close()
 
     def wake(self) -> None:
-        self._inbox.put(None)
+        # One call to wake is enough until it is heard.
+        if not self._woken:
+            self._woken = True
+            self._inbox.put(None)
 
     def add(self, job: Job) -> None:
         """Takes up a job, new or left behind by another service."""
@@ -154,7 +160,10 @@ class Engine:
             queue_of = self._ready.setdefault(job.spec.queue, deque())
             queue_of.extend(unit for unit in job.units if unit.status == RUNNABLE)
             self._board.tell()
-        self.wake()
+            # Behind a job that waits for room there is nothing to do until something ends.
+            behind = job.spec.queue in self._waiting
+        if not behind:
+            self.wake()
 
     def stop(self, units: Iterable[Unit], how: str, words: str) -> None:
         """Cancels or terminates units. What has not started fails at once; what runs is asked, then killed."""
@@ -181,10 +190,10 @@ class Engine:
             self._stuck.clear()
         self.wake()
 
-    def wait_idle(self, timeout: float) -> bool:
-        """Whether nothing runs any more, at the latest after so many seconds."""
+    def wait_ended(self, timeout: float) -> bool:
+        """Whether every job has ended, at the latest after so many seconds."""
         with self._board.lock:
-            return self._idle.wait_for(lambda: not self._running, timeout)
+            return self._idle.wait_for(lambda: not self._board.busy, timeout)
 
     def write(self) -> None:
         """Writes all changes down. Raises what SQLite says; then nothing is lost but the writing."""
@@ -211,7 +220,7 @@ class Engine:
                 self._keep_deadlines()
                 starting = self._schedule()
                 self._board.tell()
-                if not self._running:
+                if not self._board.busy:
                     self._idle.notify_all()
             for each in starting:
                 self._begin(each)
@@ -222,7 +231,9 @@ class Engine:
         try:
             event = self._inbox.get(timeout=self._patience())
             while True:
-                if event is not None:
+                if event is None:
+                    self._woken = False
+                else:
                     events.append(event)
                 event = self._inbox.get_nowait()
         except queue.Empty:
@@ -247,6 +258,7 @@ class Engine:
             changes = self._take_changes()
         try:
             self._stored.write(changes)
+            self._stored.tidy()
         except sqlite3.Error as error:
             log.error("the state of jobs could not be written (%s); it stays in memory and is tried again", error)
             with self._board.lock:
@@ -354,6 +366,7 @@ class Engine:
     def _schedule(self) -> list[tuple[Unit, str]]:
         """Moves what fits to STARTING; returns it with the compute environments chosen."""
         starting: list[tuple[Unit, str]] = []
+        self._waiting.clear()
         if not any(self._ready.values()):
             return starting
         pool = self._pool()
@@ -371,6 +384,7 @@ class Engine:
                 need = need_of(unit)
                 where = self._ledger.place(need, order)
                 if where is Hold.WAIT:
+                    self._waiting.add(name)
                     break
                 waiting.popleft()
                 if isinstance(where, Hold):

@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flytekitplugins.awsbatch.batch.emulator import folders
+
 LOCK = "lock"
 JOURNAL = "journal"
 SCRATCH = "scratch"
@@ -46,7 +48,7 @@ class Instance:
 def create(root: Path) -> Instance:
     name = f"{time.strftime('%Y%m%d%H%M%S')}-{secrets.token_hex(4)}"
     directory = root / name
-    directory.mkdir(mode=0o700, parents=True)
+    folders.make(directory)
     lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     return Instance(name, directory, lock)

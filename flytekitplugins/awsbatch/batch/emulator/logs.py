@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from flytekitplugins.awsbatch.batch.emulator import folders
+
 GROUP = "/aws/batch/job"
 STREAM = re.compile(r"(?P<definition>[A-Za-z0-9][A-Za-z0-9_-]{0,127})/default/(?P<task>[0-9a-f]{32})")
 BLOCK = 1 << 16
@@ -41,7 +43,7 @@ class Logs:
         """The file of a stream, ready to be written."""
         path = self.path(stream)
         if path.parent not in self._made:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folders.make(path.parent)
             self._made.add(path.parent)
         return path
 

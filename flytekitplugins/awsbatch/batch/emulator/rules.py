@@ -195,17 +195,16 @@ def fargate_container(container: Mapping[str, Any]) -> None:
 def submission(request: Mapping[str, Any], array_wanted: Mapping[str, Any]) -> None:
     """SubmitJob, as far as it can be judged without the job definition."""
     name("jobName", request["jobName"])
-    if len(json.dumps(request).encode()) > MAX_SUBMIT_BYTES:
+    size = len(json.dumps(request).encode())
+    if size > MAX_SUBMIT_BYTES:
         raise refused(f"the request has more than {MAX_SUBMIT_BYTES} bytes")
-    if array_wanted:
-        size = array_wanted.get("size")
-        if size is None or size not in ARRAY_SIZES:
-            raise refused(f"arrayProperties.size is {size}: expected 2 to 10000")
+    if array_wanted and array_wanted.get("size") not in ARRAY_SIZES:
+        raise refused(f"arrayProperties.size is {array_wanted.get('size')}: expected 2 to 10000")
     for other in ("nodeOverrides", "eksPropertiesOverride", "ecsPropertiesOverride"):
         if request.get(other):
             raise refused(f"{other}: not supported here")
     overrides = request.get("containerOverrides") or {}
-    if overrides and len(json.dumps(overrides).encode()) > MAX_OVERRIDES_BYTES:
+    if size > MAX_OVERRIDES_BYTES and len(json.dumps(overrides).encode()) > MAX_OVERRIDES_BYTES:
         raise refused(f"containerOverrides has more than {MAX_OVERRIDES_BYTES} bytes")
     environment(overrides.get("environment") or ())
     retry_strategy(request.get("retryStrategy"))

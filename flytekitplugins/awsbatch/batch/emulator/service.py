@@ -132,7 +132,7 @@ class LocalBatch(BatchCalls):
         if self._instance is not None:
             if terminate:
                 self.terminate_all("the service was closed")
-                self._engine.wait_idle(self.settings.kill_grace + CLOSING)
+                self._engine.wait_ended(self.settings.kill_grace + CLOSING)
             self._engine.close()
             self._engine.write()
             left = [job.id for job in self._board.unended()]

@@ -70,6 +70,8 @@ def _assemble(state, context, services, queue: WorkQueue, work, terminal: Phase)
         return Assembled(failed, False)
     files = _files(context, services)
     if files.exists():
+        # Propeller refuses outputs that are longer than it downloads, each round anew.
+        files.read()
         return Assembled(state.to(terminal, version, "Assembled outputs"), True)
     if not files.is_error():
         return Assembled(state.to(terminal, version, "No output or error assembled."), True)

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# freecache's: it is never smaller than this, has so many segments, and takes entries of up to a quarter of one.
+_SMALLEST_CACHE = 512 * 1024
+_SEGMENTS = 256
+_HEADER = 24
+
 
 def definition_key(image: str, role: str, platform: str) -> str:
     """The cache key. Its parts are only joined, so that different ones can collide: Flyte's own."""
@@ -9,13 +14,19 @@ def definition_key(image: str, role: str, platform: str) -> str:
 
 
 class DefinitionCache:
-    """Key -> ARN, for the life of the process."""
+    """Key -> ARN, for the life of the process.
 
-    def __init__(self) -> None:
+    :param size: Flyte's `defCacheSize`, in bytes, whatever its description says. An entry that is too long for it (488
+        bytes by default) is registered anew by each execution.
+    """
+
+    def __init__(self, size: int = 10000) -> None:
+        self._longest = max(size, _SMALLEST_CACHE) // _SEGMENTS // 4 - _HEADER
         self._arns: dict[str, str] = {}
 
     def get(self, key: str) -> str | None:
         return self._arns.get(key)
 
     def put(self, key: str, arn: str) -> None:
-        self._arns[key] = arn
+        if len(key.encode("utf-8")) + len(arn.encode("utf-8")) <= self._longest:
+            self._arns[key] = arn

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ...batch.api import BatchApi
 from ..catalog import Catalog
 from ..settings import HandlerSettings
-from ..storage import DataStore
+from ..storage import DataStore, LimitedStore
 from .definitions import DefinitionCache
 from .jobs import JobStore
 from .workqueue import WorkQueue
@@ -43,7 +43,10 @@ class HandlerServices:
             max_jobs=batch.job_store_config.cache_size,
             ask_after_end=not self.settings.strict,
         )
-        self.definitions = DefinitionCache()
+        self.definitions = DefinitionCache(batch.def_cache_size)
+        megabytes = self.settings.storage.limits.max_download_mbs
+        if megabytes and not isinstance(self.store, LimitedStore):
+            self.store = LimitedStore(self.store, megabytes)
         self.catalog_reader = WorkQueue(max_items=cached.reader.max_items, max_retries=3, lag=self.lag)
         self.catalog_writer = WorkQueue(max_items=cached.writer.max_items, max_retries=3, lag=self.lag)
         self.output_assembler = WorkQueue(max_items=100_000, max_retries=5, lag=self.lag)

@@ -7,6 +7,7 @@ to a group of the pattern, as Go's `ReplaceAllString` does.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -39,8 +40,8 @@ _UNIQUE_KEY = _placeholder("PerRetryUniqueKey")
 _TASK_TEMPLATE = _placeholder("TaskTemplatePath")
 _NAMESPACE = _placeholder("Namespace")
 _INPUT_VARIABLE = _placeholder(r"Inputs\.(?P<name>[^}\t\n\f\r ]+)")
-# A `$` with a name or a number after it, in braces or not, or a second `$`.
-_GROUP = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
+# Go's letters and digits.
+_NAME_CATEGORIES = {"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"}
 _OUTSIDE_WORD = re.compile("[^a-zA-Z0-9_]+")
 _BEFORE_LETTER = re.compile("^[^a-zA-Z_]+")
 
@@ -102,14 +103,29 @@ def _replace(pattern: re.Pattern[str], value: str, text: str) -> str:
 
 
 def _expand(value: str, whole: str) -> str:
-    """`Regexp.Expand`, for a pattern without groups: only `$0` stands for something."""
+    """`Regexp.Expand`, for a pattern without groups: `$0` stands for the placeholder, any other name for nothing."""
+    before, dollar, rest = value.partition("$")
+    while dollar:
+        if rest.startswith("$"):
+            before, rest = f"{before}$", rest[1:]
+        else:
+            name, length = _group_name(rest)
+            before += "$" if not name else whole if name == "0" else ""
+            rest = rest[length:]
+        more, dollar, rest = rest.partition("$")
+        before += more
+    return before
 
-    def group(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
-        return whole if (match[1] or match[2]) == "0" else ""
 
-    return _GROUP.sub(group, value) if "$" in value else value
+def _group_name(text: str) -> tuple[str, int]:
+    """(a group's name at the start of the text, how much of it that takes); ("", 0) when there is none."""
+    brace = 1 if text.startswith("{") else 0
+    end = brace
+    while end < len(text) and (text[end] == "_" or unicodedata.category(text[end]) in _NAME_CATEGORIES):
+        end += 1
+    if end == brace or (brace and text[end : end + 1] != "}"):
+        return "", 0
+    return text[brace:end], end + brace
 
 
 def _render_inputs(text: str, inputs: dict[str, literals_pb2.Literal]) -> str:

@@ -67,19 +67,25 @@ def json_float(value: float) -> str:
 
 def to_float32(value: Fraction) -> float:
     """The float32 nearest to an exact number, ties to even; infinite beyond the largest (`ParseFloat(s, 32)`)."""
-    try:
-        near = struct.unpack("f", struct.pack("f", float(value)))[0]
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
+    near = _as_float32(value)
+    if math.isinf(near):
+        return near
     # Rounding twice (to a double, then to a float) can miss by one step.
     bits = struct.unpack("i", struct.pack("f", near))[0]
-    candidates = [near]
-    for step in (-1, 1):
-        other = struct.unpack("f", struct.pack("i", bits + step))[0] if bits not in (0, -(2**31)) else near
-        if math.isfinite(other):
-            candidates.append(other)
+    steps = (0,) if bits in (0, -(2**31)) else (0, -1, 1)
+    candidates = [struct.unpack("f", struct.pack("i", bits + step))[0] for step in steps]
     finite = [one for one in candidates if math.isfinite(one)]
-    nearest: float = min(
-        finite, key=lambda one: (abs(Fraction(one) - value), struct.unpack("i", struct.pack("f", one))[0] & 1)
-    )
+    nearest: float = min(finite, key=lambda one: (abs(Fraction(one) - value), _is_odd(one)))
     return nearest
+
+
+def _as_float32(value: Fraction) -> float:
+    try:
+        rounded: float = struct.unpack("f", struct.pack("f", float(value)))[0]
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+    return rounded
+
+
+def _is_odd(value: float) -> int:
+    return int(struct.unpack("i", struct.pack("f", value))[0]) & 1

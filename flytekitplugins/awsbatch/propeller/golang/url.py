@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv6Address
 
 _UNRESERVED = "A-Za-z0-9\\-_.~"
-_KEPT_IN_PATH = re.compile(f"[{_UNRESERVED}$&+,/:;=@]")
+# What each part of a reference escapes.
+_ESCAPED_IN_PATH = re.compile(f"[^{_UNRESERVED}$&+,/:;=@]")
 # What a path may hold unescaped when the writer put it so.
 _VALID_IN_PATH = re.compile(rf"(?:[{_UNRESERVED}$&+,/:;=@!'()*\[\]%])*\Z")
-_KEPT_IN_FRAGMENT = re.compile(f"[{_UNRESERVED}$&+,/:;=?@!()*]")
+_ESCAPED_IN_FRAGMENT = re.compile(f"[^{_UNRESERVED}$&+,/:;=?@!()*]")
 _VALID_IN_FRAGMENT = re.compile(rf"(?:[{_UNRESERVED}$&+,/:;=?@!'()*\[\]%])*\Z")
-_KEPT_IN_HOST = re.compile(rf"[{_UNRESERVED}!$&'()*+,;=:\[\]<>\"]")
-_KEPT_IN_USER = re.compile(f"[{_UNRESERVED}$&+,;=]")
+_ESCAPED_IN_HOST = re.compile(rf"[^{_UNRESERVED}!$&'()*+,;=:\[\]<>\"]")
+_ESCAPED_IN_USER = re.compile(f"[^{_UNRESERVED}$&+,;=]")
 _USERINFO = re.compile(rf"[{_UNRESERVED}:!$&'()*+,;=%@]*\Z")
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*\Z")
@@ -46,13 +47,13 @@ class Url:
 
     def with_path(self, written: str) -> Url:
         path = _unescape(written)
-        return replace(self, path=path, raw_path="" if _escape(path, _KEPT_IN_PATH) == written else written)
+        return replace(self, path=path, raw_path="" if _escape(path, _ESCAPED_IN_PATH) == written else written)
 
     @property
     def escaped_path(self) -> str:
         if self.raw_path and _VALID_IN_PATH.match(self.raw_path) and _unescape(self.raw_path) == self.path:
             return self.raw_path
-        return "*" if self.path == "*" else _escape(self.path, _KEPT_IN_PATH)
+        return "*" if self.path == "*" else _escape(self.path, _ESCAPED_IN_PATH)
 
     @property
     def escaped_fragment(self) -> str:
@@ -62,7 +63,7 @@ class Url:
             and _unescape(self.raw_fragment) == self.fragment
         ):
             return self.raw_fragment
-        return _escape(self.fragment, _KEPT_IN_FRAGMENT)
+        return _escape(self.fragment, _ESCAPED_IN_FRAGMENT)
 
     def resolve(self, reference: Url) -> Url:
         """`ResolveReference`."""
@@ -93,7 +94,7 @@ class Url:
                     text += "//"
                 if self.user is not None:
                     text += f"{self.user}@"
-                text += _escape(self.host, _KEPT_IN_HOST)
+                text += _escape(self.host, _ESCAPED_IN_HOST)
             if path and not path.startswith("/") and self.host:
                 text += "/"
             if not text and ":" in path.split("/", 1)[0]:
@@ -114,7 +115,7 @@ def parse(text: str) -> Url:
         return url
     decoded = _unescape(fragment)
     return replace(
-        url, fragment=decoded, raw_fragment="" if _escape(decoded, _KEPT_IN_FRAGMENT) == fragment else fragment
+        url, fragment=decoded, raw_fragment="" if _escape(decoded, _ESCAPED_IN_FRAGMENT) == fragment else fragment
     )
 
 
@@ -158,7 +159,7 @@ def _parse_authority(authority: str) -> tuple[str | None, str]:
     if not _USERINFO.match(userinfo):
         raise UrlError("net/url: invalid userinfo")
     name, colon, password = userinfo.partition(":")
-    parts = [_escape(_unescape(part), _KEPT_IN_USER) for part in ([name, password] if colon else [name])]
+    parts = [_escape(_unescape(part), _ESCAPED_IN_USER) for part in ([name, password] if colon else [name])]
     return ":".join(parts), parsed
 
 
@@ -184,7 +185,7 @@ def _parse_host(host: str) -> str:
         if int(escape[1:], 16) < 0x80 and escape != "%25":
             raise UrlError(f"invalid URL escape {escape!r}")
     for byte in host:
-        if byte < "\x80" and byte != "%" and not _KEPT_IN_HOST.match(byte):
+        if byte < "\x80" and byte != "%" and _ESCAPED_IN_HOST.match(byte):
             raise UrlError(f"invalid character {byte!r} in host name")
     return _unescape(host)
 
@@ -216,8 +217,8 @@ def _resolve_path(base: str, reference: str) -> str:
     return path[1:] if path.startswith("//") else path
 
 
-def _escape(text: str, kept: re.Pattern[str]) -> str:
-    return "".join(byte if kept.match(byte) else f"%{ord(byte):02X}" for byte in text)
+def _escape(text: str, escaped: re.Pattern[str]) -> str:
+    return escaped.sub(lambda byte: f"%{ord(byte[0]):02X}", text)
 
 
 def _unescape(text: str) -> str:

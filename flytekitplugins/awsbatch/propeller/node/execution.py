@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from threading import RLock
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from ...wire import INPUTS_FILE
 from ..aws_array import handler
 from ..aws_array.context import TaskContext
 from ..aws_array.errors import HandlerError, PanicError
+from ..aws_array.jobs import Job
 from ..aws_array.outputs import OutputFiles
 from ..aws_array.phases import Phase, TaskPhase
 from ..aws_array.services import HandlerServices
@@ -26,6 +28,7 @@ from ..storage import StorageError, write_message
 from .attempt import attempt_context
 from .budget import max_attempts
 from .facts import child_facts, counts
+from .hints import hint
 from .memory import ABORTING, FAILING, RETRYING, SUCCEEDING, Ending, Memory
 from .outcome import error_text, execution_error, node_outputs, validate_outputs
 from .patience import EXPIRED, time_left, timed_out, watch_hangs
@@ -224,7 +227,7 @@ class NodeExecution:
         self._terminate()
         message = (
             f"RuntimeExecutionError: max number of system retry attempts [{errors}/{limit}] exhausted. "
-            f"Last known status message: {text}"
+            f"Last known status message: {text}{hint(self.request.template, text)}"
         )
         self._end(Ending(FAILING, TaskError("Workflow abort failed", message, "SYSTEM")))
 
@@ -266,7 +269,7 @@ class NodeExecution:
         if ending.move == SUCCEEDING:
             outputs = node_outputs(self.request, self._files())
         error = None if ending.error is None else execution_error(ending.error)
-        job = self._services.jobs.get(self._context.name)
+        job = self._last_look()
         self._remember(ending=ending, ended=True)
         self._result = NodeResult(
             phase=_PHASES[ending.move],
@@ -280,6 +283,17 @@ class NodeExecution:
             hang=memory.hang,
             departures=memory.departures,
         )
+
+    def _last_look(self) -> Job | None:
+        """What is known of the job, asked for once more by a process that has not seen its end."""
+        state, jobs = self._memory.state, self._services.jobs
+        if state.external_job_id is None:
+            return None
+        job = jobs.get_or_create(self._context.name, state.external_job_id, state.execution_size)
+        if any(child.phase is TaskPhase.NOT_READY for child in job.children):
+            with suppress(BatchError):
+                jobs.refresh(self._context.name)
+        return job
 
     # Helpers.
 

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.emulator import folders
 from flytekitplugins.awsbatch.batch.emulator.executors import supervisor as script
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import (
     CannotStart,
@@ -61,7 +62,7 @@ class ProcessExecutor:
     def start(self, process: JobProcess) -> None:
         try:
             if process.scratch is not None:
-                process.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folders.make(process.scratch)
             self._pids[process.key] = 0
             with self._sending:
                 link = self._link or self._open_link()

@@ -146,6 +146,7 @@ class Supervisor:
         self.environments: dict[int, dict[str, str]] = {}
         self.null = os.open(os.devnull, os.O_RDWR)
         self.next_look = 0.0
+        self.ending = False
 
     def run(self) -> None:
         awake, waker = os.pipe()
@@ -173,7 +174,10 @@ class Supervisor:
                     elif key.fd == service:
                         return
                     else:
-                        data = self.link.recv(1 << 20)
+                        # A service that was killed may leave a reset behind.
+                        with contextlib.suppress(ConnectionResetError):
+                            data = b""
+                            data = self.link.recv(1 << 20)
                         if not data:
                             return
                         buffer += data
@@ -339,6 +343,9 @@ class Supervisor:
         del self.attempts[attempt.key]
         now = time.time()
         ended = attempt.ended or 0
+        if self.ending and ended == 128 + signal.SIGKILL and not attempt.out_of_memory:
+            # Killed because the service ends: that is no end of the attempt's own.
+            return
         # The journal outlives the service: what is in it need not run again.
         os.write(self.journal, f"{attempt.key}\t{ended}\t{int(attempt.out_of_memory)}\t{now:.3f}\n".encode())
         self.tell("exited", attempt.key, ended, attempt.out_of_memory, now)
@@ -364,6 +371,7 @@ class Supervisor:
 
     def end(self) -> None:
         """Kills everything below this process and waits until it is gone."""
+        self.ending = True
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
             for pid in list(self.by_pid):

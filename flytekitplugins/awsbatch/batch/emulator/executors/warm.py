@@ -1,15 +1,12 @@
 """Forks the attempts of Python commands from an interpreter that has imported what they need, and gives everything
-else, and everything that cannot be forked safely, to another executor. What a process sees is what it would see
-started from nothing.
+else, and everything that cannot be forked safely, to another executor. What a process sees is what it would see started
+from nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import selectors
-import socket
+import signal
 import sys
 import threading
 import time
@@ -26,14 +23,9 @@ from flytekitplugins.awsbatch.batch.emulator.executors.protocol import (
     Lost,
     Started,
 )
+from flytekitplugins.awsbatch.batch.emulator.executors.warm_links import Links
 from flytekitplugins.awsbatch.batch.emulator.executors.warm_plan import Planner, WarmPlan
-from flytekitplugins.awsbatch.batch.emulator.executors.warm_zygote import (
-    Identity,
-    State,
-    Zygote,
-    identity,
-    shared_environment,
-)
+from flytekitplugins.awsbatch.batch.emulator.executors.warm_zygote import Fit, Identity, State, Zygote, identity
 from flytekitplugins.awsbatch.batch.emulator.instance import Instance
 from flytekitplugins.awsbatch.batch.emulator.zygote.channel import Channel, Message
 
@@ -57,12 +49,12 @@ class WarmExecutor:
         self._fallback = fallback
         self._warn = warn
         self._lock = threading.RLock()
-        self._zygotes: dict[Identity, Zygote] = {}
+        self._zygotes: dict[Identity, list[Zygote]] = {}
         self._by_name: dict[str, Zygote] = {}
         self._owners: dict[str, Zygote] = {}
         self._accidents: dict[Identity, int] = {}
         self._warned: set[str] = set()
-        self._reader: threading.Thread | None = None
+        self._links = Links(self._greet, self._take, self._ended)
         self._closing = False
 
     def open(self, instance: Instance, events: Events) -> None:
@@ -76,13 +68,17 @@ class WarmExecutor:
     def expect(self, process: JobProcess) -> None:
         """Starts the interpreter for such processes, so that it is there when the first one comes."""
         plan = self._plan(process)
-        if plan is not None:
-            self._zygote(process, plan)
+        if plan is None:
+            return
+        with self._lock:
+            which = identity(plan, process)
+            zygote = None if self._zygotes.get(which) else self._new(which, plan, process)
+        if zygote is not None:
+            self._launch(zygote)
 
     def start(self, process: JobProcess) -> None:
         plan = self._plan(process)
-        zygote = None if plan is None else self._zygote(process, plan)
-        if plan is None or zygote is None:
+        if plan is None:
             self._fallback.start(process)
             return
         if process.scratch is not None:
@@ -91,32 +87,36 @@ class WarmExecutor:
             except OSError as error:
                 self._events(CannotStart(process.key, str(error), time.time()))
                 return
+        new = False
         with self._lock:
-            if zygote.state is State.STARTING:
+            zygote, reason = self._choose(identity(plan, process), process)
+            if zygote is None and not reason:
+                new = True
+                zygote = self._new(identity(plan, process), plan, process)
+            if zygote is not None:
                 self._owners[process.key] = zygote
-                zygote.waiting[process.key] = (process, plan)
-                return
-            reason = self._unfit(zygote, process)
-            if not reason:
-                self._owners[process.key] = zygote
-                zygote.add(process, plan)
-        if reason:
+                if zygote.state is State.STARTING:
+                    zygote.waiting[process.key] = (process, plan)
+                else:
+                    zygote.add(process, plan)
+        if zygote is None:
             self._decline(process, reason)
+        elif new:
+            self._launch(zygote)
         else:
             zygote.flush()
 
     def signal(self, key: str, number: int) -> None:
         with self._lock:
             zygote = self._owners.get(key)
-            if zygote is None:
-                self._fallback.signal(key, number)
-                return
-            waiting = zygote.waiting.pop(key, None)
+            waiting = zygote.waiting.pop(key, None) if zygote is not None else None
             if waiting is not None:
                 del self._owners[key]
-            else:
+            elif zygote is not None:
                 zygote.add_signal(key, number)
-        if waiting is not None:
+        if zygote is None:
+            self._fallback.signal(key, number)
+        elif waiting is not None:
             self._events(Exited(key, 128 + int(number), time.time()))
         else:
             zygote.flush()
@@ -126,55 +126,48 @@ class WarmExecutor:
             self._closing = True
             zygotes = list(self._by_name.values())
             for zygote in zygotes:
-                if zygote.channel is not None:
-                    with contextlib.suppress(OSError):
-                        zygote.channel.link.shutdown(socket.SHUT_WR)
-        if self._reader is not None:
-            self._wake()
-            if all(zygote.channel is not None for zygote in zygotes):
-                self._reader.join(PATIENCE)
+                zygote.end()
+        # One that has not yet come to say hello cannot be asked; it is killed with all else.
+        if all(zygote.channel is not None for zygote in zygotes):
+            self._links.close(PATIENCE)
         self._fallback.close()
-        if self._reader is not None:
-            self._reader.join(PATIENCE)
+        self._links.close(PATIENCE)
 
     def _plan(self, process: JobProcess) -> WarmPlan | None:
         return self._planner(process) if sys.platform.startswith("linux") else None
 
-    def _zygote(self, process: JobProcess, plan: WarmPlan) -> Zygote | None:
-        """The one for a process, started when there is none; None when that kind is refused."""
-        shared = shared_environment(plan, process.environment)
-        which = identity(plan, process, shared)
-        with self._lock:
-            zygote = self._zygotes.get(which)
-            if zygote is not None and zygote.state is not State.ENDED:
-                return None if zygote.state is State.REFUSED else zygote
-            if self._accidents.get(which, 0) >= MOST_ACCIDENTS:
-                return None
-            self._make_room()
-            number = len(self._by_name) + 1
-            name = f"zygote-{self._instance.name}-{number}"
-            scratch = self._instance.directory / f"{SOCKET}-{number}" if which.cwd is None else None
-            zygote = Zygote(name, plan, shared, which.cwd or scratch or process.cwd, scratch)
-            self._zygotes[which] = self._by_name[name] = zygote
-            if self._reader is None:
-                self._listen()
-        self._fallback.start(zygote.process(self._instance.directory, SOCKET, self._instance.journal))
+    def _choose(self, which: Identity, process: JobProcess) -> tuple[Zygote | None, str]:
+        """The zygote for a process; or none, with a reason when there cannot be one."""
+        for zygote in self._zygotes.get(which, ()):
+            if zygote.state is State.STARTING:
+                return zygote, ""
+            if zygote.state is not State.ENDED:
+                fit, reason = zygote.fit(process)
+                if fit is not Fit.ELSEWHERE:
+                    return (zygote if fit is Fit.HERE else None), reason
+        if self._accidents.get(which, 0) >= MOST_ACCIDENTS:
+            return None, f"{MOST_ACCIDENTS} interpreters that it was forked from ended"
+        return None, ""
+
+    def _new(self, which: Identity, plan: WarmPlan, process: JobProcess) -> Zygote:
+        self._make_room()
+        number = len(self._by_name) + 1
+        scratch = self._instance.directory / f"{SOCKET}-{number}" if which.cwd is None else None
+        zygote = Zygote(f"zygote-{self._instance.name}-{number}", plan, process, scratch)
+        self._zygotes.setdefault(which, []).append(zygote)
+        self._by_name[zygote.name] = zygote
+        self._links.listen(self._instance.directory, SOCKET)
         return zygote
 
-    def _make_room(self) -> None:
-        alive = [each for each in self._zygotes.items() if each[1].state in (State.STARTING, State.READY)]
-        for which, zygote in alive[: max(0, len(alive) + 1 - MOST_ZYGOTES)]:
-            if zygote.state is State.READY and not zygote.running and zygote.channel is not None:
-                del self._zygotes[which]
-                with contextlib.suppress(OSError):
-                    zygote.channel.link.shutdown(socket.SHUT_WR)
+    def _launch(self, zygote: Zygote) -> None:
+        self._fallback.start(zygote.process(self._instance.directory, SOCKET, self._instance.journal))
 
-    def _unfit(self, zygote: Zygote, process: JobProcess) -> str:
-        """Why a process cannot come out of a zygote after all."""
-        if zygote.state is not State.READY:
-            return zygote.reason
-        asked = sorted(zygote.reads & process.environment.keys())
-        return f"an import reads {', '.join(asked)}, which differs between attempts" if asked else ""
+    def _make_room(self) -> None:
+        alive = [each for each in self._by_name.values() if each.state in (State.STARTING, State.READY)]
+        for zygote in alive[: max(0, len(alive) + 1 - MOST_ZYGOTES)]:
+            if zygote.state is State.READY and not zygote.running:
+                zygote.state = State.ENDED
+                zygote.end()
 
     def _decline(self, process: JobProcess, reason: str) -> None:
         line = f"{Path(process.argv[0]).name} is started anew for each attempt: {reason}"
@@ -183,58 +176,7 @@ class WarmExecutor:
             self._warn(line)
         self._fallback.start(process)
 
-    # Below: the reader's thread.
-
-    def _listen(self) -> None:
-        listening = socket.socket(socket.AF_UNIX)
-        reach = os.open(self._instance.directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            # A socket's path has at most 107 bytes, a home's may have more.
-            listening.bind(f"/proc/self/fd/{reach}/{SOCKET}")
-        finally:
-            os.close(reach)
-        listening.listen(64)
-        awake, self._waker = socket.socketpair()
-        self._reader = threading.Thread(target=self._read, args=(listening, awake), name="awsbatch-warm", daemon=True)
-        self._reader.start()
-
-    def _wake(self) -> None:
-        with contextlib.suppress(OSError):
-            self._waker.send(b"x")
-
-    def _read(self, listening: socket.socket, awake: socket.socket) -> None:
-        with selectors.DefaultSelector() as selector, listening, awake:
-            selector.register(listening, selectors.EVENT_READ)
-            selector.register(awake, selectors.EVENT_READ)
-            links = 0
-            while links or not self._closing:
-                for key, _ in selector.select():
-                    if key.fileobj is awake:
-                        awake.recv(64)
-                    elif key.fileobj is listening:
-                        link, _ = listening.accept()
-                        selector.register(link, selectors.EVENT_READ, [Channel(link), None])
-                        links += 1
-                    else:
-                        links -= self._hear(selector, key.data)
-
-    def _hear(self, selector: selectors.BaseSelector, link: list[object]) -> bool:
-        """Takes what came over one link; whether that was its end."""
-        channel, zygote = link
-        assert isinstance(channel, Channel)
-        messages = channel.receive()
-        if messages is None:
-            selector.unregister(channel.link)
-            channel.close()
-            if isinstance(zygote, Zygote):
-                self._ended(zygote)
-            return True
-        for message in messages:
-            if isinstance(zygote, Zygote):
-                self._take(zygote, message)
-            else:
-                link[1] = zygote = self._greet(channel, message)
-        return False
+    # Below: what the thread of the links calls.
 
     def _greet(self, channel: Channel, message: Message) -> Zygote | None:
         name, who = message
@@ -244,73 +186,51 @@ class WarmExecutor:
                 return None
             zygote.channel = channel
             if self._closing:
-                channel.link.shutdown(socket.SHUT_WR)
+                zygote.end()
             else:
                 channel.send(zygote.preload_message())
         return zygote
 
     def _take(self, zygote: Zygote, message: Message) -> None:
         name, *rest = message
-        event: Event
         if name == "ready":
-            self._ready(zygote, frozenset(rest[0]))
-            return
-        if name == "refused":
+            zygote.reads = frozenset(rest[0])
+            self._settle(zygote, State.READY)
+        elif name == "refused":
             zygote.reason = rest[0]
-            self._give_up(zygote, State.REFUSED)
-            return
-        key = rest[0]
-        if name == "started":
-            event = Started(*rest)
+            self._settle(zygote, State.REFUSED)
+        elif name == "started":
+            self._events(Started(*rest))
         else:
             with self._lock:
-                process = zygote.running.pop(key)
-                self._owners.pop(key, None)
-            if name == "declined":
-                self._decline(process, rest[1])
-                return
+                process = zygote.running.pop(rest[0])
+                self._owners.pop(process.key, None)
             if name == "exited":
-                _, code, out_of_memory, at = rest
-                event = Exited(key, code, at, out_of_memory)
+                key, code, out_of_memory, at = rest
+                self._events(Exited(key, code, at, out_of_memory))
+            elif name == "cannot":
+                self._events(CannotStart(*rest))
             else:
-                event = CannotStart(*rest)
-        self._events(event)
+                self._decline(process, rest[1])
 
-    def _ready(self, zygote: Zygote, reads: frozenset[str]) -> None:
-        unfit: list[tuple[JobProcess, str]] = []
-        with self._lock:
-            zygote.state = State.READY
-            zygote.reads = reads
-            waiting, zygote.waiting = zygote.waiting, {}
-            for key, (process, plan) in waiting.items():
-                reason = self._unfit(zygote, process)
-                if reason:
-                    del self._owners[key]
-                    unfit.append((process, reason))
-                else:
-                    zygote.add(process, plan)
-        zygote.flush()
-        for process, reason in unfit:
-            self._decline(process, reason)
-
-    def _give_up(self, zygote: Zygote, state: State) -> None:
-        """Before it was ready: those who waited go to the fallback."""
+    def _settle(self, zygote: Zygote, state: State) -> None:
+        """It is known what becomes of a zygote: those who waited for it go on, into it or elsewhere."""
         with self._lock:
             zygote.state = state
             waiting, zygote.waiting = zygote.waiting, {}
             for key in waiting:
-                del self._owners[key]
+                self._owners.pop(key, None)
             closing = self._closing
         for process, _ in waiting.values():
             if closing:
-                self._events(Exited(process.key, 128 + 9, time.time()))
+                self._events(Exited(process.key, 128 + signal.SIGKILL, time.time()))
             else:
-                self._decline(process, zygote.reason)
+                self.start(process)
 
     def _ended(self, zygote: Zygote) -> None:
         if zygote.state is State.STARTING:
             zygote.reason = zygote.reason or "the interpreter ended while it imported"
-            self._give_up(zygote, State.REFUSED)
+            self._settle(zygote, State.REFUSED)
             return
         with self._lock:
             if zygote.state is State.READY:
@@ -319,9 +239,8 @@ class WarmExecutor:
             for key in lost:
                 self._owners.pop(key, None)
             if lost and not self._closing:
-                for which, each in self._zygotes.items():
-                    if each is zygote:
-                        self._accidents[which] = self._accidents.get(which, 0) + 1
+                which = next(each for each, zygotes in self._zygotes.items() if zygote in zygotes)
+                self._accidents[which] = self._accidents.get(which, 0) + 1
         for key in lost:
             self._events(Lost(key, f"the interpreter that it was forked from ended ({zygote.name})", time.time()))
 

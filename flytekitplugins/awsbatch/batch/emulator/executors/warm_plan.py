@@ -31,7 +31,8 @@ class WarmPlan:
     :param install: called once before the imports, in the zygote's directory: brings a code distribution.
     :param prepare: called before a fork, once for each value: what a child would else do for itself.
     :param python_path: directories after those of PYTHONPATH.
-    :param withheld: prefixes of variables that belong to an attempt and not to its zygote, besides those of AWS Batch.
+    :param withheld: prefixes of variables that may differ between attempts out of one zygote, besides those of AWS
+        Batch, as long as no import reads them.
     """
 
     interpreter: str

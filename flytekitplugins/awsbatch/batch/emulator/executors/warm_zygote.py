@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
+import socket
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +29,14 @@ class State(enum.Enum):
     ENDED = "ended"
 
 
+class Fit(enum.Enum):
+    """Whether a process can come out of a zygote: yes, out of another of its kind, or out of none."""
+
+    HERE = "here"
+    ELSEWHERE = "elsewhere"
+    NOWHERE = "nowhere"
+
+
 @dataclass(frozen=True)
 class Identity:
     """What two attempts must have in common to be forked from one interpreter.
@@ -42,27 +52,22 @@ class Identity:
     environment: frozenset[tuple[str, str]]
 
 
-def shared_environment(plan: WarmPlan, environment: Mapping[str, str]) -> dict[str, str]:
-    """What a zygote may know of a job's environment: all that is not an attempt's own."""
-    withheld = (AWS_PREFIX, *plan.withheld)
-    return {name: value for name, value in environment.items() if not name.startswith(withheld)}
-
-
-def identity(plan: WarmPlan, process: JobProcess, shared: Mapping[str, str]) -> Identity:
+def identity(plan: WarmPlan, process: JobProcess) -> Identity:
+    own = (AWS_PREFIX, *plan.withheld)
     return Identity(
         interpreter=plan.interpreter,
         cwd=None if process.scratch == process.cwd else process.cwd,
-        scripts=str(Path(plan.script).parent),
+        scripts=os.path.dirname(plan.script),  # noqa: PTH120 - for every attempt
         preload=plan.preload,
         install=plan.install,
-        environment=frozenset(shared.items()),
+        environment=frozenset(item for item in process.environment.items() if not item[0].startswith(own)),
     )
 
 
-def with_python_path(environment: Mapping[str, str], directories: tuple[str, ...], cwd: Path) -> dict[str, str]:
+def with_python_path(environment: Mapping[str, str], directories: tuple[str, ...], cwd: Path) -> Mapping[str, str]:
     """PYTHONPATH with the plan's directories, those that are relative below `cwd`, as its last entries."""
     if not directories:
-        return dict(environment)
+        return environment
     entries = [entry for entry in (environment.get("PYTHONPATH"),) if entry is not None]
     entries += [os.path.realpath(cwd / Path(directory).expanduser()) for directory in directories]
     return {**environment, "PYTHONPATH": os.pathsep.join(entries)}
@@ -71,12 +76,13 @@ def with_python_path(environment: Mapping[str, str], directories: tuple[str, ...
 class Zygote:
     """Its methods are called under the executor's lock, `flush` outside of it."""
 
-    def __init__(self, name: str, plan: WarmPlan, shared: Mapping[str, str], cwd: Path, scratch: Path | None) -> None:
+    def __init__(self, name: str, plan: WarmPlan, process: JobProcess, scratch: Path | None) -> None:
         self.name = name
         self.plan = plan
-        self.cwd = cwd
         self.scratch = scratch
-        self.environment = with_python_path(shared, plan.python_path, cwd)
+        self.cwd = scratch or process.cwd
+        shared = {name: value for name, value in process.environment.items() if not name.startswith(AWS_PREFIX)}
+        self.environment = with_python_path(shared, plan.python_path, self.cwd)
         self.state = State.STARTING
         self.reason = ""
         self.reads: frozenset[str] = frozenset()
@@ -88,9 +94,7 @@ class Zygote:
         self._kinds: dict[tuple[Any, ...], int] = {}
 
     def process(self, directory: Path, socket_name: str, journal: Path) -> JobProcess:
-        """What the fallback executor is asked to start. It is known by its own job id, should it leave anything
-        behind.
-        """
+        """What the fallback executor is asked to start. Known by a job id of its own, should it leave anything."""
         script = str(Path(package.__file__).parent / "__main__.py")
         return JobProcess(
             key=self.name,
@@ -107,30 +111,51 @@ class Zygote:
             "preload",
             plan.script,
             plan.arguments,
-            (AWS_PREFIX, *plan.withheld),
+            AWS_PREFIX,
+            plan.withheld,
             plan.preload,
             tuple(map(plain, plan.settle)),
             None if plan.install is None else plain(plan.install),
         )
 
+    def fit(self, process: JobProcess) -> tuple[Fit, str]:
+        """With a reason, unless it is here."""
+        if self.state is State.REFUSED:
+            return Fit.NOWHERE, self.reason
+        if not self.reads:
+            return Fit.HERE, ""
+        other = [name for name in self.reads if process.environment.get(name) != self.environment.get(name)]
+        never = sorted(name for name in other if name.startswith(AWS_PREFIX))
+        if never:
+            return Fit.NOWHERE, f"an import reads {', '.join(never)}, which differs between attempts"
+        return (Fit.ELSEWHERE if other else Fit.HERE), ""
+
     def add(self, process: JobProcess, plan: WarmPlan) -> None:
         """Puts a start in the outbox."""
-        kind = self._kind(plan)
-        job = with_python_path(process.environment, plan.python_path, process.cwd)
         mine = self.environment
-        changes: dict[str, str | None] = {name: value for name, value in job.items() if mine.get(name) != value}
-        changes.update({name: None for name in mine if name not in job})
+        job = with_python_path(process.environment, plan.python_path, process.cwd)
+        shared: dict[str, str | None] = {}
+        own: dict[str, str] = {}
+        for name, value in job.items():
+            if name.startswith(AWS_PREFIX):
+                own[name] = value
+            elif mine.get(name) != value:
+                shared[name] = value
+        if len(job) - len(own) != len(mine):
+            shared.update({name: None for name in mine if name not in job})
+        kind = self._kind(plan, shared)
         self.running[process.key] = process
         self._outbox.append(
-            ("start", process.key, kind, changes, str(process.cwd), str(process.log), process.memory_limit * MIB)
+            ("start", process.key, kind, own, str(process.cwd), str(process.log), process.memory_limit * MIB)
         )
 
-    def _kind(self, plan: WarmPlan) -> int:
-        values = (plan.script, plan.arguments, tuple(map(plain, plan.prepare)), self._copied(plan))
-        number = self._kinds.get(values)
+    def _kind(self, plan: WarmPlan, environment: dict[str, str | None]) -> int:
+        which = (plan.script, plan.arguments, plan.prepare, tuple(environment.items()))
+        number = self._kinds.get(which)
         if number is None:
-            number = self._kinds[values] = len(self._kinds)
-            self._outbox.append(("kind", number, *values))
+            number = self._kinds[which] = len(self._kinds)
+            prepare = tuple(map(plain, plan.prepare))
+            self._outbox.append(("kind", number, plan.script, plan.arguments, prepare, environment, self._copied(plan)))
         return number
 
     def _copied(self, plan: WarmPlan) -> tuple[str, ...]:
@@ -147,10 +172,14 @@ class Zygote:
         with self._sending:
             messages, self._outbox = self._outbox, []
             if messages and self.channel is not None:
-                try:
+                with contextlib.suppress(OSError):
                     self.channel.send(*messages)
-                except OSError:
-                    return
+
+    def end(self) -> None:
+        """Asks it to kill what runs in it and to end."""
+        if self.channel is not None:
+            with contextlib.suppress(OSError):
+                self.channel.link.shutdown(socket.SHUT_WR)
 
 
 def plain(hook: Hook) -> tuple[str, tuple[str, ...]]:

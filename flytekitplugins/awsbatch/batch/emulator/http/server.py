@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from typing import Any
@@ -23,6 +22,7 @@ from flytekitplugins.awsbatch.batch.emulator.errors import refused
 from flytekitplugins.awsbatch.batch.emulator.faults import SLOW, Fault
 from flytekitplugins.awsbatch.batch.emulator.http.cloudwatch import CloudWatch
 from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
+from flytekitplugins.awsbatch.batch.emulator.operations.jobs import new_id
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ FAULTS = "/_awsbatch/faults"
 HEALTH = "/_awsbatch/health"
 
 Call = tuple[str, dict[str, Any]]
+compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Server:
@@ -71,20 +72,21 @@ class Server:
             log.exception("%s %s", request.method, request.path)
             return self._refusal(BatchError("ServerException", "an internal error occurred; see the log", 500), as_logs)
 
-    async def _respond(self, request: web.BaseRequest, target: str | None, body: bytes) -> Any:
+    async def _respond(self, request: web.BaseRequest, target: str | None, body: bytes) -> str:
+        """The answer's JSON."""
         if target is not None:
             if not target.startswith(LOGS_TARGET):
                 raise BatchError("UnknownOperationException", f"{target}: not supported here", 400)
-            return self._logs.call(target.removeprefix(LOGS_TARGET), json_of(body))
+            return compact(self._logs.call(target.removeprefix(LOGS_TARGET), json_of(body)))
         own = self._own.get((request.method, request.path))
         if own is not None:
-            return own(body)
+            return compact(own(body))
         operation, arguments = batch_call(request.method, request.raw_path, body)
         hit = self._service.calls.faults_of(operation)
         for fault in hit:
             if fault.kind == SLOW:
                 await asyncio.sleep(fault.seconds)
-        return self._service.calls.with_faults(operation, arguments, hit, remote=True)
+        return self._service.calls.text_with_faults(operation, arguments, hit)
 
     def _add_fault(self, body: bytes) -> Any:
         values = json_of(body)
@@ -101,17 +103,17 @@ class Server:
         self._service.faults.clear()
         return {}
 
-    def _answer(self, status: int, answer: Any, as_logs: bool) -> web.Response:
+    def _answer(self, status: int, answer: str, as_logs: bool) -> web.Response:
         return web.Response(
             status=status,
-            body=json.dumps(answer, separators=(",", ":")).encode(),
+            body=answer.encode(),
             content_type="application/x-amz-json-1.1" if as_logs else "application/json",
-            headers={"x-amzn-RequestId": str(uuid.uuid4())},
+            headers={"x-amzn-RequestId": new_id()},
         )
 
     def _refusal(self, error: BatchError, as_logs: bool) -> web.Response:
         answer = {"message": error.message, **({"__type": error.code} if as_logs else {})}
-        response = self._answer(error.status, answer, as_logs)
+        response = self._answer(error.status, compact(answer), as_logs)
         response.headers["x-amzn-ErrorType"] = error.code
         return response
 
@@ -154,6 +156,9 @@ async def listen(service: LocalBatch, guard: Guard, host: str, port: int) -> tup
     had.
     """
     handler = Server(service, guard)
+    # Reading the service model takes a moment that no request should wait for.
+    shapes.operations()
+    shapes.check("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
     server = web.Server(handler.handle, request_factory=bounded_request, access_log=None)
     runner = web.ServerRunner(server, shutdown_timeout=1.0)
     await runner.setup()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import random
+import secrets
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator import describe, rules
@@ -29,17 +32,20 @@ from flytekitplugins.awsbatch.batch.emulator.operations.core import (
     position_of,
     token_for,
 )
+from flytekitplugins.awsbatch.batch.emulator.render import Renderer
 from flytekitplugins.awsbatch.batch.emulator.spec import spec_of
 from flytekitplugins.awsbatch.batch.emulator.store.catalog import ACTIVE
 from flytekitplugins.awsbatch.batch.emulator.submission import detail_of
 
 PAGE = 1000
+RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets
 FILTERED_PAGE = 100
 
 
 class JobOperations:
     def __init__(self, core: Core) -> None:
         self._core = core
+        self._renderer = Renderer(core.arns)
 
     def submit(self, request: Request, remote: bool = False) -> Answer:
         # An empty arrayProperties makes no array: SDKs send what their structures hold.
@@ -57,7 +63,7 @@ class JobOperations:
         detail = detail_of(request, definition, definition["jobDefinitionArn"], queue["jobQueueArn"])
         spec = spec_of(detail)
         self._check_dependencies(request, array.get("size"))
-        job_id = str(uuid.uuid4())
+        job_id = new_id()
         job = Job(job_id, spec, array.get("size"), core.clock.now(), core.board.owner, remote=remote)
         core.stored.add(job)
         core.engine.add(job)
@@ -65,19 +71,29 @@ class JobOperations:
 
     def describe(self, request: Request) -> Answer:
         """Unknown ids are left out. An id may be a child's."""
-        wanted = request["jobs"]
+        wanted = self._wanted(request)
+        arns = self._core.arns
+        with self._core.board.lock:
+            targets = [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
+            return {
+                "jobs": [
+                    describe.of_job(target, arns) if isinstance(target, Job) else describe.of_unit(target, arns)
+                    for target in targets
+                ]
+            }
+
+    def describe_text(self, request: Request) -> str:
+        """The same as JSON."""
+        wanted = self._wanted(request)
+        with self._core.board.lock:
+            targets = [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
+            return f'{{"jobs":[{",".join(map(self._renderer.render, targets))}]}}'
+
+    def _wanted(self, request: Request) -> Sequence[str]:
+        wanted: Sequence[str] = request["jobs"]
         if len(wanted) > rules.MAX_IDS:
             raise refused(f"jobs names {len(wanted)} ids: at most {rules.MAX_IDS}")
-        core = self._core
-        found = []
-        with core.board.lock:
-            for each in dict.fromkeys(wanted):
-                target = self._find(each)
-                if isinstance(target, Job):
-                    found.append(describe.of_job(target, core.arns))
-                elif target is not None:
-                    found.append(describe.of_unit(target, core.arns))
-        return {"jobs": found}
+        return wanted
 
     def cancel(self, request: Request) -> Answer:
         return self._stop(request, CANCEL)
@@ -212,6 +228,11 @@ class JobOperations:
                 raise refused(f"dependsOn: job {each['jobId']} does not exist")
             if each.get("type") == N_TO_N and (not isinstance(target, Job) or target.size != size):
                 raise refused(f"dependsOn: job {each['jobId']} is no array of the same size, as N_TO_N needs")
+
+
+def new_id() -> str:
+    """A random UUID, without asking the system for each."""
+    return str(uuid.UUID(int=RANDOM.getrandbits(128), version=4))
 
 
 def like(value: str) -> str:

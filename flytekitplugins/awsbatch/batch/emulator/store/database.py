@@ -13,6 +13,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from flytekitplugins.awsbatch.batch.emulator import folders
+
 APPLICATION_ID = 0x46574142
 SCHEMA_VERSION = 1
 SCHEMA = """
@@ -29,10 +31,10 @@ CREATE TABLE jobs (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, name TEXT NOT NULL, queue TEXT NOT NULL,
     definition TEXT NOT NULL, size INTEGER, created INTEGER NOT NULL, owner TEXT NOT NULL, remote INTEGER NOT NULL,
     detail TEXT NOT NULL,
-    status TEXT NOT NULL, reason TEXT, stop TEXT, started INTEGER, stopped INTEGER
+    status TEXT NOT NULL, reason TEXT, stop TEXT, started INTEGER, stopped INTEGER,
+    exit_code INTEGER, container_reason TEXT
 );
 CREATE INDEX jobs_of_queue ON jobs (queue, status, seq);
-CREATE INDEX jobs_of_name ON jobs (queue, name);
 CREATE INDEX jobs_unended ON jobs (owner) WHERE stopped IS NULL;
 
 -- A single job is its own only unit and lives in its row of `jobs`.
@@ -49,6 +51,10 @@ CREATE TABLE attempts (
 """
 
 
+# Transactions between two checkpoints: a few megabytes.
+CHECKPOINT_EVERY = 500
+
+
 class UnusableHomeError(Exception):
     """The home's database cannot be used; the message says why and what to do."""
 
@@ -61,18 +67,27 @@ class Database:
 
     def __init__(self, path: Path | None) -> None:
         self._write_lock = threading.RLock()
-        self._writer = self._connect(path)
-        self._set_up(path)
+        self._writes = 0
+        self._checkpointer: sqlite3.Connection | None = None
+        try:
+            self._writer = self._connect(path)
+            self._set_up(path)
+        except (OSError, sqlite3.Error) as error:
+            raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {error}") from error
         if path is None:
             self._reader, self._read_lock = self._writer, self._write_lock
         else:
             self._reader, self._read_lock = self._connect(path), threading.RLock()
             self._reader.execute("PRAGMA query_only = ON")
+            # Moving the log into the file takes milliseconds, with a sync of the disk: no caller should wait for that.
+            self._writer.execute("PRAGMA wal_autocheckpoint = 0")
+            self._checkpointer = self._connect(path)
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """A transaction: committed when the block ends, rolled back when it raises. Not to be nested."""
         with self._write_lock:
+            self._writes += 1
             self._writer.execute("BEGIN IMMEDIATE")
             try:
                 yield self._writer
@@ -87,7 +102,16 @@ class Database:
         with self._read_lock:
             yield self._reader
 
+    def checkpoint(self) -> None:
+        """Moves the write-ahead log into the file when it has grown. For a thread that has time; others go on "
+        "meanwhile."""
+        if self._checkpointer is not None and self._writes >= CHECKPOINT_EVERY:
+            self._writes = 0
+            self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+
     def close(self) -> None:
+        if self._checkpointer is not None:
+            self._checkpointer.close()
         with self._write_lock, self._read_lock:
             if self._reader is not self._writer:
                 self._reader.close()
@@ -95,7 +119,7 @@ class Database:
 
     def _connect(self, path: Path | None) -> sqlite3.Connection:
         if path is not None:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folders.make(path.parent)
             # SQLite gives its side files the mode of the database.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         connection = sqlite3.connect(
@@ -107,19 +131,16 @@ class Database:
         return connection
 
     def _set_up(self, path: Path | None) -> None:
-        try:
-            self._writer.execute("PRAGMA journal_mode = WAL")
-            with self.write() as connection:
-                version = connection.execute("PRAGMA user_version").fetchone()[0]
-                if version == 0:
-                    for statement in SCHEMA.split(";\n"):
-                        connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-                    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                elif version != SCHEMA_VERSION:
-                    raise UnusableHomeError(
-                        f"{path} was written by another version of this package (schema {version}, this one knows "
-                        f"{SCHEMA_VERSION}): use that version, another home, or move the file away"
-                    )
-        except sqlite3.DatabaseError as error:
-            raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {error}") from error
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        with self.write() as connection:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                for statement in SCHEMA.split(";\n"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            elif version != SCHEMA_VERSION:
+                raise UnusableHomeError(
+                    f"{path} was written by another version of this package (schema {version}, this one knows "
+                    f"{SCHEMA_VERSION}): use that version, another home, or move the file away"
+                )

@@ -34,9 +34,8 @@ class Summary(NamedTuple):
 
 SUMMARY = """
 SELECT j.seq, j.id, j.name, j.definition, j.size, j.created, j.status, j.reason, j.started, j.stopped, j.stop,
-       a.exit_code, a.reason
-FROM jobs j LEFT JOIN attempts a ON a.job = j.seq AND a.idx = -1
-     AND a.number = (SELECT max(number) FROM attempts WHERE job = j.seq AND idx = -1)
+       j.exit_code, j.container_reason
+FROM jobs j
 """
 
 
@@ -51,7 +50,10 @@ class Changes(NamedTuple):
 def changes_of(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
     changes = Changes([], [], [])
     for job in jobs:
-        changes.jobs.append((job.status, job.reason, job.stop, job.started, job.stopped, job.owner, job.sequence))
+        # A single job is listed with the end of its last attempt.
+        last = job.units[0].attempts[-1] if job.size is None and job.units[0].attempts else None
+        end = (last.exit_code, last.reason) if last is not None else (None, None)
+        changes.jobs.append((job.status, job.reason, job.stop, job.started, job.stopped, job.owner, *end, job.sequence))
     for unit in units:
         sequence = unit.job.sequence
         if unit.index is None:
@@ -99,7 +101,8 @@ class Jobs:
     def write(self, changes: Changes) -> None:
         with self._database.write() as connection:
             connection.executemany(
-                "UPDATE jobs SET status = ?, reason = ?, stop = ?, started = ?, stopped = ?, owner = ? WHERE seq = ?",
+                "UPDATE jobs SET status = ?, reason = ?, stop = ?, started = ?, stopped = ?, owner = ?, exit_code = ?,"
+                " container_reason = ? WHERE seq = ?",
                 changes.jobs,
             )
             connection.executemany(
@@ -110,6 +113,10 @@ class Jobs:
             connection.executemany(
                 "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changes.attempts
             )
+
+    def tidy(self) -> None:
+        """For a quiet moment."""
+        self._database.checkpoint()
 
     def retag(self, sequence: int, detail: dict[str, Any]) -> None:
         with self._database.write() as connection:
@@ -204,9 +211,11 @@ def _assemble(row: sqlite3.Row | tuple[Any, ...], children: list[Any], attempts:
     if size is None:
         unit = job.units[0]
         unit.reason, unit.stop, unit.started, unit.stopped = reason, stop, started, stopped
+        unit.stop_reason = reason
     for index, *rest in children:
         unit = job.units[index]
         unit.status, unit.reason, unit.stop, unit.started, unit.stopped = rest
+        unit.stop_reason = unit.reason
     for index, *rest in attempts:
         job.units[0 if index == SINGLE else index].attempts.append(Attempt(*rest))
     job.counts = dict.fromkeys(STATUSES, 0)

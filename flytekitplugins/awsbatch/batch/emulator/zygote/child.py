@@ -36,11 +36,11 @@ class Place:
 
 
 def run(
-    place: Place, code: CodeType, environment: Mapping[str, str | None], log: int, copies: list[tuple[str, str]]
+    place: Place, code: CodeType, environment: Mapping[str, str], log: int, copies: list[tuple[str, str]]
 ) -> NoReturn:
     """In the child, right after the fork.
 
-    :param environment: what differs from the zygote's, None for what is not there.
+    :param environment: the attempt's own variables.
     :param log: a descriptor.
     :param copies: from which directory to which.
     """
@@ -57,10 +57,7 @@ def run(
     if place.said:
         os.write(1, place.said)
     for name, value in environment.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
+        os.environ[name] = value
     place.seeds.fork()
     error: BaseException | None = None
     try:

@@ -32,8 +32,8 @@ def call(hook: Hook) -> None:
 class ReadNames:
     """While it is entered, notes which of the withheld variables somebody asks the environment for.
 
-    They differ between attempts and are not in the zygote's environment: a module that wants one while it is imported
-    cannot be imported once for all.
+    They may differ between attempts: where an import has asked for one, only attempts for which it is the same can be
+    forked.
     """
 
     def __init__(self, withheld: tuple[str, ...]) -> None:

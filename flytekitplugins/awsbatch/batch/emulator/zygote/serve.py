@@ -31,23 +31,37 @@ MOST_SAID = 1 << 20
 class Kind(NamedTuple):
     """What the children of one array have in common.
 
+    :param prepare: called before the first fork of the kind.
+    :param environment: what differs from the zygote's, None for what is not there.
     :param copied: directories below the zygote's own that each child gets a copy of in its own.
     """
 
     script: str
     arguments: tuple[str, ...]
     prepare: tuple[preload.Hook, ...]
+    environment: Mapping[str, str | None]
     copied: tuple[str, ...]
 
 
 class Zygote:
-    def __init__(self, channel: Channel, journal: int, said: bytes, seeds: Seeds, main: ModuleType) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        journal: int,
+        said: bytes,
+        seeds: Seeds,
+        main: ModuleType,
+        settle: tuple[preload.Hook, ...],
+    ) -> None:
+        self.settle = settle
         self.channel = channel
         self.journal = journal
         self.attempts = Attempts()
-        self.prepared: set[preload.Hook] = set()
         self.codes: dict[str, CodeType] = {}
         self.kinds: dict[int, Kind] = {}
+        self.prepared: set[int] = set()
+        self.current: int | None = None
+        self.before: dict[str, str | None] = {}
         self.home = os.getcwd()
         self.news: list[Message] = []
         self.awake, wake = os.pipe()
@@ -101,22 +115,19 @@ class Zygote:
     def on_kind(self, number: int, *values: Any) -> None:
         self.kinds[number] = Kind(*values)
 
-    def on_start(
-        self, key: str, kind: int, environment: Mapping[str, str | None], cwd: str, log: str, limit: int
-    ) -> None:
-        path, arguments, prepare, copied = self.kinds[kind]
+    def on_start(self, key: str, kind: int, environment: Mapping[str, str], cwd: str, log: str, limit: int) -> None:
+        """:param environment: the attempt's own."""
+        path, _, _, _, copied = self.kinds[kind]
         output = -1
         try:
             os.chdir(cwd)
-            try:
-                self.prepare(prepare)
-            except Exception as error:
-                self.news.append(("declined", key, f"preparing failed: {type(error).__name__}: {error}"))
-                return
+            if kind != self.current:
+                try:
+                    self.enter(kind)
+                except Exception as error:
+                    self.news.append(("declined", key, f"preparing failed: {type(error).__name__}: {error}"))
+                    return
             output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            code = self.codes.get(path) or self.codes.setdefault(path, script.load(path))
-            script.set_arguments(path, arguments)
-            self.place.main.__dict__["__file__"] = path
             pid = os.fork()
         except OSError as error:
             if output >= 0:
@@ -124,22 +135,43 @@ class Zygote:
             self.news.append(("cannot", key, f"{error.filename or path}: {error.strerror}", time.time()))
             return
         if pid == 0:
-            child.run(self.place, code, environment, output, [(f"{self.home}/{each}", each) for each in copied])
+            copies = [(f"{self.home}/{each}", each) for each in copied]
+            child.run(self.place, self.codes[path], environment, output, copies)
         os.close(output)
         self.attempts.add(Attempt(key, pid, limit))
         self.news.append(("started", key, pid, time.time()))
 
-    def prepare(self, hooks: tuple[preload.Hook, ...]) -> None:
-        new = [hook for hook in hooks if hook not in self.prepared]
-        if new:
-            for hook in new:
+    def enter(self, number: int) -> None:
+        """Makes this process what the children of a kind are to be, as far as they are alike."""
+        kind = self.kinds[number]
+        self.current = None
+        set_environment(self.before)
+        self.before = {name: os.environ.get(name) for name in kind.environment}
+        set_environment(kind.environment)
+        script.set_arguments(kind.script, kind.arguments)
+        self.place.main.__dict__["__file__"] = kind.script
+        if kind.script not in self.codes:
+            self.codes[kind.script] = script.load(kind.script)
+        if number not in self.prepared:
+            for hook in kind.prepare:
                 preload.call(hook)
-                self.prepared.add(hook)
+            for hook in self.settle:
+                preload.call(hook)
             preload.check_threads()
+            self.prepared.add(number)
             settle_memory()
+        self.current = number
 
     def on_signal(self, key: str, number: int) -> None:
         self.attempts.signal(key, number)
+
+
+def set_environment(changes: Mapping[str, str | None]) -> None:
+    for name, value in changes.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def settle_memory() -> None:
@@ -168,27 +200,27 @@ def captured(into: list[bytes]) -> Any:
             into.append(file.read(MOST_SAID + 1) if size else b"")
 
 
-def main(directory: str, socket_name: str, name: str, journal_path: str) -> None:
+def main(directory: str, socket_name: str, who: str, journal_path: str) -> None:
     link = socket.socket(socket.AF_UNIX)
     reach = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     # A socket's path has at most 107 bytes, a home's may have more.
     link.connect(f"/proc/self/fd/{reach}/{socket_name}")
     os.close(reach)
     channel = Channel(link)
-    channel.send(("hello", name))
+    channel.send(("hello", who))
     messages = channel.receive()
     if not messages:
         return
-    _, path, arguments, withheld, modules, settle, install = messages[0]
+    _, path, arguments, own, withheld, modules, settle, install = messages[0]
     # By which the supervisor knows this process; no job's.
-    for own in [each for each in os.environ if each.startswith(withheld)]:
-        del os.environ[own]
+    for name in [each for each in os.environ if each.startswith(own)]:
+        del os.environ[name]
     script.set_arguments(path, arguments)
     script.put_on_path(path)
     module = script.become_main(path)
     seeds = Seeds()
     said: list[bytes] = []
-    names = preload.ReadNames(withheld)
+    names = preload.ReadNames((own, *withheld))
     try:
         with captured(said), names:
             preload.run(modules, settle, install)
@@ -200,7 +232,7 @@ def main(directory: str, socket_name: str, name: str, journal_path: str) -> None
         return
     seeds.freeze()
     journal = os.open(journal_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    zygote = Zygote(channel, journal, said[0], seeds, module)
+    zygote = Zygote(channel, journal, said[0], seeds, module, settle)
     settle_memory()
     zygote.news.append(("ready", tuple(sorted(names.names))))
     zygote.tell()

@@ -1,0 +1,16 @@
+"""Directories for their user alone: everything under a home, with the directories between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PRIVATE = 0o700
+
+
+def make(path: Path) -> Path:
+    """Makes a directory and whatever is missing above it, each closed to others."""
+    missing = [path, *path.parents]
+    for each in reversed(missing):
+        if not each.is_dir():
+            each.mkdir(mode=PRIVATE, exist_ok=True)
+    return path

@@ -1,0 +1,48 @@
+"""Whether a process that starts from nothing finds a task again: it imports a module and reads a name from it."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from flytekit.core.python_auto_container import DefaultTaskResolver
+
+
+def why_not_loadable(task: Any, serialization: Any) -> str:
+    """Empty when a container finds the task; else why it does not, and what to do.
+
+    Only for flytekit's default resolver: another one knows its own ways. Imports nothing that is not imported yet.
+    """
+    if not isinstance(task.task_resolver, DefaultTaskResolver):
+        return ""
+    _, module_name, _, name = task.task_resolver.loader_args(serialization, task)[:4]
+    move = "Define it at the top level of a module, with def and under its own name."
+    if name == "<lambda>":
+        return f"is a lambda, which a container cannot look up by name. {move}"
+    if not module_name:
+        return f"is defined in a notebook or an interactive session, which a container cannot import. {move}"
+    module = loaded(module_name)
+    if module is None:
+        try:
+            found = importlib.util.find_spec(module_name) is not None
+        except (ImportError, ValueError):
+            found = False
+        return "" if found else f"is in a module, {module_name}, that cannot be imported by that name. {move}"
+    there = getattr(module, name, None)
+    if getattr(there, "name", None) == task.name:
+        return ""
+    what = "does not exist" if there is None else f"is something else ({type(there).__name__})"
+    return f"would be looked up as {name} in {module_name}, and that {what}. {move}"
+
+
+def loaded(name: str) -> ModuleType | None:
+    """The module as it is in this process: a script that runs as `__main__` is its file's module to a container."""
+    known = sys.modules.get(name)
+    if known is not None:
+        return known
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    return main if file and Path(file).stem == name.rpartition(".")[2] else None

@@ -1,0 +1,18 @@
+"""What a user can do about an error that Flyte reports in its own terms. Pure."""
+
+from __future__ import annotations
+
+from flyteidl.core import tasks_pb2
+
+from ...wire import SINGLE_TASK_TYPE
+from ..aws_array.errors import WORK_QUEUE_FAILED
+
+
+def hint(template: tasks_pb2.TaskTemplate, error: str) -> str:
+    """A sentence to put behind the error; "" when there is none."""
+    if WORK_QUEUE_FAILED in error and template.type == SINGLE_TASK_TYPE:
+        return (
+            " (Flyte cannot cache a single AWS Batch task: it looks for the inputs where nobody writes them, and fails "
+            "after the job has succeeded. Use cache=False, or map_task over a list of one.)"
+        )
+    return ""

@@ -1,0 +1,204 @@
+"""Runs an ordinary task on one item without an event loop, a copy of its inputs on disk or an upload directory: what is
+left of flytekit's `setup_execution` and `_dispatch_execute` for files on this machine.
+
+A forked child copies every page it touches, so that each function called costs; the results are flytekit's own. As soon
+as anything is out of the ordinary, flytekit's `_dispatch_execute` gets to see it and writes what it always writes.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from flyteidl.core.literals_pb2 import LiteralMap as LiteralMapMessage
+from flytekit.bin.entrypoint import _dispatch_execute as dispatch_execute
+from flytekit.core.checkpointer import SyncCheckpoint
+from flytekit.core.context_manager import FlyteContext, FlyteContextManager
+from flytekit.core.type_engine import TypeEngine
+from flytekit.exceptions.user import FlyteUserRuntimeException
+from flytekit.models.literals import LiteralMap
+
+from .child import OriginalIndex
+from .command_line import at_index
+from .siblings import Siblings, local
+from .wire import INPUTS_FILE, OUTPUTS_FILE
+
+
+def run(siblings: Siblings, index: OriginalIndex, inputs: LiteralMapMessage) -> bool:
+    """Whether the item was run; if not, nothing of the user's has been called yet."""
+    task, child = siblings.task, siblings.child
+    context = item_context(siblings, index)
+    FlyteContextManager.push_context(context, siblings.context.origin_stackframe)
+    try:
+        given = arguments(context, task, inputs)
+        if given is None:
+            return False
+        prefix = child.item_prefix(index)
+        try:
+            native = task.execute(**given)
+        except Exception as error:
+            outcome = Outcome(task, error=FlyteUserRuntimeException(error))
+            outcome.error.__cause__ = error
+        else:
+            outputs = literals(context, task, native)
+            if outputs is not None:
+                write(local(prefix), outputs)
+                return True
+            outcome = Outcome(task, native=native)
+        dispatch_execute(context, lambda: outcome, written(context, inputs), prefix)
+        return True
+    finally:
+        FlyteContextManager.pop_context()
+
+
+def arguments(context: FlyteContext, task: Any, inputs: LiteralMapMessage) -> dict[str, Any] | None:
+    """The item in Python (flytekit's `_literal_map_to_kwargs`); None where that would have something to say."""
+    types = task.python_interface.inputs
+    values = LiteralMap.from_flyte_idl(inputs).literals
+    if not values.keys() <= types.keys():
+        return None
+    try:
+        return {name: TypeEngine.to_python_value(context, value, types[name]) for name, value in values.items()}
+    except Exception:
+        return None
+
+
+def literals(context: FlyteContext, task: Any, native: Any) -> bytes | None:
+    """The outputs of a task with one output or none (`_output_to_literal_map`); None for what is better left to it."""
+    tracker = context.output_metadata_tracker
+    if tracker is not None and tracker.output_metadata:
+        return None
+    outputs = task.interface.outputs
+    if not outputs and native is None:
+        return b""
+    if len(outputs) != 1 or isinstance(native, tuple | LiteralMap):
+        return None
+    ((name, variable),) = outputs.items()
+    try:
+        kind = task.get_type_for_output_var(name, native)
+        literal = TypeEngine.to_literal(context, native, kind, variable.type)
+        data: bytes = LiteralMap({name: literal}).to_flyte_idl().SerializeToString()
+    except Exception:
+        return None
+    return data
+
+
+class Outcome:
+    """A task that has been run, for flytekit's `_dispatch_execute` to deal with what came out."""
+
+    def __init__(self, task: Any, native: Any = None, error: FlyteUserRuntimeException | None = None) -> None:
+        self._task = task
+        self._native = native
+        self.error: Any = error
+
+    def dispatch_execute(self, context: FlyteContext, inputs: LiteralMap) -> Any:
+        if self.error is not None:
+            raise self.error from self.error.__cause__
+        finished = self._task.dispatch_execute.__func__
+        return finished(Finished(self._task, self._native), context, inputs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+
+class Finished:
+    """The same task for flytekit's own `dispatch_execute`, except that executing it gives what came out before."""
+
+    def __init__(self, task: Any, native: Any) -> None:
+        self._task = task
+        self._native = native
+
+    def execute(self, **_: Any) -> Any:
+        return self._native
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+
+def item_context(siblings: Siblings, index: OriginalIndex) -> FlyteContext:
+    """The context that `setup_execution` would make for this item."""
+    child, base = siblings.child, siblings.context
+    state = base.execution_state
+    sandbox = f"{new_directory(tempfile.gettempdir(), 'flyte')}/local_flytekit"
+    os.mkdir(sandbox)  # noqa: PTH102 - in every child, where each object costs
+    checkpoint = at_index(child.checkpoint_path, index)
+    parameters = changed(
+        state.user_space_params,
+        _execution_date=datetime.now(timezone.utc),
+        _working_directory=new_directory(siblings.workspaces, ""),
+        _output_metadata_prefix=child.item_prefix(index),
+        _checkpoint=None if checkpoint is None else LateCheckpoint(checkpoint, at_index(child.prev_checkpoint, index)),
+        _decks=[],
+    )
+    return changed(
+        base,
+        file_access=changed(base.file_access, _local_sandbox_dir=Path(sandbox)),
+        execution_state=changed(
+            state, working_dir=sandbox, engine_dir=f"{sandbox}/engine_dir", user_space_params=parameters
+        ),
+        output_metadata_tracker=changed(base.output_metadata_tracker, output_metadata={}),
+    )
+
+
+def changed(original: Any, **values: Any) -> Any:
+    """A copy of an object with some of its attributes changed. They must be there."""
+    copy = object.__new__(type(original))
+    attributes = copy.__dict__
+    attributes.update(original.__dict__)
+    if not values.keys() <= attributes.keys():
+        raise AttributeError(f"{type(original).__name__} has changed: {sorted(values.keys() - attributes.keys())}")
+    attributes.update(values)
+    return copy
+
+
+def new_directory(parent: str, prefix: str) -> str:
+    path = f"{parent}/{prefix}{os.urandom(16).hex()}"
+    os.mkdir(path, 0o700)  # noqa: PTH102
+    return path
+
+
+class LateCheckpoint(SyncCheckpoint):  # type: ignore[misc]
+    """flytekit's, which makes its directory when something is saved or restored."""
+
+    def __init__(self, destination: str, source: str | None) -> None:
+        self._places = (destination, source)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_td", "_checkpoint_dest", "_checkpoint_src", "_prev_download_path"):
+            super().__init__(*self._places)
+            return self.__dict__[name]
+        raise AttributeError(name)
+
+    def __del__(self) -> None:
+        if "_td" in self.__dict__:
+            super().__del__()
+
+
+def written(context: FlyteContext, inputs: LiteralMapMessage) -> str:
+    """The item's inputs as the file that flytekit's dispatch reads."""
+    path = Path(context.execution_state.working_dir) / "item" / INPUTS_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(inputs.SerializeToString())
+    return str(path)
+
+
+def write(prefix: str, data: bytes) -> None:
+    """outputs.pb, whole or not at all."""
+    try:
+        os.mkdir(prefix)  # noqa: PTH102
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        os.makedirs(prefix, exist_ok=True)  # noqa: PTH103
+    beside = f"{prefix}/.{OUTPUTS_FILE}"
+    file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+    finally:
+        os.close(file)
+    os.replace(beside, f"{prefix}/{OUTPUTS_FILE}")  # noqa: PTH105

@@ -1,0 +1,200 @@
+"""The catalog of cached items, in memory and in a folder, and how the handler uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flyteidl.core import literals_pb2
+from propeller_builders import (
+    MemoryBatch,
+    Outcome,
+    failed,
+    integer,
+    integers,
+    literal_map,
+    no_wait,
+    request,
+    services,
+    single,
+    succeeded,
+    template,
+)
+
+from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
+from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
+from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, CatalogKey, DiskCatalog, MemoryCatalog
+from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.request import NodeRequest
+from flytekitplugins.awsbatch.propeller.node.result import NodeResult
+
+Make = Callable[..., Catalog]
+
+
+@pytest.fixture(params=["memory", "disk"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    if request.param == "disk":
+        return lambda **options: DiskCatalog(tmp_path / "cache", **options)
+    shared = MemoryCatalog()
+
+    def memory(*, enabled: bool = True, overwrite: bool = False) -> Catalog:
+        shared.enabled, shared.overwrite = enabled, overwrite
+        return shared
+
+    return memory
+
+
+def key(number: int = 1, version: str = "1.0") -> CatalogKey:
+    task = template()
+    return CatalogKey(task.id, version, task.interface, literal_map(x=integer(number)))
+
+
+OUTPUTS = literal_map(o0=integer(5))
+
+
+def test_what_is_put_is_found_under_its_key_alone(make: Make) -> None:
+    catalog = make()
+    catalog.put(key(), OUTPUTS)
+    assert make().get(key()) == OUTPUTS
+    assert catalog.get(key(2)) is None
+    assert catalog.get(key(version="2.0")) is None
+    other = template()
+    other.id.name = "other"
+    assert catalog.get(replace(key(), task=other.id)) is None
+    renamed = template().interface
+    renamed.outputs.variables["o1"].CopyFrom(renamed.outputs.variables["o0"])
+    assert catalog.get(replace(key(), interface=renamed)) is None
+
+
+def test_the_version_of_the_code_does_not_count(make: Make) -> None:
+    catalog = make()
+    catalog.put(key(), OUTPUTS)
+    later = template()
+    later.id.version = "v2"
+    assert catalog.get(replace(key(), task=later.id)) == OUTPUTS
+
+
+def test_ignored_inputs_do_not_count(make: Make) -> None:
+    catalog = make()
+    both = literal_map(x=integer(1), now=integer(123))
+    catalog.put(replace(key(), inputs=both, ignored_inputs=("now",)), OUTPUTS)
+    assert catalog.get(key()) == OUTPUTS
+
+
+def test_a_disabled_cache_neither_finds_nor_stores(make: Make) -> None:
+    make().put(key(), OUTPUTS)
+    disabled = make(enabled=False)
+    disabled.put(key(2), OUTPUTS)
+    assert disabled.get(key()) is None
+    assert make().get(key()) == OUTPUTS
+    assert make().get(key(2)) is None
+
+
+def test_overwriting_misses_and_stores(make: Make) -> None:
+    make().put(key(), OUTPUTS)
+    overwriting = make(overwrite=True)
+    assert overwriting.get(key()) is None
+    overwriting.put(key(), literal_map(o0=integer(6)))
+    assert make().get(key()) == literal_map(o0=integer(6))
+
+
+def test_clear_forgets_everything(make: Make) -> None:
+    catalog = make()
+    catalog.clear()
+    catalog.put(key(), OUTPUTS)
+    catalog.clear()
+    assert catalog.get(key()) is None
+
+
+def test_a_blank_cache_version_is_an_error(make: Make) -> None:
+    with pytest.raises(CatalogError, match="cache_version"):
+        make().get(key(version="  "))
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    catalog = DiskCatalog(tmp_path / "file" / "cache")
+    with pytest.raises(CatalogError, match="cannot be read"):
+        catalog.get(key())
+    with pytest.raises(CatalogError, match="cannot be written"):
+        catalog.put(key(), OUTPUTS)
+
+
+def test_clearing_a_cache_that_was_never_used_makes_no_folder(tmp_path: Path) -> None:
+    DiskCatalog(tmp_path / "cache").clear()
+    assert not (tmp_path / "cache").exists()
+
+
+# In a run.
+
+
+def all_succeed(job: int, child: int | None) -> Outcome:
+    return succeeded(literal_map(o0=integer(100 + (child or 0))))
+
+
+def run(made: NodeRequest, given: HandlerServices) -> tuple[NodeResult, int]:
+    """The result, and how many jobs were submitted."""
+    result = NodeExecution(made, given).run(no_wait)
+    assert isinstance(given.batch, MemoryBatch)
+    return result, len(given.batch.submitted)
+
+
+def second(made: NodeRequest) -> NodeRequest:
+    return replace(made, execution=replace(made.execution, name="exec2"))
+
+
+def test_failed_children_are_not_stored_and_their_siblings_are(make: Make) -> None:
+    made = request(template(cached="1.0", retries=0), literal_map(x=integers([1, 2, 3])))
+    first = services(lambda job, child: failed() if child == 1 else all_succeed(job, child), catalog=make())
+    assert run(made, first)[0].phase is TaskPhase.PERMANENT_FAILURE
+    again = services(all_succeed, catalog=make())
+    run(second(made), again)
+    assert isinstance(again.batch, MemoryBatch)
+    # Only the one that had failed.
+    assert "arrayProperties" not in again.batch.submitted[0]
+
+
+def test_a_lookup_that_fails_runs_everything(make: Make) -> None:
+    class Broken(MemoryCatalog):
+        def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
+            raise CatalogError("unreachable")
+
+    result, submitted = run(
+        request(template(cached="1"), literal_map(x=integers([1, 2]))), services(all_succeed, catalog=Broken())
+    )
+    assert (result.phase, submitted) == (TaskPhase.SUCCESS, 1)
+
+
+def test_a_put_that_fails_is_let_go() -> None:
+    class Full(MemoryCatalog):
+        puts = 0
+
+        def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
+            self.puts += 1
+            raise CatalogError("full")
+
+    catalog = Full()
+    result, _ = run(
+        request(template(cached="1"), literal_map(x=integers([1, 2]))), services(all_succeed, catalog=catalog)
+    )
+    assert result.phase is TaskPhase.SUCCESS
+    # Flyte's writer tries three times.
+    assert catalog.puts == 6
+
+
+def test_inputs_that_the_task_ignores_make_the_lookup_miss() -> None:
+    """Flyte's own: lookups hash all inputs, puts do not."""
+    catalog = MemoryCatalog()
+    made = request(template(cached="1", ignored=("y",)), literal_map(x=integers([1]), y=integer(7)))
+    run(made, services(all_succeed, catalog=catalog))
+    assert run(second(made), services(all_succeed, catalog=catalog))[1] == 1
+
+
+def test_a_cached_single_task_fails_after_its_job_as_in_flyte() -> None:
+    result, submitted = run(request(single(cached="1"), literal_map(x=integer(1))), services(all_succeed))
+    assert (result.phase, submitted) == (TaskPhase.PERMANENT_FAILURE, 1)
+    assert result.error is not None
+    assert "CATALOG_READER_QUEUE_FAILED" in result.error.message
+    assert "cache=False" in result.error.message

@@ -1,0 +1,224 @@
+"""Parts of the handler by themselves: work queues, settings, the job store, links."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from propeller_builders import MemoryBatch, Outcome, running, services, succeeded
+
+from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.propeller.aws_array.definitions import DefinitionCache
+from flytekitplugins.awsbatch.propeller.aws_array.errors import HandlerError, PanicError, ParameterError
+from flytekitplugins.awsbatch.propeller.aws_array.jobs import JobStore, job_phase
+from flytekitplugins.awsbatch.propeller.aws_array.links import job_uri
+from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
+from flytekitplugins.awsbatch.propeller.aws_array.workqueue import RetryWorkError, WorkInfo, WorkQueue, WorkStatus
+from flytekitplugins.awsbatch.propeller.settings import BatchPluginSettings, HandlerSettings
+from flytekitplugins.awsbatch.propeller.storage import MemoryStore
+
+
+class Worker:
+    def __init__(self, *outcomes: Any) -> None:
+        self.outcomes = list(outcomes)
+        self.calls = 0
+
+    def __call__(self) -> Any:
+        self.calls += 1
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+def test_work_is_done_once_and_remembered() -> None:
+    queue, worker = WorkQueue(max_items=2, max_retries=3), Worker("done", "again")
+    queue.queue("a", worker)
+    queue.queue("a", worker)
+    assert queue.get("a") == WorkInfo(WorkStatus.SUCCEEDED, "done")
+    assert worker.calls == 1
+    assert queue.get("b") is None
+
+
+def test_work_that_may_be_tried_again_is_until_it_is_enough() -> None:
+    queue = WorkQueue(max_items=2, max_retries=3)
+    later = Worker(RetryWorkError(ValueError("1")), RetryWorkError(ValueError("2")), "well")
+    queue.queue("a", later)
+    never = Worker(*[RetryWorkError(ValueError(str(number))) for number in range(5)])
+    queue.queue("b", never)
+    once = Worker(ValueError("no"), "unused")
+    queue.queue("c", once)
+    info = queue.get("b")
+    assert info is not None
+    assert (info.status, str(info.error), never.calls) == (WorkStatus.FAILED, "2", 3)
+    assert (once.calls, later.calls) == (1, 3)
+
+
+def test_the_index_forgets_what_nobody_looked_at_for_longest() -> None:
+    queue = WorkQueue(max_items=2, max_retries=1)
+    for name in ("a", "b"):
+        queue.queue(name, Worker(name))
+    queue.get("a")
+    queue.queue("c", Worker("c"))
+    assert queue.get("b") is None
+    assert queue.get("a") == WorkInfo(WorkStatus.SUCCEEDED, "a")
+
+
+def test_slow_work_is_not_done_at_the_first_look() -> None:
+    queue = WorkQueue(max_items=2, max_retries=1, lag=True)
+    queue.queue("a", Worker("a"))
+    assert [queue.get("a"), queue.get("a")] == [
+        WorkInfo(WorkStatus.NOT_DONE),
+        WorkInfo(WorkStatus.SUCCEEDED, "a"),
+    ]
+
+
+def test_the_defaults_are_flytes() -> None:
+    settings = HandlerSettings()
+    assert (settings.aws.region, settings.aws.retries) == ("us-east-2", 3)
+    assert settings.batch == BatchPluginSettings(
+        role_annotation_key="",
+        max_array_job_size=5000,
+        min_retries=1,
+        max_retries=10,
+        default_timeout="72h0m0s",
+        default_env_vars={},
+        max_err_length=500,
+    )
+    assert settings.batch.default_timeout_seconds == 259200
+    assert settings.batch.job_store_config.batch_chunk_size == 100
+    assert not settings.strict
+
+
+def test_a_timeout_that_go_would_not_read_names_its_setting() -> None:
+    with pytest.raises(ValueError, match=r"plugins\.aws\.batch\.defaultTimeout: '3 days' is not a Go duration"):
+        _ = BatchPluginSettings(default_timeout="3 days").default_timeout_seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "phase"),
+    [
+        ("SUBMITTED", TaskPhase.QUEUED),
+        ("PENDING", TaskPhase.QUEUED),
+        ("RUNNABLE", TaskPhase.QUEUED),
+        ("STARTING", TaskPhase.QUEUED),
+        ("RUNNING", TaskPhase.RUNNING),
+        ("SUCCEEDED", TaskPhase.SUCCESS),
+        ("FAILED", TaskPhase.RETRYABLE_FAILURE),
+        ("running", TaskPhase.UNDEFINED),
+        ("", TaskPhase.UNDEFINED),
+    ],
+)
+def test_each_of_awss_words_is_a_phase(status: str, phase: TaskPhase) -> None:
+    assert job_phase(status) is phase
+
+
+def store_of(play: Any, **options: Any) -> tuple[JobStore, MemoryBatch]:
+    batch = MemoryBatch(MemoryStore(), play)
+    batch.submit_job(jobName="a", arrayProperties={"size": 5}, containerOverrides={"command": ["s3://b/0"]})
+    return JobStore(
+        batch, chunk_size=options.pop("chunk_size", 100), max_jobs=options.pop("max_jobs", 10), **options
+    ), batch
+
+
+def test_the_parent_and_its_children_are_asked_for_in_chunks() -> None:
+    store, batch = store_of(lambda job, child: running(), chunk_size=4)
+    store.get_or_create("a", "job-0", 5)
+    store.refresh("a")
+    assert batch.described == [["job-0", "job-0:0", "job-0:1", "job-0:2"], ["job-0:3", "job-0:4"]]
+
+
+def test_children_that_ended_are_not_asked_for_again() -> None:
+    store, batch = store_of(lambda job, child: succeeded() if child in (0, 3) else running())
+    store.get_or_create("a", "job-0", 5)
+    store.refresh("a")
+    store.refresh("a")
+    assert batch.described[1] == ["job-0", "job-0:1", "job-0:2", "job-0:4"]
+
+
+def ended_parent(job: int, child: int | None) -> Outcome:
+    return succeeded() if child in (None, 0) else running()
+
+
+def test_nothing_is_asked_once_the_parent_has_ended() -> None:
+    store, batch = store_of(ended_parent)
+    store.get_or_create("a", "job-0", 5)
+    store.refresh("a")
+    assert store.settled("a")
+    store.refresh("a")
+    assert len(batch.described) == 1
+
+
+def test_asking_goes_on_after_the_parents_end_where_that_is_wanted() -> None:
+    store, batch = store_of(ended_parent, ask_after_end=True)
+    store.get_or_create("a", "job-0", 5)
+    store.refresh("a")
+    assert not store.settled("a")
+    store.refresh("a")
+    assert batch.described[1] == ["job-0:1", "job-0:2", "job-0:3", "job-0:4"]
+
+
+def test_a_chunk_that_fails_leaves_what_the_earlier_ones_said() -> None:
+    def play(job: int, child: int | None) -> Outcome:
+        if child == 3:
+            raise BatchError("TooManyRequestsException", "slow", 429)
+        return running()
+
+    store, _ = store_of(play, chunk_size=4)
+    job = store.get_or_create("a", "job-0", 5)
+    with pytest.raises(BatchError):
+        store.refresh("a")
+    assert [child.phase for child in job.children] == [TaskPhase.RUNNING] * 3 + [TaskPhase.NOT_READY] * 2
+
+
+def test_a_job_that_was_forgotten_is_not_there() -> None:
+    store, _ = store_of(lambda job, child: running(), max_jobs=1)
+    store.get_or_create("a", "job-0", 1)
+    store.get_or_create("b", "job-1", 1)
+    assert store.get("a") is None
+    assert store.settled("a")
+    store.refresh("a")
+
+
+def test_an_answer_about_another_job_is_ignored() -> None:
+    class Chatty(MemoryBatch):
+        def describe_jobs(self, **made: Any) -> Any:
+            return {"jobs": [{"jobId": "other", "status": "FAILED"}]}
+
+    store = JobStore(Chatty(MemoryStore(), lambda job, child: running()), chunk_size=9, max_jobs=9)
+    job = store.get_or_create("a", "job-0", 2)
+    store.refresh("a")
+    assert (job.phase, job.known) == (TaskPhase.UNDEFINED, False)
+
+
+def test_the_console_has_a_page_for_arrays_and_one_for_jobs() -> None:
+    assert job_uri(2, "1", "eu", "q", "j") == "https://console.aws.amazon.com/batch/home?region=eu#/jobs/j"
+    assert job_uri(1, "1", "eu", "q", "j") == (
+        "https://console.aws.amazon.com/batch/home?region=eu#/jobs/queue/arn:aws:batch:eu:1:job-queue~2Fq/job/j"
+    )
+
+
+def test_errors_say_their_code_and_their_words() -> None:
+    assert str(HandlerError("C", "m")) == "[C] m"
+    assert str(HandlerError("", "m")) == "m"
+    assert str(PanicError("go", "why")) == "go (why)"
+    assert str(ParameterError(["a", "b"], {})) == "InvalidParameter: 2 validation error(s) found.\n- a\n- b\n"
+
+
+def test_a_restarted_process_knows_nothing_of_before() -> None:
+    given = services(lambda job, child: running())
+    given.jobs.get_or_create("a", "job-0", 1)
+    given.definitions.put("k", "arn")
+    again = given.fresh()
+    assert (again.jobs.get("a"), again.definitions.get("k")) == (None, None)
+    assert (again.batch, again.store, again.catalog) == (given.batch, given.store, given.catalog)
+
+
+def test_a_definition_too_long_for_flytes_cache_is_registered_each_time() -> None:
+    cache = DefinitionCache()
+    cache.put("k" * 480, "arn:1234")
+    cache.put("l" * 481, "arn:1234")
+    assert (cache.get("k" * 480), cache.get("l" * 481)) == ("arn:1234", None)
+    larger = DefinitionCache(1024 * 1024)
+    larger.put("l" * 481, "arn:1234")
+    assert larger.get("l" * 481) == "arn:1234"

@@ -1,0 +1,67 @@
+"""Waiting between rounds: for news, for time, and longer after each failure."""
+
+from __future__ import annotations
+
+from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait
+
+
+class Events:
+    """A service whose job has had so many changes; records what it was asked."""
+
+    def __init__(self) -> None:
+        self.changes = 0
+        self.asked: list[tuple[str, int, float]] = []
+
+    def wait(self, job_id: str, seen: int, timeout: float) -> int:
+        self.asked.append((job_id, seen, timeout))
+        return self.changes
+
+
+def test_news_since_the_last_look_are_not_missed() -> None:
+    events, slept = Events(), []
+    wait = EventWait(events, timeout=30.0, sleep=slept.append)
+    wait("job", round_seconds=0.0, error=False, timeout=None)
+    events.changes = 4
+    wait("job", round_seconds=0.0, error=False, timeout=None)
+    wait("job", round_seconds=0.0, error=False, timeout=7.0)
+    assert events.asked == [("job", -1, 30.0), ("job", 0, 30.0), ("job", 4, 7.0)]
+
+
+def test_a_costly_round_is_followed_by_a_pause() -> None:
+    events, slept = Events(), []
+    wait = EventWait(events, sleep=slept.append)
+    wait("job", round_seconds=0.1, error=False, timeout=None)
+    wait("job", round_seconds=60.0, error=False, timeout=None)
+    wait("job", round_seconds=60.0, error=False, timeout=0.5)
+    assert [round(pause, 3) for pause in slept] == [0.9, 2.0, 0.5]
+
+
+def test_failures_are_followed_by_longer_and_longer_pauses_until_one_round_is_well() -> None:
+    events, slept = Events(), []
+    wait = EventWait(events, sleep=slept.append)
+    for error in (True, True, True, False, True):
+        wait("job", round_seconds=0.0, error=error, timeout=None)
+    assert slept == [0.05, 0.1, 0.2, 0.0, 0.05]
+
+
+def test_without_a_job_only_time_passes() -> None:
+    events, slept = Events(), []
+    EventWait(events, sleep=slept.append)(None, round_seconds=0.0, error=False, timeout=12.0)
+    assert (slept, events.asked) == ([12.0], [])
+
+
+def test_polling_sleeps_its_interval_or_less() -> None:
+    slept: list[float] = []
+    wait = PollWait(2.0, sleep=slept.append)
+    wait("job", round_seconds=0.0, error=False, timeout=None)
+    wait("job", round_seconds=0.0, error=False, timeout=0.5)
+    wait(None, round_seconds=0.0, error=False, timeout=9.0)
+    assert slept == [2.0, 0.5, 9.0]
+
+
+def test_polling_backs_off_beyond_its_interval() -> None:
+    slept: list[float] = []
+    wait = PollWait(0.1, sleep=slept.append)
+    for _ in range(4):
+        wait("job", round_seconds=0.0, error=True, timeout=None)
+    assert slept == [0.1, 0.1, 0.2, 0.4]
