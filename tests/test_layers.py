@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     "child": {"wire"},
     "input_index": {"child"},
     "command_line": {"child", "maptask"},
-    "siblings": {"wire", "command_line", "input_index"},
+    "siblings": {"wire", "task", "command_line", "input_index"},
     "quick": {"wire", "child", "command_line", "siblings"},
     "entrypoint": {"wire", "switch", "child", "command_line", "quick", "siblings"},
     "lint": {"wire", "config", "metadata", "refusals", "settings"},

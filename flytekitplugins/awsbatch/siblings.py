@@ -26,12 +26,14 @@ from google.protobuf.message import DecodeError
 
 from .command_line import Child
 from .input_index import InputIndex, UnexpectedBytesError
+from .task import AWSBatchFunctionTask
 from .wire import INDEX_LOOKUP_FILE
 
 # What flytekit reads for a whole execution or task. Of no use once it differs.
 ENVIRONMENT = ("FLYTE_", "_F_")
-# What an ordinary task leaves to flytekit.
+# What an ordinary task leaves to flytekit, or to our class, which does nothing before a job's task runs.
 ORDINARY = ("dispatch_execute", "pre_execute", "post_execute", "_literal_map_to_python_input", "_output_to_literal_map")
+ORDINARY_KINDS = (PythonTask, AWSBatchFunctionTask)
 INFO = 20
 
 Signature = tuple[int, int, int] | None
@@ -126,7 +128,7 @@ def ordinary(task: Any) -> bool:
     kind = type(task)
     return (
         isinstance(task, PythonFunctionTask)
-        and all(getattr(kind, name) is getattr(PythonTask, name) for name in ORDINARY)
+        and all(any(getattr(kind, name) is getattr(one, name) for one in ORDINARY_KINDS) for name in ORDINARY)
         and not task.enable_deck
         and task.execution_mode == PythonFunctionTask.ExecutionBehavior.DEFAULT
     )

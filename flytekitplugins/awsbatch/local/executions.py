@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import string
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -25,12 +26,16 @@ def new_name() -> str:
 
 @dataclass
 class Execution:
-    """One execution: what its names and paths are made of, and its nodes so far."""
+    """One execution: what its names and paths are made of, and its nodes so far.
+
+    :param resumed: whether an earlier process began it.
+    """
 
     name: str
     project: str
     domain: str
     workflow: str
+    resumed: bool = False
     nodes: Nodes = field(default_factory=Nodes)
 
     def is_of(self, project: str, domain: str, workflow: str) -> bool:
@@ -41,28 +46,39 @@ class Executions:
     """Finds the execution a call belongs to; a call with another root starts another one.
 
     Several may be under way at once: an `@eager` function may launch workflows side by side.
+
+    :ivar names: of all executions so far.
     """
 
-    def __init__(self, first_name: str | None = None) -> None:
-        self._first_name = first_name
+    def __init__(self) -> None:
         self._of_roots: dict[FrameType, Execution] = {}
         self._latest: Execution | None = None
         self._lock = threading.Lock()
+        self.names: list[str] = []
 
-    def of(self, root: FrameType | None, project: str, domain: str, workflow: str) -> tuple[Execution, bool]:
-        """(the execution, whether it is new).
+    def of(
+        self,
+        root: FrameType | None,
+        project: str,
+        domain: str,
+        workflow: str,
+        earlier: Callable[[], str | None] = lambda: None,
+    ) -> tuple[Execution, bool]:
+        """(the execution, whether this process has just begun it).
 
         :param root: stands for the outermost call; the same object again means the same execution. None: not known,
             which joins the latest execution of the same workflow.
+        :param earlier: asked, when it would be a new one, for the name of an execution to go on with.
         """
         with self._lock:
             known = self._latest if root is None else self._of_roots.get(root)
             if known is not None and known.is_of(project, domain, workflow):
                 return known, False
-            name = self._first_name if self._latest is None and self._first_name else new_name()
-            self._latest = Execution(name, project, domain, workflow)
             for over in [one for one in self._of_roots if ended(one)]:
                 del self._of_roots[over]
+            taken = earlier()
+            self._latest = Execution(taken or new_name(), project, domain, workflow, taken is not None)
+            self.names.append(self._latest.name)
             if root is not None:
                 self._of_roots[root] = self._latest
             return self._latest, True

@@ -75,12 +75,20 @@ def alive(mark: dict[str, Any] | None) -> bool:
     return mark.get("since") is None or _start_of(pid) == mark["since"]
 
 
+def records(home: Home) -> Iterator[RunRecord]:
+    """Of every execution, in no order; whether they can be read is seen when they are."""
+    try:
+        yield from (RunRecord(entry) for entry in home.runs.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return
+
+
 def runs(home: Home) -> list[RunInfo]:
     """All executions, newest first; folders that hold no readable record are left out."""
     found = []
-    for folder in _folders(home):
+    for record in records(home):
         try:
-            found.append(_info(RunRecord(folder)))
+            found.append(_info(record))
         except (RecordError, KeyError):
             continue
     return sorted(found, key=lambda run: run.started, reverse=True)
@@ -115,13 +123,6 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
     for name in gone:
         shutil.rmtree(home.run(name), ignore_errors=True)
     return gone
-
-
-def _folders(home: Home) -> Iterator[Path]:
-    try:
-        yield from (entry for entry in home.runs.iterdir() if entry.is_dir())
-    except FileNotFoundError:
-        return
 
 
 _WORST = ("failed", "interrupted", "aborted", "running", "succeeded")

@@ -31,7 +31,7 @@ PYFLYTE_RUN = "flytekit.clis.sdk_in_container.run"
 
 
 @dataclass(frozen=True)
-class Call:
+class EntityCall:
     """A call of a Flyte entity that is under way.
 
     :param frame: stands for the call: the same object, the same call.
@@ -63,7 +63,7 @@ class Identity:
     workflow: str
     source: str
     plan: LaunchPlan | None = field(default=None, compare=False)
-    calls: tuple[Call, ...] = field(default=(), compare=False, repr=False)
+    calls: tuple[EntityCall, ...] = field(default=(), compare=False, repr=False)
     image_config: ImageConfig | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -108,7 +108,7 @@ def calling(thread: threading.Thread) -> Iterator[FrameType]:
         frame = stacks.get(parents[0].ident)
 
 
-def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None, tuple[Call, ...]]:
+def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None, tuple[EntityCall, ...]]:
     """The name of the workflow whose launch leads to the task, its launch plan, if any, and the calls in between.
 
     The outermost entity counts, up to the point where a cluster would start an execution of its own.
@@ -122,12 +122,12 @@ def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan |
     workflow_call = WorkflowBase.__call__.__code__
     plan_call = Plan.__call__.__code__
     eager = {Eager.execute.__code__, Eager.async_execute.__code__}
-    calls: list[Call] = []  # innermost first
+    calls: list[EntityCall] = []  # innermost first
     plan: LaunchPlan | None = None
     for frame in frames:
         if frame.f_code is handler:
             known = frame.f_locals
-            call = Call(known["entity"], frame, known.get("ctx"), known.get("child_ctx"))
+            call = EntityCall(known["entity"], frame, known.get("ctx"), known.get("child_ctx"))
             if calls:
                 calls[-1] = replace(calls[-1], in_branch=in_branch(calls[-1], call))
             calls.append(call)
@@ -137,7 +137,7 @@ def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan |
                 calls[-1] = replace(calls[-1], frame=frame)
             else:
                 calls[-1] = replace(calls[-1], on_failure=True)
-                calls.append(Call(frame.f_locals["self"], frame))
+                calls.append(EntityCall(frame.f_locals["self"], frame))
         elif frame.f_code is plan_call and calls and isinstance(calls[-1].entity, WorkflowBase):
             plan = role_of_plan(frame.f_locals["self"])
             break
@@ -150,7 +150,7 @@ def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan |
     return f"{SINGLE_TASK_PREFIX}{outermost.name if outermost is not None else task_name}", plan, found
 
 
-def in_branch(call: Call, around: Call) -> bool:
+def in_branch(call: EntityCall, around: EntityCall) -> bool:
     """Whether a call comes out of a conditional, which puts a context of its own around its branches."""
     if call.made_in is None or around.opens is None or call.made_in is around.opens:
         return False

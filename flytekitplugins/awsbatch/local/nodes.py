@@ -24,7 +24,7 @@ from flytekitplugins.awsbatch.propeller.node.names import unique_node_id
 from flytekitplugins.awsbatch.propeller.node.request import ParentNode
 from flytekitplugins.awsbatch.propeller.resources import ResourceRequirements
 
-from .identity import Call
+from .identity import EntityCall
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
@@ -97,7 +97,7 @@ class _Scope:
     calls: Counter[str] = field(default_factory=Counter)
     numbered: int = 0
 
-    def place(self, call: Call) -> Place:
+    def place(self, call: EntityCall) -> Place:
         node = self._compiled(call)
         if node is not None:
             return Place(node.id, self.parents, node)
@@ -106,7 +106,7 @@ class _Scope:
             return Place(f"{DYNAMIC}n{number}", self.parents)
         return Place(f"n{len(self.entity.nodes) + number}", self.parents)
 
-    def _compiled(self, call: Call) -> Node | None:
+    def _compiled(self, call: EntityCall) -> Node | None:
         """The node of a call, or None. Maps are made anew with each run of the function, so names are compared."""
         if not isinstance(self.entity, WorkflowBase) or call.in_branch:
             return None
@@ -125,7 +125,7 @@ class Nodes:
         self._taken: set[str] = set()
         self._lock = threading.Lock()
 
-    def place(self, calls: Sequence[Call], task_name: str) -> Place:
+    def place(self, calls: Sequence[EntityCall], task_name: str) -> Place:
         """
         :param calls: the calls that lead to the task's, its own last; empty when nothing is known of them.
         """
@@ -139,7 +139,7 @@ class Nodes:
                 scope = self._within(scope, call)
             return self._taking(scope.place(calls[-1]))
 
-    def _outermost(self, call: Call) -> _Scope:
+    def _outermost(self, call: EntityCall) -> _Scope:
         if call.frame not in self._scopes:
             alone = (
                 () if isinstance(call.entity, WorkflowBase) else (ParentNode(single_task_node_id(call.entity.name)),)
@@ -147,7 +147,7 @@ class Nodes:
             self._scopes[call.frame] = _Scope(call.entity, alone)
         return self._scopes[call.frame]
 
-    def _within(self, scope: _Scope, call: Call) -> _Scope:
+    def _within(self, scope: _Scope, call: EntityCall) -> _Scope:
         if call.frame not in self._scopes:
             place = scope.place(call)
             self._scopes[call.frame] = _Scope(call.entity, (*place.parents, ParentNode(place.node_id)))

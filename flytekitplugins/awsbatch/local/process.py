@@ -12,6 +12,7 @@ import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.launch import Launch, LaunchRequest
@@ -45,6 +46,14 @@ class LocalLaunch:
         """Says which folder has to be on the import path of a task's jobs."""
         if root is not None:
             self._code_roots[task_name] = root
+
+    def record(self, task_name: str) -> dict[str, Any]:
+        """What it takes to start a task's jobs again from another process; no variable's value is in it."""
+        return {
+            "environment": self.environment,
+            "folder": str(Path.cwd()),
+            "python_path": list(import_path(self._code_roots.get(task_name), sys.path)),
+        }
 
     def __call__(self, request: LaunchRequest) -> Launch:
         root = self._code_roots.get(request.environment.get("FLYTE_INTERNAL_TASK_NAME", ""))

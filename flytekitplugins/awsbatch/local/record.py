@@ -1,7 +1,7 @@
 """What a run leaves on disk, so that it can be listed, looked into, run again and taken up after a crash.
 
     <run>/execution.json      the execution: its identity, when and how it was started
-    <run>/nodes/<node>.json   a node: its request, the handler's last snapshot, how it ended
+    <run>/nodes/<node>.json   a node: what it was asked to do (as digests), the handler's last snapshot, how it ended
 
 Files are written beside and renamed, so a reader and a killed writer never leave half of one.
 """
@@ -13,7 +13,10 @@ import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flytekitplugins.awsbatch.propeller.node.result import ChildFact
 
 FORMAT = 1
 
@@ -50,6 +53,18 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _format(value: object) -> object:
     return value.get("format") if isinstance(value, dict) else None
+
+
+def child_record(child: ChildFact) -> dict[str, Any]:
+    """A child as a node's record keeps it."""
+    return {
+        "original": child.original,
+        "child": child.child,
+        "job_id": child.job_id,
+        "phase": child.phase.name,
+        "attempts": child.attempts,
+        "message": child.message,
+    }
 
 
 class RunRecord:

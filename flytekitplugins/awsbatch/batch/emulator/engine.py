@@ -8,6 +8,7 @@ or the nearest deadline wakes it, nothing is polled. Deciding lies elsewhere (`s
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import logging
 import queue
@@ -117,7 +118,9 @@ class Engine:
         self._waiting: set[str] = set()
         self._write_due: float | None = None
         self._unwritten = Changes([], [], [])
+        self._writing = threading.Lock()
         self._closing = threading.Event()
+        self._suspended = False
         self._idle = threading.Condition(board.lock)
         self._thread = threading.Thread(target=self._run, name="awsbatch-engine", daemon=True)
 
@@ -134,13 +137,18 @@ class Engine:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread and every process. Does not ask jobs to end; see `stop`."""
+        """Ends the thread and every process. Does not ask jobs to end; see `stop` and `suspend`."""
         self._closing.set()
         self.wake()
         if self._thread.is_alive():
             self._thread.join()
         for executor in self._executors:
             executor.close()
+        with self._board.lock:
+            self._suspended = True
+            for event in self._arrived():
+                self._take(event)
+            self._board.tell()
 
     def wake(self) -> None:
         # One call to wake is enough until it is heard.
@@ -190,17 +198,41 @@ class Engine:
             self._stuck.clear()
         self.wake()
 
+    def suspend(self) -> None:
+        """Starts nothing more and asks what runs to end. What then ends without success counts as never begun: the
+        units stay as they are, for whoever takes the job over.
+        """
+        with self._board.lock:
+            self._suspended = True
+            for key in self._running:
+                self._ask(key)
+        self.wake()
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Whether nothing runs any more, at the latest after so many seconds."""
+        with self._board.lock:
+            return self._idle.wait_for(lambda: not self._running, timeout)
+
     def wait_ended(self, timeout: float) -> bool:
         """Whether every job has ended, at the latest after so many seconds."""
         with self._board.lock:
             return self._idle.wait_for(lambda: not self._board.busy, timeout)
 
     def write(self) -> None:
-        """Writes all changes down. Raises what SQLite says; then nothing is lost but the writing."""
-        with self._board.lock:
-            changes = self._take_changes()
-        if any(changes):
-            self._stored.write(changes)
+        """Writes all changes down. Not to be called under the board's lock. Raises what SQLite says."""
+        # One at a time: what was taken first must be written first, and who comes later finds it written.
+        with self._writing:
+            with self._board.lock:
+                changes = self._take_changes()
+            if not any(changes):
+                return
+            try:
+                self._stored.write(changes)
+            except sqlite3.Error:
+                with self._board.lock:
+                    self._unwritten = changes
+                    self._write_due = self._clock.monotonic() + RETRY_WRITE
+                raise
 
     def _take_changes(self) -> Changes:
         """What is to be written, after what could not be written before."""
@@ -213,31 +245,43 @@ class Engine:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            events = self._next_events()
-            with self._board.lock:
-                for event in events:
-                    self._take(event)
-                self._keep_deadlines()
-                starting = self._schedule()
-                self._board.tell()
-                if not self._board.busy:
-                    self._idle.notify_all()
-            for each in starting:
-                self._begin(each)
-            self._write_if_due()
+            try:
+                self._turn()
+            except Exception:
+                # Whatever it was, the other jobs go on.
+                log.exception("the Batch service's thread met an error")
+                self._closing.wait(RETRY_WRITE)
+
+    def _turn(self) -> None:
+        events = self._next_events()
+        with self._board.lock:
+            for event in events:
+                self._take(event)
+            self._keep_deadlines()
+            starting = self._schedule()
+            self._board.tell()
+            if not self._running or not self._board.busy:
+                self._idle.notify_all()
+        for each in starting:
+            self._begin(each)
+        self._write_if_due()
 
     def _next_events(self) -> list[Event]:
-        events: list[Event] = []
         try:
-            event = self._inbox.get(timeout=self._patience())
-            while True:
-                if event is None:
-                    self._woken = False
-                else:
-                    events.append(event)
-                event = self._inbox.get_nowait()
+            first = self._inbox.get(timeout=self._patience())
         except queue.Empty:
-            return events
+            return []
+        return self._arrived(first)
+
+    def _arrived(self, first: Event | None = None) -> list[Event]:
+        """`first` and whatever else has come, without the calls to wake."""
+        found = [first]
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._inbox.get_nowait())
+        if None in found:
+            self._woken = False
+        return [event for event in found if event is not None]
 
     def _patience(self) -> float | None:
         now = self._clock.monotonic()
@@ -255,15 +299,11 @@ class Engine:
                 self._write_due = now + WRITE_EVERY
             if not dirty or (dirty < WRITE_AT and self._write_due is not None and now < self._write_due):
                 return
-            changes = self._take_changes()
         try:
-            self._stored.write(changes)
+            self.write()
             self._stored.tidy()
         except sqlite3.Error as error:
             log.error("the state of jobs could not be written (%s); it stays in memory and is tried again", error)
-            with self._board.lock:
-                self._unwritten = changes
-                self._write_due = self._clock.monotonic() + RETRY_WRITE
 
     def _take(self, event: Event) -> None:
         running = self._running.get(event.key)
@@ -275,7 +315,7 @@ class Engine:
             running.attempt.started = now
             unit.started = now
             self._board.move(unit, RUNNING)
-            if unit.stop is not None:
+            if unit.stop is not None or self._suspended:
                 self._ask(event.key)
             timeout = unit.job.spec.timeout
             if timeout:
@@ -290,6 +330,8 @@ class Engine:
             self._ledger.give_back(running.attempt.environment, running.need)
         if running.process.scratch is not None:
             shutil.rmtree(running.process.scratch, ignore_errors=True)
+        if self._suspended and unit.stop is None and not (isinstance(event, Exited) and event.exit_code == 0):
+            return
         if running.lost_to is not None:
             end = attempts.host_lost(running.lost_to)
         elif isinstance(event, Exited):
@@ -367,7 +409,7 @@ class Engine:
         """Moves what fits to STARTING; returns it with the compute environments chosen."""
         starting: list[tuple[Unit, str]] = []
         self._waiting.clear()
-        if not any(self._ready.values()):
+        if self._suspended or not any(self._ready.values()):
             return starting
         pool = self._pool()
         self._ledger.new_round(pool.sizes)

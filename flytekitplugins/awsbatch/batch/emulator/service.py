@@ -151,13 +151,24 @@ class LocalBatch(BatchCalls):
     ) -> None:
         self.close()
 
+    def suspend(self) -> list[str]:
+        """Closes the service such that its jobs can be taken over later. Running attempts are asked to end, have the
+        grace to do so, and are killed then; unless they succeed they start again with `adopt`, at no attempt's cost.
+        Returns the ids of the jobs left unended.
+        """
+        if self._instance is not None and not self._closed:
+            self._instance.suspend()
+            self._engine.suspend()
+            self._engine.wait_idle(self.settings.kill_grace + CLOSING)
+        return self.close(terminate=False)
+
     def terminate_all(self, reason: str) -> list[str]:
         """Terminates every unended job of this service; returns their ids."""
         with self._board.lock:
-            jobs = self._board.unended()
-            for job in jobs:
-                self.calls.now("TerminateJob", {"jobId": job.id, "reason": reason})
-        return [job.id for job in jobs]
+            job_ids = [job.id for job in self._board.unended()]
+        for job_id in job_ids:
+            self.calls.now("TerminateJob", {"jobId": job_id, "reason": reason})
+        return job_ids
 
     def adopt(self, job_ids: Iterable[str] | None = None, patience: float = 10.0) -> list[str]:
         """Takes over unended jobs (these, or all) of services that died on this home, and goes on with them.

@@ -12,7 +12,6 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -95,7 +94,9 @@ class Zygote:
             self.attempts.look()
             self.tell()
         for attempt in self.attempts.end():
-            self.report(attempt)
+            # Killed because the service ends: that is no end of the attempt's own.
+            if attempt.ended != 128 + signal.SIGKILL or attempt.out_of_memory:
+                self.report(attempt)
         self.tell()
 
     def tell(self) -> None:
@@ -182,7 +183,7 @@ def settle_memory() -> None:
 
 @contextlib.contextmanager
 def captured(into: list[bytes]) -> Any:
-    """What is written to stdout and stderr meanwhile, by whatever means."""
+    """What is written to stdout and stderr meanwhile. What a stream holds back, each child will hold back too."""
     with tempfile.TemporaryFile(buffering=0) as file:
         kept = os.dup(1), os.dup(2)
         os.dup2(file.fileno(), 1)
@@ -190,8 +191,6 @@ def captured(into: list[bytes]) -> Any:
         try:
             yield
         finally:
-            for stream in (sys.stdout, sys.stderr):
-                stream.flush()
             for number, old in enumerate(kept, start=1):
                 os.dup2(old, number)
                 os.close(old)
