@@ -25,7 +25,16 @@ other-versions:
 	.ci/try-version 3.10 1.16.0 -m "not slow" $(QUICK)
 	.ci/try-version 3.12 newest -m "not slow" $(QUICK)
 
-test-all: lint types
+# What the service is compared with and tried by: apart, because their dependencies and ours slow pip's resolver down.
+.venv-moto/.ready: PEER := "moto[batch,server]>=5.2"
+.venv-awscli/.ready: PEER := awscli
+.venv-moto/.ready .venv-awscli/.ready:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --upgrade pip
+	$(@D)/bin/python -m pip install --quiet $(PEER)
+	touch $@
+
+test-all: lint types .venv-moto/.ready .venv-awscli/.ready
 	$(BIN)/python -m pytest
 	.ci/try-version 3.10 1.16.0
 	.ci/try-version 3.10 newest

@@ -72,6 +72,7 @@ class AwsBatch(BatchCalls):
         from botocore.exceptions import (
             BotoCoreError,
             ClientError,
+            ConnectionError,
             HTTPClientError,
             NoCredentialsError,
             ParamValidationError,
@@ -88,7 +89,7 @@ class AwsBatch(BatchCalls):
             raise BatchError("AccessDeniedException", f"{error}; see `aws configure`", NOT_ALLOWED) from error
         except ParamValidationError as error:
             raise BatchError("ClientException", str(error)) from error
-        except HTTPClientError as error:
+        except (ConnectionError, HTTPClientError) as error:
             raise BatchError("RequestError", str(error), CONNECTION_FAILED) from error
         except BotoCoreError as error:
             raise BatchError("ClientException", str(error)) from error

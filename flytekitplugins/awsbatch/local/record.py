@@ -105,6 +105,5 @@ class RunRecord:
 
     def nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(node id, record) of each node, in the order of their calls."""
-        files = (self.folder / "nodes").glob("n*.json")
-        for path in sorted(files, key=lambda path: (len(path.stem), path.stem)):
-            yield path.stem, read_json(path)
+        found = [(path.stem, read_json(path)) for path in (self.folder / "nodes").glob("[!.]*.json")]
+        yield from sorted(found, key=lambda node: (node[1].get("call", 0), node[0]))

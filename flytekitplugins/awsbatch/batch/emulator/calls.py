@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections import deque
 
@@ -119,6 +120,8 @@ class Calls:
             if operation == "SubmitJob":
                 return self._jobs.submit(request, remote)
             return perform(request)
+        except sqlite3.Error as error:
+            raise failed(f"the service's state could not be read or written: {error}") from error
         except KeyError as error:
             if error.args and isinstance(error.args[0], str) and error.args[0] not in request:
                 raise refused(f"{operation} needs {error.args[0]}") from error

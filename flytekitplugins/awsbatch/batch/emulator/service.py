@@ -23,7 +23,7 @@ from flytekitplugins.awsbatch.batch.emulator.board import Board
 from flytekitplugins.awsbatch.batch.emulator.calls import Calls
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
 from flytekitplugins.awsbatch.batch.emulator.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.environments import MEMORY_TAG, pool_of
+from flytekitplugins.awsbatch.batch.emulator.environments import MEMORY_TAG, Pools
 from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Executor
 from flytekitplugins.awsbatch.batch.emulator.faults import FaultPlan
@@ -79,13 +79,13 @@ class LocalBatch(BatchCalls):
         self._instance: instances.Instance | None = None
         self.logs = Logs(self.home / "logs")
         self._clock = clock or SystemClock()
-        stored, catalog = Jobs(self._database), Catalog(self._database)
+        stored, catalog, pools = Jobs(self._database), Catalog(self._database), Pools(settings)
         self._stored = stored
         self._board = Board(stored, self._clock)
         self._engine = Engine(
             board=self._board,
             stored=stored,
-            pool=lambda: pool_of(catalog.queues, catalog.environments, settings),
+            pool=lambda: pools.of(catalog.queues, catalog.environments),
             settings=settings,
             launch=launch or clean(),
             executors=(ProcessExecutor(),) if executors is None else executors,
@@ -165,10 +165,10 @@ class LocalBatch(BatchCalls):
     def terminate_all(self, reason: str) -> list[str]:
         """Terminates every unended job of this service; returns their ids."""
         with self._board.lock:
-            jobs = self._board.unended()
-            for job in jobs:
-                self.calls.now("TerminateJob", {"jobId": job.id, "reason": reason})
-        return [job.id for job in jobs]
+            job_ids = [job.id for job in self._board.unended()]
+        for job_id in job_ids:
+            self.calls.now("TerminateJob", {"jobId": job_id, "reason": reason})
+        return job_ids
 
     def adopt(self, job_ids: Iterable[str] | None = None, patience: float = 10.0) -> list[str]:
         """Takes over unended jobs (these, or all) of services that died on this home, and goes on with them.

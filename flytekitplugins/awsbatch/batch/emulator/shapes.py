@@ -29,39 +29,49 @@ ACCEPTED: Mapping[str, tuple[tuple[type, ...], str]] = {
 ANY_CASE = ("RETRY", "EXIT")
 
 
+BATCH = "batch"
+LOGS = "logs"
+
+
 @functools.cache
-def model() -> Any:
+def model(service: str) -> Any:
     import botocore.session
 
-    return botocore.session.Session().get_service_model("batch")
+    return botocore.session.Session().get_service_model(service)
 
 
 @functools.cache
-def _shape(operation: str) -> Any:
+def _shape(service: str, operation: str) -> Any:
     from botocore.model import OperationNotFoundError
 
     try:
-        return model().operation_model(operation).input_shape
+        return model(service).operation_model(operation).input_shape
     except OperationNotFoundError:
         raise unsupported(operation) from None
 
 
 @functools.cache
 def operations() -> Mapping[tuple[str, str], str]:
-    """(HTTP method, path as the model writes it) to the operation's name."""
+    """AWS Batch's: (HTTP method, path as the model writes it) to the operation's name."""
     found = {}
-    for name in model().operation_names:
-        http = model().operation_model(name).http
+    for name in model(BATCH).operation_names:
+        http = model(BATCH).operation_model(name).http
         found[http["method"], http["requestUri"]] = name
     return found
 
 
 def check(operation: str, request: Mapping[str, Any]) -> None:
     """Raises BatchError that names every member that is missing or wrong."""
-    wrong: list[str] = []
-    _check(_shape(operation), request, "", wrong)
+    wrong = problems(BATCH, operation, request)
     if wrong:
         raise refused("; ".join(wrong))
+
+
+def problems(service: str, operation: str, request: Mapping[str, Any]) -> list[str]:
+    """What is missing or wrong in a request, a sentence each."""
+    wrong: list[str] = []
+    _check(_shape(service, operation), request, "", wrong)
+    return wrong
 
 
 def _check(shape: Any, value: Any, where: str, wrong: list[str]) -> None:

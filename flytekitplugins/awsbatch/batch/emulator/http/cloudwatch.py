@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.batch.emulator import log_events
+from flytekitplugins.awsbatch.batch.emulator import log_events, shapes
 from flytekitplugins.awsbatch.batch.emulator.log_events import Line, Page
 from flytekitplugins.awsbatch.batch.emulator.logs import GROUP, Logs, made_at
 from flytekitplugins.awsbatch.batch.emulator.operations.core import position_of, token_for
@@ -48,6 +48,9 @@ class CloudWatch:
         perform = self._operations.get(operation)
         if perform is None:
             raise BatchError("UnknownOperationException", f"{operation}: not supported here", 400)
+        wrong = shapes.problems(shapes.LOGS, operation, request)
+        if wrong:
+            raise invalid("; ".join(wrong))
         return perform(request)
 
     def _groups(self, request: Request) -> Answer:
@@ -160,10 +163,10 @@ class CloudWatch:
         return path
 
     def _limit(self, request: Request, default: int, most: int) -> int:
-        limit = request.get("limit")
+        limit: int | None = request.get("limit")
         if limit is None:
             return default
-        if not isinstance(limit, int) or not 1 <= limit <= most:
+        if not 1 <= limit <= most:
             raise invalid(f"limit is {limit}: expected 1 to {most}")
         return limit
 

@@ -200,7 +200,8 @@ class JobOperations:
             if target is None:
                 return {}
             if isinstance(target, Unit):
-                engine.stop([target], how, words)
+                if board.mine(target.job.id) is not None:
+                    engine.stop([target], how, words)
             elif not target.ended() and board.mine(target.id) is not None:
                 if target.size is not None:
                     target.reason, target.stop = words, how
@@ -208,7 +209,6 @@ class JobOperations:
                 reached = CANCELLABLE if how == CANCEL else None
                 units = [unit for unit in target.units if unit.status not in ENDED]
                 engine.stop([unit for unit in units if reached is None or unit.status in reached], how, words)
-        engine.write()
         return {}
 
     def _find(self, job_id: str) -> Job | Unit | None:

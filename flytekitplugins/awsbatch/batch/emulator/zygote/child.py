@@ -4,6 +4,7 @@ interpreter does.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import signal
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from . import orphans
 from .leave import leave
 from .seeds import Seeds
 
+SIGCHLD, SIG_DFL = int(signal.SIGCHLD), int(signal.SIG_DFL)
 # Frames between the handler below and the script.
 OWN_FRAMES = 1
 
@@ -48,7 +50,8 @@ def run(
     orphans.end_with(place.zygote)
     orphans.adopt()
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    # Not by the wrapper in `signal`, whose enumerations are more code than all the rest here.
+    _signal.signal(SIGCHLD, SIG_DFL)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import selectors
+import select
 import signal
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -26,6 +25,9 @@ from .seeds import Seeds
 
 # What imports may write; more is not copied into every child's log.
 MOST_SAID = 1 << 20
+# Seconds that the news of a start may wait, so that it goes with that of the end of a short attempt: each message
+# wakes two threads of the service.
+TOGETHER = 0.02
 
 
 class Kind(NamedTuple):
@@ -67,10 +69,10 @@ class Zygote:
         self.awake, wake = os.pipe()
         os.set_blocking(self.awake, False)
         os.set_blocking(wake, False)
-        self.selector = selectors.EpollSelector()
-        self.selector.register(channel, selectors.EVENT_READ)
-        self.selector.register(self.awake, selectors.EVENT_READ)
-        inherited = (channel.fileno(), journal, self.awake, wake, self.selector.fileno())
+        self.poll = select.epoll()
+        self.poll.register(channel.fileno(), select.EPOLLIN)
+        self.poll.register(self.awake, select.EPOLLIN)
+        inherited = (channel.fileno(), journal, self.awake, wake, self.poll.fileno())
         self.place = child.Place(os.getpid(), said, inherited, seeds, main)
         orphans.adopt()
         signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -78,31 +80,36 @@ class Zygote:
 
     def serve(self) -> None:
         """Until the executor goes away."""
+        poll, attempts = self.poll.poll, self.attempts
         while True:
+            timeout = attempts.timeout()
+            if self.news:
+                timeout = TOGETHER if timeout is None else min(timeout, TOGETHER)
             messages: list[Message] | None = []
-            for key, _ in self.selector.select(self.attempts.timeout()):
-                if key.fd == self.awake:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(self.awake, 4096)
+            ready = poll(timeout)
+            for descriptor, _ in ready:
+                if descriptor == self.awake:
+                    os.read(self.awake, 4096)
                 else:
                     messages = self.channel.receive()
             if messages is None:
                 break
             for name, *rest in messages:
                 getattr(self, f"on_{name}")(*rest)
-            for attempt in self.attempts.reap():
+            ended = attempts.reap()
+            for attempt in ended:
                 self.report(attempt)
-            self.attempts.look()
-            self.tell()
-        for attempt in self.attempts.end():
-            # Killed because the service ends: that is no end of the attempt's own.
-            if attempt.ended != 128 + signal.SIGKILL or attempt.out_of_memory:
-                self.report(attempt)
+            attempts.look()
+            if ended or not ready:
+                self.tell()
+        for attempt in attempts.end():
+            self.report(attempt)
         self.tell()
 
     def tell(self) -> None:
-        news, self.news = self.news, []
+        news = self.news
         if news:
+            self.news = []
             # The executor is gone: the next read says so.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.channel.send(*news)
@@ -184,7 +191,7 @@ def settle_memory() -> None:
 
 @contextlib.contextmanager
 def captured(into: list[bytes]) -> Any:
-    """What is written to stdout and stderr meanwhile, by whatever means."""
+    """What is written to stdout and stderr meanwhile. What a stream holds back, each child will hold back too."""
     with tempfile.TemporaryFile(buffering=0) as file:
         kept = os.dup(1), os.dup(2)
         os.dup2(file.fileno(), 1)
@@ -192,8 +199,6 @@ def captured(into: list[bytes]) -> Any:
         try:
             yield
         finally:
-            for stream in (sys.stdout, sys.stderr):
-                stream.flush()
             for number, old in enumerate(kept, start=1):
                 os.dup2(old, number)
                 os.close(old)
