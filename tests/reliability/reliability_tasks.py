@@ -88,6 +88,21 @@ def gated(count: int, folder: str) -> int:
 
 
 @workflow
+def gated_map(n: list[int], folder: str) -> list[int]:
+    return map_task(partial(wait_at_the_gate, folder=folder))(n=n)
+
+
+@workflow
+def fragile_map(n: list[int], folder: str) -> list[int]:
+    return map_task(partial(fragile, folder=folder))(n=n)
+
+
+@workflow
+def total_of(numbers: list[int]) -> int:
+    return total(numbers=numbers)
+
+
+@workflow
 def stubborn(folder: str) -> int:
     return deaf(folder=folder)
 

@@ -16,7 +16,6 @@ import pytest
 import reliability_tasks as tasks
 from terminals import eventually, starts
 
-from flytekitplugins.awsbatch import map_task
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
 from flytekitplugins.awsbatch.local import history
 from flytekitplugins.awsbatch.local.block import Emulation, emulation
@@ -51,17 +50,17 @@ def names(awsbatch: Emulation) -> list[str]:
 
 def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path) -> None:
     with emulation(home, quiet=True):
-        assert tasks.total(numbers=[1, 2, 3]) == 6
+        assert tasks.total_of(numbers=[1, 2, 3]) == 6
     execution = newest(home)
     with emulation(home, quiet=True, resume=execution) as awsbatch:
-        assert tasks.total(numbers=[1, 2, 3]) == 6
+        assert tasks.total_of(numbers=[1, 2, 3]) == 6
         assert awsbatch.requests == []
         assert "n0 total: succeeded before" in awsbatch.printed
     assert [run.name for run in history.runs(Home(home))] == [execution]
 
 
 def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: Path) -> None:
-    work = map_task(partial(tasks.wait_at_the_gate, folder=str(marks)))
+    work = partial(tasks.gated_map, folder=str(marks))
     with emulation(home, quiet=True) as awsbatch:
         stopped_when(lambda: starts(marks) == {0: 1, 1: 1}, lambda: work(n=[0, 1]))
     execution = newest(home)
@@ -77,7 +76,7 @@ def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: 
 
 def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(home: Path, marks: Path) -> None:
     """The process died between the submit and the record of it."""
-    work = map_task(partial(tasks.wait_at_the_gate, folder=str(marks)))
+    work = partial(tasks.gated_map, folder=str(marks))
     with emulation(home, quiet=True):
         stopped_when(lambda: starts(marks) == {0: 1, 1: 1}, lambda: work(n=[0, 1]))
     execution = newest(home)
@@ -95,13 +94,13 @@ def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(home: Path, 
 def test_a_submit_whose_answer_is_lost_is_not_made_twice(home: Path) -> None:
     with emulation(home, quiet=True) as awsbatch:
         awsbatch._service.faults.add(Fault("drop_response", operation="SubmitJob", times=3))
-        assert tasks.total(numbers=[4]) == 4
+        assert tasks.total_of(numbers=[4]) == 4
         (listed,) = awsbatch.batch.list_jobs(jobQueue="default", jobStatus="SUCCEEDED")["jobSummaryList"]
         assert [job["jobId"] for job in awsbatch.jobs] == [listed["jobId"]]
 
 
 def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> None:
-    work = map_task(partial(tasks.wait_at_the_gate, folder=str(marks)))
+    work = partial(tasks.gated_map, folder=str(marks))
     with emulation(home, quiet=True):
         stopped_when(lambda: starts(marks) == {0: 1, 1: 1}, lambda: work(n=[0, 1]))
     execution = newest(home)
@@ -119,10 +118,10 @@ def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> N
 @pytest.mark.slow
 def test_a_node_that_had_failed_is_tried_again(home: Path, marks: Path) -> None:
     with emulation(home, quiet=True), pytest.raises(TaskFailedError):
-        tasks.fragile(n=1, folder=str(marks))
+        tasks.fragile_map(n=[1], folder=str(marks))
     execution = newest(home)
     with emulation(home, quiet=True, resume=execution) as awsbatch, pytest.raises(TaskFailedError):
-        tasks.fragile(n=1, folder=str(marks))
+        tasks.fragile_map(n=[1], folder=str(marks))
     assert names(awsbatch) == [f"{execution}-n0-1"]
     assert "runs anew, it had failed" in awsbatch.printed
 
@@ -130,12 +129,12 @@ def test_a_node_that_had_failed_is_tried_again(home: Path, marks: Path) -> None:
 @pytest.mark.slow
 def test_outputs_that_are_gone_are_made_again(home: Path) -> None:
     with emulation(home, quiet=True):
-        tasks.total(numbers=[1])
+        tasks.total_of(numbers=[1])
     execution = newest(home)
     for path in (home / "runs" / execution / "meta").rglob("outputs.pb"):
         path.unlink()
     with emulation(home, quiet=True, resume=execution) as awsbatch:
-        assert tasks.total(numbers=[1]) == 1
+        assert tasks.total_of(numbers=[1]) == 1
         assert names(awsbatch) == [f"{execution}-n0-1"]
 
 
@@ -143,43 +142,43 @@ def test_outputs_that_are_gone_are_made_again(home: Path) -> None:
 def test_each_of_the_executions_of_one_process_is_found_again(home: Path) -> None:
     """Named is one; the others are known by what they began with, in any order."""
     with emulation(home, quiet=True):
-        tasks.total(numbers=[1])
-        tasks.total(numbers=[2])
+        tasks.total_of(numbers=[1])
+        tasks.total_of(numbers=[2])
         tasks.listed_total(count=3)
     first = [run.name for run in history.runs(Home(home))]
     with emulation(home, quiet=True, resume=first[0]) as awsbatch:
-        assert (tasks.listed_total(count=3), tasks.total(numbers=[2]), tasks.total(numbers=[1])) == (3, 2, 1)
+        assert (tasks.listed_total(count=3), tasks.total_of(numbers=[2]), tasks.total_of(numbers=[1])) == (3, 2, 1)
         assert awsbatch.requests == []
-        tasks.total(numbers=[9])
+        tasks.total_of(numbers=[9])
     assert {run.name for run in history.runs(Home(home))} > set(first)
     assert len(history.runs(Home(home))) == 4
 
 
 def test_what_cannot_be_taken_up_is_refused_with_words(home: Path) -> None:
     with emulation(home, quiet=True):
-        tasks.total(numbers=[1])
+        tasks.total_of(numbers=[1])
     execution = newest(home)
     with (
         emulation(home, quiet=True, resume=execution),
-        pytest.raises(ResumeError, match=r"is an execution of \.flytegen"),
+        pytest.raises(ResumeError, match=r"is an execution of reliability_tasks\.total_of"),
     ):
         tasks.listed_total(count=1)
     with (
         emulation(home, quiet=True, resume="nosuch"),
         pytest.raises(history.UnknownRunError, match="no such execution"),
     ):
-        tasks.total(numbers=[1])
+        tasks.total_of(numbers=[1])
     with (
         emulation(home, quiet=True, resume="../runs"),
         pytest.raises(Exception, match="is not the name of an execution"),
     ):
-        tasks.total(numbers=[1])
+        tasks.total_of(numbers=[1])
     record = RunRecord(home / "runs" / execution)
     execution_json = record.execution()
     execution_json.pop("ended")
     record.write_execution(execution_json)
     with emulation(home, quiet=True, resume=execution), pytest.raises(ResumeError, match="still run by process"):
-        tasks.total(numbers=[1])
+        tasks.total_of(numbers=[1])
 
 
 def test_what_a_record_means_for_the_same_node_of_a_later_run() -> None:
