@@ -8,14 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from flytekit import StructuredDataset
 from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
 
 from flytekitplugins.awsbatch import switch
+from flytekitplugins.awsbatch.local.settings import DEFAULT
 from flytekitplugins.awsbatch.testing import Emulation
 
 T = TypeVar("T")
+
+
+def with_emulator(**keys: Any) -> dict[str, Any]:
+    """The settings that a run without a file has, and some keys of `emulator`."""
+    given: dict[str, Any] = yaml.safe_load(DEFAULT)
+    given["emulator"].update(keys)
+    return given
 
 
 def plainly(call: Callable[[], T]) -> T:
