@@ -16,8 +16,7 @@ from typing import Any
 from flyteidl.core.literals_pb2 import LiteralMap as LiteralMapMessage
 from flytekit.bin.entrypoint import _dispatch_execute as dispatch_execute
 from flytekit.core.checkpointer import SyncCheckpoint
-from flytekit.core.context_manager import FlyteContext, FlyteContextManager
-from flytekit.core.type_engine import TypeEngine
+from flytekit.core.context_manager import FlyteContext, flyte_context_Var
 from flytekit.exceptions.user import FlyteUserRuntimeException
 from flytekit.models.literals import LiteralMap
 
@@ -29,21 +28,22 @@ from .wire import INPUTS_FILE, OUTPUTS_FILE
 
 def run(siblings: Siblings, index: OriginalIndex, inputs: LiteralMapMessage) -> bool:
     """Whether the item was run; if not, nothing of the user's has been called yet."""
-    task, child = siblings.task, siblings.child
     context = item_context(siblings, index)
-    FlyteContextManager.push_context(context, siblings.context.origin_stackframe)
+    stack = flyte_context_Var.get()
+    stack.append(context)
     try:
-        given = arguments(context, task, inputs)
+        given = siblings.conversion.to_python(context, inputs)
         if given is None:
             return False
-        prefix = child.item_prefix(index)
+        task = siblings.task
+        prefix = siblings.child.item_prefix(index)
         try:
             native = task.execute(**given)
         except Exception as error:
             outcome = Outcome(task, error=FlyteUserRuntimeException(error))
             outcome.error.__cause__ = error
         else:
-            outputs = literals(context, task, native)
+            outputs = siblings.conversion.to_message(context, native)
             if outputs is not None:
                 write(local(prefix), outputs)
                 return True
@@ -51,39 +51,8 @@ def run(siblings: Siblings, index: OriginalIndex, inputs: LiteralMapMessage) -> 
         dispatch_execute(context, lambda: outcome, written(context, inputs), prefix)
         return True
     finally:
-        FlyteContextManager.pop_context()
-
-
-def arguments(context: FlyteContext, task: Any, inputs: LiteralMapMessage) -> dict[str, Any] | None:
-    """The item in Python (flytekit's `_literal_map_to_kwargs`); None where that would have something to say."""
-    types = task.python_interface.inputs
-    values = LiteralMap.from_flyte_idl(inputs).literals
-    if not values.keys() <= types.keys():
-        return None
-    try:
-        return {name: TypeEngine.to_python_value(context, value, types[name]) for name, value in values.items()}
-    except Exception:
-        return None
-
-
-def literals(context: FlyteContext, task: Any, native: Any) -> bytes | None:
-    """The outputs of a task with one output or none (`_output_to_literal_map`); None for what is better left to it."""
-    tracker = context.output_metadata_tracker
-    if tracker is not None and tracker.output_metadata:
-        return None
-    outputs = task.interface.outputs
-    if not outputs and native is None:
-        return b""
-    if len(outputs) != 1 or isinstance(native, tuple | LiteralMap):
-        return None
-    ((name, variable),) = outputs.items()
-    try:
-        kind = task.get_type_for_output_var(name, native)
-        literal = TypeEngine.to_literal(context, native, kind, variable.type)
-        data: bytes = LiteralMap({name: literal}).to_flyte_idl().SerializeToString()
-    except Exception:
-        return None
-    return data
+        while stack.pop() is not context:
+            pass
 
 
 class Outcome:

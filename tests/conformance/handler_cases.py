@@ -20,6 +20,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.cache import singular_interfac
 from flytekitplugins.awsbatch.propeller.aws_array.context import TaskContext
 from flytekitplugins.awsbatch.propeller.aws_array.definitions import definition_key
 from flytekitplugins.awsbatch.propeller.aws_array.errors import HandlerError, PanicError, ParameterError
+from flytekitplugins.awsbatch.propeller.aws_array.inputs import item_inputs
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.aws_array.state import State, TaskError
@@ -71,7 +72,9 @@ class ScriptedCatalog:
         self.puts: list[dict[str, Any]] = []
 
     def store(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
-        self._entries[key.text()] = outputs
+        # Without a cache version there is no key, and nothing can be found.
+        with suppress(CatalogError):
+            self._entries[key.text()] = outputs
 
     def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
         if self._lookup_error:
@@ -259,8 +262,6 @@ class CaseRun:
 
     def _put_key(self, index: int) -> CatalogKey:
         """The key under which an earlier execution stored this item."""
-        from flytekitplugins.awsbatch.propeller.aws_array.cache import item_inputs
-
         template = self.context.template
         interface = singular_interface(self.context)
         readers = list(item_inputs(self.context, self.services, index + 1))

@@ -201,6 +201,27 @@ def test_a_throttled_submit_is_tried_again() -> None:
     assert waits == [True]
 
 
+def test_what_aws_refuses_is_tried_again_without_waiting_and_then_given_up() -> None:
+    given = services(all_succeed)
+    batch(given).errors["submit"] = BatchError("ClientException", "JobQueue queue1 not found", 400)
+    waits: list[bool] = []
+    heard: list[str | None] = []
+
+    def wait(job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
+        waits.append(error)
+
+    execution = NodeExecution(
+        request(single(), literal_map(x=integer(1))),
+        given,
+        observer=lambda execution, progress: heard.append(progress.error),
+    )
+    result = execution.run(wait)
+    assert result.error is not None
+    assert result.error.message.endswith("Last known status message: ClientException: JobQueue queue1 not found")
+    assert waits == []
+    assert heard == [None, None, *["ClientException: JobQueue queue1 not found"] * 11]
+
+
 def test_old_errors_in_the_output_folder_fail_a_task_that_succeeded() -> None:
     given = services(all_succeed)
     old = errors_pb2.ErrorDocument(

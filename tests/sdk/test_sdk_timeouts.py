@@ -20,11 +20,11 @@ from sdk_builders import collection, inputs, integer, template
 import flytekitplugins_awsbatch_timeout as timeouts
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
-LIMIT = "The attempt was ended 2 s before its time limit of 4 s."
+LIMIT = "The attempt was ended 6 s before its time limit of 12 s."
 
 
 @pytest.mark.parametrize(
-    ("limit", "seconds"), [(4, 2), (20, 10), (60, 10), (200, 10), (400, 20), (600, 30), (86_400, 30)]
+    ("limit", "seconds"), [(4, 2), (12, 6), (20, 10), (60, 10), (200, 10), (400, 20), (600, 30), (86_400, 30)]
 )
 def test_the_margin_leaves_room_to_write_an_error_and_most_of_the_time_to_the_task(limit: int, seconds: int) -> None:
     assert timeouts.margin(limit) == seconds
@@ -48,7 +48,7 @@ def test_a_single_task_with_a_timeout_runs_below_the_one_that_ends_it() -> None:
     assert arguments[:7] == [
         "pyflyte-awsbatch-timeout",
         "--timeout",
-        "4",
+        "12",
         "--output-prefix",
         "{{.outputPrefix}}/0",
         "--",
@@ -73,7 +73,7 @@ def test_a_map_tells_its_children_the_timeout_of_its_own_metadata() -> None:
         assert arguments[at + 2] == "--resolver"
         return arguments[at + 1]
 
-    assert limit(map_task(sdk_tasks.slow)) == "4"
+    assert limit(map_task(sdk_tasks.slow)) == "12"
     assert limit(map_task(sdk_tasks.slow, metadata=TaskMetadata(timeout=timedelta(hours=1)))) == "3600"
 
 
@@ -146,14 +146,14 @@ def test_a_command_that_ends_by_itself_keeps_its_status(tmp_path: Path, program:
 
 def test_a_command_that_ends_well_on_its_last_words_is_no_failure(tmp_path: Path) -> None:
     program = "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: exit(0)); time.sleep(60)"
-    assert (run(tmp_path, program, limit=1).returncode, (tmp_path / "out").exists()) == (0, False)
+    assert (run(tmp_path, program, limit=8).returncode, (tmp_path / "out").exists()) == (0, False)
 
 
 def test_a_command_that_will_not_end_is_killed(tmp_path: Path) -> None:
     program = "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (10, 15)]; time.sleep(60)"
-    assert run(tmp_path, program, limit=1).returncode == 1
+    assert run(tmp_path, program, limit=8).returncode == 1
     error = ErrorDocument.FromString((tmp_path / "out" / "error.pb").read_bytes()).error
-    assert error.message.startswith("The attempt was ended 0 s before its time limit of 1 s.")
+    assert error.message.startswith("The attempt was ended 4 s before its time limit of 8 s.")
 
 
 def test_a_signal_from_batch_reaches_the_command(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ own configuration. Sources: flytectl `cmd/config/subcommand/executionqueueattrib
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Callable, Iterator
 
@@ -20,6 +21,7 @@ from flytekitplugins.awsbatch.settings.problems import Problem
 from .overrides import PLACES, Override
 
 KEYS = (*PLACES, "tags")
+PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9.-]*")
 YAML_1_1 = {
     **dict.fromkeys(("y", "Y", "yes", "Yes", "YES", "on", "On", "ON"), True),
     **dict.fromkeys(("n", "N", "no", "No", "NO", "off", "Off", "OFF"), False),
@@ -123,5 +125,22 @@ def yaml_1_1(node: Node) -> object:
 
 def dump(override: Override) -> str:
     """The file's text, as `flytectl update execution-queue-attribute --attrFile` takes it."""
-    named = {name: getattr(override, name) for name in PLACES if getattr(override, name)}
-    return yaml.safe_dump({**named, "tags": list(override.tags)}, sort_keys=False, allow_unicode=True)
+    named = {name: Text(getattr(override, name)) for name in PLACES if getattr(override, name)}
+    content = {**named, "tags": [Text(tag) for tag in override.tags]}
+    return yaml.dump(content, Dumper=QuotingDumper, sort_keys=False, allow_unicode=True)
+
+
+class Text(str):
+    """A text that has to be read back as one."""
+
+
+class QuotingDumper(yaml.SafeDumper):
+    """Puts texts between quotes unless they are plain words: Go's readers take more for numbers (`0E0`) than PyYAML."""
+
+
+def _quoted(dumper: yaml.SafeDumper, text: Text) -> yaml.ScalarNode:
+    style = None if PLAIN_WORD.fullmatch(text) and text not in YAML_1_1 else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+QuotingDumper.add_representer(Text, _quoted)

@@ -6,15 +6,16 @@ Opened when the first task is called and closed with the process, or by `emulati
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
-import shutil
+import shlex
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.api import BatchApi
@@ -27,22 +28,48 @@ from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait, Wait
 from flytekitplugins.awsbatch.propeller.storage import SchemeStore
 
-from . import preload
+from . import history, preload, stopping, temporary
 from . import settings as settings_module
 from .executions import Executions
 from .home import Home
+from .home import from_environment as from_home
 from .process import LocalLaunch
 from .progress import Reporter
+from .record import RecordError, RunRecord
+from .resume import Resumptions
 from .submissions import Submissions
 
 if TYPE_CHECKING:
     from .settings import Settings
 
 
+COMMAND = "flyte-awsbatch"
+
+
+class ClosedError(Exception):
+    """A task was called on a deployment that is closed."""
+
+
+class Unended(Protocol):
+    """A task call, for the deployment that closes before it has ended."""
+
+    @property
+    def label(self) -> str: ...
+
+    def abort(self) -> None:
+        """Ends its job for good."""
+        ...
+
+    def leave(self) -> str:
+        """Writes down how far it came, and says it."""
+        ...
+
+
 class Deployment:
     """Everything that stands between a task call and its outputs.
 
     :param endpoint: the URL of a Batch service to use instead of one in this process.
+    :param resume: the name of an execution to go on with.
     """
 
     def __init__(
@@ -52,13 +79,14 @@ class Deployment:
         reporter: Reporter,
         *,
         endpoint: str | None = None,
-        execution_name: str | None = None,
+        resume: str | None = None,
     ) -> None:
         self.settings = settings
         self.home = home.prepare()
         self.reporter = reporter
-        self.executions = Executions(execution_name)
-        self._temporary = Path(tempfile.mkdtemp(prefix="flyte-awsbatch-jobs-"))
+        self.executions = Executions()
+        self.resumptions = Resumptions(home, resume)
+        self._temporary = temporary.make()
         self.launch = LocalLaunch(settings.local.environment, self._temporary)
         self.local_batch: LocalBatch | None = None
         self.batch: BatchApi
@@ -76,14 +104,30 @@ class Deployment:
         else:
             self.batch = _client(endpoint, settings)
             self.wait = PollWait(1.0)
-        self.submissions = Submissions(self.batch)
+        self.submissions = Submissions(self.batch, self._take_over)
         self.services = HandlerServices(
             batch=self.submissions, store=SchemeStore(), catalog=_catalog(home.catalog), settings=settings.handler
         )
         self._said: set[str] = set()
+        self._calls: list[Unended] = []
+        self._lock = threading.Lock()
+        self._process = os.getpid()
         self._open = False
 
+    @property
+    def closed(self) -> bool:
+        return not self._open
+
+    @property
+    def command(self) -> str:
+        """`flyte-awsbatch` as a person has to type it to reach this home."""
+        usual = from_home(os.environ).path == self.home.path
+        return COMMAND if usual else f"{wire.SWITCH_HOME}={shlex.quote(str(self.home.path))} {COMMAND}"
+
     def open(self) -> Deployment:
+        """Begins to run jobs, after removing what nobody has touched for long. Raises UnusableHomeError."""
+        if self.settings.local.keep_runs_days:
+            history.prune(self.home, self.settings.local.keep_runs_days)
         if self.local_batch is not None:
             self.local_batch.start()
             for queue in self.settings.admin.queues:
@@ -93,14 +137,54 @@ class Deployment:
         return self
 
     def close(self) -> None:
-        """Ends every job that still runs and leaves the terminal as it was. Twice is fine."""
-        if not self._open:
-            return
-        self._open = False
-        self.reporter.close()
+        """Ends every process that still runs, leaves the terminal as it was, and says how to go on. Twice is fine.
+
+        What had not ended can be taken up again; at a service that is not in this process it is terminated.
+        """
+        with self._lock:
+            # A fork of this process ends too, and has nothing to close.
+            if not self._open or os.getpid() != self._process:
+                return
+            self._open = False
+            calls = list(self._calls)
+        with contextlib.suppress(OSError):
+            self.reporter.close()
+        if calls:
+            self._say(stopping.begins([call.label for call in calls], self.settings.batch.kill_grace))
         if self.local_batch is not None:
-            self.local_batch.close()
-        shutil.rmtree(self._temporary, ignore_errors=True)
+            self.local_batch.suspend()
+        else:
+            for call in calls:
+                call.abort()
+        left = [call.leave() for call in calls]
+        for name in self.executions.names:
+            with contextlib.suppress(OSError, RecordError):
+                RunRecord(self.home.run(name)).update_execution(ended=time.time())
+        temporary.remove(self._temporary)
+        if calls:
+            self._say(stopping.ended(left, self.executions.names[-1], self.home.path))
+
+    @contextlib.contextmanager
+    def at_work(self, call: Unended) -> Iterator[None]:
+        """While a call has jobs that closing has to see to. Raises ClosedError."""
+        with self._lock:
+            if not self._open:
+                raise ClosedError("This emulated deployment is closed: the block ended, or a signal stopped its jobs.")
+            self._calls.append(call)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls.remove(call)
+
+    def _say(self, text: str) -> None:
+        """A terminal that has gone away is no reason to leave jobs behind."""
+        with contextlib.suppress(OSError):
+            self.reporter.say(text)
+
+    def _take_over(self, job_id: str) -> None:
+        if self.local_batch is not None:
+            self.local_batch.adopt([job_id])
 
     def __enter__(self) -> Deployment:
         return self.open()
@@ -122,7 +206,7 @@ def _executors(isolation: str, say: Callable[[str], None]) -> list[Executor]:
     process = ProcessExecutor()
     if isolation == "process":
         return [process]
-    return [WarmExecutor(preload.planner(), process, warn=say)]
+    return [WarmExecutor(preload.planner(), process, isolation=isolation, warn=say)]
 
 
 def _catalog(folder: Path) -> DiskCatalog:
@@ -152,7 +236,7 @@ def current() -> Deployment:
     with _lock:
         if _overrides:
             return _overrides[-1]
-        if _of_process is None:
+        if _of_process is None or _of_process.closed:
             _of_process = from_environment(os.environ).open()
             atexit.register(_of_process.close)
         return _of_process
@@ -164,7 +248,7 @@ class SwitchError(Exception):
 
 def from_environment(environ: Mapping[str, str]) -> Deployment:
     """The deployment that the switches describe. Raises SwitchError, SettingsError, HomeError."""
-    from . import home, progress
+    from . import progress
 
     switch = environ.get(wire.SWITCH, "").strip()
     endpoint = switch if switch.startswith(("http://", "https://")) else None
@@ -174,7 +258,13 @@ def from_environment(environ: Mapping[str, str]) -> Deployment:
             f"Batch endpoint such as http://127.0.0.1:8500."
         )
     settings = settings_module.load(environ)
-    return Deployment(settings, home.from_environment(environ), progress.reporter(sys.stderr), endpoint=endpoint)
+    return Deployment(
+        settings,
+        from_home(environ),
+        progress.reporter(sys.stderr),
+        endpoint=endpoint,
+        resume=environ.get(wire.SWITCH_RESUME, "").strip() or None,
+    )
 
 
 def override(deployment: Deployment) -> Callable[[], None]:

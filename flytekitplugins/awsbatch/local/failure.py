@@ -5,6 +5,7 @@ Builds text from a node's result; starts and stops nothing.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from flyteidl.core import errors_pb2
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.node.result import ChildFact, NodeResult
 from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_message
+
+from .redaction import hide
 
 SHOWN_CHILDREN = 3
 SHOWN_LINES = 12
@@ -53,10 +56,12 @@ def failure(
     store: DataStore,
     tail_of: TailOf,
     hints: Sequence[str] = (),
+    command: str = "flyte-awsbatch",
 ) -> TaskFailedError:
     """The error for a result that did not succeed.
 
-    :param hints: lines that say what to do, put at the end.
+    :param hints: lines that say what to do, put near the end.
+    :param command: how a person calls `flyte-awsbatch`; the last line does, to run the first failed child again.
     """
     failed = [child for child in result.children if child.phase.failure]
     parts = [_headline(result, failed, task, execution, node)]
@@ -70,7 +75,10 @@ def failure(
     if result.hang:
         parts.append(result.hang)
     parts += hints
-    return TaskFailedError("\n".join(parts), task=task, execution=execution, node=node, result=result)
+    if result.job_id is not None:
+        parts.append(_next(failed, execution, node, command))
+    message = hide("\n".join(parts), os.environ)
+    return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
 
 
 def _headline(result: NodeResult, failed: Sequence[ChildFact], task: str, execution: str, node: str) -> str:
@@ -82,6 +90,15 @@ def _headline(result: NodeResult, failed: Sequence[ChildFact], task: str, execut
     if len(result.children) == 1:
         return f"Task {task} ({where}) failed{tries}."
     return f"Task {task} ({where}) failed{tries}: {len(failed)} of {len(result.children)} children failed."
+
+
+def _next(failed: Sequence[ChildFact], execution: str, node: str, command: str) -> str:
+    again = next((child for child in failed if child.job_id), None)
+    if again is None:
+        return f"What there is of its jobs: {command} jobs {execution}"
+    return (
+        f"Run child {again.original} again, here and in a debugger: {command} rerun {execution} {node} {again.original}"
+    )
 
 
 def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf) -> str:

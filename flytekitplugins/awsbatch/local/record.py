@@ -1,19 +1,23 @@
 """What a run leaves on disk, so that it can be listed, looked into, run again and taken up after a crash.
 
     <run>/execution.json      the execution: its identity, when and how it was started
-    <run>/nodes/<node>.json   a node: its request, the handler's last snapshot, how it ended
+    <run>/nodes/<node>.json   a node: what it was asked to do (as digests), the handler's last snapshot, how it ended
 
 Files are written beside and renamed, so a reader and a killed writer never leave half of one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flytekitplugins.awsbatch.propeller.node.result import ChildFact
 
 FORMAT = 1
 
@@ -52,6 +56,18 @@ def _format(value: object) -> object:
     return value.get("format") if isinstance(value, dict) else None
 
 
+def child_record(child: ChildFact) -> dict[str, Any]:
+    """A child as a node's record keeps it."""
+    return {
+        "original": child.original,
+        "child": child.child,
+        "job_id": child.job_id,
+        "phase": child.phase.name,
+        "attempts": child.attempts,
+        "message": child.message,
+    }
+
+
 class RunRecord:
     """The record of one execution, in its folder."""
 
@@ -74,6 +90,13 @@ class RunRecord:
     def execution(self) -> dict[str, Any]:
         return read_json(self.execution_file)
 
+    def written_at(self) -> float:
+        """When the last of these files was written. Raises FileNotFoundError when there is no execution."""
+        moments = [self.execution_file.stat().st_mtime]
+        with contextlib.suppress(FileNotFoundError):
+            moments.append((self.folder / "nodes").stat().st_mtime)
+        return max(moments)
+
     def write_node(self, node: str, value: Mapping[str, Any]) -> None:
         write_json(self.node_file(node), value)
 
@@ -82,6 +105,5 @@ class RunRecord:
 
     def nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(node id, record) of each node, in the order of their calls."""
-        files = (self.folder / "nodes").glob("n*.json")
-        for path in sorted(files, key=lambda path: (len(path.stem), path.stem)):
-            yield path.stem, read_json(path)
+        found = [(path.stem, read_json(path)) for path in (self.folder / "nodes").glob("[!.]*.json")]
+        yield from sorted(found, key=lambda node: (node[1].get("call", 0), node[0]))

@@ -1,11 +1,17 @@
-"""A Batch client that remembers what was submitted through it, for tests that ask what would have reached AWS."""
+"""A Batch client that submits no job twice, and remembers what it submitted for tests that ask what would have
+reached AWS.
+
+SubmitJob is not idempotent: when its answer is lost, or the process dies before it wrote the answer down, the job may
+run. Names are unique to an attempt of a node, so ListJobs tells. Flyte has no such look-up.
+"""
 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
 
-from flytekitplugins.awsbatch.batch.api import BatchApi
+from flytekitplugins.awsbatch.batch.api import BatchApi, BatchError
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.type_defs import (
@@ -26,11 +32,20 @@ class Submissions:
     """Passes every call on.
 
     :ivar made: (request, job id) of each job that was accepted, in order.
+    :param found: hears of a job of an earlier process that stands for a submit.
     """
 
-    def __init__(self, batch: BatchApi) -> None:
+    def __init__(self, batch: BatchApi, found: Callable[[str], None] = lambda job_id: None) -> None:
         self._batch = batch
+        self._found = found
+        # Names whose last submit brought no answer, and those that an earlier process may have submitted.
+        self._unanswered: set[str] = set()
+        self._earlier: set[str] = set()
         self.made: list[tuple[dict[str, Any], str]] = []
+
+    def expect(self, name: str) -> None:
+        """An earlier process may have submitted a job of this name."""
+        self._earlier.add(name)
 
     @property
     def region(self) -> str:
@@ -46,9 +61,37 @@ class Submissions:
         return self._batch.register_job_definition(**request)
 
     def submit_job(self, **request: Unpack[SubmitJobRequestTypeDef]) -> SubmitJobResponseTypeDef:
-        answer = self._batch.submit_job(**request)
+        name = request["jobName"]
+        answer = None
+        if name in self._unanswered or name in self._earlier:
+            answer = self._known(request["jobQueue"], name)
+        if answer is None:
+            try:
+                answer = self._batch.submit_job(**request)
+            except BatchError as error:
+                if error.transient:
+                    self._unanswered.add(name)
+                raise
+        elif name in self._earlier:
+            self._found(answer["jobId"])
+            return answer
+        self._unanswered.discard(name)
         self.made.append((copy.deepcopy(dict(request)), answer["jobId"]))
         return answer
+
+    def _known(self, queue: str, name: str) -> SubmitJobResponseTypeDef | None:
+        """The newest job of this name as SubmitJob would have answered."""
+        request: ListJobsRequestTypeDef = {"jobQueue": queue, "filters": [{"name": "JOB_NAME", "values": [name]}]}
+        while True:
+            page = self._batch.list_jobs(**request)
+            for job in page["jobSummaryList"]:
+                # The filter does not mind case.
+                if job["jobName"] == name:
+                    answer = {"jobArn": job["jobArn"], "jobName": name, "jobId": job["jobId"]}
+                    return cast("SubmitJobResponseTypeDef", answer)
+            if not page.get("nextToken"):
+                return None
+            request["nextToken"] = page["nextToken"]
 
     def describe_jobs(self, **request: Unpack[DescribeJobsRequestTypeDef]) -> DescribeJobsResponseTypeDef:
         return self._batch.describe_jobs(**request)

@@ -10,7 +10,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -223,11 +223,12 @@ class FsspecStore:
         except OSError as error:
             raise StorageError(reference, str(error)) from error
 
-    def _open(self, reference: str):  # type: ignore[no-untyped-def]
+    def _open(self, reference: str) -> tuple[Any, str]:
         import fsspec
 
         try:
-            return fsspec.core.url_to_fs(reference, **self._options)
+            filesystem, path = fsspec.core.url_to_fs(reference, **self._options)
+            return filesystem, path
         except (ValueError, ImportError) as error:
             raise StorageError(reference, str(error)) from error
 

@@ -8,6 +8,7 @@ or the nearest deadline wakes it, nothing is polled. Deciding lies elsewhere (`s
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import logging
 import queue
@@ -104,6 +105,7 @@ class Engine:
         self._deadline_number = 0
         self._woken = False
         self._closing = threading.Event()
+        self._suspended = False
         self._idle = threading.Condition(board.lock)
         self._thread = threading.Thread(target=self._run, name="awsbatch-engine", daemon=True)
 
@@ -120,14 +122,20 @@ class Engine:
         self._thread.start()
 
     def close(self) -> None:
-        """Ends the thread and every process. Does not ask jobs to end; see `stop`."""
+        """Ends the thread and every process. Does not ask jobs to end; see `stop` and `suspend`."""
         self._closing.set()
         self.wake()
         if self._thread.is_alive():
             self._thread.join()
         for executor in self._executors:
             executor.close()
+        with self._board.lock:
+            self._suspended = True
+            for event in self._arrived():
+                self._take(event)
+            self._board.tell()
         if self._starter.scratch is not None:
+            self._tidy()
             self._starter.scratch.close()
 
     def wake(self) -> None:
@@ -175,6 +183,21 @@ class Engine:
             self._line.release_stuck()
         self.wake()
 
+    def suspend(self) -> None:
+        """Starts nothing more and asks what runs to end. What then ends without success counts as never begun: the
+        units stay as they are, for whoever takes the job over.
+        """
+        with self._board.lock:
+            self._suspended = True
+            for key in self._running:
+                self._ask(key)
+        self.wake()
+
+    def wait_idle(self, timeout: float) -> bool:
+        """Whether nothing runs any more, at the latest after so many seconds."""
+        with self._board.lock:
+            return self._idle.wait_for(lambda: not self._running, timeout)
+
     def wait_ended(self, timeout: float) -> bool:
         """Whether every job has ended, at the latest after so many seconds."""
         with self._board.lock:
@@ -197,9 +220,9 @@ class Engine:
             for event in events:
                 self._take(event)
             self._keep_deadlines()
-            starting = self._line.place(self._pool()) if self._line.any() else []
+            starting = self._line.place(self._pool()) if self._line.any() and not self._suspended else []
             self._board.tell()
-            if not self._board.busy:
+            if not self._running or not self._board.busy:
                 self._idle.notify_all()
         self._tidy()
         for each in starting:
@@ -213,17 +236,21 @@ class Engine:
             self._starter.scratch.give_back(self._left.pop())
 
     def _next_events(self) -> list[Event]:
-        events: list[Event] = []
         try:
-            event = self._inbox.get(timeout=self._patience())
-            while True:
-                if event is None:
-                    self._woken = False
-                else:
-                    events.append(event)
-                event = self._inbox.get_nowait()
+            first = self._inbox.get(timeout=self._patience())
         except queue.Empty:
-            return events
+            return []
+        return self._arrived(first)
+
+    def _arrived(self, first: Event | None = None) -> list[Event]:
+        """`first` and whatever else has come, without the calls to wake."""
+        found = [first]
+        with contextlib.suppress(queue.Empty):
+            while True:
+                found.append(self._inbox.get_nowait())
+        if None in found:
+            self._woken = False
+        return [event for event in found if event is not None]
 
     def _patience(self) -> float | None:
         now = self._clock.monotonic()
@@ -243,7 +270,7 @@ class Engine:
             running.attempt.started = now
             unit.started = now
             self._board.move(unit, RUNNING)
-            if unit.stop is not None:
+            if unit.stop is not None or self._suspended:
                 self._ask(event.key)
             timeout = unit.job.spec.timeout
             if timeout:
@@ -258,6 +285,8 @@ class Engine:
             self._line.leave_room(unit, running.attempt.environment)
         if running.process.scratch is not None:
             self._left.append(running.process.scratch)
+        if self._suspended and unit.stop is None and not (isinstance(event, Exited) and event.exit_code == 0):
+            return
         if running.lost_to is not None:
             end = attempts.host_lost(running.lost_to)
         elif isinstance(event, Exited):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import secrets
 import shutil
@@ -22,6 +23,7 @@ from flytekitplugins.awsbatch.batch.emulator import folders
 LOCK = "lock"
 JOURNAL = "journal"
 SCRATCH = "scratch"
+SUSPENDED = "suspended"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,10 @@ class Instance:
     @property
     def scratch(self) -> Path:
         return self.directory / SCRATCH
+
+    def suspend(self) -> None:
+        """Notes that attempts are asked to end from now on: exits with an error that follow say nothing about them."""
+        (self.directory / SUSPENDED).write_text(str(time.time()))
 
     def close(self) -> None:
         """Leaves nothing of the instance; its jobs, if any are unfinished, are then anybody's to take over."""
@@ -89,15 +95,23 @@ def names(root: Path) -> list[str]:
 
 def exits(directory: Path) -> dict[str, tuple[int, bool, float]]:
     """What the supervisor of an instance wrote down: attempt's key to (exit code, out of memory, when). A torn last
-    line is left out.
+    line is left out, and so is what failed after it was asked to end.
     """
     found: dict[str, tuple[int, bool, float]] = {}
     try:
         text = (directory / JOURNAL).read_text(encoding="utf-8")
     except FileNotFoundError:
         return found
+    suspended = _suspended_at(directory)
     for line in text.splitlines():
         fields = line.split("\t")
-        if len(fields) == 4:
+        if len(fields) == 4 and (fields[1] == "0" or float(fields[3]) < suspended):
             found[fields[0]] = (int(fields[1]), fields[2] == "1", float(fields[3]))
     return found
+
+
+def _suspended_at(directory: Path) -> float:
+    try:
+        return float((directory / SUSPENDED).read_text())
+    except (OSError, ValueError):
+        return math.inf

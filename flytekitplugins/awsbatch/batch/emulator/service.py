@@ -153,6 +153,17 @@ class LocalBatch(BatchCalls):
     ) -> None:
         self.close()
 
+    def suspend(self) -> list[str]:
+        """Closes the service such that its jobs can be taken over later. Running attempts are asked to end, have the
+        grace to do so, and are killed then; unless they succeed they start again with `adopt`, at no attempt's cost.
+        Returns the ids of the jobs left unended.
+        """
+        if self._instance is not None and not self._closed:
+            self._instance.suspend()
+            self._engine.suspend()
+            self._engine.wait_idle(self.settings.kill_grace + CLOSING)
+        return self.close(terminate=False)
+
     def terminate_all(self, reason: str) -> list[str]:
         """Terminates every unended job of this service; returns their ids."""
         with self._board.lock:
@@ -167,6 +178,30 @@ class LocalBatch(BatchCalls):
         Waits up to `patience` seconds for what a dead service had started to be gone. Returns the ids taken over.
         """
         return self._adoption.adopt(job_ids, patience)
+
+    def goes_on(self, job_id: str) -> bool:
+        """Whether a living service, this or another one, has the job and it has not ended. Needs no `start`."""
+        with self._board.lock:
+            job = self._board.find(job_id)
+            if job is None or job.ended():
+                return False
+            owner = job.owner
+        if owner == self._board.owner:
+            return True
+        with instances.left_behind(self._instances, owner, patience=0) as directory:
+            return directory is None
+
+    def forget(self, job_ids: Iterable[str]) -> None:
+        """Removes jobs, with their logs: those that have ended, and those of services that died. Needs no `start`."""
+        for job_id in job_ids:
+            job = self._stored.load(job_id)
+            if job is None or (job.owner == self._board.owner and not job.ended()):
+                continue
+            with instances.left_behind(self._instances, job.owner, patience=0) as directory:
+                if job.ended() or directory is not None:
+                    self.logs.remove(self._stored.streams(job.sequence))
+                    self._stored.remove(job.sequence)
+                    self._board.forget(job_id)
 
     def ensure_queue(self, name: str, *, vcpus: float = 0, memory: int = 0, priority: int = 1) -> str:
         """The ARN of a queue, made with a compute environment when there is none of that name.

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from flyteidl.core import literals_pb2
 
 from ...wire import SINGLE_TASK_TYPE
 from ..golang.text import message_text
-from ..storage import StorageError
+from ..storage import LimitedStore, StorageError
 from .context import TaskContext
 from .indexes import ChildIndex, OriginalIndex
 from .outputs import OutputFiles
 from .phases import Phase, TaskPhase
 from .services import HandlerServices
 from .state import State, TaskError
+from .summary import ErrorSummary
 from .workqueue import RetryWorkError, WorkQueue, WorkStatus
 
 
@@ -53,7 +54,14 @@ def assemble_errors(state: State, context: TaskContext, services: HandlerService
     return _assemble(state, context, services, services.error_assembler, work, Phase.RETRYABLE_FAILURE)
 
 
-def _assemble(state, context, services, queue: WorkQueue, work, terminal: Phase) -> Assembled:  # type: ignore[no-untyped-def]
+def _assemble(
+    state: State,
+    context: TaskContext,
+    services: HandlerServices,
+    queue: WorkQueue,
+    work: Callable[[], None],
+    terminal: Phase,
+) -> Assembled:
     version = state.version + 1
     info = queue.get(context.name)
     if info is None:
@@ -71,7 +79,8 @@ def _assemble(state, context, services, queue: WorkQueue, work, terminal: Phase)
     files = _files(context, services)
     if files.exists():
         # Propeller refuses outputs that are longer than it downloads, each round anew.
-        files.read()
+        if isinstance(services.store, LimitedStore):
+            services.store.read(files.outputs_path)
         return Assembled(state.to(terminal, version, "Assembled outputs"), True)
     if not files.is_error():
         return Assembled(state.to(terminal, version, "No output or error assembled."), True)
@@ -122,8 +131,6 @@ def collect_outputs(
 
 def collect_errors(context: TaskContext, services: HandlerServices, phases: Sequence[TaskPhase]) -> str:
     """The errors of the items that failed, as one message of limited length. Raises StorageError."""
-    from .summary import ErrorSummary
-
     summary = ErrorSummary()
     for number, phase in enumerate(phases):
         if not phase.failure:

@@ -5,24 +5,22 @@ Lookups and puts build their keys apart: a lookup hashes all inputs, a put leave
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2
 
-from ...wire import INPUTS_FILE
 from ..catalog import CatalogError, CatalogKey, hash_inputs
 from ..golang.hashes import base32, fnv1a
-from ..storage import StorageError, read_message
+from ..storage import StorageError
 from .context import TaskContext
-from .errors import NIL_DEREFERENCE, READ_FAILED, SYSTEM_ERROR, WORK_QUEUE_FAILED, HandlerError, PanicError
+from .errors import NIL_DEREFERENCE, SYSTEM_ERROR, WORK_QUEUE_FAILED, HandlerError, PanicError
 from .indexes import OriginalIndex
+from .inputs import Inputs, item_inputs
 from .outputs import OutputFiles
 from .services import HandlerServices
 from .workqueue import RetryWorkError, WorkStatus
-
-Inputs = Callable[[], literals_pb2.LiteralMap]
 
 
 @dataclass(frozen=True)
@@ -146,42 +144,6 @@ def singular_interface(context: TaskContext) -> interface_pb2.TypedInterface:
             item = interface_pb2.Variable(type=variable.type.collection_type)
             variable.CopyFrom(item)
     return interface
-
-
-def item_inputs(context: TaskContext, services: HandlerServices, size: int) -> Iterator[Inputs]:
-    """A reader of each item's inputs: its own file at version 0, its element of each list after that."""
-    if context.template.task_type_version == 0:
-        for index in range(size):
-            yield _remote_inputs(services, services.store.join(context.input_prefix, str(index)))
-        return
-    from .discovery import read_inputs
-
-    inputs = read_inputs(context, services)
-    for index in range(size):
-        yield _element(inputs, index)
-
-
-def _remote_inputs(services: HandlerServices, prefix: str) -> Inputs:
-    def read() -> literals_pb2.LiteralMap:
-        inputs = literals_pb2.LiteralMap()
-        try:
-            read_message(services.store, services.store.join(prefix, INPUTS_FILE), inputs)
-        except StorageError as error:
-            raise HandlerError(READ_FAILED, f"failed to read data from dataDir: {error}") from None
-        return inputs
-
-    return read
-
-
-def _element(inputs: literals_pb2.LiteralMap, index: int) -> Inputs:
-    def read() -> literals_pb2.LiteralMap:
-        item = literals_pb2.LiteralMap()
-        for name, literal in inputs.literals.items():
-            is_list = literal.WhichOneof("value") == "collection"
-            item.literals[name].CopyFrom(literal.collection.literals[index] if is_list else literal)
-        return item
-
-    return read
 
 
 def _identifier(task: identifier_pb2.Identifier) -> str:

@@ -8,14 +8,15 @@ from dataclasses import replace
 
 from flyteidl.core import literals_pb2
 
-from ...wire import ARRAY_TASK_TYPE, INDEX_LOOKUP_FILE, INPUTS_FILE, SINGLE_TASK_TYPE
-from ..storage import StorageError, read_message, write_message
+from ...wire import ARRAY_TASK_TYPE, INDEX_LOOKUP_FILE, SINGLE_TASK_TYPE
+from ..storage import write_message
 from . import departures
 from .cache import look_up
 from .context import TaskContext
 from .custom import ArrayJob, array_job, minimum_successes
-from .errors import BAD_TASK_SPECIFICATION, METADATA_ACCESS_FAILED, HandlerError, PanicError
+from .errors import BAD_TASK_SPECIFICATION, HandlerError, PanicError
 from .indexes import OriginalIndex
+from .inputs import list_sizes, read_inputs
 from .phases import Phase
 from .services import HandlerServices
 from .state import State
@@ -105,24 +106,3 @@ def _after_lookup(state: State, context: TaskContext, services: HandlerServices)
     )
     write_message(services.store, services.store.join(context.input_prefix, INDEX_LOOKUP_FILE), table)
     return _run(state, missing, "Finished cache lookup.")
-
-
-def read_inputs(context: TaskContext, services: HandlerServices) -> literals_pb2.LiteralMap:
-    """The task's inputs. HandlerError: the file cannot be read."""
-    inputs = literals_pb2.LiteralMap()
-    try:
-        read_message(services.store, services.store.join(context.input_prefix, INPUTS_FILE), inputs)
-    except StorageError:
-        raise HandlerError(
-            METADATA_ACCESS_FAILED, "Could not read inputs and therefore failed to determine array job size"
-        ) from None
-    return inputs
-
-
-def list_sizes(inputs: literals_pb2.LiteralMap) -> set[int]:
-    """The lengths of the inputs that are lists."""
-    return {
-        len(literal.collection.literals)
-        for literal in inputs.literals.values()
-        if literal.WhichOneof("value") == "collection"
-    }

@@ -22,10 +22,10 @@ def message_text(message: Message) -> str:
     for field, value in fields:
         if _is_map(field):
             parts += _entries(field, value)
-        elif field.is_repeated:
-            parts += [_field(field, item) for item in value]
-        else:
+        elif isinstance(value, Message | str | bytes | int | float):
             parts.append(_field(field, value))
+        else:
+            parts += [_field(field, item) for item in value]
     return " ".join(parts)
 
 

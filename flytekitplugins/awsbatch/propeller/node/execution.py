@@ -70,6 +70,7 @@ class NodeExecution:
         self._context = self._new_context()
         # Whether the last round met an error that only time may cure.
         self._failed = False
+        self._error: str | None = None
 
     @property
     def result(self) -> NodeResult | None:
@@ -148,15 +149,17 @@ class NodeExecution:
     # A round.
 
     def _round(self) -> None:
-        self._failed = False
+        self._failed, self._error = False, None
         try:
             if self._memory.ending is None:
                 self._handle()
             else:
                 self._finish(self._memory.ending)
         except _ROUND_ERRORS as error:
-            self._failed = isinstance(error, BatchError | StorageError)
-            self._system_error(error_text(error))
+            # What AWS refuses now it refuses in a moment as well: only its faults and the storage's are waited out.
+            self._failed = isinstance(error, StorageError) or (isinstance(error, BatchError) and error.transient)
+            self._error = error_text(error)
+            self._system_error(self._error)
 
     def _handle(self) -> None:
         now = self._clock()
@@ -188,7 +191,7 @@ class NodeExecution:
         try:
             self._services.jobs.refresh(self._context.name)
         except BatchError as error:
-            self._failed = True
+            self._failed, self._error = True, str(error)
             return error
         return None
 
@@ -319,6 +322,6 @@ class NodeExecution:
             job_name=self._context.name,
             job_id=memory.state.external_job_id,
             reason=memory.state.reason,
-            error=memory.last_error or None,
+            error=self._error,
             hang=memory.hang,
         )

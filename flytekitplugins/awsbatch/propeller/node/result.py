@@ -38,6 +38,7 @@ class Progress:
     """A summary after a round, for progress lines.
 
     :param counts: children by task phase; cached ones count as SUCCESS.
+    :param error: what went wrong in this round, which is tried again.
     :param hang: the sentence "real Flyte would wait here for ever: ..." once that is certain.
     """
 

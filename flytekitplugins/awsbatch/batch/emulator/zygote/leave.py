@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -33,15 +34,12 @@ def status_of(error: BaseException | None, skip: int) -> int:
             return 0
         if isinstance(code, int):
             return code & 0xFF
-        sys.stdout.flush()
         print(code, file=sys.stderr)  # noqa: T201 - as the interpreter does
         return 1
     trace: TracebackType | None = error.__traceback__
     for _ in range(skip):
         trace = trace.tb_next if trace is not None else None
     error.__traceback__ = trace
-    with contextlib.suppress(Exception):
-        sys.stdout.flush()
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
     try:
         sys.excepthook(type(error), error, trace)
@@ -53,35 +51,54 @@ def status_of(error: BaseException | None, skip: int) -> int:
 
 
 def leave(error: BaseException | None, skip: int) -> NoReturn:
-    status = status_of(error, skip)
-    with contextlib.suppress(BaseException):
-        threading._shutdown()  # type: ignore[attr-defined]
+    for stream in (sys.stderr, sys.stdout):
+        if stream is not None:
+            quietly(stream.flush)
+    status = 0 if error is None else status_of(error, skip)
+    quietly(threading._shutdown)  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    if not flush(files()):
+    if not flush_streams():
         status = STATUS_FLUSH
+    write_out(left_open())
     if isinstance(error, KeyboardInterrupt):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     os._exit(status)
 
 
-def files() -> list[Any]:
+def quietly(call: Callable[[], object]) -> None:
+    """What fails on the way out is not heard of. (One function; `contextlib.suppress` would be three for each use.)"""
+    try:  # noqa: SIM105
+        call()
+    except BaseException:  # noqa: S110
+        pass
+
+
+def flush_streams() -> bool:
+    """Whether stdout took what it held back."""
+    good = True
+    out = sys.stdout
+    try:
+        if out is not None and not out.closed:
+            out.flush()
+    except Exception as error:
+        good = False
+        with contextlib.suppress(Exception):
+            print(f"Exception ignored in: {out!r}\n{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
+    if sys.stderr is not None:
+        quietly(sys.stderr.flush)
+    return good
+
+
+def left_open() -> list[Any]:
     """Files that the child opened and left open; closing an interpreter writes out what they hold back."""
-    return [each for each in gc.get_objects() if type(each) in WRITERS]
+    found = [each for each in gc.get_objects() if type(each) in WRITERS]
+    return [*found, sys.__stdout__, sys.__stderr__]
 
 
-def flush(left: list[Any]) -> bool:
-    """Whether the standard streams took all; the text layer first, since it writes into the binary one."""
+def write_out(left: list[Any]) -> None:
+    """The text layer first, since it writes into the binary one."""
     for kind in WRITERS:
         for each in left:
             if type(each) is kind:
-                with contextlib.suppress(Exception):
-                    each.flush()
-    good = True
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            if stream is not None and not stream.closed:
-                stream.flush()
-        except Exception:
-            good = False
-    return good
+                quietly(each.flush)

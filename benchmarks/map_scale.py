@@ -1,0 +1,153 @@
+"""A map task over many items through the emulated AWS Batch: what a child costs, against what a fork costs at the
+least.
+
+    python benchmarks/map_scale.py --n 1000 --isolation fork --json
+
+Everything is counted: the warm interpreter and its start, the children, the supervisor, the service, the handler, and
+the call itself, but not what the caller imported before the call. The two floors are measured in the same run, before
+and after. `handler_s` is the CPU of the calling thread, `emulator_s` that of the other threads of the calling
+process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+BEFORE_IMPORTS = time.time()
+
+import map_scale_tasks as tasks  # noqa: E402 - the import is part of what is measured
+from flytekit.core.context_manager import FlyteContextManager  # noqa: E402
+
+from flytekitplugins.awsbatch import emulation  # noqa: E402
+
+HERE = Path(__file__).parent
+FLOOR_FORKS = 200
+
+
+def floors(n: int) -> dict[str, float]:
+    with tempfile.TemporaryDirectory() as root:
+        script = HERE / "map_scale_floor.py"
+        answer = subprocess.run(
+            [sys.executable, str(script), str(FLOOR_FORKS), root, str(n)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+    # The forks share the stream.
+    found: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
+    return found
+
+
+def cpu(who: int) -> float:
+    used = resource.getrusage(who)
+    return used.ru_utime + used.ru_stime
+
+
+# Sums the proportional set sizes of a process and all below it, until its input ends; prints the largest sum in KiB.
+SAMPLER = """
+import os, select, sys
+def tree(pid):
+    found = [pid]
+    for each in found:
+        try:
+            for thread in os.listdir(f"/proc/{each}/task"):
+                found += map(int, open(f"/proc/{each}/task/{thread}/children").read().split())
+        except OSError: pass
+    return found
+def size(pid):
+    try:
+        return next(int(line.split()[1]) for line in open(f"/proc/{pid}/smaps_rollup") if line.startswith("Pss:"))
+    except (OSError, StopIteration): return 0
+most = 0
+while not select.select([sys.stdin], [], [], 0.3)[0]:
+    most = max(most, sum(map(size, tree(int(sys.argv[1])))))
+print(most)
+"""
+
+
+def measure(options: argparse.Namespace, home: Path) -> dict[str, float]:
+    settings = {
+        "queues": {
+            "executionQueues": [{"dynamic": "default", "attributes": ["default"]}],
+            "workflowConfigs": [{"tags": ["default"]}],
+        },
+        "plugins": {"aws": {"batch": {"maxArrayJobSize": 10000}}},
+        "emulator": {
+            "role": "arn:aws:iam::000000000000:role/local",
+            "isolation": options.isolation,
+            **({"vcpus": options.vcpus} if options.vcpus else {}),
+        },
+    }
+    if options.item_bytes:
+        task, given = tasks.reverse_all, [f"{index:0{options.item_bytes}}" for index in range(options.n)]
+        expected: list[object] = [item[::-1] for item in given]
+    else:
+        task, given = tasks.add_one_to_all, list(range(options.n))
+        expected = [item + 1 for item in given]
+    with tempfile.TemporaryFile("w+") as most:
+        sampler = subprocess.Popen(
+            [sys.executable, "-c", SAMPLER, str(os.getpid())], stdin=subprocess.PIPE, stdout=most, text=True
+        )
+        self_before, children_before = cpu(resource.RUSAGE_SELF), cpu(resource.RUSAGE_CHILDREN)
+        thread_before, called = time.thread_time(), time.time()
+        with emulation(home, settings=settings, quiet=True):
+            outputs = task(x=given)
+            returned = time.time()
+            thread = time.thread_time() - thread_before
+        own = cpu(resource.RUSAGE_SELF) - self_before
+        children = cpu(resource.RUSAGE_CHILDREN) - children_before
+        assert sampler.stdin is not None
+        sampler.stdin.close()
+        sampler.wait()
+        most.seek(0)
+        peak = int(most.read()) / 1024
+    assert outputs == expected, "the outputs are wrong"
+    first = min(path.stat().st_mtime for path in home.glob("runs/*/meta/**/outputs.pb"))
+    return {
+        "wall_s": returned - called,
+        "with_imports_s": returned - BEFORE_IMPORTS if options.count_imports else 0.0,
+        "cpu_per_child_ms": (own + children) * 1000 / options.n,
+        "children_ms": children * 1000 / options.n,
+        "first_child_s": first - called,
+        "peak_rss_mb": peak,
+        "handler_s": thread,
+        "emulator_s": own - thread,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--n", type=int, default=1000)
+    parser.add_argument("--isolation", choices=("fork", "worker", "process"), default="fork")
+    parser.add_argument("--vcpus", type=int, default=0, help="of the compute environment; 0: this machine's")
+    parser.add_argument("--item-bytes", type=int, default=0, help="the size of an item and of an output; 0: a number")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    options.count_imports = True
+    FlyteContextManager.current_context()
+    # The call comes first, so that the time with imports is what a user waits.
+    with tempfile.TemporaryDirectory(prefix="map-scale-") as home:
+        found = measure(options, Path(home))
+    lowest = [floors(options.n) for _ in range(2)]
+    found["floor_cpu_per_child_ms"] = statistics.mean(each["bare"] for each in lowest)
+    found["flytekit_cpu_per_child_ms"] = statistics.mean(each["flytekit"] for each in lowest)
+    found["cpu_per_child_over_floor"] = found["cpu_per_child_ms"] / found["floor_cpu_per_child_ms"]
+    rounded = {name: round(value, 3) for name, value in found.items()}
+    if options.json:
+        print(json.dumps({"n": options.n, "isolation": options.isolation, **rounded}))
+    else:
+        for name, value in rounded.items():
+            print(f"{name:28} {value:10.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Keeps secrets out of what a run leaves behind and prints: by the names of variables, as nothing else tells.
+
+It cannot know a secret under a harmless name, nor one that is shorter than what is worth hiding.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+HIDDEN = "***"
+# Shorter values (`true`, `none`, `admin`) occur in texts without being secrets.
+SHORTEST = 8
+
+_SECRET_NAME = re.compile(
+    r"SECRET|TOKEN|PASSW(OR)?D|PASSPHRASE|CREDENTIAL|(API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)[_-]?KEY|(^|_)(AUTH|PAT)(_|$)",
+    re.IGNORECASE,
+)
+_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_-]*)=(?P<value>.*)", re.DOTALL)
+
+
+def secret_like(name: str) -> bool:
+    """Whether the name of a variable or an option says that its value is a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
+def hide(text: str, environ: Mapping[str, str]) -> str:
+    """The text without the values of the environment's secret-like variables."""
+    values = {value for name, value in environ.items() if len(value) >= SHORTEST and secret_like(name)}
+    for value in sorted(values, key=len, reverse=True):
+        text = text.replace(value, HIDDEN)
+    return text
+
+
+def hide_in_command(argv: Iterable[str], environ: Mapping[str, str]) -> list[str]:
+    """A command line without its secrets: `NAME=value`, `--password=value`, `--password value`, and known values."""
+    shown: list[str] = []
+    hide_next = False
+    for word in argv:
+        assignment = _ASSIGNMENT.fullmatch(word.lstrip("-"))
+        if hide_next and not word.startswith("-"):
+            shown.append(HIDDEN)
+        elif assignment is not None and secret_like(assignment["name"]):
+            shown.append(word[: len(word) - len(assignment["value"])] + HIDDEN)
+        else:
+            shown.append(hide(word, environ))
+        hide_next = word.startswith("-") and "=" not in word and secret_like(word)
+    return shown

@@ -1,0 +1,46 @@
+"""The lines that a person reads when a run is stopped: what is going on, how far it came, and how to go on. Pure."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from flytekitplugins.awsbatch import wire
+
+from .redaction import hide_in_command
+
+
+def begins(labels: Sequence[str], grace: float) -> str:
+    """:param grace: seconds that jobs have to end by themselves."""
+    return (
+        f"\nStopping {', '.join(labels)}: jobs are asked to end, and killed after {grace:g} s. "
+        f"Again Ctrl-C leaves at once."
+    )
+
+
+def ended(left: Sequence[str], execution: str, home: Path) -> str:
+    """:param left: how far each task call came."""
+    command = f"{wire.SWITCH_RESUME}={execution} {typed(sys.orig_argv, os.environ)}"
+    return "\n".join([f"Stopped execution {execution}; nothing of it runs any more.", *left, f"To go on: {command}"])
+
+
+def typed(argv: Sequence[str], environ: Mapping[str, str]) -> str:
+    """The command of this process as somebody would type it, without secrets."""
+    words = list(argv)
+    if words:
+        words[0] = _short(words[0])
+    # `python /path/to/bin/pyflyte run`: what the shell started was the script.
+    if len(words) > 1 and os.access(words[1], os.X_OK) and _short(words[1]) != words[1]:
+        words = [_short(words[1]), *words[2:]]
+    return shlex.join(hide_in_command(words, environ))
+
+
+def _short(program: str) -> str:
+    """The name alone, where PATH leads to that very program."""
+    name = Path(program).name
+    found = shutil.which(name)
+    return name if found is not None and Path(found).absolute() == Path(program).absolute() else program

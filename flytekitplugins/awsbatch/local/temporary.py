@@ -1,0 +1,39 @@
+"""The folder that jobs of one process get as TMPDIR: short, since sockets lie in it, and gone with the process.
+
+A process that was killed leaves its folder; the next one removes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+PREFIX = "flyte-awsbatch-jobs-"
+
+
+def make() -> Path:
+    """A folder for this process's jobs, after removing those of dead ones."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdecimal() and not _alive(int(owner)):
+            with contextlib.suppress(OSError):
+                if folder.stat().st_uid == os.getuid() and not folder.is_symlink():
+                    remove(folder)
+    return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

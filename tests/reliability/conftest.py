@@ -1,0 +1,38 @@
+"""A home and a folder for the children's marks, and terminals that end with their test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from terminals import Terminal
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
+OpenTerminal = Callable[..., Terminal]
+
+
+@pytest.fixture
+def terminal(home: Path, tmp_path: Path) -> Iterator[OpenTerminal]:
+    opened: list[Terminal] = []
+
+    def open_terminal(argv: Sequence[str], **environment: str) -> Terminal:
+        settings = {"FLYTE_AWSBATCH": "local", "FLYTE_AWSBATCH_HOME": str(home), **environment}
+        opened.append(Terminal(argv, settings, tmp_path))
+        return opened[-1]
+
+    yield open_terminal
+    for each in opened:
+        each.close()

@@ -1,0 +1,133 @@
+"""Ctrl-C, SIGTERM, a closed terminal: through a real one, with real signals."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from conftest import OpenTerminal
+from terminals import awsbatch, eventually, execution_of, of_home, pyflyte, starts
+
+from flytekitplugins.awsbatch.local.interrupts import SIGNALS, Interrupted, Interrupts
+
+
+def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(terminal: OpenTerminal, home: Path, marks: Path) -> None:
+    command = pyflyte("gated", "--count", "4", "--folder", str(marks))
+    first = terminal(command)
+    first.expect("2 running, 2 succeeded")
+    first.type("\x03")
+    assert first.ended() == 1
+
+    execution = execution_of(first.plain)
+    assert "Stopping n1 wait_at_the_gate" in first.plain
+    assert f"Stopped execution {execution}" in first.plain
+    assert "n1 wait_at_the_gate: 2 running, 2 succeeded" in first.plain
+    assert f"To go on: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
+    assert "Traceback" not in first.plain
+    assert of_home(home) == []
+    # Neither the modes of the terminal nor a hidden cursor stay behind.
+    assert first.modes_now() == first.modes
+    assert first.text.count("\x1b[?25l") == first.text.count("\x1b[?25h")
+
+    (marks / "gate").touch()
+    second = terminal(command, FLYTE_AWSBATCH_RESUME=execution)
+    assert second.ended() == 0, second.plain[-800:]
+    assert second.plain.rstrip().endswith("14")
+    assert starts(marks) == {0: 1, 1: 2, 2: 1, 3: 2}
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_leaves_nothing(terminal: OpenTerminal, home: Path, marks: Path) -> None:
+    command = pyflyte("stubborn", "--folder", str(marks))
+    first = terminal(command)
+    eventually(lambda: starts(marks) == {0: 1}, lambda: first.plain[-800:])
+    first.type("\x03")
+    first.expect("Again Ctrl-C leaves at once")
+    first.type("\x03")
+
+    assert first.ended() == 128 + signal.SIGINT
+    assert first.modes_now() == first.modes
+    eventually(lambda: of_home(home) == [])
+
+    # Nor has the half-finished stop made the job fail.
+    (marks / "gate").touch()
+    second = terminal(command, FLYTE_AWSBATCH_RESUME=execution_of(first.plain))
+    assert second.ended() == 0, second.plain[-800:]
+    assert starts(marks) == {0: 2}
+
+
+@pytest.mark.parametrize("how", ["SIGTERM", "a closed terminal"])
+def test_other_ways_to_end_it_leave_nothing_either(terminal: OpenTerminal, home: Path, marks: Path, how: str) -> None:
+    run = terminal(pyflyte("gated", "--count", "2", "--folder", str(marks)))
+    eventually(lambda: starts(marks) == {0: 1, 1: 1}, lambda: run.plain[-800:])
+    if how == "SIGTERM":
+        run.process.send_signal(signal.SIGTERM)
+        assert run.ended() == 128 + signal.SIGTERM
+        assert "To go on: " in run.plain
+    else:
+        run.hang_up()
+        assert run.process.wait(60) == 128 + signal.SIGHUP
+    assert of_home(home) == []
+    (shown,) = subprocess.run(
+        awsbatch("runs"), env={"FLYTE_AWSBATCH_HOME": str(home)}, capture_output=True, text=True, check=True
+    ).stdout.splitlines()[1:]
+    assert "interrupted" in shown
+
+
+def test_a_call_off_the_main_thread_is_stopped_as_the_process_ends(
+    terminal: OpenTerminal, home: Path, marks: Path
+) -> None:
+    run = terminal(pyflyte("eagerly", "--folder", str(marks)))
+    eventually(lambda: starts(marks) == {1: 1}, lambda: run.plain[-800:])
+    run.type("\x03")
+
+    assert run.ended() == 1
+    assert "To go on: FLYTE_AWSBATCH_RESUME=" in run.plain
+    assert of_home(home) == []
+
+
+def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interrupts():
+            during = {number: signal.getsignal(number) for number in SIGNALS}
+        after = {number: signal.getsignal(number) for number in SIGNALS}
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert during[signal.SIGHUP] is signal.SIG_IGN
+    assert during[signal.SIGINT] is not signal.default_int_handler
+    assert after == {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_IGN,
+    }
+
+
+def test_a_signal_between_two_waits_is_acted_on_at_the_next() -> None:
+    left: list[int] = []
+    with Interrupts(left.append) as interrupts:
+        signal.raise_signal(signal.SIGTERM)
+        waited: list[float] = []
+        wait = interrupts.waiting(lambda job_id, **_: waited.append(time.time()))
+        with pytest.raises(Interrupted) as caught:
+            wait("job", round_seconds=0.0, error=False, timeout=None)
+        # Closing a terminal sends more than one: that is no second wish.
+        signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGINT)
+    assert (caught.value.number, waited, left) == (signal.SIGTERM, [], [signal.SIGINT])
+    assert isinstance(interrupts.as_before(signal.SIGTERM), SystemExit)
+    assert isinstance(interrupts.as_before(signal.SIGINT), KeyboardInterrupt)
+
+
+def test_a_programs_own_handler_still_has_its_say() -> None:
+    told: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: told.append(number))
+    try:
+        with Interrupts() as interrupts:
+            signal.raise_signal(signal.SIGTERM)
+        interrupts.as_before(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert told == [signal.SIGTERM]
