@@ -19,6 +19,7 @@ from .deployment import Deployment
 from .executions import Execution
 from .history import process_mark
 from .identity import Identity, identity
+from .nodes import NUMBERED
 from .record import RunRecord
 from .redaction import hide_in_command
 from .resume import digest
@@ -42,7 +43,10 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
         deployment.say_once(f"On a cluster: {finding}")
-    return Call(deployment, task, execution, execution.next_node(), serialised, who).run(inputs)
+    place = execution.nodes.place(who.calls, task.name)
+    if place.numbered:
+        deployment.say_once(NUMBERED)
+    return Call(deployment, task, execution, place, serialised, who).run(inputs)
 
 
 def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:

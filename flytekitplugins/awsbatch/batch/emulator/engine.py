@@ -13,13 +13,13 @@ import heapq
 import logging
 import queue
 import secrets
-import shutil
 import signal
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator import attempts
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
@@ -54,6 +54,7 @@ from flytekitplugins.awsbatch.batch.emulator.model import (
     Unit,
 )
 from flytekitplugins.awsbatch.batch.emulator.scheduler import Hold, Ledger, Size, misfit
+from flytekitplugins.awsbatch.batch.emulator.scratch import Scratch
 from flytekitplugins.awsbatch.batch.emulator.settings import ENFORCE, BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.store.jobs import Changes, Jobs
 
@@ -100,7 +101,9 @@ class Engine:
         self._settings = settings
         self._launch = launch
         self._executors = executors
-        self._instance: Instance | None = None
+        self._scratch: Scratch | None = None
+        # Of attempts that have ended.
+        self._left: list[Path] = []
         self._logs = logs
         self._faults = faults
         self._clock = clock
@@ -128,10 +131,10 @@ class Engine:
 
     @property
     def running(self) -> bool:
-        return self._instance is not None and not self._closing.is_set()
+        return self._scratch is not None and not self._closing.is_set()
 
     def start(self, instance: Instance) -> None:
-        self._instance = instance
+        self._scratch = Scratch(instance.scratch)
         for executor in self._executors:
             executor.open(instance, self._inbox.put)
         self._thread.start()
@@ -149,6 +152,9 @@ class Engine:
             for event in self._arrived():
                 self._take(event)
             self._board.tell()
+        if self._scratch is not None:
+            self._tidy()
+            self._scratch.close()
 
     def wake(self) -> None:
         # One call to wake is enough until it is heard.
@@ -262,9 +268,16 @@ class Engine:
             self._board.tell()
             if not self._running or not self._board.busy:
                 self._idle.notify_all()
+        self._tidy()
         for each in starting:
             self._begin(each)
         self._write_if_due()
+
+    def _tidy(self) -> None:
+        """Outside the lock: a disk may take its time."""
+        assert self._scratch is not None
+        while self._left:
+            self._scratch.give_back(self._left.pop())
 
     def _next_events(self) -> list[Event]:
         try:
@@ -329,7 +342,7 @@ class Engine:
         if running.attempt.environment is not None:
             self._ledger.give_back(running.attempt.environment, running.need)
         if running.process.scratch is not None:
-            shutil.rmtree(running.process.scratch, ignore_errors=True)
+            self._left.append(running.process.scratch)
         if self._suspended and unit.stop is None and not (isinstance(event, Exited) and event.exit_code == 0):
             return
         if running.lost_to is not None:
@@ -493,13 +506,13 @@ class Engine:
             remote=unit.job.remote,
         )
         launch = self._launch(request)
-        assert self._instance is not None
-        scratch = self._instance.scratch(key) if launch.cwd is None else None
+        assert self._scratch is not None
+        scratch = self._scratch.take() if launch.cwd is None else None
         return JobProcess(
             key=key,
             argv=spec.command,
             environment=compose(request, launch),
-            cwd=launch.cwd or scratch or self._instance.directory,
+            cwd=launch.cwd or scratch or Path(),
             log=self._logs.make(stream),
             memory_limit=spec.memory if self._settings.memory_limit == ENFORCE else 0,
             scratch=scratch,

@@ -23,7 +23,7 @@ from flytekitplugins.awsbatch.batch.emulator.board import Board
 from flytekitplugins.awsbatch.batch.emulator.calls import Calls
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
 from flytekitplugins.awsbatch.batch.emulator.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.environments import MEMORY_TAG, pool_of
+from flytekitplugins.awsbatch.batch.emulator.environments import MEMORY_TAG, Pools
 from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Executor
 from flytekitplugins.awsbatch.batch.emulator.faults import FaultPlan
@@ -79,13 +79,13 @@ class LocalBatch(BatchCalls):
         self._instance: instances.Instance | None = None
         self.logs = Logs(self.home / "logs")
         self._clock = clock or SystemClock()
-        stored, catalog = Jobs(self._database), Catalog(self._database)
+        stored, catalog, pools = Jobs(self._database), Catalog(self._database), Pools(settings)
         self._stored = stored
         self._board = Board(stored, self._clock)
         self._engine = Engine(
             board=self._board,
             stored=stored,
-            pool=lambda: pool_of(catalog.queues, catalog.environments, settings),
+            pool=lambda: pools.of(catalog.queues, catalog.environments),
             settings=settings,
             launch=launch or clean(),
             executors=(ProcessExecutor(),) if executors is None else executors,
@@ -176,6 +176,30 @@ class LocalBatch(BatchCalls):
         Waits up to `patience` seconds for what a dead service had started to be gone. Returns the ids taken over.
         """
         return self._adoption.adopt(job_ids, patience)
+
+    def goes_on(self, job_id: str) -> bool:
+        """Whether a living service, this or another one, has the job and it has not ended. Needs no `start`."""
+        with self._board.lock:
+            job = self._board.find(job_id)
+            if job is None or job.ended():
+                return False
+            owner = job.owner
+        if owner == self._board.owner:
+            return True
+        with instances.left_behind(self._instances, owner, patience=0) as directory:
+            return directory is None
+
+    def forget(self, job_ids: Iterable[str]) -> None:
+        """Removes jobs, with their logs: those that have ended, and those of services that died. Needs no `start`."""
+        for job_id in job_ids:
+            job = self._stored.load(job_id)
+            if job is None or (job.owner == self._board.owner and not job.ended()):
+                continue
+            with instances.left_behind(self._instances, job.owner, patience=0) as directory:
+                if job.ended() or directory is not None:
+                    self.logs.remove(self._stored.streams(job.sequence))
+                    self._stored.remove(job.sequence)
+                    self._board.forget(job_id)
 
     def ensure_queue(self, name: str, *, vcpus: float = 0, memory: int = 0, priority: int = 1) -> str:
         """The ARN of a queue, made with a compute environment when there is none of that name.
