@@ -7,8 +7,10 @@ thread.
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -36,6 +38,8 @@ from flytekitplugins.awsbatch.batch.emulator.store.catalog import Catalog
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database, UnusableHomeError
 from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
 from flytekitplugins.awsbatch.batch.emulator.writing import Writing
+
+log = logging.getLogger(__name__)
 
 DATABASE = "batch.sqlite3"
 LOCAL_ENVIRONMENT = "local"
@@ -136,9 +140,13 @@ class LocalBatch(BatchCalls):
                 self.terminate_all("the service was closed")
                 self._engine.wait_ended(self.settings.kill_grace + CLOSING)
             self._engine.close()
-            self._engine.writing.now()
             left = [job.id for job in self._board.unended()]
-            self._instance.close()
+            try:
+                self._engine.writing.now()
+                self._instance.close()
+            except sqlite3.Error as error:
+                log.error("the state of jobs could not be written (%s); their ends stay in a journal", error)
+                self._instance.leave()
         self._database.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
