@@ -54,12 +54,13 @@ def cpu(who: int) -> float:
 
 # Sums the proportional set sizes of a process and all below it, until its input ends; prints the largest sum in KiB.
 SAMPLER = """
-import select, sys
+import os, select, sys
 def tree(pid):
     found = [pid]
     for each in found:
         try:
-            found += map(int, open(f"/proc/{each}/task/{each}/children").read().split())
+            for thread in os.listdir(f"/proc/{each}/task"):
+                found += map(int, open(f"/proc/{each}/task/{thread}/children").read().split())
         except OSError: pass
     return found
 def size(pid):

@@ -25,6 +25,7 @@ def wait_at_the_gate(n: int, folder: str) -> int:
     """Even children end at once; odd ones wait until there is a file `gate`."""
     with Path(folder, f"{n}.starts").open("ab") as file:
         file.write(b"x")
+    print("waiting at the gate", flush=True)
     while n % 2 and not Path(folder, "gate").exists():
         time.sleep(0.05)
     return n * n
@@ -39,6 +40,21 @@ def deaf(folder: str) -> int:
     while not Path(folder, "gate").exists():
         time.sleep(0.05)
     return 1
+
+
+@task(task_config=AWSBatchConfig())
+def fragile(n: int, folder: str) -> int:
+    print(f"item {n} of the list")
+    if Path(folder, "debug").exists():
+        breakpoint()
+    if n == 1:
+        raise ValueError(f"{n} cannot be done")
+    return n * n
+
+
+@task(task_config=AWSBatchConfig(), cache=True, cache_version="1")
+def cached(n: int) -> int:
+    return n + 1
 
 
 @task(task_config=AWSBatchConfig())

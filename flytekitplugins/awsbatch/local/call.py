@@ -72,11 +72,13 @@ class Call:
 
     @property
     def label(self) -> str:
-        """The node's id and the function that it runs; of a map task, the mapped one. The node of a task on its own is
-        named after that anyway."""
-        function = getattr(self._task, "run_task", self._task)
-        name: str = function.name.rsplit(".", 1)[-1]
-        return name if self._place.single else f"{self._node_id} {name}"
+        """The node's id and the function that it runs. The node of a task on its own is named after that anyway."""
+        return self._function if self._place.single else f"{self._node_id} {self._function}"
+
+    @property
+    def _function(self) -> str:
+        """Of a map task, the mapped one."""
+        return str(getattr(self._task, "run_task", self._task).name.rpartition(".")[2])
 
     def run(self, inputs: LiteralMap) -> LiteralMap:
         """See `composer.run`."""
@@ -223,6 +225,7 @@ class Call:
                 self._node_id,
                 {
                     "task": self._task.name,
+                    "function": self._function,
                     "call": self._place.call,
                     "status": status,
                     "updated": time.time(),
@@ -232,6 +235,7 @@ class Call:
                     "job_name": self._job[0],
                     "job_id": self._job[1],
                     "children": [child_record(child) for child in result.children] if result is not None else None,
+                    "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
                 },
             )

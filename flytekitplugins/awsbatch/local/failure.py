@@ -75,7 +75,8 @@ def failure(
     if result.hang:
         parts.append(result.hang)
     parts += hints
-    parts.append(_next(failed, execution, node, command))
+    if result.job_id is not None:
+        parts.append(_next(failed, execution, node, command))
     message = hide("\n".join(parts), os.environ)
     return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
 

@@ -38,6 +38,13 @@ class Home:
     def batch(self) -> Path:
         return self.path / "batch"
 
+    @property
+    def database(self) -> Path:
+        """The local AWS Batch's; there is none before the first job."""
+        from flytekitplugins.awsbatch.batch.emulator.service import DATABASE
+
+        return self.batch / DATABASE
+
     def run(self, execution: str) -> Path:
         """The folder of one execution. Raises HomeError for a name that would lead out of the home."""
         if not execution or execution in {".", ".."} or "/" in execution or "\0" in execution:

@@ -38,8 +38,9 @@ class Instance:
     def journal(self) -> Path:
         return self.directory / JOURNAL
 
-    def scratch(self, key: str) -> Path:
-        return self.directory / SCRATCH / key.replace(":", "_").replace("#", "-")
+    @property
+    def scratch(self) -> Path:
+        return self.directory / SCRATCH
 
     def suspend(self) -> None:
         """Notes that attempts are asked to end from now on: exits with an error that follow say nothing about them."""
