@@ -8,7 +8,6 @@ as anything is out of the ordinary, flytekit's `_dispatch_execute` gets to see i
 from __future__ import annotations
 
 import os
-import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ from typing import Any
 from flyteidl.core.literals_pb2 import LiteralMap as LiteralMapMessage
 from flytekit.bin.entrypoint import _dispatch_execute as dispatch_execute
 from flytekit.core.checkpointer import SyncCheckpoint
-from flytekit.core.context_manager import FlyteContext, flyte_context_Var
+from flytekit.core.context_manager import ExecutionParameters, FlyteContext, flyte_context_Var
+from flytekit.core.data_persistence import FileAccessProvider
 from flytekit.exceptions.user import FlyteUserRuntimeException
 from flytekit.models.literals import LiteralMap
 
@@ -88,45 +88,63 @@ class Finished:
 
 
 def item_context(siblings: Siblings, index: OriginalIndex) -> FlyteContext:
-    """The context that `setup_execution` would make for this item."""
+    """The context that `setup_execution` would make for this item; its directories are made when they are asked for."""
     child, base = siblings.child, siblings.context
     state = base.execution_state
-    sandbox = f"{new_directory(tempfile.gettempdir(), 'flyte')}/local_flytekit"
-    os.mkdir(sandbox)  # noqa: PTH102 - in every child, where each object costs
+    sandbox = f"{siblings.sandboxes}/flyte{os.urandom(16).hex()}/local_flytekit"
     checkpoint = at_index(child.checkpoint_path, index)
     parameters = changed(
         state.user_space_params,
+        LateParameters,
         _execution_date=datetime.now(timezone.utc),
-        _working_directory=new_directory(siblings.workspaces, ""),
+        _working_directory=f"{siblings.workspaces}/{os.urandom(16).hex()}",
         _output_metadata_prefix=child.item_prefix(index),
         _checkpoint=None if checkpoint is None else LateCheckpoint(checkpoint, at_index(child.prev_checkpoint, index)),
         _decks=[],
     )
     return changed(
         base,
-        file_access=changed(base.file_access, _local_sandbox_dir=Path(sandbox)),
+        None,
+        file_access=changed(base.file_access, LateFileAccess, _local_sandbox_dir=sandbox),
         execution_state=changed(
-            state, working_dir=sandbox, engine_dir=f"{sandbox}/engine_dir", user_space_params=parameters
+            state, None, working_dir=sandbox, engine_dir=f"{sandbox}/engine_dir", user_space_params=parameters
         ),
-        output_metadata_tracker=changed(base.output_metadata_tracker, output_metadata={}),
+        output_metadata_tracker=changed(base.output_metadata_tracker, None, output_metadata={}),
     )
 
 
-def changed(original: Any, **values: Any) -> Any:
-    """A copy of an object with some of its attributes changed. They must be there."""
-    copy = object.__new__(type(original))
+class LateParameters(ExecutionParameters):  # type: ignore[misc]
+    """flytekit's, which makes the working directory when it is asked for."""
+
+    @property
+    def working_directory(self) -> Any:
+        path = self._working_directory
+        os.makedirs(path, 0o700, exist_ok=True)  # noqa: PTH103
+        return path
+
+
+class LateFileAccess(FileAccessProvider):  # type: ignore[misc]
+    """flytekit's, which makes the sandbox directory when it is asked for."""
+
+    @property
+    def _local_sandbox_dir(self) -> Path:
+        path = Path(self.__dict__["_local_sandbox_dir"])
+        path.mkdir(0o700, parents=True, exist_ok=True)
+        return path
+
+
+def changed(original: Any, kind: Any, **values: Any) -> Any:
+    """A copy of an object with some of its attributes changed, which must be there.
+
+    :param kind: the copy's class, None for the same.
+    """
+    copy = object.__new__(kind or type(original))
     attributes = copy.__dict__
     attributes.update(original.__dict__)
     if not values.keys() <= attributes.keys():
         raise AttributeError(f"{type(original).__name__} has changed: {sorted(values.keys() - attributes.keys())}")
     attributes.update(values)
     return copy
-
-
-def new_directory(parent: str, prefix: str) -> str:
-    path = f"{parent}/{prefix}{os.urandom(16).hex()}"
-    os.mkdir(path, 0o700)  # noqa: PTH102
-    return path
 
 
 class LateCheckpoint(SyncCheckpoint):  # type: ignore[misc]

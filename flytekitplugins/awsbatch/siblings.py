@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class Siblings:
     lookup: LiteralCollection | None
     context: FlyteContext
     workspaces: str
+    sandboxes: str
     environment: dict[str, str]
     paths: tuple[str, ...]
     signatures: list[Signature]
@@ -109,7 +111,17 @@ def find_out(child: Child) -> Siblings | None:  # noqa: PLR0911 - each line a re
         stack.pop_all()
     workspaces = os.path.dirname(context.user_space_params.working_directory)  # noqa: PTH120 - a string is wanted
     return Siblings(
-        child, task, index, lookup, context, workspaces, relevant(os.environ), paths, before, Conversion(task)
+        child,
+        task,
+        index,
+        lookup,
+        context,
+        workspaces,
+        tempfile.gettempdir(),
+        relevant(os.environ),
+        paths,
+        before,
+        Conversion(task),
     )
 
 

@@ -92,9 +92,14 @@ def emulation(
 
     :param resume: the name of an execution in `home` to go on with.
 
-    Raises SettingsError, HomeError. The block covers the whole process, threads included; jobs that still run when it
-    ends are ended.
+    Raises SettingsError, HomeError, and RuntimeError in a process that is itself a job. The block covers the whole
+    process, threads included; jobs that still run when it ends are ended.
     """
+    if switch.in_a_job():
+        raise RuntimeError(
+            "emulation() was called in a job's own process, most likely because the job imports the script that starts "
+            'it. Put the block under `if __name__ == "__main__":`.'
+        )
     output = io.StringIO() if quiet else None
     with tempfile.TemporaryDirectory(prefix="flyte-awsbatch-") if home is None else _given(home) as folder:
         deployment = Deployment(

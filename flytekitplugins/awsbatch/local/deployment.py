@@ -206,7 +206,7 @@ def _executors(isolation: str, say: Callable[[str], None]) -> list[Executor]:
     process = ProcessExecutor()
     if isolation == "process":
         return [process]
-    return [WarmExecutor(preload.planner(), process, warn=say)]
+    return [WarmExecutor(preload.planner(), process, isolation=isolation, warn=say)]
 
 
 def _catalog(folder: Path) -> DiskCatalog:

@@ -46,17 +46,10 @@ def run(
     :param log: a descriptor.
     :param copies: from which directory to which.
     """
-    os.setsid()
-    orphans.end_with(place.zygote)
-    orphans.adopt()
-    signal.set_wakeup_fd(-1)
-    # Not by the wrapper in `signal`, whose enumerations are more code than all the rest here.
-    _signal.signal(SIGCHLD, SIG_DFL)
+    take_place(place)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    for descriptor in place.inherited:
-        os.close(descriptor)
     if place.said:
         os.write(1, place.said)
     for name, value in environment.items():
@@ -70,6 +63,18 @@ def run(
     except BaseException as raised:
         error = raised
     leave(error, OWN_FRAMES)
+
+
+def take_place(place: Place) -> None:
+    """In a session of its own, with orphans of its own, ending with the zygote, and with none of its descriptors."""
+    os.setsid()
+    orphans.end_with(place.zygote)
+    orphans.adopt()
+    signal.set_wakeup_fd(-1)
+    # Not by the wrapper in `signal`, whose enumerations are more code than all the rest here.
+    _signal.signal(SIGCHLD, SIG_DFL)
+    for descriptor in place.inherited:
+        os.close(descriptor)
 
 
 def copy_all(copies: list[tuple[str, str]]) -> None:
