@@ -137,6 +137,10 @@ class Filler:
         except weak.MismatchError as error:
             self.wrong(path, node, str(error))
             return WRONG
+        except ValueError as error:
+            # A section's own check of its values together.
+            self.wrong(path, node, str(error))
+            return WRONG
 
     def value(self, kind: Any, node: Node, path: str) -> Any:
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
