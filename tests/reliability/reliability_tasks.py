@@ -62,6 +62,16 @@ def total(numbers: list[int]) -> int:
     return sum(numbers)
 
 
+@task(task_config=AWSBatchConfig())
+def power(n: int, exponent: int) -> int:
+    return int(n**exponent)
+
+
+@task(task_config=AWSBatchConfig())
+def upper(text: str) -> str:
+    return text.upper()
+
+
 @task
 def listed(count: int) -> list[int]:
     return list(range(count))

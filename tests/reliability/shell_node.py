@@ -13,6 +13,7 @@ from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 
+from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.local.resume import Fingerprint, past
@@ -24,7 +25,8 @@ from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.node.result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait
-from flytekitplugins.awsbatch.propeller.storage import LocalStore
+from flytekitplugins.awsbatch.propeller.settings import HandlerSettings
+from flytekitplugins.awsbatch.propeller.storage import LocalStore, write_message
 
 QUEUE = "queue"
 INTEGERS = types_pb2.LiteralType(collection_type=types_pb2.LiteralType(simple=types_pb2.INTEGER))
@@ -44,7 +46,7 @@ def integers(numbers: range) -> literals_pb2.Literal:
 class Node:
     """A map over so many numbers that gives each as it is, in one execution of its own; what a run would record."""
 
-    def __init__(self, world: World, name: str, size: int, script: str) -> None:
+    def __init__(self, world: World, name: str, size: int, script: str = "") -> None:
         self._world = world
         self.size = size
         self.record: dict[str, Any] = {}
@@ -83,19 +85,27 @@ class Node:
 class World:
     """A home with its service, which may be closed, as by a kill, and opened again."""
 
-    def __init__(self, home: Path, **settings: Any) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        handler: HandlerSettings | None = None,
+        clock: SystemClock | None = None,
+        **settings: Any,
+    ) -> None:
         self.home = home
+        self._handler = handler or HandlerSettings()
+        self._clock = clock
         self._settings = BatchSettings(**{"vcpus": 4, "memory": 8192, "kill_grace": 1, **settings})
-        self._stopped: list[Any] = []
-        (home / "ready").mkdir(parents=True)
+        (home / "ready").mkdir(parents=True, exist_ok=True)
         self.open()
 
     def open(self) -> None:
-        self.batch = LocalBatch(self.home / "batch", self._settings, validate_shapes=False)
+        self.batch = LocalBatch(self.home / "batch", self._settings, clock=self._clock, validate_shapes=False)
         self.batch.start()
         self.batch.ensure_queue(QUEUE)
         self.submissions = Submissions(self.batch, lambda job_id: self.batch.adopt([job_id]) and None)
-        self.services = HandlerServices(self.submissions, LocalStore(), MemoryCatalog())
+        self.services = HandlerServices(self.submissions, LocalStore(), MemoryCatalog(), self._handler)
         self.deployment: Any = SimpleNamespace(
             batch=self.batch, local_batch=self.batch, submissions=self.submissions, services=self.services
         )
@@ -105,8 +115,12 @@ class World:
 
     def request(self, name: str, size: int, script: str = "") -> NodeRequest:
         for number in range(size):
-            made = literals_pb2.LiteralMap(literals={"o0": integer(number)})
-            (self.home / "ready" / f"{number}.pb").write_bytes(made.SerializeToString())
+            # Written beside and renamed: other runs on this home may be copying it.
+            write_message(
+                LocalStore(),
+                str(self.home / "ready" / f"{number}.pb"),
+                literals_pb2.LiteralMap(literals={"o0": integer(number)}),
+            )
         command = (
             'i=${AWS_BATCH_JOB_ARRAY_INDEX:-0}; echo $i >> "$1/started"; '
             f'{script or ":"}; mkdir -p "$0/$i" && cp "$1/ready/$i.pb" "$0/$i/outputs.pb"'
