@@ -53,5 +53,11 @@ unit: $(READY)
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -m "not slow"
 
+# Ratios against floors and peers of the same run; benchmarks/README.md says what they mean.
+bench: $(READY) .venv-moto/.ready
+	$(BIN)/python benchmarks/handler.py
+	$(BIN)/python benchmarks/map_scale.py --n 1000
+	$(BIN)/python benchmarks/batch_service.py
+
 clean:
 	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

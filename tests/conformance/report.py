@@ -76,8 +76,17 @@ def differences(expected: Any, got: Any, path: str = "") -> Iterator[Mismatch]:
                 got[index] if index < len(got) else ABSENT,
                 f"{path}[{index}]",
             )
-    elif expected != got or isinstance(expected, bool) is not isinstance(got, bool):
+    elif not _equal(expected, got):
         yield Mismatch(path, expected, got)
+
+
+def _equal(expected: Any, got: Any) -> bool:
+    if isinstance(expected, bool) or isinstance(got, bool):
+        return expected is got
+    # Go writes a large float without its point: 477047822803082100000 and 4.770478228030821e+20 are one number.
+    if isinstance(expected, float) or isinstance(got, float):
+        return isinstance(expected, int | float) and isinstance(got, int | float) and float(expected) == float(got)
+    return bool(expected == got)
 
 
 def guarded(run: Callable[[], Outcome]) -> Outcome:

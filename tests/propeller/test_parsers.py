@@ -537,6 +537,11 @@ def test_an_array_takes_only_what_its_width_holds(largest: int, items: list[int]
     assert largest <= array.limit
 
 
+def test_an_array_of_negative_numbers_is_an_error_as_their_unsigned_form_is_too_wide() -> None:
+    with pytest.raises(HandlerError, match="invalid itemSize, must be less than the size of Item"):
+        CompactArray.zeros(3, -1)
+
+
 CONTAINERS = st.fixed_dictionaries(
     {},
     optional={

@@ -62,9 +62,29 @@ def total(numbers: list[int]) -> int:
     return sum(numbers)
 
 
+@task(task_config=AWSBatchConfig())
+def power(n: int, exponent: int) -> int:
+    return int(n**exponent)
+
+
+@task(task_config=AWSBatchConfig())
+def upper(text: str) -> str:
+    return text.upper()
+
+
 @task
 def listed(count: int) -> list[int]:
     return list(range(count))
+
+
+@task(task_config=AWSBatchConfig(), environment={"DB_PASSWORD": "hunter2hunter2"})
+def with_secret(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@workflow
+def listed_total(count: int) -> int:
+    return total(numbers=listed(count=count))
 
 
 @workflow
@@ -75,6 +95,21 @@ def squares(count: int, folder: str, seconds: float = 0.0) -> int:
 @workflow
 def gated(count: int, folder: str) -> int:
     return total(numbers=map_task(partial(wait_at_the_gate, folder=folder))(n=listed(count=count)))
+
+
+@workflow
+def gated_map(n: list[int], folder: str) -> list[int]:
+    return map_task(partial(wait_at_the_gate, folder=folder))(n=n)
+
+
+@workflow
+def fragile_map(n: list[int], folder: str) -> list[int]:
+    return map_task(partial(fragile, folder=folder))(n=n)
+
+
+@workflow
+def total_of(numbers: list[int]) -> int:
+    return total(numbers=numbers)
 
 
 @workflow

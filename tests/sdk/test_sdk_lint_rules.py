@@ -270,7 +270,11 @@ def with_loader(module: str, name: str, **attributes: Any) -> Any:
     ("subject", "problem"),
     [
         (sdk_tasks.square, ""),
-        (with_loader("sdk_tasks", "square"), ""),
+        (with_loader("sdk_tasks", "square", task_function=sdk_tasks.square.task_function), ""),
+        (
+            with_loader("sdk_tasks", "square", task_function=lambda x: x),
+            "would be looked up as square in sdk_tasks, and that is something else (AWSBatchFunctionTask)",
+        ),
         (with_loader("sdk_tasks", "<lambda>"), "is a lambda"),
         (with_loader("", "square"), "is defined in a notebook"),
         (with_loader("no.such.module", "square"), "is in a module, no.such.module, that cannot be imported"),

@@ -70,7 +70,7 @@ def failure(
         others = ", ".join(str(child.original) for child in failed[SHOWN_CHILDREN : SHOWN_CHILDREN + 20])
         more = ", ..." if len(failed) > SHOWN_CHILDREN + 20 else ""
         parts.append(f"Also failed: {others}{more}")
-    if not failed and result.error is not None:
+    if result.error is not None and not _explained(result.error.message, failed):
         parts.append(_indent(result.error.message.strip() or "no message"))
     if result.hang:
         parts.append(result.hang)
@@ -90,6 +90,11 @@ def _headline(result: NodeResult, failed: Sequence[ChildFact], task: str, execut
     if len(result.children) == 1:
         return f"Task {task} ({where}) failed{tries}."
     return f"Task {task} ({where}) failed{tries}: {len(failed)} of {len(result.children)} children failed."
+
+
+def _explained(message: str, failed: Sequence[ChildFact]) -> bool:
+    """Whether the node failed because of its failed children: some may fail, and something else go wrong."""
+    return any(f"[{child.original}]: " in message for child in failed)
 
 
 def _next(failed: Sequence[ChildFact], execution: str, node: str, command: str) -> str:

@@ -118,11 +118,14 @@ def run(home: Home, name: str | None = None) -> RunInfo:
 
 
 def node(info: RunInfo, name: str) -> NodeInfo:
-    """One node of an execution. Raises UnknownRunError."""
-    for candidate in info.nodes:
-        if candidate.node == name:
-            return candidate
-    known = ", ".join(candidate.node for candidate in info.nodes) or "none"
+    """One node of an execution, by its id or a beginning of it that no other has. Raises UnknownRunError."""
+    exact = [candidate for candidate in info.nodes if candidate.node == name]
+    found = exact or [candidate for candidate in info.nodes if name and candidate.node.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(candidate.node for candidate in found or info.nodes) or "none"
+    if found:
+        raise UnknownRunError(f"Several nodes of execution {info.name} begin with {name!r}: {known}.")
     raise UnknownRunError(f"Execution {info.name} has no node {name!r}; it has {known}.")
 
 

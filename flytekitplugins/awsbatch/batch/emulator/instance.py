@@ -43,12 +43,20 @@ class Instance:
         return self.directory / SCRATCH
 
     def suspend(self) -> None:
-        """Notes that attempts are asked to end from now on: exits with an error that follow say nothing about them."""
-        (self.directory / SUSPENDED).write_text(str(time.time()))
+        """Notes that attempts are asked to end from now on: exits with an error that follow say nothing about them.
+
+        Where nothing can be written any more the note is missing: then those count as failed attempts.
+        """
+        with contextlib.suppress(OSError):
+            (self.directory / SUSPENDED).touch()
 
     def close(self) -> None:
         """Leaves nothing of the instance; its jobs, if any are unfinished, are then anybody's to take over."""
         shutil.rmtree(self.directory, ignore_errors=True)
+        self.leave()
+
+    def leave(self) -> None:
+        """Leaves the journal for whoever takes the jobs over."""
         os.close(self.lock)
 
 
@@ -112,6 +120,6 @@ def exits(directory: Path) -> dict[str, tuple[int, bool, float]]:
 
 def _suspended_at(directory: Path) -> float:
     try:
-        return float((directory / SUSPENDED).read_text())
-    except (OSError, ValueError):
+        return (directory / SUSPENDED).stat().st_mtime
+    except OSError:
         return math.inf

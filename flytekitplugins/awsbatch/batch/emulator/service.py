@@ -7,8 +7,10 @@ thread.
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -31,9 +33,13 @@ from flytekitplugins.awsbatch.batch.emulator.launch import LaunchPolicy, clean
 from flytekitplugins.awsbatch.batch.emulator.logs import Logs, LogStream, tail
 from flytekitplugins.awsbatch.batch.emulator.operations.core import Core
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.starting import Starter
 from flytekitplugins.awsbatch.batch.emulator.store.catalog import Catalog
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database, UnusableHomeError
 from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
+from flytekitplugins.awsbatch.batch.emulator.writing import Writing
+
+log = logging.getLogger(__name__)
 
 DATABASE = "batch.sqlite3"
 LOCAL_ENVIRONMENT = "local"
@@ -82,16 +88,16 @@ class LocalBatch(BatchCalls):
         stored, catalog, pools = Jobs(self._database), Catalog(self._database), Pools(settings)
         self._stored = stored
         self._board = Board(stored, self._clock)
+        executors = (ProcessExecutor(),) if executors is None else executors
         self._engine = Engine(
             board=self._board,
-            stored=stored,
+            writing=Writing(self._board, stored, self._clock),
+            starter=Starter(launch or clean(), executors, self.logs, settings, self._clock),
             pool=lambda: pools.of(catalog.queues, catalog.environments),
-            settings=settings,
-            launch=launch or clean(),
-            executors=(ProcessExecutor(),) if executors is None else executors,
-            logs=self.logs,
+            executors=executors,
             faults=self.faults,
             clock=self._clock,
+            kill_grace=settings.kill_grace,
         )
         self.faults.on_change = self._engine.forget_misfits
         arns = Arns(settings.region, settings.account_id)
@@ -134,9 +140,13 @@ class LocalBatch(BatchCalls):
                 self.terminate_all("the service was closed")
                 self._engine.wait_ended(self.settings.kill_grace + CLOSING)
             self._engine.close()
-            self._engine.write()
             left = [job.id for job in self._board.unended()]
-            self._instance.close()
+            try:
+                self._engine.writing.now()
+                self._instance.close()
+            except sqlite3.Error as error:
+                log.error("the state of jobs could not be written (%s); their ends stay in a journal", error)
+                self._instance.leave()
         self._database.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from .errors import PanicError
+from .errors import HandlerError, PanicError
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,12 @@ class CompactArray:
 
     @classmethod
     def zeros(cls, count: int, max_value: int) -> CompactArray:
-        """`NewCompactArray`: as many bits as `max_value` needs, which for a power of two less one is exact."""
+        """`NewCompactArray`: as many bits as `max_value` needs, which for a power of two less one is exact.
+
+        HandlerError for a negative `max_value`: as Go's unsigned item it needs all 64 bits, which is one too many.
+        """
+        if max_value < 0:
+            raise HandlerError("", "invalid itemSize, must be less than the size of Item")
         return cls(max_value.bit_length(), (0,) * count)
 
     def of(self, items: Iterable[int]) -> CompactArray:

@@ -12,6 +12,8 @@ import threading
 import traceback
 from collections.abc import Iterable
 
+from flytekitplugins.awsbatch import wire
+
 from .seeds import unknown_generator
 
 Hook = tuple[str, tuple[str, ...]]
@@ -61,6 +63,7 @@ def run(modules: Iterable[str], settle: Iterable[Hook], install: Hook | None) ->
     """Raises RefusedError."""
     before = descriptors()
     step = "installing the code"
+    os.environ[wire.WARMING] = "1"
     try:
         if install is not None:
             call(install)
@@ -74,6 +77,8 @@ def run(modules: Iterable[str], settle: Iterable[Hook], install: Hook | None) ->
     except BaseException as error:
         traceback.print_exc()
         raise RefusedError(f"{step} failed: {type(error).__name__}: {error}") from None
+    finally:
+        del os.environ[wire.WARMING]
     check_threads()
     check_descriptors(before)
     check_generators()

@@ -121,11 +121,14 @@ class Zygote:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.channel.send(*news)
 
-    def report(self, attempt: Attempt) -> None:
+    def report(self, attempt: Attempt, killed: bool = False) -> None:
+        """:param killed: because the service ends, which is no end of the attempt's own."""
         now = time.time()
-        # The journal outlives the service: what is in it need not run again.
-        line = f"{attempt.key}\t{attempt.ended}\t{int(attempt.out_of_memory)}\t{now:.3f}\n"
-        os.write(self.journal, line.encode())
+        if not killed:
+            # The journal outlives the service: what is in it need not run again. A full disk must not stop the rest.
+            line = f"{attempt.key}\t{attempt.ended}\t{int(attempt.out_of_memory)}\t{now:.3f}\n"
+            with contextlib.suppress(OSError):
+                os.write(self.journal, line.encode())
         self.news.append(("exited", attempt.key, attempt.ended, attempt.out_of_memory, now))
 
     def on_kind(self, number: int, *values: Any) -> None:
