@@ -42,6 +42,10 @@ test-all: lint types .venv-moto/.ready .venv-awscli/.ready
 	.ci/try-version 3.12 1.16.0
 	.ci/try-version 3.12 newest
 
+# Hours of faults, kills and large arrays in some twenty minutes; RELIABILITY_SEED=n repeats a round of kills.
+soak: $(READY)
+	$(BIN)/python -m pytest tests/reliability -m slow --timeout 3600
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

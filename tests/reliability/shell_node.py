@@ -14,6 +14,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.faults import STALE_DESCRIBE, Fault
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.local.resume import Fingerprint, past
@@ -32,6 +33,8 @@ QUEUE = "queue"
 INTEGERS = types_pb2.LiteralType(collection_type=types_pb2.LiteralType(simple=types_pb2.INTEGER))
 # Longer than any test may take: whoever misses its news waits until the test is ended.
 NEVER = 3600.0
+# Where answers may be older than the news of them, only looking again helps.
+STALE = 0.5
 
 
 def integer(number: int) -> literals_pb2.Literal:
@@ -75,7 +78,7 @@ class Node:
         self.execution.step()
 
     def run(self) -> NodeResult:
-        return self.execution.run(EventWait(self._world.batch, timeout=NEVER))
+        return self.execution.run(EventWait(self._world.batch, timeout=self._world.patience))
 
     @property
     def expected(self) -> literals_pb2.LiteralMap:
@@ -83,7 +86,10 @@ class Node:
 
 
 class World:
-    """A home with its service, which may be closed, as by a kill, and opened again."""
+    """A home with its service, which may be closed, as by a kill, and opened again.
+
+    :ivar patience: how long nodes wait for news before they look again.
+    """
 
     def __init__(
         self,
@@ -94,6 +100,7 @@ class World:
         **settings: Any,
     ) -> None:
         self.home = home
+        self.patience = NEVER
         self._handler = handler or HandlerSettings()
         self._clock = clock
         self._settings = BatchSettings(**{"vcpus": 4, "memory": 8192, "kill_grace": 1, **settings})
@@ -109,6 +116,11 @@ class World:
         self.deployment: Any = SimpleNamespace(
             batch=self.batch, local_batch=self.batch, submissions=self.submissions, services=self.services
         )
+
+    def set_fault(self, fault: Fault) -> None:
+        if fault.kind == STALE_DESCRIBE:
+            self.patience = STALE
+        self.batch.faults.add(fault)
 
     def close(self) -> None:
         self.batch.close(terminate=False)

@@ -131,12 +131,15 @@ def moments(count: int, rounds: int, chance: random.Random) -> list[tuple[int, f
     return found
 
 
+LONG = [pytest.mark.slow, pytest.mark.timeout(3600)]
+
+
 @pytest.mark.parametrize(
-    ("count", "rounds"), [(16, 3), pytest.param(200, 10, marks=[pytest.mark.slow, pytest.mark.timeout(3000)])]
+    ("isolation", "count", "rounds"),
+    [("fork", 16, 3), pytest.param("fork", 200, 50, marks=LONG), pytest.param("process", 60, 10, marks=LONG)],
 )
-@pytest.mark.parametrize("isolation", ["fork", pytest.param("process", marks=pytest.mark.slow)])
 def test_a_map_that_is_killed_again_and_again_ends_right(
-    home: Path, marks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, rounds: int, isolation: str
+    home: Path, marks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str, count: int, rounds: int
 ) -> None:
     seed = int(os.environ.get("RELIABILITY_SEED", time.time_ns() % 10**6))
     print(f"RELIABILITY_SEED={seed}")

@@ -63,7 +63,7 @@ class Faults(RuleBasedStateMachine):
     def set_fault(self, fault: Fault) -> None:
         if self.set < MOST_FAULTS:
             self.set += 1
-            self.world.batch.faults.add(fault)
+            self.world.set_fault(fault)
 
     @rule(size=st.integers(1, 3), script=st.sampled_from(["", "sleep 0.05"]))
     def begin(self, size: int, script: str) -> None:
@@ -84,7 +84,7 @@ class Faults(RuleBasedStateMachine):
         for node in self.nodes:
             node.take_up()
         for fault in left:
-            self.world.batch.faults.add(fault)
+            self.world.set_fault(fault)
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):
@@ -94,7 +94,7 @@ class Faults(RuleBasedStateMachine):
             stuck = [fault for fault in self.world.batch.faults.all() if fault.kind != STAY_RUNNABLE]
             self.world.batch.faults.clear()
             for fault in stuck:
-                self.world.batch.faults.add(fault)
+                self.world.set_fault(fault)
             for node in self.nodes:
                 judge(node)
             begun = [f"execution{number}-n0-0" for number in range(len(self.nodes))]
@@ -131,7 +131,7 @@ def test_runs_end_right_under_many_random_faults_and_deaths() -> None:
 @pytest.mark.parametrize("kind", CALL_KINDS)
 def test_each_fault_of_a_call_alone_changes_nothing_in_the_end(tmp_path: Path, kind: str, operation: str) -> None:
     world = World(tmp_path / "home")
-    world.batch.faults.add(Fault(kind, operation=operation, seconds=0.02, times=2))
+    world.set_fault(Fault(kind, operation=operation, seconds=0.02, times=2))
     node = Node(world, "execution", 3, "")
     assert node.run().outputs == node.expected
     assert world.job_names() == ["execution-n0-0"]
@@ -146,7 +146,7 @@ def test_a_service_that_never_answers_is_given_up_with_its_words(
     tmp_path: Path, kind: str, operation: str, words: str
 ) -> None:
     world = World(tmp_path / "home")
-    world.batch.faults.add(Fault(kind, operation=operation))
+    world.set_fault(Fault(kind, operation=operation))
     node = Node(world, "execution", 2, "")
     for _ in range(20):
         node.step()
