@@ -42,7 +42,7 @@ test-all: lint types .venv-moto/.ready .venv-awscli/.ready
 	.ci/try-version 3.12 1.16.0
 	.ci/try-version 3.12 newest
 
-# Hours of faults, kills and large arrays in some twenty minutes; RELIABILITY_SEED=n repeats a round of kills.
+# The long form of tests/reliability; RELIABILITY_SEED=n repeats its kills.
 soak: $(READY)
 	$(BIN)/python -m pytest tests/reliability -m slow --timeout 3600
 

@@ -49,6 +49,8 @@ def misbehave(how: str, folder: str) -> int:
     if how == "mumble":
         sys.stdout.buffer.write(b"\xff\xfe\x80 caf\xe9 \x00\n")
         raise ValueError("nobody understood")
+    if how == "lose its host" or (how == "lose its host once" and os.environ["AWS_BATCH_JOB_ATTEMPT"] == "1"):
+        time.sleep(300)
     if how == "leave children":
         code = "import os, time; os.setsid(); time.sleep(300)"
         child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)

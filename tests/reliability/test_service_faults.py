@@ -97,8 +97,10 @@ class Faults(RuleBasedStateMachine):
                 self.world.set_fault(fault)
             for node in self.nodes:
                 judge(node)
-            begun = [f"execution{number}-n0-0" for number in range(len(self.nodes))]
-            assert self.world.job_names() == begun
+            # An attempt of a node has one job; a node whose children failed is tried again.
+            names = self.world.job_names()
+            assert len(set(names)) == len(names)
+            assert {f"execution{number}-n0-0" for number in range(len(self.nodes))} <= set(names)
         finally:
             self.world.close()
             self.folder.cleanup()
