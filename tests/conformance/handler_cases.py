@@ -437,6 +437,7 @@ _FOREIGN = [
     re.compile(r"(?s)(Error enqueuing work items).*"),
     re.compile(r"(?s)(invalid TaskSpecification).*"),
     re.compile(r"(?s)(failed to unmarshal messagepack bytes).*"),
+    re.compile(r"(?s)(Reference is of an invalid format).*"),
 ]
 
 
