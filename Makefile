@@ -42,6 +42,10 @@ test-all: lint types .venv-moto/.ready .venv-awscli/.ready
 	.ci/try-version 3.12 1.16.0
 	.ci/try-version 3.12 newest
 
+# The long form of tests/reliability; RELIABILITY_SEED=n repeats its kills.
+soak: $(READY)
+	$(BIN)/python -m pytest tests/reliability -m slow --timeout 3600
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -52,6 +56,12 @@ types: $(READY)
 unit: $(READY)
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -m "not slow"
+
+# Ratios against floors and peers of the same run; benchmarks/README.md says what they mean.
+bench: $(READY) .venv-moto/.ready
+	$(BIN)/python benchmarks/handler.py
+	$(BIN)/python benchmarks/map_scale.py --n 1000
+	$(BIN)/python benchmarks/batch_service.py
 
 clean:
 	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

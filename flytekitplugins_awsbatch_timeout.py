@@ -103,9 +103,11 @@ def watched(limit: float, output_prefix: str) -> Iterator[None]:
             return
         frame = sys._current_frames().get(main_thread)
         place = "".join(traceback.format_stack(frame)) if frame else ""
-        sys.stderr.write(f"{message(limit)} It was here:\n{place}\n")
+        # The message last, as in a traceback: that is the end which people are shown.
+        text = f"Where it was:\n{place}{message(limit)}"
+        sys.stderr.write(f"{text}\n")
         try:
-            write_error(output_prefix, f"{message(limit)} It was here:\n{place}")
+            write_error(output_prefix, text)
         except Exception:
             traceback.print_exc()
         finally:

@@ -33,6 +33,11 @@ setup(
             "mypy-boto3-batch",
             "types-protobuf",
             "types-PyYAML",
+            # What users hand to tasks and flytekit does not bring: tables, models, notebooks. 15 seconds together.
+            "pandas",
+            "pyarrow",
+            "pydantic",
+            "flytekitplugins-papermill",
         ],
     },
     entry_points={

@@ -46,17 +46,14 @@ class InputIndex:
             else:
                 self._items[name] = items(data, *value)
         self.names = sorted(self._items)
+        # Whether there is no item at all.
+        self.empty = not any(starts for starts, _ in self._items.values())
 
     @classmethod
     def of_file(cls, path: Path, bound: Collection[str]) -> InputIndex:
         """Raises UnexpectedBytesError, OSError, and ValueError for an empty file."""
         with path.open("rb") as file:
             return cls(mmap(file.fileno(), 0, access=ACCESS_READ), bound)
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is no item at all."""
-        return all(not starts for starts, _ in self._items.values())
 
     def item(self, index: OriginalIndex) -> LiteralMap | None:
         """As `child.item_inputs`, but errors are ChildError without words: whoever wants them parses the whole."""

@@ -10,12 +10,14 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from flytekit.configuration import SerializationSettings
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.legacy_map_task import MapTaskResolver as LegacyMapTaskResolver
 from flytekit.core.python_function_task import PythonFunctionTask, PythonInstanceTask
+from flytekit.models.core.workflow import NodeMetadata
 from flytekit.models.task import Container, K8sPod, Sql
 from flytekit.tools.module_loader import load_object_from_module
 
@@ -95,6 +97,14 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
             "--",
             *resolver.loader_args(settings, self),
         ]
+
+    def construct_node_metadata(self) -> NodeMetadata:
+        """Without the task's time limit, which the template has and which is one attempt's of one child. On the node it
+        would be the whole array's, its time in the queue included, and end the node after twice that
+        (`execute` in Flyte's `nodes/executor.go`)."""
+        metadata: NodeMetadata = super().construct_node_metadata()
+        metadata._timeout = timedelta()
+        return metadata
 
     def get_custom(self, settings: SerializationSettings) -> dict[str, Any]:
         """The map's settings together with the task's own SubmitJob fields: the handler reads both from here."""

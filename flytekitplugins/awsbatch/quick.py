@@ -8,7 +8,6 @@ as anything is out of the ordinary, flytekit's `_dispatch_execute` gets to see i
 from __future__ import annotations
 
 import os
-import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 from flyteidl.core.literals_pb2 import LiteralMap as LiteralMapMessage
 from flytekit.bin.entrypoint import _dispatch_execute as dispatch_execute
 from flytekit.core.checkpointer import SyncCheckpoint
-from flytekit.core.context_manager import FlyteContext, FlyteContextManager
-from flytekit.core.type_engine import TypeEngine
+from flytekit.core.context_manager import ExecutionParameters, FlyteContext, flyte_context_Var
+from flytekit.core.data_persistence import FileAccessProvider
 from flytekit.exceptions.user import FlyteUserRuntimeException
 from flytekit.models.literals import LiteralMap
 
@@ -29,21 +28,22 @@ from .wire import INPUTS_FILE, OUTPUTS_FILE
 
 def run(siblings: Siblings, index: OriginalIndex, inputs: LiteralMapMessage) -> bool:
     """Whether the item was run; if not, nothing of the user's has been called yet."""
-    task, child = siblings.task, siblings.child
     context = item_context(siblings, index)
-    FlyteContextManager.push_context(context, siblings.context.origin_stackframe)
+    stack = flyte_context_Var.get()
+    stack.append(context)
     try:
-        given = arguments(context, task, inputs)
+        given = siblings.conversion.to_python(context, inputs)
         if given is None:
             return False
-        prefix = child.item_prefix(index)
+        task = siblings.task
+        prefix = siblings.child.item_prefix(index)
         try:
             native = task.execute(**given)
         except Exception as error:
             outcome = Outcome(task, error=FlyteUserRuntimeException(error))
             outcome.error.__cause__ = error
         else:
-            outputs = literals(context, task, native)
+            outputs = siblings.conversion.to_message(context, native)
             if outputs is not None:
                 write(local(prefix), outputs)
                 return True
@@ -51,39 +51,8 @@ def run(siblings: Siblings, index: OriginalIndex, inputs: LiteralMapMessage) -> 
         dispatch_execute(context, lambda: outcome, written(context, inputs), prefix)
         return True
     finally:
-        FlyteContextManager.pop_context()
-
-
-def arguments(context: FlyteContext, task: Any, inputs: LiteralMapMessage) -> dict[str, Any] | None:
-    """The item in Python (flytekit's `_literal_map_to_kwargs`); None where that would have something to say."""
-    types = task.python_interface.inputs
-    values = LiteralMap.from_flyte_idl(inputs).literals
-    if not values.keys() <= types.keys():
-        return None
-    try:
-        return {name: TypeEngine.to_python_value(context, value, types[name]) for name, value in values.items()}
-    except Exception:
-        return None
-
-
-def literals(context: FlyteContext, task: Any, native: Any) -> bytes | None:
-    """The outputs of a task with one output or none (`_output_to_literal_map`); None for what is better left to it."""
-    tracker = context.output_metadata_tracker
-    if tracker is not None and tracker.output_metadata:
-        return None
-    outputs = task.interface.outputs
-    if not outputs and native is None:
-        return b""
-    if len(outputs) != 1 or isinstance(native, tuple | LiteralMap):
-        return None
-    ((name, variable),) = outputs.items()
-    try:
-        kind = task.get_type_for_output_var(name, native)
-        literal = TypeEngine.to_literal(context, native, kind, variable.type)
-        data: bytes = LiteralMap({name: literal}).to_flyte_idl().SerializeToString()
-    except Exception:
-        return None
-    return data
+        while stack.pop() is not context:
+            pass
 
 
 class Outcome:
@@ -119,45 +88,63 @@ class Finished:
 
 
 def item_context(siblings: Siblings, index: OriginalIndex) -> FlyteContext:
-    """The context that `setup_execution` would make for this item."""
+    """The context that `setup_execution` would make for this item; its directories are made when they are asked for."""
     child, base = siblings.child, siblings.context
     state = base.execution_state
-    sandbox = f"{new_directory(tempfile.gettempdir(), 'flyte')}/local_flytekit"
-    os.mkdir(sandbox)  # noqa: PTH102 - in every child, where each object costs
+    sandbox = f"{siblings.sandboxes}/flyte{os.urandom(16).hex()}/local_flytekit"
     checkpoint = at_index(child.checkpoint_path, index)
     parameters = changed(
         state.user_space_params,
+        LateParameters,
         _execution_date=datetime.now(timezone.utc),
-        _working_directory=new_directory(siblings.workspaces, ""),
+        _working_directory=f"{siblings.workspaces}/{os.urandom(16).hex()}",
         _output_metadata_prefix=child.item_prefix(index),
         _checkpoint=None if checkpoint is None else LateCheckpoint(checkpoint, at_index(child.prev_checkpoint, index)),
         _decks=[],
     )
     return changed(
         base,
-        file_access=changed(base.file_access, _local_sandbox_dir=Path(sandbox)),
+        None,
+        file_access=changed(base.file_access, LateFileAccess, _local_sandbox_dir=sandbox),
         execution_state=changed(
-            state, working_dir=sandbox, engine_dir=f"{sandbox}/engine_dir", user_space_params=parameters
+            state, None, working_dir=sandbox, engine_dir=f"{sandbox}/engine_dir", user_space_params=parameters
         ),
-        output_metadata_tracker=changed(base.output_metadata_tracker, output_metadata={}),
+        output_metadata_tracker=changed(base.output_metadata_tracker, None, output_metadata={}),
     )
 
 
-def changed(original: Any, **values: Any) -> Any:
-    """A copy of an object with some of its attributes changed. They must be there."""
-    copy = object.__new__(type(original))
+class LateParameters(ExecutionParameters):  # type: ignore[misc]
+    """flytekit's, which makes the working directory when it is asked for."""
+
+    @property
+    def working_directory(self) -> Any:
+        path = self._working_directory
+        os.makedirs(path, 0o700, exist_ok=True)  # noqa: PTH103
+        return path
+
+
+class LateFileAccess(FileAccessProvider):  # type: ignore[misc]
+    """flytekit's, which makes the sandbox directory when it is asked for."""
+
+    @property
+    def _local_sandbox_dir(self) -> Path:
+        path = Path(self.__dict__["_local_sandbox_dir"])
+        path.mkdir(0o700, parents=True, exist_ok=True)
+        return path
+
+
+def changed(original: Any, kind: Any, **values: Any) -> Any:
+    """A copy of an object with some of its attributes changed, which must be there.
+
+    :param kind: the copy's class, None for the same.
+    """
+    copy = object.__new__(kind or type(original))
     attributes = copy.__dict__
     attributes.update(original.__dict__)
     if not values.keys() <= attributes.keys():
         raise AttributeError(f"{type(original).__name__} has changed: {sorted(values.keys() - attributes.keys())}")
     attributes.update(values)
     return copy
-
-
-def new_directory(parent: str, prefix: str) -> str:
-    path = f"{parent}/{prefix}{os.urandom(16).hex()}"
-    os.mkdir(path, 0o700)  # noqa: PTH102
-    return path
 
 
 class LateCheckpoint(SyncCheckpoint):  # type: ignore[misc]

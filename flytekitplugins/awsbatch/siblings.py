@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from flytekit.loggers import logger
 from google.protobuf.message import DecodeError
 
 from .command_line import Child
+from .conversion import Conversion
 from .input_index import InputIndex, UnexpectedBytesError
 from .task import AWSBatchFunctionTask
 from .wire import INDEX_LOOKUP_FILE
@@ -43,7 +45,8 @@ Signature = tuple[int, int, int] | None
 class Siblings:
     """:param workspaces: the directory that has a child's working directory in flytekit's sense.
     :param environment: the variables that were read for all of them.
-    :param signatures: of inputs.pb and indexlookup.pb.
+    :param paths: inputs.pb and indexlookup.pb.
+    :param signatures: theirs.
     """
 
     child: Child
@@ -52,14 +55,19 @@ class Siblings:
     lookup: LiteralCollection | None
     context: FlyteContext
     workspaces: str
+    sandboxes: str
     environment: dict[str, str]
-    signatures: tuple[Signature, Signature]
+    paths: tuple[str, ...]
+    signatures: list[Signature]
+    conversion: Conversion
 
-    def hold(self, environment: Mapping[str, str]) -> bool:
+    def hold(self) -> bool:
         """Whether all is still as it was when this was found out."""
-        return self.signatures == signatures(self.child.inputs) and all(
-            environment.get(name) == value for name, value in self.environment.items()
-        )
+        asked = os.environ.get
+        for name, value in self.environment.items():
+            if asked(name) != value:
+                return False
+        return self.signatures == signatures(self.paths)
 
 
 _known: dict[tuple[str, ...], Siblings] = {}
@@ -68,7 +76,7 @@ _known: dict[tuple[str, ...], Siblings] = {}
 def known(arguments: Sequence[str]) -> Siblings | None:
     """What has been found out for a command line, if it still holds."""
     found = _known.get(tuple(arguments))
-    return found if found is not None and found.hold(os.environ) else None
+    return found if found is not None and found.hold() else None
 
 
 def remember(arguments: Sequence[str], siblings: Siblings) -> None:
@@ -81,7 +89,8 @@ def find_out(child: Child) -> Siblings | None:  # noqa: PLR0911 - each line a re
         return None
     if child.dynamic_addl_distro or child.timeout or offloads() or logger.isEnabledFor(INFO):
         return None
-    before = signatures(child.inputs)
+    paths = local(child.inputs), lookup_path(child.inputs)
+    before = signatures(paths)
     try:
         lookup = read_lookup(child.inputs)
         index = InputIndex.of_file(Path(local(child.inputs)), child.bound)
@@ -101,7 +110,19 @@ def find_out(child: Child) -> Siblings | None:  # noqa: PLR0911 - each line a re
         # It ends with the process.
         stack.pop_all()
     workspaces = os.path.dirname(context.user_space_params.working_directory)  # noqa: PTH120 - a string is wanted
-    return Siblings(child, task, index, lookup, context, workspaces, relevant(os.environ), before)
+    return Siblings(
+        child,
+        task,
+        index,
+        lookup,
+        context,
+        workspaces,
+        tempfile.gettempdir(),
+        relevant(os.environ),
+        paths,
+        before,
+        Conversion(task),
+    )
 
 
 def importable_from_working_directory() -> None:
@@ -146,16 +167,16 @@ def lookup_path(inputs: str) -> str:
     return f"{local(inputs).rpartition('/')[0]}/{INDEX_LOOKUP_FILE}"
 
 
-def signatures(inputs: str) -> tuple[Signature, Signature]:
-    return signature(local(inputs)), signature(lookup_path(inputs))
-
-
-def signature(path: str) -> Signature:
-    try:
-        status = os.stat(path)  # noqa: PTH116 - in every child, where each object costs
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+def signatures(paths: tuple[str, ...]) -> list[Signature]:
+    found: list[Signature] = []
+    for path in paths:
+        try:
+            status = os.stat(path)  # noqa: PTH116 - in every child, where each call costs
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_mtime_ns, status.st_size, status.st_ino))
+    return found
 
 
 def relevant(environment: Mapping[str, str]) -> dict[str, str]:

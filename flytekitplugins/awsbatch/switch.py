@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from .wire import AWS_JOB_ID, SWITCH, SWITCH_CONFIG
+from .wire import AWS_JOB_ID, SWITCH, SWITCH_CONFIG, WARMING
 
 OFF = "off"
 # Set by propeller in every container it starts, on AWS Batch or elsewhere.
@@ -20,20 +20,23 @@ _override: bool | None = None
 _in_process: ContextVar[bool] = ContextVar("flyte_awsbatch_in_process", default=False)
 
 
+def in_a_job() -> bool:
+    """Whether this process is itself a job, or a warm interpreter that imports modules for jobs."""
+    # In this order: what the children of an array have in common can be known before they are forked.
+    return any(os.environ.get(name) for name in (EXECUTION_ID, WARMING, AWS_JOB_ID))
+
+
 def emulation_on() -> bool:
     """What a task call should do now: True, go through the emulated AWS Batch; False, plain flytekit.
 
-    An override counts first. Then: never in a process that is itself a job; `FLYTE_AWSBATCH=off` switches off whatever
-    else is set; any other value of it switches on, and so does a settings file alone. Read at each call, since
-    `pyflyte run --env` sets the variables after the user's module was imported.
+    Never in a process that is itself a job. Then an override counts; then `FLYTE_AWSBATCH=off`, which switches off
+    whatever else is set; any other value of it switches on, and so does a settings file alone. Read at each call,
+    since `pyflyte run --env` sets the variables after the user's module was imported.
     """
-    if _in_process.get():
+    if _in_process.get() or _override is False or in_a_job():
         return False
-    if _override is not None:
-        return _override
-    # In this order: what the children of an array have in common can be known before they are forked.
-    if os.environ.get(EXECUTION_ID) or os.environ.get(AWS_JOB_ID):
-        return False
+    if _override:
+        return True
     switch = os.environ.get(SWITCH, "").strip()
     if switch.lower() == OFF:
         return False

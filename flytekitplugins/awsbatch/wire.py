@@ -37,6 +37,9 @@ PLATFORM_CAPABILITIES = "platformCapabilities"
 DYNAMIC_QUEUE = "dynamic_queue"
 CHILD_QUEUE = "child_queue"
 
+# Set while a warm interpreter imports what its children need: it acts for jobs, and no job has an id yet.
+WARMING = "FLYTE_AWSBATCH_WARMING"
+
 # Switches of this package.
 SWITCH = "FLYTE_AWSBATCH"
 SWITCH_CONFIG = "FLYTE_AWSBATCH_CONFIG"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,9 +71,9 @@ def test_a_service_that_dies_while_it_suspends_loses_nothing_either(home: Path, 
     assert instance is not None
     first.suspend()
     instance.directory.mkdir()
-    (instance.directory / "suspended").write_text("0")
+    (instance.directory / "suspended").touch()
     stream = LocalBatch(home).log_streams(job_id)[0].name
-    instance.journal.write_text(f"{job_id}#1#{stream.rpartition('/')[2]}\t143\t0\t1.0\n")
+    instance.journal.write_text(f"{job_id}#1#{stream.rpartition('/')[2]}\t143\t0\t{time.time() + 1}\n")
 
     with LocalBatch(home, SETTINGS) as second:
         assert second.adopt([job_id]) == [job_id]

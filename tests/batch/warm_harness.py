@@ -108,7 +108,14 @@ def plan_of(script: Path, module: str) -> Planner:
 
 
 @contextlib.contextmanager
-def runner(root: Path, *, warm: bool, module: str = "warm_program", planner: Planner | None = None) -> Iterator[Runner]:
+def runner(
+    root: Path,
+    *,
+    warm: bool,
+    module: str = "warm_program",
+    planner: Planner | None = None,
+    isolation: str = "fork",
+) -> Iterator[Runner]:
     """A runner whose script runs `main` of a module beside this one."""
     (root / "cwd").mkdir(parents=True)
     (root / "bin").mkdir()
@@ -119,7 +126,7 @@ def runner(root: Path, *, warm: bool, module: str = "warm_program", planner: Pla
     said: list[str] = []
     executor: Executor = process
     if warm:
-        executor = WarmExecutor(planner or plan_of(script, module), process, warn=said.append)
+        executor = WarmExecutor(planner or plan_of(script, module), process, isolation=isolation, warn=said.append)
     made = Runner(executor, root, script, said=said)
     instance = instances.create(root / "instances")
     executor.open(instance, made.inbox.put)

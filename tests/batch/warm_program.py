@@ -140,6 +140,22 @@ def eat() -> None:
     time.sleep(60)
 
 
+def change_everything() -> None:
+    os.environ["LEFT"] = "x"
+    os.environ["PATH"] = "/nowhere"
+    os.environ.pop("OWN_VALUE", None)
+    os.chdir("/")
+    os.umask(0o777)
+    sys.argv.append("more")
+    sys.path.insert(0, "/nowhere")
+    sys.excepthook = lambda *_: None
+    sys.stderr = sys.stdout
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    vars(sys.modules["__main__"])["main"] = None
+    random.seed(1)
+
+
 def full_disk() -> None:
     sys.stdout = Path("/dev/full").open("w")  # noqa: SIM115
     print("lost")

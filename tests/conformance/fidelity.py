@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,12 @@ def markdown() -> str:
         )
     parts.append("## What differs in both modes\n")
     parts += [f"- **{entry['title']}.** {_one_line(entry['text'])}" for entry in _document()["difference"]]
+    parts.append("\n## What is kept, though you may not expect it\n")
+    parts += [f"- **{entry['title']}.** {_one_line(entry['text'])}" for entry in _document()["kept"]]
     return "\n".join(parts) + "\n"
 
 
+@cache
 def _document() -> dict[str, Any]:
     return tomllib.loads(FILE.read_text(encoding="utf-8"))
 

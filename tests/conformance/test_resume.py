@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .handler_cases import CaseRun
 from .resume import end
 from .test_vectors import vectors
@@ -21,6 +23,7 @@ def ordinary(case: dict[str, Any], expected: dict[str, Any]) -> bool:
     return not odd and not expected["nonterminating"] and not expected["error_loop"] and "panic" not in expected
 
 
+@pytest.mark.timeout(600)
 def test_a_run_taken_up_after_any_step_in_a_new_process_ends_the_same(tmp_path: Path) -> None:
     cases = [case for case, expected in vectors("handler") if ordinary(case, expected)]
     lines, whole = [], []

@@ -46,6 +46,7 @@ def test_the_handler_does_what_flytes_did_with_templates_timelines_and_faults_pu
     assert len(outcomes) == 600
 
 
+@pytest.mark.timeout(600)
 def test_safe_mode_differs_only_where_the_deviations_file_says_so() -> None:
     deviating: dict[str, set[str]] = {name: set() for name in load()}
     unexplained = []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from terminals import Terminal
+from terminals import OpenTerminal, Terminal
 
 
 @pytest.fixture
@@ -19,9 +19,6 @@ def marks(tmp_path: Path) -> Path:
     folder = tmp_path / "marks"
     folder.mkdir()
     return folder
-
-
-OpenTerminal = Callable[..., Terminal]
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ def wait_at_the_gate(n: int, folder: str) -> int:
     """Even children end at once; odd ones wait until there is a file `gate`."""
     with Path(folder, f"{n}.starts").open("ab") as file:
         file.write(b"x")
+    print("waiting at the gate", flush=True)
     while n % 2 and not Path(folder, "gate").exists():
         time.sleep(0.05)
     return n * n
@@ -42,13 +43,48 @@ def deaf(folder: str) -> int:
 
 
 @task(task_config=AWSBatchConfig())
+def fragile(n: int, folder: str) -> int:
+    print(f"item {n} of the list")
+    if Path(folder, "debug").exists():
+        breakpoint()
+    if n == 1:
+        raise ValueError(f"{n} cannot be done")
+    return n * n
+
+
+@task(task_config=AWSBatchConfig(), cache=True, cache_version="1")
+def cached(n: int) -> int:
+    return n + 1
+
+
+@task(task_config=AWSBatchConfig())
 def total(numbers: list[int]) -> int:
     return sum(numbers)
+
+
+@task(task_config=AWSBatchConfig())
+def power(n: int, exponent: int) -> int:
+    return int(n**exponent)
+
+
+@task(task_config=AWSBatchConfig())
+def upper(text: str) -> str:
+    return text.upper()
 
 
 @task
 def listed(count: int) -> list[int]:
     return list(range(count))
+
+
+@task(task_config=AWSBatchConfig(), environment={"DB_PASSWORD": "hunter2hunter2"})
+def with_secret(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@workflow
+def listed_total(count: int) -> int:
+    return total(numbers=listed(count=count))
 
 
 @workflow
@@ -59,6 +95,21 @@ def squares(count: int, folder: str, seconds: float = 0.0) -> int:
 @workflow
 def gated(count: int, folder: str) -> int:
     return total(numbers=map_task(partial(wait_at_the_gate, folder=folder))(n=listed(count=count)))
+
+
+@workflow
+def gated_map(n: list[int], folder: str) -> list[int]:
+    return map_task(partial(wait_at_the_gate, folder=folder))(n=n)
+
+
+@workflow
+def fragile_map(n: list[int], folder: str) -> list[int]:
+    return map_task(partial(fragile, folder=folder))(n=n)
+
+
+@workflow
+def total_of(numbers: list[int]) -> int:
+    return total(numbers=numbers)
 
 
 @workflow

@@ -88,6 +88,9 @@ class Terminal:
                 os.close(end)
 
 
+OpenTerminal = Callable[..., Terminal]
+
+
 def pyflyte(workflow: str, *inputs: str) -> list[str]:
     return [str(BIN / "pyflyte"), "run", str(TASKS), workflow, *inputs]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import OpenTerminal
-from terminals import awsbatch, eventually, execution_of, of_home, pyflyte, starts
+from terminals import OpenTerminal, awsbatch, eventually, execution_of, of_home, pyflyte, starts
 
 from flytekitplugins.awsbatch.local.interrupts import SIGNALS, Interrupted, Interrupts
 
@@ -22,9 +22,9 @@ def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(terminal: OpenTermin
     assert first.ended() == 1
 
     execution = execution_of(first.plain)
-    assert "Stopping n0 wait_at_the_gate" in first.plain
+    assert "Stopping n1 wait_at_the_gate" in first.plain
     assert f"Stopped execution {execution}" in first.plain
-    assert "n0 wait_at_the_gate: 2 running, 2 succeeded" in first.plain
+    assert "n1 wait_at_the_gate: 2 running, 2 succeeded" in first.plain
     assert f"To go on: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
     assert "Traceback" not in first.plain
     assert of_home(home) == []
@@ -88,14 +88,22 @@ def test_a_call_off_the_main_thread_is_stopped_as_the_process_ends(
     assert of_home(home) == []
 
 
+@pytest.fixture
+def pythons_own_handlers() -> Iterator[None]:
+    """flytekit puts a handler of its own before SIGINT's."""
+    own = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in own.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("pythons_own_handlers")
 def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with Interrupts():
-            during = {number: signal.getsignal(number) for number in SIGNALS}
-        after = {number: signal.getsignal(number) for number in SIGNALS}
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Interrupts():
+        during = {number: signal.getsignal(number) for number in SIGNALS}
+    after = {number: signal.getsignal(number) for number in SIGNALS}
     assert during[signal.SIGHUP] is signal.SIG_IGN
     assert during[signal.SIGINT] is not signal.default_int_handler
     assert after == {
@@ -105,6 +113,7 @@ def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored() -> None:
     }
 
 
+@pytest.mark.usefixtures("pythons_own_handlers")
 def test_a_signal_between_two_waits_is_acted_on_at_the_next() -> None:
     left: list[int] = []
     with Interrupts(left.append) as interrupts:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import sdk_tasks
-from flytekit import ImageSpec, Resources, Secret, TaskMetadata, conditional, task, workflow
+from flytekit import ImageSpec, Resources, Secret, TaskMetadata, Workflow, conditional, task, workflow
 from flytekit.core import legacy_map_task
 from flytekit.extras.accelerators import T4
 from sdk_builders import settings
@@ -176,6 +176,8 @@ def test_a_task_that_is_only_mapped_is_left_to_the_map() -> None:
         ({"timeout": timedelta(hours=2)}, ["AB105"]),
         ({"container_image": "a/b:c"}, ["AB105"]),
         ({"cache": True, "cache_version": "2"}, ["AB105"]),
+        ({"interruptible": True}, ["AB105"]),
+        ({"accelerator": T4}, ["AB105"]),
     ],
 )
 def test_overrides_that_do_not_reach_batch(overrides: dict[str, Any], codes: list[str]) -> None:
@@ -189,6 +191,24 @@ def test_overrides_that_do_not_reach_batch(overrides: dict[str, Any], codes: lis
 
     calls.compile()
     assert (found(mapped), found(single)) == (codes, codes)
+
+
+def test_overrides_of_a_map_that_the_workflow_makes_are_seen_on_the_next_one() -> None:
+    inner = a_task()
+
+    @workflow
+    def calls() -> None:
+        map_task(inner)(x=[1, 2]).with_overrides(retries=4)
+
+    calls.compile()
+    assert found(map_task(inner)) == ["AB105"]
+
+
+def test_overrides_in_an_imperative_workflow_are_seen() -> None:
+    single = a_task()
+    made = Workflow(name="made")
+    made.add_entity(single, x=1).with_overrides(retries=4)
+    assert found(single) == ["AB105"]
 
 
 def test_calls_in_the_branches_of_a_conditional_and_on_failure_count() -> None:
@@ -250,7 +270,11 @@ def with_loader(module: str, name: str, **attributes: Any) -> Any:
     ("subject", "problem"),
     [
         (sdk_tasks.square, ""),
-        (with_loader("sdk_tasks", "square"), ""),
+        (with_loader("sdk_tasks", "square", task_function=sdk_tasks.square.task_function), ""),
+        (
+            with_loader("sdk_tasks", "square", task_function=lambda x: x),
+            "would be looked up as square in sdk_tasks, and that is something else (AWSBatchFunctionTask)",
+        ),
         (with_loader("sdk_tasks", "<lambda>"), "is a lambda"),
         (with_loader("", "square"), "is defined in a notebook"),
         (with_loader("no.such.module", "square"), "is in a module, no.such.module, that cannot be imported"),

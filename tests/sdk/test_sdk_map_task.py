@@ -137,6 +137,13 @@ def test_metadata_of_the_map_counts_over_the_tasks() -> None:
     assert (mapped.metadata.retries.retries, mapped.metadata.timeout.seconds) == (5, 90)
 
 
+def test_a_childs_time_limit_is_not_the_nodes_which_would_be_the_whole_arrays() -> None:
+    mapped = map_task(sdk_tasks.square, metadata=TaskMetadata(retries=5, timeout=90))
+    node = mapped.construct_node_metadata()
+    assert (node.timeout, node.retries.retries) == (timedelta(), 5)
+    assert template(mapped).metadata.timeout.seconds == 90
+
+
 def test_a_deck_of_the_inner_task_is_not_announced_for_the_map() -> None:
     @task(task_config=AWSBatchConfig(), enable_deck=True)
     def decked(x: int) -> int:

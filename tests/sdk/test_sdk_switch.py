@@ -42,7 +42,6 @@ def test_the_environment_switches_emulation(
 
 def test_an_override_counts_over_the_environment_and_ends_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLYTE_AWSBATCH", "off")
-    monkeypatch.setenv("AWS_BATCH_JOB_ID", "0a1b")
     seen = []
     with switch.overridden(True):
         seen.append(switch.emulation_on())
@@ -51,6 +50,13 @@ def test_an_override_counts_over_the_environment_and_ends_with_its_block(monkeyp
         seen.append(switch.emulation_on())
     seen.append(switch.emulation_on())
     assert seen == [True, False, True, False]
+
+
+@pytest.mark.parametrize("name", ["AWS_BATCH_JOB_ID", "FLYTE_INTERNAL_EXECUTION_ID", "FLYTE_AWSBATCH_WARMING"])
+def test_nothing_is_emulated_in_a_job_whatever_is_overridden(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "0a1b")
+    with switch.overridden(True):
+        assert (switch.emulation_on(), switch.in_a_job()) == (False, True)
 
 
 def test_an_override_holds_in_threads_that_the_user_starts() -> None:

@@ -37,9 +37,11 @@ def names_of_lost_overrides(subject: Subject, node: Node) -> list[str]:
     lost = {
         "retries=": metadata.retries != own.retries,
         "timeout=": metadata.timeout != own.timeout,
+        "interruptible=": metadata.interruptible != own.interruptible,
         "container_image=": node._container_image is not None,
         "cache=": metadata._cacheable is not None,
         "pod_template=": node._pod_template is not None,
+        "accelerator= or shared_memory=": node._extended_resources is not None,
     }
     return [name for name, is_lost in lost.items() if is_lost]
 

@@ -32,10 +32,16 @@ def why_not_loadable(task: Any, serialization: Any) -> str:
             found = False
         return "" if found else f"is in a module, {module_name}, that cannot be imported by that name. {move}"
     there = getattr(module, name, None)
-    if getattr(there, "name", None) == task.name:
+    if there is task or same_function(there, task):
         return ""
     what = "does not exist" if there is None else f"is something else ({type(there).__name__})"
     return f"would be looked up as {name} in {module_name}, and that {what}. {move}"
+
+
+def same_function(there: Any, task: Any) -> bool:
+    """Whether two tasks run one function: a copy of a task, or the same file imported under another name."""
+    mine, theirs = (getattr(getattr(one, "task_function", None), "__code__", None) for one in (task, there))
+    return mine is not None and mine == theirs and mine.co_filename == theirs.co_filename
 
 
 def loaded(name: str) -> ModuleType | None:

@@ -13,12 +13,21 @@ from flytekit.core.condition import BranchNode
 from flytekit.core.context_manager import FlyteEntities
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.node import Node
-from flytekit.core.workflow import WorkflowBase
+from flytekit.core.workflow import ImperativeWorkflow, WorkflowBase
 
 
 def calls_of(task: Any) -> tuple[Node, ...]:
     """The nodes that call a task, in the workflows compiled so far."""
-    return tuple(node for node in compiled_nodes() if node.flyte_entity is task)
+    return tuple(node for node in compiled_nodes() if is_same(node.flyte_entity, task))
+
+
+def is_same(one: Any, other: Any) -> bool:
+    """Whether two entities are one for Flyte: a map made in a workflow's function is another object each time that
+    runs."""
+    if one is other:
+        return True
+    maps = isinstance(one, MapPythonTask) and isinstance(other, MapPythonTask)
+    return maps and one.run_task is other.run_task and one.name == other.name
 
 
 def maps_over(task: Any) -> tuple[Any, ...]:
@@ -34,8 +43,9 @@ def is_ours(mapping: Any) -> bool:
 def compiled_nodes() -> Iterator[Node]:
     for entity in list(FlyteEntities.entities):
         if isinstance(entity, WorkflowBase):
-            # Not `nodes`, which would compile the workflow.
-            for node in [*entity._nodes, *([entity.failure_node] if entity.failure_node else [])]:
+            # Not `nodes` of a function, which would compile the workflow.
+            nodes = entity.nodes if isinstance(entity, ImperativeWorkflow) else entity._nodes
+            for node in [*nodes, *([entity.failure_node] if entity.failure_node else [])]:
                 yield from with_branches(node)
 
 

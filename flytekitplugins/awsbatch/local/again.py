@@ -1,35 +1,37 @@
-"""One child of a past run, once more in the foreground: its own command, inputs and environment, for a debugger.
+"""One child of a past run, once more in the foreground: its own command and inputs, for a debugger.
 
-Its outputs go to a scratch folder: what the run wrote stays as it was.
+Its outputs go to a folder of their own in the run's: what the run wrote stays as it was. Variables that the job took
+over from its caller are those of this shell now, since a run does not keep their values; its own are as they were. No
+time limit and no memory limit apply.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.launch import LaunchRequest
+from flytekitplugins.awsbatch.batch.emulator.launch import Launch, LaunchRequest, compose
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.propeller.aws_array.state import State
 
-from .history import NodeInfo, UnknownRunError
+from .history import NodeInfo, RunInfo, UnknownRunError
 from .home import Home
-from .process import LocalLaunch
+from .process import base_environment, scripts_directories
 
-if TYPE_CHECKING:
-    from mypy_boto3_batch.type_defs import JobDetailTypeDef
-
-OUTPUT_PREFIX = "--output-prefix"
+# Options of a child's command that name places to write to, and the folder that stands for each now.
+WRITTEN = {"--output-prefix": "outputs", "--raw-output-data-prefix": "raw", "--checkpoint-path": "checkpoint"}
 
 
 @dataclass(frozen=True)
 class Command:
-    """What starts a child again. `output` is where it writes now."""
+    """What starts a child again. `output` is the folder it writes to now."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
@@ -37,76 +39,96 @@ class Command:
     output: Path
 
 
-def command(home: Home, node: NodeInfo, index: int, output: Path) -> Command:
-    """The command of a node's child by its original index. Raises UnknownRunError."""
-    if not node.job_id:
-        raise UnknownRunError(f"Node {node.node} submitted no job: there is nothing to run again.")
-    child = _child_of(node, index)
-    batch = LocalBatch(home.batch)
-    job = _describe(batch, node.job_id, child)
+def command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
+    """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError."""
+    child = child_index(node, index)
+    assert node.job_id is not None
+    job = _job(home, node.job_id)
+    if "arrayProperties" not in job:
+        child = None
     container = job["container"]
-    environment = {pair["name"]: pair["value"] for pair in container.get("environment", [])}
-    launch = LocalLaunch(str(node.record.get("environment", "inherit")))
-    launch.add_code(environment.get("FLYTE_INTERNAL_TASK_NAME", ""), node.record.get("code_root"))
-    argv = tuple(container["command"])
-    answer = launch(
-        LaunchRequest(
-            job_id=job["jobId"],
-            job_name=job["jobName"],
-            index=child,
-            attempt=1,
-            command=argv,
-            environment=environment,
-            queue=job["jobQueue"],
-            compute_environment="local",
-            tags={},
-            remote=False,
-        )
+    output = home.run(run.name) / "again" / f"{node.node}-{index}"
+    recorded = node.record["launch"]
+    launch = Launch(
+        environment=base_environment(os.environ, recorded["environment"]),
+        path=scripts_directories(),
+        python_path=tuple(recorded["python_path"]),
     )
-    aws = {
-        wire.AWS_JOB_ID: job["jobId"],
-        wire.AWS_JOB_ATTEMPT: "1",
-        wire.AWS_JOB_QUEUE: job["jobQueue"].rsplit("/", 1)[-1],
-        **({wire.AWS_JOB_ARRAY_INDEX: str(child)} if child is not None else {}),
-    }
-    merged = {**answer.environment, **environment, **aws}
-    merged["PATH"] = os.pathsep.join([*answer.path, merged.get("PATH", os.defpath)])
-    merged["PYTHONPATH"] = os.pathsep.join(filter(None, [*answer.python_path, merged.get("PYTHONPATH", "")]))
-    return Command(_redirected(argv, output), merged, Path(node.record.get("folder") or Path.cwd()), output)
+    request = LaunchRequest(
+        job_id=node.job_id,
+        job_name=job["jobName"],
+        index=child,
+        attempt=1,
+        command=tuple(container["command"]),
+        environment={pair["name"]: pair["value"] for pair in container.get("environment", ())},
+        queue=job["jobQueue"].rpartition("/")[2],
+        compute_environment="local",
+        tags={},
+        remote=False,
+    )
+    folder = Path(recorded["folder"])
+    if not folder.is_dir():
+        raise UnknownRunError(f"The folder that the run was started in, {folder}, is not there any more.")
+    return Command(redirected(request.command, output), compose(request, launch), folder, output)
 
 
-def rerun(home: Home, node: NodeInfo, index: int) -> int:
-    """Runs the child with this terminal as its own and returns its exit status. Raises UnknownRunError."""
-    output = Path(tempfile.mkdtemp(prefix="flyte-awsbatch-rerun-"))
-    again = command(home, node, index, output)
-    done = subprocess.run(again.argv, env=dict(again.environment), cwd=again.cwd, check=False)
-    return done.returncode
+def rerun(again: Command) -> int:
+    """Runs the child with this terminal as its own and returns its exit status, as a shell says it. Raises OSError."""
+    shutil.rmtree(again.output, ignore_errors=True)
+    for folder in WRITTEN.values():
+        (again.output / folder).mkdir(mode=0o700, parents=True)
+    process = subprocess.Popen(again.argv, env=dict(again.environment), cwd=again.cwd)
+    # Ctrl-C is the child's to answer; this process stays to say how it ended.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        status = process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return status if status >= 0 else 128 - status
 
 
-def _child_of(node: NodeInfo, index: int) -> int | None:
-    """The child index of an original index; None where the job is no array."""
-    facts = node.record.get("children")
-    if not facts:
-        return index
-    for fact in facts:
-        if fact["original"] == index:
-            if fact["child"] is None:
-                raise UnknownRunError(f"Item {index} of node {node.node} came from the cache: nothing ran for it.")
-            return int(fact["child"]) if ":" in fact["job_id"] else None
-    raise UnknownRunError(f"Node {node.node} has {len(facts)} items; there is no item {index}.")
+def child_index(node: NodeInfo, index: int) -> int | None:
+    """The place in the array job of an item of the user's list. Raises UnknownRunError when no job ran for it."""
+    snapshot = node.record["snapshot"]
+    state = State.from_json(snapshot["state"]) if snapshot else None
+    if state is None or not node.job_id or state.indexes_to_run is None:
+        raise UnknownRunError(f"Node {node.node} submitted no job: there is nothing to run again.")
+    if index >= max(state.original_size, 1):
+        items = "1 item" if state.original_size == 1 else f"{state.original_size} items"
+        raise UnknownRunError(f"Node {node.node} has {items}, counted from 0; there is no item {index}.")
+    for child, original in enumerate(state.indexes_to_run):
+        if original == index:
+            return child
+    if state.original_size == 0:
+        return None
+    raise UnknownRunError(f"Item {index} of node {node.node} came from the cache: nothing ran for it.")
 
 
-def _describe(batch: LocalBatch, job_id: str, child: int | None) -> JobDetailTypeDef:
-    wanted = [job_id] if child is None else [f"{job_id}:{child}", job_id]
-    jobs = batch.describe_jobs(jobs=wanted)["jobs"]
+def _job(home: Home, job_id: str) -> Any:
+    batch = LocalBatch(home.batch)
+    try:
+        jobs = batch.describe_jobs(jobs=[job_id])["jobs"]
+    finally:
+        batch.close()
     if not jobs:
-        raise UnknownRunError(f"The local AWS Batch does not know job {wanted[0]} any more.")
+        raise UnknownRunError(f"The local AWS Batch of {home.path} does not know job {job_id} any more.")
     return jobs[0]
 
 
-def _redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
-    """The command with its outputs sent elsewhere."""
-    changed = list(argv)
-    if OUTPUT_PREFIX in changed:
-        changed[changed.index(OUTPUT_PREFIX) + 1] = str(output)
+def redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
+    """The command with what it writes sent elsewhere, and without its time limit."""
+    words = list(argv)
+    if words[:1] == [wire.TIMEOUT_SCRIPT] and "--" in words:
+        words = words[words.index("--") + 1 :]
+    changed: list[str] = []
+    at = 0
+    while at < len(words):
+        if wire.MAP_EXECUTE_SCRIPT in words[:at] and words[at] == "--timeout":
+            at += 2
+            continue
+        changed.append(words[at])
+        if words[at] in WRITTEN and at + 1 < len(words):
+            at += 1
+            changed.append(str(output / WRITTEN[words[at - 1]]))
+        at += 1
     return tuple(changed)

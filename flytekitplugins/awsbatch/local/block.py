@@ -81,6 +81,7 @@ def emulation(
     *,
     settings: Mapping[str, Any] | str | None = None,
     quiet: bool = False,
+    resume: str | None = None,
 ) -> Iterator[Emulation]:
     """Sends every AWS Batch task that is called in the block through an emulated deployment of its own.
 
@@ -89,15 +90,23 @@ def emulation(
         None: what the environment says, or the defaults.
     :param quiet: keeps progress and warnings from standard error; `Emulation.printed` has them.
 
-    Raises SettingsError, HomeError. The block covers the whole process, threads included; jobs that still run when it
-    ends are terminated.
+    :param resume: the name of an execution in `home` to go on with.
+
+    Raises SettingsError, HomeError, and RuntimeError in a process that is itself a job. The block covers the whole
+    process, threads included; jobs that still run when it ends are ended.
     """
+    if switch.in_a_job():
+        raise RuntimeError(
+            "emulation() was called in a job's own process, most likely because the job imports the script that starts "
+            'it. Put the block under `if __name__ == "__main__":`.'
+        )
     output = io.StringIO() if quiet else None
     with tempfile.TemporaryDirectory(prefix="flyte-awsbatch-") if home is None else _given(home) as folder:
         deployment = Deployment(
             settings_module.load(os.environ) if settings is None else settings_module.of(settings),
             Home(Path(folder).absolute()),
             PlainReporter(output) if output is not None else reporter(sys.stderr),
+            resume=resume,
         )
         undo = deployments.override(deployment)
         try:

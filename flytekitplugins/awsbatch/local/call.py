@@ -22,6 +22,7 @@ from .executions import Execution
 from .failure import LogTail, TaskFailedError, failure
 from .identity import Identity
 from .interrupts import Interrupted, Interrupts
+from .nodes import Place
 from .record import RecordError, RunRecord, child_record
 from .resume import Fingerprint, Past, past
 from .serialise import Serialised
@@ -50,14 +51,15 @@ class Call:
         deployment: Deployment,
         task: PythonTask[Any],
         execution: Execution,
-        node: str,
+        place: Place,
         serialised: Serialised,
         who: Identity,
     ) -> None:
         self._deployment = deployment
         self._task = task
         self._execution = execution
-        self._node_id = node
+        self._place = place
+        self._node_id = place.label
         self._serialised = serialised
         self._who = who
         self._record = RunRecord(deployment.home.run(execution.name))
@@ -70,9 +72,13 @@ class Call:
 
     @property
     def label(self) -> str:
-        """The node's id and the function that it runs; of a map task, the mapped one."""
-        function = getattr(self._task, "run_task", self._task)
-        return f"{self._node_id} {function.name.rsplit('.', 1)[-1]}"
+        """The node's id and the function that it runs. The node of a task on its own is named after that anyway."""
+        return self._function if self._place.single else f"{self._node_id} {self._function}"
+
+    @property
+    def _function(self) -> str:
+        """Of a map task, the mapped one."""
+        return str(getattr(self._task, "run_task", self._task).name.rpartition(".")[2])
 
     def run(self, inputs: LiteralMap) -> LiteralMap:
         """See `composer.run`."""
@@ -139,13 +145,17 @@ class Call:
         return NodeRequest(
             execution=ExecutionId(execution.project, execution.domain, execution.name),
             workflow=WorkflowId(execution.project, execution.domain, execution.workflow),
-            node_id=self._node_id,
+            node_id=self._place.node_id,
+            parents=self._place.parents,
             template=template,
             inputs=inputs.to_flyte_idl(),
             metadata_prefix=str(folder / "meta"),
             raw_output_prefix=str(folder / "raw"),
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
+            override_resources=self._place.resources,
+            retries=self._place.retries(self._task),
+            timeout=self._place.timeout(self._task),
         )
 
     def _result(self, request: NodeRequest) -> NodeResult:
@@ -192,7 +202,8 @@ class Call:
         if mark != self._saved:
             self._saved = mark
             self._write("running")
-        for notice in (progress.hang, self._stuck(progress)):
+        refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
+        for notice in (progress.hang, self._stuck(progress), refused):
             if notice:
                 deployment.say_once(f"{self.label}: {notice}")
         if execution.result is None:
@@ -215,6 +226,8 @@ class Call:
                 self._node_id,
                 {
                     "task": self._task.name,
+                    "function": self._function,
+                    "call": self._place.call,
                     "status": status,
                     "updated": time.time(),
                     "fingerprint": vars(self._fingerprint),
@@ -223,6 +236,7 @@ class Call:
                     "job_name": self._job[0],
                     "job_id": self._job[1],
                     "children": [child_record(child) for child in result.children] if result is not None else None,
+                    "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
                 },
             )

@@ -18,7 +18,9 @@ from .call import Call, NotHandledError
 from .deployment import Deployment
 from .executions import Execution
 from .history import process_mark
+from .home import HomeError
 from .identity import Identity, identity
+from .nodes import NUMBERED
 from .record import RunRecord
 from .redaction import hide_in_command
 from .resume import digest
@@ -42,7 +44,10 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
         deployment.say_once(f"On a cluster: {finding}")
-    return Call(deployment, task, execution, execution.next_node(), serialised, who).run(inputs)
+    place = execution.nodes.place(who.calls, task.name)
+    if place.numbered:
+        deployment.say_once(NUMBERED)
+    return Call(deployment, task, execution, place, serialised, who).run(inputs)
 
 
 def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:
@@ -56,6 +61,14 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
     if not begins:
         return execution
     if not execution.resumed:
+        _record(deployment, execution)
+    details = {"of": execution.workflow, **({"resumed": "goes on"} if execution.resumed else {})}
+    deployment.reporter.started(execution.name, details)
+    return execution
+
+
+def _record(deployment: Deployment, execution: Execution) -> None:
+    try:
         RunRecord(deployment.home.run(execution.name)).write_execution(
             {
                 "execution": execution.name,
@@ -69,9 +82,8 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
                 "folder": str(Path.cwd()),
             }
         )
-    details = {"of": execution.workflow, **({"resumed": "goes on"} if execution.resumed else {})}
-    deployment.reporter.started(execution.name, details)
-    return execution
+    except OSError as error:
+        raise HomeError(f"The run cannot be recorded in {deployment.home.path}: {error.strerror}.") from error
 
 
 __all__ = ["NotHandledError", "run"]

@@ -28,7 +28,7 @@ from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait, Wait
 from flytekitplugins.awsbatch.propeller.storage import SchemeStore
 
-from . import preload, stopping, temporary
+from . import history, preload, stopping, temporary
 from . import settings as settings_module
 from .executions import Executions
 from .home import Home
@@ -125,6 +125,9 @@ class Deployment:
         return COMMAND if usual else f"{wire.SWITCH_HOME}={shlex.quote(str(self.home.path))} {COMMAND}"
 
     def open(self) -> Deployment:
+        """Begins to run jobs, after removing what nobody has touched for long. Raises UnusableHomeError."""
+        if self.settings.local.keep_runs_days:
+            history.prune(self.home, self.settings.local.keep_runs_days)
         if self.local_batch is not None:
             self.local_batch.start()
             for queue in self.settings.admin.queues:
@@ -203,7 +206,7 @@ def _executors(isolation: str, say: Callable[[str], None]) -> list[Executor]:
     process = ProcessExecutor()
     if isolation == "process":
         return [process]
-    return [WarmExecutor(preload.planner(), process, warn=say)]
+    return [WarmExecutor(preload.planner(), process, isolation=isolation, warn=say)]
 
 
 def _catalog(folder: Path) -> DiskCatalog:
@@ -216,7 +219,8 @@ def _catalog(folder: Path) -> DiskCatalog:
 def _client(endpoint: str, settings: Settings) -> BatchApi:
     from flytekitplugins.awsbatch.batch.aws import AwsBatch
 
-    return AwsBatch(endpoint_url=endpoint, region=settings.batch.region)
+    # The account is the settings': whoever answers at a URL of one's own is not asked through AWS's STS.
+    return AwsBatch(endpoint_url=endpoint, region=settings.batch.region, account_id=settings.batch.account_id)
 
 
 _lock = threading.Lock()
@@ -252,7 +256,7 @@ def from_environment(environ: Mapping[str, str]) -> Deployment:
     if endpoint is None and switch.lower() not in {"", "local"}:
         raise SwitchError(
             f"{wire.SWITCH}={switch!r}: expected 'local' (an AWS Batch on this machine), 'off', or the URL of a "
-            f"Batch endpoint such as http://127.0.0.1:8500."
+            f"Batch endpoint such as http://127.0.0.1:8044."
         )
     settings = settings_module.load(environ)
     return Deployment(

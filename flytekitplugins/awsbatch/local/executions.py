@@ -1,6 +1,6 @@
 """The executions of this process: one for each outermost workflow or task that is called, as FlyteAdmin would make.
 
-Names them, numbers their nodes, and remembers which one a call belongs to.
+Names them and remembers which one a call belongs to.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import string
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import FrameType
+
+from .nodes import Nodes, ended
 
 _FIRST = string.ascii_lowercase
 _ALPHABET = string.ascii_lowercase + string.digits
@@ -23,7 +26,7 @@ def new_name() -> str:
 
 @dataclass
 class Execution:
-    """One execution: what its names and paths are made of, and the next node's number.
+    """One execution: what its names and paths are made of, and its nodes so far.
 
     :param resumed: whether an earlier process began it.
     """
@@ -33,32 +36,29 @@ class Execution:
     domain: str
     workflow: str
     resumed: bool = False
-    _nodes: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    nodes: Nodes = field(default_factory=Nodes)
 
-    def next_node(self) -> str:
-        """The id of the next node, in the order of the calls: n0, n1, ..."""
-        with self._lock:
-            node = f"n{self._nodes}"
-            self._nodes += 1
-            return node
+    def is_of(self, project: str, domain: str, workflow: str) -> bool:
+        return (self.project, self.domain, self.workflow) == (project, domain, workflow)
 
 
 class Executions:
     """Finds the execution a call belongs to; a call with another root starts another one.
 
+    Several may be under way at once: an `@eager` function may launch workflows side by side.
+
     :ivar names: of all executions so far.
     """
 
     def __init__(self) -> None:
-        self._root: object = None
-        self._current: Execution | None = None
+        self._of_roots: dict[FrameType, Execution] = {}
+        self._latest: Execution | None = None
         self._lock = threading.Lock()
         self.names: list[str] = []
 
     def of(
         self,
-        root: object,
+        root: FrameType | None,
         project: str,
         domain: str,
         workflow: str,
@@ -66,22 +66,19 @@ class Executions:
     ) -> tuple[Execution, bool]:
         """(the execution, whether this process has just begun it).
 
-        :param root: stands for the outermost call; the same object again means the same execution. None: not known
-            (a call off the main thread), which joins the current execution of the same workflow.
+        :param root: stands for the outermost call; the same object again means the same execution. None: not known,
+            which joins the latest execution of the same workflow.
         :param earlier: asked, when it would be a new one, for the name of an execution to go on with.
         """
         with self._lock:
-            current = self._current
-            same = current is not None and (current.project, current.domain, current.workflow) == (
-                project,
-                domain,
-                workflow,
-            )
-            if same and (root is None or root is self._root):
-                assert current is not None
-                return current, False
+            known = self._latest if root is None else self._of_roots.get(root)
+            if known is not None and known.is_of(project, domain, workflow):
+                return known, False
+            for over in [one for one in self._of_roots if ended(one)]:
+                del self._of_roots[over]
             taken = earlier()
-            name = taken or new_name()
-            self._root, self._current = root, Execution(name, project, domain, workflow, taken is not None)
-            self.names.append(name)
-            return self._current, True
+            self._latest = Execution(taken or new_name(), project, domain, workflow, taken is not None)
+            self.names.append(self._latest.name)
+            if root is not None:
+                self._of_roots[root] = self._latest
+            return self._latest, True

@@ -70,12 +70,13 @@ def failure(
         others = ", ".join(str(child.original) for child in failed[SHOWN_CHILDREN : SHOWN_CHILDREN + 20])
         more = ", ..." if len(failed) > SHOWN_CHILDREN + 20 else ""
         parts.append(f"Also failed: {others}{more}")
-    if not failed and result.error is not None:
+    if result.error is not None and not _explained(result.error.message, failed):
         parts.append(_indent(result.error.message.strip() or "no message"))
     if result.hang:
         parts.append(result.hang)
     parts += hints
-    parts.append(_next(failed, execution, node, command))
+    if result.job_id is not None:
+        parts.append(_next(failed, execution, node, command))
     message = hide("\n".join(parts), os.environ)
     return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
 
@@ -89,6 +90,11 @@ def _headline(result: NodeResult, failed: Sequence[ChildFact], task: str, execut
     if len(result.children) == 1:
         return f"Task {task} ({where}) failed{tries}."
     return f"Task {task} ({where}) failed{tries}: {len(failed)} of {len(result.children)} children failed."
+
+
+def _explained(message: str, failed: Sequence[ChildFact]) -> bool:
+    """Whether the node failed because of its failed children: some may fail, and something else go wrong."""
+    return any(f"[{child.original}]: " in message for child in failed)
 
 
 def _next(failed: Sequence[ChildFact], execution: str, node: str, command: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -10,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+
 from .home import Home
 from .record import RecordError, RunRecord
-
-# Long enough to come back to on Monday, short enough that a home does not grow for ever.
-RETENTION_DAYS = 30.0
+from .settings import RETENTION_DAYS
 
 
 class UnknownRunError(Exception):
@@ -23,10 +24,15 @@ class UnknownRunError(Exception):
 
 @dataclass(frozen=True)
 class NodeInfo:
-    """One task call of an execution. `status`: running, succeeded, failed, aborted or interrupted."""
+    """One task call of an execution.
+
+    :param function: the task's own name, of a map task the mapped one's, without its module.
+    :param status: running, succeeded, failed, aborted or interrupted.
+    """
 
     node: str
     task: str
+    function: str
     status: str
     updated: float
     job_name: str
@@ -36,7 +42,11 @@ class NodeInfo:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """One execution; the status is the worst of its nodes', or `running` while its process lives."""
+    """One execution; the status is the worst of its nodes', or `running` while its process lives.
+
+    :param started: seconds since the epoch, as all times here.
+    :param process: the id of the process that runs it.
+    """
 
     name: str
     workflow: str
@@ -108,21 +118,60 @@ def run(home: Home, name: str | None = None) -> RunInfo:
 
 
 def node(info: RunInfo, name: str) -> NodeInfo:
-    """One node of an execution. Raises UnknownRunError."""
-    for candidate in info.nodes:
-        if candidate.node == name:
-            return candidate
-    known = ", ".join(candidate.node for candidate in info.nodes) or "none"
+    """One node of an execution, by its id or a beginning of it that no other has. Raises UnknownRunError."""
+    exact = [candidate for candidate in info.nodes if candidate.node == name]
+    found = exact or [candidate for candidate in info.nodes if name and candidate.node.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(candidate.node for candidate in found or info.nodes) or "none"
+    if found:
+        raise UnknownRunError(f"Several nodes of execution {info.name} begin with {name!r}: {known}.")
     raise UnknownRunError(f"Execution {info.name} has no node {name!r}; it has {known}.")
 
 
 def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) -> list[str]:
-    """Removes the executions that started more than `days` ago and do not run; returns their names."""
+    """Removes the executions that were last written to more than `days` ago and do not run; returns their names.
+
+    Their files that cached results may refer to stay until the cache is cleared (see `remove_kept`).
+    """
     limit = (time.time() if now is None else now) - days * 86400
-    gone = [info.name for info in runs(home) if info.started < limit and info.status != "running"]
-    for name in gone:
-        shutil.rmtree(home.run(name), ignore_errors=True)
-    return gone
+    gone = []
+    for record in records(home):
+        with contextlib.suppress(RecordError, KeyError, FileNotFoundError):
+            if record.written_at() < limit and (run := _info(record)).status != "running":
+                gone.append(run)
+    if gone and home.database.exists():
+        batch = LocalBatch(home.batch)
+        try:
+            batch.forget([node.job_id for run in gone for node in run.nodes if node.job_id])
+        finally:
+            batch.close()
+    for run in gone:
+        keep = {"raw"} if any(node.record.get("cacheable") for node in run.nodes) else set()
+        _remove(home.run(run.name), keep)
+    return [run.name for run in gone]
+
+
+def remove_kept(home: Home) -> None:
+    """Removes what pruned executions left for the cache."""
+    for record in records(home):
+        if not record.execution_file.exists():
+            shutil.rmtree(record.folder, ignore_errors=True)
+
+
+def _remove(folder: Path, keep: set[str]) -> None:
+    # First what makes it an execution, so that nobody meets half of one.
+    (folder / "execution.json").unlink(missing_ok=True)
+    if not keep or not any((folder / name).exists() for name in keep):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for entry in folder.iterdir():
+        if entry.name in keep:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 _WORST = ("failed", "interrupted", "aborted", "running", "succeeded")
@@ -151,6 +200,7 @@ def _node(name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
     return NodeInfo(
         node=name,
         task=value["task"],
+        function=value["function"],
         status="interrupted" if status == "running" and not lives else status,
         updated=value["updated"],
         job_name=value.get("job_name", ""),

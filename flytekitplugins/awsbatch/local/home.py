@@ -38,6 +38,13 @@ class Home:
     def batch(self) -> Path:
         return self.path / "batch"
 
+    @property
+    def database(self) -> Path:
+        """The local AWS Batch's; there is none before the first job."""
+        from flytekitplugins.awsbatch.batch.emulator.service import DATABASE
+
+        return self.batch / DATABASE
+
     def run(self, execution: str) -> Path:
         """The folder of one execution. Raises HomeError for a name that would lead out of the home."""
         if not execution or execution in {".", ".."} or "/" in execution or "\0" in execution:
@@ -54,7 +61,7 @@ class Home:
             raise HomeError(
                 f"The emulation keeps its runs and logs in {self.path}, which cannot be used: {error.strerror}. "
                 f"Set {wire.SWITCH_HOME} to a folder that can be written."
-            ) from error
+            ) from None
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise HomeError(
                 f"The emulation keeps its runs and logs in {self.path}, which this user may not write. "

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +31,31 @@ PYFLYTE_RUN = "flytekit.clis.sdk_in_container.run"
 
 
 @dataclass(frozen=True)
+class EntityCall:
+    """A call of a Flyte entity that is under way.
+
+    :param frame: stands for the call: the same object, the same call.
+    :param made_in: flytekit's context where it was made. :param opens: the one for what is called inside it.
+    :param in_branch: made in a branch of a conditional of the workflow around it.
+    :param on_failure: made because the workflow around it failed.
+    """
+
+    entity: Any
+    frame: FrameType
+    made_in: Any = field(default=None, repr=False)
+    opens: Any = field(default=None, repr=False)
+    in_branch: bool = False
+    on_failure: bool = False
+
+
+@dataclass(frozen=True)
 class Identity:
     """
     :param workflow: its full name; a task run on its own has the one that FlyteAdmin makes up, `.flytegen.<task>`.
     :param source: where project and domain, and where the workflow came from, for people.
     :param plan: what the launch plan says about the role, if one was called.
+    :param calls: that lead from the one that launched the execution to the task's own, where they are known.
     :param image_config: the images that `pyflyte run` was given, if any.
-    :param root: stands for the call that launched the execution: the same object, the same execution.
     """
 
     project: str
@@ -45,8 +63,13 @@ class Identity:
     workflow: str
     source: str
     plan: LaunchPlan | None = field(default=None, compare=False)
-    root: object = field(default=None, compare=False, repr=False)
+    calls: tuple[EntityCall, ...] = field(default=(), compare=False, repr=False)
     image_config: ImageConfig | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def root(self) -> FrameType | None:
+        """Stands for the call that launched the execution: the same object, the same execution."""
+        return self.calls[0].frame if self.calls else None
 
 
 def identity(emulator: AdminEmulator, task_name: str) -> Identity:
@@ -56,14 +79,14 @@ def identity(emulator: AdminEmulator, task_name: str) -> Identity:
     :param task_name: of the task that is called.
     """
     frames = list(calling(threading.current_thread()))
-    workflow, plan, root = launched(frames, task_name)
+    workflow, plan, calls = launched(frames, task_name)
     context, params = pyflyte_run(frames)
     given = command_line(context, params)
     project, from_project = chosen(given, "project", emulator.project, PROJECT)
     domain, from_domain = chosen(given, "domain", emulator.domain, DOMAIN)
     where = from_project if from_project == from_domain else f"project: {from_project}, domain: {from_domain}"
     what = "a task run on its own" if workflow.startswith(SINGLE_TASK_PREFIX) else "the workflow that is running"
-    return Identity(project, domain, workflow, f"{where}; {what}", plan, root, getattr(params, "image_config", None))
+    return Identity(project, domain, workflow, f"{where}; {what}", plan, calls, getattr(params, "image_config", None))
 
 
 def calling(thread: threading.Thread) -> Iterator[FrameType]:
@@ -85,8 +108,8 @@ def calling(thread: threading.Thread) -> Iterator[FrameType]:
         frame = stacks.get(parents[0].ident)
 
 
-def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None, FrameType | None]:
-    """The name of the workflow whose launch leads to the task, its launch plan, if any, and the frame of that call.
+def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None, tuple[EntityCall, ...]]:
+    """The name of the workflow whose launch leads to the task, its launch plan, if any, and the calls in between.
 
     The outermost entity counts, up to the point where a cluster would start an execution of its own.
     """
@@ -96,22 +119,42 @@ def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan |
     from flytekit.core.workflow import WorkflowBase
 
     handler = flyte_entity_call_handler.__code__
+    workflow_call = WorkflowBase.__call__.__code__
     plan_call = Plan.__call__.__code__
     eager = {Eager.execute.__code__, Eager.async_execute.__code__}
-    outermost: Any = None
+    calls: list[EntityCall] = []  # innermost first
     plan: LaunchPlan | None = None
-    root: FrameType | None = None
     for frame in frames:
         if frame.f_code is handler:
-            outermost, root = frame.f_locals["entity"], frame
-        elif frame.f_code is plan_call and isinstance(outermost, WorkflowBase):
+            known = frame.f_locals
+            call = EntityCall(known["entity"], frame, known.get("ctx"), known.get("child_ctx"))
+            if calls:
+                calls[-1] = replace(calls[-1], in_branch=in_branch(calls[-1], call))
+            calls.append(call)
+        elif frame.f_code is workflow_call and calls:
+            # It outlives the handler's frame: what the workflow calls when it failed is called from here.
+            if calls[-1].frame.f_back is frame and calls[-1].entity is frame.f_locals["self"]:
+                calls[-1] = replace(calls[-1], frame=frame)
+            else:
+                calls[-1] = replace(calls[-1], on_failure=True)
+                calls.append(EntityCall(frame.f_locals["self"], frame))
+        elif frame.f_code is plan_call and calls and isinstance(calls[-1].entity, WorkflowBase):
             plan = role_of_plan(frame.f_locals["self"])
             break
-        elif frame.f_code in eager and outermost is not None:
+        elif frame.f_code in eager and calls:
             break
+    outermost = calls[-1].entity if calls else None
+    found = tuple(reversed(calls))
     if isinstance(outermost, WorkflowBase):
-        return outermost.name, plan or role_of_workflow(outermost), root
-    return f"{SINGLE_TASK_PREFIX}{outermost.name if outermost is not None else task_name}", plan, root
+        return outermost.name, plan or role_of_workflow(outermost), found
+    return f"{SINGLE_TASK_PREFIX}{outermost.name if outermost is not None else task_name}", plan, found
+
+
+def in_branch(call: EntityCall, around: EntityCall) -> bool:
+    """Whether a call comes out of a conditional, which puts a context of its own around its branches."""
+    if call.made_in is None or around.opens is None or call.made_in is around.opens:
+        return False
+    return bool(call.made_in.in_a_condition)
 
 
 def role_of_plan(plan: Any) -> LaunchPlan:

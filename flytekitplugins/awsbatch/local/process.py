@@ -6,6 +6,7 @@ and this installation's scripts, and inherits the caller's environment less what
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import sysconfig
@@ -77,18 +78,25 @@ def base_environment(environ: Mapping[str, str], mode: str) -> dict[str, str]:
 
 def import_path(code_root: str | None, paths: Iterable[str]) -> tuple[str, ...]:
     """The root of the task's module, then the caller's path without what every interpreter of this installation has."""
+    return _import_path(code_root, tuple(paths), str(Path.cwd()))
+
+
+@functools.lru_cache(maxsize=64)
+def _import_path(code_root: str | None, paths: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    """Cached, since it is asked for with every attempt of thousands of children."""
     own = {
         os.path.realpath(path) for name, path in sysconfig.get_paths().items() if name not in {"include", "platinclude"}
     }
     own.add(os.path.realpath(Path(sysconfig.get_path("stdlib")) / "lib-dynload"))
     chosen: dict[str, None] = {}
-    for path in [*([code_root] if code_root else []), *(path or str(Path.cwd()) for path in paths)]:
+    for path in [*([code_root] if code_root else []), *(path or folder for path in paths)]:
         absolute = str(Path(path).absolute())
         if os.path.realpath(absolute) not in own and Path(absolute).exists():
             chosen[absolute] = None
     return tuple(chosen)
 
 
+@functools.cache
 def scripts_directories() -> tuple[str, ...]:
     """Where this installation has its console scripts (`pyflyte-execute`, ...), most likely first."""
     candidates = [

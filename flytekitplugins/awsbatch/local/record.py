@@ -8,6 +8,7 @@ Files are written beside and renamed, so a reader and a killed writer never leav
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -89,6 +90,13 @@ class RunRecord:
     def execution(self) -> dict[str, Any]:
         return read_json(self.execution_file)
 
+    def written_at(self) -> float:
+        """When the last of these files was written. Raises FileNotFoundError when there is no execution."""
+        moments = [self.execution_file.stat().st_mtime]
+        with contextlib.suppress(FileNotFoundError):
+            moments.append((self.folder / "nodes").stat().st_mtime)
+        return max(moments)
+
     def write_node(self, node: str, value: Mapping[str, Any]) -> None:
         write_json(self.node_file(node), value)
 
@@ -97,6 +105,5 @@ class RunRecord:
 
     def nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(node id, record) of each node, in the order of their calls."""
-        files = (self.folder / "nodes").glob("n*.json")
-        for path in sorted(files, key=lambda path: (len(path.stem), path.stem)):
-            yield path.stem, read_json(path)
+        found = [(path.stem, read_json(path)) for path in (self.folder / "nodes").glob("[!.]*.json")]
+        yield from sorted(found, key=lambda node: (node[1].get("call", 0), node[0]))

@@ -93,9 +93,12 @@ def _identity(execution: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def _began_with(record: RunRecord, task: str, inputs: str) -> bool:
     try:
-        fingerprint = record.node("n0")["fingerprint"]
+        first = next(record.nodes(), None)
     except RecordError:
         return False
+    if first is None:
+        return False
+    fingerprint = first[1]["fingerprint"]
     return bool(fingerprint["task"] == task and fingerprint["inputs"] == inputs)
 
 

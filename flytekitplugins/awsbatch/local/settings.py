@@ -33,6 +33,8 @@ from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import setting
 
+# Long enough to come back to, short enough that a home does not grow for ever.
+RETENTION_DAYS = 30.0
 ISOLATIONS = ("fork", "worker", "process")
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
@@ -60,10 +62,12 @@ class LocalEmulator:
     :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
     :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
         `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
+    :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
     """
 
     environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
     isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
+    keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,9 @@ class MemoryStore:
 
 
 class LocalStore:
-    """Files on this machine: plain paths and `file://` URLs. Writes beside the file and renames."""
+    """Files on this machine: plain paths and `file://` URLs. Writes beside the file and renames; what it writes is for
+    its user only.
+    """
 
     def join(self, base: str, *keys: str) -> str:
         return join_path(base, *keys)
@@ -146,7 +148,6 @@ class LocalStore:
             try:
                 with os.fdopen(handle, "wb") as file:
                     file.write(data)
-                Path(beside).chmod(0o666 & ~_umask())
                 Path(beside).replace(path)
             except BaseException:
                 Path(beside).unlink(missing_ok=True)
@@ -183,12 +184,6 @@ class LimitedStore:
 
     def write(self, reference: str, data: bytes) -> None:
         self._inner.write(reference, data)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 class FsspecStore:

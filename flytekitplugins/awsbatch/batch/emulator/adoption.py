@@ -74,7 +74,7 @@ class Adoption:
                     # It was asked to stop, and so it has.
                     self._engine.conclude(unit, attempts.exited(attempts.KILLED, False), self._board.now())
         self._engine.add(job)
-        self._engine.write()
+        self._engine.writing.now()
         return True
 
 

@@ -13,16 +13,13 @@ import heapq
 import logging
 import queue
 import secrets
-import shutil
 import signal
-import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator import attempts
-from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
 from flytekitplugins.awsbatch.batch.emulator.board import Board
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.dependencies import Dependencies, Outcome
@@ -35,10 +32,9 @@ from flytekitplugins.awsbatch.batch.emulator.executors.protocol import (
     JobProcess,
     Started,
 )
-from flytekitplugins.awsbatch.batch.emulator.faults import CANNOT_START, HOST_LOST, STAY_RUNNABLE, FaultPlan
+from flytekitplugins.awsbatch.batch.emulator.faults import CANNOT_START, HOST_LOST, FaultPlan
 from flytekitplugins.awsbatch.batch.emulator.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.launch import LaunchPolicy, LaunchRequest, compose
-from flytekitplugins.awsbatch.batch.emulator.logs import Logs
+from flytekitplugins.awsbatch.batch.emulator.line import Line
 from flytekitplugins.awsbatch.batch.emulator.model import (
     CANCELLABLE,
     ENDED,
@@ -46,24 +42,20 @@ from flytekitplugins.awsbatch.batch.emulator.model import (
     PENDING,
     RUNNABLE,
     RUNNING,
-    STARTING,
     TERMINATE,
     TIMEOUT,
     Attempt,
     Job,
     Unit,
 )
-from flytekitplugins.awsbatch.batch.emulator.scheduler import Hold, Ledger, Size, misfit
-from flytekitplugins.awsbatch.batch.emulator.settings import ENFORCE, BatchSettings
-from flytekitplugins.awsbatch.batch.emulator.store.jobs import Changes, Jobs
+from flytekitplugins.awsbatch.batch.emulator.scratch import Scratch
+from flytekitplugins.awsbatch.batch.emulator.starting import Starter
+from flytekitplugins.awsbatch.batch.emulator.writing import Writing
 
 log = logging.getLogger(__name__)
 
-# Changes are written together: at the latest so many seconds after the first of them, or when so many have come
-# together.
-WRITE_EVERY = 0.05
-WRITE_AT = 2000
-RETRY_WRITE = 1.0
+# Seconds of rest after an error that nobody foresaw.
+AFTER_ERROR = 1.0
 
 # What a deadline is for, besides the words for how a unit is asked to stop and the faults' kinds.
 KILL = "kill"
@@ -77,48 +69,41 @@ class Running:
     attempt: Attempt
     process: JobProcess
     executor: Executor
-    need: Size
     lost_to: str | None = None
 
 
 class Engine:
+    """:ivar writing: what is to be written down of the changes."""
+
     def __init__(
         self,
         board: Board,
-        stored: Jobs,
+        writing: Writing,
+        starter: Starter,
         pool: Callable[[], Pool],
-        settings: BatchSettings,
-        launch: LaunchPolicy,
         executors: Sequence[Executor],
-        logs: Logs,
         faults: FaultPlan,
         clock: Clock,
+        kill_grace: float,
     ) -> None:
         self._board = board
-        self._stored = stored
+        self.writing = writing
+        self._starter = starter
         self._pool = pool
-        self._settings = settings
-        self._launch = launch
         self._executors = executors
-        self._instance: Instance | None = None
-        self._logs = logs
+        self._kill_grace = kill_grace
+        # Scratch directories of attempts that have ended.
+        self._left: list[Path] = []
         self._faults = faults
         self._clock = clock
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._ready: dict[str, deque[Unit]] = {}
-        self._stuck: dict[str, list[Unit]] = {}
+        self._line = Line(board, faults)
         self._waits = Dependencies()
-        self._ledger = Ledger({})
         self._running: dict[str, Running] = {}
         self._by_unit: dict[int, str] = {}
         self._deadlines: list[tuple[float, int, str, str]] = []
         self._deadline_number = 0
         self._woken = False
-        # Queues whose first job waits for room.
-        self._waiting: set[str] = set()
-        self._write_due: float | None = None
-        self._unwritten = Changes([], [], [])
-        self._writing = threading.Lock()
         self._closing = threading.Event()
         self._suspended = False
         self._idle = threading.Condition(board.lock)
@@ -128,10 +113,10 @@ class Engine:
 
     @property
     def running(self) -> bool:
-        return self._instance is not None and not self._closing.is_set()
+        return self._starter.scratch is not None and not self._closing.is_set()
 
     def start(self, instance: Instance) -> None:
-        self._instance = instance
+        self._starter.scratch = Scratch(instance.scratch)
         for executor in self._executors:
             executor.open(instance, self._inbox.put)
         self._thread.start()
@@ -149,6 +134,9 @@ class Engine:
             for event in self._arrived():
                 self._take(event)
             self._board.tell()
+        if self._starter.scratch is not None:
+            self._tidy()
+            self._starter.scratch.close()
 
     def wake(self) -> None:
         # One call to wake is enough until it is heard.
@@ -165,11 +153,10 @@ class Engine:
                 if unit.waits_for and unit.status == RUNNABLE:
                     self._board.move(unit, PENDING)
             self._settle(outcome)
-            queue_of = self._ready.setdefault(job.spec.queue, deque())
-            queue_of.extend(unit for unit in job.units if unit.status == RUNNABLE)
+            self._line.join(job.spec.queue, (unit for unit in job.units if unit.status == RUNNABLE))
             self._board.tell()
             # Behind a job that waits for room there is nothing to do until something ends.
-            behind = job.spec.queue in self._waiting
+            behind = self._line.held(job.spec.queue)
         if not behind:
             self.wake()
 
@@ -193,9 +180,7 @@ class Engine:
     def forget_misfits(self) -> None:
         """Looks again at jobs that could never fit: queues or compute environments have changed."""
         with self._board.lock:
-            for name, units in self._stuck.items():
-                self._ready.setdefault(name, deque()).extendleft(reversed(units))
-            self._stuck.clear()
+            self._line.release_stuck()
         self.wake()
 
     def suspend(self) -> None:
@@ -218,29 +203,6 @@ class Engine:
         with self._board.lock:
             return self._idle.wait_for(lambda: not self._board.busy, timeout)
 
-    def write(self) -> None:
-        """Writes all changes down. Not to be called under the board's lock. Raises what SQLite says."""
-        # One at a time: what was taken first must be written first, and who comes later finds it written.
-        with self._writing:
-            with self._board.lock:
-                changes = self._take_changes()
-            if not any(changes):
-                return
-            try:
-                self._stored.write(changes)
-            except sqlite3.Error:
-                with self._board.lock:
-                    self._unwritten = changes
-                    self._write_due = self._clock.monotonic() + RETRY_WRITE
-                raise
-
-    def _take_changes(self) -> Changes:
-        """What is to be written, after what could not be written before."""
-        earlier, self._unwritten = self._unwritten, Changes([], [], [])
-        later = self._board.take_changes()
-        self._write_due = None
-        return Changes(*(before + after for before, after in zip(earlier, later, strict=True)))
-
     # The thread.
 
     def _run(self) -> None:
@@ -250,7 +212,7 @@ class Engine:
             except Exception:
                 # Whatever it was, the other jobs go on.
                 log.exception("the Batch service's thread met an error")
-                self._closing.wait(RETRY_WRITE)
+                self._closing.wait(AFTER_ERROR)
 
     def _turn(self) -> None:
         events = self._next_events()
@@ -258,13 +220,20 @@ class Engine:
             for event in events:
                 self._take(event)
             self._keep_deadlines()
-            starting = self._schedule()
+            starting = self._line.place(self._pool()) if self._line.any() and not self._suspended else []
             self._board.tell()
             if not self._running or not self._board.busy:
                 self._idle.notify_all()
+        self._tidy()
         for each in starting:
             self._begin(each)
-        self._write_if_due()
+        self.writing.if_due()
+
+    def _tidy(self) -> None:
+        """Outside the lock: a disk may take its time."""
+        assert self._starter.scratch is not None
+        while self._left:
+            self._starter.scratch.give_back(self._left.pop())
 
     def _next_events(self) -> list[Event]:
         try:
@@ -286,24 +255,10 @@ class Engine:
     def _patience(self) -> float | None:
         now = self._clock.monotonic()
         with self._board.lock:
-            due = [self._write_due] if self._write_due is not None else []
+            due = [self.writing.due] if self.writing.due is not None else []
             if self._deadlines:
                 due.append(self._deadlines[0][0])
         return self._clock.real(max(0.0, min(due) - now)) if due else None
-
-    def _write_if_due(self) -> None:
-        with self._board.lock:
-            dirty = self._board.dirty + sum(map(len, self._unwritten))
-            now = self._clock.monotonic()
-            if dirty and self._write_due is None:
-                self._write_due = now + WRITE_EVERY
-            if not dirty or (dirty < WRITE_AT and self._write_due is not None and now < self._write_due):
-                return
-        try:
-            self.write()
-            self._stored.tidy()
-        except sqlite3.Error as error:
-            log.error("the state of jobs could not be written (%s); it stays in memory and is tried again", error)
 
     def _take(self, event: Event) -> None:
         running = self._running.get(event.key)
@@ -327,9 +282,9 @@ class Engine:
         del self._running[event.key]
         self._by_unit.pop(id(unit), None)
         if running.attempt.environment is not None:
-            self._ledger.give_back(running.attempt.environment, running.need)
+            self._line.leave_room(unit, running.attempt.environment)
         if running.process.scratch is not None:
-            shutil.rmtree(running.process.scratch, ignore_errors=True)
+            self._left.append(running.process.scratch)
         if self._suspended and unit.stop is None and not (isinstance(event, Exited) and event.exit_code == 0):
             return
         if running.lost_to is not None:
@@ -353,7 +308,7 @@ class Engine:
         if decided.status == RUNNABLE:
             unit.started = None
             self._board.move(unit, RUNNABLE)
-            self._ready.setdefault(spec.queue, deque()).appendleft(unit)
+            self._line.join_first(unit)
         elif decided.status == FAILED:
             self._fail(unit, decided.reason, at)
         else:
@@ -371,7 +326,7 @@ class Engine:
             for unit in each.released:
                 if unit.status == PENDING:
                     self._board.move(unit, RUNNABLE)
-                    self._ready.setdefault(unit.job.spec.queue, deque()).append(unit)
+                    self._line.join(unit.job.spec.queue, [unit])
             for unit in each.failed:
                 if unit.status not in ENDED:
                     self._board.move(unit, FAILED, attempts.DEPENDENCY_FAILED)
@@ -403,113 +358,34 @@ class Engine:
         if key is not None and running is not None:
             if running.attempt.started is not None:
                 running.executor.signal(key, signal.SIGTERM)
-            self._at(self._settings.kill_grace, key, KILL)
+            self._at(self._kill_grace, key, KILL)
 
-    def _schedule(self) -> list[tuple[Unit, str]]:
-        """Moves what fits to STARTING; returns it with the compute environments chosen."""
-        starting: list[tuple[Unit, str]] = []
-        self._waiting.clear()
-        if self._suspended or not any(self._ready.values()):
-            return starting
-        pool = self._pool()
-        self._ledger.new_round(pool.sizes)
-        for name in pool.by_priority:
-            waiting, order = self._ready.get(name), pool.orders[name]
-            while waiting:
-                unit = waiting[0]
-                if unit.status != RUNNABLE:
-                    waiting.popleft()
-                    continue
-                if self._faults.of_attempt(STAY_RUNNABLE, unit) is not None:
-                    self._stuck.setdefault(name, []).append(waiting.popleft())
-                    continue
-                need = need_of(unit)
-                where = self._ledger.place(need, order)
-                if where is Hold.WAIT:
-                    self._waiting.add(name)
-                    break
-                waiting.popleft()
-                if isinstance(where, Hold):
-                    self._strand(name, unit, need, [pool.sizes[each] for each in order if each in pool.sizes])
-                    continue
-                unit.attempts.append(Attempt(len(unit.attempts) + 1, None, where))
-                self._board.move(unit, STARTING)
-                starting.append((unit, where))
-        return starting
-
-    def _strand(self, name: str, unit: Unit, need: Size, sizes: Sequence[Size]) -> None:
-        unit.reason = misfit(need, sizes)
-        if unit.job.size is None:
-            unit.job.reason = unit.reason
-            self._board.job_changed(unit.job)
-        self._board.changed(unit)
-        self._stuck.setdefault(name, []).append(unit)
-
-    def _begin(self, chosen: tuple[Unit, str]) -> None:
+    def _begin(self, unit: Unit) -> None:
         """Hands an attempt to an executor. Without the lock: a launch policy may take its time."""
-        unit, where = chosen
-        spec, attempt = unit.job.spec, unit.current
-        definition = split_revision(name_of(DEFINITION, spec.definition) or "")[0]
-        stream = self._logs.new(definition, self._clock.now())
-        key = f"{unit.id}#{attempt.number}#{stream.rpartition('/')[2]}"
         if self._faults.of_attempt(CANNOT_START, unit) is not None:
-            with self._board.lock:
-                self._ledger.give_back(where, need_of(unit))
-                self.conclude(
-                    unit, attempts.could_not_pull(spec.detail["container"].get("image", "")), self._clock.now()
-                )
-                self._board.tell()
-            self.wake()
+            image = unit.job.spec.detail["container"].get("image", "")
+            self._give_up(unit, attempts.could_not_pull(image))
             return
         try:
-            process = self._process(unit, attempt, where, key, stream)
-            executor = next(each for each in self._executors if each.accepts(process))
+            start = self._starter.prepare(unit)
         except Exception as error:
-            log.exception("the launch policy or the executors refused %s", key)
-            with self._board.lock:
-                self._ledger.give_back(where, need_of(unit))
-                self.conclude(unit, attempts.could_not_start(f"{type(error).__name__}: {error}"), self._clock.now())
-                self._board.tell()
-            self.wake()
+            log.exception("the launch policy or the executors refused %s", unit.id)
+            self._give_up(unit, attempts.could_not_start(f"{type(error).__name__}: {error}"))
             return
+        key = start.process.key
         with self._board.lock:
-            attempt.stream = stream
-            self._running[key] = Running(unit, attempt, process, executor, need_of(unit))
+            unit.current.stream = start.stream
+            self._running[key] = Running(unit, unit.current, start.process, start.executor)
             self._by_unit[id(unit)] = key
-        executor.start(process)
+        start.executor.start(start.process)
 
-    def _process(self, unit: Unit, attempt: Attempt, where: str, key: str, stream: str) -> JobProcess:
-        spec = unit.job.spec
-        request = LaunchRequest(
-            job_id=unit.job.id,
-            job_name=spec.name,
-            index=unit.index,
-            attempt=attempt.number,
-            command=spec.command,
-            environment=spec.environment,
-            queue=spec.queue,
-            compute_environment=where,
-            tags=spec.tags,
-            remote=unit.job.remote,
-        )
-        launch = self._launch(request)
-        assert self._instance is not None
-        scratch = self._instance.scratch(key) if launch.cwd is None else None
-        return JobProcess(
-            key=key,
-            argv=spec.command,
-            environment=compose(request, launch),
-            cwd=launch.cwd or scratch or self._instance.directory,
-            log=self._logs.make(stream),
-            memory_limit=spec.memory if self._settings.memory_limit == ENFORCE else 0,
-            scratch=scratch,
-            hints=launch.hints,
-        )
-
-
-def need_of(unit: Unit) -> Size:
-    spec = unit.job.spec
-    return Size(spec.vcpus, spec.memory, spec.gpus)
+    def _give_up(self, unit: Unit, end: attempts.End) -> None:
+        """Ends an attempt that no executor got to see."""
+        with self._board.lock:
+            self._line.leave_room(unit, unit.current.environment or "")
+            self.conclude(unit, end, self._clock.now())
+            self._board.tell()
+        self.wake()
 
 
 def instance_id(key: str) -> str:

@@ -27,6 +27,20 @@ class Pool:
     orders: Mapping[str, Sequence[str]]
 
 
+class Pools:
+    """The pool of what the catalog holds, reckoned again when that has changed."""
+
+    def __init__(self, settings: BatchSettings) -> None:
+        self._settings = settings
+        self._known: tuple[object, object, Pool] | None = None
+
+    def of(self, queues: Mapping[str, Mapping[str, Any]], environments: Mapping[str, Mapping[str, Any]]) -> Pool:
+        """:param queues: the same mapping as before, if nothing has changed."""
+        if self._known is None or self._known[0] is not queues or self._known[1] is not environments:
+            self._known = queues, environments, pool_of(queues, environments, self._settings)
+        return self._known[2]
+
+
 def pool_of(
     queues: Mapping[str, Mapping[str, Any]], environments: Mapping[str, Mapping[str, Any]], settings: BatchSettings
 ) -> Pool:

@@ -9,8 +9,7 @@ PRIVATE = 0o700
 
 def make(path: Path) -> Path:
     """Makes a directory and whatever is missing above it, each closed to others."""
-    missing = [path, *path.parents]
-    for each in reversed(missing):
-        if not each.is_dir():
-            each.mkdir(mode=PRIVATE, exist_ok=True)
+    if not path.is_dir():
+        make(path.parent)
+        path.mkdir(mode=PRIVATE, exist_ok=True)
     return path

@@ -38,16 +38,25 @@ class Instance:
     def journal(self) -> Path:
         return self.directory / JOURNAL
 
-    def scratch(self, key: str) -> Path:
-        return self.directory / SCRATCH / key.replace(":", "_").replace("#", "-")
+    @property
+    def scratch(self) -> Path:
+        return self.directory / SCRATCH
 
     def suspend(self) -> None:
-        """Notes that attempts are asked to end from now on: exits with an error that follow say nothing about them."""
-        (self.directory / SUSPENDED).write_text(str(time.time()))
+        """Notes that attempts are asked to end from now on: exits with an error that follow say nothing about them.
+
+        Where nothing can be written any more the note is missing: then those count as failed attempts.
+        """
+        with contextlib.suppress(OSError):
+            (self.directory / SUSPENDED).touch()
 
     def close(self) -> None:
         """Leaves nothing of the instance; its jobs, if any are unfinished, are then anybody's to take over."""
         shutil.rmtree(self.directory, ignore_errors=True)
+        self.leave()
+
+    def leave(self) -> None:
+        """Leaves the journal for whoever takes the jobs over."""
         os.close(self.lock)
 
 
@@ -111,6 +120,6 @@ def exits(directory: Path) -> dict[str, tuple[int, bool, float]]:
 
 def _suspended_at(directory: Path) -> float:
     try:
-        return float((directory / SUSPENDED).read_text())
-    except (OSError, ValueError):
+        return (directory / SUSPENDED).stat().st_mtime
+    except OSError:
         return math.inf

@@ -33,7 +33,7 @@ class LogStream:
 class Logs:
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._made: set[Path] = set()
+        self._made: set[str] = set()
 
     def new(self, definition: str, now: int) -> str:
         """The name of a new attempt's stream: `<definition name>/default/<task id>`."""
@@ -42,9 +42,10 @@ class Logs:
     def make(self, stream: str) -> Path:
         """The file of a stream, ready to be written."""
         path = self.path(stream)
-        if path.parent not in self._made:
+        folder = stream[: stream.index("/")] + stream[-2:]
+        if folder not in self._made:
             folders.make(path.parent)
-            self._made.add(path.parent)
+            self._made.add(folder)
         return path
 
     def path(self, stream: str) -> Path:
@@ -52,7 +53,7 @@ class Logs:
         match = STREAM.fullmatch(stream)
         if match is None:
             raise ValueError(f"{stream!r} is no log stream's name")
-        return self._root / match["definition"] / match["task"][-2:] / f"{match['task']}.log"
+        return Path(f"{self._root}/{match['definition']}/{match['task'][-2:]}/{match['task']}.log")
 
     def streams(self, prefix: str) -> Iterator[tuple[str, Path]]:
         """Every stream whose name begins so, by name."""

@@ -7,8 +7,10 @@ thread.
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -23,7 +25,7 @@ from flytekitplugins.awsbatch.batch.emulator.board import Board
 from flytekitplugins.awsbatch.batch.emulator.calls import Calls
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
 from flytekitplugins.awsbatch.batch.emulator.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.environments import MEMORY_TAG, pool_of
+from flytekitplugins.awsbatch.batch.emulator.environments import MEMORY_TAG, Pools
 from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Executor
 from flytekitplugins.awsbatch.batch.emulator.faults import FaultPlan
@@ -31,9 +33,13 @@ from flytekitplugins.awsbatch.batch.emulator.launch import LaunchPolicy, clean
 from flytekitplugins.awsbatch.batch.emulator.logs import Logs, LogStream, tail
 from flytekitplugins.awsbatch.batch.emulator.operations.core import Core
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.starting import Starter
 from flytekitplugins.awsbatch.batch.emulator.store.catalog import Catalog
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database, UnusableHomeError
 from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
+from flytekitplugins.awsbatch.batch.emulator.writing import Writing
+
+log = logging.getLogger(__name__)
 
 DATABASE = "batch.sqlite3"
 LOCAL_ENVIRONMENT = "local"
@@ -79,19 +85,19 @@ class LocalBatch(BatchCalls):
         self._instance: instances.Instance | None = None
         self.logs = Logs(self.home / "logs")
         self._clock = clock or SystemClock()
-        stored, catalog = Jobs(self._database), Catalog(self._database)
+        stored, catalog, pools = Jobs(self._database), Catalog(self._database), Pools(settings)
         self._stored = stored
         self._board = Board(stored, self._clock)
+        executors = (ProcessExecutor(),) if executors is None else executors
         self._engine = Engine(
             board=self._board,
-            stored=stored,
-            pool=lambda: pool_of(catalog.queues, catalog.environments, settings),
-            settings=settings,
-            launch=launch or clean(),
-            executors=(ProcessExecutor(),) if executors is None else executors,
-            logs=self.logs,
+            writing=Writing(self._board, stored, self._clock),
+            starter=Starter(launch or clean(), executors, self.logs, settings, self._clock),
+            pool=lambda: pools.of(catalog.queues, catalog.environments),
+            executors=executors,
             faults=self.faults,
             clock=self._clock,
+            kill_grace=settings.kill_grace,
         )
         self.faults.on_change = self._engine.forget_misfits
         arns = Arns(settings.region, settings.account_id)
@@ -134,9 +140,13 @@ class LocalBatch(BatchCalls):
                 self.terminate_all("the service was closed")
                 self._engine.wait_ended(self.settings.kill_grace + CLOSING)
             self._engine.close()
-            self._engine.write()
             left = [job.id for job in self._board.unended()]
-            self._instance.close()
+            try:
+                self._engine.writing.now()
+                self._instance.close()
+            except sqlite3.Error as error:
+                log.error("the state of jobs could not be written (%s); their ends stay in a journal", error)
+                self._instance.leave()
         self._database.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -176,6 +186,30 @@ class LocalBatch(BatchCalls):
         Waits up to `patience` seconds for what a dead service had started to be gone. Returns the ids taken over.
         """
         return self._adoption.adopt(job_ids, patience)
+
+    def goes_on(self, job_id: str) -> bool:
+        """Whether a living service, this or another one, has the job and it has not ended. Needs no `start`."""
+        with self._board.lock:
+            job = self._board.find(job_id)
+            if job is None or job.ended():
+                return False
+            owner = job.owner
+        if owner == self._board.owner:
+            return True
+        with instances.left_behind(self._instances, owner, patience=0) as directory:
+            return directory is None
+
+    def forget(self, job_ids: Iterable[str]) -> None:
+        """Removes jobs, with their logs: those that have ended, and those of services that died. Needs no `start`."""
+        for job_id in job_ids:
+            job = self._stored.load(job_id)
+            if job is None or (job.owner == self._board.owner and not job.ended()):
+                continue
+            with instances.left_behind(self._instances, job.owner, patience=0) as directory:
+                if job.ended() or directory is not None:
+                    self.logs.remove(self._stored.streams(job.sequence))
+                    self._stored.remove(job.sequence)
+                    self._board.forget(job_id)
 
     def ensure_queue(self, name: str, *, vcpus: float = 0, memory: int = 0, priority: int = 1) -> str:
         """The ARN of a queue, made with a compute environment when there is none of that name.

@@ -19,7 +19,7 @@ class JobProcess:
     :param key: names the attempt in every event; unique in the life of a home.
     :param log: the file that gets stdout and stderr; its directory exists.
     :param memory_limit: MiB of the attempt and all it starts together, 0 for none.
-    :param scratch: a directory to make before the start, or None; the service removes it.
+    :param scratch: the attempt's scratch directory, or None; made before the start, removed by the service.
     :param hints: what the caller knows about the command that may help an executor (a module to preload).
     """
 

@@ -346,8 +346,9 @@ class Supervisor:
         if self.ending and ended == 128 + signal.SIGKILL and not attempt.out_of_memory:
             # Killed because the service ends: that is no end of the attempt's own.
             return
-        # The journal outlives the service: what is in it need not run again.
-        os.write(self.journal, f"{attempt.key}\t{ended}\t{int(attempt.out_of_memory)}\t{now:.3f}\n".encode())
+        # The journal outlives the service: what is in it need not run again. A full disk must not stop the rest.
+        with contextlib.suppress(OSError):
+            os.write(self.journal, f"{attempt.key}\t{ended}\t{int(attempt.out_of_memory)}\t{now:.3f}\n".encode())
         self.tell("exited", attempt.key, ended, attempt.out_of_memory, now)
 
     def look(self) -> None:

@@ -29,6 +29,7 @@ from flytekitplugins.awsbatch.batch.emulator.executors.warm_zygote import Fit, I
 from flytekitplugins.awsbatch.batch.emulator.instance import Instance
 from flytekitplugins.awsbatch.batch.emulator.zygote.channel import Channel, Message
 
+FORK, WORKER = "fork", "worker"
 SOCKET = "warm"
 # Each holds about 100 MB; one that nothing runs in makes room for a new one.
 MOST_ZYGOTES = 4
@@ -44,7 +45,18 @@ class WarmExecutor:
 
     name = "warm"
 
-    def __init__(self, planner: Planner, fallback: Executor, *, warn: Callable[[str], None] = logger.warning) -> None:
+    def __init__(
+        self,
+        planner: Planner,
+        fallback: Executor,
+        *,
+        isolation: str = FORK,
+        warn: Callable[[str], None] = logger.warning,
+    ) -> None:
+        """:param isolation: `fork`, a process an attempt; `worker`, processes that run many attempts each.
+        :param warn: is told, once each, why commands that were planned for are given to the other executor.
+        """
+        self._isolation = isolation
         self._planner = planner
         self._fallback = fallback
         self._warn = warn
@@ -153,7 +165,7 @@ class WarmExecutor:
         self._make_room()
         number = len(self._by_name) + 1
         scratch = self._instance.directory / f"{SOCKET}-{number}" if which.cwd is None else None
-        zygote = Zygote(f"zygote-{self._instance.name}-{number}", plan, process, scratch)
+        zygote = Zygote(f"zygote-{self._instance.name}-{number}", plan, process, scratch, self._isolation)
         self._zygotes.setdefault(which, []).append(zygote)
         self._by_name[zygote.name] = zygote
         self._links.listen(self._instance.directory, SOCKET)

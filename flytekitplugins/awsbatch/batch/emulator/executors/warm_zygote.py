@@ -76,8 +76,9 @@ def with_python_path(environment: Mapping[str, str], directories: tuple[str, ...
 class Zygote:
     """Its methods are called under the executor's lock, `flush` outside of it."""
 
-    def __init__(self, name: str, plan: WarmPlan, process: JobProcess, scratch: Path | None) -> None:
+    def __init__(self, name: str, plan: WarmPlan, process: JobProcess, scratch: Path | None, isolation: str) -> None:
         self.name = name
+        self.isolation = isolation
         self.plan = plan
         self.scratch = scratch
         self.cwd = scratch or process.cwd
@@ -113,9 +114,11 @@ class Zygote:
             plan.arguments,
             AWS_PREFIX,
             plan.withheld,
+            plan.harmless,
             plan.preload,
             tuple(map(plain, plan.settle)),
             None if plan.install is None else plain(plan.install),
+            self.isolation,
         )
 
     def fit(self, process: JobProcess) -> tuple[Fit, str]:

@@ -145,7 +145,7 @@ class JobOperations:
         status = None if filters else status or RUNNING
         size = page_size(request, FILTERED_PAGE if filters else PAGE)
         before = position_of(request["nextToken"]) if request.get("nextToken") else None
-        self._core.engine.write()
+        self._core.engine.writing.now()
         rows = self._core.stored.summaries(queue, status, where, before, size + 1)
         answer: Answer = {"jobSummaryList": [describe.summary_of_row(row, self._core.arns) for row in rows[:size]]}
         if len(rows) > size:

@@ -59,6 +59,17 @@ class UnusableHomeError(Exception):
     """The home's database cannot be used; the message says why and what to do."""
 
 
+def create(path: Path) -> None:
+    """An empty file for its user only; SQLite gives its side files the same mode.
+
+    A file that is there is not even opened: closing any descriptor of a database drops all the locks that this process
+    has on it, behind SQLite's back, and another process that takes itself for the last one then deletes the log
+    (sqlite.org, "How To Corrupt An SQLite Database File", 2.2).
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
 class Database:
     """One writer and one reader of a file; both are the same connection when the state lives in memory.
 
@@ -120,8 +131,7 @@ class Database:
     def _connect(self, path: Path | None) -> sqlite3.Connection:
         if path is not None:
             folders.make(path.parent)
-            # SQLite gives its side files the mode of the database.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            create(path)
         connection = sqlite3.connect(
             ":memory:" if path is None else path, timeout=30, isolation_level=None, check_same_thread=False
         )

@@ -37,6 +37,8 @@ class Attempts:
         self.me = os.getpid()
         self.by_pid: dict[int, Attempt] = {}
         self._by_key: dict[str, Attempt] = {}
+        # Processes that are no attempt, and not left behind by one either.
+        self.kept: set[int] = set()
         self._leaving: list[Attempt] = []
         self._limited = 0
         self._next_look = 0.0
@@ -44,6 +46,17 @@ class Attempts:
     def add(self, attempt: Attempt) -> None:
         self.by_pid[attempt.pid] = self._by_key[attempt.key] = attempt
         self._limited += attempt.limit > 0
+
+    def finish(self, pid: int, status: int) -> Attempt:
+        """One whose process goes on without it."""
+        attempt = self.by_pid.pop(pid)
+        self._forget(attempt)
+        attempt.ended = status
+        return attempt
+
+    def _forget(self, attempt: Attempt) -> None:
+        del self._by_key[attempt.key]
+        self._limited -= attempt.limit > 0
 
     def signal(self, key: str, number: int) -> None:
         """To the main process, as a container's stop does; SIGKILL to all of it."""
@@ -72,9 +85,9 @@ class Attempts:
                 orphans.kill(attempt.pid, signal.SIGKILL, group=True)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(ended.si_pid, 0)
+            self.kept.discard(ended.si_pid)
             if attempt is not None:
-                del self._by_key[attempt.key]
-                self._limited -= attempt.limit > 0
+                self._forget(attempt)
                 by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
                 attempt.ended = ended.si_status + (128 if by_signal else 0)
                 attempt.since = time.monotonic()
@@ -83,7 +96,7 @@ class Attempts:
 
     def _sweep(self) -> list[Attempt]:
         """Each attempt adopts its orphans, so a child of ours that is no attempt is what an ended one left behind."""
-        strays = [pid for pid in orphans.children(self.me) if pid not in self.by_pid]
+        strays = [pid for pid in orphans.children(self.me) if pid not in self.by_pid and pid not in self.kept]
         for pid in strays:
             orphans.kill(pid, signal.SIGKILL)
         if strays and time.monotonic() < self._leaving[0].since + PATIENCE:
@@ -110,7 +123,7 @@ class Attempts:
         gone: list[Attempt] = []
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
-            for pid in list(self.by_pid):
+            for pid in [*self.by_pid, *self.kept]:
                 orphans.kill(pid, signal.SIGKILL, group=True)
             for pid in orphans.children(self.me):
                 orphans.kill(pid, signal.SIGKILL)

@@ -24,12 +24,11 @@ class Channel:
 
     def send(self, *messages: Message) -> None:
         """All in one write. Raises OSError when the other end is gone."""
-        parts = []
+        packed = b""
         for message in messages:
             data = marshal.dumps(message)
-            parts.append(len(data).to_bytes(4, "little"))
-            parts.append(data)
-        self.link.sendall(b"".join(parts))
+            packed += len(data).to_bytes(4, "little") + data
+        self.link.sendall(packed)
 
     def receive(self) -> list[Message] | None:
         """Every whole message that is there, after waiting for something to come; None at the end."""

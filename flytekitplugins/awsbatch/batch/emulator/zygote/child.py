@@ -4,6 +4,7 @@ interpreter does.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import signal
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from . import orphans
 from .leave import leave
 from .seeds import Seeds
 
+SIGCHLD, SIG_DFL = int(signal.SIGCHLD), int(signal.SIG_DFL)
 # Frames between the handler below and the script.
 OWN_FRAMES = 1
 
@@ -44,16 +46,10 @@ def run(
     :param log: a descriptor.
     :param copies: from which directory to which.
     """
-    os.setsid()
-    orphans.end_with(place.zygote)
-    orphans.adopt()
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    take_place(place)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    for descriptor in place.inherited:
-        os.close(descriptor)
     if place.said:
         os.write(1, place.said)
     for name, value in environment.items():
@@ -67,6 +63,18 @@ def run(
     except BaseException as raised:
         error = raised
     leave(error, OWN_FRAMES)
+
+
+def take_place(place: Place) -> None:
+    """In a session of its own, with orphans of its own, ending with the zygote, and with none of its descriptors."""
+    os.setsid()
+    orphans.end_with(place.zygote)
+    orphans.adopt()
+    signal.set_wakeup_fd(-1)
+    # Not by the wrapper in `signal`, whose enumerations are more code than all the rest here.
+    _signal.signal(SIGCHLD, SIG_DFL)
+    for descriptor in place.inherited:
+        os.close(descriptor)
 
 
 def copy_all(copies: list[tuple[str, str]]) -> None:

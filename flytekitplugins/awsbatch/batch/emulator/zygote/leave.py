@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -51,11 +52,10 @@ def status_of(error: BaseException | None, skip: int) -> int:
 
 def leave(error: BaseException | None, skip: int) -> NoReturn:
     for stream in (sys.stderr, sys.stdout):
-        with contextlib.suppress(Exception):
-            stream.flush()
-    status = status_of(error, skip)
-    with contextlib.suppress(BaseException):
-        threading._shutdown()  # type: ignore[attr-defined]
+        if stream is not None:
+            quietly(stream.flush)
+    status = 0 if error is None else status_of(error, skip)
+    quietly(threading._shutdown)  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     if not flush_streams():
         status = STATUS_FLUSH
@@ -64,6 +64,14 @@ def leave(error: BaseException | None, skip: int) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     os._exit(status)
+
+
+def quietly(call: Callable[[], object]) -> None:
+    """What fails on the way out is not heard of. (One function; `contextlib.suppress` would be three for each use.)"""
+    try:  # noqa: SIM105
+        call()
+    except BaseException:  # noqa: S110
+        pass
 
 
 def flush_streams() -> bool:
@@ -77,8 +85,8 @@ def flush_streams() -> bool:
         good = False
         with contextlib.suppress(Exception):
             print(f"Exception ignored in: {out!r}\n{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
-    with contextlib.suppress(Exception):
-        sys.stderr.flush()
+    if sys.stderr is not None:
+        quietly(sys.stderr.flush)
     return good
 
 
@@ -93,5 +101,4 @@ def write_out(left: list[Any]) -> None:
     for kind in WRITERS:
         for each in left:
             if type(each) is kind:
-                with contextlib.suppress(Exception):
-                    each.flush()
+                quietly(each.flush)

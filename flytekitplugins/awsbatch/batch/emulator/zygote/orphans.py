@@ -29,7 +29,7 @@ def end_with(parent: int) -> None:
 
 
 def children(pid: int) -> list[int]:
-    """Living and dead children of a process with one thread."""
+    """Living and dead children that the main thread of a process forked or adopted."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children", "rb", buffering=0) as file:
             return [int(number) for number in file.read().split()]
@@ -72,3 +72,15 @@ def private_bytes(pid: int) -> int:
             if line.startswith(b"Private_Dirty:"):
                 return int(line.split()[1]) * 1024
     return 0
+
+
+def end_all() -> None:
+    """Kills all below this process, and waits for them."""
+    while True:
+        left = tree(os.getpid())[1:]
+        if not left:
+            return
+        for each in left:
+            kill(each, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(each, 0)

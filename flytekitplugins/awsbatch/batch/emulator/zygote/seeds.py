@@ -18,6 +18,7 @@ class Seeds:
         self._chosen: weakref.WeakKeyDictionary[random.Random, bool] = weakref.WeakKeyDictionary()
         self._reseed: tuple[Callable[[], None], ...] = ()
         self._state: Any = None
+        self._seeded: list[tuple[random.Random, Any]] = []
         self._seed = seed = random.Random.seed
         chosen = self._chosen
 
@@ -34,6 +35,7 @@ class Seeds:
         random.seed = random._inst.seed
         if self._chosen.pop(random._inst, False):
             self._state = random.getstate()
+        self._seeded = [(generator, generator.getstate()) for generator, chosen in self._chosen.items() if chosen]
         self._reseed = tuple(generator.seed for generator, chosen in self._chosen.items() if not chosen)
         mtrand: Any = sys.modules.get("numpy.random.mtrand")
         # numpy's seed() forgets the sequence from the system that it started with.
@@ -46,6 +48,13 @@ class Seeds:
             random.setstate(self._state)
         for reseed in self._reseed:
             reseed()
+
+    def again(self) -> None:
+        """In a process that has run another attempt before."""
+        random.seed()
+        for generator, state in self._seeded:
+            generator.setstate(state)
+        self.fork()
 
 
 def unknown_generator(each: Any) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import selectors
+import select
 import signal
 import socket
 import tempfile
@@ -21,10 +21,15 @@ from typing import Any, NamedTuple
 from . import child, orphans, preload, script
 from .attempts import Attempt, Attempts
 from .channel import Channel, Message
+from .pool import Pool
 from .seeds import Seeds
 
 # What imports may write; more is not copied into every child's log.
 MOST_SAID = 1 << 20
+# Seconds that the news of a start may wait, so that it goes with that of the end of a short attempt: each message
+# wakes two threads of the service.
+TOGETHER = 0.02
+WORKER = "worker"
 
 
 class Kind(NamedTuple):
@@ -51,6 +56,7 @@ class Zygote:
         seeds: Seeds,
         main: ModuleType,
         settle: tuple[preload.Hook, ...],
+        isolation: str,
     ) -> None:
         self.settle = settle
         self.channel = channel
@@ -66,60 +72,84 @@ class Zygote:
         self.awake, wake = os.pipe()
         os.set_blocking(self.awake, False)
         os.set_blocking(wake, False)
-        self.selector = selectors.EpollSelector()
-        self.selector.register(channel, selectors.EVENT_READ)
-        self.selector.register(self.awake, selectors.EVENT_READ)
-        inherited = (channel.fileno(), journal, self.awake, wake, self.selector.fileno())
+        self.poll = select.epoll()
+        self.poll.register(channel.fileno(), select.EPOLLIN)
+        self.poll.register(self.awake, select.EPOLLIN)
+        inherited = (channel.fileno(), journal, self.awake, wake, self.poll.fileno())
         self.place = child.Place(os.getpid(), said, inherited, seeds, main)
+        self.pool = Pool(self.place, self.poll, self.attempts) if isolation == WORKER else None
         orphans.adopt()
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
 
     def serve(self) -> None:
         """Until the executor goes away."""
+        poll, attempts, link = self.poll.poll, self.attempts, self.channel.fileno()
         while True:
+            timeout = attempts.timeout()
+            if self.news:
+                timeout = TOGETHER if timeout is None else min(timeout, TOGETHER)
             messages: list[Message] | None = []
-            for key, _ in self.selector.select(self.attempts.timeout()):
-                if key.fd == self.awake:
-                    with contextlib.suppress(BlockingIOError):
-                        os.read(self.awake, 4096)
-                else:
+            done = 0
+            ready = poll(timeout)
+            for descriptor, _ in ready:
+                if descriptor == self.awake:
+                    os.read(self.awake, 4096)
+                elif descriptor == link:
                     messages = self.channel.receive()
+                else:
+                    done += self.hear(descriptor)
             if messages is None:
                 break
             for name, *rest in messages:
                 getattr(self, f"on_{name}")(*rest)
-            for attempt in self.attempts.reap():
+            ended = attempts.reap()
+            for attempt in ended:
                 self.report(attempt)
-            self.attempts.look()
-            self.tell()
-        for attempt in self.attempts.end():
-            # Killed because the service ends: that is no end of the attempt's own.
-            if attempt.ended != 128 + signal.SIGKILL or attempt.out_of_memory:
-                self.report(attempt)
+            attempts.look()
+            if ended or done or not ready:
+                self.tell()
+        for attempt in attempts.end():
+            self.report(attempt)
         self.tell()
 
     def tell(self) -> None:
-        news, self.news = self.news, []
+        news = self.news
         if news:
+            self.news = []
             # The executor is gone: the next read says so.
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.channel.send(*news)
 
-    def report(self, attempt: Attempt) -> None:
+    def report(self, attempt: Attempt, killed: bool = False) -> None:
+        """:param killed: because the service ends, which is no end of the attempt's own."""
         now = time.time()
-        # The journal outlives the service: what is in it need not run again.
-        line = f"{attempt.key}\t{attempt.ended}\t{int(attempt.out_of_memory)}\t{now:.3f}\n"
-        os.write(self.journal, line.encode())
+        if not killed:
+            # The journal outlives the service: what is in it need not run again. A full disk must not stop the rest.
+            line = f"{attempt.key}\t{attempt.ended}\t{int(attempt.out_of_memory)}\t{now:.3f}\n"
+            with contextlib.suppress(OSError):
+                os.write(self.journal, line.encode())
         self.news.append(("exited", attempt.key, attempt.ended, attempt.out_of_memory, now))
 
     def on_kind(self, number: int, *values: Any) -> None:
         self.kinds[number] = Kind(*values)
 
+    def hear(self, descriptor: int) -> bool:
+        """Whether a worker has done with an attempt."""
+        assert self.pool is not None
+        found = self.pool.hear(descriptor)
+        if found is None:
+            return False
+        attempt, trouble = found
+        if trouble:
+            self.news.append(("cannot", attempt.key, trouble, time.time()))
+        else:
+            self.report(attempt)
+        return True
+
     def on_start(self, key: str, kind: int, environment: Mapping[str, str], cwd: str, log: str, limit: int) -> None:
         """:param environment: the attempt's own."""
         path, _, _, _, copied = self.kinds[kind]
-        output = -1
         try:
             os.chdir(cwd)
             if kind != self.current:
@@ -128,19 +158,35 @@ class Zygote:
                 except Exception as error:
                     self.news.append(("declined", key, f"preparing failed: {type(error).__name__}: {error}"))
                     return
-            output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            pid = os.fork()
+            copies = [(f"{self.home}/{each}", each) for each in copied]
+            if self.pool is not None:
+                pid = self.pool.start((key, limit), kind, self.codes[path], environment, (cwd, log, copies))
+            else:
+                pid = self.fork(key, limit, self.codes[path], environment, (log, copies))
         except OSError as error:
-            if output >= 0:
-                os.close(output)
             self.news.append(("cannot", key, f"{error.filename or path}: {error.strerror}", time.time()))
             return
-        if pid == 0:
-            copies = [(f"{self.home}/{each}", each) for each in copied]
-            child.run(self.place, self.codes[path], environment, output, copies)
-        os.close(output)
-        self.attempts.add(Attempt(key, pid, limit))
         self.news.append(("started", key, pid, time.time()))
+
+    def fork(
+        self,
+        key: str,
+        limit: int,
+        code: CodeType,
+        environment: Mapping[str, str],
+        places: tuple[str, list[tuple[str, str]]],
+    ) -> int:
+        """:param places: the log, what to copy. Raises OSError."""
+        log, copies = places
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                child.run(self.place, code, environment, output, copies)
+        finally:
+            os.close(output)
+        self.attempts.add(Attempt(key, pid, limit))
+        return pid
 
     def enter(self, number: int) -> None:
         """Makes this process what the children of a kind are to be, as far as they are alike."""
@@ -210,7 +256,7 @@ def main(directory: str, socket_name: str, who: str, journal_path: str) -> None:
     messages = channel.receive()
     if not messages:
         return
-    _, path, arguments, own, withheld, modules, settle, install = messages[0]
+    _, path, arguments, own, withheld, harmless, modules, settle, install, isolation = messages[0]
     # By which the supervisor knows this process; no job's.
     for name in [each for each in os.environ if each.startswith(own)]:
         del os.environ[name]
@@ -219,7 +265,7 @@ def main(directory: str, socket_name: str, who: str, journal_path: str) -> None:
     module = script.become_main(path)
     seeds = Seeds()
     said: list[bytes] = []
-    names = preload.ReadNames((own, *withheld))
+    names = preload.ReadNames((own, *withheld), harmless)
     try:
         with captured(said), names:
             preload.run(modules, settle, install)
@@ -231,7 +277,7 @@ def main(directory: str, socket_name: str, who: str, journal_path: str) -> None:
         return
     seeds.freeze()
     journal = os.open(journal_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    zygote = Zygote(channel, journal, said[0], seeds, module, settle)
+    zygote = Zygote(channel, journal, said[0], seeds, module, settle, isolation)
     settle_memory()
     zygote.news.append(("ready", tuple(sorted(names.names))))
     zygote.tell()

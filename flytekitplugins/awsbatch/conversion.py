@@ -1,0 +1,86 @@
+"""An item's values between protobuf and Python, by flytekit's own transformers, looked up once for all children.
+
+The shortest way there is for numbers, texts, truth values and times (`SimpleTransformer`); for all other types what
+flytekit does (`TypeEngine`). None stands for everything that flytekit would have something to say about: then it does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flyteidl.core.literals_pb2 import LiteralMap as LiteralMapMessage
+from flytekit.core.base_task import PythonTask
+from flytekit.core.context_manager import FlyteContext
+from flytekit.core.type_engine import SimpleTransformer, TypeEngine
+from flytekit.models.literals import Literal, LiteralMap
+from flytekit.utils.asyn import run_sync
+
+
+class Conversion:
+    """Of the inputs and outputs of one task."""
+
+    def __init__(self, task: Any) -> None:
+        self._task = task
+        self._types = task.python_interface.inputs
+        self._simple_inputs = {name: simple(kind) for name, kind in self._types.items()}
+        self._outputs = tuple(task.interface.outputs.items())
+        self._simple_output: Any = None
+        if len(self._outputs) == 1 and type(task).get_type_for_output_var is PythonTask.get_type_for_output_var:
+            self._simple_output = simple(task.python_interface.outputs[self._outputs[0][0]])
+
+    def to_python(self, context: FlyteContext, inputs: LiteralMapMessage) -> dict[str, Any] | None:
+        """flytekit's `_literal_map_to_kwargs`."""
+        given = {}
+        try:
+            for name in inputs.literals:
+                literal = Literal.from_flyte_idl(inputs.literals[name])
+                kind = self._types[name]
+                transformer = self._simple_inputs[name]
+                if transformer is None:
+                    given[name] = TypeEngine.to_python_value(context, literal, kind)
+                else:
+                    given[name] = transformer.to_python_value(context, literal, kind)
+        except Exception:
+            return None
+        return given
+
+    def to_message(self, context: FlyteContext, native: Any) -> bytes | None:
+        """The outputs of a task with one output or none (flytekit's `_output_to_literal_map`), serialised."""
+        if not self._outputs:
+            return b"" if native is None else None
+        if len(self._outputs) > 1 or isinstance(native, tuple) or context.output_metadata_tracker.output_metadata:
+            return None
+        name, variable = self._outputs[0]
+        try:
+            if self._simple_output is not None:
+                return self._primitive(context, name, native, variable)
+            if isinstance(native, LiteralMap):
+                return None
+            kind = self._task.get_type_for_output_var(name, native)
+            literal = run_sync(TypeEngine.async_to_literal, context, native, kind, variable.type)
+            return serialised(LiteralMap({name: literal}).to_flyte_idl())
+        except Exception:
+            return None
+
+    def _primitive(self, context: FlyteContext, name: str, native: Any, variable: Any) -> bytes | None:
+        transformer = self._simple_output
+        literal = transformer.to_literal(context, native, transformer.python_type, variable.type)
+        primitive = literal.scalar.primitive
+        if primitive is None:
+            return serialised(LiteralMap({name: literal}).to_flyte_idl())
+        message = LiteralMapMessage()
+        message.literals[name].scalar.primitive.CopyFrom(primitive.to_flyte_idl())
+        return serialised(message)
+
+
+def simple(kind: Any) -> SimpleTransformer[Any] | None:
+    """The transformer of a type that is a class and has a transformer without tricks."""
+    if not isinstance(kind, type):
+        return None
+    transformer = TypeEngine.get_transformer(kind)
+    return transformer if type(transformer) is SimpleTransformer else None
+
+
+def serialised(message: LiteralMapMessage) -> bytes:
+    data: bytes = message.SerializeToString()
+    return data

@@ -1,0 +1,48 @@
+"""Several processes on one home: nobody may lose the locks that keep the others from tidying the log away."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+from flytekitplugins.awsbatch.batch.emulator.store.database import Database
+
+OTHER = """
+import sys
+from pathlib import Path
+from flytekitplugins.awsbatch.batch.emulator.store.database import Database
+
+database = Database(Path(sys.argv[1]))
+with database.write() as connection:
+    connection.execute("INSERT INTO queues VALUES (?, '{}')", (sys.argv[2],))
+database.close()
+"""
+
+
+def test_a_process_that_leaves_does_not_take_itself_for_the_last_one(tmp_path: Path) -> None:
+    path = tmp_path / "batch.sqlite3"
+    database = Database(path)
+    for number in range(20):
+        with database.write() as connection:
+            connection.execute("INSERT INTO queues VALUES (?, '{}')", (f"mine-{number}",))
+        subprocess.run([sys.executable, "-c", OTHER, str(path), f"theirs-{number}"], check=True)
+        # The one that leaves last moves the log into the file and removes it; we are still here.
+        assert path.with_name("batch.sqlite3-wal").exists()
+    with database.read() as connection:
+        assert connection.execute("SELECT count(*) FROM queues").fetchone() == (40,)
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    database.close()
+
+
+def test_opening_a_database_again_keeps_the_locks(tmp_path: Path) -> None:
+    path = tmp_path / "batch.sqlite3"
+    first = Database(path)
+    second = Database(path)
+    second.close()
+    subprocess.run([sys.executable, "-c", OTHER, str(path), "theirs"], check=True)
+    assert path.with_name("batch.sqlite3-wal").exists()
+    first.close()
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

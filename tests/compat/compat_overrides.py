@@ -1,0 +1,50 @@
+"""Workflows whose calls are overridden, in every place that a call can be; children import this module."""
+
+from __future__ import annotations
+
+from flytekit import Resources, conditional, dynamic, eager, task, workflow
+
+from flytekitplugins.awsbatch import AWSBatchConfig, map_task
+
+BATCH = AWSBatchConfig(lint_ignore=["AB104", "AB111"])
+
+
+@task(task_config=BATCH, limits=Resources(cpu="1", mem="500M"))
+def step(n: int) -> int:
+    return n + 1
+
+
+@workflow
+def part(n: int) -> int:
+    return step(n=n).with_overrides(limits=Resources(cpu="3"))
+
+
+@workflow
+def overridden(n: int) -> list[int]:
+    first = step(n=n)
+    second = step(n=first).with_overrides(
+        node_name="wide", requests=Resources(cpu="2", mem="600M"), limits=Resources(cpu="2", mem="600M")
+    )
+    third = part(n=second)
+    return map_task(step)(n=[third, 1]).with_overrides(limits=Resources(mem="700M"))
+
+
+@workflow
+def dropped(n: int) -> list[int]:
+    return map_task(step)(n=[n]).with_overrides(retries=3, container_image="registry.example/other:v1")
+
+
+@dynamic
+def unseen(n: int) -> int:
+    return step(n=n).with_overrides(limits=Resources(cpu="4"))
+
+
+@workflow
+def elsewhere(n: int) -> int:
+    branch = conditional("b").if_(n > 0).then(step(n=n).with_overrides(limits=Resources(cpu="4"))).else_().fail("no")
+    return unseen(n=branch)
+
+
+@eager
+async def eagerly(n: int) -> int:
+    return step(n=n) + step(n=n)

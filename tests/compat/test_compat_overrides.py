@@ -1,0 +1,69 @@
+"""An emulated job has the node, and so the overrides, that a cluster would give it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import compat_overrides as flows
+import pytest
+from compat_run import emulated, with_emulator
+
+from flytekitplugins.awsbatch.lint import report
+from flytekitplugins.awsbatch.local import history
+from flytekitplugins.awsbatch.local.home import Home
+from flytekitplugins.awsbatch.testing import Emulation, emulation
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulation]:
+    """Room for what is asked for, whatever machine this is."""
+    with emulation(tmp_path_factory.mktemp("batch"), settings=with_emulator(vcpus=4), quiet=True) as running:
+        yield running
+
+
+def asked(request: dict[str, Any]) -> tuple[str, int, int]:
+    """(node, vCPUs, MB) of a SubmitJob request."""
+    container = request["containerOverrides"]
+    found = {one["type"]: int(one["value"]) for one in container.get("resourceRequirements", [])}
+    vcpus, memory = found.get("VCPU", container.get("vcpus")), found.get("MEMORY", container.get("memory"))
+    return request["jobName"].split("-", 1)[1].rpartition("-")[0], vcpus, memory
+
+
+def test_overridden_resources_reach_the_job_of_their_node(batch: Emulation) -> None:
+    result, requests = emulated(batch, lambda: flows.overridden(n=0))
+    assert result == [4, 2]
+    assert [asked(one) for one in requests] == [
+        ("n0", 1, 500),
+        ("wide", 2, 600),
+        ("n2-0-n0", 3, 500),
+        ("n3", 1, 700),
+    ]
+    run = history.run(Home(batch.home))
+    assert [(one.node, one.task.rpartition(".")[2][:8]) for one in run.nodes] == [
+        ("n0", "step"),
+        ("wide", "step"),
+        ("n2-0-n0", "step"),
+        ("n3", "map_step"),
+    ]
+
+
+def test_overrides_that_a_cluster_drops_are_told(batch: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "_told", set())
+    result, (request,) = emulated(batch, lambda: flows.dropped(n=0))
+    assert result == [1]
+    assert request["retryStrategy"] == {"attempts": 2}
+    assert "with_overrides(retries=, container_image=) in node n0, which does not reach AWS Batch" in batch.printed
+
+
+def test_where_no_node_is_known_calls_are_numbered_and_one_warning_says_so(batch: Emulation) -> None:
+    result, requests = emulated(batch, lambda: flows.elsewhere(n=1))
+    assert (result, [asked(one) for one in requests]) == (3, [("n2", 1, 500), ("n1-0-dn0", 1, 500)])
+    assert batch.printed.count("is not seen here; on a cluster it is.") == 1
+
+
+def test_calls_of_an_eager_function_are_executions_of_their_own(batch: Emulation) -> None:
+    result, requests = emulated(batch, lambda: asyncio.run(flows.eagerly(n=1)))
+    assert (result, [asked(one)[0] for one in requests]) == (4, ["compatoverridesstep"] * 2)
+    assert len({one["jobName"].split("-")[0] for one in requests}) == 2

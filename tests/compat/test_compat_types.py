@@ -1,0 +1,91 @@
+"""Every type of value goes into jobs and comes out of them as it does in plain flytekit, one by one and mapped."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import compat_types as types
+import pytest
+from compat_run import a_file, compared, emulated
+from flytekit import StructuredDataset, Workflow
+from flytekit.types.directory import FlyteDirectory
+from flytekit.types.file import FlyteFile
+
+from flytekitplugins.awsbatch import map_task
+from flytekitplugins.awsbatch.testing import Emulation
+
+NOON = datetime(2024, 2, 29, 12, 30, 15, 250, tzinfo=timezone.utc)
+VALUES: list[tuple[Any, list[Any]]] = [
+    (types.integer, [-(2**53), 3]),
+    (types.floating, [1.0, 1e300]),
+    (types.text, ["", "naïve\n\0 text"]),
+    (types.boolean, [True, False]),
+    (types.moment, [NOON, NOON + timedelta(microseconds=1)]),
+    (types.span, [timedelta(days=3, microseconds=7), timedelta()]),
+    (types.optional, [None, 1, 2]),
+    (types.either, [3, "three"]),
+    (types.colour, [types.Colour.RED, types.Colour.BLUE]),
+    (types.record, [types.Outer("a", types.Inner({"x": 0.5}), []), types.Outer("b", types.Inner(), ["t"], 3)]),
+    (types.numbers, [[], [1, 2]]),
+    (types.mapping, [{"a": 1}, {}]),
+    (types.grid, [[[1, 2], []], [[3]]]),
+    (types.opaque, [types.Opaque(1), types.Opaque(2)]),
+]
+
+
+def all_of_them(tasks: list[Any]) -> Workflow:
+    """A workflow that calls each task on one value and maps it over several: one execution, so one warm interpreter."""
+    made = Workflow(name=f"{__name__}.{'_'.join(name(task) for task in tasks)}")
+    for task in tasks:
+        kind = task.python_interface.inputs["x"]
+        single = made.add_entity(task, x=made.add_workflow_input(name(task), kind))
+        mapped = made.add_entity(map_task(task), x=made.add_workflow_input(f"{name(task)}_list", list[kind]))
+        made.add_workflow_output(f"{name(task)}_out", single.outputs["o0"])
+        made.add_workflow_output(f"{name(task)}_list_out", mapped.outputs["o0"])
+    return made
+
+
+def name(task: Any) -> str:
+    return str(task.name.rpartition(".")[2])
+
+
+def compare(batch: Emulation, values: list[tuple[Any, list[Any]]]) -> Any:
+    flow = all_of_them([task for task, _ in values])
+    given = {
+        f"{name(task)}{suffix}": one for task, items in values for suffix, one in (("", items[0]), ("_list", items))
+    }
+    return compared(batch, lambda: flow(**given), jobs=[size for _, items in values for size in (1, len(items))])
+
+
+def test_values(batch: Emulation) -> None:
+    compare(batch, VALUES)
+
+
+def test_files_and_folders(batch: Emulation, tmp_path: Path) -> None:
+    files = [FlyteFile(str(a_file(tmp_path, f"in{n}.txt", f"text {n} "))) for n in range(2)]
+    folders = [FlyteDirectory(str(a_file(tmp_path / f"in{n}", "a.txt", f"inside {n}").parent)) for n in range(2)]
+    made = compare(batch, [(types.file, files), (types.folder, folders)])
+    left = [Path(made.file_out.path), *(Path(one.path) for one in made.folder_list_out)]
+    assert all(path.is_relative_to(batch.home / "runs") for path in left)
+
+
+def test_no_inputs_no_outputs_several_outputs_named_outputs(batch: Emulation) -> None:
+    result = compared(batch, lambda: types.shapes(a=11), jobs=[1, 1, 2, 1, 1])
+    assert tuple(result) == ("made of nothing", 2, 3, "x", 11, ["x"] * 11)
+    compared(batch, lambda: types.none_in(x=None), jobs=[1])
+    division, _ = emulated(batch, lambda: types.named(a=11))
+    assert (type(division).__name__, division.quotient, division.rest) == ("Division", 2, 3)
+
+
+def test_tables_and_models(batch: Emulation) -> None:
+    pytest.importorskip("pyarrow")
+    pytest.importorskip("pydantic")
+    pd = pytest.importorskip("pandas")
+    tables = pytest.importorskip("compat_tables")
+    frames = [pd.DataFrame({"n": [1, 2], "s": ["a", "z"]}), pd.DataFrame({"n": [3], "s": ["b"]})]
+    sets = [StructuredDataset(dataframe=frame) for frame in frames]
+    models = [tables.Model(name="a", sizes=[3, 1]), tables.Model(name="b", sizes=[])]
+    made = compare(batch, [(tables.frame, frames), (tables.dataset, sets), (tables.model, models)])
+    assert made.model_list_out == [tables.Model(name="A", sizes=[1, 3]), tables.Model(name="B", sizes=[])]

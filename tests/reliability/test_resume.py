@@ -1,0 +1,215 @@
+"""An execution that is taken up: what had ended counts, what had not goes on, and what has changed runs anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import reliability_tasks as tasks
+from terminals import eventually, starts
+
+from flytekitplugins.awsbatch.batch.emulator.faults import Fault
+from flytekitplugins.awsbatch.local import history
+from flytekitplugins.awsbatch.local.block import Emulation, emulation
+from flytekitplugins.awsbatch.local.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.home import Home
+from flytekitplugins.awsbatch.local.record import RunRecord
+from flytekitplugins.awsbatch.local.resume import Fingerprint, Past, ResumeError, past
+
+
+def stopped_when(right: Callable[[], bool], run: Callable[[], Any]) -> None:
+    """Runs it and sends this process SIGTERM as soon as something is so."""
+
+    def stop() -> None:
+        eventually(right)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    with pytest.raises(SystemExit) as caught:
+        run()
+    thread.join()
+    assert caught.value.code == 128 + signal.SIGTERM
+
+
+def newest(home: Path) -> str:
+    return history.run(Home(home)).name
+
+
+def names(awsbatch: Emulation) -> list[str]:
+    return [request["jobName"] for request in awsbatch.requests]
+
+
+def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path) -> None:
+    with emulation(home, quiet=True):
+        assert tasks.total_of(numbers=[1, 2, 3]) == 6
+    execution = newest(home)
+    with emulation(home, quiet=True, resume=execution) as awsbatch:
+        assert tasks.total_of(numbers=[1, 2, 3]) == 6
+        assert awsbatch.requests == []
+        assert "n0 total: succeeded before" in awsbatch.printed
+    assert [run.name for run in history.runs(Home(home))] == [execution]
+
+
+def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: Path) -> None:
+    work = partial(tasks.gated_map, folder=str(marks))
+    with emulation(home, quiet=True) as awsbatch:
+        stopped_when(lambda: starts(marks) == {0: 1, 1: 1}, lambda: work(n=[0, 1]))
+    execution = newest(home)
+    assert history.run(Home(home), execution).nodes[0].status == "interrupted"
+    (marks / "gate").touch()
+    with emulation(home, quiet=True, resume=execution) as awsbatch:
+        assert work(n=[0, 1]) == [0, 1]
+        assert awsbatch.requests == []
+    assert starts(marks) == {0: 1, 1: 2}
+    info = history.run(Home(home), execution)
+    assert (info.status, [node.status for node in info.nodes]) == ("succeeded", ["succeeded"])
+
+
+def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(home: Path, marks: Path) -> None:
+    """The process died between the submit and the record of it."""
+    work = partial(tasks.gated_map, folder=str(marks))
+    with emulation(home, quiet=True):
+        stopped_when(lambda: starts(marks) == {0: 1, 1: 1}, lambda: work(n=[0, 1]))
+    execution = newest(home)
+    record = RunRecord(home / "runs" / execution)
+    known = record.node("n0")
+    record.write_node("n0", {**known, "snapshot": {}, "job_id": None, "job_name": ""})
+    (marks / "gate").touch()
+    with emulation(home, quiet=True, resume=execution) as awsbatch:
+        assert work(n=[0, 1]) == [0, 1]
+        jobs = awsbatch.batch.list_jobs(jobQueue="default", jobStatus="SUCCEEDED")["jobSummaryList"]
+    assert [(job["jobId"], job["jobName"]) for job in jobs] == [(known["job_id"], f"{execution}-n0-0")]
+    assert starts(marks) == {0: 1, 1: 2}
+
+
+def test_a_submit_whose_answer_is_lost_is_not_made_twice(home: Path) -> None:
+    with emulation(home, quiet=True) as awsbatch:
+        awsbatch._service.faults.add(Fault("drop_response", operation="SubmitJob", times=3))
+        assert tasks.total_of(numbers=[4]) == 4
+        (listed,) = awsbatch.batch.list_jobs(jobQueue="default", jobStatus="SUCCEEDED")["jobSummaryList"]
+        assert [job["jobId"] for job in awsbatch.jobs] == [listed["jobId"]]
+
+
+def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> None:
+    work = partial(tasks.gated_map, folder=str(marks))
+    with emulation(home, quiet=True):
+        stopped_when(lambda: starts(marks) == {0: 1, 1: 1}, lambda: work(n=[0, 1]))
+    execution = newest(home)
+    old = history.run(Home(home), execution).nodes[0].job_id
+    (marks / "gate").touch()
+    with emulation(home, quiet=True, resume=execution) as awsbatch:
+        assert work(n=[2, 3]) == [4, 9]
+        assert names(awsbatch) == [f"{execution}-n0-1"]
+        assert "n0 wait_at_the_gate: runs anew, its inputs are not what they were" in awsbatch.printed
+        # What nobody waits for any more does not go on either.
+        assert awsbatch.batch.describe_jobs(jobs=[old])["jobs"][0]["status"] == "FAILED"
+    assert starts(marks)[1] == 1
+
+
+@pytest.mark.slow
+def test_a_node_that_had_failed_is_tried_again(home: Path, marks: Path) -> None:
+    with emulation(home, quiet=True), pytest.raises(TaskFailedError):
+        tasks.fragile_map(n=[1], folder=str(marks))
+    execution = newest(home)
+    with emulation(home, quiet=True, resume=execution) as awsbatch, pytest.raises(TaskFailedError):
+        tasks.fragile_map(n=[1], folder=str(marks))
+    assert names(awsbatch) == [f"{execution}-n0-1"]
+    assert "runs anew, it had failed" in awsbatch.printed
+
+
+@pytest.mark.slow
+def test_outputs_that_are_gone_are_made_again(home: Path) -> None:
+    with emulation(home, quiet=True):
+        tasks.total_of(numbers=[1])
+    execution = newest(home)
+    for path in (home / "runs" / execution / "meta").rglob("outputs.pb"):
+        path.unlink()
+    with emulation(home, quiet=True, resume=execution) as awsbatch:
+        assert tasks.total_of(numbers=[1]) == 1
+        assert names(awsbatch) == [f"{execution}-n0-1"]
+
+
+@pytest.mark.slow
+def test_each_of_the_executions_of_one_process_is_found_again(home: Path) -> None:
+    """Named is one; the others are known by what they began with, in any order."""
+    with emulation(home, quiet=True):
+        tasks.total_of(numbers=[1])
+        tasks.total_of(numbers=[2])
+        tasks.listed_total(count=3)
+    first = [run.name for run in history.runs(Home(home))]
+    with emulation(home, quiet=True, resume=first[0]) as awsbatch:
+        assert (tasks.listed_total(count=3), tasks.total_of(numbers=[2]), tasks.total_of(numbers=[1])) == (3, 2, 1)
+        assert awsbatch.requests == []
+        tasks.total_of(numbers=[9])
+    assert {run.name for run in history.runs(Home(home))} > set(first)
+    assert len(history.runs(Home(home))) == 4
+
+
+def test_what_cannot_be_taken_up_is_refused_with_words(home: Path) -> None:
+    with emulation(home, quiet=True):
+        tasks.total_of(numbers=[1])
+    execution = newest(home)
+    with (
+        emulation(home, quiet=True, resume=execution),
+        pytest.raises(ResumeError, match=r"is an execution of reliability_tasks\.total_of"),
+    ):
+        tasks.listed_total(count=1)
+    with (
+        emulation(home, quiet=True, resume="nosuch"),
+        pytest.raises(history.UnknownRunError, match="no such execution"),
+    ):
+        tasks.total_of(numbers=[1])
+    with (
+        emulation(home, quiet=True, resume="../runs"),
+        pytest.raises(Exception, match="is not the name of an execution"),
+    ):
+        tasks.total_of(numbers=[1])
+    record = RunRecord(home / "runs" / execution)
+    execution_json = record.execution()
+    execution_json.pop("ended")
+    record.write_execution(execution_json)
+    with emulation(home, quiet=True, resume=execution), pytest.raises(ResumeError, match="still run by process"):
+        tasks.total_of(numbers=[1])
+
+
+def test_what_a_record_means_for_the_same_node_of_a_later_run() -> None:
+    now = Fingerprint("task", "template", "inputs")
+
+    def of(status: str, snapshot: dict[str, Any] | None = None, **changes: Any) -> Past:
+        fingerprint = {**asdict(now), **changes}
+        return past(
+            {"status": status, "snapshot": snapshot, "attempt": 2, "job_id": "job", "fingerprint": fingerprint}, now
+        )
+
+    running = {"attempt": 3, "ended": False, "ending": None}
+    assert of("running") == Past(None, 2, "job")
+    assert of("running", running) == of("interrupted", running) == Past(running, 2, "job")
+    assert of("succeeded", running) == Past(running, 2, "job", succeeded=True)
+    assert of("aborted", running) == Past(None, 4, "job", anew="its job was terminated")
+    assert of("failed", running) == Past(None, 4, "job", anew="it had failed")
+    failed = {"attempt": 3, "ended": True, "ending": {"move": "failing"}}
+    assert of("running", failed) == Past(None, 4, "job", anew="it had failed")
+    for changed in ("task", "template", "inputs"):
+        assert of("succeeded", running, **{changed: "other"}).anew != ""
+        assert of("succeeded", running, **{changed: "other"}).attempt == 4
+
+
+def test_a_record_holds_no_inputs_and_no_values_of_variables(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI/K7MDENG")
+    monkeypatch.setattr("sys.argv", ["pyflyte", "run", "--env", "API_TOKEN=abcdefgh", "--key", "wJalrXUtnFEMI/K7MDENG"])
+    with emulation(home, quiet=True):
+        tasks.with_secret(numbers=[987654321])
+    run = home / "runs" / newest(home)
+    records = "".join(path.read_text() for path in run.rglob("*.json"))
+    assert json.loads((run / "execution.json").read_text())["command"][3:] == ["API_TOKEN=***", "--key", "***"]
+    for secret in ("wJalrXUtnFEMI", "abcdefgh", "hunter2hunter2", "987654321"):
+        assert secret not in records

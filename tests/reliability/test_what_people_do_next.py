@@ -1,0 +1,232 @@
+"""After a run: looking into it, following a log, running a child again in a debugger, ending what runs, tidying up."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import reliability_tasks
+from click.testing import CliRunner, Result
+from terminals import BIN, OpenTerminal, awsbatch, eventually, execution_of, of_home, pyflyte
+
+from flytekitplugins.awsbatch import map_task
+from flytekitplugins.awsbatch.cli.main import main
+from flytekitplugins.awsbatch.local import history
+from flytekitplugins.awsbatch.local.block import emulation
+from flytekitplugins.awsbatch.local.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.home import Home
+
+
+@dataclass(frozen=True)
+class Past:
+    """A home with a run of `fragile` over three items, the second of which failed twice."""
+
+    home: Path
+    marks: Path
+    execution: str
+    job: str
+    message: str
+
+    def ask(self, *words: str) -> Result:
+        return CliRunner().invoke(main, list(words), env={"FLYTE_AWSBATCH_HOME": str(self.home)})
+
+    def json(self, *words: str) -> Any:
+        answer = self.ask(*words, "--json")
+        assert answer.exit_code == 0, answer.output
+        return json.loads(answer.output)
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
+    home, marks = tmp_path_factory.mktemp("past") / "home", tmp_path_factory.mktemp("marks")
+    with emulation(home, quiet=True) as awsbatch_:
+        with pytest.raises(TaskFailedError) as caught:
+            reliability_tasks.fragile_map(n=[0, 1, 2], folder=str(marks))
+        (job,) = awsbatch_.jobs
+    yield Past(home, marks, caught.value.execution, job["jobId"], str(caught.value))
+
+
+def test_a_failure_ends_with_the_line_that_runs_its_first_child_again(past: Past) -> None:
+    line = past.message.splitlines()[-1]
+    _, _, command = line.partition(": ")
+    assert shlex.split(command)[1:] == ["flyte-awsbatch", "rerun", past.execution, "n0", "1"]
+    before = {path: path.read_bytes() for path in (past.home / "runs" / past.execution / "meta").rglob("*.pb")}
+
+    again = subprocess.run(
+        command,
+        shell=True,
+        env={**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert again.returncode == 1
+    assert "item 1 of the list" in again.stdout
+    assert "ValueError: 1 cannot be done" in again.stdout + again.stderr
+    output = past.home / "runs" / past.execution / "again" / "n0-1"
+    assert again.stderr.splitlines()[-1] == f"Item 1 of n0 ended with exit status 1. It wrote to {output}"
+    assert (output / "outputs" / "1" / "error.pb").exists()
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_breakpoint_in_a_child_that_runs_again_is_a_debugger(past: Past, terminal: OpenTerminal) -> None:
+    (past.marks / "debug").touch()
+    try:
+        run = terminal(awsbatch("rerun", past.execution, "n0", "2"), FLYTE_AWSBATCH_HOME=str(past.home))
+        run.expect("(Pdb)")
+        run.type("print('n is', n)\n")
+        run.expect("n is 2")
+        run.type("continue\n")
+        assert run.ended() == 0, run.plain
+    finally:
+        (past.marks / "debug").unlink()
+    assert (past.home / "runs" / past.execution / "again" / "n0-2" / "outputs" / "2" / "outputs.pb").exists()
+
+
+def test_runs_lists_what_the_home_remembers(past: Past) -> None:
+    (run,) = past.json("runs")
+    (node,) = run.pop("nodes")
+    assert {key: run[key] for key in ("name", "status", "process", "project", "domain")} == {
+        "name": past.execution,
+        "status": "failed",
+        "process": None,
+        "project": "flytesnacks",
+        "domain": "development",
+    }
+    assert (node["node"], node["function"], node["status"], node["job_id"]) == ("n0", "fragile", "failed", past.job)
+    shown = past.ask("runs").output.splitlines()
+    assert shown[0].split() == ["EXECUTION", "STATUS", "STARTED", "NODES", "WORKFLOW"]
+    assert shown[1].split()[:2] == [past.execution, "failed"]
+
+
+def test_jobs_folds_the_children_unless_it_is_asked(past: Past) -> None:
+    (folded,) = past.json("jobs")["jobs"]
+    assert (folded["job"], folded["status"], folded["attempts"]) == (past.job, "FAILED", None)
+    assert folded["children"] == {"SUCCEEDED": 2, "FAILED": 1}
+    shown = past.json("jobs", past.execution, "--children")["jobs"]
+    assert [(row["job"], row["status"], row["attempts"]) for row in shown[1:]] == [
+        (f"{past.job}:0", "SUCCEEDED", 1),
+        (f"{past.job}:1", "FAILED", 2),
+        (f"{past.job}:2", "SUCCEEDED", 1),
+    ]
+    assert "FAILED (2 succeeded, 1 failed)" in past.ask("jobs").output
+
+
+def test_logs_shows_the_last_attempt_or_the_one_asked_for(past: Past) -> None:
+    last = past.json("logs", f"{past.job}:1")
+    first = past.json("logs", f"{past.job}:1", "--attempt", "1")
+    assert (last["attempt"], first["attempt"]) == (2, 1)
+    assert first["stream"] != last["stream"]
+    assert "item 1 of the list" in first["lines"]
+    assert past.ask("logs", f"{past.job}:1").output == Path(last["path"]).read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "expected"),
+    [
+        (["jobs", "nosuchexecution"], 1, "remembers no execution 'nosuchexecution'"),
+        (["jobs", "../../etc"], 1, "'../../etc' is not the name of an execution"),
+        (["jobs", "."], 1, "is not the name of an execution"),
+        (["jobs", "a\0b"], 1, "is not the name of an execution"),
+        (["kill", "nosuchexecution"], 1, "remembers no execution"),
+        (["kill", "EXECUTION"], 1, "does not run (it is failed)"),
+        (["logs", "JOB"], 1, "is an array, and its children have the logs"),
+        (["logs", "JOB:7"], 1, "knows no job"),
+        (["logs", "JOB:x"], 2, "expected JOB or JOB:INDEX"),
+        (["logs", "JOB:"], 2, "expected JOB or JOB:INDEX"),
+        (["logs", "../../etc/passwd"], 1, "knows no job"),
+        (["logs", "' OR 1=1 --"], 1, "knows no job"),
+        (["logs", "JOB:1", "--attempt", "3"], 1, "has no log of attempt 3."),
+        (["logs", "JOB:1", "--attempt", "0"], 2, "Invalid value"),
+        (["logs", "JOB:1", "-f", "--json"], 2, "only one of them"),
+        (["rerun", "EXECUTION", "n7"], 1, "has no node 'n7'; it has n0"),
+        (["rerun", "EXECUTION", "../n0"], 1, "has no node"),
+        (["rerun", "EXECUTION", "n0", "3"], 1, "has 3 items, counted from 0; there is no item 3"),
+        (["rerun", "EXECUTION", "n0", "-1"], 2, "No such option"),
+        (["rerun", "EXECUTION", "n0", "x"], 2, "not a valid integer"),
+        (["runs", "--prune", "--older-than", "-1"], 2, "Invalid value"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_in_a_sentence(
+    past: Past, words: Sequence[str], status: int, expected: str
+) -> None:
+    words = [word.replace("EXECUTION", past.execution).replace("JOB", past.job) for word in words]
+    answer = past.ask(*words)
+    assert (answer.exit_code, "Traceback" in answer.output) == (status, False)
+    assert expected in " ".join(answer.output.replace("│", " ").split())
+
+
+def test_an_item_from_the_cache_cannot_run_again(home: Path) -> None:
+    with emulation(home, quiet=True) as awsbatch_:
+        assert map_task(reliability_tasks.cached)(n=[1, 2]) == [2, 3]
+        assert map_task(reliability_tasks.cached)(n=[5, 2]) == [6, 3]
+        assert len(awsbatch_.jobs) == 2
+    newest = history.runs(Home(home))[0].name
+    past = Past(home, home, newest, "", "")
+    cached = past.ask("rerun", newest, "reliabilitytasks", "1")
+    assert "came from the cache: nothing ran for it" in " ".join(cached.output.split())
+    # The beginning of a node's id is enough: that of a task on its own is long.
+    assert past.ask("rerun", newest, "reliabilitytasksmap", "0").exit_code == 0
+
+
+def test_a_log_is_followed_until_its_run_is_killed(terminal: OpenTerminal, home: Path, marks: Path) -> None:
+    run = terminal(pyflyte("gated", "--count", "2", "--folder", str(marks)))
+    eventually((marks / "1.starts").exists, lambda: run.plain[-800:])
+    execution = execution_of(run.plain)
+    seen = Past(home, marks, execution, "", "")
+    job = seen.json("jobs")["jobs"][0]["job"]
+    following = terminal(awsbatch("logs", f"{job}:1", "-f"))
+    following.expect("waiting at the gate")
+    assert following.process.poll() is None
+
+    ended = seen.ask("kill", execution)
+
+    assert ended.exit_code == 0, ended.output
+    assert f"FLYTE_AWSBATCH_RESUME={execution}" in ended.output
+    assert run.ended() == 143
+    assert following.ended() == 0
+    assert "nobody runs this job any more" in following.plain
+    assert of_home(home) == []
+    assert [run["status"] for run in seen.json("runs")] == ["interrupted"]
+    assert [job["status"] for job in seen.json("jobs")["jobs"]] == ["interrupted"]
+
+
+def test_old_runs_go_and_take_their_jobs_along(home: Path) -> None:
+    with emulation(home, quiet=True):
+        reliability_tasks.total(numbers=[1, 2])
+        map_task(reliability_tasks.cached)(n=[1, 2])
+    first, second = (run.name for run in reversed(history.runs(Home(home))))
+    kept = home / "runs" / second / "raw"
+    kept.mkdir(exist_ok=True)
+    logs = sum(1 for _ in (home / "batch" / "logs").rglob("*.log"))
+    seen = Past(home, home, first, "", "")
+    assert seen.json("runs", "--prune") == {"removed": []}
+
+    assert sorted(history.prune(Home(home), days=1, now=time.time() + 2 * 86400)) == sorted([first, second])
+
+    assert (seen.json("runs"), logs) == ([], 3)
+    assert list((home / "batch" / "logs").rglob("*.log")) == []
+    # Cached results may point at files among a run's: they go with the cache.
+    assert [path.name for path in (home / "runs").iterdir()] == [second]
+    assert [path.name for path in (home / "runs" / second).iterdir()] == ["raw"]
+    assert seen.ask("cache", "clear").exit_code == 0
+    assert list((home / "runs").iterdir()) == []
+
+
+def test_an_untouched_home_is_tidied_when_a_run_starts(home: Path) -> None:
+    with emulation(home, quiet=True):
+        reliability_tasks.total(numbers=[1])
+    (old,) = history.runs(Home(home))
+    for path in (home / "runs" / old.name / "nodes", home / "runs" / old.name / "execution.json"):
+        os.utime(path, (0, 0))
+    with emulation(home, quiet=True):
+        assert history.runs(Home(home)) == []
