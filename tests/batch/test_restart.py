@@ -178,10 +178,11 @@ def test_closing_ends_what_was_not_finished(home: Path) -> None:
 
 def test_a_job_asked_to_stop_when_the_service_dies_has_stopped(home: Path, tmp_path: Path) -> None:
     process, array = host(home, f"trap '' TERM; echo $$ >> {tmp_path}/pids; while true; do sleep 0.1; done", size=2)
-    eventually(lambda: (tmp_path / "pids").exists() and len((tmp_path / "pids").read_text().split()) == 2)
+    connection = sqlite3.connect(home / "batch.sqlite3")
+    running = "SELECT count(*) FROM children WHERE status = 'RUNNING'"
+    eventually(lambda: connection.execute(running).fetchone()[0] == 2)
     kill(process)
     # As if the request had just been written down.
-    connection = sqlite3.connect(home / "batch.sqlite3")
     connection.execute("UPDATE children SET stop = 'terminate', reason = 'enough', status = 'RUNNING'")
     connection.commit()
     connection.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import textwrap
 from pathlib import Path
@@ -87,6 +88,21 @@ def test_attempts_share_an_interpreter_as_long_as_what_an_import_read_is_the_sam
         parents = [each[2] for each in found]
         assert (parents[0] == parents[1], parents[2] == parents[3], parents[0] == parents[2]) == (True, True, False)
         assert made.said == []
+
+
+def test_what_a_harmless_module_reads_does_not_tell_attempts_apart(tmp_path: Path) -> None:
+    made: Runner
+
+    def plan(process: JobProcess) -> WarmPlan | None:
+        found = plan_of(made.script, "warm_made")(process)
+        return dataclasses.replace(found, harmless=("warm_copies",)) if found is not None else None
+
+    with runner(tmp_path / "run", warm=True, module="warm_made", planner=plan) as made:
+        (tmp_path / "warm_copies.py").write_text("import os; os.getenv('FLYTE_READ'); COPY = dict(os.environ)\n")
+        environments = [{"FLYTE_READ": read, "FLYTE_TASK": read} for read in "ab"]
+        found = [line.split() for line in logs(made, tmp_path, "import warm_copies", *environments)]
+        assert [each[0] for each in found] == ["a", "b"]
+        assert found[0][2] == found[1][2]
 
 
 def test_a_preparation_that_fails_sends_its_attempts_to_the_fallback(tmp_path: Path) -> None:

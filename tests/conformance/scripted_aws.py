@@ -149,10 +149,16 @@ class _ScriptedError:
 
 
 def as_sent(request: dict[str, Any]) -> dict[str, Any]:
-    """A request as the AWS SDK for Go writes it: a null in a list or a map makes a body that is not JSON."""
+    """A request as the AWS SDK for Go writes it: a null in a list or a map writes nothing, which is JSON only where it
+    is alone in its list."""
     if not _has_null(request):
         return request
-    return {"not_json": _body(SUBMIT_JOB, request)}
+    body = _body(SUBMIT_JOB, request)
+    try:
+        sent: dict[str, Any] = json.loads(body)
+    except ValueError:
+        return {"not_json": body}
+    return sent
 
 
 def _has_null(value: Any) -> bool:

@@ -20,7 +20,10 @@ def vectors(name: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return list(zip(cases, read_lines(VECTORS / f"{name}-expected.jsonl.gz"), strict=True))
 
 
-@pytest.mark.parametrize(("case", "expected"), [pytest.param(*pair, id=pair[0]["name"]) for pair in vectors("handler")])
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [pytest.param(*pair, id=pair[0]["name"]) for pair in [*vectors("handler"), *vectors("handler-extra")]],
+)
 def test_the_handler_does_what_flytes_did(case: dict[str, Any], expected: dict[str, Any]) -> None:
     assert handler_cases.run_case(case, expected) == Outcome([])
 
@@ -47,12 +50,12 @@ def test_the_handler_does_what_flytes_did_with_templates_timelines_and_faults_pu
 def test_safe_mode_differs_only_where_the_deviations_file_says_so() -> None:
     deviating: dict[str, set[str]] = {name: set() for name in load()}
     unexplained = []
-    for case, expected in [*vectors("handler"), *vectors("random")]:
+    for case, expected in [*vectors("handler"), *vectors("handler-extra"), *vectors("random")]:
         outcome = handler_cases.run_case(case, expected, fidelity="safe")
         if outcome.mismatches and covering(outcome.departures, outcome.mismatches) is None:
             unexplained.append((case["name"], outcome))
         for name in outcome.departures:
-            if not case["name"].startswith("random/"):
+            if not case["name"].startswith(("random/", "extra/")):
                 deviating[name].add(case["name"])
     assert unexplained == []
     assert deviating == {name: set(deviation.cases) for name, deviation in load().items()}

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from contextlib import suppress
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -150,6 +151,22 @@ def test_a_quantity_is_rounded_up(number: Decimal, suffix: str) -> None:
     assert quantity.scaled(0) == math.ceil(exact)
     assert quantity.scaled(MEGA) == math.ceil(exact / 10**6)
     assert quantity.zero == (exact == 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "scale", "small", "decimal"),
+    [
+        ("-1", MEGA, -1, 1),
+        ("-1500001", MEGA, -2, 0),
+        ("7T", 0, 7 * 10**12, 7 * 10**12),
+        ("16E", 0, 0, 16 * 10**18 - 2**64),
+        ("1e19", 0, 0, -(2**63)),
+    ],
+)
+def test_the_two_forms_of_a_quantity_round_and_overflow_apart(text: str, scale: int, small: int, decimal: int) -> None:
+    quantity = parse_quantity(text)
+    assert quantity.small
+    assert (quantity.scaled(scale), replace(quantity, small=False).scaled(scale)) == (small, decimal)
 
 
 @given(st.text(alphabet="0123456789.eEinumkKMGTP+- ", max_size=12))
@@ -299,6 +316,12 @@ def test_a_dollar_in_a_value_never_breaks_the_text_around_it(value: str) -> None
 def test_placeholders_are_found_in_any_case_and_spacing() -> None:
     assert render(["{{ $INPUT }} {{.Inputs.a}} {{.inputs.l}} {{.nothing}}"], parameters()) == [
         "s3://b/inputs.pb 1 [1,2] {{.nothing}}"
+    ]
+
+
+def test_letters_fold_as_gos_do() -> None:
+    assert render(["{{.Input\u017f.a}} {{.\u0131nput}} {{.\u0130nput}} {{.Per\u212aey}}"], parameters()) == [
+        "1 {{.\u0131nput}} {{.\u0130nput}} {{.Per\u212aey}}"
     ]
 
 

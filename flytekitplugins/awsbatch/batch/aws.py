@@ -5,8 +5,10 @@ botocore comes with flytekit; boto3 is not needed. Credentials, regions and prox
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 
@@ -14,6 +16,10 @@ CONNECTION_FAILED = 503
 NOT_ALLOWED = 403
 # How often a job is looked at where nothing tells of its changes, in seconds.
 POLL = 2.0
+
+
+def on_this_machine(endpoint_url: str | None) -> bool:
+    return urlsplit(endpoint_url or "").hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 class AwsBatch(BatchCalls):
@@ -38,6 +44,9 @@ class AwsBatch(BatchCalls):
         from botocore.exceptions import BotoCoreError
 
         self._session = botocore.session.Session()
+        if on_this_machine(endpoint_url) and "AWS_ACCESS_KEY_ID" not in os.environ:
+            # botocore signs every request; a service on this machine does not ask with what.
+            self._session.set_credentials("local", "local")
         self._account_id = account_id
         self._poll = poll
         config = Config(retries={"mode": "standard"}, user_agent_extra="flytekitplugins-awsbatch")

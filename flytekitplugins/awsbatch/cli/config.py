@@ -78,7 +78,7 @@ def aws_faults(settings: Settings) -> list[Problem]:
 def account_advice(settings: Settings) -> list[Problem]:
     if account(settings) != ACCOUNT:
         return []
-    expected = f"is not set, nor does a role name the account: the policies below say {ACCOUNT} for it"
+    expected = f"is not set, nor does a role name the account: the policies above say {ACCOUNT} for it"
     return [Problem("", 0, "plugins.aws.accountId", "", expected)]
 
 

@@ -107,6 +107,7 @@ def state(home: Path | None) -> Path:
 
 async def run(service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int) -> None:
     """Serves until a signal asks to end. No process is left behind; what was not finished can be taken up again."""
+    from flytekitplugins.awsbatch.batch.api import BatchError
     from flytekitplugins.awsbatch.batch.emulator.http.server import listen
     from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 
@@ -122,6 +123,9 @@ async def run(service: LocalBatch, settings: Settings, guard: Guard, host: str, 
         runner, bound = await listen(service, guard, host, port)
     except UnusableHomeError as error:
         raise click.ClickException(str(error)) from error
+    except BatchError as error:
+        service.close(terminate=False)
+        raise click.ClickException(f"a queue of the settings cannot be made: {error.message}") from error
     except OSError as error:
         service.close(terminate=False)
         raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error

@@ -211,7 +211,8 @@ class Call:
         if mark != self._saved:
             self._saved = mark
             self._write("running")
-        for notice in (progress.hang, self._stuck(progress)):
+        refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
+        for notice in (progress.hang, self._stuck(progress), refused):
             if notice:
                 deployment.say_once(f"{self.label}: {notice}")
         if execution.result is None:

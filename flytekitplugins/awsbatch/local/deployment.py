@@ -231,8 +231,8 @@ def _catalog(folder: Path) -> DiskCatalog:
 def _client(endpoint: str, settings: Settings) -> BatchApi:
     from flytekitplugins.awsbatch.batch.aws import AwsBatch
 
-    # Such an endpoint has no STS beside it to ask whose account it is.
-    return AwsBatch(settings.batch.region, endpoint_url=endpoint, account_id=settings.batch.account_id)
+    # The account is the settings': whoever answers at a URL of one's own is not asked through AWS's STS.
+    return AwsBatch(endpoint_url=endpoint, region=settings.batch.region, account_id=settings.batch.account_id)
 
 
 _lock = threading.Lock()
@@ -268,7 +268,7 @@ def from_environment(environ: Mapping[str, str]) -> Deployment:
     if endpoint is None and switch.lower() not in {"", "local"}:
         raise SwitchError(
             f"{wire.SWITCH}={switch!r}: expected 'local' (an AWS Batch on this machine), 'off', or the URL of a "
-            f"Batch endpoint such as http://127.0.0.1:8500."
+            f"Batch endpoint such as http://127.0.0.1:8044."
         )
     settings = settings_module.load(environ)
     return Deployment(

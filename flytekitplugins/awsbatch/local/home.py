@@ -61,7 +61,7 @@ class Home:
             raise HomeError(
                 f"The emulation keeps its runs and logs in {self.path}, which cannot be used: {error.strerror}. "
                 f"Set {wire.SWITCH_HOME} to a folder that can be written."
-            ) from error
+            ) from None
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise HomeError(
                 f"The emulation keeps its runs and logs in {self.path}, which this user may not write. "

@@ -41,6 +41,10 @@ WITHHELD = (
     wire.FAKE_ARRAY_INDEX,
 )
 
+# fsspec looks through all variables for its own (`FSSPEC_...`), `platform` hands all of them to `uname`; flytekit's
+# logging and this package's switch ask whether the execution's id is set, which it is for every job.
+HARMLESS = ("fsspec.config", "platform", "flytekit.loggers", "flytekitplugins.awsbatch.switch")
+
 
 def planner() -> Planner:
     """A planner for the console scripts of this installation."""
@@ -68,6 +72,7 @@ def plan(argv: tuple[str, ...], path: str) -> WarmPlan | None:
         settle=(Hook(f"{HOOKS}:settle"),),
         prepare=(Hook(f"{entry_module(script.name)}:prepare", argv[1:]),) if script.name == OURS else (),
         withheld=WITHHELD,
+        harmless=HARMLESS,
     )
 
 

@@ -151,7 +151,11 @@ class Filler:
         if origin in (dict, Mapping):
             return self.map(arguments[1], node, path)
         if dataclasses.is_dataclass(kind):
-            return self.section(cast(type[Any], kind), node, path)
+            try:
+                return self.section(cast(type[Any], kind), node, path)
+            except (TypeError, ValueError) as error:
+                # What an owner's class says of values that fit one by one but not together.
+                raise weak.MismatchError(str(error)) from error
         return WEAK[kind](node) if self.weakly else strict(kind, node)
 
     def sequence(self, kind: Any, node: Node, path: str) -> tuple[Any, ...]:

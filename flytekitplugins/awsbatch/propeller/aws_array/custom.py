@@ -114,7 +114,8 @@ def _number_text(value: Value | None) -> str | None:
         return None
     kind = value.WhichOneof("kind")
     if kind == "string_value":
-        return str(value.string_value)
+        # What the JSON writer escaped stays so, which is no number: a line break is not white space here.
+        return json.dumps(value.string_value)[1:-1]
     return json_text(value)
 
 

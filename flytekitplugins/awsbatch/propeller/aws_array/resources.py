@@ -6,7 +6,7 @@ The limit is what is sent, whatever the request; GPUs and ephemeral storage are 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flyteidl.core import tasks_pb2
 
@@ -64,7 +64,10 @@ def _limit(
     bound = bounds.get(name, nothing)
     if limit.zero:
         limit = defaults.get(name, nothing) if request.zero else request
-    return bound if not limit.zero and not bound.zero and limit > bound else limit
+    if limit.zero or bound.zero:
+        return limit
+    # Comparing with a decimal makes a decimal of the other side too, which rounds in its own way.
+    return bound if limit > bound else limit if bound.small else replace(limit, small=False)
 
 
 def _parsed(quantities: Mapping[str, str]) -> dict[str, Quantity]:

@@ -26,8 +26,13 @@ MESSAGEPACK = "msgpack"
 _SPACE = r"[\t\n\f\r ]"
 
 
-def _placeholder(name: str) -> re.Pattern[str]:
-    return re.compile(rf"\{{\{{{_SPACE}*[.$]{name}{_SPACE}*\}}\}}", re.IGNORECASE)
+# Go's folding of letters, which lets no dotless i pass as Python's does.
+_FOLDED = {"k": "kK\u212a", "s": "sS\u017f"}
+
+
+def _placeholder(name: str, rest: str = "") -> re.Pattern[str]:
+    letters = "".join(f"[{_FOLDED.get(letter, letter + letter.upper())}]" for letter in name.lower())
+    return re.compile(rf"\{{\{{{_SPACE}*[.$]{letters}{rest}{_SPACE}*\}}\}}")
 
 
 _INPUT = _placeholder("Input")
@@ -39,7 +44,7 @@ _CHECKPOINT = _placeholder("CheckpointOutputPrefix")
 _UNIQUE_KEY = _placeholder("PerRetryUniqueKey")
 _TASK_TEMPLATE = _placeholder("TaskTemplatePath")
 _NAMESPACE = _placeholder("Namespace")
-_INPUT_VARIABLE = _placeholder(r"Inputs\.(?P<name>[^}\t\n\f\r ]+)")
+_INPUT_VARIABLE = _placeholder("Inputs", r"\.(?P<name>[^}\t\n\f\r ]+)")
 # Go's letters and digits.
 _NAME_CATEGORIES = {"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"}
 _OUTSIDE_WORD = re.compile("[^a-zA-Z0-9_]+")

@@ -18,6 +18,8 @@ _EXPONENT = re.compile(r"[eE]([+-]?[0-9]+)\Z")
 _MAX_INT64 = 2**63 - 1
 _NANO = -9
 _INT64_DIGITS = 18
+# Powers of ten that an int64 holds.
+_POWERS = 19
 MEGA = 6
 
 
@@ -45,9 +47,10 @@ class Quantity:
         if self.small:
             return _scale_down(self.number, scale - self.scale) if self.scale < scale else self._scale_up(scale)
         difference = scale - self.scale
-        if difference == 0:
-            return _int64(self.number)
-        if self.number < _MAX_INT64 and difference < 19:
+        if difference <= 0:
+            # A power of ten that no int64 holds becomes the lowest one, on the processors that Flyte is built for.
+            return _int64(_int64(self.number) * (_ten(-difference) if difference > -_POWERS else -_MAX_INT64 - 1))
+        if self.number < _MAX_INT64 and difference < _POWERS:
             whole = _int64(self.number)
             quotient = abs(whole) // _ten(difference)
             result = quotient if whole >= 0 else -quotient

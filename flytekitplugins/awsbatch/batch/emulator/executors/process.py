@@ -14,7 +14,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch import wire
@@ -47,7 +48,9 @@ class ProcessExecutor:
         self._link: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
+        # Of what runs: the process, 0 until it is told of, and the variables by which its descendants are known.
         self._pids: dict[str, int] = {}
+        self._marks: dict[str, tuple[bytes, ...]] = {}
         self._closing = False
         self._numbers = 0
         self._base: tuple[int, dict[str, str]] | None = None
@@ -63,6 +66,7 @@ class ProcessExecutor:
         try:
             if process.scratch is not None:
                 folders.make(process.scratch)
+            self._marks[process.key] = marks(process.environment)
             self._pids[process.key] = 0
             with self._sending:
                 link = self._link or self._open_link()
@@ -77,9 +81,10 @@ class ProcessExecutor:
                     str(process.cwd),
                     str(process.log),
                     process.memory_limit * MIB,
-                    marks(process.environment),
+                    self._marks[process.key],
                 )
         except (OSError, ValueError) as error:
+            self._marks.pop(process.key, None)
             if self._pids.pop(process.key, None) is not None:
                 self._events(CannotStart(process.key, str(error), time.time()))
 
@@ -169,6 +174,7 @@ class ProcessExecutor:
             event = Started(key, pid, at)
         else:
             self._pids.pop(key, None)
+            self._marks.pop(key, None)
             if name == "exited":
                 code, out_of_memory, at = rest
                 event = Exited(key, code, at, out_of_memory)
@@ -178,18 +184,39 @@ class ProcessExecutor:
         self._events(event)
 
     def _forget(self, link: socket.socket, process: subprocess.Popen[bytes]) -> None:
-        """The supervisor has ended. Not in order, if attempts still ran: then their groups are ended here."""
+        """The supervisor has ended. Not in order, if attempts still ran: then they are ended here."""
         with self._sending:
             left, self._pids = self._pids, {}
+            traces, self._marks = self._marks, {}
             if self._link is link and not self._closing:
                 self._link = None
                 link.close()
         process.wait()
-        for key, pid in left.items():
+        for pid in left.values():
             if pid:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)
+        if left:
+            kill_marked([trace for trace in traces.values() if trace])
+        for key in left:
             self._events(Lost(key, f"the supervisor of the attempt ended with {process.returncode}", time.time()))
+
+
+def kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:
+    """Kills every process of this machine that has the variables of one of these attempts, however it got away."""
+    until = time.monotonic() + script.PATIENCE
+    while time.monotonic() < until:
+        # A dead one that nobody has reaped shows no environment.
+        found = [
+            int(entry.name)
+            for entry in Path("/proc").glob("[0-9]*")
+            if any(script.environment_has(int(entry.name), trace) for trace in traces)
+        ]
+        if not found:
+            return
+        for pid in found:
+            script.kill(pid, signal.SIGKILL, group=False)
+        time.sleep(0.01)
 
 
 def marks(environment: Mapping[str, str]) -> tuple[bytes, ...]:

@@ -33,6 +33,8 @@ class WarmPlan:
     :param python_path: directories after those of PYTHONPATH.
     :param withheld: prefixes of variables that may differ between attempts out of one zygote, besides those of AWS
         Batch, as long as no import reads them.
+    :param harmless: modules whose reading of them does not matter: one that takes only other variables out of a copy of
+        them all, or asks only whether one is set.
     """
 
     interpreter: str
@@ -44,6 +46,7 @@ class WarmPlan:
     prepare: tuple[Hook, ...] = ()
     python_path: tuple[str, ...] = ()
     withheld: tuple[str, ...] = ()
+    harmless: tuple[str, ...] = ()
 
 
 Planner = Callable[[JobProcess], WarmPlan | None]

@@ -114,6 +114,7 @@ class Zygote:
             plan.arguments,
             AWS_PREFIX,
             plan.withheld,
+            plan.harmless,
             plan.preload,
             tuple(map(plain, plan.settle)),
             None if plan.install is None else plain(plan.install),

@@ -5,6 +5,7 @@ machine only who has the token. Pure, but for the clock.
 from __future__ import annotations
 
 import datetime
+import functools
 import hmac
 import ipaddress
 import re
@@ -82,6 +83,7 @@ class Guard:
             raise denied("the request is not signed with this service's token", "InvalidSignatureException")
 
 
+@functools.lru_cache(maxsize=64)
 def known_host(host: str) -> bool:
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
     return is_loopback(name) or AWS_NAMES.fullmatch(name.lower()) is not None

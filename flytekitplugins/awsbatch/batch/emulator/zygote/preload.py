@@ -11,12 +11,15 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable
+from types import FrameType
 
 from flytekitplugins.awsbatch import wire
 
 from .seeds import unknown_generator
 
 Hook = tuple[str, tuple[str, ...]]
+# What `os.environ.get`, `os.getenv` and the like come through.
+BETWEEN = ("os", "collections.abc")
 # A descriptor on one of these is the same for everybody.
 SHAREABLE = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/dev/full")
 
@@ -36,16 +39,18 @@ class ReadNames:
 
     They may differ between attempts: where an import has asked for one, only attempts for which it is the same can be
     forked.
+
+    :param harmless: modules that may ask.
     """
 
-    def __init__(self, withheld: tuple[str, ...]) -> None:
+    def __init__(self, withheld: tuple[str, ...], harmless: tuple[str, ...] = ()) -> None:
         self.names: set[str] = set()
         noted = self.names
         self._kind = kind = type(os.environ)
 
         class Noting(kind):  # type: ignore[valid-type,misc]
             def __getitem__(self, name: str) -> str:
-                if isinstance(name, str) and name.startswith(withheld):
+                if isinstance(name, str) and name.startswith(withheld) and asking() not in harmless:
                     noted.add(name)
                 return str(super().__getitem__(name))
 
@@ -57,6 +62,14 @@ class ReadNames:
 
     def __exit__(self, *_: object) -> None:
         os.environ.__class__ = self._kind
+
+
+def asking() -> str:
+    """The module that asks the environment for something."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_globals.get("__name__") in BETWEEN:
+        frame = frame.f_back
+    return str(frame.f_globals.get("__name__")) if frame is not None else ""
 
 
 def run(modules: Iterable[str], settle: Iterable[Hook], install: Hook | None) -> None:

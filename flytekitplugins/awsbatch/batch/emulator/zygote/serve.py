@@ -256,7 +256,7 @@ def main(directory: str, socket_name: str, who: str, journal_path: str) -> None:
     messages = channel.receive()
     if not messages:
         return
-    _, path, arguments, own, withheld, modules, settle, install, isolation = messages[0]
+    _, path, arguments, own, withheld, harmless, modules, settle, install, isolation = messages[0]
     # By which the supervisor knows this process; no job's.
     for name in [each for each in os.environ if each.startswith(own)]:
         del os.environ[name]
@@ -265,7 +265,7 @@ def main(directory: str, socket_name: str, who: str, journal_path: str) -> None:
     module = script.become_main(path)
     seeds = Seeds()
     said: list[bytes] = []
-    names = preload.ReadNames((own, *withheld))
+    names = preload.ReadNames((own, *withheld), harmless)
     try:
         with captured(said), names:
             preload.run(modules, settle, install)

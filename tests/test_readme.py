@@ -1,0 +1,32 @@
+"""What the README shows is what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def code(text: str) -> str:
+    """Without docstring, comments for linters and blank lines: what a reader would type."""
+    text = re.sub(r'^""".*?"""', "", text, flags=re.DOTALL)
+    lines = [re.sub(r"\s*# noqa.*", "", line) for line in text.splitlines()]
+    return "\n".join(line for line in lines if line.strip())
+
+
+def test_the_first_example_is_the_file_it_names() -> None:
+    shown = re.search(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert shown is not None
+    assert code(shown[1]) == code((ROOT / "examples" / "hello_batch.py").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("page", sorted({"README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))}))
+def test_links_lead_to_files(page: str) -> None:
+    here = ROOT / page
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", here.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (here.parent / link).exists()]
+    assert missing == []
