@@ -27,6 +27,8 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     pytest.importorskip("flytekitplugins.papermill")
     import compat_notebook
 
+    # Where the kernel keeps a history, else in the user's home.
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     copy = shutil.copy(HERE / "compat_notebook.ipynb", tmp_path)
     monkeypatch.setattr(compat_notebook.notebook, "_notebook_path", copy)
     return compat_notebook
