@@ -50,6 +50,14 @@ def stopped_when(right: Callable[[], bool], run: Callable[[], Any]) -> None:
     assert caught.value.code == 128 + signal.SIGTERM
 
 
+def half_done(awsbatch: Emulation, marks: Path) -> bool:
+    """Both children have started, and the one that does not wait at the gate has ended and is known to."""
+    if starts(marks) != {0: 1, 1: 1}:
+        return False
+    (job,) = awsbatch.jobs
+    return job["arrayProperties"]["statusSummary"].get("SUCCEEDED") == 1
+
+
 def newest(home: Path) -> str:
     return history.run(Home(home)).name
 
@@ -72,7 +80,7 @@ def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path) -
 def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: Path) -> None:
     work = partial(tasks.gated_map, folder=str(marks))
     with emulation(home, quiet=True) as awsbatch:
-        stopped_when(lambda: starts(marks) == {0: 1, 1: 1}, lambda: work(n=[0, 1]))
+        stopped_when(lambda: half_done(awsbatch, marks), lambda: work(n=[0, 1]))
         with pytest.raises(ClosedError, match="a signal stopped its jobs"):
             tasks.total(numbers=[1])
     (execution,) = (run.name for run in history.runs(Home(home)) if run.workflow.endswith("gated_map"))
@@ -89,8 +97,8 @@ def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: 
 def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(home: Path, marks: Path) -> None:
     """The process died between the submit and the record of it."""
     work = partial(tasks.gated_map, folder=str(marks))
-    with emulation(home, quiet=True):
-        stopped_when(lambda: starts(marks) == {0: 1, 1: 1}, lambda: work(n=[0, 1]))
+    with emulation(home, quiet=True) as awsbatch:
+        stopped_when(lambda: half_done(awsbatch, marks), lambda: work(n=[0, 1]))
     execution = newest(home)
     record = RunRecord(home / "runs" / execution)
     known = record.node("n0")
@@ -168,8 +176,8 @@ def test_a_process_that_lives_on_is_done_with_an_execution_when_the_next_begins(
 
 def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> None:
     work = partial(tasks.gated_map, folder=str(marks))
-    with emulation(home, quiet=True):
-        stopped_when(lambda: starts(marks) == {0: 1, 1: 1}, lambda: work(n=[0, 1]))
+    with emulation(home, quiet=True) as awsbatch:
+        stopped_when(lambda: half_done(awsbatch, marks), lambda: work(n=[0, 1]))
     execution = newest(home)
     old = history.run(Home(home), execution).nodes[0].job_id
     (marks / "gate").touch()
