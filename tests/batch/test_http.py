@@ -348,7 +348,9 @@ def test_a_client_without_credentials_says_what_to_do(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("HOME", str(tmp_path))
 
+    # A service on this machine asks for none; anybody else would, before a byte is sent.
+    assert AwsBatch("us-east-1", endpoint_url=served.url).describe_jobs(jobs=["x"]) == {"jobs": []}
     with pytest.raises(BatchError, match="aws configure") as caught:
-        AwsBatch("us-east-1", endpoint_url=served.url).describe_jobs(jobs=["x"])
+        AwsBatch("us-east-1", endpoint_url="http://batch.invalid:1").describe_jobs(jobs=["x"])
 
     assert not caught.value.transient

@@ -258,7 +258,9 @@ class CaseRun:
 
     def _fill_catalog(self) -> None:
         for index, outputs in ((self.case.get("catalog") or {}).get("cached") or {}).items():
-            self.catalog.store(self._put_key(int(index)), ParseDict(outputs, literals_pb2.LiteralMap()))
+            # An item without inputs has no key, and nothing can be found.
+            with suppress(HandlerError):
+                self.catalog.store(self._put_key(int(index)), ParseDict(outputs, literals_pb2.LiteralMap()))
 
     def _put_key(self, index: int) -> CatalogKey:
         """The key under which an earlier execution stored this item."""
@@ -437,6 +439,7 @@ _FOREIGN = [
     re.compile(r"(?s)(Error enqueuing work items).*"),
     re.compile(r"(?s)(invalid TaskSpecification).*"),
     re.compile(r"(?s)(failed to unmarshal messagepack bytes).*"),
+    re.compile(r"(?s)(Reference is of an invalid format).*"),
 ]
 
 

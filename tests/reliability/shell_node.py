@@ -49,11 +49,14 @@ def integers(numbers: range) -> literals_pb2.Literal:
 class Node:
     """A map over so many numbers that gives each as it is, in one execution of its own; what a run would record."""
 
-    def __init__(self, world: World, name: str, size: int, script: str = "") -> None:
+    def __init__(self, world: World, name: str, size: int, script: str = "", limit: int = 0) -> None:
+        """:param limit: seconds that an attempt of a child may take, 0 for any."""
         self._world = world
         self.size = size
         self.record: dict[str, Any] = {}
         self.request = world.request(name, size, script)
+        if limit:
+            self.request.template.metadata.timeout.FromSeconds(limit)
         self.execution = NodeExecution(self.request, world.services, observer=self._observe)
         self._write("running")
 

@@ -12,9 +12,11 @@ from typing import Any
 import bad_children
 import bad_import
 import pytest
+from shell_node import Node, World
 from terminals import eventually, of_home
 
 from flytekitplugins.awsbatch import map_task
+from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
 from flytekitplugins.awsbatch.local import history
 from flytekitplugins.awsbatch.local.block import Emulation, emulation
@@ -127,6 +129,17 @@ def test_a_command_that_is_not_there_is_named(awsbatch: Emulation) -> None:
     with pytest.raises(TaskFailedError) as caught:
         bad_import.no_command(n=1)
     assert "CannotStartContainerError: no-such-command: No such file or directory" in str(caught.value)
+
+
+def test_a_child_over_its_time_limit_ends_for_good_in_awss_words(tmp_path: Path) -> None:
+    # Deadlines pass a hundred times as fast here: AWS takes no limit under a minute.
+    world = World(tmp_path / "home", clock=SystemClock(speed=100))
+    node = Node(world, "execution", 2, "[ $i = 0 ] || sleep 300", limit=60)
+    result = node.run()
+    assert [(child.phase.name, child.attempts) for child in result.children] == [(SUCCEEDED, 1), (FAILED, 1)]
+    assert result.children[1].message.startswith("Job attempt duration exceeded timeout")
+    assert result.error is not None and "Job attempt duration exceeded timeout" in result.error.message
+    world.close()
 
 
 def test_nothing_is_left_of_any_of_them(ended: Ended) -> None:

@@ -55,6 +55,9 @@ def read(text: str) -> None:
 
 @FUZZ
 @given(document=documents())
+@example({"emulator": {"faults": [{}]}})
+@example({"emulator": {"faults": [{"kind": None, "every": 1}]}})
+@example({"emulator": {"faults": {"kind": "flood"}}})
 def test_settings_of_any_values_are_read_or_refused_with_words(document: dict[str, Any]) -> None:
     read(yaml.safe_dump(document))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -16,13 +17,22 @@ import pytest
 import reliability_tasks as tasks
 from terminals import eventually, starts
 
+from flytekitplugins.awsbatch import switch
+from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
+from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.local import deployment as deployments
 from flytekitplugins.awsbatch.local import history
+from flytekitplugins.awsbatch.local import settings as settings_module
 from flytekitplugins.awsbatch.local.block import Emulation, emulation
+from flytekitplugins.awsbatch.local.deployment import ClosedError, Deployment
 from flytekitplugins.awsbatch.local.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.home import Home
+from flytekitplugins.awsbatch.local.progress import PlainReporter
 from flytekitplugins.awsbatch.local.record import RunRecord
 from flytekitplugins.awsbatch.local.resume import Fingerprint, Past, ResumeError, past
+from flytekitplugins.awsbatch.local.submissions import Submissions
 
 
 def stopped_when(right: Callable[[], bool], run: Callable[[], Any]) -> None:
@@ -63,7 +73,9 @@ def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: 
     work = partial(tasks.gated_map, folder=str(marks))
     with emulation(home, quiet=True) as awsbatch:
         stopped_when(lambda: starts(marks) == {0: 1, 1: 1}, lambda: work(n=[0, 1]))
-    execution = newest(home)
+        with pytest.raises(ClosedError, match="a signal stopped its jobs"):
+            tasks.total(numbers=[1])
+    (execution,) = (run.name for run in history.runs(Home(home)) if run.workflow.endswith("gated_map"))
     assert history.run(Home(home), execution).nodes[0].status == "interrupted"
     (marks / "gate").touch()
     with emulation(home, quiet=True, resume=execution) as awsbatch:
@@ -97,6 +109,61 @@ def test_a_submit_whose_answer_is_lost_is_not_made_twice(home: Path) -> None:
         assert tasks.total_of(numbers=[4]) == 4
         (listed,) = awsbatch.batch.list_jobs(jobQueue="default", jobStatus="SUCCEEDED")["jobSummaryList"]
         assert [job["jobId"] for job in awsbatch.jobs] == [listed["jobId"]]
+
+
+def test_a_round_that_fails_after_its_submit_does_not_submit_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the account, which links name, cannot be asked for: the handler's old state counts then."""
+    asked: list[int] = []
+
+    def account(self: Submissions) -> str:
+        asked.append(1)
+        if len(asked) <= 3:
+            raise BatchError("RequestError", "could not connect", 503)
+        return "000000000000"
+
+    monkeypatch.setattr(Submissions, "account_id", property(account))
+    with emulation(home, quiet=True) as awsbatch:
+        assert tasks.total_of(numbers=[1]) == 1
+        assert len(awsbatch.batch.list_jobs(jobQueue="default", jobStatus="SUCCEEDED")["jobSummaryList"]) == 1
+        assert len(asked) > 3
+
+
+def test_at_a_service_elsewhere_the_job_is_terminated_and_runs_anew(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "anything")
+    with LocalBatch(tmp_path / "elsewhere") as service, ThreadedServer(service) as server:
+        service.ensure_queue("default")
+        service.faults.add(Fault("stay_runnable"))
+
+        def deployment(resume: str | None) -> Deployment:
+            given = settings_module.of(settings_module.DEFAULT)
+            return Deployment(given, Home(home), PlainReporter(io.StringIO()), endpoint=server.url, resume=resume)
+
+        def jobs(status: str) -> list[str]:
+            answer = service.list_jobs(jobQueue="default", jobStatus=status)  # type: ignore[arg-type]
+            return [job["jobName"] for job in answer["jobSummaryList"]]
+
+        resume = None
+        for attempt in range(2):
+            with deployment(resume) as one, switch.overridden(True):
+                undo = deployments.override(one)
+                try:
+                    stopped_when(lambda: len(jobs("RUNNABLE")) == 1, lambda: tasks.total_of(numbers=[1]))
+                finally:
+                    undo()
+            resume = newest(home)
+            assert sorted(jobs("FAILED")) == [f"{resume}-n0-{number}" for number in range(attempt + 1)]
+    assert [node.status for node in history.run(Home(home)).nodes] == ["aborted"]
+
+
+def test_a_process_that_lives_on_is_done_with_an_execution_when_the_next_begins(home: Path) -> None:
+    with emulation(home, quiet=True):
+        tasks.total_of(numbers=[1])
+        tasks.total_of(numbers=[2])
+        assert [run.status for run in history.runs(Home(home))] == ["running", "succeeded"]
+    assert [run.status for run in history.runs(Home(home))] == ["succeeded", "succeeded"]
 
 
 def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> None:

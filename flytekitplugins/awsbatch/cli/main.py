@@ -16,7 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "jobs": ("runs", "jobs"),
     "kill": ("runs", "kill"),
     "lint": ("lint", "lint"),
-    "logs": ("runs", "logs"),
+    "logs": ("logs", "logs"),
     "queue": ("queue", "queue"),
     "rerun": ("runs", "rerun"),
     "runs": ("runs", "runs"),

@@ -1,74 +1,31 @@
-"""`runs`, `jobs`, `logs`, `kill`, `rerun` and `cache`: what people do after a run."""
+"""`runs`, `jobs`, `kill`, `rerun` and `cache`: what people do after a run."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import errno
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.logs import LogStream
 from flytekitplugins.awsbatch.batch.emulator.model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.local import again, history
-from flytekitplugins.awsbatch.local import home as homes
-from flytekitplugins.awsbatch.local.record import RecordError
 from flytekitplugins.awsbatch.local.settings import RETENTION_DAYS
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 
+from .past import MOST_IDS, batch_of_home, failing, run_of, the_home
 from .show import fail, json_option, print_json
 from .tables import duration, moment, table
 
-FOLLOW_EVERY = 0.3
+LOOK_EVERY = 0.3
 # Longer than jobs have to end by themselves.
 KILL_PATIENCE = 60.0
-# As many as one DescribeJobs call takes.
-MOST_IDS = 100
-
-
-def _home() -> homes.Home:
-    return homes.from_environment(os.environ)
-
-
-@contextlib.contextmanager
-def _failing() -> Iterator[None]:
-    """What can be wrong with a home, an execution or a job ends the command with a sentence."""
-    try:
-        yield
-    except (history.UnknownRunError, homes.HomeError, RecordError, UnusableHomeError) as error:
-        fail(str(error))
-    except OSError as error:
-        if error.errno == errno.EPIPE:
-            raise
-        fail(f"{error.filename or _home().path}: {error.strerror}")
-
-
-def _run(execution: str | None) -> history.RunInfo:
-    return history.run(_home(), execution)
-
-
-@contextlib.contextmanager
-def _batch() -> Iterator[LocalBatch | None]:
-    """The home's local AWS Batch, to be read; None when no job was ever submitted to it."""
-    home = _home()
-    if not home.database.exists():
-        yield None
-        return
-    batch = LocalBatch(home.batch)
-    try:
-        yield batch
-    finally:
-        batch.close()
 
 
 @click.command()
@@ -80,8 +37,8 @@ def runs(prune: bool, older_than: float, as_json: bool) -> None:
 
     Those that nobody has touched for 30 days go by themselves when a new run starts (emulator.keep_runs_days).
     """
-    home = _home()
-    with _failing():
+    home = the_home()
+    with failing():
         if prune:
             gone = history.prune(home, older_than)
             if as_json:
@@ -116,8 +73,8 @@ def _run_json(run: history.RunInfo) -> dict[str, Any]:
 @json_option
 def jobs(execution: str | None, children: bool, as_json: bool) -> None:
     """The jobs of an execution (the newest, unless one is named)."""
-    with _failing(), _batch() as batch:
-        run = _run(execution)
+    with failing(), batch_of_home() as batch:
+        run = run_of(execution)
         rows = [row for node in run.nodes for row in _jobs_of(batch, node, children)]
     if as_json:
         print_json({"execution": run.name, "status": run.status, "jobs": rows})
@@ -187,93 +144,14 @@ def _job_row(node: history.NodeInfo, job: Any) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("job", metavar="JOB[:INDEX]")
-@click.option("--attempt", type=click.IntRange(min=1), help="Which attempt; the last, unless given.")
-@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until the job ends.")
-@json_option
-def logs(job: str, attempt: int | None, follow: bool, as_json: bool) -> None:
-    """The log of a job, or of a child of an array."""
-    job_id, _, index = job.partition(":")
-    if ":" in job and not index.isdecimal():
-        raise click.UsageError(f"{job!r}: expected JOB or JOB:INDEX.")
-    if follow and as_json:
-        raise click.UsageError("--follow prints a log as it grows, --json prints it whole: only one of them.")
-    with _failing(), _batch() as batch:
-        known = batch.describe_jobs(jobs=[job])["jobs"] if batch is not None else []
-        if batch is None or not known:
-            fail(f"The local AWS Batch of {_home().path} knows no job {job!r}; `flyte-awsbatch jobs` lists them.")
-        if "size" in known[0].get("arrayProperties", {}):
-            fail(f"Job {job} is an array, and its children have the logs: {job}:0, {job}:1, ...")
-        _Log(batch, job, job_id, int(index) if index else None, attempt).show(follow, as_json)
-
-
-class _Log:
-    """The log of a job or child, of one attempt or of one after the other."""
-
-    def __init__(self, batch: LocalBatch, job: str, job_id: str, index: int | None, attempt: int | None) -> None:
-        self._batch = batch
-        self._job = job
-        self._where = (job_id, index)
-        self._attempt = attempt
-
-    def show(self, follow: bool, as_json: bool) -> None:
-        shown, position = None, 0
-        while True:
-            # Looked at first: what is in the log now is then all there will be.
-            ended = self._batch.describe_jobs(jobs=[self._job])["jobs"][0]["status"] in ENDED
-            streams = [one for one in self._batch.log_streams(*self._where) if self._attempt in (None, one.attempt)]
-            if not streams and (ended or not follow):
-                which = f" of attempt {self._attempt}" if self._attempt else ""
-                fail(f"Job {self._job} has no log{which}" + ("." if ended else " yet."))
-            if as_json:
-                _print_log_json(self._job, streams[-1])
-                return
-            if shown is None and streams:
-                shown = streams[0].attempt if follow and not ended else streams[-1].attempt
-            for stream in streams:
-                if shown is not None and stream.attempt >= shown:
-                    if stream.attempt > shown:
-                        click.echo(f"-- attempt {stream.attempt} --", err=True)
-                        shown, position = stream.attempt, 0
-                    position = _print_from(stream.path, position)
-            if ended or not follow:
-                return
-            if not self._batch.goes_on(self._where[0]):
-                click.echo("-- nobody runs this job any more --", err=True)
-                return
-            time.sleep(FOLLOW_EVERY)
-
-
-def _print_log_json(job: str, stream: LogStream) -> None:
-    try:
-        lines = stream.path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        lines = []
-    print_json({"job": job, "attempt": stream.attempt, "stream": stream.name, "path": str(stream.path), "lines": lines})
-
-
-def _print_from(path: Path, position: int) -> int:
-    """Prints what a file has from `position` on, byte for byte; returns where it ends now."""
-    try:
-        with path.open("rb") as file:
-            file.seek(position)
-            while block := file.read(1 << 16):
-                sys.stdout.buffer.write(block)
-            sys.stdout.flush()
-            return file.tell()
-    except FileNotFoundError:
-        return position
-
-
-@click.command()
 @click.argument("execution")
 def kill(execution: str) -> None:
     """Ends a running execution: its process asks the jobs to end, kills those that do not, and leaves.
 
     What had not ended can be taken up again, as after Ctrl-C.
     """
-    with _failing():
-        run = _run(execution)
+    with failing():
+        run = run_of(execution)
         if run.process is None:
             fail(f"Execution {execution} does not run (it is {run.status}).")
         try:
@@ -282,10 +160,10 @@ def kill(execution: str) -> None:
             fail(f"Process {run.process}, which runs execution {execution}, belongs to another user.")
         click.echo(f"Asked process {run.process} to end execution {execution}.")
         until = time.monotonic() + KILL_PATIENCE
-        while history.run(_home(), execution).process is not None:
+        while history.run(the_home(), execution).process is not None:
             if time.monotonic() > until:
                 fail(f"It has not ended yet; `kill -9 {run.process}` ends it and all its jobs at once.")
-            time.sleep(FOLLOW_EVERY)
+            time.sleep(LOOK_EVERY)
         click.echo(f"It has ended. To go on, run its command again with {wire.SWITCH_RESUME}={execution}.")
 
 
@@ -299,9 +177,9 @@ def rerun(execution: str, node: str, index: int) -> None:
     A debugger works (`breakpoint()`, `pdb`). INDEX is the place in the mapped list; outputs go to a folder of their
     own. Variables that the job inherited are this shell's.
     """
-    with _failing():
-        run = _run(execution)
-        again_ = again.command(_home(), run, history.node(run, node), index)
+    with failing():
+        run = run_of(execution)
+        again_ = again.command(the_home(), run, history.node(run, node), index)
         status = again.rerun(again_)
     click.echo(f"Item {index} of {node} ended with exit status {status}. It wrote to {again_.output}", err=True)
     sys.exit(status)
@@ -315,8 +193,8 @@ def cache() -> None:
 @cache.command()
 def clear() -> None:
     """Forgets every cached item."""
-    home = _home()
-    with _failing():
+    home = the_home()
+    with failing():
         if home.catalog.exists():
             DiskCatalog(home.catalog).clear()
         history.remove_kept(home)

@@ -4,6 +4,7 @@ way, and taken up where an earlier process left it.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.launch import Decision, apply, decide
 from flytekitplugins.awsbatch.admin.plugins import handler_of
+from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, NodeRequest, WorkflowId
@@ -105,7 +107,7 @@ class Call:
                 result = self._result(request)
                 self._interrupts.check()
             except Interrupted as interrupted:
-                deployment.close()
+                deployment.close(interrupted=True)
                 number = interrupted.number
             else:
                 number = 0
@@ -118,10 +120,17 @@ class Call:
     # Called by the deployment when it closes before the call has ended.
 
     def abort(self) -> None:
-        """Ends the job for good."""
-        if self._node is not None:
-            self._node.abort("Aborted")
-            self._write("aborted")
+        """Ends the job for good, also one that was submitted in a round that then failed."""
+        if self._node is None:
+            return
+        self._node.abort("Aborted")
+        name, known = self._job
+        batch = self._deployment.submissions
+        with contextlib.suppress(BatchError):
+            job_id = None if known else batch.job_of(name)
+            if job_id is not None:
+                batch.terminate_job(jobId=job_id, reason="Aborted")
+        self._write("aborted")
 
     def leave(self) -> str:
         """Leaves the node to be taken up again; says how far it came."""
@@ -175,7 +184,7 @@ class Call:
                 result = node.run(self._interrupts.waiting(deployment.wait))
             except Interrupted:
                 # While this call is still one of those that closing looks after.
-                deployment.close()
+                deployment.close(interrupted=True)
                 raise
             except BaseException:
                 self.abort()

@@ -37,6 +37,7 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
     """
     deployment = deployments.current()
+    deployment.check_open()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
     with told_to(findings.append):
@@ -60,6 +61,7 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
     execution, begins = deployment.executions.of(who.root, who.project, who.domain, who.workflow, earlier)
     if not begins:
         return execution
+    deployment.note_ended(deployment.executions.newly_over())
     if not execution.resumed:
         _record(deployment, execution)
     details = {"of": execution.workflow, **({"resumed": "goes on"} if execution.resumed else {})}

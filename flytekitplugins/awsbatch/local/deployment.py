@@ -12,7 +12,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -118,6 +118,11 @@ class Deployment:
     def closed(self) -> bool:
         return not self._open
 
+    def check_open(self) -> None:
+        """Raises ClosedError."""
+        if not self._open:
+            raise ClosedError("This emulated deployment is closed: the block ended, or a signal stopped its jobs.")
+
     @property
     def command(self) -> str:
         """`flyte-awsbatch` as a person has to type it to reach this home."""
@@ -136,10 +141,12 @@ class Deployment:
         self._open = True
         return self
 
-    def close(self) -> None:
+    def close(self, interrupted: bool = False) -> None:
         """Ends every process that still runs, leaves the terminal as it was, and says how to go on. Twice is fine.
 
         What had not ended can be taken up again; at a service that is not in this process it is terminated.
+
+        :param interrupted: whether a workflow is cut short, even if no job runs at the moment.
         """
         with self._lock:
             # A fork of this process ends too, and has nothing to close.
@@ -157,25 +164,30 @@ class Deployment:
             for call in calls:
                 call.abort()
         left = [call.leave() for call in calls]
-        for name in self.executions.names:
-            with contextlib.suppress(OSError, RecordError):
-                RunRecord(self.home.run(name)).update_execution(ended=time.time())
+        self.note_ended(self.executions.names)
         temporary.remove(self._temporary)
-        if calls:
+        if calls or (interrupted and self.executions.names):
             self._say(stopping.ended(left, self.executions.names[-1], self.home.path))
 
     @contextlib.contextmanager
     def at_work(self, call: Unended) -> Iterator[None]:
         """While a call has jobs that closing has to see to. Raises ClosedError."""
         with self._lock:
-            if not self._open:
-                raise ClosedError("This emulated deployment is closed: the block ended, or a signal stopped its jobs.")
+            self.check_open()
             self._calls.append(call)
         try:
             yield
         finally:
             with self._lock:
                 self._calls.remove(call)
+
+    def note_ended(self, executions: Iterable[str]) -> None:
+        """Writes down that this process is done with executions, though it lives on."""
+        for name in executions:
+            with contextlib.suppress(OSError, RecordError):
+                record = RunRecord(self.home.run(name))
+                if "ended" not in record.execution():
+                    record.update_execution(ended=time.time())
 
     def _say(self, text: str) -> None:
         """A terminal that has gone away is no reason to leave jobs behind."""

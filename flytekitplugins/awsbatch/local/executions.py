@@ -53,8 +53,15 @@ class Executions:
     def __init__(self) -> None:
         self._of_roots: dict[FrameType, Execution] = {}
         self._latest: Execution | None = None
+        self._over: list[str] = []
         self._lock = threading.Lock()
         self.names: list[str] = []
+
+    def newly_over(self) -> list[str]:
+        """The names of executions whose outermost call has returned, each told once."""
+        with self._lock:
+            over, self._over = self._over, []
+            return over
 
     def of(
         self,
@@ -74,8 +81,8 @@ class Executions:
             known = self._latest if root is None else self._of_roots.get(root)
             if known is not None and known.is_of(project, domain, workflow):
                 return known, False
-            for over in [one for one in self._of_roots if ended(one)]:
-                del self._of_roots[over]
+            for root_that_ended in [one for one in self._of_roots if ended(one)]:
+                self._over.append(self._of_roots.pop(root_that_ended).name)
             taken = earlier()
             self._latest = Execution(taken or new_name(), project, domain, workflow, taken is not None)
             self.names.append(self._latest.name)

@@ -38,8 +38,9 @@ class Submissions:
     def __init__(self, batch: BatchApi, found: Callable[[str], None] = lambda job_id: None) -> None:
         self._batch = batch
         self._found = found
-        # Names whose last submit brought no answer, and those that an earlier process may have submitted.
-        self._unanswered: set[str] = set()
+        self._answers: dict[str, SubmitJobResponseTypeDef] = {}
+        # Names (and queues) whose last submit brought no answer, and names that an earlier process may have submitted.
+        self._unanswered: dict[str, str] = {}
         self._earlier: set[str] = set()
         self.made: list[tuple[dict[str, Any], str]] = []
 
@@ -61,23 +62,33 @@ class Submissions:
         return self._batch.register_job_definition(**request)
 
     def submit_job(self, **request: Unpack[SubmitJobRequestTypeDef]) -> SubmitJobResponseTypeDef:
-        name = request["jobName"]
-        answer = None
-        if name in self._unanswered or name in self._earlier:
-            answer = self._known(request["jobQueue"], name)
+        name, queue = request["jobName"], request["jobQueue"]
+        if name in self._answers:
+            # Something else in the handler's round failed after the submit, and the round comes again.
+            return self._answers[name]
+        answer = self._known(queue, name) if name in self._unanswered or name in self._earlier else None
+        ours = answer is None or name in self._unanswered
         if answer is None:
             try:
                 answer = self._batch.submit_job(**request)
             except BatchError as error:
                 if error.transient:
-                    self._unanswered.add(name)
+                    self._unanswered[name] = queue
                 raise
-        elif name in self._earlier:
+        self._unanswered.pop(name, None)
+        self._answers[name] = answer
+        if ours:
+            self.made.append((copy.deepcopy(dict(request)), answer["jobId"]))
+        else:
             self._found(answer["jobId"])
-            return answer
-        self._unanswered.discard(name)
-        self.made.append((copy.deepcopy(dict(request)), answer["jobId"]))
         return answer
+
+    def job_of(self, name: str) -> str | None:
+        """The id of the job of this name that was submitted here, as far as can be found out. Raises BatchError."""
+        answer = self._answers.get(name)
+        if answer is None and name in self._unanswered:
+            answer = self._known(self._unanswered[name], name)
+        return None if answer is None else answer["jobId"]
 
     def _known(self, queue: str, name: str) -> SubmitJobResponseTypeDef | None:
         """The newest job of this name as SubmitJob would have answered."""

@@ -137,6 +137,10 @@ class Filler:
         except weak.MismatchError as error:
             self.wrong(path, node, str(error))
             return WRONG
+        except ValueError as error:
+            # A section's own check of its values together.
+            self.wrong(path, node, str(error))
+            return WRONG
 
     def value(self, kind: Any, node: Node, path: str) -> Any:
         origin, arguments = typing.get_origin(kind), typing.get_args(kind)
@@ -147,7 +151,11 @@ class Filler:
         if origin in (dict, Mapping):
             return self.map(arguments[1], node, path)
         if dataclasses.is_dataclass(kind):
-            return self.section(cast(type[Any], kind), node, path)
+            try:
+                return self.section(cast(type[Any], kind), node, path)
+            except (TypeError, ValueError) as error:
+                # What an owner's class says of values that fit one by one but not together.
+                raise weak.MismatchError(str(error)) from error
         return WEAK[kind](node) if self.weakly else strict(kind, node)
 
     def sequence(self, kind: Any, node: Node, path: str) -> tuple[Any, ...]:

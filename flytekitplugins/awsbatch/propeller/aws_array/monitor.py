@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+from ..storage import StorageError
 from . import departures
 from .compact import CompactArray
 from .context import TaskContext
-from .errors import NIL_DEREFERENCE, PanicError
+from .errors import NIL_DEREFERENCE, SYSTEM_ERROR, HandlerError, PanicError
 from .indexes import ChildIndex
 from .jobs import Job
 from .outputs import OutputFiles
@@ -35,8 +37,15 @@ class _Round:
     def strict(self) -> bool:
         return self.services.settings.strict
 
+    @cached_property
+    def output_prefix(self) -> str:
+        """StorageError: it, or the prefix of raw outputs that Flyte's readers need as well, is no URL."""
+        for prefix in (self.context.output_prefix, self.context.raw_output_prefix):
+            self.services.store.join(prefix, "0")
+        return self.context.output_prefix
+
     def files(self, index: ChildIndex) -> OutputFiles:
-        return OutputFiles.of_subtask(self.services.store, self.context.output_prefix, self.state.original(index))
+        return OutputFiles.of_subtask(self.services.store, self.output_prefix, self.state.original(index))
 
 
 def check_subtasks(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
@@ -114,7 +123,14 @@ def _failure(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
 
 def _success(index: ChildIndex, look: _Round) -> TaskPhase:
     """A job that ended well is a failure when it left nothing but an error (`CheckTaskOutput`)."""
-    files = look.files(index)
+    try:
+        files = look.files(index)
+    except StorageError as error:
+        raise HandlerError(
+            SYSTEM_ERROR,
+            f"Failed to build output reader for sub task [{index}] with original index "
+            f"[{look.state.original(index)}]., caused by: {error.problem}",
+        ) from None
     if files.exists() or not files.is_error():
         return TaskPhase.SUCCESS
     if look.strict:

@@ -108,7 +108,15 @@ def _set(request: dict[str, Any], name: str, value: dict[str, int] | None) -> No
 
 def _parameters(context: TaskContext, services: HandlerServices) -> Parameters:
     store = services.store
-    inputs_path = store.join(context.input_prefix, INPUTS_FILE)
+
+    def join(base: str, *keys: str) -> str:
+        # Flyte logs that a path cannot be made, and goes on with none (`ioutils/paths.go`).
+        try:
+            return store.join(base, *keys)
+        except StorageError:
+            return ""
+
+    inputs_path = join(context.input_prefix, INPUTS_FILE)
 
     def inputs() -> literals_pb2.LiteralMap:
         read = literals_pb2.LiteralMap()
@@ -132,7 +140,7 @@ def _parameters(context: TaskContext, services: HandlerServices) -> Parameters:
         output_prefix=context.output_prefix,
         raw_output_prefix=context.raw_output_prefix,
         previous_checkpoint=context.previous_checkpoint,
-        checkpoint=checkpoint_prefix(store.join, context.raw_output_prefix),
+        checkpoint=checkpoint_prefix(join, context.raw_output_prefix),
         inputs=inputs,
         task_path=task_path,
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from .numbers import print_float
@@ -31,6 +30,12 @@ _KINDS = ["", "string", "int8", "uint8", "int16", "uint16", "int32", "uint32", "
 _KINDS += ["float32", "float64", "bool", "time.Time"]
 _TIMESTAMP = 0xFF
 _BILLION = 10**9
+# Go's calendar: 400 years have so many days, and the first year is so far before the year 0.
+_CYCLE = 146097
+_FIRST_YEAR = 292277022400
+_DAY = 86400
+_YEAR_ONE = 62135596800
+_FIRST_SECOND = -(_FIRST_YEAR // 400 * _CYCLE + 306) * _DAY - _YEAR_ONE
 
 
 class MsgpackError(ValueError):
@@ -148,9 +153,22 @@ def _number(kind: str, value: float) -> _Value:
 def _time(seconds: int, nanos: int) -> _Value:
     if nanos >= _BILLION:
         raise MsgpackError(f"nanoseconds must not be larger than 999999999 : {nanos}")
-    try:
-        moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
-    except OverflowError:
-        raise MsgpackError(f"a time outside of the years 1 to 9999: {seconds}") from None
-    fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
-    return _Value("time.Time", (seconds, nanos), f"{moment:%Y-%m-%d %H:%M:%S}{fraction} +0000 UTC")
+    year, month, day = _date((seconds - _FIRST_SECOND) % 2**64 // _DAY)
+    minutes, second = divmod((seconds - _FIRST_SECOND) % 2**64 % _DAY, 60)
+    sign, fraction = "-" if year < 0 else "", f".{nanos:09d}".rstrip("0") if nanos else ""
+    text = f"{sign}{abs(year):04d}-{month:02d}-{day:02d} {minutes // 60:02d}:{minutes % 60:02d}:{second:02d}{fraction}"
+    # Sorted by time.Time's own fields: the nanoseconds come first, then the seconds since the year 1.
+    return _Value("time.Time", (nanos, (seconds + _YEAR_ONE + 2**63) % 2**64), f"{text} +0000 UTC")
+
+
+def _date(days: int) -> tuple[int, int, int]:
+    """(year, month, day) of a day counted from the first that Go's time has, a first of March."""
+    cycles, days = divmod(days, _CYCLE)
+    centuries = min(days // 36524, 3)
+    days -= centuries * 36524
+    leaps, days = divmod(days, 1461)
+    years = min(days // 365, 3)
+    days -= years * 365
+    month = (5 * days + 2) // 153
+    year = 400 * cycles + 100 * centuries + 4 * leaps + years - _FIRST_YEAR
+    return year + (month >= 10), (month + 2) % 12 + 1, days - (153 * month + 2) // 5 + 1
