@@ -208,9 +208,11 @@ class Deployment:
 
     def say_once(self, text: str) -> None:
         """A warning, said once in a deployment's life."""
-        if text not in self._said:
+        with self._lock:
+            if text in self._said:
+                return
             self._said.add(text)
-            self.reporter.say(text)
+        self.reporter.say(text)
 
 
 def _executors(isolation: str, say: Callable[[str], None]) -> list[Executor]:

@@ -81,7 +81,7 @@ class PlainReporter(Reporter):
     stream: IO[str]
     clock: Callable[[], float] = time.monotonic
     _lines: dict[str, _Line] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def started(self, execution: str, details: Mapping[str, str]) -> None:
         self.say(_headline(execution, details))
@@ -101,8 +101,9 @@ class PlainReporter(Reporter):
                 self._print(job, _Line(counts, 0.0), self.clock())
 
     def say(self, text: str) -> None:
-        self.stream.write(text + "\n")
-        self.stream.flush()
+        with self._lock:
+            self.stream.write(text + "\n")
+            self.stream.flush()
 
     def _print(self, job: str, line: _Line, now: float) -> None:
         line.printed, line.printed_at = line.counts, now
