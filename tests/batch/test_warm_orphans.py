@@ -10,19 +10,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from batch_shell import eventually
+from batch_shell import alive, eventually
 from warm_harness import HERE, Runner, runner
 
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Exited, Lost
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def parent(pid: int) -> int:
