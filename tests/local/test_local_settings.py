@@ -14,7 +14,8 @@ from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.launch import decide
 from flytekitplugins.awsbatch.admin.overrides import Override
 from flytekitplugins.awsbatch.admin.settings import ExecutionQueue
-from flytekitplugins.awsbatch.local.settings import LOCAL_ROLE, LocalEmulator, load, load_files, read_files
+from flytekitplugins.awsbatch.local.settings import LOCAL_ROLE, LocalEmulator, load, load_files, of, read_files
+from flytekitplugins.awsbatch.propeller.settings import OffloadingSettings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 
@@ -115,3 +116,12 @@ def test_no_file_gives_a_traceback_and_what_is_read_can_be_used(tmp_path: Path, 
     list(checks.faults(found.admin)), list(checks.advice(found.admin))
     for matching in ("documented", "flyteadmin", "flyteadmin-2019"):
         decide(found.admin.matched(matching), project="p", domain="d", workflow="m.w", execution_name="f")
+
+
+def test_what_propeller_reads_of_storage_and_offloading_reaches_the_handler() -> None:
+    found = of(
+        "storage: {limits: {maxDownloadMBs: 10}}\n"
+        "propeller: {literal-offloading-config: {enabled: true, min-size-in-mb-for-offloading: 1}}\n"
+    )
+    assert found.handler.storage.limits.max_download_mbs == 10
+    assert found.handler.propeller.offloading == OffloadingSettings(enabled=True, min_size=1, max_size=1000)

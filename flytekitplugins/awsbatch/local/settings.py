@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ import yaml
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.attributes import is_attribute_file
-from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings
+from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings, ResourceSet
 from flytekitplugins.awsbatch.admin.settings import read as read_admin
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.lint.settings import LintEmulator
+from flytekitplugins.awsbatch.propeller.golang.quantity import QuantityError, parse_quantity
 from flytekitplugins.awsbatch.propeller.settings import (
     AwsPluginSettings,
     CatalogCacheSettings,
@@ -28,10 +29,12 @@ from flytekitplugins.awsbatch.propeller.settings import (
     HandlerSettings,
     K8sPluginSettings,
     PropellerSettings,
+    StorageSettings,
 )
+from flytekitplugins.awsbatch.settings.nodes import Scalar, is_null
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.settings.reader import Reader
-from flytekitplugins.awsbatch.settings.section import setting
+from flytekitplugins.awsbatch.settings.section import KEY, setting
 
 # Long enough to come back to, short enough that a home does not grow for ever.
 RETENTION_DAYS = 30.0
@@ -126,16 +129,30 @@ def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
         k8s=reader.flyte(K8sPluginSettings, "plugins", "k8s"),
         catalog_cache=reader.flyte(CatalogCacheSettings, "plugins", "catalogCache"),
         propeller=reader.flyte(PropellerSettings, "propeller"),
+        storage=reader.flyte(StorageSettings, "storage"),
         emulation=fidelity,
     )
     for problem in checks.contradictions(admin):
         reader.report(problem)
     check_timeout(reader, handler)
+    check_quantities(reader)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
     notes = (
         () if names else (f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).",)
     )
     return Settings(admin, handler, local, batch, lint, names, notes), reader
+
+
+def check_quantities(reader: Reader) -> None:
+    """FlyteAdmin does not start with a quantity that Kubernetes would not parse."""
+    for group in ("defaults", "limits"):
+        for fld in fields(ResourceSet):
+            path, node = reader.at("task_resources", group, fld.metadata[KEY])
+            if isinstance(node, Scalar) and not is_null(node):
+                try:
+                    parse_quantity(node.text)
+                except QuantityError:
+                    reader.wrong(path, node, "expected a quantity such as 500m or 1Gi")
 
 
 def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
