@@ -97,7 +97,7 @@ def test_what_a_task_says(options: dict[str, Any], codes: list[str]) -> None:
 @pytest.mark.parametrize(
     ("config", "codes"),
     [
-        (AWSBatchConfig(platformCapabilities="FARGATE"), ["AB107"]),
+        (AWSBatchConfig(platformCapabilities="FARGATE"), ["AB013"]),
         (AWSBatchConfig(schedulingPriority=1), ["AB108"]),
         (AWSBatchConfig(schedulingPriority=1, extra={"shareIdentifier": "a"}), []),
         (AWSBatchConfig(parameters={"long": "x" * 31_000}), ["AB010"]),
@@ -111,6 +111,7 @@ def test_what_a_config_says(config: AWSBatchConfig, codes: list[str]) -> None:
     ("options", "codes"),
     [
         ({"concurrency": 5}, ["AB106"]),
+        ({"enable_deck": True}, ["AB113"]),
         ({"concurrency": 0}, []),
         ({"metadata": TaskMetadata(retries=10)}, ["AB006"]),
         ({"metadata": TaskMetadata(retries=1, cache=True, cache_version="1")}, []),
@@ -122,6 +123,11 @@ def test_what_a_config_says(config: AWSBatchConfig, codes: list[str]) -> None:
 )
 def test_what_a_map_says(options: dict[str, Any], codes: list[str]) -> None:
     assert found(map_task(clean, **options)) == codes
+
+
+def test_only_the_decks_of_a_maps_items_are_out_of_sight() -> None:
+    single = a_task(enable_deck=True)
+    assert (found(single), found(map_task(single))) == ([], ["AB113"])
 
 
 def test_a_map_over_a_plain_task_is_looked_at_too() -> None:
