@@ -78,7 +78,7 @@ def tell(found: list[Finding]) -> None:
         if one.severity is Severity.WARNING and first_time(one.code):
             _teller.get()(one)
     if errors:
-        raise AWSBatchTaskError(errors[0].code, "; ".join(f"{one.entity} {one.message}" for one in errors))
+        raise AWSBatchTaskError(errors[0].code, "; ".join(f"{one.subject} {one.message}" for one in errors))
 
 
 @contextmanager

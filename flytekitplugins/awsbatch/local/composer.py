@@ -44,7 +44,7 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
         serialised = serialise(task, who.project, who.domain, who.image_config)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
-        deployment.say_once(f"On a cluster: {finding}")
+        deployment.say_once(f"On a cluster: {finding.brief}")
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
