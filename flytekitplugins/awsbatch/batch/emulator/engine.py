@@ -292,6 +292,9 @@ class Engine:
         elif isinstance(event, Exited):
             end = attempts.exited(event.exit_code, event.out_of_memory)
         elif isinstance(event, CannotStart):
+            # AttemptContainerDetail in the API reference: an attempt receives a log stream when it reaches RUNNING.
+            running.attempt.stream = None
+            running.process.log.unlink(missing_ok=True)
             end = attempts.could_not_start(event.message)
         else:
             end = attempts.host_lost(f"lost: {event.message}")
