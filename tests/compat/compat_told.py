@@ -17,7 +17,7 @@ from flytekit.core.python_function_task import PythonFunctionTask
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.hook import EmulatedCalls
 
-ALWAYS_FINE = ["AB104", "AB111"]
+ALWAYS_FINE = ["AB104", "AB105", "AB111"]
 
 
 class StockSingle(EmulatedCalls, PythonFunctionTask[Any]):
@@ -179,6 +179,13 @@ REFUSED: dict[str, tuple[Any, str]] = {
 )
 def within_all_limits(n: int) -> int:
     return n + 1
+
+
+@workflow
+def overridden_map(ns: list[int]) -> list[int]:
+    return map_task(plus_one)(n=ns).with_overrides(
+        retries=3, timeout=300, container_image="example.com/other:v1", cache=True, cache_version="1"
+    )
 
 
 @workflow

@@ -4,6 +4,7 @@ told, it does not."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -84,6 +85,28 @@ def test_a_secret_is_there_only_if_the_jobs_environment_has_it(
 
 def test_an_offset_of_ones_own_makes_children_take_other_items(batch: Emulation) -> None:
     assert "item 2 does not exist" in failure(lambda: map_task(tasks.with_offset)(n=[5, 6]))
+
+
+def test_overrides_of_a_map_call_do_not_reach_the_jobs_and_metadata_does(batch: Emulation) -> None:
+    (overridden,) = emulated(batch, lambda: tasks.overridden_map(ns=[1]))[1]
+    assert (overridden["retryStrategy"], overridden["timeout"]) == (
+        {"attempts": 2},
+        {"attemptDurationSeconds": 259200},
+    )
+    assert len(emulated(batch, lambda: tasks.overridden_map(ns=[1]))[1]) == 1
+
+    metadata = TaskMetadata(retries=3, timeout=timedelta(minutes=5), cache=True, cache_version="2")
+    said = map_task(tasks.plus_one, metadata=metadata)
+    (request,) = emulated(batch, lambda: said(n=[1]))[1]
+    assert (request["retryStrategy"], request["timeout"]) == ({"attempts": 4}, {"attemptDurationSeconds": 300})
+    assert emulated(batch, lambda: said(n=[1]))[1] == []
+    images = [definition_image(batch, one) for one in (overridden, request)]
+    assert images[0] == images[1]
+
+
+def definition_image(batch: Emulation, request: dict[str, Any]) -> str:
+    definitions = batch.batch.describe_job_definitions(jobDefinitions=[request["jobDefinition"]])["jobDefinitions"]
+    return str(definitions[0]["containerProperties"]["image"])
 
 
 def test_a_gpu_is_dropped_and_memory_counted_in_millions(batch: Emulation) -> None:

@@ -19,10 +19,13 @@ from sdk_admin_stub import admin_stub
 from sdk_builders import settings, template
 from test_sdk_serialisation import IMAGE, pyflyte_process
 
-from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchTaskError, AWSBatchWarning, local, map_task, switch
+from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchTaskError, AWSBatchWarning, map_task, switch
 from flytekitplugins.awsbatch.cli.main import main
 from flytekitplugins.awsbatch.lint import report
 from flytekitplugins.awsbatch.lint.settings import LintSettings, load
+from flytekitplugins.awsbatch.local import composer
+from flytekitplugins.awsbatch.local.settings import DEFAULT
+from flytekitplugins.awsbatch.testing import emulation
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +33,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that was told nothing yet, without a deployment's settings."""
     monkeypatch.setattr(report, "_told", set())
     monkeypatch.delenv("FLYTE_AWSBATCH_CONFIG", raising=False)
-    report.settings.cache_clear()
+    report.from_environment.cache_clear()
     yield
-    report.settings.cache_clear()
+    report.from_environment.cache_clear()
 
 
 def codes(told: pytest.WarningsRecorder) -> list[str]:
@@ -80,6 +83,18 @@ def test_errors_stop_what_puts_the_task_on_the_wire_and_name_them_all() -> None:
     assert "sets AWS_BATCH_X" in str(caught.value)
 
 
+def test_an_error_can_be_switched_off_for_a_task_and_for_a_deployment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fine = task(task_config=AWSBatchConfig(lint_ignore=["AB006"]), retries=12)(function)
+    assert template(fine).metadata.retries.retries == 12
+    assert template(map_task(fine)).metadata.retries.retries == 12
+    (tmp_path / "deployment.yaml").write_text("emulator: {lint_ignore: [AB006]}")
+    monkeypatch.setenv("FLYTE_AWSBATCH_CONFIG", str(tmp_path / "deployment.yaml"))
+    report.from_environment.cache_clear()
+    assert template(a_task(retries=12)).metadata.retries.retries == 12
+
+
 def test_a_map_made_inside_a_workflow_keeps_its_cached_task_from_being_an_error() -> None:
     """As `pyflyte register` goes: the task is translated first, before its workflow is compiled."""
     single = a_task(cache=True, cache_version="1", retries=1)
@@ -96,15 +111,18 @@ def test_a_map_made_inside_a_workflow_keeps_its_cached_task_from_being_an_error(
             spec.to_flyte_idl()
 
 
+@pytest.mark.parametrize(("ignored", "seen"), [([], AWSBatchTaskError), (["AB001"], ZeroDivisionError)])
 def test_an_emulated_call_of_a_cached_task_is_an_error_although_it_is_mapped_elsewhere(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ignored: list[str], seen: type[Exception]
 ) -> None:
-    monkeypatch.setattr(local, "run", lambda *_: pytest.fail("emulated"), raising=False)
+    """Unless the settings of this very run say that it is fine: then the call goes on."""
+    monkeypatch.setattr(composer, "serialise", lambda *_: 1 / 0)
     single = a_task(cache=True, cache_version="1", retries=1)
     map_task(single)
-    with switch.overridden(True), pytest.raises(AWSBatchTaskError) as caught:
+    settings = f"{DEFAULT}  lint_ignore: {ignored}\n"
+    with emulation(tmp_path, settings=settings, quiet=True), pytest.raises(seen) as caught:
         single(x=1)
-    assert caught.value.code == "AB001"
+    assert getattr(caught.value, "code", "") == ("" if ignored else "AB001")
 
 
 def test_a_legacy_map_over_an_aws_batch_task_is_told(recwarn: pytest.WarningsRecorder) -> None:
@@ -170,14 +188,21 @@ def program(folder: Path, name: str, retries: int) -> Path:
     return file
 
 
-def test_pyflyte_package_stops_at_an_error_and_tells_warnings(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "command", [("package", "--output", "out"), ("serialize", "workflows", "-f", "out")], ids=["package", "serialize"]
+)
+def test_pyflyte_stops_at_an_error_and_tells_each_thing_once(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "out").mkdir()
     program(tmp_path, "wrong", 10)
-    done = pyflyte_process(tmp_path, "--pkgs", "wrong", "package", "--image", IMAGE, "--output", "out.tgz")
+    program(tmp_path, "other", 1)
+    name, *rest = command
+    if name == "package":
+        (tmp_path / "out").rmdir()
+    done = pyflyte_process(tmp_path, "--pkgs", "other", "--pkgs", "wrong", name, "--image", IMAGE, *rest)
     said = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == 1
-    assert "[AB006]" in said
-    assert "[AB105]" in said
-    assert not (tmp_path / "out.tgz").exists()
+    assert (said.count("[AB006]"), said.count("[AB105]")) == (1, 1)
+    assert not (tmp_path / "out").is_file()
 
 
 def test_pyflyte_register_sends_no_workflow_with_an_error_in_it(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import rich_click as click
@@ -16,7 +17,6 @@ from rich.padding import Padding
 from rich.text import Text
 
 from flytekitplugins.awsbatch.lint.codes import CODES, Finding, Severity
-from flytekitplugins.awsbatch.lint.settings import LintSettings
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import look_at
 
@@ -61,9 +61,7 @@ def lint(
     if unknown:
         raise click.BadParameter(f"{', '.join(unknown)}; codes are {CODES_SHOWN}", param_hint="--ignore")
     deployment = settings_of(files, as_json)
-    settings = LintSettings(
-        frozenset(ignored) | deployment.lint.ignore, deployment.handler.aws.batch.max_array_job_size
-    )
+    settings = replace(deployment.lint_settings, ignore=deployment.lint.ignore | set(ignored))
     try:
         looked = look_at(targets, images, settings)
     except TargetError as error:

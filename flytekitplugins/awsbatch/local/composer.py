@@ -27,10 +27,10 @@ from .resume import digest
 from .serialise import serialise
 
 if TYPE_CHECKING:
-    from flytekit.core.base_task import PythonTask
+    pass
 
 
-def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
+def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
     Raises TaskFailedError, NotLoadableError, NotHandledError, SettingsError, HomeError, SwitchError, ResumeError,
@@ -40,7 +40,8 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     deployment.check_open()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
-    with told_to(findings.append):
+    with told_to(findings.append, deployment.settings.lint_settings):
+        task.check_emulated_call()
         serialised = serialise(task, who.project, who.domain, who.image_config)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
