@@ -165,7 +165,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         told("AB010", config={"parameters": {"long": "x" * 31_000}}),
         "the request has more than 30720 bytes",
     ),
-    "AB013": (told("AB013", config={"platformCapabilities": "FARGATE"}), "executionRoleArn"),
+    "AB107": (told("AB107", config={"platformCapabilities": "FARGATE"}), "executionRoleArn"),
 }
 
 

@@ -20,7 +20,7 @@ FULL = AWSBatchConfig(
     propagateTags=False,
     tags={"team": "a b", "ü/x:y@z": ""},
     extra={"shareIdentifier": "ab12", "dependsOn": [{"jobId": "0a", "type": "SEQUENTIAL"}]},
-    lint_ignore=["AB013"],
+    lint_ignore=["AB107"],
 )
 
 

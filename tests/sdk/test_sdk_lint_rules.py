@@ -97,7 +97,7 @@ def test_what_a_task_says(options: dict[str, Any], codes: list[str]) -> None:
 @pytest.mark.parametrize(
     ("config", "codes"),
     [
-        (AWSBatchConfig(platformCapabilities="FARGATE"), ["AB013"]),
+        (AWSBatchConfig(platformCapabilities="FARGATE"), ["AB107"]),
         (AWSBatchConfig(schedulingPriority=1), ["AB108"]),
         (AWSBatchConfig(schedulingPriority=1, extra={"shareIdentifier": "a"}), []),
         (AWSBatchConfig(parameters={"long": "x" * 31_000}), ["AB010"]),

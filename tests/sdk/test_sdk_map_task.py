@@ -94,7 +94,7 @@ def test_a_config_that_is_replaced_late_is_the_one_serialised() -> None:
         return x
 
     mapped = map_task(tagged)
-    tagged._task_config = AWSBatchConfig(tags={"b": "2"}, platformCapabilities="FARGATE", lint_ignore=["AB013"])
+    tagged._task_config = AWSBatchConfig(tags={"b": "2"}, platformCapabilities="FARGATE")
     assert custom(mapped) == {"parallelism": "0", "minSuccessRatio": 1.0, "tags": {"b": "2"}}
     assert dict(template(mapped).config) == {"platformCapabilities": "FARGATE"}
 

@@ -53,11 +53,7 @@ def test_the_template_is_flytekits_but_for_type_output_prefix_and_platform(fast:
 def test_custom_holds_what_was_set() -> None:
     @task(
         task_config=AWSBatchConfig(
-            parameters={"codec": "mp4"},
-            platformCapabilities="FARGATE",
-            propagateTags=True,
-            tags={"team": "a"},
-            lint_ignore=["AB013"],
+            parameters={"codec": "mp4"}, platformCapabilities="FARGATE", propagateTags=True, tags={"team": "a"}
         )
     )
     def tagged(x: int) -> int:

@@ -148,11 +148,11 @@ def concurrency(subject: Subject) -> Iterator[Finding]:
 def fargate(subject: Subject) -> Iterator[Finding]:
     if subject.config and subject.config.platformCapabilities == FARGATE:
         yield Finding(
-            "AB013",
+            "AB107",
             subject.name,
             "asks for FARGATE. The job definition that the handler registers has no execution role and states vcpus "
-            "and memory in the old fields. AWS refuses both for Fargate, and no setting of Flyte's changes them. Use "
-            "EC2.",
+            "and memory in the old fields. AWS refuses both for Fargate, time and again until propeller gives up, and "
+            "no setting of Flyte's changes them. Use EC2.",
         )
 
 
