@@ -107,7 +107,7 @@ class Call:
                 result = self._result(request)
                 self._interrupts.check()
             except Interrupted as interrupted:
-                deployment.close(interrupted=True)
+                deployment.close()
                 number = interrupted.number
             else:
                 number = 0
@@ -184,7 +184,7 @@ class Call:
                 result = node.run(self._interrupts.waiting(deployment.wait))
             except Interrupted:
                 # While this call is still one of those that closing looks after.
-                deployment.close(interrupted=True)
+                deployment.close()
                 raise
             except BaseException:
                 self.abort()

@@ -38,6 +38,7 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     """
     deployment = deployments.current()
     deployment.check_open()
+    deployment.between_calls.goes_on()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
     with told_to(findings.append):
@@ -66,6 +67,7 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
         _record(deployment, execution)
     details = {"of": execution.workflow, **({"resumed": "goes on"} if execution.resumed else {})}
     deployment.reporter.started(execution.name, details)
+    deployment.between_calls.watch()
     return execution
 
 

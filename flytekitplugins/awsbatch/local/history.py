@@ -42,7 +42,8 @@ class NodeInfo:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """One execution; the status is the worst of its nodes', or `running` while its process lives.
+    """One execution; the status is the worst of its nodes', `interrupted` where its workflow was cut short, or
+    `running` while its process lives. Plain tasks leave no record.
 
     :param started: seconds since the epoch, as all times here.
     :param process: the id of the process that runs it.
@@ -181,7 +182,9 @@ def _info(record: RunRecord) -> RunInfo:
     execution = record.execution()
     lives = alive(execution.get("process")) and "ended" not in execution
     nodes = tuple(_node(name, value, lives) for name, value in record.nodes())
-    statuses = {node.status for node in nodes}
+    # Also between two jobs: of a process that was killed there is no end.
+    cut = execution.get("interrupted", "ended" not in execution)
+    statuses = {*(node.status for node in nodes), *(["interrupted"] if cut else [])}
     status = "running" if lives else next((word for word in _WORST if word in statuses), "succeeded")
     return RunInfo(
         name=execution["execution"],

@@ -112,7 +112,8 @@ def claim(record: RunRecord) -> None:
                 f"Execution {name} is still run by process {execution['process']['pid']}. Wait for it, or end it "
                 f"first: flyte-awsbatch kill {name}"
             )
-        execution.pop("ended", None)
+        for key in ("ended", "interrupted"):
+            execution.pop(key, None)
         resumed = [*execution.get("resumed", ()), time.time()]
         record.write_execution({**execution, "process": process_mark(), "resumed": resumed})
 
