@@ -32,6 +32,7 @@ def config_option(function: F) -> F:
     option = click.option(
         "-c",
         "--config",
+        "--settings",
         "files",
         multiple=True,
         metavar="FILE",

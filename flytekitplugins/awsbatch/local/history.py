@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from .home import Home
 from .record import RecordError, RunRecord
 from .settings import RETENTION_DAYS
+
+# Names that a message lists.
+SHOWN = 5
 
 
 class UnknownRunError(Exception):
@@ -116,6 +119,22 @@ def run(home: Home, name: str | None = None) -> RunInfo:
     if not record.execution_file.exists():
         raise UnknownRunError(f"{home.path} remembers no execution {name!r}; `flyte-awsbatch runs` lists them.")
     return _info(record)
+
+
+def named(home: Home, beginning: str) -> str | None:
+    """The name of the execution that begins so. Raises UnknownRunError for several, HomeError for what is no name."""
+    if home.run(beginning).exists():
+        return beginning
+    return the_one("executions", beginning, (record.folder.name for record in records(home)))
+
+
+def the_one(kind: str, beginning: str, names: Iterable[str]) -> str | None:
+    """The one name that begins so, None for none. Raises UnknownRunError for several."""
+    found = sorted(name for name in names if beginning and name.startswith(beginning))
+    if len(found) > 1:
+        more = ", ..." if len(found) > SHOWN else ""
+        raise UnknownRunError(f"Several {kind} begin with {beginning!r}: {', '.join(found[:SHOWN])}{more}")
+    return found[0] if found else None
 
 
 def node(info: RunInfo, name: str) -> NodeInfo:
