@@ -34,7 +34,7 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
     Raises TaskFailedError, NotLoadableError, NotHandledError, SettingsError, HomeError, SwitchError, ResumeError,
-    UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
+    RecordError, UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
     """
     deployment = deployments.current()
     deployment.check_open()

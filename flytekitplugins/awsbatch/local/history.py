@@ -14,7 +14,7 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 from .home import Home
-from .record import RecordError, RunRecord
+from .record import RecordError, RunRecord, understanding
 from .settings import RETENTION_DAYS
 
 # Names that a message lists.
@@ -77,16 +77,18 @@ def _start_of(pid: int) -> str | None:
 
 def alive(mark: dict[str, Any] | None) -> bool:
     """Whether the marked process still runs."""
-    if not mark:
+    pid = mark["pid"] if mark else 0
+    # Of a damaged record: 0 and -1 mean many processes to `kill`.
+    if type(pid) is not int or pid <= 1:
         return False
-    pid = int(mark["pid"])
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return mark.get("since") is None or _start_of(pid) == mark["since"]
+    since = mark.get("since") if mark else None
+    return since is None or _start_of(pid) == since
 
 
 def records(home: Home) -> Iterator[RunRecord]:
@@ -103,7 +105,7 @@ def runs(home: Home) -> list[RunInfo]:
     for record in records(home):
         try:
             found.append(_info(record))
-        except (RecordError, KeyError):
+        except RecordError:
             continue
     return sorted(found, key=lambda run: run.started, reverse=True)
 
@@ -157,7 +159,7 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
     limit = (time.time() if now is None else now) - days * 86400
     gone = []
     for record in records(home):
-        with contextlib.suppress(RecordError, KeyError, FileNotFoundError):
+        with contextlib.suppress(RecordError, FileNotFoundError):
             if record.written_at() < limit and (run := _info(record)).status != "running":
                 gone.append(run)
     if gone and home.database.exists():
@@ -198,34 +200,39 @@ _WORST = ("failed", "interrupted", "aborted", "running", "succeeded")
 
 
 def _info(record: RunRecord) -> RunInfo:
-    execution = record.execution()
+    with understanding(record.execution_file):
+        return _info_of(record, record.execution())
+
+
+def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
     lives = alive(execution.get("process")) and "ended" not in execution
-    nodes = tuple(_node(name, value, lives) for name, value in record.nodes())
+    nodes = tuple(_node(record, name, value, lives) for name, value in record.nodes())
     # Also between two jobs: of a process that was killed there is no end.
     cut = execution.get("interrupted", "ended" not in execution)
     statuses = {*(node.status for node in nodes), *(["interrupted"] if cut else [])}
     status = "running" if lives else next((word for word in _WORST if word in statuses), "succeeded")
     return RunInfo(
-        name=execution["execution"],
-        workflow=execution["workflow"],
-        project=execution["project"],
-        domain=execution["domain"],
-        started=execution["started"],
+        name=record.folder.name,
+        workflow=str(execution["workflow"]),
+        project=str(execution["project"]),
+        domain=str(execution["domain"]),
+        started=float(execution["started"]),
         status=status,
         process=execution["process"]["pid"] if lives else None,
         nodes=nodes,
     )
 
 
-def _node(name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
-    status = value["status"]
-    return NodeInfo(
-        node=name,
-        task=value["task"],
-        function=value["function"],
-        status="interrupted" if status == "running" and not lives else status,
-        updated=value["updated"],
-        job_name=value.get("job_name", ""),
-        job_id=value.get("job_id"),
-        record=value,
-    )
+def _node(record: RunRecord, name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
+    with understanding(record.node_file(name)):
+        status = str(value["status"])
+        return NodeInfo(
+            node=name,
+            task=str(value["task"]),
+            function=str(value["function"]),
+            status="interrupted" if status == "running" and not lives else status,
+            updated=float(value["updated"]),
+            job_name=str(value.get("job_name", "")),
+            job_id=None if value.get("job_id") is None else str(value["job_id"]),
+            record=value,
+        )
