@@ -101,6 +101,8 @@ def test_a_workflow_that_is_ended_between_two_jobs_says_how_to_go_on(
         assert f"\nTo go on: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
         assert "Traceback" not in first.plain
     assert history.run(Home(home)).status == "interrupted"
+    if how != "Ctrl-C":
+        return
 
     (marks / "gate").touch()
     second = terminal(command, FLYTE_AWSBATCH_RESUME=execution)
