@@ -117,7 +117,10 @@ def _job(home: Home, job_id: str) -> Any:
     finally:
         batch.close()
     if not jobs:
-        raise UnknownRunError(f"The local AWS Batch of {home.path} does not know job {job_id} any more.")
+        raise UnknownRunError(
+            f"The local AWS Batch of {home.path} does not know job {job_id} any more: jobs go when they have ended "
+            f"emulator.retention_days ago. Taking the run up again ({wire.SWITCH_RESUME}) makes what failed anew."
+        )
     return jobs[0]
 
 
