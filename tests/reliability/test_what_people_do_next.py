@@ -124,6 +124,15 @@ def test_jobs_folds_the_children_unless_it_is_asked(past: Past) -> None:
     assert "FAILED (2 succeeded, 1 failed)" in past.ask("jobs").output
 
 
+def test_on_a_terminal_jobs_have_short_names_that_the_other_commands_take(past: Past, terminal: OpenTerminal) -> None:
+    shown = terminal(awsbatch("jobs", "--children"), FLYTE_AWSBATCH_HOME=str(past.home))
+    assert shown.ended() == 0
+    rows = [line.split() for line in shown.plain.splitlines()[2:]]
+    short = past.job.partition("-")[0]
+    assert [row[2] for row in rows] == [short, f"{short}:0", f"{short}:1", f"{short}:2"]
+    assert past.ask("logs", f"{short}:0").exit_code == 0
+
+
 def test_logs_shows_the_last_attempt_or_the_one_asked_for(past: Past) -> None:
     last = past.json("logs", f"{past.job}:1")
     first = past.json("logs", f"{past.job}:1", "--attempt", "1")

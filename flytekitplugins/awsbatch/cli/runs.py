@@ -24,6 +24,8 @@ from .past import MOST_IDS, batch_of_home, failing, the_home
 from .show import fail, json_option, print_json
 from .tables import duration, moment, table
 
+# The first part of a UUID.
+SHORT_ID = 8
 LOOK_EVERY = 0.3
 # Longer than jobs have to end by themselves.
 KILL_PATIENCE = 60.0
@@ -91,8 +93,8 @@ def jobs(execution: str | None, children: bool, as_json: bool) -> None:
             (
                 row["node"],
                 row["function"],
-                row["job"] or "-",
-                row["status"] + _counted(row["children"]),
+                _short(row["job"] or "-"),
+                row["status"] + _counted(row["status"], row["children"]),
                 "" if row["attempts"] is None else str(row["attempts"]),
                 duration(row["milliseconds"]),
                 row["reason"],
@@ -102,9 +104,17 @@ def jobs(execution: str | None, children: bool, as_json: bool) -> None:
     )
 
 
-def _counted(children: dict[str, int] | None) -> str:
+def _short(job: str) -> str:
+    """As much of a job's id as names it, on a terminal, where whole ones would leave no room; a program gets those."""
+    job_id, colon, index = job.partition(":")
+    return f"{job_id[:SHORT_ID]}{colon}{index}" if sys.stdout.isatty() else job
+
+
+def _counted(status: str, children: dict[str, int] | None) -> str:
     if not children:
         return ""
+    if list(children) == [status]:
+        return f" ({children[status]})"
     return " (" + ", ".join(f"{count} {state.lower()}" for state, count in children.items()) + ")"
 
 

@@ -19,6 +19,7 @@ from .redaction import hide
 
 SHOWN_CHILDREN = 3
 SHOWN_LINES = 12
+FLYTEKITS_LINE = '{"asctime": '
 NO_OUTPUTS = "ended well, and without outputs that can be read"
 
 
@@ -128,8 +129,12 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
         lines.append(_indent("\n".join(message.strip().splitlines()[-SHOWN_LINES:])))
     tail = tail_of(child)
     if tail is not None:
-        lines.append(f"  End of its log ({tail.path}):" if tail.lines else f"  Its log is empty ({tail.path}).")
-        lines += [f"    {line}" for line in tail.lines]
+        # What flytekit logs about the error is the message above once more, as one long line of JSON.
+        told = [line for line in tail.lines if not (message and line.startswith(FLYTEKITS_LINE))]
+        told = told if any(line.strip() for line in told) else []
+        empty = "Its log says no more" if tail.lines else "Its log is empty"
+        lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
+        lines += [f"    {line}" for line in told]
     return "\n".join(lines)
 
 
