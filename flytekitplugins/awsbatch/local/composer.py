@@ -34,10 +34,11 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
     Raises TaskFailedError, NotLoadableError, NotHandledError, SettingsError, HomeError, SwitchError, ResumeError,
-    UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
+    RecordError, UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
     """
     deployment = deployments.current()
     deployment.check_open()
+    deployment.between_calls.goes_on()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
     with told_to(findings.append, deployment.settings.lint_settings):
@@ -67,6 +68,7 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
         _record(deployment, execution)
     details = {"of": execution.workflow, **({"resumed": "goes on"} if execution.resumed else {})}
     deployment.reporter.started(execution.name, details)
+    deployment.between_calls.watch()
     return execution
 
 

@@ -137,7 +137,10 @@ def batch_call(method: str, raw_path: str, body: bytes) -> Call:
 def json_of(body: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(body or b"{}")
-    except ValueError as error:
+        if b"\\ud" in body.lower():
+            # Half of a pair: JSON lets it pass, and nothing that keeps text does.
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise BatchError("SerializationException", f"the body is no JSON: {error}", 400) from None
     if not isinstance(value, dict):
         raise BatchError("SerializationException", "the body is no JSON object", 400)

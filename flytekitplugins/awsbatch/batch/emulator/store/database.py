@@ -10,13 +10,13 @@ import contextlib
 import os
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator import folders
 
 APPLICATION_ID = 0x46574142
-SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE definitions (
     name TEXT NOT NULL, revision INTEGER NOT NULL, active INTEGER NOT NULL, body TEXT NOT NULL,
@@ -49,7 +49,8 @@ CREATE TABLE attempts (
     status_reason TEXT, PRIMARY KEY (job, idx, number)
 ) WITHOUT ROWID;
 """
-
+# Of the very text, so that no change of it can be forgotten here.
+SCHEMA_VERSION = zlib.crc32(SCHEMA.encode()) % 2**31
 
 # Transactions between two checkpoints: a few megabytes.
 CHECKPOINT_EVERY = 500
