@@ -60,6 +60,8 @@ def name(what: str, value: str) -> str:
 
 def tags(values: Mapping[str, str] | None, before: Mapping[str, str] | None = None) -> dict[str, str]:
     """The tags of a resource with new ones added."""
+    if not values and not before:
+        return {}
     merged = {**(before or {}), **(values or {})}
     if len(merged) > MAX_TAGS:
         raise refused(f"tags: Member must have length less than or equal to {MAX_TAGS}, these are {len(merged)}")
@@ -192,10 +194,14 @@ def fargate_container(container: Mapping[str, Any]) -> None:
             raise refused(f"containerProperties.{forbidden} is not supported on Fargate")
 
 
-def submission(request: Mapping[str, Any], array_wanted: Mapping[str, Any]) -> None:
-    """SubmitJob, as far as it can be judged without the job definition."""
+def submission(request: Mapping[str, Any], array_wanted: Mapping[str, Any], size: int | None) -> None:
+    """SubmitJob, as far as it can be judged without the job definition.
+
+    :param size: of the request in bytes, if it is known.
+    """
     name("jobName", request["jobName"])
-    size = len(json.dumps(request).encode())
+    if size is None:
+        size = len(json.dumps(request).encode())
     if size > MAX_SUBMIT_BYTES:
         raise refused(f"the request has more than {MAX_SUBMIT_BYTES} bytes")
     if array_wanted and array_wanted.get("size") not in ARRAY_SIZES:

@@ -92,10 +92,10 @@ class Server:
         hit = calls.faults_of(operation)
         seconds = sum(fault.seconds for fault in hit if fault.kind == SLOW)
         if not seconds:
-            return calls.text_with_faults(operation, arguments, hit)
+            return calls.text_with_faults(operation, arguments, hit, len(body))
 
         def carry_out(_asked: Asked) -> str:
-            return calls.text_with_faults(operation, arguments, hit)
+            return calls.text_with_faults(operation, arguments, hit, len(body))
 
         return Later(seconds, partial(self._answered, asked, carry_out))
 

@@ -47,15 +47,16 @@ class Core:
             raise refused(f"ComputeEnvironment {reference} does not exist")
         return name, body
 
-    def definition(self, reference: str) -> dict[str, Any]:
-        """A job definition in the shape of DescribeJobDefinitions, by name (newest active), name and revision, or
-        ARN.
+    def definition(self, reference: str) -> tuple[str, bool, Mapping[str, Any]]:
+        """(ARN, whether it is active, body) of a job definition by name (the newest active one), name and revision,
+        or ARN.
         """
         short = name_of(DEFINITION, reference)
-        found = self.catalog.definition(*split_revision(short)) if short else None
-        if not short or found is None:
+        name, revision = split_revision(short or "")
+        found = self.catalog.definition(name, revision) if name else None
+        if found is None:
             raise refused(f"JobDefinition {reference} does not exist")
-        return self.definition_body(split_revision(short)[0], *found)
+        return self.arns.definition(name, found[0]), found[1], found[2]
 
     def definition_body(self, name: str, revision: int, active: bool, body: Mapping[str, Any]) -> dict[str, Any]:
         return {
