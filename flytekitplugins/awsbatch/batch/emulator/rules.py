@@ -36,6 +36,8 @@ MIN_MEMORY = 4
 ARRAY_SIZES = range(2, 10_001)
 ATTEMPTS = range(1, 11)
 PATTERN = re.compile(r"[A-Za-z0-9.:\s]*\*?")
+WHOLE = re.compile(r"[0-9]{1,9}")
+FRACTION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 DIGITS = re.compile(r"[0-9]*\*?")
 # https://docs.aws.amazon.com/batch/latest/userguide/fargate.html: vCPUs and the MiB that go with them.
 FARGATE_MEMORY: Mapping[float, Sequence[int]] = {
@@ -119,10 +121,9 @@ def requirements(values: Sequence[Mapping[str, str]], fargate: bool) -> None:
         raise refused("resourceRequirements names a type twice")
     for each in values:
         kind, value = each.get("type"), each.get("value", "")
-        try:
-            number = float(value) if kind == VCPU else int(value)
-        except ValueError:
-            raise refused(f"resourceRequirements {kind} value {value!r}: expected a number") from None
+        if (FRACTION if kind == VCPU else WHOLE).fullmatch(value) is None:
+            raise refused(f"resourceRequirements {kind} value {value!r}: expected a number")
+        number = float(value)
         if number <= 0 or (kind == MEMORY and number < MIN_MEMORY):
             raise refused(f"resourceRequirements {kind} value {value}: too small")
         if kind == GPU and fargate:
@@ -213,6 +214,10 @@ def submission(request: Mapping[str, Any], array_wanted: Mapping[str, Any], size
     if size > MAX_OVERRIDES_BYTES and len(json.dumps(overrides).encode()) > MAX_OVERRIDES_BYTES:
         raise refused(f"containerOverrides has more than {MAX_OVERRIDES_BYTES} bytes")
     environment(overrides.get("environment") or ())
+    for old, least in (("vcpus", 1), ("memory", MIN_MEMORY)):
+        # SDKs send 0 for what was not set.
+        if overrides.get(old) and overrides[old] < least:
+            raise refused(f"containerOverrides.{old} is {overrides[old]}: at least {least}")
     retry_strategy(request.get("retryStrategy"))
     timeout(request.get("timeout"))
     priority = request.get("schedulingPriorityOverride")

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, ENVIRONMENT, QUEUE, Arns, name_of, split_revision
 from flytekitplugins.awsbatch.batch.emulator.board import Board
@@ -20,6 +20,8 @@ from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 Operation = Callable[[Request], Answer]
+# JSON: a number, a text, a list of such, or numbers by name.
+Position = TypeVar("Position")
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,28 @@ def token_for(position: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
-def position_of(token: str) -> Any:
+def position_of(token: str | None, like: Position, start: Position) -> Position:
+    """The position in a token, `start` without one.
+
+    :param like: a position of the same question, to tell a token that is not its own.
+    """
+    if not token:
+        return start
     try:
-        return json.loads(base64.urlsafe_b64decode(token.encode()))
-    except ValueError:
-        raise refused("nextToken is invalid: use the one that the previous answer gave") from None
+        position = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, RecursionError):
+        position = None
+    if not _alike(position, like):
+        raise refused("nextToken is invalid: use the one that the previous answer gave")
+    return cast(Position, position)
+
+
+def _alike(position: Any, like: Any) -> bool:
+    if isinstance(like, dict):
+        return isinstance(position, dict) and all(_alike(each, 0) for each in position.values())
+    if isinstance(like, list):
+        return isinstance(position, list) and len(position) == len(like) and all(map(_alike, position, like))
+    return type(position) is type(like) and (isinstance(position, str) or 0 <= position < 1 << 63)
 
 
 def page_size(request: Request, most: int) -> int:

@@ -39,6 +39,8 @@ PAGE = 1000
 RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets
 VARIANT = "89ab"
 FILTERED_PAGE = 100
+# Beyond every job's number.
+LAST = (1 << 63) - 1
 
 
 class JobOperations:
@@ -119,7 +121,7 @@ class JobOperations:
         if request.get("filters"):
             raise refused("filters do not apply to the children of an array job")
         size = page_size(request, PAGE)
-        start = position_of(request["nextToken"]) if request.get("nextToken") else 0
+        start = position_of(request.get("nextToken"), 0, 0)
         with self._core.board.lock:
             job = self._find(request["arrayJobId"])
             if not isinstance(job, Job) or job.size is None:
@@ -142,10 +144,11 @@ class JobOperations:
         queue, _ = self._core.queue(request["jobQueue"])
         filters = request.get("filters") or []
         where = self._conditions(filters)
-        # A filter looks at jobs of every status.
-        status = None if filters else status or RUNNING
+        # A filter looks at jobs of every status, but for the one that goes with a status.
+        by_share = bool(filters) and filters[0].get("name") == "SHARE_IDENTIFIER"
+        status = (status if by_share else None) if filters else status or RUNNING
         size = page_size(request, FILTERED_PAGE if filters else PAGE)
-        before = position_of(request["nextToken"]) if request.get("nextToken") else None
+        before = position_of(request.get("nextToken"), 0, LAST)
         self._core.engine.writing.now()
         rows = self._core.stored.summaries(queue, status, where, before, size + 1)
         answer: Answer = {"jobSummaryList": [describe.summary_of_row(row, self._core.arns) for row in rows[:size]]}
@@ -172,10 +175,12 @@ class JobOperations:
                     raise refused(f"filter {each['name']} value {value!r}: expected milliseconds since the epoch")
                 comparison = "<" if each["name"] == "BEFORE_CREATED_AT" else ">"
                 conditions.append((f"j.created {comparison} ?", int(value)))
+            elif each.get("name") == "SHARE_IDENTIFIER":
+                conditions.append(("json_extract(j.detail, '$.shareIdentifier') = ?", value))
             else:
                 raise refused(
-                    f"filter {each.get('name')!r}: expected JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT or"
-                    " AFTER_CREATED_AT"
+                    f"filter {each.get('name')!r}: expected JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT,"
+                    " AFTER_CREATED_AT or SHARE_IDENTIFIER"
                 )
         return conditions
 

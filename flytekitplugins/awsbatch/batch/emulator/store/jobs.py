@@ -168,21 +168,16 @@ class Jobs:
         return row[0] if row else None
 
     def summaries(
-        self, queue: str, status: str | None, where: Sequence[tuple[str, Any]], before: int | None, limit: int
+        self, queue: str, status: str | None, where: Sequence[tuple[str, Any]], before: int, limit: int
     ) -> list[Summary]:
         """Jobs of a queue, newest first, below a sequence number.
 
         :param where: SQL conditions on `j` and their values, from this package's constants.
         """
-        conditions = ["j.queue = ?"]
-        values: list[Any] = [queue]
-        for condition, value in (("j.status = ?", status), ("j.seq < ?", before)):
-            if value is not None:
-                conditions.append(condition)
-                values.append(value)
-        for condition, value in where:
-            conditions.append(condition)
-            values.append(value)
+        pairs = [("j.queue = ?", queue), ("j.seq < ?", before), *where]
+        if status is not None:
+            pairs.append(("j.status = ?", status))
+        conditions, values = [condition for condition, _ in pairs], [value for _, value in pairs]
         sql = f"{SUMMARY} WHERE {' AND '.join(conditions)} ORDER BY j.seq DESC LIMIT ?"
         with self._database.read() as connection:
             return [Summary(*row) for row in connection.execute(sql, (*values, limit))]
