@@ -39,7 +39,8 @@ class Attempts:
         self._by_key: dict[str, Attempt] = {}
         # Processes that are no attempt, and not left behind by one either.
         self.kept: set[int] = set()
-        self._leaving: list[Attempt] = []
+        # Those whose leftovers have not gone yet.
+        self.leaving: list[Attempt] = []
         self._limited = 0
         self._next_look = 0.0
 
@@ -66,7 +67,7 @@ class Attempts:
 
     def timeout(self) -> float | None:
         """Seconds until something has to be done that no event tells of."""
-        if self._leaving:
+        if self.leaving:
             return 0.05
         return max(0.0, self._next_look - time.monotonic()) if self._limited else None
 
@@ -91,17 +92,17 @@ class Attempts:
                 by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
                 attempt.ended = ended.si_status + (128 if by_signal else 0)
                 attempt.since = time.monotonic()
-                self._leaving.append(attempt)
-        return self._sweep() if self._leaving else []
+                self.leaving.append(attempt)
+        return self._sweep() if self.leaving else []
 
     def _sweep(self) -> list[Attempt]:
         """Each attempt adopts its orphans, so a child of ours that is no attempt is what an ended one left behind."""
         strays = [pid for pid in orphans.children(self.me) if pid not in self.by_pid and pid not in self.kept]
         for pid in strays:
             orphans.kill(pid, signal.SIGKILL)
-        if strays and time.monotonic() < self._leaving[0].since + PATIENCE:
+        if strays and time.monotonic() < self.leaving[0].since + PATIENCE:
             return []
-        gone, self._leaving = self._leaving, []
+        gone, self.leaving = self.leaving, []
         return gone
 
     def look(self) -> None:
@@ -132,7 +133,7 @@ class Attempts:
                 os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
             except ChildProcessError:
                 break
-        return gone + self._leaving
+        return gone + self.leaving
 
 
 def memory(pid: int) -> int:
