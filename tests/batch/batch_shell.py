@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
@@ -72,3 +73,12 @@ def eventually(right: Callable[[], bool], what: str = "") -> None:
     while not right():
         assert time.monotonic() < limit, what
         time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process is there and has not ended; one may go while its entry is being read."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from batch_shell import SETTINGS, Shell, eventually, new_shell
+from batch_shell import SETTINGS, Shell, alive, eventually, new_shell
 
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
@@ -29,14 +29,6 @@ DAEMON = (
 
 def pids(path: Path) -> list[int]:
     return [int(line) for line in path.read_text().split()] if path.exists() else []
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 @pytest.mark.parametrize("ending", ["", "sleep 300"], ids=["when it exits", "when it is terminated"])

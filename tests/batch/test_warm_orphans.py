@@ -7,22 +7,17 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
-from batch_shell import eventually
+from batch_shell import alive, eventually
 from warm_harness import HERE, Runner, runner
 
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Exited, Lost
+from flytekitplugins.awsbatch.batch.emulator.zygote import orphans
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def parent(pid: int) -> int:
@@ -115,3 +110,16 @@ def test_killing_the_service_leaves_nothing(tmp_path: Path, moment: str) -> None
 
     eventually(lambda: not any(map(alive, pids)))
     assert len(pids) == (2 if moment == "importing" else 3)
+
+
+def test_a_kill_reaches_a_child_that_leads_no_group_yet() -> None:
+    pid = os.fork()
+    if pid == 0:
+        # As right after the fork of an attempt, before it takes its place.
+        time.sleep(300)
+        os._exit(0)
+
+    orphans.kill(pid, signal.SIGKILL, group=True)
+
+    eventually(lambda: not alive(pid))
+    assert os.waitpid(pid, 0)[1] == signal.SIGKILL

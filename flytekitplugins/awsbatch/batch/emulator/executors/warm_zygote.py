@@ -8,6 +8,7 @@ import functools
 import os
 import socket
 import threading
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,7 +104,7 @@ class Zygote:
         self.channel: Channel | None = None
         self.waiting: dict[str, tuple[JobProcess, WarmPlan]] = {}
         self.running: dict[str, JobProcess] = {}
-        self._outbox: list[tuple[Any, ...]] = []
+        self._outbox: deque[tuple[Any, ...]] = deque()
         self._sending = threading.Lock()
         self._kinds: dict[tuple[Any, ...], int] = {}
         self._known: dict[tuple[int, int], tuple[WarmPlan, Mapping[str, str], int]] = {}
@@ -204,7 +205,11 @@ class Zygote:
     def flush(self) -> None:
         """Sends what is in the outbox. That the other end is gone, the reader finds out."""
         with self._sending:
-            messages, self._outbox = self._outbox, []
+            messages = []
+            # What another thread adds meanwhile is taken now or by its own call, and never left in a list let go of.
+            with contextlib.suppress(IndexError):
+                while True:
+                    messages.append(self._outbox.popleft())
             if messages and self.channel is not None:
                 with contextlib.suppress(OSError):
                     self.channel.send(*messages)

@@ -61,8 +61,15 @@ def own_bytes(pid: int) -> int:
 
 
 def kill(pid: int, number: int, group: bool = False) -> None:
+    """:param group: the whole group that the process leads. One that has just been forked leads none yet, and gets the
+    signal for itself.
+    """
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        (os.killpg if group else os.kill)(pid, number)
+        if group:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
+                return
+        os.kill(pid, number)
 
 
 def private_bytes(pid: int) -> int:
