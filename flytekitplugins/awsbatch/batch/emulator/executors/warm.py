@@ -85,17 +85,6 @@ class WarmExecutor:
     def accepts(self, process: JobProcess) -> bool:
         return self._fallback.accepts(process)
 
-    def expect(self, process: JobProcess) -> None:
-        """Starts the interpreter for such processes, so that it is there when the first one comes."""
-        plan = self._plan(process)
-        if plan is None:
-            return
-        with self._lock:
-            which = identity(plan, process)
-            zygote = None if self._zygotes.get(which) else self._new(which, plan, process)
-        if zygote is not None:
-            self._launch(zygote)
-
     def start(self, process: JobProcess) -> None:
         plan = self._plan(process)
         if plan is None:

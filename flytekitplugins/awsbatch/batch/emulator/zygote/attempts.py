@@ -21,13 +21,14 @@ PATIENCE = 10.0
 class Attempt:
     """One that runs, or whose leftovers are being removed."""
 
-    __slots__ = ("ended", "key", "limit", "out_of_memory", "pid", "since")
+    __slots__ = ("ended", "key", "limit", "out_of_memory", "pid", "signalled", "since")
 
     def __init__(self, key: str, pid: int, limit: int) -> None:
         self.key = key
         self.pid = pid
         self.limit = limit
         self.out_of_memory = False
+        self.signalled = False
         self.ended = 0
         self.since = 0.0
 
@@ -49,10 +50,11 @@ class Attempts:
         self._limited += attempt.limit > 0
 
     def finish(self, pid: int, status: int) -> Attempt:
-        """One whose process goes on without it."""
+        """One whose process goes on without it: whatever killed that came too late for the attempt."""
         attempt = self.by_pid.pop(pid)
         self._forget(attempt)
         attempt.ended = status
+        attempt.out_of_memory = False
         return attempt
 
     def _forget(self, attempt: Attempt) -> None:
@@ -63,6 +65,7 @@ class Attempts:
         """To the main process, as a container's stop does; SIGKILL to all of it."""
         attempt = self._by_key.get(key)
         if attempt is not None:
+            attempt.signalled = True
             orphans.kill(attempt.pid, number, group=number == signal.SIGKILL)
 
     def timeout(self) -> float | None:
@@ -113,7 +116,7 @@ class Attempts:
         for attempt in self.by_pid.values():
             if not attempt.limit or attempt.out_of_memory or memory(attempt.pid) <= attempt.limit:
                 continue
-            attempt.out_of_memory = True
+            attempt.out_of_memory = attempt.signalled = True
             for pid in orphans.tree(attempt.pid)[1:]:
                 orphans.kill(pid, signal.SIGKILL)
             orphans.kill(attempt.pid, signal.SIGKILL, group=True)

@@ -23,6 +23,10 @@ Hook = tuple[str, tuple[str, ...]]
 BETWEEN = ("os", "collections.abc")
 # A descriptor on one of these is the same for everybody.
 SHAREABLE = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/dev/full")
+# Threads by the name that their library gives them, which takes all their locks before a fork and does without them in
+# the child: that of jemalloc's, which comes with pyarrow, and so with pandas (`jemalloc_prefork`,
+# `background_thread_postfork_child`).
+FORKABLE = ("jemalloc_bg_thd",)
 # Thresholds of the garbage collector.
 RARELY = (1_000_000, 1000, 1000)
 
@@ -134,9 +138,19 @@ def check_threads() -> None:
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    left = len(os.listdir("/proc/self/task")) - 1
+    left = [name for name in other_threads() if name not in FORKABLE]
     if left:
-        raise RefusedError(f"an import started {left} threads outside of Python")
+        raise RefusedError(f"an import started threads outside of Python: {', '.join(left)}")
+
+
+def other_threads() -> list[str]:
+    """The kernel's names of this process's threads but the main one."""
+    found = []
+    for number in os.listdir("/proc/self/task"):
+        if int(number) != os.getpid():
+            with contextlib.suppress(OSError), open(f"/proc/self/task/{number}/comm") as file:
+                found.append(file.read().strip())
+    return found
 
 
 def descriptors() -> dict[int, str]:
