@@ -150,14 +150,14 @@ def test_memory_of_grandchildren_counts(shell: Shell) -> None:
     assert shell.ended(job_id)["container"]["exitCode"] == 137
 
 
-def test_a_command_that_is_not_there_cannot_start_and_says_which(shell: Shell) -> None:
+def test_a_command_that_is_not_there_cannot_start_says_which_and_leaves_no_log_stream(shell: Shell) -> None:
     job_id = shell.submit(["no-such-command", "x"])
 
     job = shell.ended(job_id)
 
     assert job["statusReason"] == "Task failed to start"
     assert job["container"]["reason"] == "CannotStartContainerError: no-such-command: No such file or directory"
-    assert "exitCode" not in job["container"]
+    assert not {"exitCode", "logStreamName"} & set(job["container"])
 
 
 def test_an_attempt_over_its_time_is_killed_and_not_retried(home: Path) -> None:

@@ -25,7 +25,7 @@ from .failure import LogTail, TaskFailedError, failure
 from .identity import Identity
 from .interrupts import Interrupted, Interrupts
 from .nodes import Place
-from .record import RecordError, RunRecord, child_record
+from .record import RunRecord, child_record, understanding
 from .resume import Fingerprint, Past, past
 from .serialise import Serialised
 from .takeup import take_up
@@ -107,7 +107,7 @@ class Call:
                 result = self._result(request)
                 self._interrupts.check()
             except Interrupted as interrupted:
-                deployment.close(interrupted=True)
+                deployment.close()
                 number = interrupted.number
             else:
                 number = 0
@@ -170,7 +170,9 @@ class Call:
     def _result(self, request: NodeRequest) -> NodeResult:
         deployment = self._deployment
         self._fingerprint = Fingerprint.of(request)
-        taken = take_up(deployment, request, self._before(), self._observe)
+        before = self._before()
+        with understanding(self._record.node_file(self._node_id)) if before else contextlib.nullcontext():
+            taken = take_up(deployment, request, before, self._observe)
         if taken.note:
             deployment.reporter.say(f"{self.label}: {taken.note}")
         self._node = node = taken.node
@@ -184,7 +186,7 @@ class Call:
                 result = node.run(self._interrupts.waiting(deployment.wait))
             except Interrupted:
                 # While this call is still one of those that closing looks after.
-                deployment.close(interrupted=True)
+                deployment.close()
                 raise
             except BaseException:
                 self.abort()
@@ -194,13 +196,11 @@ class Call:
         return result
 
     def _before(self) -> Past | None:
-        """What an earlier process did for this node."""
-        if not self._execution.resumed:
+        """What an earlier process did for this node. Raises RecordError."""
+        if not self._execution.resumed or not self._record.has_node(self._node_id):
             return None
-        try:
+        with understanding(self._record.node_file(self._node_id)):
             return past(self._record.node(self._node_id), self._fingerprint)
-        except RecordError:
-            return None
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment

@@ -27,24 +27,26 @@ from .resume import digest
 from .serialise import serialise
 
 if TYPE_CHECKING:
-    from flytekit.core.base_task import PythonTask
+    pass
 
 
-def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
+def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
     Raises TaskFailedError, NotLoadableError, NotHandledError, SettingsError, HomeError, SwitchError, ResumeError,
-    UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
+    RecordError, UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
     """
     deployment = deployments.current()
     deployment.check_open()
+    deployment.between_calls.goes_on()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
-    with told_to(findings.append):
+    with told_to(findings.append, deployment.settings.lint_settings):
+        task.check_emulated_call()
         serialised = serialise(task, who.project, who.domain, who.image_config)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
-        deployment.say_once(f"On a cluster: {finding}")
+        deployment.say_once(f"On a cluster: {finding.brief}")
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
@@ -69,6 +71,7 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
         _record(deployment, execution)
     details = {"of": execution.workflow, **({"resumed": "goes on"} if execution.resumed else {})}
     deployment.reporter.started(execution.name, details)
+    deployment.between_calls.watch()
     return execution
 
 

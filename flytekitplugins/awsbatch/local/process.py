@@ -24,8 +24,16 @@ INHERIT, CLEAN = "inherit", "clean"
 CLEAN_NAMES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV"})
 CLEAN_PREFIXES = ("LC_",)
 
-# What would tell a job that it is the caller, or another job.
-NEVER_INHERITED = ("FLYTE_AWSBATCH", "FLYTE_INTERNAL_", "AWS_BATCH_", "BATCH_JOB_ARRAY_INDEX", wire.FAKE_ARRAY_INDEX)
+# What would tell a job that it is the caller, or another job. pytest's variable changes with every test, and a warm
+# interpreter serves jobs of one environment only.
+NEVER_INHERITED = (
+    "FLYTE_AWSBATCH",
+    "FLYTE_INTERNAL_",
+    "AWS_BATCH_",
+    "BATCH_JOB_ARRAY_INDEX",
+    wire.FAKE_ARRAY_INDEX,
+    "PYTEST_CURRENT_TEST",
+)
 
 FAST_EXECUTE = "pyflyte-fast-execute"
 

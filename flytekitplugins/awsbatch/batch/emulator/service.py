@@ -20,7 +20,7 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.batch.emulator import instance as instances
 from flytekitplugins.awsbatch.batch.emulator.adoption import Adoption
-from flytekitplugins.awsbatch.batch.emulator.arns import QUEUE, Arns
+from flytekitplugins.awsbatch.batch.emulator.arns import QUEUE, Arns, name_of
 from flytekitplugins.awsbatch.batch.emulator.board import Board
 from flytekitplugins.awsbatch.batch.emulator.calls import Calls
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
@@ -216,7 +216,10 @@ class LocalBatch(BatchCalls):
 
         Queues share the environment `local`, which is of the settings' size or this machine's, unless they say their
         own (MiB).
+
+        :param name: or its ARN.
         """
+        name = name_of(QUEUE, name) or name
         if name not in self._core.catalog.queues:
             environment = f"{name}-environment" if vcpus or memory else LOCAL_ENVIRONMENT
             if environment not in self._core.catalog.environments:
