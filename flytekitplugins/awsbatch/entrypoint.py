@@ -28,11 +28,12 @@ from google.protobuf.message import DecodeError
 from flytekitplugins_awsbatch_timeout import watched
 
 from . import quick, switch
+from .attempts import is_tried_again, left_by_an_earlier_attempt
 from .child import ChildError, child_index, item_inputs, original_index
 from .command_line import Child, at_index
 from .quick import written
 from .siblings import Siblings, find_out, importable_from_working_directory, known, remember
-from .wire import AWS_JOB_ATTEMPT, INDEX_LOOKUP_FILE, MAP_EXECUTE_SCRIPT
+from .wire import INDEX_LOOKUP_FILE, MAP_EXECUTE_SCRIPT
 
 Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)
 
@@ -146,16 +147,6 @@ def failing(error: Exception) -> Callable[[], Any]:
         raise error
 
     return load
-
-
-def is_tried_again() -> bool:
-    return os.environ.get(AWS_JOB_ATTEMPT, "1") != "1"
-
-
-def left_by_an_earlier_attempt(context: FlyteContext, checkpoint: str | None) -> str | None:
-    """The checkpoint to go on from when AWS Batch tries a job again: Flyte gives all its attempts the same paths, and
-    the previous one it names is that of the node's attempt before."""
-    return checkpoint if checkpoint and is_tried_again() and context.file_access.exists(checkpoint) else None
 
 
 def read_inputs(context: FlyteContext, path: str, bound: set[str]) -> LiteralMap:

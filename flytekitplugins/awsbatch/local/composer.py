@@ -27,10 +27,10 @@ from .resume import digest
 from .serialise import serialise
 
 if TYPE_CHECKING:
-    from flytekit.core.base_task import PythonTask
+    pass
 
 
-def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
+def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
     Raises TaskFailedError, NotLoadableError, NotHandledError, SettingsError, HomeError, SwitchError, ResumeError,
@@ -41,11 +41,12 @@ def run(task: PythonTask[Any], inputs: LiteralMap) -> LiteralMap:
     deployment.between_calls.goes_on()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
-    with told_to(findings.append):
+    with told_to(findings.append, deployment.settings.lint_settings):
+        task.check_emulated_call()
         serialised = serialise(task, who.project, who.domain, who.image_config)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
-        deployment.say_once(f"On a cluster: {finding}")
+        deployment.say_once(f"On a cluster: {finding.brief}")
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
@@ -57,6 +58,9 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
 
     def earlier() -> str | None:
         asked = deployment.resumptions
+        if not asked.any:
+            # The inputs may be large, and their digest is for comparing alone.
+            return None
         return asked.take((who.project, who.domain, who.workflow), task, digest(inputs.to_flyte_idl()))
 
     execution, begins = deployment.executions.of(who.root, who.project, who.domain, who.workflow, earlier)

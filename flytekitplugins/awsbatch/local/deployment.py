@@ -23,6 +23,7 @@ from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExe
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Executor
 from flytekitplugins.awsbatch.batch.emulator.executors.warm import WarmExecutor
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.propeller.aws_array.jobs import nobody_tells
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait, Wait
@@ -108,7 +109,11 @@ class Deployment:
             self.wait = PollWait(1.0)
         self.submissions = Submissions(self.batch, self._take_over)
         self.services = HandlerServices(
-            batch=self.submissions, store=SchemeStore(), catalog=_catalog(home.catalog), settings=settings.handler
+            batch=self.submissions,
+            store=SchemeStore(),
+            catalog=_catalog(home.catalog),
+            settings=settings.handler,
+            changed=nobody_tells if self.local_batch is None else self.local_batch.changed,
         )
         self._said: set[str] = set()
         self._calls: list[Unended] = []

@@ -18,6 +18,9 @@ from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, 
 from .redaction import hide
 
 SHOWN_CHILDREN = 3
+# How AWS Batch begins the reason of a container whose command is not there.
+CANNOT_START = "CannotStartContainerError"
+OWN_SCRIPTS = (wire.MAP_EXECUTE_SCRIPT, wire.TIMEOUT_SCRIPT)
 SHOWN_LINES = 12
 FLYTEKITS_LINE = '{"asctime": '
 NO_OUTPUTS = "ended well, and without outputs that can be read"
@@ -80,11 +83,23 @@ def failure(
     ]
     if result.hang:
         parts.append(result.hang)
-    parts += hints
+    parts += [*missing_script(result), *hints]
     if result.job_id is not None:
         parts.append(_next(failed or blamed, execution, node, command))
     message = hide("\n".join(parts), os.environ)
     return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
+
+
+def missing_script(result: NodeResult) -> list[str]:
+    """What it means on a cluster when a script of this package cannot be started: seldom here, where the caller's own
+    installation stands for the image."""
+    said = [result.hang or "", *(child.message for child in result.children)]
+    if not any(CANNOT_START in text and script in text for text in said for script in OWN_SCRIPTS):
+        return []
+    return [
+        "The command is a script of flytekitplugins-awsbatch. In an image without this distribution no job can start; "
+        "such a job leaves no log stream, and Flyte's handler waits for ever. [AB104]"
+    ]
 
 
 def _headline(result: NodeResult, failed: Sequence[ChildFact], task: str, execution: str, node: str) -> str:

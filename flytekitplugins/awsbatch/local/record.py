@@ -32,7 +32,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({"format": FORMAT, **value}, file)
+            # In one piece: `dump` would write it word by word.
+            file.write(json.dumps({"format": FORMAT, **value}))
         Path(beside).replace(path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)

@@ -45,6 +45,11 @@ class Resumptions:
         self._name = name
         self._left: list[RunRecord] | None = None
 
+    @property
+    def any(self) -> bool:
+        """Whether an execution is to be gone on with."""
+        return self._name is not None
+
     def take(self, who: tuple[str, str, str], task: str, inputs: str) -> str | None:
         """The execution for a call; None: a new one. Raises ResumeError, UnknownRunError, HomeError, RecordError.
 

@@ -22,7 +22,7 @@ from flytekitplugins.awsbatch.admin.misspelt import misspelt
 from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings
 from flytekitplugins.awsbatch.admin.settings import read as read_admin
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
-from flytekitplugins.awsbatch.lint.settings import LintEmulator
+from flytekitplugins.awsbatch.lint.settings import LintEmulator, LintSettings
 from flytekitplugins.awsbatch.propeller.settings import (
     AwsPluginSettings,
     CatalogCacheSettings,
@@ -89,6 +89,10 @@ class Settings:
     lint: LintEmulator = field(default_factory=LintEmulator)
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def lint_settings(self) -> LintSettings:
+        return LintSettings(self.lint.ignore, self.handler.aws.batch.max_array_job_size)
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:

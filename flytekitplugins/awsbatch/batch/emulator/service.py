@@ -266,9 +266,13 @@ class LocalBatch(BatchCalls):
                     if directory is not None:
                         shutil.rmtree(directory, ignore_errors=True)
 
-    def wait(self, job_id: str, seen: int, timeout: float) -> int:
+    def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
         """See `batch.api.JobEvents`."""
-        return self._board.wait(job_id, seen, timeout)
+        return self._board.wait(job_id, seen, timeout, quiet)
+
+    def changed(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
+        """See `batch.api.JobEvents`. Where answers may be false on purpose, they are to be asked for."""
+        return None if self.faults.all() else self._board.changed_since(job_id, seen)
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         return self.calls(operation, request)

@@ -11,8 +11,9 @@ import os
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator import folders
 
@@ -34,8 +35,8 @@ CREATE TABLE jobs (
     status TEXT NOT NULL, reason TEXT, stop TEXT, started INTEGER, stopped INTEGER,
     exit_code INTEGER, container_reason TEXT
 );
-CREATE INDEX jobs_of_queue ON jobs (queue, status, seq);
-CREATE INDEX jobs_unended ON jobs (owner) WHERE stopped IS NULL;
+-- One index for all questions: each more makes a submission a tenth dearer.
+CREATE INDEX jobs_by_status ON jobs (status, queue, seq);
 
 -- A single job is its own only unit and lives in its row of `jobs`.
 CREATE TABLE children (
@@ -108,6 +109,14 @@ class Database:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+
+    def insert(self, sql: str, values: Sequence[Any]) -> int:
+        """One row in a transaction of its own, in a third of the calls; returns its number."""
+        with self._write_lock:
+            self._writes += 1
+            number = self._writer.execute(sql, values).lastrowid
+        assert number is not None
+        return number
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
