@@ -16,6 +16,7 @@ from flytekitplugins.awsbatch.admin.overrides import Override
 from flytekitplugins.awsbatch.admin.settings import ExecutionQueue
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.settings import LOCAL_ROLE, LocalEmulator, load, load_files, of, read_files
+from flytekitplugins.awsbatch.propeller.settings import OffloadingSettings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 
@@ -139,3 +140,12 @@ def test_a_queue_may_be_named_by_its_arn() -> None:
     with LocalBatch(None) as batch:
         arn = batch.ensure_queue("arn:aws:batch:eu-west-1:111122223333:job-queue/tutorial")
         assert arn == batch.ensure_queue("tutorial")
+
+
+def test_what_propeller_reads_of_storage_and_offloading_reaches_the_handler() -> None:
+    found = of(
+        "storage: {limits: {maxDownloadMBs: 10}}\n"
+        "propeller: {literal-offloading-config: {enabled: true, min-size-in-mb-for-offloading: 1}}\n"
+    )
+    assert found.handler.storage.limits.max_download_mbs == 10
+    assert found.handler.propeller.offloading == OffloadingSettings(enabled=True, min_size=1, max_size=1000)

@@ -14,7 +14,8 @@ from flytekitplugins.awsbatch.propeller.aws_array.jobs import JobStore, job_phas
 from flytekitplugins.awsbatch.propeller.aws_array.links import job_uri
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.workqueue import RetryWorkError, WorkInfo, WorkQueue, WorkStatus
-from flytekitplugins.awsbatch.propeller.settings import BatchPluginSettings, HandlerSettings
+from flytekitplugins.awsbatch.propeller.node.env import TaskIdentity, batch_environment
+from flytekitplugins.awsbatch.propeller.settings import BatchPluginSettings, HandlerSettings, OffloadingSettings
 from flytekitplugins.awsbatch.propeller.storage import MemoryStore
 
 
@@ -231,3 +232,21 @@ def test_a_definition_too_long_for_flytes_cache_is_registered_each_time() -> Non
     larger = DefinitionCache(1024 * 1024)
     larger.put("l" * 481, "arn:1234")
     assert larger.get("l" * 481) == "arn:1234"
+
+
+@pytest.mark.parametrize(
+    ("offloading", "added"),
+    [
+        (OffloadingSettings(), []),
+        (OffloadingSettings(enabled=True), [("_F_L_MAX_SIZE_MB", "1000"), ("_F_L_MIN_SIZE_MB", "10")]),
+        (OffloadingSettings(enabled=True, min_size=1, max_size=0), [("_F_L_MIN_SIZE_MB", "1")]),
+    ],
+)
+def test_a_job_is_told_which_literals_to_put_into_files(
+    offloading: OffloadingSettings, added: list[tuple[str, str]]
+) -> None:
+    identity = TaskIdentity("p", "d", "e", 0, None)
+    plain = batch_environment([("MINE", "1")], identity)
+    found = batch_environment([("MINE", "1")], identity, offloading=offloading)
+    # In the place that a real propeller gave them: names are sorted by byte.
+    assert found == [*plain, *added]

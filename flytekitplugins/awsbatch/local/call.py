@@ -25,6 +25,7 @@ from .failure import LogTail, TaskFailedError, failure
 from .identity import Identity
 from .interrupts import Interrupted, Interrupts
 from .nodes import Place
+from .platform import check, requirements, settle
 from .record import RunRecord, child_record, understanding
 from .resume import Fingerprint, Past, past
 from .serialise import Serialised
@@ -87,6 +88,9 @@ class Call:
         deployment = self._deployment
         template = self._serialised.template
         self._check_handled(template)
+        if resources := deployment.settings.admin.task_resources:
+            check(template, resources)
+            settle(template.container.resources, resources)
         decision = decide(
             deployment.settings.admin,
             project=self._execution.project,
@@ -151,6 +155,7 @@ class Call:
     def _request(self, template: tasks_pb2.TaskTemplate, inputs: LiteralMap, decision: Decision) -> NodeRequest:
         execution = self._execution
         folder = self._deployment.home.run(execution.name)
+        resources = self._deployment.settings.admin.task_resources
         return NodeRequest(
             execution=ExecutionId(execution.project, execution.domain, execution.name),
             workflow=WorkflowId(execution.project, execution.domain, execution.workflow),
@@ -163,6 +168,7 @@ class Call:
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,
+            platform_resources=requirements(resources) if resources else None,
             retries=self._place.retries(self._task),
             timeout=self._place.timeout(self._task),
         )

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flytekit.models.literals import LiteralMap
 
@@ -26,15 +26,13 @@ from .redaction import hide_in_command
 from .resume import digest
 from .serialise import serialise
 
-if TYPE_CHECKING:
-    pass
-
 
 def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
-    Raises TaskFailedError, NotLoadableError, NotHandledError, SettingsError, HomeError, SwitchError, ResumeError,
-    RecordError, UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
+    Raises TaskFailedError, NotLoadableError, NotHandledError, RefusedError, SettingsError, HomeError, SwitchError,
+    ResumeError, RecordError, UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a
+    signal.
     """
     deployment = deployments.current()
     deployment.check_open()

@@ -105,6 +105,7 @@ class LocalBatch(BatchCalls):
         self._adoption = Adoption(None if home is None else self._instances, self._board, self._engine, stored)
         self.calls = Calls(self._core, self.faults, validate_shapes)
         self._closed = False
+        self._sized = False
 
     @property
     def region(self) -> str:
@@ -215,11 +216,14 @@ class LocalBatch(BatchCalls):
         """The ARN of a queue, made with a compute environment when there is none of that name.
 
         Queues share the environment `local`, which is of the settings' size or this machine's, unless they say their
-        own (MiB).
+        own (MiB). It is so anew in each service on a home, as settings change.
 
         :param name: or its ARN.
         """
         name = name_of(QUEUE, name) or name
+        if not self._sized:
+            self._sized = True
+            self._resize_local()
         if name not in self._core.catalog.queues:
             environment = f"{name}-environment" if vcpus or memory else LOCAL_ENVIRONMENT
             if environment not in self._core.catalog.environments:
@@ -227,6 +231,13 @@ class LocalBatch(BatchCalls):
             order = [{"order": 1, "computeEnvironment": environment}]
             self._make("CreateJobQueue", {"jobQueueName": name, "priority": priority, "computeEnvironmentOrder": order})
         return self._core.arns.of(QUEUE, name)
+
+    def _resize_local(self) -> None:
+        known = self._core.catalog.environments.get(LOCAL_ENVIRONMENT, {}).get("computeResources", {}).get("maxvCpus")
+        wanted = self._environment(LOCAL_ENVIRONMENT, 0, 0)["computeResources"]["maxvCpus"]
+        if known not in (None, wanted):
+            size = {"computeEnvironment": LOCAL_ENVIRONMENT, "computeResources": {"maxvCpus": wanted}}
+            self.calls.now("UpdateComputeEnvironment", size)
 
     def _environment(self, name: str, vcpus: float, memory: int) -> dict[str, Any]:
         request: dict[str, Any] = {

@@ -72,6 +72,7 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         TaskIdentity(
             context.project, context.domain, context.execution, context.attempt, context.task_id, context.workflow
         ),
+        offloading=settings.propeller.offloading,
         plugin_env=settings.batch.default_env_vars,
         k8s_env=settings.k8s.default_env_vars,
     )
