@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Tests start hundreds of interpreters; where this is set, each would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup demo test lint types unit other-versions test-all bench soak clean
 
 $(READY): setup.py
@@ -18,6 +21,9 @@ demo: $(READY)
 	$(BIN)/pyflyte run --env FLYTE_AWSBATCH=local examples/stdlib_census.py census --chunks 40
 
 test: lint types unit other-versions
+
+# A file's tests stay together: they share what is dear to set up.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # The quick form under the oldest and the newest Python and flytekit that setup.py admits; `test-all` has the whole.
 QUICK := tests/sdk tests/local/test_run.py
@@ -53,9 +59,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-unit: $(READY)
+unit: $(READY) .venv-moto/.ready .venv-awscli/.ready
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered -m "not slow"
 
 # Ratios against floors and peers of the same run; benchmarks/README.md says what they mean.
 bench: $(READY) .venv-moto/.ready

@@ -57,12 +57,9 @@ class AWSBatchConfig(DataClassJsonMixin):  # type: ignore[misc]
         names = [one.name for one in dataclasses.fields(cls)]
         for name in kwargs:
             if name not in names:
-                from .submit_job import OVERWRITTEN, request_members, suggestion
+                from .submit_job import advice
 
-                if name in request_members() and name not in OVERWRITTEN:
-                    raise TypeError(f"AWSBatchConfig has no field {name!r}; pass it as extra={{{name!r}: ...}}")
-                why = f": {OVERWRITTEN[name]}" if name in OVERWRITTEN else suggestion(name, names)
-                raise TypeError(f"AWSBatchConfig has no field {name!r}{why}")
+                raise TypeError(f"AWSBatchConfig has no field {name!r}{advice(name, names)}")
         made: AWSBatchConfig = super().__new__(cls)
         return made
 

@@ -28,11 +28,12 @@ from google.protobuf.message import DecodeError
 from flytekitplugins_awsbatch_timeout import watched
 
 from . import quick, switch
+from .attempts import is_tried_again, left_by_an_earlier_attempt
 from .child import ChildError, child_index, item_inputs, original_index
 from .command_line import Child, at_index
 from .quick import written
 from .siblings import Siblings, find_out, importable_from_working_directory, known, remember
-from .wire import AWS_JOB_ATTEMPT, INDEX_LOOKUP_FILE, MAP_EXECUTE_SCRIPT
+from .wire import INDEX_LOOKUP_FILE, MAP_EXECUTE_SCRIPT
 
 Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)
 
@@ -148,16 +149,6 @@ def failing(error: Exception) -> Callable[[], Any]:
     return load
 
 
-def is_tried_again() -> bool:
-    return os.environ.get(AWS_JOB_ATTEMPT, "1") != "1"
-
-
-def left_by_an_earlier_attempt(context: FlyteContext, checkpoint: str | None) -> str | None:
-    """The checkpoint to go on from when AWS Batch tries a job again: Flyte gives all its attempts the same paths, and
-    the previous one it names is that of the node's attempt before."""
-    return checkpoint if checkpoint and is_tried_again() and context.file_access.exists(checkpoint) else None
-
-
 def read_inputs(context: FlyteContext, path: str, bound: set[str]) -> LiteralMap:
     """All the inputs of the array, with mapped lists that were offloaded for their size in place again."""
     inputs = read(context, path, LiteralMap())
@@ -180,12 +171,15 @@ def read_index_lookup(context: FlyteContext, inputs: str) -> LiteralCollection |
 
 
 def read(context: FlyteContext, path: str, message: Message) -> Message:
-    """Fills a message from a file, local or remote."""
+    """Fills a message from a file, local or remote. Raises ChildError for bytes that are no such message."""
     local = local_path(path)
     if local is None:
         local = Path(context.file_access.get_random_local_path())
         context.file_access.get_data(path, str(local))
-    message.ParseFromString(local.read_bytes())
+    try:
+        message.ParseFromString(local.read_bytes())
+    except DecodeError as error:
+        raise ChildError(f"{path} is not a {message.DESCRIPTOR.full_name}: {error}") from None
     return message
 
 

@@ -36,14 +36,14 @@ class EmulatedCalls:
         if inside_a_task(ctx):
             with switch.in_process():
                 return parent.sandbox_execute(ctx, input_literal_map)
-        self.check_emulated_call()
         from . import local
 
         composer: Any = local
         return composer.run(self, input_literal_map)
 
     def check_emulated_call(self) -> None:
-        """For a class whose calls may be wrong in a way that its template alone does not show."""
+        """For a class whose calls may be wrong in a way that its template alone does not show. Asked by `local`, which
+        knows what the deployment's settings say is fine."""
 
 
 class Uncached:

@@ -68,6 +68,9 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
         self.lint_ignore = checked_lint_ignore(lint_ignore)
         parallelism, ratio = checked_parallelism(concurrency), checked_ratio(min_success_ratio)
         inner: Any = task.func if isinstance(task, functools.partial) else task
+        if isinstance(task, functools.partial) and isinstance(inner, PythonFunctionTask | PythonInstanceTask):
+            # flytekit refuses a list here too, and says nothing of what to do.
+            refuse_what_cannot_be_mapped(inner, bound_inputs or set(task.keywords))
         changed = changed_options(inner, kwargs)
         if "metadata" not in kwargs and getattr(inner, "metadata", None) is not None:
             # A copy: the translator notes decks in the metadata, and the two tasks may differ in that.

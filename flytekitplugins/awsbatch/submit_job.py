@@ -24,6 +24,22 @@ OVERWRITTEN = {
     "timeout": "use @task(timeout=...)",
     "arrayProperties": "use flytekitplugins.awsbatch.map_task",
 }
+# What people look for in a config, as they may spell it.
+SAID_ELSEWHERE = {
+    **dict.fromkeys(("queue", "dynamicqueue", "childqueue"), OVERWRITTEN["jobQueue"]),
+    **dict.fromkeys(("retries", "attempts"), OVERWRITTEN["retryStrategy"]),
+    **dict.fromkeys(
+        ("vcpu", "vcpus", "cpu", "memory", "mem", "gpu", "resources", "requests", "limits"),
+        "use @task(limits=Resources(...))",
+    ),
+    "image": "use @task(container_image=...)",
+    "containerimage": "use @task(container_image=...)",
+    "environment": "use @task(environment=...)",
+    "command": "flytekit writes it",
+    "jobrolearn": "FlyteAdmin chooses the role, by the launch and the deployment",
+    "role": "FlyteAdmin chooses the role, by the launch and the deployment",
+    "arraysize": OVERWRITTEN["arrayProperties"],
+}
 OWN_FIELDS = ("parameters", "propagateTags", "tags")
 # Newer than the AWS SDK for Go that Flyte 1.16 is built with (v1.55.5), which leaves out what it does not know.
 UNKNOWN_TO_FLYTE = ("consumableResourcePropertiesOverride",)
@@ -56,6 +72,30 @@ WORDS = {
 }
 
 
+def bare(name: str) -> str:
+    """A name without what spellings differ in."""
+    return name.replace("_", "").lower()
+
+
+def advice(name: str, fields: Sequence[str]) -> str:
+    """What follows `has no field 'name'` of a config.
+
+    :param fields: those that it has.
+    """
+    members = {bare(one): one for one in request_members()}
+    known = members.get(bare(name))
+    if known in OVERWRITTEN:
+        return f": {OVERWRITTEN[known]}"
+    if bare(name) in SAID_ELSEWHERE:
+        return f": {SAID_ELSEWHERE[bare(name)]}"
+    if known is None or known in fields:
+        close = difflib.get_close_matches(bare(name), [one for one in members if members[one] not in fields], 1, 0.8)
+        known = members[close[0]] if close else None
+    if known is not None and known not in OVERWRITTEN:
+        return f"; pass it as extra={{{known!r}: ...}}"
+    return suggestion(name, fields)
+
+
 @functools.cache
 def request_members() -> dict[str, Any]:
     text = Path(__file__).with_suffix(".json").read_text(encoding="utf-8")
@@ -71,14 +111,18 @@ def complaints_about_extra(extra: Any) -> list[Complaint]:
     members = request_members()
     allowed = [name for name in members if name not in (*OVERWRITTEN, *OWN_FIELDS, *UNKNOWN_TO_FLYTE)]
     for name, value in extra.items():
-        if name in OVERWRITTEN:
+        if not isinstance(name, str):
+            found.append(f"extra has the key {name!r}; expected the name of a SubmitJob field")
+        elif name in OVERWRITTEN:
             found.append(f"extra[{name!r}] would not reach AWS Batch: {OVERWRITTEN[name]}")
         elif name in OWN_FIELDS:
             found.append(f"extra[{name!r}] has a field of its own: AWSBatchConfig({name}=...)")
         elif name in UNKNOWN_TO_FLYTE:
             found.append(f"extra[{name!r}] would not reach AWS Batch: the AWS SDK in Flyte 1.16 does not know it")
         elif name not in allowed:
-            found.append(f"extra[{name!r}] is no field of SubmitJob{suggestion(name, allowed)}")
+            overwritten = next((why for one, why in OVERWRITTEN.items() if bare(one) == bare(name)), "")
+            said = f" that would reach AWS Batch: {overwritten}" if overwritten else suggestion(name, allowed)
+            found.append(f"extra[{name!r}] is no field of SubmitJob{said}")
         else:
             found.extend(complaints(f"extra[{name!r}]", value, members[name], name))
     return found

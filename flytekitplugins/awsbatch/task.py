@@ -15,6 +15,7 @@ from flytekit.core.task import TaskPlugins
 from flytekit.models.task import Container
 
 from . import switch
+from .attempts import fit_to_single_job
 from .config import AWSBatchConfig
 from .hook import EmulatedCalls
 from .metadata import attempt_seconds
@@ -98,6 +99,7 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
                 AWSBatchWarning,
                 stacklevel=2,
             )
+        fit_to_single_job(user_params)
         return super().pre_execute(user_params)
 
     def execute(self, **kwargs: Any) -> Any:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from batch_shell import alive, eventually
 from warm_harness import HERE, Runner, runner
 
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Exited, Lost
+from flytekitplugins.awsbatch.batch.emulator.zygote import orphans
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
 
@@ -108,3 +110,16 @@ def test_killing_the_service_leaves_nothing(tmp_path: Path, moment: str) -> None
 
     eventually(lambda: not any(map(alive, pids)))
     assert len(pids) == (2 if moment == "importing" else 3)
+
+
+def test_a_kill_reaches_a_child_that_leads_no_group_yet() -> None:
+    pid = os.fork()
+    if pid == 0:
+        # As right after the fork of an attempt, before it takes its place.
+        time.sleep(300)
+        os._exit(0)
+
+    orphans.kill(pid, signal.SIGKILL, group=True)
+
+    eventually(lambda: not alive(pid))
+    assert os.waitpid(pid, 0)[1] == signal.SIGKILL

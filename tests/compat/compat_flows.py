@@ -22,7 +22,7 @@ from flytekit import (
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
-BATCH = AWSBatchConfig(lint_ignore=["AB103", "AB104", "AB111"])
+BATCH = AWSBatchConfig(lint_ignore=["AB103", "AB104", "AB111", "AB113"])
 
 
 @dataclass

@@ -69,6 +69,12 @@ def sleeps(seconds: int) -> int:
     return seconds
 
 
+@task(task_config=AWSBatchConfig(lint_ignore=[*IGNORED, "AB007"]), timeout=14)
+def sleeps_briefly(seconds: int) -> int:
+    time.sleep(seconds)
+    return seconds
+
+
 @task(task_config=AWSBatchConfig(schedulingPriority=7, extra={"shareIdentifier": "team"}, lint_ignore=IGNORED))
 def urgent(n: int) -> int:
     return n

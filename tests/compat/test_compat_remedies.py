@@ -15,9 +15,11 @@ from compat_remedies import StockMap
 from compat_run import emulated, with_emulator
 
 from flytekitplugins.awsbatch import map_task
+from flytekitplugins.awsbatch.batch.emulator import rules
 from flytekitplugins.awsbatch.local.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.submissions import Submissions
 from flytekitplugins.awsbatch.testing import Emulation, emulation
+from flytekitplugins_awsbatch_timeout import margin
 
 
 @pytest.fixture(scope="module")
@@ -109,10 +111,18 @@ def test_concurrency_is_not_held_and_that_is_said(batch: Emulation) -> None:
     assert "[AB106]" in batch.printed
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_attempts_that_take_too_long_are_tried_again_and_end(batch: Emulation) -> None:
-    """A minute is the least that AWS Batch takes as a limit."""
+@pytest.mark.parametrize(
+    ("mapped", "limit"),
+    [
+        (tasks.sleeps_briefly, 14),
+        pytest.param(tasks.sleeps, 60, marks=[pytest.mark.slow, pytest.mark.timeout(400)]),
+    ],
+    ids=["scaled down", "the least that AWS takes"],
+)
+def test_attempts_that_take_too_long_are_tried_again_and_end(
+    batch: Emulation, monkeypatch: pytest.MonkeyPatch, mapped: Any, limit: int
+) -> None:
+    monkeypatch.setattr(rules, "MIN_TIMEOUT", min(limit, rules.MIN_TIMEOUT))
     errors: dict[str, str] = {}
 
     def run(name: str, call: Any) -> None:
@@ -121,7 +131,7 @@ def test_attempts_that_take_too_long_are_tried_again_and_end(batch: Emulation) -
         except TaskFailedError as error:
             errors[name] = str(error)
 
-    calls = {"stock": StockMap(tasks.sleeps), "ours": map_task(tasks.sleeps), "single": tasks.sleeps}
+    calls = {"stock": StockMap(mapped), "ours": map_task(mapped), "single": mapped}
     threads = [threading.Thread(target=run, args=item) for item in calls.items()]
     for thread in threads:
         thread.start()
@@ -131,4 +141,4 @@ def test_attempts_that_take_too_long_are_tried_again_and_end(batch: Emulation) -
     for name in ("ours", "single"):
         assert "real Flyte would wait" not in errors[name]
         assert "2 attempts" in errors[name]
-        assert "The attempt was ended 10 s before its time limit of 60 s" in errors[name]
+        assert f"The attempt was ended {margin(limit):.0f} s before its time limit of {limit} s" in errors[name]

@@ -55,7 +55,8 @@ def picky(n: int) -> int:
 
 @task(task_config=AWSBatchConfig())
 def where_am_i() -> dict[str, str]:
-    names = ("AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT", "AWS_BATCH_JQ_NAME", "FLYTE_AWSBATCH", "FLYTE_FAIL_ON_ERROR")
+    aws = ("AWS_BATCH_JOB_ID", "AWS_BATCH_JOB_ATTEMPT", "AWS_BATCH_JQ_NAME")
+    names = (*aws, "FLYTE_AWSBATCH", "FLYTE_FAIL_ON_ERROR", "PYTEST_CURRENT_TEST")
     found = {name: os.environ.get(name, "") for name in names}
     return {**found, "cwd": str(Path.cwd()), "prefix": sys.prefix}
 

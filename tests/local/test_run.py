@@ -88,6 +88,7 @@ def test_a_job_sees_awss_variables_and_not_the_switches(
         "AWS_BATCH_JQ_NAME": "default",
         "FLYTE_AWSBATCH": "",
         "FLYTE_FAIL_ON_ERROR": "true",
+        "PYTEST_CURRENT_TEST": "",
         "cwd": str(tmp_path),
         "prefix": sys.prefix,
     }

@@ -192,6 +192,15 @@ def test_an_answer_about_another_job_is_ignored() -> None:
     assert (job.phase, job.known) == (TaskPhase.UNDEFINED, False)
 
 
+def test_children_without_news_are_not_asked_for_again() -> None:
+    news = {-1: (7, [0, 1, 2, 3, 4]), 7: (9, [2])}
+    store, batch = store_of(lambda job, child: running(), changed=lambda job_id, seen: news[seen])
+    store.get_or_create("a", "job-0", 5)
+    store.refresh("a")
+    store.refresh("a")
+    assert batch.described == [["job-0", *(f"job-0:{child}" for child in range(5))], ["job-0", "job-0:2"]]
+
+
 def test_the_console_has_a_page_for_arrays_and_one_for_jobs() -> None:
     assert job_uri(2, "1", "eu", "q", "j") == "https://console.aws.amazon.com/batch/home?region=eu#/jobs/j"
     assert job_uri(1, "1", "eu", "q", "j") == (

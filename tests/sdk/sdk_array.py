@@ -63,9 +63,7 @@ class Array:
                 "PYTHONPATH": str(HERE),
                 "FLYTE_FAIL_ON_ERROR": "true",
                 "FLYTE_INTERNAL_EXECUTION_ID": "f0",
-                "BATCH_JOB_ARRAY_INDEX_VAR_NAME": "AWS_BATCH_JOB_ARRAY_INDEX",
-                "AWS_BATCH_JOB_ARRAY_INDEX": str(index),
-                "AWS_BATCH_JOB_ID": f"job:{index}",
+                **self.identity(index),
                 **self.environment,
                 **environment,
             },
@@ -75,6 +73,16 @@ class Array:
             check=False,
             timeout=60,
         )
+
+    def identity(self, index: int) -> dict[str, str]:
+        """What Flyte and AWS Batch tell a job about its place: a single one nothing but its id."""
+        if not hasattr(self.task, "run_task"):
+            return {"AWS_BATCH_JOB_ID": "job"}
+        return {
+            "AWS_BATCH_JOB_ID": f"job:{index}",
+            "BATCH_JOB_ARRAY_INDEX_VAR_NAME": "AWS_BATCH_JOB_ARRAY_INDEX",
+            "AWS_BATCH_JOB_ARRAY_INDEX": str(index),
+        }
 
     def outputs(self, index: int) -> LiteralMap:
         return LiteralMap.FromString((self.data / "0" / str(index) / "outputs.pb").read_bytes())

@@ -59,7 +59,15 @@ def remember(x: int) -> str:
     return before.decode() if before else "nothing"
 
 
-@task(task_config=AWSBatchConfig())
+@task(task_config=AWSBatchConfig(), enable_deck=True)
+def shown(x: int) -> int:
+    """Has a deck, publishes it early, and calls another task that has one too."""
+    flytekit.Deck("notes", f"looked at {x}")
+    flytekit.Deck.publish()
+    return nested(x=x) if x else 0
+
+
+@task(task_config=AWSBatchConfig(), enable_deck=True)
 def nested(x: int) -> int:
     """Calls another task from inside a task: a promise in a local run, a value in a container."""
     result: typing.Any = square(x=x)

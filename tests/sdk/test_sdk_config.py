@@ -111,6 +111,12 @@ def test_the_fields_are_those_that_the_handler_reads(config: AWSBatchConfig, fie
             {"extra": {"shareidentifier": "a"}},
             "extra['shareidentifier'] is no field of SubmitJob; did you mean 'shareIdentifier'?",
         ),
+        (
+            {"extra": {"jobname": "x"}},
+            "extra['jobname'] is no field of SubmitJob that would reach AWS Batch: the handler names the job after the "
+            "node",
+        ),
+        ({"extra": {3: "x"}}, "extra has the key 3; expected the name of a SubmitJob field"),
         ({"extra": {"shareIdentifier": 3}}, "extra['shareIdentifier'] is 3; expected a text"),
         (
             {"extra": {"shareIdentifier": "a-b"}},
@@ -160,6 +166,18 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     [
         ("propagate_tags", "has no field 'propagate_tags'; did you mean 'propagateTags'?"),
         ("shareIdentifier", "has no field 'shareIdentifier'; pass it as extra={'shareIdentifier': ...}"),
+        ("shareIdentifer", "has no field 'shareIdentifer'; pass it as extra={'shareIdentifier': ...}"),
+        ("share_identifier", "has no field 'share_identifier'; pass it as extra={'shareIdentifier': ...}"),
+        ("tag", "has no field 'tag'; did you mean 'tags'?"),
+        ("Parameters", "has no field 'Parameters'; did you mean 'parameters'?"),
+        ("job_queue", "has no field 'job_queue': FlyteAdmin chooses the queue, by the deployment's queue rules"),
+        ("retries", "has no field 'retries': use @task(retries=...)"),
+        ("vcpus", "has no field 'vcpus': use @task(limits=Resources(...))"),
+        (
+            "colour",
+            "has no field 'colour'; expected one of parameters, schedulingPriority, platformCapabilities, "
+            "propagateTags, tags, extra, lint_ignore",
+        ),
         ("timeout", "has no field 'timeout': use @task(timeout=...)"),
         ("jobQueue", "has no field 'jobQueue': FlyteAdmin chooses the queue, by the deployment's queue rules"),
     ],

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 import sdk_tasks
-from flytekit import ImageSpec, Resources, Secret, TaskMetadata, Workflow, conditional, task, workflow
+from flytekit import ImageSpec, LaunchPlan, Resources, Secret, TaskMetadata, Workflow, conditional, task, workflow
 from flytekit.core import legacy_map_task
 from flytekit.extras.accelerators import T4
 from sdk_builders import settings
 
-from flytekitplugins.awsbatch import AWSBatchConfig, map_task
+from flytekitplugins.awsbatch import AWSBatchConfig, map_task, switch
 from flytekitplugins.awsbatch.lint.checks import RULES, findings
 from flytekitplugins.awsbatch.lint.codes import CODES
 from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package
@@ -111,6 +111,7 @@ def test_what_a_config_says(config: AWSBatchConfig, codes: list[str]) -> None:
     ("options", "codes"),
     [
         ({"concurrency": 5}, ["AB106"]),
+        ({"enable_deck": True}, ["AB113"]),
         ({"concurrency": 0}, []),
         ({"metadata": TaskMetadata(retries=10)}, ["AB006"]),
         ({"metadata": TaskMetadata(retries=1, cache=True, cache_version="1")}, []),
@@ -122,6 +123,11 @@ def test_what_a_config_says(config: AWSBatchConfig, codes: list[str]) -> None:
 )
 def test_what_a_map_says(options: dict[str, Any], codes: list[str]) -> None:
     assert found(map_task(clean, **options)) == codes
+
+
+def test_only_the_decks_of_a_maps_items_are_out_of_sight() -> None:
+    single = a_task(enable_deck=True)
+    assert (found(single), found(map_task(single))) == ([], ["AB113"])
 
 
 def test_a_map_over_a_plain_task_is_looked_at_too() -> None:
@@ -242,6 +248,60 @@ def test_a_list_written_into_a_workflow_may_be_too_long(items: int, limit: int, 
 
     calls.compile()
     assert found(mapped, LintSettings(max_array_job_size=limit)) == codes
+
+
+def long_inputs() -> tuple[Any, Any]:
+    """(a map, a workflow that hands its input on to it)."""
+    mapped = map_task(a_task())
+
+    @workflow
+    def passes(xs: list[int]) -> list[int]:
+        return mapped(x=xs)
+
+    passes.compile()
+    return mapped, passes
+
+
+def test_a_list_may_be_too_long_by_default_in_a_launch_plan_or_in_a_call_of_the_workflow() -> None:
+    limit = LintSettings(max_array_job_size=2)
+    by_default = map_task(a_task())
+
+    @workflow
+    def defaults(xs: list[int] = [1, 2, 3]) -> list[int]:  # noqa: B006 - how a workflow's default is written
+        return by_default(x=xs)
+
+    defaults.compile()
+    assert found(by_default, limit) == ["AB011"]
+
+    fixed, passes = long_inputs()
+    assert found(fixed, limit) == []
+    LaunchPlan.get_or_create(passes, name=f"{__name__}.fixed", fixed_inputs={"xs": [1, 2, 3]})
+    assert found(fixed, limit) == ["AB011"]
+
+    in_plan, passes = long_inputs()
+    LaunchPlan.get_or_create(passes, name=f"{__name__}.default", default_inputs={"xs": [1, 2, 3]})
+    assert found(in_plan, limit) == ["AB011"]
+
+    called, passes = long_inputs()
+
+    @workflow
+    def around() -> list[int]:
+        return passes(xs=[1, 2, 3])
+
+    around.compile()
+    assert found(called, limit) == ["AB011"]
+
+    imperative = map_task(a_task())
+    made = Workflow(name=f"{__name__}.long")
+    made.add_entity(imperative, x=[1, 2, 3])
+    assert found(imperative, limit) == ["AB011"]
+
+
+def test_an_emulated_run_is_not_stopped_by_lists_that_it_was_not_given() -> None:
+    mapped, passes = long_inputs()
+    LaunchPlan.get_or_create(passes, name=f"{__name__}.other", fixed_inputs={"xs": [1, 2, 3]})
+    with switch.overridden(True):
+        assert found(mapped, LintSettings(max_array_job_size=2)) == []
 
 
 def test_a_list_that_is_bound_inside_a_dataclass_is_no_array() -> None:

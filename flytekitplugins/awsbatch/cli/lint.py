@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import rich_click as click
@@ -15,11 +17,13 @@ from rich.padding import Padding
 from rich.text import Text
 
 from flytekitplugins.awsbatch.lint.codes import CODES, Finding, Severity
-from flytekitplugins.awsbatch.lint.settings import LintSettings
-from flytekitplugins.awsbatch.lint.whole_program import TargetError, look_at
+from flytekitplugins.awsbatch.lint.targets import TargetError
+from flytekitplugins.awsbatch.lint.whole_program import look_at
 
-from .show import FOUND, config_option, console, fail, json_option, plain, print_json, settings_of
+from .show import FOUND, config_option, console, json_option, plain, print_json, settings_of
 
+# As for any command that is used wrongly.
+NOT_LOADED = 2
 IMPORT_SYSTEM = ("<frozen importlib", str(Path(importlib.__file__).parent))
 STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 
@@ -37,38 +41,56 @@ STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
     help="The image that the tasks will be registered with, as for pyflyte register.",
 )
 @click.option("--ignore", "ignored", multiple=True, metavar="CODE", help="A code that is fine. Repeat it for several.")
+@click.option("--strict", is_flag=True, help="End with status 1 for warnings too.")
 @config_option
 @json_option
 def lint(
-    targets: tuple[str, ...], images: ImageConfig, ignored: tuple[str, ...], files: tuple[str, ...], as_json: bool
+    targets: tuple[str, ...],
+    images: ImageConfig,
+    ignored: tuple[str, ...],
+    strict: bool,
+    files: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Say what would go wrong with these tasks on a real cluster, with what happens and what to do.
 
-    Imports FILE or MODULE, or all modules of a folder, and looks at every task for AWS Batch in it. Registers, runs and
-    builds nothing. Ends with status 1 when something was found.
+    Imports FILE or MODULE, or all that is below a folder, and looks at every task for AWS Batch in it. Registers, runs
+    and builds nothing. Ends with status 1 when an error was found, 2 when something could not be loaded.
     """
     unknown = [code for code in ignored if code not in CODES]
     if unknown:
         raise click.BadParameter(f"{', '.join(unknown)}; codes are {CODES_SHOWN}", param_hint="--ignore")
     deployment = settings_of(files, as_json)
-    settings = LintSettings(
-        frozenset(ignored) | deployment.lint.ignore, deployment.handler.aws.batch.max_array_job_size
-    )
+    settings = replace(deployment.lint_settings, ignore=deployment.lint.ignore | set(ignored))
     try:
-        found = look_at(targets, images, settings)
+        looked = look_at(targets, images, settings)
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint="FILE|MODULE") from error
-    except Exception as error:
-        fail(f"{''.join(users_frames(error))}{', '.join(targets)} could not be loaded: {type(error).__name__}: {error}")
+    found, not_loaded = looked.findings, looked.not_loaded
     if as_json:
-        print_json({"findings": [{**plain(one), "severity": one.severity.value} for one in found]})
+        print_json(
+            {
+                "findings": [{**plain(one), "severity": one.severity.value} for one in found],
+                "not_loaded": [{"name": one.name, "error": explained(one.error)} for one in not_loaded],
+            }
+        )
     else:
-        show(found)
-    if found:
-        sys.exit(FOUND)
+        show(found, complete=not not_loaded)
+    for one in not_loaded:
+        frames = "".join(users_frames(one.error))
+        click.echo(f"{frames}{one.name} could not be loaded: {explained(one.error)}", err=True)
+    sys.exit(status(found, strict) if not not_loaded else NOT_LOADED)
 
 
-def users_frames(error: Exception) -> list[str]:
+def status(found: Sequence[Finding], strict: bool) -> int:
+    return FOUND if any(strict or one.severity is Severity.ERROR for one in found) else 0
+
+
+def explained(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def users_frames(error: BaseException) -> list[str]:
     """The traceback from where it enters the user's code; that of loading it helps nobody."""
     frames = traceback.extract_tb(error.__traceback__)
     own = (str(Path(__file__).parent.parent), str(Path(module_loader.__file__).parent), *IMPORT_SYSTEM)
@@ -79,7 +101,7 @@ def users_frames(error: Exception) -> list[str]:
 CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/lint.md"
 
 
-def show(found: list[Finding]) -> None:
+def show(found: Sequence[Finding], complete: bool) -> None:
     """One paragraph a problem, errors first, with all the tasks that have it."""
     out = console()
     alike: dict[tuple[Severity, str, str], list[Finding]] = {}
@@ -88,10 +110,17 @@ def show(found: list[Finding]) -> None:
     for (severity, code, message), findings in sorted(alike.items(), key=lambda item: item[0]):
         for one in findings:
             line = Text(code, style=STYLES[severity])
-            line.append(f"  {one.entity}", style="bold")
+            line.append(f"  {one.subject}", style="bold")
             if one.file:
                 line.append(f"  {Path(one.file).name}:{one.line}", style="dim")
             out.print(line, overflow="fold")
         out.print(Padding(Text(message), (0, 0, 0, 2)))
     errors = sum(one.severity is Severity.ERROR for one in found)
-    out.print(f"{errors} errors, {len(found) - errors} warnings" if found else "Nothing found.")
+    if found:
+        out.print(f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}")
+    elif complete:
+        out.print("Nothing found.")
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

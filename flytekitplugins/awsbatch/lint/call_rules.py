@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from flytekit.core.node import Node
 
+from .. import switch
 from .codes import Finding
 from .subject import Subject
+from .written_lists import in_call
 
 # AWS Batch's own limit, whatever the handler's settings say.
 MAX_ARRAY_SIZE = 10_000
@@ -47,17 +49,17 @@ def names_of_lost_overrides(subject: Subject, node: Node) -> list[str]:
 
 
 def too_many_items(subject: Subject) -> Iterator[Finding]:
-    """Lists that are written into the workflow; others are known only when it runs."""
+    """Lists that are written into the program; others are known only when it runs."""
     if not subject.is_array:
         return
+    mapped = [name for name in subject.task.interface.inputs if name not in subject.task.bound_inputs]
     for node in subject.calls:
-        sizes = [
-            len(binding.binding.collection.bindings)
-            for binding in node.bindings
-            if binding.var not in subject.task.bound_inputs and binding.binding.collection is not None
-        ]
-        if sizes:
-            yield from array_size(subject, max(sizes), f"in node {node.id}")
+        written = [one for name in mapped for one in in_call(node, name)]
+        # An emulated run is one of the calls that a workflow may get, and knows its own.
+        if switch.emulation_on():
+            written = [one for one in written if one[1] == f"in node {node.id}"]
+        if written:
+            yield from array_size(subject, *max(written))
 
 
 def array_size(subject: Subject, items: int, where: str) -> Iterator[Finding]:

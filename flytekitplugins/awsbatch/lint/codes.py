@@ -27,9 +27,10 @@ class Code:
 class Finding:
     """One thing found.
 
-    :param entity: the name of the task.
+    :param entity: the name of the task, as Flyte has it.
     :param message: what happens on a cluster, and what to do.
     :param file: where the task's function is, and its line counted from 1; empty where that is not known.
+    :param function: the name of the task that runs: of a map the mapped one's, since its own is a machine's.
     """
 
     code: str
@@ -37,17 +38,32 @@ class Finding:
     message: str
     file: str = ""
     line: int = 0
+    function: str = ""
 
     @property
     def severity(self) -> Severity:
         return CODES[self.code].severity
 
+    @property
+    def subject(self) -> str:
+        """Whom it is about, in words that a person wrote."""
+        return self.function or self.entity
+
+    @property
+    def brief(self) -> str:
+        """For a run that has just named its workflow."""
+        return f"{self.subject.rpartition('.')[2]} {self.message} [{self.code}]"
+
     def __str__(self) -> str:
-        return f"{self.entity} {self.message} [{self.code}]"
+        return f"{self.subject} {self.message} [{self.code}]"
 
 
 def located(finding: Finding, task: Any) -> Finding:
-    """A finding with the place of a task's function."""
+    """A finding with the place of a task's function.
+
+    :param task: the one that runs: of a map the mapped one.
+    """
+    finding = dataclasses.replace(finding, function=str(task.name))
     code = getattr(inspect.unwrap(getattr(task, "task_function", None) or located), "__code__", None)
     if code is None or code is located.__code__:
         return finding
@@ -81,5 +97,6 @@ CODES: dict[str, Code] = {
         Code("AB110", Severity.WARNING, "environment variables that Flyte overwrites"),
         Code("AB111", Severity.WARNING, "no retries"),
         Code("AB112", Severity.WARNING, "memory in other units than AWS Batch's"),
+        Code("AB113", Severity.WARNING, "decks of a map's items"),
     )
 }

@@ -41,12 +41,20 @@ def is_ours(mapping: Any) -> bool:
 
 
 def compiled_nodes() -> Iterator[Node]:
-    for entity in list(FlyteEntities.entities):
-        if isinstance(entity, WorkflowBase):
-            # Not `nodes` of a function, which would compile the workflow.
-            nodes = entity.nodes if isinstance(entity, ImperativeWorkflow) else entity._nodes
-            for node in [*nodes, *([entity.failure_node] if entity.failure_node else [])]:
-                yield from with_branches(node)
+    for workflow in workflows():
+        yield from nodes_of(workflow)
+
+
+def workflows() -> Iterator[WorkflowBase]:
+    return (entity for entity in list(FlyteEntities.entities) if isinstance(entity, WorkflowBase))
+
+
+def nodes_of(workflow: WorkflowBase) -> Iterator[Node]:
+    """The nodes of a workflow, as far as it was compiled."""
+    # Not `nodes` of a function, which would compile the workflow.
+    nodes = workflow.nodes if isinstance(workflow, ImperativeWorkflow) else workflow._nodes
+    for node in [*nodes, *([workflow.failure_node] if workflow.failure_node else [])]:
+        yield from with_branches(node)
 
 
 def with_branches(node: Node) -> Iterator[Node]:

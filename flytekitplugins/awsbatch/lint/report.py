@@ -30,9 +30,13 @@ _lock = threading.Lock()
 
 
 @functools.cache
-def settings() -> LintSettings:
+def from_environment() -> LintSettings:
     """Read once a process: a registration looks at every task of a project."""
     return load()
+
+
+def settings() -> LintSettings:
+    return _settings.get() or from_environment()
 
 
 class CheckedContainer(Container):  # type: ignore[misc]
@@ -78,17 +82,18 @@ def tell(found: list[Finding]) -> None:
         if one.severity is Severity.WARNING and first_time(one.code):
             _teller.get()(one)
     if errors:
-        raise AWSBatchTaskError(errors[0].code, "; ".join(f"{one.entity} {one.message}" for one in errors))
+        raise AWSBatchTaskError(errors[0].code, "; ".join(f"{one.subject} {one.message}" for one in errors))
 
 
 @contextmanager
-def told_to(teller: Callable[[Finding], None]) -> Iterator[None]:
-    """Within the block, warnings go to `teller`, each code once a process as ever."""
-    token = _teller.set(teller)
+def told_to(teller: Callable[[Finding], None], settings: LintSettings) -> Iterator[None]:
+    """Within the block, warnings go to `teller`, each code once a process as ever, and these settings hold."""
+    tokens = _teller.set(teller), _settings.set(settings)
     try:
         yield
     finally:
-        _teller.reset(token)
+        _teller.reset(tokens[0])
+        _settings.reset(tokens[1])
 
 
 def warn(finding: Finding) -> None:
@@ -97,6 +102,7 @@ def warn(finding: Finding) -> None:
 
 
 _teller: ContextVar[Callable[[Finding], None]] = ContextVar("flyte_awsbatch_lint_teller", default=warn)
+_settings: ContextVar[LintSettings | None] = ContextVar("flyte_awsbatch_lint_settings", default=None)
 
 
 def first_time(code: str) -> bool:

@@ -63,8 +63,8 @@ def retries(subject: Subject) -> Iterator[Finding]:
         yield Finding(
             "AB006",
             subject.name,
-            f"has retries={count}, which asks for {min(count, MAX_ATTEMPTS) + 1} attempts or more. AWS Batch takes "
-            f"{MAX_ATTEMPTS} and refuses the job. Use retries={MAX_ATTEMPTS - 1} or fewer.",
+            f"has retries={count}. The first attempt counts too, and AWS Batch takes {MAX_ATTEMPTS} in all: it refuses "
+            f"the job. Use retries={MAX_ATTEMPTS - 1} or fewer.",
         )
     elif count == 0:
         yield Finding(
@@ -151,7 +151,20 @@ def fargate(subject: Subject) -> Iterator[Finding]:
             "AB107",
             subject.name,
             "asks for FARGATE. The job definition that the handler registers has no execution role and states vcpus "
-            "and memory in the old fields, and AWS refuses both on Fargate. Use EC2.",
+            "and memory in the old fields. AWS refuses both for Fargate, time and again until propeller gives up, and "
+            "no setting of Flyte's changes them. Use EC2.",
+        )
+
+
+def decks_of_items(subject: Subject) -> Iterator[Finding]:
+    """Propeller looks for one deck a node (`GetDeckPath`), below the node's own output prefix."""
+    if subject.is_array and (subject.inner.enable_deck or subject.task.enable_deck):
+        yield Finding(
+            "AB113",
+            subject.name,
+            "makes decks, which Flyte's console does not show: it looks for one a node, and the children of an array "
+            "write one each, to <output prefix>/<index>/deck.html. Return what they show, and make a deck of it in a "
+            "task that follows.",
         )
 
 
@@ -179,4 +192,5 @@ RULES = (
     concurrency,
     fargate,
     priority,
+    decks_of_items,
 )

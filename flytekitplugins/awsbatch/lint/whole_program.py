@@ -5,11 +5,10 @@ Nothing is registered, run or built; the code is imported, as `pyflyte register`
 
 from __future__ import annotations
 
-import importlib.util
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from flytekit.configuration import Image, ImageConfig, SerializationSettings
@@ -18,68 +17,70 @@ from flytekit.core.context_manager import FlyteContextManager, FlyteEntities
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.workflow import WorkflowBase
 from flytekit.image_spec.image_spec import ImageSpec
-from flytekit.tools import module_loader
-from flytekit.tools.repo import find_common_root, list_packages_and_modules
 
 from ..config import AWSBatchConfig
-from ..refusals import AWSBatchTaskError
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
 from .checks import findings
 from .codes import Finding, located
 from .program import is_ours
+from .refused import refused
 from .report import CheckedContainer
 from .settings import LintSettings
 from .subject import Subject
+from .targets import target_of
 from .task_rules import legacy_map_finding
 
 
-def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings) -> list[Finding]:
+@dataclass(frozen=True)
+class NotLoaded:
+    """A module or a workflow that could not be looked at.
+
+    :param name: its name, as it was imported.
+    """
+
+    name: str
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class Looked:
+    findings: tuple[Finding, ...]
+    not_loaded: tuple[NotLoaded, ...] = ()
+
+
+def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings) -> Looked:
     """What is found in the entities of some files, folders or modules.
 
-    Raises what importing or compiling them raises, except for tasks that are refused where they are declared: such a
-    refusal is a finding, and the only one, since the module ended there.
+    What flytekit or this package refuses where it is declared is a finding, and the only one of its module, which ended
+    there. Raises TargetError for a target that is not there.
     """
     serialization = SerializationSettings(image_config=images, project="p", domain="d", version="v", env={})
     before = len(FlyteEntities.entities)
     context = FlyteContextManager.current_context().with_serialization_settings(serialization)
-    with FlyteContextManager.with_context(context):
+    found: list[Finding] = []
+    not_loaded: list[NotLoaded] = []
+
+    def attempt(name: str, action: Callable[[], Any]) -> None:
         try:
-            for target in targets:
-                load(target)
-            for entity in FlyteEntities.entities[before:]:
-                if isinstance(entity, WorkflowBase):
-                    entity.compile()
-        except AWSBatchTaskError as refusal:
-            entity, _, message = refusal.message.partition(" ")
-            return [Finding(refusal.code, entity, message)]
-        found: list[Finding] = []
+            action()
+        except (Exception, SystemExit) as error:
+            refusal = refused(name, error)
+            if refusal is None:
+                not_loaded.append(NotLoaded(name, error))
+            else:
+                found.append(refusal)
+
+    with FlyteContextManager.with_context(context):
+        for target in map(target_of, targets):
+            with target.importable():
+                for module in target.modules:
+                    attempt(module, partial(target.load, module))
+        for entity in FlyteEntities.entities[before:]:
+            if isinstance(entity, WorkflowBase):
+                attempt(entity.name, entity.compile)
         for entity in FlyteEntities.entities[before:]:
             found += look_at_task(entity, serialization, settings)
-    return found
-
-
-class TargetError(Exception):
-    """A target that is no file, no folder and no module."""
-
-
-def load(target: str) -> None:
-    """A file or a folder, by pyflyte's own rules for its root; else a module's name."""
-    if not Path(target).exists():
-        with module_loader.add_sys_path(os.curdir):
-            if not is_module(target):
-                raise TargetError(f"{target} is neither a file or folder nor a module that can be imported from here")
-            importlib.import_module(target)
-        return
-    root = find_common_root([target])
-    with module_loader.add_sys_path(root):
-        module_loader.just_load_modules(list_packages_and_modules(root, [target]))
-
-
-def is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
-        return False
+    return Looked(tuple(dict.fromkeys(found)), tuple(not_loaded))
 
 
 def look_at_task(task: Any, serialization: SerializationSettings, settings: LintSettings) -> list[Finding]:

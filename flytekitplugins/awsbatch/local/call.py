@@ -26,7 +26,7 @@ from .identity import Identity
 from .interrupts import Interrupted, Interrupts
 from .nodes import Place
 from .platform import check, requirements, settle
-from .record import RecordError, RunRecord, child_record
+from .record import RunRecord, child_record, understanding
 from .resume import Fingerprint, Past, past
 from .serialise import Serialised
 from .takeup import take_up
@@ -111,7 +111,7 @@ class Call:
                 result = self._result(request)
                 self._interrupts.check()
             except Interrupted as interrupted:
-                deployment.close(interrupted=True)
+                deployment.close()
                 number = interrupted.number
             else:
                 number = 0
@@ -176,10 +176,15 @@ class Call:
     def _result(self, request: NodeRequest) -> NodeResult:
         deployment = self._deployment
         self._fingerprint = Fingerprint.of(request)
-        taken = take_up(deployment, request, self._before(), self._observe)
+        before = self._before()
+        with understanding(self._record.node_file(self._node_id)) if before else contextlib.nullcontext():
+            taken = take_up(deployment, request, before, self._observe)
         if taken.note:
             deployment.reporter.say(f"{self.label}: {taken.note}")
         self._node = node = taken.node
+        if before is not None and not before.anew and before.job_id is not None:
+            # Whoever takes this process's run up looks for the job by what is written next.
+            self._job = (self._job[0], before.job_id)
         if node.result is not None:
             if not taken.written:
                 self._write("succeeded", node.result)
@@ -190,7 +195,7 @@ class Call:
                 result = node.run(self._interrupts.waiting(deployment.wait))
             except Interrupted:
                 # While this call is still one of those that closing looks after.
-                deployment.close(interrupted=True)
+                deployment.close()
                 raise
             except BaseException:
                 self.abort()
@@ -200,13 +205,13 @@ class Call:
         return result
 
     def _before(self) -> Past | None:
-        """What an earlier process did for this node."""
-        if not self._execution.resumed:
+        """What an earlier process did for this node. Raises RecordError."""
+        if not self._execution.resumed or not self._record.has_node(self._node_id):
             return None
-        try:
-            return past(self._record.node(self._node_id), self._fingerprint)
-        except RecordError:
-            return None
+        record = self._record.node(self._node_id)
+        self._job = (record.get("job_name", ""), None)
+        with understanding(self._record.node_file(self._node_id)):
+            return past(record, self._fingerprint)
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment

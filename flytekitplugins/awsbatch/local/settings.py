@@ -7,6 +7,7 @@ them. This module only composes; each section is declared by its owner and fille
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -17,10 +18,11 @@ import yaml
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.attributes import is_attribute_file
+from flytekitplugins.awsbatch.admin.misspelt import misspelt
 from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings, ResourceSet
 from flytekitplugins.awsbatch.admin.settings import read as read_admin
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
-from flytekitplugins.awsbatch.lint.settings import LintEmulator
+from flytekitplugins.awsbatch.lint.settings import LintEmulator, LintSettings
 from flytekitplugins.awsbatch.propeller.golang.quantity import QuantityError, parse_quantity
 from flytekitplugins.awsbatch.propeller.settings import (
     AwsPluginSettings,
@@ -31,13 +33,15 @@ from flytekitplugins.awsbatch.propeller.settings import (
     PropellerSettings,
     StorageSettings,
 )
-from flytekitplugins.awsbatch.settings.nodes import Scalar, is_null
-from flytekitplugins.awsbatch.settings.problems import SettingsError
+from flytekitplugins.awsbatch.settings.nodes import Mark, Scalar, is_null
+from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import KEY, setting
 
 # Long enough to come back to, short enough that a home does not grow for ever.
 RETENTION_DAYS = 30.0
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+ACCOUNT = re.compile(r"\d{12}")
 ISOLATIONS = ("fork", "worker", "process")
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
@@ -88,6 +92,10 @@ class Settings:
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def lint_settings(self) -> LintSettings:
+        return LintSettings(self.lint.ignore, self.handler.aws.batch.max_array_job_size)
+
 
 def load(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings that the environment names, or the built-in ones.
@@ -132,15 +140,29 @@ def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
         storage=reader.flyte(StorageSettings, "storage"),
         emulation=fidelity,
     )
-    for problem in checks.contradictions(admin):
+    for problem in (*checks.contradictions(admin), *checks.misnamed_queues(admin)):
         reader.report(problem)
     check_timeout(reader, handler)
     check_quantities(reader)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
-    notes = (
-        () if names else (f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).",)
-    )
-    return Settings(admin, handler, local, batch, lint, names, notes), reader
+    notes = [str(problem) for problem in misspelt(reader)]
+    notes += [f"AWS would refuse {problem}" for problem in (*checks.role_faults(admin), *aws_faults(reader, handler))]
+    if not names:
+        notes.append(f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).")
+    return Settings(admin, handler, local, batch, lint, names, tuple(notes)), reader
+
+
+def aws_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
+    """What AWS would not take in `plugins.aws`."""
+    account = handler.aws.account_id
+    for key, value, right, expected in (
+        ("region", handler.aws.region, REGION.fullmatch(handler.aws.region), "expected a region such as us-east-2"),
+        ("accountId", account, not account or ACCOUNT.fullmatch(account), "expected the twelve digits of an account"),
+    ):
+        if not right:
+            path, node = reader.at("plugins", "aws", key)
+            mark = node.mark if node is not None else Mark()
+            yield Problem(mark.file, mark.line, path, repr(value), expected)
 
 
 def check_quantities(reader: Reader) -> None:

@@ -37,6 +37,8 @@ from .result import NodeResult, Progress
 from .waiting import Wait
 
 _PHASES = {SUCCEEDING: TaskPhase.SUCCESS, FAILING: TaskPhase.PERMANENT_FAILURE, ABORTING: TaskPhase.ABORTED}
+# Seconds, as often as propeller looks at a node, more or less: a hang shows only in a round that changes nothing.
+_LOOK_AGAIN = 1.0
 _ROUND_ERRORS = (HandlerError, BatchError, StorageError, PanicError)
 
 
@@ -71,6 +73,8 @@ class NodeExecution:
         # Whether the last round met an error that only time may cure.
         self._failed = False
         self._error: str | None = None
+        # Whether the job has ended, so that nothing about it will change.
+        self._no_more_news = False
 
     @property
     def result(self) -> NodeResult | None:
@@ -107,6 +111,8 @@ class NodeExecution:
                 wait(None, round_seconds=spent, error=False, timeout=left)
             elif self._failed or waiting:
                 job_id = memory.state.external_job_id
+                if self._no_more_news:
+                    left = _LOOK_AGAIN if left is None else min(left, _LOOK_AGAIN)
                 wait(job_id, round_seconds=spent, error=self._failed, timeout=left)
 
     def abort(self, reason: str) -> NodeResult:
@@ -214,6 +220,7 @@ class NodeExecution:
     def _lose_patience(self, now: float, before: State, problem: BatchError | None) -> None:
         """Ends an attempt that took too long, or one that Flyte would never end."""
         job = self._services.jobs.get(self._context.name)
+        self._no_more_news = job is not None and job.phase.terminal
         self._memory = watch_hangs(self._memory, self._services.settings, self.request, before, job, problem, now)
         error = timed_out(self._memory, self.request, now)
         if error is not None and error.code == EXPIRED:

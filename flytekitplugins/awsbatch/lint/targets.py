@@ -1,0 +1,110 @@
+"""What a user names to have it looked at: a file, a folder or a module, as the modules that they hold, and what loading
+those says. Roots and module names are pyflyte's own.
+
+Nothing is looked at here; but the code runs, since importing it is how `pyflyte register` finds tasks too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from flytekit.tools import module_loader
+from flytekit.tools.repo import find_common_root, list_packages_and_modules
+
+INIT = "__init__.py"
+# Of a folder that is no package, files without this word make no task, and may do anything when they are imported.
+MARK = b"flytekit"
+NEVER_LOADED = ("setup.py", "conftest.py")
+NEVER_ENTERED = ("__pycache__", "node_modules", "site-packages")
+VIRTUAL_ENVIRONMENT = "pyvenv.cfg"
+
+
+class TargetError(Exception):
+    """A target that is no file, no folder and no module."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """
+    :param root: the folder that its modules are imported from.
+    :param modules: their names.
+    :param complete: whether these are all; else a package among them stands for what is in it.
+    """
+
+    root: Path
+    modules: tuple[str, ...]
+    complete: bool = False
+
+    @contextmanager
+    def importable(self) -> Iterator[None]:
+        with module_loader.add_sys_path(str(self.root)):
+            yield
+
+    def load(self, module: str) -> None:
+        """Raises whatever importing the module raises."""
+        if self.complete:
+            importlib.import_module(module)
+        else:
+            module_loader.just_load_modules([module])
+
+
+def target_of(text: str) -> Target:
+    """Raises TargetError."""
+    path = Path(text)
+    if path.is_dir():
+        return folder(path)
+    if path.exists():
+        root = Path(find_common_root([text]))
+        return Target(root, tuple(list_packages_and_modules(root, [text])))
+    here = Path.cwd()
+    with module_loader.add_sys_path(os.curdir):
+        if not is_module(text):
+            raise TargetError(f"{text} is neither a file or folder nor a module that can be imported from here")
+    return Target(here, (text,))
+
+
+def folder(path: Path) -> Target:
+    """All modules below a folder, whether its folders are packages or not. The working directory is a root itself."""
+    path = path.resolve()
+    root = path if path == Path.cwd() and not is_package(path) else Path(find_common_root([str(path)]))
+    files = sorted(one for one in python_files(path) if is_package(one.parent) or may_hold_tasks(one))
+    if not files:
+        raise TargetError(f"{path} holds no Python file that mentions flytekit")
+    names = (".".join(one.relative_to(root).with_suffix("").parts) for one in files)
+    return Target(root, tuple(name.removesuffix(".__init__") for name in names if name != "__init__"), True)
+
+
+def python_files(path: Path) -> Iterator[Path]:
+    for folder, folders, files in os.walk(path):
+        here = Path(folder)
+        folders[:] = [one for one in folders if is_entered(here / one)]
+        yield from (here / one for one in files if one.endswith(".py") and one not in NEVER_LOADED)
+
+
+def is_entered(path: Path) -> bool:
+    hidden = path.name.startswith(".") or path.name in NEVER_ENTERED
+    return not hidden and "." not in path.name and not (path / VIRTUAL_ENVIRONMENT).exists()
+
+
+def is_package(path: Path) -> bool:
+    return (path / INIT).exists()
+
+
+def may_hold_tasks(path: Path) -> bool:
+    try:
+        return MARK in path.read_bytes()
+    except OSError:
+        return False
+
+
+def is_module(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,63 @@
+"""How long the lists are that a call gets, as far as a program says it: in the call, or in a call, a default or
+a launch plan of the workflow around it. What comes out of tasks, or with an execution, nobody knows before it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flytekit.core.constants import GLOBAL_INPUT_NODE_ID
+from flytekit.core.context_manager import FlyteEntities
+from flytekit.core.launch_plan import LaunchPlan
+from flytekit.core.node import Node
+from flytekit.core.workflow import WorkflowBase
+
+from .program import nodes_of, workflows
+
+# (how many items, where that is written)
+Written = tuple[int, str]
+
+
+def in_call(node: Node, name: str) -> Iterator[Written]:
+    """:param name: of an input of the node's entity."""
+    for binding in node.bindings:
+        if binding.var != name:
+            continue
+        given = binding.binding
+        if given.collection is not None:
+            yield len(given.collection.bindings), f"in node {node.id}"
+        elif (
+            given.promise is not None and given.promise.node_id == GLOBAL_INPUT_NODE_ID and not given.promise.attr_path
+        ):
+            yield from handed_on(node, given.promise.var)
+
+
+def handed_on(node: Node, name: str) -> Iterator[Written]:
+    for workflow in workflows():
+        if any(one is node for one in nodes_of(workflow)):
+            yield from of_workflow(workflow, name)
+
+
+def of_workflow(workflow: WorkflowBase, name: str) -> Iterator[Written]:
+    """What the input of a workflow may be, by its default, its launch plans and the workflows that call it."""
+    default = workflow.python_interface.default_inputs_as_kwargs.get(name)
+    if isinstance(default, list):
+        yield len(default), f"by default in {workflow.name}"
+    plans = [one for one in list(FlyteEntities.entities) if isinstance(one, LaunchPlan) and one.workflow is workflow]
+    for plan in plans:
+        for size in sizes_in_plan(plan, name):
+            yield size, f"in the launch plan {plan.name}"
+    callers: list[Any] = [workflow, *plans]
+    for other in workflows():
+        for node in nodes_of(other):
+            if any(node.flyte_entity is one for one in callers):
+                yield from in_call(node, name)
+
+
+def sizes_in_plan(plan: LaunchPlan, name: str) -> Iterator[int]:
+    fixed = plan.fixed_inputs.literals.get(name) if plan.fixed_inputs is not None else None
+    parameter = plan.parameters.parameters.get(name) if plan.parameters is not None else None
+    for literal in (fixed, parameter.default if parameter is not None else None):
+        if literal is not None and literal.collection is not None:
+            yield len(literal.collection.literals)
