@@ -19,6 +19,9 @@ demo: $(READY)
 
 test: lint types unit other-versions
 
+# A file's tests stay together: they share what is dear to set up.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+
 # The quick form under the oldest and the newest Python and flytekit that setup.py admits; `test-all` has the whole.
 QUICK := tests/sdk tests/local/test_run.py
 other-versions:
@@ -53,9 +56,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
-unit: $(READY)
+unit: $(READY) .venv-moto/.ready .venv-awscli/.ready
 	$(BIN)/coverage erase
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered -m "not slow"
 
 # Ratios against floors and peers of the same run; benchmarks/README.md says what they mean.
 bench: $(READY) .venv-moto/.ready

@@ -23,6 +23,8 @@ setup(
             "pytest>=8",
             # Branch coverage, child processes included.
             "pytest-cov>=5",
+            # The suite waits for child processes as much as it computes: side by side it takes half the time.
+            "pytest-xdist>=3.5",
             # A hanging child must fail a test, not the CI run.
             "pytest-timeout>=2.3",
             # Parsers and state machines against inputs nobody thought of.

@@ -23,7 +23,7 @@ import sysconfig
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,30 +42,43 @@ class Client:
         self._port = port
         self._socket: socket.socket | None = None
 
-    def raw(self, operation: str, request: dict[str, Any]) -> bytes:
-        """The answer's body."""
+    def encoded(self, operation: str, request: dict[str, Any]) -> bytes:
         body = json.dumps(request).encode()
         head = (
             f"POST /v1/{operation.lower()} HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nContent-Length: {len(body)}\r\n"
             f"Content-Type: application/json\r\nAuthorization: {AUTHORIZATION.format(service='batch')}\r\n\r\n"
         )
+        return head.encode() + body
+
+    def exchange(self, request: bytes) -> bytes:
+        """The answer's body."""
         if self._socket is None:
             self._socket = socket.create_connection(("127.0.0.1", self._port), timeout=120)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._file = self._socket.makefile("rb", 1 << 20)
-        self._socket.sendall(head.encode() + body)
-        status = self._file.readline()
-        length, closes = 0, status.startswith(b"HTTP/1.0")
-        while (line := self._file.readline().lower()) not in (b"\r\n", b""):
-            if line.startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-            closes = closes or line.startswith(b"connection: close")
-        answer = self._file.read(length)
-        if closes:
+        self._socket.sendall(request)
+        answer = b""
+        while (end := answer.find(b"\r\n\r\n") + 4) < 4:
+            answer += self._more()
+        status, _, headers = answer[:end].lower().partition(b"\r\n")
+        _, _, length = headers.partition(b"content-length:")
+        whole = end + int(length.partition(b"\r\n")[0])
+        parts, size = [answer[end:]], len(answer)
+        while size < whole:
+            parts.append(self._more())
+            size += len(parts[-1])
+        if status.startswith(b"http/1.0") or b"connection: close" in headers:
             self.close()
+        body = b"".join(parts)
         if b" 200 " not in status:
-            raise RuntimeError(f"{operation}: {status!r} {answer!r}")
-        return answer
+            raise RuntimeError(f"{request!r}: {status!r} {body!r}")
+        return body
+
+    def _more(self) -> bytes:
+        assert self._socket is not None
+        data = self._socket.recv(1 << 18)
+        if not data:
+            raise RuntimeError("the service closed the connection")
+        return data
 
     def close(self) -> None:
         if self._socket is not None:
@@ -73,7 +86,7 @@ class Client:
             self._socket = None
 
     def call(self, operation: str, **request: Any) -> Any:
-        return json.loads(self.raw(operation, request) or b"{}")
+        return json.loads(self.exchange(self.encoded(operation, request)) or b"{}")
 
 
 def free_port() -> int:
@@ -148,16 +161,30 @@ def prepare(client: Client) -> None:
     )
 
 
+JOB = {"jobName": "benchmark", "jobQueue": "benchmark", "jobDefinition": "benchmark"}
+
+
 def submit(client: Client, **more: Any) -> str:
-    answer = client.call("SubmitJob", jobName="benchmark", jobQueue="benchmark", jobDefinition="benchmark", **more)
-    return str(answer["jobId"])
+    return str(client.call("SubmitJob", **JOB, **more)["jobId"])
 
 
-def timed(action: Callable[[], object]) -> float:
-    """Milliseconds."""
+def timed(client: Client, operation: str, request: dict[str, Any], times: int = 1) -> tuple[float, list[bytes]]:
+    """Milliseconds that so many calls take one after another, and their answers. Encoding and decoding is not the
+    service's.
+    """
+    encoded = client.encoded(operation, request)
+    answers = []
     began = time.perf_counter()
-    action()
-    return (time.perf_counter() - began) * 1000
+    for _ in range(times):
+        answers.append(client.exchange(encoded))
+    return (time.perf_counter() - began) * 1000, answers
+
+
+def submitted(client: Client, singles: int) -> float:
+    """Milliseconds for so many single submits; waits for the end of the jobs."""
+    taken, answers = timed(client, "SubmitJob", JOB, singles)
+    wait(client, [json.loads(answer)["jobId"] for answer in answers])
+    return taken
 
 
 def wait(client: Client, job_ids: list[str]) -> None:
@@ -176,13 +203,9 @@ def reading(client: Client, array: str, children: int, repeats: int) -> dict[str
         : max(repeats, 10)
     ]
     return {
-        "describe 100 ids": statistics.median(
-            timed(lambda ids=ids: client.raw("DescribeJobs", {"jobs": ids}))  # type: ignore[misc]
-            for ids in windows
-        ),
+        "describe 100 ids": statistics.median(timed(client, "DescribeJobs", {"jobs": ids})[0] for ids in windows),
         "list jobs": statistics.median(
-            timed(lambda: client.raw("ListJobs", {"jobQueue": "benchmark", "jobStatus": "SUCCEEDED"}))
-            for _ in range(repeats)
+            timed(client, "ListJobs", {"jobQueue": "benchmark", "jobStatus": "SUCCEEDED"})[0] for _ in range(repeats)
         ),
     }
 
@@ -193,18 +216,16 @@ def measure(client: Client, children: int, singles: int, repeats: int) -> tuple[
     array = ""
     times = []
     for repeat in range(repeats):
-        began = time.perf_counter()
-        job_id = submit(client, arrayProperties={"size": children})
-        times.append((time.perf_counter() - began) * 1000)
+        taken, answers = timed(client, "SubmitJob", {**JOB, "arrayProperties": {"size": children}})
+        times.append(taken)
+        job_id = json.loads(answers[0])["jobId"]
         if repeat == 0:
             array = job_id
         else:
             client.call("TerminateJob", jobId=job_id, reason="measured")
     found = {f"submit an array of {children}": statistics.median(times)}
     wait(client, [array])
-    job_ids: list[str] = []
-    found[f"{singles} single submits"] = timed(lambda: job_ids.extend(submit(client) for _ in range(singles)))
-    wait(client, job_ids)
+    found[f"{singles} single submits"] = submitted(client, singles)
     return found | reading(client, array, children, repeats), array
 
 
@@ -214,7 +235,7 @@ def while_starting(client: Client, size: int) -> list[float]:
     ids = [f"{array}:{index}" for index in range(100)]
     times = []
     while client.call("DescribeJobs", jobs=[array])["jobs"][0]["status"] not in ENDED:
-        times.append(timed(lambda: client.raw("DescribeJobs", {"jobs": ids})))
+        times.append(timed(client, "DescribeJobs", {"jobs": ids})[0])
         time.sleep(0.005)
     return times
 
@@ -244,10 +265,7 @@ def main() -> None:
             latencies = while_starting(client, 1000)
         with ours(Path(folder)) as client:
             again = reading(client, array, options.children, options.repeats)
-            job_ids: list[str] = []
-            name = f"{options.singles} single submits"
-            again[name] = timed(lambda: job_ids.extend(submit(client) for _ in range(options.singles)))
-            wait(client, job_ids)
+            again[f"{options.singles} single submits"] = submitted(client, options.singles)
     report(theirs, first, again, latencies, options.json)
 
 

@@ -5,6 +5,9 @@ and one more job on AWS Batch merges and ranks. Every machine has the input.
 
     pyflyte run examples/stdlib_census.py census --chunks 40
     pyflyte run --env FLYTE_AWSBATCH=local examples/stdlib_census.py census --chunks 40
+
+With `--chunks 0` each file is an item of its own, those of the library's own tests too: an array of about 1,800
+children where Python came with its tests (`plugins.aws.batch.maxArrayJobSize` is 5,000 unless it is set).
 """
 
 import ast
@@ -38,13 +41,15 @@ class Count:
 @task
 def list_sources(chunks: int) -> list[list[str]]:
     """The standard library's files relative to its root, dealt out like cards so that the chunks are about equal."""
+    # With no number of chunks each file is one, and tests count too.
     root = Path(sysconfig.get_path("stdlib"))
+    left_out = {"site-packages"} if chunks == 0 else {"site-packages", "test", "tests", "idle_test"}
     files = sorted(
         path.relative_to(root).as_posix()
         for path in root.rglob("*.py")
-        if not {"site-packages", "test", "tests", "idle_test"} & set(path.relative_to(root).parts)
+        if path.is_file() and not left_out & set(path.relative_to(root).parts)
     )
-    chunks = max(1, min(chunks, len(files)))
+    chunks = max(1, min(chunks or len(files), len(files)))
     return [files[start::chunks] for start in range(chunks)]
 
 
@@ -59,7 +64,7 @@ def count_chunk(files: list[str]) -> Count:
         try:
             source = (root / name).read_bytes()
             tree = ast.parse(source)
-        except (SyntaxError, ValueError, OSError):
+        except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
             count.unreadable += 1
             continue
         lines = source.count(b"\n")

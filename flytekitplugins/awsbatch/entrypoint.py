@@ -171,12 +171,15 @@ def read_index_lookup(context: FlyteContext, inputs: str) -> LiteralCollection |
 
 
 def read(context: FlyteContext, path: str, message: Message) -> Message:
-    """Fills a message from a file, local or remote."""
+    """Fills a message from a file, local or remote. Raises ChildError for bytes that are no such message."""
     local = local_path(path)
     if local is None:
         local = Path(context.file_access.get_random_local_path())
         context.file_access.get_data(path, str(local))
-    message.ParseFromString(local.read_bytes())
+    try:
+        message.ParseFromString(local.read_bytes())
+    except DecodeError as error:
+        raise ChildError(f"{path} is not a {message.DESCRIPTOR.full_name}: {error}") from None
     return message
 
 

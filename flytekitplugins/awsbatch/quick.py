@@ -139,11 +139,11 @@ def changed(original: Any, kind: Any, **values: Any) -> Any:
     :param kind: the copy's class, None for the same.
     """
     copy = object.__new__(kind or type(original))
-    attributes = copy.__dict__
-    attributes.update(original.__dict__)
-    if not values.keys() <= attributes.keys():
-        raise AttributeError(f"{type(original).__name__} has changed: {sorted(values.keys() - attributes.keys())}")
-    attributes.update(values)
+    before = original.__dict__
+    after = {**before, **values}
+    object.__setattr__(copy, "__dict__", after)
+    if len(after) != len(before):
+        raise AttributeError(f"{type(original).__name__} has changed: {sorted(values.keys() - before.keys())}")
     return copy
 
 
@@ -173,19 +173,23 @@ def written(context: FlyteContext, inputs: LiteralMapMessage) -> str:
 
 
 def write(prefix: str, data: bytes) -> None:
-    """outputs.pb, whole or not at all."""
+    """outputs.pb. Nobody reads it before the job has succeeded, so that what a killed process has left does not matter
+    (a rename would cost as much as all the rest here).
+    """
     try:
         os.mkdir(prefix)  # noqa: PTH102
     except FileExistsError:
         pass
     except FileNotFoundError:
         os.makedirs(prefix, exist_ok=True)  # noqa: PTH103
-    beside = f"{prefix}/.{OUTPUTS_FILE}"
-    file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    path = f"{prefix}/{OUTPUTS_FILE}"
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(file, view) :]
+    except BaseException:
+        os.unlink(path)  # noqa: PTH108
+        raise
     finally:
         os.close(file)
-    os.replace(beside, f"{prefix}/{OUTPUTS_FILE}")  # noqa: PTH105

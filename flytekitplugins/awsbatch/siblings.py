@@ -32,7 +32,7 @@ from .task import AWSBatchFunctionTask
 from .wire import INDEX_LOOKUP_FILE
 
 # What flytekit reads for a whole execution or task. Of no use once it differs.
-ENVIRONMENT = ("FLYTE_", "_F_")
+ENVIRONMENT = (b"FLYTE_", b"_F_")
 # What an ordinary task leaves to flytekit, or to our class, which does nothing before a job's task runs.
 ORDINARY = ("dispatch_execute", "pre_execute", "post_execute", "_literal_map_to_python_input", "_output_to_literal_map")
 ORDINARY_KINDS = (PythonTask, AWSBatchFunctionTask)
@@ -56,14 +56,15 @@ class Siblings:
     context: FlyteContext
     workspaces: str
     sandboxes: str
-    environment: dict[str, str]
+    environment: dict[bytes, bytes]
     paths: tuple[str, ...]
     signatures: list[Signature]
     conversion: Conversion
 
     def hold(self) -> bool:
         """Whether all is still as it was when this was found out."""
-        asked = os.environ.get
+        # As bytes, which is how they are kept: a child has a dozen of them to look at.
+        asked = os.environb.get
         for name, value in self.environment.items():
             if asked(name) != value:
                 return False
@@ -118,7 +119,7 @@ def find_out(child: Child) -> Siblings | None:  # noqa: PLR0911 - each line a re
         context,
         workspaces,
         tempfile.gettempdir(),
-        relevant(os.environ),
+        relevant(os.environb),
         paths,
         before,
         Conversion(task),
@@ -179,5 +180,5 @@ def signatures(paths: tuple[str, ...]) -> list[Signature]:
     return found
 
 
-def relevant(environment: Mapping[str, str]) -> dict[str, str]:
+def relevant(environment: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return {name: environment[name] for name in environment if name.startswith(ENVIRONMENT)}

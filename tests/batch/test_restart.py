@@ -17,6 +17,7 @@ import pytest
 from batch_shell import SETTINGS, Shell, eventually, new_shell
 
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 
 # A service that submits one array (over and over the same, by its name) and waits until it is killed.
@@ -70,6 +71,30 @@ def test_a_restart_reads_everything_back(home: Path) -> None:
         assert service.list_jobs(jobQueue="queue", jobStatus="FAILED") == listed
         assert (service.describe_job_queues(), service.describe_compute_environments()) == catalog
         assert service.log_tail(job_ids[0]) == log == "hello"
+
+
+def test_the_local_environment_has_the_size_that_the_settings_say_now(home: Path) -> None:
+    def size(service: LocalBatch) -> int:
+        (environment,) = service.describe_compute_environments()["computeEnvironments"]
+        return int(environment["computeResources"]["maxvCpus"])
+
+    with LocalBatch(home, BatchSettings(vcpus=2)) as service:
+        service.ensure_queue("queue")
+        assert size(service) == 2
+    with LocalBatch(home, BatchSettings(vcpus=6)) as service:
+        service.ensure_queue("queue")
+        assert size(service) == 6
+        service.call("UpdateComputeEnvironment", {"computeEnvironment": "local", "computeResources": {"maxvCpus": 3}})
+        service.ensure_queue("another")
+        assert size(service) == 3
+        service.ensure_queue("own", vcpus=1)
+    with LocalBatch(home, BatchSettings(vcpus=6)) as service:
+        service.ensure_queue("queue")
+        sizes = {
+            one["computeEnvironmentName"]: one["computeResources"]["maxvCpus"]
+            for one in service.describe_compute_environments()["computeEnvironments"]
+        }
+    assert sizes == {"local": 6, "own-environment": 1}
 
 
 def test_revisions_go_on_after_a_restart(home: Path) -> None:

@@ -323,3 +323,29 @@ def test_the_description_is_plain_json(shell: Shell, service: LocalBatch) -> Non
     answer = service.describe_jobs(jobs=[job_id, f"{job_id}:1"])
 
     assert json.loads(json.dumps(answer)) == answer
+
+
+def test_a_reader_hears_which_children_have_changed(shell: Shell, service: LocalBatch) -> None:
+    job_id = shell.submit("test $AWS_BATCH_JOB_ARRAY_INDEX != 1 || exec sleep 30", size=3)
+    shell.until(job_id, lambda job: job["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 2)
+    shell.running(f"{job_id}:1")
+    news = service.changed(job_id, -1)
+    assert news is not None
+    assert news[1] == [0, 1, 2]
+    assert service.changed(job_id, news[0]) == (news[0], [])
+
+    service.terminate_job(jobId=job_id, reason="enough")
+    shell.ended(job_id)
+
+    later = service.changed(job_id, news[0])
+    assert later is not None
+    assert (later[0] > news[0], later[1]) == (True, [1])
+
+
+def test_a_reader_that_wants_quiet_is_woken_by_the_end_alone(shell: Shell, service: LocalBatch) -> None:
+    job_id = shell.submit("sleep 0.2", size=3)
+
+    changes = service.wait(job_id, -1, timeout=60, quiet=60)
+
+    assert shell.describe(job_id)["status"] == "SUCCEEDED"
+    assert service.changed(job_id, changes) == (changes, [])

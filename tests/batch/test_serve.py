@@ -227,7 +227,7 @@ def test_the_queues_of_the_settings_are_there_from_the_start(home: Path, tmp_pat
         (["--env", "=x"], 2, "NAME=VALUE"),
         (["--env", "NO_SUCH_VARIABLE_IS_SET"], 2, "NAME=VALUE"),
         (["--port", "70000"], 2, "65535"),
-        (["--settings", "no-such-file.yaml"], 2, "no-such-file.yaml"),
+        (["--settings", "no-such-file.yaml"], 1, "no-such-file.yaml: cannot be read"),
     ],
 )
 def test_wrong_options_are_said_in_words(

@@ -22,9 +22,9 @@ def main():
 """
 
 
-def logs(made: Runner, module: Path, imports: str, *environments: dict[str, str]) -> list[str]:
+def logs(made: Runner, module: Path, imports: str, *environments: dict[str, str], main: str = MAIN) -> list[str]:
     """The logs of one process for each environment, of a module that does this while it is imported."""
-    (module / "warm_made.py").write_text(textwrap.dedent(imports) + MAIN)
+    (module / "warm_made.py").write_text(textwrap.dedent(imports) + main)
     found = []
     for environment in environments or ({}, {}):
         process = made.process(environment={"PYTHONPATH": str(module), **environment})
@@ -149,3 +149,47 @@ def test_numpys_numbers_are_what_processes_of_their_own_would_draw(
         (tmp_path / "warm_made.py").write_text(f"{imports}\ndef main(): print(draw())\n")
         drawn = {made.run(made.process(environment={"PYTHONPATH": str(tmp_path)})).log for _ in range(3)}
         assert (len(drawn) == 3, bool(made.said)) == (differ, refused)
+
+
+JEMALLOC = """
+import _thread, ctypes
+ready, forever = _thread.allocate_lock(), _thread.allocate_lock()
+ready.acquire(), forever.acquire()
+def run():
+    ctypes.CDLL(None).prctl(15, {name!r}.encode())
+    ready.release()
+    forever.acquire()
+_thread.start_new_thread(run, ())
+ready.acquire()
+"""
+
+
+@pytest.mark.parametrize(("name", "refused"), [("jemalloc_bg_thd", False), ("another", True)])
+def test_a_thread_outside_of_python_is_refused_unless_its_library_survives_forks(
+    tmp_path: Path, name: str, refused: bool
+) -> None:
+    with runner(tmp_path / "run", warm=True, module="warm_made") as made:
+        logs(made, tmp_path, JEMALLOC.format(name=name))
+        reason = "warm-script is started anew for each attempt: an import started threads outside of Python: another"
+        assert made.said == ([reason] if refused else [])
+
+
+def test_a_module_with_pandas_and_pyarrow_is_forked_and_its_children_work(tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    pytest.importorskip("pyarrow")
+    imports = """
+        import numpy, pandas, pyarrow
+        table = pyarrow.table({"group": ["a", "b"] * 5000, "value": range(10000)})
+        squares = numpy.ones((200, 200)) @ numpy.ones((200, 200))
+    """
+    main = MAIN.replace("main():", "main():\n    work()") + textwrap.dedent(
+        """
+        def work():
+            found = table.group_by("group", use_threads=True).aggregate([("value", "sum")]).to_pandas(use_threads=True)
+            assert list(found["value_sum"]) == [24995000, 25000000]
+            assert (numpy.ones((200, 200)) @ squares).sum() == 200**4
+        """
+    )
+    with runner(tmp_path / "run", warm=True, module="warm_made") as made:
+        found = logs(made, tmp_path, imports, main=main)
+        assert (len({line.split()[-1] for line in found}), made.said) == (1, [])

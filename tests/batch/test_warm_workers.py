@@ -101,3 +101,20 @@ def test_idle_workers_end_with_their_executor(tmp_path: Path) -> None:
         pid = worker_of(made)
         os.kill(pid, 0)
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_a_worker_that_was_sent_a_signal_runs_nothing_more(workers: Runner) -> None:
+    process = workers.process("terminated_politely")
+    worker = workers.started(process)
+    workers.executor.signal(process.key, signal.SIGTERM)
+    workers.end(process)
+    assert worker_of(workers) != worker
+
+
+def test_the_place_of_an_idle_worker_that_died_is_taken_by_another(workers: Runner) -> None:
+    worker = worker_of(workers)
+    os.kill(worker, signal.SIGKILL)
+    while Path(f"/proc/{worker}").exists():
+        pass
+    assert worker_of(workers) != worker
+    assert workers.run(workers.process("zero")).code == 0

@@ -96,12 +96,35 @@ def test_a_whole_setup_is_right_and_comes_with_the_policies_of_an_account() -> N
 
 
 def test_right_files_end_with_status_0() -> None:
-    result = run("check", "simplest.yaml", "propeller.yaml", "role.yaml")
-    assert result.exit_code == 0
-    assert result.output.startswith(f"Trust policy of {ROLE}\n")
+    files = ("simplest.yaml", "propeller.yaml", "role.yaml")
     verdict = "Right: simplest.yaml, propeller.yaml, role.yaml (1 queue, 1 rule, 0 attributes)\n"
-    assert result.output.endswith(f"\n\n{verdict}")
-    assert "To know" not in result.output
+    short, whole = run("check", *files), run("check", "--policies", *files)
+    assert (short.exit_code, whole.exit_code) == (0, 0)
+    assert short.output == (
+        f"An account needs a trust policy for {ROLE} and a policy for the IAM role of\n"
+        f"flytepropeller's service account: --policies prints them, filled in.\n{verdict}"
+    )
+    assert whole.output.startswith(f"Trust policy of {ROLE}\n")
+    assert whole.output.endswith(f"\n\n{verdict}")
+
+
+def test_files_can_be_given_as_to_the_other_commands() -> None:
+    assert checked("-c", "simplest.yaml", "--settings", "propeller.yaml", "role.yaml")["files"] == [
+        *("simplest.yaml", "propeller.yaml", "role.yaml")
+    ]
+
+
+def test_what_is_wrong_in_one_section_hides_nothing_of_the_others(here: Path) -> None:
+    (here / "wrong.yaml").write_text(
+        "emulator: {vcpu: 4}\n"
+        "queues: {executionQueues: [{dynamic: a, attributes: [x]}], workflowConfigs: [{tags: [y]}]}\n"
+        "plugins: {aws: {regoin: us-east-1}}\n"
+    )
+    answer = checked("wrong.yaml")
+    assert [one["key"] for one in answer["problems"]] == ["emulator.vcpu", "queues.workflowConfigs[0].tags"]  # type: ignore[attr-defined]
+    assert [(one["line"], one["key"], one["expected"]) for one in answer["advice"]] == [  # type: ignore[attr-defined]
+        (3, "plugins.aws.regoin", "is no setting of Flyte's, which reads over it; did you mean region?")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.launch import decide
 from flytekitplugins.awsbatch.admin.overrides import Override
 from flytekitplugins.awsbatch.admin.settings import ExecutionQueue
-from flytekitplugins.awsbatch.local.settings import LOCAL_ROLE, LocalEmulator, load, load_files, read_files
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.local.settings import LOCAL_ROLE, LocalEmulator, load, load_files, of, read_files
+from flytekitplugins.awsbatch.propeller.settings import OffloadingSettings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 
@@ -115,3 +117,35 @@ def test_no_file_gives_a_traceback_and_what_is_read_can_be_used(tmp_path: Path, 
     list(checks.faults(found.admin)), list(checks.advice(found.admin))
     for matching in ("documented", "flyteadmin", "flyteadmin-2019"):
         decide(found.admin.matched(matching), project="p", domain="d", workflow="m.w", execution_name="f")
+
+
+def test_what_aws_would_refuse_is_told_at_the_start_of_a_run_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text("plugins:\n  aws: {region: mars, accountId: 12, regoin: x}\nemulator: {role: admin}\n")
+    assert load_files([str(file)]).notes == (
+        f"{file}:2: plugins.aws.regoin: is no setting of Flyte's, which reads over it; did you mean region?",
+        f"AWS would refuse {file}:3: emulator.role: got 'admin', expected a role's full ARN: "
+        "arn:aws:iam::<account>:role/<name>",
+        f"AWS would refuse {file}:2: plugins.aws.region: got 'mars', expected a region such as us-east-2",
+        f"AWS would refuse {file}:2: plugins.aws.accountId: got '12', expected the twelve digits of an account",
+    )
+
+
+def test_a_queue_that_nobody_can_have_is_refused_with_its_place() -> None:
+    with pytest.raises(SettingsError, match=r"s\.yaml:1: queues\.executionQueues\[0\]\.dynamic: got 'a b'"):
+        of("queues: {executionQueues: [{dynamic: a b, attributes: [x]}]}", "s.yaml")
+
+
+def test_a_queue_may_be_named_by_its_arn() -> None:
+    with LocalBatch(None) as batch:
+        arn = batch.ensure_queue("arn:aws:batch:eu-west-1:111122223333:job-queue/tutorial")
+        assert arn == batch.ensure_queue("tutorial")
+
+
+def test_what_propeller_reads_of_storage_and_offloading_reaches_the_handler() -> None:
+    found = of(
+        "storage: {limits: {maxDownloadMBs: 10}}\n"
+        "propeller: {literal-offloading-config: {enabled: true, min-size-in-mb-for-offloading: 1}}\n"
+    )
+    assert found.handler.storage.limits.max_download_mbs == 10
+    assert found.handler.propeller.offloading == OffloadingSettings(enabled=True, min_size=1, max_size=1000)

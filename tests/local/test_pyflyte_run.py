@@ -65,7 +65,7 @@ def test_a_script_in_another_folder(shell: Shell) -> None:
     assert (plain.stdout.splitlines()[-1], runs(shell)) == ("6", 1)
 
 
-def test_a_package_with_and_without_init_files(shell: Shell) -> None:
+def test_a_package_with_init_files(shell: Shell) -> None:
     """flytekit takes the first folder without an `__init__.py` for the root, and so does a child."""
     shell.write("project/shop/__init__.py", "")
     shell.write("project/shop/jobs/__init__.py", "")
@@ -74,6 +74,9 @@ def test_a_package_with_and_without_init_files(shell: Shell) -> None:
     done = shell.run("run", *SWITCH, "project/shop/jobs/flows.py", "wf", "--ns", "[3, 4]")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "14"), done.stderr
 
+
+@pytest.mark.slow
+def test_scripts_beside_each_other_without_init_files(shell: Shell) -> None:
     shell.write("scripts/jobs/helpers.py", FLOW)
     shell.write("scripts/jobs/flows.py", "from helpers import eager_wf, wf\n")
     done = shell.run("run", *SWITCH, "jobs/flows.py", "wf", "--ns", "[5, 6]", cwd=shell.user / "scripts")
@@ -97,7 +100,8 @@ def test_a_failure_is_explained_and_ends_the_command_with_an_error(shell: Shell)
     said = " ".join((done.stdout + done.stderr).split())
     assert "Task flow.total (node" in said
     assert "ValueError: nothing to add" in said
-    assert f"End of its log ({shell.home}/batch/logs/" in said
+    assert f"Its log says no more ({shell.home}/batch/logs/" in said
+    assert "asctime" not in said
 
 
 def test_progress_is_live_on_a_terminal(shell: Shell) -> None:

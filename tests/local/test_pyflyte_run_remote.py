@@ -7,8 +7,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from admin_server import Received, admin_server
 from flyteidl.core import literals_pb2
-from pyflyte_admin import Launched, admin
 from pyflyte_command import SCRIPTS, SWITCH, Shell
 
 FLOW = """
@@ -30,25 +30,25 @@ def shell(tmp_path: Path) -> Shell:
     return Shell(tmp_path)
 
 
-def run_remote(shell: Shell, launched: Launched) -> None:
+def run_remote(shell: Shell, received: Received) -> None:
     shell.write("flow.py", FLOW)
-    shell.environment |= {"FLYTE_PLATFORM_URL": launched.address, "FLYTE_PLATFORM_INSECURE": "true"}
+    shell.environment |= {"FLYTE_PLATFORM_URL": received.address, "FLYTE_PLATFORM_INSECURE": "true"}
     done = shell.run("run", "--remote", "--image", "registry.example/i:v1", *SWITCH, "flow.py", "outer", "--n", "3")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_switch_of_a_remote_run_emulates_nothing(shell: Shell, tmp_path: Path) -> None:
-    with admin() as launched:
-        run_remote(shell, launched)
-    (execution,) = launched.executions
+    with admin_server() as received:
+        run_remote(shell, received)
+    (execution,) = received.executions
     assert {pair.key: pair.value for pair in execution.spec.envs.values} == {"FLYTE_AWSBATCH": "local"}
-    (task,) = launched.tasks
+    (task,) = received.tasks
     assert task.spec.template.type == "aws-batch"
     assert not shell.home.exists()
 
     # The container there: the registered command with what propeller fills in, on the code that was uploaded.
     code = tmp_path / "container"
-    with tarfile.open(fileobj=io.BytesIO(launched.code[0])) as archive:
+    with tarfile.open(fileobj=io.BytesIO(received.uploads[0])) as archive:
         archive.extractall(code)
     inputs = literals_pb2.LiteralMap()
     inputs.literals["n"].scalar.primitive.integer = 3

@@ -98,3 +98,21 @@ def test_there_is_one_describe_call_for_a_hundred_ids() -> None:
     assert isinstance(given.batch, MemoryBatch)
     # The parent and 1050 children, once: all of them had ended at the first look.
     assert [len(ids) for ids in given.batch.described] == [100] * 10 + [51]
+
+
+class ReadingStore(MemoryStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_names: Counter[str] = Counter()
+
+    def read(self, reference: str) -> bytes:
+        self.read_names[reference.rpartition("/")[2]] += 1
+        return super().read(reference)
+
+
+def test_the_inputs_are_read_once_for_the_size_and_once_for_the_command() -> None:
+    store = ReadingStore()
+    made = request(template(retries=0), literal_map(x=integers(range(5))))
+    NodeExecution(made, services(outputs, store=store, configured=settings())).run(no_wait)
+    # And each child's outputs, and those of all of them.
+    assert store.read_names == {"inputs.pb": 2, "outputs.pb": 6}

@@ -14,7 +14,8 @@ from flytekitplugins.awsbatch.propeller.aws_array.jobs import JobStore, job_phas
 from flytekitplugins.awsbatch.propeller.aws_array.links import job_uri
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.workqueue import RetryWorkError, WorkInfo, WorkQueue, WorkStatus
-from flytekitplugins.awsbatch.propeller.settings import BatchPluginSettings, HandlerSettings
+from flytekitplugins.awsbatch.propeller.node.env import TaskIdentity, batch_environment
+from flytekitplugins.awsbatch.propeller.settings import BatchPluginSettings, HandlerSettings, OffloadingSettings
 from flytekitplugins.awsbatch.propeller.storage import MemoryStore
 
 
@@ -191,6 +192,15 @@ def test_an_answer_about_another_job_is_ignored() -> None:
     assert (job.phase, job.known) == (TaskPhase.UNDEFINED, False)
 
 
+def test_children_without_news_are_not_asked_for_again() -> None:
+    news = {-1: (7, [0, 1, 2, 3, 4]), 7: (9, [2])}
+    store, batch = store_of(lambda job, child: running(), changed=lambda job_id, seen: news[seen])
+    store.get_or_create("a", "job-0", 5)
+    store.refresh("a")
+    store.refresh("a")
+    assert batch.described == [["job-0", *(f"job-0:{child}" for child in range(5))], ["job-0", "job-0:2"]]
+
+
 def test_the_console_has_a_page_for_arrays_and_one_for_jobs() -> None:
     assert job_uri(2, "1", "eu", "q", "j") == "https://console.aws.amazon.com/batch/home?region=eu#/jobs/j"
     assert job_uri(1, "1", "eu", "q", "j") == (
@@ -222,3 +232,21 @@ def test_a_definition_too_long_for_flytes_cache_is_registered_each_time() -> Non
     larger = DefinitionCache(1024 * 1024)
     larger.put("l" * 481, "arn:1234")
     assert larger.get("l" * 481) == "arn:1234"
+
+
+@pytest.mark.parametrize(
+    ("offloading", "added"),
+    [
+        (OffloadingSettings(), []),
+        (OffloadingSettings(enabled=True), [("_F_L_MAX_SIZE_MB", "1000"), ("_F_L_MIN_SIZE_MB", "10")]),
+        (OffloadingSettings(enabled=True, min_size=1, max_size=0), [("_F_L_MIN_SIZE_MB", "1")]),
+    ],
+)
+def test_a_job_is_told_which_literals_to_put_into_files(
+    offloading: OffloadingSettings, added: list[tuple[str, str]]
+) -> None:
+    identity = TaskIdentity("p", "d", "e", 0, None)
+    plain = batch_environment([("MINE", "1")], identity)
+    found = batch_environment([("MINE", "1")], identity, offloading=offloading)
+    # In the place that a real propeller gave them: names are sorted by byte.
+    assert found == [*plain, *added]

@@ -61,3 +61,17 @@ def misbehave(how: str, folder: str) -> int:
             os._exit(0)
         raise ValueError("the other one sleeps")
     return 1
+
+
+@task(task_config=AWSBatchConfig())
+def end_without_outputs(n: int) -> int:
+    print("here it went wrong", flush=True)
+    os._exit(0)
+    return n
+
+
+@task(task_config=AWSBatchConfig())
+def end_with_an_error(n: int) -> int:
+    if n:
+        raise ValueError("here it went wrong")
+    return n

@@ -77,9 +77,23 @@ def listed(count: int) -> list[int]:
     return list(range(count))
 
 
+@task
+def linger(number: int, folder: str) -> int:
+    """In the run's own process; waits until there is a file `gate`."""
+    Path(folder, "lingers").touch()
+    while not Path(folder, "gate").exists():
+        time.sleep(0.05)
+    return number
+
+
 @task(task_config=AWSBatchConfig(), environment={"DB_PASSWORD": "hunter2hunter2"})
 def with_secret(numbers: list[int]) -> int:
     return sum(numbers)
+
+
+@workflow
+def lingering(folder: str) -> int:
+    return power(n=linger(number=power(n=2, exponent=3), folder=folder), exponent=2)
 
 
 @workflow

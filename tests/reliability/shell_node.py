@@ -77,6 +77,11 @@ class Node:
         before = past(self.record, Fingerprint.of(self.request))
         self.execution = take_up(self._world.deployment, self.request, before, self._observe).node
 
+    def move_to(self, world: World) -> None:
+        """To another service on the same home."""
+        self._world = world
+        self.take_up()
+
     def step(self) -> None:
         self.execution.step()
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import re
+import select
 import subprocess
 import sys
 import termios
@@ -46,13 +47,16 @@ class Terminal:
             cwd=cwd,
         )
         self.text = ""
+        self._hung_up = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):
-            while data := os.read(self._master, 65536):
-                self.text += data.decode("utf-8", "replace")
+            while not self._hung_up:
+                # A read that waits would keep the terminal open after it was closed.
+                if select.select([self._master], [], [], 0.05)[0]:
+                    self.text += os.read(self._master, 65536).decode("utf-8", "replace")
 
     @property
     def plain(self) -> str:
@@ -67,6 +71,8 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Closes the terminal's window: the kernel tells the session."""
+        self._hung_up = True
+        self._reader.join()
         os.close(self._slave)
         os.close(self._master)
 

@@ -107,6 +107,19 @@ def test_bytes_that_are_no_text_do_not_hide_the_rest(ended: Ended) -> None:
     assert "nobody understood" in log
 
 
+def assert_runs_again(error: TaskFailedError, child: int = 0) -> None:
+    """The failure's last line is the command for it."""
+    assert str(error).splitlines()[-1].endswith(f" rerun {error.execution} {error.node} {child}")
+
+
+@pytest.mark.parametrize("how", ["exit", "signal", "eat memory", "mumble", "fork and end"])
+def test_whatever_a_child_does_wrong_the_last_line_runs_it_again(awsbatch: Emulation, how: str) -> None:
+    with pytest.raises(TaskFailedError) as caught:
+        map_task(partial(bad_children.misbehave, folder=""))(how=["behave", how])
+    assert "1 of 2 children failed" in str(caught.value)
+    assert_runs_again(caught.value, 1)
+
+
 @pytest.mark.parametrize(
     ("how", "words"),
     [("say nothing", "file does not exist"), ("write garbage", "not a flyteidl.core.LiteralMap")],
@@ -117,18 +130,33 @@ def test_a_child_that_ends_well_without_good_outputs_fails_the_node(awsbatch: Em
     message = str(caught.value)
     assert "failed to read data from dataDir" in message
     assert words in message
+    (job,) = awsbatch.jobs
+    child = f"Child 1 (Batch job {job['jobId']}:1, 1 attempt, ended well, and without outputs that can be read):"
+    assert child in message
+    assert f"going to {how}" in message[message.index(child) :]
+    assert_runs_again(caught.value, 1)
     assert caught.value.result.attempts == 1
 
 
+@pytest.mark.parametrize("task", [bad_children.end_without_outputs, bad_children.end_with_an_error])
+def test_a_single_task_that_fails_is_run_again_by_the_last_line_too(awsbatch: Emulation, task: Any) -> None:
+    with pytest.raises(TaskFailedError) as caught:
+        task(n=1)
+    assert "here it went wrong" in str(caught.value)
+    assert_runs_again(caught.value)
+
+
 def test_a_job_that_cannot_import_its_module_says_which(awsbatch: Emulation) -> None:
-    with pytest.raises(TaskFailedError, match="module_that_only_the_caller_has"):
+    with pytest.raises(TaskFailedError, match="module_that_only_the_caller_has") as caught:
         bad_import.never(n=1)
+    assert_runs_again(caught.value)
 
 
 def test_a_command_that_is_not_there_is_named(awsbatch: Emulation) -> None:
     with pytest.raises(TaskFailedError) as caught:
         bad_import.no_command(n=1)
     assert "CannotStartContainerError: no-such-command: No such file or directory" in str(caught.value)
+    assert_runs_again(caught.value)
 
 
 def test_a_child_over_its_time_limit_ends_for_good_in_awss_words(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from terminals import OpenTerminal, awsbatch, eventually, execution_of, of_home, pyflyte, starts
 
-from flytekitplugins.awsbatch.local.interrupts import SIGNALS, Interrupted, Interrupts
+from flytekitplugins.awsbatch.local import history
+from flytekitplugins.awsbatch.local.home import Home
+from flytekitplugins.awsbatch.local.interrupts import SIGNALS, BetweenCalls, Interrupted, Interrupts
 
 
 def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(terminal: OpenTerminal, home: Path, marks: Path) -> None:
@@ -76,6 +78,40 @@ def test_other_ways_to_end_it_leave_nothing_either(terminal: OpenTerminal, home:
     assert "interrupted" in shown
 
 
+STATUSES = {"Ctrl-C": 1, "SIGTERM": 128 + signal.SIGTERM, "a closed terminal": 128 + signal.SIGHUP}
+
+
+@pytest.mark.parametrize("how", STATUSES)
+def test_a_workflow_that_is_ended_between_two_jobs_says_how_to_go_on(
+    terminal: OpenTerminal, home: Path, marks: Path, how: str
+) -> None:
+    command = pyflyte("lingering", "--folder", str(marks))
+    first = terminal(command)
+    eventually((marks / "lingers").exists, lambda: first.plain[-800:])
+    if how == "Ctrl-C":
+        first.type("\x03")
+    elif how == "SIGTERM":
+        first.process.send_signal(signal.SIGTERM)
+    else:
+        first.hang_up()
+    assert first.ended() == STATUSES[how]
+    assert of_home(home) == []
+    execution = execution_of(first.plain)
+    if how != "a closed terminal":
+        assert f"\nTo go on: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
+        assert "Traceback" not in first.plain
+    assert history.run(Home(home)).status == "interrupted"
+    if how != "Ctrl-C":
+        return
+
+    (marks / "gate").touch()
+    second = terminal(command, FLYTE_AWSBATCH_RESUME=execution)
+    assert second.ended() == 0, second.plain[-800:]
+    assert second.plain.rstrip().endswith("64")
+    assert "n0 power: succeeded before" in second.plain
+    assert history.run(Home(home)).status == "succeeded"
+
+
 def test_a_call_off_the_main_thread_is_stopped_as_the_process_ends(
     terminal: OpenTerminal, home: Path, marks: Path
 ) -> None:
@@ -128,6 +164,32 @@ def test_a_signal_between_two_waits_is_acted_on_at_the_next() -> None:
     assert (caught.value.number, waited, left) == (signal.SIGTERM, [], [signal.SIGINT])
     assert isinstance(interrupts.as_before(signal.SIGTERM), SystemExit)
     assert isinstance(interrupts.as_before(signal.SIGINT), KeyboardInterrupt)
+
+
+@pytest.mark.usefixtures("pythons_own_handlers")
+def test_between_calls_a_signal_does_what_it_would_have_done_and_a_second_leaves_at_once() -> None:
+    left: list[int] = []
+    names = ["execution"]
+    between = BetweenCalls(lambda: list(names), left.append)
+    between.watch()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert between.cut == ["execution"]
+    signal.raise_signal(signal.SIGHUP)
+    signal.raise_signal(signal.SIGTERM)
+    assert left == [signal.SIGTERM]
+    between.goes_on()
+    with pytest.raises(SystemExit) as caught:
+        signal.raise_signal(signal.SIGTERM)
+    assert caught.value.code == 128 + signal.SIGTERM
+    between.goes_on()
+    names.clear()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    assert between.cut == []
+    between.release()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_programs_own_handler_still_has_its_say() -> None:

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,7 @@ from flytekitplugins.awsbatch.local import history
 from flytekitplugins.awsbatch.local.block import Emulation, emulation
 from flytekitplugins.awsbatch.local.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.home import Home, HomeError
+from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.settings import AwsPluginSettings, BatchPluginSettings, HandlerSettings
 
 
@@ -216,6 +218,32 @@ def test_a_clock_that_jumps_changes_nothing_in_the_end(tmp_path: Path) -> None:
     node = Node(world, "execution", 5, "sleep 0.02")
     assert node.run().outputs == node.expected
     world.close()
+
+
+class LaterClock(SystemClock):
+    """Nine days on: later than AWS remembers a job that has ended."""
+
+    def now(self) -> int:
+        return super().now() + 9 * 86_400_000
+
+
+def test_a_job_that_was_kept_from_ending_outlives_those_that_have_ended(tmp_path: Path) -> None:
+    world = World(tmp_path / "home")
+    done, waits = Node(world, "done", 1), Node(world, "waits", 2, '[ $i = 0 ] || [ -e "$1/gate" ] || sleep 300')
+    done.run()
+    while waits.execution.snapshot()["state"]["summary"].get(TaskPhase.SUCCESS.flyte_name) != 1:
+        waits.step()
+        time.sleep(0.02)
+    world.close()
+
+    (tmp_path / "home" / "gate").touch()
+    later = World(tmp_path / "home", clock=LaterClock())
+    waits.move_to(later)
+    assert later.job_names() == ["waits-n0-0"]
+    assert waits.run().outputs == waits.expected
+    # The first of `done`, and the two of `waits`, of which one began again.
+    assert sorted((tmp_path / "home" / "started").read_text().split()) == ["0", "0", "1", "1"]
+    later.close()
 
 
 SHARE = """

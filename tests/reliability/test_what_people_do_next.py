@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from click.testing import CliRunner, Result
 from terminals import BIN, OpenTerminal, awsbatch, eventually, execution_of, of_home, pyflyte
 
 from flytekitplugins.awsbatch import map_task
+from flytekitplugins.awsbatch.batch.emulator.faults import Fault
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.cli.main import main
 from flytekitplugins.awsbatch.local import history
 from flytekitplugins.awsbatch.local.block import emulation
@@ -121,6 +124,15 @@ def test_jobs_folds_the_children_unless_it_is_asked(past: Past) -> None:
     assert "FAILED (2 succeeded, 1 failed)" in past.ask("jobs").output
 
 
+def test_on_a_terminal_jobs_have_short_names_that_the_other_commands_take(past: Past, terminal: OpenTerminal) -> None:
+    shown = terminal(awsbatch("jobs", "--children"), FLYTE_AWSBATCH_HOME=str(past.home))
+    assert shown.ended() == 0
+    rows = [line.split() for line in shown.plain.splitlines()[2:]]
+    short = past.job.partition("-")[0]
+    assert [row[2] for row in rows] == [short, f"{short}:0", f"{short}:1", f"{short}:2"]
+    assert past.ask("logs", f"{short}:0").exit_code == 0
+
+
 def test_logs_shows_the_last_attempt_or_the_one_asked_for(past: Past) -> None:
     last = past.json("logs", f"{past.job}:1")
     first = past.json("logs", f"{past.job}:1", "--attempt", "1")
@@ -128,6 +140,32 @@ def test_logs_shows_the_last_attempt_or_the_one_asked_for(past: Past) -> None:
     assert first["stream"] != last["stream"]
     assert "item 1 of the list" in first["lines"]
     assert past.ask("logs", f"{past.job}:1").output == Path(last["path"]).read_text()
+
+
+def test_the_beginning_of_a_name_is_enough_where_no_other_begins_so(past: Past, home: Path) -> None:
+    short, job = past.execution[:6], past.job[:8]
+    assert past.json("jobs", short) == past.json("jobs", past.execution)
+    assert past.json("logs", f"{job}:1") == past.json("logs", f"{past.job}:1")
+    assert past.ask("rerun", short, "n", "0").exit_code == 0
+    for name in ("abc1", "abc2"):
+        (home / "runs" / name).mkdir(parents=True)
+    answer = replace(past, home=home).ask("kill", "abc")
+    assert (answer.exit_code, answer.output) == (1, "Several executions begin with 'abc': abc1, abc2\n")
+
+
+def test_a_job_that_has_not_started_has_no_log_yet(home: Path) -> None:
+    with LocalBatch(home / "batch") as batch:
+        batch.ensure_queue("default")
+        batch.faults.add(Fault("stay_runnable"))
+        container = {"image": "i", "command": ["true"], "vcpus": 1, "memory": 128}
+        batch.register_job_definition(jobDefinitionName="d", type="container", containerProperties=container)
+        job = batch.submit_job(jobName="j", jobQueue="default", jobDefinition="d")["jobId"]
+        waits = Past(home, home, "", job, "").ask("logs", job[:8])
+        batch.close(terminate=False)
+    left = Past(home, home, "", job, "").ask("logs", job)
+    assert (waits.exit_code, left.exit_code) == (1, 1)
+    assert " ".join(waits.output.split()) == f"Job {job} has no log yet: it is RUNNABLE."
+    assert " ".join(left.output.split()) == f"Job {job} has no log yet: it is RUNNABLE, and nobody runs it any more."
 
 
 @pytest.mark.parametrize(
@@ -138,31 +176,38 @@ def test_logs_shows_the_last_attempt_or_the_one_asked_for(past: Past) -> None:
         (["jobs", "."], 1, "is not the name of an execution"),
         (["jobs", "a\0b"], 1, "is not the name of an execution"),
         (["kill", "nosuchexecution"], 1, "remembers no execution"),
-        (["kill", "EXECUTION"], 1, "does not run (it is failed)"),
-        (["logs", "JOB"], 1, "is an array, and its children have the logs"),
-        (["logs", "JOB:7"], 1, "knows no job"),
-        (["logs", "JOB:x"], 2, "expected JOB or JOB:INDEX"),
-        (["logs", "JOB:"], 2, "expected JOB or JOB:INDEX"),
+        (["kill", "<execution>"], 1, "does not run (it is failed)"),
+        (["kill", "<beginning>"], 1, "Execution <execution> does not run (it is failed)"),
+        (["logs", "<job>"], 1, "<job> is an array of 3, and its children have the logs: <job>:0 to <job>:2 ("),
+        (["logs", "<job>:7"], 1, "There is no '<job>:7': its children are <job>:0 to <job>:2."),
+        (["logs", "<execution>"], 1, "is an execution; `flyte-awsbatch jobs <execution>` lists its jobs"),
+        (["logs", "nosuchjob:0"], 1, "knows no job 'nosuchjob:0'"),
+        (["logs", "<job>:x"], 2, "expected JOB or JOB:INDEX"),
+        (["logs", "<job>:"], 2, "expected JOB or JOB:INDEX"),
         (["logs", "../../etc/passwd"], 1, "knows no job"),
         (["logs", "' OR 1=1 --"], 1, "knows no job"),
-        (["logs", "JOB:1", "--attempt", "3"], 1, "has no log of attempt 3."),
-        (["logs", "JOB:1", "--attempt", "0"], 2, "Invalid value"),
-        (["logs", "JOB:1", "-f", "--json"], 2, "only one of them"),
-        (["rerun", "EXECUTION", "n7"], 1, "has no node 'n7'; it has n0"),
-        (["rerun", "EXECUTION", "../n0"], 1, "has no node"),
-        (["rerun", "EXECUTION", "n0", "3"], 1, "has 3 items, counted from 0; there is no item 3"),
-        (["rerun", "EXECUTION", "n0", "-1"], 2, "No such option"),
-        (["rerun", "EXECUTION", "n0", "x"], 2, "not a valid integer"),
+        (["logs", "<job>:1", "--attempt", "3"], 1, "has no log of attempt 3; it has those of 1, 2."),
+        (["logs", "<job>:1", "--attempt", "0"], 2, "Invalid value"),
+        (["logs", "<job>:1", "-f", "--json"], 2, "only one of them"),
+        (["rerun", "<execution>", "n7"], 1, "has no node 'n7'; it has n0"),
+        (["rerun", "<execution>", "../n0"], 1, "has no node"),
+        (["rerun", "<execution>", "n0", "3"], 1, "has 3 items, counted from 0; there is no item 3"),
+        (["rerun", "<execution>", "n0", "-1"], 2, "No such option"),
+        (["rerun", "<execution>", "n0", "x"], 2, "not a valid integer"),
         (["runs", "--prune", "--older-than", "-1"], 2, "Invalid value"),
     ],
 )
 def test_what_cannot_be_answered_is_said_in_a_sentence(
     past: Past, words: Sequence[str], status: int, expected: str
 ) -> None:
-    words = [word.replace("EXECUTION", past.execution).replace("JOB", past.job) for word in words]
-    answer = past.ask(*words)
+    names = {"<execution>": past.execution, "<beginning>": past.execution[:6], "<job>": past.job}
+
+    def named(text: str) -> str:
+        return re.sub("|".join(names), lambda match: names[match[0]], text)
+
+    answer = past.ask(*map(named, words))
     assert (answer.exit_code, "Traceback" in answer.output) == (status, False)
-    assert expected in " ".join(answer.output.replace("│", " ").split())
+    assert named(expected) in " ".join(answer.output.replace("│", " ").split())
 
 
 def test_an_item_from_the_cache_cannot_run_again(home: Path) -> None:

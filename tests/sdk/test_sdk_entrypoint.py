@@ -76,7 +76,7 @@ def test_inputs_that_cannot_be_read_are_an_error_of_the_item(squares: Array) -> 
     (squares.data / "inputs.pb").write_bytes(b"\xff\xff")
     done = squares.child(0)
     assert (done.returncode, squares.written()) == (1, ["0/error.pb"])
-    assert "DecodeError" in squares.error(0).message
+    assert "inputs.pb is not a flyteidl.core.LiteralMap" in squares.error(0).message
 
 
 def test_a_module_that_cannot_be_imported_is_an_error_of_the_item(squares: Array) -> None:

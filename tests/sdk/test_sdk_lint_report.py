@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from admin_server import admin_server
 from click.testing import CliRunner
 from flytekit import task, workflow
 from flytekit.core import legacy_map_task
 from flytekit.tools.translator import get_serializable
-from sdk_admin_stub import admin_stub
 from sdk_builders import settings, template
 from test_sdk_serialisation import IMAGE, pyflyte_process
 
@@ -207,7 +207,7 @@ def test_pyflyte_stops_at_an_error_and_tells_each_thing_once(tmp_path: Path, com
 
 def test_pyflyte_register_sends_no_workflow_with_an_error_in_it(tmp_path: Path) -> None:
     program(tmp_path, "wrong", 10)
-    with admin_stub() as registered:
+    with admin_server() as registered:
         done = pyflyte_process(
             tmp_path,
             *("register", "-p", "p", "-d", "d", "--version", "v", "--image", IMAGE, "--copy", "none", "wrong.py"),

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
+from admin_server import NATIVE_URL, Received, admin_server
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from sdk_admin_stub import NATIVE_URL, Registered, admin_stub
 from sdk_golden import Expected
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -118,7 +118,7 @@ def test_pyflyte_package(project: Path, copy: str, prefix: tuple[str, ...]) -> N
     assert_same(found, expected(prefix))
 
 
-def registered_entities(registered: Registered) -> Entities:
+def registered_entities(registered: Received) -> Entities:
     """What admin was sent; a registration has no closures, so the launch plans get the empty ones of a file."""
     found: Entities = {("task", one.id.name): one.spec for one in registered.tasks}
     found |= {("workflow", one.id.name): one.spec for one in registered.workflows}
@@ -132,7 +132,7 @@ def registered_entities(registered: Registered) -> Entities:
 
 @pytest.mark.parametrize(("copy", "prefix"), [("none", ()), ("all", UPLOADED)], ids=["plain", "fast"])
 def test_pyflyte_register(project: Path, copy: str, prefix: tuple[str, ...]) -> None:
-    with admin_stub() as registered:
+    with admin_server() as registered:
         pyflyte(
             project,
             *("register", "--project", "proj", "--domain", "development", "--version", "v7", "--image", IMAGE),

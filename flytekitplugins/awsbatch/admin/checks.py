@@ -11,10 +11,12 @@ from flytekitplugins.awsbatch.settings.problems import Problem
 
 from .documented import described
 from .plugins import handler_of
-from .settings import AdminSettings, WorkflowConfig
+from .settings import AdminSettings, ExecutionQueue, WorkflowConfig
 
-# AWS Batch, CreateJobQueue: up to 128 letters, numbers, hyphens and underscores; an ARN is taken too.
-QUEUE_NAME = re.compile(r"[A-Za-z0-9_-]{1,128}|arn:aws[a-z-]*:batch:[a-z0-9-]+:\d{12}:job-queue/[A-Za-z0-9_-]{1,128}")
+# AWS Batch, CreateJobQueue: up to 128 letters, numbers, hyphens and underscores, the first no sign; SubmitJob takes an
+# ARN too.
+_NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
+QUEUE_NAME = re.compile(rf"{_NAME}|arn:aws[a-z-]*:batch:[a-z0-9-]+:\d{{12}}:job-queue/{_NAME}")
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/\S+")
 
 
@@ -50,10 +52,21 @@ def queue_faults(settings: AdminSettings) -> Iterator[Problem]:
     for place, queue in enumerate(settings.queues):
         path = f"queues.executionQueues[{place}]"
         if not QUEUE_NAME.fullmatch(queue.dynamic):
-            expected = "expected an AWS Batch job queue: its name (letters, numbers, - and _) or its ARN"
-            yield at(queue.where, f"{path}.dynamic", repr(queue.dynamic), expected)
+            yield no_queue_name(place, queue)
         if not queue.attributes:
             yield at(queue.where, f"{path}.attributes", "", "expected at least one tag, by which rules find the queue")
+
+
+def misnamed_queues(settings: AdminSettings) -> Iterator[Problem]:
+    """Queues that neither AWS nor the local AWS Batch can have."""
+    for place, queue in enumerate(settings.queues):
+        if queue.dynamic and not QUEUE_NAME.fullmatch(queue.dynamic):
+            yield no_queue_name(place, queue)
+
+
+def no_queue_name(place: int, queue: ExecutionQueue) -> Problem:
+    expected = "expected an AWS Batch job queue: its name (letters, numbers, - and _) or its ARN"
+    return at(queue.where, f"queues.executionQueues[{place}].dynamic", repr(queue.dynamic), expected)
 
 
 def rule_faults(rule: WorkflowConfig, path: str, tags: set[str]) -> Iterator[Problem]:

@@ -90,6 +90,41 @@ class TaskSettings:
 
 
 @dataclass(frozen=True)
+class ResourceSet:
+    """Kubernetes' quantities; empty text: not said."""
+
+    cpu: str = setting("cpu", "")
+    memory: str = setting("memory", "")
+    gpu: str = setting("gpu", "")
+    ephemeral_storage: str = setting("ephemeralStorage", "")
+
+
+@dataclass(frozen=True)
+class DefaultResources(ResourceSet):
+    """`task_resources.defaults`, over those that FlyteAdmin has built in."""
+
+    cpu: str = setting("cpu", "2")
+    memory: str = setting("memory", "200Mi")
+
+
+@dataclass(frozen=True)
+class LimitResources(ResourceSet):
+    """`task_resources.limits`, likewise."""
+
+    cpu: str = setting("cpu", "2")
+    memory: str = setting("memory", "1Gi")
+    gpu: str = setting("gpu", "1")
+
+
+@dataclass(frozen=True)
+class TaskResources:
+    """`task_resources`: what a task gets that asks for nothing, and the most that any may have."""
+
+    defaults: DefaultResources = setting("defaults", factory=DefaultResources)
+    limits: LimitResources = setting("limits", factory=LimitResources)
+
+
+@dataclass(frozen=True)
 class Domain:
     """One item of `domains`."""
 
@@ -109,7 +144,10 @@ class AdminEmulator:
 
 @dataclass(frozen=True)
 class AdminSettings:
-    """Everything that a decision about a launch needs."""
+    """Everything that a decision about a launch needs.
+
+    :param task_resources: None: the files do not say, and the emulation adds and cuts nothing.
+    """
 
     queues: tuple[ExecutionQueue, ...] = ()
     rules: tuple[WorkflowConfig, ...] = ()
@@ -118,6 +156,7 @@ class AdminSettings:
     server: ServerSettings = field(default_factory=ServerSettings)
     handler: HandlerRoleSettings = field(default_factory=HandlerRoleSettings)
     task_plugins: TaskPlugins | None = None
+    task_resources: TaskResources | None = None
     emulator: AdminEmulator = field(default_factory=AdminEmulator)
 
     def matched(self, queue_matching: str) -> AdminSettings:
@@ -145,5 +184,6 @@ def read(reader: Reader, emulator: AdminEmulator) -> AdminSettings:
         server=reader.flyte(ServerSettings, "flyteadmin"),
         handler=reader.flyte(HandlerRoleSettings, "plugins", "aws", "batch"),
         task_plugins=reader.flyte(TaskSettings, "tasks").task_plugins,
+        task_resources=reader.flyte(TaskResources, "task_resources") if reader.at("task_resources")[1] else None,
         emulator=emulator,
     )

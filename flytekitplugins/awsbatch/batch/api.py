@@ -187,7 +187,16 @@ class BatchCalls:
 class JobEvents(Protocol):
     """Wakes a reader when jobs change, so that nobody polls a service that runs in the same process."""
 
-    def wait(self, job_id: str, seen: int, timeout: float) -> int:
+    def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
         """Returns the number of changes so far of this job and its children: at once when it is not `seen`, else after
-        the next change or `timeout` seconds."""
+        the next change or `timeout` seconds.
+
+        :param quiet: for so many of these seconds no change counts but the job's end.
+        """
+        ...
+
+    def changed(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
+        """The number of changes so far of an array job, and which of its children are among those after the first
+        `seen`. None when that cannot be told.
+        """
         ...

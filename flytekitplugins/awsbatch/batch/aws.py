@@ -71,10 +71,14 @@ class AwsBatch(BatchCalls):
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         return self._ask(self._client, operation, request)
 
-    def wait(self, job_id: str, seen: int, timeout: float) -> int:
+    def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
         """Nothing tells of changes here: a new count every so many seconds makes the caller look again."""
-        time.sleep(min(timeout, self._poll))
+        time.sleep(min(timeout, max(self._poll, quiet)))
         return seen + 1
+
+    def changed(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
+        """See `batch.api.JobEvents`."""
+        return None
 
     def _ask(self, client: Any, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         from botocore import xform_name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Sized
 from pathlib import Path
@@ -14,15 +13,26 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch.admin import checks
+from flytekitplugins.awsbatch.admin.misspelt import misspelt
 from flytekitplugins.awsbatch.admin.strict import unread_queues
-from flytekitplugins.awsbatch.local.settings import Settings, read_files
+from flytekitplugins.awsbatch.local.settings import Settings, aws_faults, read_files
 from flytekitplugins.awsbatch.settings.problems import Problem
+from flytekitplugins.awsbatch.settings.reader import Reader
 
 from .account import ACCOUNT, account, documents, job_roles, region
-from .show import FOUND, console, fail, json_option, named_files, print_json, show_block, show_problems
+from .show import (
+    FOUND,
+    config_option,
+    console,
+    fail,
+    json_option,
+    named_files,
+    print_json,
+    show_block,
+    show_indented,
+    show_problems,
+)
 from .starting import STARTING_FILE
-
-REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
 @click.group()
@@ -31,19 +41,19 @@ def config() -> None:
 
 
 @config.command()
-@click.argument("files", nargs=-1, metavar="FILES...")
+@click.argument("named", nargs=-1, metavar="[FILE]...")
+@click.option("--policies", is_flag=True, help="Print the policies of the account too, to copy.")
+@config_option
 @json_option
-def check(files: tuple[str, ...], as_json: bool) -> None:
-    """Print everything wrong in the files, and the policies that an AWS account needs.
+def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_json: bool) -> None:
+    """Print everything wrong in the files, and what an AWS account needs besides.
 
-    FILES are laid one over another, as with -c of the other commands. Ends with status 1 when something is wrong.
+    FILEs are laid one over another, as with -c of the other commands. Ends with status 1 when something is wrong.
     """
-    settings, reader = read_files(named_files(files))
-    problems = reader.ordered()
-    if not problems:
-        problems = [*checks.faults(settings.admin), *aws_faults(settings)]
-    advice = [*unread_queues(reader), *checks.advice(settings.admin), *account_advice(settings)]
-    advice = [] if reader.problems else advice
+    settings, reader = read_files(named_files((*files, *named)))
+    problems = [*reader.ordered(), *hidden_by_none(reader, settings)]
+    others = [*unread_queues(reader), *checks.advice(settings.admin), *account_advice(settings)]
+    advice = first_of_each([*misspelt(reader), *([] if reader.problems else others)])
     papers = documents(settings)
     if as_json:
         print_json(
@@ -58,33 +68,39 @@ def check(files: tuple[str, ...], as_json: bool) -> None:
             }
         )
     else:
-        show(console(), settings, problems, advice)
+        show(console(), settings, problems, advice, policies)
     sys.exit(FOUND if problems else 0)
 
 
-def aws_faults(settings: Settings) -> list[Problem]:
-    """What AWS would not take in `plugins.aws`."""
-    found = []
-    if not REGION.fullmatch(region(settings)):
-        found.append(
-            Problem("", 0, "plugins.aws.region", repr(region(settings)), "expected a region such as us-east-2")
-        )
-    number = settings.handler.aws.account_id
-    if number and not re.fullmatch(r"\d{12}", number):
-        found.append(Problem("", 0, "plugins.aws.accountId", repr(number), "expected the twelve digits of an account"))
-    return found
+def hidden_by_none(reader: Reader, settings: Settings) -> list[Problem]:
+    """Faults of the sections that could be read, whatever is wrong with the others."""
+    if any(document.root is None and document.problems for document in reader.documents):
+        return []
+    unread = {section(problem.key) for problem in reader.problems}
+    faults = (*checks.faults(settings.admin), *aws_faults(reader, settings.handler))
+    return [fault for fault in faults if section(fault.key) not in unread]
+
+
+def section(key: str) -> str:
+    return key.partition(".")[0]
+
+
+def first_of_each(problems: list[Problem]) -> list[Problem]:
+    """One a place and key: a misspelt key is also one that is not read."""
+    return list({(problem.file, problem.line, problem.key): problem for problem in reversed(problems)}.values())[::-1]
 
 
 def account_advice(settings: Settings) -> list[Problem]:
     if account(settings) != ACCOUNT:
         return []
-    expected = f"is not set, nor does a role name the account: the policies above say {ACCOUNT} for it"
+    expected = f"is not set, nor does a role name the account: the policies say {ACCOUNT} for it"
     return [Problem("", 0, "plugins.aws.accountId", "", expected)]
 
 
-def show(out: Console, settings: Settings, problems: list[Problem], advice: list[Problem]) -> None:
+def show(out: Console, settings: Settings, problems: list[Problem], advice: list[Problem], policies: bool) -> None:
     """The long parts first, so that the verdict is what stays in sight."""
-    for paper in documents(settings):
+    papers = documents(settings)
+    for paper in papers if policies else ():
         out.print(Text.assemble((paper.title, "bold"), f" of {paper.attach_to}"))
         body = json.dumps(paper.body, indent=2)
         show_block(out, Syntax(body, "json", background_color="default").highlight(body))
@@ -101,6 +117,9 @@ def show(out: Console, settings: Settings, problems: list[Problem], advice: list
     admin = settings.admin
     parts = ((admin.queues, "queue"), (admin.rules, "rule"), (admin.overrides, "attribute"))
     said = ", ".join(counted(items, noun) for items, noun in parts)
+    if not policies:
+        needed = " and ".join(f"a {paper.title.lower()} for {paper.attach_to}" for paper in papers)
+        show_indented(out, f"An account needs {needed}: --policies prints them, filled in.", 0)
     out.print(Text.assemble(("Right", "bold green"), f": {names} ({said})"))
 
 

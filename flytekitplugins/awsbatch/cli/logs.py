@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,10 @@ import rich_click as click
 from flytekitplugins.awsbatch.batch.emulator.logs import LogStream
 from flytekitplugins.awsbatch.batch.emulator.model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.local import history
+from flytekitplugins.awsbatch.local.home import HomeError
 
+from .naming import job_named
 from .past import batch_of_home, failing, the_home
 from .show import fail, json_option, print_json
 
@@ -24,19 +28,42 @@ FOLLOW_EVERY = 0.3
 @click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until the job ends.")
 @json_option
 def logs(job: str, attempt: int | None, follow: bool, as_json: bool) -> None:
-    """The log of a job, or of a child of an array."""
+    """The log of a job, or of a child of an array.
+
+    JOB is a job's id or the beginning of it (`flyte-awsbatch jobs` lists them), INDEX the child's place in the array.
+    """
     job_id, _, index = job.partition(":")
     if ":" in job and not index.isdecimal():
         raise click.UsageError(f"{job!r}: expected JOB or JOB:INDEX.")
     if follow and as_json:
         raise click.UsageError("--follow prints a log as it grows, --json prints it whole: only one of them.")
     with failing(), batch_of_home() as batch:
-        known = batch.describe_jobs(jobs=[job])["jobs"] if batch is not None else []
-        if batch is None or not known:
-            fail(f"The local AWS Batch of {the_home().path} knows no job {job!r}; `flyte-awsbatch jobs` lists them.")
-        if "size" in known[0].get("arrayProperties", {}):
-            fail(f"Job {job} is an array, and its children have the logs: {job}:0, {job}:1, ...")
-        _Log(batch, job, job_id, int(index) if index else None, attempt).show(follow, as_json)
+        found = job_named(batch, job) if batch is not None else None
+        if batch is None or found is None:
+            fail(_unknown(batch, job))
+        (known,) = batch.describe_jobs(jobs=[found])["jobs"]
+        size = known.get("arrayProperties", {}).get("size", 0)
+        if size:
+            fail(
+                f"Job {found} is an array of {size}, and its children have the logs: {found}:0 to {found}:{size - 1} "
+                f"(flyte-awsbatch jobs --children says how each ended)."
+            )
+        job_id = found.partition(":")[0]
+        _Log(batch, found, job_id, int(index) if index else None, attempt).show(follow, as_json)
+
+
+def _unknown(batch: LocalBatch | None, job: str) -> str:
+    job_id = job.partition(":")[0]
+    if batch is not None and job_id != job and (array := job_named(batch, job_id)):
+        (known,) = batch.describe_jobs(jobs=[array])["jobs"]
+        size = known.get("arrayProperties", {}).get("size", 0)
+        children = f"its children are {array}:0 to {array}:{size - 1}" if size else "it is no array and has no children"
+        return f"There is no {job!r}: {children}."
+    with contextlib.suppress(HomeError):
+        execution = history.named(the_home(), job_id)
+        if execution is not None:
+            return f"{job!r} is an execution; `flyte-awsbatch jobs {execution}` lists its jobs, which have the logs."
+    return f"The local AWS Batch of {the_home().path} knows no job {job!r}; `flyte-awsbatch jobs` lists them."
 
 
 class _Log:
@@ -52,11 +79,14 @@ class _Log:
         shown, position = None, 0
         while True:
             # Looked at first: what is in the log now is then all there will be.
-            ended = self._batch.describe_jobs(jobs=[self._job])["jobs"][0]["status"] in ENDED
+            status = self._batch.describe_jobs(jobs=[self._job])["jobs"][0]["status"]
+            ended = status in ENDED
             streams = [one for one in self._batch.log_streams(*self._where) if self._attempt in (None, one.attempt)]
             if not streams and (ended or not follow):
-                which = f" of attempt {self._attempt}" if self._attempt else ""
-                fail(f"Job {self._job} has no log{which}" + ("." if ended else " yet."))
+                others = ", ".join(str(one.attempt) for one in self._batch.log_streams(*self._where))
+                if others:
+                    fail(f"Job {self._job} has no log of attempt {self._attempt}; it has those of {others}.")
+                fail(f"Job {self._job} has no log{'' if ended else ' yet'}: it is {self._state(status)}.")
             if as_json:
                 _print_log_json(self._job, streams[-1])
                 return
@@ -74,6 +104,11 @@ class _Log:
                 click.echo("-- nobody runs this job any more --", err=True)
                 return
             time.sleep(FOLLOW_EVERY)
+
+    def _state(self, status: str) -> str:
+        if status in ENDED or self._batch.goes_on(self._where[0]):
+            return status
+        return f"{status}, and nobody runs it any more"
 
 
 def _print_log_json(job: str, stream: LogStream) -> None:

@@ -1,6 +1,6 @@
 """`flyte-awsbatch`: the group of commands, each imported when it is asked for.
 
-Exit status of every command: 0 right, 1 found something wrong, 2 used wrongly.
+Exit status of every command: 0 right, 1 found something wrong, 2 used wrongly; of `rerun`, the child's.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class Commands(click.RichGroup):
 def main() -> None:
     """AWS Batch for Flyte, on this machine.
 
-    Which queue and role an execution gets, what its jobs did, and an AWS Batch service to run them on.
-    Every command that prints something takes --json.
+    Which queue and role an execution gets, what its jobs did, and an AWS Batch service to run them on. Commands that
+    only look (config, jobs, lint, logs, queue, runs) take --json.
     """
 
 

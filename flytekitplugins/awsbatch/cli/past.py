@@ -36,10 +36,6 @@ def failing() -> Iterator[None]:
         fail(f"{error.filename or the_home().path}: {error.strerror}")
 
 
-def run_of(execution: str | None) -> history.RunInfo:
-    return history.run(the_home(), execution)
-
-
 @contextlib.contextmanager
 def batch_of_home() -> Iterator[LocalBatch | None]:
     """The home's local AWS Batch, to be read; None when no job was ever submitted to it."""

@@ -19,10 +19,13 @@ from flytekitplugins.awsbatch.local import again, history
 from flytekitplugins.awsbatch.local.settings import RETENTION_DAYS
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 
-from .past import MOST_IDS, batch_of_home, failing, run_of, the_home
+from .naming import run_of
+from .past import MOST_IDS, batch_of_home, failing, the_home
 from .show import fail, json_option, print_json
 from .tables import duration, moment, table
 
+# The first part of a UUID.
+SHORT_ID = 8
 LOOK_EVERY = 0.3
 # Longer than jobs have to end by themselves.
 KILL_PATIENCE = 60.0
@@ -33,9 +36,10 @@ KILL_PATIENCE = 60.0
 @click.option("--older-than", type=click.FloatRange(min=0), default=RETENTION_DAYS, show_default=True, metavar="DAYS")
 @json_option
 def runs(prune: bool, older_than: float, as_json: bool) -> None:
-    """The executions this home remembers, newest first.
+    """The executions that this home remembers, newest first.
 
-    Those that nobody has touched for 30 days go by themselves when a new run starts (emulator.keep_runs_days).
+    Those that nobody has touched for 30 days go by themselves when a new run starts (emulator.keep_runs_days), also
+    interrupted ones.
     """
     home = the_home()
     with failing():
@@ -72,7 +76,10 @@ def _run_json(run: history.RunInfo) -> dict[str, Any]:
 @click.option("--children", is_flag=True, help="List the children of arrays too.")
 @json_option
 def jobs(execution: str | None, children: bool, as_json: bool) -> None:
-    """The jobs of an execution (the newest, unless one is named)."""
+    """The jobs of an execution (the newest, unless one is named).
+
+    The beginning of its name is enough, here as in the other commands.
+    """
     with failing(), batch_of_home() as batch:
         run = run_of(execution)
         rows = [row for node in run.nodes for row in _jobs_of(batch, node, children)]
@@ -86,8 +93,8 @@ def jobs(execution: str | None, children: bool, as_json: bool) -> None:
             (
                 row["node"],
                 row["function"],
-                row["job"] or "-",
-                row["status"] + _counted(row["children"]),
+                _short(row["job"] or "-"),
+                row["status"] + _counted(row["status"], row["children"]),
                 "" if row["attempts"] is None else str(row["attempts"]),
                 duration(row["milliseconds"]),
                 row["reason"],
@@ -97,9 +104,17 @@ def jobs(execution: str | None, children: bool, as_json: bool) -> None:
     )
 
 
-def _counted(children: dict[str, int] | None) -> str:
+def _short(job: str) -> str:
+    """As much of a job's id as names it, on a terminal, where whole ones would leave no room; a program gets those."""
+    job_id, colon, index = job.partition(":")
+    return f"{job_id[:SHORT_ID]}{colon}{index}" if sys.stdout.isatty() else job
+
+
+def _counted(status: str, children: dict[str, int] | None) -> str:
     if not children:
         return ""
+    if list(children) == [status]:
+        return f" ({children[status]})"
     return " (" + ", ".join(f"{count} {state.lower()}" for state, count in children.items()) + ")"
 
 
@@ -146,12 +161,14 @@ def _job_row(node: history.NodeInfo, job: Any) -> dict[str, Any]:
 @click.command()
 @click.argument("execution")
 def kill(execution: str) -> None:
-    """Ends a running execution: its process asks the jobs to end, kills those that do not, and leaves.
+    """End a running execution.
 
-    What had not ended can be taken up again, as after Ctrl-C.
+    Its process asks the jobs to end, kills those that do not, and leaves. What had not ended can be taken up again, as
+    after Ctrl-C.
     """
     with failing():
         run = run_of(execution)
+        execution = run.name
         if run.process is None:
             fail(f"Execution {execution} does not run (it is {run.status}).")
         try:
@@ -172,14 +189,17 @@ def kill(execution: str) -> None:
 @click.argument("node")
 @click.argument("index", type=click.IntRange(min=0), default=0)
 def rerun(execution: str, node: str, index: int) -> None:
-    """Runs one child again in the foreground, with its own inputs, environment and command.
+    """Run one child again in the foreground.
 
-    A debugger works (`breakpoint()`, `pdb`). INDEX is the place in the mapped list; outputs go to a folder of their
-    own. Variables that the job inherited are this shell's.
+    It has its own inputs, environment and command, and a debugger works (`breakpoint()`, `pdb`). INDEX is the place in
+    the mapped list; outputs go to a folder of their own. Variables that the job inherited are this shell's. Ends with
+    the child's exit status.
     """
     with failing():
         run = run_of(execution)
-        again_ = again.command(the_home(), run, history.node(run, node), index)
+        found = history.node(run, node)
+        node = found.node
+        again_ = again.command(the_home(), run, found, index)
         status = again.rerun(again_)
     click.echo(f"Item {index} of {node} ended with exit status {status}. It wrote to {again_.output}", err=True)
     sys.exit(status)
@@ -192,7 +212,7 @@ def cache() -> None:
 
 @cache.command()
 def clear() -> None:
-    """Forgets every cached item."""
+    """Forget every cached item."""
     home = the_home()
     with failing():
         if home.catalog.exists():

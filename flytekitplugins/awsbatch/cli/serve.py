@@ -14,6 +14,8 @@ import rich_click as click
 
 from flytekitplugins.awsbatch import wire
 
+from .show import config_option
+
 if TYPE_CHECKING:
     from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
     from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
@@ -57,14 +59,7 @@ def parse_environment(_context: click.Context, _option: click.Parameter, pairs: 
     callback=parse_environment,
     help="A variable that every job gets, such as an S3 endpoint or credentials. May be repeated.",
 )
-@click.option(
-    "--settings",
-    "files",
-    multiple=True,
-    metavar="FILE",
-    type=click.Path(exists=True),
-    help=f"A deployment's YAML. May be repeated.  [default: ${wire.SWITCH_CONFIG}]",
-)
+@config_option
 @click.option(
     "--token",
     envvar=TOKEN,

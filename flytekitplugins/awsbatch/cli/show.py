@@ -32,6 +32,7 @@ def config_option(function: F) -> F:
     option = click.option(
         "-c",
         "--config",
+        "--settings",
         "files",
         multiple=True,
         metavar="FILE",
@@ -73,10 +74,11 @@ def show_problems(out: Console, problems: Iterable[Problem], style: str = "red",
         show_indented(out, f"{value}{problem.expected}")
 
 
-def show_indented(out: Console, paragraph: str) -> None:
-    """A paragraph two columns in, wrapped, without blanks at the ends of its lines."""
-    for line in textwrap.wrap(paragraph, max(out.width - 2, 20), break_long_words=False, break_on_hyphens=False):
-        out.print(Text(f"  {line}"), soft_wrap=True)
+def show_indented(out: Console, paragraph: str, columns: int = 2) -> None:
+    """A paragraph so many columns in, wrapped, without blanks at the ends of its lines."""
+    width = max(out.width - columns, 20)
+    for line in textwrap.wrap(paragraph, width, break_long_words=False, break_on_hyphens=False):
+        out.print(Text(" " * columns + line), soft_wrap=True)
 
 
 def show_block(out: Console, block: Text) -> None:

@@ -59,7 +59,7 @@ emulator:
   # Whose execution a run is, where `pyflyte run -p -d` does not say.
   project: flytesnacks
   domain: development
-  # The role of the jobs; a launch on a cluster names it. An account needs a real one: config check prints its policies.
+  # The role of the jobs; a launch on a cluster names it. An account needs a real one: see config check --policies.
   role: arn:aws:iam::000000000000:role/local
   # How rules are followed: documented | flyteadmin (1.16, to the letter) | flyteadmin-2019
   queue_matching: documented

@@ -28,8 +28,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def moment(seconds: float) -> str:
-    """A time on this machine's clock."""
-    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M:%S")
+    """A time on this machine's clock, to the minute."""
+    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
 
 
 def duration(milliseconds: float | None) -> str:

@@ -24,6 +24,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.state import State
 from .history import NodeInfo, RunInfo, UnknownRunError
 from .home import Home
 from .process import base_environment, scripts_directories
+from .record import RunRecord, understanding
 
 # Options of a child's command that name places to write to, and the folder that stands for each now.
 WRITTEN = {"--output-prefix": "outputs", "--raw-output-data-prefix": "raw", "--checkpoint-path": "checkpoint"}
@@ -40,7 +41,12 @@ class Command:
 
 
 def command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
-    """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError."""
+    """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError, RecordError."""
+    with understanding(RunRecord(home.run(run.name)).node_file(node.node)):
+        return _command(home, run, node, index)
+
+
+def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
     child = child_index(node, index)
     assert node.job_id is not None
     job = _job(home, node.job_id)
@@ -111,7 +117,10 @@ def _job(home: Home, job_id: str) -> Any:
     finally:
         batch.close()
     if not jobs:
-        raise UnknownRunError(f"The local AWS Batch of {home.path} does not know job {job_id} any more.")
+        raise UnknownRunError(
+            f"The local AWS Batch of {home.path} does not know job {job_id} any more: jobs go when they have ended "
+            f"emulator.retention_days ago. Taking the run up again ({wire.SWITCH_RESUME}) makes what failed anew."
+        )
     return jobs[0]
 
 

@@ -25,7 +25,8 @@ from .failure import LogTail, TaskFailedError, failure
 from .identity import Identity
 from .interrupts import Interrupted, Interrupts
 from .nodes import Place
-from .record import RecordError, RunRecord, child_record
+from .platform import check, requirements, settle
+from .record import RunRecord, child_record, understanding
 from .resume import Fingerprint, Past, past
 from .serialise import Serialised
 from .takeup import take_up
@@ -87,6 +88,9 @@ class Call:
         deployment = self._deployment
         template = self._serialised.template
         self._check_handled(template)
+        if resources := deployment.settings.admin.task_resources:
+            check(template, resources)
+            settle(template.container.resources, resources)
         decision = decide(
             deployment.settings.admin,
             project=self._execution.project,
@@ -107,7 +111,7 @@ class Call:
                 result = self._result(request)
                 self._interrupts.check()
             except Interrupted as interrupted:
-                deployment.close(interrupted=True)
+                deployment.close()
                 number = interrupted.number
             else:
                 number = 0
@@ -151,6 +155,7 @@ class Call:
     def _request(self, template: tasks_pb2.TaskTemplate, inputs: LiteralMap, decision: Decision) -> NodeRequest:
         execution = self._execution
         folder = self._deployment.home.run(execution.name)
+        resources = self._deployment.settings.admin.task_resources
         return NodeRequest(
             execution=ExecutionId(execution.project, execution.domain, execution.name),
             workflow=WorkflowId(execution.project, execution.domain, execution.workflow),
@@ -163,6 +168,7 @@ class Call:
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,
+            platform_resources=requirements(resources) if resources else None,
             retries=self._place.retries(self._task),
             timeout=self._place.timeout(self._task),
         )
@@ -170,7 +176,9 @@ class Call:
     def _result(self, request: NodeRequest) -> NodeResult:
         deployment = self._deployment
         self._fingerprint = Fingerprint.of(request)
-        taken = take_up(deployment, request, self._before(), self._observe)
+        before = self._before()
+        with understanding(self._record.node_file(self._node_id)) if before else contextlib.nullcontext():
+            taken = take_up(deployment, request, before, self._observe)
         if taken.note:
             deployment.reporter.say(f"{self.label}: {taken.note}")
         self._node = node = taken.node
@@ -184,7 +192,7 @@ class Call:
                 result = node.run(self._interrupts.waiting(deployment.wait))
             except Interrupted:
                 # While this call is still one of those that closing looks after.
-                deployment.close(interrupted=True)
+                deployment.close()
                 raise
             except BaseException:
                 self.abort()
@@ -194,13 +202,11 @@ class Call:
         return result
 
     def _before(self) -> Past | None:
-        """What an earlier process did for this node."""
-        if not self._execution.resumed:
+        """What an earlier process did for this node. Raises RecordError."""
+        if not self._execution.resumed or not self._record.has_node(self._node_id):
             return None
-        try:
+        with understanding(self._record.node_file(self._node_id)):
             return past(self._record.node(self._node_id), self._fingerprint)
-        except RecordError:
-            return None
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flytekit.models.literals import LiteralMap
 
@@ -26,18 +26,17 @@ from .redaction import hide_in_command
 from .resume import digest
 from .serialise import serialise
 
-if TYPE_CHECKING:
-    pass
-
 
 def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
-    Raises TaskFailedError, NotLoadableError, NotHandledError, SettingsError, HomeError, SwitchError, ResumeError,
-    UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
+    Raises TaskFailedError, NotLoadableError, NotHandledError, RefusedError, SettingsError, HomeError, SwitchError,
+    ResumeError, RecordError, UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a
+    signal.
     """
     deployment = deployments.current()
     deployment.check_open()
+    deployment.between_calls.goes_on()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
     with told_to(findings.append, deployment.settings.lint_settings):
@@ -57,6 +56,9 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
 
     def earlier() -> str | None:
         asked = deployment.resumptions
+        if not asked.any:
+            # The inputs may be large, and their digest is for comparing alone.
+            return None
         return asked.take((who.project, who.domain, who.workflow), task, digest(inputs.to_flyte_idl()))
 
     execution, begins = deployment.executions.of(who.root, who.project, who.domain, who.workflow, earlier)
@@ -67,6 +69,7 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
         _record(deployment, execution)
     details = {"of": execution.workflow, **({"resumed": "goes on"} if execution.resumed else {})}
     deployment.reporter.started(execution.name, details)
+    deployment.between_calls.watch()
     return execution
 
 

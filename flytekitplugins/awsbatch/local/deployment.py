@@ -12,7 +12,7 @@ import shlex
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +23,7 @@ from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExe
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Executor
 from flytekitplugins.awsbatch.batch.emulator.executors.warm import WarmExecutor
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.propeller.aws_array.jobs import nobody_tells
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait, Wait
@@ -33,6 +34,7 @@ from . import settings as settings_module
 from .executions import Executions
 from .home import Home
 from .home import from_environment as from_home
+from .interrupts import BetweenCalls
 from .process import LocalLaunch
 from .progress import Reporter
 from .record import RecordError, RunRecord
@@ -85,6 +87,7 @@ class Deployment:
         self.home = home.prepare()
         self.reporter = reporter
         self.executions = Executions()
+        self.between_calls = BetweenCalls(self.executions.under_way)
         self.resumptions = Resumptions(home, resume)
         self._temporary = temporary.make()
         self.launch = LocalLaunch(settings.local.environment, self._temporary)
@@ -106,7 +109,11 @@ class Deployment:
             self.wait = PollWait(1.0)
         self.submissions = Submissions(self.batch, self._take_over)
         self.services = HandlerServices(
-            batch=self.submissions, store=SchemeStore(), catalog=_catalog(home.catalog), settings=settings.handler
+            batch=self.submissions,
+            store=SchemeStore(),
+            catalog=_catalog(home.catalog),
+            settings=settings.handler,
+            changed=nobody_tells if self.local_batch is None else self.local_batch.changed,
         )
         self._said: set[str] = set()
         self._calls: list[Unended] = []
@@ -141,19 +148,23 @@ class Deployment:
         self._open = True
         return self
 
-    def close(self, interrupted: bool = False) -> None:
+    def close(self) -> None:
         """Ends every process that still runs, leaves the terminal as it was, and says how to go on. Twice is fine.
 
         What had not ended can be taken up again; at a service that is not in this process it is terminated.
-
-        :param interrupted: whether a workflow is cut short, even if no job runs at the moment.
         """
+        # A fork of this process ends too, and has nothing to close.
+        if os.getpid() == self._process:
+            self._close()
+            self.between_calls.release()
+
+    def _close(self) -> None:
         with self._lock:
-            # A fork of this process ends too, and has nothing to close.
-            if not self._open or os.getpid() != self._process:
+            if not self._open:
                 return
             self._open = False
             calls = list(self._calls)
+        cut = self.between_calls.cut or self.executions.under_way()
         with contextlib.suppress(OSError):
             self.reporter.close()
         if calls:
@@ -164,10 +175,10 @@ class Deployment:
             for call in calls:
                 call.abort()
         left = [call.leave() for call in calls]
-        self.note_ended(self.executions.names)
+        self.note_ended(self.executions.names, cut)
         temporary.remove(self._temporary)
-        if calls or (interrupted and self.executions.names):
-            self._say(stopping.ended(left, self.executions.names[-1], self.home.path))
+        if calls or cut:
+            self._say(stopping.ended(left, (cut or self.executions.names)[-1]))
 
     @contextlib.contextmanager
     def at_work(self, call: Unended) -> Iterator[None]:
@@ -181,18 +192,21 @@ class Deployment:
             with self._lock:
                 self._calls.remove(call)
 
-    def note_ended(self, executions: Iterable[str]) -> None:
-        """Writes down that this process is done with executions, though it lives on."""
+    def note_ended(self, executions: Iterable[str], cut: Sequence[str] = ()) -> None:
+        """Writes down that this process is done with executions, though it lives on.
+
+        :param cut: those whose workflow has not come to its end.
+        """
         for name in executions:
             with contextlib.suppress(OSError, RecordError):
                 record = RunRecord(self.home.run(name))
                 if "ended" not in record.execution():
-                    record.update_execution(ended=time.time())
+                    record.update_execution(ended=time.time(), **({"interrupted": True} if name in cut else {}))
 
     def _say(self, text: str) -> None:
         """A terminal that has gone away is no reason to leave jobs behind."""
         with contextlib.suppress(OSError):
-            self.reporter.say(text)
+            self.reporter.say(text, to_copy=True)
 
     def _take_over(self, job_id: str) -> None:
         if self.local_batch is not None:

@@ -63,6 +63,10 @@ class Executions:
             over, self._over = self._over, []
             return over
 
+    def under_way(self) -> list[str]:
+        """The names of executions whose outermost call has not returned. Without the lock: a signal's handler asks."""
+        return [execution.name for root, execution in list(self._of_roots.items()) if not ended(root)]
+
     def of(
         self,
         root: FrameType | None,

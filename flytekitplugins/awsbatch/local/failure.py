@@ -22,6 +22,8 @@ SHOWN_CHILDREN = 3
 CANNOT_START = "CannotStartContainerError"
 OWN_SCRIPTS = (wire.MAP_EXECUTE_SCRIPT, wire.TIMEOUT_SCRIPT)
 SHOWN_LINES = 12
+FLYTEKITS_LINE = '{"asctime": '
+NO_OUTPUTS = "ended well, and without outputs that can be read"
 
 
 class TaskFailedError(Exception):
@@ -68,6 +70,7 @@ def failure(
     """
     failed = [child for child in result.children if child.phase.failure]
     parts = [_headline(result, failed, task, execution, node)]
+    blamed = [] if failed else _without_good_outputs(result)
     parts += [_child(child, result, store, tail_of) for child in failed[:SHOWN_CHILDREN]]
     if len(failed) > SHOWN_CHILDREN:
         others = ", ".join(str(child.original) for child in failed[SHOWN_CHILDREN : SHOWN_CHILDREN + 20])
@@ -75,11 +78,14 @@ def failure(
         parts.append(f"Also failed: {others}{more}")
     if result.error is not None and not _explained(result.error.message, failed):
         parts.append(_indent(result.error.message.strip() or "no message"))
+    parts += [
+        _child(child, result, store, tail_of, "ended well, and without outputs that can be read") for child in blamed
+    ]
     if result.hang:
         parts.append(result.hang)
     parts += [*missing_script(result), *hints]
     if result.job_id is not None:
-        parts.append(_next(failed, execution, node, command))
+        parts.append(_next(failed or blamed, execution, node, command))
     message = hide("\n".join(parts), os.environ)
     return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
 
@@ -100,11 +106,18 @@ def _headline(result: NodeResult, failed: Sequence[ChildFact], task: str, execut
     tries = f" in {result.attempts} attempts of the node" if result.attempts > 1 else ""
     where = f"node {node} of execution {execution}"
     if not failed:
-        code = f" [{result.error.code}]" if result.error is not None and result.error.code else ""
+        code = result.error.code.strip("|") if result.error is not None else ""
+        code = f" [{code}]" if code else ""
         return f"Task {task} ({where}) failed{tries}.{code}"
     if len(result.children) == 1:
         return f"Task {task} ({where}) failed{tries}."
     return f"Task {task} ({where}) failed{tries}: {len(failed)} of {len(result.children)} children failed."
+
+
+def _without_good_outputs(result: NodeResult) -> list[ChildFact]:
+    """The child whose outputs the node stumbled over: its error names a file."""
+    message = result.error.message if result.error is not None else ""
+    return [child for child in result.children if f"{result.output_prefix}/{child.original}/" in message]
 
 
 def _explained(message: str, failed: Sequence[ChildFact]) -> bool:
@@ -121,17 +134,22 @@ def _next(failed: Sequence[ChildFact], execution: str, node: str, command: str) 
     )
 
 
-def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf) -> str:
+def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf, how: str = "") -> str:
     attempts = f"{child.attempts} attempt{'' if child.attempts == 1 else 's'}"
-    reason = f", {child.message.strip(' -')}" if child.message.strip(" -") else ""
+    how = how or child.message.strip(" -")
+    reason = f", {how}" if how else ""
     lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
     message = _error_message(store, f"{result.output_prefix}/{child.original}/{wire.ERROR_FILE}")
     if message and message != child.message:
         lines.append(_indent("\n".join(message.strip().splitlines()[-SHOWN_LINES:])))
     tail = tail_of(child)
     if tail is not None:
-        lines.append(f"  End of its log ({tail.path}):" if tail.lines else f"  Its log is empty ({tail.path}).")
-        lines += [f"    {line}" for line in tail.lines]
+        # What flytekit logs about the error is the message above once more, as one long line of JSON.
+        told = [line for line in tail.lines if not (message and line.startswith(FLYTEKITS_LINE))]
+        told = told if any(line.strip() for line in told) else []
+        empty = "Its log says no more" if tail.lines else "Its log is empty"
+        lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
+        lines += [f"    {line}" for line in told]
     return "\n".join(lines)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,11 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 from .home import Home
-from .record import RecordError, RunRecord
+from .record import RecordError, RunRecord, understanding
 from .settings import RETENTION_DAYS
+
+# Names that a message lists.
+SHOWN = 5
 
 
 class UnknownRunError(Exception):
@@ -42,7 +45,8 @@ class NodeInfo:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """One execution; the status is the worst of its nodes', or `running` while its process lives.
+    """One execution; the status is the worst of its nodes', `interrupted` where its workflow was cut short, or
+    `running` while its process lives. Plain tasks leave no record.
 
     :param started: seconds since the epoch, as all times here.
     :param process: the id of the process that runs it.
@@ -73,16 +77,18 @@ def _start_of(pid: int) -> str | None:
 
 def alive(mark: dict[str, Any] | None) -> bool:
     """Whether the marked process still runs."""
-    if not mark:
+    pid = mark["pid"] if mark else 0
+    # Of a damaged record: 0 and -1 mean many processes to `kill`.
+    if type(pid) is not int or pid <= 1:
         return False
-    pid = int(mark["pid"])
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         pass
-    return mark.get("since") is None or _start_of(pid) == mark["since"]
+    since = mark.get("since") if mark else None
+    return since is None or _start_of(pid) == since
 
 
 def records(home: Home) -> Iterator[RunRecord]:
@@ -99,7 +105,7 @@ def runs(home: Home) -> list[RunInfo]:
     for record in records(home):
         try:
             found.append(_info(record))
-        except (RecordError, KeyError):
+        except RecordError:
             continue
     return sorted(found, key=lambda run: run.started, reverse=True)
 
@@ -115,6 +121,22 @@ def run(home: Home, name: str | None = None) -> RunInfo:
     if not record.execution_file.exists():
         raise UnknownRunError(f"{home.path} remembers no execution {name!r}; `flyte-awsbatch runs` lists them.")
     return _info(record)
+
+
+def named(home: Home, beginning: str) -> str | None:
+    """The name of the execution that begins so. Raises UnknownRunError for several, HomeError for what is no name."""
+    if home.run(beginning).exists():
+        return beginning
+    return the_one("executions", beginning, (record.folder.name for record in records(home)))
+
+
+def the_one(kind: str, beginning: str, names: Iterable[str]) -> str | None:
+    """The one name that begins so, None for none. Raises UnknownRunError for several."""
+    found = sorted(name for name in names if beginning and name.startswith(beginning))
+    if len(found) > 1:
+        more = ", ..." if len(found) > SHOWN else ""
+        raise UnknownRunError(f"Several {kind} begin with {beginning!r}: {', '.join(found[:SHOWN])}{more}")
+    return found[0] if found else None
 
 
 def node(info: RunInfo, name: str) -> NodeInfo:
@@ -137,7 +159,7 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
     limit = (time.time() if now is None else now) - days * 86400
     gone = []
     for record in records(home):
-        with contextlib.suppress(RecordError, KeyError, FileNotFoundError):
+        with contextlib.suppress(RecordError, FileNotFoundError):
             if record.written_at() < limit and (run := _info(record)).status != "running":
                 gone.append(run)
     if gone and home.database.exists():
@@ -178,32 +200,39 @@ _WORST = ("failed", "interrupted", "aborted", "running", "succeeded")
 
 
 def _info(record: RunRecord) -> RunInfo:
-    execution = record.execution()
+    with understanding(record.execution_file):
+        return _info_of(record, record.execution())
+
+
+def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
     lives = alive(execution.get("process")) and "ended" not in execution
-    nodes = tuple(_node(name, value, lives) for name, value in record.nodes())
-    statuses = {node.status for node in nodes}
+    nodes = tuple(_node(record, name, value, lives) for name, value in record.nodes())
+    # Also between two jobs: of a process that was killed there is no end.
+    cut = execution.get("interrupted", "ended" not in execution)
+    statuses = {*(node.status for node in nodes), *(["interrupted"] if cut else [])}
     status = "running" if lives else next((word for word in _WORST if word in statuses), "succeeded")
     return RunInfo(
-        name=execution["execution"],
-        workflow=execution["workflow"],
-        project=execution["project"],
-        domain=execution["domain"],
-        started=execution["started"],
+        name=record.folder.name,
+        workflow=str(execution["workflow"]),
+        project=str(execution["project"]),
+        domain=str(execution["domain"]),
+        started=float(execution["started"]),
         status=status,
         process=execution["process"]["pid"] if lives else None,
         nodes=nodes,
     )
 
 
-def _node(name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
-    status = value["status"]
-    return NodeInfo(
-        node=name,
-        task=value["task"],
-        function=value["function"],
-        status="interrupted" if status == "running" and not lives else status,
-        updated=value["updated"],
-        job_name=value.get("job_name", ""),
-        job_id=value.get("job_id"),
-        record=value,
-    )
+def _node(record: RunRecord, name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
+    with understanding(record.node_file(name)):
+        status = str(value["status"])
+        return NodeInfo(
+            node=name,
+            task=str(value["task"]),
+            function=str(value["function"]),
+            status="interrupted" if status == "running" and not lives else status,
+            updated=float(value["updated"]),
+            job_name=str(value.get("job_name", "")),
+            job_id=None if value.get("job_id") is None else str(value["job_id"]),
+            record=value,
+        )

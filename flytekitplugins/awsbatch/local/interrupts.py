@@ -1,8 +1,9 @@
-"""Ctrl-C, SIGTERM and a closed terminal while a task call waits for its jobs.
+"""Ctrl-C, SIGTERM and a closed terminal, while a task call waits for its jobs and between two calls.
 
-A signal is noted when it comes and acted on between two rounds of the handler, so that no submit is cut in two; a
-second one leaves at once. Only on the main thread, only for as long as a call runs, and never where the signal was
-ignored before (`nohup`).
+In a call a signal is noted when it comes and acted on between two rounds of the handler, so that no submit is cut in
+two. Between calls (in a plain task, while inputs are converted) it does what it would have done, and is noted so that
+the process can say how to go on. A second one leaves at once. Only on the main thread, only while an execution is
+under way, and never where the signal was ignored before (`nohup`).
 """
 
 from __future__ import annotations
@@ -95,3 +96,56 @@ class Interrupts:
         elif number != signal.SIGHUP:
             # A closing terminal sends its signal more than once, and nobody means anything by it.
             self._leave(number)
+
+
+class BetweenCalls:
+    """The signals of a process between the task calls of its executions.
+
+    :param under_way: the names of the executions whose outermost call has not returned.
+    :param leave: what a second signal does.
+    :ivar cut: the executions that a signal has cut short.
+    """
+
+    def __init__(self, under_way: Callable[[], list[str]], leave: Callable[[int], None] = leave_now) -> None:
+        self._under_way = under_way
+        self._leave = leave
+        self._before: dict[int, Any] = {}
+        self.cut: list[str] = []
+
+    def watch(self) -> None:
+        """From now on; nothing happens off the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in SIGNALS:
+            before = signal.getsignal(number)
+            if before not in (signal.SIG_IGN, None, self._note):
+                self._before[number] = before
+                signal.signal(number, self._note)
+
+    def release(self) -> None:
+        """Puts the handlers back that were there before, where nobody has put another one since."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in [one for one in self._before if signal.getsignal(one) == self._note]:
+            signal.signal(number, self._before.pop(number))
+
+    def goes_on(self) -> None:
+        """The workflow has survived a signal: it calls a further task."""
+        self.cut = []
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        before = self._before.get(number, signal.SIG_DFL)
+        if self.cut:
+            if number != signal.SIGHUP:
+                self._leave(number)
+            return
+        self.cut = self._under_way()
+        if callable(before):
+            before(number, frame)
+            # A handler that returns has its own way of ending the program, or none.
+            self.cut = []
+        elif self.cut:
+            raise SystemExit(128 + number)
+        else:
+            signal.signal(number, before)
+            os.kill(os.getpid(), number)

@@ -11,7 +11,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,17 @@ class LocalLaunch:
     environment: str = INHERIT
     temporary: Path | None = None
     _code_roots: dict[str, str] = field(default_factory=dict)
+    _launches: dict[tuple[str, bool], Launch] = field(default_factory=dict)
 
     def add_code(self, task_name: str, root: str | None) -> None:
-        """Says which folder has to be on the import path of a task's jobs."""
+        """Says which folder has to be on the import path of a task's jobs, which see this process as it is now: all
+        children of an array the same, whenever they start.
+        """
         if root is not None:
             self._code_roots[task_name] = root
+        launch = self._now(task_name)
+        self._launches[task_name, False] = launch
+        self._launches[task_name, True] = replace(launch, cwd=None)
 
     def record(self, task_name: str) -> dict[str, Any]:
         """What it takes to start a task's jobs again from another process; no variable's value is in it."""
@@ -65,13 +71,21 @@ class LocalLaunch:
         }
 
     def __call__(self, request: LaunchRequest) -> Launch:
-        root = self._code_roots.get(request.environment.get("FLYTE_INTERNAL_TASK_NAME", ""))
+        task_name = request.environment.get("FLYTE_INTERNAL_TASK_NAME", "")
+        in_scratch = request.command[:1] == (FAST_EXECUTE,)
+        known = self._launches.get((task_name, in_scratch))
+        if known is not None:
+            return known
+        launch = self._now(task_name)
+        return replace(launch, cwd=None) if in_scratch else launch
+
+    def _now(self, task_name: str) -> Launch:
         temporary = {"TMPDIR": str(self.temporary)} if self.temporary is not None else {}
         return Launch(
             environment=base_environment(os.environ, self.environment) | temporary,
-            cwd=None if request.command[:1] == (FAST_EXECUTE,) else Path.cwd(),
+            cwd=Path.cwd(),
             path=scripts_directories(),
-            python_path=import_path(root, sys.path),
+            python_path=import_path(self._code_roots.get(task_name), sys.path),
         )
 
 

@@ -60,8 +60,11 @@ class Reporter:
     def finished(self, job: str, counts: Counts) -> None:
         """The job's last counts."""
 
-    def say(self, text: str) -> None:
-        """A line apart from the progress, such as a warning."""
+    def say(self, text: str, *, to_copy: bool = False) -> None:
+        """A line apart from the progress, such as a warning.
+
+        :param to_copy: there is a command in it, which a line break would spoil.
+        """
 
     def close(self) -> None:
         """Leaves the terminal as it was."""
@@ -100,7 +103,7 @@ class PlainReporter(Reporter):
             if line is None or line.printed != counts:
                 self._print(job, _Line(counts, 0.0), self.clock())
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, *, to_copy: bool = False) -> None:
         with self._lock:
             self.stream.write(text + "\n")
             self.stream.flush()
@@ -139,9 +142,9 @@ class RichReporter(Reporter):
                 progress.stop()
                 self._progress = None
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, *, to_copy: bool = False) -> None:
         console = self._progress.console if self._progress is not None else self._console
-        console.print(text, markup=False, soft_wrap=True)
+        console.print(text, markup=False, soft_wrap=to_copy)
 
     def close(self) -> None:
         with self._lock:

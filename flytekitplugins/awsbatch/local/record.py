@@ -32,7 +32,8 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump({"format": FORMAT, **value}, file)
+            # In one piece: `dump` would write it word by word.
+            file.write(json.dumps({"format": FORMAT, **value}))
         Path(beside).replace(path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
@@ -45,7 +46,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RecordError(f"{path} does not exist.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path} cannot be read: {error}") from error
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         raise RecordError(f"{path} was written by another version of this package (format {_format(value)}).")
@@ -54,6 +55,17 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _format(value: object) -> object:
     return value.get("format") if isinstance(value, dict) else None
+
+
+@contextlib.contextmanager
+def understanding(path: Path) -> Iterator[None]:
+    """What is in the record is taken for what it should be. Raises RecordError where it is not."""
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError) as error:
+        raise RecordError(
+            f"{path} is damaged, or from another version of this package ({type(error).__name__}: {error})."
+        ) from error
 
 
 def child_record(child: ChildFact) -> dict[str, Any]:
@@ -96,6 +108,9 @@ class RunRecord:
         with contextlib.suppress(FileNotFoundError):
             moments.append((self.folder / "nodes").stat().st_mtime)
         return max(moments)
+
+    def has_node(self, node: str) -> bool:
+        return self.node_file(node).exists()
 
     def write_node(self, node: str, value: Mapping[str, Any]) -> None:
         write_json(self.node_file(node), value)

@@ -24,7 +24,7 @@ from flytekitplugins.awsbatch.propeller.node.request import NodeRequest
 
 from .history import UnknownRunError, alive, process_mark, records
 from .home import Home
-from .record import RecordError, RunRecord
+from .record import RecordError, RunRecord, understanding
 
 LOCK = ".lock"
 
@@ -45,6 +45,11 @@ class Resumptions:
         self._name = name
         self._left: list[RunRecord] | None = None
 
+    @property
+    def any(self) -> bool:
+        """Whether an execution is to be gone on with."""
+        return self._name is not None
+
     def take(self, who: tuple[str, str, str], task: str, inputs: str) -> str | None:
         """The execution for a call; None: a new one. Raises ResumeError, UnknownRunError, HomeError, RecordError.
 
@@ -53,6 +58,10 @@ class Resumptions:
         if self._name is None:
             return None
         named = RunRecord(self._home.run(self._name))
+        with understanding(named.execution_file):
+            return self._take(named, who, task, inputs)
+
+    def _take(self, named: RunRecord, who: tuple[str, str, str], task: str, inputs: str) -> str | None:
         first = self._left is None
         if self._left is None:
             self._left = self._group(named)
@@ -96,10 +105,10 @@ def _began_with(record: RunRecord, task: str, inputs: str) -> bool:
         first = next(record.nodes(), None)
     except RecordError:
         return False
-    if first is None:
+    fingerprint = first[1].get("fingerprint") if first is not None else None
+    if not isinstance(fingerprint, dict):
         return False
-    fingerprint = first[1]["fingerprint"]
-    return bool(fingerprint["task"] == task and fingerprint["inputs"] == inputs)
+    return (fingerprint.get("task"), fingerprint.get("inputs")) == (task, inputs)
 
 
 def claim(record: RunRecord) -> None:
@@ -112,7 +121,8 @@ def claim(record: RunRecord) -> None:
                 f"Execution {name} is still run by process {execution['process']['pid']}. Wait for it, or end it "
                 f"first: flyte-awsbatch kill {name}"
             )
-        execution.pop("ended", None)
+        for key in ("ended", "interrupted"):
+            execution.pop(key, None)
         resumed = [*execution.get("resumed", ()), time.time()]
         record.write_execution({**execution, "process": process_mark(), "resumed": resumed})
 

@@ -7,8 +7,9 @@ them. This module only composes; each section is declared by its owner and fille
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ import yaml
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.attributes import is_attribute_file
-from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings
+from flytekitplugins.awsbatch.admin.misspelt import misspelt
+from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings, ResourceSet
 from flytekitplugins.awsbatch.admin.settings import read as read_admin
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.lint.settings import LintEmulator, LintSettings
+from flytekitplugins.awsbatch.propeller.golang.quantity import QuantityError, parse_quantity
 from flytekitplugins.awsbatch.propeller.settings import (
     AwsPluginSettings,
     CatalogCacheSettings,
@@ -28,13 +31,17 @@ from flytekitplugins.awsbatch.propeller.settings import (
     HandlerSettings,
     K8sPluginSettings,
     PropellerSettings,
+    StorageSettings,
 )
-from flytekitplugins.awsbatch.settings.problems import SettingsError
+from flytekitplugins.awsbatch.settings.nodes import Mark, Scalar, is_null
+from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 from flytekitplugins.awsbatch.settings.reader import Reader
-from flytekitplugins.awsbatch.settings.section import setting
+from flytekitplugins.awsbatch.settings.section import KEY, setting
 
 # Long enough to come back to, short enough that a home does not grow for ever.
 RETENTION_DAYS = 30.0
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+ACCOUNT = re.compile(r"\d{12}")
 ISOLATIONS = ("fork", "worker", "process")
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
@@ -130,16 +137,44 @@ def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
         k8s=reader.flyte(K8sPluginSettings, "plugins", "k8s"),
         catalog_cache=reader.flyte(CatalogCacheSettings, "plugins", "catalogCache"),
         propeller=reader.flyte(PropellerSettings, "propeller"),
+        storage=reader.flyte(StorageSettings, "storage"),
         emulation=fidelity,
     )
-    for problem in checks.contradictions(admin):
+    for problem in (*checks.contradictions(admin), *checks.misnamed_queues(admin)):
         reader.report(problem)
     check_timeout(reader, handler)
+    check_quantities(reader)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
-    notes = (
-        () if names else (f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).",)
-    )
-    return Settings(admin, handler, local, batch, lint, names, notes), reader
+    notes = [str(problem) for problem in misspelt(reader)]
+    notes += [f"AWS would refuse {problem}" for problem in (*checks.role_faults(admin), *aws_faults(reader, handler))]
+    if not names:
+        notes.append(f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).")
+    return Settings(admin, handler, local, batch, lint, names, tuple(notes)), reader
+
+
+def aws_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
+    """What AWS would not take in `plugins.aws`."""
+    account = handler.aws.account_id
+    for key, value, right, expected in (
+        ("region", handler.aws.region, REGION.fullmatch(handler.aws.region), "expected a region such as us-east-2"),
+        ("accountId", account, not account or ACCOUNT.fullmatch(account), "expected the twelve digits of an account"),
+    ):
+        if not right:
+            path, node = reader.at("plugins", "aws", key)
+            mark = node.mark if node is not None else Mark()
+            yield Problem(mark.file, mark.line, path, repr(value), expected)
+
+
+def check_quantities(reader: Reader) -> None:
+    """FlyteAdmin does not start with a quantity that Kubernetes would not parse."""
+    for group in ("defaults", "limits"):
+        for fld in fields(ResourceSet):
+            path, node = reader.at("task_resources", group, fld.metadata[KEY])
+            if isinstance(node, Scalar) and not is_null(node):
+                try:
+                    parse_quantity(node.text)
+                except QuantityError:
+                    reader.wrong(path, node, "expected a quantity such as 500m or 1Gi")
 
 
 def check_timeout(reader: Reader, handler: HandlerSettings) -> None:

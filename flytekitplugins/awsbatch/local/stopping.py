@@ -22,10 +22,14 @@ def begins(labels: Sequence[str], grace: float) -> str:
     )
 
 
-def ended(left: Sequence[str], execution: str, home: Path) -> str:
-    """:param left: how far each task call came."""
+def ended(left: Sequence[str], execution: str) -> str:
+    """:param left: how far each task call came; none where the workflow was stopped between two."""
     command = f"{wire.SWITCH_RESUME}={execution} {typed(sys.orig_argv, os.environ)}"
-    return "\n".join([f"Stopped execution {execution}; nothing of it runs any more.", *left, f"To go on: {command}"])
+    # Behind the `^C` of a terminal.
+    begins = "" if left else "\n"
+    return "\n".join(
+        [f"{begins}Stopped execution {execution}; nothing of it runs any more.", *left, f"To go on: {command}"]
+    )
 
 
 def typed(argv: Sequence[str], environ: Mapping[str, str]) -> str:

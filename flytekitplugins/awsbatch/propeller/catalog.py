@@ -8,6 +8,7 @@ name, the cache version with the hash of its interface, and the hash of the inpu
 from __future__ import annotations
 
 import base64
+import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +121,10 @@ class MemoryCatalog:
         self._entries.clear()
 
 
+# What a disk, a SQLite file, and bytes in it that are no value of ours end in.
+_DAMAGED = (OSError, sqlite3.Error, ValueError, TypeError, EOFError)
+
+
 class DiskCatalog:
     """Entries in a folder of the home, shared by runs and processes.
 
@@ -140,7 +145,7 @@ class DiskCatalog:
         try:
             stored = self._cache.get(name)
             return None if stored is None else literals_pb2.LiteralMap.FromString(stored)
-        except (OSError, DecodeError) as error:
+        except (*_DAMAGED, DecodeError) as error:
             raise CatalogError(f"the cache in {self._folder} cannot be read: {error}") from error
 
     def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
@@ -149,7 +154,7 @@ class DiskCatalog:
             return
         try:
             self._cache.set(name, outputs.SerializeToString(deterministic=True))
-        except OSError as error:
+        except _DAMAGED as error:
             raise CatalogError(f"the cache in {self._folder} cannot be written: {error}") from error
 
     def clear(self) -> None:

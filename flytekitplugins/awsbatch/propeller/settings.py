@@ -100,11 +100,22 @@ class NodeSettings:
 
 
 @dataclass(frozen=True)
+class OffloadingSettings:
+    """`propeller.literal-offloading-config`: whether tasks put large literals into files of their own, from which size
+    on, and up to which; in MB, 0 for not said."""
+
+    enabled: bool = setting("enabled", False)
+    min_size: int = setting("min-size-in-mb-for-offloading", 10)
+    max_size: int = setting("max-size-in-mb-for-offloading", 1000)
+
+
+@dataclass(frozen=True)
 class PropellerSettings:
     """`propeller`: what surrounds the plugin."""
 
     max_workflow_retries: int = setting("max-workflow-retries", 10, minimum=0)
     node_config: NodeSettings = setting("node-config", factory=NodeSettings)
+    offloading: OffloadingSettings = setting("literal-offloading-config", factory=OffloadingSettings)
 
 
 @dataclass(frozen=True)

@@ -130,18 +130,19 @@ class LocalStore:
         return join_path(base, *keys)
 
     def exists(self, reference: str) -> bool:
-        return self._path(reference).is_file()
+        return os.path.isfile(local_path(reference))  # noqa: PTH113 - a large array's files are looked for one by one
 
     def read(self, reference: str) -> bytes:
         try:
-            return self._path(reference).read_bytes()
+            with open(local_path(reference), "rb", buffering=0) as file:  # noqa: PTH123
+                return file.read()
         except (FileNotFoundError, NotADirectoryError):
             raise NotFoundError(reference) from None
         except OSError as error:
             raise StorageError(reference, str(error)) from error
 
     def write(self, reference: str, data: bytes) -> None:
-        path = self._path(reference)
+        path = Path(local_path(reference))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -155,11 +156,9 @@ class LocalStore:
         except OSError as error:
             raise StorageError(reference, str(error)) from error
 
-    @staticmethod
-    def _path(reference: str) -> Path:
-        if reference.startswith("file:"):
-            return Path(url2pathname(urlsplit(reference).path))
-        return Path(reference)
+
+def local_path(reference: str) -> str:
+    return url2pathname(urlsplit(reference).path) if reference.startswith("file:") else reference
 
 
 class LimitedStore:

@@ -23,7 +23,9 @@ from .problems import Problem, SettingsError
 S = TypeVar("S")
 
 # Whatever lies below these is the section's own, not a chart's nesting.
-SECTIONS = frozenset({"queues", "flyteadmin", "plugins", "tasks", "propeller", "domains", "emulator"})
+SECTIONS = frozenset(
+    {"queues", "flyteadmin", "plugins", "tasks", "task_resources", "propeller", "storage", "domains", "emulator"}
+)
 
 
 @dataclasses.dataclass

@@ -34,6 +34,7 @@ class Board:
         # The instance that runs what is added; none before the service starts.
         self.owner = ""
         self._changed = threading.Condition(self.lock)
+        self._one_ended = threading.Condition(self.lock)
         self._stored = jobs
         self._clock = clock
         self._jobs: dict[str, Job] = {}
@@ -110,7 +111,7 @@ class Board:
         """A unit has something new to be written and to be told."""
         self._dirty_units[id(unit)] = unit
         self._counter += 1
-        unit.job.changes = self._counter
+        unit.changes = unit.job.changes = self._counter
         self._quiet = False
 
     def job_changed(self, job: Job) -> None:
@@ -122,10 +123,13 @@ class Board:
             self._quiet = True
             self._changed.notify_all()
 
-    def wait(self, job_id: str, seen: int, timeout: float) -> int:
+    def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
         """Called without the lock. See `batch.api.JobEvents`; a job that this service does not run does not change."""
-        until = time.monotonic() + timeout
+        now = time.monotonic()
+        until, loud = now + timeout, now + min(quiet, timeout)
         with self.lock:
+            while (left := loud - time.monotonic()) > 0 and job_id in self._jobs:
+                self._one_ended.wait(left)
             while True:
                 job = self._jobs.get(job_id) or self._ended.get(job_id)
                 changes = job.changes if job is not None else seen
@@ -133,6 +137,14 @@ class Board:
                 if changes != seen or left <= 0:
                     return changes
                 self._changed.wait(left)
+
+    def changed_since(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
+        """Called without the lock. See `batch.api.JobEvents`."""
+        with self.lock:
+            job = self._jobs.get(job_id) or self._ended.get(job_id)
+            if job is None or job.size is None:
+                return None
+            return job.changes, [index for index, unit in enumerate(job.units) if unit.changes > seen]
 
     @property
     def dirty(self) -> int:
@@ -153,6 +165,7 @@ class Board:
     def _end(self, job: Job) -> None:
         self._jobs.pop(job.id, None)
         self._keep(job)
+        self._one_ended.notify_all()
 
     def _keep(self, job: Job) -> None:
         if job.id not in self._ended:

@@ -25,6 +25,7 @@ from flytekitplugins.awsbatch.batch.emulator.operations.queues import Environmen
 from flytekitplugins.awsbatch.batch.emulator.operations.tags import Tagging
 
 KEPT_ANSWERS = 50
+compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def check_ids(request: Request) -> None:
@@ -71,21 +72,24 @@ class Calls:
         }
         self._answers: deque[tuple[float, tuple[str, ...], Answer]] = deque(maxlen=KEPT_ANSWERS)
 
-    def __call__(self, operation: str, request: Request, *, remote: bool = False) -> Answer:
+    def __call__(self, operation: str, request: Request) -> Answer:
         """With the faults that are set. Raises BatchError."""
         hit = self.faults_of(operation)
         for fault in hit:
             if fault.kind == SLOW:
                 time.sleep(fault.seconds)
-        return self.with_faults(operation, request, hit, remote)
+        return self.with_faults(operation, request, hit)
 
     def faults_of(self, operation: str) -> list[Fault]:
         return self._faults.of_call(operation)
 
-    def with_faults(self, operation: str, request: Request, hit: list[Fault], remote: bool) -> Answer:
-        """Carries a call out with all faults but slowness, which is the caller's to act."""
+    def with_faults(self, operation: str, request: Request, hit: list[Fault], size: int | None = None) -> Answer:
+        """Carries a call out with all faults but slowness, which is the caller's to act.
+
+        :param size: of a request that came from afar, in bytes.
+        """
         if not hit and operation != "DescribeJobs":
-            return self.now(operation, request, remote)
+            return self.now(operation, request, size)
         kinds = {fault.kind: fault for fault in hit}
         if THROTTLE in kinds:
             raise BatchError("TooManyRequestsException", "Too Many Requests", 429)
@@ -93,22 +97,22 @@ class Calls:
             raise failed("An internal error occurred (a fault that was asked for)")
         stale = kinds.get(STALE_DESCRIBE)
         if stale is not None:
-            return self._stale(request, stale.seconds, remote)
-        answer = self.now(operation, request, remote)
+            return self._stale(request, stale.seconds)
+        answer = self.now(operation, request, size)
         if DROP_RESPONSE in kinds:
             raise LostResponseError
         return answer
 
-    def text_with_faults(self, operation: str, request: Request, hit: list[Fault]) -> str:
+    def text_with_faults(self, operation: str, request: Request, hit: list[Fault], size: int) -> str:
         """The same as JSON, for a caller from afar; the commonest question takes a shorter way."""
         if operation == "DescribeJobs" and not hit:
             if self._validate:
                 check_ids(request)
             return self._jobs.describe_text(request)
-        return json.dumps(self.with_faults(operation, request, hit, remote=True), separators=(",", ":"))
+        return compact(self.with_faults(operation, request, hit, size))
 
-    def now(self, operation: str, request: Request, remote: bool = False) -> Answer:
-        """Without faults."""
+    def now(self, operation: str, request: Request, size: int | None = None) -> Answer:
+        """Without faults. `size` as for `with_faults`."""
         perform = self._operations.get(operation)
         if perform is None:
             raise unsupported(operation)
@@ -118,7 +122,7 @@ class Calls:
             shapes.check(operation, request)
         try:
             if operation == "SubmitJob":
-                return self._jobs.submit(request, remote)
+                return self._jobs.submit(request, size)
             return perform(request)
         except sqlite3.Error as error:
             raise failed(f"the service's state could not be read or written: {error}") from error
@@ -127,13 +131,13 @@ class Calls:
                 raise refused(f"{operation} needs {error.args[0]}") from error
             raise
 
-    def _stale(self, request: Request, seconds: float, remote: bool) -> Answer:
+    def _stale(self, request: Request, seconds: float) -> Answer:
         """The newest answer to the same question that is at least so old, else the oldest there is; the first is
         always fresh.
         """
         now = time.monotonic()
         wanted = tuple(request.get("jobs") or ())
-        fresh = self.now("DescribeJobs", request, remote)
+        fresh = self.now("DescribeJobs", request)
         known = [(at, answer) for at, ids, answer in self._answers if ids == wanted]
         self._answers.append((now, wanted, fresh))
         old = [answer for at, answer in known if now - at >= seconds]

@@ -148,11 +148,12 @@ class Engine:
         """Takes up a job, new or left behind by another service."""
         with self._board.lock:
             self._board.add(job)
-            outcome = self._waits.add(job, self._board.find)
-            for unit in job.unended():
-                if unit.waits_for and unit.status == RUNNABLE:
-                    self._board.move(unit, PENDING)
-            self._settle(outcome)
+            if job.spec.dependencies:
+                outcome = self._waits.add(job, self._board.find)
+                for unit in job.unended():
+                    if unit.waits_for and unit.status == RUNNABLE:
+                        self._board.move(unit, PENDING)
+                self._settle(outcome)
             self._line.join(job.spec.queue, (unit for unit in job.units if unit.status == RUNNABLE))
             self._board.tell()
             # Behind a job that waits for room there is nothing to do until something ends.

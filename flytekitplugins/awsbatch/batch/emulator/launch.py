@@ -73,15 +73,30 @@ def clean(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
 
 def compose(request: LaunchRequest, launch: Launch) -> dict[str, str]:
     """The environment of the attempt's process."""
-    environment = {**launch.environment, **request.environment}
+    return {**shared_environment(request.environment, launch), **own_environment(request)}
+
+
+def shared_environment(environment: Mapping[str, str], launch: Launch) -> dict[str, str]:
+    """What all attempts of a job have in common.
+
+    :param environment: the job's own.
+    """
+    shared = {**launch.environment, **environment}
     for name, first in (("PATH", launch.path), ("PYTHONPATH", launch.python_path)):
         if first:
-            rest = environment.get(name) or (os.defpath if name == "PATH" else "")
-            environment[name] = os.pathsep.join([*first, *([rest] if rest else [])])
-    environment[wire.AWS_JOB_ID] = request.job_id if request.index is None else f"{request.job_id}:{request.index}"
-    environment[wire.AWS_JOB_ATTEMPT] = str(request.attempt)
-    environment[wire.AWS_JOB_QUEUE] = request.queue
-    environment[wire.AWS_COMPUTE_ENVIRONMENT] = request.compute_environment
+            rest = shared.get(name) or (os.defpath if name == "PATH" else "")
+            shared[name] = os.pathsep.join([*first, *([rest] if rest else [])])
+    return shared
+
+
+def own_environment(request: LaunchRequest) -> dict[str, str]:
+    """What AWS Batch sets for an attempt."""
+    own = {
+        wire.AWS_JOB_ID: request.job_id if request.index is None else f"{request.job_id}:{request.index}",
+        wire.AWS_JOB_ATTEMPT: str(request.attempt),
+        wire.AWS_JOB_QUEUE: request.queue,
+        wire.AWS_COMPUTE_ENVIRONMENT: request.compute_environment,
+    }
     if request.index is not None:
-        environment[wire.AWS_JOB_ARRAY_INDEX] = str(request.index)
-    return environment
+        own[wire.AWS_JOB_ARRAY_INDEX] = str(request.index)
+    return own

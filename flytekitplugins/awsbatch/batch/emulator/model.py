@@ -107,10 +107,12 @@ class Unit:
     :ivar attempts: in order; the last is the one that runs while the status is STARTING or RUNNING.
     :ivar stop: how it was asked to stop, and `stop_reason` the words given with it.
     :ivar waits_for: how many dependencies have not succeeded yet.
+    :ivar changes: its job's count of changes at the last of its own.
     """
 
     __slots__ = (
         "attempts",
+        "changes",
         "index",
         "job",
         "reason",
@@ -133,6 +135,7 @@ class Unit:
         self.stop: str | None = None
         self.stop_reason: str | None = None
         self.waits_for = 0
+        self.changes = 0
 
     @property
     def id(self) -> str:

@@ -36,6 +36,8 @@ MIN_MEMORY = 4
 ARRAY_SIZES = range(2, 10_001)
 ATTEMPTS = range(1, 11)
 PATTERN = re.compile(r"[A-Za-z0-9.:\s]*\*?")
+WHOLE = re.compile(r"[0-9]{1,9}")
+FRACTION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 DIGITS = re.compile(r"[0-9]*\*?")
 # https://docs.aws.amazon.com/batch/latest/userguide/fargate.html: vCPUs and the MiB that go with them.
 FARGATE_MEMORY: Mapping[float, Sequence[int]] = {
@@ -60,6 +62,8 @@ def name(what: str, value: str) -> str:
 
 def tags(values: Mapping[str, str] | None, before: Mapping[str, str] | None = None) -> dict[str, str]:
     """The tags of a resource with new ones added."""
+    if not values and not before:
+        return {}
     merged = {**(before or {}), **(values or {})}
     if len(merged) > MAX_TAGS:
         raise refused(f"tags: Member must have length less than or equal to {MAX_TAGS}, these are {len(merged)}")
@@ -117,10 +121,9 @@ def requirements(values: Sequence[Mapping[str, str]], fargate: bool) -> None:
         raise refused("resourceRequirements names a type twice")
     for each in values:
         kind, value = each.get("type"), each.get("value", "")
-        try:
-            number = float(value) if kind == VCPU else int(value)
-        except ValueError:
-            raise refused(f"resourceRequirements {kind} value {value!r}: expected a number") from None
+        if (FRACTION if kind == VCPU else WHOLE).fullmatch(value) is None:
+            raise refused(f"resourceRequirements {kind} value {value!r}: expected a number")
+        number = float(value)
         if number <= 0 or (kind == MEMORY and number < MIN_MEMORY):
             raise refused(f"resourceRequirements {kind} value {value}: too small")
         if kind == GPU and fargate:
@@ -192,10 +195,14 @@ def fargate_container(container: Mapping[str, Any]) -> None:
             raise refused(f"containerProperties.{forbidden} is not supported on Fargate")
 
 
-def submission(request: Mapping[str, Any], array_wanted: Mapping[str, Any]) -> None:
-    """SubmitJob, as far as it can be judged without the job definition."""
+def submission(request: Mapping[str, Any], array_wanted: Mapping[str, Any], size: int | None) -> None:
+    """SubmitJob, as far as it can be judged without the job definition.
+
+    :param size: of the request in bytes, if it is known.
+    """
     name("jobName", request["jobName"])
-    size = len(json.dumps(request).encode())
+    if size is None:
+        size = len(json.dumps(request).encode())
     if size > MAX_SUBMIT_BYTES:
         raise refused(f"the request has more than {MAX_SUBMIT_BYTES} bytes")
     if array_wanted and array_wanted.get("size") not in ARRAY_SIZES:
@@ -207,6 +214,10 @@ def submission(request: Mapping[str, Any], array_wanted: Mapping[str, Any]) -> N
     if size > MAX_OVERRIDES_BYTES and len(json.dumps(overrides).encode()) > MAX_OVERRIDES_BYTES:
         raise refused(f"containerOverrides has more than {MAX_OVERRIDES_BYTES} bytes")
     environment(overrides.get("environment") or ())
+    for old, least in (("vcpus", 1), ("memory", MIN_MEMORY)):
+        # SDKs send 0 for what was not set.
+        if overrides.get(old) and overrides[old] < least:
+            raise refused(f"containerOverrides.{old} is {overrides[old]}: at least {least}")
     retry_strategy(request.get("retryStrategy"))
     timeout(request.get("timeout"))
     priority = request.get("schedulingPriorityOverride")

@@ -20,7 +20,7 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.batch.emulator import instance as instances
 from flytekitplugins.awsbatch.batch.emulator.adoption import Adoption
-from flytekitplugins.awsbatch.batch.emulator.arns import QUEUE, Arns
+from flytekitplugins.awsbatch.batch.emulator.arns import QUEUE, Arns, name_of
 from flytekitplugins.awsbatch.batch.emulator.board import Board
 from flytekitplugins.awsbatch.batch.emulator.calls import Calls
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
@@ -105,6 +105,7 @@ class LocalBatch(BatchCalls):
         self._adoption = Adoption(None if home is None else self._instances, self._board, self._engine, stored)
         self.calls = Calls(self._core, self.faults, validate_shapes)
         self._closed = False
+        self._sized = False
 
     @property
     def region(self) -> str:
@@ -215,8 +216,14 @@ class LocalBatch(BatchCalls):
         """The ARN of a queue, made with a compute environment when there is none of that name.
 
         Queues share the environment `local`, which is of the settings' size or this machine's, unless they say their
-        own (MiB).
+        own (MiB). It is so anew in each service on a home, as settings change.
+
+        :param name: or its ARN.
         """
+        name = name_of(QUEUE, name) or name
+        if not self._sized:
+            self._sized = True
+            self._resize_local()
         if name not in self._core.catalog.queues:
             environment = f"{name}-environment" if vcpus or memory else LOCAL_ENVIRONMENT
             if environment not in self._core.catalog.environments:
@@ -224,6 +231,13 @@ class LocalBatch(BatchCalls):
             order = [{"order": 1, "computeEnvironment": environment}]
             self._make("CreateJobQueue", {"jobQueueName": name, "priority": priority, "computeEnvironmentOrder": order})
         return self._core.arns.of(QUEUE, name)
+
+    def _resize_local(self) -> None:
+        known = self._core.catalog.environments.get(LOCAL_ENVIRONMENT, {}).get("computeResources", {}).get("maxvCpus")
+        wanted = self._environment(LOCAL_ENVIRONMENT, 0, 0)["computeResources"]["maxvCpus"]
+        if known not in (None, wanted):
+            size = {"computeEnvironment": LOCAL_ENVIRONMENT, "computeResources": {"maxvCpus": wanted}}
+            self.calls.now("UpdateComputeEnvironment", size)
 
     def _environment(self, name: str, vcpus: float, memory: int) -> dict[str, Any]:
         request: dict[str, Any] = {
@@ -263,9 +277,13 @@ class LocalBatch(BatchCalls):
                     if directory is not None:
                         shutil.rmtree(directory, ignore_errors=True)
 
-    def wait(self, job_id: str, seen: int, timeout: float) -> int:
+    def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
         """See `batch.api.JobEvents`."""
-        return self._board.wait(job_id, seen, timeout)
+        return self._board.wait(job_id, seen, timeout, quiet)
+
+    def changed(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
+        """See `batch.api.JobEvents`. Where answers may be false on purpose, they are to be asked for."""
+        return None if self.faults.all() else self._board.changed_since(job_id, seen)
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         return self.calls(operation, request)

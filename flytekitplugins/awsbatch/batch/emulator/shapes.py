@@ -13,8 +13,8 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.emulator.errors import refused, unsupported
 
 ACCEPTED: Mapping[str, tuple[tuple[type, ...], str]] = {
-    "structure": ((Mapping,), "object"),
-    "map": ((Mapping,), "object"),
+    "structure": ((dict, Mapping), "object"),
+    "map": ((dict, Mapping), "object"),
     "list": ((list, tuple), "list"),
     "string": ((str,), "string"),
     "integer": ((int,), "integer"),
@@ -97,6 +97,14 @@ def _check(shape: Any, value: Any, where: str, wrong: list[str]) -> None:
 
 def _check_structure(shape: Any, value: Mapping[str, Any], prefix: str, wrong: list[str]) -> None:
     wrong.extend(f"{prefix}{name} is required" for name in shape.required_members if value.get(name) is None)
-    for name, member in shape.members.items():
-        if value.get(name) is not None:
-            _check(member, value[name], prefix + name, wrong)
+    members, texts = _members(shape)
+    for name, each in value.items():
+        if name in members and each is not None and not (name in texts and isinstance(each, str)):
+            _check(members[name], each, prefix + name, wrong)
+
+
+@functools.cache
+def _members(shape: Any) -> tuple[Mapping[str, Any], frozenset[str]]:
+    """Of a structure, and which of them may be any string."""
+    plain = (name for name, member in shape.members.items() if member.type_name == "string" and not member.enum)
+    return shape.members, frozenset(plain)

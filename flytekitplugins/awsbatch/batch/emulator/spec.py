@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import QUEUE, name_of
 from flytekitplugins.awsbatch.batch.emulator.model import Dependency, ExitRule, JobSpec
 
 VCPU = "VCPU"
@@ -23,17 +22,17 @@ def requirement(kind: str, requirements: Iterable[Mapping[str, str]]) -> str | N
 def spec_of(detail: Mapping[str, Any]) -> JobSpec:
     """:param detail: DescribeJobs' answer for the job without what changes while it runs."""
     container = detail["container"]
-    needs = container.get("resourceRequirements", ())
+    needs = {each["type"]: each["value"] for each in container.get("resourceRequirements", ())}
     retry = detail.get("retryStrategy", {})
     return JobSpec(
         name=detail["jobName"],
-        queue=name_of(QUEUE, detail["jobQueue"]) or detail["jobQueue"],
+        queue=detail["jobQueue"].rpartition("/")[2],
         definition=detail["jobDefinition"],
         command=substituted(container.get("command", ()), detail.get("parameters", {})),
         environment={each["name"]: each.get("value", "") for each in container.get("environment", ())},
-        vcpus=float(requirement(VCPU, needs) or container.get("vcpus") or 1),
-        memory=int(requirement(MEMORY, needs) or container.get("memory") or 0),
-        gpus=int(requirement(GPU, needs) or 0),
+        vcpus=float(needs.get(VCPU) or container.get("vcpus") or 1),
+        memory=int(needs.get(MEMORY) or container.get("memory") or 0),
+        gpus=int(needs.get(GPU) or 0),
         timeout=detail.get("timeout", {}).get("attemptDurationSeconds", 0),
         attempts=retry.get("attempts", 1),
         exit_rules=tuple(

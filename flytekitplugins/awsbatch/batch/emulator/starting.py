@@ -9,11 +9,20 @@ from pathlib import Path
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Executor, JobProcess
-from flytekitplugins.awsbatch.batch.emulator.launch import LaunchPolicy, LaunchRequest, compose
+from flytekitplugins.awsbatch.batch.emulator.launch import (
+    Launch,
+    LaunchPolicy,
+    LaunchRequest,
+    own_environment,
+    shared_environment,
+)
 from flytekitplugins.awsbatch.batch.emulator.logs import Logs
-from flytekitplugins.awsbatch.batch.emulator.model import Unit
+from flytekitplugins.awsbatch.batch.emulator.model import Job, Unit
 from flytekitplugins.awsbatch.batch.emulator.scratch import Scratch
 from flytekitplugins.awsbatch.batch.emulator.settings import ENFORCE, BatchSettings
+
+# Jobs whose environment is kept: as many as start attempts in turns.
+REMEMBERED = 64
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class Starter:
         self._settings = settings
         self._clock = clock
         self.scratch: Scratch | None = None
+        self._shared: dict[str, tuple[Launch, dict[str, str]]] = {}
 
     def prepare(self, unit: Unit) -> Start:
         """Everything for the unit's current attempt. Raises whatever the launch policy raises, OSError, LookupError."""
@@ -63,17 +73,28 @@ class Starter:
         launch = self._launch(request)
         assert self.scratch is not None
         scratch = self.scratch.take() if launch.cwd is None else None
+        shared = self._environment(unit.job, launch)
         process = JobProcess(
             key=f"{unit.id}#{attempt.number}#{stream.rpartition('/')[2]}",
             argv=spec.command,
-            environment=compose(request, launch),
+            environment={**shared, **own_environment(request)},
             cwd=launch.cwd or scratch or Path(),
             log=self._logs.make(stream),
             memory_limit=spec.memory if self._settings.memory_limit == ENFORCE else 0,
             scratch=scratch,
             hints=launch.hints,
+            shared=shared,
         )
         for executor in self._executors:
             if executor.accepts(process):
                 return Start(process, executor, stream)
         raise LookupError(f"no executor takes {spec.command[:1] or 'a job without a command'}")
+
+    def _environment(self, job: Job, launch: Launch) -> dict[str, str]:
+        """The very same object for all attempts of a job, as long as the policy gives them the same launch."""
+        known = self._shared.get(job.id)
+        if known is None or known[0] is not launch:
+            if len(self._shared) >= REMEMBERED:
+                self._shared.clear()
+            known = self._shared[job.id] = launch, shared_environment(job.spec.environment, launch)
+        return known[1]

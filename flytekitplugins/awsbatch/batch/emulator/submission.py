@@ -6,11 +6,19 @@ resource requirements".
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator import rules
-from flytekitplugins.awsbatch.batch.emulator.spec import MEMORY, VCPU, requirement
+from flytekitplugins.awsbatch.batch.emulator.model import JobSpec
+from flytekitplugins.awsbatch.batch.emulator.spec import MEMORY, VCPU, requirement, spec_of
+
+# A submission of these members leaves everything to its definition.
+BARE = frozenset(("jobName", "jobQueue", "jobDefinition", "arrayProperties"))
+KEPT = 256
+compact = json.JSONEncoder(separators=(",", ":")).encode
 
 # What a container always shows, empty or not.
 EMPTY_LISTS = (
@@ -62,7 +70,7 @@ def detail_of(
 ) -> dict[str, Any]:
     """The unchanging part of DescribeJobs' answer. Raises BatchError for what only the two together make wrong.
 
-    :param definition: in the shape of DescribeJobDefinitions.
+    :param definition: in the shape of DescribeJobDefinitions; its name and revision are not needed.
     """
     properties, overrides = definition["containerProperties"], request.get("containerOverrides") or {}
     fargate = rules.FARGATE in (definition.get("platformCapabilities") or ())
@@ -82,7 +90,7 @@ def detail_of(
         "propagateTags": bool(request.get("propagateTags", definition.get("propagateTags", False))),
     }
     strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
-    detail["retryStrategy"] = {"attempts": 1, "evaluateOnExit": [], **normal_strategy(strategy)}
+    detail["retryStrategy"] = {"attempts": 1, "evaluateOnExit": [], **(normal_strategy(strategy) if strategy else {})}
     if definition.get("platformCapabilities"):
         detail["platformCapabilities"] = list(definition["platformCapabilities"])
     limit = request.get("timeout") or definition.get("timeout")
@@ -94,3 +102,29 @@ def detail_of(
     if priority is not None:
         detail["schedulingPriority"] = priority
     return detail
+
+
+class Specs:
+    """From submissions to what their jobs need to run. What comes of a definition alone is worked out once: a revision
+    does not change.
+    """
+
+    def __init__(self) -> None:
+        # By the ARNs of definition and queue: the spec of a nameless job, and its detail as JSON, up to the name.
+        self._bare: dict[tuple[str, str], tuple[JobSpec, str]] = {}
+
+    def of(
+        self, request: Mapping[str, Any], definition: Mapping[str, Any], definition_arn: str, queue_arn: str
+    ) -> tuple[JobSpec, str]:
+        """A job's spec, and its detail as JSON. Raises BatchError as `detail_of` does."""
+        if not request.keys() <= BARE:
+            detail = detail_of(request, definition, definition_arn, queue_arn)
+            return spec_of(detail), compact(detail)
+        bare = self._bare.get((definition_arn, queue_arn))
+        if bare is None:
+            if len(self._bare) >= KEPT:
+                self._bare.clear()
+            detail = detail_of({"jobName": ""}, definition, definition_arn, queue_arn)
+            bare = self._bare[definition_arn, queue_arn] = spec_of(detail), compact(detail).removeprefix('{"jobName":"')
+        name = request["jobName"]
+        return replace(bare[0], name=name, detail={**bare[0].detail, "jobName": name}), f'{{"jobName":"{name}{bare[1]}'

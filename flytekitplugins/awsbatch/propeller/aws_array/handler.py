@@ -5,6 +5,8 @@ Source: `awsbatch/executor.go` (`Handle`, `Abort`, `Finalize`), `array/core/stat
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .assemble import assemble_errors, assemble_outputs
 from .context import TaskContext
 from .definition import ensure_definition
@@ -29,7 +31,7 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
         After any of these the old state counts, and the same round may be tried again.
     """
     before = state.phase
-    resources: tuple[ExternalResource, ...] = ()
+    resources: Sequence[ExternalResource] = ()
     logs: tuple[LogLink, ...] = ()
     handed_over = False
     made: tuple[str, ...] = ()
@@ -55,9 +57,7 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
     return Step(state, transition(state, logs, resources), handed_over, made)
 
 
-def transition(
-    state: State, logs: tuple[LogLink, ...] = (), resources: tuple[ExternalResource, ...] = ()
-) -> Transition:
+def transition(state: State, logs: tuple[LogLink, ...] = (), resources: Sequence[ExternalResource] = ()) -> Transition:
     """What propeller is told while the handler is in this state."""
     phase = task_phase(state.phase)
     if phase is TaskPhase.INITIALIZING:

@@ -7,7 +7,7 @@ ended nothing is asked any more, which is where several of Flyte's hangs come fr
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,8 @@ class Job:
 
     :param tries: attempts as AWS lists them.
     :param known: whether AWS's last answer about it had it.
+    :param has_outputs: whether outputs.pb was there when it was looked for.
+    :param seen: how many changes the store has taken over, where a service counts them.
     """
 
     id: str = ""
@@ -48,6 +50,8 @@ class Job:
     children: list[Job] = field(default_factory=list)
     tries: int = 0
     known: bool = True
+    has_outputs: bool = False
+    seen: int = -1
 
     @classmethod
     def submitted(cls, job_id: str, size: int) -> Job:
@@ -98,18 +102,36 @@ def _container(source: Mapping[str, Any]) -> tuple[str, str]:
     return container.get("logStreamName") or "", reason
 
 
+Changed = Callable[[str, int], tuple[int, list[int]] | None]
+
+
+def nobody_tells(job_id: str, seen: int) -> None:
+    """Of a service that counts no changes."""
+
+
 class JobStore:
     """
     :param chunk_size: how many ids one DescribeJobs call asks for.
     :param max_jobs: how many jobs are remembered.
     :param ask_after_end: children that have not ended are asked for even when their parent has.
+    :param changed: which children have changed (`batch.api.JobEvents.changed`): the others are not asked for, as the
+        answer is known.
     """
 
-    def __init__(self, client: BatchApi, *, chunk_size: int, max_jobs: int, ask_after_end: bool = False) -> None:
+    def __init__(
+        self,
+        client: BatchApi,
+        *,
+        chunk_size: int,
+        max_jobs: int,
+        ask_after_end: bool = False,
+        changed: Changed = nobody_tells,
+    ) -> None:
         self._client = client
         self._chunk_size = chunk_size
         self._max_jobs = max_jobs
         self._ask_after_end = ask_after_end
+        self._changed = changed
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
     def get(self, name: str) -> Job | None:
@@ -143,7 +165,10 @@ class JobStore:
         if job is None or not job.children or self.settled(name):
             return
         wanted = {} if job.phase.terminal else {job.id: job}
-        for index, child in enumerate(job.children):
+        news = self._changed(job.id, job.seen)
+        children = range(len(job.children)) if news is None else news[1]
+        for index in children:
+            child = job.children[index]
             if not child.phase.terminal:
                 wanted[f"{job.id}:{index}"] = child
         answered: set[str] = set()
@@ -162,6 +187,8 @@ class JobStore:
                     only.log_streams, only.tries = found.log_streams, found.tries
         for job_id, asked in wanted.items():
             asked.known = job_id in answered
+        if news is not None:
+            job.seen = news[0]
 
 
 def _chunks(ids: list[str], size: int) -> Iterator[list[str]]:

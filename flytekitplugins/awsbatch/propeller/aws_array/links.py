@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import overload
+
 from .compact import CompactArray
 from .context import TaskContext
 from .errors import NIL_DEREFERENCE, PanicError
@@ -41,9 +44,36 @@ def initial_resources(state: State, context: TaskContext) -> tuple[ExternalResou
     )
 
 
+class ChildResources(Sequence[ExternalResource]):
+    """One external resource a child, as the children are now; each is made when it is asked for, which here only tests
+    do: an array has thousands.
+    """
+
+    def __init__(self, state: State, job: Job, region: str) -> None:
+        self._state = state
+        self._region = region
+        self._streams = [child.log_streams for child in job.children]
+        if len(self._streams) > len(state.detailed):
+            _phase(state.detailed, ChildIndex(len(state.detailed)))
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    @overload
+    def __getitem__(self, index: int) -> ExternalResource: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[ExternalResource]: ...
+
+    def __getitem__(self, index: int | slice) -> ExternalResource | Sequence[ExternalResource]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        return _resource(self._state, ChildIndex(index), self._streams[index], self._region)
+
+
 def task_links(
     state: State, context: TaskContext, services: HandlerServices
-) -> tuple[tuple[LogLink, ...], tuple[ExternalResource, ...]]:
+) -> tuple[tuple[LogLink, ...], Sequence[ExternalResource]]:
     """The job's page, and one external resource a child with the log of each of its attempts (`GetTaskLinks`)."""
     job_id = state.external_job_id
     if job_id is None:
@@ -52,20 +82,18 @@ def task_links(
     queue = job_config([], context.overrides_config).dynamic
     uri = job_uri(state.execution_size, services.batch.account_id, region, queue, job_id)
     job = services.jobs.get_or_create(context.name, job_id, state.execution_size)
-    return (LogLink("AWS Batch Job", uri),), tuple(
-        _resource(state, ChildIndex(index), child, region) for index, child in enumerate(job.children)
-    )
+    return (LogLink("AWS Batch Job", uri),), ChildResources(state, job, region)
 
 
-def _resource(state: State, index: ChildIndex, child: Job, region: str) -> ExternalResource:
+def _resource(state: State, index: ChildIndex, streams: Sequence[str], region: str) -> ExternalResource:
     original = state.original(index)
     phase = _phase(state.detailed, index)
     logs = tuple(
         LogLink(f"AWS Batch #{original}-{attempt} ({phase.flyte_name})", _LOGS.format(region=region) + stream)
-        for attempt, stream in enumerate(child.log_streams)
+        for attempt, stream in enumerate(streams)
         if stream
     )
-    return ExternalResource(original, phase, retry_attempt=max(len(child.log_streams) - 1, 0), logs=logs)
+    return ExternalResource(original, phase, retry_attempt=max(len(streams) - 1, 0), logs=logs)
 
 
 def _phase(detailed: CompactArray, index: ChildIndex) -> TaskPhase:

@@ -96,7 +96,8 @@ def _counters(look: _Round) -> CompactArray:
 
 def _child_phase(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
     if child.phase is TaskPhase.SUCCESS:
-        return _success(index, look)
+        # Flyte looks again in each round. What a job that has ended left behind does not go away.
+        return TaskPhase.SUCCESS if child.has_outputs else _success(index, child, look)
     if child.phase.failure:
         return _failure(index, child, look)
     if not look.strict and look.job.phase.terminal and not child.known:
@@ -121,7 +122,7 @@ def _failure(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
     return child.phase
 
 
-def _success(index: ChildIndex, look: _Round) -> TaskPhase:
+def _success(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
     """A job that ended well is a failure when it left nothing but an error (`CheckTaskOutput`)."""
     try:
         files = look.files(index)
@@ -131,7 +132,8 @@ def _success(index: ChildIndex, look: _Round) -> TaskPhase:
             f"Failed to build output reader for sub task [{index}] with original index "
             f"[{look.state.original(index)}]., caused by: {error.problem}",
         ) from None
-    if files.exists() or not files.is_error():
+    child.has_outputs = files.exists()
+    if child.has_outputs or not files.is_error():
         return TaskPhase.SUCCESS
     if look.strict:
         return TaskPhase.RETRYABLE_FAILURE

@@ -12,7 +12,7 @@ from ..catalog import Catalog
 from ..settings import HandlerSettings
 from ..storage import DataStore, LimitedStore
 from .definitions import DefinitionCache
-from .jobs import JobStore
+from .jobs import Changed, JobStore, nobody_tells
 from .workqueue import WorkQueue
 
 
@@ -21,6 +21,7 @@ class HandlerServices:
     """One for a process (or for a run); `fresh` gives what a restarted process would have.
 
     :param lag: the first look at any background work says that it is not done (for the conformance cases).
+    :param changed: see `JobStore`.
     """
 
     batch: BatchApi
@@ -28,6 +29,7 @@ class HandlerServices:
     catalog: Catalog
     settings: HandlerSettings = field(default_factory=HandlerSettings)
     lag: bool = False
+    changed: Changed = nobody_tells
     jobs: JobStore = field(init=False)
     definitions: DefinitionCache = field(init=False)
     catalog_reader: WorkQueue = field(init=False)
@@ -42,6 +44,7 @@ class HandlerServices:
             chunk_size=batch.job_store_config.batch_chunk_size,
             max_jobs=batch.job_store_config.cache_size,
             ask_after_end=not self.settings.strict,
+            changed=self.changed,
         )
         self.definitions = DefinitionCache(batch.def_cache_size)
         megabytes = self.settings.storage.limits.max_download_mbs
@@ -54,4 +57,4 @@ class HandlerServices:
 
     def fresh(self) -> HandlerServices:
         """The services of a restarted process: the same world, every cache empty."""
-        return HandlerServices(self.batch, self.store, self.catalog, self.settings, self.lag)
+        return HandlerServices(self.batch, self.store, self.catalog, self.settings, self.lag, self.changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any, cast
 
 from flyteidl.core import literals_pb2
@@ -71,6 +72,7 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         TaskIdentity(
             context.project, context.domain, context.execution, context.attempt, context.task_id, context.workflow
         ),
+        offloading=settings.propeller.offloading,
         plugin_env=settings.batch.default_env_vars,
         k8s_env=settings.k8s.default_env_vars,
     )
@@ -118,7 +120,9 @@ def _parameters(context: TaskContext, services: HandlerServices) -> Parameters:
 
     inputs_path = join(context.input_prefix, INPUTS_FILE)
 
+    @functools.cache
     def inputs() -> literals_pb2.LiteralMap:
+        # Flyte reads them anew for each word of the command.
         read = literals_pb2.LiteralMap()
         try:
             read_message(store, inputs_path, read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .indexes import OriginalIndex
@@ -46,7 +47,7 @@ class Transition:
     reason: str = ""
     error: TaskError | None = None
     logs: tuple[LogLink, ...] = ()
-    external_resources: tuple[ExternalResource, ...] = ()
+    external_resources: Sequence[ExternalResource] = ()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from flyteidl.core import identifier_pb2
 
 from ...wire import ARRAY_INDEX_VAR_NAME, AWS_JOB_ARRAY_INDEX, FAIL_ON_ERROR, FAKE_ARRAY_INDEX
+from ..settings import OffloadingSettings
 
 Pair = tuple[str, str]
 
@@ -30,6 +31,7 @@ def pod_environment(
     identity: TaskIdentity,
     *,
     console_url: str = "",
+    offloading: OffloadingSettings | None = None,
     execution_env: Mapping[str, str] | None = None,
     default_env: Mapping[str, str] | None = None,
 ) -> list[Pair]:
@@ -52,6 +54,7 @@ def pod_environment(
             ("FLYTE_INTERNAL_TASK_NAME", identity.task.name),
             ("FLYTE_INTERNAL_TASK_VERSION", identity.task.version),
         ]
+    pairs += _sizes(offloading or OffloadingSettings())
     return [*pairs, *(execution_env or {}).items(), *(default_env or {}).items()]
 
 
@@ -59,12 +62,13 @@ def batch_environment(
     container: Iterable[Pair],
     identity: TaskIdentity,
     *,
+    offloading: OffloadingSettings | None = None,
     plugin_env: Mapping[str, str] | None = None,
     k8s_env: Mapping[str, str] | None = None,
 ) -> list[Pair]:
     """A job's list: one a name, the last wins, sorted by byte. Neither the execution's own variables nor the console
     URL are passed on (`getEnvVarsForTask`)."""
-    merged = dict(pod_environment(container, identity, default_env=k8s_env))
+    merged = dict(pod_environment(container, identity, offloading=offloading, default_env=k8s_env))
     merged.update(plugin_env or {})
     merged[FAIL_ON_ERROR] = "true"
     return sorted(merged.items(), key=lambda pair: pair[0].encode("utf-8"))
@@ -75,6 +79,12 @@ def array_environment(environment: Iterable[Pair], size: int) -> tuple[list[Pair
     if size > 1:
         return [*environment, (ARRAY_INDEX_VAR_NAME, AWS_JOB_ARRAY_INDEX)], size
     return [*environment, (ARRAY_INDEX_VAR_NAME, FAKE_ARRAY_INDEX), (FAKE_ARRAY_INDEX, "0")], None
+
+
+def _sizes(offloading: OffloadingSettings) -> list[Pair]:
+    """What tells flytekit which literals to put into files of their own (`GetLiteralOffloadingEnvVars`)."""
+    sizes = (("_F_L_MIN_SIZE_MB", offloading.min_size), ("_F_L_MAX_SIZE_MB", offloading.max_size))
+    return [(name, str(size)) for name, size in sizes if offloading.enabled and size > 0]
 
 
 def _console_page(console_url: str, identity: TaskIdentity) -> str:

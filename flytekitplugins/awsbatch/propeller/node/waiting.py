@@ -12,8 +12,8 @@ from typing import Protocol
 
 from ...batch.api import JobEvents
 
-# Of the handler's time, how much looking may take while jobs change all the time.
-_SHARE_OF_LOOKING = 0.1
+# How much of the time looking may take while jobs change all the time.
+_SHARE_OF_LOOKING = 0.05
 _LONGEST_PAUSE = 2.0
 _FIRST_BACKOFF = 0.05
 _LONGEST_BACKOFF = 5.0
@@ -62,10 +62,9 @@ class EventWait:
         if error or job_id is None:
             self._sleep(min(backoff, longest) if error else longest)
             return
-        # Changes that come meanwhile are seen in one look.
+        # Changes that come meanwhile are seen in one look; the end at once.
         pause = min(round_seconds / _SHARE_OF_LOOKING - round_seconds, _LONGEST_PAUSE, longest)
-        self._sleep(pause)
-        self._seen[job_id] = self._events.wait(job_id, self._seen.get(job_id, -1), longest - pause)
+        self._seen[job_id] = self._events.wait(job_id, self._seen.get(job_id, -1), longest, pause)
 
 
 class PollWait:

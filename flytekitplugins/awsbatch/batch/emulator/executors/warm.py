@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import (
@@ -25,7 +25,14 @@ from flytekitplugins.awsbatch.batch.emulator.executors.protocol import (
 )
 from flytekitplugins.awsbatch.batch.emulator.executors.warm_links import Links
 from flytekitplugins.awsbatch.batch.emulator.executors.warm_plan import Planner, WarmPlan
-from flytekitplugins.awsbatch.batch.emulator.executors.warm_zygote import Fit, Identity, State, Zygote, identity
+from flytekitplugins.awsbatch.batch.emulator.executors.warm_zygote import (
+    REMEMBERED,
+    Fit,
+    Identity,
+    State,
+    Zygote,
+    identity,
+)
 from flytekitplugins.awsbatch.batch.emulator.instance import Instance
 from flytekitplugins.awsbatch.batch.emulator.zygote.channel import Channel, Message
 
@@ -65,6 +72,7 @@ class WarmExecutor:
         self._by_name: dict[str, Zygote] = {}
         self._owners: dict[str, Zygote] = {}
         self._accidents: dict[Identity, int] = {}
+        self._identities: dict[tuple[int, int, bool], tuple[WarmPlan, Mapping[str, str], Identity]] = {}
         self._warned: set[str] = set()
         self._links = Links(self._greet, self._take, self._ended)
         self._closing = False
@@ -76,17 +84,6 @@ class WarmExecutor:
 
     def accepts(self, process: JobProcess) -> bool:
         return self._fallback.accepts(process)
-
-    def expect(self, process: JobProcess) -> None:
-        """Starts the interpreter for such processes, so that it is there when the first one comes."""
-        plan = self._plan(process)
-        if plan is None:
-            return
-        with self._lock:
-            which = identity(plan, process)
-            zygote = None if self._zygotes.get(which) else self._new(which, plan, process)
-        if zygote is not None:
-            self._launch(zygote)
 
     def start(self, process: JobProcess) -> None:
         plan = self._plan(process)
@@ -101,10 +98,11 @@ class WarmExecutor:
                 return
         new = False
         with self._lock:
-            zygote, reason = self._choose(identity(plan, process), process)
+            which = self._identity(plan, process)
+            zygote, reason = self._choose(which, process)
             if zygote is None and not reason:
                 new = True
-                zygote = self._new(identity(plan, process), plan, process)
+                zygote = self._new(which, plan, process)
             if zygote is not None:
                 self._owners[process.key] = zygote
                 if zygote.state is State.STARTING:
@@ -147,6 +145,20 @@ class WarmExecutor:
 
     def _plan(self, process: JobProcess) -> WarmPlan | None:
         return self._planner(process) if sys.platform.startswith("linux") else None
+
+    def _identity(self, plan: WarmPlan, process: JobProcess) -> Identity:
+        """Worked out once for all attempts of a job."""
+        shared = process.shared
+        if shared is None:
+            return identity(plan, process)
+        key = id(plan), id(shared), process.scratch == process.cwd
+        known = self._identities.get(key)
+        # The plan and the variables are kept with it: while they are, their numbers are theirs.
+        if known is None or known[2].cwd not in (None, process.cwd):
+            if len(self._identities) >= REMEMBERED:
+                self._identities.clear()
+            known = self._identities[key] = plan, shared, identity(plan, process)
+        return known[2]
 
     def _choose(self, which: Identity, process: JobProcess) -> tuple[Zygote | None, str]:
         """The zygote for a process; or none, with a reason when there cannot be one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import functools
 import os
 import socket
 import threading
@@ -20,7 +21,10 @@ from flytekitplugins.awsbatch.batch.emulator.executors.warm_plan import Hook, Wa
 from flytekitplugins.awsbatch.batch.emulator.zygote.channel import Channel
 
 AWS_PREFIX = "AWS_BATCH_"
+PYTHONPATH = "PYTHONPATH"
 MIB = 2**20
+# Jobs of which it is kept what their attempts have in common.
+REMEMBERED = 64
 
 
 class State(enum.Enum):
@@ -69,9 +73,18 @@ def with_python_path(environment: Mapping[str, str], directories: tuple[str, ...
     """PYTHONPATH with the plan's directories, those that are relative below `cwd`, as its last entries."""
     if not directories:
         return environment
-    entries = [entry for entry in (environment.get("PYTHONPATH"),) if entry is not None]
+    entries = [entry for entry in (environment.get(PYTHONPATH),) if entry is not None]
     entries += [os.path.realpath(cwd / Path(directory).expanduser()) for directory in directories]
-    return {**environment, "PYTHONPATH": os.pathsep.join(entries)}
+    return {**environment, PYTHONPATH: os.pathsep.join(entries)}
+
+
+def only(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment[name]} if name in environment else {}
+
+
+@functools.lru_cache
+def relative(directories: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in directories if not Path(each).expanduser().is_absolute())
 
 
 class Zygote:
@@ -94,6 +107,7 @@ class Zygote:
         self._outbox: deque[tuple[Any, ...]] = deque()
         self._sending = threading.Lock()
         self._kinds: dict[tuple[Any, ...], int] = {}
+        self._known: dict[tuple[int, int], tuple[WarmPlan, Mapping[str, str], int]] = {}
 
     def process(self, directory: Path, socket_name: str, journal: Path) -> JobProcess:
         """What the fallback executor is asked to start. Known by a job id of its own, should it leave anything."""
@@ -136,22 +150,38 @@ class Zygote:
 
     def add(self, process: JobProcess, plan: WarmPlan) -> None:
         """Puts a start in the outbox."""
-        mine = self.environment
-        job = with_python_path(process.environment, plan.python_path, process.cwd)
-        shared: dict[str, str | None] = {}
-        own: dict[str, str] = {}
-        for name, value in job.items():
-            if name.startswith(AWS_PREFIX):
-                own[name] = value
-            elif mine.get(name) != value:
-                shared[name] = value
-        if len(job) - len(own) != len(mine):
-            shared.update({name: None for name in mine if name not in job})
-        kind = self._kind(plan, shared)
+        own = {name: value for name, value in process.environment.items() if name.startswith(AWS_PREFIX)}
+        if self._in_scratch(plan):
+            # Each attempt has the code in its own scratch directory.
+            own.update(with_python_path(only(PYTHONPATH, process.environment), plan.python_path, process.cwd))
         self.running[process.key] = process
+        kind = self._kind_of(process, plan)
         self._outbox.append(
             ("start", process.key, kind, own, str(process.cwd), str(process.log), process.memory_limit * MIB)
         )
+
+    def _kind_of(self, process: JobProcess, plan: WarmPlan) -> int:
+        shared = process.shared
+        if shared is None:
+            return self._kind(plan, self._differences(process.environment, plan))
+        # Kept with what they are the numbers of: those mean nothing once it is gone.
+        known = self._known.get((id(plan), id(shared)))
+        if known is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            number = self._kind(plan, self._differences(shared, plan))
+            known = self._known[id(plan), id(shared)] = plan, shared, number
+        return known[2]
+
+    def _differences(self, environment: Mapping[str, str], plan: WarmPlan) -> dict[str, str | None]:
+        """From the zygote's own; None for what is not there. Without what belongs to an attempt."""
+        mine = self.environment
+        job = environment if self._in_scratch(plan) else with_python_path(environment, plan.python_path, self.cwd)
+        found: dict[str, str | None] = {
+            name: value for name, value in job.items() if mine.get(name) != value and not name.startswith(AWS_PREFIX)
+        }
+        found.update({name: None for name in mine if name not in job})
+        return found
 
     def _kind(self, plan: WarmPlan, environment: dict[str, str | None]) -> int:
         which = (plan.script, plan.arguments, plan.prepare, tuple(environment.items()))
@@ -164,9 +194,10 @@ class Zygote:
 
     def _copied(self, plan: WarmPlan) -> tuple[str, ...]:
         """What was installed into the zygote's scratch directory, each attempt has in its own."""
-        if self.scratch is None or plan.install is None:
-            return ()
-        return tuple(each for each in plan.python_path if not Path(each).expanduser().is_absolute())
+        return relative(plan.python_path) if self._in_scratch(plan) else ()
+
+    def _in_scratch(self, plan: WarmPlan) -> bool:
+        return self.scratch is not None and plan.install is not None and bool(relative(plan.python_path))
 
     def add_signal(self, key: str, number: int) -> None:
         self._outbox.append(("signal", key, int(number)))

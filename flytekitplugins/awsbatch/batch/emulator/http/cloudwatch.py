@@ -71,7 +71,7 @@ class CloudWatch:
             found.sort(key=lambda each: each[1].stat().st_mtime)
         if request.get("descending"):
             found.reverse()
-        start = int(position_of(request["nextToken"])) if request.get("nextToken") else 0
+        start = position_of(request.get("nextToken"), 0, 0)
         answer: Answer = {"logStreams": [self._stream(*each) for each in found[start : start + limit]]}
         if len(found) > start + limit:
             answer["nextToken"] = token_for(start + limit)
@@ -126,7 +126,7 @@ class CloudWatch:
             paths = list(self._logs.streams(request.get("logStreamNamePrefix") or ""))
         words = [word.strip('"') for word in (request.get("filterPattern") or "").split()]
         limit = self._limit(request, log_events.MOST_EVENTS, log_events.MOST_EVENTS)
-        places = dict(position_of(request["nextToken"])) if request.get("nextToken") else {}
+        places: dict[str, int] = dict(position_of(request.get("nextToken"), {}, {}))
         found: list[tuple[Line, str]] = []
         more = False
         for name, path in paths:

@@ -51,11 +51,12 @@ class Guard:
         """Raises BatchError (403) for a request that must not be answered.
 
         :param path: as it came, with the query.
+        :param headers: by their names in lower case.
         """
-        host = headers.get("Host", "")
-        if headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+        host = headers.get("host", "")
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             raise denied("requests from other sites' pages are refused")
-        origin = headers.get("Origin")
+        origin = headers.get("origin")
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
             raise denied("requests from other sites' pages are refused")
         if self.token is not None:
@@ -64,7 +65,7 @@ class Guard:
             raise denied(f"Host {host!r} is not this service: call it by 127.0.0.1 or localhost")
 
     def _check_token(self, token: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
-        authorization = headers.get("Authorization", "")
+        authorization = headers.get("authorization", "")
         kind, _, value = authorization.partition(" ")
         if kind.lower() == "bearer":
             if hmac.compare_digest(value.strip().encode(), token.encode()):
@@ -76,7 +77,7 @@ class Guard:
                 "this service needs its token: as the AWS secret access key, or as a bearer token",
                 "MissingAuthenticationTokenException",
             )
-        stamp = headers.get("X-Amz-Date", "")
+        stamp = headers.get("x-amz-date", "")
         if not fresh(stamp):
             raise denied("the signature's time is too far from this machine's", "InvalidSignatureException")
         if not hmac.compare_digest(signature(match, token, stamp, method, path, headers, body), match["signature"]):
@@ -106,7 +107,7 @@ def signature(
     from botocore.credentials import Credentials
 
     signed = {name: headers.get(name, "") for name in match["headers"].split(";")}
-    request = AWSRequest(method=method, url=f"http://{headers.get('Host', '')}{path}", data=body, headers=signed)
+    request = AWSRequest(method=method, url=f"http://{headers.get('host', '')}{path}", data=body, headers=signed)
     request.context["timestamp"] = stamp
     signer = SigV4Auth(Credentials(match["key"], token), match["service"], match["region"])
     return str(signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request))

@@ -1,35 +1,34 @@
 """The HTTP server: takes a request apart as AWS's protocols put it together, and answers in their shapes.
 
-Runs in the event loop of whoever serves; the operations are quick enough to be carried out there.
+Called in the event loop of whoever serves; the operations are quick enough to be carried out there.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote
-
-from aiohttp import web
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator import shapes
 from flytekitplugins.awsbatch.batch.emulator.calls import LostResponseError
 from flytekitplugins.awsbatch.batch.emulator.errors import refused
 from flytekitplugins.awsbatch.batch.emulator.faults import SLOW, Fault
+from flytekitplugins.awsbatch.batch.emulator.http import listening
 from flytekitplugins.awsbatch.batch.emulator.http.cloudwatch import CloudWatch
+from flytekitplugins.awsbatch.batch.emulator.http.connection import LIMITS, Later, Limits, Reply
 from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
+from flytekitplugins.awsbatch.batch.emulator.http.request import Asked
 from flytekitplugins.awsbatch.batch.emulator.operations.jobs import new_id
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 log = logging.getLogger(__name__)
 
-# AWS's largest request (a job definition of 24 KiB) fits many times.
-MAX_BODY = 1 << 20
-TARGET = "X-Amz-Target"
+TARGET = "x-amz-target"
 LOGS_TARGET = "Logs_20140328."
 TAGS = "/v1/tags/"
 FAULTS = "/_awsbatch/faults"
@@ -37,6 +36,8 @@ HEALTH = "/_awsbatch/health"
 
 Call = tuple[str, dict[str, Any]]
 compact = json.JSONEncoder(separators=(",", ":")).encode
+parsed = json.JSONDecoder().decode
+REFUSALS = {413: "RequestEntityTooLargeException", 408: "RequestTimeout"}
 
 
 class Server:
@@ -53,40 +54,50 @@ class Server:
             ("DELETE", FAULTS): self._clear_faults,
         }
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        target = request.headers.get(TARGET)
-        as_logs = target is not None
+    def respond(self, asked: Asked) -> Reply | Later | None:
+        """None for an answer that gets lost."""
+        return self._answered(asked, self._carry_out)
+
+    def refuse(self, status: int, what: str) -> Reply:
+        """The answer to what is no request."""
+        return self._refusal(BatchError(REFUSALS.get(status, "BadRequest"), what, status), as_logs=False)
+
+    def _answered(self, asked: Asked, action: Callable[[Asked], str | Later]) -> Reply | Later | None:
+        as_logs = TARGET in asked.headers
         try:
-            body = await request.read()
-            self._guard.check(request.method, request.raw_path, request.headers, body)
-            return self._answer(200, await self._respond(request, target, body), as_logs)
+            answer = action(asked)
         except LostResponseError:
-            if request.transport is not None:
-                request.transport.abort()
-            return web.Response(status=500)
+            return None
         except BatchError as error:
             return self._refusal(error, as_logs)
-        except web.HTTPRequestEntityTooLarge:
-            return self._refusal(BatchError("RequestEntityTooLargeException", "the body is too large", 413), as_logs)
         except Exception:
-            log.exception("%s %s", request.method, request.path)
+            log.exception("%s %s", asked.method, asked.target)
             return self._refusal(BatchError("ServerException", "an internal error occurred; see the log", 500), as_logs)
+        return self._reply(200, answer, as_logs) if isinstance(answer, str) else answer
 
-    async def _respond(self, request: web.BaseRequest, target: str | None, body: bytes) -> str:
+    def _carry_out(self, asked: Asked) -> str | Later:
         """The answer's JSON."""
-        if target is not None:
-            if not target.startswith(LOGS_TARGET):
-                raise BatchError("UnknownOperationException", f"{target}: not supported here", 400)
-            return compact(self._logs.call(target.removeprefix(LOGS_TARGET), json_of(body)))
-        own = self._own.get((request.method, request.path))
+        method, target, headers, body = asked
+        self._guard.check(method, target, headers, body)
+        amazon = headers.get(TARGET)
+        if amazon is not None:
+            if not amazon.startswith(LOGS_TARGET):
+                raise BatchError("UnknownOperationException", f"{amazon}: not supported here", 400)
+            return compact(self._logs.call(amazon.removeprefix(LOGS_TARGET), json_of(body)))
+        own = self._own.get((method, target.partition("?")[0]))
         if own is not None:
             return compact(own(body))
-        operation, arguments = batch_call(request.method, request.raw_path, body)
-        hit = self._service.calls.faults_of(operation)
-        for fault in hit:
-            if fault.kind == SLOW:
-                await asyncio.sleep(fault.seconds)
-        return self._service.calls.text_with_faults(operation, arguments, hit)
+        operation, arguments = batch_call(method, target, body)
+        calls = self._service.calls
+        hit = calls.faults_of(operation)
+        seconds = sum(fault.seconds for fault in hit if fault.kind == SLOW)
+        if not seconds:
+            return calls.text_with_faults(operation, arguments, hit, len(body))
+
+        def carry_out(_asked: Asked) -> str:
+            return calls.text_with_faults(operation, arguments, hit, len(body))
+
+        return Later(seconds, partial(self._answered, asked, carry_out))
 
     def _add_fault(self, body: bytes) -> Any:
         values = json_of(body)
@@ -103,19 +114,14 @@ class Server:
         self._service.faults.clear()
         return {}
 
-    def _answer(self, status: int, answer: str, as_logs: bool) -> web.Response:
-        return web.Response(
-            status=status,
-            body=answer.encode(),
-            content_type="application/x-amz-json-1.1" if as_logs else "application/json",
-            headers={"x-amzn-RequestId": new_id()},
-        )
+    def _reply(self, status: int, answer: str, as_logs: bool, more: str = "") -> Reply:
+        kind = "application/x-amz-json-1.1" if as_logs else "application/json"
+        headers = f"Content-Type: {kind}\r\nx-amzn-RequestId: {new_id()}\r\n{more}"
+        return Reply(status, headers, answer.encode())
 
-    def _refusal(self, error: BatchError, as_logs: bool) -> web.Response:
+    def _refusal(self, error: BatchError, as_logs: bool) -> Reply:
         answer = {"message": error.message, **({"__type": error.code} if as_logs else {})}
-        response = self._answer(error.status, compact(answer), as_logs)
-        response.headers["x-amzn-ErrorType"] = error.code
-        return response
+        return self._reply(error.status, compact(answer), as_logs, f"x-amzn-ErrorType: {error.code}\r\n")
 
 
 def batch_call(method: str, raw_path: str, body: bytes) -> Call:
@@ -136,33 +142,27 @@ def batch_call(method: str, raw_path: str, body: bytes) -> Call:
 
 def json_of(body: bytes) -> Mapping[str, Any]:
     try:
-        value = json.loads(body or b"{}")
-    except ValueError as error:
+        text = body.decode() or "{}"
+        value = parsed(text)
+        if "\\ud" in text.lower():
+            # Half of a pair: JSON lets it pass, and nothing that keeps text does.
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise BatchError("SerializationException", f"the body is no JSON: {error}", 400) from None
     if not isinstance(value, dict):
         raise BatchError("SerializationException", "the body is no JSON object", 400)
     return value
 
 
-def bounded_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-    """aiohttp's own, with a bound on the body."""
-    return web.BaseRequest(
-        message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=MAX_BODY
-    )
-
-
-async def listen(service: LocalBatch, guard: Guard, host: str, port: int) -> tuple[web.ServerRunner, int]:
-    """Starts to answer; returns the runner (to be cleaned up) and the port. Raises OSError when the address cannot be
-    had.
+async def listen(
+    service: LocalBatch, guard: Guard, host: str, port: int, limits: Limits = LIMITS
+) -> tuple[listening.Listening, int]:
+    """Starts to answer; returns what listens (to be cleaned up) and the port. Raises OSError when the address cannot
+    be had.
     """
-    handler = Server(service, guard)
+    server = Server(service, guard)
     # Reading the service model takes a moment that no request should wait for.
     shapes.operations()
     shapes.check("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
-    server = web.Server(handler.handle, request_factory=bounded_request, access_log=None)
-    runner = web.ServerRunner(server, shutdown_timeout=1.0)
-    await runner.setup()
-    site = web.TCPSite(runner, host, port)
-    await site.start()
-    address = runner.addresses[0]
-    return runner, int(address[1])
+    listens = await listening.listen(server.respond, server.refuse, host, port, limits)
+    return listens, listens.port

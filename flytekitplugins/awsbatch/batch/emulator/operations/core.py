@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, ENVIRONMENT, QUEUE, Arns, name_of, split_revision
 from flytekitplugins.awsbatch.batch.emulator.board import Board
@@ -20,6 +20,8 @@ from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 Operation = Callable[[Request], Answer]
+# JSON: a number, a text, a list of such, or numbers by name.
+Position = TypeVar("Position")
 
 
 @dataclass(frozen=True)
@@ -47,15 +49,16 @@ class Core:
             raise refused(f"ComputeEnvironment {reference} does not exist")
         return name, body
 
-    def definition(self, reference: str) -> dict[str, Any]:
-        """A job definition in the shape of DescribeJobDefinitions, by name (newest active), name and revision, or
-        ARN.
+    def definition(self, reference: str) -> tuple[str, bool, Mapping[str, Any]]:
+        """(ARN, whether it is active, body) of a job definition by name (the newest active one), name and revision,
+        or ARN.
         """
         short = name_of(DEFINITION, reference)
-        found = self.catalog.definition(*split_revision(short)) if short else None
-        if not short or found is None:
+        name, revision = split_revision(short or "")
+        found = self.catalog.definition(name, revision) if name else None
+        if found is None:
             raise refused(f"JobDefinition {reference} does not exist")
-        return self.definition_body(split_revision(short)[0], *found)
+        return self.arns.definition(name, found[0]), found[1], found[2]
 
     def definition_body(self, name: str, revision: int, active: bool, body: Mapping[str, Any]) -> dict[str, Any]:
         return {
@@ -72,11 +75,28 @@ def token_for(position: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
-def position_of(token: str) -> Any:
+def position_of(token: str | None, like: Position, start: Position) -> Position:
+    """The position in a token, `start` without one.
+
+    :param like: a position of the same question, to tell a token that is not its own.
+    """
+    if not token:
+        return start
     try:
-        return json.loads(base64.urlsafe_b64decode(token.encode()))
-    except ValueError:
-        raise refused("nextToken is invalid: use the one that the previous answer gave") from None
+        position = json.loads(base64.urlsafe_b64decode(token.encode()))
+    except (ValueError, RecursionError):
+        position = None
+    if not _alike(position, like):
+        raise refused("nextToken is invalid: use the one that the previous answer gave")
+    return cast(Position, position)
+
+
+def _alike(position: Any, like: Any) -> bool:
+    if isinstance(like, dict):
+        return isinstance(position, dict) and all(_alike(each, 0) for each in position.values())
+    if isinstance(like, list):
+        return isinstance(position, list) and len(position) == len(like) and all(map(_alike, position, like))
+    return type(position) is type(like) and (isinstance(position, str) or 0 <= position < 1 << 63)
 
 
 def page_size(request: Request, most: int) -> int:

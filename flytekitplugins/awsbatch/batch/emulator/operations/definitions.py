@@ -65,7 +65,7 @@ class Definitions:
         name = request.get("jobDefinitionName")
         if name is not None:
             name = split_revision(name_of(DEFINITION, name) or name)[0]
-        after = position_of(request["nextToken"]) if request.get("nextToken") else None
+        after = position_of(request.get("nextToken"), ["", 0], ["", 0])
         size = page_size(request, 100)
         rows = self._core.catalog.definitions(name, active, after, size + 1)
         answer: Answer = {"jobDefinitions": [self._core.definition_body(*row) for row in rows[:size]]}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,39 +32,43 @@ from flytekitplugins.awsbatch.batch.emulator.operations.core import (
     token_for,
 )
 from flytekitplugins.awsbatch.batch.emulator.render import Renderer
-from flytekitplugins.awsbatch.batch.emulator.spec import spec_of
 from flytekitplugins.awsbatch.batch.emulator.store.catalog import ACTIVE
-from flytekitplugins.awsbatch.batch.emulator.submission import detail_of
+from flytekitplugins.awsbatch.batch.emulator.submission import Specs
 
 PAGE = 1000
 RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets
+VARIANT = "89ab"
 FILTERED_PAGE = 100
+# Beyond every job's number.
+LAST = (1 << 63) - 1
 
 
 class JobOperations:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._renderer = Renderer(core.arns)
+        self._specs = Specs()
 
-    def submit(self, request: Request, remote: bool = False) -> Answer:
+    def submit(self, request: Request, size: int | None = None) -> Answer:
+        """:param size: of a request that came from afar, in bytes."""
         # An empty arrayProperties makes no array: SDKs send what their structures hold.
         array = request.get("arrayProperties") or {}
-        rules.submission(request, array)
+        rules.submission(request, array, size)
         core = self._core
         if not core.engine.running:
             raise failed("the service does not run: start it first")
         queue_name, queue = core.queue(request["jobQueue"])
         if queue["state"] != ENABLED:
             raise refused(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
-        definition = core.definition(request["jobDefinition"])
-        if definition["status"] != ACTIVE:
-            raise refused(f"JobDefinition {definition['jobDefinitionArn']} is not {ACTIVE}")
-        detail = detail_of(request, definition, definition["jobDefinitionArn"], queue["jobQueueArn"])
-        spec = spec_of(detail)
-        self._check_dependencies(request, array.get("size"))
+        definition_arn, active, definition = core.definition(request["jobDefinition"])
+        if not active:
+            raise refused(f"JobDefinition {definition_arn} is not {ACTIVE}")
+        spec, detail = self._specs.of(request, definition, definition_arn, queue["jobQueueArn"])
+        if spec.dependencies:
+            self._check_dependencies(request, array.get("size"))
         job_id = new_id()
-        job = Job(job_id, spec, array.get("size"), core.clock.now(), core.board.owner, remote=remote)
-        core.stored.add(job)
+        job = Job(job_id, spec, array.get("size"), core.clock.now(), core.board.owner, remote=size is not None)
+        core.stored.add(job, detail)
         core.engine.add(job)
         return {"jobArn": core.arns.of("job", job_id), "jobName": spec.name, "jobId": job_id}
 
@@ -118,7 +121,7 @@ class JobOperations:
         if request.get("filters"):
             raise refused("filters do not apply to the children of an array job")
         size = page_size(request, PAGE)
-        start = position_of(request["nextToken"]) if request.get("nextToken") else 0
+        start = position_of(request.get("nextToken"), 0, 0)
         with self._core.board.lock:
             job = self._find(request["arrayJobId"])
             if not isinstance(job, Job) or job.size is None:
@@ -141,10 +144,11 @@ class JobOperations:
         queue, _ = self._core.queue(request["jobQueue"])
         filters = request.get("filters") or []
         where = self._conditions(filters)
-        # A filter looks at jobs of every status.
-        status = None if filters else status or RUNNING
+        # A filter looks at jobs of every status, but for the one that goes with a status.
+        by_share = bool(filters) and filters[0].get("name") == "SHARE_IDENTIFIER"
+        status = (status if by_share else None) if filters else status or RUNNING
         size = page_size(request, FILTERED_PAGE if filters else PAGE)
-        before = position_of(request["nextToken"]) if request.get("nextToken") else None
+        before = position_of(request.get("nextToken"), 0, LAST)
         self._core.engine.writing.now()
         rows = self._core.stored.summaries(queue, status, where, before, size + 1)
         answer: Answer = {"jobSummaryList": [describe.summary_of_row(row, self._core.arns) for row in rows[:size]]}
@@ -171,10 +175,12 @@ class JobOperations:
                     raise refused(f"filter {each['name']} value {value!r}: expected milliseconds since the epoch")
                 comparison = "<" if each["name"] == "BEFORE_CREATED_AT" else ">"
                 conditions.append((f"j.created {comparison} ?", int(value)))
+            elif each.get("name") == "SHARE_IDENTIFIER":
+                conditions.append(("json_extract(j.detail, '$.shareIdentifier') = ?", value))
             else:
                 raise refused(
-                    f"filter {each.get('name')!r}: expected JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT or"
-                    " AFTER_CREATED_AT"
+                    f"filter {each.get('name')!r}: expected JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT,"
+                    " AFTER_CREATED_AT or SHARE_IDENTIFIER"
                 )
         return conditions
 
@@ -231,8 +237,9 @@ class JobOperations:
 
 
 def new_id() -> str:
-    """A random UUID, without asking the system for each."""
-    return str(uuid.UUID(int=RANDOM.getrandbits(128), version=4))
+    """A random UUID (version 4), without asking the system for each."""
+    text = f"{RANDOM.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{VARIANT[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 
 def like(value: str) -> str:

@@ -43,7 +43,7 @@ def page(bodies: Mapping[str, dict[str, Any]], names: list[str] | None, request:
         if len(names) > rules.MAX_IDS:
             raise refused(f"{len(names)} names: at most {rules.MAX_IDS}")
         return [bodies[name] for name in names if name in bodies], {}
-    after = position_of(request["nextToken"]) if request.get("nextToken") else ""
+    after = position_of(request.get("nextToken"), "", "")
     size = page_size(request, 100)
     left = [name for name in sorted(bodies) if name > after]
     return [bodies[name] for name in left[:size]], {"nextToken": token_for(left[size - 1])} if len(left) > size else {}

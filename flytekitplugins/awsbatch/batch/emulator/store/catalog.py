@@ -8,7 +8,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database
@@ -91,7 +91,7 @@ class Catalog:
         return (row[0], bool(row[1]), json.loads(row[2])) if row else None
 
     def definitions(
-        self, name: str | None, active: bool | None, after: tuple[str, int] | None, limit: int
+        self, name: str | None, active: bool | None, after: Sequence[Any] | None, limit: int
     ) -> list[tuple[str, int, bool, Body]]:
         """(name, revision, whether active, body) by name and revision."""
         conditions: list[str] = ["1 = 1"]

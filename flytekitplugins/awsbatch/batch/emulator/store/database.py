@@ -10,13 +10,14 @@ import contextlib
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator import folders
 
 APPLICATION_ID = 0x46574142
-SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE definitions (
     name TEXT NOT NULL, revision INTEGER NOT NULL, active INTEGER NOT NULL, body TEXT NOT NULL,
@@ -34,8 +35,8 @@ CREATE TABLE jobs (
     status TEXT NOT NULL, reason TEXT, stop TEXT, started INTEGER, stopped INTEGER,
     exit_code INTEGER, container_reason TEXT
 );
-CREATE INDEX jobs_of_queue ON jobs (queue, status, seq);
-CREATE INDEX jobs_unended ON jobs (owner) WHERE stopped IS NULL;
+-- One index for all questions: each more makes a submission a tenth dearer.
+CREATE INDEX jobs_by_status ON jobs (status, queue, seq);
 
 -- A single job is its own only unit and lives in its row of `jobs`.
 CREATE TABLE children (
@@ -49,7 +50,8 @@ CREATE TABLE attempts (
     status_reason TEXT, PRIMARY KEY (job, idx, number)
 ) WITHOUT ROWID;
 """
-
+# Of the very text, so that no change of it can be forgotten here.
+SCHEMA_VERSION = zlib.crc32(SCHEMA.encode()) % 2**31
 
 # Transactions between two checkpoints: a few megabytes.
 CHECKPOINT_EVERY = 500
@@ -107,6 +109,14 @@ class Database:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+
+    def insert(self, sql: str, values: Sequence[Any]) -> int:
+        """One row in a transaction of its own, in a third of the calls; returns its number."""
+        with self._write_lock:
+            self._writes += 1
+            number = self._writer.execute(sql, values).lastrowid
+        assert number is not None
+        return number
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

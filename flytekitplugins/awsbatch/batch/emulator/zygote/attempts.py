@@ -21,13 +21,14 @@ PATIENCE = 10.0
 class Attempt:
     """One that runs, or whose leftovers are being removed."""
 
-    __slots__ = ("ended", "key", "limit", "out_of_memory", "pid", "since")
+    __slots__ = ("ended", "key", "limit", "out_of_memory", "pid", "signalled", "since")
 
     def __init__(self, key: str, pid: int, limit: int) -> None:
         self.key = key
         self.pid = pid
         self.limit = limit
         self.out_of_memory = False
+        self.signalled = False
         self.ended = 0
         self.since = 0.0
 
@@ -39,7 +40,8 @@ class Attempts:
         self._by_key: dict[str, Attempt] = {}
         # Processes that are no attempt, and not left behind by one either.
         self.kept: set[int] = set()
-        self._leaving: list[Attempt] = []
+        # Those whose leftovers have not gone yet.
+        self.leaving: list[Attempt] = []
         self._limited = 0
         self._next_look = 0.0
 
@@ -48,10 +50,11 @@ class Attempts:
         self._limited += attempt.limit > 0
 
     def finish(self, pid: int, status: int) -> Attempt:
-        """One whose process goes on without it."""
+        """One whose process goes on without it: whatever killed that came too late for the attempt."""
         attempt = self.by_pid.pop(pid)
         self._forget(attempt)
         attempt.ended = status
+        attempt.out_of_memory = False
         return attempt
 
     def _forget(self, attempt: Attempt) -> None:
@@ -62,11 +65,12 @@ class Attempts:
         """To the main process, as a container's stop does; SIGKILL to all of it."""
         attempt = self._by_key.get(key)
         if attempt is not None:
+            attempt.signalled = True
             orphans.kill(attempt.pid, number, group=number == signal.SIGKILL)
 
     def timeout(self) -> float | None:
         """Seconds until something has to be done that no event tells of."""
-        if self._leaving:
+        if self.leaving:
             return 0.05
         return max(0.0, self._next_look - time.monotonic()) if self._limited else None
 
@@ -91,17 +95,17 @@ class Attempts:
                 by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
                 attempt.ended = ended.si_status + (128 if by_signal else 0)
                 attempt.since = time.monotonic()
-                self._leaving.append(attempt)
-        return self._sweep() if self._leaving else []
+                self.leaving.append(attempt)
+        return self._sweep() if self.leaving else []
 
     def _sweep(self) -> list[Attempt]:
         """Each attempt adopts its orphans, so a child of ours that is no attempt is what an ended one left behind."""
         strays = [pid for pid in orphans.children(self.me) if pid not in self.by_pid and pid not in self.kept]
         for pid in strays:
             orphans.kill(pid, signal.SIGKILL)
-        if strays and time.monotonic() < self._leaving[0].since + PATIENCE:
+        if strays and time.monotonic() < self.leaving[0].since + PATIENCE:
             return []
-        gone, self._leaving = self._leaving, []
+        gone, self.leaving = self.leaving, []
         return gone
 
     def look(self) -> None:
@@ -112,7 +116,7 @@ class Attempts:
         for attempt in self.by_pid.values():
             if not attempt.limit or attempt.out_of_memory or memory(attempt.pid) <= attempt.limit:
                 continue
-            attempt.out_of_memory = True
+            attempt.out_of_memory = attempt.signalled = True
             for pid in orphans.tree(attempt.pid)[1:]:
                 orphans.kill(pid, signal.SIGKILL)
             orphans.kill(attempt.pid, signal.SIGKILL, group=True)
@@ -132,7 +136,7 @@ class Attempts:
                 os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
             except ChildProcessError:
                 break
-        return gone + self._leaving
+        return gone + self.leaving
 
 
 def memory(pid: int) -> int:

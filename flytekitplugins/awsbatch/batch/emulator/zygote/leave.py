@@ -59,7 +59,7 @@ def leave(error: BaseException | None, skip: int) -> NoReturn:
     atexit._run_exitfuncs()
     if not flush_streams():
         status = STATUS_FLUSH
-    write_out(left_open())
+    write_out([*opened(), sys.__stdout__, sys.__stderr__])
     if isinstance(error, KeyboardInterrupt):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
@@ -90,10 +90,9 @@ def flush_streams() -> bool:
     return good
 
 
-def left_open() -> list[Any]:
+def opened() -> list[Any]:
     """Files that the child opened and left open; closing an interpreter writes out what they hold back."""
-    found = [each for each in gc.get_objects() if type(each) in WRITERS]
-    return [*found, sys.__stdout__, sys.__stderr__]
+    return [each for each in gc.get_objects() if type(each) in WRITERS]
 
 
 def write_out(left: list[Any]) -> None:

@@ -83,11 +83,19 @@ def private_bytes(pid: int) -> int:
 
 def end_all() -> None:
     """Kills all below this process, and waits for them."""
-    while True:
-        left = tree(os.getpid())[1:]
-        if not left:
-            return
-        for each in left:
+    while any_child():
+        for each in tree(os.getpid())[1:]:
             kill(each, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(each, 0)
+
+
+def any_child() -> bool:
+    """Whether this process has a living or dead child, which it must have while anything is below it: it adopts
+    orphans.
+    """
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True

@@ -10,7 +10,7 @@ from types import CodeType
 
 from . import worker
 from .attempts import Attempt, Attempts
-from .channel import Channel
+from .channel import Channel, Message
 from .child import Place
 
 
@@ -45,11 +45,26 @@ class Pool:
         """
         for other in [each for each in self._idle if each.kind != kind]:
             self._end(other)
-        lent = self._idle.pop() if self._idle else self._fork(kind, code)
-        lent.channel.send((environment, *places))
+        message = (environment, *places)
+        lent = self._lend(message)
+        if lent is None:
+            lent = self._fork(kind, code)
+            lent.channel.send(message)
         key, limit = attempt
         self._attempts.add(Attempt(key, lent.pid, limit))
         return lent.pid
+
+    def _lend(self, message: Message) -> Lent | None:
+        """An idle worker that has taken the message; one may have died meanwhile."""
+        while self._idle:
+            lent = self._idle.pop()
+            try:
+                lent.channel.send(message)
+            except (BrokenPipeError, ConnectionResetError):
+                self._end(lent)
+            else:
+                return lent
+        return None
 
     def _fork(self, kind: int, code: CodeType) -> Lent:
         mine, theirs = socket.socketpair()
@@ -79,7 +94,8 @@ class Pool:
             return None
         ((name, result, goes_on),) = messages
         attempt = self._attempts.finish(lent.pid, result if name == "done" else 0)
-        if goes_on:
+        # A signal that came after the attempt's end ends the worker, sooner or later.
+        if goes_on and not attempt.signalled:
             self._idle.append(lent)
         else:
             self._end(lent)

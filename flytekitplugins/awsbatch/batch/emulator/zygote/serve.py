@@ -91,9 +91,11 @@ class Zygote:
                 timeout = TOGETHER if timeout is None else min(timeout, TOGETHER)
             messages: list[Message] | None = []
             done = 0
+            awake = False
             ready = poll(timeout)
             for descriptor, _ in ready:
                 if descriptor == self.awake:
+                    awake = True
                     os.read(self.awake, 4096)
                 elif descriptor == link:
                     messages = self.channel.receive()
@@ -103,7 +105,7 @@ class Zygote:
                 break
             for name, *rest in messages:
                 getattr(self, f"on_{name}")(*rest)
-            ended = attempts.reap()
+            ended = attempts.reap() if awake or attempts.leaving else []
             for attempt in ended:
                 self.report(attempt)
             attempts.look()
@@ -151,7 +153,8 @@ class Zygote:
         """:param environment: the attempt's own."""
         path, _, _, _, copied = self.kinds[kind]
         try:
-            os.chdir(cwd)
+            if self.pool is None or kind != self.current:
+                os.chdir(cwd)
             if kind != self.current:
                 try:
                     self.enter(kind)
@@ -267,7 +270,7 @@ def main(directory: str, socket_name: str, who: str, journal_path: str) -> None:
     said: list[bytes] = []
     names = preload.ReadNames((own, *withheld), harmless)
     try:
-        with captured(said), names:
+        with captured(said), names, preload.without_collecting():
             preload.run(modules, settle, install)
         if len(said[0]) > MOST_SAID:
             raise preload.RefusedError("an import wrote more than a megabyte")
@@ -278,7 +281,7 @@ def main(directory: str, socket_name: str, who: str, journal_path: str) -> None:
     seeds.freeze()
     journal = os.open(journal_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     zygote = Zygote(channel, journal, said[0], seeds, module, settle, isolation)
-    settle_memory()
+    gc.freeze()
     zygote.news.append(("ready", tuple(sorted(names.names))))
     zygote.tell()
     zygote.serve()

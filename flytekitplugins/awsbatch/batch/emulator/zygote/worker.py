@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import atexit
+import gc
 import io
 import os
 import signal
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any, NoReturn
@@ -20,7 +22,7 @@ from typing import Any, NoReturn
 from . import orphans
 from .channel import Channel
 from .child import OWN_FRAMES, Place, copy_all, take_place
-from .leave import STATUS_FLUSH, flush_streams, left_open, quietly, status_of, write_out
+from .leave import STATUS_FLUSH, flush_streams, opened, quietly, status_of, write_out
 
 # One that has run so many makes room for a fresh one: what attempts leave in memory adds up.
 MOST_ATTEMPTS = 1000
@@ -68,8 +70,12 @@ class Worker:
         self._hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
         self._arguments = list(sys.argv)
         self._path = list(sys.path)
-        # The dictionary behind `os.environ`: comparing two is a tenth of asking for each name.
+        # The dictionary behind `os.environ`, as it was when the last attempt began: comparing two is a tenth of asking
+        # for each name.
         self._environment: dict[Any, Any] = dict(os.environ._data)  # type: ignore[attr-defined]
+        self._own: Mapping[str, str] = {}
+        self._writers: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._settled = False
         self._umask = os.umask(0o22)
         os.umask(self._umask)
         self._handlers = {number: _signal.getsignal(number) for number in HANDLED}
@@ -85,8 +91,7 @@ class Worker:
             os.write(1, self._place.said)
         if self._held:
             sys.stdout.write(self._held)
-        for name, value in environment.items():
-            os.environ[name] = value
+        self._set_own(environment)
         self._place.seeds.again()
         error: BaseException | None = None
         try:
@@ -97,8 +102,19 @@ class Worker:
             error = raised
         status = self._finish(error)
         error = None
-        self._put_back(environment)
+        self._put_back()
         return status
+
+    def _set_own(self, environment: Mapping[str, str]) -> None:
+        """The attempt's own variables instead of those of the one before."""
+        before = self._own
+        for name in before.keys() - environment.keys():
+            del os.environ[name]
+        for name, value in environment.items():
+            if before.get(name) != value:
+                os.environ[name] = value
+        self._own = environment
+        self._environment = dict(os.environ._data)  # type: ignore[attr-defined]
 
     def _finish(self, error: BaseException | None) -> int:
         """As `leave.leave`, but the process goes on."""
@@ -112,18 +128,26 @@ class Worker:
         self._exits.run()
         if not flush_streams():
             status = STATUS_FLUSH
-        write_out(left_open())
+        self._write_out()
         return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else status
 
-    def _put_back(self, environment: Mapping[str, str]) -> None:
+    def _write_out(self) -> None:
+        """What the attempt holds back in files. It may have left them open, or write into one that another has."""
+        self._writers.update(opened())
+        write_out([*self._writers, sys.__stdout__, sys.__stderr__])
+        if not self._settled:
+            # What one attempt has brought, modules above all, need not be looked through after each of the next.
+            self._settled = True
+            gc.collect()
+            gc.freeze()
+
+    def _put_back(self) -> None:
         orphans.end_all()
         if (sys.stdin, sys.stdout, sys.stderr) != self._streams:
             sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.excepthook, threading.excepthook, sys.unraisablehook = self._hooks
         sys.argv[:] = self._arguments
         sys.path[:] = self._path
-        for name in environment:
-            os.environ.pop(name, None)
         data = os.environ._data  # type: ignore[attr-defined]
         if data != self._environment:
             for name in data.keys() - self._environment.keys():
