@@ -4,6 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Tests start hundreds of interpreters; where this is set, each would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: setup demo test lint types unit other-versions test-all bench soak clean
 
 $(READY): setup.py

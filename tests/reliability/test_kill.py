@@ -58,12 +58,14 @@ class Victim:
     def kill_after(self, started: int, pause: float) -> bool:
         """Kills the run once so many children have started in all; False: it ended before."""
         run = self.start()
-        eventually(
-            lambda: run.poll() is not None or bool(NAMED.search(self.output) and self.started >= started),
-            lambda: self.output[-800:],
-        )
-        time.sleep(pause)
-        run.kill()
+        try:
+            eventually(
+                lambda: run.poll() is not None or bool(NAMED.search(self.output) and self.started >= started),
+                lambda: self.output[-800:],
+            )
+            time.sleep(pause)
+        finally:
+            run.kill()
         self.execution = self.execution or execution_of(self.output)
         if run.wait() >= 0:
             assert run.returncode == 0, self.output[-2000:]

@@ -33,6 +33,7 @@ from flytekitplugins.awsbatch.local.progress import PlainReporter
 from flytekitplugins.awsbatch.local.record import RunRecord
 from flytekitplugins.awsbatch.local.resume import Fingerprint, Past, ResumeError, past
 from flytekitplugins.awsbatch.local.submissions import Submissions
+from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
 
 
 def stopped_when(right: Callable[[], bool], run: Callable[[], Any]) -> None:
@@ -108,6 +109,35 @@ def test_a_job_whose_id_was_never_written_down_is_found_by_its_name(home: Path, 
         assert work(n=[0, 1]) == [0, 1]
         jobs = awsbatch.batch.list_jobs(jobQueue="default", jobStatus="SUCCEEDED")["jobSummaryList"]
     assert [(job["jobId"], job["jobName"]) for job in jobs] == [(known["job_id"], f"{execution}-n0-0")]
+    assert starts(marks) == {0: 1, 1: 2}
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_run_that_is_killed_as_soon_as_it_was_taken_up_can_be_taken_up_again(
+    home: Path, marks: Path, monkeypatch: pytest.MonkeyPatch, forgotten: bool
+) -> None:
+    """What it wrote before its first look at the job names the job; a record that does not has a snapshot that does."""
+    work = partial(tasks.gated_map, folder=str(marks))
+    with emulation(home, quiet=True) as awsbatch:
+        stopped_when(lambda: half_done(awsbatch, marks), lambda: work(n=[0, 1]))
+    execution = newest(home)
+    record = RunRecord(home / "runs" / execution)
+    before = record.node("n0")
+    if forgotten:
+        record.write_node("n0", {**before, "job_id": None, "job_name": ""})
+    written: list[str | None] = []
+    run = NodeExecution.run
+
+    def looks(self: NodeExecution, wait: Any) -> Any:
+        written.append(record.node("n0")["job_id"])
+        return run(self, wait)
+
+    monkeypatch.setattr(NodeExecution, "run", looks)
+    (marks / "gate").touch()
+    with emulation(home, quiet=True, resume=execution) as awsbatch:
+        assert work(n=[0, 1]) == [0, 1]
+        assert awsbatch.requests == []
+    assert written == [before["job_id"]]
     assert starts(marks) == {0: 1, 1: 2}
 
 

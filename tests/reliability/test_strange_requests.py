@@ -104,6 +104,7 @@ STRANGE = {
     "a length below zero": request(b"{}", "/v1/describejobs", "Content-Length: -1"),
     "less than was said": request(b"{}", "/v1/describejobs", "Content-Length: 1000"),
     "bad chunks": request(b"zz\r\n{}\r\n", "/v1/describejobs", "Transfer-Encoding: chunked"),
+    "bad compression": request(b"\x1f\x8b no gzip", "/v1/describejobs", "Content-Encoding: gzip"),
     "a path that leads out": request(b"{}", "/v1/../../etc/passwd"),
     "an encoded path that leads out": request(b"{}", "/v1/%2e%2e/%2e%2e/etc/passwd%00"),
     "a path that is no UTF-8": request(b"{}", "/v1/\udcff"),

@@ -182,6 +182,9 @@ class Call:
         if taken.note:
             deployment.reporter.say(f"{self.label}: {taken.note}")
         self._node = node = taken.node
+        if before is not None and not before.anew and before.job_id is not None:
+            # Whoever takes this process's run up looks for the job by what is written next.
+            self._job = (self._job[0], before.job_id)
         if node.result is not None:
             if not taken.written:
                 self._write("succeeded", node.result)
@@ -205,8 +208,10 @@ class Call:
         """What an earlier process did for this node. Raises RecordError."""
         if not self._execution.resumed or not self._record.has_node(self._node_id):
             return None
+        record = self._record.node(self._node_id)
+        self._job = (record.get("job_name", ""), None)
         with understanding(self._record.node_file(self._node_id)):
-            return past(self._record.node(self._node_id), self._fingerprint)
+            return past(record, self._fingerprint)
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment

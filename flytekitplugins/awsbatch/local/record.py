@@ -62,7 +62,7 @@ def understanding(path: Path) -> Iterator[None]:
     """What is in the record is taken for what it should be. Raises RecordError where it is not."""
     try:
         yield
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, AssertionError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError) as error:
         raise RecordError(
             f"{path} is damaged, or from another version of this package ({type(error).__name__}: {error})."
         ) from error

@@ -182,7 +182,9 @@ def past(record: Mapping[str, Any], now: Fingerprint) -> Past:
     """What the record of a node means for the same node of a later run."""
     snapshot = record["snapshot"] or None
     status = record["status"]
-    known = Past(snapshot, record["attempt"], record["job_id"], status == "succeeded")
+    # The snapshot knows of a job that a process took up and was killed before it wrote the job's id down again.
+    job_id = record["job_id"] or (snapshot.get("state", {}).get("externalJobId") if snapshot is not None else None)
+    known = Past(snapshot, record["attempt"], job_id, status == "succeeded")
     before = Fingerprint(**record["fingerprint"])
     if before.task != now.task:
         return known.again(f"it was a call of {before.task} before")

@@ -197,6 +197,9 @@ class Connection(asyncio.BufferedProtocol):
                 return self._transport.close() if payload is None else self._refuse(*payload)
             if message.version not in (HttpVersion10, HttpVersion11):
                 return self._refuse(505, "HTTP/1.1 is spoken here")
+            if message.version == HttpVersion11 and len(message.headers.getall("Host", ())) != 1:
+                # Older parsers of aiohttp let this pass.
+                return self._refuse(400, "a request has one Host")
             if not payload.is_eof():
                 return self._await_body(message, payload)
             self._waiting.popleft()
