@@ -73,6 +73,42 @@ def test_an_import_that_kills_the_interpreter_is_refused(tmp_path: Path) -> None
         assert [line.partition(": ")[2] for line in made.said] == ["the interpreter ended while it imported"]
 
 
+DEAF = """#!{python}
+import marshal, os, socket, sys
+_, directory, name, who, _ = sys.argv[1:]
+os.chdir(directory)
+with socket.socket(socket.AF_UNIX) as link:
+    link.connect(name)
+    link.shutdown(socket.SHUT_RD)
+    hello = marshal.dumps(("hello", who))
+    link.sendall(len(hello).to_bytes(4, "little") + hello)
+"""
+
+
+def test_an_interpreter_that_says_hello_and_hears_nothing_more_is_refused(tmp_path: Path) -> None:
+    deaf = tmp_path / "deaf"
+    deaf.write_text(DEAF.format(python=sys.executable))
+    deaf.chmod(0o755)
+
+    def plan(process: JobProcess) -> WarmPlan | None:
+        found = plan_of(tmp_path / "run" / "bin" / "warm-script", "warm_program")(process)
+        return dataclasses.replace(found, interpreter=str(deaf)) if found is not None else None
+
+    with runner(tmp_path / "run", warm=True, planner=plan) as made:
+        assert [made.run(made.process("zero")).code for _ in range(2)] == [0, 0]
+        assert [line.partition(": ")[2] for line in made.said] == ["the interpreter ended while it imported"]
+
+
+def test_where_no_socket_can_be_made_every_attempt_is_a_process(tmp_path: Path) -> None:
+    with runner(tmp_path / "run", warm=True) as made:
+        (instance,) = (tmp_path / "run" / "instances").iterdir()
+        (instance / "warm").mkdir()
+        assert [made.run(made.process("zero")).code for _ in range(2)] == [0, 0]
+        assert [line.partition(": ")[2] for line in made.said] == [
+            "interpreters cannot reach this process ([Errno 98] Address already in use)"
+        ]
+
+
 def test_threads_that_were_ended_again_are_fine(tmp_path: Path) -> None:
     with runner(tmp_path / "run", warm=True, module="warm_made") as made:
         logs(made, tmp_path, "import threading; t = threading.Thread(target=int); t.start(); t.join()")

@@ -5,6 +5,7 @@ from nothing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -101,8 +102,11 @@ class WarmExecutor:
             which = self._identity(plan, process)
             zygote, reason = self._choose(which, process)
             if zygote is None and not reason:
-                new = True
-                zygote = self._new(which, plan, process)
+                try:
+                    zygote = self._new(which, plan, process)
+                    new = True
+                except OSError as error:
+                    reason = f"interpreters cannot reach this process ({error})"
             if zygote is not None:
                 self._owners[process.key] = zygote
                 if zygote.state is State.STARTING:
@@ -174,13 +178,14 @@ class WarmExecutor:
         return None, ""
 
     def _new(self, which: Identity, plan: WarmPlan, process: JobProcess) -> Zygote:
+        """Raises OSError when zygotes could not reach this process."""
+        self._links.listen(self._instance.directory, SOCKET)
         self._make_room()
         number = len(self._by_name) + 1
         scratch = self._instance.directory / f"{SOCKET}-{number}" if which.cwd is None else None
         zygote = Zygote(f"zygote-{self._instance.name}-{number}", plan, process, scratch, self._isolation)
         self._zygotes.setdefault(which, []).append(zygote)
         self._by_name[zygote.name] = zygote
-        self._links.listen(self._instance.directory, SOCKET)
         return zygote
 
     def _launch(self, zygote: Zygote) -> None:
@@ -212,7 +217,9 @@ class WarmExecutor:
             if self._closing:
                 zygote.end()
             else:
-                channel.send(zygote.preload_message())
+                # One that has gone meanwhile is heard of by its link's end.
+                with contextlib.suppress(OSError):
+                    channel.send(zygote.preload_message())
         return zygote
 
     def _take(self, zygote: Zygote, message: Message) -> None:
