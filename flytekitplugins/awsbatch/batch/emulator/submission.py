@@ -6,19 +6,18 @@ resource requirements".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator import rules
+from flytekitplugins.awsbatch.batch.emulator.compact import compact
 from flytekitplugins.awsbatch.batch.emulator.model import JobSpec
 from flytekitplugins.awsbatch.batch.emulator.spec import MEMORY, VCPU, requirement, spec_of
 
 # A submission of these members leaves everything to its definition.
 BARE = frozenset(("jobName", "jobQueue", "jobDefinition", "arrayProperties"))
 KEPT = 256
-compact = json.JSONEncoder(separators=(",", ":")).encode
 
 # What a container always shows, empty or not.
 EMPTY_LISTS = (

@@ -7,13 +7,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from flytekitplugins.awsbatch.batch.emulator.compact import compact
 from flytekitplugins.awsbatch.batch.emulator.model import ENDED, STATUSES, Attempt, Job, Unit
 from flytekitplugins.awsbatch.batch.emulator.spec import spec_of
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database
 
 SINGLE = -1
 UNENDED = ", ".join(f"'{status}'" for status in STATUSES if status not in ENDED)
-compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Summary(NamedTuple):
