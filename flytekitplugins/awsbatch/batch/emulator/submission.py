@@ -40,9 +40,8 @@ def container_of(properties: Mapping[str, Any], overrides: Mapping[str, Any]) ->
     merged = {each["name"]: each.get("value", "") for each in properties.get("environment") or ()}
     merged |= {each["name"]: each.get("value", "") for each in overrides.get("environment") or ()}
     container["environment"] = [{"name": name, "value": value} for name, value in merged.items()]
-    for key in ("instanceType",):
-        if overrides.get(key):
-            container[key] = overrides[key]
+    if overrides.get("instanceType"):
+        container["instanceType"] = overrides["instanceType"]
     needs = {each["type"]: each["value"] for each in properties.get("resourceRequirements") or ()}
     needs |= {each["type"]: each["value"] for each in overrides.get("resourceRequirements") or ()}
     for kind, old in ((VCPU, "vcpus"), (MEMORY, "memory")):

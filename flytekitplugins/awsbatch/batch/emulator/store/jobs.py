@@ -162,11 +162,6 @@ class Jobs:
             ).fetchall()
         return [(job_id, who, bool(remote)) for job_id, who, remote in rows]
 
-    def owner_of(self, job_id: str) -> str | None:
-        with self._database.read() as connection:
-            row = connection.execute("SELECT owner FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return row[0] if row else None
-
     def summaries(
         self, queue: str, status: str | None, where: Sequence[tuple[str, Any]], before: int, limit: int
     ) -> list[Summary]:
