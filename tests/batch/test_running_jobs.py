@@ -372,3 +372,5 @@ def test_a_reader_that_wants_quiet_is_woken_by_the_end_alone(shell: Shell, servi
 
     assert shell.describe(job_id)["status"] == "SUCCEEDED"
     assert service.changed(job_id, changes) == (changes, [])
+    # A count that this service never gave says nothing.
+    assert service.changed(job_id, changes + 1) is None
