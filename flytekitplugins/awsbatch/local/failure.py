@@ -138,12 +138,14 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
     reason = f", {how}" if how else ""
     lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
     message = _error_message(store, f"{result.output_prefix}/{child.original}/{wire.ERROR_FILE}")
-    if message and message != child.message:
+    # Where the child left no error.pb the handler wrote one, of AWS's words.
+    own = bool(message) and message != child.message
+    if own:
         lines.append(_indent("\n".join(message.strip().splitlines()[-SHOWN_LINES:])))
     tail = tail_of(child)
     if tail is not None:
         # What flytekit logs about the error is the message above once more, as one long line of JSON.
-        told = [line for line in tail.lines if not (message and line.startswith(FLYTEKITS_LINE))]
+        told = [line for line in tail.lines if not (own and line.startswith(FLYTEKITS_LINE))]
         told = told if any(line.strip() for line in told) else []
         empty = "Its log says no more" if tail.lines else "Its log is empty"
         lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
