@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from flytekitplugins.awsbatch.batch.emulator import folders
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import (
     CannotStart,
     Event,
@@ -93,7 +94,7 @@ class WarmExecutor:
             return
         if process.scratch is not None:
             try:
-                process.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folders.make(process.scratch)
             except OSError as error:
                 self._events(CannotStart(process.key, str(error), time.time()))
                 return
