@@ -77,6 +77,8 @@ class WarmExecutor:
         self._identities: dict[tuple[int, int, bool], tuple[WarmPlan, Mapping[str, str], Identity]] = {}
         self._warned: set[str] = set()
         self._links = Links(self._greet, self._take, self._ended)
+        # Threads that start what has waited for a zygote: at most one a zygote.
+        self._going_on: list[threading.Thread] = []
         self._closing = False
 
     def open(self, instance: Instance, events: Events) -> None:
@@ -142,6 +144,9 @@ class WarmExecutor:
             zygotes = list(self._by_name.values())
             for zygote in zygotes:
                 zygote.end()
+            going_on = list(self._going_on)
+        for thread in going_on:
+            thread.join(PATIENCE)
         # One that has not yet come to say hello cannot be asked; it is killed with all else.
         if all(zygote.channel is not None for zygote in zygotes):
             self._links.close(PATIENCE)
@@ -252,9 +257,17 @@ class WarmExecutor:
             waiting, zygote.waiting = zygote.waiting, {}
             for key in waiting:
                 self._owners.pop(key, None)
-            closing = self._closing
-        for process, _ in waiting.values():
-            if closing:
+            if waiting:
+                # A start may wait until it is read, and its reader until its news are: not a thread that reads those.
+                going_on = threading.Thread(
+                    target=self._go_on, args=(list(waiting.values()),), name="awsbatch-warm-start", daemon=True
+                )
+                self._going_on.append(going_on)
+                going_on.start()
+
+    def _go_on(self, waiting: list[tuple[JobProcess, WarmPlan]]) -> None:
+        for process, _ in waiting:
+            if self._closing:
                 self._events(Exited(process.key, 128 + signal.SIGKILL, time.time()))
             else:
                 self.start(process)
