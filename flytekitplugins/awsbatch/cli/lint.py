@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.lint.codes import CODES, Finding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import look_at
 
-from .show import FOUND, config_option, console, json_option, plain, print_json, settings_of
+from .show import FOUND, config_option, console, counted, json_option, plain, print_json, settings_of
 
 # As for any command that is used wrongly.
 NOT_LOADED = 2
@@ -120,7 +120,3 @@ def show(found: Sequence[Finding], complete: bool) -> None:
         out.print(f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}")
     elif complete:
         out.print("Nothing found.")
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

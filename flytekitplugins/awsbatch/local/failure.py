@@ -18,10 +18,10 @@ from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, 
 from .redaction import hide
 
 SHOWN_CHILDREN = 3
+SHOWN_LINES = 12
 # How AWS Batch begins the reason of a container whose command is not there.
 CANNOT_START = "CannotStartContainerError"
 OWN_SCRIPTS = (wire.MAP_EXECUTE_SCRIPT, wire.TIMEOUT_SCRIPT)
-SHOWN_LINES = 12
 FLYTEKITS_LINE = '{"asctime": '
 NO_OUTPUTS = "ended well, and without outputs that can be read"
 
@@ -78,9 +78,7 @@ def failure(
         parts.append(f"Also failed: {others}{more}")
     if result.error is not None and not _explained(result.error.message, failed):
         parts.append(_indent(result.error.message.strip() or "no message"))
-    parts += [
-        _child(child, result, store, tail_of, "ended well, and without outputs that can be read") for child in blamed
-    ]
+    parts += [_child(child, result, store, tail_of, NO_OUTPUTS) for child in blamed]
     if result.hang:
         parts.append(result.hang)
     parts += [*missing_script(result), *hints]

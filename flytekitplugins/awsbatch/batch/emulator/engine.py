@@ -395,7 +395,12 @@ class Engine:
             unit.current.stream = start.stream
             self._running[key] = Running(unit, unit.current, start.process, start.executor)
             self._by_unit[id(unit)] = key
-        start.executor.start(start.process)
+        try:
+            start.executor.start(start.process)
+        except Exception as error:
+            # The others that were placed with it must not be lost with it.
+            log.exception("%s could not start %s", start.executor.name, unit.id)
+            self._inbox.put(CannotStart(key, f"{type(error).__name__}: {error}", self._clock.now() / 1000))
 
     def _give_up(self, unit: Unit, end: attempts.End) -> None:
         """Ends an attempt that no executor got to see."""

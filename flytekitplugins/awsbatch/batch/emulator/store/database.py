@@ -124,8 +124,8 @@ class Database:
             yield self._reader
 
     def checkpoint(self) -> None:
-        """Moves the write-ahead log into the file when it has grown. For a thread that has time; others go on "
-        "meanwhile."""
+        """Moves the write-ahead log into the file when it has grown. For a thread that has time; others go on
+        meanwhile."""
         if self._checkpointer is not None and self._writes >= CHECKPOINT_EVERY:
             self._writes = 0
             self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
