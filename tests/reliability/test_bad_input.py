@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -81,8 +82,19 @@ def test_settings_cannot_run_anything(tmp_path: Path) -> None:
 
 
 COMMANDS = ["runs", "jobs", "logs", "kill", "rerun", "cache", "queue", "config", "lint", "nosuch"]
-# No null: no shell can pass one; see `test_what_people_do_next` for it.
-words = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=12)
+# No null: no shell can pass one; see `test_what_people_do_next` for it. No folder outside: `lint` runs what it finds.
+words = st.text(st.characters(blacklist_characters="\0/", blacklist_categories=["Cs"]), max_size=12)
+
+
+def in_folder(folder: Path, words: list[str], environment: dict[str, str]) -> Result:
+    """What the command answers in a folder of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        return CliRunner().invoke(main, words, env=environment)
+    finally:
+        os.chdir(before)
 
 
 @settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
@@ -90,12 +102,14 @@ words = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["
 @example(command="logs", arguments=["../../../etc/passwd"])
 @example(command="rerun", arguments=["..", "..", "0"])
 @example(command="jobs", arguments=["/etc"])
+@example(command="lint", arguments=[""])
+@example(command="lint", arguments=["."])
 @example(command="config", arguments=["check", "/dev/null"])
 def test_any_words_on_the_command_line_are_answered(
     tmp_path_factory: pytest.TempPathFactory, command: str, arguments: list[str]
 ) -> None:
     home = tmp_path_factory.getbasetemp() / "words"
-    answer = CliRunner().invoke(main, [command, *arguments], env={"FLYTE_AWSBATCH_HOME": str(home)})
+    answer = in_folder(home / "below" / "here", [command, *arguments], {"FLYTE_AWSBATCH_HOME": str(home)})
     assert answer.exit_code in (0, 1, 2), answer.output
     assert answer.exception is None or isinstance(answer.exception, SystemExit), (answer.exception, arguments)
 

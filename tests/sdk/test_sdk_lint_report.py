@@ -366,7 +366,19 @@ def test_a_folder_without_tasks_is_wrong_use(tmp_path: Path) -> None:
     assert "no Python file that mentions flytekit" in " ".join(output.replace("│", " ").split())
 
 
-@pytest.mark.parametrize("target", ["no_such_target", "no/such/target.py", "no_such_package.module"])
+def test_what_a_module_made_before_it_broke_is_not_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "whole").mkdir()
+    program(tmp_path / "whole", "lint_whole_module", 10)
+    file = program(tmp_path / "whole", "lint_broken_module", 10)
+    file.write_text(f"{file.read_text()}\n\nraise ValueError('broken here')\n")
+    status, output = lint(str(tmp_path / "whole"), "--image", IMAGE, "--json", "--ignore", "AB105")
+    said = json.loads(output[: output.rindex("}") + 1])
+    assert status == 2
+    assert [(one["code"], Path(one["file"]).name) for one in said["findings"]] == [("AB006", "lint_whole_module.py")]
+    assert [one["error"] for one in said["not_loaded"]] == ["ValueError: broken here"]
+
+
+@pytest.mark.parametrize("target", ["", "no_such_target", "no/such/target.py", "no_such_package.module"])
 def test_a_target_that_is_not_there_is_wrong_use(target: str) -> None:
     status, output = lint(target)
     assert status == 2

@@ -56,6 +56,8 @@ class Target:
 
 def target_of(text: str) -> Target:
     """Raises TargetError."""
+    if not text:
+        raise TargetError("an empty name is neither a file or folder nor a module")
     path = Path(text)
     if path.is_dir():
         return folder(path)

@@ -60,27 +60,44 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
     found: list[Finding] = []
     not_loaded: list[NotLoaded] = []
 
-    def attempt(name: str, action: Callable[[], Any]) -> None:
+    def attempt(name: str, action: Callable[[], Any]) -> bool:
         try:
             action()
+            return True
         except (Exception, SystemExit) as error:
             refusal = refused(name, error)
             if refusal is None:
                 not_loaded.append(NotLoaded(name, error))
             else:
                 found.append(refusal)
+            return False
+
+    def look(entity: Any) -> None:
+        found.extend(look_at_task(entity, serialization, settings))
 
     with FlyteContextManager.with_context(context):
         for target in map(target_of, targets):
             with target.importable():
                 for module in target.modules:
-                    attempt(module, partial(target.load, module))
+                    start = len(FlyteEntities.entities)
+                    if not attempt(module, partial(target.load, module)):
+                        # Nobody can import what it had made until then.
+                        del FlyteEntities.entities[start:]
         for entity in FlyteEntities.entities[before:]:
             if isinstance(entity, WorkflowBase):
                 attempt(entity.name, entity.compile)
         for entity in FlyteEntities.entities[before:]:
-            found += look_at_task(entity, serialization, settings)
+            # What cannot be serialised hides nothing of the rest.
+            attempt(entity_name(entity), partial(look, entity))
     return Looked(tuple(dict.fromkeys(found)), tuple(not_loaded))
+
+
+def entity_name(entity: Any) -> str:
+    """An entity's name; the type's where flytekit cannot tell the name."""
+    try:
+        return str(entity.name)
+    except Exception:
+        return type(entity).__name__
 
 
 def look_at_task(task: Any, serialization: SerializationSettings, settings: LintSettings) -> list[Finding]:
