@@ -43,9 +43,10 @@ def forwarder(service: LocalBatch, tmp_path: Path) -> Iterator[int]:
         port = probe.getsockname()[1]
     with ThreadedServer(service) as server:
         address = server.url.removeprefix("http://")
-        process = subprocess.Popen(
-            [sys.executable, "forwarder.py", str(port), address, "batch.pem", "batch.key"], cwd=tmp_path
-        )
+        with (tmp_path / "forwarder.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "forwarder.py", str(port), address, "batch.pem", "batch.key"], cwd=tmp_path, stderr=log
+            )
 
         def listens() -> bool:
             with socket.socket() as client:
@@ -57,6 +58,8 @@ def forwarder(service: LocalBatch, tmp_path: Path) -> Iterator[int]:
         finally:
             process.terminate()
             process.wait()
+    # Not for connections either that end before they have begun, such as those by which this fixture waits.
+    assert (tmp_path / "forwarder.log").read_text() == ""
 
 
 def test_a_client_without_an_endpoint_setting_reaches_the_service(

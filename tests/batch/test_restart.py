@@ -75,7 +75,8 @@ def test_a_restart_reads_everything_back(home: Path) -> None:
 
 def test_the_local_environment_has_the_size_that_the_settings_say_now(home: Path) -> None:
     def size(service: LocalBatch) -> int:
-        (environment,) = service.describe_compute_environments()["computeEnvironments"]
+        asked = service.describe_compute_environments(computeEnvironments=["local"])
+        (environment,) = asked["computeEnvironments"]
         return int(environment["computeResources"]["maxvCpus"])
 
     with LocalBatch(home, BatchSettings(vcpus=2)) as service:
@@ -95,6 +96,9 @@ def test_the_local_environment_has_the_size_that_the_settings_say_now(home: Path
             for one in service.describe_compute_environments()["computeEnvironments"]
         }
     assert sizes == {"local": 6, "own-environment": 1}
+    with LocalBatch(home, BatchSettings(vcpus=0)) as service:
+        service.ensure_queue("queue")
+        assert size(service) == 6
 
 
 def test_revisions_go_on_after_a_restart(home: Path) -> None:

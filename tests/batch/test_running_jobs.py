@@ -10,6 +10,8 @@ from batch_shell import SETTINGS, Shell, eventually, new_shell
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExecutor
+from flytekitplugins.awsbatch.batch.emulator.executors.protocol import JobProcess
 from flytekitplugins.awsbatch.batch.emulator.launch import Launch
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
@@ -158,6 +160,27 @@ def test_a_command_that_is_not_there_cannot_start_says_which_and_leaves_no_log_s
     assert job["statusReason"] == "Task failed to start"
     assert job["container"]["reason"] == "CannotStartContainerError: no-such-command: No such file or directory"
     assert not {"exitCode", "logStreamName"} & set(job["container"])
+
+
+class Moody(ProcessExecutor):
+    """One that has not foreseen something about the first of the children."""
+
+    def start(self, process: JobProcess) -> None:
+        if process.environment["AWS_BATCH_JOB_ARRAY_INDEX"] == "0":
+            raise RuntimeError("no mood")
+        super().start(process)
+
+
+def test_an_executor_that_fails_over_one_attempt_gets_the_others_all_the_same(home: Path) -> None:
+    with LocalBatch(home, SETTINGS, executors=[Moody()]) as service:
+        shell = new_shell(service)
+        job_id = shell.submit("true", size=3)
+        shell.ended(job_id)
+
+        children = service.describe_jobs(jobs=[f"{job_id}:{index}" for index in range(3)])["jobs"]
+
+    assert [each["status"] for each in children] == ["FAILED", "SUCCEEDED", "SUCCEEDED"]
+    assert children[0]["container"]["reason"] == "CannotStartContainerError: RuntimeError: no mood"
 
 
 def test_an_attempt_over_its_time_is_killed_and_not_retried(home: Path) -> None:
@@ -349,3 +372,5 @@ def test_a_reader_that_wants_quiet_is_woken_by_the_end_alone(shell: Shell, servi
 
     assert shell.describe(job_id)["status"] == "SUCCEEDED"
     assert service.changed(job_id, changes) == (changes, [])
+    # A count that this service never gave says nothing.
+    assert service.changed(job_id, changes + 1) is None

@@ -8,10 +8,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from warm_harness import Runner, plan_of, runner
+from warm_harness import PATIENCE, Runner, plan_of, runner
 
-from flytekitplugins.awsbatch.batch.emulator.executors.protocol import JobProcess
-from flytekitplugins.awsbatch.batch.emulator.executors.warm_plan import Hook, WarmPlan
+from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Exited, JobProcess
+from flytekitplugins.awsbatch.batch.emulator.executors.warm_plan import Hook, Planner, WarmPlan
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
 
@@ -71,6 +71,82 @@ def test_an_import_that_kills_the_interpreter_is_refused(tmp_path: Path) -> None
         (tmp_path / "warm_made.py").write_text("import os; os._exit(7)\n")
         assert made.run(made.process(environment={"PYTHONPATH": str(tmp_path)})).code == 7
         assert [line.partition(": ")[2] for line in made.said] == ["the interpreter ended while it imported"]
+
+
+# Stands for an interpreter that forks, from its first word on.
+HELLO = """#!{python}
+import marshal, os, pathlib, socket, sys, time
+_, directory, name, who, _ = sys.argv[1:]
+def said(*message):
+    data = marshal.dumps(message)
+    return len(data).to_bytes(4, "little") + data
+cwd = pathlib.Path.cwd()
+os.chdir(directory)
+link = socket.socket(socket.AF_UNIX)
+link.connect(name)
+"""
+DEAF = """
+link.shutdown(socket.SHUT_RD)
+link.sendall(said("hello", who))
+"""
+TALKATIVE = """
+link.sendall(said("hello", who))
+link.recv(1 << 16)
+while not (cwd / "go").exists():
+    time.sleep(0.01)
+link.sendall(said("ready", ()))
+link.sendall(said("started", "nobody's", 1, 0.0) * 100_000)
+came = b""
+while block := link.recv(1 << 20):
+    came += block
+    while len(came) >= 4 and len(came) >= 4 + (size := int.from_bytes(came[:4], "little")):
+        message, came = marshal.loads(came[4 : 4 + size]), came[4 + size :]
+        if message[0] == "start":
+            link.sendall(said("exited", message[1], 0, False, 0.0))
+"""
+
+
+def planned(folder: Path, code: str) -> Planner:
+    """Interpreters that do this."""
+    interpreter = folder / "interpreter"
+    interpreter.write_text(HELLO.format(python=sys.executable) + code)
+    interpreter.chmod(0o755)
+
+    def plan(process: JobProcess) -> WarmPlan | None:
+        found = plan_of(folder / "run" / "bin" / "warm-script", "warm_program")(process)
+        return dataclasses.replace(found, interpreter=str(interpreter)) if found is not None else None
+
+    return plan
+
+
+def test_an_interpreter_that_says_hello_and_hears_nothing_more_is_refused(tmp_path: Path) -> None:
+    with runner(tmp_path / "run", warm=True, planner=planned(tmp_path, DEAF)) as made:
+        assert [made.run(made.process("zero")).code for _ in range(2)] == [0, 0]
+        assert [line.partition(": ")[2] for line in made.said] == ["the interpreter ended while it imported"]
+
+
+def test_an_interpreter_that_wants_to_be_heard_first_gets_all_that_waits_for_it(tmp_path: Path) -> None:
+    with runner(tmp_path / "run", warm=True, planner=planned(tmp_path, TALKATIVE)) as made:
+        waiting = [made.process("zero", environment={"AWS_BATCH_LONG": "x" * 2000}) for _ in range(1000)]
+        for process in waiting:
+            made.executor.start(process)
+        (made.cwd / "go").touch()
+        ended = set()
+        while len(ended) < len(waiting):
+            event = made.inbox.get(timeout=PATIENCE)
+            if isinstance(event, Exited):
+                ended.add(event.key)
+        assert ended == {process.key for process in waiting}
+
+
+def test_where_no_socket_can_be_made_every_attempt_is_a_process(tmp_path: Path) -> None:
+    with runner(tmp_path / "run", warm=True) as made:
+        (instance,) = (tmp_path / "run" / "instances").iterdir()
+        (instance / "warm").mkdir()
+        assert [made.run(made.process("zero")).code for _ in range(2)] == [0, 0]
+        assert [line.partition(": ")[2] for line in made.said] == [
+            "interpreters cannot reach this process ([Errno 98] Address already in use)"
+        ]
 
 
 def test_threads_that_were_ended_again_are_fine(tmp_path: Path) -> None:

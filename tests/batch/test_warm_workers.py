@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from batch_shell import eventually
 from test_warm_matrix import told
 from warm_harness import Runner, runner
 
@@ -114,7 +115,6 @@ def test_a_worker_that_was_sent_a_signal_runs_nothing_more(workers: Runner) -> N
 def test_the_place_of_an_idle_worker_that_died_is_taken_by_another(workers: Runner) -> None:
     worker = worker_of(workers)
     os.kill(worker, signal.SIGKILL)
-    while Path(f"/proc/{worker}").exists():
-        pass
+    eventually(lambda: not Path(f"/proc/{worker}").exists())
     assert worker_of(workers) != worker
     assert workers.run(workers.process("zero")).code == 0

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from batch_shell import eventually
+
 from flytekitplugins.awsbatch.batch.emulator import instance as instances
 from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import CannotStart, Event, Executor, JobProcess, Started
@@ -90,8 +92,7 @@ class Runner:
             event = self.inbox.get(timeout=PATIENCE)
             assert isinstance(event, Started), event
             self.pids[event.key] = event.pid
-        while not process.log.read_bytes().endswith(ready):
-            pass
+        eventually(lambda: process.log.read_bytes().endswith(ready))
         return self.pids[process.key]
 
 

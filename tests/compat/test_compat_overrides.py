@@ -59,7 +59,8 @@ def test_overrides_that_a_cluster_drops_are_told(batch: Emulation, monkeypatch: 
 
 def test_where_no_node_is_known_calls_are_numbered_and_one_warning_says_so(batch: Emulation) -> None:
     result, requests = emulated(batch, lambda: flows.elsewhere(n=1))
-    assert (result, [asked(one) for one in requests]) == (3, [("n2", 1, 500), ("n1-0-dn0", 1, 500)])
+    # The branch is known, the dynamic task's call is not.
+    assert (result, [asked(one) for one in requests]) == (3, [("n0-0-n0-n0", 4, 500), ("n1-0-dn0", 1, 500)])
     assert batch.printed.count("is not seen here; on a cluster it is.") == 1
 
 

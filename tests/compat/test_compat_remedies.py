@@ -16,6 +16,7 @@ from compat_run import emulated, with_emulator
 
 from flytekitplugins.awsbatch import map_task
 from flytekitplugins.awsbatch.batch.emulator import rules
+from flytekitplugins.awsbatch.lint import report
 from flytekitplugins.awsbatch.local.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.submissions import Submissions
 from flytekitplugins.awsbatch.testing import Emulation, emulation
@@ -105,7 +106,8 @@ def checkpoints(home: Path) -> Iterator[Path]:
     return (path for path in home.rglob("_flytecheckpoints/**/*") if path.is_file())
 
 
-def test_concurrency_is_not_held_and_that_is_said(batch: Emulation) -> None:
+def test_concurrency_is_not_held_and_that_is_said(batch: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "_told", set())
     value, (request,) = emulated(batch, lambda: map_task(tasks.square, concurrency=1)(n=[21, 22]))
     assert (value, request["arrayProperties"]) == ([441, 484], {"size": 2})
     assert "[AB106]" in batch.printed

@@ -85,10 +85,8 @@ def test_the_command_line_runs_gzipped_files_from_the_repository() -> None:
     command = [sys.executable, "-m", "tests.conformance", "queues"]
     command += ["--cases", VECTORS / "queues-cases.jsonl.gz", "--expected", VECTORS / "queues-expected.jsonl.gz"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    failed = [line for line in done.stdout.splitlines()[:-1] if "no such kind" not in line]
-    assert failed == []
-    assert done.returncode in (0, 1)
-    assert done.stderr == ""
+    said = f"{len(vectors('queues'))} passed, 0 failed\n"
+    assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
 
 
 def test_the_fidelity_page_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from . import handler_cases
 from .fidelity import DOCUMENT, covering, load, markdown
-from .kinds import KINDS, run_case
+from .kinds import run_case
 from .report import Outcome, read_lines
 
 VECTORS = Path(__file__).with_name("vectors")
@@ -30,11 +30,7 @@ def test_the_handler_does_what_flytes_did(case: dict[str, Any], expected: dict[s
 
 @pytest.mark.parametrize(
     ("case", "expected"),
-    [
-        pytest.param(*pair, id=f"{pair[0]['id']}-{pair[0]['kind']}")
-        for pair in vectors("queues")
-        if pair[0]["kind"] in KINDS
-    ],
+    [pytest.param(*pair, id=f"{pair[0]['id']}-{pair[0]['kind']}") for pair in vectors("queues")],
 )
 def test_names_paths_and_environment_are_flytes(case: dict[str, Any], expected: dict[str, Any]) -> None:
     assert run_case(case, expected) == Outcome([])

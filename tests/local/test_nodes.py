@@ -108,7 +108,13 @@ def with_loop(x: int) -> int:
 
 @workflow
 def branching(x: int) -> int:
-    before = conditional("sign").if_(x > 0).then(seen(x=x)).else_().then(several(x=x))
+    before = (
+        conditional("sign")
+        .if_(x > 0)
+        .then(seen(x=x).with_overrides(limits=Resources(cpu="4")))
+        .else_()
+        .then(several(x=x))
+    )
     seen(x=x)
     return before
 
@@ -188,20 +194,23 @@ def test_a_dynamic_task_on_its_own_is_the_node_that_flyteadmin_makes() -> None:
     assert labels()[:2] == [f"{alone}-0-dn0", f"{alone}-0-dn1"]
 
 
-def test_calls_in_a_branch_are_numbered_and_do_not_count_outside() -> None:
+def test_a_call_in_a_branch_is_the_node_of_that_branch_and_does_not_count_outside() -> None:
     branching(x=1)
-    assert labels() == ["n2", "n1"]
-    assert [one.place.numbered for one in SEEN] == [True, False]
+    # As a FlyteAdmin and a FlytePropeller 1.16.8 named them.
+    assert labels() == ["n0-0-n0-n0", "n1"]
+    assert [one.place.numbered for one in SEEN] == [False, False]
+    assert SEEN[0].place.resources == ResourceRequirements(limits={"cpu": "4"})
 
 
 def test_a_subworkflow_in_a_branch_has_nodes_of_its_own() -> None:
     branching(x=-1)
-    assert labels() == ["n2-0-n0", "n2-0-n2", "n2-0-n3", "n1"]
+    assert labels() == ["n0-0-n0-n1-0-n0", "n0-0-n0-n1-0-n2", "n0-0-n0-n1-0-n3", "n1"]
 
 
-def test_calls_in_several_branches_have_several_numbers() -> None:
+def test_calls_that_several_branches_make_have_several_numbers() -> None:
     branch_twice(x=1)
     assert labels() == ["n2", "n3"]
+    assert [one.place.numbered for one in SEEN] == [True, True]
 
 
 def test_a_failure_node_belongs_to_the_workflow_that_failed() -> None:

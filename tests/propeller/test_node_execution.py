@@ -388,3 +388,15 @@ def test_files_longer_than_propeller_downloads_are_refused() -> None:
     two = run(request(template(), literal_map(x=integers([1, 2])), node_id="n1"), given)
     assert two.error is not None
     assert "1.34 MB are more than storage.limits.maxDownloadMBs allows (1)" in two.error.message
+
+
+def test_a_list_that_was_put_into_a_file_of_its_own_is_named_in_the_error() -> None:
+    elsewhere = literals_pb2.Literal(offloaded_metadata=literals_pb2.LiteralOffloadedMetadata(uri="s3://bucket/large"))
+    result = run(request(template(), literal_map(x=elsewhere)), services(all_succeed))
+    assert result.error is not None
+    # What propeller says, and then what to do.
+    assert "[BadTaskSpecification] Unable to determine array size from inputs (x was put into" in result.error.message
+    assert "min-size-in-mb-for-offloading" in result.error.message
+    without = run(request(template(), literal_map()), services(all_succeed))
+    assert without.error is not None
+    assert without.error.message.endswith("Unable to determine array size from inputs")

@@ -9,6 +9,7 @@ import sys
 NAMESPACE = "flytekitplugins"
 OWN = [
     "flytekitplugins.awsbatch",
+    "flytekitplugins.awsbatch.attempts",
     "flytekitplugins.awsbatch.config",
     "flytekitplugins.awsbatch.hook",
     "flytekitplugins.awsbatch.map_settings",

@@ -101,7 +101,7 @@ def file_rules(
         queues = first_met(by_tag, rule.tags)
         in_domain, default = rule.domain == execution.domain, not rule.domain
         if place == deciding and open_still:
-            reason = deciding_reason(rule, execution, bool(queues))
+            reason = deciding_reason(rule, bool(queues))
         elif place == deciding:
             reason = "an attribute stored with flytectl has decided"
         elif not in_domain and not default:
@@ -127,7 +127,7 @@ def file_rules(
     return verdicts
 
 
-def deciding_reason(rule: WorkflowConfig, execution: Execution, found: bool) -> str:
+def deciding_reason(rule: WorkflowConfig, found: bool) -> str:
     which = f"the last rule for the domain {rule.domain}" if rule.domain else "the last rule without a domain"
     return which if found else f"{which}, but no queue has one of its tags: no queue at all, the server does not go on"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sized
 from pathlib import Path
 
 import rich_click as click
@@ -24,6 +23,7 @@ from .show import (
     FOUND,
     config_option,
     console,
+    counted,
     fail,
     json_option,
     named_files,
@@ -111,20 +111,16 @@ def show(out: Console, settings: Settings, problems: list[Problem], advice: list
         out.print()
     names = ", ".join(settings.files) or "the built-in settings"
     if problems:
-        out.print(Text.assemble((counted(problems, "problem"), "bold red"), f" in {names}"))
+        out.print(Text.assemble((counted(len(problems), "problem"), "bold red"), f" in {names}"))
         show_problems(out, problems)
         return
     admin = settings.admin
     parts = ((admin.queues, "queue"), (admin.rules, "rule"), (admin.overrides, "attribute"))
-    said = ", ".join(counted(items, noun) for items, noun in parts)
+    said = ", ".join(counted(len(items), noun) for items, noun in parts)
     if not policies:
         needed = " and ".join(f"a {paper.title.lower()} for {paper.attach_to}" for paper in papers)
         show_indented(out, f"An account needs {needed}: --policies prints them, filled in.", 0)
     out.print(Text.assemble(("Right", "bold green"), f": {names} ({said})"))
-
-
-def counted(items: Sized, noun: str) -> str:
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
 
 
 @config.command()

@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.lint.codes import CODES, Finding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import look_at
 
-from .show import FOUND, config_option, console, json_option, plain, print_json, settings_of
+from .show import FOUND, config_option, console, counted, json_option, plain, print_json, settings_of
 
 # As for any command that is used wrongly.
 NOT_LOADED = 2
@@ -126,7 +126,3 @@ def near(file: str) -> str:
     """A file as a person in this folder would name it, and an editor opens it."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
-
-
-def counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -21,7 +21,7 @@ from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 
 from .naming import run_of
 from .past import MOST_IDS, batch_of_home, failing, the_home
-from .show import fail, json_option, print_json
+from .show import counted, fail, json_option, print_json
 from .tables import duration, moment, table
 
 # The first part of a UUID.
@@ -48,7 +48,7 @@ def runs(prune: bool, older_than: float, as_json: bool) -> None:
             if as_json:
                 print_json({"removed": gone})
             else:
-                click.echo(f"Removed {len(gone)} run{'' if len(gone) == 1 else 's'}.")
+                click.echo(f"Removed {counted(len(gone), 'run')}.")
             return
         found = history.runs(home)
     if as_json:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT = 8044
 TOKEN = "FLYTE_AWSBATCH_TOKEN"  # noqa: S105 - the variable's name
-BATCH = "batch"
 
 
 def parse_environment(_context: click.Context, _option: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
@@ -79,6 +78,7 @@ def serve(
     from flytekitplugins.awsbatch.batch.emulator.launch import clean
     from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
     from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
+    from flytekitplugins.awsbatch.local.home import Home, from_environment
     from flytekitplugins.awsbatch.local.settings import SettingsError, load, load_files
 
     if token is None and not is_loopback(host):
@@ -86,18 +86,13 @@ def serve(
             f"{host} can be reached from other machines, and this service starts commands: give it a --token (or set"
             f" {TOKEN}), or listen on 127.0.0.1"
         )
+    at = Home(home.expanduser().absolute()) if home is not None else from_environment(os.environ)
     try:
         settings = load_files(files) if files else load()
-        service = LocalBatch(state(home), settings.batch, launch=clean(environment), adopt=True)
+        service = LocalBatch(at.batch, settings.batch, launch=clean(environment), adopt=True)
     except (SettingsError, UnusableHomeError) as error:
         raise click.ClickException(str(error)) from error
     asyncio.run(run(service, settings, Guard(token), host, port))
-
-
-def state(home: Path | None) -> Path:
-    """The service's part of a home."""
-    named = home or Path(os.environ.get(wire.SWITCH_HOME) or Path.home() / ".flyte" / "awsbatch")
-    return named.expanduser().absolute() / BATCH
 
 
 async def run(service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int) -> None:

@@ -74,6 +74,10 @@ def show_problems(out: Console, problems: Iterable[Problem], style: str = "red",
         show_indented(out, f"{value}{problem.expected}")
 
 
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def show_indented(out: Console, paragraph: str, columns: int = 2) -> None:
     """A paragraph so many columns in, wrapped, without blanks at the ends of its lines."""
     width = max(out.width - columns, 20)

@@ -28,8 +28,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def moment(seconds: float) -> str:
-    """A time on this machine's clock, to the minute."""
-    return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    """A time on this machine's clock, to the minute; "?" for what no clock shows, as a damaged record may hold."""
+    try:
+        return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+    except (OverflowError, ValueError, OSError):
+        return "?"
 
 
 def duration(milliseconds: float | None) -> str:

@@ -18,10 +18,10 @@ from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, 
 from .redaction import hide
 
 SHOWN_CHILDREN = 3
+SHOWN_LINES = 12
 # How AWS Batch begins the reason of a container whose command is not there.
 CANNOT_START = "CannotStartContainerError"
 OWN_SCRIPTS = (wire.MAP_EXECUTE_SCRIPT, wire.TIMEOUT_SCRIPT)
-SHOWN_LINES = 12
 FLYTEKITS_LINE = '{"asctime": '
 NO_OUTPUTS = "ended well, and without outputs that can be read"
 
@@ -78,9 +78,7 @@ def failure(
         parts.append(f"Also failed: {others}{more}")
     if result.error is not None and not _explained(result.error.message, failed):
         parts.append(_indent(result.error.message.strip() or "no message"))
-    parts += [
-        _child(child, result, store, tail_of, "ended well, and without outputs that can be read") for child in blamed
-    ]
+    parts += [_child(child, result, store, tail_of, NO_OUTPUTS) for child in blamed]
     if result.hang:
         parts.append(result.hang)
     parts += [*missing_script(result), *hints]
@@ -142,13 +140,15 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
     reason = f", {how}" if how else ""
     lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
     message = _error_message(store, f"{result.output_prefix}/{child.original}/{wire.ERROR_FILE}")
-    if message and message != child.message:
+    # Where the child left no error.pb the handler wrote one, of AWS's words.
+    own = bool(message) and message != child.message
+    if own:
         lines.append(_indent("\n".join(message.strip().splitlines()[-SHOWN_LINES:])))
     tail = tail_of(child)
     if tail is not None:
         # What flytekit logs about the error is the message above once more, as one long line of JSON.
-        told = [line for line in tail.lines if not (message and line.startswith(FLYTEKITS_LINE))]
-        told = _without_end(told, message) if any(line.strip() for line in told) else []
+        told = [line for line in tail.lines if not (own and line.startswith(FLYTEKITS_LINE))]
+        told = _without_end(told, message if own else "") if any(line.strip() for line in told) else []
         empty = "Its log says no more" if tail.lines else "Its log is empty"
         lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
         lines += [f"    {line}" for line in told]

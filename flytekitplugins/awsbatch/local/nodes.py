@@ -1,9 +1,10 @@
 """Which node of its execution a task call is: what FlyteAdmin's compiler and propeller read off the compiled graph, and
 a local run, which only sees calls, has to find out. Nothing is decided here about what a node's overrides do.
 
-flytekit compiles a workflow before it runs it, so the k-th call of an entity in it is the entity's k-th node. There are
-no nodes to look up for what a `@dynamic` task calls, and for a conditional only the branch that is taken is called:
-such calls are numbered.
+flytekit compiles a workflow before it runs it, so the k-th call of an entity in it is the entity's k-th node. Of a
+conditional only the branch that is taken is called, which is known where one branch alone of the whole workflow calls
+the entity. There are no nodes to look up for other branches and for what a `@dynamic` task calls: these calls are
+numbered.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from datetime import timedelta
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from flytekit.core.condition import BranchNode
 from flytekit.core.workflow import WorkflowBase
 from flytekit.models.core.workflow import NodeMetadata
 
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 # flytekit compiles what a @dynamic task calls with this in front (`compile_into_workflow`).
 DYNAMIC = "d"
 NUMBERED = (
-    "Calls in a @dynamic task or a conditional are numbered as they come, and what with_overrides() says about them is "
-    "not seen here; on a cluster it is."
+    "Calls in a @dynamic task, and of an entity that several branches call, are numbered as they come, and what "
+    "with_overrides() says about them is not seen here; on a cluster it is."
 )
 # A label is a file's name; node ids have at most 63 characters, but workflows nest.
 MAX_LABEL = 120
@@ -95,12 +97,18 @@ class _Scope:
     entity: Any
     parents: tuple[ParentNode, ...]
     calls: Counter[str] = field(default_factory=Counter)
+    branches: Counter[str] = field(default_factory=Counter)
     numbered: int = 0
 
     def place(self, call: EntityCall) -> Place:
         node = self._compiled(call)
         if node is not None:
             return Place(node.id, self.parents, node)
+        found = self._in_branch(call) if call.in_branch else None
+        if found is not None:
+            # The id that FlyteAdmin's compiler gives it (`validators/branch.go`).
+            conditional, node = found
+            return Place(f"{conditional.id}-{node.id}", (*self.parents, ParentNode(conditional.id)), node)
         number, self.numbered = self.numbered, self.numbered + 1
         if not isinstance(self.entity, WorkflowBase):
             return Place(f"{DYNAMIC}n{number}", self.parents)
@@ -115,6 +123,15 @@ class _Scope:
         count, self.calls[call.entity.name] = self.calls[call.entity.name], self.calls[call.entity.name] + 1
         same = [node for node in self.entity.nodes if _named(node, call.entity.name)]
         return same[count] if count < len(same) else None
+
+    def _in_branch(self, call: EntityCall) -> tuple[Node, Node] | None:
+        """The conditional's node and the one in it, where there is no other that it could be."""
+        if not isinstance(self.entity, WorkflowBase):
+            return None
+        branches = [(node, inner) for node in self.entity.nodes for inner in _branches(node)]
+        same = [one for one in branches if _named(one[1], call.entity.name)]
+        count, self.branches[call.entity.name] = self.branches[call.entity.name], 1
+        return same[0] if len(same) == 1 and not count else None
 
 
 class Nodes:
@@ -171,6 +188,15 @@ def ended(frame: FrameType) -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def _branches(node: Node) -> list[Node]:
+    """What the branches of a conditional call; a conditional in a conditional is left alone."""
+    if not isinstance(node.flyte_entity, BranchNode):
+        return []
+    block = node.flyte_entity._ifelse_block
+    cases = [block.case.then_node, *(case.then_node for case in block.other or ()), block.else_node]
+    return [case for case in cases if case is not None]
 
 
 def _named(node: Node, name: str) -> bool:

@@ -142,7 +142,8 @@ class Board:
         """Called without the lock. See `batch.api.JobEvents`."""
         with self.lock:
             job = self._jobs.get(job_id) or self._ended.get(job_id)
-            if job is None or job.size is None:
+            # One that was read back from the disk counts anew, so that nothing follows from an older count.
+            if job is None or job.size is None or seen > job.changes:
                 return None
             return job.changes, [index for index, unit in enumerate(job.units) if unit.changes > seen]
 

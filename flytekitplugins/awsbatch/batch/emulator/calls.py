@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections import deque
 
 from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.batch.emulator.compact import compact
 from flytekitplugins.awsbatch.batch.emulator.errors import failed, refused, unsupported
 from flytekitplugins.awsbatch.batch.emulator.faults import (
     DROP_RESPONSE,
@@ -25,7 +25,6 @@ from flytekitplugins.awsbatch.batch.emulator.operations.queues import Environmen
 from flytekitplugins.awsbatch.batch.emulator.operations.tags import Tagging
 
 KEPT_ANSWERS = 50
-compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def check_ids(request: Request) -> None:

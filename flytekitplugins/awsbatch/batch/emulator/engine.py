@@ -21,6 +21,7 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator import attempts
 from flytekitplugins.awsbatch.batch.emulator.board import Board
+from flytekitplugins.awsbatch.batch.emulator.burst import Burst
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.dependencies import Dependencies, Outcome
 from flytekitplugins.awsbatch.batch.emulator.environments import Pool
@@ -98,6 +99,7 @@ class Engine:
         self._clock = clock
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._line = Line(board, faults)
+        self._burst = Burst()
         self._waits = Dependencies()
         self._running: dict[str, Running] = {}
         self._by_unit: dict[int, str] = {}
@@ -156,9 +158,10 @@ class Engine:
                 self._settle(outcome)
             self._line.join(job.spec.queue, (unit for unit in job.units if unit.status == RUNNABLE))
             self._board.tell()
-            # Behind a job that waits for room there is nothing to do until something ends.
-            behind = self._line.held(job.spec.queue)
-        if not behind:
+            rests = self._burst.came(self._clock.monotonic())
+            # Behind a job that waits for room there is nothing to do until something ends, amid a burst until it does.
+            idle = rests or self._line.held(job.spec.queue)
+        if not idle:
             self.wake()
 
     def stop(self, units: Iterable[Unit], how: str, words: str) -> None:
@@ -221,7 +224,7 @@ class Engine:
             for event in events:
                 self._take(event)
             self._keep_deadlines()
-            starting = self._line.place(self._pool()) if self._line.any() and not self._suspended else []
+            starting = self._next_units()
             self._board.tell()
             if not self._running or not self._board.busy:
                 self._idle.notify_all()
@@ -229,6 +232,14 @@ class Engine:
         for each in starting:
             self._begin(each)
         self.writing.if_due()
+
+    def _next_units(self) -> list[Unit]:
+        """Those to be started now."""
+        now = self._clock.monotonic()
+        if self._suspended or not self._line.any() or self._burst.rests_until(now) is not None:
+            return []
+        self._burst.started(now)
+        return self._line.place(self._pool())
 
     def _tidy(self) -> None:
         """Outside the lock: a disk may take its time."""
@@ -259,6 +270,9 @@ class Engine:
             due = [self.writing.due] if self.writing.due is not None else []
             if self._deadlines:
                 due.append(self._deadlines[0][0])
+            rest = self._burst.rests_until(now)
+            if rest is not None:
+                due.append(rest)
         return self._clock.real(max(0.0, min(due) - now)) if due else None
 
     def _take(self, event: Event) -> None:
@@ -381,7 +395,12 @@ class Engine:
             unit.current.stream = start.stream
             self._running[key] = Running(unit, unit.current, start.process, start.executor)
             self._by_unit[id(unit)] = key
-        start.executor.start(start.process)
+        try:
+            start.executor.start(start.process)
+        except Exception as error:
+            # The others that were placed with it must not be lost with it.
+            log.exception("%s could not start %s", start.executor.name, unit.id)
+            self._inbox.put(CannotStart(key, f"{type(error).__name__}: {error}", self._clock.now() / 1000))
 
     def _give_up(self, unit: Unit, end: attempts.End) -> None:
         """Ends an attempt that no executor got to see."""

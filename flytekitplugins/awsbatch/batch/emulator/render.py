@@ -10,6 +10,7 @@ import functools
 import json
 
 from flytekitplugins.awsbatch.batch.emulator.arns import JOB, Arns
+from flytekitplugins.awsbatch.batch.emulator.compact import compact
 from flytekitplugins.awsbatch.batch.emulator.describe import MACHINE, STOPPED
 from flytekitplugins.awsbatch.batch.emulator.model import ENDED, Attempt, Job, Unit
 
@@ -18,7 +19,6 @@ KEPT = 2000
 KEPT_TEXTS = 5000
 
 encoded = functools.lru_cache(maxsize=1024)(json.dumps)
-compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Rendering:

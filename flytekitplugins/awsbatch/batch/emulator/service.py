@@ -216,7 +216,8 @@ class LocalBatch(BatchCalls):
         """The ARN of a queue, made with a compute environment when there is none of that name.
 
         Queues share the environment `local`, which is of the settings' size or this machine's, unless they say their
-        own (MiB). It is so anew in each service on a home, as settings change.
+        own (MiB). A size that the settings name is set anew by each service on a home; without one it stays as it is,
+        so that a run with no settings takes nothing from a service beside it.
 
         :param name: or its ARN.
         """
@@ -235,7 +236,7 @@ class LocalBatch(BatchCalls):
     def _resize_local(self) -> None:
         known = self._core.catalog.environments.get(LOCAL_ENVIRONMENT, {}).get("computeResources", {}).get("maxvCpus")
         wanted = self._environment(LOCAL_ENVIRONMENT, 0, 0)["computeResources"]["maxvCpus"]
-        if known not in (None, wanted):
+        if self.settings.vcpus and known not in (None, wanted):
             size = {"computeEnvironment": LOCAL_ENVIRONMENT, "computeResources": {"maxvCpus": wanted}}
             self.calls.now("UpdateComputeEnvironment", size)
 

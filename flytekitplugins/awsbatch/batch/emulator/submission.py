@@ -6,19 +6,18 @@ resource requirements".
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator import rules
+from flytekitplugins.awsbatch.batch.emulator.compact import compact
 from flytekitplugins.awsbatch.batch.emulator.model import JobSpec
 from flytekitplugins.awsbatch.batch.emulator.spec import MEMORY, VCPU, requirement, spec_of
 
 # A submission of these members leaves everything to its definition.
 BARE = frozenset(("jobName", "jobQueue", "jobDefinition", "arrayProperties"))
 KEPT = 256
-compact = json.JSONEncoder(separators=(",", ":")).encode
 
 # What a container always shows, empty or not.
 EMPTY_LISTS = (
@@ -41,9 +40,8 @@ def container_of(properties: Mapping[str, Any], overrides: Mapping[str, Any]) ->
     merged = {each["name"]: each.get("value", "") for each in properties.get("environment") or ()}
     merged |= {each["name"]: each.get("value", "") for each in overrides.get("environment") or ()}
     container["environment"] = [{"name": name, "value": value} for name, value in merged.items()]
-    for key in ("instanceType",):
-        if overrides.get(key):
-            container[key] = overrides[key]
+    if overrides.get("instanceType"):
+        container["instanceType"] = overrides["instanceType"]
     needs = {each["type"]: each["value"] for each in properties.get("resourceRequirements") or ()}
     needs |= {each["type"]: each["value"] for each in overrides.get("resourceRequirements") or ()}
     for kind, old in ((VCPU, "vcpus"), (MEMORY, "memory")):

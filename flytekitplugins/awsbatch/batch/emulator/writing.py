@@ -30,8 +30,8 @@ class Writing:
         self.due: float | None = None
 
     def now(self) -> None:
-        """Writes all changes down. Not to be called under the board's lock. Raises what SQLite says; nothing is "
-        "lost."""
+        """Writes all changes down. Not to be called under the board's lock. Raises what SQLite says, and loses
+        nothing."""
         # What was taken first must be written first, and who comes later must find it written.
         with self._one_at_a_time:
             with self._board.lock:

@@ -22,6 +22,7 @@ from .services import HandlerServices
 from .state import State
 from .workqueue import WorkStatus
 
+NO_SIZE = "Unable to determine array size from inputs"
 # What Go's allocator can address, in interfaces of 16 bytes.
 _LONGEST_SLICE = 2**44
 
@@ -77,7 +78,7 @@ def array_size(context: TaskContext, services: HandlerServices) -> tuple[int, in
         return job.size, job.min_successes
     sizes = list_sizes(read_inputs(context, services))
     if not sizes:
-        raise HandlerError(BAD_TASK_SPECIFICATION, "Unable to determine array size from inputs")
+        raise HandlerError(BAD_TASK_SPECIFICATION, NO_SIZE)
     size = sizes.pop()
     return None if sizes else (size, minimum_successes(job.min_success_ratio, size))
 

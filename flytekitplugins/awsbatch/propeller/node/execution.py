@@ -237,7 +237,7 @@ class NodeExecution:
         self._terminate()
         message = (
             f"RuntimeExecutionError: max number of system retry attempts [{errors}/{limit}] exhausted. "
-            f"Last known status message: {text}{hint(self.request.template, text)}"
+            f"Last known status message: {text}{hint(self.request.template, self.request.inputs, text)}"
         )
         self._end(Ending(FAILING, TaskError("Workflow abort failed", message, "SYSTEM")))
 

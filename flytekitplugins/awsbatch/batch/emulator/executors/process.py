@@ -66,9 +66,10 @@ class ProcessExecutor:
         try:
             if process.scratch is not None:
                 folders.make(process.scratch)
-            self._marks[process.key] = marks(process.environment)
-            self._pids[process.key] = 0
             with self._sending:
+                # Under the lock: a supervisor's end takes with it only what was given to it.
+                self._marks[process.key] = marks(process.environment)
+                self._pids[process.key] = 0
                 link = self._link or self._open_link()
                 number, changes = self._environment(link, process.environment)
                 self._send(

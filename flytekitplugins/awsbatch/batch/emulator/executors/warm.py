@@ -5,6 +5,7 @@ from nothing.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from flytekitplugins.awsbatch.batch.emulator import folders
 from flytekitplugins.awsbatch.batch.emulator.executors.protocol import (
     CannotStart,
     Event,
@@ -75,6 +77,8 @@ class WarmExecutor:
         self._identities: dict[tuple[int, int, bool], tuple[WarmPlan, Mapping[str, str], Identity]] = {}
         self._warned: set[str] = set()
         self._links = Links(self._greet, self._take, self._ended)
+        # Threads that start what has waited for a zygote: at most one a zygote.
+        self._going_on: list[threading.Thread] = []
         self._closing = False
 
     def open(self, instance: Instance, events: Events) -> None:
@@ -92,7 +96,7 @@ class WarmExecutor:
             return
         if process.scratch is not None:
             try:
-                process.scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+                folders.make(process.scratch)
             except OSError as error:
                 self._events(CannotStart(process.key, str(error), time.time()))
                 return
@@ -101,8 +105,11 @@ class WarmExecutor:
             which = self._identity(plan, process)
             zygote, reason = self._choose(which, process)
             if zygote is None and not reason:
-                new = True
-                zygote = self._new(which, plan, process)
+                try:
+                    zygote = self._new(which, plan, process)
+                    new = True
+                except OSError as error:
+                    reason = f"interpreters cannot reach this process ({error})"
             if zygote is not None:
                 self._owners[process.key] = zygote
                 if zygote.state is State.STARTING:
@@ -137,6 +144,9 @@ class WarmExecutor:
             zygotes = list(self._by_name.values())
             for zygote in zygotes:
                 zygote.end()
+            going_on = list(self._going_on)
+        for thread in going_on:
+            thread.join(PATIENCE)
         # One that has not yet come to say hello cannot be asked; it is killed with all else.
         if all(zygote.channel is not None for zygote in zygotes):
             self._links.close(PATIENCE)
@@ -174,13 +184,14 @@ class WarmExecutor:
         return None, ""
 
     def _new(self, which: Identity, plan: WarmPlan, process: JobProcess) -> Zygote:
+        """Raises OSError when zygotes could not reach this process."""
+        self._links.listen(self._instance.directory, SOCKET)
         self._make_room()
         number = len(self._by_name) + 1
         scratch = self._instance.directory / f"{SOCKET}-{number}" if which.cwd is None else None
         zygote = Zygote(f"zygote-{self._instance.name}-{number}", plan, process, scratch, self._isolation)
         self._zygotes.setdefault(which, []).append(zygote)
         self._by_name[zygote.name] = zygote
-        self._links.listen(self._instance.directory, SOCKET)
         return zygote
 
     def _launch(self, zygote: Zygote) -> None:
@@ -212,7 +223,9 @@ class WarmExecutor:
             if self._closing:
                 zygote.end()
             else:
-                channel.send(zygote.preload_message())
+                # One that has gone meanwhile is heard of by its link's end.
+                with contextlib.suppress(OSError):
+                    channel.send(zygote.preload_message())
         return zygote
 
     def _take(self, zygote: Zygote, message: Message) -> None:
@@ -244,9 +257,17 @@ class WarmExecutor:
             waiting, zygote.waiting = zygote.waiting, {}
             for key in waiting:
                 self._owners.pop(key, None)
-            closing = self._closing
-        for process, _ in waiting.values():
-            if closing:
+            if waiting:
+                # A start may wait until it is read, and its reader until its news are: not a thread that reads those.
+                going_on = threading.Thread(
+                    target=self._go_on, args=(list(waiting.values()),), name="awsbatch-warm-start", daemon=True
+                )
+                self._going_on.append(going_on)
+                going_on.start()
+
+    def _go_on(self, waiting: list[tuple[JobProcess, WarmPlan]]) -> None:
+        for process, _ in waiting:
+            if self._closing:
                 self._events(Exited(process.key, 128 + signal.SIGKILL, time.time()))
             else:
                 self.start(process)

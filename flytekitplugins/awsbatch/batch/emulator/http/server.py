@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, unquote
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator import shapes
 from flytekitplugins.awsbatch.batch.emulator.calls import LostResponseError
+from flytekitplugins.awsbatch.batch.emulator.compact import compact
 from flytekitplugins.awsbatch.batch.emulator.errors import refused
 from flytekitplugins.awsbatch.batch.emulator.faults import SLOW, Fault
 from flytekitplugins.awsbatch.batch.emulator.http import listening
@@ -35,7 +36,6 @@ FAULTS = "/_awsbatch/faults"
 HEALTH = "/_awsbatch/health"
 
 Call = tuple[str, dict[str, Any]]
-compact = json.JSONEncoder(separators=(",", ":")).encode
 parsed = json.JSONDecoder().decode
 REFUSALS = {413: "RequestEntityTooLargeException", 408: "RequestTimeout"}
 

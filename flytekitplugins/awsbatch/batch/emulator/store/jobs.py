@@ -7,13 +7,13 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from flytekitplugins.awsbatch.batch.emulator.compact import compact
 from flytekitplugins.awsbatch.batch.emulator.model import ENDED, STATUSES, Attempt, Job, Unit
 from flytekitplugins.awsbatch.batch.emulator.spec import spec_of
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database
 
 SINGLE = -1
 UNENDED = ", ".join(f"'{status}'" for status in STATUSES if status not in ENDED)
-compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Summary(NamedTuple):
@@ -161,11 +161,6 @@ class Jobs:
                 () if owner is None else (owner,),
             ).fetchall()
         return [(job_id, who, bool(remote)) for job_id, who, remote in rows]
-
-    def owner_of(self, job_id: str) -> str | None:
-        with self._database.read() as connection:
-            row = connection.execute("SELECT owner FROM jobs WHERE id = ?", (job_id,)).fetchone()
-        return row[0] if row else None
 
     def summaries(
         self, queue: str, status: str | None, where: Sequence[tuple[str, Any]], before: int, limit: int
