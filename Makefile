@@ -17,6 +17,8 @@ $(READY): setup.py
 
 setup: $(READY)
 
+# In a home of its own, so that it runs beside whatever other versions of this package have left.
+demo: export FLYTE_AWSBATCH_HOME ?= $(abspath $(VENV))/demo
 demo: $(READY)
 	$(BIN)/pyflyte run --env FLYTE_AWSBATCH=local examples/stdlib_census.py census --chunks 40
 

@@ -6,6 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from flytekitplugins.awsbatch.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,3 +33,11 @@ def test_links_lead_to_files(page: str) -> None:
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", here.read_text(encoding="utf-8"))
     missing = [link for link in links if "://" not in link and not (here.parent / link).exists()]
     assert missing == []
+
+
+def test_the_steps_of_the_setup_fit_together(tmp_path: Path) -> None:
+    steps = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "setup.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    for number, step in enumerate(steps):
+        (tmp_path / f"{number}.yaml").write_text(step)
+    answer = CliRunner().invoke(main, ["config", "check", *(str(tmp_path / f"{n}.yaml") for n in range(len(steps)))])
+    assert (answer.exit_code, len(steps)) == (0, 6), answer.output

@@ -279,6 +279,10 @@ def test_a_home_of_another_version_is_refused_with_words(home: Path) -> None:
     answer = CliRunner().invoke(main, ["logs", "job"], env={"FLYTE_AWSBATCH_HOME": str(home)})
     assert answer.exit_code == 1
     assert "written by another version" in " ".join(answer.output.split())
+    # What it says to type helps.
+    subprocess.run(answer.output[answer.output.index("mv ") :], shell=True, check=True)
+    with emulation(home, quiet=True) as anew:
+        assert anew.jobs == []
 
 
 def test_records_of_another_version_or_damaged_ones_are_left_alone(home: Path) -> None:

@@ -237,11 +237,13 @@ def test_the_command_lists_what_is_found_as_json(tmp_path: Path) -> None:
     }
 
 
-def test_the_command_prints_errors_first_and_what_to_do(tmp_path: Path) -> None:
-    status, output = lint(str(program(tmp_path, "lint_text_target", 10)), "--image", IMAGE)
+def test_the_command_prints_errors_first_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "flows").mkdir()
+    status, output = lint(str(program(tmp_path / "flows", "lint_text_target", 10)), "--image", IMAGE)
     assert status == 1
     lines = output.splitlines()
-    assert lines[0] == "AB006  lint_text_target.work  lint_text_target.py:5"
+    assert lines[0] == "AB006  lint_text_target.work  flows/lint_text_target.py:5"
     assert "Use retries=9 or fewer." in " ".join(output.split())
     assert lines[-1] == "1 error, 1 warning"
 

@@ -112,7 +112,7 @@ def show(found: Sequence[Finding], complete: bool) -> None:
             line = Text(code, style=STYLES[severity])
             line.append(f"  {one.subject}", style="bold")
             if one.file:
-                line.append(f"  {Path(one.file).name}:{one.line}", style="dim")
+                line.append(f"  {near(one.file)}:{one.line}", style="dim")
             out.print(line, overflow="fold")
         out.print(Padding(Text(message), (0, 0, 0, 2)))
     errors = sum(one.severity is Severity.ERROR for one in found)
@@ -120,3 +120,9 @@ def show(found: Sequence[Finding], complete: bool) -> None:
         out.print(f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}")
     elif complete:
         out.print("Nothing found.")
+
+
+def near(file: str) -> str:
+    """A file as a person in this folder would name it, and an editor opens it."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -105,6 +105,10 @@ def print_json(value: Any) -> None:
 
 
 def fail(message: str) -> NoReturn:
-    """Ends a command that found something wrong."""
-    Console(stderr=True, highlight=False).print(Text(message, style="red"))
+    """Ends a command that found something wrong. Behind the first line of the message may be commands to copy."""
+    words, _, commands = message.partition("\n")
+    err = Console(stderr=True, highlight=False)
+    err.print(Text(words, style="red"))
+    if commands:
+        err.print(Text(commands), soft_wrap=True)
     sys.exit(FOUND)

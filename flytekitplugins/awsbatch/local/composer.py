@@ -67,7 +67,7 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
     deployment.note_ended(deployment.executions.newly_over())
     if not execution.resumed:
         _record(deployment, execution)
-    details = {"of": execution.workflow, **({"resumed": "goes on"} if execution.resumed else {})}
+    details = {"of": execution.workflow, **({"taken": "up again"} if execution.resumed else {})}
     deployment.reporter.started(execution.name, details)
     deployment.between_calls.watch()
     return execution

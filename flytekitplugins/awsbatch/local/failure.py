@@ -126,9 +126,11 @@ def _explained(message: str, failed: Sequence[ChildFact]) -> bool:
 def _next(failed: Sequence[ChildFact], execution: str, node: str, command: str) -> str:
     again = next((child for child in failed if child.job_id), None)
     if again is None:
-        return f"What there is of its jobs: {command} jobs {execution}"
+        return f"What there is of its jobs:\n{command} jobs {execution}"
+    # On a line of its own, so that flytekit's wrapping leaves a command that can be copied.
     return (
-        f"Run child {again.original} again, here and in a debugger: {command} rerun {execution} {node} {again.original}"
+        f"Run child {again.original} again, here and in a debugger:\n"
+        f"{command} rerun {execution} {node} {again.original}"
     )
 
 
@@ -146,11 +148,20 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
     if tail is not None:
         # What flytekit logs about the error is the message above once more, as one long line of JSON.
         told = [line for line in tail.lines if not (own and line.startswith(FLYTEKITS_LINE))]
-        told = told if any(line.strip() for line in told) else []
+        told = _without_end(told, message if own else "") if any(line.strip() for line in told) else []
         empty = "Its log says no more" if tail.lines else "Its log is empty"
         lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
         lines += [f"    {line}" for line in told]
     return "\n".join(lines)
+
+
+def _without_end(lines: Sequence[str], message: str) -> list[str]:
+    """Without the last lines that the message has too: an attempt that ends itself in time prints what it writes."""
+    said = message.splitlines()
+    same = 0
+    while same < min(len(lines), len(said)) and lines[-1 - same] == said[-1 - same]:
+        same += 1
+    return list(lines[: len(lines) - same])
 
 
 def _error_message(store: DataStore, reference: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sqlite3
 import threading
 import zlib
@@ -160,7 +161,11 @@ class Database:
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             elif version != SCHEMA_VERSION:
+                # With the logs, and with what SQLite keeps beside its file.
+                assert path is not None
+                folder = path.parent
                 raise UnusableHomeError(
                     f"{path} was written by another version of this package (schema {version}, this one knows "
-                    f"{SCHEMA_VERSION}): use that version, another home, or move the file away"
+                    f"{SCHEMA_VERSION}). Use that version, another home (FLYTE_AWSBATCH_HOME), or begin anew without "
+                    f"the jobs and logs that it holds:\nmv {shlex.quote(str(folder))} {shlex.quote(f'{folder}.old')}"
                 )
