@@ -312,12 +312,14 @@ def test_a_declaration_that_is_refused_is_a_finding(tmp_path: Path) -> None:
 def test_a_function_that_flytekit_refuses_is_a_finding_too(tmp_path: Path) -> None:
     imports = "from flytekit import eager, task\nfrom flytekitplugins.awsbatch import AWSBatchConfig\n"
     function = "async def work(x: int) -> int:\n    return x\n"
+    # Python 3.10 has a decorator's error happen where the function begins.
+    line = 3 if sys.version_info >= (3, 11) else 4
     for name, decorator in (("lint_async_target", "task"), ("lint_eager_target", "eager")):
         file = tmp_path / f"{name}.py"
         file.write_text(f"{imports}@{decorator}(task_config=AWSBatchConfig())\n{function}")
         status, output = lint(str(file), "--json")
         (found,) = json.loads(output)["findings"]
-        assert (status, found["code"], found["entity"], found["line"]) == (1, "AB003", name, 3)
+        assert (status, found["code"], found["entity"], found["line"]) == (1, "AB003", name, line)
 
 
 def test_code_that_cannot_be_imported_is_said_to_be_so(tmp_path: Path) -> None:
