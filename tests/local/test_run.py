@@ -111,6 +111,22 @@ def test_a_failing_child_is_named_with_its_error_and_log(awsbatch: Emulation) ->
     assert "2 attempts" in message
 
 
+def test_a_fault_that_a_test_asks_for_costs_the_child_an_attempt(awsbatch: Emulation) -> None:
+    awsbatch.fault(child=1, attempt=1)
+    assert map_task(batch_tasks.double)(n=[1, 2, 3]) == [2, 4, 6]
+    (job,) = awsbatch.jobs
+    children = awsbatch.batch.describe_jobs(jobs=[f"{job['jobId']}:{index}" for index in range(3)])["jobs"]
+    assert [len(child["attempts"]) for child in children] == [1, 2, 1]
+    assert children[1]["attempts"][0]["statusReason"].startswith("Host EC2")
+
+
+def test_a_fault_of_a_kind_or_with_a_field_that_does_not_exist_is_refused(awsbatch: Emulation) -> None:
+    with pytest.raises(ValueError, match="expected one of throttle, "):
+        awsbatch.fault("flood")
+    with pytest.raises(TypeError, match="chlid"):
+        awsbatch.fault(chlid=3)
+
+
 def test_tolerated_failures_leave_nothing_in_their_places(awsbatch: Emulation) -> None:
     assert map_task(batch_tasks.picky, min_success_ratio=0.5)(n=[0, 1, 2, 4]) == [0, None, 2, 4]
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flytekitplugins.awsbatch import switch
+from flytekitplugins.awsbatch.batch.emulator.faults import HOST_LOST, Fault
 
 from . import deployment as deployments
 from . import settings as settings_module
@@ -61,6 +62,19 @@ class Emulation:
         streams = self._service.log_streams(job_id, index)
         chosen = [stream for stream in streams if attempt is None or stream.attempt == attempt]
         return Path(chosen[-1].path).read_text(encoding="utf-8", errors="replace") if chosen else ""
+
+    def fault(self, kind: str = HOST_LOST, **which: Any) -> None:
+        """Lets something go wrong with AWS Batch from now on: `fault(child=3, attempt=1)` takes the host of that
+        child's first attempt away, `fault("throttle", every=3)` refuses every third call.
+
+        :param kind: one of `host_lost`, `cannot_start`, `stay_runnable`, `throttle`, `server_error`, `slow`,
+            `stale_describe`, `drop_response`.
+        :param which: `child`, `attempt`, `job`, `operation`, `every`, `seconds`, `times`, as `emulator.faults` in the
+            settings has them.
+
+        Raises ValueError for another kind, TypeError for another field.
+        """
+        self._service.faults.add(Fault(kind, **which))
 
     @property
     def printed(self) -> str:

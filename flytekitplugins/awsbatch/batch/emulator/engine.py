@@ -281,18 +281,7 @@ class Engine:
             return
         unit = running.unit
         if isinstance(event, Started):
-            now = int(event.at * 1000)
-            running.attempt.started = now
-            unit.started = now
-            self._board.move(unit, RUNNING)
-            if unit.stop is not None or self._suspended:
-                self._ask(event.key)
-            timeout = unit.job.spec.timeout
-            if timeout:
-                self._at(timeout, event.key, TIMEOUT)
-            fault = self._faults.of_attempt(HOST_LOST, unit)
-            if fault is not None:
-                self._at(fault.seconds, event.key, HOST_LOST)
+            self._has_started(event, running)
             return
         del self._running[event.key]
         self._by_unit.pop(id(unit), None)
@@ -314,6 +303,23 @@ class Engine:
         else:
             end = attempts.host_lost(f"lost: {event.message}")
         self.conclude(unit, end, int(event.at * 1000))
+
+    def _has_started(self, event: Started, running: Running) -> None:
+        unit, now = running.unit, int(event.at * 1000)
+        running.attempt.started = now
+        unit.started = now
+        self._board.move(unit, RUNNING)
+        if unit.stop is not None or self._suspended:
+            self._ask(event.key)
+        timeout = unit.job.spec.timeout
+        if timeout:
+            self._at(timeout, event.key, TIMEOUT)
+        fault = self._faults.of_attempt(HOST_LOST, unit)
+        if fault is not None and fault.seconds > 0:
+            self._at(fault.seconds, event.key, HOST_LOST)
+        elif fault is not None:
+            # Now: the news of a short attempt's end comes along with that of its start.
+            self._lose(event.key, running)
 
     def conclude(self, unit: Unit, end: attempts.End, at: int) -> None:
         """Ends a unit's last attempt, and the unit with it unless it may try again."""
@@ -365,10 +371,14 @@ class Engine:
                 running.unit.stop = TIMEOUT
                 self._ask(key)
             elif what == HOST_LOST:
-                running.lost_to = instance_id(key)
-                running.executor.signal(key, signal.SIGKILL)
+                self._lose(key, running)
             elif what == KILL:
                 running.executor.signal(key, signal.SIGKILL)
+
+    def _lose(self, key: str, running: Running) -> None:
+        """Takes the host of an attempt away."""
+        running.lost_to = instance_id(key)
+        running.executor.signal(key, signal.SIGKILL)
 
     def _ask(self, key: str | None) -> None:
         """SIGTERM now, or as soon as it has started; SIGKILL when the grace has passed."""
