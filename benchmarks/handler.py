@@ -19,9 +19,13 @@ from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2
 
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import MemoryCatalog
-from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
-from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, NodeRequest
-from flytekitplugins.awsbatch.propeller.settings import AwsPluginSettings, BatchPluginSettings, HandlerSettings
+from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
+from flytekitplugins.awsbatch.propeller.propeller_settings import (
+    AwsPluginSettings,
+    BatchPluginSettings,
+    HandlerSettings,
+)
 from flytekitplugins.awsbatch.propeller.storage import SchemeStore
 
 INTEGERS = types_pb2.LiteralType(collection_type=types_pb2.LiteralType(simple=types_pb2.INTEGER))

@@ -20,7 +20,7 @@ import flytekit.bin.entrypoint
 import map_scale_tasks  # noqa: F401 - preloaded
 from flyteidl.core.literals_pb2 import LiteralMap
 
-from flytekitplugins.awsbatch.local.preload_hooks import settle
+from flytekitplugins.awsbatch.local.deployment.preload_hooks import settle
 
 RESOLVER = "flytekit.core.python_auto_container.default_task_resolver"
 

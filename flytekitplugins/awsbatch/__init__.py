@@ -1,7 +1,7 @@
 """AWS Batch for flytekit: the names that users import.
 
 Each is loaded when it is asked for, so that the parts that need no flytekit (the command, the local AWS Batch, a warm
-child's zygote) do not wait a second for it. Asking for `AWSBatchConfig` registers its task type with flytekit.
+child's interpreter) do not wait a second for it. Asking for `AWSBatchConfig` registers its task type with flytekit.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .config import AWSBatchConfig
-    from .local.block import emulation
+    from .local.deployment.emulation import emulation
     from .maptask import AWSBatchMapTask, map_task
-    from .refusals import AWSBatchTaskError, AWSBatchWarning
+    from .sdk.errors import AWSBatchTaskError, AWSBatchWarning
+    from .sdk.task_config import AWSBatchConfig
     from .task import AWSBatchFunctionTask
 
 __all__ = [
@@ -31,9 +31,9 @@ _HOMES = {
     "AWSBatchConfig": "task",
     "AWSBatchFunctionTask": "task",
     "AWSBatchMapTask": "maptask",
-    "AWSBatchTaskError": "refusals",
-    "AWSBatchWarning": "refusals",
-    "emulation": "local",
+    "AWSBatchTaskError": "sdk.errors",
+    "AWSBatchWarning": "sdk.errors",
+    "emulation": "local.deployment.emulation",
     "map_task": "maptask",
 }
 

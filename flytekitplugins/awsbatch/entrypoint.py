@@ -27,12 +27,13 @@ from google.protobuf.message import DecodeError
 
 from flytekitplugins_awsbatch_timeout import watched
 
-from . import quick, switch
-from .attempts import is_tried_again, left_by_an_earlier_attempt
-from .child import ChildError, child_index, item_inputs, original_index
-from .command_line import Child, at_index
-from .quick import written
-from .siblings import Siblings, find_out, importable_from_working_directory, known, remember
+from .container.array_index import ChildError, child_index, item_inputs, original_index
+from .container.command_line import Child, at_index
+from .container.fast import run_item
+from .container.fast.array_context import Siblings, find_out, importable_from_working_directory, known, remember
+from .container.fast.run_item import written
+from .container.job_attempt import is_tried_again, left_by_an_earlier_attempt
+from .sdk import switch
 from .wire import INDEX_LOOKUP_FILE, MAP_EXECUTE_SCRIPT
 
 Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)
@@ -133,7 +134,7 @@ def run_quickly(siblings: Siblings) -> bool:
         inputs = siblings.inputs.item(index)
     except (ChildError, DecodeError):
         return False
-    return inputs is not None and quick.run(siblings, index, inputs)
+    return inputs is not None and run_item.run(siblings, index, inputs)
 
 
 def in_time(limit: int, output_prefix: str) -> AbstractContextManager[None]:

@@ -21,11 +21,11 @@ from flytekit.models.core.workflow import NodeMetadata
 from flytekit.models.task import Container, K8sPod, Sql
 from flytekit.tools.module_loader import load_object_from_module
 
-from .config import AWSBatchConfig, lint_complaints
-from .hook import EmulatedCalls
-from .map_settings import array_job, checked_parallelism, checked_ratio, name_suffix, refuse_options
-from .metadata import attempt_seconds, on_the_wire
-from .refusals import refuse_what_cannot_be_mapped
+from .sdk.emulated_calls import EmulatedCalls
+from .sdk.errors import refuse_what_cannot_be_mapped
+from .sdk.map_settings import array_job, checked_parallelism, checked_ratio, name_suffix, refuse_options
+from .sdk.metadata import attempt_seconds, on_the_wire
+from .sdk.task_config import AWSBatchConfig, lint_complaints
 from .wire import MAP_EXECUTE_SCRIPT, PLATFORM_CAPABILITIES
 
 

@@ -14,12 +14,11 @@ from flytekit.core.python_function_task import PythonFunctionTask
 from flytekit.core.task import TaskPlugins
 from flytekit.models.task import Container
 
-from . import switch
-from .attempts import fit_to_single_job
-from .config import AWSBatchConfig
-from .hook import EmulatedCalls
-from .metadata import attempt_seconds
-from .refusals import AWSBatchTaskError, AWSBatchWarning, refuse_what_cannot_be_a_job
+from .sdk import switch
+from .sdk.emulated_calls import EmulatedCalls
+from .sdk.errors import AWSBatchTaskError, AWSBatchWarning, refuse_what_cannot_be_a_job
+from .sdk.metadata import attempt_seconds
+from .sdk.task_config import AWSBatchConfig
 from .wire import PLATFORM_CAPABILITIES, SINGLE_TASK_TYPE, TIMEOUT_SCRIPT
 
 __all__ = ["AWSBatchConfig", "AWSBatchFunctionTask"]
@@ -99,6 +98,8 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
                 AWSBatchWarning,
                 stacklevel=2,
             )
+        from .container.job_attempt import fit_to_single_job
+
         fit_to_single_job(user_params)
         return super().pre_execute(user_params)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from .local.block import Emulation, emulation
+from .local.deployment.emulation import Emulation, emulation
 
 __all__ = ["Emulation", "emulation", "fixture"]
 

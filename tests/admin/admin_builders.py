@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flytekitplugins.awsbatch.admin.settings import AdminEmulator, AdminSettings, read
+from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator, AdminSettings, read
 from flytekitplugins.awsbatch.settings.reader import Reader
 
 SETUP_DOCUMENT = Path(__file__).parent / "setup_document"

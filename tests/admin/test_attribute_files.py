@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flytekitplugins.awsbatch.admin.attributes import dump, is_attribute_file, read, short_float
-from flytekitplugins.awsbatch.admin.overrides import Override
+from flytekitplugins.awsbatch.admin.attribute_files import dump, is_attribute_file, read, short_float
+from flytekitplugins.awsbatch.admin.stored_attributes import Override
 from flytekitplugins.awsbatch.settings.document import parse
-from flytekitplugins.awsbatch.settings.nodes import Mark
 from flytekitplugins.awsbatch.settings.problems import Problem
+from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 
 def reading(text: str) -> tuple[list[Override], list[str]]:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from admin_builders import SETUP_DOCUMENT, admin, queues
 
+from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
 from flytekitplugins.awsbatch.admin.checks import advice, faults
-from flytekitplugins.awsbatch.admin.overrides import Override
-from flytekitplugins.awsbatch.admin.settings import AdminSettings
+from flytekitplugins.awsbatch.admin.stored_attributes import Override
 
 PROPELLER = (SETUP_DOCUMENT / "propeller.yaml").read_text()
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from admin_builders import admin, queues
 
+from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
 from flytekitplugins.awsbatch.admin.documented import match
 from flytekitplugins.awsbatch.admin.explanation import Execution
-from flytekitplugins.awsbatch.admin.overrides import Override
-from flytekitplugins.awsbatch.admin.settings import AdminSettings
+from flytekitplugins.awsbatch.admin.stored_attributes import Override
 
 
 def queue(settings: AdminSettings, project: str = "p", domain: str = "d", workflow: str = "m.w", name: str = "") -> str:

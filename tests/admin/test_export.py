@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.admin import documented, flyteadmin
+from flytekitplugins.awsbatch.admin.admin_settings import DOMAINS, AdminSettings, ExecutionQueue, WorkflowConfig
 from flytekitplugins.awsbatch.admin.explanation import Execution
-from flytekitplugins.awsbatch.admin.export import Exported, export, file_name, server_block
-from flytekitplugins.awsbatch.admin.overrides import Override, refused_by_api
-from flytekitplugins.awsbatch.admin.settings import DOMAINS, AdminSettings, ExecutionQueue, WorkflowConfig
+from flytekitplugins.awsbatch.admin.export_rules import Exported, export, file_name, server_block
+from flytekitplugins.awsbatch.admin.stored_attributes import Override, refused_by_api
 
 
 def test_the_setup_documents_example() -> None:

@@ -9,7 +9,7 @@ from admin_builders import queues
 
 from flytekitplugins.awsbatch.admin import flyteadmin, flyteadmin_2019
 from flytekitplugins.awsbatch.admin.explanation import Execution, Explanation
-from flytekitplugins.awsbatch.admin.overrides import Override, refused_by_api, store
+from flytekitplugins.awsbatch.admin.stored_attributes import Override, refused_by_api, store
 
 WHO = Execution("p", "development", "w")
 THREE = {"qa": "a", "qb": "b", "qc": "c"}

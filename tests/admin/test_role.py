@@ -8,9 +8,9 @@ import pytest
 from admin_builders import admin
 
 from flytekitplugins.awsbatch.admin.explanation import Execution
-from flytekitplugins.awsbatch.admin.launch import role_of
+from flytekitplugins.awsbatch.admin.launch_decision import role_of
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs
-from flytekitplugins.awsbatch.local.settings import load_files
+from flytekitplugins.awsbatch.local.all_settings import load_files
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 WHO = Execution("p", "development", "w")

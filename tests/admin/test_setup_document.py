@@ -9,10 +9,10 @@ import pytest
 from admin_builders import SETUP_DOCUMENT, admin
 
 from flytekitplugins.awsbatch.admin import documented, flyteadmin, flyteadmin_2019
+from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue, WorkflowConfig
+from flytekitplugins.awsbatch.admin.enabled_plugins import Handler, handler_of
 from flytekitplugins.awsbatch.admin.explanation import Execution
-from flytekitplugins.awsbatch.admin.plugins import Handler, handler_of
-from flytekitplugins.awsbatch.admin.settings import ExecutionQueue, WorkflowConfig
-from flytekitplugins.awsbatch.local.settings import load_files
+from flytekitplugins.awsbatch.local.all_settings import load_files
 
 SIMPLEST = (SETUP_DOCUMENT / "simplest.yaml").read_text()
 MATCHING = (SETUP_DOCUMENT / "matching.yaml").read_text()

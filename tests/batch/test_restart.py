@@ -13,11 +13,12 @@ import textwrap
 import time
 from pathlib import Path
 
+import batch_shell
 import pytest
 from batch_shell import SETTINGS, Shell, eventually, new_shell
 
+from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 
 # A service that submits one array (over and over the same, by its name) and waits until it is killed.
@@ -38,7 +39,9 @@ HOST = """
 
 def host(home: Path, script: str, size: int) -> tuple[subprocess.Popen[str], str]:
     """A process with a service of its own, and the id of the array that it submitted."""
-    source = textwrap.dedent(HOST).format(tests=str(Path(__file__).parent), home=str(home), script=script, size=size)
+    source = textwrap.dedent(HOST).format(
+        tests=str(Path(batch_shell.__file__).parent), home=str(home), script=script, size=size
+    )
     process = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     return process, process.stdout.readline().strip()

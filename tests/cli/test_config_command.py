@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.local.settings import load_files
+from flytekitplugins.awsbatch.local.all_settings import load_files
 
 BLOCKS = Path(__file__).parents[1] / "admin" / "setup_document"
 ROLE = "arn:aws:iam::111122223333:role/flyte-jobs"

@@ -11,7 +11,7 @@ from flytekit.configuration import SerializationSettings
 from flytekit.core.legacy_map_task import MapPythonTask
 
 from flytekitplugins.awsbatch import AWSBatchConfig
-from flytekitplugins.awsbatch.hook import EmulatedCalls
+from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 
 IGNORED = ["AB104", "AB111"]
 BATCH = AWSBatchConfig(lint_ignore=IGNORED)

@@ -13,8 +13,8 @@ from flytekit import StructuredDataset
 from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
 
-from flytekitplugins.awsbatch import switch
-from flytekitplugins.awsbatch.local.settings import DEFAULT
+from flytekitplugins.awsbatch.local.all_settings import DEFAULT
+from flytekitplugins.awsbatch.sdk import switch
 from flytekitplugins.awsbatch.testing import Emulation
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from flytekit.configuration import SerializationSettings
 from flytekit.core.python_function_task import PythonFunctionTask
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
-from flytekitplugins.awsbatch.hook import EmulatedCalls
+from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 
 ALWAYS_FINE = ["AB104", "AB105", "AB111"]
 

@@ -16,8 +16,8 @@ from compat_run import with_emulator
 from flyteidl.admin import task_pb2
 from flyteidl.core import literals_pb2, tasks_pb2
 
-from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
-from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, NodeRequest, WorkflowId
+from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.testing import Emulation, emulation
 
 PACKAGE = {

@@ -12,7 +12,7 @@ from flytekit import ImageSpec
 from flytekit.image_spec.image_spec import ImageBuildEngine, ImageSpecBuilder
 
 from flytekitplugins.awsbatch import map_task
-from flytekitplugins.awsbatch.local.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
 from flytekitplugins.awsbatch.testing import Emulation
 
 POINTS = [flows.Point(1, 2), flows.Point(3, 4)]

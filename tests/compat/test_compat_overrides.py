@@ -11,7 +11,7 @@ import pytest
 from compat_run import emulated, with_emulator
 
 from flytekitplugins.awsbatch.lint import report
-from flytekitplugins.awsbatch.local import history
+from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.testing import Emulation, emulation
 
@@ -40,7 +40,7 @@ def test_overridden_resources_reach_the_job_of_their_node(batch: Emulation) -> N
         ("n2-0-n0", 3, 500),
         ("n3", 1, 700),
     ]
-    run = history.run(Home(batch.home))
+    run = past_runs.run(Home(batch.home))
     assert [(one.node, one.task.rpartition(".")[2][:8]) for one in run.nodes] == [
         ("n0", "step"),
         ("wide", "step"),

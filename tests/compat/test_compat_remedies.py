@@ -15,10 +15,10 @@ from compat_remedies import StockMap
 from compat_run import emulated, with_emulator
 
 from flytekitplugins.awsbatch import map_task
-from flytekitplugins.awsbatch.batch.emulator import rules
+from flytekitplugins.awsbatch.batch.emulator.operations import rules
 from flytekitplugins.awsbatch.lint import report
-from flytekitplugins.awsbatch.local.failure import TaskFailedError
-from flytekitplugins.awsbatch.local.submissions import Submissions
+from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
 from flytekitplugins.awsbatch.testing import Emulation, emulation
 from flytekitplugins_awsbatch_timeout import margin
 

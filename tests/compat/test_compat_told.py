@@ -14,8 +14,8 @@ from compat_run import emulated, with_emulator
 from flytekit import TaskMetadata, task
 
 from flytekitplugins.awsbatch import AWSBatchTaskError, map_task, maptask
-from flytekitplugins.awsbatch.local import serialise
-from flytekitplugins.awsbatch.local.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.run import serialise
 from flytekitplugins.awsbatch.testing import Emulation, emulation
 
 

@@ -12,11 +12,8 @@ from typing import Any
 
 from flyteidl.core.tasks_pb2 import TaskTemplate
 
-from flytekitplugins.awsbatch.admin import attributes, flyteadmin, flyteadmin_2019, overrides, strict
-from flytekitplugins.awsbatch.admin.explanation import Execution
-from flytekitplugins.awsbatch.admin.launch import Decision, apply, inherit
-from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, StoredRole, resolve
-from flytekitplugins.awsbatch.admin.settings import (
+from flytekitplugins.awsbatch.admin import attribute_files, flyteadmin, flyteadmin_2019, stored_attributes, strict_keys
+from flytekitplugins.awsbatch.admin.admin_settings import (
     DOMAINS,
     AdminSettings,
     Domain,
@@ -25,7 +22,10 @@ from flytekitplugins.awsbatch.admin.settings import (
     ServerSettings,
     WorkflowConfig,
 )
-from flytekitplugins.awsbatch.propeller.aws_array.queue import job_config
+from flytekitplugins.awsbatch.admin.explanation import Execution
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, apply, inherit
+from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, StoredRole, resolve
+from flytekitplugins.awsbatch.propeller.aws_array.queue_choice import job_config
 from flytekitplugins.awsbatch.settings.document import parse
 from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import setting
@@ -102,14 +102,14 @@ def execution(case: Case) -> Execution:
 def with_overrides(settings: AdminSettings, case: Case) -> tuple[AdminSettings, list[str | None]]:
     """The attributes stored one after another through the API, and what it answered to each."""
     projects = case.get("projects")
-    stored: list[overrides.Override] = []
+    stored: list[stored_attributes.Override] = []
     errors: list[str | None] = []
     for one in case.get("overrides") or ():
-        override = overrides.Override(one["project"], one["domain"], one["workflow"], tuple(one["tags"] or ()))
-        error = overrides.refused_by_api(override, settings.domains, projects)
+        override = stored_attributes.Override(one["project"], one["domain"], one["workflow"], tuple(one["tags"] or ()))
+        error = stored_attributes.refused_by_api(override, settings.domains, projects)
         errors.append(error or None)
         if not error:
-            stored = overrides.store(stored, override)
+            stored = stored_attributes.store(stored, override)
     return replace(settings, overrides=tuple(stored)), errors
 
 
@@ -120,7 +120,7 @@ def queue(case: Case) -> Any:
         return {"config_error": error, "strict_error": error}
     settings, errors = with_overrides(settings, case)
     explanation = flyteadmin.match(settings, execution(case))
-    unread = [str(problem) for problem in strict.unread(parse(case["config"], "config.yaml").root)]
+    unread = [str(problem) for problem in strict_keys.unread(parse(case["config"], "config.yaml").root)]
     return {
         "config_error": None,
         "strict_error": "; ".join(unread) or None,
@@ -168,7 +168,7 @@ def queue_2019(case: Case) -> Any:
 def attr_file(case: Case) -> Any:
     document = parse(case["text"], "attributes.yaml")
     problems = list(document.problems)
-    read = list(attributes.read(document, problems.append))
+    read = list(attribute_files.read(document, problems.append))
     if not read:
         return {"error": "; ".join(map(str, problems))}
     override = read[0]
@@ -195,15 +195,15 @@ def role(case: Case) -> Any:
     if reader.problems:
         return {"config_error": "; ".join(map(str, reader.problems))}
     request, plan = case["request"], case["launch_plan"]
-    stored: list[overrides.Override] = []
-    says: dict[overrides.Override, RunAs] = {}
+    stored: list[stored_attributes.Override] = []
+    says: dict[stored_attributes.Override, RunAs] = {}
     errors = []
     for one in case.get("overrides") or ():
-        scope = overrides.Override(one.get("project") or "", one.get("domain") or "", one.get("workflow") or "")
-        error = overrides.refused_by_api(scope, DOMAINS, case.get("projects"))
+        scope = stored_attributes.Override(one.get("project") or "", one.get("domain") or "", one.get("workflow") or "")
+        error = stored_attributes.refused_by_api(scope, DOMAINS, case.get("projects"))
         errors.append(error or None)
         if not error:
-            stored = overrides.store(stored, scope)
+            stored = stored_attributes.store(stored, scope)
             says[scope] = run_as(one) or RunAs()
     chosen = resolve(
         server,

@@ -16,20 +16,20 @@ from google.protobuf.message import DecodeError, Message
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array import handler
-from flytekitplugins.awsbatch.propeller.aws_array.cache import singular_interface
-from flytekitplugins.awsbatch.propeller.aws_array.context import TaskContext
-from flytekitplugins.awsbatch.propeller.aws_array.definitions import definition_key
-from flytekitplugins.awsbatch.propeller.aws_array.errors import HandlerError, PanicError, ParameterError
-from flytekitplugins.awsbatch.propeller.aws_array.inputs import item_inputs
+from flytekitplugins.awsbatch.propeller.aws_array.definition_cache import definition_key
+from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
+from flytekitplugins.awsbatch.propeller.aws_array.item_cache import singular_interface
+from flytekitplugins.awsbatch.propeller.aws_array.item_inputs import item_inputs
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
+from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State, TaskError
+from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.aws_array.state import State, TaskError
+from flytekitplugins.awsbatch.propeller.aws_array.task_context import TaskContext
 from flytekitplugins.awsbatch.propeller.aws_array.transition import Step
 from flytekitplugins.awsbatch.propeller.catalog import CatalogError, CatalogKey
 from flytekitplugins.awsbatch.propeller.node.names import fixed_length_id_for_parts
 from flytekitplugins.awsbatch.propeller.node.paths import raw_output_prefix
-from flytekitplugins.awsbatch.propeller.resources import ResourceRequirements
-from flytekitplugins.awsbatch.propeller.settings import (
+from flytekitplugins.awsbatch.propeller.propeller_settings import (
     AwsPluginSettings,
     BatchPluginSettings,
     CatalogCacheSettings,

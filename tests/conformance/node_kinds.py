@@ -6,16 +6,16 @@ from typing import Any
 
 from flyteidl.core import identifier_pb2
 
-from flytekitplugins.awsbatch.propeller.aws_array.queue import job_config
-from flytekitplugins.awsbatch.propeller.node import names, paths
-from flytekitplugins.awsbatch.propeller.node.env import (
+from flytekitplugins.awsbatch.propeller.aws_array.environment import (
     TaskIdentity,
     array_environment,
     batch_environment,
     pod_environment,
 )
-from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, ParentNode
-from flytekitplugins.awsbatch.propeller.storage import StorageError, join_url
+from flytekitplugins.awsbatch.propeller.aws_array.queue_choice import job_config
+from flytekitplugins.awsbatch.propeller.node import names, paths
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, ParentNode
+from flytekitplugins.awsbatch.propeller.storage import StorageError, checkpoint_prefix, join_url
 
 from .queue_cases import kind
 
@@ -68,7 +68,7 @@ def raw_output_prefix(case: dict[str, Any]) -> dict[str, Any]:
         else:
             answer["shard"] = paths.shard(case["unique_id"])
             prefix = paths.raw_output_prefix(join_url, base, case["unique_id"])
-        return {**answer, "raw_output_prefix": prefix, "checkpoint": paths.checkpoint_prefix(join_url, prefix)}
+        return {**answer, "raw_output_prefix": prefix, "checkpoint": checkpoint_prefix(join_url, prefix)}
     except StorageError as error:
         return {**answer, "error": str(error)}
 

@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Any
 
-from flytekitplugins.awsbatch.propeller.aws_array.state import State
+from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State
 
 from .handler_cases import CaseRun, comparable
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.admin import checks
-from flytekitplugins.awsbatch.admin.launch import decide
-from flytekitplugins.awsbatch.admin.overrides import Override
-from flytekitplugins.awsbatch.admin.settings import ExecutionQueue
+from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue
+from flytekitplugins.awsbatch.admin.launch_decision import decide
+from flytekitplugins.awsbatch.admin.stored_attributes import Override
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.local.settings import LOCAL_ROLE, LocalEmulator, load, load_files, of, read_files
-from flytekitplugins.awsbatch.propeller.settings import OffloadingSettings
+from flytekitplugins.awsbatch.local.all_settings import LOCAL_ROLE, LocalEmulator, load, load_files, of, read_files
+from flytekitplugins.awsbatch.propeller.propeller_settings import OffloadingSettings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 

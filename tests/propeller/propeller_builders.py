@@ -19,8 +19,8 @@ from google.protobuf.struct_pb2 import Struct
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import Catalog, MemoryCatalog
-from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, NodeRequest, WorkflowId
-from flytekitplugins.awsbatch.propeller.settings import FidelitySettings, HandlerSettings
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
+from flytekitplugins.awsbatch.propeller.propeller_settings import FidelitySettings, HandlerSettings
 from flytekitplugins.awsbatch.propeller.storage import DataStore, MemoryStore
 
 INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)

@@ -26,9 +26,9 @@ from propeller_builders import (
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, CatalogKey, DiskCatalog, MemoryCatalog
-from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
-from flytekitplugins.awsbatch.propeller.node.request import NodeRequest
-from flytekitplugins.awsbatch.propeller.node.result import NodeResult
+from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
+from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
 
 Make = Callable[..., Catalog]
 

@@ -22,7 +22,7 @@ from propeller_builders import (
 )
 
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.storage import MemoryStore
 
 

@@ -8,14 +8,18 @@ import pytest
 from propeller_builders import MemoryBatch, Outcome, running, services, succeeded
 
 from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.propeller.aws_array.definitions import DefinitionCache
-from flytekitplugins.awsbatch.propeller.aws_array.errors import HandlerError, PanicError, ParameterError
-from flytekitplugins.awsbatch.propeller.aws_array.jobs import JobStore, job_phase
+from flytekitplugins.awsbatch.propeller.aws_array.definition_cache import DefinitionCache
+from flytekitplugins.awsbatch.propeller.aws_array.environment import TaskIdentity, batch_environment
+from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import JobStore, job_phase
 from flytekitplugins.awsbatch.propeller.aws_array.links import job_uri
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.workqueue import RetryWorkError, WorkInfo, WorkQueue, WorkStatus
-from flytekitplugins.awsbatch.propeller.node.env import TaskIdentity, batch_environment
-from flytekitplugins.awsbatch.propeller.settings import BatchPluginSettings, HandlerSettings, OffloadingSettings
+from flytekitplugins.awsbatch.propeller.propeller_settings import (
+    BatchPluginSettings,
+    HandlerSettings,
+    OffloadingSettings,
+)
 from flytekitplugins.awsbatch.propeller.storage import MemoryStore
 
 

@@ -29,8 +29,8 @@ from propeller_builders import (
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
-from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
-from flytekitplugins.awsbatch.propeller.node.result import NodeResult, Progress
+from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 
 HANG_LIMIT = 40.0
 WAITS = "real Flyte would wait here for ever: "

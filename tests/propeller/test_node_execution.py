@@ -30,10 +30,10 @@ from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import MemoryCatalog
-from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
-from flytekitplugins.awsbatch.propeller.node.request import NodeRequest
-from flytekitplugins.awsbatch.propeller.node.result import ChildFact, NodeResult, Progress
-from flytekitplugins.awsbatch.propeller.settings import LimitSettings, StorageSettings
+from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
+from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult, Progress
+from flytekitplugins.awsbatch.propeller.propeller_settings import LimitSettings, StorageSettings
 from flytekitplugins.awsbatch.propeller.storage import MemoryStore
 
 

@@ -22,26 +22,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from propeller_builders import integer, integers, template
 
-from flytekitplugins.awsbatch.propeller.aws_array.compact import CompactArray
-from flytekitplugins.awsbatch.propeller.aws_array.custom import ArrayJob, array_job, minimum_successes, struct_json
-from flytekitplugins.awsbatch.propeller.aws_array.definition import definition_name
-from flytekitplugins.awsbatch.propeller.aws_array.errors import HandlerError, PanicError, ParameterError
-from flytekitplugins.awsbatch.propeller.aws_array.indexes import OriginalIndex
-from flytekitplugins.awsbatch.propeller.aws_array.jobs import Job, update
-from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
-from flytekitplugins.awsbatch.propeller.aws_array.resources import job_resources
-from flytekitplugins.awsbatch.propeller.aws_array.retries import attempts, timeout_seconds
-from flytekitplugins.awsbatch.propeller.aws_array.state import State, TaskError
-from flytekitplugins.awsbatch.propeller.aws_array.submit_input import check_parameters, read_custom
-from flytekitplugins.awsbatch.propeller.aws_array.submit_shape import SUBMIT_JOB
-from flytekitplugins.awsbatch.propeller.aws_array.summary import ErrorSummary, index_ranges
-from flytekitplugins.awsbatch.propeller.aws_array.template import (
+from flytekitplugins.awsbatch.propeller.aws_array.command_template import (
     Parameters,
     literal_text,
     render,
     timestamp_text,
     unique_key,
 )
+from flytekitplugins.awsbatch.propeller.aws_array.compact_array import CompactArray
+from flytekitplugins.awsbatch.propeller.aws_array.error_summary import ErrorSummary, index_ranges
+from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
+from flytekitplugins.awsbatch.propeller.aws_array.indexes import OriginalIndex
+from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
+from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job, update
+from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
+from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State, TaskError
+from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import attempts, timeout_seconds
+from flytekitplugins.awsbatch.propeller.aws_array.submit_input import check_parameters, read_custom
+from flytekitplugins.awsbatch.propeller.aws_array.submit_shape import SUBMIT_JOB
+from flytekitplugins.awsbatch.propeller.aws_array.task_custom import ArrayJob, array_job, minimum_successes, struct_json
 from flytekitplugins.awsbatch.propeller.catalog import CatalogKey, hash_inputs
 from flytekitplugins.awsbatch.propeller.golang.duration import format_duration, parse_duration
 from flytekitplugins.awsbatch.propeller.golang.msgpack import MsgpackError, UnhashableError, print_msgpack

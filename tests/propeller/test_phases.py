@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.phases import (
     summary_to_phase,
     task_phase,
 )
-from flytekitplugins.awsbatch.propeller.aws_array.state import State
+from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State
 
 ENDS = {Phase.SUCCESS, Phase.RETRYABLE_FAILURE, Phase.PERMANENT_FAILURE}
 # Phases that the decider tells apart; all others count as running.

@@ -14,19 +14,19 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.faults import STALE_DESCRIBE, Fault
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
-from flytekitplugins.awsbatch.local.resume import Fingerprint, past
-from flytekitplugins.awsbatch.local.submissions import Submissions
-from flytekitplugins.awsbatch.local.takeup import take_up
+from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
+from flytekitplugins.awsbatch.local.history.resume import Fingerprint, past
+from flytekitplugins.awsbatch.local.run.resume_node import take_up
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import MemoryCatalog
-from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
-from flytekitplugins.awsbatch.propeller.node.request import ExecutionId, NodeRequest
-from flytekitplugins.awsbatch.propeller.node.result import NodeResult, Progress
+from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
+from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait
-from flytekitplugins.awsbatch.propeller.settings import HandlerSettings
+from flytekitplugins.awsbatch.propeller.propeller_settings import HandlerSettings
 from flytekitplugins.awsbatch.propeller.storage import LocalStore, write_message
 
 QUEUE = "queue"

@@ -18,9 +18,9 @@ from terminals import eventually, of_home
 from flytekitplugins.awsbatch import map_task
 from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
-from flytekitplugins.awsbatch.local import history
-from flytekitplugins.awsbatch.local.block import Emulation, emulation
-from flytekitplugins.awsbatch.local.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.deployment.emulation import Emulation, emulation
+from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import Home
 
 EXITED = "Essential container in task exited - "
@@ -70,7 +70,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
         work = map_task(partial(bad_children.misbehave, folder=str(home)), min_success_ratio=0.01)
         outputs = work(how=HOWS)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        (node,) = history.run(Home(home)).nodes
+        (node,) = past_runs.run(Home(home)).nodes
         assert node.job_id is not None
         yield Ended(home, outputs, node.record["children"], awsbatch, node.job_id, grown)
 

@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.local import deployment, interrupts, redaction
-from flytekitplugins.awsbatch.local import settings as settings_module
-from flytekitplugins.awsbatch.local.deployment import SwitchError
+from flytekitplugins.awsbatch.local import all_settings as settings_module
+from flytekitplugins.awsbatch.local.console import interrupts, redaction
+from flytekitplugins.awsbatch.local.deployment import opening
+from flytekitplugins.awsbatch.local.deployment.opening import SwitchError
+from flytekitplugins.awsbatch.local.history.record import RecordError, RunRecord
 from flytekitplugins.awsbatch.local.home import Home, HomeError
-from flytekitplugins.awsbatch.local.record import RecordError, RunRecord
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 FUZZ = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
@@ -117,7 +118,7 @@ def test_any_words_on_the_command_line_are_answered(
 @pytest.mark.parametrize("value", ["yes", "1", "ftp://host", "http:/x", "locale", "\N{SNOWMAN}"])
 def test_a_switch_that_means_nothing_says_what_it_could_mean(value: str) -> None:
     with pytest.raises(SwitchError, match="expected 'local'"):
-        deployment.from_environment({"FLYTE_AWSBATCH": value})
+        opening.from_environment({"FLYTE_AWSBATCH": value})
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../runs", "a\0b"])

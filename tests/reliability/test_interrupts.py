@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from terminals import OpenTerminal, awsbatch, eventually, execution_of, of_home, pyflyte, starts
 
-from flytekitplugins.awsbatch.local import history
+from flytekitplugins.awsbatch.local.console.interrupts import SIGNALS, BetweenCalls, Interrupted, Interrupts
+from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import Home
-from flytekitplugins.awsbatch.local.interrupts import SIGNALS, BetweenCalls, Interrupted, Interrupts
 
 
 def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(terminal: OpenTerminal, home: Path, marks: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_workflow_that_is_ended_between_two_jobs_says_how_to_go_on(
     if how != "a closed terminal":
         assert f"\nTo go on: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
         assert "Traceback" not in first.plain
-    assert history.run(Home(home)).status == "interrupted"
+    assert past_runs.run(Home(home)).status == "interrupted"
     if how != "Ctrl-C":
         return
 
@@ -109,7 +109,7 @@ def test_a_workflow_that_is_ended_between_two_jobs_says_how_to_go_on(
     assert second.ended() == 0, second.plain[-800:]
     assert second.plain.rstrip().endswith("64")
     assert "n0 power: succeeded before" in second.plain
-    assert history.run(Home(home)).status == "succeeded"
+    assert past_runs.run(Home(home)).status == "succeeded"
 
 
 def test_a_call_off_the_main_thread_is_stopped_as_the_process_ends(

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from terminals import awsbatch, eventually, execution_of, of_home, pyflyte, starts
 
-from flytekitplugins.awsbatch.batch.emulator import instance
+from flytekitplugins.awsbatch.batch.emulator.execution import instance
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.local.settings import DEFAULT
+from flytekitplugins.awsbatch.local.all_settings import DEFAULT
 
 NAMED = re.compile(r"Execution [a-z0-9]{20} ")
 STATUSES = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED")

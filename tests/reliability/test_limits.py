@@ -25,12 +25,16 @@ from flytekitplugins.awsbatch import map_task
 from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.local import history
-from flytekitplugins.awsbatch.local.block import Emulation, emulation
-from flytekitplugins.awsbatch.local.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.deployment.emulation import Emulation, emulation
+from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import Home, HomeError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
-from flytekitplugins.awsbatch.propeller.settings import AwsPluginSettings, BatchPluginSettings, HandlerSettings
+from flytekitplugins.awsbatch.propeller.propeller_settings import (
+    AwsPluginSettings,
+    BatchPluginSettings,
+    HandlerSettings,
+)
 
 
 def allowing(size: int) -> HandlerSettings:
@@ -105,7 +109,7 @@ def test_literals_of_five_megabytes_go_in_and_out(home: Path) -> None:
     with emulation(home, quiet=True):
         assert map_task(tasks.upper)(text=texts) == [text.upper() for text in texts]
     # What is written at every change of phase does not hold them.
-    (run,) = history.runs(Home(home))
+    (run,) = past_runs.runs(Home(home))
     assert sum(path.stat().st_size for path in (home / "runs" / run.name / "nodes").iterdir()) < 100_000
 
 
@@ -295,5 +299,5 @@ def test_records_of_another_version_or_damaged_ones_are_left_alone(home: Path) -
         )
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)
         assert "execution.json" in done.stderr.replace("\n", "")
-    assert history.runs(Home(home)) == []
-    assert history.prune(Home(home), days=0) == []
+    assert past_runs.runs(Home(home)) == []
+    assert past_runs.prune(Home(home), days=0) == []

@@ -23,15 +23,15 @@ from google.protobuf.message import DecodeError, Message
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flytekitplugins.awsbatch.child import ChildError, OriginalIndex, item_inputs
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.input_index import InputIndex, UnexpectedBytesError
-from flytekitplugins.awsbatch.local import history
-from flytekitplugins.awsbatch.local.block import emulation
+from flytekitplugins.awsbatch.container.array_index import ChildError, OriginalIndex, item_inputs
+from flytekitplugins.awsbatch.container.fast.input_index import InputIndex, UnexpectedBytesError
+from flytekitplugins.awsbatch.local.deployment.emulation import emulation
+from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.history.record import RecordError, RunRecord
+from flytekitplugins.awsbatch.local.history.resume import digest
 from flytekitplugins.awsbatch.local.home import Home
-from flytekitplugins.awsbatch.local.record import RecordError, RunRecord
-from flytekitplugins.awsbatch.local.resume import digest
-from flytekitplugins.awsbatch.propeller.aws_array.outputs import OutputFiles
+from flytekitplugins.awsbatch.propeller.aws_array.output_files import OutputFiles
 from flytekitplugins.awsbatch.propeller.catalog import CatalogError, CatalogKey, DiskCatalog, MemoryCatalog
 from flytekitplugins.awsbatch.propeller.storage import LocalStore, StorageError
 from flytekitplugins.awsbatch.wire import ERROR_FILE, INDEX_LOOKUP_FILE, INPUTS_FILE, OUTPUTS_FILE
@@ -298,7 +298,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
     home = tmp_path_factory.mktemp("ended") / "home"
     with emulation(home, quiet=True):
         tasks.total_of(numbers=[1, 2])
-    yield home, history.run(Home(home)).name
+    yield home, past_runs.run(Home(home)).name
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -17,23 +17,23 @@ import pytest
 import reliability_tasks as tasks
 from terminals import eventually, starts
 
-from flytekitplugins.awsbatch import switch
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
 from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.local import deployment as deployments
-from flytekitplugins.awsbatch.local import history
-from flytekitplugins.awsbatch.local import settings as settings_module
-from flytekitplugins.awsbatch.local.block import Emulation, emulation
-from flytekitplugins.awsbatch.local.deployment import ClosedError, Deployment
-from flytekitplugins.awsbatch.local.failure import TaskFailedError
+from flytekitplugins.awsbatch.local import all_settings as settings_module
+from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.console.progress import PlainReporter
+from flytekitplugins.awsbatch.local.deployment import opening as deployments
+from flytekitplugins.awsbatch.local.deployment.emulation import Emulation, emulation
+from flytekitplugins.awsbatch.local.deployment.opening import ClosedError, Deployment
+from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
+from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.history.record import RunRecord
+from flytekitplugins.awsbatch.local.history.resume import Fingerprint, Past, ResumeError, past
 from flytekitplugins.awsbatch.local.home import Home
-from flytekitplugins.awsbatch.local.progress import PlainReporter
-from flytekitplugins.awsbatch.local.record import RunRecord
-from flytekitplugins.awsbatch.local.resume import Fingerprint, Past, ResumeError, past
-from flytekitplugins.awsbatch.local.submissions import Submissions
-from flytekitplugins.awsbatch.propeller.node.execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
+from flytekitplugins.awsbatch.sdk import switch
 
 
 def stopped_when(right: Callable[[], bool], run: Callable[[], Any]) -> None:
@@ -60,7 +60,7 @@ def half_done(awsbatch: Emulation, marks: Path) -> bool:
 
 
 def newest(home: Path) -> str:
-    return history.run(Home(home)).name
+    return past_runs.run(Home(home)).name
 
 
 def names(awsbatch: Emulation) -> list[str]:
@@ -75,7 +75,7 @@ def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path) -
         assert tasks.total_of(numbers=[1, 2, 3]) == 6
         assert awsbatch.requests == []
         assert "n0 total: succeeded before" in awsbatch.printed
-    assert [run.name for run in history.runs(Home(home))] == [execution]
+    assert [run.name for run in past_runs.runs(Home(home))] == [execution]
 
 
 def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: Path) -> None:
@@ -84,14 +84,14 @@ def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: 
         stopped_when(lambda: half_done(awsbatch, marks), lambda: work(n=[0, 1]))
         with pytest.raises(ClosedError, match="a signal stopped its jobs"):
             tasks.total(numbers=[1])
-    (execution,) = (run.name for run in history.runs(Home(home)) if run.workflow.endswith("gated_map"))
-    assert history.run(Home(home), execution).nodes[0].status == "interrupted"
+    (execution,) = (run.name for run in past_runs.runs(Home(home)) if run.workflow.endswith("gated_map"))
+    assert past_runs.run(Home(home), execution).nodes[0].status == "interrupted"
     (marks / "gate").touch()
     with emulation(home, quiet=True, resume=execution) as awsbatch:
         assert work(n=[0, 1]) == [0, 1]
         assert awsbatch.requests == []
     assert starts(marks) == {0: 1, 1: 2}
-    info = history.run(Home(home), execution)
+    info = past_runs.run(Home(home), execution)
     assert (info.status, [node.status for node in info.nodes]) == ("succeeded", ["succeeded"])
 
 
@@ -193,15 +193,15 @@ def test_at_a_service_elsewhere_the_job_is_terminated_and_runs_anew(
                     undo()
             resume = newest(home)
             assert sorted(jobs("FAILED")) == [f"{resume}-n0-{number}" for number in range(attempt + 1)]
-    assert [node.status for node in history.run(Home(home)).nodes] == ["aborted"]
+    assert [node.status for node in past_runs.run(Home(home)).nodes] == ["aborted"]
 
 
 def test_a_process_that_lives_on_is_done_with_an_execution_when_the_next_begins(home: Path) -> None:
     with emulation(home, quiet=True):
         tasks.total_of(numbers=[1])
         tasks.total_of(numbers=[2])
-        assert [run.status for run in history.runs(Home(home))] == ["running", "succeeded"]
-    assert [run.status for run in history.runs(Home(home))] == ["succeeded", "succeeded"]
+        assert [run.status for run in past_runs.runs(Home(home))] == ["running", "succeeded"]
+    assert [run.status for run in past_runs.runs(Home(home))] == ["succeeded", "succeeded"]
 
 
 def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> None:
@@ -209,7 +209,7 @@ def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> N
     with emulation(home, quiet=True) as awsbatch:
         stopped_when(lambda: half_done(awsbatch, marks), lambda: work(n=[0, 1]))
     execution = newest(home)
-    old = history.run(Home(home), execution).nodes[0].job_id
+    old = past_runs.run(Home(home), execution).nodes[0].job_id
     (marks / "gate").touch()
     with emulation(home, quiet=True, resume=execution) as awsbatch:
         assert work(n=[2, 3]) == [4, 9]
@@ -250,13 +250,13 @@ def test_each_of_the_executions_of_one_process_is_found_again(home: Path) -> Non
         tasks.total_of(numbers=[1])
         tasks.total_of(numbers=[2])
         tasks.listed_total(count=3)
-    first = [run.name for run in history.runs(Home(home))]
+    first = [run.name for run in past_runs.runs(Home(home))]
     with emulation(home, quiet=True, resume=first[0]) as awsbatch:
         assert (tasks.listed_total(count=3), tasks.total_of(numbers=[2]), tasks.total_of(numbers=[1])) == (3, 2, 1)
         assert awsbatch.requests == []
         tasks.total_of(numbers=[9])
-    assert {run.name for run in history.runs(Home(home))} > set(first)
-    assert len(history.runs(Home(home))) == 4
+    assert {run.name for run in past_runs.runs(Home(home))} > set(first)
+    assert len(past_runs.runs(Home(home))) == 4
 
 
 def test_what_cannot_be_taken_up_is_refused_with_words(home: Path) -> None:
@@ -270,7 +270,7 @@ def test_what_cannot_be_taken_up_is_refused_with_words(home: Path) -> None:
         tasks.listed_total(count=1)
     with (
         emulation(home, quiet=True, resume="nosuch"),
-        pytest.raises(history.UnknownRunError, match="no such execution"),
+        pytest.raises(past_runs.UnknownRunError, match="no such execution"),
     ):
         tasks.total_of(numbers=[1])
     with (

@@ -22,9 +22,9 @@ from flytekitplugins.awsbatch import map_task
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.local import history
-from flytekitplugins.awsbatch.local.block import emulation
-from flytekitplugins.awsbatch.local.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.deployment.emulation import emulation
+from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import Home
 
 
@@ -214,7 +214,7 @@ def test_an_item_from_the_cache_cannot_run_again(home: Path) -> None:
         assert map_task(reliability_tasks.cached)(n=[1, 2]) == [2, 3]
         assert map_task(reliability_tasks.cached)(n=[5, 2]) == [6, 3]
         assert len(awsbatch_.jobs) == 2
-    newest = history.runs(Home(home))[0].name
+    newest = past_runs.runs(Home(home))[0].name
     past = Past(home, home, newest, "", "")
     cached = past.ask("rerun", newest, "reliabilitytasks", "1")
     assert "came from the cache: nothing ran for it" in " ".join(cached.output.split())
@@ -248,14 +248,14 @@ def test_old_runs_go_and_take_their_jobs_along(home: Path) -> None:
     with emulation(home, quiet=True):
         reliability_tasks.total(numbers=[1, 2])
         map_task(reliability_tasks.cached)(n=[1, 2])
-    first, second = (run.name for run in reversed(history.runs(Home(home))))
+    first, second = (run.name for run in reversed(past_runs.runs(Home(home))))
     kept = home / "runs" / second / "raw"
     kept.mkdir(exist_ok=True)
     logs = sum(1 for _ in (home / "batch" / "logs").rglob("*.log"))
     seen = Past(home, home, first, "", "")
     assert seen.json("runs", "--prune") == {"removed": []}
 
-    assert sorted(history.prune(Home(home), days=1, now=time.time() + 2 * 86400)) == sorted([first, second])
+    assert sorted(past_runs.prune(Home(home), days=1, now=time.time() + 2 * 86400)) == sorted([first, second])
 
     assert (seen.json("runs"), logs) == ([], 3)
     assert list((home / "batch" / "logs").rglob("*.log")) == []
@@ -269,8 +269,8 @@ def test_old_runs_go_and_take_their_jobs_along(home: Path) -> None:
 def test_an_untouched_home_is_tidied_when_a_run_starts(home: Path) -> None:
     with emulation(home, quiet=True):
         reliability_tasks.total(numbers=[1])
-    (old,) = history.runs(Home(home))
+    (old,) = past_runs.runs(Home(home))
     for path in (home / "runs" / old.name / "nodes", home / "runs" / old.name / "execution.json"):
         os.utime(path, (0, 0))
     with emulation(home, quiet=True):
-        assert history.runs(Home(home)) == []
+        assert past_runs.runs(Home(home)) == []

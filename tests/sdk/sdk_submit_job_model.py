@@ -1,4 +1,4 @@
-"""Makes `flytekitplugins/awsbatch/submit_job.json` out of the service model that botocore ships.
+"""Makes `flytekitplugins/awsbatch/sdk/submit_job.json` out of the service model that botocore ships.
 
     python tests/sdk/sdk_submit_job_model.py
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import botocore.session
 
-FILE = Path(__file__).parent.parent.parent / "flytekitplugins" / "awsbatch" / "submit_job.json"
+FILE = Path(__file__).parent.parent.parent / "flytekitplugins" / "awsbatch" / "sdk" / "submit_job.json"
 CONSTRAINTS = ("min", "max", "pattern", "enum")
 
 

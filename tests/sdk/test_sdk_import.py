@@ -9,14 +9,14 @@ import sys
 NAMESPACE = "flytekitplugins"
 OWN = [
     "flytekitplugins.awsbatch",
-    "flytekitplugins.awsbatch.attempts",
-    "flytekitplugins.awsbatch.config",
-    "flytekitplugins.awsbatch.hook",
-    "flytekitplugins.awsbatch.map_settings",
     "flytekitplugins.awsbatch.maptask",
-    "flytekitplugins.awsbatch.metadata",
-    "flytekitplugins.awsbatch.refusals",
-    "flytekitplugins.awsbatch.switch",
+    "flytekitplugins.awsbatch.sdk",
+    "flytekitplugins.awsbatch.sdk.emulated_calls",
+    "flytekitplugins.awsbatch.sdk.errors",
+    "flytekitplugins.awsbatch.sdk.map_settings",
+    "flytekitplugins.awsbatch.sdk.metadata",
+    "flytekitplugins.awsbatch.sdk.switch",
+    "flytekitplugins.awsbatch.sdk.task_config",
     "flytekitplugins.awsbatch.task",
     "flytekitplugins.awsbatch.wire",
 ]
@@ -50,9 +50,10 @@ def test_a_plain_call_brings_no_emulation() -> None:
     program = (
         "from flytekit import task\n"
         "from flytekitplugins.awsbatch import AWSBatchConfig\n"
-        "sys.path.insert(0, 'tests/sdk')\n"
+        "sys.path.insert(0, 'tests/support')\n"
         "import sdk_tasks\n"
         "assert sdk_tasks.square(x=3) == 9"
     )
     added = [name for name in modules_added(program) if name.startswith("flytekitplugins")]
-    assert added == OWN
+    inside = ["flytekitplugins.awsbatch.container", "flytekitplugins.awsbatch.container.job_attempt"]
+    assert added == sorted([*OWN, *inside])

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from sdk_builders import IMAGE, settings, template
 
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchMapTask, AWSBatchTaskError, map_task
-from flytekitplugins.awsbatch.map_settings import checked_ratio, float32_not_above
 from flytekitplugins.awsbatch.maptask import MapTaskResolver
+from flytekitplugins.awsbatch.sdk.map_settings import checked_ratio, float32_not_above
 
 COMMAND = [
     "pyflyte-awsbatch-map-execute",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -16,10 +14,10 @@ from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from sdk_golden import Expected
+from sdk_pyflyte import IMAGE, pyflyte_process
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 MODULES = ("hello_batch", "stdlib_census")
-IMAGE = "example.com/team/app:v1"
 TEMPLATED = (
     "pyflyte-fast-execute",
     "--additional-distribution",
@@ -47,23 +45,6 @@ def project(tmp_path: Path) -> Path:
     for module in MODULES:
         shutil.copy(EXAMPLES / f"{module}.py", project)
     return project
-
-
-def pyflyte_process(
-    project: Path, *arguments: str, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [str(Path(sys.executable).parent / "pyflyte"), *arguments],
-        cwd=project,
-        env={
-            **{name: value for name, value in os.environ.items() if not name.startswith("FLYTE")},
-            "HOME": str(project.parent),
-            **(environment or {}),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 def pyflyte(project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from flytekitplugins.awsbatch import switch
+from flytekitplugins.awsbatch.sdk import switch
 
 NAMES = ("FLYTE_AWSBATCH", "FLYTE_AWSBATCH_CONFIG", "AWS_BATCH_JOB_ID", "FLYTE_INTERNAL_EXECUTION_ID")
 

@@ -9,7 +9,8 @@ from flytekit.core import legacy_map_task
 from google.protobuf import json_format
 from sdk_builders import IMAGE, settings, template
 
-from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchFunctionTask, AWSBatchTaskError, switch
+from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchFunctionTask, AWSBatchTaskError
+from flytekitplugins.awsbatch.sdk import switch
 from flytekitplugins.awsbatch.task import AWSBatchConfig as ConfigWherePublishedOneIs
 
 LOADER = ["--resolver", "flytekit.core.python_auto_container.default_task_resolver", "--"]

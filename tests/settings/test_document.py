@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from flytekitplugins.awsbatch.settings.document import Document, parse
-from flytekitplugins.awsbatch.settings.nodes import ListNode, MapNode, Mark, Scalar
 from flytekitplugins.awsbatch.settings.problems import Problem
+from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Mark, Scalar
 
 
 def reason(text: str | bytes) -> str:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from flytekitplugins.awsbatch.settings.nodes import Mark
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import setting, where
+from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from flytekitplugins.awsbatch.settings.nodes import Timestamp
 from flytekitplugins.awsbatch.settings.scalars import UnreadableScalarError, resolve
+from flytekitplugins.awsbatch.settings.yaml_nodes import Timestamp
 
 LONG = "tag:yaml.org,2002:"
 

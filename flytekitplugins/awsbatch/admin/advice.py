@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from .admin_settings import FLYTEADMIN, AdminSettings
 from .explanation import Explanation
 from .flyteadmin import UNREAD
-from .queues import match
-from .settings import FLYTEADMIN, AdminSettings
+from .queue_matching import match
 
 
 def difference(settings: AdminSettings, explanation: Explanation) -> str:

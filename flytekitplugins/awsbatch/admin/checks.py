@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.settings.nodes import Mark
 from flytekitplugins.awsbatch.settings.problems import Problem
+from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
+from .admin_settings import AdminSettings, ExecutionQueue, WorkflowConfig
 from .documented import described
-from .plugins import handler_of
-from .settings import AdminSettings, ExecutionQueue, WorkflowConfig
+from .enabled_plugins import handler_of
 
 # AWS Batch, CreateJobQueue: up to 128 letters, numbers, hyphens and underscores, the first no sign; SubmitJob takes an
 # ARN too.

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from flytekitplugins.awsbatch.settings.nodes import Mark
+from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
+from .admin_settings import DOCUMENTED, AdminSettings, ExecutionQueue, WorkflowConfig
 from .explanation import Execution, Explanation, Verdict
-from .overrides import Override
-from .settings import DOCUMENTED, AdminSettings, ExecutionQueue, WorkflowConfig
+from .stored_attributes import Override
 
 SINGLE_TASK_PREFIX = ".flytegen."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
-from flytekitplugins.awsbatch.settings.nodes import Mark
+from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 
 @dataclass(frozen=True)

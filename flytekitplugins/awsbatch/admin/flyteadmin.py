@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from .admin_settings import FLYTEADMIN, AdminSettings, ExecutionQueue, WorkflowConfig
 from .documented import described
 from .explanation import Execution, Explanation, Verdict
-from .overrides import Override
-from .settings import FLYTEADMIN, AdminSettings, ExecutionQueue, WorkflowConfig
+from .stored_attributes import Override
 
 # Begins the words on keys that the server passes over.
 UNREAD = "the server does not read"

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from .admin_settings import FLYTEADMIN_2019, AdminSettings, ExecutionQueue, WorkflowConfig
 from .documented import described
 from .explanation import Execution, Explanation, Verdict
-from .settings import FLYTEADMIN_2019, AdminSettings, ExecutionQueue, WorkflowConfig
 
 Key: TypeAlias = "tuple[str, ...]"
 CRASH = "a rule without tags stops the server of 2019: index out of range"

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .admin_settings import ServerSettings
 from .explanation import Execution
 from .flyteadmin import stored
-from .overrides import Override
-from .settings import ServerSettings
+from .stored_attributes import Override
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch.admin import checks
-from flytekitplugins.awsbatch.admin.misspelt import misspelt
-from flytekitplugins.awsbatch.admin.strict import unread_queues
-from flytekitplugins.awsbatch.local.settings import Settings, aws_faults, read_files
+from flytekitplugins.awsbatch.admin.strict_keys import unread_queues
+from flytekitplugins.awsbatch.admin.unknown_keys import misspelt
+from flytekitplugins.awsbatch.local.all_settings import Settings, aws_faults, read_files
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import Reader
 
-from .account import ACCOUNT, account, documents, job_roles, region
-from .show import (
+from .common import (
     FOUND,
     config_option,
     console,
@@ -32,7 +31,8 @@ from .show import (
     show_indented,
     show_problems,
 )
-from .starting import STARTING_FILE
+from .policies import ACCOUNT, account, documents, job_roles, region
+from .starter_file import STARTING_FILE
 
 
 @click.group()

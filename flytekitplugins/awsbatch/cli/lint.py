@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.lint.codes import CODES, Finding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import look_at
 
-from .show import FOUND, config_option, console, counted, json_option, plain, print_json, settings_of
+from .common import FOUND, config_option, console, counted, json_option, plain, print_json, settings_of
 
 # As for any command that is used wrongly.
 NOT_LOADED = 2

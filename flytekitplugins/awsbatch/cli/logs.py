@@ -9,15 +9,15 @@ from pathlib import Path
 
 import rich_click as click
 
-from flytekitplugins.awsbatch.batch.emulator.logs import LogStream
-from flytekitplugins.awsbatch.batch.emulator.model import ENDED
+from flytekitplugins.awsbatch.batch.emulator.execution.logs import LogStream
+from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.local import history
+from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import HomeError
 
+from .common import fail, json_option, print_json
+from .home_access import batch_of_home, failing, the_home
 from .naming import job_named
-from .past import batch_of_home, failing, the_home
-from .show import fail, json_option, print_json
 
 FOLLOW_EVERY = 0.3
 
@@ -60,7 +60,7 @@ def _unknown(batch: LocalBatch | None, job: str) -> str:
         children = f"its children are {array}:0 to {array}:{size - 1}" if size else "it is no array and has no children"
         return f"There is no {job!r}: {children}."
     with contextlib.suppress(HomeError):
-        execution = history.named(the_home(), job_id)
+        execution = past_runs.named(the_home(), job_id)
         if execution is not None:
             return f"{job!r} is an execution; `flyte-awsbatch jobs {execution}` lists its jobs, which have the logs."
     return f"The local AWS Batch of {the_home().path} knows no job {job!r}; `flyte-awsbatch jobs` lists them."

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.local import history
+from flytekitplugins.awsbatch.local.history import past_runs
 
-from .past import the_home
+from .home_access import the_home
 
 
-def run_of(execution: str | None) -> history.RunInfo:
+def run_of(execution: str | None) -> past_runs.RunInfo:
     """The execution, or the newest. Raises UnknownRunError, HomeError, RecordError."""
     home = the_home()
-    return history.run(home, None if execution is None else history.named(home, execution) or execution)
+    return past_runs.run(home, None if execution is None else past_runs.named(home, execution) or execution)
 
 
 def job_named(batch: LocalBatch, name: str) -> str | None:
     """The whole id of a job, `:INDEX` kept; None when there is no such job. Raises UnknownRunError for several."""
     job_id, colon, index = name.partition(":")
     if not batch.describe_jobs(jobs=[job_id])["jobs"]:
-        job_id = history.the_one("jobs", job_id, job_ids(batch)) or ""
+        job_id = past_runs.the_one("jobs", job_id, job_ids(batch)) or ""
     found = f"{job_id}{colon}{index}" if job_id else ""
     return found if found and batch.describe_jobs(jobs=[found])["jobs"] else None
 

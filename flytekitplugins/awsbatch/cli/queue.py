@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flytekitplugins.awsbatch.admin import export as exporting
-from flytekitplugins.awsbatch.admin.attributes import dump
+from flytekitplugins.awsbatch.admin import export_rules as exporting
+from flytekitplugins.awsbatch.admin.admin_settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, MATCHINGS
+from flytekitplugins.awsbatch.admin.attribute_files import dump
 from flytekitplugins.awsbatch.admin.explanation import Execution, Explanation, Verdict
-from flytekitplugins.awsbatch.admin.launch import Decision, decide
-from flytekitplugins.awsbatch.admin.queues import match
-from flytekitplugins.awsbatch.admin.settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, MATCHINGS
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide
+from flytekitplugins.awsbatch.admin.queue_matching import match
 
-from .show import FOUND, config_option, console, fail, json_option, plain, print_json, settings_of, show_block
+from .common import FOUND, config_option, console, fail, json_option, plain, print_json, settings_of, show_block
 
 TITLES = {
     DOCUMENTED: "as the setup document says",

@@ -13,15 +13,17 @@ from typing import Any
 import rich_click as click
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.model import ENDED
+from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.local import again, history
-from flytekitplugins.awsbatch.local.settings import RETENTION_DAYS
+from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS
+from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.run.rerun import command as rerun_command
+from flytekitplugins.awsbatch.local.run.rerun import rerun as rerun_child
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 
+from .common import counted, fail, json_option, print_json
+from .home_access import MOST_IDS, batch_of_home, failing, the_home
 from .naming import run_of
-from .past import MOST_IDS, batch_of_home, failing, the_home
-from .show import counted, fail, json_option, print_json
 from .tables import duration, moment, table
 
 # The first part of a UUID.
@@ -44,13 +46,13 @@ def runs(prune: bool, older_than: float, as_json: bool) -> None:
     home = the_home()
     with failing():
         if prune:
-            gone = history.prune(home, older_than)
+            gone = past_runs.prune(home, older_than)
             if as_json:
                 print_json({"removed": gone})
             else:
                 click.echo(f"Removed {counted(len(gone), 'run')}.")
             return
-        found = history.runs(home)
+        found = past_runs.runs(home)
     if as_json:
         print_json([_run_json(run) for run in found])
         return
@@ -63,7 +65,7 @@ def runs(prune: bool, older_than: float, as_json: bool) -> None:
     )
 
 
-def _run_json(run: history.RunInfo) -> dict[str, Any]:
+def _run_json(run: past_runs.RunInfo) -> dict[str, Any]:
     nodes = [
         {field.name: getattr(node, field.name) for field in dataclasses.fields(node) if field.name != "record"}
         for node in run.nodes
@@ -118,7 +120,7 @@ def _counted(status: str, children: dict[str, int] | None) -> str:
     return " (" + ", ".join(f"{count} {state.lower()}" for state, count in children.items()) + ")"
 
 
-def _jobs_of(batch: LocalBatch | None, node: history.NodeInfo, children: bool) -> Iterator[dict[str, Any]]:
+def _jobs_of(batch: LocalBatch | None, node: past_runs.NodeInfo, children: bool) -> Iterator[dict[str, Any]]:
     known = batch.describe_jobs(jobs=[node.job_id])["jobs"] if batch is not None and node.job_id else []
     if batch is None or not known:
         # At another service than this home's, or removed since.
@@ -138,7 +140,7 @@ def _nothing() -> dict[str, Any]:
     return {"attempts": None, "milliseconds": None, "reason": "", "children": None}
 
 
-def _job_row(node: history.NodeInfo, job: Any) -> dict[str, Any]:
+def _job_row(node: past_runs.NodeInfo, job: Any) -> dict[str, Any]:
     created, started, stopped = job.get("createdAt"), job.get("startedAt"), job.get("stoppedAt")
     # Of an array AWS says only when it was made and when its last child ended.
     began = started or (created if "size" in job.get("arrayProperties", {}) else None)
@@ -177,7 +179,7 @@ def kill(execution: str) -> None:
             fail(f"Process {run.process}, which runs execution {execution}, belongs to another user.")
         click.echo(f"Asked process {run.process} to end execution {execution}.")
         until = time.monotonic() + KILL_PATIENCE
-        while history.run(the_home(), execution).process is not None:
+        while past_runs.run(the_home(), execution).process is not None:
             if time.monotonic() > until:
                 fail(f"It has not ended yet; `kill -9 {run.process}` ends it and all its jobs at once.")
             time.sleep(LOOK_EVERY)
@@ -197,11 +199,11 @@ def rerun(execution: str, node: str, index: int) -> None:
     """
     with failing():
         run = run_of(execution)
-        found = history.node(run, node)
+        found = past_runs.node(run, node)
         node = found.node
-        again_ = again.command(the_home(), run, found, index)
-        status = again.rerun(again_)
-    click.echo(f"Item {index} of {node} ended with exit status {status}. It wrote to {again_.output}", err=True)
+        again = rerun_command(the_home(), run, found, index)
+        status = rerun_child(again)
+    click.echo(f"Item {index} of {node} ended with exit status {status}. It wrote to {again.output}", err=True)
     sys.exit(status)
 
 
@@ -217,5 +219,5 @@ def clear() -> None:
     with failing():
         if home.catalog.exists():
             DiskCatalog(home.catalog).clear()
-        history.remove_kept(home)
+        past_runs.remove_kept(home)
     click.echo("The cache is empty.")

@@ -14,12 +14,12 @@ import rich_click as click
 
 from flytekitplugins.awsbatch import wire
 
-from .show import config_option
+from .common import config_option
 
 if TYPE_CHECKING:
     from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
     from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-    from flytekitplugins.awsbatch.local.settings import Settings
+    from flytekitplugins.awsbatch.local.all_settings import Settings
 
 DEFAULT_PORT = 8044
 TOKEN = "FLYTE_AWSBATCH_TOKEN"  # noqa: S105 - the variable's name
@@ -74,12 +74,12 @@ def serve(
     any credentials will do. Every queue of the settings is there from the start. Ctrl-C ends it; the next start on
     the same home goes on with what was not finished.
     """
+    from flytekitplugins.awsbatch.batch.emulator.execution.launch import clean
     from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback
-    from flytekitplugins.awsbatch.batch.emulator.launch import clean
     from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
     from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
+    from flytekitplugins.awsbatch.local.all_settings import SettingsError, load, load_files
     from flytekitplugins.awsbatch.local.home import Home, from_environment
-    from flytekitplugins.awsbatch.local.settings import SettingsError, load, load_files
 
     if token is None and not is_loopback(host):
         raise click.UsageError(

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flytekit.core.node import Node
 
-from .. import switch
+from ..sdk import switch
 from .codes import Finding
 from .subject import Subject
 from .written_lists import in_call

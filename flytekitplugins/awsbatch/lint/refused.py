@@ -8,7 +8,7 @@ from pathlib import Path
 
 import flytekit
 
-from ..refusals import AWSBatchTaskError
+from ..sdk.errors import AWSBatchTaskError
 from ..task import AWSBatchFunctionTask
 from .codes import Finding
 

@@ -18,10 +18,10 @@ from flyteidl.core import tasks_pb2
 from flytekit.configuration import SerializationSettings
 from flytekit.models.task import Container
 
-from ..refusals import AWSBatchTaskError, AWSBatchWarning
-from .checks import findings
+from ..sdk.errors import AWSBatchTaskError, AWSBatchWarning
+from .all_rules import findings
 from .codes import Finding, Severity, located
-from .settings import LintSettings, load
+from .lint_settings import LintSettings, load
 from .subject import Subject
 from .task_rules import cached_single_finding, legacy_map_finding
 

@@ -11,9 +11,9 @@ from flytekit.core.base_task import TaskMetadata
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.node import Node
 
-from ..config import AWSBatchConfig
+from ..sdk.task_config import AWSBatchConfig
+from .lint_settings import LintSettings
 from .program import calls_of, is_ours, maps_over
-from .settings import LintSettings
 
 
 @dataclass(frozen=True)

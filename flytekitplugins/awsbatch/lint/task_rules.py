@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from flyteidl.core.tasks_pb2 import Resources
 from flytekit.core.resources import ResourceSpec
 
-from ..config import FARGATE, SHARE_IDENTIFIER
-from ..metadata import attempt_seconds
+from ..sdk.metadata import attempt_seconds
+from ..sdk.task_config import FARGATE, SHARE_IDENTIFIER
 from .codes import Finding
 from .program import maps_over
 from .subject import Subject

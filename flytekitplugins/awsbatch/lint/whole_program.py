@@ -18,14 +18,14 @@ from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.workflow import WorkflowBase
 from flytekit.image_spec.image_spec import ImageSpec
 
-from ..config import AWSBatchConfig
+from ..sdk.task_config import AWSBatchConfig
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
-from .checks import findings
+from .all_rules import findings
 from .codes import Finding, located
+from .lint_settings import LintSettings
 from .program import is_ours
 from .refused import refused
 from .report import CheckedContainer
-from .settings import LintSettings
 from .subject import Subject
 from .targets import target_of
 from .task_rules import legacy_map_finding

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -17,6 +17,8 @@ from urllib.request import url2pathname
 from google.protobuf.message import DecodeError, Message
 
 from .golang import url
+
+CHECKPOINT_FOLDER = "_flytecheckpoints"
 
 
 class StorageError(Exception):
@@ -248,3 +250,8 @@ class SchemeStore:
 
     def _of(self, reference: str) -> DataStore:
         return self._remote if "://" in reference and not reference.startswith("file://") else self._local
+
+
+def checkpoint_prefix(join: Callable[..., str], raw_output_prefix: str) -> str:
+    """Where an attempt's checkpoint lies; "" without a prefix (`ioutils/raw_output_path.go`)."""
+    return join(raw_output_prefix, CHECKPOINT_FOLDER) if raw_output_prefix else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .nodes import MapNode, Node, is_null
+from .yaml_nodes import MapNode, Node, is_null
 
 # What a chart wraps around a server's configuration; a section found below one of these is meant, whatever its shape.
 WRAPPERS = frozenset({"configmap", "configmaps", "configuration", "inline", "adminserver"})

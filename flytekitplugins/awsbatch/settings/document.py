@@ -12,9 +12,9 @@ import yaml
 from yaml import events
 from yaml.events import Event, ScalarEvent
 
-from .nodes import ListNode, MapNode, Mark, Node, Scalar
 from .problems import Problem
 from .scalars import TAG_PREFIX, UnreadableScalarError, resolve
+from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar
 
 # Go's reader goes to 10,000 levels and counts aliases against the document's size; a real file has neither.
 MAX_DEPTH = 100

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar, cast
 
-from . import section, weak
-from .nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, is_null
+from . import mapstructure, section
+from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, is_null
 
 S = TypeVar("S")
 
@@ -22,11 +22,11 @@ S = TypeVar("S")
 WRONG = object()
 Decoder = Callable[[Node], Any]
 WEAK: dict[Any, Decoder] = {
-    str: weak.string,
-    int: weak.number,
-    float: weak.real,
-    bool: weak.boolean,
-    timedelta: weak.duration,
+    str: mapstructure.string,
+    int: mapstructure.number,
+    float: mapstructure.real,
+    bool: mapstructure.boolean,
+    timedelta: mapstructure.duration,
 }
 NAMES: dict[Any, str] = {
     str: "a text",
@@ -44,10 +44,10 @@ def strict(kind: type, node: Node) -> Any:
     if kind is str and isinstance(node, Scalar) and (isinstance(value, str) or number):
         return node.text
     if kind is timedelta and isinstance(value, str):
-        return weak.duration(node)
+        return mapstructure.duration(node)
     if (kind is bool or number) and isinstance(value, (int, float) if kind is float else kind):
         return kind(value)
-    raise weak.MismatchError(f"expected {NAMES[kind]}")
+    raise mapstructure.MismatchError(f"expected {NAMES[kind]}")
 
 
 def keyed(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
@@ -134,7 +134,7 @@ class Filler:
         """A value of a field's type, or WRONG."""
         try:
             return self.value(kind, node, path)
-        except weak.MismatchError as error:
+        except mapstructure.MismatchError as error:
             self.wrong(path, node, str(error))
             return WRONG
         except ValueError as error:
@@ -155,7 +155,7 @@ class Filler:
                 return self.section(cast(type[Any], kind), node, path)
             except (TypeError, ValueError) as error:
                 # What an owner's class says of values that fit one by one but not together.
-                raise weak.MismatchError(str(error)) from error
+                raise mapstructure.MismatchError(str(error)) from error
         return WEAK[kind](node) if self.weakly else strict(kind, node)
 
     def sequence(self, kind: Any, node: Node, path: str) -> tuple[Any, ...]:
@@ -163,8 +163,8 @@ class Filler:
             # One value is plainly a list of one; a comma in it is not ours to interpret.
             return (self.value(kind, node, path),)
         if kind is str and not isinstance(node, ListNode):
-            return weak.strings(node)
-        items = node.items if isinstance(node, ListNode) else weak.items(node)
+            return mapstructure.strings(node)
+        items = node.items if isinstance(node, ListNode) else mapstructure.items(node)
         decoded = [self.decode(kind, item, f"{path}[{place}]") for place, item in enumerate(items)]
         return tuple(one for one in decoded if one is not WRONG)
 
@@ -185,6 +185,6 @@ class Filler:
         if self.is_time(node):
             return {}
         if not isinstance(node, MapNode):
-            raise weak.MismatchError("expected a map")
+            raise mapstructure.MismatchError("expected a map")
         decoded = {key: self.decode(kind, value, f"{path}.{key}") for key, value in node}
         return {key: value for key, value in decoded.items() if value is not WRONG}

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 from .document import Document, parse
-from .nodes import MapNode, Scalar
+from .yaml_nodes import MapNode, Scalar
 
 DEEPEST = 4
 

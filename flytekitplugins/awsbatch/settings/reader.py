@@ -16,9 +16,9 @@ from . import section
 from .blocks import find, merge, settled
 from .document import Document, parse
 from .fill import Filler, keyed
-from .nodes import MapNode, Mark, Node, Scalar, is_null, shown
 from .pasted import parse_file
 from .problems import Problem, SettingsError
+from .yaml_nodes import MapNode, Mark, Node, Scalar, is_null, shown
 
 S = TypeVar("S")
 

@@ -12,7 +12,7 @@ import math
 import re
 from datetime import date
 
-from .nodes import ScalarValue, Timestamp
+from .yaml_nodes import ScalarValue, Timestamp
 
 TAG_PREFIX = "tag:yaml.org,2002:"
 

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .nodes import Mark
+from .yaml_nodes import Mark
 
 KEY = "key"
 MINIMUM = "minimum"

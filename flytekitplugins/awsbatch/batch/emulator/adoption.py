@@ -12,12 +12,13 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator import attempts, instance
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
-from flytekitplugins.awsbatch.batch.emulator.board import Board
-from flytekitplugins.awsbatch.batch.emulator.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.model import ENDED, RUNNABLE, Attempt, Job, Unit, split_id
-from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
+from flytekitplugins.awsbatch.batch.emulator.execution import instance
+from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, RUNNABLE, Attempt, Job, Unit, split_id
+from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
+from flytekitplugins.awsbatch.batch.emulator.scheduling.engine import Engine
+from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import Board
+from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Jobs
 
 Exits = dict[str, tuple[int, bool, float]]
 
@@ -64,7 +65,7 @@ class Adoption:
             self._board.job_changed(job)
             for unit, number, stream, (code, out_of_memory, at) in recorded(job, exits):
                 settle(unit, number, stream)
-                self._engine.conclude(unit, attempts.exited(code, out_of_memory), int(at * 1000))
+                self._engine.conclude(unit, retry_rules.exited(code, out_of_memory), int(at * 1000))
             for unit in interrupted(job):
                 if unit.stop is None:
                     unit.attempts.pop()
@@ -72,7 +73,7 @@ class Adoption:
                     self._board.move(unit, RUNNABLE)
                 else:
                     # It was asked to stop, and so it has.
-                    self._engine.conclude(unit, attempts.exited(attempts.KILLED, False), self._board.now())
+                    self._engine.conclude(unit, retry_rules.exited(retry_rules.KILLED, False), self._board.now())
         self._engine.add(job)
         self._engine.writing.now()
         return True

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from flytekitplugins.awsbatch.batch.emulator.model import Unit
+from flytekitplugins.awsbatch.batch.emulator.job_model import Unit
 from flytekitplugins.awsbatch.settings.section import setting
 
 # Of a call.

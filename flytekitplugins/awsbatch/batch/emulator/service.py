@@ -18,26 +18,26 @@ from types import TracebackType
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
-from flytekitplugins.awsbatch.batch.emulator import instance as instances
 from flytekitplugins.awsbatch.batch.emulator.adoption import Adoption
 from flytekitplugins.awsbatch.batch.emulator.arns import QUEUE, Arns, name_of
-from flytekitplugins.awsbatch.batch.emulator.board import Board
-from flytekitplugins.awsbatch.batch.emulator.calls import Calls
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
-from flytekitplugins.awsbatch.batch.emulator.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.environments import MEMORY_TAG, Pools
-from flytekitplugins.awsbatch.batch.emulator.executors.process import ProcessExecutor
-from flytekitplugins.awsbatch.batch.emulator.executors.protocol import Executor
+from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.execution import instance as instances
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
+from flytekitplugins.awsbatch.batch.emulator.execution.job_start import Starter
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy, clean
+from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs, LogStream, tail
 from flytekitplugins.awsbatch.batch.emulator.faults import FaultPlan
-from flytekitplugins.awsbatch.batch.emulator.launch import LaunchPolicy, clean
-from flytekitplugins.awsbatch.batch.emulator.logs import Logs, LogStream, tail
 from flytekitplugins.awsbatch.batch.emulator.operations.core import Core
-from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
-from flytekitplugins.awsbatch.batch.emulator.starting import Starter
-from flytekitplugins.awsbatch.batch.emulator.store.catalog import Catalog
+from flytekitplugins.awsbatch.batch.emulator.operations.dispatch import Calls
+from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import MEMORY_TAG, Pools
+from flytekitplugins.awsbatch.batch.emulator.scheduling.engine import Engine
+from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import Board
+from flytekitplugins.awsbatch.batch.emulator.scheduling.write_behind import Writing
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database, UnusableHomeError
-from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
-from flytekitplugins.awsbatch.batch.emulator.writing import Writing
+from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Jobs
+from flytekitplugins.awsbatch.batch.emulator.store.resources import Catalog
 
 log = logging.getLogger(__name__)
 

@@ -10,13 +10,13 @@ from flyteidl.core import literals_pb2
 from ...wire import SINGLE_TASK_TYPE
 from ..golang.text import message_text
 from ..storage import LimitedStore, StorageError
-from .context import TaskContext
+from .error_summary import ErrorSummary
 from .indexes import ChildIndex, OriginalIndex
-from .outputs import OutputFiles
+from .output_files import OutputFiles
 from .phases import Phase, TaskPhase
+from .plugin_state import State, TaskError
 from .services import HandlerServices
-from .state import State, TaskError
-from .summary import ErrorSummary
+from .task_context import TaskContext
 from .workqueue import RetryWorkError, WorkQueue, WorkStatus
 
 

@@ -11,15 +11,15 @@ from flyteidl.core import literals_pb2
 from ...wire import ARRAY_TASK_TYPE, INDEX_LOOKUP_FILE, SINGLE_TASK_TYPE
 from ..storage import write_message
 from . import departures
-from .cache import look_up
-from .context import TaskContext
-from .custom import ArrayJob, array_job, minimum_successes
-from .errors import BAD_TASK_SPECIFICATION, HandlerError, PanicError
+from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError, PanicError
 from .indexes import OriginalIndex
-from .inputs import list_sizes, read_inputs
+from .item_cache import look_up
+from .item_inputs import list_sizes, read_inputs
 from .phases import Phase
+from .plugin_state import State
 from .services import HandlerServices
-from .state import State
+from .task_context import TaskContext
+from .task_custom import ArrayJob, array_job, minimum_successes
 from .workqueue import WorkStatus
 
 NO_SIZE = "Unable to determine array size from inputs"

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .assemble import assemble_errors, assemble_outputs
-from .context import TaskContext
-from .definition import ensure_definition
 from .discovery import discover
-from .errors import ARRAY_JOB_GENERIC_FAILURE
+from .handler_errors import ARRAY_JOB_GENERIC_FAILURE
+from .job_definition import ensure_definition
 from .links import initial_resources, task_links
 from .monitor import check_subtasks
 from .phases import Phase, TaskPhase, task_phase
+from .plugin_state import State, TaskError
 from .services import HandlerServices
-from .state import State, TaskError
 from .submit import launch
+from .task_context import TaskContext
 from .transition import ExternalResource, LogLink, Step, Transition
 from .writeback import write_back
 

@@ -6,9 +6,9 @@ last that could have.
 
 from __future__ import annotations
 
-from .jobs import Job
+from .job_store import Job
 from .phases import Phase, TaskPhase
-from .state import State
+from .plugin_state import State
 
 PREFIX = "real Flyte would wait here for ever: "
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import overload
 
-from .compact import CompactArray
-from .context import TaskContext
-from .errors import NIL_DEREFERENCE, PanicError
+from .compact_array import CompactArray
+from .handler_errors import NIL_DEREFERENCE, PanicError
 from .indexes import ChildIndex, OriginalIndex
-from .jobs import Job
+from .job_store import Job
 from .phases import TaskPhase
-from .queue import job_config
+from .plugin_state import State
+from .queue_choice import job_config
 from .services import HandlerServices
-from .state import State
+from .task_context import TaskContext
 from .transition import CacheStatus, ExternalResource, LogLink
 
 _BATCH = "https://console.aws.amazon.com/batch/home?region={region}#/jobs/"

@@ -8,16 +8,16 @@ from functools import cached_property
 
 from ..storage import StorageError
 from . import departures
-from .compact import CompactArray
-from .context import TaskContext
-from .errors import NIL_DEREFERENCE, SYSTEM_ERROR, HandlerError, PanicError
+from .compact_array import CompactArray
+from .handler_errors import NIL_DEREFERENCE, SYSTEM_ERROR, HandlerError, PanicError
 from .indexes import ChildIndex
-from .jobs import Job
-from .outputs import OutputFiles
+from .job_store import Job
+from .output_files import OutputFiles
 from .phases import Phase, TaskPhase, summary_to_phase
-from .retries import attempts
+from .plugin_state import State
+from .retry_strategy import attempts
 from .services import HandlerServices
-from .state import State
+from .task_context import TaskContext
 
 UNKNOWN_TO_AWS = "AWS Batch does not know this job any more"
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 from ...batch.api import BatchApi
 from ..catalog import Catalog
-from ..settings import HandlerSettings
+from ..propeller_settings import HandlerSettings
 from ..storage import DataStore, LimitedStore
-from .definitions import DefinitionCache
-from .jobs import Changed, JobStore, nobody_tells
+from .definition_cache import DefinitionCache
+from .job_store import Changed, JobStore, nobody_tells
 from .workqueue import WorkQueue
 
 

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any, cast
 from flyteidl.core import literals_pb2
 
 from ...wire import ARRAY_TASK_TYPE, DYNAMIC_QUEUE, INPUTS_FILE, SINGLE_TASK_TYPE
-from ..node.env import TaskIdentity, array_environment, batch_environment
-from ..node.paths import checkpoint_prefix
-from ..storage import StorageError, read_message, write_message
-from .compact import CompactArray
-from .context import TaskContext
-from .errors import BAD_TASK_SPECIFICATION, HandlerError
+from ..storage import StorageError, checkpoint_prefix, read_message, write_message
+from .command_template import Parameters, render
+from .compact_array import CompactArray
+from .environment import TaskIdentity, array_environment, batch_environment
+from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError
+from .job_resources import job_resources
 from .phases import Phase, TaskPhase
-from .queue import container_config, job_config
-from .resources import job_resources
-from .retries import attempts, timeout_seconds
+from .plugin_state import State
+from .queue_choice import container_config, job_config
+from .retry_strategy import attempts, timeout_seconds
 from .services import HandlerServices
-from .state import State
 from .submit_input import check_parameters, read_custom
-from .template import Parameters, render
+from .task_context import TaskContext
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.type_defs import SubmitJobRequestTypeDef

@@ -14,9 +14,9 @@ from google.protobuf.struct_pb2 import Struct, Value
 
 from ..golang.numbers import json_float
 from ..golang.text import message_text
-from .custom import struct_json
-from .errors import BAD_TASK_SPECIFICATION, HandlerError, ParameterError
+from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError, ParameterError
 from .submit_shape import BOOLEAN, INTEGER, STRING, SUBMIT_JOB, ListOf, MapOf, Shape, Structure
+from .task_custom import struct_json
 
 _INT64 = 2**63
 _KINDS = {

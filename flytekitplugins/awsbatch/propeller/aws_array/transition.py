@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .indexes import OriginalIndex
 from .phases import TaskPhase
-from .state import State, TaskError
+from .plugin_state import State, TaskError
 
 
 class CacheStatus(enum.Enum):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .cache import put_all
-from .context import TaskContext
 from .indexes import ChildIndex
+from .item_cache import put_all
 from .phases import Phase, TaskPhase
+from .plugin_state import State
 from .services import HandlerServices
-from .state import State
+from .task_context import TaskContext
 from .transition import CacheStatus, ExternalResource
 
 # Where each of the phases that write back leads.

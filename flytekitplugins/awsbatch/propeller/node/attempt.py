@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from ..aws_array.context import TaskContext
+from ..aws_array.task_context import TaskContext
+from ..storage import checkpoint_prefix
 from .names import current_node_id, generated_name
-from .paths import Join, checkpoint_prefix, node_paths, raw_output_prefix, workflow_dir
-from .request import NodeRequest
+from .node_request import NodeRequest
+from .paths import Join, node_paths, raw_output_prefix, workflow_dir
 
 TASK_FILE = "task.pb"
 

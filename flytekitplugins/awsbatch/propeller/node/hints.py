@@ -6,7 +6,7 @@ from flyteidl.core import literals_pb2, tasks_pb2
 
 from ...wire import SINGLE_TASK_TYPE
 from ..aws_array.discovery import NO_SIZE
-from ..aws_array.errors import WORK_QUEUE_FAILED
+from ..aws_array.handler_errors import WORK_QUEUE_FAILED
 
 
 def hint(template: tasks_pb2.TaskTemplate, inputs: literals_pb2.LiteralMap, error: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..golang.hashes import base32, fnv1a
-from .request import ParentNode
+from .node_request import ParentNode
 
 UNIQUE_ID_LENGTH = 20
 GENERATED_NAME_LENGTH = 50

@@ -13,11 +13,10 @@ from string import ascii_lowercase, digits
 
 from ...wire import INDEX_LOOKUP_FILE
 from ..golang.hashes import fnv1a
-from .request import ExecutionId, ParentNode
+from .node_request import ExecutionId, ParentNode
 
 Join = Callable[..., str]
 
-CHECKPOINT_FOLDER = "_flytecheckpoints"
 _SHARD_LETTERS = ascii_lowercase + digits
 
 
@@ -57,10 +56,6 @@ def deterministic_raw_output_prefix(join: Join, base: str, metadata_prefix: str,
     """The other strategies that hash the metadata prefix (`New[Sharded]Deterministic...RawOutputPath`)."""
     digest = hashlib.sha1(metadata_prefix.encode("utf-8"), usedforsecurity=False).hexdigest()
     return join(base, shard(metadata_prefix), digest) if sharded else join(base, digest)
-
-
-def checkpoint_prefix(join: Join, raw_prefix: str) -> str:
-    return join(raw_prefix, CHECKPOINT_FOLDER) if raw_prefix else ""
 
 
 def child_prefix(join: Join, prefix: str, index: int) -> str:

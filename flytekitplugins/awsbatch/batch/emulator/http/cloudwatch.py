@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.batch.emulator import log_events, shapes
-from flytekitplugins.awsbatch.batch.emulator.log_events import Line, Page
-from flytekitplugins.awsbatch.batch.emulator.logs import GROUP, Logs, made_at
+from flytekitplugins.awsbatch.batch.emulator.execution import log_events
+from flytekitplugins.awsbatch.batch.emulator.execution.log_events import Line, Page
+from flytekitplugins.awsbatch.batch.emulator.execution.logs import GROUP, Logs, made_at
+from flytekitplugins.awsbatch.batch.emulator.operations import shapes
 from flytekitplugins.awsbatch.batch.emulator.operations.core import position_of, token_for
 
 Request = Mapping[str, Any]

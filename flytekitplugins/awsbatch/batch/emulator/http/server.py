@@ -14,16 +14,16 @@ from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.batch.emulator import shapes
-from flytekitplugins.awsbatch.batch.emulator.calls import LostResponseError
-from flytekitplugins.awsbatch.batch.emulator.compact import compact
-from flytekitplugins.awsbatch.batch.emulator.errors import refused
+from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
 from flytekitplugins.awsbatch.batch.emulator.faults import SLOW, Fault
 from flytekitplugins.awsbatch.batch.emulator.http import listening
 from flytekitplugins.awsbatch.batch.emulator.http.cloudwatch import CloudWatch
 from flytekitplugins.awsbatch.batch.emulator.http.connection import LIMITS, Later, Limits, Reply
 from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
 from flytekitplugins.awsbatch.batch.emulator.http.request import Asked
+from flytekitplugins.awsbatch.batch.emulator.operations import shapes
+from flytekitplugins.awsbatch.batch.emulator.operations.dispatch import LostResponseError
+from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
 from flytekitplugins.awsbatch.batch.emulator.operations.jobs import new_id
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, ENVIRONMENT, QUEUE, Arns, name_of, split_revision
-from flytekitplugins.awsbatch.batch.emulator.board import Board
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.errors import refused
-from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
-from flytekitplugins.awsbatch.batch.emulator.store.catalog import ACTIVE, INACTIVE, Catalog
-from flytekitplugins.awsbatch.batch.emulator.store.jobs import Jobs
+from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
+from flytekitplugins.awsbatch.batch.emulator.scheduling.engine import Engine
+from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import Board
+from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Jobs
+from flytekitplugins.awsbatch.batch.emulator.store.resources import ACTIVE, INACTIVE, Catalog
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]

@@ -7,12 +7,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator import describe, rules
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, split_revision
-from flytekitplugins.awsbatch.batch.emulator.dependencies import N_TO_N
-from flytekitplugins.awsbatch.batch.emulator.environments import ENABLED
-from flytekitplugins.awsbatch.batch.emulator.errors import failed, refused
-from flytekitplugins.awsbatch.batch.emulator.model import (
+from flytekitplugins.awsbatch.batch.emulator.job_model import (
     CANCEL,
     CANCELLABLE,
     ENDED,
@@ -23,6 +19,7 @@ from flytekitplugins.awsbatch.batch.emulator.model import (
     Unit,
     split_id,
 )
+from flytekitplugins.awsbatch.batch.emulator.operations import describe, rules
 from flytekitplugins.awsbatch.batch.emulator.operations.core import (
     Answer,
     Core,
@@ -31,9 +28,12 @@ from flytekitplugins.awsbatch.batch.emulator.operations.core import (
     position_of,
     token_for,
 )
-from flytekitplugins.awsbatch.batch.emulator.render import Renderer
-from flytekitplugins.awsbatch.batch.emulator.store.catalog import ACTIVE
-from flytekitplugins.awsbatch.batch.emulator.submission import Specs
+from flytekitplugins.awsbatch.batch.emulator.operations.errors import failed, refused
+from flytekitplugins.awsbatch.batch.emulator.operations.render import Renderer
+from flytekitplugins.awsbatch.batch.emulator.operations.submission import Specs
+from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import ENABLED
+from flytekitplugins.awsbatch.batch.emulator.scheduling.dependencies import N_TO_N
+from flytekitplugins.awsbatch.batch.emulator.store.resources import ACTIVE
 
 PAGE = 1000
 RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets

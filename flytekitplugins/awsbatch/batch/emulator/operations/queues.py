@@ -10,11 +10,9 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator import rules
 from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, QUEUE, name_of
-from flytekitplugins.awsbatch.batch.emulator.environments import ENABLED, order_of
-from flytekitplugins.awsbatch.batch.emulator.errors import refused
-from flytekitplugins.awsbatch.batch.emulator.model import TERMINATE
+from flytekitplugins.awsbatch.batch.emulator.job_model import TERMINATE
+from flytekitplugins.awsbatch.batch.emulator.operations import rules
 from flytekitplugins.awsbatch.batch.emulator.operations.core import (
     Answer,
     Core,
@@ -23,7 +21,9 @@ from flytekitplugins.awsbatch.batch.emulator.operations.core import (
     position_of,
     token_for,
 )
-from flytekitplugins.awsbatch.batch.emulator.store.catalog import ENVIRONMENTS, QUEUES
+from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
+from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import ENABLED, order_of
+from flytekitplugins.awsbatch.batch.emulator.store.resources import ENVIRONMENTS, QUEUES
 
 DISABLED = "DISABLED"
 MAX_ENVIRONMENTS_OF_QUEUE = 3

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator import rules
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, ENVIRONMENT, JOB, QUEUE, split_arn, split_revision
-from flytekitplugins.awsbatch.batch.emulator.errors import refused
+from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
+from flytekitplugins.awsbatch.batch.emulator.operations import rules
 from flytekitplugins.awsbatch.batch.emulator.operations.core import Answer, Core, Request
-from flytekitplugins.awsbatch.batch.emulator.spec import spec_of
-from flytekitplugins.awsbatch.batch.emulator.store.catalog import ENVIRONMENTS, QUEUES
+from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
+from flytekitplugins.awsbatch.batch.emulator.store.resources import ENVIRONMENTS, QUEUES
 
 Tags = dict[str, str]
 Write = Callable[[Tags], None]

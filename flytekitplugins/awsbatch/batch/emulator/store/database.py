@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator import folders
+from flytekitplugins.awsbatch.batch.emulator import private_folders
 
 APPLICATION_ID = 0x46574142
 SCHEMA = """
@@ -141,7 +141,7 @@ class Database:
 
     def _connect(self, path: Path | None) -> sqlite3.Connection:
         if path is not None:
-            folders.make(path.parent)
+            private_folders.make(path.parent)
             create(path)
         connection = sqlite3.connect(
             ":memory:" if path is None else path, timeout=30, isolation_level=None, check_same_thread=False

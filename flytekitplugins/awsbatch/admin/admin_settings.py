@@ -1,0 +1,189 @@
+"""What a deployment's files tell FlyteAdmin about queues and roles, and what this package's own section adds.
+
+Frozen data only; deciding is elsewhere in this package. The keys `project`, `workflowName` and `primary` are those of
+2019 that the setup document still shows and FlyteAdmin 1.16 no longer reads. Sources: flyteadmin
+`pkg/runtime/interfaces/{queue,application}_configuration.go`, propeller `pkg/controller/nodes/task/config/config.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from flytekitplugins.awsbatch.settings.problems import Problem
+from flytekitplugins.awsbatch.settings.reader import Reader
+from flytekitplugins.awsbatch.settings.section import setting, where
+from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
+
+from .attribute_files import read as read_attributes
+from .stored_attributes import Override, refused_by_api
+
+DOCUMENTED = "documented"
+FLYTEADMIN = "flyteadmin"
+FLYTEADMIN_2019 = "flyteadmin-2019"
+MATCHINGS = (DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019)
+DOMAINS = ("development", "staging", "production")
+
+
+@dataclass(frozen=True)
+class ExecutionQueue:
+    """One item of `queues.executionQueues`: a Batch job queue and the tags that find it."""
+
+    dynamic: str = setting("Dynamic", "")
+    attributes: tuple[str, ...] = setting("Attributes", ())
+    primary: str = setting("primary", "")
+    where: Mark = where()
+
+
+@dataclass(frozen=True)
+class WorkflowConfig:
+    """One item of `queues.workflowConfigs`: which executions, and the tags of the queue they should get."""
+
+    tags: tuple[str, ...] = setting("tags", ())
+    project: str = setting("project", "")
+    domain: str = setting("domain", "")
+    workflow_name: str = setting("workflowName", "")
+    where: Mark = where()
+
+
+@dataclass(frozen=True)
+class QueueSettings:
+    """`queues`."""
+
+    execution_queues: tuple[ExecutionQueue, ...] = setting("executionQueues", ())
+    workflow_configs: tuple[WorkflowConfig, ...] = setting("workflowConfigs", ())
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """`flyteadmin`: the part of it that concerns roles. None: the files do not say."""
+
+    role_name_key: str | None = setting("roleNameKey", None)
+    assumable_iam_role: str = setting("assumableIamRole", "")
+    k8s_service_account: str = setting("k8sServiceAccount", "")
+    annotations: Mapping[str, str] = setting("annotations", factory=dict)
+    where: Mark = where("roleNameKey")
+
+
+@dataclass(frozen=True)
+class HandlerRoleSettings:
+    """`plugins.aws.batch`: the key under which the handler looks for the role. None: the files do not say."""
+
+    role_annotation_key: str | None = setting("roleAnnotationKey", None)
+    where: Mark = where("roleAnnotationKey")
+
+
+@dataclass(frozen=True)
+class TaskPlugins:
+    """`tasks.task-plugins`: which of propeller's plugins run, and which takes a task type."""
+
+    enabled: tuple[str, ...] = setting("enabled-plugins", ())
+    default_for: Mapping[str, str] = setting("default-for-task-types", factory=dict)
+    where: Mark = where()
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """`tasks`. None: the files do not say, and the emulation takes what is its own."""
+
+    task_plugins: TaskPlugins | None = setting("task-plugins", None)
+
+
+@dataclass(frozen=True)
+class ResourceSet:
+    """Kubernetes' quantities; empty text: not said."""
+
+    cpu: str = setting("cpu", "")
+    memory: str = setting("memory", "")
+    gpu: str = setting("gpu", "")
+    ephemeral_storage: str = setting("ephemeralStorage", "")
+
+
+@dataclass(frozen=True)
+class DefaultResources(ResourceSet):
+    """`task_resources.defaults`, over those that FlyteAdmin has built in."""
+
+    cpu: str = setting("cpu", "2")
+    memory: str = setting("memory", "200Mi")
+
+
+@dataclass(frozen=True)
+class LimitResources(ResourceSet):
+    """`task_resources.limits`, likewise."""
+
+    cpu: str = setting("cpu", "2")
+    memory: str = setting("memory", "1Gi")
+    gpu: str = setting("gpu", "1")
+
+
+@dataclass(frozen=True)
+class TaskResources:
+    """`task_resources`: what a task gets that asks for nothing, and the most that any may have."""
+
+    defaults: DefaultResources = setting("defaults", factory=DefaultResources)
+    limits: LimitResources = setting("limits", factory=LimitResources)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One item of `domains`."""
+
+    id: str = setting("id", "")
+
+
+@dataclass(frozen=True)
+class AdminEmulator:
+    """The keys of `emulator` that stand for what a launch would say to FlyteAdmin. None: left to `pyflyte run`."""
+
+    project: str | None = setting("project", None)
+    domain: str | None = setting("domain", None)
+    role: str = setting("role", "")
+    queue_matching: str = setting("queue_matching", DOCUMENTED, choices=MATCHINGS)
+    where: Mark = where()
+
+
+@dataclass(frozen=True)
+class AdminSettings:
+    """Everything that a decision about a launch needs.
+
+    :param task_resources: None: the files do not say, and the emulation adds and cuts nothing.
+    """
+
+    queues: tuple[ExecutionQueue, ...] = ()
+    rules: tuple[WorkflowConfig, ...] = ()
+    domains: tuple[str, ...] = DOMAINS
+    overrides: tuple[Override, ...] = ()
+    server: ServerSettings = field(default_factory=ServerSettings)
+    handler: HandlerRoleSettings = field(default_factory=HandlerRoleSettings)
+    task_plugins: TaskPlugins | None = None
+    task_resources: TaskResources | None = None
+    emulator: AdminEmulator = field(default_factory=AdminEmulator)
+
+    def matched(self, queue_matching: str) -> AdminSettings:
+        """The same with another way of matching."""
+        return replace(self, emulator=replace(self.emulator, queue_matching=queue_matching))
+
+
+def read(reader: Reader, emulator: AdminEmulator) -> AdminSettings:
+    """FlyteAdmin's view of the files; what is wrong in them is left with the reader.
+
+    :param emulator: from the section that several owners share.
+    """
+    queues = reader.flyte(QueueSettings, "queues")
+    domains = tuple(one.id for one in reader.flyte_list(Domain, "domains") if one.id) or DOMAINS
+    overrides = [override for document in reader.others for override in read_attributes(document, reader.report)]
+    for override in overrides:
+        refusal = refused_by_api(override, domains) if override.project else "expected a project: flytectl asks for one"
+        if refusal:
+            reader.report(Problem(override.where.file, override.where.line, str(override), "", refusal))
+    return AdminSettings(
+        queues=queues.execution_queues,
+        rules=queues.workflow_configs,
+        domains=domains,
+        overrides=tuple(overrides),
+        server=reader.flyte(ServerSettings, "flyteadmin"),
+        handler=reader.flyte(HandlerRoleSettings, "plugins", "aws", "batch"),
+        task_plugins=reader.flyte(TaskSettings, "tasks").task_plugins,
+        task_resources=reader.flyte(TaskResources, "task_resources") if reader.at("task_resources")[1] else None,
+        emulator=emulator,
+    )

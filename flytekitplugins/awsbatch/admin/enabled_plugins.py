@@ -1,0 +1,121 @@
+"""Which of propeller's plugins takes a task type, from the switches in `tasks.task-plugins`.
+
+Only the plugins that compete for this package's task types are known here. Sources: flytepropeller
+`pkg/controller/nodes/task/handler.go` (Setup, ResolvePlugin), `plugin_config.go`, `config/config.go`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flytekitplugins.awsbatch import wire
+
+from .admin_settings import TaskPlugins
+
+AWS_ARRAY = "aws_array"
+K8S_ARRAY = "k8s-array"
+CONTAINER = "container"
+REGISTERED: dict[str, frozenset[str]] = {
+    AWS_ARRAY: frozenset({wire.ARRAY_TASK_TYPE, wire.SINGLE_TASK_TYPE}),
+    K8S_ARRAY: frozenset({wire.ARRAY_TASK_TYPE}),
+    CONTAINER: frozenset({"container", "python-task", "raw-container"}),
+}
+
+
+@dataclass(frozen=True)
+class Handler:
+    """Who takes a task type.
+
+    :param plugin: its id; empty when nobody does.
+    :param error: propeller's own sentence when the task cannot run on Batch; empty when aws_array takes it.
+    :param help: what to do about the error, with the line to add.
+    :param note: what deserves a word although the task runs.
+    """
+
+    plugin: str
+    error: str = ""
+    help: str = ""
+    note: str = ""
+
+
+def handler_of(task_type: str, switches: TaskPlugins | None) -> Handler:
+    """Who takes tasks of a type.
+
+    :param switches: None when the files have none; the emulation then takes what is its own.
+    """
+    if switches is None:
+        return Handler(AWS_ARRAY if task_type in REGISTERED[AWS_ARRAY] else CONTAINER)
+    enabled = {cleaned(name) for name in switches.enabled}
+    defaults = {cleaned(kind): cleaned(plugin) for kind, plugin in switches.default_for.items()}
+    stray = sorted({plugin for plugin in defaults.values() if enabled and plugin not in enabled})
+    if stray:
+        return not_started(stray[0], sorted(kind for kind, plugin in defaults.items() if plugin == stray[0]), switches)
+    running = [plugin for plugin in REGISTERED if not enabled or plugin in enabled]
+    able = [plugin for plugin in running if task_type in REGISTERED[plugin]]
+    default = defaults.get(task_type, "")
+    if default in able:
+        return chosen(default, task_type, switches)
+    if len(able) == 1:
+        return fallen_back(able[0], task_type, default, switches)
+    return undecided(able, task_type, switches) if able else unhandled(CONTAINER in running, task_type, switches)
+
+
+def cleaned(name: str) -> str:
+    return name.strip(" ").lower()
+
+
+def not_started(plugin: str, kinds: list[str], switches: TaskPlugins) -> Handler:
+    error = (
+        f"cannot set default plugin [{plugin}] for task types [[{' '.join(kinds)}]] when it is not "
+        "configured to be an enabled plugin"
+    )
+    return Handler("", error, f"propeller does not start; {add_plugin(switches, plugin)}")
+
+
+def undecided(able: list[str], task_type: str, switches: TaskPlugins) -> Handler:
+    ids = " ".join(f"{plugin}:{plugin}" for plugin in sorted(able))
+    error = (
+        f"Multiple plugins registered to handle task type: {task_type}. ([map[{ids}]]). "
+        "Use default-for-task-type config option to choose the desired plugin."
+    )
+    return Handler("", error, f"propeller does not start; {add_default(task_type, switches)}")
+
+
+def unhandled(container: bool, task_type: str, switches: TaskPlugins) -> Handler:
+    if container:
+        error = f"No plugin found for Handler-type [{task_type}], defaulting to [{CONTAINER}]"
+        return Handler(CONTAINER, error, f"it would run as a pod, not on AWS Batch; {add_plugin(switches)}")
+    error = f"no plugin defined for Handler type [{task_type}] and no defaultPlugin configured"
+    return Handler("", error, add_plugin(switches))
+
+
+def chosen(plugin: str, task_type: str, switches: TaskPlugins) -> Handler:
+    if plugin == AWS_ARRAY:
+        return Handler(plugin)
+    error = f"Plugin [{plugin}] resolved for Handler type [{task_type}]"
+    return Handler(plugin, error, f"it would not run on AWS Batch; {add_default(task_type, switches)}")
+
+
+def fallen_back(plugin: str, task_type: str, default: str, switches: TaskPlugins) -> Handler:
+    """The only plugin registered for a type takes it, whatever the defaults say or leave out."""
+    if plugin != AWS_ARRAY:
+        error = f"Plugin [{plugin}] resolved for Handler type [{task_type}]"
+        return Handler(plugin, error, f"it would not run on AWS Batch; {add_plugin(switches)}")
+    said = f"the default is {default}, which is not made for it" if default else "there is no default"
+    note = (
+        f"{said} for {task_type} tasks, and {AWS_ARRAY} takes them as the only plugin registered for the type; "
+        f"to follow the setup document, {add_default(task_type, switches)}"
+    )
+    return Handler(plugin, note=note)
+
+
+def add_default(task_type: str, switches: TaskPlugins) -> str:
+    return f"{place(switches)}, add to tasks.task-plugins.default-for-task-types: `{task_type}: {AWS_ARRAY}`"
+
+
+def add_plugin(switches: TaskPlugins, plugin: str = AWS_ARRAY) -> str:
+    return f"{place(switches)}, add to tasks.task-plugins.enabled-plugins: `- {plugin}`"
+
+
+def place(switches: TaskPlugins) -> str:
+    return f"in {switches.where}" if switches.where.file else "in the settings"

@@ -1,0 +1,169 @@
+"""The documented rules in the form that FlyteAdmin 1.16 can follow: a short list of rules, and attributes for flytectl.
+
+A 1.16 server keeps apart what the setup document writes in one list: the file has a default and one rule a domain;
+everything about projects and workflows is an attribute in its database. This module translates and checks itself by
+matching both ways; it writes no files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import yaml
+
+from . import documented, flyteadmin
+from .admin_settings import AdminSettings, WorkflowConfig
+from .explanation import Execution
+from .stored_attributes import Override
+
+# Stands for every project, domain or workflow that no rule names; no name on a server can hold a space.
+ANY = "any other"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """
+    :param attributes: for `flytectl update execution-queue-attribute`, most general first.
+    :param rules: what `queues.workflowConfigs` of the server should hold instead of the documented rules.
+    :param notes: what a person has to complete or to know.
+    :param unmet: executions that would still get another queue, each in words; empty when the translation is whole.
+    """
+
+    attributes: tuple[Override, ...]
+    rules: tuple[WorkflowConfig, ...]
+    notes: tuple[str, ...] = ()
+    unmet: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The names that the translation has to tell apart."""
+
+    projects: tuple[str, ...]
+    domains: tuple[str, ...]
+    workflows: tuple[str, ...]
+
+
+def export(settings: AdminSettings, projects: Sequence[str] = (), workflows: Sequence[str] = ()) -> Exported:
+    """Translates the documented rules.
+
+    :param projects: further projects, for rules that name a workflow but no project.
+    :param workflows: full names as registered (`module.function`), for rules that give the bare name.
+    """
+    scope = scope_of(settings, projects, workflows)
+    rules = tuple(file_rules(settings, scope))
+    attributes = tuple(attributes_for(settings, scope))
+    served = replace(settings, rules=rules, overrides=attributes)
+    return Exported(attributes, rules, tuple(notes(settings, workflows)), tuple(differing(settings, served, scope)))
+
+
+def scope_of(settings: AdminSettings, projects: Sequence[str], workflows: Sequence[str]) -> Scope:
+    rules = documented.in_order(settings)
+    named = {rule.project for rule in rules if rule.project} | set(projects)
+    full: set[str] = set()
+    for rule in rules:
+        if rule.workflow:
+            full |= {one for one in workflows if documented.same_workflow(rule.workflow, one)} or {rule.workflow}
+    return Scope(tuple(sorted(named)), settings.domains, tuple(sorted(full)))
+
+
+def wanted(settings: AdminSettings, project: str, domain: str, workflow: str) -> frozenset[str]:
+    """The queues that the documented rules find."""
+    return frozenset(documented.match(settings, Execution(project, domain, workflow)).candidates)
+
+
+def file_rules(settings: AdminSettings, scope: Scope) -> Iterator[WorkflowConfig]:
+    """The default, and a rule for each domain that differs from it."""
+    default = wanted(settings, ANY, ANY, ANY)
+    for domain in scope.domains:
+        queues = wanted(settings, ANY, domain, ANY)
+        if queues != default:
+            yield WorkflowConfig(tags_for(settings, queues), domain=domain)
+    if default:
+        yield WorkflowConfig(tags_for(settings, default))
+
+
+def attributes_for(settings: AdminSettings, scope: Scope) -> Iterator[Override]:
+    for project in scope.projects:
+        of_domain = {domain: wanted(settings, project, domain, ANY) for domain in scope.domains}
+        elsewhere = {domain: wanted(settings, ANY, domain, ANY) for domain in scope.domains}
+        if of_domain != elsewhere and len(set(of_domain.values())) == 1:
+            yield Override(project, tags=tags_for(settings, next(iter(of_domain.values()))))
+        else:
+            for domain in scope.domains:
+                if of_domain[domain] != elsewhere[domain]:
+                    yield Override(project, domain, tags=tags_for(settings, of_domain[domain]))
+        for domain, workflow in product(scope.domains, scope.workflows):
+            queues = wanted(settings, project, domain, workflow)
+            if queues != of_domain[domain]:
+                yield Override(project, domain, workflow, tags_for(settings, queues))
+
+
+def tags_for(settings: AdminSettings, queues: frozenset[str]) -> tuple[str, ...]:
+    """A tag that finds just these queues, since a 1.16 server follows one tag; if there is none, those all share."""
+    by_tag = flyteadmin.tagged(settings.queues)
+    exact = [tag for tag, found in by_tag.items() if frozenset(found) == queues]
+    shared = [tag for tag, found in by_tag.items() if queues and queues <= frozenset(found)]
+    return tuple((exact or sorted(shared, key=lambda tag: len(by_tag[tag])))[:1])
+
+
+def differing(settings: AdminSettings, served: AdminSettings, scope: Scope) -> Iterator[str]:
+    """The executions that the translation does not serve as documented."""
+    places = product((*scope.projects, ANY), scope.domains, (*scope.workflows, ANY))
+    for project, domain, workflow in places:
+        documented_queues = wanted(settings, project, domain, workflow) or frozenset({""})
+        real = flyteadmin.match(served, Execution(project, domain, workflow)).possible
+        if real != documented_queues:
+            yield (
+                f"workflow {workflow} in {project}/{domain}: documented {listed(documented_queues)}, "
+                f"a 1.16 server {listed(real)}"
+            )
+
+
+def listed(queues: frozenset[str]) -> str:
+    return " or ".join(sorted(queue or "no queue" for queue in queues))
+
+
+def notes(settings: AdminSettings, workflows: Sequence[str]) -> Iterator[str]:
+    names = sorted({rule.workflow for rule in documented.in_order(settings) if rule.workflow})
+    bare = [
+        name
+        for name in names
+        if "." not in name and not any(documented.same_workflow(name, full) for full in workflows)
+    ]
+    if bare:
+        yield (
+            f"FlyteAdmin compares whole names (module.function): give those of {', '.join(bare)} with --workflow, or "
+            "correct them in the files"
+        )
+    orphans = sorted({rule.workflow_name for rule in settings.rules if rule.workflow_name and not rule.project})
+    if orphans:
+        yield (
+            f"an attribute belongs to a project, and the rule for {', '.join(orphans)} names none: it is written for "
+            "the projects known here; name further ones with --project"
+        )
+
+
+def file_name(override: Override, taken: set[str]) -> str:
+    """A name for an attribute's file, unlike those taken whatever the case, and the same on every run."""
+    parts = (override.project, override.domain, override.workflow)
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(part for part in parts if part)).lstrip(".") or "attribute"
+    stem = stem[:100]
+    name = next(
+        candidate
+        for number in range(len(taken) + 1)
+        if (candidate := f"{stem}{f'-{number + 1}' if number else ''}.yaml").lower() not in taken
+    )
+    taken.add(name.lower())
+    return name
+
+
+def server_block(settings: AdminSettings, rules: Sequence[WorkflowConfig]) -> str:
+    """The `queues` section for the server, as YAML."""
+    queues = [{"dynamic": queue.dynamic, "attributes": list(queue.attributes)} for queue in settings.queues]
+    configs = [{**({"domain": rule.domain} if rule.domain else {}), "tags": list(rule.tags)} for rule in rules]
+    block = {"queues": {"executionQueues": queues, "workflowConfigs": configs}}
+    return yaml.safe_dump(block, sort_keys=False, allow_unicode=True, default_flow_style=False)

@@ -1,0 +1,96 @@
+"""One launch as FlyteAdmin sees it: queue and role decided together, and written where the server writes them.
+
+Sources: flyteadmin `execution_manager.go` (populateExecutionQueue), propeller `nodes/dynamic/dynamic_workflow.go`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from flyteidl.core.tasks_pb2 import TaskTemplate
+
+from flytekitplugins.awsbatch import wire
+
+from .admin_settings import AdminSettings
+from .advice import difference, no_queue, no_role
+from .explanation import Execution, Explanation
+from .queue_matching import match
+from .role import LaunchPlan, LaunchRequest, Role, RunAs, resolve
+
+ROLE_KEY = "eks.amazonaws.com/role-arn"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the server adds to every task of an execution.
+
+    :param queue: the Batch job queue; empty when no rule finds one.
+    :param warnings: what a user should know although the run goes on, each a sentence or two.
+    :param no_queue_help: what to add where no queue is found; empty otherwise.
+    """
+
+    queue: str
+    role: Role
+    explanation: Explanation
+    warnings: tuple[str, ...] = ()
+    no_queue_help: str = ""
+
+
+def decide(
+    settings: AdminSettings,
+    *,
+    project: str,
+    domain: str,
+    workflow: str,
+    execution_name: str,
+    request: LaunchRequest | None = None,
+    plan: LaunchPlan | None = None,
+) -> Decision:
+    """Queue and role of an execution.
+
+    :param execution_name: decides among several queues that fit.
+    :param request: what the launch itself says; `emulator.role` stands in for a role that it leaves open.
+    """
+    execution = Execution(project, domain, workflow, execution_name)
+    explanation = match(settings, execution)
+    role = role_of(settings, execution, request or LaunchRequest(), plan)
+    warnings = [difference(settings, explanation), "" if role.of_job(role_key(settings)) else no_role()]
+    return Decision(
+        explanation.queue,
+        role,
+        explanation,
+        tuple(warning for warning in warnings if warning),
+        "" if explanation.queue else no_queue(settings, explanation),
+    )
+
+
+def role_key(settings: AdminSettings) -> str:
+    """The annotation under which server and handler meet; where the files name none, the one of the setup document."""
+    named = (settings.server.role_name_key, settings.handler.role_annotation_key)
+    return next((key for key in named if key), ROLE_KEY)
+
+
+def role_of(
+    settings: AdminSettings, execution: Execution, request: LaunchRequest, plan: LaunchPlan | None = None
+) -> Role:
+    server = replace(settings.server, role_name_key=role_key(settings))
+    said = resolve(replace(server, assumable_iam_role="", k8s_service_account=""), execution, request, plan)
+    if said.run_as or not settings.emulator.role:
+        return said if said.run_as else resolve(server, execution, request, plan)
+    stand_in = replace(request, security_context=RunAs(settings.emulator.role), auth_role=None)
+    return replace(resolve(server, execution, stand_in, plan), source="emulator.role")
+
+
+def apply(template: TaskTemplate, decision: Decision) -> None:
+    """Appends the queue to a task's container config, as at launch: it comes after, and so beats, a task's own.
+
+    Pod, SQL and agent tasks have no container and get nothing.
+    """
+    if decision.queue and template.HasField("container"):
+        template.container.config.add(key=wire.CHILD_QUEUE, value=decision.queue)
+
+
+def inherit(parent: TaskTemplate, child: TaskTemplate) -> None:
+    """Appends a dynamic task's container config to that of a task it yields; a pod passes nothing on."""
+    if parent.HasField("container") and child.HasField("container"):
+        child.container.config.extend(parent.container.config)

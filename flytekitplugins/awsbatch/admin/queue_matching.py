@@ -1,0 +1,21 @@
+"""Which Batch job queue an execution gets: the three ways of matching, side by side, and where they part."""
+
+from __future__ import annotations
+
+from . import documented, flyteadmin, flyteadmin_2019
+from .admin_settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, AdminSettings
+from .explanation import Execution, Explanation
+
+MATCHERS = {
+    DOCUMENTED: documented.match,
+    FLYTEADMIN: flyteadmin.match,
+    FLYTEADMIN_2019: flyteadmin_2019.match,
+}
+
+
+def match(settings: AdminSettings, execution: Execution, matching: str = "") -> Explanation:
+    """The choice for an execution, and the way to it.
+
+    :param matching: one of the three ways; empty for the one that the settings name (`emulator.queue_matching`).
+    """
+    return MATCHERS[matching or settings.emulator.queue_matching](settings, execution)

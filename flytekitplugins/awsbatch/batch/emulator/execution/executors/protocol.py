@@ -1,0 +1,101 @@
+"""What the service asks of an executor, and what an executor tells it. An executor runs attempts to their end; it
+knows nothing of retries, arrays or queues.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
+
+
+@dataclass(frozen=True)
+class JobProcess:
+    """One attempt to run.
+
+    :param key: names the attempt in every event; unique in the life of a home.
+    :param log: the file that gets stdout and stderr; its directory exists.
+    :param memory_limit: MiB of the attempt and all it starts together, 0 for none.
+    :param scratch: the attempt's scratch directory, or None; made before the start, removed by the service.
+    :param hints: what the caller knows about the command that may help an executor (a module to preload).
+    :param shared: of the environment, what other attempts of the job have too: the same object for them, if any.
+    """
+
+    key: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    cwd: Path
+    log: Path
+    memory_limit: int = 0
+    scratch: Path | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)
+    shared: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    key: str
+    pid: int
+    at: float
+
+
+@dataclass(frozen=True)
+class Exited:
+    """The attempt's main process has ended and everything that it left behind is gone.
+
+    :param exit_code: as a shell says it: 128 + n after signal n.
+    :param out_of_memory: it was killed for passing its memory limit.
+    """
+
+    key: str
+    exit_code: int
+    at: float
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True)
+class CannotStart:
+    """There is no such command, directory, permission: what `exec` said."""
+
+    key: str
+    message: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The executor lost sight of the attempt (its machinery died); it does not run any more."""
+
+    key: str
+    message: str
+    at: float
+
+
+Event = Started | Exited | CannotStart | Lost
+Events = Callable[[Event], None]
+
+
+class Executor(Protocol):
+    """A way to run attempts. Called from the service's own thread; events may come from any thread, also at once."""
+
+    name: str
+
+    def open(self, instance: Instance, events: Events) -> None:
+        """Gets ready. Whatever it starts should inherit `instance.lock`, so that nobody takes the jobs over while it
+        lives, and should append to `instance.journal` every exit before it tells of it."""
+        ...
+
+    def accepts(self, process: JobProcess) -> bool: ...
+
+    def start(self, process: JobProcess) -> None: ...
+
+    def signal(self, key: str, number: int) -> None:
+        """Signals an attempt's main process, SIGKILL all of the attempt; one that has ended is left alone."""
+        ...
+
+    def close(self) -> None:
+        """Kills what still runs and returns when nothing does."""
+        ...

@@ -1,0 +1,125 @@
+"""One running service on a home: a directory of its own and a lock that lives exactly as long as the service and what
+it started.
+
+Several services may share a home. Each runs its own jobs; the lock tells whose jobs have been left behind (a process
+number, which the system uses again, could not).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import math
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flytekitplugins.awsbatch.batch.emulator import private_folders
+
+LOCK = "lock"
+JOURNAL = "journal"
+SCRATCH = "scratch"
+SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True)
+class Instance:
+    """:param lock: the descriptor that holds the lock; whoever inherits it keeps the instance alive."""
+
+    name: str
+    directory: Path
+    lock: int
+
+    @property
+    def journal(self) -> Path:
+        return self.directory / JOURNAL
+
+    @property
+    def scratch(self) -> Path:
+        return self.directory / SCRATCH
+
+    def suspend(self) -> None:
+        """Notes that attempts are asked to end from now on: exits with an error that follow say nothing about them.
+
+        Where nothing can be written any more the note is missing: then those count as failed attempts.
+        """
+        with contextlib.suppress(OSError):
+            (self.directory / SUSPENDED).touch()
+
+    def close(self) -> None:
+        """Leaves nothing of the instance; its jobs, if any are unfinished, are then anybody's to take over."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.leave()
+
+    def leave(self) -> None:
+        """Leaves the journal for whoever takes the jobs over."""
+        os.close(self.lock)
+
+
+def create(root: Path) -> Instance:
+    name = f"{time.strftime('%Y%m%d%H%M%S')}-{secrets.token_hex(4)}"
+    directory = root / name
+    private_folders.make(directory)
+    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return Instance(name, directory, lock)
+
+
+@contextlib.contextmanager
+def left_behind(root: Path, name: str, patience: float) -> Iterator[Path | None]:
+    """The directory of an instance that is dead, locked against others who want to take over; None when it lives.
+
+    Waits up to `patience` seconds for what it started to be gone. An instance without a directory closed in order.
+    """
+    directory = root / name
+    try:
+        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        yield directory
+        return
+    try:
+        until = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    yield None
+                    return
+                time.sleep(0.02)
+        yield directory
+    finally:
+        os.close(lock)
+
+
+def names(root: Path) -> list[str]:
+    return sorted(entry.name for entry in root.iterdir()) if root.is_dir() else []
+
+
+def exits(directory: Path) -> dict[str, tuple[int, bool, float]]:
+    """What the supervisor of an instance wrote down: attempt's key to (exit code, out of memory, when). A torn last
+    line is left out, and so is what failed after it was asked to end.
+    """
+    found: dict[str, tuple[int, bool, float]] = {}
+    try:
+        text = (directory / JOURNAL).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return found
+    suspended = _suspended_at(directory)
+    for line in text.splitlines():
+        fields = line.split("\t")
+        if len(fields) == 4 and (fields[1] == "0" or float(fields[3]) < suspended):
+            found[fields[0]] = (int(fields[1]), fields[2] == "1", float(fields[3]))
+    return found
+
+
+def _suspended_at(directory: Path) -> float:
+    try:
+        return (directory / SUSPENDED).stat().st_mtime
+    except OSError:
+        return math.inf

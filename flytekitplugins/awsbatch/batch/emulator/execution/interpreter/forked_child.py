@@ -1,0 +1,84 @@
+"""What a forked child does: takes its place in a session, a log, an environment; runs the script; leaves as an
+interpreter does.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import CodeType, ModuleType
+from typing import NoReturn
+
+from . import process_tree
+from .exit import leave
+from .rng import Seeds
+
+SIGCHLD, SIG_DFL = int(signal.SIGCHLD), int(signal.SIG_DFL)
+# Frames between the handler below and the script.
+OWN_FRAMES = 1
+
+
+@dataclass(frozen=True)
+class Place:
+    """What all children of a zygote have in common.
+
+    :param said: what the imports wrote to stdout and stderr; a process started from nothing would have it in its own
+        log.
+    :param inherited: descriptors of the zygote's that a child has no use for.
+    """
+
+    zygote: int
+    said: bytes
+    inherited: tuple[int, ...]
+    seeds: Seeds
+    main: ModuleType
+
+
+def run(
+    place: Place, code: CodeType, environment: Mapping[str, str], log: int, copies: list[tuple[str, str]]
+) -> NoReturn:
+    """In the child, right after the fork.
+
+    :param environment: the attempt's own variables.
+    :param log: a descriptor.
+    :param copies: from which directory to which.
+    """
+    take_place(place)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    if place.said:
+        os.write(1, place.said)
+    for name, value in environment.items():
+        os.environ[name] = value
+    place.seeds.fork()
+    error: BaseException | None = None
+    try:
+        if copies:
+            copy_all(copies)
+        exec(code, place.main.__dict__)  # noqa: S102 - the job's own command
+    except BaseException as raised:
+        error = raised
+    leave(error, OWN_FRAMES)
+
+
+def take_place(place: Place) -> None:
+    """In a session of its own, with orphans of its own, ending with the zygote, and with none of its descriptors."""
+    os.setsid()
+    process_tree.end_with(place.zygote)
+    process_tree.adopt()
+    signal.set_wakeup_fd(-1)
+    # Not by the wrapper in `signal`, whose enumerations are more code than all the rest here.
+    _signal.signal(SIGCHLD, SIG_DFL)
+    for descriptor in place.inherited:
+        os.close(descriptor)
+
+
+def copy_all(copies: list[tuple[str, str]]) -> None:
+    import shutil
+
+    for source, target in copies:
+        shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)

@@ -1,0 +1,198 @@
+"""A forked process that runs attempt after attempt, for those who want speed more than isolation. Between two it puts
+back what a script is given and may change: arguments, environment, directory, streams, signal handlers, `__main__`,
+random numbers; it runs the exit handlers that the attempt registered and kills the processes that it left. What the
+attempt did to imported modules stays.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import atexit
+import gc
+import io
+import os
+import signal
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Mapping
+from types import CodeType
+from typing import Any, NoReturn
+
+from . import process_tree
+from .channel import Channel
+from .exit import STATUS_FLUSH, flush_streams, opened, quietly, status_of, write_out
+from .forked_child import OWN_FRAMES, Place, copy_all, take_place
+
+# One that has run so many makes room for a fresh one: what attempts leave in memory adds up.
+MOST_ATTEMPTS = 1000
+HANDLED = tuple(
+    int(getattr(signal, name))
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGCHLD", "SIGPIPE", "SIGALRM", "SIGUSR1", "SIGUSR2")
+)
+
+
+class ExitHandlers:
+    """Stands in for `atexit` while an attempt runs."""
+
+    def __init__(self) -> None:
+        self._registered: list[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]] = []
+        atexit.register = self.register
+        atexit.unregister = self.unregister
+
+    def register(self, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Callable[..., Any]:
+        self._registered.append((function, arguments, options))
+        return function
+
+    def unregister(self, function: Callable[..., Any], /) -> None:
+        self._registered = [each for each in self._registered if each[0] != function]
+
+    def run(self) -> None:
+        while self._registered:
+            function, arguments, options = self._registered.pop()
+            try:
+                function(*arguments, **options)
+            except BaseException:
+                print(f"Exception ignored in atexit callback: {function!r}", file=sys.stderr)  # noqa: T201
+                sys.excepthook(*sys.exc_info())
+
+
+class Worker:
+    """:param held: what the imports left in the stream's buffer, and every attempt would have there."""
+
+    def __init__(self, place: Place, code: CodeType, held: str) -> None:
+        self._place = place
+        self._code = code
+        self._held = held
+        self._exits = ExitHandlers()
+        self._main = dict(place.main.__dict__)
+        self._streams = sys.stdin, sys.stdout, sys.stderr
+        self._hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+        self._arguments = list(sys.argv)
+        self._path = list(sys.path)
+        # The dictionary behind `os.environ`, as it was when the last attempt began: comparing two is a tenth of asking
+        # for each name.
+        self._environment: dict[Any, Any] = dict(os.environ._data)  # type: ignore[attr-defined]
+        self._own: Mapping[str, str] = {}
+        self._writers: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._settled = False
+        self._umask = os.umask(0o22)
+        os.umask(self._umask)
+        self._handlers = {number: _signal.getsignal(number) for number in HANDLED}
+
+    def run(self, environment: Mapping[str, str], cwd: str, log: str, copies: list[tuple[str, str]]) -> int:
+        """The attempt's exit code. Raises OSError when it cannot start."""
+        os.chdir(cwd)
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.close(output)
+        if self._place.said:
+            os.write(1, self._place.said)
+        if self._held:
+            sys.stdout.write(self._held)
+        self._set_own(environment)
+        self._place.seeds.again()
+        error: BaseException | None = None
+        try:
+            if copies:
+                copy_all(copies)
+            exec(self._code, self._place.main.__dict__)  # noqa: S102 - the job's own command
+        except BaseException as raised:
+            error = raised
+        status = self._finish(error)
+        error = None
+        self._put_back()
+        return status
+
+    def _set_own(self, environment: Mapping[str, str]) -> None:
+        """The attempt's own variables instead of those of the one before."""
+        before = self._own
+        for name in before.keys() - environment.keys():
+            del os.environ[name]
+        for name, value in environment.items():
+            if before.get(name) != value:
+                os.environ[name] = value
+        self._own = environment
+        self._environment = dict(os.environ._data)  # type: ignore[attr-defined]
+
+    def _finish(self, error: BaseException | None) -> int:
+        """As `leave.leave`, but the process goes on."""
+        for stream in (sys.stderr, sys.stdout):
+            if stream is not None:
+                quietly(stream.flush)
+        status = 0 if error is None else status_of(error, OWN_FRAMES)
+        for thread in threading.enumerate():
+            if thread is not threading.main_thread() and not thread.daemon:
+                quietly(thread.join)
+        self._exits.run()
+        if not flush_streams():
+            status = STATUS_FLUSH
+        self._write_out()
+        return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else status
+
+    def _write_out(self) -> None:
+        """What the attempt holds back in files. It may have left them open, or write into one that another has."""
+        self._writers.update(opened())
+        write_out([*self._writers, sys.__stdout__, sys.__stderr__])
+        if not self._settled:
+            # What one attempt has brought, modules above all, need not be looked through after each of the next.
+            self._settled = True
+            gc.collect()
+            gc.freeze()
+
+    def _put_back(self) -> None:
+        process_tree.end_all()
+        if (sys.stdin, sys.stdout, sys.stderr) != self._streams:
+            sys.stdin, sys.stdout, sys.stderr = self._streams
+        sys.excepthook, threading.excepthook, sys.unraisablehook = self._hooks
+        sys.argv[:] = self._arguments
+        sys.path[:] = self._path
+        data = os.environ._data  # type: ignore[attr-defined]
+        if data != self._environment:
+            for name in data.keys() - self._environment.keys():
+                del os.environb[name]
+            os.environb.update(self._environment)
+        os.umask(self._umask)
+        for number, handler in self._handlers.items():
+            if _signal.getsignal(number) != handler:
+                _signal.signal(number, handler)
+        main = self._place.main.__dict__
+        main.clear()
+        main.update(self._main)
+
+
+def held_back() -> str:
+    """Takes what the imports left in the buffer of stdout."""
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper):
+        return ""
+    reading, writing = os.memfd_create("held"), os.dup(1)
+    os.dup2(reading, 1)
+    quietly(stream.flush)
+    os.dup2(writing, 1)
+    os.close(writing)
+    with open(reading, encoding=stream.encoding, errors=stream.errors) as file:
+        file.seek(0)
+        return file.read()
+
+
+def serve(place: Place, code: CodeType, channel: Channel) -> NoReturn:
+    """In the child, right after the fork: until the zygote ends the channel."""
+    take_place(place)
+    worker = Worker(place, code, held_back())
+    run = 0
+    while True:
+        messages = channel.receive()
+        if not messages:
+            break
+        ((environment, cwd, log, copies),) = messages
+        run += 1
+        answer: tuple[str, int | str, bool]
+        try:
+            answer = ("done", worker.run(environment, cwd, log, copies), run < MOST_ATTEMPTS)
+        except OSError as error:
+            answer = ("cannot", f"{error.filename or log}: {error.strerror}", True)
+        channel.send(answer)
+    atexit._run_exitfuncs()
+    os._exit(0)

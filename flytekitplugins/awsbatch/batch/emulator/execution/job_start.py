@@ -1,0 +1,100 @@
+"""From a unit that may start to the process that an executor is given: log stream, environment, directory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
+from flytekitplugins.awsbatch.batch.emulator.emulator_settings import ENFORCE, BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor, JobProcess
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
+    Launch,
+    LaunchPolicy,
+    LaunchRequest,
+    own_environment,
+    shared_environment,
+)
+from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs
+from flytekitplugins.awsbatch.batch.emulator.execution.scratch import Scratch
+from flytekitplugins.awsbatch.batch.emulator.job_model import Job, Unit
+
+# Jobs whose environment is kept: as many as start attempts in turns.
+REMEMBERED = 64
+
+
+@dataclass(frozen=True)
+class Start:
+    """:param stream: the attempt's log stream."""
+
+    process: JobProcess
+    executor: Executor
+    stream: str
+
+
+class Starter:
+    """:ivar scratch: set when the service starts."""
+
+    def __init__(
+        self,
+        launch: LaunchPolicy,
+        executors: Sequence[Executor],
+        logs: Logs,
+        settings: BatchSettings,
+        clock: Clock,
+    ) -> None:
+        self._launch = launch
+        self._executors = executors
+        self._logs = logs
+        self._settings = settings
+        self._clock = clock
+        self.scratch: Scratch | None = None
+        self._shared: dict[str, tuple[Launch, dict[str, str]]] = {}
+
+    def prepare(self, unit: Unit) -> Start:
+        """Everything for the unit's current attempt. Raises whatever the launch policy raises, OSError, LookupError."""
+        spec, attempt = unit.job.spec, unit.current
+        definition = split_revision(name_of(DEFINITION, spec.definition) or "")[0]
+        stream = self._logs.new(definition, self._clock.now())
+        request = LaunchRequest(
+            job_id=unit.job.id,
+            job_name=spec.name,
+            index=unit.index,
+            attempt=attempt.number,
+            command=spec.command,
+            environment=spec.environment,
+            queue=spec.queue,
+            compute_environment=attempt.environment or "",
+            tags=spec.tags,
+            remote=unit.job.remote,
+        )
+        launch = self._launch(request)
+        assert self.scratch is not None
+        scratch = self.scratch.take() if launch.cwd is None else None
+        shared = self._environment(unit.job, launch)
+        process = JobProcess(
+            key=f"{unit.id}#{attempt.number}#{stream.rpartition('/')[2]}",
+            argv=spec.command,
+            environment={**shared, **own_environment(request)},
+            cwd=launch.cwd or scratch or Path(),
+            log=self._logs.make(stream),
+            memory_limit=spec.memory if self._settings.memory_limit == ENFORCE else 0,
+            scratch=scratch,
+            hints=launch.hints,
+            shared=shared,
+        )
+        for executor in self._executors:
+            if executor.accepts(process):
+                return Start(process, executor, stream)
+        raise LookupError(f"no executor takes {spec.command[:1] or 'a job without a command'}")
+
+    def _environment(self, job: Job, launch: Launch) -> dict[str, str]:
+        """The very same object for all attempts of a job, as long as the policy gives them the same launch."""
+        known = self._shared.get(job.id)
+        if known is None or known[0] is not launch:
+            if len(self._shared) >= REMEMBERED:
+                self._shared.clear()
+            known = self._shared[job.id] = launch, shared_environment(job.spec.environment, launch)
+        return known[1]

@@ -1,0 +1,96 @@
+"""Where the log of each attempt lies, and how it is read: CloudWatch's group `/aws/batch/job`, one file a stream.
+
+A process writes its file itself, so a line costs the service nothing. Events carry no time of their own in such a
+file; they get times between the attempt's start and its last write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from flytekitplugins.awsbatch.batch.emulator import private_folders
+
+GROUP = "/aws/batch/job"
+STREAM = re.compile(r"(?P<definition>[A-Za-z0-9][A-Za-z0-9_-]{0,127})/default/(?P<task>[0-9a-f]{32})")
+BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class LogStream:
+    """:param attempt: from 1."""
+
+    name: str
+    path: Path
+    attempt: int
+
+
+class Logs:
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._made: set[str] = set()
+
+    def new(self, definition: str, now: int) -> str:
+        """The name of a new attempt's stream: `<definition name>/default/<task id>`."""
+        return f"{definition}/default/{now:012x}{secrets.token_hex(10)}"
+
+    def make(self, stream: str) -> Path:
+        """The file of a stream, ready to be written."""
+        path = self.path(stream)
+        folder = stream[: stream.index("/")] + stream[-2:]
+        if folder not in self._made:
+            private_folders.make(path.parent)
+            self._made.add(folder)
+        return path
+
+    def path(self, stream: str) -> Path:
+        """Raises ValueError for what cannot be a stream's name: nothing outside the logs can be reached."""
+        match = STREAM.fullmatch(stream)
+        if match is None:
+            raise ValueError(f"{stream!r} is no log stream's name")
+        return Path(f"{self._root}/{match['definition']}/{match['task'][-2:]}/{match['task']}.log")
+
+    def streams(self, prefix: str) -> Iterator[tuple[str, Path]]:
+        """Every stream whose name begins so, by name."""
+        definition = prefix.split("/", 1)[0]
+        for directory in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+            if not directory.name.startswith(definition):
+                continue
+            for path in sorted(directory.glob("*/*.log"), key=lambda path: path.name):
+                name = f"{directory.name}/default/{path.stem}"
+                if name.startswith(prefix):
+                    yield name, path
+
+    def remove(self, streams: list[str]) -> None:
+        for stream in streams:
+            with contextlib.suppress(OSError, ValueError):
+                self.path(stream).unlink()
+
+
+def made_at(path: Path) -> int:
+    """When the stream of a log file was made, in milliseconds since the epoch."""
+    return int(path.stem[:12], 16)
+
+
+def tail(path: Path, lines: int, most: int = 1 << 20) -> str:
+    """The last lines of a file, at most so many bytes of it; whatever is no UTF-8 is shown as U+FFFD. Empty when
+    there is none.
+    """
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END)
+            block = b""
+            while end > 0 and block.count(b"\n") <= lines and len(block) < most:
+                start = max(0, end - BLOCK)
+                file.seek(start)
+                block = file.read(end - start) + block
+                end = start
+    except FileNotFoundError:
+        return ""
+    text = block[-most:].decode("utf-8", "replace")
+    return "\n".join(text.splitlines()[-lines:])

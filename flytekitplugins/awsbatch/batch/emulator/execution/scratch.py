@@ -1,0 +1,64 @@
+"""Scratch directories of attempts, each empty and its attempt's alone while it runs.
+
+Making and removing a directory costs milliseconds on a busy disk, so one that was left empty serves the next attempt,
+and others are removed by a thread that nobody waits for.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import stat
+import threading
+from pathlib import Path
+
+from flytekitplugins.awsbatch.batch.emulator import private_folders
+
+
+class Scratch:
+    """Used by one thread, the engine's."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._free: list[Path] = []
+        self._number = 0
+        self._rubbish: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
+        self._remover: threading.Thread | None = None
+
+    def take(self) -> Path:
+        """An empty directory."""
+        if self._free:
+            return self._free.pop()
+        self._number += 1
+        return private_folders.make(self._root / str(self._number))
+
+    def give_back(self, path: Path) -> None:
+        """Whatever is in it is removed."""
+        if untouched(path):
+            self._free.append(path)
+            return
+        if self._remover is None:
+            self._remover = threading.Thread(target=self._remove, name="awsbatch-scratch", daemon=True)
+            self._remover.start()
+        self._rubbish.put(path)
+
+    def close(self) -> None:
+        """Returns when everything that was given back is gone."""
+        if self._remover is not None:
+            self._rubbish.put(None)
+            self._remover.join()
+        for path in self._free:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def _remove(self) -> None:
+        while (path := self._rubbish.get()) is not None:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def untouched(path: Path) -> bool:
+    """Whether a directory is as it was made."""
+    try:
+        return not os.listdir(path) and stat.S_IMODE(os.stat(path).st_mode) == private_folders.PRIVATE  # noqa: PTH116, PTH208
+    except OSError:
+        return False

@@ -1,0 +1,65 @@
+"""From the unchanging part of a job's description (the wire's shape, as it is stored) to what it takes to run the
+job.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator.job_model import Dependency, ExitRule, JobSpec
+
+VCPU = "VCPU"
+MEMORY = "MEMORY"
+GPU = "GPU"
+
+
+def requirement(kind: str, requirements: Iterable[Mapping[str, str]]) -> str | None:
+    return next((each["value"] for each in requirements if each["type"] == kind), None)
+
+
+def spec_of(detail: Mapping[str, Any]) -> JobSpec:
+    """:param detail: DescribeJobs' answer for the job without what changes while it runs."""
+    container = detail["container"]
+    needs = {each["type"]: each["value"] for each in container.get("resourceRequirements", ())}
+    retry = detail.get("retryStrategy", {})
+    return JobSpec(
+        name=detail["jobName"],
+        queue=detail["jobQueue"].rpartition("/")[2],
+        definition=detail["jobDefinition"],
+        command=substituted(container.get("command", ()), detail.get("parameters", {})),
+        environment={each["name"]: each.get("value", "") for each in container.get("environment", ())},
+        vcpus=float(needs.get(VCPU) or container.get("vcpus") or 1),
+        memory=int(needs.get(MEMORY) or container.get("memory") or 0),
+        gpus=int(needs.get(GPU) or 0),
+        timeout=detail.get("timeout", {}).get("attemptDurationSeconds", 0),
+        attempts=retry.get("attempts", 1),
+        exit_rules=tuple(
+            ExitRule(rule["action"].upper(), rule.get("onStatusReason"), rule.get("onReason"), rule.get("onExitCode"))
+            for rule in retry.get("evaluateOnExit", ())
+        ),
+        dependencies=tuple(
+            Dependency(each.get("jobId", ""), each.get("type", "")) for each in detail.get("dependsOn", ())
+        ),
+        tags=detail.get("tags", {}),
+        detail=detail,
+    )
+
+
+def substituted(command: Sequence[str], parameters: Mapping[str, str]) -> tuple[str, ...]:
+    """The command with each `Ref::name` of a known parameter replaced, once, wherever it stands; an unknown one stays.
+
+    The AWS Batch user guide, "Job definition parameters".
+    """
+    if not parameters or not any("Ref::" in word for word in command):
+        return tuple(command)
+    # A longer name wins over one that begins it.
+    names = sorted(parameters, key=len, reverse=True)
+    pattern = re.compile("Ref::(" + "|".join(map(re.escape, names)) + ")")
+    return tuple(
+        parameters[word[5:]]
+        if word.startswith("Ref::") and word[5:] in parameters
+        else pattern.sub(lambda match: parameters[match[1]], word)
+        for word in command
+    )

@@ -1,0 +1,66 @@
+"""What compute environments can hold and which queue may use which: the scheduler's view of the catalog. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, name_of
+from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import Size
+
+ENABLED = "ENABLED"
+# A tag of a compute environment that says how many MiB of memory it has; AWS has instance types for that.
+MEMORY_TAG = "awsbatch:memory"
+
+
+@dataclass(frozen=True)
+class Pool:
+    """:param sizes: of the enabled compute environments.
+    :param by_priority: queue names, the highest priority first.
+    :param orders: a queue's compute environments, the preferred first.
+    """
+
+    sizes: Mapping[str, Size]
+    by_priority: Sequence[str]
+    orders: Mapping[str, Sequence[str]]
+
+
+class Pools:
+    """The pool of what the catalog holds, reckoned again when that has changed."""
+
+    def __init__(self, settings: BatchSettings) -> None:
+        self._settings = settings
+        self._known: tuple[object, object, Pool] | None = None
+
+    def of(self, queues: Mapping[str, Mapping[str, Any]], environments: Mapping[str, Mapping[str, Any]]) -> Pool:
+        """:param queues: the same mapping as before, if nothing has changed."""
+        if self._known is None or self._known[0] is not queues or self._known[1] is not environments:
+            self._known = queues, environments, pool_of(queues, environments, self._settings)
+        return self._known[2]
+
+
+def pool_of(
+    queues: Mapping[str, Mapping[str, Any]], environments: Mapping[str, Mapping[str, Any]], settings: BatchSettings
+) -> Pool:
+    return Pool(
+        sizes={name: size_of(body, settings) for name, body in environments.items() if body.get("state") == ENABLED},
+        by_priority=sorted(queues, key=lambda name: (-queues[name]["priority"], name)),
+        orders={name: order_of(body) for name, body in queues.items()},
+    )
+
+
+def size_of(environment: Mapping[str, Any], settings: BatchSettings) -> Size:
+    """maxvCpus of them, and as much memory as this machine has: AWS would add instances, here there is one."""
+    resources = environment.get("computeResources", {})
+    memory = environment.get("tags", {}).get(MEMORY_TAG)
+    return Size(
+        vcpus=float(resources.get("maxvCpus") or environment.get("unmanagedvCpus") or settings.machine_vcpus),
+        memory=int(memory) if memory else settings.machine_memory,
+    )
+
+
+def order_of(queue: Mapping[str, Any]) -> list[str]:
+    entries = sorted(queue.get("computeEnvironmentOrder", ()), key=lambda entry: entry["order"])
+    return [name_of(ENVIRONMENT, entry["computeEnvironment"]) or entry["computeEnvironment"] for entry in entries]

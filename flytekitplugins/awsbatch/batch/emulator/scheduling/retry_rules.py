@@ -1,0 +1,106 @@
+"""What follows the end of an attempt: pure decisions over the attempt's end, the job's retry strategy and how it was
+asked to stop.
+
+Sources: the AWS Batch user guide, "Automated job retries", "Job timeouts", and ECS's stopped task error codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flytekitplugins.awsbatch.batch.emulator.job_model import (
+    CANCEL,
+    FAILED,
+    RUNNABLE,
+    SUCCEEDED,
+    TERMINATE,
+    TIMEOUT,
+    ExitRule,
+)
+
+EXITED = "Essential container in task exited"
+OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+TIMED_OUT = "Job attempt duration exceeded timeout"
+DID_NOT_START = "Task failed to start"
+DEPENDENCY_FAILED = "Dependent Job failed"
+CHILD_FAILED = "Array Child Job failed"
+KILLED = 137
+
+RETRY = "RETRY"
+EXIT = "EXIT"
+
+
+@dataclass(frozen=True)
+class End:
+    """How an attempt ended.
+
+    :param status_reason: of the attempt; `reason` is the container's.
+    """
+
+    status_reason: str
+    exit_code: int | None = None
+    reason: str | None = None
+
+
+def exited(exit_code: int, out_of_memory: bool) -> End:
+    return End(EXITED, KILLED if out_of_memory else exit_code, OUT_OF_MEMORY if out_of_memory else None)
+
+
+def could_not_start(message: str) -> End:
+    """The container was made and its command could not be executed."""
+    return End(DID_NOT_START, None, f"CannotStartContainerError: {message}"[:255])
+
+
+def could_not_pull(image: str) -> End:
+    return End(DID_NOT_START, None, f"CannotPullContainerError: image {image} could not be pulled"[:255])
+
+
+def host_lost(instance: str) -> End:
+    return End(f"Host EC2 (instance {instance}) terminated.")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """:param status: of the unit: SUCCEEDED, FAILED, or RUNNABLE for one more attempt."""
+
+    status: str
+    reason: str | None
+
+
+def verdict(
+    end: End, tried: int, attempts: int, rules: Sequence[ExitRule], stop: str | None, words: str | None
+) -> Verdict:
+    """:param tried: attempts made, this one included; `attempts` how many the strategy grants.
+    :param stop: how the unit was asked to stop, if it was: such ones are never retried; `words` the reason given with
+        it.
+    """
+    if stop == TIMEOUT:
+        return Verdict(FAILED, TIMED_OUT)
+    if stop in (TERMINATE, CANCEL):
+        return Verdict(FAILED, words)
+    if end.exit_code == 0:
+        return Verdict(SUCCEEDED, end.status_reason)
+    if tried < attempts and action(end, rules) == RETRY:
+        return Verdict(RUNNABLE, None)
+    return Verdict(FAILED, end.status_reason)
+
+
+def action(end: End, rules: Sequence[ExitRule]) -> str:
+    """The first rule all of whose conditions match decides; without one the job is retried."""
+    exit_code = "" if end.exit_code is None else str(end.exit_code)
+    for rule in rules:
+        pairs = (
+            (rule.on_status_reason, end.status_reason),
+            (rule.on_reason, end.reason or ""),
+            (rule.on_exit_code, exit_code),
+        )
+        if all(pattern is None or matches(pattern, text) for pattern, text in pairs):
+            return rule.action
+    return RETRY
+
+
+def matches(pattern: str, text: str) -> bool:
+    """A pattern is the text itself, or its beginning and an asterisk; case does not matter."""
+    pattern, text = pattern.lower(), text.lower()
+    return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern

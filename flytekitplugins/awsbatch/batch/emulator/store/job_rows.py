@@ -1,0 +1,224 @@
+"""Jobs, children and attempts in the database: whole jobs in and out, and batches of changes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
+from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, STATUSES, Attempt, Job, Unit
+from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
+from flytekitplugins.awsbatch.batch.emulator.store.database import Database
+
+SINGLE = -1
+UNENDED = ", ".join(f"'{status}'" for status in STATUSES if status not in ENDED)
+
+
+class Summary(NamedTuple):
+    """A job as ListJobs shows it."""
+
+    seq: int
+    id: str
+    name: str
+    definition: str
+    size: int | None
+    created: int
+    status: str
+    reason: str | None
+    started: int | None
+    stopped: int | None
+    stop: str | None
+    exit_code: int | None
+    container_reason: str | None
+
+
+INSERT_JOB = """
+INSERT INTO jobs (id, name, queue, definition, size, created, owner, remote, detail, status, reason, stop, started,
+                  stopped)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+SUMMARY = """
+SELECT j.seq, j.id, j.name, j.definition, j.size, j.created, j.status, j.reason, j.started, j.stopped, j.stop,
+       j.exit_code, j.container_reason
+FROM jobs j
+"""
+
+
+class Changes(NamedTuple):
+    """Rows to write, taken from live objects under the service's lock so that they can be written outside it."""
+
+    jobs: list[tuple[Any, ...]]
+    children: list[tuple[Any, ...]]
+    attempts: list[tuple[Any, ...]]
+
+
+def changes_of(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
+    changes = Changes([], [], [])
+    for job in jobs:
+        # A single job is listed with the end of its last attempt.
+        last = job.units[0].attempts[-1] if job.size is None and job.units[0].attempts else None
+        end = (last.exit_code, last.reason) if last is not None else (None, None)
+        changes.jobs.append((job.status, job.reason, job.stop, job.started, job.stopped, job.owner, *end, job.sequence))
+    for unit in units:
+        sequence = unit.job.sequence
+        if unit.index is None:
+            index = SINGLE
+        else:
+            index = unit.index
+            changes.children.append((unit.status, unit.reason, unit.stop, unit.started, unit.stopped, sequence, index))
+        # Earlier attempts were written when they ended and do not change.
+        for attempt in unit.attempts[-2:]:
+            changes.attempts.append(
+                (
+                    *(sequence, index, attempt.number, attempt.stream, attempt.environment),
+                    *(attempt.started, attempt.stopped),
+                    *(attempt.exit_code, attempt.reason, attempt.status_reason),
+                )
+            )
+    return changes
+
+
+class Jobs:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, job: Job, detail: str | None = None) -> None:
+        """Writes a new job, children and all, in one transaction, and gives it its sequence.
+
+        :param detail: of its spec, as JSON.
+        """
+        spec = job.spec
+        values = (
+            *(job.id, spec.name, spec.queue, spec.definition, job.size, job.created, job.owner, job.remote),
+            *(detail or compact(spec.detail), job.status, job.reason, job.stop, job.started, job.stopped),
+        )
+        if job.size is None:
+            job.sequence = self._database.insert(INSERT_JOB, values)
+            return
+        with self._database.write() as connection:
+            sequence = connection.execute(INSERT_JOB, values).lastrowid
+            assert sequence is not None
+            job.sequence = sequence
+            connection.executemany(
+                "INSERT INTO children (job, idx, status, reason, stopped) VALUES (?, ?, ?, ?, ?)",
+                [(sequence, unit.index, unit.status, unit.reason, unit.stopped) for unit in job.units],
+            )
+
+    def write(self, changes: Changes) -> None:
+        with self._database.write() as connection:
+            connection.executemany(
+                "UPDATE jobs SET status = ?, reason = ?, stop = ?, started = ?, stopped = ?, owner = ?, exit_code = ?,"
+                " container_reason = ? WHERE seq = ?",
+                changes.jobs,
+            )
+            connection.executemany(
+                "UPDATE children SET status = ?, reason = ?, stop = ?, started = ?, stopped = ?"
+                " WHERE job = ? AND idx = ?",
+                changes.children,
+            )
+            connection.executemany(
+                "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changes.attempts
+            )
+
+    def tidy(self) -> None:
+        """For a quiet moment."""
+        self._database.checkpoint()
+
+    def retag(self, sequence: int, detail: dict[str, Any]) -> None:
+        with self._database.write() as connection:
+            connection.execute("UPDATE jobs SET detail = ? WHERE seq = ?", (compact(detail), sequence))
+
+    def load(self, job_id: str) -> Job | None:
+        """A whole job as it was last written, or None."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                "SELECT id, detail, size, created, owner, status, remote, reason, stop, started, stopped, seq FROM jobs"
+                " WHERE id = ?",
+                (job_id,),
+            ).fetchone()
+            if row is None:
+                return None
+            children = connection.execute(
+                "SELECT idx, status, reason, stop, started, stopped FROM children WHERE job = ? ORDER BY idx",
+                (row[-1],),
+            ).fetchall()
+            attempts = connection.execute(
+                "SELECT idx, number, stream, environment, started, stopped, exit_code, reason, status_reason FROM "
+                "attempts WHERE job = ? ORDER BY idx, number",
+                (row[-1],),
+            ).fetchall()
+        return _assemble(row, children, attempts)
+
+    def unended(self, owner: str | None = None) -> list[tuple[str, str, bool]]:
+        """(id, owner, whether it came over HTTP) of the jobs that have not ended, oldest first."""
+        mine = "" if owner is None else " AND owner = ?"
+        with self._database.read() as connection:
+            rows = connection.execute(
+                # The sign keeps SQLite from reading every job in that order.
+                f"SELECT id, owner, remote FROM jobs WHERE status IN ({UNENDED}){mine} ORDER BY +seq",  # noqa: S608
+                () if owner is None else (owner,),
+            ).fetchall()
+        return [(job_id, who, bool(remote)) for job_id, who, remote in rows]
+
+    def summaries(
+        self, queue: str, status: str | None, where: Sequence[tuple[str, Any]], before: int, limit: int
+    ) -> list[Summary]:
+        """Jobs of a queue, newest first, below a sequence number.
+
+        :param where: SQL conditions on `j` and their values, from this package's constants.
+        """
+        pairs = [("j.queue = ?", queue), ("j.seq < ?", before), *where]
+        if status is not None:
+            pairs.append(("j.status = ?", status))
+        conditions, values = [condition for condition, _ in pairs], [value for _, value in pairs]
+        sql = f"{SUMMARY} WHERE {' AND '.join(conditions)} ORDER BY j.seq DESC LIMIT ?"
+        with self._database.read() as connection:
+            return [Summary(*row) for row in connection.execute(sql, (*values, limit))]
+
+    def ended_before(self, moment: int) -> list[tuple[int, str]]:
+        """(sequence, id) of the jobs that ended before a time in milliseconds."""
+        with self._database.read() as connection:
+            return connection.execute("SELECT seq, id FROM jobs WHERE stopped < ?", (moment,)).fetchall()
+
+    def streams(self, sequence: int) -> list[str]:
+        with self._database.read() as connection:
+            rows = connection.execute(
+                "SELECT stream FROM attempts WHERE job = ? AND stream IS NOT NULL", (sequence,)
+            ).fetchall()
+        return [row[0] for row in rows]
+
+    def remove(self, sequence: int) -> None:
+        with self._database.write() as connection:
+            for table, column in (("attempts", "job"), ("children", "job"), ("jobs", "seq")):
+                connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (sequence,))  # noqa: S608 - constants
+
+    def uses(self, queue: str) -> bool:
+        """Whether a queue has jobs that have not ended."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                f"SELECT 1 FROM jobs WHERE status IN ({UNENDED}) AND queue = ? LIMIT 1",  # noqa: S608 - constants
+                (queue,),
+            ).fetchone()
+        return row is not None
+
+
+def _assemble(row: sqlite3.Row | tuple[Any, ...], children: list[Any], attempts: list[Any]) -> Job:
+    job_id, detail, size, created, owner, status, remote, reason, stop, started, stopped, sequence = row
+    job = Job(job_id, spec_of(json.loads(detail)), size, created, owner, status, bool(remote))
+    job.reason, job.stop, job.started, job.stopped, job.sequence = reason, stop, started, stopped, sequence
+    if size is None:
+        unit = job.units[0]
+        unit.reason, unit.stop, unit.started, unit.stopped = reason, stop, started, stopped
+        unit.stop_reason = reason
+    for index, *rest in children:
+        unit = job.units[index]
+        unit.status, unit.reason, unit.stop, unit.started, unit.stopped = rest
+        unit.stop_reason = unit.reason
+    for index, *rest in attempts:
+        job.units[0 if index == SINGLE else index].attempts.append(Attempt(*rest))
+    job.counts = dict.fromkeys(STATUSES, 0)
+    for unit in job.units:
+        job.counts[unit.status] += 1
+    return job

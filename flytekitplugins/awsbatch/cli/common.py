@@ -1,0 +1,114 @@
+"""What the commands have in common: where settings come from, how problems look, and JSON beside everything printed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
+
+import rich_click as click
+from rich.console import Console
+from rich.text import Text
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.local.all_settings import Settings, load_files
+from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FOUND = 1
+
+
+def console() -> Console:
+    """Made anew for each command, so that it follows the terminal, or the file, that output goes to."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def config_option(function: F) -> F:
+    option = click.option(
+        "-c",
+        "--config",
+        "--settings",
+        "files",
+        multiple=True,
+        metavar="FILE",
+        help="A deployment's YAML, Helm values or a flytectl attribute file; a directory for all in it. Repeat it to "
+        f"lay one over another. Default: ${wire.SWITCH_CONFIG}, else the built-in settings.",
+    )
+    return option(function)
+
+
+def json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")(function)
+
+
+def named_files(files: Sequence[str]) -> list[str]:
+    return list(files) or [part for part in os.environ.get(wire.SWITCH_CONFIG, "").split(os.pathsep) if part]
+
+
+def settings_of(files: Sequence[str], as_json: bool) -> Settings:
+    """The settings of the files; the problems in them end the command."""
+    try:
+        return load_files(named_files(files))
+    except SettingsError as error:
+        if as_json:
+            print_json({"problems": [plain(problem) for problem in error.problems]})
+        else:
+            show_problems(console(), error.problems)
+        sys.exit(FOUND)
+
+
+def show_problems(out: Console, problems: Iterable[Problem], style: str = "red", sign: str = "✗") -> None:
+    """One paragraph a problem: the place, then what is wrong."""
+    for problem in problems:
+        line = Text(f"{sign} ", style=style)
+        line.append(problem.place, style="bold")
+        if problem.key:
+            line.append(f"  {problem.key}", style="cyan")
+        out.print(line, overflow="fold")
+        value = f"got {problem.value}, " if problem.value else ""
+        show_indented(out, f"{value}{problem.expected}")
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def show_indented(out: Console, paragraph: str, columns: int = 2) -> None:
+    """A paragraph so many columns in, wrapped, without blanks at the ends of its lines."""
+    width = max(out.width - columns, 20)
+    for line in textwrap.wrap(paragraph, width, break_long_words=False, break_on_hyphens=False):
+        out.print(Text(" " * columns + line), soft_wrap=True)
+
+
+def show_block(out: Console, block: Text) -> None:
+    """Lines to copy, two columns in and never wrapped."""
+    for line in block.split():
+        out.print(Text("  ").append_text(line), soft_wrap=True)
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses and tuples as JSON has them."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {fld.name: plain(getattr(value, fld.name)) for fld in dataclasses.fields(value)}
+    if isinstance(value, tuple | list | set | frozenset):
+        return [plain(one) for one in value]
+    return {key: plain(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def print_json(value: Any) -> None:
+    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+
+
+def fail(message: str) -> NoReturn:
+    """Ends a command that found something wrong. Behind the first line of the message may be commands to copy."""
+    words, _, commands = message.partition("\n")
+    err = Console(stderr=True, highlight=False)
+    err.print(Text(words, style="red"))
+    if commands:
+        err.print(Text(commands), soft_wrap=True)
+    sys.exit(FOUND)

@@ -1,0 +1,210 @@
+"""All owners' settings as one frozen value: what a local run, a test fixture and the command read at their start.
+
+`FLYTE_AWSBATCH_CONFIG` names the files: a deployment's YAML, Helm values, flytectl's attribute files, or directories of
+them. This module only composes; each section is declared by its owner and filled by `settings.reader`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.admin import checks
+from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator, AdminSettings, ResourceSet
+from flytekitplugins.awsbatch.admin.admin_settings import read as read_admin
+from flytekitplugins.awsbatch.admin.attribute_files import is_attribute_file
+from flytekitplugins.awsbatch.admin.unknown_keys import misspelt
+from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
+from flytekitplugins.awsbatch.lint.lint_settings import LintEmulator, LintSettings
+from flytekitplugins.awsbatch.propeller.golang.quantity import QuantityError, parse_quantity
+from flytekitplugins.awsbatch.propeller.propeller_settings import (
+    AwsPluginSettings,
+    CatalogCacheSettings,
+    FidelitySettings,
+    HandlerSettings,
+    K8sPluginSettings,
+    PropellerSettings,
+    StorageSettings,
+)
+from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
+from flytekitplugins.awsbatch.settings.reader import Reader
+from flytekitplugins.awsbatch.settings.section import KEY, setting
+from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
+
+# Long enough to come back to, short enough that a home does not grow for ever.
+RETENTION_DAYS = 30.0
+REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+ACCOUNT = re.compile(r"\d{12}")
+ISOLATIONS = ("fork", "worker", "process")
+BUILT_IN = "built-in settings"
+LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
+DEFAULT = f"""
+flyteadmin:
+  roleNameKey: eks.amazonaws.com/role-arn
+queues:
+  executionQueues: [{{dynamic: default, attributes: [default]}}]
+  workflowConfigs: [{{tags: [default]}}]
+plugins:
+  aws: {{region: us-east-2, batch: {{roleAnnotationKey: eks.amazonaws.com/role-arn}}}}
+tasks:
+  task-plugins:
+    enabled-plugins: [container, aws_array]
+    default-for-task-types: {{container_array: aws_array, aws-batch: aws_array}}
+emulator:
+  role: {LOCAL_ROLE}
+"""
+
+
+@dataclass(frozen=True)
+class LocalEmulator:
+    """The keys of `emulator` that say how this machine runs jobs.
+
+    :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
+    :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
+        `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
+    :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
+    """
+
+    environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
+    isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
+    keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    :param files: what was read, as the user named it; empty for the built-in settings.
+    :param notes: what a user should know about them, each a sentence.
+    """
+
+    admin: AdminSettings
+    handler: HandlerSettings = field(default_factory=HandlerSettings)
+    local: LocalEmulator = field(default_factory=LocalEmulator)
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    lint: LintEmulator = field(default_factory=LintEmulator)
+    files: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lint_settings(self) -> LintSettings:
+        return LintSettings(self.lint.ignore, self.handler.aws.batch.max_array_job_size)
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that the environment names, or the built-in ones.
+
+    :raises SettingsError: with everything that is wrong in the files.
+    """
+    named = environ.get(wire.SWITCH_CONFIG, "")
+    return load_files([part for part in named.split(os.pathsep) if part])
+
+
+def of(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
+    """The settings of a text in YAML, or of the mapping that such a text would be."""
+    text = given if isinstance(given, str) else yaml.safe_dump(dict(given), sort_keys=False)
+    settings, reader = _read(Reader.from_text((name, text)), (name,))
+    reader.finish()
+    return settings
+
+
+def load_files(names: Sequence[str]) -> Settings:
+    """The settings of some files, later ones over earlier ones; the built-in settings when there are none."""
+    settings, reader = read_files(names)
+    reader.finish()
+    return settings
+
+
+def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
+    """The settings as far as they can be read, and the reader that holds what is wrong with them."""
+    if names:
+        return _read(Reader.from_files(list(expanded(names)), aside=is_attribute_file), tuple(names))
+    return _read(Reader.from_text((BUILT_IN, DEFAULT)), ())
+
+
+def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
+    owners = (AdminEmulator, FidelitySettings, LocalEmulator, BatchSettings, LintEmulator)
+    emulator, fidelity, local, batch, lint = reader.own("emulator", *owners)
+    admin = read_admin(reader, emulator)
+    handler = HandlerSettings(
+        aws=reader.flyte(AwsPluginSettings, "plugins", "aws"),
+        k8s=reader.flyte(K8sPluginSettings, "plugins", "k8s"),
+        catalog_cache=reader.flyte(CatalogCacheSettings, "plugins", "catalogCache"),
+        propeller=reader.flyte(PropellerSettings, "propeller"),
+        storage=reader.flyte(StorageSettings, "storage"),
+        emulation=fidelity,
+    )
+    for problem in (*checks.contradictions(admin), *checks.misnamed_queues(admin)):
+        reader.report(problem)
+    check_timeout(reader, handler)
+    check_quantities(reader)
+    batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
+    notes = [str(problem) for problem in misspelt(reader)]
+    notes += [f"AWS would refuse {problem}" for problem in (*checks.role_faults(admin), *aws_faults(reader, handler))]
+    if not names:
+        notes.append(f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).")
+    return Settings(admin, handler, local, batch, lint, names, tuple(notes)), reader
+
+
+def aws_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
+    """What AWS would not take in `plugins.aws`."""
+    account = handler.aws.account_id
+    for key, value, right, expected in (
+        ("region", handler.aws.region, REGION.fullmatch(handler.aws.region), "expected a region such as us-east-2"),
+        ("accountId", account, not account or ACCOUNT.fullmatch(account), "expected the twelve digits of an account"),
+    ):
+        if not right:
+            path, node = reader.at("plugins", "aws", key)
+            mark = node.mark if node is not None else Mark()
+            yield Problem(mark.file, mark.line, path, repr(value), expected)
+
+
+def check_quantities(reader: Reader) -> None:
+    """FlyteAdmin does not start with a quantity that Kubernetes would not parse."""
+    for group in ("defaults", "limits"):
+        for fld in fields(ResourceSet):
+            path, node = reader.at("task_resources", group, fld.metadata[KEY])
+            if isinstance(node, Scalar) and not is_null(node):
+                try:
+                    parse_quantity(node.text)
+                except QuantityError:
+                    reader.wrong(path, node, "expected a quantity such as 500m or 1Gi")
+
+
+def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
+    """The handler reads its timeout's text only when a job is submitted, which is too late for a user."""
+    try:
+        _ = handler.batch.default_timeout_seconds
+    except ValueError:
+        path, node = reader.at("plugins", "aws", "batch", "defaultTimeout")
+        if node is not None:
+            reader.wrong(path, node, "expected a duration such as 90m or 72h")
+
+
+def expanded(names: Sequence[str]) -> Iterator[Path]:
+    """The files; a directory stands for the YAML files in it, by name."""
+    for name in names:
+        path = Path(name).expanduser()
+        if path.is_dir():
+            yield from sorted(one for one in path.iterdir() if one.suffix in (".yaml", ".yml"))
+        else:
+            yield path
+
+
+__all__ = [
+    "BUILT_IN",
+    "DEFAULT",
+    "LocalEmulator",
+    "Settings",
+    "SettingsError",
+    "load",
+    "load_files",
+    "of",
+    "read_files",
+]

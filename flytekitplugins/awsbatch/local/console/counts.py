@@ -1,0 +1,37 @@
+"""Children counted for people: the handler's phases as the few words of a progress line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
+from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
+
+from .progress import Counts
+
+_STATES = {
+    TaskPhase.RUNNING: "running",
+    TaskPhase.SUCCESS: "succeeded",
+    TaskPhase.PERMANENT_FAILURE: "failed",
+    TaskPhase.RETRYABLE_FAILURE: "failed",
+    TaskPhase.ABORTED: "failed",
+}
+
+
+def counts_of_phases(phases: Mapping[TaskPhase, int]) -> Counts:
+    """While a node runs; whatever has not started counts as queued."""
+    counted = dict.fromkeys(("queued", "running", "succeeded", "failed"), 0)
+    for phase, count in phases.items():
+        counted[_STATES.get(phase, "queued")] += count
+    return Counts(**counted)
+
+
+def counts_of_result(result: NodeResult) -> Counts:
+    """At the end, with what came from the cache apart."""
+    cached = sum(child.child is None for child in result.children)
+    phases: dict[TaskPhase, int] = {}
+    for child in result.children:
+        if child.child is not None:
+            phases[child.phase] = phases.get(child.phase, 0) + 1
+    counts = counts_of_phases(phases)
+    return Counts(counts.queued, counts.running, counts.succeeded, cached, counts.failed)

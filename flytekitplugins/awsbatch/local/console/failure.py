@@ -1,0 +1,178 @@
+"""The error of an emulated task: which children failed, the user's own exception, the end of their logs, what to do.
+
+Builds text from a node's result; starts and stops nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from flyteidl.core import errors_pb2
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
+from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_message
+
+from .redaction import hide
+
+SHOWN_CHILDREN = 3
+SHOWN_LINES = 12
+# How AWS Batch begins the reason of a container whose command is not there.
+CANNOT_START = "CannotStartContainerError"
+OWN_SCRIPTS = (wire.MAP_EXECUTE_SCRIPT, wire.TIMEOUT_SCRIPT)
+FLYTEKITS_LINE = '{"asctime": '
+NO_OUTPUTS = "ended well, and without outputs that can be read"
+
+
+class TaskFailedError(Exception):
+    """A task ended without outputs, as it would have on a real deployment.
+
+    :ivar task: the task's name. :ivar execution, node: where it ran.
+    :ivar result: the node's end, with a fact for every child.
+    """
+
+    def __init__(self, message: str, *, task: str, execution: str, node: str, result: NodeResult) -> None:
+        super().__init__(message)
+        self.task = task
+        self.execution = execution
+        self.node = node
+        self.result = result
+
+
+@dataclass(frozen=True)
+class LogTail:
+    """The end of an attempt's log and where the whole of it is."""
+
+    path: str
+    lines: Sequence[str]
+
+
+TailOf = Callable[[ChildFact], "LogTail | None"]
+
+
+def failure(
+    result: NodeResult,
+    *,
+    task: str,
+    execution: str,
+    node: str,
+    store: DataStore,
+    tail_of: TailOf,
+    hints: Sequence[str] = (),
+    command: str = "flyte-awsbatch",
+) -> TaskFailedError:
+    """The error for a result that did not succeed.
+
+    :param hints: lines that say what to do, put near the end.
+    :param command: how a person calls `flyte-awsbatch`; the last line does, to run the first failed child again.
+    """
+    failed = [child for child in result.children if child.phase.failure]
+    parts = [_headline(result, failed, task, execution, node)]
+    blamed = [] if failed else _without_good_outputs(result)
+    parts += [_child(child, result, store, tail_of) for child in failed[:SHOWN_CHILDREN]]
+    if len(failed) > SHOWN_CHILDREN:
+        others = ", ".join(str(child.original) for child in failed[SHOWN_CHILDREN : SHOWN_CHILDREN + 20])
+        more = ", ..." if len(failed) > SHOWN_CHILDREN + 20 else ""
+        parts.append(f"Also failed: {others}{more}")
+    if result.error is not None and not _explained(result.error.message, failed):
+        parts.append(_indent(result.error.message.strip() or "no message"))
+    parts += [_child(child, result, store, tail_of, NO_OUTPUTS) for child in blamed]
+    if result.hang:
+        parts.append(result.hang)
+    parts += [*missing_script(result), *hints]
+    if result.job_id is not None:
+        parts.append(_next(failed or blamed, execution, node, command))
+    message = hide("\n".join(parts), os.environ)
+    return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
+
+
+def missing_script(result: NodeResult) -> list[str]:
+    """What it means on a cluster when a script of this package cannot be started: seldom here, where the caller's own
+    installation stands for the image."""
+    said = [result.hang or "", *(child.message for child in result.children)]
+    if not any(CANNOT_START in text and script in text for text in said for script in OWN_SCRIPTS):
+        return []
+    return [
+        "The command is a script of flytekitplugins-awsbatch. In an image without this distribution no job can start; "
+        "such a job leaves no log stream, and Flyte's handler waits for ever. [AB104]"
+    ]
+
+
+def _headline(result: NodeResult, failed: Sequence[ChildFact], task: str, execution: str, node: str) -> str:
+    tries = f" in {result.attempts} attempts of the node" if result.attempts > 1 else ""
+    where = f"node {node} of execution {execution}"
+    if not failed:
+        code = result.error.code.strip("|") if result.error is not None else ""
+        code = f" [{code}]" if code else ""
+        return f"Task {task} ({where}) failed{tries}.{code}"
+    if len(result.children) == 1:
+        return f"Task {task} ({where}) failed{tries}."
+    return f"Task {task} ({where}) failed{tries}: {len(failed)} of {len(result.children)} children failed."
+
+
+def _without_good_outputs(result: NodeResult) -> list[ChildFact]:
+    """The child whose outputs the node stumbled over: its error names a file."""
+    message = result.error.message if result.error is not None else ""
+    return [child for child in result.children if f"{result.output_prefix}/{child.original}/" in message]
+
+
+def _explained(message: str, failed: Sequence[ChildFact]) -> bool:
+    """Whether the node failed because of its failed children: some may fail, and something else go wrong."""
+    return any(f"[{child.original}]: " in message for child in failed)
+
+
+def _next(failed: Sequence[ChildFact], execution: str, node: str, command: str) -> str:
+    again = next((child for child in failed if child.job_id), None)
+    if again is None:
+        return f"What there is of its jobs:\n{command} jobs {execution}"
+    # On a line of its own, so that flytekit's wrapping leaves a command that can be copied.
+    return (
+        f"Run child {again.original} again, here and in a debugger:\n"
+        f"{command} rerun {execution} {node} {again.original}"
+    )
+
+
+def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf, how: str = "") -> str:
+    attempts = f"{child.attempts} attempt{'' if child.attempts == 1 else 's'}"
+    how = how or child.message.strip(" -")
+    reason = f", {how}" if how else ""
+    lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
+    message = _error_message(store, f"{result.output_prefix}/{child.original}/{wire.ERROR_FILE}")
+    # Where the child left no error.pb the handler wrote one, of AWS's words.
+    own = bool(message) and message != child.message
+    if own:
+        lines.append(_indent("\n".join(message.strip().splitlines()[-SHOWN_LINES:])))
+    tail = tail_of(child)
+    if tail is not None:
+        # What flytekit logs about the error is the message above once more, as one long line of JSON.
+        told = [line for line in tail.lines if not (own and line.startswith(FLYTEKITS_LINE))]
+        told = _without_end(told, message if own else "") if any(line.strip() for line in told) else []
+        empty = "Its log says no more" if tail.lines else "Its log is empty"
+        lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
+        lines += [f"    {line}" for line in told]
+    return "\n".join(lines)
+
+
+def _without_end(lines: Sequence[str], message: str) -> list[str]:
+    """Without the last lines that the message has too: an attempt that ends itself in time prints what it writes."""
+    said = message.splitlines()
+    same = 0
+    while same < min(len(lines), len(said)) and lines[-1 - same] == said[-1 - same]:
+        same += 1
+    return list(lines[: len(lines) - same])
+
+
+def _error_message(store: DataStore, reference: str) -> str:
+    """The message of an error.pb; "" when there is none that can be read."""
+    document = errors_pb2.ErrorDocument()
+    try:
+        read_message(store, reference, document)
+    except StorageError:
+        return ""
+    return str(document.error.message)
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"    {line}" if line else line for line in text.splitlines())

@@ -1,0 +1,135 @@
+"""`with emulation(...)`: a deployment for as long as a block runs, with what happened in it to look at.
+
+The test fixture is the same thing in a temporary home.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flytekitplugins.awsbatch.batch.emulator.faults import HOST_LOST, Fault
+from flytekitplugins.awsbatch.sdk import switch
+
+from .. import all_settings as settings_module
+from ..console.progress import PlainReporter, reporter
+from ..home import Home
+from . import opening as deployments
+from .opening import Deployment
+
+if TYPE_CHECKING:
+    from mypy_boto3_batch.type_defs import JobDetailTypeDef
+
+
+class Emulation:
+    """What a test asks of an emulated deployment.
+
+    :ivar home: the folder that holds its runs, logs and cache.
+    """
+
+    def __init__(self, deployment: Deployment, output: io.StringIO | None) -> None:
+        self._deployment = deployment
+        self._output = output
+
+    @property
+    def home(self) -> Path:
+        return self._deployment.home.path
+
+    @property
+    def batch(self) -> Any:
+        """The local AWS Batch, with boto3's methods: `describe_jobs(jobs=[...])`, `list_jobs(...)`, ..."""
+        return self._deployment.batch
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """Every SubmitJob request so far, as propeller sent it."""
+        return [request for request, _ in self._deployment.submissions.made]
+
+    @property
+    def jobs(self) -> list[JobDetailTypeDef]:
+        """The jobs that were submitted, in order, as DescribeJobs tells of them (an array is one job)."""
+        ids = [job_id for _, job_id in self._deployment.submissions.made]
+        return [self.batch.describe_jobs(jobs=[job_id])["jobs"][0] for job_id in ids]
+
+    def log(self, job_id: str, index: int | None = None, attempt: int | None = None) -> str:
+        """The log of a job, or of a child of an array: the last attempt's, unless another one is asked for."""
+        streams = self._service.log_streams(job_id, index)
+        chosen = [stream for stream in streams if attempt is None or stream.attempt == attempt]
+        return Path(chosen[-1].path).read_text(encoding="utf-8", errors="replace") if chosen else ""
+
+    def fault(self, kind: str = HOST_LOST, **which: Any) -> None:
+        """Lets something go wrong with AWS Batch from now on: `fault(child=3, attempt=1)` takes the host of that
+        child's first attempt away, `fault("throttle", every=3)` refuses every third call.
+
+        :param kind: one of `host_lost`, `cannot_start`, `stay_runnable`, `throttle`, `server_error`, `slow`,
+            `stale_describe`, `drop_response`.
+        :param which: `child`, `attempt`, `job`, `operation`, `every`, `seconds`, `times`, as `emulator.faults` in the
+            settings has them.
+
+        Raises ValueError for another kind, TypeError for another field.
+        """
+        self._service.faults.add(Fault(kind, **which))
+
+    @property
+    def printed(self) -> str:
+        """What a person would have seen on the way: the execution's name, progress, warnings."""
+        return self._output.getvalue() if self._output is not None else ""
+
+    @property
+    def _service(self) -> Any:
+        service = self._deployment.local_batch
+        if service is None:
+            raise RuntimeError("Requests, jobs and logs are only known of the Batch service in this process.")
+        return service
+
+
+@contextmanager
+def emulation(
+    home: str | os.PathLike[str] | None = None,
+    *,
+    settings: Mapping[str, Any] | str | None = None,
+    quiet: bool = False,
+    resume: str | None = None,
+) -> Iterator[Emulation]:
+    """Sends every AWS Batch task that is called in the block through an emulated deployment of its own.
+
+    :param home: keeps runs, logs and the cache; None: a temporary folder that goes with the block.
+    :param settings: a deployment's settings, as the YAML of `FLYTE_AWSBATCH_CONFIG` or as the mapping it would be;
+        None: what the environment says, or the defaults.
+    :param quiet: keeps progress and warnings from standard error; `Emulation.printed` has them.
+
+    :param resume: the name of an execution in `home` to go on with.
+
+    Raises SettingsError, HomeError, and RuntimeError in a process that is itself a job. The block covers the whole
+    process, threads included; jobs that still run when it ends are ended.
+    """
+    if switch.in_a_job():
+        raise RuntimeError(
+            "emulation() was called in a job's own process, most likely because the job imports the script that starts "
+            'it. Put the block under `if __name__ == "__main__":`.'
+        )
+    output = io.StringIO() if quiet else None
+    with tempfile.TemporaryDirectory(prefix="flyte-awsbatch-") if home is None else _given(home) as folder:
+        deployment = Deployment(
+            settings_module.load(os.environ) if settings is None else settings_module.of(settings),
+            Home(Path(folder).absolute()),
+            PlainReporter(output) if output is not None else reporter(sys.stderr),
+            resume=resume,
+        )
+        undo = deployments.override(deployment)
+        try:
+            with deployment, switch.overridden(True):
+                yield Emulation(deployment, output)
+        finally:
+            undo()
+
+
+@contextmanager
+def _given(home: str | os.PathLike[str]) -> Iterator[str]:
+    yield os.fspath(home)

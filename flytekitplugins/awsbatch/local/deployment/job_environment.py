@@ -1,0 +1,130 @@
+"""What a job of a local run sees of the machine: its folder, its import path, its environment.
+
+The caller's working tree stands for the container image: a job runs in the caller's folder, finds the caller's modules
+and this installation's scripts, and inherits the caller's environment less what would make it emulate in turn.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest
+
+INHERIT, CLEAN = "inherit", "clean"
+
+# What a process needs to run at all, and nothing that says who started it.
+CLEAN_NAMES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV"})
+CLEAN_PREFIXES = ("LC_",)
+
+# What would tell a job that it is the caller, or another job. pytest's variable changes with every test, and a warm
+# interpreter serves jobs of one environment only.
+NEVER_INHERITED = (
+    "FLYTE_AWSBATCH",
+    "FLYTE_INTERNAL_",
+    "AWS_BATCH_",
+    "BATCH_JOB_ARRAY_INDEX",
+    wire.FAKE_ARRAY_INDEX,
+    "PYTEST_CURRENT_TEST",
+)
+
+FAST_EXECUTE = "pyflyte-fast-execute"
+
+
+@dataclass
+class LocalLaunch:
+    """A LaunchPolicy for the jobs of this process's tasks.
+
+    :param environment: `inherit` or `clean` (`emulator.environment`).
+    :param temporary: what jobs get as TMPDIR; None leaves the caller's. A container's `/tmp` goes with it, and
+        flytekit leaves two folders there for each child.
+    """
+
+    environment: str = INHERIT
+    temporary: Path | None = None
+    _code_roots: dict[str, str] = field(default_factory=dict)
+    _launches: dict[tuple[str, bool], Launch] = field(default_factory=dict)
+
+    def add_code(self, task_name: str, root: str | None) -> None:
+        """Says which folder has to be on the import path of a task's jobs, which see this process as it is now: all
+        children of an array the same, whenever they start.
+        """
+        if root is not None:
+            self._code_roots[task_name] = root
+        launch = self._now(task_name)
+        self._launches[task_name, False] = launch
+        self._launches[task_name, True] = replace(launch, cwd=None)
+
+    def record(self, task_name: str) -> dict[str, Any]:
+        """What it takes to start a task's jobs again from another process; no variable's value is in it."""
+        return {
+            "environment": self.environment,
+            "folder": str(Path.cwd()),
+            "python_path": list(import_path(self._code_roots.get(task_name), sys.path)),
+        }
+
+    def __call__(self, request: LaunchRequest) -> Launch:
+        task_name = request.environment.get("FLYTE_INTERNAL_TASK_NAME", "")
+        in_scratch = request.command[:1] == (FAST_EXECUTE,)
+        known = self._launches.get((task_name, in_scratch))
+        if known is not None:
+            return known
+        launch = self._now(task_name)
+        return replace(launch, cwd=None) if in_scratch else launch
+
+    def _now(self, task_name: str) -> Launch:
+        temporary = {"TMPDIR": str(self.temporary)} if self.temporary is not None else {}
+        return Launch(
+            environment=base_environment(os.environ, self.environment) | temporary,
+            cwd=Path.cwd(),
+            path=scripts_directories(),
+            python_path=import_path(self._code_roots.get(task_name), sys.path),
+        )
+
+
+def base_environment(environ: Mapping[str, str], mode: str) -> dict[str, str]:
+    """The variables that a job has before its own are set."""
+    if mode == CLEAN:
+        return {
+            name: value for name, value in environ.items() if name in CLEAN_NAMES or name.startswith(CLEAN_PREFIXES)
+        }
+    return {name: value for name, value in environ.items() if not name.startswith(NEVER_INHERITED)}
+
+
+def import_path(code_root: str | None, paths: Iterable[str]) -> tuple[str, ...]:
+    """The root of the task's module, then the caller's path without what every interpreter of this installation has."""
+    return _import_path(code_root, tuple(paths), str(Path.cwd()))
+
+
+@functools.lru_cache(maxsize=64)
+def _import_path(code_root: str | None, paths: tuple[str, ...], folder: str) -> tuple[str, ...]:
+    """Cached, since it is asked for with every attempt of thousands of children."""
+    own = {
+        os.path.realpath(path) for name, path in sysconfig.get_paths().items() if name not in {"include", "platinclude"}
+    }
+    own.add(os.path.realpath(Path(sysconfig.get_path("stdlib")) / "lib-dynload"))
+    chosen: dict[str, None] = {}
+    for path in [*([code_root] if code_root else []), *(path or folder for path in paths)]:
+        absolute = str(Path(path).absolute())
+        if os.path.realpath(absolute) not in own and Path(absolute).exists():
+            chosen[absolute] = None
+    return tuple(chosen)
+
+
+@functools.cache
+def scripts_directories() -> tuple[str, ...]:
+    """Where this installation has its console scripts (`pyflyte-execute`, ...), most likely first."""
+    candidates = [
+        sysconfig.get_path("scripts"),
+        str(Path(sys.executable).parent),
+        sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")),
+    ]
+    found = dict.fromkeys(folder for folder in candidates if folder and (Path(folder) / "pyflyte-execute").exists())
+    return tuple(found)

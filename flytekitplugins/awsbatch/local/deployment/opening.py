@@ -1,0 +1,310 @@
+"""One emulated deployment in this process: its home, its settings, the Batch service behind it, and its executions.
+
+Opened when the first task is called and closed with the process, or by `emulation(...)` and the test fixture.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shlex
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.api import BatchApi
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm import WarmExecutor
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import nobody_tells
+from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
+from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
+from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait, Wait
+from flytekitplugins.awsbatch.propeller.storage import SchemeStore
+
+from .. import all_settings as settings_module
+from ..console import stopping
+from ..console.interrupts import BetweenCalls
+from ..console.progress import Reporter
+from ..history import past_runs
+from ..history.record import RecordError, RunRecord
+from ..history.resume import Resumptions
+from ..home import Home
+from ..home import from_environment as from_home
+from ..identity.executions import Executions
+from . import preload, temporary_folder
+from .job_environment import LocalLaunch
+from .submissions import Submissions
+
+if TYPE_CHECKING:
+    from ..all_settings import Settings
+
+
+COMMAND = "flyte-awsbatch"
+
+
+class ClosedError(Exception):
+    """A task was called on a deployment that is closed."""
+
+
+class Unended(Protocol):
+    """A task call, for the deployment that closes before it has ended."""
+
+    @property
+    def label(self) -> str: ...
+
+    def abort(self) -> None:
+        """Ends its job for good."""
+        ...
+
+    def leave(self) -> str:
+        """Writes down how far it came, and says it."""
+        ...
+
+
+class Deployment:
+    """Everything that stands between a task call and its outputs.
+
+    :param endpoint: the URL of a Batch service to use instead of one in this process.
+    :param resume: the name of an execution to go on with.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        home: Home,
+        reporter: Reporter,
+        *,
+        endpoint: str | None = None,
+        resume: str | None = None,
+    ) -> None:
+        self.settings = settings
+        self.home = home.prepare()
+        self.reporter = reporter
+        self.executions = Executions()
+        self.between_calls = BetweenCalls(self.executions.under_way)
+        self.resumptions = Resumptions(home, resume)
+        self._temporary = temporary_folder.make()
+        self.launch = LocalLaunch(settings.local.environment, self._temporary)
+        self.local_batch: LocalBatch | None = None
+        self.batch: BatchApi
+        self.wait: Wait
+        if endpoint is None:
+            self.local_batch = LocalBatch(
+                home.batch,
+                settings.batch,
+                launch=self.launch,
+                executors=_executors(settings.local.isolation, self.say_once),
+                validate_shapes=False,
+            )
+            self.batch = self.local_batch
+            self.wait = EventWait(self.local_batch)
+        else:
+            self.batch = _client(endpoint, settings)
+            self.wait = PollWait(1.0)
+        self.submissions = Submissions(self.batch, self._take_over)
+        self.services = HandlerServices(
+            batch=self.submissions,
+            store=SchemeStore(),
+            catalog=_catalog(home.catalog),
+            settings=settings.handler,
+            changed=nobody_tells if self.local_batch is None else self.local_batch.changed,
+        )
+        self._said: set[str] = set()
+        self._calls: list[Unended] = []
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+        self._open = False
+
+    @property
+    def closed(self) -> bool:
+        return not self._open
+
+    def check_open(self) -> None:
+        """Raises ClosedError."""
+        if not self._open:
+            raise ClosedError("This emulated deployment is closed: the block ended, or a signal stopped its jobs.")
+
+    @property
+    def command(self) -> str:
+        """`flyte-awsbatch` as a person has to type it to reach this home."""
+        usual = from_home(os.environ).path == self.home.path
+        return COMMAND if usual else f"{wire.SWITCH_HOME}={shlex.quote(str(self.home.path))} {COMMAND}"
+
+    def open(self) -> Deployment:
+        """Begins to run jobs, after removing what nobody has touched for long. Raises UnusableHomeError."""
+        if self.settings.local.keep_runs_days:
+            past_runs.prune(self.home, self.settings.local.keep_runs_days)
+        if self.local_batch is not None:
+            self.local_batch.start()
+            for queue in self.settings.admin.queues:
+                if queue.dynamic:
+                    self.local_batch.ensure_queue(queue.dynamic)
+        self._open = True
+        return self
+
+    def close(self) -> None:
+        """Ends every process that still runs, leaves the terminal as it was, and says how to go on. Twice is fine.
+
+        What had not ended can be taken up again; at a service that is not in this process it is terminated.
+        """
+        # A fork of this process ends too, and has nothing to close.
+        if os.getpid() == self._process:
+            self._close()
+            self.between_calls.release()
+
+    def _close(self) -> None:
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
+            calls = list(self._calls)
+        cut = self.between_calls.cut or self.executions.under_way()
+        with contextlib.suppress(OSError):
+            self.reporter.close()
+        if calls:
+            self._say(stopping.begins([call.label for call in calls], self.settings.batch.kill_grace))
+        if self.local_batch is not None:
+            self.local_batch.suspend()
+        else:
+            for call in calls:
+                call.abort()
+        left = [call.leave() for call in calls]
+        self.note_ended(self.executions.names, cut)
+        temporary_folder.remove(self._temporary)
+        if calls or cut:
+            self._say(stopping.ended(left, (cut or self.executions.names)[-1]))
+
+    @contextlib.contextmanager
+    def at_work(self, call: Unended) -> Iterator[None]:
+        """While a call has jobs that closing has to see to. Raises ClosedError."""
+        with self._lock:
+            self.check_open()
+            self._calls.append(call)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._calls.remove(call)
+
+    def note_ended(self, executions: Iterable[str], cut: Sequence[str] = ()) -> None:
+        """Writes down that this process is done with executions, though it lives on.
+
+        :param cut: those whose workflow has not come to its end.
+        """
+        for name in executions:
+            with contextlib.suppress(OSError, RecordError):
+                record = RunRecord(self.home.run(name))
+                if "ended" not in record.execution():
+                    record.update_execution(ended=time.time(), **({"interrupted": True} if name in cut else {}))
+
+    def _say(self, text: str) -> None:
+        """A terminal that has gone away is no reason to leave jobs behind."""
+        with contextlib.suppress(OSError):
+            self.reporter.say(text, to_copy=True)
+
+    def _take_over(self, job_id: str) -> None:
+        if self.local_batch is not None:
+            self.local_batch.adopt([job_id])
+
+    def __enter__(self) -> Deployment:
+        return self.open()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def say_once(self, text: str) -> None:
+        """A warning, said once in a deployment's life."""
+        with self._lock:
+            if text in self._said:
+                return
+            self._said.add(text)
+        self.reporter.say(text)
+
+
+def _executors(isolation: str, say: Callable[[str], None]) -> list[Executor]:
+    """A process a job, and for Flyte's own commands a warm interpreter to start it from."""
+    process = ProcessExecutor()
+    if isolation == "process":
+        return [process]
+    return [WarmExecutor(preload.planner(), process, isolation=isolation, warn=say)]
+
+
+def _catalog(folder: Path) -> DiskCatalog:
+    from flytekit.configuration import LocalConfig
+
+    local = LocalConfig.auto()
+    return DiskCatalog(folder, enabled=local.cache_enabled, overwrite=local.cache_overwrite)
+
+
+def _client(endpoint: str, settings: Settings) -> BatchApi:
+    from flytekitplugins.awsbatch.batch.aws import AwsBatch
+
+    # The account is the settings': whoever answers at a URL of one's own is not asked through AWS's STS.
+    return AwsBatch(endpoint_url=endpoint, region=settings.batch.region, account_id=settings.batch.account_id)
+
+
+_lock = threading.Lock()
+_of_process: Deployment | None = None
+_overrides: list[Deployment] = []
+
+
+def current() -> Deployment:
+    """The deployment that a task call goes to: the innermost `emulation(...)`, else this process's own, opened now.
+
+    Raises SettingsError, HomeError, SwitchError.
+    """
+    global _of_process  # noqa: PLW0603 - the process has one, as it has one environment
+    with _lock:
+        if _overrides:
+            return _overrides[-1]
+        if _of_process is None or _of_process.closed:
+            _of_process = from_environment(os.environ).open()
+            atexit.register(_of_process.close)
+        return _of_process
+
+
+class SwitchError(Exception):
+    """`FLYTE_AWSBATCH` has a value that means nothing."""
+
+
+def from_environment(environ: Mapping[str, str]) -> Deployment:
+    """The deployment that the switches describe. Raises SwitchError, SettingsError, HomeError."""
+    from ..console import progress
+
+    switch = environ.get(wire.SWITCH, "").strip()
+    endpoint = switch if switch.startswith(("http://", "https://")) else None
+    if endpoint is None and switch.lower() not in {"", "local"}:
+        raise SwitchError(
+            f"{wire.SWITCH}={switch!r}: expected 'local' (an AWS Batch on this machine), 'off', or the URL of a "
+            f"Batch endpoint such as http://127.0.0.1:8044."
+        )
+    settings = settings_module.load(environ)
+    return Deployment(
+        settings,
+        from_home(environ),
+        progress.reporter(sys.stderr),
+        endpoint=endpoint,
+        resume=environ.get(wire.SWITCH_RESUME, "").strip() or None,
+    )
+
+
+def override(deployment: Deployment) -> Callable[[], None]:
+    """Sends every task call of this process to `deployment` until the returned function is called."""
+    with _lock:
+        _overrides.append(deployment)
+
+    def undo() -> None:
+        with _lock:
+            _overrides.remove(deployment)
+
+    return undo

@@ -1,0 +1,170 @@
+"""What a warm interpreter has to import for a Flyte command, read off the command line that propeller rendered.
+
+The warm executor knows no flytekit; this module knows flytekit's console scripts and this package's, and runs none.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Hook, Planner, WarmPlan
+
+EXECUTE = "pyflyte-execute"
+MAP_EXECUTE = "pyflyte-map-execute"
+FAST_EXECUTE = "pyflyte-fast-execute"
+OURS = wire.MAP_EXECUTE_SCRIPT
+DISTRIBUTIONS = {
+    EXECUTE: "flytekit",
+    MAP_EXECUTE: "flytekit",
+    FAST_EXECUTE: "flytekit",
+    OURS: "flytekitplugins-awsbatch",
+}
+
+HOOKS = "flytekitplugins.awsbatch.local.deployment.preload_hooks"
+# Variables that FlytePropeller sets for one execution, task or child (`flyteplugins/go/tasks/pluginmachinery/flytek8s/
+# k8s_resource_adds.go` and the aws_array handler).
+WITHHELD = (
+    "FLYTE_INTERNAL_",
+    "FLYTE_ATTEMPT_NUMBER",
+    "FLYTE_START_TIME",
+    "_F_",
+    "BATCH_JOB_ARRAY_INDEX",
+    wire.FAKE_ARRAY_INDEX,
+)
+
+# fsspec looks through all variables for its own (`FSSPEC_...`), `platform` hands all of them to `uname`; flytekit's
+# logging and this package's switch ask whether the execution's id is set, which it is for every job.
+HARMLESS = ("fsspec.config", "platform", "flytekit.loggers", "flytekitplugins.awsbatch.sdk.switch")
+
+
+def planner() -> Planner:
+    """A planner for the console scripts of this installation."""
+    return lambda process: plan(process.argv, process.environment.get("PATH", os.defpath))
+
+
+@functools.lru_cache(maxsize=256)
+def plan(argv: tuple[str, ...], path: str) -> WarmPlan | None:
+    """None for what is not a Flyte command of this installation, or whose task module does not stand on the command
+    line.
+    """
+    script = console_script(argv[0], path) if argv else None
+    if script is None:
+        return None
+    if script.name == FAST_EXECUTE:
+        return fast_plan(argv, path)
+    task = loaded_task(argv)
+    if task is None:
+        return None
+    return WarmPlan(
+        interpreter=interpreter(script),
+        script=str(script),
+        arguments=argv[1:],
+        preload=(entry_module(script.name), *task.modules),
+        settle=(Hook(f"{HOOKS}:settle"),),
+        prepare=(Hook(f"{entry_module(script.name)}:prepare", argv[1:]),) if script.name == OURS else (),
+        withheld=WITHHELD,
+        harmless=HARMLESS,
+    )
+
+
+def console_script(command: str, path: str) -> Path | None:
+    """The script file when a shell would run one of this installation's Flyte scripts for the command."""
+    found = shutil.which(command, path=path)
+    scripts = Path(sysconfig.get_path("scripts"))
+    if found is None or Path(found).name not in DISTRIBUTIONS or not scripts.samefile(Path(found).parent):
+        return None
+    return Path(found) if entry_module(Path(found).name) else None
+
+
+@functools.cache
+def entry_module(script: str) -> str:
+    """The module of a console script, as the installation's metadata says; empty when it has none such."""
+    try:
+        points = importlib.metadata.distribution(DISTRIBUTIONS[script]).entry_points
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+    return next((point.module for point in points if point.group == "console_scripts" and point.name == script), "")
+
+
+def interpreter(script: Path) -> str:
+    """The one that the script's first line names, else this one."""
+    first = script.open("rb").readline().decode(errors="replace").strip()
+    named = first.removeprefix("#!").strip()
+    return named if first.startswith("#!") and Path(named).is_file() else sys.executable
+
+
+@dataclass(frozen=True)
+class LoadedTask:
+    """:param modules: those of the resolvers, and of the task."""
+
+    modules: tuple[str, ...]
+
+
+def loaded_task(argv: Sequence[str]) -> LoadedTask | None:
+    """What the command will import to find its task, from `--resolver R [--] [vars B resolver R] task-module M ...`.
+
+    None where the task is found in another way (a pickle, a user's own resolver's words).
+    """
+    try:
+        at = argv.index("--resolver")
+        resolvers = [argv[at + 1]]
+        rest = [word for word in argv[at + 2 :] if word != "--"]
+        if rest[:1] == ["vars"]:
+            resolvers.append(rest[3])
+            rest = rest[4:]
+        words = dict(zip(rest[::2], rest[1::2], strict=False))
+        module = words["task-module"]
+    except (ValueError, IndexError, KeyError):
+        return None
+    return LoadedTask((*(resolver.rpartition(".")[0] for resolver in resolvers), module))
+
+
+def fast_plan(argv: tuple[str, ...], path: str) -> WarmPlan | None:
+    """flytekit's script brings the code, puts `--dynamic-...` before `--resolver`, and starts the command that
+    follows with the code's directory on PYTHONPATH (`fast_execute_task_cmd`). The zygote brings the code once; a
+    child runs that command.
+    """
+    options, inner = split_fast(argv[1:])
+    distribution, destination = options.get("--additional-distribution"), options.get("--dest-dir")
+    if distribution is None or destination is None or not inner:
+        return None
+    words: list[str] = []
+    for word in inner:
+        if word == "--resolver":
+            words += ["--dynamic-addl-distro", distribution, "--dynamic-dest-dir", destination]
+        words.append(word)
+    found = plan(tuple(words), path)
+    if found is None:
+        return None
+    return replace(
+        found,
+        install=Hook(f"{HOOKS}:install", (distribution, destination)),
+        python_path=(destination,),
+    )
+
+
+def split_fast(words: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """The script's own options, and the command that it would start."""
+    options: dict[str, str] = {}
+    position = 0
+    while position < len(words) and words[position].startswith("--"):
+        word = words[position]
+        if word == "--":
+            position += 1
+            break
+        name, equals, value = word.partition("=")
+        if not equals:
+            position += 1
+            value = words[position] if position < len(words) else ""
+        options[name] = value
+        position += 1
+    return options, tuple(words[position:])

@@ -1,0 +1,238 @@
+"""The runs that a home remembers: listed, looked into, pruned. Reads records and folders; starts nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+
+from ..all_settings import RETENTION_DAYS
+from ..home import Home
+from .record import RecordError, RunRecord, understanding
+
+# Names that a message lists.
+SHOWN = 5
+
+
+class UnknownRunError(Exception):
+    """No execution, or no node of it, has this name."""
+
+
+@dataclass(frozen=True)
+class NodeInfo:
+    """One task call of an execution.
+
+    :param function: the task's own name, of a map task the mapped one's, without its module.
+    :param status: running, succeeded, failed, aborted or interrupted.
+    """
+
+    node: str
+    task: str
+    function: str
+    status: str
+    updated: float
+    job_name: str
+    job_id: str | None
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """One execution; the status is the worst of its nodes', `interrupted` where its workflow was cut short, or
+    `running` while its process lives. Plain tasks leave no record.
+
+    :param started: seconds since the epoch, as all times here.
+    :param process: the id of the process that runs it.
+    """
+
+    name: str
+    workflow: str
+    project: str
+    domain: str
+    started: float
+    status: str
+    process: int | None
+    nodes: tuple[NodeInfo, ...]
+
+
+def process_mark() -> dict[str, Any]:
+    """This process, so that another one can tell later whether it still lives (ids are used again)."""
+    return {"pid": os.getpid(), "since": _start_of(os.getpid())}
+
+
+def _start_of(pid: int) -> str | None:
+    """When a process started, in the kernel's ticks; None where there is no /proc or no such process."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except (OSError, IndexError):
+        return None
+
+
+def alive(mark: dict[str, Any] | None) -> bool:
+    """Whether the marked process still runs."""
+    pid = mark["pid"] if mark else 0
+    # Of a damaged record: 0 and -1 mean many processes to `kill`.
+    if type(pid) is not int or pid <= 1:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    since = mark.get("since") if mark else None
+    return since is None or _start_of(pid) == since
+
+
+def records(home: Home) -> Iterator[RunRecord]:
+    """Of every execution, in no order; whether they can be read is seen when they are."""
+    try:
+        yield from (RunRecord(entry) for entry in home.runs.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return
+
+
+def runs(home: Home) -> list[RunInfo]:
+    """All executions, newest first; folders that hold no readable record are left out."""
+    found = []
+    for record in records(home):
+        try:
+            found.append(_info(record))
+        except RecordError:
+            continue
+    return sorted(found, key=lambda run: run.started, reverse=True)
+
+
+def run(home: Home, name: str | None = None) -> RunInfo:
+    """One execution by name, or the newest. Raises UnknownRunError, RecordError."""
+    if name is None:
+        every = runs(home)
+        if not every:
+            raise UnknownRunError(f"{home.path} remembers no execution yet.")
+        return every[0]
+    record = RunRecord(home.run(name))
+    if not record.execution_file.exists():
+        raise UnknownRunError(f"{home.path} remembers no execution {name!r}; `flyte-awsbatch runs` lists them.")
+    return _info(record)
+
+
+def named(home: Home, beginning: str) -> str | None:
+    """The name of the execution that begins so. Raises UnknownRunError for several, HomeError for what is no name."""
+    if home.run(beginning).exists():
+        return beginning
+    return the_one("executions", beginning, (record.folder.name for record in records(home)))
+
+
+def the_one(kind: str, beginning: str, names: Iterable[str]) -> str | None:
+    """The one name that begins so, None for none. Raises UnknownRunError for several."""
+    found = sorted(name for name in names if beginning and name.startswith(beginning))
+    if len(found) > 1:
+        more = ", ..." if len(found) > SHOWN else ""
+        raise UnknownRunError(f"Several {kind} begin with {beginning!r}: {', '.join(found[:SHOWN])}{more}")
+    return found[0] if found else None
+
+
+def node(info: RunInfo, name: str) -> NodeInfo:
+    """One node of an execution, by its id or a beginning of it that no other has. Raises UnknownRunError."""
+    exact = [candidate for candidate in info.nodes if candidate.node == name]
+    found = exact or [candidate for candidate in info.nodes if name and candidate.node.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(candidate.node for candidate in found or info.nodes) or "none"
+    if found:
+        raise UnknownRunError(f"Several nodes of execution {info.name} begin with {name!r}: {known}.")
+    raise UnknownRunError(f"Execution {info.name} has no node {name!r}; it has {known}.")
+
+
+def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) -> list[str]:
+    """Removes the executions that were last written to more than `days` ago and do not run; returns their names.
+
+    Their files that cached results may refer to stay until the cache is cleared (see `remove_kept`).
+    """
+    limit = (time.time() if now is None else now) - days * 86400
+    gone = []
+    for record in records(home):
+        with contextlib.suppress(RecordError, FileNotFoundError):
+            if record.written_at() < limit and (run := _info(record)).status != "running":
+                gone.append(run)
+    if gone and home.database.exists():
+        batch = LocalBatch(home.batch)
+        try:
+            batch.forget([node.job_id for run in gone for node in run.nodes if node.job_id])
+        finally:
+            batch.close()
+    for run in gone:
+        keep = {"raw"} if any(node.record.get("cacheable") for node in run.nodes) else set()
+        _remove(home.run(run.name), keep)
+    return [run.name for run in gone]
+
+
+def remove_kept(home: Home) -> None:
+    """Removes what pruned executions left for the cache."""
+    for record in records(home):
+        if not record.execution_file.exists():
+            shutil.rmtree(record.folder, ignore_errors=True)
+
+
+def _remove(folder: Path, keep: set[str]) -> None:
+    # First what makes it an execution, so that nobody meets half of one.
+    (folder / "execution.json").unlink(missing_ok=True)
+    if not keep or not any((folder / name).exists() for name in keep):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for entry in folder.iterdir():
+        if entry.name in keep:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
+
+
+_WORST = ("failed", "interrupted", "aborted", "running", "succeeded")
+
+
+def _info(record: RunRecord) -> RunInfo:
+    with understanding(record.execution_file):
+        return _info_of(record, record.execution())
+
+
+def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
+    lives = alive(execution.get("process")) and "ended" not in execution
+    nodes = tuple(_node(record, name, value, lives) for name, value in record.nodes())
+    # Also between two jobs: of a process that was killed there is no end.
+    cut = execution.get("interrupted", "ended" not in execution)
+    statuses = {*(node.status for node in nodes), *(["interrupted"] if cut else [])}
+    status = "running" if lives else next((word for word in _WORST if word in statuses), "succeeded")
+    return RunInfo(
+        name=record.folder.name,
+        workflow=str(execution["workflow"]),
+        project=str(execution["project"]),
+        domain=str(execution["domain"]),
+        started=float(execution["started"]),
+        status=status,
+        process=execution["process"]["pid"] if lives else None,
+        nodes=nodes,
+    )
+
+
+def _node(record: RunRecord, name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
+    with understanding(record.node_file(name)):
+        status = str(value["status"])
+        return NodeInfo(
+            node=name,
+            task=str(value["task"]),
+            function=str(value["function"]),
+            status="interrupted" if status == "running" and not lives else status,
+            updated=float(value["updated"]),
+            job_name=str(value.get("job_name", "")),
+            job_id=None if value.get("job_id") is None else str(value["job_id"]),
+            record=value,
+        )

@@ -1,0 +1,199 @@
+"""Taking up an execution whose process has died: which one a call goes on with, and what is left of each of its nodes.
+
+Node k of the same task with the same inputs goes on where it was, or returns the outputs that it has; anything else
+runs anew, as a further attempt of the node, under names of its own. Decides only: nothing here starts or stops a job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import Message
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
+from flytekitplugins.awsbatch.propeller.node.node_state import SUCCEEDING
+
+from ..home import Home
+from .past_runs import UnknownRunError, alive, process_mark, records
+from .record import RecordError, RunRecord, understanding
+
+LOCK = ".lock"
+
+
+class ResumeError(Exception):
+    """The execution that `FLYTE_AWSBATCH_RESUME` names cannot be taken up here; the message says why."""
+
+
+class Resumptions:
+    """The executions that this process is to go on with: the one that was named, and the others of the same process
+    then (an `@eager` function starts one a call). Each is taken by the first call that is the same as its own first.
+
+    :param name: of an execution; None: there is nothing to go on with.
+    """
+
+    def __init__(self, home: Home, name: str | None) -> None:
+        self._home = home
+        self._name = name
+        self._left: list[RunRecord] | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether an execution is to be gone on with."""
+        return self._name is not None
+
+    def take(self, who: tuple[str, str, str], task: str, inputs: str) -> str | None:
+        """The execution for a call; None: a new one. Raises ResumeError, UnknownRunError, HomeError, RecordError.
+
+        :param who: project, domain and workflow. :param inputs: their digest.
+        """
+        if self._name is None:
+            return None
+        named = RunRecord(self._home.run(self._name))
+        with understanding(named.execution_file):
+            return self._take(named, who, task, inputs)
+
+    def _take(self, named: RunRecord, who: tuple[str, str, str], task: str, inputs: str) -> str | None:
+        first = self._left is None
+        if self._left is None:
+            self._left = self._group(named)
+        mine = [record for record in self._left if _identity(record.execution()) == who]
+        if first and named.folder not in {record.folder for record in mine}:
+            found = _identity(named.execution())
+            raise ResumeError(
+                f"{wire.SWITCH_RESUME}={self._name} is an execution of {found[2]} in {found[0]}-{found[1]}; this is "
+                f"one of {who[2]} in {who[0]}-{who[1]}. Run the same command as then, or leave the variable out."
+            )
+        same = [record for record in mine if _began_with(record, task, inputs)]
+        chosen = same[0] if same else named if first else None
+        if chosen is None:
+            return None
+        claim(chosen)
+        self._left = [record for record in self._left if record.folder != chosen.folder]
+        return chosen.folder.name
+
+    def _group(self, named: RunRecord) -> list[RunRecord]:
+        if not named.execution_file.exists():
+            raise UnknownRunError(
+                f"{wire.SWITCH_RESUME}={self._name}: {self._home.path} remembers no such execution; "
+                f"`flyte-awsbatch runs` lists them."
+            )
+        launch = named.execution()["launch"]
+        found = []
+        for record in records(self._home):
+            with contextlib.suppress(RecordError):
+                execution = record.execution()
+                if execution["launch"] == launch:
+                    found.append((execution["started"], record))
+        return [record for _, record in sorted(found, key=lambda each: each[0])]
+
+
+def _identity(execution: Mapping[str, Any]) -> tuple[str, str, str]:
+    return execution["project"], execution["domain"], execution["workflow"]
+
+
+def _began_with(record: RunRecord, task: str, inputs: str) -> bool:
+    try:
+        first = next(record.nodes(), None)
+    except RecordError:
+        return False
+    fingerprint = first[1].get("fingerprint") if first is not None else None
+    if not isinstance(fingerprint, dict):
+        return False
+    return (fingerprint.get("task"), fingerprint.get("inputs")) == (task, inputs)
+
+
+def claim(record: RunRecord) -> None:
+    """Makes this process the one that runs the execution. Raises ResumeError while another one does."""
+    name = record.folder.name
+    with _locked(record.folder):
+        execution = record.execution()
+        if alive(execution.get("process")) and "ended" not in execution:
+            raise ResumeError(
+                f"Execution {name} is still run by process {execution['process']['pid']}. Wait for it, or end it "
+                f"first: flyte-awsbatch kill {name}"
+            )
+        for key in ("ended", "interrupted"):
+            execution.pop(key, None)
+        resumed = [*execution.get("resumed", ()), time.time()]
+        record.write_execution({**execution, "process": process_mark(), "resumed": resumed})
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two processes that want the same execution at once: the second waits, and sees what the first has written."""
+    lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """By which a node of a later run is known to be the same call; digests, so that a record holds no secrets."""
+
+    task: str
+    template: str
+    inputs: str
+
+    @classmethod
+    def of(cls, request: NodeRequest) -> Fingerprint:
+        return cls(request.template.id.name, digest(request.template), digest(request.inputs))
+
+
+def digest(message: Message) -> str:
+    return hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
+
+
+@dataclass(frozen=True)
+class Past:
+    """What an earlier process left of a node.
+
+    :param snapshot: go on from here; None: from the start.
+    :param attempt: the number of the node's attempt to begin with, when it starts from the start.
+    :param job_id: of the last job that the process knew to have submitted.
+    :param succeeded: the node's record says so.
+    :param anew: why what was done does not count, for people; "" when it does.
+    """
+
+    snapshot: Mapping[str, Any] | None
+    attempt: int
+    job_id: str | None
+    succeeded: bool = False
+    anew: str = ""
+
+    def again(self, reason: str) -> Past:
+        """The node from the start, as its next attempt."""
+        attempt = self.snapshot["attempt"] if self.snapshot is not None else self.attempt
+        return Past(None, attempt + 1, self.job_id, anew=reason)
+
+
+def past(record: Mapping[str, Any], now: Fingerprint) -> Past:
+    """What the record of a node means for the same node of a later run."""
+    snapshot = record["snapshot"] or None
+    status = record["status"]
+    # The snapshot knows of a job that a process took up and was killed before it wrote the job's id down again.
+    job_id = record["job_id"] or (snapshot.get("state", {}).get("externalJobId") if snapshot is not None else None)
+    known = Past(snapshot, record["attempt"], job_id, status == "succeeded")
+    before = Fingerprint(**record["fingerprint"])
+    if before.task != now.task:
+        return known.again(f"it was a call of {before.task} before")
+    if before.inputs != now.inputs:
+        return known.again("its inputs are not what they were")
+    if before.template != now.template:
+        return known.again("the task or its settings have changed")
+    if status == "failed" or (snapshot is not None and snapshot["ended"] and snapshot["ending"]["move"] != SUCCEEDING):
+        return known.again("it had failed")
+    if status == "aborted":
+        return known.again("its job was terminated")
+    return known

@@ -1,0 +1,1 @@
+"""Whom a call belongs to: its execution, who that is for FlyteAdmin, and which node of it the call is."""

@@ -1,0 +1,235 @@
+"""Who the execution is that a local task call stands for: the project, domain and workflow that FlyteAdmin would know.
+
+flytekit's local execution keeps no such record, so the answer is read from what is running: the command line of
+`pyflyte run`, and the entities whose calls lead to this task. Where a real cluster starts a new execution (a launch
+plan, each call in an `@eager` function), one is taken to start here too. Nothing is decided from it in this module.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator
+from flytekitplugins.awsbatch.admin.documented import SINGLE_TASK_PREFIX
+from flytekitplugins.awsbatch.admin.role import LaunchPlan, RunAs
+
+if TYPE_CHECKING:
+    from flytekit.configuration import ImageConfig
+
+PROJECT, DOMAIN = "flytesnacks", "development"
+# How flytekit names the thread that runs coroutines for another one (`flytekit/utils/asyn.py`).
+LOOP_RUNNER = " : loop-runner"
+PYFLYTE_RUN = "flytekit.clis.sdk_in_container.run"
+
+
+@dataclass(frozen=True)
+class EntityCall:
+    """A call of a Flyte entity that is under way.
+
+    :param frame: stands for the call: the same object, the same call.
+    :param made_in: flytekit's context where it was made. :param opens: the one for what is called inside it.
+    :param in_branch: made in a branch of a conditional of the workflow around it.
+    :param on_failure: made because the workflow around it failed.
+    """
+
+    entity: Any
+    frame: FrameType
+    made_in: Any = field(default=None, repr=False)
+    opens: Any = field(default=None, repr=False)
+    in_branch: bool = False
+    on_failure: bool = False
+
+
+@dataclass(frozen=True)
+class Identity:
+    """
+    :param workflow: its full name; a task run on its own has the one that FlyteAdmin makes up, `.flytegen.<task>`.
+    :param source: where project and domain, and where the workflow came from, for people.
+    :param plan: what the launch plan says about the role, if one was called.
+    :param calls: that lead from the one that launched the execution to the task's own, where they are known.
+    :param image_config: the images that `pyflyte run` was given, if any.
+    """
+
+    project: str
+    domain: str
+    workflow: str
+    source: str
+    plan: LaunchPlan | None = field(default=None, compare=False)
+    calls: tuple[EntityCall, ...] = field(default=(), compare=False, repr=False)
+    image_config: ImageConfig | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def root(self) -> FrameType | None:
+        """Stands for the call that launched the execution: the same object, the same execution."""
+        return self.calls[0].frame if self.calls else None
+
+
+def identity(emulator: AdminEmulator, task_name: str) -> Identity:
+    """The identity of the execution to which a task call belongs. To be asked on the thread that makes the call.
+
+    :param emulator: project and domain where `pyflyte run` gives none.
+    :param task_name: of the task that is called.
+    """
+    frames = list(calling(threading.current_thread()))
+    workflow, plan, calls = launched(frames, task_name)
+    context, params = pyflyte_run(frames)
+    given = command_line(context, params)
+    project, from_project = chosen(given, "project", emulator.project, PROJECT)
+    domain, from_domain = chosen(given, "domain", emulator.domain, DOMAIN)
+    where = from_project if from_project == from_domain else f"project: {from_project}, domain: {from_domain}"
+    what = "a task run on its own" if workflow.startswith(SINGLE_TASK_PREFIX) else "the workflow that is running"
+    return Identity(project, domain, workflow, f"{where}; {what}", plan, calls, getattr(params, "image_config", None))
+
+
+def calling(thread: threading.Thread) -> Iterator[FrameType]:
+    """The frames that lead to here, innermost first, on through the thread that waits for a loop runner."""
+    stacks = sys._current_frames()
+    seen: set[int] = set()
+    frame: FrameType | None = sys._getframe(1)
+    while True:
+        while frame is not None:
+            yield frame
+            frame = frame.f_back
+        seen.add(thread.ident or 0)
+        if not thread.name.endswith(LOOP_RUNNER):
+            return
+        parents = [one for one in threading.enumerate() if f"{one.name}{LOOP_RUNNER}" == thread.name]
+        if len(parents) != 1 or parents[0].ident is None or parents[0].ident in seen:
+            return
+        thread = parents[0]
+        frame = stacks.get(parents[0].ident)
+
+
+def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None, tuple[EntityCall, ...]]:
+    """The name of the workflow whose launch leads to the task, its launch plan, if any, and the calls in between.
+
+    The outermost entity counts, up to the point where a cluster would start an execution of its own.
+    """
+    from flytekit.core.launch_plan import LaunchPlan as Plan
+    from flytekit.core.promise import flyte_entity_call_handler
+    from flytekit.core.python_function_task import EagerAsyncPythonFunctionTask as Eager
+    from flytekit.core.workflow import WorkflowBase
+
+    handler = flyte_entity_call_handler.__code__
+    workflow_call = WorkflowBase.__call__.__code__
+    plan_call = Plan.__call__.__code__
+    eager = {Eager.execute.__code__, Eager.async_execute.__code__}
+    calls: list[EntityCall] = []  # innermost first
+    plan: LaunchPlan | None = None
+    for frame in frames:
+        if frame.f_code is handler:
+            known = frame.f_locals
+            call = EntityCall(known["entity"], frame, known.get("ctx"), known.get("child_ctx"))
+            if calls:
+                calls[-1] = replace(calls[-1], in_branch=in_branch(calls[-1], call))
+            calls.append(call)
+        elif frame.f_code is workflow_call and calls:
+            # It outlives the handler's frame: what the workflow calls when it failed is called from here.
+            if calls[-1].frame.f_back is frame and calls[-1].entity is frame.f_locals["self"]:
+                calls[-1] = replace(calls[-1], frame=frame)
+            else:
+                calls[-1] = replace(calls[-1], on_failure=True)
+                calls.append(EntityCall(frame.f_locals["self"], frame))
+        elif frame.f_code is plan_call and calls and isinstance(calls[-1].entity, WorkflowBase):
+            plan = role_of_plan(frame.f_locals["self"])
+            break
+        elif frame.f_code in eager and calls:
+            break
+    outermost = calls[-1].entity if calls else None
+    found = tuple(reversed(calls))
+    if isinstance(outermost, WorkflowBase):
+        return outermost.name, plan or role_of_workflow(outermost), found
+    return f"{SINGLE_TASK_PREFIX}{outermost.name if outermost is not None else task_name}", plan, found
+
+
+def in_branch(call: EntityCall, around: EntityCall) -> bool:
+    """Whether a call comes out of a conditional, which puts a context of its own around its branches."""
+    if call.made_in is None or around.opens is None or call.made_in is around.opens:
+        return False
+    return bool(call.made_in.in_a_condition)
+
+
+def role_of_plan(plan: Any) -> LaunchPlan:
+    """The role that a launch plan names."""
+    identity = plan.security_context.run_as if plan.security_context is not None else None
+    return LaunchPlan(
+        workflow=plan.workflow.name,
+        security_context=RunAs(identity.iam_role or "", identity.k8s_service_account or "") if identity else None,
+        annotations=annotations_of(plan),
+    )
+
+
+def role_of_workflow(workflow: Any) -> LaunchPlan:
+    """A workflow's default launch plan takes the annotations of its `default_options`, and no role."""
+    return LaunchPlan(workflow=workflow.name, annotations=annotations_of(workflow.default_options))
+
+
+def annotations_of(options: Any) -> dict[str, str]:
+    return dict(options.annotations.values) if options is not None and options.annotations is not None else {}
+
+
+@dataclass(frozen=True)
+class Given:
+    """An option of `pyflyte run`: its value, and whether it was typed rather than defaulted."""
+
+    value: str
+    typed: bool
+
+
+def pyflyte_run(frames: list[FrameType]) -> tuple[click.Context | None, Any]:
+    """The context and the parameters of the `pyflyte run` that leads to here, if any.
+
+    click keeps its context for one thread only; seen from another, flytekit's own frame has it.
+    """
+    runner = sys.modules.get(PYFLYTE_RUN)
+    if runner is None:
+        return None, None
+    context = click.get_current_context(silent=True)
+    if context is None:
+        context = next((one for frame in frames if (one := context_of(frame)) is not None), None)
+    return context, context.find_object(runner.RunLevelParams) if context is not None else None
+
+
+def command_line(context: click.Context | None, params: Any) -> dict[str, Given]:
+    """Project and domain of a `pyflyte run`."""
+    if context is None or params is None:
+        return {}
+    return {name: Given(getattr(params, name), typed(context, name)) for name in ("project", "domain")}
+
+
+def context_of(frame: FrameType) -> click.Context | None:
+    """The click context that flytekit's runner of an entity works with (`run_command` in `sdk_in_container/run.py`)."""
+    if frame.f_code.co_name != "_run" or frame.f_globals.get("__name__") != PYFLYTE_RUN:
+        return None
+    context = frame.f_locals.get("ctx")
+    return context if isinstance(context, click.Context) else None
+
+
+def typed(context: click.Context, name: str) -> bool:
+    """Whether an option stands on the command line, of this command or of one around it."""
+    here: click.Context | None = context
+    while here is not None:
+        if here.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            return True
+        here = here.parent
+    return False
+
+
+def chosen(given: dict[str, Given], name: str, setting: str | None, default: str) -> tuple[str, str]:
+    """A value and where it is from: the command line, else the settings, else pyflyte's default, else ours."""
+    option = given.get(name)
+    if option is not None and option.typed:
+        return option.value, "pyflyte run"
+    if setting:
+        return setting, "the settings"
+    if option is not None and option.value:
+        return option.value, "pyflyte run"
+    return default, "the default"

@@ -1,0 +1,95 @@
+"""The executions of this process: one for each outermost workflow or task that is called, as FlyteAdmin would make.
+
+Names them and remembers which one a call belongs to.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import FrameType
+
+from .node_identity import Nodes, ended
+
+_FIRST = string.ascii_lowercase
+_ALPHABET = string.ascii_lowercase + string.digits
+_LENGTH = 20
+
+
+def new_name() -> str:
+    """A name like FlyteAdmin's own: 20 characters, a letter first."""
+    return secrets.choice(_FIRST) + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH - 1))
+
+
+@dataclass
+class Execution:
+    """One execution: what its names and paths are made of, and its nodes so far.
+
+    :param resumed: whether an earlier process began it.
+    """
+
+    name: str
+    project: str
+    domain: str
+    workflow: str
+    resumed: bool = False
+    nodes: Nodes = field(default_factory=Nodes)
+
+    def is_of(self, project: str, domain: str, workflow: str) -> bool:
+        return (self.project, self.domain, self.workflow) == (project, domain, workflow)
+
+
+class Executions:
+    """Finds the execution a call belongs to; a call with another root starts another one.
+
+    Several may be under way at once: an `@eager` function may launch workflows side by side.
+
+    :ivar names: of all executions so far.
+    """
+
+    def __init__(self) -> None:
+        self._of_roots: dict[FrameType, Execution] = {}
+        self._latest: Execution | None = None
+        self._over: list[str] = []
+        self._lock = threading.Lock()
+        self.names: list[str] = []
+
+    def newly_over(self) -> list[str]:
+        """The names of executions whose outermost call has returned, each told once."""
+        with self._lock:
+            over, self._over = self._over, []
+            return over
+
+    def under_way(self) -> list[str]:
+        """The names of executions whose outermost call has not returned. Without the lock: a signal's handler asks."""
+        return [execution.name for root, execution in list(self._of_roots.items()) if not ended(root)]
+
+    def of(
+        self,
+        root: FrameType | None,
+        project: str,
+        domain: str,
+        workflow: str,
+        earlier: Callable[[], str | None] = lambda: None,
+    ) -> tuple[Execution, bool]:
+        """(the execution, whether this process has just begun it).
+
+        :param root: stands for the outermost call; the same object again means the same execution. None: not known,
+            which joins the latest execution of the same workflow.
+        :param earlier: asked, when it would be a new one, for the name of an execution to go on with.
+        """
+        with self._lock:
+            known = self._latest if root is None else self._of_roots.get(root)
+            if known is not None and known.is_of(project, domain, workflow):
+                return known, False
+            for root_that_ended in [one for one in self._of_roots if ended(one)]:
+                self._over.append(self._of_roots.pop(root_that_ended).name)
+            taken = earlier()
+            self._latest = Execution(taken or new_name(), project, domain, workflow, taken is not None)
+            self.names.append(self._latest.name)
+            if root is not None:
+                self._of_roots[root] = self._latest
+            return self._latest, True

@@ -1,0 +1,203 @@
+"""Which node of its execution a task call is: what FlyteAdmin's compiler and propeller read off the compiled graph, and
+a local run, which only sees calls, has to find out. Nothing is decided here about what a node's overrides do.
+
+flytekit compiles a workflow before it runs it, so the k-th call of an entity in it is the entity's k-th node. Of a
+conditional only the branch that is taken is called, which is known where one branch alone of the whole workflow calls
+the entity. There are no nodes to look up for other branches and for what a `@dynamic` task calls: these calls are
+numbered.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from flytekit.core.condition import BranchNode
+from flytekit.core.workflow import WorkflowBase
+from flytekit.models.core.workflow import NodeMetadata
+
+from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
+from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
+from flytekitplugins.awsbatch.propeller.node.names import unique_node_id
+from flytekitplugins.awsbatch.propeller.node.node_request import ParentNode
+
+from .execution_identity import EntityCall
+
+if TYPE_CHECKING:
+    from flytekit.core.base_task import PythonTask
+    from flytekit.core.node import Node
+
+# flytekit compiles what a @dynamic task calls with this in front (`compile_into_workflow`).
+DYNAMIC = "d"
+NUMBERED = (
+    "Calls in a @dynamic task, and of an entity that several branches call, are numbered as they come, and what "
+    "with_overrides() says about them is not seen here; on a cluster it is."
+)
+# A label is a file's name; node ids have at most 63 characters, but workflows nest.
+MAX_LABEL = 120
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a task call stands in its execution.
+
+    :param parents: the nodes around it, outermost first.
+    :param node: what flytekit compiled, with its overrides; None for a task on its own, and where there is none.
+    :param single: a task on its own, whose node FlyteAdmin makes.
+    :param call: how many calls of the execution came before.
+    """
+
+    node_id: str
+    parents: tuple[ParentNode, ...] = ()
+    node: Node | None = None
+    single: bool = False
+    call: int = 0
+
+    @property
+    def label(self) -> str:
+        """Unique within the execution: Flyte's unique id of a node, before it is cut to 20 characters by hashing."""
+        text = "-".join([*(f"{parent.node_id}-{parent.attempt}" for parent in self.parents), self.node_id])
+        return text if len(text) <= MAX_LABEL else unique_node_id(self.parents, self.node_id)
+
+    @property
+    def numbered(self) -> bool:
+        return self.node is None and not self.single
+
+    @property
+    def resources(self) -> ResourceRequirements | None:
+        """What `with_overrides(requests=, limits=)` asks for."""
+        given = self.node._resources if self.node is not None else None
+        return ResourceRequirements.from_template(given.to_flyte_idl()) if given is not None else None
+
+    def retries(self, task: PythonTask[Any]) -> int | None:
+        """The node's own; None for the template's (FlyteAdmin copies those into the node that it makes)."""
+        return None if self.single else int(self._metadata(task).retries.retries)
+
+    def timeout(self, task: PythonTask[Any]) -> float | None:
+        """Seconds that an attempt of the node may take; FlyteAdmin gives none to the node that it makes."""
+        given = None if self.single else self._metadata(task).timeout
+        return (given.total_seconds() if isinstance(given, timedelta) else float(given or 0)) or None
+
+    def _metadata(self, task: PythonTask[Any]) -> NodeMetadata:
+        return self.node.metadata if self.node is not None else task.construct_node_metadata()
+
+
+@dataclass
+class _Scope:
+    """One call of a workflow or of a @dynamic task, and the calls made in it so far.
+
+    :param parents: of the nodes in it.
+    """
+
+    entity: Any
+    parents: tuple[ParentNode, ...]
+    calls: Counter[str] = field(default_factory=Counter)
+    branches: Counter[str] = field(default_factory=Counter)
+    numbered: int = 0
+
+    def place(self, call: EntityCall) -> Place:
+        node = self._compiled(call)
+        if node is not None:
+            return Place(node.id, self.parents, node)
+        found = self._in_branch(call) if call.in_branch else None
+        if found is not None:
+            # The id that FlyteAdmin's compiler gives it (`validators/branch.go`).
+            conditional, node = found
+            return Place(f"{conditional.id}-{node.id}", (*self.parents, ParentNode(conditional.id)), node)
+        number, self.numbered = self.numbered, self.numbered + 1
+        if not isinstance(self.entity, WorkflowBase):
+            return Place(f"{DYNAMIC}n{number}", self.parents)
+        return Place(f"n{len(self.entity.nodes) + number}", self.parents)
+
+    def _compiled(self, call: EntityCall) -> Node | None:
+        """The node of a call, or None. Maps are made anew with each run of the function, so names are compared."""
+        if not isinstance(self.entity, WorkflowBase) or call.in_branch:
+            return None
+        if call.on_failure:
+            return self.entity.failure_node
+        count, self.calls[call.entity.name] = self.calls[call.entity.name], self.calls[call.entity.name] + 1
+        same = [node for node in self.entity.nodes if _named(node, call.entity.name)]
+        return same[count] if count < len(same) else None
+
+    def _in_branch(self, call: EntityCall) -> tuple[Node, Node] | None:
+        """The conditional's node and the one in it, where there is no other that it could be."""
+        if not isinstance(self.entity, WorkflowBase):
+            return None
+        branches = [(node, inner) for node in self.entity.nodes for inner in _branches(node)]
+        same = [one for one in branches if _named(one[1], call.entity.name)]
+        count, self.branches[call.entity.name] = self.branches[call.entity.name], 1
+        return same[0] if len(same) == 1 and not count else None
+
+
+class Nodes:
+    """The nodes of one execution, as its calls come. Calls may come from several threads."""
+
+    def __init__(self) -> None:
+        self._scopes: dict[FrameType, _Scope] = {}
+        self._taken: set[str] = set()
+        self._lock = threading.Lock()
+
+    def place(self, calls: Sequence[EntityCall], task_name: str) -> Place:
+        """
+        :param calls: the calls that lead to the task's, its own last; empty when nothing is known of them.
+        """
+        with self._lock:
+            for frame in [one for one in self._scopes if ended(one)]:
+                del self._scopes[frame]
+            if len(calls) < 2:
+                return self._taking(Place(single_task_node_id(task_name), single=True))
+            scope = self._outermost(calls[0])
+            for call in calls[1:-1]:
+                scope = self._within(scope, call)
+            return self._taking(scope.place(calls[-1]))
+
+    def _outermost(self, call: EntityCall) -> _Scope:
+        if call.frame not in self._scopes:
+            alone = (
+                () if isinstance(call.entity, WorkflowBase) else (ParentNode(single_task_node_id(call.entity.name)),)
+            )
+            self._scopes[call.frame] = _Scope(call.entity, alone)
+        return self._scopes[call.frame]
+
+    def _within(self, scope: _Scope, call: EntityCall) -> _Scope:
+        if call.frame not in self._scopes:
+            place = scope.place(call)
+            self._scopes[call.frame] = _Scope(call.entity, (*place.parents, ParentNode(place.node_id)))
+        return self._scopes[call.frame]
+
+    def _taking(self, place: Place) -> Place:
+        """The place, under another id if it is taken: threads of a user's may stand for one execution."""
+        number = 1
+        found = place
+        while found.label in self._taken:
+            number += 1
+            found = replace(place, node_id=f"{place.node_id}-{number}")
+        self._taken.add(found.label)
+        return replace(found, call=len(self._taken) - 1)
+
+
+def ended(frame: FrameType) -> bool:
+    """Whether a call is over; what its frame held is let go then."""
+    try:
+        frame.clear()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _branches(node: Node) -> list[Node]:
+    """What the branches of a conditional call; a conditional in a conditional is left alone."""
+    if not isinstance(node.flyte_entity, BranchNode):
+        return []
+    block = node.flyte_entity._ifelse_block
+    cases = [block.case.then_node, *(case.then_node for case in block.other or ()), block.else_node]
+    return [case for case in cases if case is not None]
+
+
+def _named(node: Node, name: str) -> bool:
+    return getattr(node.flyte_entity, "name", None) == name

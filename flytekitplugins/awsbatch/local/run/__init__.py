@@ -1,0 +1,1 @@
+"""From a task call in flytekit to its outputs."""

@@ -1,0 +1,285 @@
+"""One task call on its way through admin, propeller and Batch: what is asked for, driven to its end, recorded on the
+way, and taken up where an earlier process left it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from flyteidl.core import tasks_pb2
+from flytekit.models.literals import LiteralMap
+
+from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, apply, decide
+from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
+from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
+from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
+
+from ..console.counts import counts_of_phases, counts_of_result
+from ..console.failure import LogTail, TaskFailedError, failure
+from ..console.interrupts import Interrupted, Interrupts
+from ..deployment.opening import Deployment
+from ..history.record import RunRecord, child_record, understanding
+from ..history.resume import Fingerprint, Past, past
+from ..identity.execution_identity import Identity
+from ..identity.executions import Execution
+from ..identity.node_identity import Place
+from .resume_node import take_up
+from .serialise import Serialised
+from .task_resources import check, requirements, settle
+
+if TYPE_CHECKING:
+    from flytekit.core.base_task import PythonTask
+
+    from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
+
+LOG_LINES = 20
+# How AWS begins the status reason of a job that no compute environment can hold.
+MISFIT = "MISCONFIGURATION"
+
+
+class NotHandledError(Exception):
+    """The deployment's settings give this task type to nobody, or to a plugin that is not emulated."""
+
+
+class Call:
+    """A call to be run once, on the thread that makes it."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        task: PythonTask[Any],
+        execution: Execution,
+        place: Place,
+        serialised: Serialised,
+        who: Identity,
+    ) -> None:
+        self._deployment = deployment
+        self._task = task
+        self._execution = execution
+        self._place = place
+        self._node_id = place.label
+        self._serialised = serialised
+        self._who = who
+        self._record = RunRecord(deployment.home.run(execution.name))
+        self._fingerprint = Fingerprint(task.name, "", "")
+        self._node: NodeExecution | None = None
+        self._saved: tuple[object, ...] = ()
+        self._job: tuple[str, str | None] = ("", None)
+        self._progress: Progress | None = None
+        self._interrupts = Interrupts()
+
+    @property
+    def label(self) -> str:
+        """The node's id and the function that it runs. The node of a task on its own is named after that anyway."""
+        return self._function if self._place.single else f"{self._node_id} {self._function}"
+
+    @property
+    def _function(self) -> str:
+        """Of a map task, the mapped one."""
+        return str(getattr(self._task, "run_task", self._task).name.rpartition(".")[2])
+
+    def run(self, inputs: LiteralMap) -> LiteralMap:
+        """See `composer.run`."""
+        deployment = self._deployment
+        template = self._serialised.template
+        self._check_handled(template)
+        if resources := deployment.settings.admin.task_resources:
+            check(template, resources)
+            settle(template.container.resources, resources)
+        decision = decide(
+            deployment.settings.admin,
+            project=self._execution.project,
+            domain=self._execution.domain,
+            workflow=self._execution.workflow,
+            execution_name=self._execution.name,
+            plan=self._who.plan,
+        )
+        for warning in (*deployment.settings.notes, *decision.warnings):
+            deployment.say_once(warning)
+        apply(template, decision)
+        if decision.queue and deployment.local_batch is not None:
+            deployment.local_batch.ensure_queue(decision.queue)
+        deployment.launch.add_code(template.id.name, self._serialised.code_root)
+        request = self._request(template, inputs, decision)
+        with Interrupts() as self._interrupts:
+            try:
+                result = self._result(request)
+                self._interrupts.check()
+            except Interrupted as interrupted:
+                deployment.close()
+                number = interrupted.number
+            else:
+                number = 0
+        if number:
+            raise self._interrupts.as_before(number)
+        if result.succeeded and result.outputs is not None:
+            return LiteralMap.from_flyte_idl(result.outputs)
+        raise self._error(result, decision)
+
+    # Called by the deployment when it closes before the call has ended.
+
+    def abort(self) -> None:
+        """Ends the job for good, also one that was submitted in a round that then failed."""
+        if self._node is None:
+            return
+        self._node.abort("Aborted")
+        name, known = self._job
+        batch = self._deployment.submissions
+        with contextlib.suppress(BatchError):
+            job_id = None if known else batch.job_of(name)
+            if job_id is not None:
+                batch.terminate_job(jobId=job_id, reason="Aborted")
+        self._write("aborted")
+
+    def leave(self) -> str:
+        """Leaves the node to be taken up again; says how far it came."""
+        if self._node is not None and self._node.result is None:
+            self._write("interrupted")
+        done = counts_of_phases(self._progress.counts) if self._progress is not None else "not begun"
+        return f"{self.label}: {done}"
+
+    # The steps of a call.
+
+    def _check_handled(self, template: tasks_pb2.TaskTemplate) -> None:
+        handler = handler_of(template.type, self._deployment.settings.admin.task_plugins)
+        if handler.error:
+            raise NotHandledError("\n".join(part for part in (handler.error, handler.help) if part))
+        if handler.note:
+            self._deployment.say_once(handler.note)
+
+    def _request(self, template: tasks_pb2.TaskTemplate, inputs: LiteralMap, decision: Decision) -> NodeRequest:
+        execution = self._execution
+        folder = self._deployment.home.run(execution.name)
+        resources = self._deployment.settings.admin.task_resources
+        return NodeRequest(
+            execution=ExecutionId(execution.project, execution.domain, execution.name),
+            workflow=WorkflowId(execution.project, execution.domain, execution.workflow),
+            node_id=self._place.node_id,
+            parents=self._place.parents,
+            template=template,
+            inputs=inputs.to_flyte_idl(),
+            metadata_prefix=str(folder / "meta"),
+            raw_output_prefix=str(folder / "raw"),
+            iam_role=decision.role.iam_role or None,
+            annotations=decision.role.annotations,
+            override_resources=self._place.resources,
+            platform_resources=requirements(resources) if resources else None,
+            retries=self._place.retries(self._task),
+            timeout=self._place.timeout(self._task),
+        )
+
+    def _result(self, request: NodeRequest) -> NodeResult:
+        deployment = self._deployment
+        self._fingerprint = Fingerprint.of(request)
+        before = self._before()
+        with understanding(self._record.node_file(self._node_id)) if before else contextlib.nullcontext():
+            taken = take_up(deployment, request, before, self._observe)
+        if taken.note:
+            deployment.reporter.say(f"{self.label}: {taken.note}")
+        self._node = node = taken.node
+        if before is not None and not before.anew and before.job_id is not None:
+            # Whoever takes this process's run up looks for the job by what is written next.
+            self._job = (self._job[0], before.job_id)
+        if node.result is not None:
+            if not taken.written:
+                self._write("succeeded", node.result)
+            return node.result
+        with deployment.at_work(self):
+            self._write("running")
+            try:
+                result = node.run(self._interrupts.waiting(deployment.wait))
+            except Interrupted:
+                # While this call is still one of those that closing looks after.
+                deployment.close()
+                raise
+            except BaseException:
+                self.abort()
+                raise
+        self._write("succeeded" if result.succeeded else "failed", result)
+        deployment.reporter.finished(self.label, counts_of_result(result))
+        return result
+
+    def _before(self) -> Past | None:
+        """What an earlier process did for this node. Raises RecordError."""
+        if not self._execution.resumed or not self._record.has_node(self._node_id):
+            return None
+        record = self._record.node(self._node_id)
+        self._job = (record.get("job_name", ""), None)
+        with understanding(self._record.node_file(self._node_id)):
+            return past(record, self._fingerprint)
+
+    def _observe(self, execution: NodeExecution, progress: Progress) -> None:
+        deployment = self._deployment
+        self._progress = progress
+        deployment.reporter.update(self.label, counts_of_phases(progress.counts))
+        self._job = (progress.job_name, progress.job_id)
+        mark = (progress.attempt, progress.phase, progress.job_id)
+        if mark != self._saved:
+            self._saved = mark
+            self._write("running")
+        refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
+        for notice in (progress.hang, self._stuck(progress), refused):
+            if notice:
+                deployment.say_once(f"{self.label}: {notice}")
+        if execution.result is None:
+            self._interrupts.check()
+
+    def _stuck(self, progress: Progress) -> str:
+        """AWS Batch's word for a job that can never start."""
+        job = self._deployment.services.jobs.get(progress.job_name)
+        if job is None or set(progress.counts) - {TaskPhase.QUEUED}:
+            return ""
+        return next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
+
+    def _write(self, status: str, result: NodeResult | None = None) -> None:
+        """The record of the node as it is now. A run goes on without one: it can only not be taken up again."""
+        if self._node is None:
+            return
+        snapshot = self._node.snapshot()
+        try:
+            self._record.write_node(
+                self._node_id,
+                {
+                    "task": self._task.name,
+                    "function": self._function,
+                    "call": self._place.call,
+                    "status": status,
+                    "updated": time.time(),
+                    "fingerprint": vars(self._fingerprint),
+                    "attempt": self._node.request.attempt,
+                    "snapshot": snapshot,
+                    "job_name": self._job[0],
+                    "job_id": self._job[1],
+                    "children": [child_record(child) for child in result.children] if result is not None else None,
+                    "cacheable": self._serialised.template.metadata.discoverable,
+                    "launch": self._deployment.launch.record(self._task.name),
+                },
+            )
+        except OSError as error:
+            self._deployment.say_once(f"This run cannot be recorded, and so not be resumed: {error}")
+
+    def _error(self, result: NodeResult, decision: Decision) -> TaskFailedError:
+        return failure(
+            result,
+            task=self._task.name,
+            execution=self._execution.name,
+            node=self._node_id,
+            store=self._deployment.services.store,
+            tail_of=self._tail,
+            hints=[] if decision.queue else [decision.no_queue_help],
+            command=self._deployment.command,
+        )
+
+    def _tail(self, child: ChildFact) -> LogTail | None:
+        batch = self._deployment.local_batch
+        if batch is None or not child.log_streams:
+            return None
+        path = batch.log_path(child.log_streams[-1])
+        job_id, _, index = child.job_id.partition(":")
+        tail = batch.log_tail(job_id, int(index) if index else None, lines=LOG_LINES)
+        return LogTail(str(path), tail.splitlines())

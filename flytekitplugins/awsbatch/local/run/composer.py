@@ -1,0 +1,95 @@
+"""From a task call in flytekit to its outputs: which execution the call belongs to, then the call itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from flytekit.models.literals import LiteralMap
+
+from flytekitplugins.awsbatch.lint.codes import Finding
+from flytekitplugins.awsbatch.lint.report import told_to
+
+from ..console.redaction import hide_in_command
+from ..deployment import opening as deployments
+from ..deployment.opening import Deployment
+from ..history.past_runs import process_mark
+from ..history.record import RunRecord
+from ..history.resume import digest
+from ..home import HomeError
+from ..identity.execution_identity import Identity, identity
+from ..identity.executions import Execution
+from ..identity.node_identity import NUMBERED
+from .call import Call, NotHandledError
+from .serialise import serialise
+
+
+def run(task: Any, inputs: LiteralMap) -> LiteralMap:
+    """Runs one task call on the deployment of this process and returns its outputs.
+
+    Raises TaskFailedError, NotLoadableError, NotHandledError, RefusedError, SettingsError, HomeError, SwitchError,
+    ResumeError, RecordError, UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a
+    signal.
+    """
+    deployment = deployments.current()
+    deployment.check_open()
+    deployment.between_calls.goes_on()
+    who = identity(deployment.settings.admin.emulator, task.name)
+    findings: list[Finding] = []
+    with told_to(findings.append, deployment.settings.lint_settings):
+        task.check_emulated_call()
+        serialised = serialise(task, who.project, who.domain, who.image_config)
+    execution = _execution(deployment, who, task.name, inputs)
+    for finding in findings:
+        deployment.say_once(f"On a cluster: {finding.brief}")
+    place = execution.nodes.place(who.calls, task.name)
+    if place.numbered:
+        deployment.say_once(NUMBERED)
+    return Call(deployment, task, execution, place, serialised, who).run(inputs)
+
+
+def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:
+    """The execution that a call belongs to; one that begins is recorded and announced, in this order."""
+
+    def earlier() -> str | None:
+        asked = deployment.resumptions
+        if not asked.any:
+            # The inputs may be large, and their digest is for comparing alone.
+            return None
+        return asked.take((who.project, who.domain, who.workflow), task, digest(inputs.to_flyte_idl()))
+
+    execution, begins = deployment.executions.of(who.root, who.project, who.domain, who.workflow, earlier)
+    if not begins:
+        return execution
+    deployment.note_ended(deployment.executions.newly_over())
+    if not execution.resumed:
+        _record(deployment, execution)
+    details = {"of": execution.workflow, **({"taken": "up again"} if execution.resumed else {})}
+    deployment.reporter.started(execution.name, details)
+    deployment.between_calls.watch()
+    return execution
+
+
+def _record(deployment: Deployment, execution: Execution) -> None:
+    try:
+        RunRecord(deployment.home.run(execution.name)).write_execution(
+            {
+                "execution": execution.name,
+                "launch": deployment.executions.names[0],
+                "project": execution.project,
+                "domain": execution.domain,
+                "workflow": execution.workflow,
+                "started": time.time(),
+                "process": process_mark(),
+                "command": hide_in_command(sys.argv, os.environ),
+                "folder": str(Path.cwd()),
+            }
+        )
+    except OSError as error:
+        raise HomeError(f"The run cannot be recorded in {deployment.home.path}: {error.strerror}.") from error
+
+
+__all__ = ["NotHandledError", "run"]

@@ -1,0 +1,143 @@
+"""One child of a past run, once more in the foreground: its own command and inputs, for a debugger.
+
+Its outputs go to a folder of their own in the run's: what the run wrote stays as it was. Variables that the job took
+over from its caller are those of this shell now, since a run does not keep their values; its own are as they were. No
+time limit and no memory limit apply.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest, compose
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State
+
+from ..deployment.job_environment import base_environment, scripts_directories
+from ..history.past_runs import NodeInfo, RunInfo, UnknownRunError
+from ..history.record import RunRecord, understanding
+from ..home import Home
+
+# Options of a child's command that name places to write to, and the folder that stands for each now.
+WRITTEN = {"--output-prefix": "outputs", "--raw-output-data-prefix": "raw", "--checkpoint-path": "checkpoint"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """What starts a child again. `output` is the folder it writes to now."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    cwd: Path
+    output: Path
+
+
+def command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
+    """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError, RecordError."""
+    with understanding(RunRecord(home.run(run.name)).node_file(node.node)):
+        return _command(home, run, node, index)
+
+
+def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
+    child = child_index(node, index)
+    assert node.job_id is not None
+    job = _job(home, node.job_id)
+    if "arrayProperties" not in job:
+        child = None
+    container = job["container"]
+    output = home.run(run.name) / "again" / f"{node.node}-{index}"
+    recorded = node.record["launch"]
+    launch = Launch(
+        environment=base_environment(os.environ, recorded["environment"]),
+        path=scripts_directories(),
+        python_path=tuple(recorded["python_path"]),
+    )
+    request = LaunchRequest(
+        job_id=node.job_id,
+        job_name=job["jobName"],
+        index=child,
+        attempt=1,
+        command=tuple(container["command"]),
+        environment={pair["name"]: pair["value"] for pair in container.get("environment", ())},
+        queue=job["jobQueue"].rpartition("/")[2],
+        compute_environment="local",
+        tags={},
+        remote=False,
+    )
+    folder = Path(recorded["folder"])
+    if not folder.is_dir():
+        raise UnknownRunError(f"The folder that the run was started in, {folder}, is not there any more.")
+    return Command(redirected(request.command, output), compose(request, launch), folder, output)
+
+
+def rerun(again: Command) -> int:
+    """Runs the child with this terminal as its own and returns its exit status, as a shell says it. Raises OSError."""
+    shutil.rmtree(again.output, ignore_errors=True)
+    for folder in WRITTEN.values():
+        (again.output / folder).mkdir(mode=0o700, parents=True)
+    process = subprocess.Popen(again.argv, env=dict(again.environment), cwd=again.cwd)
+    # Ctrl-C is the child's to answer; this process stays to say how it ended.
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        status = process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return status if status >= 0 else 128 - status
+
+
+def child_index(node: NodeInfo, index: int) -> int | None:
+    """The place in the array job of an item of the user's list. Raises UnknownRunError when no job ran for it."""
+    snapshot = node.record["snapshot"]
+    state = State.from_json(snapshot["state"]) if snapshot else None
+    if state is None or not node.job_id or state.indexes_to_run is None:
+        raise UnknownRunError(f"Node {node.node} submitted no job: there is nothing to run again.")
+    if index >= max(state.original_size, 1):
+        items = "1 item" if state.original_size == 1 else f"{state.original_size} items"
+        raise UnknownRunError(f"Node {node.node} has {items}, counted from 0; there is no item {index}.")
+    for child, original in enumerate(state.indexes_to_run):
+        if original == index:
+            return child
+    if state.original_size == 0:
+        return None
+    raise UnknownRunError(f"Item {index} of node {node.node} came from the cache: nothing ran for it.")
+
+
+def _job(home: Home, job_id: str) -> Any:
+    batch = LocalBatch(home.batch)
+    try:
+        jobs = batch.describe_jobs(jobs=[job_id])["jobs"]
+    finally:
+        batch.close()
+    if not jobs:
+        raise UnknownRunError(
+            f"The local AWS Batch of {home.path} does not know job {job_id} any more: jobs go when they have ended "
+            f"emulator.retention_days ago. Taking the run up again ({wire.SWITCH_RESUME}) makes what failed anew."
+        )
+    return jobs[0]
+
+
+def redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
+    """The command with what it writes sent elsewhere, and without its time limit."""
+    words = list(argv)
+    if words[:1] == [wire.TIMEOUT_SCRIPT] and "--" in words:
+        words = words[words.index("--") + 1 :]
+    changed: list[str] = []
+    at = 0
+    while at < len(words):
+        if wire.MAP_EXECUTE_SCRIPT in words[:at] and words[at] == "--timeout":
+            at += 2
+            continue
+        changed.append(words[at])
+        if words[at] in WRITTEN and at + 1 < len(words):
+            at += 1
+            changed.append(str(output / WRITTEN[words[at - 1]]))
+        at += 1
+    return tuple(changed)

@@ -1,0 +1,150 @@
+"""The cache lookups and puts of an array's items (`catalog/async_client_impl.go`, `array/catalog.go`).
+
+Lookups and puts build their keys apart: a lookup hashes all inputs, a put leaves out the ones that the task ignores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2
+
+from ..catalog import CatalogError, CatalogKey, hash_inputs
+from ..golang.hashes import base32, fnv1a
+from ..storage import StorageError
+from .handler_errors import NIL_DEREFERENCE, SYSTEM_ERROR, WORK_QUEUE_FAILED, HandlerError, PanicError
+from .indexes import OriginalIndex
+from .item_inputs import Inputs, item_inputs
+from .output_files import OutputFiles
+from .services import HandlerServices
+from .task_context import TaskContext
+from .workqueue import RetryWorkError, WorkStatus
+
+
+@dataclass(frozen=True)
+class CacheLookup:
+    """What is known of the lookups: which items are cached, once all are done; the last error of any."""
+
+    status: WorkStatus
+    cached: frozenset[int] = frozenset()
+    error: Exception | None = None
+
+
+def look_up(context: TaskContext, services: HandlerServices, size: int) -> CacheLookup:
+    """Asks the catalog for each item, and writes the outputs of those it has where a child would have."""
+    interface = singular_interface(context)
+    template = context.template
+    cached = set()
+    error: Exception | None = None
+    done = True
+    readers = item_inputs(context, services, size)
+    for number, inputs in enumerate(readers):
+        index = OriginalIndex(number)
+        if not template.HasField("id"):
+            raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an id")
+        files = OutputFiles.of_subtask(services.store, context.output_prefix, index)
+        target = base32(fnv1a(files.prefix.encode("utf-8")).to_bytes(4, "big"))
+        item = f"{_identifier(template.id)}:{template.metadata.discovery_version}-{index}-{target}"
+        services.catalog_reader.queue(item, partial(_get, services, context, interface, inputs, files))
+        info = services.catalog_reader.get(item)
+        assert info is not None
+        if info.status is WorkStatus.NOT_DONE:
+            done = False
+        elif info.status is WorkStatus.FAILED:
+            error = info.error
+        elif info.value:
+            cached.add(number)
+    return CacheLookup(WorkStatus.SUCCEEDED if done else WorkStatus.NOT_DONE, frozenset(cached), error)
+
+
+def _get(
+    services: HandlerServices,
+    context: TaskContext,
+    interface: interface_pb2.TypedInterface,
+    inputs: Inputs,
+    files: OutputFiles,
+) -> bool:
+    key = _key(context.template.id, context, interface, inputs, ())
+    outputs = services.catalog.get(key)
+    if outputs is None:
+        return False
+    files.write(outputs)
+    return True
+
+
+def put_all(context: TaskContext, services: HandlerServices, size: int, indexes: Iterable[OriginalIndex]) -> bool:
+    """Stores the outputs of these items; False while that is not done. What the catalog refuses is let go.
+
+    :raises HandlerError: the inputs of an item cannot be read, each round anew.
+    """
+    interface = singular_interface(context)
+    template = context.template
+    ignored = tuple(template.metadata.cache_ignore_input_vars)
+    wanted = set(indexes)
+    done = True
+    for number, inputs in enumerate(item_inputs(context, services, size)):
+        if number not in wanted:
+            continue
+        if context.task_id is None:
+            raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an id")
+        name = _identifier(context.task_id)
+        try:
+            values = inputs() if interface.HasField("inputs") else literals_pb2.LiteralMap()
+        except HandlerError as error:
+            raise HandlerError(
+                WORK_QUEUE_FAILED,
+                "Error enqueuing work items, caused by: "
+                f"[{SYSTEM_ERROR}] Failed to hash inputs for item: {name}, caused by: {error}",
+            ) from None
+        version = template.metadata.discovery_version
+        item = f"{name}:{version}-{number}-{hash_inputs(values, ignored)}"
+        files = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number))
+        key = CatalogKey(context.task_id, version, interface, values, ignored)
+        services.catalog_writer.queue(item, partial(_put, services, key, files))
+        info = services.catalog_writer.get(item)
+        if info is None or info.status is WorkStatus.NOT_DONE:
+            done = False
+    return done
+
+
+def _put(services: HandlerServices, key: CatalogKey, files: OutputFiles) -> None:
+    try:
+        outputs = literals_pb2.LiteralMap()
+        if key.interface.outputs.variables:
+            read = files.read()
+            if read is None:
+                raise CatalogError(f"{files.outputs_path} has no outputs")
+            outputs = read
+        services.catalog.put(key, outputs)
+    except (CatalogError, StorageError) as error:
+        raise RetryWorkError(error) from error
+
+
+def _key(
+    task: identifier_pb2.Identifier,
+    context: TaskContext,
+    interface: interface_pb2.TypedInterface,
+    inputs: Inputs,
+    ignored: tuple[str, ...],
+) -> CatalogKey:
+    values = inputs() if interface.HasField("inputs") else literals_pb2.LiteralMap()
+    return CatalogKey(task, context.template.metadata.discovery_version, interface, values, ignored)
+
+
+def singular_interface(context: TaskContext) -> interface_pb2.TypedInterface:
+    """The task's interface with each output that is a list replaced by one of its items."""
+    if not context.template.HasField("interface"):
+        raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an interface")
+    interface = interface_pb2.TypedInterface()
+    interface.CopyFrom(context.template.interface)
+    for variable in interface.outputs.variables.values():
+        if variable.type.WhichOneof("type") == "collection_type":
+            item = interface_pb2.Variable(type=variable.type.collection_type)
+            variable.CopyFrom(item)
+    return interface
+
+
+def _identifier(task: identifier_pb2.Identifier) -> str:
+    return f"{task.resource_type} {task.project} {task.domain} {task.name} {task.version} {task.org}"

@@ -1,0 +1,74 @@
+"""What a local call of a task does: through the emulated AWS Batch when that is on, else what flytekit always did.
+
+flytekit calls `sandbox_execute` for a task in a local run. Nothing here knows how the emulation works.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from flytekit.core.base_task import TaskMetadata
+from flytekit.core.context_manager import ExecutionState, FlyteContext, FlyteContextManager
+from flytekit.models.literals import LiteralMap
+
+from . import switch
+
+
+class EmulatedCalls:
+    """Mixed in before a flytekit task class: its local calls are emulated when the switch is on."""
+
+    def local_execute(self, ctx: FlyteContext, **kwargs: Any) -> Any:
+        """As flytekit's, without flytekit's local cache around an emulated call.
+
+        The handler has a cache of its own, by item; flytekit's would keep the nulls of tolerated failures for ever.
+        """
+        parent: Any = super()
+        if switch.emulation_on() and not inside_a_task(ctx):
+            return parent.local_execute.__func__(Uncached(self), ctx, **kwargs)
+        return parent.local_execute(ctx, **kwargs)
+
+    def sandbox_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap) -> LiteralMap:
+        """Runs one call whose inputs are literals already (flytekit's `Task.sandbox_execute`)."""
+        parent: Any = super()
+        if not switch.emulation_on():
+            return parent.sandbox_execute(ctx, input_literal_map)
+        if inside_a_task(ctx):
+            with switch.in_process():
+                return parent.sandbox_execute(ctx, input_literal_map)
+        from ..local.run import composer
+
+        return composer.run(self, input_literal_map)
+
+    def check_emulated_call(self) -> None:
+        """For a class whose calls may be wrong in a way that its template alone does not show. Asked by `local`, which
+        knows what the deployment's settings say is fine."""
+
+
+class Uncached:
+    """A task as flytekit's `local_execute` sees it for one emulated call: the same, but not cached.
+
+    A view and not a changed task, since other threads may be calling the same task.
+    """
+
+    def __init__(self, task: Any) -> None:
+        self._task = task
+
+    @property
+    def metadata(self) -> TaskMetadata:
+        return dataclasses.replace(self._task.metadata, cache=False, cache_serialize=False, cache_ignore_input_vars=())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+
+def inside_a_task(ctx: FlyteContext) -> bool:
+    """Whether the call comes out of a running task's own code, which a real cluster runs in that task's container.
+
+    flytekit hands the caller's context to `local_execute` for a call within a local run (`flyte_entity_call_handler`),
+    and a new one, which is then the current one, for the call that starts a local run.
+    """
+    state = ctx.execution_state
+    if state is None or ctx is FlyteContextManager.current_context():
+        return False
+    return bool(state.mode == ExecutionState.Mode.LOCAL_TASK_EXECUTION)

@@ -1,0 +1,69 @@
+"""Whether a task called in this process is emulated. Cheap, since every call of an AWS Batch task asks.
+
+It knows nothing of the emulation itself (`local`) and reads no settings file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from ..wire import AWS_JOB_ID, SWITCH, SWITCH_CONFIG, WARMING
+
+OFF = "off"
+# Set by propeller in every container it starts, on AWS Batch or elsewhere.
+EXECUTION_ID = "FLYTE_INTERNAL_EXECUTION_ID"
+
+_override: bool | None = None
+_in_process: ContextVar[bool] = ContextVar("flyte_awsbatch_in_process", default=False)
+
+
+def in_a_job() -> bool:
+    """Whether this process is itself a job, or a warm interpreter that imports modules for jobs."""
+    # In this order: what the children of an array have in common can be known before they are forked.
+    return any(os.environ.get(name) for name in (EXECUTION_ID, WARMING, AWS_JOB_ID))
+
+
+def emulation_on() -> bool:
+    """What a task call should do now: True, go through the emulated AWS Batch; False, plain flytekit.
+
+    Never in a process that is itself a job. Then an override counts; then `FLYTE_AWSBATCH=off`, which switches off
+    whatever else is set; any other value of it switches on, and so does a settings file alone. Read at each call,
+    since `pyflyte run --env` sets the variables after the user's module was imported.
+    """
+    if _in_process.get() or _override is False or in_a_job():
+        return False
+    if _override:
+        return True
+    switch = os.environ.get(SWITCH, "").strip()
+    if switch.lower() == OFF:
+        return False
+    return bool(switch or os.environ.get(SWITCH_CONFIG, "").strip())
+
+
+@contextmanager
+def overridden(on: bool) -> Iterator[None]:
+    """Decides for the whole process, whatever the environment says, until the block ends.
+
+    Process-wide on purpose: flytekit runs `@eager` functions, and users run their own threads, off the thread that
+    opened the block. Blocks nest; two that overlap in different threads without nesting are not supported.
+    """
+    global _override  # noqa: PLW0603 - one switch a process is what this module is
+    before = _override
+    _override = on
+    try:
+        yield
+    finally:
+        _override = before
+
+
+@contextmanager
+def in_process() -> Iterator[None]:
+    """Within the block, and what the block starts, tasks run in process: it plays the part of a running container."""
+    token = _in_process.set(True)
+    try:
+        yield
+    finally:
+        _in_process.reset(token)

@@ -1,0 +1,49 @@
+"""Keys of Flyte's own sections that are almost one of theirs."""
+
+from __future__ import annotations
+
+import pytest
+from admin_builders import SETUP_DOCUMENT
+
+from flytekitplugins.awsbatch.admin.unknown_keys import misspelt
+from flytekitplugins.awsbatch.cli.starter_file import STARTING_FILE
+from flytekitplugins.awsbatch.settings.reader import Reader
+
+
+def found(text: str) -> list[str]:
+    return [str(problem) for problem in misspelt(Reader.from_text(("f.yaml", text)))]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "name"),
+    [
+        ("plugns: {}", "plugns", "plugins"),
+        ("plugins: {aws: {regoin: us-east-1}}", "plugins.aws.regoin", "region"),
+        ("plugins: {aws: {account-id: '1'}}", "plugins.aws.account-id", "accountId"),
+        ("plugins: {aws: {batch: {roleAnotationKey: k}}}", "plugins.aws.batch.roleAnotationKey", "roleAnnotationKey"),
+        ("queues: {executionQueus: []}", "queues.executionQueus", "executionQueues"),
+        ("queues: {executionQueues: [{atributes: [a]}]}", "queues.executionQueues[0].atributes", "Attributes"),
+        ("queues: {workflowConfigs: [{tag: [a]}]}", "queues.workflowConfigs[0].tag", "tags"),
+        ("flyteadmin: {roleName: k}", "flyteadmin.roleName", "roleNameKey"),
+        ("tasks: {task_plugins: {}}", "tasks.task_plugins", "task-plugins"),
+        ("tasks: {task-plugins: {enabledPlugins: [a]}}", "tasks.task-plugins.enabledPlugins", "enabled-plugins"),
+        ("configmap: {adminServer: {flyteadmin: {roleNameKy: k}}}", None, "roleNameKey"),
+    ],
+)
+def test_a_name_that_is_almost_right_is_found_with_the_right_one(text: str, key: str | None, name: str) -> None:
+    (problem,) = found(text)
+    where = key or "configmap.adminServer.flyteadmin.roleNameKy"
+    assert problem == (f"f.yaml:1: {where}: is no setting of Flyte's, which reads over it; did you mean {name}?")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        STARTING_FILE,
+        *(path.read_text() for path in sorted(SETUP_DOCUMENT.glob("*.yaml"))),
+        "plugins: {AWS: {REGION: r}, ray: {}, spark: {}, k8s-array: {}}\nQUEUES: {}\nlogger: {}\ntask_resources: {}",
+        "plugins: {aws: {batch: {somethingNew: 1}}}",
+    ],
+)
+def test_right_names_in_any_case_and_quite_other_ones_are_left_alone(text: str) -> None:
+    assert found(text) == []

@@ -1,0 +1,89 @@
+"""What follows the end of an attempt: how it ended, what the strategy says, and how it was asked to stop."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flytekitplugins.awsbatch.batch.emulator.job_model import ExitRule
+from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
+from flytekitplugins.awsbatch.batch.emulator.scheduling.retry_rules import End, Verdict, exited, matches, verdict
+
+ENDS = st.builds(
+    End,
+    status_reason=st.sampled_from([retry_rules.EXITED, "Host EC2 (instance i-1) terminated.", "Task failed to start"]),
+    exit_code=st.none() | st.integers(0, 255),
+    reason=st.none() | st.sampled_from([retry_rules.OUT_OF_MEMORY, "CannotPullContainerError: x"]),
+)
+RULES = st.lists(
+    st.builds(
+        ExitRule,
+        action=st.sampled_from(["RETRY", "EXIT"]),
+        on_status_reason=st.none() | st.sampled_from(["Host EC2*", "*", "host ec2*"]),
+        on_reason=st.none() | st.sampled_from(["*", "OutOfMemory*", "Cannot*"]),
+        on_exit_code=st.none() | st.sampled_from(["1", "13*", "*", "0"]),
+    ),
+    max_size=5,
+)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "right"),
+    [
+        ("Host EC2*", "Host EC2 (instance i-0) terminated.", True),
+        ("host ec2*", "Host EC2 (instance i-0) terminated.", True),
+        ("Host EC2", "Host EC2 (instance i-0) terminated.", False),
+        ("137", "137", True),
+        ("13*", "137", True),
+        ("13", "137", False),
+        ("*", "", True),
+        ("*", "anything", True),
+        ("", "", True),
+        ("a.c", "abc", False),
+    ],
+)
+def test_a_pattern_is_a_text_or_its_beginning(pattern: str, text: str, right: bool) -> None:
+    assert matches(pattern, text) is right
+
+
+HOST_LOST_ELSE_EXIT = (ExitRule("RETRY", on_status_reason="Host EC2*"), ExitRule("EXIT", on_reason="*"))
+
+
+@pytest.mark.parametrize(
+    ("end", "rules", "retried"),
+    [
+        (exited(1, False), (), True),
+        (exited(1, False), HOST_LOST_ELSE_EXIT, False),
+        (retry_rules.host_lost("i-0"), HOST_LOST_ELSE_EXIT, True),
+        (exited(1, True), (ExitRule("EXIT", on_reason="OutOfMemoryError*"),), False),
+        (exited(1, False), (ExitRule("EXIT", on_reason="OutOfMemoryError*"),), True),
+        # All conditions of a rule must match.
+        (exited(1, False), (ExitRule("EXIT", on_exit_code="1", on_reason="nothing*"),), True),
+        # The first match wins.
+        (exited(1, False), (ExitRule("RETRY", on_exit_code="1"), ExitRule("EXIT", on_exit_code="*")), True),
+    ],
+)
+def test_the_first_rule_that_matches_decides(end: End, rules: tuple[ExitRule, ...], retried: bool) -> None:
+    decided = verdict(end, 1, 2, rules, None, None)
+
+    assert decided == (Verdict("RUNNABLE", None) if retried else Verdict("FAILED", end.status_reason))
+
+
+@given(end=ENDS, tried=st.integers(1, 10), rules=RULES, how=st.sampled_from(["terminate", "timeout", "cancel"]))
+def test_what_was_asked_to_stop_is_never_retried(end: End, tried: int, rules: list[ExitRule], how: str) -> None:
+    decided = verdict(end, tried, 10, rules, how, "words")
+
+    assert decided == Verdict("FAILED", retry_rules.TIMED_OUT if how == "timeout" else "words")
+
+
+@given(end=ENDS, attempts_=st.integers(1, 10), rules=RULES)
+def test_there_are_never_more_attempts_than_granted(end: End, attempts_: int, rules: list[ExitRule]) -> None:
+    decided = verdict(end, attempts_, attempts_, rules, None, None)
+
+    assert decided.status == ("SUCCEEDED" if end.exit_code == 0 else "FAILED")
+
+
+@given(end=ENDS, rules=RULES)
+def test_success_needs_no_rule(end: End, rules: list[ExitRule]) -> None:
+    assert (verdict(end, 1, 10, rules, None, None).status == "SUCCEEDED") == (end.exit_code == 0)

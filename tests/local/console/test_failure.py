@@ -1,0 +1,59 @@
+"""What a failed task tells a person."""
+
+from __future__ import annotations
+
+import pytest
+from flyteidl.core import errors_pb2
+
+from flytekitplugins.awsbatch.local.console.failure import LogTail, failure
+from flytekitplugins.awsbatch.propeller.aws_array.indexes import ChildIndex, OriginalIndex
+from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
+from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
+from flytekitplugins.awsbatch.propeller.storage import MemoryStore, write_message
+
+MESSAGE = "Where it was:\n  File flow.py, line 3, in work\n    sleep(90)\nThe attempt was ended early."
+FLYTEKITS = '{"asctime": "2026-01-01 00:00:00,000", "message": "Trace: ..."}'
+
+
+def explained(log: str) -> str:
+    """The failure of one job that left MESSAGE in its error.pb and this in its log."""
+    store = MemoryStore()
+    error = errors_pb2.ContainerError(code="USER", message=MESSAGE)
+    write_message(store, "mem://out/0/error.pb", errors_pb2.ErrorDocument(error=error))
+    child = ChildFact(OriginalIndex(0), ChildIndex(0), "job", TaskPhase.PERMANENT_FAILURE, 2, ("stream",), "exit(1)")
+    result = NodeResult(TaskPhase.PERMANENT_FAILURE, None, None, 1, (child,), "name", "job", "mem://out")
+    tail = LogTail("/logs/one.log", log.splitlines())
+    return str(
+        failure(result, task="flow.work", execution="abc", node="n0", store=store, tail_of=lambda _: tail)
+    ).partition("The attempt was ended early.\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ("", ["  Its log is empty (/logs/one.log)."]),
+        ("at work\n", ["  End of its log (/logs/one.log):", "    at work"]),
+        (f"at work\n{FLYTEKITS}\n", ["  End of its log (/logs/one.log):", "    at work"]),
+        (f"at work\n{MESSAGE}\n", ["  End of its log (/logs/one.log):", "    at work"]),
+        (f"{MESSAGE}\n", ["  Its log says no more (/logs/one.log)."]),
+        # The beginning of the message lies before the end of the log that is read.
+        (MESSAGE.partition("\n")[2], ["  Its log says no more (/logs/one.log)."]),
+        (
+            f"{MESSAGE}\nlater",
+            [
+                "  End of its log (/logs/one.log):",
+                "    Where it was:",
+                "      File flow.py, line 3, in work",
+                "        sleep(90)",
+                "    The attempt was ended early.",
+                "    later",
+            ],
+        ),
+    ],
+)
+def test_the_log_of_a_child_is_shown_without_what_its_message_says(log: str, told: list[str]) -> None:
+    assert explained(log).splitlines()[: len(told)] == told
+    assert explained(log).splitlines()[len(told) :] == [
+        "Run child 0 again, here and in a debugger:",
+        "flyte-awsbatch rerun abc n0 0",
+    ]

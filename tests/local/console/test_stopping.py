@@ -1,0 +1,53 @@
+"""What is said when a run stops, and the temporary folders that killed processes leave."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from flytekitplugins.awsbatch.local.console import stopping
+from flytekitplugins.awsbatch.local.deployment import temporary_folder
+
+
+def test_the_command_is_shown_as_it_was_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "pyflyte"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    arguments = ["run", "--env", "API_KEY=12345678", "my flow.py", "wf"]
+    shown = "run --env 'API_KEY=***' 'my flow.py' wf"
+    assert stopping.typed([sys.executable, str(script), *arguments], os.environ) == f"pyflyte {shown}"
+    elsewhere = tmp_path / "other" / "pyflyte"
+    elsewhere.parent.mkdir()
+    script.rename(elsewhere)
+    assert stopping.typed([str(elsewhere), *arguments], os.environ) == f"{elsewhere} {shown}"
+    assert stopping.typed(["/no/such/python", "flow.py"], {}) == "/no/such/python flow.py"
+    assert stopping.typed([], {}) == ""
+
+
+def test_folders_of_processes_that_died_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    left = tmp_path / f"{temporary_folder.PREFIX}{dead.pid}-abc"
+    (left / "deep").mkdir(parents=True)
+    neighbours = [
+        tmp_path / f"{temporary_folder.PREFIX}{os.getpid()}-abc",
+        tmp_path / f"{temporary_folder.PREFIX}x-abc",
+        tmp_path / "else",
+    ]
+    for folder in neighbours:
+        folder.mkdir()
+    link = tmp_path / f"{temporary_folder.PREFIX}{dead.pid}-link"
+    link.symlink_to(neighbours[2])
+
+    made = temporary_folder.make()
+
+    assert sorted(tmp_path.iterdir()) == sorted([made, *neighbours, link])
+    temporary_folder.remove(made)
+    assert not made.exists()

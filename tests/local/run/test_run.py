@@ -1,0 +1,141 @@
+"""Tasks go through the whole emulated deployment: real files, a real local Batch, real child processes."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+import batch_tasks
+import pytest
+from batch_tasks import Point
+from flytekit import task
+
+from flytekitplugins.awsbatch import AWSBatchConfig, map_task
+from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.run.serialise import NotLoadableError
+from flytekitplugins.awsbatch.testing import Emulation
+
+
+@task(task_config=AWSBatchConfig())
+def defined_here(n: int) -> int:
+    return n + 100
+
+
+def test_a_single_task_runs_as_a_job(awsbatch: Emulation) -> None:
+    assert batch_tasks.greet(name="Ada") == "Hello, Ada!"
+    (job,) = awsbatch.jobs
+    assert (job["status"], job["jobQueue"].rsplit("/", 1)[-1]) == ("SUCCEEDED", "default")
+    assert "greeting Ada" in awsbatch.log(job["jobId"])
+
+
+def test_a_map_task_runs_as_one_array_job(awsbatch: Emulation) -> None:
+    assert map_task(batch_tasks.double)(n=[1, 2, 3]) == [2, 4, 6]
+    (request,) = awsbatch.requests
+    assert request["arrayProperties"] == {"size": 3}
+    assert request["tags"] == {"team": "census"}
+    (job,) = awsbatch.jobs
+    assert job["arrayProperties"]["statusSummary"]["SUCCEEDED"] == 3
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [([], []), ([7], [14])],
+    ids=["empty", "one"],
+)
+def test_short_lists_run_without_array_properties(awsbatch: Emulation, numbers: list[int], expected: list[int]) -> None:
+    assert map_task(batch_tasks.double)(n=numbers) == expected
+    (request,) = awsbatch.requests
+    assert "arrayProperties" not in request
+
+
+def test_a_plain_task_can_be_mapped(awsbatch: Emulation) -> None:
+    assert map_task(batch_tasks.plain_triple)(n=[1, 2]) == [3, 6]
+    assert len(awsbatch.jobs) == 1
+
+
+def test_a_workflow_hands_data_from_job_to_job(awsbatch: Emulation) -> None:
+    assert batch_tasks.pipeline(numbers=[1, 2, 3]) == 12
+    assert len(awsbatch.jobs) == 2
+    assert awsbatch.printed.count("Execution ") == 1
+
+
+def test_bound_inputs_stay_whole(awsbatch: Emulation) -> None:
+    assert batch_tasks.scaled(numbers=[1, 2]) == [10, 20]
+    moved = map_task(functools.partial(batch_tasks.shift, by=Point(1, 1)))(point=[Point(0, 0), Point(5, 5)])
+    assert [(point.x, point.y) for point in moved] == [(1, 1), (6, 6)]
+
+
+def test_a_task_may_return_nothing_or_several_values(awsbatch: Emulation) -> None:
+    assert batch_tasks.nothing() is None
+    assert tuple(batch_tasks.divide(a=7, b=3)) == (2, 1)
+
+
+def test_a_task_of_the_test_module_runs_too(awsbatch: Emulation) -> None:
+    assert defined_here(n=1) == 101
+
+
+def test_a_job_sees_awss_variables_and_not_the_switches(
+    awsbatch: Emulation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLYTE_AWSBATCH", "local")
+    seen = batch_tasks.where_am_i()
+    (job,) = awsbatch.jobs
+    assert seen == {
+        "AWS_BATCH_JOB_ID": job["jobId"],
+        "AWS_BATCH_JOB_ATTEMPT": "1",
+        "AWS_BATCH_JQ_NAME": "default",
+        "FLYTE_AWSBATCH": "",
+        "FLYTE_FAIL_ON_ERROR": "true",
+        "PYTEST_CURRENT_TEST": "",
+        "cwd": str(tmp_path),
+        "prefix": sys.prefix,
+    }
+
+
+def test_a_task_called_inside_a_job_runs_in_that_job(awsbatch: Emulation) -> None:
+    assert batch_tasks.outer(n=3) == 7
+    assert len(awsbatch.jobs) == 1
+
+
+def test_a_failing_child_is_named_with_its_error_and_log(awsbatch: Emulation) -> None:
+    with pytest.raises(TaskFailedError) as caught:
+        map_task(batch_tasks.picky)(n=[0, 2, 5, 8])
+    message = str(caught.value)
+    assert "1 of 4 children failed" in message
+    assert "Child 2 (Batch job " in message
+    assert "ValueError: 5 is odd" in message
+    assert "looking at 5" in message
+    assert str(awsbatch.home) in message
+    assert "2 attempts" in message
+
+
+def test_a_fault_that_a_test_asks_for_costs_the_child_an_attempt(awsbatch: Emulation) -> None:
+    awsbatch.fault(child=1, attempt=1)
+    assert map_task(batch_tasks.double)(n=[1, 2, 3]) == [2, 4, 6]
+    (job,) = awsbatch.jobs
+    children = awsbatch.batch.describe_jobs(jobs=[f"{job['jobId']}:{index}" for index in range(3)])["jobs"]
+    assert [len(child["attempts"]) for child in children] == [1, 2, 1]
+    assert children[1]["attempts"][0]["statusReason"].startswith("Host EC2")
+
+
+def test_a_fault_of_a_kind_or_with_a_field_that_does_not_exist_is_refused(awsbatch: Emulation) -> None:
+    with pytest.raises(ValueError, match="expected one of throttle, "):
+        awsbatch.fault("flood")
+    with pytest.raises(TypeError, match="chlid"):
+        awsbatch.fault(chlid=3)
+
+
+def test_tolerated_failures_leave_nothing_in_their_places(awsbatch: Emulation) -> None:
+    assert map_task(batch_tasks.picky, min_success_ratio=0.5)(n=[0, 1, 2, 4]) == [0, None, 2, 4]
+
+
+def test_a_task_that_a_child_cannot_find_is_refused_before_anything_is_submitted(awsbatch: Emulation) -> None:
+    @task(task_config=AWSBatchConfig())
+    def hidden(n: int) -> int:
+        return n
+
+    with pytest.raises(NotLoadableError, match="Define it at the top level"):
+        hidden(n=1)
+    assert awsbatch.requests == []

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sdk_tasks
+from flytekit import TaskMetadata, conditional, dynamic, eager, task, workflow
+from flytekit.core.local_cache import LocalTaskCache
+from flytekit.models.literals import Literal, LiteralCollection, LiteralMap, Primitive, Scalar
+
+from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchFunctionTask, AWSBatchMapTask, map_task
+from flytekitplugins.awsbatch.local.run import composer
+from flytekitplugins.awsbatch.sdk import switch
+
+Calls = list[tuple[Any, LiteralMap]]
+
+
+def integer(value: int) -> Literal:
+    return Literal(scalar=Scalar(primitive=Primitive(integer=value)))
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
+    """What reached the emulation, which answers 1 for every item."""
+    seen: Calls = []
+
+    def run(called: Any, inputs: LiteralMap) -> LiteralMap:
+        seen.append((called, inputs))
+        if isinstance(called, AWSBatchMapTask):
+            size = len(next(one.collection.literals for one in inputs.literals.values() if one.collection))
+            return LiteralMap({"o0": Literal(collection=LiteralCollection([integer(1)] * size))})
+        return LiteralMap({"o0": integer(1)})
+
+    monkeypatch.setattr(composer, "run", run)
+    with switch.overridden(True):
+        yield seen
+
+
+def test_a_task_goes_to_the_emulation_with_literals(calls: Calls) -> None:
+    assert sdk_tasks.square(x=7) == 1
+    assert calls == [(sdk_tasks.square, LiteralMap({"x": integer(7)}))]
+
+
+def test_a_map_goes_there_whole_also_over_a_plain_task(calls: Calls) -> None:
+    plain, batch = map_task(sdk_tasks.double), map_task(sdk_tasks.square)
+    assert (plain(x=[5, 6]), batch(x=[7])) == ([1, 1], [1])
+    assert [called for called, _ in calls] == [plain, batch]
+
+
+def test_a_plain_task_stays_in_process(calls: Calls) -> None:
+    assert sdk_tasks.double(x=4) == 8
+    assert calls == []
+
+
+@workflow
+def two_steps(xs: list[int]) -> int:
+    squares = map_task(sdk_tasks.square)(x=xs)
+    return sdk_tasks.square(x=squares[0])
+
+
+@dynamic
+def spread(n: int) -> list[int]:
+    return map_task(sdk_tasks.square)(x=list(range(n)))
+
+
+@workflow
+def branching(x: int) -> int:
+    return conditional("big").if_(x > 3).then(sdk_tasks.square(x=x)).else_().then(sdk_tasks.double(x=x))
+
+
+@eager
+async def eagerly(x: int) -> int:
+    return sdk_tasks.square(x=x)
+
+
+@pytest.mark.parametrize(
+    ("entity", "arguments", "result", "count"),
+    [
+        (two_steps, {"xs": [3, 4]}, 1, 2),
+        (spread, {"n": 2}, [1, 1], 1),
+        (branching, {"x": 5}, 1, 1),
+        (branching, {"x": 2}, 4, 0),
+    ],
+)
+def test_workflows_send_their_aws_batch_tasks_there(
+    calls: Calls, entity: Any, arguments: dict[str, Any], result: Any, count: int
+) -> None:
+    assert entity(**arguments) == result
+    assert len(calls) == count
+
+
+def test_an_eager_function_sends_them_there_from_its_own_thread(calls: Calls) -> None:
+    assert asyncio.run(eagerly(x=3)) == 1
+    assert len(calls) == 1
+
+
+def test_a_task_called_inside_a_task_runs_in_that_tasks_process(calls: Calls) -> None:
+    @task
+    def outer(x: int) -> int:
+        result: Any = sdk_tasks.square(x=x)
+        return int(result.eval())
+
+    assert outer(x=4) == 16
+    assert calls == []
+
+
+def test_flytekits_local_cache_is_left_out_of_emulated_calls(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    def untouched(*_: Any) -> None:
+        raise AssertionError("the local cache was asked")
+
+    monkeypatch.setattr(LocalTaskCache, "get", untouched)
+    monkeypatch.setattr(LocalTaskCache, "set", untouched)
+
+    @task(task_config=AWSBatchConfig(lint_ignore=["AB001"]), cache=True, cache_version="1", cache_serialize=True)
+    def cached(x: int) -> int:
+        return x
+
+    mapped = map_task(cached)
+    assert (cached(x=1), cached(x=1), mapped(x=[1])) == (1, 1, [1])
+    assert [called for called, _ in calls] == [cached, cached, mapped]
+    assert cached.metadata == TaskMetadata(
+        cache=True, cache_version="1", cache_serialize=True, timeout=cached.metadata.timeout
+    )
+
+
+def test_flytekits_local_cache_is_used_as_ever_when_nothing_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(LocalTaskCache, "get", lambda *key: asked.append(key))
+    monkeypatch.setattr(LocalTaskCache, "set", lambda *_: None)
+
+    @task(task_config=AWSBatchConfig(), cache=True, cache_version="1")
+    def cached(x: int) -> int:
+        return x
+
+    assert cached(x=1) == 1
+    assert len(asked) == 1
+
+
+def test_without_the_switch_nothing_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(composer, "run", lambda *_: pytest.fail("emulated"))
+    monkeypatch.setenv("FLYTE_AWSBATCH", "off")
+    assert isinstance(sdk_tasks.square, AWSBatchFunctionTask)
+    assert sdk_tasks.square(x=3) == 9

@@ -1,0 +1,107 @@
+"""How Flyte's sections turn values into types: mapstructure's weak rules."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from flytekitplugins.awsbatch.settings import mapstructure
+from flytekitplugins.awsbatch.settings.document import parse
+from flytekitplugins.awsbatch.settings.yaml_nodes import Node
+
+
+def node(text: str) -> Node:
+    document = parse(f"v: {text}\n", "f")
+    assert document.root is not None, document.problems
+    found = document.root.get("v")
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a", "a"),
+        ("true", "1"),
+        ("false", "0"),
+        ("010", "8"),
+        ("1.0", "1"),
+        ("1e21", "1000000000000000000000"),
+        ("1.5e-7", "0.00000015"),
+        (".inf", "+Inf"),
+        (".nan", "NaN"),
+        ("null", ""),
+        ("-0.0", "-0"),
+    ],
+)
+def test_scalars_become_text(text: str, value: str) -> None:
+    assert mapstructure.string(node(text)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("a", ("a",)),
+        ("'a, b'", ("a", " b")),
+        ("''", ()),
+        ("{}", ()),
+        ("[]", ()),
+        ("[a, 1, null]", ("a", "1", "")),
+        ("5", ("5",)),
+    ],
+)
+def test_anything_becomes_a_list_of_texts(text: str, value: tuple[str, ...]) -> None:
+    assert mapstructure.strings(node(text)) == value
+
+
+@pytest.mark.parametrize(("text", "value"), [("'0x10'", 16), ("2.9", 2), ("true", 1), ("''", 0), ("'-5'", -5)])
+def test_scalars_become_whole_numbers(text: str, value: int) -> None:
+    assert mapstructure.number(node(text)) == value
+
+
+@pytest.mark.parametrize(("text", "value"), [("'1.5'", 1.5), ("2", 2.0), ("true", 1.0), ("''", 0.0)])
+def test_scalars_become_numbers(text: str, value: float) -> None:
+    assert mapstructure.real(node(text)) == value
+
+
+@pytest.mark.parametrize(("text", "value"), [("'T'", True), ("0", False), ("2", True), ("''", False), ("'f'", False)])
+def test_scalars_become_booleans(text: str, value: bool) -> None:
+    assert mapstructure.boolean(node(text)) is value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1m30s", timedelta(seconds=90)),
+        ("-1.5h", timedelta(hours=-1.5)),
+        ("500ms", timedelta(milliseconds=500)),
+        ("1000000000", timedelta(seconds=1)),
+        ("'0'", timedelta()),
+    ],
+)
+def test_durations_are_gos(text: str, value: timedelta) -> None:
+    assert mapstructure.duration(node(text)) == value
+
+
+@pytest.mark.parametrize(
+    ("convert", "text"),
+    [
+        (mapstructure.string, "[a]"),
+        (mapstructure.string, "2020-01-01"),
+        (mapstructure.strings, "{a: 1}"),
+        (mapstructure.strings, "[[a]]"),
+        (mapstructure.number, "many"),
+        (mapstructure.number, "'1_000'"),
+        (mapstructure.number, ".inf"),
+        (mapstructure.real, "[1]"),
+        (mapstructure.real, "x"),
+        (mapstructure.boolean, "maybe"),
+        (mapstructure.duration, "30"[:1] + " parsecs"),
+        (mapstructure.duration, "true"),
+        (mapstructure.duration, "1e300"),
+    ],
+)
+def test_what_cannot_become_the_type_says_what_was_expected(convert: object, text: str) -> None:
+    with pytest.raises(mapstructure.MismatchError, match="expected"):
+        convert(node(text))  # type: ignore[operator]
