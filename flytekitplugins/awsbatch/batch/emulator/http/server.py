@@ -1,26 +1,25 @@
 """The HTTP server: takes a request apart as AWS's protocols put it together, and answers in their shapes.
 
-Called in the event loop of whoever serves; the operations are quick enough to be carried out there.
+aiohttp speaks HTTP. The operations are short enough to be carried out in the event loop of whoever serves.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, unquote
+
+from aiohttp import web
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
 from flytekitplugins.awsbatch.batch.emulator.faults import SLOW, Fault
-from flytekitplugins.awsbatch.batch.emulator.http import listening
 from flytekitplugins.awsbatch.batch.emulator.http.cloudwatch import CloudWatch
-from flytekitplugins.awsbatch.batch.emulator.http.connection import LIMITS, Later, Limits, Reply
 from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
-from flytekitplugins.awsbatch.batch.emulator.http.request import Asked
 from flytekitplugins.awsbatch.batch.emulator.operations import shapes
 from flytekitplugins.awsbatch.batch.emulator.operations.dispatch import LostResponseError
 from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
@@ -28,16 +27,27 @@ from flytekitplugins.awsbatch.batch.emulator.operations.jobs import new_id
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 log = logging.getLogger(__name__)
+# aiohttp reports what is no HTTP as an error, with a traceback; the client's mistake is not the service's.
+connections_log = log.getChild("connections")
+connections_log.setLevel(logging.CRITICAL)
 
-TARGET = "x-amz-target"
+TARGET = "X-Amz-Target"
 LOGS_TARGET = "Logs_20140328."
 TAGS = "/v1/tags/"
 FAULTS = "/_awsbatch/faults"
 HEALTH = "/_awsbatch/health"
 
+# Bytes. AWS's largest request (a job definition of 24 KiB) fits many times.
+MAX_BODY = 1 << 20
+MAX_HEADER = 1 << 16
+# Seconds for a request's body to arrive, between two requests, and for requests that are answered while the service
+# closes. An idle connection outlives those of the usual clients (Go closes after 90 s), so that none is closed just
+# when a request that must not be sent twice is on its way.
+BODY_TIMEOUT = 60.0
+IDLE_TIMEOUT = 600.0
+CLOSING_TIMEOUT = 1.0
+
 Call = tuple[str, dict[str, Any]]
-parsed = json.JSONDecoder().decode
-REFUSALS = {413: "RequestEntityTooLargeException", 408: "RequestTimeout"}
 
 
 class Server:
@@ -54,32 +64,27 @@ class Server:
             ("DELETE", FAULTS): self._clear_faults,
         }
 
-    def respond(self, asked: Asked) -> Reply | Later | None:
-        """None for an answer that gets lost."""
-        return self._answered(asked, self._carry_out)
-
-    def refuse(self, status: int, what: str) -> Reply:
-        """The answer to what is no request."""
-        return self._refusal(BatchError(REFUSALS.get(status, "BadRequest"), what, status), as_logs=False)
-
-    def _answered(self, asked: Asked, action: Callable[[Asked], str | Later]) -> Reply | Later | None:
-        as_logs = TARGET in asked.headers
+    async def respond(self, request: web.Request) -> web.Response:
+        as_logs = TARGET in request.headers
         try:
-            answer = action(asked)
+            return response(200, await self._carry_out(request, await body_of(request)), as_logs)
         except LostResponseError:
-            return None
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
         except BatchError as error:
-            return self._refusal(error, as_logs)
+            return refusal(error, as_logs)
         except Exception:
-            log.exception("%s %s", asked.method, asked.target)
-            return self._refusal(BatchError("ServerException", "an internal error occurred; see the log", 500), as_logs)
-        return self._reply(200, answer, as_logs) if isinstance(answer, str) else answer
+            log.exception("%s %s", request.method, request.raw_path)
+            return refusal(BatchError("ServerException", "an internal error occurred; see the log", 500), as_logs)
 
-    def _carry_out(self, asked: Asked) -> str | Later:
+    async def _carry_out(self, request: web.Request, body: bytes) -> str:
         """The answer's JSON."""
-        method, target, headers, body = asked
-        self._guard.check(method, target, headers, body)
-        amazon = headers.get(TARGET)
+        method, target = request.method, request.raw_path
+        if len(request.headers.getall("Host", ())) > 1:
+            raise refused("a request has one Host")
+        self._guard.check(method, target, request.headers, body)
+        amazon = request.headers.get(TARGET)
         if amazon is not None:
             if not amazon.startswith(LOGS_TARGET):
                 raise BatchError("UnknownOperationException", f"{amazon}: not supported here", 400)
@@ -90,14 +95,10 @@ class Server:
         operation, arguments = batch_call(method, target, body)
         calls = self._service.calls
         hit = calls.faults_of(operation)
-        seconds = sum(fault.seconds for fault in hit if fault.kind == SLOW)
-        if not seconds:
-            return calls.text_with_faults(operation, arguments, hit, len(body))
-
-        def carry_out(_asked: Asked) -> str:
-            return calls.text_with_faults(operation, arguments, hit, len(body))
-
-        return Later(seconds, partial(self._answered, asked, carry_out))
+        for fault in hit:
+            if fault.kind == SLOW:
+                await asyncio.sleep(fault.seconds)
+        return calls.text_with_faults(operation, arguments, hit, len(body))
 
     def _add_fault(self, body: bytes) -> Any:
         values = json_of(body)
@@ -114,14 +115,31 @@ class Server:
         self._service.faults.clear()
         return {}
 
-    def _reply(self, status: int, answer: str, as_logs: bool, more: str = "") -> Reply:
-        kind = "application/x-amz-json-1.1" if as_logs else "application/json"
-        headers = f"Content-Type: {kind}\r\nx-amzn-RequestId: {new_id()}\r\n{more}"
-        return Reply(status, headers, answer.encode())
 
-    def _refusal(self, error: BatchError, as_logs: bool) -> Reply:
-        answer = {"message": error.message, **({"__type": error.code} if as_logs else {})}
-        return self._reply(error.status, compact(answer), as_logs, f"x-amzn-ErrorType: {error.code}\r\n")
+async def body_of(request: web.Request) -> bytes:
+    """Raises BatchError for a body that is too large or broken. One that does not arrive closes the connection."""
+    if (request.content_length or 0) > MAX_BODY:
+        raise BatchError("RequestEntityTooLargeException", "the body is too large", 413)
+    too_late = asyncio.get_running_loop().call_later(BODY_TIMEOUT, request.protocol.force_close)
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise BatchError("RequestEntityTooLargeException", "the body is too large", 413) from None
+    except web.RequestPayloadError as error:
+        raise BatchError("BadRequest", f"the body cannot be read: {error}") from error
+    finally:
+        too_late.cancel()
+
+
+def response(status: int, answer: str, as_logs: bool, **headers: str) -> web.Response:
+    kind = "application/x-amz-json-1.1" if as_logs else "application/json"
+    headers |= {"Content-Type": kind, "x-amzn-RequestId": new_id()}
+    return web.Response(status=status, body=answer.encode(), headers=headers)
+
+
+def refusal(error: BatchError, as_logs: bool) -> web.Response:
+    answer = {"message": error.message, **({"__type": error.code} if as_logs else {})}
+    return response(error.status, compact(answer), as_logs, **{"x-amzn-ErrorType": error.code})
 
 
 def batch_call(method: str, raw_path: str, body: bytes) -> Call:
@@ -143,7 +161,7 @@ def batch_call(method: str, raw_path: str, body: bytes) -> Call:
 def json_of(body: bytes) -> Mapping[str, Any]:
     try:
         text = body.decode() or "{}"
-        value = parsed(text)
+        value = json.loads(text)
         if "\\ud" in text.lower():
             # Half of a pair: JSON lets it pass, and nothing that keeps text does.
             json.dumps(value, ensure_ascii=False).encode()
@@ -154,15 +172,29 @@ def json_of(body: bytes) -> Mapping[str, Any]:
     return value
 
 
-async def listen(
-    service: LocalBatch, guard: Guard, host: str, port: int, limits: Limits = LIMITS
-) -> tuple[listening.Listening, int]:
+async def listen(service: LocalBatch, guard: Guard, host: str, port: int) -> tuple[web.AppRunner, int]:
     """Starts to answer; returns what listens (to be cleaned up) and the port. Raises OSError when the address cannot
     be had.
     """
-    server = Server(service, guard)
     # Reading the service model takes a moment that no request should wait for.
     shapes.operations()
     shapes.check("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
-    listens = await listening.listen(server.respond, server.refuse, host, port, limits)
-    return listens, listens.port
+    application = web.Application(client_max_size=MAX_BODY)
+    application.router.add_route("*", "/{path:.*}", Server(service, guard).respond)
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        logger=connections_log,
+        keepalive_timeout=IDLE_TIMEOUT,
+        shutdown_timeout=CLOSING_TIMEOUT,
+        max_line_size=MAX_HEADER,
+        max_field_size=MAX_HEADER,
+        auto_decompress=False,
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError:
+        await runner.cleanup()
+        raise
+    return runner, runner.addresses[0][1]

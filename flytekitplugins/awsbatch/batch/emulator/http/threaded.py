@@ -1,9 +1,10 @@
-"""The server in a thread of its own, for tests and for whoever has no event loop."""
+"""The server in a thread of its own, for tests and for callers without an event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from concurrent.futures import Future
 from types import TracebackType
 
 from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
@@ -12,30 +13,37 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 
 class ThreadedServer:
-    """Answers while the block runs. Does not start or close the service."""
+    """Answers while the `with` block runs. Does not start or close the service."""
 
-    def __init__(self, service: LocalBatch, guard: Guard | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, service: LocalBatch, guard: Guard | None = None) -> None:
         self._service = service
         self._guard = guard or Guard()
-        self._host = host
-        self._port = port
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="awsbatch-http", daemon=True)
+        self._listening: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="awsbatch-http", daemon=True)
+
+    async def _serve(self) -> None:
+        try:
+            runner, port = await listen(self._service, self._guard, "127.0.0.1", 0)
+        except BaseException as error:
+            self._listening.set_exception(error)
+            return
+        stop = asyncio.Event()
+        self._listening.set_result((asyncio.get_running_loop(), stop, port))
+        await stop.wait()
+        await runner.cleanup()
 
     def __enter__(self) -> ThreadedServer:
         self._thread.start()
-        listening = listen(self._service, self._guard, self._host, self._port)
-        self._runner, self._port = asyncio.run_coroutine_threadsafe(listening, self._loop).result()
+        self._listening.result()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        loop, stop, _ = self._listening.result()
+        loop.call_soon_threadsafe(stop.set)
         self._thread.join()
-        self._loop.close()
 
     @property
     def url(self) -> str:
-        return f"http://{self._host}:{self._port}"
+        return f"http://127.0.0.1:{self._listening.result()[2]}"
