@@ -1,127 +1,172 @@
-"""Jobs in the wire's shape: what DescribeJobs and ListJobs answer. Pure."""
+"""Jobs in the wire's shape: what DescribeJobs and ListJobs answer."""
 
 from __future__ import annotations
 
+import functools
+import json
 import platform
 import uuid
 from collections.abc import Mapping
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.arns import JOB, Arns
-from flytekitplugins.awsbatch.batch.emulator.job_model import CANCEL, ENDED, TERMINATE, Attempt, Job, Unit
+from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
+from flytekitplugins.awsbatch.batch.emulator.job_model import (
+    CANCEL,
+    ENDED,
+    TERMINATE,
+    TIMEOUT,
+    Attempt,
+    Job,
+    JobSpec,
+    Unit,
+)
+from flytekitplugins.awsbatch.batch.emulator.operations.rules import FARGATE
 from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Summary
 
 STOPPED: Mapping[str | None, str] = {CANCEL: "isCancelled", TERMINATE: "isTerminated"}
 # The one container instance there is: this machine.
 MACHINE = uuid.uuid5(uuid.NAMESPACE_DNS, platform.node()).hex
+# Jobs whose encoded common part is kept.
+KEPT = 2000
+# Both are always said.
+STOPPING = {
+    stop: ",".join(f'"{shown}":{"true" if stop == how else "false"}' for how, shown in STOPPED.items())
+    for stop in (None, CANCEL, TERMINATE, TIMEOUT)
+}
+
+encoded = functools.lru_cache(maxsize=1024)(json.dumps)
 
 
-def put(target: dict[str, Any], **values: Any) -> dict[str, Any]:
-    """Adds what there is; AWS leaves out what there is not."""
-    target.update((name, value) for name, value in values.items() if value is not None)
-    return target
+class Descriptions:
+    """DescribeJobs' answers, as JSON text or as mappings. Called under the service's lock.
+
+    Text is put together from parts, and what the children of an array have in common is encoded once for all of them:
+    a hundred children of ten thousand must not cost a hundred times the encoding of one environment and one command.
+    """
+
+    def __init__(self, arns: Arns) -> None:
+        self._arns = arns
+        self._task = arns.ecs("task", "")
+        self._instance = arns.ecs("container-instance", "")
+        # By job id: the text of what never changes, up to where a container's own members follow.
+        self._common: dict[str, tuple[JobSpec, str]] = {}
+
+    def text(self, target: Job | Unit) -> str:
+        """A single job, the parent of an array, or a child, as JSON."""
+        job, container, members = self._parts(target)
+        known = self._common.get(job.id)
+        # Tags may have changed, and with them the spec.
+        if known is None or known[0] is not job.spec:
+            if len(self._common) >= KEPT:
+                self._common.clear()
+            detail = dict(job.spec.detail)
+            shared = compact(detail.pop("container"))
+            known = self._common[job.id] = job.spec, f'{compact(detail)[:-1]},"container":{shared[:-1]}'
+        return f"{known[1]}{container}}},{members}}}"
+
+    def mapping(self, target: Job | Unit) -> dict[str, Any]:
+        """The same as a mapping."""
+        job, container, members = self._parts(target)
+        detail = job.spec.detail
+        own = json.loads(f"{{{container[1:]}}}")
+        return {**detail, **json.loads(f"{{{members}}}"), "container": {**detail["container"], **own}}
+
+    def _parts(self, target: Job | Unit) -> tuple[Job, str, str]:
+        """The job, what is added to its container (each member after a comma), and the members beside it."""
+        unit: Unit | None
+        if isinstance(target, Unit):
+            job, unit = target.job, target
+        else:
+            job, unit = target, target.units[0] if target.size is None else None
+        state = unit or job
+        if unit is None:
+            attempts, container = "", ""
+            array = f',"arrayProperties":{{"size":{job.size},"statusSummary":{compact(job.counts)}}}'
+        else:
+            attempts = ",".join([self._attempt(each, job) for each in unit.attempts if each.stopped is not None])
+            container = self._container(unit.attempts[-1], job) if unit.attempts else ""
+            array = "" if unit.index is None else f',"arrayProperties":{{"index":{unit.index}}}'
+        # An attempt that still runs is the job's own; the list holds those that have ended.
+        return (
+            job,
+            container,
+            f'"jobArn":"{self._arns.of(JOB, state.id)}","jobId":"{state.id}","status":"{state.status}",'
+            f'"createdAt":{job.created}{times(state)},"attempts":[{attempts}]{array},{STOPPING[state.stop]}',
+        )
+
+    def _container(self, attempt: Attempt, job: Job) -> str:
+        """Where an attempt ran, and how it ended."""
+        text = ""
+        if attempt.stream is not None:
+            cluster = f"{attempt.environment}_Batch"
+            text = f',"taskArn":"{self._task}{cluster}/{attempt.stream[-32:]}","logStreamName":"{attempt.stream}"'
+            if FARGATE not in job.spec.detail.get("platformCapabilities", ()):
+                text += f',"containerInstanceArn":"{self._instance}{cluster}/{MACHINE}"'
+        if attempt.exit_code is not None:
+            text += f',"exitCode":{attempt.exit_code}'
+        if attempt.reason is not None:
+            text += f',"reason":{encoded(attempt.reason)}'
+        return text
+
+    def _attempt(self, attempt: Attempt, job: Job) -> str:
+        return f'{{"container":{{"networkInterfaces":[]{self._container(attempt, job)}}}{times(attempt)}}}'
 
 
-def of_job(job: Job, arns: Arns) -> dict[str, Any]:
-    """A single job, or the parent of an array."""
-    if job.size is None:
-        return of_unit(job.units[0], arns)
-    answer = _common(job, job.id, job.status, arns)
-    put(answer, statusReason=job.reason, startedAt=job.started, stoppedAt=job.stopped)
-    answer["attempts"] = []
-    answer["arrayProperties"] = {"size": job.size, "statusSummary": dict(job.counts)}
-    return _stopping(answer, job.stop)
+def times(state: Job | Unit | Attempt) -> str:
+    """Why and when it started and stopped, each member after a comma."""
+    reason = state.status_reason if isinstance(state, Attempt) else state.reason
+    text = "" if reason is None else f',"statusReason":{encoded(reason)}'
+    if state.started is not None:
+        text += f',"startedAt":{state.started}'
+    if state.stopped is not None:
+        text += f',"stoppedAt":{state.stopped}'
+    return text
 
 
-def of_unit(unit: Unit, arns: Arns) -> dict[str, Any]:
-    """A single job, or a child of an array."""
-    job = unit.job
-    answer = _common(job, unit.id, unit.status, arns)
-    put(answer, statusReason=unit.reason, startedAt=unit.started, stoppedAt=unit.stopped)
-    # An attempt that still runs is the job's own; the list holds those that have ended.
-    answer["attempts"] = [_attempt(attempt, job, arns) for attempt in unit.attempts if attempt.stopped is not None]
-    if unit.attempts:
-        answer["container"].update(_container(unit.attempts[-1], job, arns))
-    if unit.index is not None:
-        answer["arrayProperties"] = {"index": unit.index}
-    return _stopping(answer, unit.stop)
+def present(**members: Any) -> dict[str, Any]:
+    """The members that have a value: AWS leaves out the others."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def summary_of_unit(unit: Unit, arns: Arns) -> dict[str, Any]:
-    job = unit.job
-    answer: dict[str, Any] = {
-        "jobArn": arns.of(JOB, unit.id),
-        "jobId": unit.id,
-        "jobName": job.spec.name,
-        "createdAt": job.created,
-        "status": unit.status,
-        "jobDefinition": job.spec.definition,
-    }
-    put(answer, statusReason=unit.reason, startedAt=unit.started, stoppedAt=unit.stopped)
-    if unit.attempts and unit.status in ENDED:
-        last = unit.attempts[-1]
-        answer["container"] = put({}, exitCode=last.exit_code, reason=last.reason)
-    if unit.index is not None:
-        answer["arrayProperties"] = {"index": unit.index}
-    if unit.stop in STOPPED:
-        answer[STOPPED[unit.stop]] = True
-    return answer
+    """A child as ListJobs shows it."""
+    job, last = unit.job, unit.attempts[-1] if unit.attempts else None
+    row = Summary(
+        seq=job.sequence,
+        id=unit.id,
+        name=job.spec.name,
+        definition=job.spec.definition,
+        size=None,
+        created=job.created,
+        status=unit.status,
+        reason=unit.reason,
+        started=unit.started,
+        stopped=unit.stopped,
+        stop=unit.stop,
+        exit_code=last.exit_code if last else None,
+        container_reason=last.reason if last else None,
+    )
+    return {**summary_of_row(row, arns), "arrayProperties": {"index": unit.index}}
 
 
 def summary_of_row(row: Summary, arns: Arns) -> dict[str, Any]:
-    answer: dict[str, Any] = {
+    """A single job or the parent of an array as ListJobs shows it."""
+    summary: dict[str, Any] = {
         "jobArn": arns.of(JOB, row.id),
         "jobId": row.id,
         "jobName": row.name,
         "createdAt": row.created,
         "status": row.status,
         "jobDefinition": row.definition,
+        **present(statusReason=row.reason, startedAt=row.started, stoppedAt=row.stopped),
     }
-    put(answer, statusReason=row.reason, startedAt=row.started, stoppedAt=row.stopped)
-    if row.status in ENDED and row.size is None:
-        container = put({}, exitCode=row.exit_code, reason=row.container_reason)
-        if container:
-            answer["container"] = container
+    container = present(exitCode=row.exit_code, reason=row.container_reason)
+    if container and row.status in ENDED:
+        summary["container"] = container
     if row.size is not None:
-        answer["arrayProperties"] = {"size": row.size}
+        summary["arrayProperties"] = {"size": row.size}
+    # DescribeJobs says both always; ListJobs only what is so.
     if row.stop in STOPPED:
-        answer[STOPPED[row.stop]] = True
-    return answer
-
-
-def _common(job: Job, job_id: str, status: str, arns: Arns) -> dict[str, Any]:
-    answer = dict(job.spec.detail)
-    container: Mapping[str, Any] = answer["container"]
-    answer["container"] = dict(container)
-    answer["jobArn"] = arns.of(JOB, job_id)
-    answer["jobId"] = job_id
-    answer["status"] = status
-    answer["createdAt"] = job.created
-    return answer
-
-
-def _container(attempt: Attempt, job: Job, arns: Arns) -> dict[str, Any]:
-    """What an attempt adds to a container: where it ran, and how it ended."""
-    container: dict[str, Any] = {}
-    if attempt.stream is not None:
-        cluster = f"{attempt.environment}_Batch"
-        container["taskArn"] = arns.ecs("task", f"{cluster}/{attempt.stream.rpartition('/')[2]}")
-        if "FARGATE" not in job.spec.detail.get("platformCapabilities", ()):
-            container["containerInstanceArn"] = arns.ecs("container-instance", f"{cluster}/{MACHINE}")
-    return put(container, exitCode=attempt.exit_code, reason=attempt.reason, logStreamName=attempt.stream)
-
-
-def _attempt(attempt: Attempt, job: Job, arns: Arns) -> dict[str, Any]:
-    return put(
-        {"container": {**_container(attempt, job, arns), "networkInterfaces": []}},
-        startedAt=attempt.started,
-        stoppedAt=attempt.stopped,
-        statusReason=attempt.status_reason,
-    )
-
-
-def _stopping(answer: dict[str, Any], stop: str | None) -> dict[str, Any]:
-    """DescribeJobs says both always; ListJobs only what is so."""
-    for how, shown in STOPPED.items():
-        answer[shown] = stop == how
-    return answer
+        summary[STOPPED[row.stop]] = True
+    return summary

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Sequence
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, split_revision
@@ -19,7 +18,7 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import (
     Unit,
     split_id,
 )
-from flytekitplugins.awsbatch.batch.emulator.operations import describe, rules
+from flytekitplugins.awsbatch.batch.emulator.operations import rules
 from flytekitplugins.awsbatch.batch.emulator.operations.core import (
     Answer,
     Core,
@@ -28,8 +27,8 @@ from flytekitplugins.awsbatch.batch.emulator.operations.core import (
     position_of,
     token_for,
 )
+from flytekitplugins.awsbatch.batch.emulator.operations.describe import Descriptions, summary_of_row, summary_of_unit
 from flytekitplugins.awsbatch.batch.emulator.operations.errors import failed, refused
-from flytekitplugins.awsbatch.batch.emulator.operations.render import Renderer
 from flytekitplugins.awsbatch.batch.emulator.operations.submission import Specs
 from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import ENABLED
 from flytekitplugins.awsbatch.batch.emulator.scheduling.dependencies import N_TO_N
@@ -46,7 +45,7 @@ LAST = (1 << 63) - 1
 class JobOperations:
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._renderer = Renderer(core.arns)
+        self._descriptions = Descriptions(core.arns)
         self._specs = Specs()
 
     def submit(self, request: Request, size: int | None = None) -> Answer:
@@ -74,29 +73,19 @@ class JobOperations:
 
     def describe(self, request: Request) -> Answer:
         """Unknown ids are left out. An id may be a child's."""
-        wanted = self._wanted(request)
-        arns = self._core.arns
         with self._core.board.lock:
-            targets = [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
-            return {
-                "jobs": [
-                    describe.of_job(target, arns) if isinstance(target, Job) else describe.of_unit(target, arns)
-                    for target in targets
-                ]
-            }
+            return {"jobs": [self._descriptions.mapping(target) for target in self._wanted(request)]}
 
     def describe_text(self, request: Request) -> str:
         """The same as JSON."""
-        wanted = self._wanted(request)
         with self._core.board.lock:
-            targets = [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
-            return f'{{"jobs":[{",".join(map(self._renderer.render, targets))}]}}'
+            return f'{{"jobs":[{",".join(map(self._descriptions.text, self._wanted(request)))}]}}'
 
-    def _wanted(self, request: Request) -> Sequence[str]:
-        wanted: Sequence[str] = request["jobs"]
+    def _wanted(self, request: Request) -> list[Job | Unit]:
+        wanted = request["jobs"]
         if len(wanted) > rules.MAX_IDS:
             raise refused(f"jobs names {len(wanted)} ids: at most {rules.MAX_IDS}")
-        return wanted
+        return [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
 
     def cancel(self, request: Request) -> Answer:
         return self._stop(request, CANCEL)
@@ -133,9 +122,7 @@ class JobOperations:
                     found.append(unit)
                     if len(found) > size:
                         break
-            answer: Answer = {
-                "jobSummaryList": [describe.summary_of_unit(unit, self._core.arns) for unit in found[:size]]
-            }
+            answer: Answer = {"jobSummaryList": [summary_of_unit(unit, self._core.arns) for unit in found[:size]]}
         if len(found) > size:
             answer["nextToken"] = token_for(found[size].index)
         return answer
@@ -151,7 +138,7 @@ class JobOperations:
         before = position_of(request.get("nextToken"), 0, LAST)
         self._core.engine.writing.now()
         rows = self._core.stored.summaries(queue, status, where, before, size + 1)
-        answer: Answer = {"jobSummaryList": [describe.summary_of_row(row, self._core.arns) for row in rows[:size]]}
+        answer: Answer = {"jobSummaryList": [summary_of_row(row, self._core.arns) for row in rows[:size]]}
         if len(rows) > size:
             answer["nextToken"] = token_for(rows[size - 1].seq)
         return answer

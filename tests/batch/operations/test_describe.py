@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from flytekitplugins.awsbatch.batch.emulator.arns import Arns
 from flytekitplugins.awsbatch.batch.emulator.job_model import STATUSES, Attempt, Job
 from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
-from flytekitplugins.awsbatch.batch.emulator.operations import describe
-from flytekitplugins.awsbatch.batch.emulator.operations.render import Renderer
+from flytekitplugins.awsbatch.batch.emulator.operations.describe import Descriptions
 
 ARNS = Arns("us-east-1", "000000000000")
 TIMES = st.none() | st.integers(0, 2**45)
@@ -62,21 +61,18 @@ def jobs(draw: Any) -> Job:
 
 @given(jobs())
 def test_text_and_mapping_say_the_same(job: Job) -> None:
-    renderer = Renderer(ARNS)
+    descriptions = Descriptions(ARNS)
 
-    # Twice: what has ended is kept.
-    for _ in range(2):
-        assert json.loads(renderer.render(job)) == describe.of_job(job, ARNS)
-        for unit in job.units:
-            assert json.loads(renderer.render(unit)) == describe.of_unit(unit, ARNS)
+    for target in (job, *job.units):
+        assert json.loads(descriptions.text(target)) == descriptions.mapping(target)
 
 
 @given(jobs())
 def test_a_changed_tag_is_seen_in_a_text_that_was_kept(job: Job) -> None:
-    renderer = Renderer(ARNS)
+    descriptions = Descriptions(ARNS)
     for unit in job.units:
-        renderer.render(unit)
+        descriptions.text(unit)
 
     job.spec = spec_of({**job.spec.detail, "tags": {"new": "tag"}})
 
-    assert all(json.loads(renderer.render(unit))["tags"] == {"new": "tag"} for unit in job.units)
+    assert all(json.loads(descriptions.text(unit))["tags"] == {"new": "tag"} for unit in job.units)
