@@ -17,8 +17,9 @@ EMULATOR = "batch.emulator"
 ALLOWED: dict[str, set[str]] = {
     "": {"sdk", "task", "maptask"},
     "wire": set(),
+    "shape_walker": set(),
     "settings": set(),
-    "sdk": {"wire"},
+    "sdk": {"wire", "shape_walker"},
     "task": {"wire", "sdk"},
     "maptask": {"wire", "sdk"},
     "container": {"wire", "maptask"},
@@ -28,7 +29,7 @@ ALLOWED: dict[str, set[str]] = {
     "admin": {"wire", "settings"},
     "propeller": {"settings", "propeller.golang"},
     "propeller.golang": set(),
-    "propeller.aws_array": {"wire", "batch.api", "propeller", "propeller.golang"},
+    "propeller.aws_array": {"wire", "shape_walker", "batch.api", "propeller", "propeller.golang"},
     "propeller.node": {"wire", "batch.api", "propeller", "propeller.golang", "propeller.aws_array"},
     "batch.api": set(),
     "batch.aws": {"batch.api"},
@@ -40,7 +41,9 @@ ALLOWED: dict[str, set[str]] = {
     f"{EMULATOR}.scheduling": {
         *(EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.execution.executors")
     },
-    f"{EMULATOR}.operations": {"batch.api", EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.scheduling"},
+    f"{EMULATOR}.operations": {
+        *("batch.api", "shape_walker", EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.scheduling"),
+    },
     f"{EMULATOR}.adoption": {*(EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.scheduling")},
     f"{EMULATOR}.service": {
         *("batch.api", EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.execution.executors"),
@@ -76,6 +79,7 @@ NOT_IN = {
     "batch": {"flytekit", "flyteidl"},
     "settings": {"flytekit", "flyteidl"},
     "wire": {"flytekit", "flyteidl"},
+    "shape_walker": {"flytekit", "flyteidl"},
     "sdk.switch": {"flytekit", "flyteidl"},
 }
 

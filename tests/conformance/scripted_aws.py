@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.propeller.aws_array.submit_shape import SUBMIT_JOB, ListOf, MapOf, Structure
+from flytekitplugins.awsbatch.propeller.aws_array.submit_shape import SUBMIT_JOB
 
 _STATUS = {"TooManyRequestsException": 429, "ServerException": 500}
 
@@ -172,17 +172,17 @@ def _has_null(value: Any) -> bool:
 def _body(shape: Any, value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(shape, Structure):
+    if shape["type"] == "structure":
         members = [
             f'"{name}":{_body(inner, value[name])}'
-            for name, inner in shape.fields.items()
+            for name, inner in shape["members"].items()
             if value.get(name) is not None
         ]
         return "{" + ",".join(members) + "}"
-    if isinstance(shape, MapOf):
-        return "{" + ",".join(f"{_text(key)}:{_body('string', value[key])}" for key in sorted(value)) + "}"
-    if isinstance(shape, ListOf):
-        return "[" + ",".join(_body(shape.item, item) for item in value) + "]"
+    if shape["type"] == "map":
+        return "{" + ",".join(_text(key) + ":" + _body(shape["value"], value[key]) for key in sorted(value)) + "}"
+    if shape["type"] == "list":
+        return "[" + ",".join(_body(shape["member"], item) for item in value) + "]"
     return _text(value) if isinstance(value, str) else json.dumps(value)
 
 

@@ -57,7 +57,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=8,
 )
-KEYS = [*SUBMIT_JOB.fields, "size", "minSuccesses", "minSuccessRatio", "min_success_ratio", "parallelism", "TAGS"]
+KEYS = [*SUBMIT_JOB["members"], "size", "minSuccesses", "minSuccessRatio", "min_success_ratio", "parallelism", "TAGS"]
 CUSTOMS = st.dictionaries(st.sampled_from(KEYS), JSON, max_size=5)
 
 
@@ -347,7 +347,7 @@ def test_any_custom_is_a_request_or_a_bad_specification(custom: dict[str, Any]) 
     except HandlerError as error:
         assert error.code == "BadTaskSpecification"
         return
-    assert request.keys() <= SUBMIT_JOB.fields.keys()
+    assert request.keys() <= SUBMIT_JOB["members"].keys()
     try:
         check_parameters({**request, "jobDefinition": "d", "jobName": "n", "jobQueue": "q"})
     except ParameterError as error:

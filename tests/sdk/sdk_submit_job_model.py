@@ -1,4 +1,4 @@
-"""Makes `flytekitplugins/awsbatch/sdk/submit_job.json` out of the service model that botocore ships.
+"""Makes `flytekitplugins/awsbatch/submit_job.json` out of the service model that botocore ships.
 
     python tests/sdk/sdk_submit_job_model.py
 
@@ -13,28 +13,15 @@ from typing import Any
 
 import botocore.session
 
-FILE = Path(__file__).parent.parent.parent / "flytekitplugins" / "awsbatch" / "sdk" / "submit_job.json"
-CONSTRAINTS = ("min", "max", "pattern", "enum")
+from flytekitplugins.awsbatch.shape_walker import described
+
+FILE = Path(__file__).parent.parent.parent / "flytekitplugins" / "awsbatch" / "submit_job.json"
 
 
 def submit_job_model() -> dict[str, Any]:
     """The request of AWS Batch's SubmitJob as nested `{"type": ...}` descriptions."""
     service = botocore.session.get_session().get_service_model("batch")
     return {"apiVersion": service.api_version, "request": described(service.shape_for("SubmitJobRequest"))}
-
-
-def described(shape: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": shape.type_name}
-    found |= {name: shape.metadata[name] for name in CONSTRAINTS if name in shape.metadata}
-    if shape.type_name == "structure":
-        found["members"] = {name: described(member) for name, member in shape.members.items()}
-        if shape.required_members:
-            found["required"] = list(shape.required_members)
-    elif shape.type_name == "list":
-        found["member"] = described(shape.member)
-    elif shape.type_name == "map":
-        found |= {"key": described(shape.key), "value": described(shape.value)}
-    return found
 
 
 if __name__ == "__main__":

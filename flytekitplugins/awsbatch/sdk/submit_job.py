@@ -1,18 +1,16 @@
-"""What AWS Batch's SubmitJob accepts, as far as a user's config can say it. Reads the service model only when asked to.
-
-The model is a data file made from botocore's (tests/sdk/sdk_submit_job_model.py), so that nothing imports botocore.
+"""What AWS Batch's SubmitJob accepts, as far as a user's config can say it. The service model is read when it is first
+needed.
 """
 
 from __future__ import annotations
 
 import difflib
-import functools
-import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
+
+from flytekitplugins.awsbatch.shape_walker import Shape, fits, submit_job, walk
 
 # Set by the handler whatever the custom says (`FlyteTaskToBatchInput`, `UpdateBatchInputForArray` in Flyte's awsbatch).
 OVERWRITTEN = {
@@ -47,21 +45,8 @@ UNKNOWN_TO_FLYTE = ("consumableResourcePropertiesOverride",)
 PATTERNS = {"shareIdentifier": (re.compile(r"[A-Za-z0-9]{1,255}\*?"), "up to 255 letters and digits")}
 RANGES: dict[str, tuple[float, float]] = {"schedulingPriorityOverride": (0, 9999)}
 
-Shape: TypeAlias = Mapping[str, Any]
 # Names the place, says what stands there and what was expected.
 Complaint: TypeAlias = str
-Check: TypeAlias = Callable[[str, Any, Shape, str], list[Complaint]]
-TYPES: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "long": (int,),
-    "float": (int, float),
-    "double": (int, float),
-    "list": (list, tuple),
-    "map": (Mapping,),
-    "structure": (Mapping,),
-}
 WORDS = {
     "string": "a text",
     "boolean": "True or False",
@@ -96,10 +81,8 @@ def advice(name: str, fields: Sequence[str]) -> str:
     return suggestion(name, fields)
 
 
-@functools.cache
-def request_members() -> dict[str, Any]:
-    text = Path(__file__).with_suffix(".json").read_text(encoding="utf-8")
-    members: dict[str, Any] = json.loads(text)["request"]["members"]
+def request_members() -> Mapping[str, Shape]:
+    members: Mapping[str, Shape] = submit_job()["members"]
     return members
 
 
@@ -124,56 +107,40 @@ def complaints_about_extra(extra: Any) -> list[Complaint]:
             said = f" that would reach AWS Batch: {overwritten}" if overwritten else suggestion(name, allowed)
             found.append(f"extra[{name!r}] is no field of SubmitJob{said}")
         else:
-            found.extend(complaints(f"extra[{name!r}]", value, members[name], name))
+            found.extend(complaints(name, value, members[name]))
     return found
 
 
-def complaints(where: str, value: Any, shape: Shape, name: str = "") -> list[Complaint]:
-    """What is wrong with one value, by the service model's description of it.
+def complaints(field: str, value: Any, shape: Shape) -> list[Complaint]:
+    """What is wrong with the value of a field of `extra`, by the service model's description of it."""
+    found: list[Complaint] = []
+    places = walk(shape, value, f"extra[{field!r}]", lambda outer, step: f"{outer}[{step!r}]", nulls=True)
+    for inner_shape, inner, place in places:
+        found += own_complaints(inner_shape, inner, place, field if inner is value else "")
+    return found
 
-    :param name: of the field that holds the value, for what only the API reference says.
+
+def own_complaints(shape: Shape, value: Any, where: str, field: str) -> list[Complaint]:
+    """What is wrong with one value, but for what is inside it.
+
+    :param field: of SubmitJob, when this is its value: there the API reference says more than the model.
     """
     kind = shape["type"]
-    if not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+    if not fits(shape, value):
         return [f"{where} is {value!r}; expected {WORDS[kind]}"]
-    checks: dict[str, Check] = {
-        "structure": structure_complaints,
-        "list": list_complaints,
-        "map": map_complaints,
-        "string": string_complaints,
-    }
-    return checks.get(kind, number_complaints)(where, value, shape, name)
-
-
-def list_complaints(where: str, value: Sequence[Any], shape: Shape, _: str) -> list[Complaint]:
-    found = limits(where, len(value), "entries", shape)
-    for place, one in enumerate(value):
-        found += complaints(f"{where}[{place}]", one, shape["member"])
-    return found
-
-
-def map_complaints(where: str, value: Mapping[Any, Any], shape: Shape, _: str) -> list[Complaint]:
-    found = limits(where, len(value), "entries", shape)
-    for key, one in value.items():
-        found += complaints(f"the key {key!r} of {where}", key, shape["key"])
-        found += complaints(f"{where}[{key!r}]", one, shape["value"])
-    return found
-
-
-def number_complaints(where: str, value: float, shape: Shape, name: str) -> list[Complaint]:
-    low, high = RANGES.get(name, (shape.get("min", -math.inf), shape.get("max", math.inf)))
+    if kind == "structure":
+        missing = [f"{where} lacks {name!r}" for name in shape.get("required", ()) if name not in value]
+        unknown = [name for name in value if name not in shape["members"]]
+        return missing + [f"{where} has no field {name!r}{suggestion(str(name), shape['members'])}" for name in unknown]
+    if kind == "string":
+        return string_complaints(where, value, shape, field)
+    if kind in ("list", "map"):
+        found = limits(where, len(value), "entries", shape)
+        for key in value if kind == "map" else ():
+            found += own_complaints(shape["key"], key, f"the key {key!r} of {where}", "")
+        return found
+    low, high = RANGES.get(field, (shape.get("min", -math.inf), shape.get("max", math.inf)))
     return [] if low <= value <= high else [f"{where} is {value}; expected {low} to {high}"]
-
-
-def structure_complaints(where: str, value: Mapping[str, Any], shape: Shape, _: str) -> list[Complaint]:
-    members = shape["members"]
-    found = [f"{where} lacks {name!r}" for name in shape.get("required", ()) if name not in value]
-    for name, one in value.items():
-        if name not in members:
-            found.append(f"{where} has no field {name!r}{suggestion(str(name), members)}")
-        else:
-            found += complaints(f"{where}[{name!r}]", one, members[name], name)
-    return found
 
 
 def string_complaints(where: str, value: str, shape: Shape, name: str) -> list[Complaint]:

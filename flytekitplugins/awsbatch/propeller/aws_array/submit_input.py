@@ -7,15 +7,18 @@ a map or a list.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
+
+from flytekitplugins.awsbatch.shape_walker import Shape, walk
 
 from ..golang.numbers import json_float
 from ..golang.text import message_text
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError, ParameterError
-from .submit_shape import BOOLEAN, INTEGER, STRING, SUBMIT_JOB, ListOf, MapOf, Shape, Structure
+from .submit_shape import SUBMIT_JOB
 from .task_custom import struct_json
 
 _INT64 = 2**63
@@ -50,18 +53,28 @@ def read_custom(custom: Struct) -> dict[str, Any]:
 
 def check_parameters(request: Mapping[str, Any]) -> None:
     """What the SDK checks before it sends a SubmitJob request. Raises ParameterError."""
-    problems = _problems(SUBMIT_JOB, request, "SubmitJobInput")
+    problems = []
+    # The SDK goes through the members by their names, and says what a structure lacks before what is wrong inside it.
+    by_name = json.loads(json.dumps(request, sort_keys=True))
+    for shape, value, place in walk(SUBMIT_JOB, by_name, "SubmitJobInput", _inner_place):
+        if shape["type"] == "structure" and value is not None:
+            missing = [name for name in shape["required"] if value.get(name) is None]
+            problems += [f"missing required field, {_inner_place(place, name)}." for name in missing]
+            for name, member in shape["members"].items():
+                if member["type"] == "map" and value.get(name) is not None and len(value[name]) < member.get("min", 0):
+                    problems.append(f"minimum field size of {member['min']}, {_inner_place(place, name)}.")
     if problems:
         raise ParameterError(problems, request)
 
 
-def _read_structure(shape: Structure, value: Struct, into: dict[str, Any], go_type: str, problems: list[str]) -> None:
-    names = {_fold(name): name for name in shape.fields}
+def _read_structure(shape: Shape, value: Struct, into: dict[str, Any], go_type: str, problems: list[str]) -> None:
+    members = shape["members"]
+    names = {_fold(name): name for name in members}
     for key in sorted(value.fields, key=lambda key: key.encode("utf-8")):
         name = names.get(_fold(key))
         if name is not None:
             where = f"{go_type}.{name[0].upper()}{name[1:]}"
-            read = _read(shape.fields[name], value.fields[key], into.get(name), where, problems)
+            read = _read(members[name], value.fields[key], into.get(name), where, problems)
             if read is None:
                 into.pop(name, None)
             else:
@@ -70,27 +83,27 @@ def _read_structure(shape: Structure, value: Struct, into: dict[str, Any], go_ty
 
 def _read(shape: Shape, value: Value, old: Any, where: str, problems: list[str]) -> Any:  # noqa: PLR0911
     """The value in Go's shape, merged into the old one; None for null. A wrong type is noted and leaves the old one."""
-    kind = value.WhichOneof("kind")
+    kind, wanted = value.WhichOneof("kind"), shape["type"]
     if kind == "null_value":
         return None
-    if isinstance(shape, Structure) and kind == "struct_value":
+    if wanted == "structure" and kind == "struct_value":
         merged = dict(old or {})
         _read_structure(shape, value.struct_value, merged, where, problems)
         return merged
-    if isinstance(shape, MapOf) and kind == "struct_value":
-        return _read_map(value.struct_value, old, where, problems)
-    if isinstance(shape, ListOf) and kind == "list_value":
+    if wanted == "map" and kind == "struct_value":
+        return _read_map(shape["value"], value.struct_value, old, where, problems)
+    if wanted == "list" and kind == "list_value":
         before = list(old or [])
         items = value.list_value.values
         return [
-            _read(shape.item, item, before[index] if index < len(before) else None, where, problems)
+            _read(shape["member"], item, before[index] if index < len(before) else None, where, problems)
             for index, item in enumerate(items)
         ]
-    if shape == STRING and kind == "string_value":
+    if wanted == "string" and kind == "string_value":
         return value.string_value
-    if shape == BOOLEAN and kind == "bool_value":
+    if wanted == "boolean" and kind == "bool_value":
         return value.bool_value
-    if shape == INTEGER and kind == "number_value":
+    if wanted == "integer" and kind == "number_value":
         text = json_float(value.number_value)
         if text.lstrip("-").isdigit() and -_INT64 <= int(text) < _INT64:
             return int(text)
@@ -100,10 +113,10 @@ def _read(shape: Shape, value: Value, old: Any, where: str, problems: list[str])
     return old
 
 
-def _read_map(value: Struct, old: Any, where: str, problems: list[str]) -> dict[str, Any]:
+def _read_map(shape: Shape, value: Struct, old: Any, where: str, problems: list[str]) -> dict[str, Any]:
     merged: dict[str, Any] = dict(old or {})
     for key in sorted(value.fields, key=lambda key: key.encode("utf-8")):
-        merged[key] = _read(STRING, value.fields[key], None, where, problems)
+        merged[key] = _read(shape, value.fields[key], None, where, problems)
     return merged
 
 
@@ -116,24 +129,5 @@ def _fold(key: str) -> str:
     return key.lower()
 
 
-def _problems(shape: Structure, value: Mapping[str, Any], where: str) -> list[str]:
-    found = [f"missing required field, {where}.{_go_name(name)}." for name in shape.required if value.get(name) is None]
-    nested: list[str] = []
-    for name in sorted(shape.fields):
-        item, inner = value.get(name), shape.fields[name]
-        place = f"{where}.{_go_name(name)}"
-        if item is None:
-            continue
-        if isinstance(inner, MapOf) and len(item) < inner.minimum:
-            found.append(f"minimum field size of {inner.minimum}, {place}.")
-        elif isinstance(inner, Structure):
-            nested += _problems(inner, item, place)
-        elif isinstance(inner, ListOf) and isinstance(inner.item, Structure):
-            for index, one in enumerate(cast("list[Any]", item)):
-                if one is not None:
-                    nested += _problems(inner.item, one, f"{place}[{index}]")
-    return found + nested
-
-
-def _go_name(name: str) -> str:
-    return name[0].upper() + name[1:]
+def _inner_place(place: str, step: str | int) -> str:
+    return f"{place}[{step}]" if isinstance(step, int) else f"{place}.{step[:1].upper()}{step[1:]}"

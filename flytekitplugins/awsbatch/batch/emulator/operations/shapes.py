@@ -1,5 +1,5 @@
-"""Requests held against the service model that botocore ships: required members, types, ranges. Imported only when
-first needed.
+"""Requests held against the service model that botocore ships: required members, types, ranges. botocore is imported
+only when it is first needed.
 
 Unknown members are let pass, as AWS's REST-JSON services do.
 """
@@ -10,54 +10,43 @@ import functools
 from collections.abc import Mapping
 from typing import Any
 
+from flytekitplugins.awsbatch import shape_walker
 from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused, unsupported
 
-ACCEPTED: Mapping[str, tuple[tuple[type, ...], str]] = {
-    "structure": ((dict, Mapping), "object"),
-    "map": ((dict, Mapping), "object"),
-    "list": ((list, tuple), "list"),
-    "string": ((str,), "string"),
-    "integer": ((int,), "integer"),
-    "long": ((int,), "integer"),
-    "float": ((int, float), "number"),
-    "double": ((int, float), "number"),
-    "boolean": ((bool,), "boolean"),
+WORDS = {
+    **dict.fromkeys(("structure", "map"), "object"),
+    **dict.fromkeys(("integer", "long"), "integer"),
+    **dict.fromkeys(("float", "double"), "number"),
 }
-
-
 # EvaluateOnExit.action: "The values aren't case sensitive".
 ANY_CASE = ("RETRY", "EXIT")
-
-
 BATCH = "batch"
 LOGS = "logs"
 
 
 @functools.cache
-def model(service: str) -> Any:
+def service_model(service: str) -> Any:
     import botocore.session
 
     return botocore.session.Session().get_service_model(service)
 
 
 @functools.cache
-def _shape(service: str, operation: str) -> Any:
-    from botocore.model import OperationNotFoundError
-
-    try:
-        return model(service).operation_model(operation).input_shape
-    except OperationNotFoundError:
-        raise unsupported(operation) from None
+def operations() -> Mapping[tuple[str, str], str]:
+    """AWS Batch's: (HTTP method, path as the model writes it) to the operation's name."""
+    model = service_model(BATCH)
+    requests = {name: model.operation_model(name).http for name in model.operation_names}
+    return {(http["method"], http["requestUri"]): name for name, http in requests.items()}
 
 
 @functools.cache
-def operations() -> Mapping[tuple[str, str], str]:
-    """AWS Batch's: (HTTP method, path as the model writes it) to the operation's name."""
-    found = {}
-    for name in model(BATCH).operation_names:
-        http = model(BATCH).operation_model(name).http
-        found[http["method"], http["requestUri"]] = name
-    return found
+def request_shape(service: str, operation: str) -> shape_walker.Shape:
+    from botocore.model import OperationNotFoundError
+
+    try:
+        return shape_walker.described(service_model(service).operation_model(operation).input_shape)
+    except OperationNotFoundError:
+        raise unsupported(operation) from None
 
 
 def check(operation: str, request: Mapping[str, Any]) -> None:
@@ -68,43 +57,23 @@ def check(operation: str, request: Mapping[str, Any]) -> None:
 
 
 def problems(service: str, operation: str, request: Mapping[str, Any]) -> list[str]:
-    """What is missing or wrong in a request, a sentence each."""
+    """What is missing or wrong in a request, a sentence for each."""
     wrong: list[str] = []
-    _check(_shape(service, operation), request, "", wrong)
+    for shape, value, place in shape_walker.walk(request_shape(service, operation), request, "", inner_place):
+        kind = shape["type"]
+        if not shape_walker.fits(shape, value):
+            wrong.append(f"{place or 'the request'} is no {WORDS.get(kind, kind)}")
+        elif kind == "structure":
+            missing = [name for name in shape.get("required", ()) if value.get(name) is None]
+            wrong.extend(f"{inner_place(place, name)} is required" for name in missing)
+        elif kind == "string" and value not in shape.get("enum", (value,)) and value.upper() not in ANY_CASE:
+            wrong.append(f"{place} {value} must be one of {' | '.join(shape['enum'])}")
+        elif kind in ("integer", "long") and not -(2**63) <= value < 2**63:
+            wrong.append(f"{place} is out of range")
     return wrong
 
 
-def _check(shape: Any, value: Any, where: str, wrong: list[str]) -> None:
-    kind = shape.type_name
-    accepted, words = ACCEPTED.get(kind, ((object,), ""))
-    # JSON's true is an int to Python, never a number to AWS.
-    right = isinstance(value, accepted) and (kind == "boolean" or not isinstance(value, bool))
-    if not right:
-        wrong.append(f"{where or 'the request'} is no {words}")
-    elif kind == "structure":
-        _check_structure(shape, value, f"{where}." if where else "", wrong)
-    elif kind == "list":
-        for index, each in enumerate(value):
-            _check(shape.member, each, f"{where}[{index}]", wrong)
-    elif kind == "map":
-        for key, each in value.items():
-            _check(shape.value, each, f"{where}.{key}", wrong)
-    elif kind == "string" and shape.enum and value not in shape.enum and value.upper() not in ANY_CASE:
-        wrong.append(f"{where} {value} must be one of {' | '.join(shape.enum)}")
-    elif kind in ("integer", "long") and not -(2**63) <= value < 2**63:
-        wrong.append(f"{where} is out of range")
-
-
-def _check_structure(shape: Any, value: Mapping[str, Any], prefix: str, wrong: list[str]) -> None:
-    wrong.extend(f"{prefix}{name} is required" for name in shape.required_members if value.get(name) is None)
-    members, texts = _members(shape)
-    for name, each in value.items():
-        if name in members and each is not None and not (name in texts and isinstance(each, str)):
-            _check(members[name], each, prefix + name, wrong)
-
-
-@functools.cache
-def _members(shape: Any) -> tuple[Mapping[str, Any], frozenset[str]]:
-    """Of a structure, and which of them may be any string."""
-    plain = (name for name, member in shape.members.items() if member.type_name == "string" and not member.enum)
-    return shape.members, frozenset(plain)
+def inner_place(place: str, step: str | int) -> str:
+    if isinstance(step, int):
+        return f"{place}[{step}]"
+    return f"{place}.{step}" if place else step
