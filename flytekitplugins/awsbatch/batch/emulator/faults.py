@@ -84,8 +84,8 @@ class FaultPlan:
             self._faults.clear()
         self.on_change()
 
-    def all(self) -> list[Fault]:
-        """Those that are not spent."""
+    def active(self) -> list[Fault]:
+        """The faults that are not spent."""
         with self._lock:
             return [each.fault for each in self._faults]
 

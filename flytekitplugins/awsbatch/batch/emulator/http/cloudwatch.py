@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution import log_events
 from flytekitplugins.awsbatch.batch.emulator.execution.log_events import Line, Page
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import GROUP, Logs, made_at
 from flytekitplugins.awsbatch.batch.emulator.operations import shapes
-from flytekitplugins.awsbatch.batch.emulator.operations.core import position_of, token_for
+from flytekitplugins.awsbatch.batch.emulator.operations.paging import position_of, token_for
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]

@@ -59,7 +59,7 @@ class Server:
         self._logs = CloudWatch(service.logs, service.region, service.account_id)
         self._own: dict[tuple[str, str], Callable[[bytes], Any]] = {
             ("GET", HEALTH): lambda _: {"status": "ok"},
-            ("GET", FAULTS): lambda _: {"faults": [asdict(fault) for fault in service.faults.all()]},
+            ("GET", FAULTS): lambda _: {"faults": [asdict(fault) for fault in service.faults.active()]},
             ("POST", FAULTS): self._add_fault,
             ("DELETE", FAULTS): self._clear_faults,
         }
@@ -83,7 +83,7 @@ class Server:
         method, target = request.method, request.raw_path
         if len(request.headers.getall("Host", ())) > 1:
             raise refused("a request has one Host")
-        self._guard.check(method, target, request.headers, body)
+        self._guard.check_request(method, target, request.headers, body)
         amazon = request.headers.get(TARGET)
         if amazon is not None:
             if not amazon.startswith(LOGS_TARGET):
@@ -178,7 +178,7 @@ async def listen(service: LocalBatch, guard: Guard, host: str, port: int) -> tup
     """
     # Reading the service model takes a moment that no request should wait for.
     shapes.operations()
-    shapes.check("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
+    shapes.check_request("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
     application = web.Application(client_max_size=MAX_BODY)
     application.router.add_route("*", "/{path:.*}", Server(service, guard).respond)
     runner = web.AppRunner(

@@ -49,7 +49,7 @@ def request_shape(service: str, operation: str) -> shape_walker.Shape:
         raise unsupported(operation) from None
 
 
-def check(operation: str, request: Mapping[str, Any]) -> None:
+def check_request(operation: str, request: Mapping[str, Any]) -> None:
     """Raises BatchError that names every member that is missing or wrong."""
     wrong = problems(BATCH, operation, request)
     if wrong:
