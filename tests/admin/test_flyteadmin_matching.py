@@ -59,8 +59,7 @@ def test_1_16_tells_what_became_of_each_rule(rules: str, reasons: list[str]) -> 
 
 
 def test_1_16_looks_at_one_attribute_only() -> None:
-    tags = [("p", "", "a"), ("p", "development", "z"), ("q", "", "a")]
-    overrides = tuple(StoredRule(project, domain, tags=(tag,)) for project, domain, tag in tags)
+    overrides = (
         StoredRule("p", tags=("a",)),
         StoredRule("p", "development", tags=("z",)),
         StoredRule("q", tags=("a",)),
