@@ -1,8 +1,8 @@
 """How an owner declares its settings: a frozen dataclass whose fields say their key in the YAML and what they admit.
 
 The reader fills such a class from a document; it needs no knowledge of the owner, and the owner needs none of YAML.
-A field's annotation is its type: `str`, `int`, `float`, `bool`, `timedelta` (written as Go writes durations: `30s`),
-`X | None`, `tuple[str, ...]`, `dict[str, str]`, another section (a map), `tuple[Section, ...]` (a list of maps),
+A field's annotation is its type: `str`, `int`, `float` (in our own sections only), `bool`, `X | None`,
+`tuple[str, ...]`, `dict[str, str]`, another section (a map), `tuple[Section, ...]` (a list of maps),
 `dict[str, Section]`, and `Mark` for a field declared with `where()`.
 """
 
