@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 import reliability_tasks as tasks
 from click.testing import CliRunner
 from shell_node import Node, World
+from small_disk import fill, mounted
 from terminals import awsbatch as command
 
 from flytekitplugins.awsbatch import map_task
@@ -39,30 +39,6 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
 
 def allowing(size: int) -> HandlerSettings:
     return HandlerSettings(aws=AwsPluginSettings(batch=BatchPluginSettings(max_array_job_size=size)))
-
-
-@contextlib.contextmanager
-def mounted(folder: Path, size: str) -> Iterator[Path]:
-    """A small disk of its own; skips the test where this user may not mount one."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    made = subprocess.run(mount, capture_output=True, check=False)
-    if made.returncode:
-        pytest.skip(f"a tmpfs cannot be mounted here: {made.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        for size in (1 << 16, 4096):
-            with contextlib.suppress(OSError):
-                while file.write(b"x" * size) == size:
-                    pass
-    return filler
 
 
 # Sizes.
@@ -255,6 +231,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from shell_node import Node, World
+from small_disk import fill, mounted
 world = World(Path(sys.argv[2]))
 node = Node(world, sys.argv[3], 6)
 assert node.run().outputs == node.expected
