@@ -189,8 +189,8 @@ class JumpingClock(SystemClock):
         super().__init__()
         self._jumps = itertools.cycle([0, 3_600_000, -3_600_000])
 
-    def now(self) -> int:
-        return super().now() + next(self._jumps)
+    def now_ms(self) -> int:
+        return super().now_ms() + next(self._jumps)
 
 
 def test_a_clock_that_jumps_changes_nothing_in_the_end(tmp_path: Path) -> None:
@@ -203,8 +203,8 @@ def test_a_clock_that_jumps_changes_nothing_in_the_end(tmp_path: Path) -> None:
 class LaterClock(SystemClock):
     """Nine days on: later than AWS remembers a job that has ended."""
 
-    def now(self) -> int:
-        return super().now() + 9 * 86_400_000
+    def now_ms(self) -> int:
+        return super().now_ms() + 9 * 86_400_000
 
 
 def test_a_job_that_was_kept_from_ending_outlives_those_that_have_ended(tmp_path: Path) -> None:
@@ -231,7 +231,6 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from shell_node import Node, World
-from small_disk import fill, mounted
 world = World(Path(sys.argv[2]))
 node = Node(world, sys.argv[3], 6)
 assert node.run().outputs == node.expected
