@@ -98,7 +98,8 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
             "--resolver",
             resolver.name(),
             "--",
-            *resolver.loader_args(settings, self),
+            # SubmitJob takes no empty string in a command; a comma names no bound input either (`bound_names`).
+            *(word or "," for word in resolver.loader_args(settings, self)),
         ]
 
     def construct_node_metadata(self) -> NodeMetadata:

@@ -172,7 +172,7 @@ def test_jobs_of_a_living_service_are_nobody_elses(home: Path) -> None:
         shell = new_shell(first)
         job_id = shell.submit("sleep 0.3")
 
-        assert second.adopt(patience=0) == []
+        assert second.adopt(timeout=0) == []
         # But it can be read once it is written down.
         eventually(lambda: Shell(second).describe(job_id)["status"] == "SUCCEEDED")
 
@@ -315,7 +315,7 @@ def test_the_supervisor_may_outlive_the_service_for_a_moment_but_its_lock_tells(
     kill(process)
     try:
         with LocalBatch(home, SETTINGS) as service:
-            assert service.adopt([array], patience=0.1) == []
+            assert service.adopt([array], timeout=0.1) == []
             os.kill(supervisor, signal.SIGCONT)
             assert service.adopt([array]) == [array]
     finally:

@@ -173,6 +173,6 @@ class World:
     def job_names(self) -> list[str]:
         names = []
         for status in ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"):
-            answer = self.batch.calls.now("ListJobs", {"jobQueue": QUEUE, "jobStatus": status})
+            answer = self.batch.calls.without_faults("ListJobs", {"jobQueue": QUEUE, "jobStatus": status})
             names += [job["jobName"] for job in answer["jobSummaryList"]]
         return sorted(names)

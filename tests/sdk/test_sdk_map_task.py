@@ -37,7 +37,7 @@ COMMAND = [
     "flytekitplugins.awsbatch.maptask.MapTaskResolver",
     "--",
     "vars",
-    "",
+    ",",
     "resolver",
     "flytekit.core.python_auto_container.default_task_resolver",
     "task-module",

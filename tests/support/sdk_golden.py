@@ -166,7 +166,7 @@ class Expected:
             "flytekitplugins.awsbatch.maptask.MapTaskResolver",
             "--",
             "vars",
-            "",
+            ",",
             "resolver",
             DEFAULT_RESOLVER,
             "task-module",

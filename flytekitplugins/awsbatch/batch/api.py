@@ -1,46 +1,24 @@
 """AWS Batch as its callers see it: boto3's own method names, arguments and shapes.
 
-Implemented by `batch.emulator` (the local service) and `batch.aws` (a real account). Whoever calls through this
-interface never learns which of the two answers.
+`batch.emulator` (the local service) and `batch.aws` (a real account) implement it. A caller does not know which of the
+two answers.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.type_defs import (
-        CancelJobRequestTypeDef,
-        CreateComputeEnvironmentRequestTypeDef,
-        CreateComputeEnvironmentResponseTypeDef,
-        CreateJobQueueRequestTypeDef,
-        CreateJobQueueResponseTypeDef,
-        DeleteComputeEnvironmentRequestTypeDef,
-        DeleteJobQueueRequestTypeDef,
-        DeregisterJobDefinitionRequestTypeDef,
-        DescribeComputeEnvironmentsRequestTypeDef,
-        DescribeComputeEnvironmentsResponseTypeDef,
-        DescribeJobDefinitionsRequestTypeDef,
-        DescribeJobDefinitionsResponseTypeDef,
-        DescribeJobQueuesRequestTypeDef,
-        DescribeJobQueuesResponseTypeDef,
         DescribeJobsRequestTypeDef,
         DescribeJobsResponseTypeDef,
         ListJobsRequestTypeDef,
         ListJobsResponseTypeDef,
-        ListTagsForResourceRequestTypeDef,
-        ListTagsForResourceResponseTypeDef,
         RegisterJobDefinitionRequestTypeDef,
         RegisterJobDefinitionResponseTypeDef,
         SubmitJobRequestTypeDef,
         SubmitJobResponseTypeDef,
-        TagResourceRequestTypeDef,
         TerminateJobRequestTypeDef,
-        UntagResourceRequestTypeDef,
-        UpdateComputeEnvironmentRequestTypeDef,
-        UpdateComputeEnvironmentResponseTypeDef,
-        UpdateJobQueueRequestTypeDef,
-        UpdateJobQueueResponseTypeDef,
     )
     from typing_extensions import Unpack
 
@@ -88,115 +66,55 @@ class BatchApi(Protocol):
     def terminate_job(self, **request: Unpack[TerminateJobRequestTypeDef]) -> object: ...
 
 
+def _operation(name: str) -> Any:
+    def call(self: BatchCalls, **request: Any) -> dict[str, Any]:
+        return self.call(name, request)
+
+    call.__doc__ = f"AWS Batch's {name}: arguments and answer are boto3's. Raises BatchError."
+    return call
+
+
 class BatchCalls:
-    """Every operation of the service by boto3's method name, over one `call` by AWS's name. All raise BatchError."""
+    """Every operation that AWS Batch has for container jobs, by boto3's method name, over one `call` by AWS's name."""
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """Raises BatchError."""
         raise NotImplementedError
 
-    def cancel_job(self, **request: Unpack[CancelJobRequestTypeDef]) -> dict[str, Any]:
-        return self.call("CancelJob", cast("dict[str, Any]", request))
-
-    def create_compute_environment(
-        self, **request: Unpack[CreateComputeEnvironmentRequestTypeDef]
-    ) -> CreateComputeEnvironmentResponseTypeDef:
-        return cast(
-            "CreateComputeEnvironmentResponseTypeDef",
-            self.call("CreateComputeEnvironment", cast("dict[str, Any]", request)),
-        )
-
-    def create_job_queue(self, **request: Unpack[CreateJobQueueRequestTypeDef]) -> CreateJobQueueResponseTypeDef:
-        return cast("CreateJobQueueResponseTypeDef", self.call("CreateJobQueue", cast("dict[str, Any]", request)))
-
-    def delete_compute_environment(self, **request: Unpack[DeleteComputeEnvironmentRequestTypeDef]) -> dict[str, Any]:
-        return self.call("DeleteComputeEnvironment", cast("dict[str, Any]", request))
-
-    def delete_job_queue(self, **request: Unpack[DeleteJobQueueRequestTypeDef]) -> dict[str, Any]:
-        return self.call("DeleteJobQueue", cast("dict[str, Any]", request))
-
-    def deregister_job_definition(self, **request: Unpack[DeregisterJobDefinitionRequestTypeDef]) -> dict[str, Any]:
-        return self.call("DeregisterJobDefinition", cast("dict[str, Any]", request))
-
-    def describe_compute_environments(
-        self, **request: Unpack[DescribeComputeEnvironmentsRequestTypeDef]
-    ) -> DescribeComputeEnvironmentsResponseTypeDef:
-        return cast(
-            "DescribeComputeEnvironmentsResponseTypeDef",
-            self.call("DescribeComputeEnvironments", cast("dict[str, Any]", request)),
-        )
-
-    def describe_job_definitions(
-        self, **request: Unpack[DescribeJobDefinitionsRequestTypeDef]
-    ) -> DescribeJobDefinitionsResponseTypeDef:
-        return cast(
-            "DescribeJobDefinitionsResponseTypeDef",
-            self.call("DescribeJobDefinitions", cast("dict[str, Any]", request)),
-        )
-
-    def describe_job_queues(
-        self, **request: Unpack[DescribeJobQueuesRequestTypeDef]
-    ) -> DescribeJobQueuesResponseTypeDef:
-        return cast("DescribeJobQueuesResponseTypeDef", self.call("DescribeJobQueues", cast("dict[str, Any]", request)))
-
-    def describe_jobs(self, **request: Unpack[DescribeJobsRequestTypeDef]) -> DescribeJobsResponseTypeDef:
-        return cast("DescribeJobsResponseTypeDef", self.call("DescribeJobs", cast("dict[str, Any]", request)))
-
-    def list_jobs(self, **request: Unpack[ListJobsRequestTypeDef]) -> ListJobsResponseTypeDef:
-        return cast("ListJobsResponseTypeDef", self.call("ListJobs", cast("dict[str, Any]", request)))
-
-    def list_tags_for_resource(
-        self, **request: Unpack[ListTagsForResourceRequestTypeDef]
-    ) -> ListTagsForResourceResponseTypeDef:
-        return cast(
-            "ListTagsForResourceResponseTypeDef",
-            self.call("ListTagsForResource", cast("dict[str, Any]", request)),
-        )
-
-    def register_job_definition(
-        self, **request: Unpack[RegisterJobDefinitionRequestTypeDef]
-    ) -> RegisterJobDefinitionResponseTypeDef:
-        return cast(
-            "RegisterJobDefinitionResponseTypeDef",
-            self.call("RegisterJobDefinition", cast("dict[str, Any]", request)),
-        )
-
-    def submit_job(self, **request: Unpack[SubmitJobRequestTypeDef]) -> SubmitJobResponseTypeDef:
-        return cast("SubmitJobResponseTypeDef", self.call("SubmitJob", cast("dict[str, Any]", request)))
-
-    def tag_resource(self, **request: Unpack[TagResourceRequestTypeDef]) -> dict[str, Any]:
-        return self.call("TagResource", cast("dict[str, Any]", request))
-
-    def terminate_job(self, **request: Unpack[TerminateJobRequestTypeDef]) -> dict[str, Any]:
-        return self.call("TerminateJob", cast("dict[str, Any]", request))
-
-    def untag_resource(self, **request: Unpack[UntagResourceRequestTypeDef]) -> dict[str, Any]:
-        return self.call("UntagResource", cast("dict[str, Any]", request))
-
-    def update_compute_environment(
-        self, **request: Unpack[UpdateComputeEnvironmentRequestTypeDef]
-    ) -> UpdateComputeEnvironmentResponseTypeDef:
-        return cast(
-            "UpdateComputeEnvironmentResponseTypeDef",
-            self.call("UpdateComputeEnvironment", cast("dict[str, Any]", request)),
-        )
-
-    def update_job_queue(self, **request: Unpack[UpdateJobQueueRequestTypeDef]) -> UpdateJobQueueResponseTypeDef:
-        return cast("UpdateJobQueueResponseTypeDef", self.call("UpdateJobQueue", cast("dict[str, Any]", request)))
+    cancel_job = _operation("CancelJob")
+    create_compute_environment = _operation("CreateComputeEnvironment")
+    create_job_queue = _operation("CreateJobQueue")
+    delete_compute_environment = _operation("DeleteComputeEnvironment")
+    delete_job_queue = _operation("DeleteJobQueue")
+    deregister_job_definition = _operation("DeregisterJobDefinition")
+    describe_compute_environments = _operation("DescribeComputeEnvironments")
+    describe_job_definitions = _operation("DescribeJobDefinitions")
+    describe_job_queues = _operation("DescribeJobQueues")
+    describe_jobs = _operation("DescribeJobs")
+    list_jobs = _operation("ListJobs")
+    list_tags_for_resource = _operation("ListTagsForResource")
+    register_job_definition = _operation("RegisterJobDefinition")
+    submit_job = _operation("SubmitJob")
+    tag_resource = _operation("TagResource")
+    terminate_job = _operation("TerminateJob")
+    untag_resource = _operation("UntagResource")
+    update_compute_environment = _operation("UpdateComputeEnvironment")
+    update_job_queue = _operation("UpdateJobQueue")
 
 
 class JobEvents(Protocol):
-    """Wakes a reader when jobs change, so that nobody polls a service that runs in the same process."""
+    """Wakes a reader when jobs change, so that a service in the same process need not be polled."""
 
     def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
-        """Returns the number of changes so far of this job and its children: at once when it is not `seen`, else after
-        the next change or `timeout` seconds.
+        """The number of changes so far of this job and its children: at once when it is not `seen`, else after the next
+        change or `timeout` seconds.
 
-        :param quiet: for so many of these seconds no change counts but the job's end.
+        :param quiet: for so many of these seconds only the job's end counts as a change.
         """
         ...
 
     def changed(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
-        """The number of changes so far of an array job, and which of its children are among those after the first
-        `seen`. None when that cannot be told.
+        """The number of changes so far of an array job, and the indexes of the children that have changed since the
+        first `seen` changes. None when that is not known.
         """
         ...

@@ -27,10 +27,10 @@ def job_named(batch: LocalBatch, name: str) -> str | None:
 
 def job_ids(batch: LocalBatch) -> Iterator[str]:
     """Of all jobs that the service knows, arrays without their children."""
-    for queue in batch.calls.now("DescribeJobQueues", {})["jobQueues"]:
+    for queue in batch.calls.without_faults("DescribeJobQueues", {})["jobQueues"]:
         every = {"jobQueue": queue["jobQueueName"], "filters": [{"name": "AFTER_CREATED_AT", "values": ["0"]}]}
-        answer = batch.calls.now("ListJobs", every)
+        answer = batch.calls.without_faults("ListJobs", every)
         yield from (job["jobId"] for job in answer["jobSummaryList"])
         while answer.get("nextToken"):
-            answer = batch.calls.now("ListJobs", {**every, "nextToken": answer["nextToken"]})
+            answer = batch.calls.without_faults("ListJobs", {**every, "nextToken": answer["nextToken"]})
             yield from (job["jobId"] for job in answer["jobSummaryList"])

@@ -80,6 +80,7 @@ def test_an_array_fails_when_a_child_does_and_says_how_many(shell: Shell, servic
             "SUCCEEDED": 4,
             "FAILED": 1,
         },
+        "statusSummaryLastUpdatedAt": parent["stoppedAt"],
     }
     children = service.describe_jobs(jobs=[f"{job_id}:{index}" for index in range(5)])["jobs"]
     assert [(each["jobId"], each["status"], each["arrayProperties"]) for each in children] == [

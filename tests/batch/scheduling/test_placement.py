@@ -6,46 +6,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import Pool, pool_of
-from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import Hold, Ledger, Size, misfit
+from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import Capacity, capacity_of
+from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import Hold, Occupancy, Size, misfit
 
 SIZES = st.builds(Size, st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0]), st.sampled_from([64, 256, 1024, 4096]), st.just(0))
 
 
 def test_the_first_environment_with_room_is_taken() -> None:
-    ledger = Ledger({"first": Size(2, 100), "second": Size(8, 100)})
+    occupancy = Occupancy({"first": Size(2, 100), "second": Size(8, 100)})
 
-    placed = [ledger.place(Size(1, 10), ["first", "second"]) for _ in range(4)]
+    placed = [occupancy.place(Size(1, 10), ["first", "second"]) for _ in range(4)]
 
     assert placed == ["first", "first", "second", "second"]
 
 
 def test_a_job_that_waits_holds_back_what_comes_after_it_where_it_could_run() -> None:
-    ledger = Ledger({"small": Size(2, 100), "large": Size(4, 100)})
-    ledger.place(Size(3, 10), ["large"])
+    occupancy = Occupancy({"small": Size(2, 100), "large": Size(4, 100)})
+    occupancy.place(Size(3, 10), ["large"])
 
-    assert ledger.place(Size(4, 10), ["small", "large"]) is Hold.WAIT
-    assert ledger.place(Size(1, 10), ["large"]) is Hold.WAIT
-    assert ledger.place(Size(1, 10), ["small", "large"]) == "small"
+    assert occupancy.place(Size(4, 10), ["small", "large"]) is Hold.WAIT
+    assert occupancy.place(Size(1, 10), ["large"]) is Hold.WAIT
+    assert occupancy.place(Size(1, 10), ["small", "large"]) == "small"
 
 
 def test_a_new_round_opens_all_again_and_room_that_is_given_back_can_be_had() -> None:
     total = {"only": Size(1, 100)}
-    ledger = Ledger(total)
-    ledger.place(Size(1, 10), ["only"])
-    assert ledger.place(Size(1, 10), ["only"]) is Hold.WAIT
+    occupancy = Occupancy(total)
+    occupancy.place(Size(1, 10), ["only"])
+    assert occupancy.place(Size(1, 10), ["only"]) is Hold.WAIT
 
-    ledger.give_back("only", Size(1, 10))
-    ledger.new_round(total)
+    occupancy.give_back("only", Size(1, 10))
+    occupancy.new_round(total)
 
-    assert ledger.place(Size(1, 10), ["only"]) == "only"
+    assert occupancy.place(Size(1, 10), ["only"]) == "only"
 
 
 def test_what_can_never_fit_is_said_and_holds_nothing() -> None:
-    ledger = Ledger({"only": Size(2, 100)})
+    occupancy = Occupancy({"only": Size(2, 100)})
 
-    assert ledger.place(Size(3, 10), ["only"]) is Hold.NEVER
-    assert ledger.place(Size(1, 10), ["only"]) == "only"
+    assert occupancy.place(Size(3, 10), ["only"]) is Hold.NEVER
+    assert occupancy.place(Size(1, 10), ["only"]) == "only"
 
 
 def test_the_reason_names_what_there_is_too_little_of() -> None:
@@ -60,14 +60,14 @@ def test_the_reason_names_what_there_is_too_little_of() -> None:
 
 @given(total=SIZES, needs=st.lists(SIZES, max_size=40), ends=st.lists(st.integers(0, 100), max_size=40))
 def test_no_environment_is_ever_used_beyond_its_size(total: Size, needs: list[Size], ends: list[int]) -> None:
-    ledger = Ledger({"only": total})
+    occupancy = Occupancy({"only": total})
     running: list[Size] = []
     for need in needs:
-        ledger.new_round({"only": total})
-        if ledger.place(need, ["only"]) == "only":
+        occupancy.new_round({"only": total})
+        if occupancy.place(need, ["only"]) == "only":
             running.append(need)
         if ends and running and ends.pop() % 2:
-            ledger.give_back("only", running.pop(0))
+            occupancy.give_back("only", running.pop(0))
         assert sum(each.vcpus for each in running) <= total.vcpus
         assert sum(each.memory for each in running) <= total.memory
 
@@ -85,7 +85,7 @@ def test_queues_come_in_the_order_of_their_priority_with_their_environments_in_o
         "high": {"priority": 9, "computeEnvironmentOrder": order},
     }
 
-    assert pool_of(queues, environments, settings) == Pool(
+    assert capacity_of(queues, environments, settings) == Capacity(
         sizes={"on": Size(8, 500), "bare": Size(3, 64)},
         by_priority=["high", "low"],
         orders={"low": ["bare", "on"], "high": ["bare", "on"]},

@@ -2,7 +2,8 @@
 
 `data/real_jobs.json` was recorded from a FlyteAdmin and a FlytePropeller 1.16.8 before `flyte-awsbatch serve`, with the
 settings below: what DescribeJobs tells, with the execution's name, the version and the places of the object store
-replaced, and without the credentials that the deployment gave to its jobs.
+replaced, and without the credentials that the deployment gave to its jobs. Templates had an empty word for no bound
+inputs then, which AWS Batch refuses; the comma that they have now stands in its place.
 """
 
 from __future__ import annotations

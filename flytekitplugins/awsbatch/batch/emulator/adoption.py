@@ -8,17 +8,22 @@ die with its callers.
 
 from __future__ import annotations
 
+import logging
 import shutil
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.execution import instance
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, RUNNABLE, Attempt, Job, Unit, split_id
 from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
 from flytekitplugins.awsbatch.batch.emulator.scheduling.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import Board
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Jobs
+from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
+from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows
+
+log = logging.getLogger(__name__)
 
 Exits = dict[str, tuple[int, bool, float]]
 
@@ -28,54 +33,59 @@ class Adoption:
     over from.
     """
 
-    def __init__(self, root: Path | None, board: Board, engine: Engine, stored: Jobs) -> None:
+    def __init__(self, root: Path | None, table: JobTable, engine: Engine, rows: JobRows, clock: Clock) -> None:
         self._root = root
-        self._board = board
+        self._table = table
         self._engine = engine
-        self._stored = stored
+        self._rows = rows
+        self._clock = clock
 
-    def adopt(self, job_ids: Iterable[str] | None, patience: float, remote_only: bool = False) -> list[str]:
+    def adopt(self, job_ids: Iterable[str] | None, timeout: float, remote_only: bool = False) -> list[str]:
         """Returns the ids of the jobs taken over, oldest first. See `LocalBatch.adopt`."""
         if self._root is None or not self._engine.running:
             return []
         wanted = None if job_ids is None else set(job_ids)
         adopted: list[str] = []
         by_owner: dict[str, list[str]] = {}
-        for job_id, owner, remote in self._stored.unended():
-            if owner == self._board.owner or (remote_only and not remote):
+        for job_id, owner, remote in self._rows.unended():
+            if owner == self._table.owner or (remote_only and not remote):
                 continue
             if wanted is None or job_id in wanted:
                 by_owner.setdefault(owner, []).append(job_id)
         for owner, ids in by_owner.items():
-            with instance.left_behind(self._root, owner, patience) as directory:
+            with instance.left_behind(self._root, owner, timeout) as directory:
                 if directory is not None:
                     exits = instance.exits(directory)
                     adopted.extend(job_id for job_id in ids if self._take_over(job_id, owner, exits))
-                    if not self._stored.unended(owner):
+                    if not self._rows.unended(owner):
                         shutil.rmtree(directory, ignore_errors=True)
         return adopted
 
     def _take_over(self, job_id: str, owner: str, exits: Exits) -> bool:
+        try:
+            job = self._rows.load(job_id)
+        except sqlite3.DataError as error:
+            log.error("%s; it is not taken over", error)
+            return False
         # Between the list and the lock somebody else may have been faster.
-        job = self._stored.load(job_id)
         if job is None or job.ended() or job.owner != owner:
             return False
-        job.owner = self._board.owner
-        with self._board.lock:
-            self._board.job_changed(job)
+        job.owner = self._table.owner
+        with self._table.lock:
+            self._table.note_job_change(job)
             for unit, number, stream, (code, out_of_memory, at) in recorded(job, exits):
                 settle(unit, number, stream)
-                self._engine.conclude(unit, retry_rules.exited(code, out_of_memory), int(at * 1000))
+                self._engine.end_attempt(unit, retry_rules.exited(code, out_of_memory), int(at * 1000))
             for unit in interrupted(job):
                 if unit.stop is None:
                     unit.attempts.pop()
                     unit.started = None
-                    self._board.move(unit, RUNNABLE)
+                    self._table.set_status(unit, RUNNABLE)
                 else:
                     # It was asked to stop, and so it has.
-                    self._engine.conclude(unit, retry_rules.exited(retry_rules.KILLED, False), self._board.now())
+                    self._engine.end_attempt(unit, retry_rules.exited(retry_rules.KILLED, False), self._clock.now_ms())
         self._engine.add(job)
-        self._engine.writing.now()
+        self._engine.write_behind.write_now()
         return True
 
 

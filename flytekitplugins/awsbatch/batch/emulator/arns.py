@@ -47,8 +47,6 @@ def split_arn(arn: str) -> tuple[str, str] | None:
 
 
 def split_revision(name: str) -> tuple[str, int | None]:
-    """`name:revision` or a bare name."""
-    head, colon, tail = name.rpartition(":")
-    if colon and tail.isdigit():
-        return head, int(tail)
-    return name, None
+    """`name:revision` or a bare name. What no revision can be is a part of the name."""
+    match = re.fullmatch("(.*):([0-9]{1,9})", name, re.DOTALL)
+    return (match[1], int(match[2])) if match else (name, None)

@@ -7,15 +7,15 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    def now(self) -> int:
+    def now_ms(self) -> int:
         """Milliseconds since the epoch."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds that only go on, for deadlines."""
+        """Seconds that never go back, for deadlines."""
         ...
 
-    def real(self, seconds: float) -> float:
+    def real_seconds(self, seconds: float) -> float:
         """How long to wait for so many of this clock's seconds."""
         ...
 
@@ -26,11 +26,11 @@ class SystemClock:
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
 
-    def now(self) -> int:
+    def now_ms(self) -> int:
         return int(time.time() * 1000)
 
     def monotonic(self) -> float:
         return time.monotonic() * self._speed
 
-    def real(self, seconds: float) -> float:
+    def real_seconds(self, seconds: float) -> float:
         return seconds / self._speed

@@ -6,6 +6,7 @@ A single job is one unit; an array job is as many units as it has children. The 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,9 @@ FAILED = "FAILED"
 STATUSES = (SUBMITTED, PENDING, RUNNABLE, STARTING, RUNNING, SUCCEEDED, FAILED)
 ENDED = frozenset((SUCCEEDED, FAILED))
 CANCELLABLE = frozenset((SUBMITTED, PENDING, RUNNABLE))
+
+# SubmitJob.arrayProperties: "The array size can be between 2 and 10,000".
+ARRAY_SIZES = range(2, 10_001)
 
 # How a job was asked to stop.
 CANCEL = "cancel"
@@ -72,35 +76,24 @@ class JobSpec:
     detail: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(slots=True, eq=False)
 class Attempt:
     """One try of a unit. Times are milliseconds since the epoch.
 
     :ivar environment: the compute environment that it runs in.
     """
 
-    __slots__ = ("environment", "exit_code", "number", "reason", "started", "status_reason", "stopped", "stream")
-
-    def __init__(
-        self,
-        number: int,
-        stream: str | None,
-        environment: str | None = None,
-        started: int | None = None,
-        stopped: int | None = None,
-        exit_code: int | None = None,
-        reason: str | None = None,
-        status_reason: str | None = None,
-    ) -> None:
-        self.number = number
-        self.stream = stream
-        self.environment = environment
-        self.started = started
-        self.stopped = stopped
-        self.exit_code = exit_code
-        self.reason = reason
-        self.status_reason = status_reason
+    number: int
+    stream: str | None
+    environment: str | None = None
+    started: int | None = None
+    stopped: int | None = None
+    exit_code: int | None = None
+    reason: str | None = None
+    status_reason: str | None = None
 
 
+@dataclass(slots=True, eq=False)
 class Unit:
     """A single job, or one child of an array.
 
@@ -110,32 +103,17 @@ class Unit:
     :ivar changes: its job's count of changes at the last of its own.
     """
 
-    __slots__ = (
-        "attempts",
-        "changes",
-        "index",
-        "job",
-        "reason",
-        "started",
-        "status",
-        "stop",
-        "stop_reason",
-        "stopped",
-        "waits_for",
-    )
-
-    def __init__(self, job: Job, index: int | None, status: str) -> None:
-        self.job = job
-        self.index = index
-        self.status = status
-        self.reason: str | None = None
-        self.started: int | None = None
-        self.stopped: int | None = None
-        self.attempts: list[Attempt] = []
-        self.stop: str | None = None
-        self.stop_reason: str | None = None
-        self.waits_for = 0
-        self.changes = 0
+    job: Job
+    index: int | None
+    status: str
+    reason: str | None = None
+    started: int | None = None
+    stopped: int | None = None
+    attempts: list[Attempt] = field(default_factory=list)
+    stop: str | None = None
+    stop_reason: str | None = None
+    waits_for: int = 0
+    changes: int = 0
 
     @property
     def id(self) -> str:
@@ -146,60 +124,43 @@ class Unit:
         return self.attempts[-1]
 
 
+@dataclass(slots=True, eq=False)
 class Job:
     """A submitted job and its units.
 
+    :ivar owner: the service instance that runs it.
+    :ivar remote: whether it came over HTTP.
     :ivar sequence: its place in the store.
     :ivar changes: how often it or a child of it has changed since it was read into memory.
-    :ivar owner: the service instance that runs it.
+    :ivar counts: how many units have each status, and `counted` when that last changed.
     """
 
-    __slots__ = (
-        "changes",
-        "counts",
-        "created",
-        "id",
-        "owner",
-        "reason",
-        "remote",
-        "sequence",
-        "size",
-        "spec",
-        "started",
-        "status",
-        "stop",
-        "stopped",
-        "units",
-    )
+    id: str
+    spec: JobSpec
+    size: int | None
+    created: int
+    owner: str
+    status: str = RUNNABLE
+    remote: bool = False
+    reason: str | None = None
+    started: int | None = None
+    stopped: int | None = None
+    stop: str | None = None
+    sequence: int = 0
+    changes: int = 0
+    units: list[Unit] = field(init=False, repr=False)
+    counts: dict[str, int] = field(init=False)
+    counted: int = field(init=False)
 
-    def __init__(
-        self,
-        id: str,
-        spec: JobSpec,
-        size: int | None,
-        created: int,
-        owner: str,
-        status: str = RUNNABLE,
-        remote: bool = False,
-    ) -> None:
-        self.id = id
-        self.spec = spec
-        self.size = size
-        self.created = created
-        self.owner = owner
-        self.status = status
-        self.remote = remote
-        self.reason: str | None = None
-        self.started: int | None = None
-        self.stopped: int | None = None
-        self.stop: str | None = None
-        self.sequence = 0
-        self.changes = 0
-        self.units = (
-            [Unit(self, None, status)] if size is None else [Unit(self, index, status) for index in range(size)]
-        )
-        self.counts = dict.fromkeys(STATUSES, 0)
-        self.counts[status] = len(self.units)
+    def __post_init__(self) -> None:
+        indexes = [None] if self.size is None else range(self.size)
+        self.units = [Unit(self, index, self.status) for index in indexes]
+        self.counts = {**dict.fromkeys(STATUSES, 0), self.status: len(self.units)}
+        self.counted = self.created
+        if self.size is not None and self.status not in ENDED:
+            # ListJobs: "Array job parents are updated to PENDING when any child job is updated to RUNNABLE and remain
+            # in PENDING status while child jobs are running"; until then they wait for what they depend on.
+            self.status = PENDING
 
     def unit(self, index: int | None) -> Unit | None:
         """The unit of a child's index; None for an index on a single job, and for one out of range."""
@@ -215,6 +176,10 @@ class Job:
 
 
 def split_id(job_id: str) -> tuple[str, int | None]:
-    """`parent:index` or a job's own id. Raises ValueError for an index that is no number."""
+    """`parent:index` or a job's own id. Raises ValueError for an index that no array has."""
     parent, colon, index = job_id.partition(":")
-    return (parent, int(index)) if colon else (job_id, None)
+    if not colon:
+        return job_id, None
+    if re.fullmatch("[0-9]{1,4}", index) is None:
+        raise ValueError(f"{job_id} names no child: an array has at most {ARRAY_SIZES[-1]} children")
+    return parent, int(index)

@@ -19,7 +19,7 @@ from typing import Any
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.batch.emulator.adoption import Adoption
-from flytekitplugins.awsbatch.batch.emulator.arns import QUEUE, Arns, name_of
+from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, QUEUE, Arns, name_of
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
 from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.execution import instance as instances
@@ -29,15 +29,16 @@ from flytekitplugins.awsbatch.batch.emulator.execution.job_start import Starter
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy, clean
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs, LogStream, tail
 from flytekitplugins.awsbatch.batch.emulator.faults import FaultPlan
-from flytekitplugins.awsbatch.batch.emulator.operations.core import Core
-from flytekitplugins.awsbatch.batch.emulator.operations.dispatch import Calls
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import MEMORY_TAG, Pools
+from flytekitplugins.awsbatch.batch.emulator.operations.context import Context
+from flytekitplugins.awsbatch.batch.emulator.operations.dispatch import Dispatcher
+from flytekitplugins.awsbatch.batch.emulator.operations.jobs import ANY_SHARE_TAG
+from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import MEMORY_TAG, capacity_of
 from flytekitplugins.awsbatch.batch.emulator.scheduling.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import Board
-from flytekitplugins.awsbatch.batch.emulator.scheduling.write_behind import Writing
+from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
+from flytekitplugins.awsbatch.batch.emulator.scheduling.write_behind import WriteBehind
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database, UnusableHomeError
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Jobs
-from flytekitplugins.awsbatch.batch.emulator.store.resources import Catalog
+from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows
+from flytekitplugins.awsbatch.batch.emulator.store.resources import Resources
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ LOCAL_ENVIRONMENT = "local"
 # What closing waits beyond the grace for jobs that were asked to end.
 CLOSING = 5.0
 # What a start waits for a dead service's processes to be gone.
-ADOPTION_PATIENCE = 10.0
+ADOPTION_TIMEOUT = 10.0
 
 
 class LocalBatch(BatchCalls):
@@ -85,25 +86,26 @@ class LocalBatch(BatchCalls):
         self._instance: instances.Instance | None = None
         self.logs = Logs(self.home / "logs")
         self._clock = clock or SystemClock()
-        stored, catalog, pools = Jobs(self._database), Catalog(self._database), Pools(settings)
-        self._stored = stored
-        self._board = Board(stored, self._clock)
+        self._rows, resources = JobRows(self._database), Resources(self._database)
+        self._table = JobTable(self._rows, self._clock)
         executors = (ProcessExecutor(),) if executors is None else executors
         self._engine = Engine(
-            board=self._board,
-            writing=Writing(self._board, stored, self._clock),
+            table=self._table,
+            write_behind=WriteBehind(self._table, self._rows, self._clock),
             starter=Starter(launch or clean(), executors, self.logs, settings, self._clock),
-            pool=lambda: pools.of(catalog.queues, catalog.environments),
+            capacity=lambda: capacity_of(resources.named(QUEUE), resources.named(ENVIRONMENT), settings),
             executors=executors,
             faults=self.faults,
             clock=self._clock,
             kill_grace=settings.kill_grace,
         )
-        self.faults.on_change = self._engine.forget_misfits
+        self.faults.on_change = self._engine.try_misfits_again
         arns = Arns(settings.region, settings.account_id)
-        self._core = Core(arns, settings, catalog, stored, self._board, self._engine, self._clock)
-        self._adoption = Adoption(None if home is None else self._instances, self._board, self._engine, stored)
-        self.calls = Calls(self._core, self.faults, validate_shapes)
+        self._context = Context(arns, settings, resources, self._rows, self._table, self._engine, self._clock)
+        self._adoption = Adoption(
+            None if home is None else self._instances, self._table, self._engine, self._rows, self._clock
+        )
+        self.calls = Dispatcher(self._context, self.faults, validate_shapes)
         self._closed = False
         self._sized = False
 
@@ -121,11 +123,11 @@ class LocalBatch(BatchCalls):
             self._instance = instances.create(self._instances)
         except OSError as error:
             raise UnusableHomeError(f"{self.home} cannot be used as a home: {error}") from error
-        self._board.owner = self._instance.name
+        self._table.owner = self._instance.name
         self._engine.start(self._instance)
         self._remove_old()
         if self._adopt:
-            self._adoption.adopt(None, ADOPTION_PATIENCE, remote_only=True)
+            self._adoption.adopt(None, ADOPTION_TIMEOUT, remote_only=True)
 
     def close(self, terminate: bool = True) -> list[str]:
         """Leaves no process behind. With `terminate` running jobs are asked to end first and have the grace to do so,
@@ -141,9 +143,9 @@ class LocalBatch(BatchCalls):
                 self.terminate_all("the service was closed")
                 self._engine.wait_ended(self.settings.kill_grace + CLOSING)
             self._engine.close()
-            left = [job.id for job in self._board.unended()]
+            left = [job.id for job in self._table.unended()]
             try:
-                self._engine.writing.now()
+                self._engine.write_behind.write_now()
                 self._instance.close()
             except sqlite3.Error as error:
                 log.error("the state of jobs could not be written (%s); their ends stay in a journal", error)
@@ -175,42 +177,42 @@ class LocalBatch(BatchCalls):
 
     def terminate_all(self, reason: str) -> list[str]:
         """Terminates every unended job of this service; returns their ids."""
-        with self._board.lock:
-            job_ids = [job.id for job in self._board.unended()]
+        with self._table.lock:
+            job_ids = [job.id for job in self._table.unended()]
         for job_id in job_ids:
-            self.calls.now("TerminateJob", {"jobId": job_id, "reason": reason})
+            self.calls.without_faults("TerminateJob", {"jobId": job_id, "reason": reason})
         return job_ids
 
-    def adopt(self, job_ids: Iterable[str] | None = None, patience: float = 10.0) -> list[str]:
+    def adopt(self, job_ids: Iterable[str] | None = None, timeout: float = 10.0) -> list[str]:
         """Takes over unended jobs (these, or all) of services that died on this home, and goes on with them.
 
-        Waits up to `patience` seconds for what a dead service had started to be gone. Returns the ids taken over.
+        Waits up to `timeout` seconds for what a dead service had started to be gone. Returns the ids taken over.
         """
-        return self._adoption.adopt(job_ids, patience)
+        return self._adoption.adopt(job_ids, timeout)
 
     def goes_on(self, job_id: str) -> bool:
         """Whether a living service, this or another one, has the job and it has not ended. Needs no `start`."""
-        with self._board.lock:
-            job = self._board.find(job_id)
+        with self._table.lock:
+            job = self._table.find(job_id)
             if job is None or job.ended():
                 return False
             owner = job.owner
-        if owner == self._board.owner:
+        if owner == self._table.owner:
             return True
-        with instances.left_behind(self._instances, owner, patience=0) as directory:
+        with instances.left_behind(self._instances, owner, 0) as directory:
             return directory is None
 
     def forget(self, job_ids: Iterable[str]) -> None:
         """Removes jobs, with their logs: those that have ended, and those of services that died. Needs no `start`."""
         for job_id in job_ids:
-            job = self._stored.load(job_id)
-            if job is None or (job.owner == self._board.owner and not job.ended()):
+            job = self._rows.load(job_id)
+            if job is None or (job.owner == self._table.owner and not job.ended()):
                 continue
-            with instances.left_behind(self._instances, job.owner, patience=0) as directory:
+            with instances.left_behind(self._instances, job.owner, 0) as directory:
                 if job.ended() or directory is not None:
-                    self.logs.remove(self._stored.streams(job.sequence))
-                    self._stored.remove(job.sequence)
-                    self._board.forget(job_id)
+                    self.logs.remove(self._rows.streams(job.sequence))
+                    self._rows.remove(job.sequence)
+                    self._table.forget(job_id)
 
     def ensure_queue(self, name: str, *, vcpus: float = 0, memory: int = 0, priority: int = 1) -> str:
         """The ARN of a queue, made with a compute environment when there is none of that name.
@@ -225,20 +227,26 @@ class LocalBatch(BatchCalls):
         if not self._sized:
             self._sized = True
             self._resize_local()
-        if name not in self._core.catalog.queues:
+        if name not in self._context.resources.named(QUEUE):
             environment = f"{name}-environment" if vcpus or memory else LOCAL_ENVIRONMENT
-            if environment not in self._core.catalog.environments:
+            if environment not in self._context.resources.named(ENVIRONMENT):
                 self._make("CreateComputeEnvironment", self._environment(environment, vcpus, memory))
             order = [{"order": 1, "computeEnvironment": environment}]
-            self._make("CreateJobQueue", {"jobQueueName": name, "priority": priority, "computeEnvironmentOrder": order})
-        return self._core.arns.of(QUEUE, name)
+            request = {"jobQueueName": name, "priority": priority, "computeEnvironmentOrder": order}
+            self._make("CreateJobQueue", {**request, "tags": {ANY_SHARE_TAG: "any"}})
+        return self._context.arns.of(QUEUE, name)
 
     def _resize_local(self) -> None:
-        known = self._core.catalog.environments.get(LOCAL_ENVIRONMENT, {}).get("computeResources", {}).get("maxvCpus")
+        known = (
+            self._context.resources.named(ENVIRONMENT)
+            .get(LOCAL_ENVIRONMENT, {})
+            .get("computeResources", {})
+            .get("maxvCpus")
+        )
         wanted = self._environment(LOCAL_ENVIRONMENT, 0, 0)["computeResources"]["maxvCpus"]
         if self.settings.vcpus and known not in (None, wanted):
             size = {"computeEnvironment": LOCAL_ENVIRONMENT, "computeResources": {"maxvCpus": wanted}}
-            self.calls.now("UpdateComputeEnvironment", size)
+            self.calls.without_faults("UpdateComputeEnvironment", size)
 
     def _environment(self, name: str, vcpus: float, memory: int) -> dict[str, Any]:
         request: dict[str, Any] = {
@@ -259,40 +267,40 @@ class LocalBatch(BatchCalls):
     def _make(self, operation: str, request: dict[str, Any]) -> None:
         """Another service on the same home may have made it in the meantime."""
         try:
-            self.calls.now(operation, request)
+            self.calls.without_faults(operation, request)
         except BatchError as error:
             if "already exists" not in error.message:
                 raise
 
     def _remove_old(self) -> None:
         """Forgets jobs that ended longer ago than the retention, and what dead instances without jobs left."""
-        before = self._clock.now() - int(self.settings.retention_days * 86_400_000)
-        for sequence, job_id in self._stored.ended_before(before):
-            self.logs.remove(self._stored.streams(sequence))
-            self._stored.remove(sequence)
-            self._board.forget(job_id)
-        owners = {owner for _, owner, _ in self._stored.unended()}
+        before = self._clock.now_ms() - int(self.settings.retention_days * 86_400_000)
+        for sequence, job_id in self._rows.ended_before(before):
+            self.logs.remove(self._rows.streams(sequence))
+            self._rows.remove(sequence)
+            self._table.forget(job_id)
+        owners = {owner for _, owner, _ in self._rows.unended()}
         for name in instances.names(self._instances):
             if name not in owners:
-                with instances.left_behind(self._instances, name, patience=0) as directory:
+                with instances.left_behind(self._instances, name, 0) as directory:
                     if directory is not None:
                         shutil.rmtree(directory, ignore_errors=True)
 
     def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
         """See `batch.api.JobEvents`."""
-        return self._board.wait(job_id, seen, timeout, quiet)
+        return self._table.wait(job_id, seen, timeout, quiet)
 
     def changed(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
         """See `batch.api.JobEvents`. Where answers may be false on purpose, they are to be asked for."""
-        return None if self.faults.all() else self._board.changed_since(job_id, seen)
+        return None if self.faults.active() else self._table.changed_since(job_id, seen)
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         return self.calls(operation, request)
 
     def log_streams(self, job_id: str, index: int | None = None) -> list[LogStream]:
         """The streams of a single job or of one child, an attempt each, the oldest first."""
-        with self._board.lock:
-            job = self._board.find(job_id)
+        with self._table.lock:
+            job = self._table.find(job_id)
             unit = job.unit(index) if job is not None else None
             attempts = list(unit.attempts) if unit is not None else []
         return [

@@ -64,6 +64,7 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
         job_id=node.job_id,
         job_name=job["jobName"],
         index=child,
+        array_size=job.get("arrayProperties", {}).get("size"),
         attempt=1,
         command=tuple(container["command"]),
         environment={pair["name"]: pair["value"] for pair in container.get("environment", ())},

@@ -66,7 +66,7 @@ def _go_on_with_job(deployment: Deployment, before: Past, job_id: str) -> Past:
     batch = deployment.local_batch
     assert batch is not None
     taken = batch.adopt([job_id])
-    known = batch.calls.now("DescribeJobs", {"jobs": [job_id]})["jobs"]
+    known = batch.calls.without_faults("DescribeJobs", {"jobs": [job_id]})["jobs"]
     if not known:
         return before.again("the local AWS Batch does not know its job any more")
     if not taken and known[0]["status"] not in ENDED:

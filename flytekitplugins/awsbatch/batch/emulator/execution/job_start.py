@@ -57,11 +57,12 @@ class Starter:
         """Everything for the unit's current attempt. Raises whatever the launch policy raises, OSError, LookupError."""
         spec, attempt = unit.job.spec, unit.current
         definition = split_revision(name_of(DEFINITION, spec.definition) or "")[0]
-        stream = self._logs.new(definition, self._clock.now())
+        stream = self._logs.new(definition, self._clock.now_ms())
         request = LaunchRequest(
             job_id=unit.job.id,
             job_name=spec.name,
             index=unit.index,
+            array_size=unit.job.size,
             attempt=attempt.number,
             command=spec.command,
             environment=spec.environment,

@@ -47,7 +47,7 @@ class Guard:
 
     token: str | None = None
 
-    def check(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
+    def check_request(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
         """Raises BatchError (403) for a request that must not be answered.
 
         :param path: as it came, with the query.

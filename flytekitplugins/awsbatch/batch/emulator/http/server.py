@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
@@ -59,7 +59,7 @@ class Server:
         self._logs = CloudWatch(service.logs, service.region, service.account_id)
         self._own: dict[tuple[str, str], Callable[[bytes], Any]] = {
             ("GET", HEALTH): lambda _: {"status": "ok"},
-            ("GET", FAULTS): lambda _: {"faults": [asdict(fault) for fault in service.faults.all()]},
+            ("GET", FAULTS): lambda _: {"faults": [asdict(fault) for fault in service.faults.active()]},
             ("POST", FAULTS): self._add_fault,
             ("DELETE", FAULTS): self._clear_faults,
         }
@@ -83,7 +83,7 @@ class Server:
         method, target = request.method, request.raw_path
         if len(request.headers.getall("Host", ())) > 1:
             raise refused("a request has one Host")
-        self._guard.check(method, target, request.headers, body)
+        self._guard.check_request(method, target, request.headers, body)
         amazon = request.headers.get(TARGET)
         if amazon is not None:
             if not amazon.startswith(LOGS_TARGET):
@@ -161,7 +161,7 @@ def batch_call(method: str, raw_path: str, body: bytes) -> Call:
 def json_of(body: bytes) -> Mapping[str, Any]:
     try:
         text = body.decode() or "{}"
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse_constant)
         if "\\ud" in text.lower():
             # Half of a pair: JSON lets it pass, and nothing that keeps text does.
             json.dumps(value, ensure_ascii=False).encode()
@@ -172,13 +172,17 @@ def json_of(body: bytes) -> Mapping[str, Any]:
     return value
 
 
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
 async def listen(service: LocalBatch, guard: Guard, host: str, port: int) -> tuple[web.AppRunner, int]:
     """Starts to answer; returns what listens (to be cleaned up) and the port. Raises OSError when the address cannot
     be had.
     """
     # Reading the service model takes a moment that no request should wait for.
     shapes.operations()
-    shapes.check("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
+    shapes.check_request("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
     application = web.Application(client_max_size=MAX_BODY)
     application.router.add_route("*", "/{path:.*}", Server(service, guard).respond)
     runner = web.AppRunner(

@@ -82,7 +82,8 @@ class Descriptions:
         state = unit or job
         if unit is None:
             attempts, container = "", ""
-            array = f',"arrayProperties":{{"size":{job.size},"statusSummary":{compact(job.counts)}}}'
+            summary = f'"statusSummary":{compact(job.counts)},"statusSummaryLastUpdatedAt":{job.counted}'
+            array = f',"arrayProperties":{{"size":{job.size},{summary}}}'
         else:
             attempts = ",".join([self._attempt(each, job) for each in unit.attempts if each.stopped is not None])
             container = self._container(unit.attempts[-1], job) if unit.attempts else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
@@ -17,21 +19,16 @@ from flytekitplugins.awsbatch.batch.emulator.faults import (
     Fault,
     FaultPlan,
 )
-from flytekitplugins.awsbatch.batch.emulator.operations.core import Answer, Core, Operation, Request
+from flytekitplugins.awsbatch.batch.emulator.operations.compute_environments import ComputeEnvironments
+from flytekitplugins.awsbatch.batch.emulator.operations.context import Answer, Context, Operation, Request
 from flytekitplugins.awsbatch.batch.emulator.operations.errors import failed, refused, unsupported
-from flytekitplugins.awsbatch.batch.emulator.operations.job_definitions import Definitions
+from flytekitplugins.awsbatch.batch.emulator.operations.job_definitions import JobDefinitions
+from flytekitplugins.awsbatch.batch.emulator.operations.job_queues import JobQueues
 from flytekitplugins.awsbatch.batch.emulator.operations.jobs import JobOperations
-from flytekitplugins.awsbatch.batch.emulator.operations.queues import Environments, Queues
 from flytekitplugins.awsbatch.batch.emulator.operations.tags import Tagging
 
 KEPT_ANSWERS = 50
-
-
-def check_ids(request: Request) -> None:
-    """DescribeJobs' shape."""
-    wanted = request.get("jobs")
-    if not isinstance(wanted, list) or not all(isinstance(each, str) for each in wanted):
-        raise refused("jobs is required: a list of strings")
+Result = TypeVar("Result")
 
 
 class LostResponseError(BatchError):
@@ -41,12 +38,12 @@ class LostResponseError(BatchError):
         super().__init__("RequestError", "the connection was closed before an answer came", 500)
 
 
-class Calls:
-    def __init__(self, core: Core, faults: FaultPlan, validate_shapes: bool) -> None:
+class Dispatcher:
+    def __init__(self, context: Context, faults: FaultPlan, validate_shapes: bool) -> None:
         self._faults = faults
         self._validate = validate_shapes
-        definitions, queues, environments = Definitions(core), Queues(core), Environments(core)
-        jobs, tags = JobOperations(core), Tagging(core)
+        definitions, queues, environments = JobDefinitions(context), JobQueues(context), ComputeEnvironments(context)
+        jobs, tags = JobOperations(context), Tagging(context)
         self._jobs = jobs
         self._operations: dict[str, Operation] = {
             "CancelJob": jobs.cancel,
@@ -85,10 +82,10 @@ class Calls:
     def with_faults(self, operation: str, request: Request, hit: list[Fault], size: int | None = None) -> Answer:
         """Carries a call out with all faults but slowness, which is the caller's to act.
 
-        :param size: of a request that came from afar, in bytes.
+        :param size: in bytes, of a request that came over HTTP.
         """
         if not hit and operation != "DescribeJobs":
-            return self.now(operation, request, size)
+            return self.without_faults(operation, request, size)
         kinds = {fault.kind: fault for fault in hit}
         if THROTTLE in kinds:
             raise BatchError("TooManyRequestsException", "Too Many Requests", 429)
@@ -97,31 +94,33 @@ class Calls:
         stale = kinds.get(STALE_DESCRIBE)
         if stale is not None:
             return self._stale(request, stale.seconds)
-        answer = self.now(operation, request, size)
+        answer = self.without_faults(operation, request, size)
         if DROP_RESPONSE in kinds:
             raise LostResponseError
         return answer
 
     def text_with_faults(self, operation: str, request: Request, hit: list[Fault], size: int) -> str:
-        """The same as JSON, for a caller from afar; the commonest question takes a shorter way."""
+        """The same as JSON, for a caller over HTTP. The most frequent question takes a shorter way."""
         if operation == "DescribeJobs" and not hit:
-            if self._validate:
-                check_ids(request)
-            return self._jobs.describe_text(request)
+            return self._checked(operation, request, self._jobs.describe_text)
         return compact(self.with_faults(operation, request, hit, size))
 
-    def now(self, operation: str, request: Request, size: int | None = None) -> Answer:
-        """Without faults. `size` as for `with_faults`."""
+    def without_faults(self, operation: str, request: Request, size: int | None = None) -> Answer:
+        """:param size: as for `with_faults`."""
         perform = self._operations.get(operation)
         if perform is None:
             raise unsupported(operation)
+        if operation == "SubmitJob":
+            return self._checked(operation, request, lambda submission: self._jobs.submit(submission, size))
+        return self._checked(operation, request, perform)
+
+    def _checked(self, operation: str, request: Request, perform: Callable[[Request], Result]) -> Result:
+        """Carries out a request whose shape is right."""
         if self._validate:
             from flytekitplugins.awsbatch.batch.emulator.operations import shapes
 
-            shapes.check(operation, request)
+            shapes.check_request(operation, request)
         try:
-            if operation == "SubmitJob":
-                return self._jobs.submit(request, size)
             return perform(request)
         except sqlite3.Error as error:
             raise failed(f"the service's state could not be read or written: {error}") from error
@@ -136,7 +135,7 @@ class Calls:
         """
         now = time.monotonic()
         wanted = tuple(request.get("jobs") or ())
-        fresh = self.now("DescribeJobs", request)
+        fresh = self.without_faults("DescribeJobs", request)
         known = [(at, answer) for at, ids, answer in self._answers if ids == wanted]
         self._answers.append((now, wanted, fresh))
         old = [answer for at, answer in known if now - at >= seconds]

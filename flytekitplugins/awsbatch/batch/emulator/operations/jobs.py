@@ -3,88 +3,89 @@
 from __future__ import annotations
 
 import random
+import re
 import secrets
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, split_revision
+from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, JOB, QUEUE, split_revision
 from flytekitplugins.awsbatch.batch.emulator.job_model import (
     CANCEL,
-    CANCELLABLE,
     ENDED,
     RUNNING,
+    STARTING,
     STATUSES,
     TERMINATE,
     Job,
     Unit,
     split_id,
 )
+from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
 from flytekitplugins.awsbatch.batch.emulator.operations import rules
-from flytekitplugins.awsbatch.batch.emulator.operations.core import (
-    Answer,
-    Core,
-    Request,
-    page_size,
-    position_of,
-    token_for,
-)
+from flytekitplugins.awsbatch.batch.emulator.operations.context import MAX_IDS, Answer, Context, Request
 from flytekitplugins.awsbatch.batch.emulator.operations.describe import Descriptions, summary_of_row, summary_of_unit
 from flytekitplugins.awsbatch.batch.emulator.operations.errors import failed, refused
-from flytekitplugins.awsbatch.batch.emulator.operations.submission import Specs
+from flytekitplugins.awsbatch.batch.emulator.operations.paging import NUMBERS, page_size, position_of, token_for
+from flytekitplugins.awsbatch.batch.emulator.operations.submission import detail_of, unstartable
 from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import ENABLED
 from flytekitplugins.awsbatch.batch.emulator.scheduling.dependencies import N_TO_N
+from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Summary
 from flytekitplugins.awsbatch.batch.emulator.store.resources import ACTIVE
 
 PAGE = 1000
+FILTERED_PAGE = 100
 RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets
 VARIANT = "89ab"
-FILTERED_PAGE = 100
-# Beyond every job's number.
-LAST = (1 << 63) - 1
+# A tag of a queue that stands for a deployment's own, of which is not known whether it has a scheduling policy: it
+# takes jobs with and without a share identifier.
+ANY_SHARE_TAG = "awsbatch:share-identifiers"
 
 
 class JobOperations:
-    def __init__(self, core: Core) -> None:
-        self._core = core
-        self._descriptions = Descriptions(core.arns)
-        self._specs = Specs()
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._descriptions = Descriptions(context.arns)
 
     def submit(self, request: Request, size: int | None = None) -> Answer:
-        """:param size: of a request that came from afar, in bytes."""
+        """:param size: in bytes, of a request that came over HTTP."""
         # An empty arrayProperties makes no array: SDKs send what their structures hold.
         array = request.get("arrayProperties") or {}
-        rules.submission(request, array, size)
-        core = self._core
-        if not core.engine.running:
+        rules.check_submission(request, array, size)
+        context = self._context
+        if not context.engine.running:
             raise failed("the service does not run: start it first")
-        queue_name, queue = core.queue(request["jobQueue"])
+        queue_name, queue = context.named(QUEUE, request["jobQueue"])
         if queue["state"] != ENABLED:
             raise refused(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
-        definition_arn, active, definition = core.definition(request["jobDefinition"])
+        if request.get("shareIdentifier") and ANY_SHARE_TAG not in queue["tags"]:
+            # "Don't specify this parameter if the job queue doesn't have a fair-share scheduling policy."
+            raise refused(f"JobQueue {queue_name} has no scheduling policy: a job for it has no shareIdentifier")
+        definition_arn, active, definition = context.definition(request["jobDefinition"])
         if not active:
             raise refused(f"JobDefinition {definition_arn} is not {ACTIVE}")
-        spec, detail = self._specs.of(request, definition, definition_arn, queue["jobQueueArn"])
+        spec = spec_of(detail_of(request, definition, definition_arn, queue["jobQueueArn"]))
         if spec.dependencies:
             self._check_dependencies(request, array.get("size"))
         job_id = new_id()
-        job = Job(job_id, spec, array.get("size"), core.clock.now(), core.board.owner, remote=size is not None)
-        core.stored.add(job, detail)
-        core.engine.add(job)
-        return {"jobArn": core.arns.of("job", job_id), "jobName": spec.name, "jobId": job_id}
+        created = context.clock.now_ms()
+        job = Job(job_id, spec, array.get("size"), created, context.table.owner, remote=size is not None)
+        context.rows.add(job)
+        context.engine.add(job, unstartable(request, definition, spec))
+        return {"jobArn": context.arns.of(JOB, job_id), "jobName": spec.name, "jobId": job_id}
 
     def describe(self, request: Request) -> Answer:
         """Unknown ids are left out. An id may be a child's."""
-        with self._core.board.lock:
+        with self._context.table.lock:
             return {"jobs": [self._descriptions.mapping(target) for target in self._wanted(request)]}
 
     def describe_text(self, request: Request) -> str:
         """The same as JSON."""
-        with self._core.board.lock:
+        with self._context.table.lock:
             return f'{{"jobs":[{",".join(map(self._descriptions.text, self._wanted(request)))}]}}'
 
     def _wanted(self, request: Request) -> list[Job | Unit]:
         wanted = request["jobs"]
-        if len(wanted) > rules.MAX_IDS:
-            raise refused(f"jobs names {len(wanted)} ids: at most {rules.MAX_IDS}")
+        if len(wanted) > MAX_IDS:
+            raise refused(f"jobs names {len(wanted)} ids: at most {MAX_IDS}")
         return [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
 
     def cancel(self, request: Request) -> Answer:
@@ -111,7 +112,7 @@ class JobOperations:
             raise refused("filters do not apply to the children of an array job")
         size = page_size(request, PAGE)
         start = position_of(request.get("nextToken"), 0, 0)
-        with self._core.board.lock:
+        with self._context.table.lock:
             job = self._find(request["arrayJobId"])
             if not isinstance(job, Job) or job.size is None:
                 raise refused(f"{request['arrayJobId']} is no array job")
@@ -122,26 +123,39 @@ class JobOperations:
                     found.append(unit)
                     if len(found) > size:
                         break
-            answer: Answer = {"jobSummaryList": [summary_of_unit(unit, self._core.arns) for unit in found[:size]]}
+            answer: Answer = {"jobSummaryList": [summary_of_unit(unit, self._context.arns) for unit in found[:size]]}
         if len(found) > size:
             answer["nextToken"] = token_for(found[size].index)
         return answer
 
     def _of_queue(self, request: Request, status: str | None) -> Answer:
-        queue, _ = self._core.queue(request["jobQueue"])
+        queue, _ = self._context.named(QUEUE, request["jobQueue"])
         filters = request.get("filters") or []
         where = self._conditions(filters)
         # A filter looks at jobs of every status, but for the one that goes with a status.
         by_share = bool(filters) and filters[0].get("name") == "SHARE_IDENTIFIER"
         status = (status if by_share else None) if filters else status or RUNNING
         size = page_size(request, FILTERED_PAGE if filters else PAGE)
-        before = position_of(request.get("nextToken"), 0, LAST)
-        self._core.engine.writing.now()
-        rows = self._core.stored.summaries(queue, status, where, before, size + 1)
-        answer: Answer = {"jobSummaryList": [summary_of_row(row, self._core.arns) for row in rows[:size]]}
+        before = position_of(request.get("nextToken"), 0, NUMBERS[-1])
+        self._context.engine.write_behind.write_now()
+        rows = self._context.rows.summaries(queue, status, where, before, size + 1)
+        answer: Answer = {"jobSummaryList": [self._summary(row) for row in rows[:size]]}
         if len(rows) > size:
             answer["nextToken"] = token_for(rows[size - 1].seq)
         return answer
+
+    def _summary(self, row: Summary) -> dict[str, Any]:
+        summary = summary_of_row(row, self._context.arns)
+        if row.size is not None:
+            with self._context.table.lock:
+                job = self._context.table.in_memory(row.id)
+                known = (dict(job.counts), job.counted) if job is not None else None
+            counts, counted = known or self._context.rows.child_counts(row.seq)
+            summary["arrayProperties"] |= {
+                "statusSummary": counts,
+                "statusSummaryLastUpdatedAt": max(counted, row.created),
+            }
+        return summary
 
     def _conditions(self, filters: list[dict[str, Any]]) -> list[tuple[str, Any]]:
         if len(filters) > 1:
@@ -158,7 +172,7 @@ class JobOperations:
             elif each.get("name") == "JOB_DEFINITION":
                 conditions.append(("j.definition GLOB ?", self._definition_glob(value)))
             elif each.get("name") in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
-                if not value.isdigit():
+                if re.fullmatch("[0-9]{1,18}", value) is None:
                     raise refused(f"filter {each['name']} value {value!r}: expected milliseconds since the epoch")
                 comparison = "<" if each["name"] == "BEFORE_CREATED_AT" else ">"
                 conditions.append((f"j.created {comparison} ?", int(value)))
@@ -175,7 +189,7 @@ class JobOperations:
         """Case counts here. A name means any revision."""
         if value.startswith("arn:"):
             return glob_escaped(value)
-        prefix = glob_escaped(self._core.arns.of(DEFINITION, ""))
+        prefix = glob_escaped(self._context.arns.of(DEFINITION, ""))
         if value.endswith("*"):
             return prefix + glob_escaped(value[:-1]) + "*"
         name, revision = split_revision(value)
@@ -185,23 +199,22 @@ class JobOperations:
         """On a parent it reaches the children. A job that has ended, and one that is unknown, is left alone (AWS
         answers 200).
         """
-        rules.stop_request(request)
+        rules.check_stop(request)
         words = request["reason"]
-        board, engine = self._core.board, self._core.engine
-        with board.lock:
+        table, engine = self._context.table, self._context.engine
+        with table.lock:
             target = self._find(request["jobId"])
-            if target is None:
+            job = target.job if isinstance(target, Unit) else target
+            if target is None or job is None or not table.runs(job.id):
                 return {}
-            if isinstance(target, Unit):
-                if board.mine(target.job.id) is not None:
-                    engine.stop([target], how, words)
-            elif not target.ended() and board.mine(target.id) is not None:
-                if target.size is not None:
-                    target.reason, target.stop = words, how
-                    board.job_changed(target)
-                reached = CANCELLABLE if how == CANCEL else None
-                units = [unit for unit in target.units if unit.status not in ENDED]
-                engine.stop([unit for unit in units if reached is None or unit.status in reached], how, words)
+            units = [target] if isinstance(target, Unit) else target.units
+            # CancelJob: "Jobs that progressed to the STARTING or RUNNING state aren't cancelled."
+            stays = ENDED if how == TERMINATE else ENDED | {STARTING, RUNNING}
+            reached = [each for each in units if each.status not in stays]
+            if reached and target is job and job.size is not None:
+                job.reason, job.stop = words, how
+                table.note_job_change(job)
+            engine.stop(reached, how, words)
         return {}
 
     def _find(self, job_id: str) -> Job | Unit | None:
@@ -209,7 +222,7 @@ class JobOperations:
             parent, index = split_id(job_id)
         except ValueError:
             return None
-        job = self._core.board.find(parent)
+        job = self._context.table.find(parent)
         return job if job is None or index is None else job.unit(index)
 
     def _check_dependencies(self, request: Request, size: int | None) -> None:

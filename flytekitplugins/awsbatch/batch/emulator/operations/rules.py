@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.emulator_settings import ENFORCE
+from flytekitplugins.awsbatch.batch.emulator.job_model import ARRAY_SIZES
 from flytekitplugins.awsbatch.batch.emulator.job_spec import GPU, MEMORY, VCPU, requirement
 from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
 from flytekitplugins.awsbatch.batch.emulator.scheduling.dependencies import N_TO_N, SEQUENTIAL
@@ -25,21 +26,24 @@ MAX_TAGS = 50
 MAX_TAG_KEY = 128
 MAX_TAG_VALUE = 256
 MAX_SUBMIT_BYTES = 30 * 1024
-MAX_OVERRIDES_BYTES = 8 * 1024
 MAX_DEFINITION_BYTES = 24 * 1024
 MAX_DEPENDENCIES = 20
 MAX_RULES = 5
-MAX_IDS = 100
 MAX_REASON = 1024
 MIN_TIMEOUT = 60
 MIN_MEMORY = 4
-ARRAY_SIZES = range(2, 10_001)
 ATTEMPTS = range(1, 11)
-PATTERN = re.compile(r"[A-Za-z0-9.:\s]*\*?")
+SCHEDULING_PRIORITIES = range(10_000)
+# EvaluateOnExit: a condition, and what its pattern "can contain".
+PATTERNS = {
+    **dict.fromkeys(
+        ("onStatusReason", "onReason"), (re.compile(r"[A-Za-z0-9.:\s]*\*?"), "letters, numbers, .: and blanks")
+    ),
+    "onExitCode": (re.compile(r"[0-9]*\*?"), "numbers"),
+}
 WHOLE = re.compile(r"[0-9]{1,9}")
 FRACTION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
-DIGITS = re.compile(r"[0-9]*\*?")
-# https://docs.aws.amazon.com/batch/latest/userguide/fargate.html: vCPUs and the MiB that go with them.
+# ResourceRequirement: vCPUs and the MiB that go with them on Fargate.
 FARGATE_MEMORY: Mapping[float, Sequence[int]] = {
     0.25: (512, 1024, 2048),
     0.5: (1024, 2048, 3072, 4096),
@@ -48,10 +52,11 @@ FARGATE_MEMORY: Mapping[float, Sequence[int]] = {
     4.0: range(8192, 30721, 1024),
     8.0: range(16384, 61441, 4096),
     16.0: range(32768, 122881, 8192),
+    32.0: (61440, 122880, 249856),
 }
 
 
-def name(what: str, value: str) -> str:
+def check_name(what: str, value: str) -> str:
     if NAME.fullmatch(value) is None:
         raise refused(
             f"{what} {value!r} is invalid: 1 to 128 letters, numbers, hyphens and underscores,"
@@ -60,7 +65,7 @@ def name(what: str, value: str) -> str:
     return value
 
 
-def tags(values: Mapping[str, str] | None, before: Mapping[str, str] | None = None) -> dict[str, str]:
+def merge_tags(values: Mapping[str, str] | None, before: Mapping[str, str] | None = None) -> dict[str, str]:
     """The tags of a resource with new ones added."""
     if not values and not before:
         return {}
@@ -75,7 +80,7 @@ def tags(values: Mapping[str, str] | None, before: Mapping[str, str] | None = No
     return {key: value or "" for key, value in merged.items()}
 
 
-def retry_strategy(strategy: Mapping[str, Any] | None) -> None:
+def check_retry_strategy(strategy: Mapping[str, Any] | None) -> None:
     if strategy is None:
         return
     attempts, rules = strategy.get("attempts"), strategy.get("evaluateOnExit") or ()
@@ -88,62 +93,68 @@ def retry_strategy(strategy: Mapping[str, Any] | None) -> None:
     for rule in rules:
         if str(rule.get("action", "")).upper() not in ("RETRY", "EXIT"):
             raise refused(f"retryStrategy.evaluateOnExit action {rule.get('action')!r}: expected RETRY or EXIT")
-        conditions = {key: rule[key] for key in ("onStatusReason", "onReason", "onExitCode") if rule.get(key)}
-        if not conditions:
+        if not any(rule.get(key) for key in PATTERNS):
             raise refused("a rule of retryStrategy.evaluateOnExit needs onStatusReason, onReason or onExitCode")
-        for key, pattern in conditions.items():
-            allowed = DIGITS if key == "onExitCode" else PATTERN
-            if len(pattern) > 512 or "*" in pattern[:-1] or (allowed is DIGITS and not DIGITS.fullmatch(pattern)):
+        for key, (allowed, words) in PATTERNS.items():
+            pattern = rule.get(key) or ""
+            if len(pattern) > 512 or allowed.fullmatch(pattern) is None:
                 raise refused(
-                    f"retryStrategy.evaluateOnExit {key} {pattern!r}: at most 512 characters"
-                    f"{', digits' if allowed is DIGITS else ''}, with an asterisk at the end at most"
+                    f"retryStrategy.evaluateOnExit {key} {pattern!r}: expected at most 512 {words}, and an asterisk at"
+                    " the end if you like"
                 )
 
 
-def timeout(value: Mapping[str, Any] | None) -> None:
+def check_timeout(value: Mapping[str, Any] | None) -> None:
     seconds = (value or {}).get("attemptDurationSeconds")
     if seconds is not None and seconds < MIN_TIMEOUT:
         raise refused(f"timeout.attemptDurationSeconds is {seconds}: at least {MIN_TIMEOUT}")
 
 
-def environment(variables: Iterable[Mapping[str, str]]) -> None:
-    for variable in variables:
+def check_scheduling_priority(what: str, value: int | None) -> None:
+    if value is not None and value not in SCHEDULING_PRIORITIES:
+        raise refused(f"{what} is {value}: expected 0 to {SCHEDULING_PRIORITIES[-1]}")
+
+
+def check_container(container: Mapping[str, Any]) -> None:
+    """What holds for a definition's container and for a submission's overrides of it."""
+    if "" in (container.get("command") or ()):
+        raise refused("Command field cannot have empty strings")
+    for variable in container.get("environment") or ():
         if not variable.get("name"):
             raise refused("an environment variable needs a name")
         if variable["name"].startswith(RESERVED):
             raise refused(f"environment variable {variable['name']!r}: names that begin with {RESERVED} are reserved")
 
 
-def requirements(values: Sequence[Mapping[str, str]], fargate: bool) -> None:
-    """`resourceRequirements` one by one; whether all that is needed is there is `resources`' business."""
-    seen = [each.get("type") for each in values]
-    if len(seen) != len(set(seen)):
-        raise refused("resourceRequirements names a type twice")
+def check_requirements(values: Iterable[Mapping[str, str]], fargate: bool) -> None:
+    """`resourceRequirements` one by one; `check_resources` checks whether everything needed is there."""
+    seen: set[str | None] = set()
     for each in values:
         kind, value = each.get("type"), each.get("value", "")
+        if kind in seen:
+            raise refused("resourceRequirements names a type twice")
+        seen.add(kind)
         if (FRACTION if kind == VCPU else WHOLE).fullmatch(value) is None:
             raise refused(f"resourceRequirements {kind} value {value!r}: expected a number")
-        number = float(value)
-        if number <= 0 or (kind == MEMORY and number < MIN_MEMORY):
+        if float(value) <= 0 or (kind == MEMORY and float(value) < MIN_MEMORY):
             raise refused(f"resourceRequirements {kind} value {value}: too small")
         if kind == GPU and fargate:
             raise refused("resourceRequirements GPU is not supported on Fargate")
 
 
-def resources(container: Mapping[str, Any], fargate: bool) -> None:
-    """What a container needs must be said, in one of the two spellings, and on Fargate in the newer and in sizes
+def check_resources(container: Mapping[str, Any], fargate: bool) -> None:
+    """A container must say what it needs, in one of the two spellings; on Fargate in the newer one and in sizes that
     there are.
     """
     needs = container.get("resourceRequirements") or ()
-    requirements(needs, fargate)
+    check_requirements(needs, fargate)
     if fargate:
         if container.get("vcpus") or container.get("memory"):
             raise refused("vcpus and memory are not supported on Fargate: use resourceRequirements VCPU and MEMORY")
         vcpus, memory = requirement(VCPU, needs), requirement(MEMORY, needs)
         if vcpus is None or memory is None:
             raise refused("Fargate needs resourceRequirements of type VCPU and MEMORY")
-        sizes = FARGATE_MEMORY.get(float(vcpus))
-        if sizes is None or int(memory) not in sizes:
+        if int(memory) not in FARGATE_MEMORY.get(float(vcpus), ()):
             raise refused(f"Fargate does not have {vcpus} vCPUs with {memory} MiB of memory")
         return
     for kind, old in ((VCPU, "vcpus"), (MEMORY, "memory")):
@@ -151,13 +162,13 @@ def resources(container: Mapping[str, Any], fargate: bool) -> None:
             raise refused(f"the container needs resourceRequirements of type {kind} (or {old})")
         if requirement(kind, needs) is not None and container.get(old):
             raise refused(f"the container says both {old} and resourceRequirements {kind}: say one")
-    if container.get("memory") is not None and container["memory"] and container["memory"] < MIN_MEMORY:
+    if container.get("memory") and container["memory"] < MIN_MEMORY:
         raise refused(f"memory is {container['memory']}: at least {MIN_MEMORY} MiB")
 
 
-def definition(request: Mapping[str, Any], fargate_rules: str) -> None:
+def check_definition(request: Mapping[str, Any], fargate_rules: str) -> None:
     """RegisterJobDefinition."""
-    name("jobDefinitionName", request["jobDefinitionName"])
+    check_name("jobDefinitionName", request["jobDefinitionName"])
     kind = request["type"]
     if kind == "multinode" or "nodeProperties" in request:
         raise refused("multi-node parallel jobs: not supported here")
@@ -168,8 +179,9 @@ def definition(request: Mapping[str, Any], fargate_rules: str) -> None:
             raise refused(f"{other}: not supported here")
     if len(json.dumps(request).encode()) > MAX_DEFINITION_BYTES:
         raise refused(f"the job definition has more than {MAX_DEFINITION_BYTES} bytes")
-    retry_strategy(request.get("retryStrategy"))
-    timeout(request.get("timeout"))
+    check_retry_strategy(request.get("retryStrategy"))
+    check_timeout(request.get("timeout"))
+    check_scheduling_priority("schedulingPriority", request.get("schedulingPriority"))
     capabilities = request.get("platformCapabilities") or ()
     for capability in capabilities:
         if capability not in ("EC2", FARGATE, "MANAGED_INSTANCES"):
@@ -179,54 +191,49 @@ def definition(request: Mapping[str, Any], fargate_rules: str) -> None:
         raise refused("a job definition of type container needs containerProperties")
     if not container.get("image"):
         raise refused("containerProperties needs an image")
-    environment(container.get("environment") or ())
+    check_container(container)
     if FARGATE not in capabilities:
-        resources(container, False)
+        check_resources(container, False)
     elif fargate_rules == ENFORCE:
-        fargate_container(container)
+        check_fargate_container(container)
 
 
-def fargate_container(container: Mapping[str, Any]) -> None:
+def check_fargate_container(container: Mapping[str, Any]) -> None:
     if not container.get("executionRoleArn"):
         raise refused("a job definition for Fargate needs containerProperties.executionRoleArn")
-    resources(container, True)
+    check_resources(container, True)
     for forbidden in ("privileged", "instanceType", "ulimits"):
         if container.get(forbidden):
             raise refused(f"containerProperties.{forbidden} is not supported on Fargate")
 
 
-def submission(request: Mapping[str, Any], array_wanted: Mapping[str, Any], size: int | None) -> None:
-    """SubmitJob, as far as it can be judged without the job definition.
+def check_submission(request: Mapping[str, Any], array: Mapping[str, Any], size: int | None) -> None:
+    """SubmitJob, as far as it can be judged without the queue and the job definition.
 
+    :param array: `arrayProperties`, empty for a single job.
     :param size: of the request in bytes, if it is known.
     """
-    name("jobName", request["jobName"])
-    if size is None:
-        size = len(json.dumps(request).encode())
-    if size > MAX_SUBMIT_BYTES:
+    check_name("jobName", request["jobName"])
+    if (len(json.dumps(request).encode()) if size is None else size) > MAX_SUBMIT_BYTES:
         raise refused(f"the request has more than {MAX_SUBMIT_BYTES} bytes")
-    if array_wanted and array_wanted.get("size") not in ARRAY_SIZES:
-        raise refused(f"arrayProperties.size is {array_wanted.get('size')}: expected 2 to 10000")
+    if array and array.get("size") not in ARRAY_SIZES:
+        raise refused(f"arrayProperties.size is {array.get('size')}: expected 2 to 10000")
     for other in ("nodeOverrides", "eksPropertiesOverride", "ecsPropertiesOverride"):
         if request.get(other):
             raise refused(f"{other}: not supported here")
     overrides = request.get("containerOverrides") or {}
-    if size > MAX_OVERRIDES_BYTES and len(json.dumps(overrides).encode()) > MAX_OVERRIDES_BYTES:
-        raise refused(f"containerOverrides has more than {MAX_OVERRIDES_BYTES} bytes")
-    environment(overrides.get("environment") or ())
+    check_container(overrides)
     for old, least in (("vcpus", 1), ("memory", MIN_MEMORY)):
         # SDKs send 0 for what was not set.
         if overrides.get(old) and overrides[old] < least:
             raise refused(f"containerOverrides.{old} is {overrides[old]}: at least {least}")
-    retry_strategy(request.get("retryStrategy"))
-    timeout(request.get("timeout"))
-    priority = request.get("schedulingPriorityOverride")
-    if priority is not None and not 0 <= priority <= 9999:
-        raise refused(f"schedulingPriorityOverride is {priority}: expected 0 to 9999")
-    dependencies(request.get("dependsOn") or (), bool(array_wanted))
+    check_retry_strategy(request.get("retryStrategy"))
+    check_timeout(request.get("timeout"))
+    check_scheduling_priority("schedulingPriorityOverride", request.get("schedulingPriorityOverride"))
+    check_dependencies(request.get("dependsOn") or (), bool(array))
 
 
-def dependencies(values: Sequence[Mapping[str, str]], array: bool) -> None:
+def check_dependencies(values: Sequence[Mapping[str, str]], array: bool) -> None:
     if len(values) > MAX_DEPENDENCIES:
         raise refused(f"dependsOn names {len(values)} jobs: at most {MAX_DEPENDENCIES}")
     for each in values:
@@ -239,7 +246,7 @@ def dependencies(values: Sequence[Mapping[str, str]], array: bool) -> None:
             raise refused(f"dependsOn type {kind} is for array jobs")
 
 
-def stop_request(request: Mapping[str, Any]) -> None:
+def check_stop(request: Mapping[str, Any]) -> None:
     """CancelJob and TerminateJob."""
     for required in ("jobId", "reason"):
         if not request[required]:

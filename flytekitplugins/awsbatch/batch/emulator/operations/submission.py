@@ -6,18 +6,16 @@ resource requirements".
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
 from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
-from flytekitplugins.awsbatch.batch.emulator.job_spec import MEMORY, VCPU, requirement, spec_of
+from flytekitplugins.awsbatch.batch.emulator.job_spec import MEMORY, VCPU, requirement
 from flytekitplugins.awsbatch.batch.emulator.operations import rules
 
-# A submission of these members leaves everything to its definition.
-BARE = frozenset(("jobName", "jobQueue", "jobDefinition", "arrayProperties"))
-KEPT = 256
+# Characters.
+MAX_OVERRIDES = 8192
 
 # What a container always shows, empty or not.
 EMPTY_LISTS = (
@@ -54,7 +52,7 @@ def container_of(properties: Mapping[str, Any], overrides: Mapping[str, Any]) ->
     return container
 
 
-def normal_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
+def shown_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
     """A retry strategy as it is shown: the actions, whose case does not matter, in lower case."""
     rules_ = strategy.get("evaluateOnExit") or ()
     shown = {key: value for key, value in strategy.items() if value is not None}
@@ -73,10 +71,10 @@ def detail_of(
     properties, overrides = definition["containerProperties"], request.get("containerOverrides") or {}
     fargate = rules.FARGATE in (definition.get("platformCapabilities") or ())
     if overrides.get("resourceRequirements"):
-        rules.requirements(overrides["resourceRequirements"], fargate)
+        rules.check_requirements(overrides["resourceRequirements"], fargate)
     container = container_of(properties, overrides)
     if fargate and requirement(VCPU, container["resourceRequirements"]) and overrides.get("resourceRequirements"):
-        rules.resources(container, True)
+        rules.check_resources(container, True)
     detail: dict[str, Any] = {
         "jobName": request["jobName"],
         "jobQueue": queue_arn,
@@ -84,13 +82,13 @@ def detail_of(
         "dependsOn": [dict(each) for each in request.get("dependsOn") or ()],
         "parameters": {**(definition.get("parameters") or {}), **(request.get("parameters") or {})},
         "container": container,
-        "tags": rules.tags(request.get("tags")),
+        "tags": rules.merge_tags(request.get("tags")),
         "propagateTags": bool(request.get("propagateTags", definition.get("propagateTags", False))),
     }
     strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
-    detail["retryStrategy"] = {"attempts": 1, "evaluateOnExit": [], **(normal_strategy(strategy) if strategy else {})}
-    if definition.get("platformCapabilities"):
-        detail["platformCapabilities"] = list(definition["platformCapabilities"])
+    # platformCapabilities: "If no value is specified, it defaults to EC2".
+    detail["platformCapabilities"] = list(definition.get("platformCapabilities") or ["EC2"])
+    detail["retryStrategy"] = {"attempts": 1, "evaluateOnExit": [], **(shown_strategy(strategy) if strategy else {})}
     limit = request.get("timeout") or definition.get("timeout")
     if limit:
         detail["timeout"] = dict(limit)
@@ -102,27 +100,20 @@ def detail_of(
     return detail
 
 
-class Specs:
-    """From submissions to what their jobs need to run. What comes of a definition alone is worked out once: a revision
-    does not change.
+def unstartable(request: Mapping[str, Any], definition: Mapping[str, Any], spec: JobSpec) -> str | None:
+    """Why a job fails without an attempt, although it was accepted.
+
+    Sources: RegisterJobDefinition's propagateTags: "If the total number of combined tags from the job and job
+    definition is over 50, the job is moved to the FAILED state". ECS's RunTask: "A total of 8192 characters are allowed
+    for overrides. This limit includes the JSON formatting characters of the override structure"; what Batch says of it
+    is in the logs of Netflix/metaflow#1482 and ASFHyP3/hyp3#3041.
     """
-
-    def __init__(self) -> None:
-        # By the ARNs of definition and queue: the spec of a nameless job, and its detail as JSON, up to the name.
-        self._bare: dict[tuple[str, str], tuple[JobSpec, str]] = {}
-
-    def of(
-        self, request: Mapping[str, Any], definition: Mapping[str, Any], definition_arn: str, queue_arn: str
-    ) -> tuple[JobSpec, str]:
-        """A job's spec, and its detail as JSON. Raises BatchError as `detail_of` does."""
-        if not request.keys() <= BARE:
-            detail = detail_of(request, definition, definition_arn, queue_arn)
-            return spec_of(detail), compact(detail)
-        bare = self._bare.get((definition_arn, queue_arn))
-        if bare is None:
-            if len(self._bare) >= KEPT:
-                self._bare.clear()
-            detail = detail_of({"jobName": ""}, definition, definition_arn, queue_arn)
-            bare = self._bare[definition_arn, queue_arn] = spec_of(detail), compact(detail).removeprefix('{"jobName":"')
-        name = request["jobName"]
-        return replace(bare[0], name=name, detail={**bare[0].detail, "jobName": name}), f'{{"jobName":"{name}{bare[1]}'
+    overrides = dict(request.get("containerOverrides") or {})
+    if overrides.get("command") or list(spec.command) != spec.detail["container"]["command"]:
+        # Parameters are put in before the command goes to ECS.
+        overrides["command"] = spec.command
+    if len(json.dumps(overrides, ensure_ascii=False, separators=(",", ":"))) > MAX_OVERRIDES:
+        return f"Container Overrides length must be at most {MAX_OVERRIDES}"
+    if spec.detail["propagateTags"] and len({*definition.get("tags", ()), *spec.tags}) > rules.MAX_TAGS:
+        return f"The job and its job definition have more than {rules.MAX_TAGS} tags together"
+    return None

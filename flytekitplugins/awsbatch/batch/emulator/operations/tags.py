@@ -8,21 +8,20 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, ENVIRONMENT, JOB, QUEUE, split_arn, split_revision
 from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
 from flytekitplugins.awsbatch.batch.emulator.operations import rules
-from flytekitplugins.awsbatch.batch.emulator.operations.core import Answer, Core, Request
+from flytekitplugins.awsbatch.batch.emulator.operations.context import Answer, Context, Request
 from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
-from flytekitplugins.awsbatch.batch.emulator.store.resources import ENVIRONMENTS, QUEUES
 
 Tags = dict[str, str]
 Write = Callable[[Tags], None]
 
 
 class Tagging:
-    def __init__(self, core: Core) -> None:
-        self._core = core
+    def __init__(self, context: Context) -> None:
+        self._context = context
 
     def tag(self, request: Request) -> Answer:
         tags, write = self._resource(request["resourceArn"])
-        write(rules.tags(request["tags"], tags))
+        write(rules.merge_tags(request["tags"], tags))
         return {}
 
     def untag(self, request: Request) -> Answer:
@@ -36,41 +35,38 @@ class Tagging:
     def _resource(self, arn: str) -> tuple[Tags, Write]:
         """The tags of a resource, and how to write others."""
         kind, name = split_arn(arn) or ("", "")
-        finder = {JOB: self._job, DEFINITION: self._definition, QUEUE: self._queue, ENVIRONMENT: self._environment}.get(
-            kind
-        )
-        if finder is None:
-            raise refused(f"resourceArn {arn!r} names no job, job definition, job queue or compute environment")
-        return finder(name, arn)
+        if kind == JOB:
+            return self._job(name, arn)
+        if kind == DEFINITION:
+            return self._definition(name, arn)
+        if kind in (QUEUE, ENVIRONMENT):
+            return self._named(kind, name, arn)
+        raise refused(f"resourceArn {arn!r} names no job, job definition, job queue or compute environment")
 
     def _job(self, name: str, arn: str) -> tuple[Tags, Write]:
         if ":" in name:
             raise refused(f"resourceArn {arn}: children of array jobs have no tags of their own")
-        job = self._core.board.find(name)
+        job = self._context.table.find(name)
         if job is None:
             raise refused(f"resource {arn} does not exist")
 
         def write(tags: Tags) -> None:
             detail: dict[str, Any] = {**job.spec.detail, "tags": tags}
             job.spec = spec_of(detail)
-            self._core.stored.retag(job.sequence, detail)
+            self._context.rows.retag(job.sequence, detail)
 
         return dict(job.spec.tags), write
 
     def _definition(self, name: str, arn: str) -> tuple[Tags, Write]:
         short, revision = split_revision(name)
-        found = self._core.catalog.definition(short, revision)
+        found = self._context.resources.definition(short, revision)
         if found is None:
             raise refused(f"resource {arn} does not exist")
         number, active, body = found
-        return dict(body["tags"]), lambda tags: self._core.catalog.change_definition(
+        return dict(body["tags"]), lambda tags: self._context.resources.change_definition(
             short, number, active, {**body, "tags": tags}
         )
 
-    def _queue(self, name: str, arn: str) -> tuple[Tags, Write]:
-        _, body = self._core.queue(arn)
-        return dict(body["tags"]), lambda tags: self._core.catalog.put(QUEUES, name, {**body, "tags": tags})
-
-    def _environment(self, name: str, arn: str) -> tuple[Tags, Write]:
-        _, body = self._core.environment(arn)
-        return dict(body["tags"]), lambda tags: self._core.catalog.put(ENVIRONMENTS, name, {**body, "tags": tags})
+    def _named(self, kind: str, name: str, arn: str) -> tuple[Tags, Write]:
+        _, body = self._context.named(kind, arn)
+        return dict(body["tags"]), lambda tags: self._context.resources.put(kind, name, {**body, "tags": tags})

@@ -1,9 +1,9 @@
-"""What compute environments can hold and which queue may use which: the scheduler's view of the catalog. Pure."""
+"""What compute environments can hold and which queue may use which: the scheduler's view of the resources. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, name_of
@@ -16,48 +16,37 @@ MEMORY_TAG = "awsbatch:memory"
 
 
 @dataclass(frozen=True)
-class Pool:
+class Capacity:
     """:param sizes: of the enabled compute environments.
     :param by_priority: queue names, the highest priority first.
     :param orders: a queue's compute environments, the preferred first.
+    :param time_limits: `jobStateTimeLimitActions` of the queues that have some.
     """
 
     sizes: Mapping[str, Size]
     by_priority: Sequence[str]
     orders: Mapping[str, Sequence[str]]
+    time_limits: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
-class Pools:
-    """The pool of what the catalog holds, reckoned again when that has changed."""
-
-    def __init__(self, settings: BatchSettings) -> None:
-        self._settings = settings
-        self._known: tuple[object, object, Pool] | None = None
-
-    def of(self, queues: Mapping[str, Mapping[str, Any]], environments: Mapping[str, Mapping[str, Any]]) -> Pool:
-        """:param queues: the same mapping as before, if nothing has changed."""
-        if self._known is None or self._known[0] is not queues or self._known[1] is not environments:
-            self._known = queues, environments, pool_of(queues, environments, self._settings)
-        return self._known[2]
-
-
-def pool_of(
+def capacity_of(
     queues: Mapping[str, Mapping[str, Any]], environments: Mapping[str, Mapping[str, Any]], settings: BatchSettings
-) -> Pool:
-    return Pool(
+) -> Capacity:
+    return Capacity(
         sizes={name: size_of(body, settings) for name, body in environments.items() if body.get("state") == ENABLED},
         by_priority=sorted(queues, key=lambda name: (-queues[name]["priority"], name)),
         orders={name: order_of(body) for name, body in queues.items()},
+        time_limits={name: limits for name, body in queues.items() if (limits := body.get("jobStateTimeLimitActions"))},
     )
 
 
 def size_of(environment: Mapping[str, Any], settings: BatchSettings) -> Size:
     """maxvCpus of them, and as much memory as this machine has: AWS would add instances, here there is one."""
     resources = environment.get("computeResources", {})
-    memory = environment.get("tags", {}).get(MEMORY_TAG)
+    memory = environment.get("tags", {}).get(MEMORY_TAG, "")
     return Size(
         vcpus=float(resources.get("maxvCpus") or environment.get("unmanagedvCpus") or settings.machine_vcpus),
-        memory=int(memory) if memory else settings.machine_memory,
+        memory=int(memory) if memory.isdecimal() else settings.machine_memory,
     )
 
 

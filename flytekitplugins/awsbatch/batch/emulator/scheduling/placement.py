@@ -53,8 +53,8 @@ class Hold(Enum):
 
 
 @dataclass
-class Ledger:
-    """What compute environments have and what is taken of it.
+class Occupancy:
+    """What compute environments have and how much of it is used.
 
     :param total: of the enabled compute environments by name.
     """
@@ -87,10 +87,6 @@ class Ledger:
     def new_round(self, total: Mapping[str, Size]) -> None:
         self.total = total
         self.held.clear()
-
-    def full(self, order: Iterable[str]) -> bool:
-        """Whether nothing more can be placed in these environments this round."""
-        return all(name in self.held for name in order if name in self.total)
 
 
 def misfit(need: Size, sizes: Iterable[Size]) -> str:

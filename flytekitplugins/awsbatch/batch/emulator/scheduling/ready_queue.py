@@ -1,87 +1,99 @@
-"""Who waits for room: the runnable units of each queue in order, and those that no compute environment will ever hold.
+"""The runnable units of each queue in order, and those that no compute environment will ever hold.
 
-Under the service's lock. Which of them start is the scheduler's decision; this keeps the lines and acts on it.
+Under the service's lock. `placement` decides which of them start; this keeps the order and acts on the decision.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
 
 from flytekitplugins.awsbatch.batch.emulator.faults import STAY_RUNNABLE, FaultPlan
 from flytekitplugins.awsbatch.batch.emulator.job_model import RUNNABLE, STARTING, Attempt, Unit
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import Pool
-from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import Board
-from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import Hold, Ledger, Size, misfit
+from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import Capacity
+from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
+from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import Hold, Occupancy, Size, misfit
 
 
-class Line:
-    def __init__(self, board: Board, faults: FaultPlan) -> None:
-        self._board = board
+class ReadyQueue:
+    def __init__(self, table: JobTable, faults: FaultPlan) -> None:
+        self._table = table
         self._faults = faults
-        self._ledger = Ledger({})
-        self._ready: dict[str, deque[Unit]] = {}
-        self._stuck: dict[str, list[Unit]] = {}
+        self._occupancy = Occupancy({})
+        self._ready: defaultdict[str, deque[Unit]] = defaultdict(deque)
+        self._never_fitting: defaultdict[str, list[Unit]] = defaultdict(list)
         # Queues whose first unit waits for room.
-        self._held: set[str] = set()
+        self._blocked: set[str] = set()
 
-    def join(self, queue: str, units: Iterable[Unit]) -> None:
-        self._ready.setdefault(queue, deque()).extend(units)
+    def append(self, units: Iterable[Unit]) -> None:
+        for unit in units:
+            self._ready[unit.job.spec.queue].append(unit)
 
-    def join_first(self, unit: Unit) -> None:
-        self._ready.setdefault(unit.job.spec.queue, deque()).appendleft(unit)
+    def put_first(self, unit: Unit) -> None:
+        self._ready[unit.job.spec.queue].appendleft(unit)
 
-    def held(self, queue: str) -> bool:
-        """Whether what joins this queue has nothing to hope for until something ends."""
-        return queue in self._held
+    def is_blocked(self, queue: str) -> bool:
+        """Whether a unit that is appended to this queue cannot start until another one ends."""
+        return queue in self._blocked
 
-    def release_stuck(self) -> None:
-        """Those that could never start stand in line again, where they were."""
-        for name, units in self._stuck.items():
-            self._ready.setdefault(name, deque()).extendleft(reversed(units))
-        self._stuck.clear()
+    def try_misfits_again(self) -> None:
+        """Puts units that could never start back to the front of their queue."""
+        for name, units in self._never_fitting.items():
+            self._ready[name].extendleft(reversed(units))
+        self._never_fitting.clear()
 
-    def leave_room(self, unit: Unit, environment: str) -> None:
-        self._ledger.give_back(environment, need_of(unit))
+    def give_back(self, unit: Unit, environment: str) -> None:
+        """The unit does not use its room in the compute environment any more."""
+        self._occupancy.give_back(environment, need_of(unit))
 
-    def place(self, pool: Pool) -> list[Unit]:
-        """Moves what fits to STARTING, with an attempt that knows its compute environment."""
+    def place(self, capacity: Capacity) -> list[Unit]:
+        """Moves the units that fit to STARTING, with an attempt that knows its compute environment."""
         starting: list[Unit] = []
-        self._held.clear()
-        self._ledger.new_round(pool.sizes)
-        for name in pool.by_priority:
-            waiting, order = self._ready.get(name), pool.orders[name]
+        self._blocked.clear()
+        self._occupancy.new_round(capacity.sizes)
+        for name in capacity.by_priority:
+            waiting, order = self._ready[name], capacity.orders[name]
             while waiting:
                 unit = waiting[0]
                 if unit.status != RUNNABLE:
                     waiting.popleft()
                     continue
                 if self._faults.of_attempt(STAY_RUNNABLE, unit) is not None:
-                    self._stuck.setdefault(name, []).append(waiting.popleft())
+                    self._never_fitting[name].append(waiting.popleft())
                     continue
-                where = self._ledger.place(need_of(unit), order)
+                where = self._occupancy.place(need_of(unit), order)
                 if where is Hold.WAIT:
-                    self._held.add(name)
+                    self._blocked.add(name)
                     break
                 waiting.popleft()
                 if isinstance(where, Hold):
-                    self._strand(name, unit, [pool.sizes[each] for each in order if each in pool.sizes])
+                    sizes = [capacity.sizes[each] for each in order if each in capacity.sizes]
+                    self._note_misfit(unit, misfit(need_of(unit), sizes))
+                    self._never_fitting[name].append(unit)
                     continue
                 unit.attempts.append(Attempt(len(unit.attempts) + 1, None, where))
-                self._board.move(unit, STARTING)
+                self._table.set_status(unit, STARTING)
                 starting.append(unit)
         return starting
 
     def any(self) -> bool:
-        return any(self._ready.values())
+        return any(self._ready.values()) or any(self._never_fitting.values())
 
-    def _strand(self, name: str, unit: Unit, sizes: Sequence[Size]) -> None:
-        unit.reason = misfit(need_of(unit), sizes)
+    def heads(self) -> Iterator[tuple[str, Unit]]:
+        """Each unit that nothing but room keeps from starting, with its queue."""
+        for name in self._blocked:
+            yield name, self._ready[name][0]
+        for name, units in self._never_fitting.items():
+            for unit in units:
+                if unit.status == RUNNABLE:
+                    yield name, unit
+
+    def _note_misfit(self, unit: Unit, reason: str) -> None:
+        unit.reason = reason
         if unit.job.size is None:
-            unit.job.reason = unit.reason
-            self._board.job_changed(unit.job)
-        self._board.changed(unit)
-        self._stuck.setdefault(name, []).append(unit)
+            unit.job.reason = reason
+            self._table.note_job_change(unit.job)
+        self._table.note_unit_change(unit)
 
 
 def need_of(unit: Unit) -> Size:

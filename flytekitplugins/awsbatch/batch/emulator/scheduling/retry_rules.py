@@ -28,7 +28,6 @@ CHILD_FAILED = "Array Child Job failed"
 KILLED = 137
 
 RETRY = "RETRY"
-EXIT = "EXIT"
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
-from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, STATUSES, Attempt, Job, Unit
+from flytekitplugins.awsbatch.batch.emulator.job_model import ARRAY_SIZES, ENDED, STATUSES, Attempt, Job, Unit
 from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database
 
@@ -80,19 +81,16 @@ def changes_of(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
     return changes
 
 
-class Jobs:
+class JobRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, job: Job, detail: str | None = None) -> None:
-        """Writes a new job, children and all, in one transaction, and gives it its sequence.
-
-        :param detail: of its spec, as JSON.
-        """
+    def add(self, job: Job) -> None:
+        """Writes a new job, children and all, in one transaction, and gives it its sequence."""
         spec = job.spec
         values = (
             *(job.id, spec.name, spec.queue, spec.definition, job.size, job.created, job.owner, job.remote),
-            *(detail or compact(spec.detail), job.status, job.reason, job.stop, job.started, job.stopped),
+            *(compact(spec.detail), job.status, job.reason, job.stop, job.started, job.stopped),
         )
         if job.size is None:
             job.sequence = self._database.insert(INSERT_JOB, values)
@@ -122,8 +120,7 @@ class Jobs:
                 "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changes.attempts
             )
 
-    def tidy(self) -> None:
-        """For a quiet moment."""
+    def checkpoint(self) -> None:
         self._database.checkpoint()
 
     def retag(self, sequence: int, detail: dict[str, Any]) -> None:
@@ -131,7 +128,7 @@ class Jobs:
             connection.execute("UPDATE jobs SET detail = ? WHERE seq = ?", (compact(detail), sequence))
 
     def load(self, job_id: str) -> Job | None:
-        """A whole job as it was last written, or None."""
+        """A whole job as it was last written, or None. Raises sqlite3.DataError for a damaged record."""
         with self._database.read() as connection:
             row = connection.execute(
                 "SELECT id, detail, size, created, owner, status, remote, reason, stop, started, stopped, seq FROM jobs"
@@ -149,7 +146,17 @@ class Jobs:
                 "attempts WHERE job = ? ORDER BY idx, number",
                 (row[-1],),
             ).fetchall()
-        return _assemble(row, children, attempts)
+        try:
+            return _assemble(row, children, attempts)
+        except (LookupError, TypeError, ValueError) as error:
+            raise sqlite3.DataError(f"the record of job {job_id} is damaged: {error}") from error
+
+    def child_counts(self, sequence: int) -> tuple[dict[str, int], int]:
+        """How many children of an array have each status, and when one of them last started or stopped."""
+        sql = "SELECT status, count(*), max(coalesce(stopped, started, 0)) FROM children WHERE job = ? GROUP BY status"
+        with self._database.read() as connection:
+            rows = connection.execute(sql, (sequence,)).fetchall()
+        return dict.fromkeys(STATUSES, 0) | {row[0]: row[1] for row in rows}, max((row[2] for row in rows), default=0)
 
     def unended(self, owner: str | None = None) -> list[tuple[str, str, bool]]:
         """(id, owner, whether it came over HTTP) of the jobs that have not ended, oldest first."""
@@ -194,18 +201,11 @@ class Jobs:
             for table, column in (("attempts", "job"), ("children", "job"), ("jobs", "seq")):
                 connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (sequence,))  # noqa: S608 - constants
 
-    def uses(self, queue: str) -> bool:
-        """Whether a queue has jobs that have not ended."""
-        with self._database.read() as connection:
-            row = connection.execute(
-                f"SELECT 1 FROM jobs WHERE status IN ({UNENDED}) AND queue = ? LIMIT 1",  # noqa: S608 - constants
-                (queue,),
-            ).fetchone()
-        return row is not None
-
 
 def _assemble(row: sqlite3.Row | tuple[Any, ...], children: list[Any], attempts: list[Any]) -> Job:
     job_id, detail, size, created, owner, status, remote, reason, stop, started, stopped, sequence = row
+    if size is not None and size not in ARRAY_SIZES:
+        raise ValueError(f"it has {size} children, and an array has {ARRAY_SIZES[0]} to {ARRAY_SIZES[-1]}")
     job = Job(job_id, spec_of(json.loads(detail)), size, created, owner, status, bool(remote))
     job.reason, job.stop, job.started, job.stopped, job.sequence = reason, stop, started, stopped, sequence
     if size is None:
@@ -218,7 +218,8 @@ def _assemble(row: sqlite3.Row | tuple[Any, ...], children: list[Any], attempts:
         unit.stop_reason = unit.reason
     for index, *rest in attempts:
         job.units[0 if index == SINGLE else index].attempts.append(Attempt(*rest))
-    job.counts = dict.fromkeys(STATUSES, 0)
-    for unit in job.units:
-        job.counts[unit.status] += 1
+    job.counts = dict.fromkeys(STATUSES, 0) | Counter(unit.status for unit in job.units)
+    if len(job.counts) > len(STATUSES):
+        raise ValueError(f"it has a status that is none of {', '.join(STATUSES)}")
+    job.counted = max(created, *(unit.stopped or unit.started or 0 for unit in job.units))
     return job

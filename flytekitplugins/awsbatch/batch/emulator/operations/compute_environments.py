@@ -1,0 +1,102 @@
+"""Compute environments: create, update, delete, describe.
+
+A compute environment is this machine under a name: its `maxvCpus` are honoured, instance types, networks and roles
+are only kept.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, QUEUE
+from flytekitplugins.awsbatch.batch.emulator.operations import rules
+from flytekitplugins.awsbatch.batch.emulator.operations.context import Answer, Context, Request, state_of
+from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
+from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import order_of
+
+MANAGED = "MANAGED"
+UNMANAGED = "UNMANAGED"
+RESOURCE_TYPES = ("EC2", "SPOT", "FARGATE", "FARGATE_SPOT")
+KEPT = ("serviceRole", "unmanagedvCpus", "context", "ecsSettings")
+
+
+class ComputeEnvironments:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def create(self, request: Request) -> Answer:
+        name = rules.check_name("computeEnvironmentName", request["computeEnvironmentName"])
+        kind, resources = request["type"], request.get("computeResources")
+        if name in self._context.resources.named(ENVIRONMENT):
+            raise refused(f"ComputeEnvironment {name} already exists")
+        if kind not in (MANAGED, UNMANAGED):
+            raise refused(f"type {kind!r}: expected {MANAGED} or {UNMANAGED}")
+        if request.get("eksConfiguration"):
+            raise refused("eksConfiguration: not supported here")
+        if kind == MANAGED and not resources:
+            raise refused("a MANAGED compute environment needs computeResources")
+        if kind == MANAGED and request.get("unmanagedvCpus") is not None:
+            raise refused("unmanagedvCpus is for UNMANAGED compute environments")
+        if kind == UNMANAGED and not request.get("serviceRole"):
+            # "For UNMANAGED compute environments, you must explicitly specify a serviceRole."
+            raise refused("an UNMANAGED compute environment needs a serviceRole")
+        if resources:
+            check_resources(resources)
+        arns = self._context.arns
+        arn = arns.of(ENVIRONMENT, name)
+        body: dict[str, Any] = {
+            "computeEnvironmentName": name,
+            "computeEnvironmentArn": arn,
+            "type": kind,
+            "state": state_of(request),
+            "status": "VALID",
+            "statusReason": "ComputeEnvironment Healthy",
+            "ecsClusterArn": arns.ecs("cluster", f"{name}_Batch"),
+            "tags": rules.merge_tags(request.get("tags")),
+            "containerOrchestrationType": "ECS",
+            "uuid": str(uuid.uuid4()),
+        }
+        body |= {key: request[key] for key in ("computeResources", *KEPT) if request.get(key) is not None}
+        self._context.resources.put(ENVIRONMENT, name, body)
+        return {"computeEnvironmentName": name, "computeEnvironmentArn": arn}
+
+    def update(self, request: Request) -> Answer:
+        name, body = self._context.named(ENVIRONMENT, request["computeEnvironment"])
+        changed = {**body, "state": state_of(request, body["state"])}
+        if request.get("computeResources"):
+            changed["computeResources"] = {**body.get("computeResources", {}), **request["computeResources"]}
+            check_resources(changed["computeResources"])
+        changed |= {key: request[key] for key in ("updatePolicy", *KEPT) if request.get(key) is not None}
+        self._context.resources.put(ENVIRONMENT, name, changed)
+        self._context.engine.try_misfits_again()
+        return {"computeEnvironmentName": name, "computeEnvironmentArn": body["computeEnvironmentArn"]}
+
+    def delete(self, request: Request) -> Answer:
+        name = self._context.to_delete(ENVIRONMENT, request["computeEnvironment"])
+        if name is not None:
+            queues = self._context.resources.named(QUEUE)
+            users = ", ".join(queue for queue, body in queues.items() if name in order_of(body))
+            if users:
+                raise refused(
+                    f"ComputeEnvironment {name} cannot be deleted: it has a relationship with JobQueue {users}"
+                )
+            self._context.resources.remove(ENVIRONMENT, name)
+        return {}
+
+    def describe(self, request: Request) -> Answer:
+        bodies, more = self._context.describe_named(ENVIRONMENT, request.get("computeEnvironments"), request)
+        return {"computeEnvironments": bodies, **more}
+
+
+def check_resources(resources: Mapping[str, Any]) -> None:
+    most = resources.get("maxvCpus")
+    if most is None or most < 0:
+        raise refused(f"computeResources.maxvCpus is {most}: expected 0 or more")
+    for key in ("minvCpus", "desiredvCpus"):
+        value = resources.get(key)
+        if value is not None and not 0 <= value <= most:
+            raise refused(f"computeResources.{key} is {value}: expected 0 to maxvCpus ({most})")
+    if resources.get("type") not in (None, *RESOURCE_TYPES):
+        raise refused(f"computeResources.type {resources['type']!r}: expected {', '.join(RESOURCE_TYPES)}")

@@ -1,0 +1,103 @@
+"""What every operation works on, and how references to resources are resolved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, ENVIRONMENT, QUEUE, Arns, name_of, split_revision
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
+from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
+from flytekitplugins.awsbatch.batch.emulator.operations.paging import page_size, position_of, token_for
+from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import ENABLED
+from flytekitplugins.awsbatch.batch.emulator.scheduling.engine import Engine
+from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
+from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows
+from flytekitplugins.awsbatch.batch.emulator.store.resources import ACTIVE, INACTIVE, Body, Resources
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+Operation = Callable[[Request], Answer]
+
+WORDS = {QUEUE: "JobQueue", ENVIRONMENT: "ComputeEnvironment"}
+DISABLED = "DISABLED"
+# Ids, names or ARNs in one request.
+MAX_IDS = 100
+
+
+@dataclass(frozen=True)
+class Context:
+    arns: Arns
+    settings: BatchSettings
+    resources: Resources
+    rows: JobRows
+    table: JobTable
+    engine: Engine
+    clock: Clock
+
+    def find_named(self, kind: str, reference: str) -> tuple[str, Body] | None:
+        """(name, body) of a job queue or compute environment by its name or ARN."""
+        name = name_of(kind, reference)
+        body = self.resources.named(kind).get(name) if name is not None else None
+        return (name, body) if name is not None and body is not None else None
+
+    def named(self, kind: str, reference: str) -> tuple[str, Body]:
+        """The same; raises BatchError when there is none."""
+        found = self.find_named(kind, reference)
+        if found is None:
+            raise refused(f"{WORDS[kind]} {reference} does not exist")
+        return found
+
+    def to_delete(self, kind: str, reference: str) -> str | None:
+        """The name of a job queue or compute environment that may be deleted: it must be DISABLED. None for one that
+        does not exist, which is as good as deleted (AWS answers 200).
+        """
+        found = self.find_named(kind, reference)
+        if found is not None and found[1]["state"] == ENABLED:
+            raise refused(
+                f"{WORDS[kind]} {found[0]} cannot be deleted while it is {ENABLED}: set its state to {DISABLED} first"
+            )
+        return found[0] if found is not None else None
+
+    def describe_named(self, kind: str, references: list[str] | None, request: Request) -> tuple[list[Body], Answer]:
+        """The bodies that were asked for by name or ARN, or a page of all; and the token of the next page."""
+        bodies = self.resources.named(kind)
+        size = page_size(request, 100, largest=100)
+        if references:
+            if len(references) > MAX_IDS:
+                raise refused(f"{len(references)} names: at most {MAX_IDS}")
+            return [found[1] for each in references if (found := self.find_named(kind, each)) is not None], {}
+        after = position_of(request.get("nextToken"), "", "")
+        names = [name for name in sorted(bodies) if name > after]
+        more = {"nextToken": token_for(names[size - 1])} if len(names) > size else {}
+        return [bodies[name] for name in names[:size]], more
+
+    def definition(self, reference: str) -> tuple[str, bool, Body]:
+        """(ARN, whether it is active, body) of a job definition by name (the newest active one), name and revision,
+        or ARN.
+        """
+        name, revision = split_revision(name_of(DEFINITION, reference) or "")
+        found = self.resources.definition(name, revision) if name else None
+        if found is None:
+            raise refused(f"JobDefinition {reference} does not exist")
+        return self.arns.definition(name, found[0]), found[1], found[2]
+
+    def definition_body(self, name: str, revision: int, active: bool, body: Body) -> Body:
+        """A job definition as DescribeJobDefinitions shows it."""
+        return {
+            "jobDefinitionName": name,
+            "jobDefinitionArn": self.arns.definition(name, revision),
+            "revision": revision,
+            "status": ACTIVE if active else INACTIVE,
+            **body,
+        }
+
+
+def state_of(request: Request, default: str = ENABLED) -> str:
+    """The state that a request gives a job queue or compute environment."""
+    state = request.get("state") or default
+    if state not in (ENABLED, DISABLED):
+        raise refused(f"state {state!r}: expected {ENABLED} or {DISABLED}")
+    return str(state)

@@ -1,0 +1,140 @@
+"""Job queues: create, update, delete, describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, QUEUE
+from flytekitplugins.awsbatch.batch.emulator.job_model import RUNNABLE, TERMINATE
+from flytekitplugins.awsbatch.batch.emulator.operations import rules
+from flytekitplugins.awsbatch.batch.emulator.operations.context import (
+    Answer,
+    Context,
+    Request,
+    state_of,
+)
+from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
+from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import ENABLED
+
+MAX_ENVIRONMENTS_OF_QUEUE = 3
+PRIORITIES = range(1001)
+# JobStateTimeLimitAction: "The minimum value is 600 (10 minutes) and the maximum value is 86,400 (24 hours)".
+TIME_LIMITS = range(600, 86_401)
+CONTAINERS = "ECS"
+FARGATE_CONTAINERS = "ECS_FARGATE"
+
+
+class JobQueues:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def create(self, request: Request) -> Answer:
+        name = rules.check_name("jobQueueName", request["jobQueueName"])
+        if name in self._context.resources.named(QUEUE):
+            raise refused(f"Job queue {name} already exists")
+        if request.get("schedulingPolicyArn"):
+            raise refused("scheduling policies (fair share): not supported here; queues are first in, first out")
+        if request.get("serviceEnvironmentOrder"):
+            raise refused("service environments: not supported here")
+        order, kind = self._order(request.get("computeEnvironmentOrder"), [])
+        if request.get("jobQueueType") not in (None, kind):
+            raise refused(f"jobQueueType {request['jobQueueType']}: its compute environments make it {kind}")
+        arn = self._context.arns.of(QUEUE, name)
+        body = {
+            "jobQueueName": name,
+            "jobQueueArn": arn,
+            "state": state_of(request),
+            "status": "VALID",
+            "statusReason": "JobQueue Healthy",
+            "priority": check_priority(request["priority"]),
+            "computeEnvironmentOrder": order,
+            "serviceEnvironmentOrder": [],
+            "jobQueueType": kind,
+            "tags": rules.merge_tags(request.get("tags")),
+            "jobStateTimeLimitActions": check_time_limits(request.get("jobStateTimeLimitActions") or ()),
+        }
+        self._context.resources.put(QUEUE, name, body)
+        self._context.engine.try_misfits_again()
+        return {"jobQueueName": name, "jobQueueArn": arn}
+
+    def update(self, request: Request) -> Answer:
+        name, body = self._context.named(QUEUE, request["jobQueue"])
+        if request.get("schedulingPolicyArn"):
+            raise refused(f"JobQueue {name} has no scheduling policy: it can't have one added")
+        changed = {**body, "state": state_of(request, body["state"])}
+        if request.get("priority") is not None:
+            changed["priority"] = check_priority(request["priority"])
+        if request.get("computeEnvironmentOrder"):
+            order, kind = self._order(request["computeEnvironmentOrder"], body["computeEnvironmentOrder"])
+            changed |= {"computeEnvironmentOrder": order, "jobQueueType": kind}
+        if request.get("jobStateTimeLimitActions") is not None:
+            changed["jobStateTimeLimitActions"] = check_time_limits(request["jobStateTimeLimitActions"])
+        self._context.resources.put(QUEUE, name, changed)
+        self._context.engine.try_misfits_again()
+        return {"jobQueueName": name, "jobQueueArn": body["jobQueueArn"]}
+
+    def delete(self, request: Request) -> Answer:
+        """Its jobs are terminated first."""
+        name = self._context.to_delete(QUEUE, request["jobQueue"])
+        if name is not None:
+            table = self._context.table
+            with table.lock:
+                for job in [job for job in table.unended() if job.spec.queue == name]:
+                    self._context.engine.stop(job.units, TERMINATE, "Job queue deleted")
+            self._context.resources.remove(QUEUE, name)
+        return {}
+
+    def describe(self, request: Request) -> Answer:
+        bodies, more = self._context.describe_named(QUEUE, request.get("jobQueues"), request)
+        return {"jobQueues": bodies, **more}
+
+    def _order(
+        self, entries: Sequence[Mapping[str, Any]] | None, before: Sequence[Mapping[str, Any]]
+    ) -> tuple[list[dict[str, Any]], str]:
+        """`computeEnvironmentOrder` with ARNs, and the type of a queue that has it.
+
+        CreateJobQueue: "Compute environments must be in the VALID state before you can associate them with a job
+        queue"; the user guide's "Create a job queue": they must be ENABLED as well.
+
+        :param before: the order that the queue has: these may have been disabled since.
+        """
+        if not entries:
+            raise refused("At least 1 compute environment must be provided")
+        if len(entries) > MAX_ENVIRONMENTS_OF_QUEUE:
+            raise refused(f"a queue has at most {MAX_ENVIRONMENTS_OF_QUEUE} compute environments")
+        if len({entry["order"] for entry in entries}) != len(entries):
+            raise refused("computeEnvironmentOrder gives the same order twice")
+        known = {entry["computeEnvironment"] for entry in before}
+        order, kinds = [], set()
+        for entry in sorted(entries, key=lambda each: each["order"]):
+            name, body = self._context.named(ENVIRONMENT, entry["computeEnvironment"])
+            arn = body["computeEnvironmentArn"]
+            if arn not in known and (body["state"], body["status"]) != (ENABLED, "VALID"):
+                raise refused(
+                    f"ComputeEnvironment {name} is {body['state']} and {body['status']}: it must be ENABLED and VALID"
+                )
+            order.append({"order": entry["order"], "computeEnvironment": arn})
+            fargate = str(body.get("computeResources", {}).get("type", "")).startswith(rules.FARGATE)
+            kinds.add(FARGATE_CONTAINERS if fargate else CONTAINERS)
+        if len(kinds) > 1:
+            raise refused("EC2 and Fargate compute environments can't be mixed in a job queue")
+        return order, kinds.pop()
+
+
+def check_priority(priority: int) -> int:
+    if priority not in PRIORITIES:
+        raise refused(f"priority is {priority}: expected {PRIORITIES[0]} to {PRIORITIES[-1]}")
+    return priority
+
+
+def check_time_limits(actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    for action in actions:
+        if action["maxTimeSeconds"] not in TIME_LIMITS:
+            raise refused(
+                f"jobStateTimeLimitActions maxTimeSeconds is {action['maxTimeSeconds']}: expected {TIME_LIMITS[0]} to"
+                f" {TIME_LIMITS[-1]}"
+            )
+        if action["state"] != RUNNABLE or action["action"] != "CANCEL":
+            raise refused("jobStateTimeLimitActions: the only supported state is RUNNABLE, the only action CANCEL")
+    return [dict(action) for action in actions]
