@@ -107,10 +107,12 @@ class Filler:
         decoded = self.decode(typing.get_type_hints(cls)[fld.name], found, here)
         if decoded is WRONG:
             return
-        limit = fld.metadata.get(section.MINIMUM)
+        limit, most = fld.metadata.get(section.MINIMUM), fld.metadata.get(section.MAXIMUM)
         choices = fld.metadata.get(section.CHOICES)
         if limit is not None and decoded < limit:
             self.wrong(here, found, f"expected at least {limit:g}")
+        elif most is not None and not decoded <= most:
+            self.wrong(here, found, f"expected at most {most:g}")
         elif choices is not None and decoded not in choices:
             near = difflib.get_close_matches(str(decoded), choices, 1, 0.6)
             hint = f" (did you mean {near[0]}?)" if near else ""
