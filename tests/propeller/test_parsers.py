@@ -207,6 +207,15 @@ def test_any_bytes_are_printed_or_refused(data: bytes) -> None:
 
 
 @given(
+    st.sampled_from([b"\x91", b"\x81\x01", b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff"]),
+    st.integers(5_000, 50_000),
+)
+def test_messagepack_without_end_is_an_error(beginning: bytes, times: int) -> None:
+    with pytest.raises(MsgpackError):
+        print_msgpack(beginning * times)
+
+
+@given(
     st.recursive(st.integers(-(2**31), 2**31) | st.booleans() | st.text(max_size=5), lambda v: st.lists(v, max_size=3))
 )
 def test_packed_values_are_printed_as_go_prints_them(value: Any) -> None:
