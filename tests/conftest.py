@@ -1,4 +1,4 @@
-"""What makes a test run safe and repeatable: a limit of memory, known examples, and signals as a terminal gives them."""
+"""What makes a test run safe and repeatable: a limit of memory, known examples, signals as a terminal gives them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 def signals_of_a_terminal() -> Iterator[None]:
-    """SIGINT and SIGHUP end the processes that a test starts, also where the caller ignores them (`nohup make test`)."""
+    """SIGINT and SIGHUP end what a test starts, also where the caller ignores them (`nohup make test`)."""
     own = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
     before = {number: signal.signal(number, handler) for number, handler in own.items()}
     yield
