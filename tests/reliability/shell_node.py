@@ -17,6 +17,7 @@ from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
 from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.faults import STALE_DESCRIBE, Fault
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.local.deployment.backend import LocalBackend
 from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
 from flytekitplugins.awsbatch.local.history.resume import Fingerprint, past
 from flytekitplugins.awsbatch.local.run.resume_node import take_up
@@ -121,9 +122,9 @@ class World:
         self.batch.ensure_queue(QUEUE)
         self.submissions = Submissions(self.batch, lambda job_id: self.batch.adopt([job_id]) and None)
         self.services = HandlerServices(self.submissions, LocalStore(), MemoryCatalog(), self._handler)
-        self.deployment: Any = SimpleNamespace(
-            batch=self.batch, local_batch=self.batch, submissions=self.submissions, services=self.services
-        )
+        backend = object.__new__(LocalBackend)
+        backend.service = backend.batch = self.batch
+        self.deployment: Any = SimpleNamespace(backend=backend, submissions=self.submissions, services=self.services)
 
     def set_fault(self, fault: Fault) -> None:
         if fault.kind == STALE_DESCRIBE:

@@ -1,5 +1,5 @@
 """One task call on its way through admin, propeller and Batch: what is asked for, driven to its end, recorded on the
-way, and taken up where an earlier process left it.
+way, and resumed where an earlier process left it.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ class Call:
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
         apply(template, decision)
-        if decision.queue and deployment.local_batch is not None:
-            deployment.local_batch.ensure_queue(decision.queue)
+        if decision.queue:
+            deployment.backend.ensure_queue(decision.queue)
         deployment.launch.add_code(template.id.name, self._serialised.code_root)
         request = self._request(template, inputs, decision)
         with Interrupts() as self._interrupts:
@@ -136,8 +136,8 @@ class Call:
                 batch.terminate_job(jobId=job_id, reason="Aborted")
         self._write("aborted")
 
-    def leave(self) -> str:
-        """Leaves the node to be taken up again; says how far it came."""
+    def interrupt(self) -> str:
+        """Records the node so that it can be resumed; returns how far it came, for people."""
         if self._node is not None and self._node.result is None:
             self._write("interrupted")
         done = counts_of_phases(self._progress.counts) if self._progress is not None else "not begun"
@@ -189,10 +189,10 @@ class Call:
             if not taken.written:
                 self._write("succeeded", node.result)
             return node.result
-        with deployment.at_work(self):
+        with deployment.closed_with(self):
             self._write("running")
             try:
-                result = node.run(self._interrupts.waiting(deployment.wait))
+                result = node.run(self._interrupts.waiting(deployment.backend.wait))
             except Interrupted:
                 # While this call is still one of those that closing looks after.
                 deployment.close()
@@ -237,7 +237,7 @@ class Call:
         return next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
 
     def _write(self, status: str, result: NodeResult | None = None) -> None:
-        """The record of the node as it is now. A run goes on without one: it can only not be taken up again."""
+        """The record of the node as it is now. Without one the run continues, but cannot be resumed."""
         if self._node is None:
             return
         snapshot = self._node.snapshot()
@@ -276,10 +276,5 @@ class Call:
         )
 
     def _tail(self, child: ChildFact) -> LogTail | None:
-        batch = self._deployment.local_batch
-        if batch is None or not child.log_streams:
-            return None
-        path = batch.log_path(child.log_streams[-1])
-        job_id, _, index = child.job_id.partition(":")
-        tail = batch.log_tail(job_id, int(index) if index else None, lines=LOG_LINES)
-        return LogTail(str(path), tail.splitlines())
+        found = self._deployment.backend.log_tail(child, LOG_LINES)
+        return None if found is None else LogTail(str(found[0]), found[1].splitlines())

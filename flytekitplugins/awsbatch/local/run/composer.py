@@ -36,7 +36,7 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """
     deployment = deployments.current()
     deployment.check_open()
-    deployment.between_calls.goes_on()
+    deployment.between_calls.note_call()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
     with told_to(findings.append, deployment.settings.lint_settings):
@@ -64,11 +64,10 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
     execution, begins = deployment.executions.of(who.root, who.project, who.domain, who.workflow, earlier)
     if not begins:
         return execution
-    deployment.note_ended(deployment.executions.newly_over())
+    deployment.note_ended(deployment.executions.take_finished())
     if not execution.resumed:
         _record(deployment, execution)
-    details = {"of": execution.workflow, **({"taken": "up again"} if execution.resumed else {})}
-    deployment.reporter.started(execution.name, details)
+    deployment.reporter.started(execution.name, {"of": execution.workflow + ", resumed" * execution.resumed})
     deployment.between_calls.watch()
     return execution
 

@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.propeller.node.names import current_node_id, generated_name
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution, Observer
 from flytekitplugins.awsbatch.propeller.storage import StorageError
 
-from ..history.resume import Past, ResumeError
+from ..history.resume import Past
 
 if TYPE_CHECKING:
     from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
@@ -46,8 +45,8 @@ def take_up(deployment: Deployment, request: NodeRequest, before: Past | None, o
             return TakenUp(node, "succeeded before, its outputs are used again", before.succeeded)
         except StorageError:
             before = before.again("the outputs that it had are gone")
-    if before.job_id is not None and deployment.local_batch is not None and not before.anew:
-        before = _go_on_with_job(deployment, before, before.job_id)
+    if before.job_id is not None and not before.anew and (problem := deployment.backend.resume_job(before.job_id)):
+        before = before.again(problem)
     if before.anew:
         _end_job(deployment, before.job_id)
         note = f"runs anew, {before.anew}"
@@ -61,25 +60,8 @@ def take_up(deployment: Deployment, request: NodeRequest, before: Past | None, o
     return TakenUp(NodeExecution.restore(request, services, before.snapshot, observer=observer), note)
 
 
-def _go_on_with_job(deployment: Deployment, before: Past, job_id: str) -> Past:
-    """Has this process's service run what is left of the job."""
-    batch = deployment.local_batch
-    assert batch is not None
-    taken = batch.adopt([job_id])
-    known = batch.calls.without_faults("DescribeJobs", {"jobs": [job_id]})["jobs"]
-    if not known:
-        return before.again("the local AWS Batch does not know its job any more")
-    if not taken and known[0]["status"] not in ENDED:
-        raise ResumeError(
-            f"Job {job_id} is still run by another process. Look for what is left of the run that was interrupted, "
-            f"and try again when it has gone."
-        )
-    return before
-
-
 def _end_job(deployment: Deployment, job_id: str | None) -> None:
     """What does not count any more need not run."""
     if job_id is not None:
-        if deployment.local_batch is not None:
-            deployment.local_batch.adopt([job_id])
-        deployment.batch.terminate_job(jobId=job_id, reason="Aborted")
+        deployment.backend.adopt(job_id)
+        deployment.backend.batch.terminate_job(jobId=job_id, reason="Aborted")
