@@ -536,7 +536,7 @@ STATES = st.builds(
 
 @given(STATES)
 def test_a_state_survives_json(state: State) -> None:
-    assert State.from_json(json.loads(json.dumps(state.to_json()))) == state
+    assert State.from_dict(json.loads(json.dumps(state.to_dict()))) == state
 
 
 def test_ten_thousand_equal_children_make_a_small_state() -> None:
@@ -545,7 +545,7 @@ def test_ten_thousand_equal_children_make_a_small_state() -> None:
         detailed=CompactArray(4, (TaskPhase.RUNNING,) * 10_000),
         retry_attempts=CompactArray(4, (1,) * 10_000),
     )
-    assert len(json.dumps(state.to_json())) < 500
+    assert len(json.dumps(state.to_dict())) < 500
 
 
 @given(st.integers(0, 2**20), st.lists(st.integers(0, 2**21), max_size=5))

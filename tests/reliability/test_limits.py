@@ -118,9 +118,9 @@ def test_a_thousand_describes_at_once_are_answered_while_an_array_runs(tmp_path:
     node = Node(world, "execution", 100)
     runs = threading.Thread(target=node.run)
     runs.start()
-    while node.execution.snapshot()["state"]["externalJobId"] is None:
+    while node.execution.snapshot()["plugin_state"]["external_job_id"] is None:
         runs.join(0.01)
-    job_id = node.execution.snapshot()["state"]["externalJobId"]
+    job_id = node.execution.snapshot()["plugin_state"]["external_job_id"]
     ids = [f"{job_id}:{index}" for index in range(100)]
     with ThreadPoolExecutor(64) as pool:
         answers = list(pool.map(lambda _: world.batch.describe_jobs(jobs=ids)["jobs"], range(1000)))
@@ -235,7 +235,7 @@ def test_a_job_that_was_kept_from_ending_outlives_those_that_have_ended(tmp_path
     world = World(tmp_path / "home")
     done, waits = Node(world, "done", 1), Node(world, "waits", 2, '[ $i = 0 ] || [ -e "$1/gate" ] || sleep 300')
     done.run()
-    while waits.execution.snapshot()["state"]["summary"].get(TaskPhase.SUCCESS.flyte_name) != 1:
+    while waits.execution.snapshot()["plugin_state"]["summary"].get(TaskPhase.SUCCESS.name) != 1:
         waits.step()
         time.sleep(0.02)
     world.close()
@@ -253,7 +253,8 @@ def test_a_job_that_was_kept_from_ending_outlives_those_that_have_ended(tmp_path
 SHARE = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+here = Path(sys.argv[1])
+sys.path[:0] = [str(here), str(here.parent / "support")]
 from shell_node import Node, World
 world = World(Path(sys.argv[2]))
 node = Node(world, sys.argv[3], 6)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import rich_click as click
@@ -51,8 +52,15 @@ def named_files(files: Sequence[str]) -> list[str]:
 
 def settings_of(files: Sequence[str], as_json: bool) -> Settings:
     """The settings of the files; the problems in them end the command."""
-    try:
+    with reporting_problems(as_json):
         return load_files(named_files(files))
+
+
+@contextlib.contextmanager
+def reporting_problems(as_json: bool) -> Iterator[None]:
+    """Ends the command with the problems of settings that cannot be read."""
+    try:
+        yield
     except SettingsError as error:
         if as_json:
             print_json({"problems": error.problems})

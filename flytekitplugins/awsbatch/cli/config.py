@@ -26,6 +26,7 @@ from .common import (
     json_option,
     named_files,
     print_json,
+    reporting_problems,
     show_block,
     show_indented,
     show_problems,
@@ -50,7 +51,8 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
 
     FILEs are laid one over another, as with -c of the other commands. Ends with status 1 when something is wrong.
     """
-    settings, reader = read_files(named_files((*files, *named)))
+    with reporting_problems(as_json):
+        settings, reader = read_files(named_files((*files, *named)))
     problems = [*reader.ordered(), *hidden_by_none(reader, settings)]
     others = [*unread_queue_keys(reader), *checks.advice(settings.admin), *account_advice(settings)]
     advice = first_of_each([*misspelt(reader), *([] if reader.problems else others)])

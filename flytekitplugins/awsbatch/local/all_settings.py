@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -34,7 +33,7 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
     StorageSettings,
 )
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
-from flytekitplugins.awsbatch.settings.reader import Reader
+from flytekitplugins.awsbatch.settings.reader import Reader, expanded
 from flytekitplugins.awsbatch.settings.section import KEY, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
 
@@ -124,7 +123,7 @@ def load_files(names: Sequence[str]) -> Settings:
 def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
     """The settings as far as they can be read, and the reader that holds what is wrong with them."""
     if names:
-        return _read(Reader.from_files(list(expanded(names)), aside=is_attribute_file), tuple(names))
+        return _read(Reader.from_files(expanded(names), aside=is_attribute_file), tuple(names))
     return _read(Reader.from_text((BUILT_IN, DEFAULT)), ())
 
 
@@ -185,16 +184,6 @@ def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
         path, node = reader.at("plugins", "aws", "batch", "defaultTimeout")
         if node is not None:
             reader.wrong(path, node, "expected a duration such as 90m or 72h")
-
-
-def expanded(names: Sequence[str]) -> Iterator[Path]:
-    """The files; a directory stands for the YAML files in it, by name."""
-    for name in names:
-        path = Path(name).expanduser()
-        if path.is_dir():
-            yield from sorted(one for one in path.iterdir() if one.suffix in (".yaml", ".yml"))
-        else:
-            yield path
 
 
 __all__ = [

@@ -62,6 +62,7 @@ class Starter:
             job_id=unit.job.id,
             job_name=spec.name,
             index=unit.index,
+            array_size=unit.job.size,
             attempt=attempt.number,
             command=spec.command,
             environment=spec.environment,

@@ -24,6 +24,7 @@ class LaunchRequest:
     job_id: str
     job_name: str
     index: int | None
+    array_size: int | None
     attempt: int
     command: tuple[str, ...]
     environment: Mapping[str, str]
@@ -90,7 +91,7 @@ def shared_environment(environment: Mapping[str, str], launch: Launch) -> dict[s
 
 
 def own_environment(request: LaunchRequest) -> dict[str, str]:
-    """What AWS Batch sets for an attempt."""
+    """What AWS Batch sets for an attempt: the user guide's "AWS Batch job environment variables"."""
     own = {
         wire.AWS_JOB_ID: request.job_id if request.index is None else f"{request.job_id}:{request.index}",
         wire.AWS_JOB_ATTEMPT: str(request.attempt),
@@ -98,5 +99,5 @@ def own_environment(request: LaunchRequest) -> dict[str, str]:
         wire.AWS_COMPUTE_ENVIRONMENT: request.compute_environment,
     }
     if request.index is not None:
-        own[wire.AWS_JOB_ARRAY_INDEX] = str(request.index)
+        own |= {wire.AWS_JOB_ARRAY_INDEX: str(request.index), wire.AWS_JOB_ARRAY_SIZE: str(request.array_size)}
     return own
