@@ -41,6 +41,9 @@ CHILD_QUEUE = "child_queue"
 # Set while a warm interpreter imports what its children need: it acts for jobs, and no job has an id yet.
 WARMING = "FLYTE_AWSBATCH_WARMING"
 
+# The scheme of URLs of files, directories and dataframes on this machine: `awsbatch://<absolute path without its slash>`.
+RAW_SCHEME = "awsbatch"
+
 # Switches of this package.
 SWITCH = "FLYTE_AWSBATCH"
 SWITCH_CONFIG = "FLYTE_AWSBATCH_CONFIG"

@@ -2,7 +2,7 @@
 
 In a call a signal is noted when it comes and acted on between two rounds of the handler, so that no submit is cut in
 two. Between calls (in a plain task, while inputs are converted) it does what it would have done, and is noted so that
-the process can say how to go on. A second one leaves at once. Only on the main thread, only while an execution is
+the process can say how to resume. A second one ends it at once. Only on the main thread, only while an execution is
 under way, and never where the signal was ignored before (`nohup`).
 """
 

@@ -1,4 +1,4 @@
-"""The lines that a person reads when a run is stopped: what is happening, how far it came, and how to resume it. Pure."""
+"""The lines that a person reads when a run is stopped: what happens, how far it came, how to resume it. Pure."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def emulation(
         None: what the environment says, or the defaults.
     :param quiet: keeps progress and warnings from standard error; `Emulation.printed` has them.
 
-    :param resume: the name of an execution in `home` to go on with.
+    :param resume: the name of an execution in `home` to resume.
 
     Raises SettingsError, HomeError, and RuntimeError in a process that is itself a job. The block covers the whole
     process, threads included; jobs that still run when it ends are ended.

@@ -51,7 +51,7 @@ class Deployment:
     """Everything that stands between a task call and its outputs.
 
     :param endpoint: the URL of a Batch service to use instead of one in this process.
-    :param resume: the name of an execution to go on with.
+    :param resume: the name of an execution to resume.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Deployment:
         return self
 
     def close(self) -> None:
-        """Ends every process that still runs, leaves the terminal as it was, and says how to go on. Twice is fine.
+        """Ends every process that still runs, leaves the terminal as it was, and says how to resume. Twice is fine.
 
         Calls that have not ended can be resumed; at a service that is not in this process their jobs are terminated.
         """

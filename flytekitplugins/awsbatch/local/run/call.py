@@ -24,11 +24,11 @@ from ..console.failure import LogTail, TaskFailedError, failure
 from ..console.interrupts import Interrupted, Interrupts
 from ..deployment.opening import Deployment
 from ..history.record import RunRecord, child_record, understanding
-from ..history.resume import Fingerprint, Past, past
+from ..history.resume import EarlierRun, Fingerprint, decide_resume
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
-from .resume_node import take_up
+from .resume_node import resume_node
 from .serialise import Serialised
 from .task_resources import check, requirements, settle
 
@@ -178,15 +178,15 @@ class Call:
         self._fingerprint = Fingerprint.of(request)
         before = self._before()
         with understanding(self._record.node_file(self._node_id)) if before else contextlib.nullcontext():
-            taken = take_up(deployment, request, before, self._observe)
-        if taken.note:
-            deployment.reporter.say(f"{self.label}: {taken.note}")
-        self._node = node = taken.node
-        if before is not None and not before.anew and before.job_id is not None:
-            # Whoever takes this process's run up looks for the job by what is written next.
+            resumed = resume_node(deployment, request, before, self._observe)
+        if resumed.note:
+            deployment.reporter.say(f"{self.label}: {resumed.note}")
+        self._node = node = resumed.node
+        if before is not None and not before.restart_reason and before.job_id is not None:
+            # A process that resumes this run looks for the job by what is written next.
             self._job = (self._job[0], before.job_id)
         if node.result is not None:
-            if not taken.written:
+            if not resumed.written:
                 self._write("succeeded", node.result)
             return node.result
         with deployment.closed_with(self):
@@ -204,14 +204,14 @@ class Call:
         deployment.reporter.finished(self.label, counts_of_result(result))
         return result
 
-    def _before(self) -> Past | None:
+    def _before(self) -> EarlierRun | None:
         """What an earlier process did for this node. Raises RecordError."""
         if not self._execution.resumed or not self._record.has_node(self._node_id):
             return None
         record = self._record.node(self._node_id)
         self._job = (record.get("job_name", ""), None)
         with understanding(self._record.node_file(self._node_id)):
-            return past(record, self._fingerprint)
+            return decide_resume(record, self._fingerprint)
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment

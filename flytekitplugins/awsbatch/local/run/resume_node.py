@@ -1,4 +1,4 @@
-"""Beginning a node, or going on with what an earlier process left of it and of its job.
+"""Starting a node, or resuming it from what an earlier process left of it and of its job.
 
 What counts is decided in `resume`; here jobs are taken over, or ended where they do not count any more.
 """
@@ -12,7 +12,7 @@ from flytekitplugins.awsbatch.propeller.node.names import current_node_id, gener
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution, Observer
 from flytekitplugins.awsbatch.propeller.storage import StorageError
 
-from ..history.resume import Past
+from ..history.resume import EarlierRun
 
 if TYPE_CHECKING:
     from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TakenUp:
+class ResumedNode:
     """
     :param note: what a person should know about it.
     :param written: the node has ended, and its record says so.
@@ -32,32 +32,38 @@ class TakenUp:
     written: bool = False
 
 
-def take_up(deployment: Deployment, request: NodeRequest, before: Past | None, observer: Observer) -> TakenUp:
+def resume_node(
+    deployment: Deployment, request: NodeRequest, before: EarlierRun | None, observer: Observer
+) -> ResumedNode:
     """The node, ready to run, or ended already with the outputs that it has. Raises ResumeError."""
     services = deployment.services
     if before is None:
-        return TakenUp(NodeExecution(request, services, observer=observer))
+        return ResumedNode(NodeExecution(request, services, observer=observer))
     note = ""
     request = replace(request, attempt=before.attempt)
-    if before.snapshot is not None and before.snapshot.ended and not before.anew:
+    if before.snapshot is not None and before.snapshot.ended and not before.restart_reason:
         try:
             node = NodeExecution(request, services, saved=before.snapshot, observer=observer)
-            return TakenUp(node, "succeeded before, its outputs are used again", before.succeeded)
+            return ResumedNode(node, "succeeded before, its outputs are used again", before.succeeded)
         except StorageError:
-            before = before.again("the outputs that it had are gone")
-    if before.job_id is not None and not before.anew and (problem := deployment.backend.resume_job(before.job_id)):
-        before = before.again(problem)
-    if before.anew:
+            before = before.restarted("the outputs that it had are gone")
+    if (
+        before.job_id is not None
+        and not before.restart_reason
+        and (problem := deployment.backend.resume_job(before.job_id))
+    ):
+        before = before.restarted(problem)
+    if before.restart_reason:
         _end_job(deployment, before.job_id)
-        note = f"runs anew, {before.anew}"
+        note = f"starts over, {before.restart_reason}"
     request = replace(request, attempt=before.attempt)
     # An earlier process may have submitted a job whose id it did not come to write down.
     attempt = before.snapshot.attempt if before.snapshot is not None else before.attempt
     node_id = current_node_id(request.parents, request.node_id, request.event_version)
     deployment.submissions.expect(generated_name(request.execution.name, node_id, attempt))
     if before.snapshot is None:
-        return TakenUp(NodeExecution(request, services, observer=observer), note)
-    return TakenUp(NodeExecution(request, services, saved=before.snapshot, observer=observer), note)
+        return ResumedNode(NodeExecution(request, services, observer=observer), note)
+    return ResumedNode(NodeExecution(request, services, saved=before.snapshot, observer=observer), note)
 
 
 def _end_job(deployment: Deployment, job_id: str | None) -> None:
