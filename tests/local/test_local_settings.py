@@ -28,6 +28,35 @@ def test_without_a_file_there_is_a_working_default_with_a_note() -> None:
     assert list(checks.faults(found.admin)) == []
 
 
+@pytest.mark.parametrize("text", ["emulator: {isolation: worker}\n", "configmap: {emulator: {isolation: worker}}\n"])
+def test_a_file_that_says_nothing_of_flyte_keeps_the_built_in_deployment(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "emulator.yaml"
+    file.write_text(text)
+    found, built_in = load_files([str(file)]), load({})
+    decision = decide(found.admin, project="p", domain="d", workflow="w", execution_name="f")
+    assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
+    assert (found.handler, found.admin.task_plugins) == (built_in.handler, built_in.admin.task_plugins)
+    assert found.local == LocalEmulator(isolation="worker")
+    assert found.notes == (
+        f"Built-in settings: queue default, role {LOCAL_ROLE} (no section of Flyte's in the settings).",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "queues: {executionQueues: []}",
+        "tasks: {task-plugins: {enabled-plugins: [container]}}",
+        "plugins: {aws: {region: eu-west-1}}",
+        "flyteadmin: {roleNameKey: r}",
+        "configmap: {adminServer: {queues: {executionQueues: []}}}",
+    ],
+)
+def test_any_section_of_flytes_makes_a_file_a_deployments_that_is_taken_at_its_word(text: str) -> None:
+    found = of(f"{text}\nemulator: {{isolation: worker}}\n")
+    assert (found.admin.queues, found.admin.rules, found.admin.emulator.role) == ((), (), "")
+
+
 def test_several_files_directories_and_attribute_files_make_one(tmp_path: Path) -> None:
     (tmp_path / "flyte.yaml").write_text("queues: {executionQueues: [{dynamic: a, attributes: [x]}]}\n")
     (tmp_path / "more.yaml").write_text(

@@ -156,6 +156,12 @@ def test_our_section_is_shared_by_its_owners() -> None:
     reader.finish()
 
 
+def test_our_section_may_lie_in_a_chart_too() -> None:
+    reader = Reader.from_text(("f", "configmap: {emulator: {project: p, vcpus: 4}}"))
+    assert reader.own("emulator", Mine, Yours) == (Mine("p"), Yours(4))
+    reader.finish()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

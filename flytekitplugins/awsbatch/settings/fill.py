@@ -62,12 +62,14 @@ class Filler:
     :param missing: told the dotted path and the place of a section that lacks a key it must have.
     :param unknown: told the dotted path of a map, a key in it that is no setting, and the names that are.
     :param weakly: as Go decodes Flyte's sections; else strictly, as ours are read.
+    :param shared: the path of a section that several owners share, each with keys that the others do not know.
     """
 
     wrong: Callable[[str, Node, str], None]
     missing: Callable[[str, Mark], None]
     unknown: Callable[[str, Scalar, Iterable[str]], None]
     weakly: bool
+    shared: str = ""
 
     def section(self, cls: type[S], node: Node | None, path: str) -> S:
         """An instance of a section from its map."""
@@ -76,7 +78,7 @@ class Filler:
                 self.wrong(path, node, "expected a map")
             node = None
         values: dict[str, Any] = {}
-        if node is not None and not self.weakly and path.count("."):
+        if node is not None and not self.weakly and path != self.shared:
             known = {fld.metadata[section.KEY] for fld in keyed(cls)}
             for key, _ in node.entries:
                 if key.text not in known:

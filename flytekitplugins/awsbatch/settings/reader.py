@@ -106,7 +106,7 @@ class Reader:
             for key, _ in node.entries:
                 if key.text not in known:
                     self.unknown(path, key, known)
-        filler = Filler(self.wrong, self.missing, self.unknown, weakly=False)
+        filler = Filler(self.wrong, self.missing, self.unknown, weakly=False, shared=path)
         if node is not None and not isinstance(node, MapNode) and not is_null(node):
             self.wrong(path, node, "expected a map")
             node = None

@@ -220,6 +220,15 @@ def test_the_queues_of_the_settings_are_there_from_the_start(home: Path, tmp_pat
     assert environment["computeResources"]["maxvCpus"] == 7
 
 
+def test_the_built_in_queue_is_there_when_the_settings_say_nothing_of_flyte(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "emulator.yaml"
+    file.write_text("emulator: {vcpus: 7}\n")
+    with Served(home, "--settings", str(file)) as served:
+        queues = Boto3(served.url).describe_job_queues()["jobQueues"]
+
+    assert [queue["jobQueueArn"] for queue in queues] == ["arn:aws:batch:us-east-2:000000000000:job-queue/default"]
+
+
 @pytest.mark.parametrize(
     ("options", "status", "said"),
     [
