@@ -13,7 +13,6 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from fsspec import AbstractFileSystem
@@ -22,14 +21,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from ..wire import RAW_SCHEME
 
-_PREFIX = f"{RAW_SCHEME}://"
 # How much one system call copies.
 _CHUNK = 2**30
-
-
-def url_of(path: str | Path) -> str:
-    """The URL of an absolute path."""
-    return _PREFIX + str(path).lstrip("/")
 
 
 def copy_file(source: str, target: str) -> None:
@@ -73,7 +66,7 @@ class RawFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     @staticmethod
     def _path(key: str) -> str:
-        return "/" + RawFileSystem._strip_protocol(key).lstrip("/")
+        return f"/{RawFileSystem._strip_protocol(key)}"
 
     def info(self, path: str, **_: Any) -> dict[str, Any]:
         return self._info(self._strip_protocol(path), os.stat(self._path(path)))  # noqa: PTH116
@@ -107,6 +100,12 @@ class RawFileSystem(AbstractFileSystem):  # type: ignore[misc]
 
     def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
         self.makedirs(path, exist_ok=True)
+
+    def touch(self, path: str, truncate: bool = True, **_: Any) -> None:
+        if truncate:
+            self._open(path, "wb").close()
+        else:
+            os.utime(self._path(path))
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
         os.makedirs(self._path(path), 0o700, exist_ok=exist_ok)  # noqa: PTH103

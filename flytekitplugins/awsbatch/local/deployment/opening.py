@@ -35,6 +35,7 @@ from ..identity.executions import Executions
 from . import backend, temporary_folder
 from .job_environment import LocalLaunch
 from .submissions import Submissions
+from .uploads import Uploads
 
 if TYPE_CHECKING:
     from ..all_settings import Settings
@@ -77,6 +78,7 @@ class Deployment:
             else backend.endpoint(endpoint, settings)
         )
         self.submissions = Submissions(self.backend.batch, self.backend.adopt)
+        self.uploads = Uploads(wire.raw_url(str(home.uploads)))
         self.services = HandlerServices(
             batch=self.submissions,
             store=SchemeStore(),

@@ -18,6 +18,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
+from flytekitplugins.awsbatch.wire import raw_url
 
 from ..console.counts import counts_of_phases, counts_of_result
 from ..console.failure import LogTail, TaskFailedError, failure
@@ -164,7 +165,7 @@ class Call:
             template=template,
             inputs=inputs.to_flyte_idl(),
             metadata_prefix=str(folder / "meta"),
-            raw_output_prefix=str(folder / "raw"),
+            raw_output_prefix=raw_url(str(folder / "raw")),
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,

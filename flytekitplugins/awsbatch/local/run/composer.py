@@ -31,8 +31,8 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
     Raises TaskFailedError, NotLoadableError, NotHandledError, RefusedError, SettingsError, HomeError, SwitchError,
-    ResumeError, RecordError, UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a
-    signal.
+    ResumeError, RecordError, UnusableHomeError, and flytekit's FlyteAssertion where an input's file does not exist. On
+    the main thread also KeyboardInterrupt or SystemExit, after a signal.
     """
     deployment = deployments.current()
     deployment.check_open()
@@ -42,6 +42,7 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     with told_to(findings.append, deployment.settings.lint_settings):
         task.check_emulated_call()
         serialised = serialise(task, who.project, who.domain, who.image_config)
+    inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
         deployment.say_once(f"On a cluster: {finding.brief}")
