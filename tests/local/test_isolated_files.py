@@ -125,7 +125,7 @@ def test_a_file_of_the_users_that_does_not_exist_is_named(batch: Emulation, tmp_
 
 
 def test_nothing_is_there_before_it_is_downloaded_and_nothing_names_a_place_here(batch: Emulation) -> None:
-    assert tuple(tasks.before_download(n=1)) == ([False, False, False], [])
+    assert tuple(tasks.before_download(n=1)) == ([False, False], [])
 
 
 def test_a_checkpoint_survives_its_attempt(batch: Emulation) -> None:
@@ -133,15 +133,15 @@ def test_a_checkpoint_survives_its_attempt(batch: Emulation) -> None:
 
 
 def test_a_result_can_be_opened_and_changed_without_changing_the_run(batch: Emulation) -> None:
-    made, again = tasks.make_cached_file(n=7), None
+    (made,) = tasks.map_task(tasks.make_cached_file)(n=[7])
     with open(made, "a") as file:  # noqa: PTH123
         file.write("!")
-    again = tasks.map_task(tasks.make_cached_file)(n=[7])
-    assert Path(again[0].download()).read_text() == "cached 7"
+    (again,) = tasks.map_task(tasks.make_cached_file)(n=[7])
+    assert Path(again.download()).read_text() == "cached 7"
 
 
 def test_running_a_child_again_does_not_change_the_run(batch: Emulation) -> None:
-    assert tuple(tasks.mapped_twice(ns=[1, 2]))[0] == ["file 1", "file 2"]
+    assert tuple(tasks.mapped_twice(ns=[1, 2])) == (["file 1", "file 2"], ["file 1", "file 2"])
     execution = sorted((batch.home / "runs").iterdir(), key=lambda one: one.stat().st_mtime)[-1]
     raw = {one: one.read_bytes() for one in (execution / "raw").rglob("*") if one.is_file()}
     for _ in range(2):

@@ -158,7 +158,8 @@ def pass_on_cached(x: FlyteFile) -> FlyteFile:
 
 @task(task_config=BATCH)
 def seen_before_download(x: FlyteFile, y: FlyteDirectory) -> list[bool]:
-    return [os.path.exists(x.path), os.path.exists(y.path), bool(list(Path(y.path).glob("*")))]  # noqa: PTH110
+    # The directory that flytekit would download to is there, and empty.
+    return [os.path.exists(x.path), bool(list(Path(y.path).glob("*")))]  # noqa: PTH110
 
 
 @task(task_config=BATCH)

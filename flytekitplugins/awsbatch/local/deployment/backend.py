@@ -13,6 +13,7 @@ from flytekitplugins.awsbatch.batch.api import BatchApi
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm import WarmExecutor
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, nobody_tells
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from ..all_settings import Settings
     from ..home import Home
-    from .job_environment import LocalLaunch
 
 POLL_SECONDS = 1.0
 
@@ -92,7 +92,7 @@ def endpoint(url: str, settings: Settings) -> Backend:
 class LocalBackend(Backend):
     """A service in this process. `service` is the local AWS Batch itself."""
 
-    def __init__(self, settings: Settings, home: Home, launch: LocalLaunch, warn: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, home: Home, launch: LaunchPolicy, warn: Callable[[str], None]) -> None:
         self.service = LocalBatch(
             home.batch,
             settings.batch,

@@ -33,6 +33,7 @@ from ..home import Home
 from ..home import from_environment as from_home
 from ..identity.executions import Executions
 from . import backend, temporary_folder
+from .code_folders import CodeFolders
 from .job_environment import LocalLaunch
 from .submissions import Submissions
 from .uploads import Uploads
@@ -72,8 +73,9 @@ class Deployment:
         self.resumptions = Resumptions(home, resume)
         self._temporary = temporary_folder.make()
         self.launch = LocalLaunch(settings.local.environment, self._temporary)
+        jobs_launch = CodeFolders(self.launch, home.code, settings.batch.retention_days)
         self.backend = (
-            backend.LocalBackend(settings, home, self.launch, self.say_once)
+            backend.LocalBackend(settings, home, jobs_launch, self.say_once)
             if endpoint is None
             else backend.endpoint(endpoint, settings)
         )
