@@ -108,6 +108,21 @@ def test_what_a_config_says(config: AWSBatchConfig, codes: list[str]) -> None:
     assert found(a_task(config)) == codes
 
 
+def test_parameters_count_where_the_command_has_them() -> None:
+    """AWS Batch puts them in before the limit of 8192 characters is looked at."""
+    parameters = {"urls": "u" * 9000}
+    with_them = a_task(AWSBatchConfig(parameters=parameters))
+    with_them.set_command_fn(lambda _: ["echo", "Ref::urls"])
+
+    def sizes(entity: Any) -> list[str]:
+        container = entity.get_container(settings()).unchecked()
+        return [finding.message for finding in size(Subject.of(entity, settings(), container, LintSettings()))]
+
+    assert sizes(a_task(AWSBatchConfig(parameters=parameters))) == []
+    (message,) = sizes(with_them)
+    assert "AWS Batch takes 8192 and fails the job without an attempt" in message
+
+
 @pytest.mark.parametrize(
     ("options", "codes"),
     [

@@ -61,7 +61,7 @@ class Adoption:
 
     def _take_over(self, job_id: str, owner: str, exits: Exits) -> bool:
         try:
-            job = self._rows.load(job_id)
+            job = self._rows.load_job(job_id)
         except sqlite3.DataError as error:
             log.error("%s; it is not taken over", error)
             return False
@@ -82,7 +82,7 @@ class Adoption:
                 else:
                     # It was asked to stop and runs no more.
                     self._engine.end_attempt(unit, retry_rules.exited(retry_rules.KILLED, False), self._clock.now_ms())
-        self._engine.add(job)
+        self._engine.add_job(job)
         self._engine.write_behind.write_now()
         return True
 

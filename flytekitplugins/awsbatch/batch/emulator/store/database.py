@@ -97,7 +97,7 @@ class Database:
             self._checkpointer = self._connect(path)
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction: committed when the block ends, rolled back when it raises. Not to be nested."""
         with self._write_lock:
             self._writes += 1
@@ -111,7 +111,7 @@ class Database:
                 raise
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def reader(self) -> Iterator[sqlite3.Connection]:
         with self._read_lock:
             yield self._reader
 
@@ -143,7 +143,7 @@ class Database:
 
     def _set_up(self, path: Path | None) -> None:
         self._writer.execute("PRAGMA journal_mode = WAL")
-        with self.write() as connection:
+        with self.transaction() as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 for statement in SCHEMA.split(";\n"):
