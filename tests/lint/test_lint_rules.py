@@ -18,7 +18,7 @@ from sdk_builders import settings
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.lint.all_rules import RULES, findings
 from flytekitplugins.awsbatch.lint.codes import CODES
-from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package
+from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package, size
 from flytekitplugins.awsbatch.lint.lint_settings import LintSettings
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 from flytekitplugins.awsbatch.lint.subject import Subject
