@@ -61,6 +61,10 @@ class UnusableHomeError(Exception):
     """The home's database cannot be used; the message says why and what to do."""
 
 
+class DamagedRecordError(UnusableHomeError, sqlite3.DataError):
+    """A stored record is not what this service writes; the message names the job and what is wrong."""
+
+
 def create(path: Path) -> None:
     """Makes an empty file for its user only; SQLite gives its side files the same mode.
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..compact_json import compact
 from ..job_model import ARRAY_SIZES, ENDED, STATUSES, Attempt, Job, Unit
 from ..job_spec import spec_of
-from .database import Database
+from .database import DamagedRecordError, Database
 
 SINGLE = -1
 UNENDED = ", ".join(f"'{status}'" for status in STATUSES if status not in ENDED)
@@ -129,7 +129,7 @@ class JobRows:
             connection.execute("UPDATE jobs SET detail = ? WHERE seq = ?", (compact(detail), sequence))
 
     def load_job(self, job_id: str) -> Job | None:
-        """A whole job as it was last written, or None. Raises sqlite3.DataError for a damaged record."""
+        """A whole job as it was last written, or None. Raises DamagedRecordError."""
         with self._database.reader() as connection:
             row = connection.execute(
                 "SELECT id, detail, size, created, owner, status, remote, reason, stop, started, stopped, seq FROM jobs"
@@ -150,7 +150,7 @@ class JobRows:
         try:
             return _assemble(row, children, attempts)
         except (LookupError, TypeError, ValueError) as error:
-            raise sqlite3.DataError(f"the record of job {job_id} is damaged: {error}") from error
+            raise DamagedRecordError(f"the record of job {job_id} is damaged: {error}") from error
 
     def child_counts(self, sequence: int) -> tuple[dict[str, int], int]:
         """How many children of an array have each status, and when one of them last started or stopped."""
