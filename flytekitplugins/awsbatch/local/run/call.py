@@ -5,6 +5,7 @@ way, and taken up where an earlier process left it.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +73,7 @@ class Call:
         self._job: tuple[str, str | None] = ("", None)
         self._progress: Progress | None = None
         self._interrupts = Interrupts()
+        self.submitted = threading.Event()
 
     @property
     def label(self) -> str:
@@ -218,6 +220,8 @@ class Call:
         self._progress = progress
         deployment.reporter.update(self.label, counts_of_phases(progress.counts))
         self._job = (progress.job_name, progress.job_id)
+        if progress.job_id is not None:
+            self.submitted.set()
         mark = (progress.attempt, progress.phase, progress.job_id)
         if mark != self._saved:
             self._saved = mark
