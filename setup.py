@@ -11,7 +11,9 @@ setup(
     license="Apache-2.0",
     packages=find_namespace_packages(include=["flytekitplugins.*"]),
     py_modules=["flytekitplugins_awsbatch_pytest", "flytekitplugins_awsbatch_timeout"],
-    package_data={"flytekitplugins.awsbatch": ["py.typed", "submit_job.json"]},
+    package_data={
+        "flytekitplugins.awsbatch": ["py.typed", "*.json", "*/*.yaml"],
+    },
     python_requires=">=3.10,<3.13",
     # flytekit brings everything the runtime needs (fsspec, aiohttp, botocore, rich, click, pyyaml, protobuf).
     install_requires=["flytekit>=1.16,<2"],

@@ -18,7 +18,7 @@ from typing import Any
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2
 
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import MemoryCatalog
+from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.propeller_settings import (
@@ -93,7 +93,9 @@ def main(children: int = 10_000) -> None:
     with tempfile.TemporaryDirectory() as folder:
         batch, store = FinishedBatch(), SchemeStore()
         limits = AwsPluginSettings(batch=BatchPluginSettings(max_array_job_size=children))
-        services = HandlerServices(batch, store, MemoryCatalog(), HandlerSettings(aws=limits))
+        services = HandlerServices(
+            batch, store, DiskCatalog(Path("unused"), enabled=False), HandlerSettings(aws=limits)
+        )
         items = literals_pb2.LiteralCollection(literals=[integer(number) for number in range(children)])
         inputs = literals_pb2.LiteralMap(literals={"x": literals_pb2.Literal(collection=items)})
         request = NodeRequest(ExecutionId("p", "d", "e"), None, "n0", task(), inputs, f"{folder}/meta", f"{folder}/raw")
@@ -106,7 +108,7 @@ def main(children: int = 10_000) -> None:
         spent: dict[str, float] = defaultdict(float)
         snapshots = 0.0
         while execution.result is None:
-            phase = "finalize" if execution.snapshot()["ending"] else execution.snapshot()["state"]["phase"]
+            phase = "finalize" if execution.snapshot()["ending"] else execution.snapshot()["plugin_state"]["phase"]
             started = time.process_time()
             execution.step()
             spent[phase] += time.process_time() - started
@@ -116,7 +118,7 @@ def main(children: int = 10_000) -> None:
         outputs = execution.result.outputs
         assert outputs is not None
         assert len(outputs.literals["x"].collection.literals) == children
-        spent["PhaseCheckingSubTaskExecutions"] -= batch.spent
+        spent["CHECKING_SUBTASKS"] -= batch.spent
         total = sum(spent.values())
         print(f"{children} children, {batch.calls} describe calls: {total:.2f} s of CPU in the handler")
         for phase, seconds in spent.items():

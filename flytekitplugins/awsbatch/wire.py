@@ -11,6 +11,8 @@ ARRAY_TASK_TYPE = "container_array"
 
 MAP_EXECUTE_SCRIPT = "pyflyte-awsbatch-map-execute"
 TIMEOUT_SCRIPT = "pyflyte-awsbatch-timeout"
+# What the emulation starts in place of `pyflyte-fast-execute` where jobs share a folder for their code.
+CODE_MODULE = "flytekitplugins.awsbatch.container.code_distribution"
 
 # Files below a node's input and output prefixes.
 INPUTS_FILE = "inputs.pb"
@@ -28,6 +30,7 @@ FAIL_ON_ERROR = "FLYTE_FAIL_ON_ERROR"
 # Set by AWS Batch in every job.
 AWS_JOB_ID = "AWS_BATCH_JOB_ID"
 AWS_JOB_ARRAY_INDEX = "AWS_BATCH_JOB_ARRAY_INDEX"
+AWS_JOB_ARRAY_SIZE = "AWS_BATCH_JOB_ARRAY_SIZE"
 AWS_JOB_ATTEMPT = "AWS_BATCH_JOB_ATTEMPT"
 AWS_JOB_QUEUE = "AWS_BATCH_JQ_NAME"
 AWS_COMPUTE_ENVIRONMENT = "AWS_BATCH_CE_NAME"

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.admin.attribute_files import dump, is_attribute_file, read, short_float
-from flytekitplugins.awsbatch.admin.stored_attributes import Override
+from flytekitplugins.awsbatch.admin.rules import StoredRule
 from flytekitplugins.awsbatch.settings.document import parse
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 
-def reading(text: str) -> tuple[list[Override], list[str]]:
+def reading(text: str) -> tuple[list[StoredRule], list[str]]:
     problems: list[Problem] = []
     return list(read(parse(text, "era.yaml"), problems.append)), [str(problem) for problem in problems]
 
@@ -21,7 +21,7 @@ def reading(text: str) -> tuple[list[Override], list[str]]:
 def test_a_file_as_flytectl_shows_it() -> None:
     text = "domain: development\nproject: flytesnacks\nworkflow: core.merge_sort\ntags:\n  - foo\n  - bar\n"
     ((override,), problems) = reading(text)
-    assert (override, problems) == (Override("flytesnacks", "development", "core.merge_sort", ("foo", "bar")), [])
+    assert (override, problems) == (StoredRule("flytesnacks", "development", "core.merge_sort", ("foo", "bar")), [])
     assert override.where == Mark("era.yaml", 1)
 
 
@@ -30,7 +30,7 @@ def test_a_file_as_flytectl_shows_it() -> None:
     [("project: 5", "5"), ("project: yes", "true"), ("project: 1e6", "1e+06"), ("PROJECT: 2020-01-01", "2020-01-01")],
 )
 def test_a_name_may_be_any_scalar(text: str, project: str) -> None:
-    assert reading(text) == ([Override(project)], [])
+    assert reading(text) == ([StoredRule(project)], [])
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 
 @given(NAMES, NAMES, NAMES, st.lists(NAMES, max_size=3))
 def test_a_written_file_reads_back(project: str, domain: str, workflow: str, tags: list[str]) -> None:
-    override = Override(project, domain, workflow, tuple(tags))
+    override = StoredRule(project, domain, workflow, tuple(tags))
     assert reading(dump(override)) == ([override], [])
 
 

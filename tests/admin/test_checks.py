@@ -9,7 +9,7 @@ from admin_builders import SETUP_DOCUMENT, admin, queues
 
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
 from flytekitplugins.awsbatch.admin.checks import advice, faults
-from flytekitplugins.awsbatch.admin.stored_attributes import Override
+from flytekitplugins.awsbatch.admin.rules import StoredRule
 
 PROPELLER = (SETUP_DOCUMENT / "propeller.yaml").read_text()
 
@@ -60,7 +60,7 @@ def test_a_fault_names_its_place(text: str, fault: str) -> None:
 
 
 def test_an_attribute_whose_tags_no_queue_has_is_a_fault() -> None:
-    settings = replace(queues("[{tags: [a]}]", qa="a"), overrides=(Override("p", "staging", "m.w", ("z",)),))
+    settings = replace(queues("[{tags: [a]}]", qa="a"), overrides=(StoredRule("p", "staging", "m.w", ("z",)),))
     assert said(settings) == [
         "settings: tags for p/staging/m.w: got z, expected a tag that a queue has in its attributes"
     ]

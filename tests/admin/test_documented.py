@@ -11,7 +11,7 @@ from admin_builders import admin, queues
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
 from flytekitplugins.awsbatch.admin.documented import match
 from flytekitplugins.awsbatch.admin.explanation import Execution
-from flytekitplugins.awsbatch.admin.stored_attributes import Override
+from flytekitplugins.awsbatch.admin.rules import StoredRule
 
 
 def queue(settings: AdminSettings, project: str = "p", domain: str = "d", workflow: str = "m.w", name: str = "") -> str:
@@ -106,9 +106,9 @@ def test_a_queue_without_a_name_is_none() -> None:
 
 
 OVERRIDES = (
-    Override("p", tags=("a",)),
-    Override("p", "d", tags=("b",)),
-    Override("p", "d", "m.w", ("c",)),
+    StoredRule("p", tags=("a",)),
+    StoredRule("p", "d", tags=("b",)),
+    StoredRule("p", "d", "m.w", ("c",)),
 )
 
 
@@ -119,12 +119,12 @@ def test_attributes_go_before_the_files_rules_most_specific_first(count: int, ex
 
 
 def test_an_attribute_that_finds_no_queue_gives_way_too() -> None:
-    settings = replace(queues("[{tags: [d]}]", **FOUR), overrides=(Override("p", "d", tags=("z",)), *OVERRIDES[:1]))
+    settings = replace(queues("[{tags: [d]}]", **FOUR), overrides=(StoredRule("p", "d", tags=("z",)), *OVERRIDES[:1]))
     assert queue(settings) == "qa"
 
 
 def test_an_attribute_stored_again_replaces_the_first() -> None:
-    settings = replace(queues("[]", **FOUR), overrides=(*OVERRIDES[:1], Override("p", tags=("d",))))
+    settings = replace(queues("[]", **FOUR), overrides=(*OVERRIDES[:1], StoredRule("p", tags=("d",))))
     assert queue(settings) == "qd"
 
 

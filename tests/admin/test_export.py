@@ -10,21 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.admin import documented, flyteadmin
-from flytekitplugins.awsbatch.admin.admin_settings import DOMAINS, AdminSettings, ExecutionQueue, WorkflowConfig
+from flytekitplugins.awsbatch.admin.admin_settings import DOMAINS, AdminSettings, ExecutionQueue
 from flytekitplugins.awsbatch.admin.explanation import Execution
 from flytekitplugins.awsbatch.admin.export_rules import Exported, export, file_name, server_block
-from flytekitplugins.awsbatch.admin.stored_attributes import Override, refused_by_api
+from flytekitplugins.awsbatch.admin.rules import Rule, StoredRule, refused_by_api
 
 
 def test_the_setup_documents_example() -> None:
     exported = export(admin((SETUP_DOCUMENT / "matching.yaml").read_text()))
     assert exported == Exported(
         attributes=(
-            Override("my_queue_1", "production", "my_workflow_1", ("critical",)),
-            Override("my_queue_3", "production", "my_workflow_3", ("critical",)),
-            *(Override("production", domain, "my_workflow_2", ("gpu",)) for domain in DOMAINS),
+            StoredRule("my_queue_1", "production", "my_workflow_1", ("critical",)),
+            StoredRule("my_queue_3", "production", "my_workflow_3", ("critical",)),
+            *(StoredRule("production", domain, "my_workflow_2", ("gpu",)) for domain in DOMAINS),
         ),
-        rules=(WorkflowConfig(("default",)),),
+        rules=(Rule(tags=("default",)),),
         notes=(
             "FlyteAdmin compares whole names (module.function): give those of my_workflow_1, my_workflow_2, "
             "my_workflow_3 with --workflow, or correct them in the files",
@@ -37,8 +37,8 @@ def test_a_rule_for_a_project_or_a_domain_needs_no_more_than_one_entry() -> None
         queues("[{project: p, tags: [a]}, {domain: staging, tags: [b]}, {tags: [c]}]", qa="a", qb="b", qc="c")
     )
     assert (exported.attributes, exported.rules, exported.unmet) == (
-        (Override("p", tags=("a",)),),
-        (WorkflowConfig(("b",), domain="staging"), WorkflowConfig(("c",))),
+        (StoredRule("p", tags=("a",)),),
+        (Rule(domain="staging", tags=("b",)), Rule(tags=("c",))),
         (),
     )
 
@@ -47,7 +47,7 @@ def test_full_names_and_further_projects_complete_what_rules_leave_open() -> Non
     settings = queues("[{workflowName: w, tags: [a]}, {tags: [c]}]", qa="a", qc="c")
     exported = export(settings, ["p"], ["m.w", "n.w", "m.other"])
     assert exported.attributes == tuple(
-        Override("p", domain, workflow, ("a",)) for domain in DOMAINS for workflow in ("m.w", "n.w")
+        StoredRule("p", domain, workflow, ("a",)) for domain in DOMAINS for workflow in ("m.w", "n.w")
     )
     assert len(exported.notes) == 1 and "the rule for w names none" in exported.notes[0]
     assert any("workflow m.w in any other/staging" in one for one in exported.unmet)
@@ -60,14 +60,14 @@ def test_tags_that_only_together_single_out_a_queue_are_named_as_not_expressible
 
 NAMES = st.sampled_from(["", "p", "q"])
 RULES = st.builds(
-    WorkflowConfig,
+    Rule,
     tags=st.lists(st.sampled_from(["a", "b", "c", "z"]), max_size=2).map(tuple),
     project=NAMES,
     domain=st.sampled_from(["", *DOMAINS[:2]]),
-    workflow_name=st.sampled_from(["", "m.v", "m.w"]),
+    workflow=st.sampled_from(["", "m.v", "m.w"]),
 )
 OVERRIDES = st.builds(
-    Override,
+    StoredRule,
     st.sampled_from(["p", "q"]),
     st.sampled_from(DOMAINS[:2]),
     st.sampled_from(["", "m.v"]),
@@ -77,7 +77,7 @@ OVERRIDES = st.builds(
 
 @given(st.lists(RULES, max_size=5), st.lists(OVERRIDES, max_size=3))
 def test_where_every_queue_has_a_tag_of_its_own_a_server_then_does_as_documented(
-    rules: list[WorkflowConfig], overrides: list[Override]
+    rules: list[Rule], overrides: list[StoredRule]
 ) -> None:
     settings = AdminSettings(
         queues=tuple(ExecutionQueue(f"q{tag}", (tag,)) for tag in "abc"), rules=tuple(rules), overrides=tuple(overrides)
@@ -95,20 +95,20 @@ def test_where_every_queue_has_a_tag_of_its_own_a_server_then_does_as_documented
 @pytest.mark.parametrize(
     ("override", "taken", "name"),
     [
-        (Override("p", "d", "m.w"), set(), "p-d-m.w.yaml"),
-        (Override("p"), {"p.yaml"}, "p-2.yaml"),
-        (Override("P"), {"p.yaml", "p-2.yaml"}, "P-3.yaml"),
-        (Override("../etc/x y"), set(), "_etc_x_y.yaml"),
-        (Override("проект"), set(), "_.yaml"),
-        (Override("p" * 300), set(), "p" * 100 + ".yaml"),
+        (StoredRule("p", "d", "m.w"), set(), "p-d-m.w.yaml"),
+        (StoredRule("p"), {"p.yaml"}, "p-2.yaml"),
+        (StoredRule("P"), {"p.yaml", "p-2.yaml"}, "P-3.yaml"),
+        (StoredRule("../etc/x y"), set(), "_etc_x_y.yaml"),
+        (StoredRule("проект"), set(), "_.yaml"),
+        (StoredRule("p" * 300), set(), "p" * 100 + ".yaml"),
     ],
 )
-def test_file_names_are_tame_and_never_taken(override: Override, taken: set[str], name: str) -> None:
+def test_file_names_are_tame_and_never_taken(override: StoredRule, taken: set[str], name: str) -> None:
     assert file_name(override, taken) == name
     assert name.lower() in taken
 
 
 def test_the_servers_block_reads_back() -> None:
     settings = queues("[]", qa="a b", qb="")
-    rules = (WorkflowConfig(("a",), domain="staging"), WorkflowConfig(("b",)))
+    rules = (Rule(domain="staging", tags=("a",)), Rule(tags=("b",)))
     assert admin(server_block(settings, rules)) == replace(settings, rules=rules)

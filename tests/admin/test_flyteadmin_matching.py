@@ -9,7 +9,7 @@ from admin_builders import queues
 
 from flytekitplugins.awsbatch.admin import flyteadmin, flyteadmin_2019
 from flytekitplugins.awsbatch.admin.explanation import Execution, Explanation
-from flytekitplugins.awsbatch.admin.stored_attributes import Override, refused_by_api, store
+from flytekitplugins.awsbatch.admin.rules import StoredRule, refused_by_api
 
 WHO = Execution("p", "development", "w")
 THREE = {"qa": "a", "qb": "b", "qc": "c"}
@@ -59,7 +59,11 @@ def test_1_16_tells_what_became_of_each_rule(rules: str, reasons: list[str]) -> 
 
 
 def test_1_16_looks_at_one_attribute_only() -> None:
-    overrides = (Override("p", tags=("a",)), Override("p", "development", tags=("z",)), Override("q", tags=("a",)))
+    overrides = (
+        StoredRule("p", tags=("a",)),
+        StoredRule("p", "development", tags=("z",)),
+        StoredRule("q", tags=("a",)),
+    )
     explanation = flyteadmin.match(replace(queues("[{tags: [b]}]", **THREE), overrides=overrides), WHO)
     assert explanation.candidates == ("qb",)
     assert [one.reason for one in explanation.verdicts] == [
@@ -111,20 +115,14 @@ def test_2019_takes_two_items_of_one_name_for_one_queue() -> None:
 @pytest.mark.parametrize(
     ("override", "refusal"),
     [
-        (Override("p"), ""),
-        (Override("p", "staging", "w"), ""),
-        (Override("p", "", "w"), "expected a domain: an attribute of a workflow belongs to a project and a domain"),
-        (Override("p", "nowhere"), "expected a domain that the server knows: development, staging"),
-        (Override("ghost"), "expected a registered project: p"),
-        (Override("", "staging"), ""),
-        (Override(""), "expected a project"),
-        (Override("", "staging", "w"), "expected a project"),
+        (StoredRule("p"), ""),
+        (StoredRule("p", "staging", "w"), ""),
+        (StoredRule("p", "", "w"), "expected a domain: an attribute of a workflow belongs to a project and a domain"),
+        (StoredRule("p", "nowhere"), "expected a domain that the server knows: development, staging"),
+        (StoredRule("", "staging"), ""),
+        (StoredRule(""), "expected a project"),
+        (StoredRule("", "staging", "w"), "expected a project"),
     ],
 )
-def test_the_api_refuses_what_has_no_place(override: Override, refusal: str) -> None:
-    assert refused_by_api(override, ("development", "staging"), ("p",)) == refusal
-
-
-def test_an_attribute_without_a_project_falls_on_the_first_of_its_domain() -> None:
-    first = store([], Override("p", "staging", tags=("a",)))
-    assert store(first, Override("", "staging", tags=("b",))) == [Override("p", "staging", tags=("b",))]
+def test_the_api_refuses_what_has_no_place(override: StoredRule, refusal: str) -> None:
+    assert refused_by_api(override, ("development", "staging")) == refusal

@@ -7,7 +7,7 @@ from admin_builders import SETUP_DOCUMENT, admin, queues
 from flyteidl.core.tasks_pb2 import TaskTemplate
 
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, apply, decide, inherit
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, apply, decide
 
 ROLE = "emulator: {role: 'arn:aws:iam::1:role/x'}\n"
 EXAMPLE = admin((SETUP_DOCUMENT / "matching.yaml").read_text(), ROLE)
@@ -101,17 +101,3 @@ def test_only_containers_and_only_queues_are_written() -> None:
     plain = template()
     apply(plain, decided(admin("{}")))
     assert (pod.HasField("container"), pairs(plain)) == (False, [])
-
-
-def test_a_dynamic_tasks_config_is_appended_to_what_it_yields() -> None:
-    child = template(child_queue="mine")
-    inherit(template(dynamic_queue="a", child_queue="b"), child)
-    assert pairs(child) == [("child_queue", "mine"), ("dynamic_queue", "a"), ("child_queue", "b")]
-
-
-def test_a_pod_passes_nothing_on_and_takes_nothing() -> None:
-    pod, child = TaskTemplate(), template(x="1")
-    pod.k8s_pod.SetInParent()
-    inherit(pod, child)
-    inherit(child, pod)
-    assert (pairs(child), pod.HasField("container")) == ([("x", "1")], False)

@@ -9,9 +9,10 @@ import pytest
 from admin_builders import SETUP_DOCUMENT, admin
 
 from flytekitplugins.awsbatch.admin import documented, flyteadmin, flyteadmin_2019
-from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue, WorkflowConfig
+from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue
 from flytekitplugins.awsbatch.admin.enabled_plugins import Handler, handler_of
 from flytekitplugins.awsbatch.admin.explanation import Execution
+from flytekitplugins.awsbatch.admin.rules import Rule
 from flytekitplugins.awsbatch.local.all_settings import load_files
 
 SIMPLEST = (SETUP_DOCUMENT / "simplest.yaml").read_text()
@@ -57,7 +58,7 @@ def test_the_simplest_setup() -> None:
     settings = admin(SIMPLEST)
     assert (settings.queues, settings.rules) == (
         (ExecutionQueue("tutorial", ("default",)),),
-        (WorkflowConfig(("default",)),),
+        (Rule(tags=("default",)),),
     )
     assert settings.server.role_name_key == "eks.amazonaws.com/role-arn"
     assert documented.match(settings, Execution("any", "thing", "at.all")).queue == "tutorial"
@@ -71,10 +72,10 @@ def test_the_more_complex_matching() -> None:
         ExecutionQueue("default", ("default",)),
     )
     assert settings.rules == (
-        WorkflowConfig(("critical",), "my_queue_1", "production", "my_workflow_1"),
-        WorkflowConfig(("gpu",), "production", "", "my_workflow_2"),
-        WorkflowConfig(("critical",), "my_queue_3", "production", "my_workflow_3"),
-        WorkflowConfig(("default",)),
+        Rule("my_queue_1", "production", "my_workflow_1", ("critical",)),
+        Rule("production", "", "my_workflow_2", ("gpu",)),
+        Rule("my_queue_3", "production", "my_workflow_3", ("critical",)),
+        Rule(tags=("default",)),
     )
 
 

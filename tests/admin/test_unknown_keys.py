@@ -6,7 +6,7 @@ import pytest
 from admin_builders import SETUP_DOCUMENT
 
 from flytekitplugins.awsbatch.admin.unknown_keys import misspelt
-from flytekitplugins.awsbatch.cli.starter_file import STARTING_FILE
+from flytekitplugins.awsbatch.cli.config import STARTER_FILE
 from flytekitplugins.awsbatch.settings.reader import Reader
 
 
@@ -33,13 +33,13 @@ def found(text: str) -> list[str]:
 def test_a_name_that_is_almost_right_is_found_with_the_right_one(text: str, key: str | None, name: str) -> None:
     (problem,) = found(text)
     where = key or "configmap.adminServer.flyteadmin.roleNameKy"
-    assert problem == (f"f.yaml:1: {where}: is no setting of Flyte's, which reads over it; did you mean {name}?")
+    assert problem == (f"f.yaml:1: {where}: is no setting of Flyte's, which ignores it; did you mean {name}?")
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        STARTING_FILE,
+        STARTER_FILE,
         *(path.read_text() for path in sorted(SETUP_DOCUMENT.glob("*.yaml"))),
         "plugins: {AWS: {REGION: r}, ray: {}, spark: {}, k8s-array: {}}\nQUEUES: {}\nlogger: {}\ntask_resources: {}",
         "plugins: {aws: {batch: {somethingNew: 1}}}",

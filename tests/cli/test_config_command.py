@@ -123,7 +123,7 @@ def test_what_is_wrong_in_one_section_hides_nothing_of_the_others(here: Path) ->
     answer = checked("wrong.yaml")
     assert [one["key"] for one in answer["problems"]] == ["emulator.vcpu", "queues.workflowConfigs[0].tags"]  # type: ignore[attr-defined]
     assert [(one["line"], one["key"], one["expected"]) for one in answer["advice"]] == [  # type: ignore[attr-defined]
-        (3, "plugins.aws.regoin", "is no setting of Flyte's, which reads over it; did you mean region?")
+        (3, "plugins.aws.regoin", "is no setting of Flyte's, which ignores it; did you mean region?")
     ]
 
 

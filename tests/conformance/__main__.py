@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             name, run = f"{case['id']} {case['kind']}", partial(kinds.run_case, case, expected)
         outcome = guarded(run)
-        report.add(name, outcome.mismatches, deviation=covering(outcome.departures, outcome.mismatches))
+        report.add(name, outcome.mismatches, deviation=covering(outcome.deviations, outcome.mismatches))
     report.write(sys.stdout)
     return report.exit_status
 

@@ -7,12 +7,13 @@ the server reads it: sections at the top of the file only, and 1.16 without the 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from flyteidl.core.tasks_pb2 import TaskTemplate
 
-from flytekitplugins.awsbatch.admin import attribute_files, flyteadmin, flyteadmin_2019, stored_attributes, strict_keys
+from flytekitplugins.awsbatch.admin import attribute_files, flyteadmin, flyteadmin_2019
 from flytekitplugins.awsbatch.admin.admin_settings import (
     DOMAINS,
     AdminSettings,
@@ -20,17 +21,18 @@ from flytekitplugins.awsbatch.admin.admin_settings import (
     ExecutionQueue,
     QueueSettings,
     ServerSettings,
-    WorkflowConfig,
 )
 from flytekitplugins.awsbatch.admin.explanation import Execution
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, apply, inherit
-from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, StoredRole, resolve
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, apply
+from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, resolve
+from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, refused_by_api
 from flytekitplugins.awsbatch.propeller.aws_array.queue_choice import job_config
 from flytekitplugins.awsbatch.settings.document import parse
 from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import setting
 
 from .queue_cases import COMPARABLE, kind
+from .strict_keys import unread_strictly
 
 Case = dict[str, Any]
 PANIC = "runtime error: index out of range [0] with length 0"
@@ -82,7 +84,7 @@ def server_of_2025(case: Case) -> tuple[AdminSettings, str | None]:
     domains = tuple(domain.id for domain in reader.flyte_list(Domain, "domains")) or DOMAINS
     settings = AdminSettings(
         queues=tuple(ExecutionQueue(queue.dynamic, queue.attributes) for queue in queues.execution_queues),
-        rules=tuple(WorkflowConfig(rule.tags, domain=rule.domain) for rule in queues.workflow_configs),
+        rules=tuple(Rule(domain=rule.domain, tags=rule.tags) for rule in queues.workflow_configs),
         domains=domains,
     )
     return settings, "; ".join(map(str, reader.problems)) or None
@@ -99,18 +101,41 @@ def execution(case: Case) -> Execution:
     return Execution(case["project"], case["domain"], case["workflow"])
 
 
+def refused(rule: StoredRule, domains: Sequence[str], projects: Sequence[str] | None) -> str | None:
+    """Why the API would not store an attribute.
+
+    :param projects: those that are registered; None for any.
+    """
+    if rule.project and projects is not None and rule.project not in projects:
+        return "expected a registered project"
+    return refused_by_api(rule, domains) or None
+
+
+def store(rules: Sequence[StoredRule], rule: StoredRule) -> list[StoredRule]:
+    """The attributes stored after one more: what `CreateOrUpdate` does.
+
+    The record to update is found by the parts that are not empty and the priority, so that one without a project
+    falls on the first record of its domain. flytectl asks for a project; the API does not.
+    """
+    for place, known in enumerate(rules):
+        same = known.priority == rule.priority and all(
+            getattr(rule, name) in ("", getattr(known, name)) for name in PLACES
+        )
+        if same:
+            return [*rules[:place], replace(known, tags=rule.tags, where=rule.where), *rules[place + 1 :]]
+    return [*rules, rule]
+
+
 def with_overrides(settings: AdminSettings, case: Case) -> tuple[AdminSettings, list[str | None]]:
     """The attributes stored one after another through the API, and what it answered to each."""
-    projects = case.get("projects")
-    stored: list[stored_attributes.Override] = []
+    rules: list[StoredRule] = []
     errors: list[str | None] = []
     for one in case.get("overrides") or ():
-        override = stored_attributes.Override(one["project"], one["domain"], one["workflow"], tuple(one["tags"] or ()))
-        error = stored_attributes.refused_by_api(override, settings.domains, projects)
-        errors.append(error or None)
-        if not error:
-            stored = stored_attributes.store(stored, override)
-    return replace(settings, overrides=tuple(stored)), errors
+        rule = StoredRule(one["project"], one["domain"], one["workflow"], tuple(one["tags"] or ()))
+        errors.append(refused(rule, settings.domains, case.get("projects")))
+        if not errors[-1]:
+            rules = store(rules, rule)
+    return replace(settings, overrides=tuple(rules)), errors
 
 
 @kind("queue")
@@ -120,7 +145,7 @@ def queue(case: Case) -> Any:
         return {"config_error": error, "strict_error": error}
     settings, errors = with_overrides(settings, case)
     explanation = flyteadmin.match(settings, execution(case))
-    unread = [str(problem) for problem in strict_keys.unread(parse(case["config"], "config.yaml").root)]
+    unread = [str(problem) for problem in unread_strictly(parse(case["config"], "config.yaml"))]
     return {
         "config_error": None,
         "strict_error": "; ".join(unread) or None,
@@ -141,7 +166,11 @@ def queue_2019(case: Case) -> Any:
         return {"config_error": error}
     if any(not rule.tags for one in (*before, settings) for rule in one.rules):
         return {"panic": PANIC}
-    pairs = flyteadmin_2019.candidates(settings, execution(case), before)
+    pairs = flyteadmin_2019.candidates(settings, execution(case))
+    if not pairs and flyteadmin_2019.looked_up(flyteadmin_2019.filed(settings.rules), execution(case)) is None:
+        # A default that a reload drops stays in force.
+        defaults = (one for one in reversed(before) if () in flyteadmin_2019.filed(one.rules))
+        pairs = next((flyteadmin_2019.candidates(one, Execution("", "", "")) for one in defaults), ())
     return {
         "config_error": None,
         "parsed": {
@@ -154,7 +183,7 @@ def queue_2019(case: Case) -> Any:
                     "domain": one.domain,
                     "project": one.project,
                     "tags": [*one.tags],
-                    "workflow_name": one.workflow_name,
+                    "workflow_name": one.workflow,
                 }
                 for one in settings.rules
             ],
@@ -195,19 +224,20 @@ def role(case: Case) -> Any:
     if reader.problems:
         return {"config_error": "; ".join(map(str, reader.problems))}
     request, plan = case["request"], case["launch_plan"]
-    stored: list[stored_attributes.Override] = []
-    says: dict[stored_attributes.Override, RunAs] = {}
+    rules: list[StoredRule] = []
+    says: dict[StoredRule, RunAs] = {}
     errors = []
     for one in case.get("overrides") or ():
-        scope = stored_attributes.Override(one.get("project") or "", one.get("domain") or "", one.get("workflow") or "")
-        error = stored_attributes.refused_by_api(scope, DOMAINS, case.get("projects"))
-        errors.append(error or None)
-        if not error:
-            stored = stored_attributes.store(stored, scope)
-            says[scope] = run_as(one) or RunAs()
+        rule = StoredRule(one.get("project") or "", one.get("domain") or "", one.get("workflow") or "")
+        errors.append(refused(rule, DOMAINS, case.get("projects")))
+        if not errors[-1]:
+            rules = store(rules, rule)
+            says[rule] = run_as(one) or RunAs()
+    workflow = (plan or {}).get("workflow") or ""
+    asked = (Execution(case["project"], case["domain"], workflow), Execution(case["project"], "", ""))
+    answers = [flyteadmin.stored(rules, who) for who in asked]
     chosen = resolve(
         server,
-        Execution(case["project"], case["domain"], ""),
         LaunchRequest(
             run_as(request.get("security_context")),
             run_as(request.get("auth_role")),
@@ -223,7 +253,7 @@ def role(case: Case) -> Any:
             plan.get("role") or "",
             plan.get("annotations") or {},
         ),
-        [StoredRole(scope, says[scope]) for scope in stored],
+        [says[rule] if rule is not None else None for rule in answers],
     )
     key = case["role_annotation_key"]
     return {
@@ -252,6 +282,12 @@ def template(task: Case) -> TaskTemplate:
     elif target == "sql":
         made.sql.SetInParent()
     return made
+
+
+def inherit(parent: TaskTemplate, child: TaskTemplate) -> None:
+    """Appends a dynamic task's container config to that of a task it yields; a pod passes nothing on."""
+    if parent.HasField("container") and child.HasField("container"):
+        child.container.config.extend(parent.container.config)
 
 
 def handler_reads(task: TaskTemplate) -> Any:

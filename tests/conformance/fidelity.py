@@ -52,10 +52,10 @@ def load() -> dict[str, Deviation]:
     return {deviation.name: deviation for deviation in made}
 
 
-def covering(departures: Iterable[str], mismatches: list[Mismatch]) -> str | None:
+def covering(deviations: Iterable[str], mismatches: list[Mismatch]) -> str | None:
     """The names of the deviations that explain all mismatches of a case; None when they do not."""
     known = load()
-    names = list(dict.fromkeys(departures))
+    names = list(dict.fromkeys(deviations))
     if not names or any(name not in known for name in names):
         return None
     fields = {field for name in names for field in known[name].fields}

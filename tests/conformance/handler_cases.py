@@ -13,6 +13,7 @@ from typing import Any
 from flyteidl.core import errors_pb2, identifier_pb2, literals_pb2, tasks_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import DecodeError, Message
+from in_memory import MemoryStore
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array import handler
@@ -39,7 +40,7 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
     K8sPluginSettings,
     WorkQueueSettings,
 )
-from flytekitplugins.awsbatch.propeller.storage import MemoryStore, StorageError, join_url
+from flytekitplugins.awsbatch.propeller.storage import StorageError, join_url
 
 from .report import Outcome, differences
 from .scripted_aws import ScriptedAws
@@ -115,7 +116,7 @@ class CaseRun:
         self.timeline = case.get("timeline") or []
         self.current = 0
         self.handed_over = False
-        self.departures: list[str] = []
+        self.deviations: list[str] = []
         self.rounds: list[dict[str, Any]] = []
         self.flags: dict[str, Any] = {"nonterminating": False, "error_loop": False, "aborted": False}
         self.number = 0
@@ -138,7 +139,7 @@ class CaseRun:
         again = copy.copy(self)
         again.aws, again.catalog, again.store = copy.deepcopy(self.aws), copy.deepcopy(self.catalog), MemoryStore()
         again.store.files = dict(self.store.files)
-        again.rounds, again.flags, again.departures = list(self.rounds), dict(self.flags), list(self.departures)
+        again.rounds, again.flags, again.deviations = list(self.rounds), dict(self.flags), list(self.deviations)
         again.services = HandlerServices(
             again.aws, again.store, again.catalog, self.services.settings, lag=self.services.lag
         )
@@ -208,7 +209,7 @@ class CaseRun:
         except (HandlerError, BatchError, StorageError) as error:
             return {**state_record(self.state), "transition": None, "error": str(error)}
         self.handed_over = self.handed_over or step.outputs_ready
-        self.departures += step.departures
+        self.deviations += step.deviations
         if not lost:
             self.state = step.state
         return {**state_record(step.state), "transition": transition_record(step), "error": None}
@@ -480,8 +481,8 @@ def _without_foreign_texts(value: Any) -> Any:
 
 
 def run_case(case: dict[str, Any], expected: dict[str, Any], *, fidelity: str = "strict") -> Outcome:
-    """The mismatches of one case, and the departures that were made in it."""
+    """The mismatches of one case, and the deviations that were made in it."""
     run = CaseRun(case, fidelity=fidelity)
     got = run.run()
     mismatches = list(differences(comparable(expected), comparable(got)))
-    return Outcome(mismatches, tuple(dict.fromkeys(run.departures)))
+    return Outcome(mismatches, tuple(dict.fromkeys(run.deviations)))

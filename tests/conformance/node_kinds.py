@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from flyteidl.core import identifier_pb2
@@ -16,6 +17,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.queue_choice import job_config
 from flytekitplugins.awsbatch.propeller.node import names, paths
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, ParentNode
 from flytekitplugins.awsbatch.propeller.storage import StorageError, checkpoint_prefix, join_url
+from flytekitplugins.awsbatch.wire import INDEX_LOOKUP_FILE
 
 from .queue_cases import kind
 
@@ -38,10 +40,18 @@ def generated_name(case: dict[str, Any]) -> dict[str, Any]:
     }
     if case.get("with") is not None:
         try:
-            answer |= {"name_with": names.generated_name_with(name, *case["with"]), "name_with_error": None}
+            answer |= {"name_with": _name_with(name, *case["with"]), "name_with_error": None}
         except names.NameTooShortError as error:
             answer |= {"name_with": error.name, "name_with_error": str(error)}
     return answer
+
+
+def _name_with(name: str, minimum: int, maximum: int) -> str:
+    """The name in other bounds: padded with zeros, or hashed (`GetGeneratedNameWith`). Lengths in bytes."""
+    size = len(name.encode("utf-8"))
+    if size < minimum:
+        return name + "0" * (minimum - size)
+    return names.fixed_length_id(name, maximum) if size > maximum else name
 
 
 @kind("fixed_length_id")
@@ -59,9 +69,10 @@ def raw_output_prefix(case: dict[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {"error": None}
     try:
         if mode in ("deterministic", "sharded_deterministic"):
-            prefix = paths.deterministic_raw_output_prefix(
-                join_url, base, case["metadata_prefix"], sharded=mode == "sharded_deterministic"
-            )
+            # The strategies that hash the metadata prefix (`New[Sharded]Deterministic...RawOutputPath`).
+            metadata = case["metadata_prefix"]
+            digest = hashlib.sha1(metadata.encode("utf-8"), usedforsecurity=False).hexdigest()
+            prefix = join_url(base, *([paths.shard(metadata)] if mode == "sharded_deterministic" else []), digest)
         elif mode == "task_id":
             parts = [case["project"], case["domain"], case["execution"], case["node"], str(case["attempt"])]
             prefix = join_url(base, *parts, case["task"])
@@ -101,15 +112,15 @@ def node_paths(case: dict[str, Any]) -> dict[str, Any]:
 def array_paths(case: dict[str, Any]) -> dict[str, Any]:
     children = []
     for index in range(case["size"]):
-        prefix = paths.child_prefix(join_url, case["output_prefix"], index)
+        prefix = join_url(case["output_prefix"], str(index))
         children.append(
             {
                 "outputs": join_url(prefix, "outputs.pb"),
                 "error_file": join_url(prefix, "error.pb"),
-                "raw_output_prefix": paths.child_prefix(join_url, case["raw_prefix"], index),
+                "raw_output_prefix": join_url(case["raw_prefix"], str(index)),
             }
         )
-    return {"error": None, "children": children, "index_lookup": paths.index_lookup(join_url, case["output_prefix"])}
+    return {"error": None, "children": children, "index_lookup": join_url(case["output_prefix"], INDEX_LOOKUP_FILE)}
 
 
 @kind("exec_env")

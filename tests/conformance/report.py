@@ -27,10 +27,10 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a case; `departures`: where the handler left Flyte's path on purpose."""
+    """What came of a case; `deviations`: where the handler left Flyte's path on purpose."""
 
     mismatches: list[Mismatch]
-    departures: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
 
 
 @dataclass

@@ -42,7 +42,7 @@ def ends(case: dict[str, Any], states: list[dict[str, Any]]) -> list[dict[str, A
     world = CaseRun(case)
     for state in states:
         world.next_round()
-        again = world.taken_up(State.from_json(state))
+        again = world.taken_up(State.from_dict(state))
         while again.next_round():
             pass
         found.append(end(again))

@@ -30,7 +30,7 @@ def test_a_run_taken_up_after_any_step_in_a_new_process_ends_the_same(tmp_path: 
     for case in cases:
         run, states = CaseRun(case), []
         while run.next_round():
-            states.append(run.state.to_json())
+            states.append(run.state.to_dict())
         whole.append(end(run))
         lines.append(json.dumps({"case": case, "states": states}))
     command = [sys.executable, "-m", f"{__package__}.resume"]

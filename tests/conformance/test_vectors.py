@@ -48,9 +48,9 @@ def test_safe_mode_differs_only_where_the_deviations_file_says_so() -> None:
     unexplained = []
     for case, expected in [*vectors("handler"), *vectors("handler-extra"), *vectors("random")]:
         outcome = handler_cases.run_case(case, expected, fidelity="safe")
-        if outcome.mismatches and covering(outcome.departures, outcome.mismatches) is None:
+        if outcome.mismatches and covering(outcome.deviations, outcome.mismatches) is None:
             unexplained.append((case["name"], outcome))
-        for name in outcome.departures:
+        for name in outcome.deviations:
             if not case["name"].startswith(("random/", "extra/")):
                 deviating[name].add(case["name"])
     assert unexplained == []

@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2
+from in_memory import MemoryCatalog, MemoryStore
 
 from flytekitplugins.awsbatch.propeller.aws_array import handler
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import MemoryCatalog
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
-from flytekitplugins.awsbatch.propeller.storage import MemoryStore
 
 from .handler_cases import run_case
 from .scripted_aws import ScriptedAws

@@ -13,7 +13,7 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue
 from flytekitplugins.awsbatch.admin.launch_decision import decide
-from flytekitplugins.awsbatch.admin.stored_attributes import Override
+from flytekitplugins.awsbatch.admin.rules import StoredRule
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.all_settings import LOCAL_ROLE, LocalEmulator, load, load_files, of, read_files
 from flytekitplugins.awsbatch.propeller.propeller_settings import OffloadingSettings
@@ -26,6 +26,35 @@ def test_without_a_file_there_is_a_working_default_with_a_note() -> None:
     assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
     assert found.notes == (f"Built-in settings: queue default, role {LOCAL_ROLE} (FLYTE_AWSBATCH_CONFIG names yours).",)
     assert list(checks.faults(found.admin)) == []
+
+
+@pytest.mark.parametrize("text", ["emulator: {isolation: worker}\n", "configmap: {emulator: {isolation: worker}}\n"])
+def test_a_file_that_says_nothing_of_flyte_keeps_the_built_in_deployment(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "emulator.yaml"
+    file.write_text(text)
+    found, built_in = load_files([str(file)]), load({})
+    decision = decide(found.admin, project="p", domain="d", workflow="w", execution_name="f")
+    assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
+    assert (found.handler, found.admin.task_plugins) == (built_in.handler, built_in.admin.task_plugins)
+    assert found.local == LocalEmulator(isolation="worker")
+    assert found.notes == (
+        f"Built-in settings: queue default, role {LOCAL_ROLE} (no section of Flyte's in the settings).",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "queues: {executionQueues: []}",
+        "tasks: {task-plugins: {enabled-plugins: [container]}}",
+        "plugins: {aws: {region: eu-west-1}}",
+        "flyteadmin: {roleNameKey: r}",
+        "configmap: {adminServer: {queues: {executionQueues: []}}}",
+    ],
+)
+def test_any_section_of_flytes_makes_a_file_a_deployments_that_is_taken_at_its_word(text: str) -> None:
+    found = of(f"{text}\nemulator: {{isolation: worker}}\n")
+    assert (found.admin.queues, found.admin.rules, found.admin.emulator.role) == ((), (), "")
 
 
 def test_several_files_directories_and_attribute_files_make_one(tmp_path: Path) -> None:
@@ -42,7 +71,7 @@ def test_several_files_directories_and_attribute_files_make_one(tmp_path: Path) 
     named = [str(tmp_path / "flyte.yaml"), str(tmp_path / "more.yaml"), str(attributes)]
     found = load({wire.SWITCH_CONFIG: os.pathsep.join(named)})
     assert found.admin.queues == (ExecutionQueue("a", ("x",)),)
-    assert found.admin.overrides == (Override("p", "staging", tags=("x",)), Override("q", tags=("x",)))
+    assert found.admin.overrides == (StoredRule("p", "staging", tags=("x",)), StoredRule("q", tags=("x",)))
     assert (found.local, found.batch.vcpus) == (LocalEmulator("clean"), 3)
     assert (found.handler.aws.region, found.handler.strict) == ("eu-west-1", True)
     assert (found.admin.emulator.project, found.files, found.notes) == ("shop", tuple(named), ())
@@ -123,7 +152,7 @@ def test_what_aws_would_refuse_is_told_at_the_start_of_a_run_with_its_place(tmp_
     file = tmp_path / "s.yaml"
     file.write_text("plugins:\n  aws: {region: mars, accountId: 12, regoin: x}\nemulator: {role: admin}\n")
     assert load_files([str(file)]).notes == (
-        f"{file}:2: plugins.aws.regoin: is no setting of Flyte's, which reads over it; did you mean region?",
+        f"{file}:2: plugins.aws.regoin: is no setting of Flyte's, which ignores it; did you mean region?",
         f"AWS would refuse {file}:3: emulator.role: got 'admin', expected a role's full ARN: "
         "arn:aws:iam::<account>:role/<name>",
         f"AWS would refuse {file}:2: plugins.aws.region: got 'mars', expected a region such as us-east-2",

@@ -15,13 +15,14 @@ from flyteidl.core import (
 )
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
+from in_memory import MemoryCatalog, MemoryStore
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import Catalog, MemoryCatalog
+from flytekitplugins.awsbatch.propeller.catalog import Catalog
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.propeller_settings import FidelitySettings, HandlerSettings
-from flytekitplugins.awsbatch.propeller.storage import DataStore, MemoryStore
+from flytekitplugins.awsbatch.propeller.storage import DataStore
 
 INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)
 LIST = types_pb2.LiteralType(collection_type=INTEGER)

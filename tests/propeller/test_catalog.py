@@ -1,4 +1,4 @@
-"""The catalog of cached items, in memory and in a folder, and how the handler uses it."""
+"""The catalog of cached items in a folder, and how the handler uses it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from flyteidl.core import literals_pb2
+from in_memory import MemoryCatalog
 from propeller_builders import (
     MemoryBatch,
     Outcome,
@@ -25,7 +26,7 @@ from propeller_builders import (
 
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, CatalogKey, DiskCatalog, MemoryCatalog
+from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, CatalogKey, DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
@@ -33,17 +34,9 @@ from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
 Make = Callable[..., Catalog]
 
 
-@pytest.fixture(params=["memory", "disk"])
-def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
-    if request.param == "disk":
-        return lambda **options: DiskCatalog(tmp_path / "cache", **options)
-    shared = MemoryCatalog()
-
-    def memory(*, enabled: bool = True, overwrite: bool = False) -> Catalog:
-        shared.enabled, shared.overwrite = enabled, overwrite
-        return shared
-
-    return memory
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    return lambda **options: DiskCatalog(tmp_path / "cache", **options)
 
 
 def key(number: int = 1, version: str = "1.0") -> CatalogKey:

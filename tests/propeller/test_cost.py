@@ -6,6 +6,7 @@ import sys
 from collections import Counter
 from typing import Any
 
+from in_memory import MemoryStore
 from propeller_builders import (
     MemoryBatch,
     Outcome,
@@ -23,7 +24,6 @@ from propeller_builders import (
 
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
-from flytekitplugins.awsbatch.propeller.storage import MemoryStore
 
 
 class CountingStore(MemoryStore):

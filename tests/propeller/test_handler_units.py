@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from in_memory import MemoryStore
 from propeller_builders import MemoryBatch, Outcome, running, services, succeeded
 
 from flytekitplugins.awsbatch.batch.api import BatchError
@@ -20,7 +21,6 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
     HandlerSettings,
     OffloadingSettings,
 )
-from flytekitplugins.awsbatch.propeller.storage import MemoryStore
 
 
 class Worker:

@@ -82,7 +82,7 @@ class Hang:
     play: Callable[[], Play]
     strict: str
     safe: tuple[TaskPhase, str]
-    departure: str
+    deviation: str
     task: tasks_pb2.TaskTemplate = field(default_factory=template)
 
 
@@ -218,7 +218,7 @@ def test_strict_says_that_flyte_would_wait_and_ends(hang: Hang) -> None:
     assert result.hang is not None
     assert result.hang.startswith(WAITS + hang.strict)
     assert (result.error.code, result.error.message) == ("Hang", result.hang + ENDED)
-    assert result.departures == ()
+    assert result.deviations == ()
     # It is told when it is certain, and ends only after the limit.
     first = next(progress for progress in heard if progress.hang is not None)
     assert first.task_phase is TaskPhase.RUNNING
@@ -231,7 +231,7 @@ def test_safe_ends_with_what_really_happened(hang: Hang) -> None:
     phase, words = hang.safe
     assert (result.phase, result.hang) == (phase, None)
     assert words in (result.error.message if result.error is not None else "")
-    assert result.departures == (hang.departure,)
+    assert result.deviations == (hang.deviation,)
     assert clock.now < 1000 + HANG_LIMIT
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from flyteidl.core import errors_pb2, execution_pb2, literals_pb2
+from in_memory import MemoryCatalog, MemoryStore
 from propeller_builders import (
     Clock,
     MemoryBatch,
@@ -29,12 +30,11 @@ from propeller_builders import (
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import MemoryCatalog
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult, Progress
+from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 from flytekitplugins.awsbatch.propeller.propeller_settings import LimitSettings, StorageSettings
-from flytekitplugins.awsbatch.propeller.storage import MemoryStore
 
 
 def batch(given: HandlerServices) -> MemoryBatch:
@@ -114,6 +114,7 @@ def test_a_retryable_failure_brings_another_attempt_in_a_folder_of_its_own() -> 
     ]
     assert [one["FLYTE_ATTEMPT_NUMBER"] for one in attempts] == ["0", "1"]
     assert batch(given).terminated == [
+        {"jobId": "job-0", "reason": "Aborted"},
         {"jobId": "job-0", "reason": "Finalized"},
         {"jobId": "job-1", "reason": "Finalized"},
     ]
@@ -349,13 +350,6 @@ def test_the_observer_hears_of_each_round() -> None:
     ]
 
 
-def test_a_request_survives_json() -> None:
-    made = request(
-        template(cached="1"), literal_map(x=integers([1])), timeout=5.0, retries=2, iam_role="r", annotations={"a": "b"}
-    )
-    assert NodeRequest.from_json(json.loads(json.dumps(made.to_json()))) == made
-
-
 @pytest.mark.parametrize("play", [all_succeed, fails_first], ids=["succeeds", "fails first"])
 def test_a_run_restored_after_any_round_ends_the_same(play: Any) -> None:
     made = request(template(), literal_map(x=integers([7, 8, 9])))
@@ -368,7 +362,7 @@ def test_a_run_restored_after_any_round_ends_the_same(play: Any) -> None:
         for _ in range(rounds):
             execution.step()
         saved = json.loads(json.dumps(execution.snapshot()))
-        again = NodeExecution.restore(made, given.fresh(), saved)
+        again = NodeExecution(made, given.fresh(), saved=NodeState.from_dict(saved))
         result = again.result or again.run(no_wait)
         assert result == whole
         if execution.result is not None:

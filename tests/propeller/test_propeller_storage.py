@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from flyteidl.core import literals_pb2
+from in_memory import MemoryStore
 from propeller_builders import integer, literal_map
 
 from flytekitplugins.awsbatch.propeller.storage import (
     DataStore,
     FsspecStore,
     LocalStore,
-    MemoryStore,
     NotFoundError,
     SchemeStore,
     StorageError,

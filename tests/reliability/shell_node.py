@@ -12,6 +12,7 @@ from typing import Any
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2
 from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
+from in_memory import MemoryCatalog
 
 from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
 from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
@@ -21,7 +22,6 @@ from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
 from flytekitplugins.awsbatch.local.history.resume import Fingerprint, past
 from flytekitplugins.awsbatch.local.run.resume_node import take_up
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import MemoryCatalog
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress

@@ -15,6 +15,8 @@ from flytekitplugins.awsbatch.local.console.interrupts import SIGNALS, BetweenCa
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import Home
 
+pytestmark = pytest.mark.usefixtures("signals_of_a_terminal")
+
 
 def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(terminal: OpenTerminal, home: Path, marks: Path) -> None:
     command = pyflyte("gated", "--count", "4", "--folder", str(marks))

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 import reliability_tasks as tasks
 from click.testing import CliRunner
 from shell_node import Node, World
+from small_disk import fill, mounted
 from terminals import awsbatch as command
 
 from flytekitplugins.awsbatch import map_task
@@ -39,30 +39,6 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
 
 def allowing(size: int) -> HandlerSettings:
     return HandlerSettings(aws=AwsPluginSettings(batch=BatchPluginSettings(max_array_job_size=size)))
-
-
-@contextlib.contextmanager
-def mounted(folder: Path, size: str) -> Iterator[Path]:
-    """A small disk of its own; skips the test where this user may not mount one."""
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    made = subprocess.run(mount, capture_output=True, check=False)
-    if made.returncode:
-        pytest.skip(f"a tmpfs cannot be mounted here: {made.stderr.decode().strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        for size in (1 << 16, 4096):
-            with contextlib.suppress(OSError):
-                while file.write(b"x" * size) == size:
-                    pass
-    return filler
 
 
 # Sizes.
@@ -118,9 +94,9 @@ def test_a_thousand_describes_at_once_are_answered_while_an_array_runs(tmp_path:
     node = Node(world, "execution", 100)
     runs = threading.Thread(target=node.run)
     runs.start()
-    while node.execution.snapshot()["state"]["externalJobId"] is None:
+    while node.execution.snapshot()["plugin_state"]["external_job_id"] is None:
         runs.join(0.01)
-    job_id = node.execution.snapshot()["state"]["externalJobId"]
+    job_id = node.execution.snapshot()["plugin_state"]["external_job_id"]
     ids = [f"{job_id}:{index}" for index in range(100)]
     with ThreadPoolExecutor(64) as pool:
         answers = list(pool.map(lambda _: world.batch.describe_jobs(jobs=ids)["jobs"], range(1000)))
@@ -213,8 +189,8 @@ class JumpingClock(SystemClock):
         super().__init__()
         self._jumps = itertools.cycle([0, 3_600_000, -3_600_000])
 
-    def now(self) -> int:
-        return super().now() + next(self._jumps)
+    def now_ms(self) -> int:
+        return super().now_ms() + next(self._jumps)
 
 
 def test_a_clock_that_jumps_changes_nothing_in_the_end(tmp_path: Path) -> None:
@@ -227,15 +203,15 @@ def test_a_clock_that_jumps_changes_nothing_in_the_end(tmp_path: Path) -> None:
 class LaterClock(SystemClock):
     """Nine days on: later than AWS remembers a job that has ended."""
 
-    def now(self) -> int:
-        return super().now() + 9 * 86_400_000
+    def now_ms(self) -> int:
+        return super().now_ms() + 9 * 86_400_000
 
 
 def test_a_job_that_was_kept_from_ending_outlives_those_that_have_ended(tmp_path: Path) -> None:
     world = World(tmp_path / "home")
     done, waits = Node(world, "done", 1), Node(world, "waits", 2, '[ $i = 0 ] || [ -e "$1/gate" ] || sleep 300')
     done.run()
-    while waits.execution.snapshot()["state"]["summary"].get(TaskPhase.SUCCESS.flyte_name) != 1:
+    while waits.execution.snapshot()["plugin_state"]["summary"].get(TaskPhase.SUCCESS.name) != 1:
         waits.step()
         time.sleep(0.02)
     world.close()
@@ -253,7 +229,8 @@ def test_a_job_that_was_kept_from_ending_outlives_those_that_have_ended(tmp_path
 SHARE = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+here = Path(sys.argv[1])
+sys.path[:0] = [str(here), str(here.parent / "support")]
 from shell_node import Node, World
 world = World(Path(sys.argv[2]))
 node = Node(world, sys.argv[3], 6)

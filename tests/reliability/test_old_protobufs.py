@@ -22,6 +22,7 @@ from flyteidl.core import errors_pb2, identifier_pb2, interface_pb2, literals_pb
 from google.protobuf.message import DecodeError, Message
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from in_memory import MemoryCatalog
 
 from flytekitplugins.awsbatch.cli.main import main
 from flytekitplugins.awsbatch.container.array_index import ChildError, OriginalIndex, item_inputs
@@ -32,7 +33,7 @@ from flytekitplugins.awsbatch.local.history.record import RecordError, RunRecord
 from flytekitplugins.awsbatch.local.history.resume import digest
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.propeller.aws_array.output_files import OutputFiles
-from flytekitplugins.awsbatch.propeller.catalog import CatalogError, CatalogKey, DiskCatalog, MemoryCatalog
+from flytekitplugins.awsbatch.propeller.catalog import CatalogError, CatalogKey, DiskCatalog
 from flytekitplugins.awsbatch.propeller.storage import LocalStore, StorageError
 from flytekitplugins.awsbatch.wire import ERROR_FILE, INDEX_LOOKUP_FILE, INPUTS_FILE, OUTPUTS_FILE
 

@@ -33,6 +33,7 @@ from flytekitplugins.awsbatch.local.history.record import RunRecord
 from flytekitplugins.awsbatch.local.history.resume import Fingerprint, Past, ResumeError, past
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_state import Ending, NodeState
 from flytekitplugins.awsbatch.sdk import switch
 
 
@@ -289,19 +290,26 @@ def test_what_cannot_be_taken_up_is_refused_with_words(home: Path) -> None:
 def test_what_a_record_means_for_the_same_node_of_a_later_run() -> None:
     now = Fingerprint("task", "template", "inputs")
 
-    def of(status: str, snapshot: dict[str, Any] | None = None, **changes: Any) -> Past:
+    def of(status: str, snapshot: NodeState | None = None, **changes: Any) -> Past:
         fingerprint = {**asdict(now), **changes}
         return past(
-            {"status": status, "snapshot": snapshot, "attempt": 2, "job_id": "job", "fingerprint": fingerprint}, now
+            {
+                "status": status,
+                "snapshot": snapshot and snapshot.to_dict(),
+                "attempt": 2,
+                "job_id": "job",
+                "fingerprint": fingerprint,
+            },
+            now,
         )
 
-    running = {"attempt": 3, "ended": False, "ending": None}
+    running = NodeState(attempt=3)
     assert of("running") == Past(None, 2, "job")
     assert of("running", running) == of("interrupted", running) == Past(running, 2, "job")
     assert of("succeeded", running) == Past(running, 2, "job", succeeded=True)
     assert of("aborted", running) == Past(None, 4, "job", anew="its job was terminated")
     assert of("failed", running) == Past(None, 4, "job", anew="it had failed")
-    failed = {"attempt": 3, "ended": True, "ending": {"move": "failing"}}
+    failed = NodeState(attempt=3, ended=True, ending=Ending("failing"))
     assert of("running", failed) == Past(None, 4, "job", anew="it had failed")
     for changed in ("task", "template", "inputs"):
         assert of("succeeded", running, **{changed: "other"}).anew != ""

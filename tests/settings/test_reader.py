@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ class Limits:
 @dataclass(frozen=True)
 class Batch:
     size: int = setting("maxArrayJobSize", 5000, minimum=0)
-    every: timedelta = setting("resyncPeriod", timedelta(seconds=30))
+    every: str = setting("resyncPeriod", "30s")
     env: Mapping[str, str] = setting("defaultEnvVars", factory=dict)
     limits: Limits = setting("getRateLimiter", factory=Limits)
     key: str | None = setting("roleAnnotationKey", None)
@@ -121,7 +120,7 @@ def test_something_elsewhere_that_only_shares_the_name_is_left_alone() -> None:
 def test_later_files_lie_over_earlier_ones_key_by_key() -> None:
     first = "plugins: {aws: {batch: {maxArrayJobSize: 1, resyncPeriod: 5s, defaultEnvVars: {A: a}}}}"
     second = "plugins: {AWS: {batch: {maxarrayjobsize: 2, resyncPeriod: , defaultEnvVars: {B: b}}}}"
-    assert batch(first, second) == Batch(size=2, every=timedelta(seconds=5), env={"a": "a", "b": "b"})
+    assert batch(first, second) == Batch(size=2, every="5s", env={"a": "a", "b": "b"})
 
 
 def test_a_list_replaces_a_list() -> None:
@@ -154,6 +153,12 @@ def test_maps_keep_the_case_of_dotted_and_of_listed_keys_only(variables: str, ke
 def test_our_section_is_shared_by_its_owners() -> None:
     reader = Reader.from_text(("f", "emulator: {project: p, vcpus: 4, console: {color: false}, ratio: 1}"))
     assert reader.own("emulator", Mine, Yours) == (Mine("p", console=Console(False)), Yours(4, 1.0))
+    reader.finish()
+
+
+def test_our_section_may_lie_in_a_chart_too() -> None:
+    reader = Reader.from_text(("f", "configmap: {emulator: {project: p, vcpus: 4}}"))
+    assert reader.own("emulator", Mine, Yours) == (Mine("p"), Yours(4))
     reader.finish()
 
 

@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.settings.section import setting, where
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 from .attribute_files import read as read_attributes
-from .stored_attributes import Override, refused_by_api
+from .rules import Rule, StoredRule, refused_by_api
 
 DOCUMENTED = "documented"
 FLYTEADMIN = "flyteadmin"
@@ -36,22 +36,11 @@ class ExecutionQueue:
 
 
 @dataclass(frozen=True)
-class WorkflowConfig:
-    """One item of `queues.workflowConfigs`: which executions, and the tags of the queue they should get."""
-
-    tags: tuple[str, ...] = setting("tags", ())
-    project: str = setting("project", "")
-    domain: str = setting("domain", "")
-    workflow_name: str = setting("workflowName", "")
-    where: Mark = where()
-
-
-@dataclass(frozen=True)
 class QueueSettings:
     """`queues`."""
 
     execution_queues: tuple[ExecutionQueue, ...] = setting("executionQueues", ())
-    workflow_configs: tuple[WorkflowConfig, ...] = setting("workflowConfigs", ())
+    workflow_configs: tuple[Rule, ...] = setting("workflowConfigs", ())
 
 
 @dataclass(frozen=True)
@@ -150,9 +139,9 @@ class AdminSettings:
     """
 
     queues: tuple[ExecutionQueue, ...] = ()
-    rules: tuple[WorkflowConfig, ...] = ()
+    rules: tuple[Rule, ...] = ()
     domains: tuple[str, ...] = DOMAINS
-    overrides: tuple[Override, ...] = ()
+    overrides: tuple[StoredRule, ...] = ()
     server: ServerSettings = field(default_factory=ServerSettings)
     handler: HandlerRoleSettings = field(default_factory=HandlerRoleSettings)
     task_plugins: TaskPlugins | None = None
@@ -175,7 +164,7 @@ def read(reader: Reader, emulator: AdminEmulator) -> AdminSettings:
     for override in overrides:
         refusal = refused_by_api(override, domains) if override.project else "expected a project: flytectl asks for one"
         if refusal:
-            reader.report(Problem(override.where.file, override.where.line, str(override), "", refusal))
+            reader.report(Problem(override.where.file, override.where.line, override.scope, "", refusal))
     return AdminSettings(
         queues=queues.execution_queues,
         rules=queues.workflow_configs,

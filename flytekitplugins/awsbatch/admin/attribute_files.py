@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.settings.document import Document
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, shown
 
-from .stored_attributes import PLACES, Override
+from .rules import PLACES, StoredRule
 
 KEYS = (*PLACES, "tags")
 PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9.-]*")
@@ -34,7 +34,7 @@ def is_attribute_file(document: Document) -> bool:
     return ("tags" in names or "project" in names) and not {"queues", "emulator", "plugins"} & set(names)
 
 
-def read(document: Document, report: Callable[[Problem], None]) -> Iterator[Override]:
+def read(document: Document, report: Callable[[Problem], None]) -> Iterator[StoredRule]:
     """The file's override, unless the file is wrong.
 
     :param report: told each thing that flytectl would refuse.
@@ -58,7 +58,7 @@ def read(document: Document, report: Callable[[Problem], None]) -> Iterator[Over
     for problem in found[len(document.problems) :]:
         report(problem)
     if not found:
-        yield Override(
+        yield StoredRule(
             values["project"], values["domain"], values["workflow"], tags, Mark(document.file, root.mark.line)
         )
 
@@ -123,7 +123,7 @@ def yaml_1_1(node: Node) -> object:
     return node.text if isinstance(node.value, Timestamp) else node.value
 
 
-def dump(override: Override) -> str:
+def dump(override: StoredRule) -> str:
     """The file's text, as `flytectl update execution-queue-attribute --attrFile` takes it."""
     named = {name: Text(getattr(override, name)) for name in PLACES if getattr(override, name)}
     content = {**named, "tags": [Text(tag) for tag in override.tags]}

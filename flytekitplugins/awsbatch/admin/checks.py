@@ -9,9 +9,9 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
-from .admin_settings import AdminSettings, ExecutionQueue, WorkflowConfig
-from .documented import described
+from .admin_settings import AdminSettings, ExecutionQueue
 from .enabled_plugins import handler_of
+from .rules import Rule
 
 # AWS Batch, CreateJobQueue: up to 128 letters, numbers, hyphens and underscores, the first no sign; SubmitJob takes an
 # ARN too.
@@ -41,7 +41,7 @@ def faults(settings: AdminSettings) -> Iterator[Problem]:
     for override in settings.overrides:
         if not set(override.tags) & tags:
             expected = "expected a tag that a queue has in its attributes"
-            yield at(override.where, f"tags for {override}", ", ".join(override.tags) or "none", expected)
+            yield at(override.where, f"tags for {override.scope}", ", ".join(override.tags) or "none", expected)
     yield from role_faults(settings)
     yield from plugin_faults(settings)
 
@@ -69,7 +69,7 @@ def no_queue_name(place: int, queue: ExecutionQueue) -> Problem:
     return at(queue.where, f"queues.executionQueues[{place}].dynamic", repr(queue.dynamic), expected)
 
 
-def rule_faults(rule: WorkflowConfig, path: str, tags: set[str]) -> Iterator[Problem]:
+def rule_faults(rule: Rule, path: str, tags: set[str]) -> Iterator[Problem]:
     if not rule.tags:
         yield at(rule.where, f"{path}.tags", "", "expected the tags of a queue; without them the rule finds none")
     missing = [tag for tag in rule.tags if tag not in tags]
@@ -96,19 +96,19 @@ def plugin_faults(settings: AdminSettings) -> Iterator[Problem]:
 
 def advice(settings: AdminSettings) -> Iterator[Problem]:
     """What works here and deserves a word: chiefly where a 1.16 server does something else."""
-    ignored = [rule for rule in settings.rules if rule.project or rule.workflow_name]
+    ignored = [rule for rule in settings.rules if rule.project or rule.workflow]
     for rule in ignored[:1]:
         count = f"this and {len(ignored) - 1} more" if len(ignored) > 1 else "this rule"
         expected = (
             f"FlyteAdmin 1.16 does not read project and workflowName ({count}); `flyte-awsbatch queue export "
             "--attributes DIR` writes them as attributes, which it does read"
         )
-        yield at(rule.where, described(rule.project, rule.domain, rule.workflow_name, rule.tags), "", expected)
+        yield at(rule.where, str(rule), "", expected)
     for place, rule in enumerate(settings.rules):
         if rule.domain and rule.domain not in settings.domains:
             expected = f"is no domain of this deployment ({', '.join(settings.domains)})"
             yield at(rule.where, f"queues.workflowConfigs[{place}].domain", repr(rule.domain), expected)
-    if settings.queues and not any(not (rule.project or rule.domain or rule.workflow_name) for rule in settings.rules):
+    if settings.queues and not any(not (rule.project or rule.domain or rule.workflow) for rule in settings.rules):
         yield at(Mark(), "queues.workflowConfigs", "", "has no default rule: executions that no rule is for fail")
     yield from missing_keys(settings)
     for task_type in (wire.ARRAY_TASK_TYPE, wire.SINGLE_TASK_TYPE):

@@ -15,9 +15,9 @@ from itertools import product
 import yaml
 
 from . import documented, flyteadmin
-from .admin_settings import AdminSettings, WorkflowConfig
+from .admin_settings import AdminSettings
 from .explanation import Execution
-from .stored_attributes import Override
+from .rules import Rule, StoredRule
 
 # Stands for every project, domain or workflow that no rule names; no name on a server can hold a space.
 ANY = "any other"
@@ -32,8 +32,8 @@ class Exported:
     :param unmet: executions that would still get another queue, each in words; empty when the translation is whole.
     """
 
-    attributes: tuple[Override, ...]
-    rules: tuple[WorkflowConfig, ...]
+    attributes: tuple[StoredRule, ...]
+    rules: tuple[Rule, ...]
     notes: tuple[str, ...] = ()
     unmet: tuple[str, ...] = ()
 
@@ -75,31 +75,31 @@ def wanted(settings: AdminSettings, project: str, domain: str, workflow: str) ->
     return frozenset(documented.match(settings, Execution(project, domain, workflow)).candidates)
 
 
-def file_rules(settings: AdminSettings, scope: Scope) -> Iterator[WorkflowConfig]:
+def file_rules(settings: AdminSettings, scope: Scope) -> Iterator[Rule]:
     """The default, and a rule for each domain that differs from it."""
     default = wanted(settings, ANY, ANY, ANY)
     for domain in scope.domains:
         queues = wanted(settings, ANY, domain, ANY)
         if queues != default:
-            yield WorkflowConfig(tags_for(settings, queues), domain=domain)
+            yield Rule(domain=domain, tags=tags_for(settings, queues))
     if default:
-        yield WorkflowConfig(tags_for(settings, default))
+        yield Rule(tags=tags_for(settings, default))
 
 
-def attributes_for(settings: AdminSettings, scope: Scope) -> Iterator[Override]:
+def attributes_for(settings: AdminSettings, scope: Scope) -> Iterator[StoredRule]:
     for project in scope.projects:
         of_domain = {domain: wanted(settings, project, domain, ANY) for domain in scope.domains}
         elsewhere = {domain: wanted(settings, ANY, domain, ANY) for domain in scope.domains}
         if of_domain != elsewhere and len(set(of_domain.values())) == 1:
-            yield Override(project, tags=tags_for(settings, next(iter(of_domain.values()))))
+            yield StoredRule(project, tags=tags_for(settings, next(iter(of_domain.values()))))
         else:
             for domain in scope.domains:
                 if of_domain[domain] != elsewhere[domain]:
-                    yield Override(project, domain, tags=tags_for(settings, of_domain[domain]))
+                    yield StoredRule(project, domain, tags=tags_for(settings, of_domain[domain]))
         for domain, workflow in product(scope.domains, scope.workflows):
             queues = wanted(settings, project, domain, workflow)
             if queues != of_domain[domain]:
-                yield Override(project, domain, workflow, tags_for(settings, queues))
+                yield StoredRule(project, domain, workflow, tags_for(settings, queues))
 
 
 def tags_for(settings: AdminSettings, queues: frozenset[str]) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def notes(settings: AdminSettings, workflows: Sequence[str]) -> Iterator[str]:
             f"FlyteAdmin compares whole names (module.function): give those of {', '.join(bare)} with --workflow, or "
             "correct them in the files"
         )
-    orphans = sorted({rule.workflow_name for rule in settings.rules if rule.workflow_name and not rule.project})
+    orphans = sorted({rule.workflow for rule in settings.rules if rule.workflow and not rule.project})
     if orphans:
         yield (
             f"an attribute belongs to a project, and the rule for {', '.join(orphans)} names none: it is written for "
@@ -147,7 +147,7 @@ def notes(settings: AdminSettings, workflows: Sequence[str]) -> Iterator[str]:
         )
 
 
-def file_name(override: Override, taken: set[str]) -> str:
+def file_name(override: StoredRule, taken: set[str]) -> str:
     """A name for an attribute's file, unlike those taken whatever the case, and the same on every run."""
     parts = (override.project, override.domain, override.workflow)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(part for part in parts if part)).lstrip(".") or "attribute"
@@ -161,7 +161,7 @@ def file_name(override: Override, taken: set[str]) -> str:
     return name
 
 
-def server_block(settings: AdminSettings, rules: Sequence[WorkflowConfig]) -> str:
+def server_block(settings: AdminSettings, rules: Sequence[Rule]) -> str:
     """The `queues` section for the server, as YAML."""
     queues = [{"dynamic": queue.dynamic, "attributes": list(queue.attributes)} for queue in settings.queues]
     configs = [{**({"domain": rule.domain} if rule.domain else {}), "tags": list(rule.tags)} for rule in rules]

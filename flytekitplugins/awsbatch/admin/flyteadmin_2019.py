@@ -7,12 +7,12 @@ entry. Source: flyteadmin at d1c61c34, `pkg/manager/impl/executions/queues.go`; 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from .admin_settings import FLYTEADMIN_2019, AdminSettings, ExecutionQueue, WorkflowConfig
-from .documented import described
-from .explanation import Execution, Explanation, Verdict
+from .admin_settings import FLYTEADMIN_2019, AdminSettings, ExecutionQueue
+from .explanation import Execution, Explanation
+from .rules import Rule
 
 Key: TypeAlias = "tuple[str, ...]"
 CRASH = "a rule without tags stops the server of 2019: index out of range"
@@ -27,55 +27,38 @@ class QueuePair:
 
 
 def match(settings: AdminSettings, execution: Execution) -> Explanation:
-    untagged = next((rule for rule in settings.rules if not rule.tags), None)
     entries = filed(settings.rules)
+    keys = lookups(execution)
     key = looked_up(entries, execution)
     verdicts = []
     for place, rule in enumerate(settings.rules):
         mine = filed_under(rule)
         queues = tuple(pair.dynamic for pair in narrowed(settings.queues, rule.tags))
         decided = key is not None and entries[key] == place
-        verdict = Verdict(
-            described(rule.project, rule.domain, rule.workflow_name, rule.tags),
-            "rule",
-            rule.where,
-            mine in lookups(execution),
-            reason(mine, entries[mine] == place, mine in lookups(execution), decided, bool(queues)),
-            queues,
-        )
-        verdicts.append(replace(verdict, decided=decided and bool(queues)))
-    found = tuple(pair.dynamic for pair in candidates(settings, execution)) if untagged is None else ()
-    return Explanation(FLYTEADMIN_2019, execution, found, tuple(verdicts), CRASH if untagged is not None else "")
+        why = reason(mine, entries[mine] == place, mine in keys, decided, bool(queues))
+        verdicts.append(rule.verdict(mine in keys, why, queues, decided and bool(queues)))
+    crash = "" if all(rule.tags for rule in settings.rules) else CRASH
+    found = () if crash else tuple(pair.dynamic for pair in candidates(settings, execution))
+    return Explanation(FLYTEADMIN_2019, execution, found, tuple(verdicts), crash)
 
 
-def candidates(
-    settings: AdminSettings, execution: Execution, before: Sequence[AdminSettings] = ()
-) -> tuple[QueuePair, ...]:
-    """The queues that the server could answer with; none at all is the empty tuple.
-
-    :param before: what the server had loaded earlier, oldest first. A default that a reload drops stays in force.
-    """
+def candidates(settings: AdminSettings, execution: Execution) -> tuple[QueuePair, ...]:
+    """The queues that the server could answer with; none at all is the empty tuple."""
     entries = filed(settings.rules)
     key = looked_up(entries, execution)
-    if key is not None:
-        return narrowed(settings.queues, settings.rules[entries[key]].tags)
-    for earlier in reversed(before):
-        default = filed(earlier.rules).get(())
-        if default is not None:
-            return narrowed(earlier.queues, earlier.rules[default].tags)
-    return ()
+    return narrowed(settings.queues, settings.rules[entries[key]].tags) if key is not None else ()
 
 
-def filed_under(rule: WorkflowConfig) -> Key:
+def filed_under(rule: Rule) -> Key:
     """No project: the default, whatever else it gives; no domain: the project's; no workflow: the domain's."""
     if not rule.project:
         return ()
     if not rule.domain:
         return (rule.project,)
-    return (rule.project, rule.domain, rule.workflow_name) if rule.workflow_name else (rule.project, rule.domain)
+    return (rule.project, rule.domain, rule.workflow) if rule.workflow else (rule.project, rule.domain)
 
 
-def filed(rules: Sequence[WorkflowConfig]) -> dict[Key, int]:
+def filed(rules: Sequence[Rule]) -> dict[Key, int]:
     """The place of the rule that holds each entry: the last one filed there."""
     return {filed_under(rule): place for place, rule in enumerate(rules)}
 

@@ -53,7 +53,7 @@ def decide(
     """
     execution = Execution(project, domain, workflow, execution_name)
     explanation = match(settings, execution)
-    role = role_of(settings, execution, request or LaunchRequest(), plan)
+    role = role_of(settings, request or LaunchRequest(), plan)
     warnings = [difference(settings, explanation), "" if role.of_job(role_key(settings)) else no_role()]
     return Decision(
         explanation.queue,
@@ -70,15 +70,15 @@ def role_key(settings: AdminSettings) -> str:
     return next((key for key in named if key), ROLE_KEY)
 
 
-def role_of(
-    settings: AdminSettings, execution: Execution, request: LaunchRequest, plan: LaunchPlan | None = None
-) -> Role:
+def role_of(settings: AdminSettings, request: LaunchRequest, plan: LaunchPlan | None = None) -> Role:
     server = replace(settings.server, role_name_key=role_key(settings))
-    said = resolve(replace(server, assumable_iam_role="", k8s_service_account=""), execution, request, plan)
-    if said.run_as or not settings.emulator.role:
-        return said if said.run_as else resolve(server, execution, request, plan)
+    said = resolve(replace(server, assumable_iam_role="", k8s_service_account=""), request, plan)
+    if said.run_as:
+        return said
+    if not settings.emulator.role:
+        return resolve(server, request, plan)
     stand_in = replace(request, security_context=RunAs(settings.emulator.role), auth_role=None)
-    return replace(resolve(server, execution, stand_in, plan), source="emulator.role")
+    return replace(resolve(server, stand_in, plan), source="emulator.role")
 
 
 def apply(template: TaskTemplate, decision: Decision) -> None:
@@ -88,9 +88,3 @@ def apply(template: TaskTemplate, decision: Decision) -> None:
     """
     if decision.queue and template.HasField("container"):
         template.container.config.add(key=wire.CHILD_QUEUE, value=decision.queue)
-
-
-def inherit(parent: TaskTemplate, child: TaskTemplate) -> None:
-    """Appends a dynamic task's container config to that of a task it yields; a pod passes nothing on."""
-    if parent.HasField("container") and child.HasField("container"):
-        child.container.config.extend(parent.container.config)

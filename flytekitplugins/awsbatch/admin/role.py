@@ -11,9 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .admin_settings import ServerSettings
-from .explanation import Execution
-from .flyteadmin import stored
-from .stored_attributes import Override
 
 
 @dataclass(frozen=True)
@@ -50,14 +47,6 @@ class LaunchPlan:
 
 
 @dataclass(frozen=True)
-class StoredRole:
-    """A workflow execution config stored for a project, its domain or a workflow."""
-
-    scope: Override
-    run_as: RunAs
-
-
-@dataclass(frozen=True)
 class Role:
     """What a launch leaves in the workflow for the handler to find.
 
@@ -80,49 +69,32 @@ class Role:
 
 def resolve(
     server: ServerSettings,
-    execution: Execution,
     request: LaunchRequest,
     plan: LaunchPlan | None = None,
-    attributes: Sequence[StoredRole] = (),
+    stored: Sequence[RunAs | None] = (),
 ) -> Role:
-    """The role of one launch; `execution.workflow` plays no part unless a plan names it."""
-    run_as, source = first(candidates(server, execution, request, plan, attributes))
-    annotations = dict(
-        next((one for one in (request.annotations, plan.annotations if plan else {}, server.annotations) if one), {})
-    )
+    """The role of one launch.
+
+    :param stored: what the database has for the workflow, then for the project: workflow execution configs.
+    """
+    said = ((run_as, source) for run_as, source in candidates(server, request, plan, stored) if run_as)
+    run_as, source = next(said, (RunAs(), ""))
+    annotations = dict(request.annotations or (plan.annotations if plan else {}) or server.annotations)
     if run_as.iam_role:
         annotations.setdefault(server.role_name_key or "", run_as.iam_role)
     return Role(run_as, annotations, source)
 
 
 def candidates(
-    server: ServerSettings,
-    execution: Execution,
-    request: LaunchRequest,
-    plan: LaunchPlan | None,
-    attributes: Sequence[StoredRole],
+    server: ServerSettings, request: LaunchRequest, plan: LaunchPlan | None, stored: Sequence[RunAs | None]
 ) -> Iterable[tuple[RunAs | None, str]]:
-    """Whoever may name the role, the first who says anything to be heard."""
+    """Everybody who may name the role; the first who names one decides."""
     yield request.security_context, "the launch's security context"
     if plan is not None:
         yield plan.security_context, "the launch plan's security context"
-    yield (
-        stored_for(attributes, execution.project, execution.domain, plan.workflow if plan else ""),
-        "a stored attribute",
-    )
-    yield stored_for(attributes, execution.project, "", ""), "a stored attribute of the project"
+    yield from ((run_as, "a stored attribute") for run_as in stored)
     yield deprecated(request, plan), "a deprecated field of the launch"
     yield RunAs(server.assumable_iam_role, server.k8s_service_account), "flyteadmin.assumableIamRole"
-
-
-def first(named: Iterable[tuple[RunAs | None, str]]) -> tuple[RunAs, str]:
-    return next(((run_as, source) for run_as, source in named if run_as), (RunAs(), ""))
-
-
-def stored_for(attributes: Sequence[StoredRole], project: str, domain: str, workflow: str) -> RunAs | None:
-    """The one attribute that the database answers with, which may say nothing."""
-    scope = stored([one.scope for one in attributes], Execution(project, domain, workflow))
-    return next((one.run_as for one in attributes if one.scope is scope), None)
 
 
 def deprecated(request: LaunchRequest, plan: LaunchPlan | None) -> RunAs | None:

@@ -1,72 +1,82 @@
-"""Keys of Flyte's own sections that are almost one of theirs.
+"""Keys in Flyte's own sections that Flyte does not read: it passes over them without a word, so they have no effect.
 
-Flyte reads over an unknown key without a word, so what was meant has no effect, there as here. A name that resembles
-none may be another version's and is left alone.
-
-Sources of the names: flyteplugins `go/tasks/aws/config.go` and `go/tasks/plugins/array/awsbatch/config/config.go`,
-propeller `pkg/controller/nodes/task/config/config.go`; of FlyteAdmin's, see `strict`.
+A name that resembles none of Flyte's may be another version's and is left alone, but for `queues`, whose keys are all
+known. `flyte_keys.yaml` has the names.
 """
 
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import yaml
 
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader
 from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Node
 
-from .strict_keys import DOMAIN, QUEUE, QUEUES, RULE, SERVER
-
 CLOSE = 0.75
-BATCH = frozenset(
-    [
-        "jobStoreConfig",
-        "defCacheSize",
-        "getRateLimiter",
-        "defaultRateLimiter",
-        "maxArrayJobSize",
-        "minRetries",
-        "maxRetries",
-        "defaultTimeout",
-        "defaultEnvVars",
-        "maxErrLength",
-        "roleAnnotationKey",
-        "outputAssembler",
-        "errorAssembler",
-    ]
-)
-KNOWN: dict[tuple[str, ...], frozenset[str]] = {
-    ("queues",): QUEUES,
-    ("queues", "executionQueues"): QUEUE | {"primary"},
-    ("queues", "workflowConfigs"): RULE | {"project", "workflowName"},
-    ("domains",): DOMAIN,
-    ("flyteadmin",): SERVER,
-    ("plugins",): frozenset({"aws", "k8s", "catalogcache", "k8s-array"}),
-    ("plugins", "aws"): frozenset({"region", "accountId", "retries", "logLevel", "batch"}),
-    ("plugins", "aws", "batch"): BATCH,
-    ("plugins", "aws", "batch", "jobStoreConfig"): frozenset(
-        {"jacheSize", "parallelism", "batchChunkSize", "resyncPeriod"}
-    ),
-    ("tasks",): frozenset({"task-plugins", "max-plugin-phase-versions", "backoff", "maxLogMessageLength"}),
-    ("tasks", "task-plugins"): frozenset({"enabled-plugins", "default-for-task-types"}),
-}
+
+
+@functools.cache
+def flyte_keys() -> dict[str, list[str]]:
+    """The keys that Flyte reads in a map, by the map's dotted path."""
+    text = Path(__file__).with_name("flyte_keys.yaml").read_text(encoding="utf-8")
+    keys: dict[str, list[str]] = yaml.safe_load(text)
+    return keys
 
 
 def misspelt(reader: Reader) -> Iterator[Problem]:
-    """A problem for each, with the name that it resembles."""
+    """A problem for each key that is almost one of Flyte's, with the name that it resembles."""
     for document in reader.documents:
-        yield from _near(document.root, "", SECTIONS)
-    for names, known in KNOWN.items():
-        path, node = reader.layer(names[0])
-        for name in names[1:]:
-            path = f"{path}.{name}"
-            node = node.get(name) if isinstance(node, MapNode) else None
-        if isinstance(node, ListNode):
-            for place, item in enumerate(node.items):
-                yield from _near(item, f"{path}[{place}]", known)
-        else:
-            yield from _near(node, path, known)
+        yield from resembling(document.root, "", SECTIONS)
+    for names, known in flyte_keys().items():
+        for path, node in maps(reader, names):
+            yield from resembling(node, path, known)
+
+
+def unread_queue_keys(reader: Reader) -> Iterator[Problem]:
+    """Keys in and around `queues` that neither 1.16 nor the setup document knows: misspelt, or misplaced."""
+    for names in ("queues", "queues.executionQueues", "queues.workflowConfigs"):
+        for path, node in maps(reader, names):
+            yield from unread(node, path, flyte_keys()[names])
+    for path, server in maps(reader, "flyteadmin"):
+        if (misplaced := server.get("queues")) is not None:
+            expected = "is not read there: queues is a section of its own, beside flyteadmin"
+            yield Problem(misplaced.mark.file, misplaced.mark.line, f"{path}.queues", "", expected)
+
+
+def maps(reader: Reader, names: str) -> Iterator[tuple[str, MapNode]]:
+    """The maps at a dotted path, those of a list one by one, each with its path in the files."""
+    first, *others = names.split(".")
+    path, node = reader.layer(first)
+    for name in others:
+        path = f"{path}.{name}"
+        node = node.get(name) if isinstance(node, MapNode) else None
+    if isinstance(node, MapNode):
+        yield path, node
+    for place, item in enumerate(node.items if isinstance(node, ListNode) else ()):
+        if isinstance(item, MapNode):
+            yield f"{path}[{place}]", item
+
+
+def unread(node: MapNode, path: str, known: Iterable[str]) -> Iterator[Problem]:
+    """The keys of one map that are none of its section's, in any case; a key taken already counts as unknown."""
+    used = [node.get(name) for name in known]
+    for key, value in node.entries:
+        if not any(value is one for one in used):
+            yield Problem(key.mark.file, key.mark.line, f"{path}.{key.text}", "", "is not read by FlyteAdmin 1.16")
+
+
+def resembling(node: Node | None, path: str, known: Iterable[str]) -> Iterator[Problem]:
+    for key, _ in node.entries if isinstance(node, MapNode) else ():
+        name = meant(key.text, known)
+        if name is not None:
+            here = f"{path}.{key.text}" if path else key.text
+            expected = f"is no setting of Flyte's, which ignores it; did you mean {name}?"
+            yield Problem(key.mark.file, key.mark.line, here, "", expected)
 
 
 def meant(key: str, known: Iterable[str]) -> str | None:
@@ -80,12 +90,3 @@ def meant(key: str, known: Iterable[str]) -> str | None:
 
 def plain(key: str) -> str:
     return key.lower().replace("-", "").replace("_", "")
-
-
-def _near(node: Node | None, path: str, known: Iterable[str]) -> Iterator[Problem]:
-    for key, _ in node.entries if isinstance(node, MapNode) else ():
-        name = meant(key.text, known)
-        if name is not None:
-            here = f"{path}.{key.text}" if path else key.text
-            expected = f"is no setting of Flyte's, which reads over it; did you mean {name}?"
-            yield Problem(key.mark.file, key.mark.line, here, "", expected)

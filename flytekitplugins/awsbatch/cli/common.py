@@ -1,13 +1,14 @@
-"""What the commands have in common: where settings come from, how problems look, and JSON beside everything printed."""
+"""What the commands share: where settings come from, how problems look, JSON beside everything printed, exits."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 import rich_click as click
@@ -29,7 +30,7 @@ def console() -> Console:
 
 
 def config_option(function: F) -> F:
-    option = click.option(
+    return click.option(
         "-c",
         "--config",
         "--settings",
@@ -38,8 +39,7 @@ def config_option(function: F) -> F:
         metavar="FILE",
         help="A deployment's YAML, Helm values or a flytectl attribute file; a directory for all in it. Repeat it to "
         f"lay one over another. Default: ${wire.SWITCH_CONFIG}, else the built-in settings.",
-    )
-    return option(function)
+    )(function)
 
 
 def json_option(function: F) -> F:
@@ -52,11 +52,18 @@ def named_files(files: Sequence[str]) -> list[str]:
 
 def settings_of(files: Sequence[str], as_json: bool) -> Settings:
     """The settings of the files; the problems in them end the command."""
-    try:
+    with reporting_problems(as_json):
         return load_files(named_files(files))
+
+
+@contextlib.contextmanager
+def reporting_problems(as_json: bool) -> Iterator[None]:
+    """Ends the command with the problems of settings that cannot be read."""
+    try:
+        yield
     except SettingsError as error:
         if as_json:
-            print_json({"problems": [plain(problem) for problem in error.problems]})
+            print_json({"problems": error.problems})
         else:
             show_problems(console(), error.problems)
         sys.exit(FOUND)
@@ -91,17 +98,13 @@ def show_block(out: Console, block: Text) -> None:
         out.print(Text("  ").append_text(line), soft_wrap=True)
 
 
-def plain(value: Any) -> Any:
-    """Dataclasses and tuples as JSON has them."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {fld.name: plain(getattr(value, fld.name)) for fld in dataclasses.fields(value)}
-    if isinstance(value, tuple | list | set | frozenset):
-        return [plain(one) for one in value]
-    return {key: plain(one) for key, one in value.items()} if isinstance(value, dict) else value
-
-
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=plain))
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses and sets as JSON has them."""
+    return sorted(value) if isinstance(value, set | frozenset) else dataclasses.asdict(value)
 
 
 def fail(message: str) -> NoReturn:

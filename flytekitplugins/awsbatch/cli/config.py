@@ -12,8 +12,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch.admin import checks
-from flytekitplugins.awsbatch.admin.strict_keys import unread_queues
-from flytekitplugins.awsbatch.admin.unknown_keys import misspelt
+from flytekitplugins.awsbatch.admin.unknown_keys import misspelt, unread_queue_keys
 from flytekitplugins.awsbatch.local.all_settings import Settings, aws_faults, read_files
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import Reader
@@ -27,12 +26,14 @@ from .common import (
     json_option,
     named_files,
     print_json,
+    reporting_problems,
     show_block,
     show_indented,
     show_problems,
 )
 from .policies import ACCOUNT, account, documents, job_roles, region
-from .starter_file import STARTING_FILE
+
+STARTER_FILE = Path(__file__).with_name("starter_file.yaml").read_text(encoding="utf-8")
 
 
 @click.group()
@@ -50,9 +51,10 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
 
     FILEs are laid one over another, as with -c of the other commands. Ends with status 1 when something is wrong.
     """
-    settings, reader = read_files(named_files((*files, *named)))
+    with reporting_problems(as_json):
+        settings, reader = read_files(named_files((*files, *named)))
     problems = [*reader.ordered(), *hidden_by_none(reader, settings)]
-    others = [*unread_queues(reader), *checks.advice(settings.admin), *account_advice(settings)]
+    others = [*unread_queue_keys(reader), *checks.advice(settings.admin), *account_advice(settings)]
     advice = first_of_each([*misspelt(reader), *([] if reader.problems else others)])
     papers = documents(settings)
     if as_json:
@@ -133,17 +135,17 @@ def init(path: str, force: bool, as_json: bool) -> None:
     Then: export FLYTE_AWSBATCH_CONFIG=awsbatch.yaml
     """
     if path == "-":
-        print_json({"file": None, "text": STARTING_FILE}) if as_json else click.echo(STARTING_FILE, nl=False)
+        print_json({"file": None, "text": STARTER_FILE}) if as_json else click.echo(STARTER_FILE, nl=False)
         return
     try:
         with Path(path).open("w" if force else "x", encoding="utf-8") as file:
-            file.write(STARTING_FILE)
+            file.write(STARTER_FILE)
     except FileExistsError:
         fail(f"{path} is there already; name another file, or replace it with --force")
     except OSError as error:
         fail(f"{path}: cannot be written: {error.strerror or error}")
     if as_json:
-        print_json({"file": path, "text": STARTING_FILE})
+        print_json({"file": path, "text": STARTER_FILE})
         return
     out = console()
     out.print(Text.assemble("Written: ", (path, "bold")))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import rich_click as click
@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.lint.codes import CODES, Finding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import look_at
 
-from .common import FOUND, config_option, console, counted, json_option, plain, print_json, settings_of
+from .common import FOUND, config_option, console, counted, json_option, print_json, settings_of
 
 # As for any command that is used wrongly.
 NOT_LOADED = 2
@@ -61,7 +61,7 @@ def lint(
     if unknown:
         raise click.BadParameter(f"{', '.join(unknown)}; codes are {CODES_SHOWN}", param_hint="--ignore")
     deployment = settings_of(files, as_json)
-    settings = replace(deployment.lint_settings, ignore=deployment.lint.ignore | set(ignored))
+    settings = dataclasses.replace(deployment.lint_settings, ignore=deployment.lint.ignore | set(ignored))
     try:
         looked = look_at(targets, images, settings)
     except TargetError as error:
@@ -70,7 +70,7 @@ def lint(
     if as_json:
         print_json(
             {
-                "findings": [{**plain(one), "severity": one.severity.value} for one in found],
+                "findings": [{**dataclasses.asdict(one), "severity": one.severity.value} for one in found],
                 "not_loaded": [{"name": one.name, "error": explained(one.error)} for one in not_loaded],
             }
         )

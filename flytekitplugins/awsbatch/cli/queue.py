@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.admin.explanation import Execution, Explanation, V
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide
 from flytekitplugins.awsbatch.admin.queue_matching import match
 
-from .common import FOUND, config_option, console, fail, json_option, plain, print_json, settings_of, show_block
+from .common import FOUND, config_option, console, fail, json_option, print_json, settings_of, show_block
 
 TITLES = {
     DOCUMENTED: "as the setup document says",
@@ -75,17 +75,17 @@ def explain(
 def as_data(decision: Decision, others: dict[str, Explanation]) -> dict[str, object]:
     explanation = decision.explanation
     return {
-        "execution": plain(explanation.execution),
+        "execution": explanation.execution,
         "matching": explanation.matching,
         "queue": decision.queue,
         "candidates": sorted(set(explanation.candidates)),
-        "rules": [plain(verdict) for verdict in explanation.verdicts],
+        "rules": explanation.verdicts,
         "others": {
             name: {"queue": one.queue, "candidates": sorted(set(one.candidates)), "crash": one.crash}
             for name, one in others.items()
         },
         "role": {"iam_role": decision.role.iam_role, "source": decision.role.source},
-        "warnings": list(decision.warnings),
+        "warnings": decision.warnings,
         "help": decision.no_queue_help,
     }
 

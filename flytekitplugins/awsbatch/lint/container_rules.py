@@ -23,7 +23,9 @@ OVERWRITTEN_PREFIX = "FLYTE_INTERNAL_"
 IMAGE = re.compile(r"^(?:([^/]+)/)?(?:([^/]+)/)*?([^@:/]+)(?:[@:][^/]+)?$")
 # AWS's page "Service quotas": what SubmitJob may hold in all, and its container overrides.
 MAX_SUBMIT_BYTES = 30 * 1024
-MAX_OVERRIDES_BYTES = 8 * 1024
+# Characters.
+MAX_OVERRIDES = 8192
+OVERRIDES_FAIL = 'fails the job without an attempt ("Container Overrides length must be at most 8192")'
 # The least that Flyte adds to a job's environment: the execution's and the task's names.
 FLYTE_ENVIRONMENT_BYTES = 700
 DISTRIBUTION = "flytekitplugins-awsbatch"
@@ -117,22 +119,29 @@ def brings_this_package(spec: ImageSpec) -> bool:
 def size(subject: Subject) -> Iterator[Finding]:
     """What is certain to be too large: the least that is sent, before paths are filled in."""
     container = subject.container
-    overrides = {
-        "command": [*container.command, *container.args],
-        "environment": [{"name": pair.key, "value": pair.value} for pair in container.env],
-    }
-    least = len(json.dumps(overrides).encode()) + FLYTE_ENVIRONMENT_BYTES
+    command = [*container.command, *container.args]
+    # The most that is certain of a command into which AWS Batch puts the parameters.
+    for name, value in subject.custom.get("parameters", {}).items():
+        command = [word.replace(f"Ref::{name}", str(value)) for word in command]
+    environment = [{"name": pair.key, "value": pair.value} for pair in container.env]
+    overrides = json.dumps({"command": command, "environment": environment}, ensure_ascii=False, separators=(",", ":"))
+    least = len(overrides) + FLYTE_ENVIRONMENT_BYTES
     whole = least + len(json.dumps(subject.custom).encode())
-    for bytes_, limit, what in (
-        (least, MAX_OVERRIDES_BYTES, "Command and environment"),
-        (whole, MAX_SUBMIT_BYTES, "The whole request"),
+    for found, limit, what, then in (
+        (
+            least,
+            MAX_OVERRIDES,
+            "Command, with its parameters, and environment have at least {} characters",
+            OVERRIDES_FAIL,
+        ),
+        (whole, MAX_SUBMIT_BYTES, "The whole request has at least {} bytes", "refuses the request"),
     ):
-        if bytes_ > limit:
+        if found > limit:
             yield Finding(
                 "AB010",
                 subject.name,
-                f"asks for too much in one request. {what} has at least {bytes_} bytes, AWS Batch takes {limit} and "
-                "refuses the job. Put long values into a file or the image instead of the environment or the config.",
+                f"asks for too much in one request. {what.format(found)}, AWS Batch takes {limit} and {then}. Put long"
+                " values into a file or the image instead of the environment or the config.",
             )
 
 

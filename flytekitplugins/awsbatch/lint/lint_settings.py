@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from ..settings.reader import Reader
+from ..settings.reader import Reader, expanded
 from ..settings.section import setting
 from ..wire import SWITCH_CONFIG
-
-YAML = (".yaml", ".yml")
 
 
 @dataclass(frozen=True)
@@ -44,13 +41,10 @@ class LintSettings:
 
 def load(environ: Mapping[str, str] = os.environ) -> LintSettings:
     """From the files that FLYTE_AWSBATCH_CONFIG names. What else is wrong in them is for `config check` to say."""
-    paths: list[Path] = []
-    for name in filter(None, environ.get(SWITCH_CONFIG, "").split(os.pathsep)):
-        path = Path(name).expanduser()
-        paths += sorted(one for one in path.iterdir() if one.suffix in YAML) if path.is_dir() else [path]
-    if not paths:
+    names = [name for name in environ.get(SWITCH_CONFIG, "").split(os.pathsep) if name]
+    if not names:
         return LintSettings()
-    reader = Reader.from_files(paths)
+    reader = Reader.from_files(expanded(names))
     (own,) = reader.own("emulator", LintEmulator)
     limits = reader.flyte(BatchLimits, "plugins", "aws", "batch")
     return LintSettings(own.ignore, limits.max_array_job_size)

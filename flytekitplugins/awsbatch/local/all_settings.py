@@ -33,8 +33,9 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
     PropellerSettings,
     StorageSettings,
 )
+from flytekitplugins.awsbatch.settings.document import parse
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
-from flytekitplugins.awsbatch.settings.reader import Reader
+from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, expanded
 from flytekitplugins.awsbatch.settings.section import KEY, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
 
@@ -45,21 +46,7 @@ ACCOUNT = re.compile(r"\d{12}")
 ISOLATIONS = ("fork", "worker", "process")
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
-DEFAULT = f"""
-flyteadmin:
-  roleNameKey: eks.amazonaws.com/role-arn
-queues:
-  executionQueues: [{{dynamic: default, attributes: [default]}}]
-  workflowConfigs: [{{tags: [default]}}]
-plugins:
-  aws: {{region: us-east-2, batch: {{roleAnnotationKey: eks.amazonaws.com/role-arn}}}}
-tasks:
-  task-plugins:
-    enabled-plugins: [container, aws_array]
-    default-for-task-types: {{container_array: aws_array, aws-batch: aws_array}}
-emulator:
-  role: {LOCAL_ROLE}
-"""
+DEFAULT = Path(__file__).with_name("built_in.yaml").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -115,7 +102,7 @@ def of(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
 
 
 def load_files(names: Sequence[str]) -> Settings:
-    """The settings of some files, later ones over earlier ones; the built-in settings when there are none."""
+    """The settings of some files, later ones over earlier ones; without any section of Flyte's, over the built-in."""
     settings, reader = read_files(names)
     reader.finish()
     return settings
@@ -123,12 +110,14 @@ def load_files(names: Sequence[str]) -> Settings:
 
 def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
     """The settings as far as they can be read, and the reader that holds what is wrong with them."""
-    if names:
-        return _read(Reader.from_files(list(expanded(names)), aside=is_attribute_file), tuple(names))
-    return _read(Reader.from_text((BUILT_IN, DEFAULT)), ())
+    return _read(Reader.from_files(expanded(names), aside=is_attribute_file), tuple(names))
 
 
-def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
+def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
+    """Files that hold a section of Flyte's are a deployment's and taken at their word; others lie over the built-in."""
+    deployment = given.others or any(given.layer(name)[1] is not None for name in SECTIONS - {"emulator"})
+    built_in = [] if deployment else [parse(DEFAULT, BUILT_IN)]
+    reader = Reader([*built_in, *given.documents], given.nested, given.others)
     owners = (AdminEmulator, FidelitySettings, LocalEmulator, BatchSettings, LintEmulator)
     emulator, fidelity, local, batch, lint = reader.own("emulator", *owners)
     admin = read_admin(reader, emulator)
@@ -147,8 +136,9 @@ def _read(reader: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
     notes = [str(problem) for problem in misspelt(reader)]
     notes += [f"AWS would refuse {problem}" for problem in (*checks.role_faults(admin), *aws_faults(reader, handler))]
-    if not names:
-        notes.append(f"Built-in settings: queue default, role {LOCAL_ROLE} ({wire.SWITCH_CONFIG} names yours).")
+    if built_in:
+        whence = "no section of Flyte's in the settings" if names else f"{wire.SWITCH_CONFIG} names yours"
+        notes.append(f"Built-in settings: queue default, role {emulator.role} ({whence}).")
     return Settings(admin, handler, local, batch, lint, names, tuple(notes)), reader
 
 
@@ -185,16 +175,6 @@ def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
         path, node = reader.at("plugins", "aws", "batch", "defaultTimeout")
         if node is not None:
             reader.wrong(path, node, "expected a duration such as 90m or 72h")
-
-
-def expanded(names: Sequence[str]) -> Iterator[Path]:
-    """The files; a directory stands for the YAML files in it, by name."""
-    for name in names:
-        path = Path(name).expanduser()
-        if path.is_dir():
-            yield from sorted(one for one in path.iterdir() if one.suffix in (".yaml", ".yml"))
-        else:
-            yield path
 
 
 __all__ = [

@@ -98,29 +98,6 @@ class Catalog(Protocol):
     def clear(self) -> None: ...
 
 
-class MemoryCatalog:
-    """Entries that end with the process."""
-
-    def __init__(self, *, enabled: bool = True, overwrite: bool = False) -> None:
-        self.enabled = enabled
-        self.overwrite = overwrite
-        self._entries: dict[str, bytes] = {}
-
-    def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
-        name = key.text()
-        if not self.enabled or self.overwrite or name not in self._entries:
-            return None
-        return literals_pb2.LiteralMap.FromString(self._entries[name])
-
-    def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
-        name = key.text()
-        if self.enabled:
-            self._entries[name] = outputs.SerializeToString(deterministic=True)
-
-    def clear(self) -> None:
-        self._entries.clear()
-
-
 # What a disk, a SQLite file, and bytes in it that are no value of ours end in.
 _DAMAGED = (OSError, sqlite3.Error, ValueError, TypeError, EOFError)
 

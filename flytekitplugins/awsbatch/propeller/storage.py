@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -96,31 +96,6 @@ def join_url(base: str, *keys: str) -> str:
 def join_path(base: str, *keys: str) -> str:
     """Below a folder of this machine, whose name stays as it is: a child process opens it literally."""
     return "/".join([base.rstrip("/"), *(key.strip("/") for key in keys)])
-
-
-class MemoryStore:
-    """Files in a dictionary, for tests and for the conformance cases."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def join(self, base: str, *keys: str) -> str:
-        return join_url(base, *keys)
-
-    def exists(self, reference: str) -> bool:
-        return reference in self.files
-
-    def read(self, reference: str) -> bytes:
-        try:
-            return self.files[reference]
-        except KeyError:
-            raise NotFoundError(reference) from None
-
-    def write(self, reference: str, data: bytes) -> None:
-        self.files[reference] = data
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.files)
 
 
 class LocalStore:

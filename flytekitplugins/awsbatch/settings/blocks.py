@@ -14,7 +14,6 @@ from .yaml_nodes import MapNode, Node, is_null
 # What a chart wraps around a server's configuration; a section found below one of these is meant, whatever its shape.
 WRAPPERS = frozenset({"configmap", "configmaps", "configuration", "inline", "adminserver"})
 MAX_DEPTH = 12
-MAX_VISITS = 100_000
 
 
 def find(root: MapNode, name: str, sections: frozenset[str], nested: bool) -> Iterator[tuple[str, Node]]:
@@ -24,15 +23,11 @@ def find(root: MapNode, name: str, sections: frozenset[str], nested: bool) -> It
     :param sections: all names that are sections; what lies inside one is that section's own business.
     :param nested: also below a chart's keys; else at the top only, as a server reads its file.
     """
-    visits = 0
     stack: list[tuple[MapNode, str, bool, int]] = [(root, "", False, 0)]
     while stack:
         level, path, wrapped, depth = stack.pop()
         below: list[tuple[MapNode, str, bool, int]] = []
         for key, value in level:
-            visits += 1
-            if visits > MAX_VISITS:
-                return
             folded = key.lower()
             here = f"{path}.{key}" if path else key
             if folded == name:

@@ -5,8 +5,9 @@ Nothing here knows what a setting means. Source: go.yaml.in/yaml/v3 `decode.go` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import yaml
 from yaml import events
@@ -16,9 +17,14 @@ from .problems import Problem
 from .scalars import TAG_PREFIX, UnreadableScalarError, resolve
 from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar
 
-# Go's reader goes to 10,000 levels and counts aliases against the document's size; a real file has neither.
+# What a deployment's file can be, with room to spare: a Kubernetes ConfigMap and a Helm release hold 1 MiB each.
+MAX_BYTES = 4 * 2**20
+# Aliases written out count in all three; Go's reader goes to 10,000 levels, but no configuration does.
 MAX_DEPTH = 100
-MAX_NODES = 1_000_000
+MAX_VALUES = 100_000
+MAX_ITEMS = 5_000
+# YAML's own limit for a key that is written without `? `.
+MAX_KEY = 1024
 
 
 class UnreadableError(Exception):
@@ -55,11 +61,21 @@ def parse(text: str | bytes, file: str, lines_before: int = 0) -> Document:
         return Document(file, None, (unreadable.problem,))
 
 
+class Built(NamedTuple):
+    """A node, how many values it stands for when its aliases are written out, and how many levels lie below it."""
+
+    node: Node
+    values: int = 1
+    levels: int = 0
+
+
 @dataclass
 class Builder:
+    """Makes a document from the events of YAML's parser."""
+
     file: str
     lines_before: int
-    anchors: dict[str, tuple[Node, int]] = field(default_factory=dict)
+    anchors: dict[str, Built] = field(default_factory=dict)
     open_anchors: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
@@ -73,7 +89,7 @@ class Builder:
                     raise self.unreadable(
                         self.line(event), "", "expected YAML 1.1: Go's reader refuses another version"
                     )
-                root, _ = self.node(next(stream), stream, 0)
+                root = self.node(next(stream), stream, 0).node
                 # The parser must get past the document's end for what follows on its last line to be checked.
                 next(stream)
                 break
@@ -99,6 +115,8 @@ class Builder:
             data = text if isinstance(text, bytes) else text.encode("utf-8")
         except UnicodeEncodeError:
             raise self.unreadable(0, "", "expected UTF-8 text") from None
+        if len(data) > MAX_BYTES:
+            raise self.unreadable(0, "", f"expected at most {MAX_BYTES // 2**20} MiB of settings")
         self.lines = data.decode("utf-8", "replace").split("\n")
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
@@ -112,37 +130,35 @@ class Builder:
             reason = getattr(error, "reason", None) or str(error)
             raise self.unreadable(0, "", f"expected UTF-8 text in YAML: {reason}") from None
 
-    def node(self, event: Event, stream: Iterator[Event], depth: int) -> tuple[Node, int]:
-        """A node, and how many nodes it stands for when its aliases are written out."""
+    def node(self, event: Event, stream: Iterator[Event], depth: int) -> Built:
         line = self.line(event)
         mark = Mark(self.file, line)
-        if depth > MAX_DEPTH:
-            raise self.unreadable(line, "", f"expected at most {MAX_DEPTH} levels")
+        anchor: str = getattr(event, "anchor", None) or ""
         if isinstance(event, events.AliasEvent):
-            return self.alias(event.anchor or "", line)
-        anchor: str | None = getattr(event, "anchor", None)
-        if anchor:
-            self.open_anchors.add(anchor)
-        if isinstance(event, ScalarEvent):
-            built: tuple[Node, int] = (self.scalar(event, mark), 1)
-        elif isinstance(event, events.SequenceStartEvent):
-            built = self.sequence(stream, mark, depth)
+            built = self.alias(anchor, line)
+        elif isinstance(event, ScalarEvent):
+            built = Built(self.scalar(event, mark))
+        elif depth > MAX_DEPTH:
+            raise self.unreadable(line, "", f"expected at most {MAX_DEPTH} levels")
         else:
-            built = self.mapping(stream, mark, depth)
-        if built[1] > MAX_NODES:
-            raise self.unreadable(line, "", f"expected at most {MAX_NODES} values once aliases are written out")
-        if anchor:
+            self.open_anchors.add(anchor)
+            is_list = isinstance(event, events.SequenceStartEvent)
+            built = (self.sequence if is_list else self.mapping)(stream, mark, depth)
             self.open_anchors.discard(anchor)
+        if depth + built.levels > MAX_DEPTH:
+            raise self.unreadable(line, "", f"expected at most {MAX_DEPTH} levels once aliases are written out")
+        if built.values > MAX_VALUES:
+            raise self.unreadable(line, "", f"expected at most {MAX_VALUES} values once aliases are written out")
+        if anchor and not isinstance(event, events.AliasEvent):
             self.anchors[anchor] = built
         return built
 
-    def alias(self, anchor: str, line: int) -> tuple[Node, int]:
+    def alias(self, anchor: str, line: int) -> Built:
         if anchor in self.open_anchors:
             raise self.unreadable(line, f"*{anchor}", "an anchor cannot contain itself")
         if anchor not in self.anchors:
             raise self.unreadable(line, f"*{anchor}", "expected an anchor of this name before it")
-        node, size = self.anchors[anchor]
-        return node, size + 1
+        return self.anchors[anchor]
 
     def scalar(self, event: ScalarEvent, mark: Mark) -> Scalar:
         plain = event.style is None or event.style == ""
@@ -152,46 +168,49 @@ class Builder:
             raise self.unreadable(mark.line, repr(event.value), str(error)) from None
         return Scalar(value, event.value, plain, mark)
 
-    def sequence(self, stream: Iterator[Event], mark: Mark, depth: int) -> tuple[Node, int]:
-        items: list[Node] = []
-        size = 1
+    def sequence(self, stream: Iterator[Event], mark: Mark, depth: int) -> Built:
+        items: list[Built] = []
         for event in stream:
             if isinstance(event, events.SequenceEndEvent):
                 break
-            item, item_size = self.node(event, stream, depth + 1)
-            items.append(item)
-            size += item_size
-        return ListNode(tuple(items), mark), size
+            items.append(self.node(event, stream, depth + 1))
+            self.check_length(len(items), "items in a list", mark)
+        return self.parent(ListNode(tuple(item.node for item in items), mark), items)
 
-    def mapping(self, stream: Iterator[Event], mark: Mark, depth: int) -> tuple[Node, int]:
-        pairs: list[tuple[Scalar, Node]] = []
+    def mapping(self, stream: Iterator[Event], mark: Mark, depth: int) -> Built:
+        pairs: dict[str, tuple[Scalar, Node]] = {}
         merged: list[tuple[Scalar, Node]] = []
-        seen: dict[str, int] = {}
-        size = 1
+        lines: dict[str, int] = {}
+        parts: list[Built] = []
         for event in stream:
             if isinstance(event, events.MappingEndEvent):
                 break
-            key, key_size = self.node(event, stream, depth + 1)
-            is_merge = isinstance(event, ScalarEvent) and is_merge_key(event)
-            value, value_size = self.node(next(stream), stream, depth + 1)
-            size += key_size + value_size
+            parts += [self.node(event, stream, depth + 1), self.node(next(stream), stream, depth + 1)]
+            key, value = parts[-2].node, parts[-1].node
             if not isinstance(key, Scalar):
                 raise self.unreadable(key.mark.line, "", "expected a text as the key, not a list or a map")
+            self.check_length(len(parts) // 2, "keys in a map", mark)
             line = self.line(event)
-            if key.text in seen:
-                self.problem(line, key.text, f"expected each key once, it already stands in line {seen[key.text]}")
-                continue
-            seen[key.text] = line
-            if is_merge:
+            if len(key.text) > MAX_KEY:
+                raise self.unreadable(line, "", f"expected a key of at most {MAX_KEY} characters")
+            if key.text in lines:
+                self.problem(line, key.text, f"expected each key once, it already stands in line {lines[key.text]}")
+            elif isinstance(event, ScalarEvent) and is_merge_key(event):
                 merged.extend(self.merged(value))
             else:
-                pairs.append((key, value))
-        own = {key.text for key, _ in pairs}
+                pairs[key.text] = key, value
+            lines.setdefault(key.text, line)
         for key, value in merged:
-            if key.text not in own:
-                own.add(key.text)
-                pairs.append((key, value))
-        return MapNode(tuple(pairs), mark), size
+            pairs.setdefault(key.text, (key, value))
+        self.check_length(len(pairs), "keys in a map", mark)
+        return self.parent(MapNode(tuple(pairs.values()), mark), parts)
+
+    def parent(self, node: Node, parts: Sequence[Built]) -> Built:
+        return Built(node, 1 + sum(part.values for part in parts), 1 + max((part.levels for part in parts), default=0))
+
+    def check_length(self, length: int, what: str, mark: Mark) -> None:
+        if length > MAX_ITEMS:
+            raise self.unreadable(mark.line, "", f"expected at most {MAX_ITEMS} {what}")
 
     def merged(self, value: Node) -> Iterator[tuple[Scalar, Node]]:
         """The entries that a merge key brings in, in order of precedence."""

@@ -10,7 +10,6 @@ import difflib
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 from . import mapstructure, section
@@ -24,16 +23,13 @@ Decoder = Callable[[Node], Any]
 WEAK: dict[Any, Decoder] = {
     str: mapstructure.string,
     int: mapstructure.number,
-    float: mapstructure.real,
     bool: mapstructure.boolean,
-    timedelta: mapstructure.duration,
 }
 NAMES: dict[Any, str] = {
     str: "a text",
     int: "a whole number",
     float: "a number",
     bool: "true or false",
-    timedelta: "a duration such as 30s",
 }
 
 
@@ -43,8 +39,6 @@ def strict(kind: type, node: Node) -> Any:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind is str and isinstance(node, Scalar) and (isinstance(value, str) or number):
         return node.text
-    if kind is timedelta and isinstance(value, str):
-        return mapstructure.duration(node)
     if (kind is bool or number) and isinstance(value, (int, float) if kind is float else kind):
         return kind(value)
     raise mapstructure.MismatchError(f"expected {NAMES[kind]}")
@@ -53,10 +47,6 @@ def strict(kind: type, node: Node) -> Any:
 def keyed(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
     """The fields of a section that stand for a key."""
     return tuple(fld for fld in dataclasses.fields(cls) if section.KEY in fld.metadata)
-
-
-def hints(cls: Any) -> dict[str, Any]:
-    return typing.get_type_hints(cls)
 
 
 def spelling(node: MapNode | None, found: Node | None, key: str) -> str:
@@ -72,12 +62,14 @@ class Filler:
     :param missing: told the dotted path and the place of a section that lacks a key it must have.
     :param unknown: told the dotted path of a map, a key in it that is no setting, and the names that are.
     :param weakly: as Go decodes Flyte's sections; else strictly, as ours are read.
+    :param shared: the path of a section that several owners share, each with keys that the others do not know.
     """
 
     wrong: Callable[[str, Node, str], None]
     missing: Callable[[str, Mark], None]
     unknown: Callable[[str, Scalar, Iterable[str]], None]
     weakly: bool
+    shared: str = ""
 
     def section(self, cls: type[S], node: Node | None, path: str) -> S:
         """An instance of a section from its map."""
@@ -86,7 +78,7 @@ class Filler:
                 self.wrong(path, node, "expected a map")
             node = None
         values: dict[str, Any] = {}
-        if node is not None and not self.weakly and path.count("."):
+        if node is not None and not self.weakly and path != self.shared:
             known = {fld.metadata[section.KEY] for fld in keyed(cls)}
             for key, _ in node.entries:
                 if key.text not in known:
@@ -103,7 +95,7 @@ class Filler:
         self, cls: type[Any], fld: dataclasses.Field[Any], node: MapNode | None, path: str, values: dict[str, Any]
     ) -> None:
         key: str = fld.metadata[section.KEY]
-        found = node.get(key, exact=not self.weakly) if node is not None else None
+        found = (node.get(key) if self.weakly else node.exact.get(key)) if node is not None else None
         here = f"{path}.{spelling(node, found, key)}"
         required = fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING
         if required:
@@ -112,13 +104,15 @@ class Filler:
             if required:
                 self.missing(here, node.mark if node is not None else Mark())
             return
-        decoded = self.decode(hints(cls)[fld.name], found, here)
+        decoded = self.decode(typing.get_type_hints(cls)[fld.name], found, here)
         if decoded is WRONG:
             return
-        limit = fld.metadata.get(section.MINIMUM)
+        limit, most = fld.metadata.get(section.MINIMUM), fld.metadata.get(section.MAXIMUM)
         choices = fld.metadata.get(section.CHOICES)
         if limit is not None and decoded < limit:
             self.wrong(here, found, f"expected at least {limit:g}")
+        elif most is not None and not decoded <= most:
+            self.wrong(here, found, f"expected at most {most:g}")
         elif choices is not None and decoded not in choices:
             near = difflib.get_close_matches(str(decoded), choices, 1, 0.6)
             hint = f" (did you mean {near[0]}?)" if near else ""
@@ -134,11 +128,8 @@ class Filler:
         """A value of a field's type, or WRONG."""
         try:
             return self.value(kind, node, path)
-        except mapstructure.MismatchError as error:
-            self.wrong(path, node, str(error))
-            return WRONG
         except ValueError as error:
-            # A section's own check of its values together.
+            # A mismatch, or what an owner's class says of values that fit one by one but not together.
             self.wrong(path, node, str(error))
             return WRONG
 
@@ -151,11 +142,7 @@ class Filler:
         if origin in (dict, Mapping):
             return self.map(arguments[1], node, path)
         if dataclasses.is_dataclass(kind):
-            try:
-                return self.section(cast(type[Any], kind), node, path)
-            except (TypeError, ValueError) as error:
-                # What an owner's class says of values that fit one by one but not together.
-                raise mapstructure.MismatchError(str(error)) from error
+            return self.section(cast(type[Any], kind), node, path)
         return WEAK[kind](node) if self.weakly else strict(kind, node)
 
     def sequence(self, kind: Any, node: Node, path: str) -> tuple[Any, ...]:

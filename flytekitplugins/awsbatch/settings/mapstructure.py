@@ -1,23 +1,19 @@
 """How FlyteAdmin and FlytePropeller turn a YAML value into a typed setting: weakly.
 
 Numbers and booleans become text (`true` is "1"), text becomes numbers, one value becomes a list of one, "a,b" a list of
-two. Sources: mapstructure v2 `decodeString`, `decodeInt`, `decodeBool`, `decodeFloat`, and flytestdlib's
-`config/viper/viper.go` (its hooks) and `config/duration.go`.
+two. Sources: mapstructure v2 `decodeString`, `decodeInt`, `decodeBool`, and the hooks of flytestdlib's
+`config/viper/viper.go`.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from datetime import timedelta
 from decimal import Decimal
 
 from .scalars import integer
 from .yaml_nodes import ListNode, MapNode, Node, Scalar
 
-UNITS = {"ns": 1e-3, "us": 1.0, "µs": 1.0, "μs": 1.0, "ms": 1e3, "s": 1e6, "m": 60e6, "h": 3600e6}
-DURATION = re.compile(r"([-+]?)((?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
-DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False", ""})
 
@@ -90,18 +86,6 @@ def number(node: Node) -> int:
     raise MismatchError("expected a whole number")
 
 
-def real(node: Node) -> float:
-    value = scalar(node, "expected a number")
-    if isinstance(value, bool | int | float):
-        return float(value)
-    if isinstance(value, str):
-        try:
-            return float(value or "0")
-        except ValueError:
-            pass
-    raise MismatchError("expected a number")
-
-
 def boolean(node: Node) -> bool:
     value = scalar(node, "expected true or false")
     if isinstance(value, bool | int | float):
@@ -111,30 +95,6 @@ def boolean(node: Node) -> bool:
     if isinstance(value, str) and value in FALSE:
         return False
     raise MismatchError("expected true or false")
-
-
-def duration(node: Node) -> timedelta:
-    """A Go duration (`1m30s`), or nanoseconds as a bare number."""
-    expected = "expected a duration such as 30s or 5m"
-    value = scalar(node, expected)
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-        return microseconds(value / 1000, expected)
-    if not isinstance(value, str):
-        raise MismatchError(expected)
-    if value in ("", "0", "+0", "-0"):
-        return timedelta()
-    match = DURATION.fullmatch(value)
-    if match is None:
-        raise MismatchError(expected)
-    total = sum(float(amount) * UNITS[unit] for amount, unit in DURATION_PART.findall(match[2]))
-    return microseconds(-total if match[1] == "-" else total, expected)
-
-
-def microseconds(amount: float, expected: str) -> timedelta:
-    try:
-        return timedelta(microseconds=amount)
-    except OverflowError:
-        raise MismatchError(expected) from None
 
 
 def scalar(node: Node, expected: str) -> object:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .document import Document, parse
+from .document import MAX_BYTES, Document, parse
+from .problems import Problem
 from .yaml_nodes import MapNode, Scalar
 
 DEEPEST = 4
@@ -22,6 +23,8 @@ def parse_file(content: bytes, file: str, sections: frozenset[str]) -> list[Docu
     What stands unread behind the first document is a problem of the document.
     """
     whole = parse(content, file)
+    if len(content) > MAX_BYTES:
+        return [whole]
     if not whole.problems and (carried := list(config_map(whole))):
         return carried
     if whole.problems or whole.unread:
@@ -39,10 +42,13 @@ def config_map(document: Document) -> Iterator[Document]:
     data = document.root.get("data") if document.root is not None else None
     if not isinstance(kind, Scalar) or kind.value != "ConfigMap" or not isinstance(data, MapNode):
         return
-    for name, text in data:
-        if isinstance(text, Scalar) and name.endswith((".yaml", ".yml")):
-            # The content of a block begins in the line after its `|`.
-            yield parse(text.text, document.file, text.mark.line)
+    files = [text for name, text in data if isinstance(text, Scalar) and name.endswith((".yaml", ".yml"))]
+    if sum(len(text.text) for text in files) > MAX_BYTES:
+        expected = f"expected at most {MAX_BYTES // 2**20} MiB of settings once aliases are written out"
+        yield Document(document.file, None, (Problem(document.file, data.mark.line, "data", "", expected),))
+        return
+    # The content of a block begins in the line after its `|`.
+    yield from (parse(text.text, document.file, text.mark.line) for text in files)
 
 
 def split(content: bytes, sections: frozenset[str]) -> list[tuple[int, str]]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from . import section
 from .blocks import find, merge, settled
-from .document import Document, parse
+from .document import MAX_BYTES, Document, parse
 from .fill import Filler, keyed
 from .pasted import parse_file
 from .problems import Problem, SettingsError
@@ -22,6 +22,8 @@ from .yaml_nodes import MapNode, Mark, Node, Scalar, is_null, shown
 
 S = TypeVar("S")
 
+# In a directory that is given as settings.
+MAX_FILES = 1_000
 # Whatever lies below these is the section's own, not a chart's nesting.
 SECTIONS = frozenset(
     {"queues", "flyteadmin", "plugins", "tasks", "task_resources", "propeller", "storage", "domains", "emulator"}
@@ -104,7 +106,7 @@ class Reader:
             for key, _ in node.entries:
                 if key.text not in known:
                     self.unknown(path, key, known)
-        filler = Filler(self.wrong, self.missing, self.unknown, weakly=False)
+        filler = Filler(self.wrong, self.missing, self.unknown, weakly=False, shared=path)
         if node is not None and not isinstance(node, MapNode) and not is_null(node):
             self.wrong(path, node, "expected a map")
             node = None
@@ -138,10 +140,27 @@ class Reader:
         return sorted(unique, key=lambda problem: (order.get(problem.file, -1), problem.line))
 
 
+def expanded(names: Iterable[str]) -> Iterator[Path]:
+    """The files; a directory stands for the YAML files in it, by name.
+
+    :raises SettingsError: a directory holds more than a deployment has.
+    """
+    for name in names:
+        path = Path(name).expanduser()
+        if not path.is_dir():
+            yield path
+            continue
+        files = sorted(one for one in path.iterdir() if one.suffix in (".yaml", ".yml"))
+        if len(files) > MAX_FILES:
+            raise SettingsError([Problem(name, 0, "", "", f"expected at most {MAX_FILES} YAML files in a directory")])
+        yield from files
+
+
 def load(path: Path) -> list[Document]:
     """A file's documents; one that cannot be opened is a document with that problem."""
     try:
-        return parse_file(path.read_bytes(), str(path), SECTIONS)
+        with path.open("rb") as file:
+            return parse_file(file.read(MAX_BYTES + 1), str(path), SECTIONS)
     except OSError as error:
         problem = Problem(str(path), 0, "", "", f"cannot be read: {error.strerror or error}")
         return [Document(str(path), None, (problem,))]

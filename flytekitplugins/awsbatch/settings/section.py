@@ -1,8 +1,8 @@
 """How an owner declares its settings: a frozen dataclass whose fields say their key in the YAML and what they admit.
 
 The reader fills such a class from a document; it needs no knowledge of the owner, and the owner needs none of YAML.
-A field's annotation is its type: `str`, `int`, `float`, `bool`, `timedelta` (written as Go writes durations: `30s`),
-`X | None`, `tuple[str, ...]`, `dict[str, str]`, another section (a map), `tuple[Section, ...]` (a list of maps),
+A field's annotation is its type: `str`, `int`, `float` (in our own sections only), `bool`, `X | None`,
+`tuple[str, ...]`, `dict[str, str]`, another section (a map), `tuple[Section, ...]` (a list of maps),
 `dict[str, Section]`, and `Mark` for a field declared with `where()`.
 """
 
@@ -16,6 +16,7 @@ from .yaml_nodes import Mark
 
 KEY = "key"
 MINIMUM = "minimum"
+MAXIMUM = "maximum"
 CHOICES = "choices"
 WHERE = "where"
 
@@ -26,16 +27,17 @@ def setting(
     *,
     factory: Callable[[], Any] | None = None,
     minimum: float | None = None,
+    maximum: float | None = None,
     choices: Sequence[str] | None = None,
 ) -> Any:
     """A field of a settings section.
 
     :param key: its name in the YAML, in the owner's own spelling (`maxArrayJobSize`).
     :param default: the value when the document is silent; `factory` makes a mutable one.
-    :param minimum: the least number admitted.
+    :param minimum: the least number admitted; `maximum` the largest, which also keeps out what is no number.
     :param choices: the only words admitted.
     """
-    metadata = {KEY: key, MINIMUM: minimum, CHOICES: tuple(choices) if choices is not None else None}
+    metadata = {KEY: key, MINIMUM: minimum, MAXIMUM: maximum, CHOICES: tuple(choices) if choices is not None else None}
     if factory is not None:
         return dataclasses.field(default_factory=factory, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)

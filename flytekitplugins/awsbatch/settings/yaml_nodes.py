@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -61,18 +62,19 @@ class MapNode:
         for key, value in self.entries:
             yield key.text, value
 
-    def get(self, name: str, *, exact: bool = False) -> Node | None:
-        """The value of a key: in this very spelling, else (unless `exact`) of the first that differs by case only."""
-        folded: Node | None = None
-        for key, value in self.entries:
-            if key.text == name:
-                return value
-            if not exact and folded is None and key.text.lower() == name.lower():
-                folded = value
-        return folded
+    @functools.cached_property
+    def exact(self) -> dict[str, Node]:
+        """The values by the keys as they are written."""
+        return dict(self)
 
-    def key(self, name: str) -> Scalar | None:
-        return next((key for key, _ in self.entries if key.text == name), None)
+    @functools.cached_property
+    def folded(self) -> dict[str, Node]:
+        """The values by the keys in lower case, the first of those that differ by case only."""
+        return {key.text.lower(): value for key, value in reversed(self.entries)}
+
+    def get(self, name: str) -> Node | None:
+        """The value of a key: in this very spelling, else of the first that differs by case only."""
+        return self.exact.get(name) or self.folded.get(name.lower())
 
 
 Node: TypeAlias = Scalar | ListNode | MapNode

@@ -30,6 +30,8 @@ AWS = next(
     None,
 )
 
+pytestmark = pytest.mark.usefixtures("signals_of_a_terminal")
+
 
 class Served:
     """The command in a process of its own."""
@@ -46,6 +48,7 @@ class Served:
         line = self.process.stdout.readline()
         match = re.search(r"http://\S+", line)
         if match is None:
+            self.process.kill()
             raise AssertionError(f"{line}{self.process.communicate()[1]}")
         self.url = match.group()
 
@@ -59,7 +62,10 @@ class Served:
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
-            self.stop()
+            try:
+                self.stop()
+            finally:
+                self.process.kill()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -218,6 +224,15 @@ def test_the_queues_of_the_settings_are_there_from_the_start(home: Path, tmp_pat
     assert [queue["jobQueueName"] for queue in queues] == ["gpu", "tutorial"]
     assert queues[0]["jobQueueArn"] == "arn:aws:batch:eu-west-1:000000000000:job-queue/gpu"
     assert environment["computeResources"]["maxvCpus"] == 7
+
+
+def test_the_built_in_queue_is_there_when_the_settings_say_nothing_of_flyte(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "emulator.yaml"
+    file.write_text("emulator: {vcpus: 7}\n")
+    with Served(home, "--settings", str(file)) as served:
+        queues = Boto3(served.url).describe_job_queues()["jobQueues"]
+
+    assert [queue["jobQueueArn"] for queue in queues] == ["arn:aws:batch:us-east-2:000000000000:job-queue/default"]
 
 
 @pytest.mark.parametrize(

@@ -6,109 +6,13 @@ there.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from backends import in_process, moto, moto_server, over_http
 from batch_shell import Shell
+from contract_calls import NEEDS, new_definition, new_environment, new_queue, refusal, submit, unique
 
-from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
-
-ACCOUNT = r"\d{12}"
-
-
-@pytest.fixture(scope="session")
-def moto_service() -> Iterator[BatchCalls]:
-    server = moto_server()
-    if server is None:
-        pytest.skip("moto's server is not installed: make test-all installs it")
-    with moto(server) as service:
-        yield service
-
-
-@pytest.fixture(params=["in process", "http", "moto"])
-def batch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BatchCalls]:
-    if request.param == "moto":
-        disagrees = request.node.get_closest_marker("moto_disagrees")
-        if disagrees is not None:
-            request.applymarker(pytest.mark.xfail(reason=f"moto: {disagrees.args[0]}", strict=True))
-        yield request.getfixturevalue("moto_service")
-        return
-    with (in_process if request.param == "in process" else over_http)(tmp_path / "home") as service:
-        yield service
-
-
-numbers = iter(range(1_000_000))
-
-
-def unique(name: str) -> str:
-    """moto's server is one for all tests."""
-    return f"{name}-{next(numbers)}"
-
-
-RESOURCES = {
-    "type": "EC2",
-    "minvCpus": 0,
-    "maxvCpus": 4,
-    "instanceTypes": ["optimal"],
-    "subnets": ["subnet-1"],
-    "securityGroupIds": ["sg-1"],
-    "instanceRole": "arn:aws:iam::123456789012:instance-profile/role",
-}
-NEEDS = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "128"}]
-
-
-def new_environment(batch: BatchCalls, **more: Any) -> str:
-    """The ARN of an unmanaged compute environment: for a managed one moto wants real subnets."""
-    name = unique("environment")
-    request = {
-        "computeEnvironmentName": name,
-        "type": "UNMANAGED",
-        "state": "ENABLED",
-        "serviceRole": "arn:aws:iam::123456789012:role/role",
-    }
-    return str(batch.call("CreateComputeEnvironment", {**request, **more})["computeEnvironmentArn"])
-
-
-def new_queue(batch: BatchCalls, **more: Any) -> str:
-    order = [{"order": 1, "computeEnvironment": new_environment(batch)}]
-    request = {
-        "jobQueueName": unique("queue"),
-        "priority": 1,
-        "state": "ENABLED",
-        "computeEnvironmentOrder": order,
-        **more,
-    }
-    return str(batch.call("CreateJobQueue", request)["jobQueueArn"])
-
-
-def new_definition(
-    batch: BatchCalls, name: str | None = None, container: dict[str, Any] | None = None, **more: Any
-) -> Any:
-    properties = {"image": "any", "command": ["true"], "resourceRequirements": NEEDS, **(container or {})}
-    request = {
-        "jobDefinitionName": name or unique("definition"),
-        "type": "container",
-        "containerProperties": properties,
-    }
-    return batch.call("RegisterJobDefinition", {**request, **more})
-
-
-def submit(batch: BatchCalls, **more: Any) -> str:
-    request: dict[str, Any] = {"jobName": "job", **more}
-    request.setdefault("jobQueue", new_queue(batch))
-    if "jobDefinition" not in request:
-        request["jobDefinition"] = new_definition(batch)["jobDefinitionArn"]
-    return str(batch.call("SubmitJob", request)["jobId"])
-
-
-def refusal(action: Callable[[], object]) -> BatchError:
-    with pytest.raises(BatchError) as caught:
-        action()
-    return caught.value
-
+from flytekitplugins.awsbatch.batch.api import BatchCalls
 
 # Job definitions
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 from flyteidl.core import errors_pb2
+from in_memory import MemoryStore
 
 from flytekitplugins.awsbatch.local.console.failure import LogTail, failure
 from flytekitplugins.awsbatch.propeller.aws_array.indexes import ChildIndex, OriginalIndex
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
-from flytekitplugins.awsbatch.propeller.storage import MemoryStore, write_message
+from flytekitplugins.awsbatch.propeller.storage import write_message
 
 MESSAGE = "Where it was:\n  File flow.py, line 3, in work\n    sleep(90)\nThe attempt was ended early."
 FLYTEKITS = '{"asctime": "2026-01-01 00:00:00,000", "message": "Trace: ..."}'

@@ -8,7 +8,9 @@ die with its callers.
 
 from __future__ import annotations
 
+import logging
 import shutil
+import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
 from flytekitplugins.awsbatch.batch.emulator.scheduling.engine import Engine
 from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
 from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows
+
+log = logging.getLogger(__name__)
 
 Exits = dict[str, tuple[int, bool, float]]
 
@@ -58,8 +62,12 @@ class Adoption:
         return adopted
 
     def _take_over(self, job_id: str, owner: str, exits: Exits) -> bool:
+        try:
+            job = self._rows.load(job_id)
+        except sqlite3.DataError as error:
+            log.error("%s; it is not taken over", error)
+            return False
         # Between the list and the lock somebody else may have been faster.
-        job = self._rows.load(job_id)
         if job is None or job.ended() or job.owner != owner:
             return False
         job.owner = self._table.owner

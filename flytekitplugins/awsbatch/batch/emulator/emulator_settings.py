@@ -13,6 +13,8 @@ from flytekitplugins.awsbatch.settings.section import setting
 
 ENFORCE = "enforce"
 IGNORE = "ignore"
+# The largest sizes, in vCPUs and MiB.
+LARGEST = 10**9
 
 
 @dataclass(frozen=True)
@@ -25,15 +27,15 @@ class BatchSettings:
     # Not keys of `emulator`: a deployment says both under `plugins.aws`.
     region: str = "us-east-1"
     account_id: str = "000000000000"
-    vcpus: float = setting("vcpus", 0, minimum=0)
-    memory: int = setting("memory", 0, minimum=0)
+    vcpus: float = setting("vcpus", 0, minimum=0, maximum=LARGEST)
+    memory: int = setting("memory", 0, minimum=0, maximum=LARGEST)
     # Seconds between SIGTERM and SIGKILL; ECS's default.
-    kill_grace: float = setting("kill_grace", 30.0, minimum=0)
+    kill_grace: float = setting("kill_grace", 30.0, minimum=0, maximum=86_400)
     memory_limit: str = setting("memory_limit", ENFORCE, choices=(ENFORCE, IGNORE))
     # AWS refuses a Fargate job definition without an execution role or with plain vcpus and memory, as Flyte sends it.
     fargate_rules: str = setting("fargate_rules", ENFORCE, choices=(ENFORCE, IGNORE))
     # AWS keeps ended jobs for at least seven days.
-    retention_days: float = setting("retention_days", 7.0, minimum=0)
+    retention_days: float = setting("retention_days", 7.0, minimum=0, maximum=36_500)
     faults: tuple[Fault, ...] = setting("faults", ())
 
     @property

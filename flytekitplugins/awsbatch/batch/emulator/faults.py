@@ -26,6 +26,8 @@ STAY_RUNNABLE = "stay_runnable"
 CALL_KINDS = (THROTTLE, SERVER_ERROR, SLOW, STALE_DESCRIBE, DROP_RESPONSE)
 ATTEMPT_KINDS = (HOST_LOST, CANNOT_START, STAY_RUNNABLE)
 KINDS = (*CALL_KINDS, *ATTEMPT_KINDS)
+# A year.
+MAX_SECONDS = 365 * 86_400
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Fault:
     kind: str = setting("kind", choices=KINDS)
     operation: str = setting("operation", "")
     every: int = setting("every", 1, minimum=1)
-    seconds: float = setting("seconds", 0.0, minimum=0)
+    seconds: float = setting("seconds", 0.0, minimum=0, maximum=MAX_SECONDS)
     job: str = setting("job", "")
     child: int = setting("child", -1, minimum=-1)
     attempt: int = setting("attempt", 0, minimum=0)
@@ -57,6 +59,8 @@ class Fault:
             raise ValueError(f"fault kind {self.kind!r}: expected one of {', '.join(KINDS)}")
         if self.every < 1:
             raise ValueError(f"fault every {self.every}: expected 1 or more")
+        if not 0 <= self.seconds <= MAX_SECONDS:
+            raise ValueError(f"fault seconds {self.seconds}: expected 0 to {MAX_SECONDS}")
 
     def means(self, unit: Unit, attempt: int) -> bool:
         return (

@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
-from flytekitplugins.awsbatch.propeller.node.node_state import SUCCEEDING
+from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..home import Home
 from .past_runs import UnknownRunError, alive, process_mark, records
@@ -166,7 +166,7 @@ class Past:
     :param anew: why what was done does not count, for people; "" when it does.
     """
 
-    snapshot: Mapping[str, Any] | None
+    snapshot: NodeState | None
     attempt: int
     job_id: str | None
     succeeded: bool = False
@@ -174,16 +174,16 @@ class Past:
 
     def again(self, reason: str) -> Past:
         """The node from the start, as its next attempt."""
-        attempt = self.snapshot["attempt"] if self.snapshot is not None else self.attempt
+        attempt = self.snapshot.attempt if self.snapshot is not None else self.attempt
         return Past(None, attempt + 1, self.job_id, anew=reason)
 
 
 def past(record: Mapping[str, Any], now: Fingerprint) -> Past:
     """What the record of a node means for the same node of a later run."""
-    snapshot = record["snapshot"] or None
+    snapshot = NodeState.from_dict(record["snapshot"]) if record["snapshot"] else None
     status = record["status"]
     # The snapshot knows of a job that a process took up and was killed before it wrote the job's id down again.
-    job_id = record["job_id"] or (snapshot.get("state", {}).get("externalJobId") if snapshot is not None else None)
+    job_id = record["job_id"] or (snapshot.plugin_state.external_job_id if snapshot is not None else None)
     known = Past(snapshot, record["attempt"], job_id, status == "succeeded")
     before = Fingerprint(**record["fingerprint"])
     if before.task != now.task:
@@ -192,7 +192,7 @@ def past(record: Mapping[str, Any], now: Fingerprint) -> Past:
         return known.again("its inputs are not what they were")
     if before.template != now.template:
         return known.again("the task or its settings have changed")
-    if status == "failed" or (snapshot is not None and snapshot["ended"] and snapshot["ending"]["move"] != SUCCEEDING):
+    if status == "failed" or (snapshot is not None and snapshot.ended and not snapshot.succeeded):
         return known.again("it had failed")
     if status == "aborted":
         return known.again("its job was terminated")

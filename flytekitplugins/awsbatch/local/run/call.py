@@ -19,6 +19,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
+from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
 
 from ..console.counts import counts_of_phases, counts_of_result
 from ..console.failure import LogTail, TaskFailedError, failure
@@ -164,7 +165,7 @@ class Call:
             node_id=self._place.node_id,
             parents=self._place.parents,
             template=template,
-            inputs=inputs.to_flyte_idl(),
+            inputs=resolve_inputs(inputs.to_flyte_idl(), template.interface),
             metadata_prefix=str(folder / "meta"),
             raw_output_prefix=str(folder / "raw"),
             iam_role=decision.role.iam_role or None,

@@ -19,7 +19,7 @@ from typing import Any
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest, compose
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State
+from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..deployment.job_environment import base_environment, scripts_directories
 from ..history.past_runs import NodeInfo, RunInfo, UnknownRunError
@@ -64,6 +64,7 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
         job_id=node.job_id,
         job_name=job["jobName"],
         index=child,
+        array_size=job.get("arrayProperties", {}).get("size"),
         attempt=1,
         command=tuple(container["command"]),
         environment={pair["name"]: pair["value"] for pair in container.get("environment", ())},
@@ -96,7 +97,7 @@ def rerun(again: Command) -> int:
 def child_index(node: NodeInfo, index: int) -> int | None:
     """The place in the array job of an item of the user's list. Raises UnknownRunError when no job ran for it."""
     snapshot = node.record["snapshot"]
-    state = State.from_json(snapshot["state"]) if snapshot else None
+    state = NodeState.from_dict(snapshot).plugin_state if snapshot else None
     if state is None or not node.job_id or state.indexes_to_run is None:
         raise UnknownRunError(f"Node {node.node} submitted no job: there is nothing to run again.")
     if index >= max(state.original_size, 1):

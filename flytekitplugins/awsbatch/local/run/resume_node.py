@@ -40,9 +40,9 @@ def take_up(deployment: Deployment, request: NodeRequest, before: Past | None, o
         return TakenUp(NodeExecution(request, services, observer=observer))
     note = ""
     request = replace(request, attempt=before.attempt)
-    if before.snapshot is not None and before.snapshot["ended"] and not before.anew:
+    if before.snapshot is not None and before.snapshot.ended and not before.anew:
         try:
-            node = NodeExecution.restore(request, services, before.snapshot, observer=observer)
+            node = NodeExecution(request, services, saved=before.snapshot, observer=observer)
             return TakenUp(node, "succeeded before, its outputs are used again", before.succeeded)
         except StorageError:
             before = before.again("the outputs that it had are gone")
@@ -53,12 +53,12 @@ def take_up(deployment: Deployment, request: NodeRequest, before: Past | None, o
         note = f"runs anew, {before.anew}"
     request = replace(request, attempt=before.attempt)
     # An earlier process may have submitted a job whose id it did not come to write down.
-    attempt = before.snapshot["attempt"] if before.snapshot is not None else before.attempt
+    attempt = before.snapshot.attempt if before.snapshot is not None else before.attempt
     node_id = current_node_id(request.parents, request.node_id, request.event_version)
     deployment.submissions.expect(generated_name(request.execution.name, node_id, attempt))
     if before.snapshot is None:
         return TakenUp(NodeExecution(request, services, observer=observer), note)
-    return TakenUp(NodeExecution.restore(request, services, before.snapshot, observer=observer), note)
+    return TakenUp(NodeExecution(request, services, saved=before.snapshot, observer=observer), note)
 
 
 def _go_on_with_job(deployment: Deployment, before: Past, job_id: str) -> Past:

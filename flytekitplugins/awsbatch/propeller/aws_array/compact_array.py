@@ -1,13 +1,33 @@
-"""Small numbers, one a subtask, in an array that refuses what its width cannot hold (`bitarray.CompactArray`)."""
+"""Small numbers, one per subtask, in an array that refuses what its width cannot hold (`bitarray.CompactArray`)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 from .handler_errors import HandlerError, PanicError
+
+# AWS Batch's own limit is 10,000 children; a saved state that names more than this is damaged.
+LARGEST_ARRAY = 100_000
+
+
+def bounded(count: int) -> int:
+    """The count itself. ValueError: no array has as many items, so a file that says so must not be unrolled."""
+    if not 0 <= count <= LARGEST_ARRAY:
+        raise ValueError(f"an array of {count} items: AWS Batch takes 10000, and at most {LARGEST_ARRAY} are read")
+    return count
+
+
+def runs(items: Sequence[int]) -> list[list[int]]:
+    """[value, count] pairs: ten thousand equal items are one pair."""
+    return [[value, sum(1 for _ in group)] for value, group in groupby(items)]
+
+
+def unroll(pairs: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """The items of `runs`. Raises ValueError when they are more than an array has."""
+    bounded(sum(bounded(count) for _, count in pairs))
+    return tuple(value for value, count in pairs for _ in range(count))
 
 
 @dataclass(frozen=True)
@@ -15,11 +35,11 @@ class CompactArray:
     """Frozen; `of` checks the width.
 
     :param item_size: bits an item may have.
-    :param items: one a subtask, by child index.
+    :param items: one per subtask, by child index.
     """
 
     item_size: int = 0
-    items: tuple[int, ...] = ()
+    items: tuple[int, ...] = field(default=(), metadata={"serialize": runs, "deserialize": unroll})
 
     @classmethod
     def zeros(cls, count: int, max_value: int) -> CompactArray:
@@ -47,20 +67,3 @@ class CompactArray:
 
     def __len__(self) -> int:
         return len(self.items)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"item": self.item_size, "runs": runs(self.items)}
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> CompactArray:
-        return cls(value["item"], tuple(unroll(value["runs"])))
-
-
-def runs(items: Sequence[int]) -> list[list[int]]:
-    """[value, count] pairs: ten thousand equal items are one pair."""
-    return [[value, sum(1 for _ in group)] for value, group in groupby(items)]
-
-
-def unroll(pairs: Iterable[Sequence[int]]) -> Iterable[int]:
-    for value, count in pairs:
-        yield from [value] * count

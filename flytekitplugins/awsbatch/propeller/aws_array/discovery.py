@@ -10,7 +10,7 @@ from flyteidl.core import literals_pb2
 
 from ...wire import ARRAY_TASK_TYPE, INDEX_LOOKUP_FILE, SINGLE_TASK_TYPE
 from ..storage import write_message
-from . import departures
+from . import deviations
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError, PanicError
 from .indexes import OriginalIndex
 from .item_cache import look_up
@@ -28,7 +28,7 @@ _LONGEST_SLICE = 2**44
 
 
 def discover(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
-    """PhaseStart -> PhasePreLaunch, or past it when everything is cached, or a permanent failure; and the departures
+    """PhaseStart -> PhasePreLaunch, or past it when everything is cached, or a permanent failure; and the deviations
     made. Raises HandlerError, PanicError, StorageError."""
     sizes = array_size(context, services)
     if sizes is None:
@@ -40,11 +40,11 @@ def discover(state: State, context: TaskContext, services: HandlerServices) -> t
             f"{context.template.task_type_version} and its list input make it an array of {sizes[0]}: "
             f"use task_type_version 0, or a map task"
         )
-        return state.to(Phase.PERMANENT_FAILURE, 0, reason), (departures.NOT_AN_ARRAY,)
+        return state.to(Phase.PERMANENT_FAILURE, 0, reason), (deviations.NOT_AN_ARRAY,)
     after = _sized(state, context, services, *sizes)
     refused = safe and after.phase is Phase.PERMANENT_FAILURE and after.original_size > 0
     # Without a size there is no external resource to report, and none whose absence would crash the handler.
-    return (replace(after, original_size=0), (departures.SIZE_LIMIT,)) if refused else (after, ())
+    return (replace(after, original_size=0), (deviations.SIZE_LIMIT,)) if refused else (after, ())
 
 
 def _sized(state: State, context: TaskContext, services: HandlerServices, size: int, minimum: int) -> State:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ..storage import StorageError
-from . import departures
+from . import deviations
 from .compact_array import CompactArray
 from .handler_errors import NIL_DEREFERENCE, SYSTEM_ERROR, HandlerError, PanicError
 from .indexes import ChildIndex
@@ -31,7 +31,7 @@ class _Round:
     services: HandlerServices
     job: Job
     allowed: int | None
-    departures: set[str] = field(default_factory=set)
+    deviations: set[str] = field(default_factory=set)
 
     @property
     def strict(self) -> bool:
@@ -49,7 +49,7 @@ class _Round:
 
 
 def check_subtasks(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
-    """PhaseCheckingSubTaskExecutions -> itself, PhaseWriteToDiscovery or PhaseAbortSubTasks; and the departures made.
+    """PhaseCheckingSubTaskExecutions -> itself, PhaseWriteToDiscovery or PhaseAbortSubTasks; and the deviations made.
 
     Writes error.pb for a failed child that wrote none. Raises StorageError, PanicError.
     """
@@ -78,7 +78,7 @@ def check_subtasks(state: State, context: TaskContext, services: HandlerServices
     # Children that were found in the cache have succeeded already.
     needed = state.min_successes - state.original_size + state.execution_size
     phase = summary_to_phase(needed, summary)
-    made = tuple(sorted(look.departures))
+    made = tuple(sorted(look.deviations))
     if phase is Phase.CHECKING_SUBTASKS:
         version = state.version if detailed == state.detailed else state.version + 1
         return after.to(phase, version, "Task is still running"), made
@@ -90,7 +90,7 @@ def _counters(look: _Round) -> CompactArray:
     most = max((child.attempts for child in look.job.children), default=0)
     if look.strict or most <= counters.limit:
         return counters
-    look.departures.add(departures.ATTEMPT_COUNTER)
+    look.deviations.add(deviations.ATTEMPT_COUNTER)
     return CompactArray(most.bit_length(), counters.items)
 
 
@@ -101,11 +101,11 @@ def _child_phase(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
     if child.phase.failure:
         return _failure(index, child, look)
     if not look.strict and look.job.phase.terminal and not child.known:
-        look.departures.add(departures.VANISHED_CHILD)
+        look.deviations.add(deviations.VANISHED_CHILD)
         _write_error(look.files(index), UNKNOWN_TO_AWS)
         return TaskPhase.PERMANENT_FAILURE
     if not look.strict and look.job.phase.terminal:
-        look.departures.add(departures.PARENT_ENDED_FIRST)
+        look.deviations.add(deviations.PARENT_ENDED_FIRST)
     return child.phase
 
 
@@ -115,7 +115,7 @@ def _failure(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
     if look.allowed is not None and child.attempts == look.allowed:
         return TaskPhase.PERMANENT_FAILURE
     if not look.strict:
-        look.departures.add(departures.NO_RETRIES if look.allowed is None else departures.SHORT_FAILURE)
+        look.deviations.add(deviations.NO_RETRIES if look.allowed is None else deviations.SHORT_FAILURE)
         return TaskPhase.PERMANENT_FAILURE
     if look.allowed is None:
         raise PanicError(NIL_DEREFERENCE, "a task that fails needs retries in its metadata")
@@ -137,7 +137,7 @@ def _success(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
         return TaskPhase.SUCCESS
     if look.strict:
         return TaskPhase.RETRYABLE_FAILURE
-    look.departures.add(departures.SUCCESS_WITH_ERROR)
+    look.deviations.add(deviations.SUCCESS_WITH_ERROR)
     return TaskPhase.PERMANENT_FAILURE
 
 

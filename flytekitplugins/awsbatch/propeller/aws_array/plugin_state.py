@@ -1,15 +1,18 @@
 """What the handler keeps between rounds: Flyte's plugin state (`array/core/state.go`, `awsbatch/state.go`), frozen.
 
-Goes to JSON and back, so that a run can be killed after any step and taken up by another process.
+It goes to JSON and back, so that a run can be killed after any step and resumed by another process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .compact_array import CompactArray
+from mashumaro import DataClassDictMixin
+from mashumaro.config import BaseConfig
+
+from .compact_array import CompactArray, bounded
 from .indexes import ChildIndex, OriginalIndex
 from .phases import Phase, TaskPhase, check_transition
 
@@ -24,8 +27,38 @@ class TaskError:
     error_uri: str = ""
 
 
+def _ranges(indexes: Iterable[int] | None) -> list[list[int]] | None:
+    """[first, last] of each run of consecutive indexes."""
+    found: list[list[int]] = []
+    for index in indexes or ():
+        if found and found[-1][1] == index - 1:
+            found[-1][1] = index
+        else:
+            found.append([index, index])
+    return None if indexes is None else found
+
+
+def _indexes(ranges: Sequence[Sequence[int]] | None) -> tuple[OriginalIndex, ...] | None:
+    """What `_ranges` was made of. Raises ValueError when that is more than an array has."""
+    if ranges is None:
+        return None
+    bounded(sum(bounded(last - first + 1) for first, last in ranges))
+    return tuple(OriginalIndex(index) for first, last in ranges for index in range(first, last + 1))
+
+
+class Saved(DataClassDictMixin):
+    """A dataclass that goes to JSON (`to_dict`) and back (`from_dict`, which raises LookupError or ValueError)."""
+
+    class Config(BaseConfig):
+        lazy_compilation = True
+        serialization_strategy = {
+            enum: {"serialize": lambda phase: phase.name, "deserialize": enum.__getitem__}
+            for enum in (Phase, TaskPhase)
+        }
+
+
 @dataclass(frozen=True)
-class State:
+class State(Saved):
     """The saved state.
 
     :param execution_size: how many children the array job has.
@@ -43,12 +76,22 @@ class State:
     execution_size: int = 0
     original_size: int = 0
     min_successes: int = 0
-    indexes_to_run: tuple[OriginalIndex, ...] | None = None
+    indexes_to_run: tuple[OriginalIndex, ...] | None = field(
+        default=None, metadata={"serialize": _ranges, "deserialize": _indexes}
+    )
     detailed: CompactArray = field(default_factory=CompactArray)
     summary: Mapping[TaskPhase, int] = field(default_factory=dict)
     retry_attempts: CompactArray = field(default_factory=CompactArray)
     external_job_id: str | None = None
     definition_arn: str = ""
+
+    @classmethod
+    def __post_deserialize__(cls, obj: State) -> State:
+        """Raises ValueError for sizes that no array has: there would be a fact and a link for each of its items."""
+        bounded(obj.execution_size)
+        if obj.indexes_to_run is not None:
+            bounded(obj.original_size)
+        return obj
 
     def to(self, phase: Phase, version: int, reason: str | None = None, **changes: Any) -> State:
         """The state one step further. ForbiddenTransitionError unless the table of phases has the step."""
@@ -59,56 +102,3 @@ class State:
         """The original index of a child (`CalculateOriginalIndex`); -1 when there is none."""
         indexes = self.indexes_to_run or ()
         return indexes[child] if child < len(indexes) else OriginalIndex(-1)
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "phase": self.phase.flyte_name,
-            "version": self.version,
-            "reason": self.reason,
-            "error": None if self.error is None else vars(self.error),
-            "executionSize": self.execution_size,
-            "originalSize": self.original_size,
-            "minSuccesses": self.min_successes,
-            "indexesToRun": None if self.indexes_to_run is None else _ranges(self.indexes_to_run),
-            "detailed": self.detailed.to_json(),
-            "summary": {phase.flyte_name: count for phase, count in self.summary.items()},
-            "retryAttempts": self.retry_attempts.to_json(),
-            "externalJobId": self.external_job_id,
-            "definitionArn": self.definition_arn,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> State:
-        indexes = value["indexesToRun"]
-        return cls(
-            phase=_PHASES[value["phase"]],
-            version=value["version"],
-            reason=value["reason"],
-            error=None if value["error"] is None else TaskError(**value["error"]),
-            execution_size=value["executionSize"],
-            original_size=value["originalSize"],
-            min_successes=value["minSuccesses"],
-            indexes_to_run=None
-            if indexes is None
-            else tuple(OriginalIndex(i) for first, last in indexes for i in range(first, last + 1)),
-            detailed=CompactArray.from_json(value["detailed"]),
-            summary={_TASK_PHASES[name]: count for name, count in value["summary"].items()},
-            retry_attempts=CompactArray.from_json(value["retryAttempts"]),
-            external_job_id=value["externalJobId"],
-            definition_arn=value["definitionArn"],
-        )
-
-
-_PHASES = {phase.flyte_name: phase for phase in Phase}
-_TASK_PHASES = {phase.flyte_name: phase for phase in TaskPhase}
-
-
-def _ranges(indexes: tuple[OriginalIndex, ...]) -> list[list[int]]:
-    """[first, last] of each run of consecutive indexes."""
-    found: list[list[int]] = []
-    for index in indexes:
-        if found and found[-1][1] == index - 1:
-            found[-1][1] = index
-        else:
-            found.append([index, index])
-    return found

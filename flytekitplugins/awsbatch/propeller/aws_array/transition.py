@@ -55,10 +55,10 @@ class Step:
     """A round's outcome.
 
     :param outputs_ready: outputs.pb or error.pb of the task were handed to propeller in this round.
-    :param departures: names of the entries of docs/fidelity.md that `safe` made use of in this round.
+    :param deviations: names of the entries of docs/fidelity.md that `safe` made use of in this round.
     """
 
     state: State
     transition: Transition
     outputs_ready: bool = False
-    departures: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()

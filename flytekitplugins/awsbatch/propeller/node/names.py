@@ -66,11 +66,3 @@ def current_node_id(parents: Sequence[ParentNode], node_id: str, event_version: 
 def generated_name(execution: str, unique_id: str, attempt: int, length: int = GENERATED_NAME_LENGTH) -> str:
     """The name of an attempt; also the Batch job's."""
     return fixed_length_id_for_parts([execution, unique_id, str(attempt)], length)
-
-
-def generated_name_with(name: str, minimum: int, maximum: int) -> str:
-    """The name in other bounds: padded with zeros, or hashed (`GetGeneratedNameWith`). Lengths in bytes."""
-    size = len(name.encode("utf-8"))
-    if size < minimum:
-        return name + "0" * (minimum - size)
-    return fixed_length_id(name, maximum) if size > maximum else name

@@ -5,13 +5,10 @@ Pure data. Nothing here decides names or paths (`names`, `paths`) or runs anythi
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from flyteidl.core import literals_pb2, tasks_pb2
-from google.protobuf.message import Message
 
 from ..aws_array.requirements import ResourceRequirements
 
@@ -75,66 +72,3 @@ class NodeRequest:
     event_version: int = 2
     previous_checkpoint: str = ""
     attempt: int = 0
-
-    def to_json(self) -> dict[str, Any]:
-        """A JSON value that `from_json` reads back, in another process too."""
-        return {
-            "execution": vars(self.execution),
-            "workflow": None if self.workflow is None else vars(self.workflow),
-            "nodeId": self.node_id,
-            "template": _encode(self.template),
-            "inputs": _encode(self.inputs),
-            "metadataPrefix": self.metadata_prefix,
-            "rawOutputPrefix": self.raw_output_prefix,
-            "parents": [vars(parent) for parent in self.parents],
-            "iamRole": self.iam_role,
-            "annotations": dict(self.annotations),
-            "labels": dict(self.labels),
-            "overridesConfig": dict(self.overrides_config),
-            "overrideResources": _requirements(self.override_resources),
-            "platformResources": _requirements(self.platform_resources),
-            "retries": self.retries,
-            "timeout": self.timeout,
-            "eventVersion": self.event_version,
-            "previousCheckpoint": self.previous_checkpoint,
-            "attempt": self.attempt,
-        }
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> NodeRequest:
-        workflow = value["workflow"]
-        return cls(
-            execution=ExecutionId(**value["execution"]),
-            workflow=None if workflow is None else WorkflowId(**workflow),
-            node_id=value["nodeId"],
-            template=tasks_pb2.TaskTemplate.FromString(base64.b64decode(value["template"])),
-            inputs=literals_pb2.LiteralMap.FromString(base64.b64decode(value["inputs"])),
-            metadata_prefix=value["metadataPrefix"],
-            raw_output_prefix=value["rawOutputPrefix"],
-            parents=tuple(ParentNode(**parent) for parent in value["parents"]),
-            iam_role=value["iamRole"],
-            annotations=value["annotations"],
-            labels=value["labels"],
-            overrides_config=value["overridesConfig"],
-            override_resources=_read_requirements(value["overrideResources"]),
-            platform_resources=_read_requirements(value["platformResources"]),
-            retries=value["retries"],
-            timeout=value["timeout"],
-            event_version=value["eventVersion"],
-            previous_checkpoint=value["previousCheckpoint"],
-            attempt=value["attempt"],
-        )
-
-
-def _encode(message: Message) -> str:
-    return base64.b64encode(message.SerializeToString(deterministic=True)).decode()
-
-
-def _requirements(resources: ResourceRequirements | None) -> dict[str, dict[str, str]] | None:
-    if resources is None:
-        return None
-    return {"requests": dict(resources.requests), "limits": dict(resources.limits)}
-
-
-def _read_requirements(value: Mapping[str, Any] | None) -> ResourceRequirements | None:
-    return None if value is None else ResourceRequirements(value["requests"], value["limits"])

@@ -73,7 +73,7 @@ class NodeResult:
     job_id: str | None
     output_prefix: str
     hang: str | None = None
-    departures: tuple[str, ...] = field(default=())
+    deviations: tuple[str, ...] = field(default=())
 
     @property
     def succeeded(self) -> bool:

@@ -21,10 +21,10 @@ class OutputError(NamedTuple):
     retryable: bool
 
 
-def validate_outputs(request: NodeRequest, files: OutputFiles, *, handed_over: bool) -> OutputError | None:
+def validate_outputs(request: NodeRequest, files: OutputFiles, *, outputs_ready: bool) -> OutputError | None:
     """None: the task succeeded. Raises StorageError."""
     declared = bool(request.template.interface.outputs.variables)
-    if not handed_over:
+    if not outputs_ready:
         missing = TaskError("OutputsNotGenerated", "Output Reader was nil. Plugin/Platform problem.")
         return OutputError(missing, True) if declared else None
     if files.is_error():

@@ -5,13 +5,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from string import ascii_lowercase, digits
 
-from ...wire import INDEX_LOOKUP_FILE
 from ..golang.hashes import fnv1a
 from .node_request import ExecutionId, ParentNode
 
@@ -50,18 +48,3 @@ def shard(unique_id: str) -> str:
 def raw_output_prefix(join: Join, base: str, unique_id: str) -> str:
     """`NewShardedRawOutputPath`: what propeller uses."""
     return join(base, shard(unique_id), unique_id)
-
-
-def deterministic_raw_output_prefix(join: Join, base: str, metadata_prefix: str, *, sharded: bool) -> str:
-    """The other strategies that hash the metadata prefix (`New[Sharded]Deterministic...RawOutputPath`)."""
-    digest = hashlib.sha1(metadata_prefix.encode("utf-8"), usedforsecurity=False).hexdigest()
-    return join(base, shard(metadata_prefix), digest) if sharded else join(base, digest)
-
-
-def child_prefix(join: Join, prefix: str, index: int) -> str:
-    """Where a child's outputs, or its raw outputs, go: below the array's, by original index."""
-    return join(prefix, str(index))
-
-
-def index_lookup(join: Join, input_prefix: str) -> str:
-    return join(input_prefix, INDEX_LOOKUP_FILE)

@@ -19,13 +19,13 @@ def max_attempts(template: tasks_pb2.TaskTemplate, retries: int | None, settings
 
 
 @dataclass(frozen=True)
-class Budget:
+class RetryBudget:
     """What a node has used up. `attempts` counts from 0, failures of the system have a count of their own."""
 
     attempts: int = 0
     system_failures: int = 0
 
-    def after(self, error: TaskError, maximum: int, settings: NodeSettings) -> tuple[Budget, TaskError | None]:
+    def after(self, error: TaskError, maximum: int, settings: NodeSettings) -> tuple[RetryBudget, TaskError | None]:
         """(the budget after a retryable failure, the error that ends the node or None for another attempt)."""
         if error.kind == SYSTEM:
             used, limit = self.system_failures, settings.max_system_failures

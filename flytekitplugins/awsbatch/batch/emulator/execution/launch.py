@@ -24,6 +24,7 @@ class LaunchRequest:
     job_id: str
     job_name: str
     index: int | None
+    array_size: int | None
     attempt: int
     command: tuple[str, ...]
     environment: Mapping[str, str]
@@ -41,6 +42,7 @@ class Launch:
     :param cwd: None gives the attempt a scratch directory of its own, removed when it has ended.
     :param path: directories put first on PATH, whoever set it.
     :param python_path: directories put first on PYTHONPATH, whoever set it.
+    :param command: what is started instead of the job's own command; empty: that.
     :param hints: what the policy knows about the command that may help an executor (see `JobProcess`).
     """
 
@@ -48,6 +50,7 @@ class Launch:
     cwd: Path | None = None
     path: tuple[str, ...] = ()
     python_path: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     hints: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -90,7 +93,7 @@ def shared_environment(environment: Mapping[str, str], launch: Launch) -> dict[s
 
 
 def own_environment(request: LaunchRequest) -> dict[str, str]:
-    """What AWS Batch sets for an attempt."""
+    """What AWS Batch sets for an attempt: the user guide's "AWS Batch job environment variables"."""
     own = {
         wire.AWS_JOB_ID: request.job_id if request.index is None else f"{request.job_id}:{request.index}",
         wire.AWS_JOB_ATTEMPT: str(request.attempt),
@@ -98,5 +101,5 @@ def own_environment(request: LaunchRequest) -> dict[str, str]:
         wire.AWS_COMPUTE_ENVIRONMENT: request.compute_environment,
     }
     if request.index is not None:
-        own[wire.AWS_JOB_ARRAY_INDEX] = str(request.index)
+        own |= {wire.AWS_JOB_ARRAY_INDEX: str(request.index), wire.AWS_JOB_ARRAY_SIZE: str(request.array_size)}
     return own

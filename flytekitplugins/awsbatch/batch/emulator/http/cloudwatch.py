@@ -5,8 +5,9 @@ log.
 
 from __future__ import annotations
 
+import heapq
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.execution import log_events
 from flytekitplugins.awsbatch.batch.emulator.execution.log_events import Line, Page
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import GROUP, Logs, made_at
+from flytekitplugins.awsbatch.batch.emulator.http import log_filter
+from flytekitplugins.awsbatch.batch.emulator.http.log_filter import invalid
 from flytekitplugins.awsbatch.batch.emulator.operations import shapes
 from flytekitplugins.awsbatch.batch.emulator.operations.paging import position_of, token_for
 
@@ -21,16 +24,16 @@ Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
 STREAMS_PAGE = 50
-FORWARD = re.compile(r"f/(\d+)/s")
-BACKWARD = re.compile(r"b/(\d+)/s")
+FORWARD = re.compile(r"f/0*([0-9]{1,18})/s")
+BACKWARD = re.compile(r"b/0*([0-9]{1,18})/s")
+# Bytes of messages that a page of FilterLogEvents returns, and of lines that it looks at, about.
+PAGE_BYTES = 1 << 20
+SEARCHED_BYTES = 1 << 24
+LINES_AT_ONCE = 1000
 
 
 def missing(what: str) -> BatchError:
     return BatchError("ResourceNotFoundException", f"The specified {what} does not exist.", 400)
-
-
-def invalid(message: str) -> BatchError:
-    return BatchError("InvalidParameterException", message, 400)
 
 
 class CloudWatch:
@@ -55,10 +58,20 @@ class CloudWatch:
         return perform(request)
 
     def _groups(self, request: Request) -> Answer:
-        if not GROUP.startswith(request.get("logGroupNamePrefix") or ""):
+        prefix, pattern = request.get("logGroupNamePrefix"), request.get("logGroupNamePattern")
+        wanted = request.get("logGroupIdentifiers")
+        if prefix and pattern:
+            raise invalid("logGroupNamePrefix and logGroupNamePattern are mutually exclusive")
+        if wanted and (prefix or pattern):
+            raise invalid("logGroupIdentifiers goes with no other filter than includeLinkedAccounts")
+        if not GROUP.startswith(prefix or "") or (pattern or "") not in GROUP:
             return {"logGroups": []}
-        group = {"logGroupName": GROUP, "arn": f"{self._arn}:*", "logGroupArn": self._arn, "creationTime": 0}
-        return {"logGroups": [{**group, "metricFilterCount": 0, "storedBytes": 0}]}
+        if wanted and not {GROUP, self._arn, f"{self._arn}:*"}.intersection(wanted):
+            return {"logGroups": []}
+        group = {"logGroupName": GROUP, "arn": f"{self._arn}:*", "creationTime": 0}
+        if not pattern:
+            group |= {"logGroupArn": self._arn, "metricFilterCount": 0, "storedBytes": 0}
+        return {"logGroups": [group]}
 
     def _streams(self, request: Request) -> Answer:
         self._group(request)
@@ -118,38 +131,36 @@ class CloudWatch:
         raise invalid("The specified nextToken is invalid.")
 
     def _filter(self, request: Request) -> Answer:
-        """Events of several streams, in the order of their times; a pattern is a text that a line must hold."""
+        """Events of several streams in the order of their times."""
         self._group(request)
-        names = request.get("logStreamNames")
-        if names:
-            paths = [(name, self._path(name)) for name in names]
-        else:
-            paths = list(self._logs.streams(request.get("logStreamNamePrefix") or ""))
-        words = [word.strip('"') for word in (request.get("filterPattern") or "").split()]
+        names, prefix = request.get("logStreamNames"), request.get("logStreamNamePrefix")
+        if names and prefix:
+            raise invalid("logStreamNames and logStreamNamePrefix are mutually exclusive")
+        if request.get("startFromHead") is False:
+            raise invalid("startFromHead=false (the newest events first): not supported here")
+        paths = [(name, self._path(name)) for name in names] if names else list(self._logs.streams(prefix or ""))
+        matches = log_filter.matcher(request.get("filterPattern") or "")
         limit = self._limit(request, log_events.MOST_EVENTS, log_events.MOST_EVENTS)
         places: dict[str, int] = dict(position_of(request.get("nextToken"), {}, {}))
-        found: list[tuple[Line, str]] = []
-        more = False
-        for name, path in paths:
-            page = log_events.forwards(path, places.get(name, 0), limit)
-            places[name] = page.end
-            more = more or (bool(page.lines) and page.end < path.stat().st_size)
-            found.extend(
-                (line, name)
-                for line in page.lines
-                if self._within(line, request) and all(word in line.message for word in words)
-            )
-        found.sort(key=lambda each: each[0].time)
-        answer: Answer = {"events": [_filtered(line, name) for line, name in found], "searchedLogStreams": []}
-        if more:
-            answer["nextToken"] = token_for(places)
-        return answer
+        events: list[dict[str, Any]] = []
+        returned = searched = 0
+        lines = heapq.merge(*[lines_of(name, path, places.get(name, 0)) for name, path in paths], key=time_of)
+        for name, line in lines:
+            if len(events) == limit or returned > PAGE_BYTES or searched > SEARCHED_BYTES:
+                return {"events": events, "searchedLogStreams": [], "nextToken": token_for(places)}
+            searched += line.end - line.start
+            places[name] = line.end
+            if self._within(line, request, end_counts=True) and matches(line.message):
+                returned += len(line.message)
+                events.append(_filtered(line, name))
+        return {"events": events, "searchedLogStreams": []}
 
     def _group(self, request: Request) -> None:
-        name = request.get("logGroupName") or request.get("logGroupIdentifier")
-        if name is None:
-            raise invalid("logGroupName or logGroupIdentifier is required")
-        if name not in (GROUP, self._arn, f"{self._arn}:*"):
+        name, identifier = request.get("logGroupName"), request.get("logGroupIdentifier")
+        if bool(name) == bool(identifier):
+            # "You must include one of these two parameters, but you can't include both."
+            raise invalid("one of logGroupName and logGroupIdentifier is required, and not both")
+        if (name or identifier) not in (GROUP, self._arn, f"{self._arn}:*"):
             raise missing("log group")
 
     def _path(self, stream: str | None) -> Path:
@@ -171,9 +182,22 @@ class CloudWatch:
             raise invalid(f"limit is {limit}: expected 1 to {most}")
         return limit
 
-    def _within(self, line: Line, request: Request) -> bool:
+    def _within(self, line: Line, request: Request, end_counts: bool = False) -> bool:
+        """:param end_counts: whether an event at `endTime` is still within, as for FilterLogEvents."""
         start, end = request.get("startTime"), request.get("endTime")
-        return (start is None or line.time >= start) and (end is None or line.time < end)
+        return (start is None or line.time >= start) and (end is None or line.time < end + end_counts)
+
+
+def lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, Line]]:
+    """The lines of a stream from a place on, read page by page."""
+    while page := log_events.forwards(path, start, LINES_AT_ONCE).lines:
+        for line in page:
+            yield stream, line
+        start = page[-1].end
+
+
+def time_of(line: tuple[str, Line]) -> int:
+    return line[1].time
 
 
 def _filtered(line: Line, stream: str) -> dict[str, Any]:

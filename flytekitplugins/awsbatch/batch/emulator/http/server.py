@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
@@ -161,7 +161,7 @@ def batch_call(method: str, raw_path: str, body: bytes) -> Call:
 def json_of(body: bytes) -> Mapping[str, Any]:
     try:
         text = body.decode() or "{}"
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=_refuse_constant)
         if "\\ud" in text.lower():
             # Half of a pair: JSON lets it pass, and nothing that keeps text does.
             json.dumps(value, ensure_ascii=False).encode()
@@ -170,6 +170,10 @@ def json_of(body: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise BatchError("SerializationException", "the body is no JSON object", 400)
     return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
 
 
 async def listen(service: LocalBatch, guard: Guard, host: str, port: int) -> tuple[web.AppRunner, int]:

@@ -18,6 +18,8 @@ WORDS = {
     **dict.fromkeys(("integer", "long"), "integer"),
     **dict.fromkeys(("float", "double"), "number"),
 }
+# The service's own types have so many bits.
+RANGES = {"integer": range(-(2**31), 2**31), "long": range(-(2**63), 2**63)}
 # EvaluateOnExit.action: "The values aren't case sensitive".
 ANY_CASE = ("RETRY", "EXIT")
 BATCH = "batch"
@@ -68,7 +70,7 @@ def problems(service: str, operation: str, request: Mapping[str, Any]) -> list[s
             wrong.extend(f"{inner_place(place, name)} is required" for name in missing)
         elif kind == "string" and value not in shape.get("enum", (value,)) and value.upper() not in ANY_CASE:
             wrong.append(f"{place} {value} must be one of {' | '.join(shape['enum'])}")
-        elif kind in ("integer", "long") and not -(2**63) <= value < 2**63:
+        elif kind in RANGES and value not in RANGES[kind]:
             wrong.append(f"{place} is out of range")
     return wrong
 

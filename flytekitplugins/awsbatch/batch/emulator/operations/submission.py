@@ -6,10 +6,10 @@ resource requirements".
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
 from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
 from flytekitplugins.awsbatch.batch.emulator.job_spec import MEMORY, VCPU, requirement
 from flytekitplugins.awsbatch.batch.emulator.operations import rules
@@ -112,7 +112,7 @@ def unstartable(request: Mapping[str, Any], definition: Mapping[str, Any], spec:
     if overrides.get("command") or list(spec.command) != spec.detail["container"]["command"]:
         # Parameters are put in before the command goes to ECS.
         overrides["command"] = spec.command
-    if len(compact(overrides)) > MAX_OVERRIDES:
+    if len(json.dumps(overrides, ensure_ascii=False, separators=(",", ":"))) > MAX_OVERRIDES:
         return f"Container Overrides length must be at most {MAX_OVERRIDES}"
     if spec.detail["propagateTags"] and len({*definition.get("tags", ()), *spec.tags}) > rules.MAX_TAGS:
         return f"The job and its job definition have more than {rules.MAX_TAGS} tags together"

@@ -15,6 +15,7 @@ import queue
 import secrets
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,9 @@ class Engine:
         self._faults = faults
         self._clock = clock
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        # What an error may have kept a turn from doing: events to be handled, attempts to be started.
+        self._events: deque[Event] = deque()
+        self._starting: deque[Unit] = deque()
         self._ready = ReadyQueue(table, faults)
         self._time_limits = TimeLimits()
         self._dependencies = Dependencies()
@@ -136,7 +140,7 @@ class Engine:
             executor.close()
         with self._table.lock:
             self._suspended = True
-            for event in self._arrived():
+            for event in [*self._events, *self._arrived()]:
                 self._handle(event)
             self._table.notify_readers()
         if self._starter.scratch is not None:
@@ -220,23 +224,24 @@ class Engine:
             try:
                 self._turn()
             except Exception:
-                # Whatever it was, the other jobs go on.
+                # Whatever it was (a full disk, a locked database), the next turn does what this one did not.
                 log.exception("the Batch service's thread met an error")
                 self._closing.wait(AFTER_ERROR)
+                self.wake()
 
     def _turn(self) -> None:
-        events = self._next_events()
+        self._events.extend(self._next_events())
         with self._table.lock:
-            for event in events:
-                self._handle(event)
+            while self._events:
+                self._handle(self._events.popleft())
             self._act_on_deadlines()
-            starting = self._place()
+            self._starting.extend(self._place())
             self._table.notify_readers()
             if not self._running or not self._table.unended():
                 self._idle.notify_all()
+        while self._starting:
+            self._start_attempt(self._starting.popleft())
         self._return_scratch()
-        for each in starting:
-            self._start_attempt(each)
         self.write_behind.write_if_due()
 
     def _place(self) -> list[Unit]:

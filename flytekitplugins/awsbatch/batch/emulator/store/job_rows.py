@@ -219,5 +219,7 @@ def _assemble(row: sqlite3.Row | tuple[Any, ...], children: list[Any], attempts:
     for index, *rest in attempts:
         job.units[0 if index == SINGLE else index].attempts.append(Attempt(*rest))
     job.counts = dict.fromkeys(STATUSES, 0) | Counter(unit.status for unit in job.units)
+    if len(job.counts) > len(STATUSES):
+        raise ValueError(f"it has a status that is none of {', '.join(STATUSES)}")
     job.counted = max(created, *(unit.stopped or unit.started or 0 for unit in job.units))
     return job

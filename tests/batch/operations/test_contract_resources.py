@@ -1,0 +1,159 @@
+"""The contract about job queues, compute environments and the pages of lists. Every test names AWS's sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from contract_calls import new_definition, new_environment, new_queue, refusal, unique
+
+from flytekitplugins.awsbatch.batch.api import BatchCalls
+
+FARGATE = {"type": "FARGATE", "maxvCpus": 4, "subnets": ["subnet-1"], "securityGroupIds": ["sg-1"]}
+ACTION = {"reason": "too long", "state": "RUNNABLE", "maxTimeSeconds": 600, "action": "CANCEL"}
+real_subnets = pytest.mark.moto_disagrees("wants real subnets")
+
+
+def new_fargate(batch: BatchCalls, kind: str = "FARGATE") -> str:
+    return new_environment(batch, type="MANAGED", computeResources={**FARGATE, "type": kind})
+
+
+def queue_over(batch: BatchCalls, *environments: str, **more: Any) -> str:
+    order = [{"order": number, "computeEnvironment": each} for number, each in enumerate(environments)]
+    return new_queue(batch, computeEnvironmentOrder=order, **more)
+
+
+@real_subnets
+def test_a_queue_has_ec2_or_fargate_and_not_both(batch: BatchCalls) -> None:
+    """CreateJobQueue: "EC2 and Fargate compute environments can't be mixed." """
+    ec2, fargate, spot = new_environment(batch), new_fargate(batch), new_fargate(batch, "FARGATE_SPOT")
+
+    assert refusal(lambda: queue_over(batch, ec2, fargate)).code == "ClientException"
+    queue = queue_over(batch, fargate, spot)
+    order = [{"order": 1, "computeEnvironment": ec2}, {"order": 2, "computeEnvironment": fargate}]
+    update = {"jobQueue": queue, "computeEnvironmentOrder": order}
+    assert refusal(lambda: batch.call("UpdateJobQueue", update)).code == "ClientException"
+
+
+@real_subnets
+def test_the_type_of_a_queue_is_that_of_its_compute_environments(batch: BatchCalls) -> None:
+    """jobQueueType: "For regular container jobs, this value is EKS, ECS, or ECS_FARGATE depending on the compute
+    environment."
+    """
+    queues = [queue_over(batch, new_environment(batch)), queue_over(batch, new_fargate(batch))]
+    described = {
+        each["jobQueueArn"]: each["jobQueueType"]
+        for each in batch.call("DescribeJobQueues", {"jobQueues": queues})["jobQueues"]
+    }
+
+    assert [described[queue] for queue in queues] == ["ECS", "ECS_FARGATE"]
+    assert queue_over(batch, new_fargate(batch), jobQueueType="ECS_FARGATE")
+    assert refusal(lambda: queue_over(batch, new_environment(batch), jobQueueType="ECS_FARGATE")).status == 400
+
+
+@pytest.mark.moto_disagrees("takes any compute environment")
+def test_a_new_compute_environment_of_a_queue_is_enabled_and_valid(batch: BatchCalls) -> None:
+    """CreateJobQueue.computeEnvironmentOrder: "Compute environments must be in the VALID state before you can associate
+    them with a job queue"; CreateComputeEnvironment.state: only an ENABLED one "accepts jobs from a queue".
+    """
+    known, disabled = new_environment(batch), new_environment(batch, state="DISABLED")
+    queue = queue_over(batch, known)
+
+    assert refusal(lambda: queue_over(batch, disabled)).code == "ClientException"
+    order = [{"order": 1, "computeEnvironment": known}, {"order": 2, "computeEnvironment": disabled}]
+    update = {"jobQueue": queue, "computeEnvironmentOrder": order}
+    assert refusal(lambda: batch.call("UpdateJobQueue", update)).code == "ClientException"
+    # One that the queue has already may be disabled.
+    batch.call("UpdateComputeEnvironment", {"computeEnvironment": known, "state": "DISABLED"})
+    order[1]["computeEnvironment"] = new_environment(batch)
+    batch.call("UpdateJobQueue", {"jobQueue": queue, "computeEnvironmentOrder": order})
+
+
+@pytest.mark.moto_disagrees("keeps none")
+@pytest.mark.parametrize("seconds", [599, 86_401, 0, -1])
+def test_a_time_limit_is_10_minutes_to_24_hours(batch: BatchCalls, seconds: int) -> None:
+    """jobStateTimeLimitActions: "The minimum value for maxTimeSeconds is 600 (10 minutes) and its maximum value is
+    86,400 (24 hours)."
+    """
+    queue = new_queue(batch, jobStateTimeLimitActions=[ACTION])
+    wrong = [{**ACTION, "maxTimeSeconds": seconds}]
+
+    (described,) = batch.call("DescribeJobQueues", {"jobQueues": [queue]})["jobQueues"]
+    assert described["jobStateTimeLimitActions"] == [ACTION]
+    assert refusal(lambda: new_queue(batch, jobStateTimeLimitActions=wrong)).code == "ClientException"
+    update = {"jobQueue": queue, "jobStateTimeLimitActions": wrong}
+    assert refusal(lambda: batch.call("UpdateJobQueue", update)).code == "ClientException"
+
+
+@pytest.mark.moto_disagrees("keeps none")
+@pytest.mark.parametrize("wrong", [{"state": "RUNNING"}, {"action": "TERMINATE"}])
+def test_a_time_limit_cancels_runnable_jobs(batch: BatchCalls, wrong: dict[str, Any]) -> None:
+    """JobStateTimeLimitAction: "The only supported value is RUNNABLE", and "the only supported value is CANCEL" of
+    queues with ECS or Fargate.
+    """
+    assert refusal(lambda: new_queue(batch, jobStateTimeLimitActions=[{**ACTION, **wrong}])).code == "ClientException"
+
+
+def test_an_unmanaged_compute_environment_needs_a_service_role(batch: BatchCalls) -> None:
+    """CreateComputeEnvironment.serviceRole: "For UNMANAGED compute environments, you must explicitly specify a
+    serviceRole."
+    """
+    request = {"computeEnvironmentName": unique("environment"), "type": "UNMANAGED", "state": "ENABLED"}
+
+    assert refusal(lambda: batch.call("CreateComputeEnvironment", request)).code == "ClientException"
+
+
+def on_fargate(memory: int) -> dict[str, Any]:
+    """A definition with 32 vCPUs and so many MiB."""
+    needs = [{"type": "VCPU", "value": "32"}, {"type": "MEMORY", "value": str(memory)}]
+    container = {"executionRoleArn": "arn:aws:iam::123456789012:role/role", "resourceRequirements": needs}
+    return {"container": container, "platformCapabilities": ["FARGATE"]}
+
+
+@pytest.mark.parametrize("memory", [61_440, 122_880, 249_856])
+def test_fargate_has_32_vcpus(batch: BatchCalls, memory: int) -> None:
+    """ResourceRequirement: "value = 32 MEMORY = 61440, 122880, or 249856"."""
+    assert new_definition(batch, **on_fargate(memory))["revision"] == 1
+
+
+@pytest.mark.moto_disagrees("knows no rules of Fargate")
+def test_fargate_has_no_other_sizes_with_32_vcpus(batch: BatchCalls) -> None:
+    """ResourceRequirement: "value = 32 MEMORY = 61440, 122880, or 249856"."""
+    assert refusal(lambda: new_definition(batch, **on_fargate(65_536))).code == "ClientException"
+
+
+@pytest.mark.moto_disagrees("takes any page size")
+@pytest.mark.parametrize("operation", ["JobDefinitions", "JobQueues", "ComputeEnvironments"])
+def test_a_page_has_1_to_100_entries(batch: BatchCalls, operation: str) -> None:
+    """DescribeJobDefinitions, DescribeJobQueues, DescribeComputeEnvironments, maxResults: "This value can be between 1
+    and 100."
+    """
+    for size in (0, 101):
+        assert refusal(lambda size=size: batch.call(f"Describe{operation}", {"maxResults": size})).status == 400  # type: ignore[misc]
+    batch.call(f"Describe{operation}", {"maxResults": 100})
+
+
+@pytest.mark.moto_disagrees("finds all revisions of a name")
+def test_a_name_without_a_revision_names_no_definition(batch: BatchCalls) -> None:
+    """DescribeJobDefinitions.jobDefinitions: "Each entry in the list can either be an ARN in the format
+    ...job-definition/${JobDefinitionName}:${Revision} or a short version using the form
+    ${JobDefinitionName}:${Revision}."
+    """
+    name = unique("definition")
+    arn = new_definition(batch, name)["jobDefinitionArn"]
+
+    def found(*references: str) -> list[int]:
+        answer = batch.call("DescribeJobDefinitions", {"jobDefinitions": list(references)})
+        return [each["revision"] for each in answer["jobDefinitions"]]
+
+    assert found(name) == found(arn.rpartition(":")[0]) == []
+    assert found(f"{name}:1") == found(arn) == [1]
+
+
+@pytest.mark.moto_disagrees("takes all together")
+@pytest.mark.parametrize("other", [{"status": "ACTIVE"}, {"jobDefinitionName": "x"}, {"maxResults": 5}])
+def test_definitions_by_revision_go_with_no_other_parameter(batch: BatchCalls, other: dict[str, Any]) -> None:
+    """DescribeJobDefinitions.jobDefinitions: "This parameter can't be used with other parameters." """
+    request = {"jobDefinitions": ["x:1"], **other}
+
+    assert refusal(lambda: batch.call("DescribeJobDefinitions", request)).code == "ClientException"

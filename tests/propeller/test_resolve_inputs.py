@@ -1,0 +1,82 @@
+"""Fields of dataclasses and models resolved as propeller resolves them.
+
+`data/field_vectors.jsonl` was made by Flyte 1.16.8's own `resolveAttrPathInPromise`: the msgpack bytes of
+`{"f": value}`, and the literal or the error that the path ["f"] leads to.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flyteidl.core import interface_pb2, literals_pb2, types_pb2
+from google.protobuf.json_format import ParseDict
+
+from flytekitplugins.awsbatch.propeller.node.resolve_inputs import (
+    UnresolvableInputError,
+    resolve_inputs,
+    resolve_literal,
+)
+
+INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)
+LIST = types_pb2.LiteralType(collection_type=INTEGER)
+DICT = types_pb2.LiteralType(map_value_type=INTEGER)
+OPTIONAL = types_pb2.LiteralType(union_type=types_pb2.UnionType(variants=[INTEGER]))
+MODEL = types_pb2.LiteralType(simple=types_pb2.STRUCT)
+VECTORS = [
+    json.loads(line)
+    for line in (Path(__file__).parent / "data" / "field_vectors.jsonl").read_text("utf-8").splitlines()
+]
+
+
+def binary(data: bytes, tag: str = "msgpack") -> literals_pb2.Literal:
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(binary=literals_pb2.Binary(value=data, tag=tag)))
+
+
+def number(value: int) -> literals_pb2.Literal:
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(integer=value)))
+
+
+def collection(*items: literals_pb2.Literal) -> literals_pb2.Literal:
+    return literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
+
+
+@pytest.mark.parametrize("declared", [LIST, OPTIONAL], ids=["declared as a list", "declared as optional"])
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_a_field_becomes_what_propeller_makes_of_it(vector: Any, declared: types_pb2.LiteralType) -> None:
+    # What flytekit's local execution hands on is the field's bytes, without the map around it.
+    field = binary(bytes.fromhex(vector["msgpack"])[3:])
+    if vector["error"] is not None:
+        with pytest.raises(UnresolvableInputError, match=vector["error"]):
+            resolve_literal(field, declared)
+        return
+    expected = ParseDict(vector["literal"], literals_pb2.Literal())
+    # Compared as bytes: a NaN equals nothing.
+    assert resolve_literal(field, declared).SerializeToString() == expected.SerializeToString()
+
+
+def test_whole_values_stay_as_they_are() -> None:
+    inputs = literals_pb2.LiteralMap(
+        literals={
+            "model": binary(b"\x81\xa1n\x01"),
+            # A pydantic model that is a list at its root.
+            "root": binary(b"\x92\x01\x02"),
+            "numbers": collection(number(1)),
+            "other": binary(b"\x01", tag="pickle"),
+        }
+    )
+    types = {"model": MODEL, "root": MODEL, "numbers": LIST, "other": INTEGER}
+    interface = interface_pb2.TypedInterface(
+        inputs=interface_pb2.VariableMap(
+            variables={name: interface_pb2.Variable(type=declared) for name, declared in types.items()}
+        )
+    )
+    assert resolve_inputs(inputs, interface) == inputs
+
+
+def test_fields_in_a_list_or_a_dict_are_resolved_one_by_one() -> None:
+    assert resolve_literal(collection(binary(b"\x01"), number(2)), LIST) == collection(number(1), number(2))
+    fields = literals_pb2.Literal(map=literals_pb2.LiteralMap(literals={"a": binary(b"\x07")}))
+    assert resolve_literal(fields, DICT).map.literals["a"] == number(7)

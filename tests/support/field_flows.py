@@ -1,0 +1,139 @@
+"""Workflows that hand on a field of a dataclass or pydantic model, in each of the ways that flytekit has."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import Any
+
+from flytekit import task, workflow
+from pydantic import BaseModel
+
+from flytekitplugins.awsbatch import AWSBatchConfig, map_task
+
+batch_task: Any = functools.partial(task, task_config=AWSBatchConfig(), retries=1)
+
+
+class Fruit(BaseModel):
+    name: str = "fig"
+    weight: int = 1
+
+
+class Basket(BaseModel):
+    fruits: list[Fruit] = [Fruit(weight=3), Fruit(weight=4)]
+    nothing: list[Fruit] = []
+    best: Fruit | None = None
+    price: float | None = 2.5
+
+
+@dataclass
+class Shelf:
+    widths: list[int]
+
+
+@dataclass
+class Store:
+    prices: list[int] = field(default_factory=lambda: [1, 2, 3])
+    shelf: Shelf = field(default_factory=lambda: Shelf([10, 20]))
+    stock: dict[str, list[int]] = field(default_factory=lambda: {"figs": [4, 5]})
+    factor: int = 2
+    owner: str = "Ann"
+    is_open: bool = True
+
+
+STORE = Store()
+
+
+@task
+def store() -> Store:
+    return Store()
+
+
+@task
+def basket() -> Basket:
+    return Basket()
+
+
+@batch_task(cache=True, cache_version="1", cache_ignore_input_vars=())
+def multiply(x: int, by: int) -> int:
+    return x * by
+
+
+@batch_task()
+def double(x: int) -> int:
+    return 2 * x
+
+
+@batch_task()
+def total(fruits: list[Fruit]) -> int:
+    return sum(fruit.weight for fruit in fruits)
+
+
+@batch_task()
+def weight(fruit: Fruit) -> int:
+    return fruit.weight
+
+
+@batch_task()
+def describe(owner: str, is_open: bool, price: float | None, best: Fruit | None, width: int | str) -> str:
+    return f"{owner} {is_open} {price} {best} {width}"
+
+
+@batch_task()
+def add_up(numbers: list[int], named: dict[str, int]) -> int:
+    return sum(numbers) + sum(named.values())
+
+
+@workflow
+def list_field_of_an_output() -> list[int]:
+    return map_task(double)(x=store().prices)
+
+
+@workflow
+def list_field_of_an_input(store: Store = STORE) -> list[int]:
+    return map_task(double)(x=store.shelf.widths)
+
+
+@workflow
+def list_under_a_key() -> list[int]:
+    return map_task(double)(x=store().stock["figs"])
+
+
+@workflow
+def mapped(numbers: list[int]) -> list[int]:
+    return map_task(double)(x=numbers)
+
+
+@workflow
+def list_field_through_a_subworkflow() -> list[int]:
+    return mapped(numbers=store().prices)
+
+
+@workflow
+def models() -> tuple[int, int, list[int]]:
+    made = basket()
+    return total(fruits=made.fruits), total(fruits=made.nothing), map_task(weight)(fruit=made.fruits)
+
+
+@workflow
+def scalars() -> str:
+    shop, made = store(), basket()
+    return describe(
+        owner=shop.owner, is_open=shop.is_open, price=made.price, best=made.best, width=shop.shelf.widths[1]
+    )
+
+
+@workflow
+def one_by_one() -> int:
+    shop = store()
+    return add_up(numbers=[shop.prices[0], shop.factor, 40], named={"a": shop.shelf.widths[0]})
+
+
+@workflow
+def bound_value() -> list[int]:
+    return map_task(functools.partial(multiply, by=2))(x=[1, 2])
+
+
+@workflow
+def bound_field() -> list[int]:
+    return map_task(functools.partial(multiply, by=store().factor))(x=[1, 2])
