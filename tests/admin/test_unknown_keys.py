@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from admin_builders import SETUP_DOCUMENT
 
-from flytekitplugins.awsbatch.admin.unknown_keys import misspelt
+from flytekitplugins.awsbatch.admin.unknown_keys import misspelt, not_followed
 from flytekitplugins.awsbatch.cli.config import STARTER_FILE
 from flytekitplugins.awsbatch.settings.reader import Reader
 
@@ -47,3 +47,28 @@ def test_a_name_that_is_almost_right_is_found_with_the_right_one(text: str, key:
 )
 def test_right_names_in_any_case_and_quite_other_ones_are_left_alone(text: str) -> None:
     assert found(text) == []
+
+
+def test_settings_that_only_a_real_flyte_follows_are_named() -> None:
+    text = (
+        "propeller:\n  node-config:\n    ignore-retry-cause: true\n"
+        "    default-deadlines: {node-execution-deadline: 1h, node-active-deadline: 0s}\n"
+        "plugins:\n  K8s:\n    default-env-vars-from-env: {A: HOST_A}\n"
+    )
+    said = "acts on AWS Batch tasks in Flyte and has no effect here"
+    assert [str(problem) for problem in not_followed(Reader.from_text(("f.yaml", text)))] == [
+        f"f.yaml:3: propeller.node-config.ignore-retry-cause: {said}",
+        f"f.yaml:4: propeller.node-config.default-deadlines.node-execution-deadline: {said}",
+        f"f.yaml:7: plugins.k8s.default-env-vars-from-env: {said}",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "propeller: {node-config: {ignore-retry-cause: false, default-deadlines: {node-active-deadline: 0s}}}",
+        "propeller: {node-config: {default-deadlines: {}}}\nplugins: {k8s: {default-env-vars-from-env: {}}}",
+    ],
+)
+def test_settings_that_ask_for_nothing_are_not_named(text: str) -> None:
+    assert list(not_followed(Reader.from_text(("f.yaml", text)))) == []

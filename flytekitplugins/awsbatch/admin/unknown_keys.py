@@ -1,4 +1,4 @@
-"""Keys in Flyte's own sections that Flyte does not read: it passes over them without a word, so they have no effect.
+"""Keys in Flyte's own sections that have no effect: those that Flyte ignores without a word, and those ignored here.
 
 A name that resembles none of Flyte's may be another version's and is left alone, but for `queues`, whose keys are all
 known. `flyte_keys.yaml` has the names.
@@ -13,11 +13,23 @@ from pathlib import Path
 
 import yaml
 
+from flytekitplugins.awsbatch.settings.blocks import settled
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader
-from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Node
+from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Node, Scalar
 
 CLOSE = 0.75
+# Settings that act on AWS Batch tasks in Flyte and that the emulation does not follow. Sources: propeller
+# `pkg/controller/config/config.go` (NodeConfig), flyteplugins `flytek8s/k8s_resource_adds.go`.
+NOT_FOLLOWED = (
+    "propeller.node-config.ignore-retry-cause",
+    "propeller.node-config.default-deadlines.node-execution-deadline",
+    "propeller.node-config.default-deadlines.node-active-deadline",
+    "propeller.node-config.default-deadlines.workflow-active-deadline",
+    "plugins.k8s.default-env-vars-from-env",
+)
+# Values that ask for nothing.
+NEUTRAL = (False, 0, "0", "0s", "")
 
 
 @functools.cache
@@ -46,6 +58,15 @@ def unread_queue_keys(reader: Reader) -> Iterator[Problem]:
         if (misplaced := server.get("queues")) is not None:
             expected = "is not read there: queues is a section of its own, beside flyteadmin"
             yield Problem(misplaced.mark.file, misplaced.mark.line, f"{path}.queues", "", expected)
+
+
+def not_followed(reader: Reader) -> Iterator[Problem]:
+    """A problem for each setting that a file has and that only a real Flyte follows."""
+    for names in NOT_FOLLOWED:
+        path, node = reader.at(*names.split("."))
+        if (node := settled(node)) is not None and not (isinstance(node, Scalar) and node.value in NEUTRAL):
+            expected = "acts on AWS Batch tasks in Flyte and has no effect here"
+            yield Problem(node.mark.file, node.mark.line, path, "", expected)
 
 
 def maps(reader: Reader, names: str) -> Iterator[tuple[str, MapNode]]:

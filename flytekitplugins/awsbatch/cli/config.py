@@ -12,7 +12,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch.admin import checks
-from flytekitplugins.awsbatch.admin.unknown_keys import misspelt, unread_queue_keys
+from flytekitplugins.awsbatch.admin.unknown_keys import misspelt, not_followed, unread_queue_keys
 from flytekitplugins.awsbatch.local.all_settings import Settings, aws_faults, read_files
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import Reader
@@ -55,7 +55,7 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
         settings, reader = read_files(named_files((*files, *named)))
     problems = [*reader.ordered(), *hidden_by_none(reader, settings)]
     others = [*unread_queue_keys(reader), *checks.advice(settings.admin), *account_advice(settings)]
-    advice = first_of_each([*misspelt(reader), *([] if reader.problems else others)])
+    advice = first_of_each([*misspelt(reader), *not_followed(reader), *([] if reader.problems else others)])
     papers = documents(settings)
     if as_json:
         print_json(

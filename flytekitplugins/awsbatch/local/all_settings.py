@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator, AdminSettings, ResourceSet
 from flytekitplugins.awsbatch.admin.admin_settings import read as read_admin
 from flytekitplugins.awsbatch.admin.attribute_files import is_attribute_file
-from flytekitplugins.awsbatch.admin.unknown_keys import misspelt
+from flytekitplugins.awsbatch.admin.unknown_keys import misspelt, not_followed
 from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.lint.lint_settings import LintEmulator, LintSettings
 from flytekitplugins.awsbatch.propeller.golang.quantity import QuantityError, parse_quantity
@@ -134,7 +134,7 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
     check_timeout(reader, handler)
     check_quantities(reader)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
-    notes = [str(problem) for problem in misspelt(reader)]
+    notes = [str(problem) for problem in (*misspelt(reader), *not_followed(reader))]
     notes += [f"AWS would refuse {problem}" for problem in (*checks.role_faults(admin), *aws_faults(reader, handler))]
     if built_in:
         whence = "no section of Flyte's in the settings" if names else f"{wire.SWITCH_CONFIG} names yours"
