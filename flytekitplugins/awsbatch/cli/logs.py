@@ -16,8 +16,7 @@ from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import HomeError
 
 from .common import fail, json_option, print_json
-from .home_access import batch_of_home, failing, the_home
-from .naming import job_named
+from .home_access import batch_of_home, failing, job_named, the_home
 
 FOLLOW_EVERY = 0.3
 

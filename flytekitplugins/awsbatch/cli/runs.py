@@ -22,8 +22,7 @@ from flytekitplugins.awsbatch.local.run.rerun import rerun as rerun_child
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 
 from .common import counted, fail, json_option, print_json
-from .home_access import MOST_IDS, batch_of_home, failing, the_home
-from .naming import run_of
+from .home_access import MOST_IDS, batch_of_home, failing, run_of, the_home
 from .tables import duration, moment, table
 
 # The first part of a UUID.

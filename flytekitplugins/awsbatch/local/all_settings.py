@@ -34,7 +34,7 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
     StorageSettings,
 )
 from flytekitplugins.awsbatch.settings.document import parse
-from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
+from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, expanded
 from flytekitplugins.awsbatch.settings.section import KEY, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
@@ -144,12 +144,11 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
 
 def aws_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
     """What AWS would not take in `plugins.aws`."""
-    account = handler.aws.account_id
     for key, value, right, expected in (
-        ("region", handler.aws.region, REGION.fullmatch(handler.aws.region), "expected a region such as us-east-2"),
-        ("accountId", account, not account or ACCOUNT.fullmatch(account), "expected the twelve digits of an account"),
+        ("region", handler.aws.region, REGION, "expected a region such as us-east-2"),
+        ("accountId", handler.aws.account_id or "0" * 12, ACCOUNT, "expected the twelve digits of an account"),
     ):
-        if not right:
+        if not right.fullmatch(value):
             path, node = reader.at("plugins", "aws", key)
             mark = node.mark if node is not None else Mark()
             yield Problem(mark.file, mark.line, path, repr(value), expected)
@@ -175,16 +174,3 @@ def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
         path, node = reader.at("plugins", "aws", "batch", "defaultTimeout")
         if node is not None:
             reader.wrong(path, node, "expected a duration such as 90m or 72h")
-
-
-__all__ = [
-    "BUILT_IN",
-    "DEFAULT",
-    "LocalEmulator",
-    "Settings",
-    "SettingsError",
-    "load",
-    "load_files",
-    "of",
-    "read_files",
-]
