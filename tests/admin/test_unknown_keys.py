@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from admin_builders import SETUP_DOCUMENT
 
-from flytekitplugins.awsbatch.admin.unknown_keys import misspelt, not_followed
+from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, misspelt_keys
 from flytekitplugins.awsbatch.cli.config import STARTER_FILE
 from flytekitplugins.awsbatch.settings.reader import Reader
 
 
 def found(text: str) -> list[str]:
-    return [str(problem) for problem in misspelt(Reader.from_text(("f.yaml", text)))]
+    return [str(problem) for problem in misspelt_keys(Reader.from_text(("f.yaml", text)))]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_settings_that_only_a_real_flyte_follows_are_named() -> None:
         "plugins:\n  K8s:\n    default-env-vars-from-env: {A: HOST_A}\n"
     )
     said = "acts on AWS Batch tasks in Flyte and has no effect here"
-    assert [str(problem) for problem in not_followed(Reader.from_text(("f.yaml", text)))] == [
+    assert [str(problem) for problem in keys_not_followed(Reader.from_text(("f.yaml", text)))] == [
         f"f.yaml:3: propeller.node-config.ignore-retry-cause: {said}",
         f"f.yaml:4: propeller.node-config.default-deadlines.node-execution-deadline: {said}",
         f"f.yaml:7: plugins.k8s.default-env-vars-from-env: {said}",
@@ -71,4 +71,4 @@ def test_settings_that_only_a_real_flyte_follows_are_named() -> None:
     ],
 )
 def test_settings_that_ask_for_nothing_are_not_named(text: str) -> None:
-    assert list(not_followed(Reader.from_text(("f.yaml", text)))) == []
+    assert list(keys_not_followed(Reader.from_text(("f.yaml", text)))) == []

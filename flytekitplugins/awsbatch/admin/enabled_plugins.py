@@ -45,8 +45,8 @@ def handler_of(task_type: str, switches: TaskPlugins | None) -> Handler:
     """
     if switches is None:
         return Handler(AWS_ARRAY if task_type in REGISTERED[AWS_ARRAY] else CONTAINER)
-    enabled = {cleaned(name) for name in switches.enabled}
-    defaults = {cleaned(kind): cleaned(plugin) for kind, plugin in switches.default_for.items()}
+    enabled = {clean_plugin_name(name) for name in switches.enabled}
+    defaults = {clean_plugin_name(kind): clean_plugin_name(plugin) for kind, plugin in switches.default_for.items()}
     stray = sorted({plugin for plugin in defaults.values() if enabled and plugin not in enabled})
     if stray:
         kinds = sorted(kind for kind, plugin in defaults.items() if plugin == stray[0])
@@ -59,15 +59,19 @@ def handler_of(task_type: str, switches: TaskPlugins | None) -> Handler:
     able = [plugin for plugin in running if task_type in REGISTERED[plugin]]
     default = defaults.get(task_type, "")
     if default in able or len(able) == 1:
-        return chosen(default, able, task_type, switches)
-    return undecided(able, task_type, switches) if able else unhandled(CONTAINER in running, task_type, switches)
+        return chosen_handler(default, able, task_type, switches)
+    return (
+        undecided_handler(able, task_type, switches)
+        if able
+        else unhandled_type(CONTAINER in running, task_type, switches)
+    )
 
 
-def cleaned(name: str) -> str:
+def clean_plugin_name(name: str) -> str:
     return name.strip(" ").lower()
 
 
-def undecided(able: list[str], task_type: str, switches: TaskPlugins) -> Handler:
+def undecided_handler(able: list[str], task_type: str, switches: TaskPlugins) -> Handler:
     ids = " ".join(f"{plugin}:{plugin}" for plugin in sorted(able))
     error = (
         f"Multiple plugins registered to handle task type: {task_type}. ([map[{ids}]]). "
@@ -76,7 +80,7 @@ def undecided(able: list[str], task_type: str, switches: TaskPlugins) -> Handler
     return Handler("", error, f"propeller does not start; {add_default(task_type, switches)}")
 
 
-def unhandled(container: bool, task_type: str, switches: TaskPlugins) -> Handler:
+def unhandled_type(container: bool, task_type: str, switches: TaskPlugins) -> Handler:
     if container:
         error = f"No plugin found for Handler-type [{task_type}], defaulting to [{CONTAINER}]"
         return Handler(CONTAINER, error, f"it would run as a pod, not on AWS Batch; {add_plugin(switches)}")
@@ -84,7 +88,7 @@ def unhandled(container: bool, task_type: str, switches: TaskPlugins) -> Handler
     return Handler("", error, add_plugin(switches))
 
 
-def chosen(default: str, able: list[str], task_type: str, switches: TaskPlugins) -> Handler:
+def chosen_handler(default: str, able: list[str], task_type: str, switches: TaskPlugins) -> Handler:
     """The default, or the only plugin registered for a type, which takes it whatever the defaults say or leave out."""
     plugin = default if default in able else able[0]
     if plugin != AWS_ARRAY:
@@ -102,12 +106,14 @@ def chosen(default: str, able: list[str], task_type: str, switches: TaskPlugins)
 
 
 def add_default(task_type: str, switches: TaskPlugins) -> str:
-    return f"{place(switches)}, add to tasks.task-plugins.default-for-task-types: `{task_type}: {AWS_ARRAY}`"
+    return (
+        f"{place_of_switches(switches)}, add to tasks.task-plugins.default-for-task-types: `{task_type}: {AWS_ARRAY}`"
+    )
 
 
 def add_plugin(switches: TaskPlugins, plugin: str = AWS_ARRAY) -> str:
-    return f"{place(switches)}, add to tasks.task-plugins.enabled-plugins: `- {plugin}`"
+    return f"{place_of_switches(switches)}, add to tasks.task-plugins.enabled-plugins: `- {plugin}`"
 
 
-def place(switches: TaskPlugins) -> str:
+def place_of_switches(switches: TaskPlugins) -> str:
     return f"in {switches.where}" if switches.where.file else "in the settings"

@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.local import home as homes
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import RecordError
 
-from .common import fail
+from .common import fail_command
 
 # As many as one DescribeJobs call takes.
 MOST_IDS = 100
@@ -32,11 +32,11 @@ def failing() -> Iterator[None]:
     try:
         yield
     except (past_runs.UnknownRunError, homes.HomeError, RecordError, UnusableHomeError) as error:
-        fail(str(error))
+        fail_command(str(error))
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
-        fail(f"{error.filename or the_home().path}: {error.strerror}")
+        fail_command(f"{error.filename or the_home().path}: {error.strerror}")
 
 
 @contextlib.contextmanager
