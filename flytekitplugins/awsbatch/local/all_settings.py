@@ -54,12 +54,15 @@ class LocalEmulator:
     """The keys of `emulator` that say how this machine runs jobs.
 
     :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
+    :param execution_env: what becomes of the variables of `pyflyte run --env`: Flyte gives them to pods and never to
+        AWS Batch jobs (`drop`; `awsbatch/transformer.go` passes nil); `forward` gives them to jobs here.
     :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
         `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
     """
 
     environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
+    execution_env: str = setting("execution_env", "drop", choices=("drop", "forward"))
     isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
 

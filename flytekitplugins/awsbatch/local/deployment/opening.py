@@ -92,7 +92,7 @@ class Deployment:
         self.between_calls = BetweenCalls(self.executions.under_way)
         self.resumptions = Resumptions(home, resume)
         self._temporary = temporary_folder.make()
-        self.launch = LocalLaunch(settings.local.environment, self._temporary)
+        self.launch = LocalLaunch(settings.local.environment, settings.local.execution_env, self._temporary)
         self.local_batch: LocalBatch | None = None
         self.batch: BatchApi
         self.wait: Wait
