@@ -50,9 +50,12 @@ test-all: lint types .venv-moto/.ready .venv-awscli/.ready
 	.ci/try-version 3.12 1.16.0
 	.ci/try-version 3.12 newest
 
-# The long form of tests/reliability; RELIABILITY_SEED=n repeats its kills.
+# Kills and examples that no other run has tried, for hours or from a schedule. `make soak SEED=n` repeats a run.
+SEED ?= $(shell date +%s)
 soak: $(READY)
-	$(BIN)/python -m pytest tests/reliability -m slow --timeout 3600
+	@echo "make soak SEED=$(SEED)"
+	RELIABILITY_SEED=$(SEED) $(BIN)/python -m pytest tests/reliability -m slow --timeout 3600
+	$(BIN)/python -m pytest $(PARALLEL) --hypothesis-profile fresh --hypothesis-seed $(SEED) -m "not slow"
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "entrypoint": {"wire", "sdk", "container"},
     "lint": {"wire", "sdk", "settings", "task"},
     "admin": {"wire", "settings"},
-    "propeller": {"settings", "propeller.golang"},
+    "propeller": {"wire", "settings", "propeller.golang"},
     "propeller.golang": set(),
     "propeller.aws_array": {"wire", "shape_walker", "batch.api", "propeller", "propeller.golang"},
     "propeller.node": {"wire", "batch.api", "propeller", "propeller.golang", "propeller.aws_array"},
@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "local.history": {"wire", "propeller", EMULATOR, "local"},
     "local.identity": {"wire", "admin", "propeller", "local"},
     "local.deployment": {
-        *("wire", "batch", "propeller", "sdk", "local"),
+        *("wire", "batch", "propeller", "sdk", "container", "local"),
         *("local.console", "local.history", "local.identity"),
     },
     "local.run": {

@@ -46,6 +46,13 @@ def test_any_bytes_are_an_index_or_unexpected(data: bytes) -> None:
     assert found.names == sorted(found.names)
 
 
+@given(st.integers(11, 2000), st.integers(0, 127))
+def test_a_length_has_at_most_64_bits(more: int, last: int) -> None:
+    """Protobuf's own limit; without it, a long file of such bytes is one number, and its reading takes for ever."""
+    with pytest.raises(UnexpectedBytesError, match="64 bits"):
+        InputIndex(b"\x0a" + b"\xff" * more + bytes([last]), ())
+
+
 @pytest.mark.parametrize(
     "data",
     [

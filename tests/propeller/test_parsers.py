@@ -207,6 +207,15 @@ def test_any_bytes_are_printed_or_refused(data: bytes) -> None:
 
 
 @given(
+    st.sampled_from([b"\x91", b"\x81\x01", b"\xdd\xff\xff\xff\xff", b"\xdf\xff\xff\xff\xff"]),
+    st.integers(5_000, 50_000),
+)
+def test_messagepack_without_end_is_an_error(beginning: bytes, times: int) -> None:
+    with pytest.raises(MsgpackError):
+        print_msgpack(beginning * times)
+
+
+@given(
     st.recursive(st.integers(-(2**31), 2**31) | st.booleans() | st.text(max_size=5), lambda v: st.lists(v, max_size=3))
 )
 def test_packed_values_are_printed_as_go_prints_them(value: Any) -> None:
@@ -537,6 +546,32 @@ STATES = st.builds(
 @given(STATES)
 def test_a_state_survives_json(state: State) -> None:
     assert State.from_dict(json.loads(json.dumps(state.to_dict()))) == state
+
+
+HUGE = st.integers(200_000, 2**63) | st.integers(-(2**63), -1)
+PAIRS = st.lists(st.tuples(st.integers(0, 9), HUGE | st.integers(0, 9)), min_size=1, max_size=4)
+
+
+@given(STATES, PAIRS, HUGE, st.sampled_from(["indexes_to_run", "detailed", "retry_attempts", "execution_size"]))
+def test_a_state_of_more_items_than_an_array_has_is_not_unrolled(
+    state: State, pairs: list[tuple[int, int]], size: int, what: str
+) -> None:
+    saved = json.loads(json.dumps(state.to_dict()))
+    if what == "execution_size":
+        saved[what] = size
+    elif what == "indexes_to_run":
+        saved[what] = [[0, 100_000], *pairs]
+    else:
+        saved[what]["items"] = [[1, size], *pairs]
+    with pytest.raises(ValueError, match=r"items|[Ff]ield"):
+        State.from_dict(saved)
+
+
+@given(STATES, HUGE)
+def test_a_state_whose_list_is_larger_than_an_array_is_not_counted_through(state: State, size: int) -> None:
+    saved = {**state.to_dict(), "indexes_to_run": [], "original_size": size}
+    with pytest.raises(ValueError, match="items"):
+        State.from_dict(saved)
 
 
 def test_ten_thousand_equal_children_make_a_small_state() -> None:

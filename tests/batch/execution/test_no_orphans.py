@@ -17,6 +17,8 @@ from batch_shell import SETTINGS, Shell, alive, eventually, new_shell
 
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
+pytestmark = pytest.mark.usefixtures("signals_of_a_terminal")
+
 # In a session of its own, with a parent that has gone: as far away from the job as a process gets.
 DAEMON = (
     "python3 -c 'import os, time\n"
@@ -83,10 +85,12 @@ def host(home: Path, script: str, **options: object) -> subprocess.Popen[str]:
 def test_the_end_of_the_services_process_is_the_end_of_all_it_started(home: Path, tmp_path: Path, number: int) -> None:
     seen = tmp_path / "pids"
     process = host(home, f"{DAEMON.format(pids=seen)}; echo $$ >> {seen}; sleep 300")
-    eventually(lambda: len(pids(seen)) == 6)
-
-    process.send_signal(number)
-    process.wait()
+    try:
+        eventually(lambda: len(pids(seen)) == 6)
+        process.send_signal(number)
+        process.wait(60)
+    finally:
+        process.kill()
 
     eventually(lambda: not any(map(alive, pids(seen))), "something survived")
 

@@ -30,6 +30,8 @@ AWS = next(
     None,
 )
 
+pytestmark = pytest.mark.usefixtures("signals_of_a_terminal")
+
 
 class Served:
     """The command in a process of its own."""
@@ -46,6 +48,7 @@ class Served:
         line = self.process.stdout.readline()
         match = re.search(r"http://\S+", line)
         if match is None:
+            self.process.kill()
             raise AssertionError(f"{line}{self.process.communicate()[1]}")
         self.url = match.group()
 
@@ -59,7 +62,10 @@ class Served:
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
-            self.stop()
+            try:
+                self.stop()
+            finally:
+                self.process.kill()
 
     @property
     def environment(self) -> dict[str, str]:

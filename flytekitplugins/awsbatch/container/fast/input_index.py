@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Collection, Iterator
+from itertools import islice
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -21,6 +22,8 @@ LITERALS = LiteralMap.LITERALS_FIELD_NUMBER
 KEY, VALUE = 1, 2
 COLLECTION = 2
 ITEMS = 1
+# A varint has at most 64 bits; a file of nothing but continued bytes would make a number as long as itself.
+MAX_SHIFT = 63
 
 
 class UnexpectedBytesError(Exception):
@@ -72,7 +75,7 @@ class InputIndex:
 
 def entry(data: mmap | bytes, start: int, end: int) -> tuple[str, tuple[int, int]]:
     """The name of an input and the place of its literal."""
-    found = list(numbered_fields(data, start, end))
+    found = list(islice(numbered_fields(data, start, end), 3))
     if [number for number, _, _ in found] != [KEY, VALUE]:
         raise UnexpectedBytesError("an input that is not a name and a literal")
     (_, a, b), (_, c, d) = found
@@ -119,6 +122,8 @@ def numbered_fields(data: mmap | bytes, start: int, end: int) -> Iterator[tuple[
                     shift += 7
                     if byte < 0x80:
                         break
+                    if shift > MAX_SHIFT:
+                        raise UnexpectedBytesError("a length of more than 64 bits")
             yield tag >> 3, position, position + length
             position += length
     except IndexError:

@@ -85,6 +85,14 @@ class State(Saved):
     external_job_id: str | None = None
     definition_arn: str = ""
 
+    @classmethod
+    def __post_deserialize__(cls, obj: State) -> State:
+        """Raises ValueError for sizes that no array has: there would be a fact and a link for each of its items."""
+        bounded(obj.execution_size)
+        if obj.indexes_to_run is not None:
+            bounded(obj.original_size)
+        return obj
+
     def to(self, phase: Phase, version: int, reason: str | None = None, **changes: Any) -> State:
         """The state one step further. ForbiddenTransitionError unless the table of phases has the step."""
         check_transition(self.phase, phase)

@@ -58,7 +58,10 @@ class _Value:
 def print_msgpack(data: bytes) -> str:
     """`%v` of the decoded value. Raises MsgpackError, or UnhashableError where Go panics."""
     reader = _Reader(data)
-    value = reader.value()
+    try:
+        value = reader.value()
+    except RecursionError:
+        raise MsgpackError("more lists and maps within each other than are read here") from None
     if reader.position != len(data):
         raise MsgpackError(f"data has left over: size={len(data)}, last={reader.position}")
     return value.text

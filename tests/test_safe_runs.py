@@ -1,0 +1,52 @@
+"""A test that goes wrong costs its run, never the machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+CRASH = """
+import os, signal
+
+def test_before():
+    pass
+
+def test_that_kills_its_worker():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def test_after():
+    pass
+"""
+
+
+def test_a_worker_that_dies_ends_the_run_and_is_named(tmp_path: Path) -> None:
+    """With `--dist loadfile`, pytest-xdist waits for ever for the tests of a replaced worker (pytest-xdist#1378)."""
+    for number in range(4):
+        (tmp_path / f"test_fine_{number}.py").write_text("def test_fine():\n    pass\n")
+    (tmp_path / "test_crash.py").write_text(CRASH)
+    options = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, "-n", "2", "--dist", "loadfile", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "crashed while running 'test_crash.py::test_that_kills_its_worker'" in run.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
+@pytest.mark.parametrize("started", [False, True], ids=["in the worker", "in a process that a test starts"])
+def test_memory_without_end_is_an_error(started: bool) -> None:
+    if not started:
+        with pytest.raises(MemoryError):
+            bytearray(7 << 30)
+        return
+    run = subprocess.run([sys.executable, "-c", "bytearray(7 << 30)"], capture_output=True, text=True, check=False)
+    assert "MemoryError" in run.stderr
