@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.lint.codes import Finding
-from flytekitplugins.awsbatch.lint.report import told_to
+from flytekitplugins.awsbatch.lint.report import findings_to, tell
 
 from ..console.redaction import hide_in_command
 from ..deployment import opening as deployments
@@ -39,7 +40,7 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     deployment.between_calls.goes_on()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
-    with told_to(findings.append, deployment.settings.lint_settings):
+    with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
         task.check_emulated_call()
         serialised = serialise(task, who.project, who.domain, who.image_config)
     execution = _execution(deployment, who, task.name, inputs)
