@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "local.history": {"wire", "propeller", EMULATOR, "local"},
     "local.identity": {"wire", "admin", "propeller", "local"},
     "local.deployment": {
-        *("wire", "batch", "propeller", "sdk", "local"),
+        *("wire", "batch", "propeller", "sdk", "container", "local"),
         *("local.console", "local.history", "local.identity"),
     },
     "local.run": {

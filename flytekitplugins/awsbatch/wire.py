@@ -11,6 +11,8 @@ ARRAY_TASK_TYPE = "container_array"
 
 MAP_EXECUTE_SCRIPT = "pyflyte-awsbatch-map-execute"
 TIMEOUT_SCRIPT = "pyflyte-awsbatch-timeout"
+# What the emulation starts in place of `pyflyte-fast-execute` where jobs share a folder for their code.
+CODE_MODULE = "flytekitplugins.awsbatch.container.code_distribution"
 
 # Files below a node's input and output prefixes.
 INPUTS_FILE = "inputs.pb"

@@ -8,18 +8,22 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import rich_click as click
 
 from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import clean
+from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback
+from flytekitplugins.awsbatch.batch.emulator.http.server import listen
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
+from flytekitplugins.awsbatch.local.all_settings import Settings, load_files
+from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders
+from flytekitplugins.awsbatch.local.home import Home, from_environment
+from flytekitplugins.awsbatch.settings.problems import SettingsError
 
-from .common import config_option
-
-if TYPE_CHECKING:
-    from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
-    from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-    from flytekitplugins.awsbatch.local.all_settings import Settings
+from .common import config_option, named_files
 
 DEFAULT_PORT = 8044
 TOKEN = "FLYTE_AWSBATCH_TOKEN"  # noqa: S105 - the variable's name
@@ -74,13 +78,6 @@ def serve(
     any credentials will do. Every queue of the settings is there from the start. Ctrl-C ends it; the next start on
     the same home goes on with what was not finished.
     """
-    from flytekitplugins.awsbatch.batch.emulator.execution.launch import clean
-    from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback
-    from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-    from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
-    from flytekitplugins.awsbatch.local.all_settings import SettingsError, load, load_files
-    from flytekitplugins.awsbatch.local.home import Home, from_environment
-
     if token is None and not is_loopback(host):
         raise click.UsageError(
             f"{host} can be reached from other machines, and this service starts commands: give it a --token (or set"
@@ -88,8 +85,9 @@ def serve(
         )
     at = Home(home.expanduser().absolute()) if home is not None else from_environment(os.environ)
     try:
-        settings = load_files(files) if files else load()
-        service = LocalBatch(at.batch, settings.batch, launch=clean(environment), adopt=True)
+        settings = load_files(named_files(files))
+        launch = CodeFolders(clean(environment), at.code, settings.batch.retention_days)
+        service = LocalBatch(at.batch, settings.batch, launch=launch, adopt=True)
     except (SettingsError, UnusableHomeError) as error:
         raise click.ClickException(str(error)) from error
     asyncio.run(run(service, settings, Guard(token), host, port))
@@ -97,10 +95,6 @@ def serve(
 
 async def run(service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int) -> None:
     """Serves until a signal asks to end. No process is left behind; what was not finished can be taken up again."""
-    from flytekitplugins.awsbatch.batch.api import BatchError
-    from flytekitplugins.awsbatch.batch.emulator.http.server import listen
-    from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
-
     # A request must not wait long for the thread that starts jobs.
     sys.setswitchinterval(0.0005)
     asked = asyncio.Event()

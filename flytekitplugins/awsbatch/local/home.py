@@ -4,6 +4,7 @@
 <home>/runs/<execution>/raw/...    the raw output prefix of tasks (files, directories, dataframes)
 <home>/catalog/                    the cache, per item
 <home>/batch/                      the local AWS Batch: its database and its log streams
+<home>/batch/code/                 the code of fast-registered tasks, a folder for each distribution
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ class Home:
     @property
     def batch(self) -> Path:
         return self.path / "batch"
+
+    @property
+    def code(self) -> Path:
+        return self.batch / "code"
 
     @property
     def database(self) -> Path:

@@ -40,6 +40,7 @@ from ..home import Home
 from ..home import from_environment as from_home
 from ..identity.executions import Executions
 from . import preload, temporary_folder
+from .code_folders import CodeFolders
 from .job_environment import LocalLaunch
 from .submissions import Submissions
 
@@ -100,7 +101,7 @@ class Deployment:
             self.local_batch = LocalBatch(
                 home.batch,
                 settings.batch,
-                launch=self.launch,
+                launch=CodeFolders(self.launch, home.code, settings.batch.retention_days),
                 executors=_executors(settings.local.isolation, self.say_once),
                 validate_shapes=False,
             )

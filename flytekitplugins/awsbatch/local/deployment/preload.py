@@ -56,6 +56,10 @@ def plan(argv: tuple[str, ...], path: str) -> WarmPlan | None:
     """None for what is not a Flyte command of this installation, or whose task module does not stand on the command
     line.
     """
+    if argv[1:3] == ("-m", wire.CODE_MODULE):
+        distribution, folder, *inner = argv[3:]
+        install = Hook(f"{wire.CODE_MODULE}:unpack_once", (distribution, folder))
+        return with_code(plan(tuple(inner), path), install, folder)
     script = console_script(argv[0], path) if argv else None
     if script is None:
         return None
@@ -137,19 +141,22 @@ def fast_plan(argv: tuple[str, ...], path: str) -> WarmPlan | None:
     distribution, destination = options.get("--additional-distribution"), options.get("--dest-dir")
     if distribution is None or destination is None or not inner:
         return None
+    words = with_distribution(inner, distribution, destination)
+    return with_code(plan(words, path), Hook(f"{HOOKS}:install", (distribution, destination)), destination)
+
+
+def with_code(found: WarmPlan | None, install: Hook, folder: str) -> WarmPlan | None:
+    return replace(found, install=install, python_path=(folder,)) if found is not None else None
+
+
+def with_distribution(command: Sequence[str], distribution: str, destination: str) -> tuple[str, ...]:
+    """A command that knows where its code came from, as `pyflyte-fast-execute` would start it."""
     words: list[str] = []
-    for word in inner:
+    for word in command:
         if word == "--resolver":
             words += ["--dynamic-addl-distro", distribution, "--dynamic-dest-dir", destination]
         words.append(word)
-    found = plan(tuple(words), path)
-    if found is None:
-        return None
-    return replace(
-        found,
-        install=Hook(f"{HOOKS}:install", (distribution, destination)),
-        python_path=(destination,),
-    )
+    return tuple(words)
 
 
 def split_fast(words: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:

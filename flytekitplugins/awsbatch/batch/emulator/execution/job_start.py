@@ -77,7 +77,7 @@ class Starter:
         shared = self._environment(unit.job, launch)
         process = JobProcess(
             key=f"{unit.id}#{attempt.number}#{stream.rpartition('/')[2]}",
-            argv=spec.command,
+            argv=launch.command or spec.command,
             environment={**shared, **own_environment(request)},
             cwd=launch.cwd or scratch or Path(),
             log=self._logs.make(stream),

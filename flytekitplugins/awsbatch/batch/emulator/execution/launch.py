@@ -42,6 +42,7 @@ class Launch:
     :param cwd: None gives the attempt a scratch directory of its own, removed when it has ended.
     :param path: directories put first on PATH, whoever set it.
     :param python_path: directories put first on PYTHONPATH, whoever set it.
+    :param command: what is started instead of the job's own command; empty: that.
     :param hints: what the policy knows about the command that may help an executor (see `JobProcess`).
     """
 
@@ -49,6 +50,7 @@ class Launch:
     cwd: Path | None = None
     path: tuple[str, ...] = ()
     python_path: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
     hints: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -1,0 +1,69 @@
+"""Where fast-registered jobs find their code: a folder for each distribution, in place of an absolute destination.
+
+`pyflyte register` lets jobs unpack their code into `/root` unless it is told otherwise, which each container has for
+itself. Jobs here are processes of one machine: they would write into its `/root`, all at once and over each other's
+versions. `container.code_distribution` does the unpacking, in the job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.emulator import private_folders
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchPolicy, LaunchRequest
+from flytekitplugins.awsbatch.container import code_distribution
+
+from .preload import FAST_EXECUTE, split_fast, with_distribution
+
+SECONDS_A_DAY = 86_400
+# Commands whose launch is kept: as many as start attempts in turns.
+REMEMBERED = 64
+
+
+class CodeFolders:
+    """A LaunchPolicy over another one.
+
+    :param root: holds the folders; made when it is needed.
+    :param keep_days: folders that no job has asked for so long are removed now; at least one day.
+    """
+
+    def __init__(self, policy: LaunchPolicy, root: Path, keep_days: float) -> None:
+        self._policy = policy
+        self._root = root
+        self._launches: dict[tuple[str, ...], tuple[Launch, Launch]] = {}
+        oldest = time.time() - max(keep_days, 1) * SECONDS_A_DAY
+        with contextlib.suppress(OSError):
+            for path in root.glob("*"):
+                if path.is_dir() and path.stat().st_mtime < oldest:
+                    code_distribution.remove(path)
+
+    def __call__(self, request: LaunchRequest) -> Launch:
+        """Raises OSError where the folder cannot be made."""
+        launch = self._policy(request)
+        known, answer = self._launches.get(request.command, (None, launch))
+        if known is not launch:
+            # All attempts of a job have to get the very same launch.
+            if len(self._launches) >= REMEMBERED:
+                self._launches.clear()
+            command = shared_code(request.command, self._root)
+            answer = replace(launch, command=command) if command else launch
+            self._launches[request.command] = launch, answer
+        return answer
+
+
+def shared_code(command: tuple[str, ...], root: Path) -> tuple[str, ...]:
+    """The command that starts a job with its distribution's folder; empty where the job's own is right as it is."""
+    options, inner = split_fast(command[1:]) if command[:1] == (FAST_EXECUTE,) else ({}, ())
+    distribution, destination = options.get("--additional-distribution", ""), options.get("--dest-dir", "")
+    if not inner or not distribution.endswith(".tar.gz") or not destination.startswith(("/", "~")):
+        return ()
+    folder = private_folders.make(root) / hashlib.sha256(distribution.encode()).hexdigest()[:32]
+    # A dynamic task hands the destination on to tasks that may run elsewhere.
+    words = with_distribution(inner, distribution, destination)
+    return (sys.executable, "-m", wire.CODE_MODULE, distribution, str(folder), *words)
