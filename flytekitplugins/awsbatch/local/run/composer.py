@@ -52,6 +52,14 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     return Call(deployment, task, execution, place, serialised, who).run(inputs)
 
 
+def say_replaced(name: str) -> None:
+    """Tells, once per task, that a task whose `execute` was replaced is not run as a job."""
+    deployments.current().say_once(
+        f"{name} is called in this process, not as a job: its execute has been replaced, as a test's mock does, and a "
+        "job would run the original."
+    )
+
+
 def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:
     """The execution that a call belongs to; one that begins is recorded and announced, in this order."""
 
