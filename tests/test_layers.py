@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "entrypoint": {"wire", "sdk", "container"},
     "lint": {"wire", "sdk", "settings", "task"},
     "admin": {"wire", "settings"},
-    "propeller": {"settings", "propeller.golang"},
+    "propeller": {"wire", "settings", "propeller.golang"},
     "propeller.golang": set(),
     "propeller.aws_array": {"wire", "shape_walker", "batch.api", "propeller", "propeller.golang"},
     "propeller.node": {"wire", "batch.api", "propeller", "propeller.golang", "propeller.aws_array"},

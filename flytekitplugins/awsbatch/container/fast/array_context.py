@@ -86,7 +86,7 @@ def remember(arguments: Sequence[str], siblings: Siblings) -> None:
 
 def find_out(child: Child) -> Siblings | None:  # noqa: PLR0911 - each line a reason of its own
     """None where the long way has to be gone, which also tells what is wrong, if something is."""
-    if not all(map(on_this_machine, (child.inputs, child.output_prefix, child.raw_output_data_prefix))):
+    if not all(map(on_this_machine, (child.inputs, child.output_prefix))) or not child.raw_output_data_prefix:
         return None
     if child.dynamic_addl_distro or child.timeout or offloads() or logger.isEnabledFor(INFO):
         return None

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flytekitplugins.awsbatch.batch.emulator.faults import HOST_LOST, Fault
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.sdk import switch
 
 from .. import all_settings as settings_module
 from ..console.progress import PlainReporter, reporter
 from ..home import Home
 from . import opening as deployments
+from .backend import LocalBackend
 from .opening import Deployment
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class Emulation:
     @property
     def batch(self) -> Any:
         """The local AWS Batch, with boto3's methods: `describe_jobs(jobs=[...])`, `list_jobs(...)`, ..."""
-        return self._deployment.batch
+        return self._deployment.backend.batch
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -82,11 +84,10 @@ class Emulation:
         return self._output.getvalue() if self._output is not None else ""
 
     @property
-    def _service(self) -> Any:
-        service = self._deployment.local_batch
-        if service is None:
-            raise RuntimeError("Requests, jobs and logs are only known of the Batch service in this process.")
-        return service
+    def _service(self) -> LocalBatch:
+        backend = self._deployment.backend
+        assert isinstance(backend, LocalBackend), "emulation() opens no other"
+        return backend.service
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def emulation(
         None: what the environment says, or the defaults.
     :param quiet: keeps progress and warnings from standard error; `Emulation.printed` has them.
 
-    :param resume: the name of an execution in `home` to go on with.
+    :param resume: the name of an execution in `home` to resume.
 
     Raises SettingsError, HomeError, and RuntimeError in a process that is itself a job. The block covers the whole
     process, threads included; jobs that still run when it ends are ended.

@@ -108,6 +108,17 @@ def calling(thread: threading.Thread) -> Iterator[FrameType]:
         frame = stacks.get(parents[0].ident)
 
 
+def running_frames() -> set[FrameType]:
+    """The frames of every call that has not returned, on all threads. Changes nothing: a signal's handler may ask."""
+    found: set[FrameType] = set()
+    for innermost in sys._current_frames().values():
+        frame: FrameType | None = innermost
+        while frame is not None and frame not in found:
+            found.add(frame)
+            frame = frame.f_back
+    return found
+
+
 def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None, tuple[EntityCall, ...]]:
     """The name of the workflow whose launch leads to the task, its launch plan, if any, and the calls in between.
 

@@ -1,5 +1,5 @@
 """One task call on its way through admin, propeller and Batch: what is asked for, driven to its end, recorded on the
-way, and taken up where an earlier process left it.
+way, and resumed where an earlier process left it.
 """
 
 from __future__ import annotations
@@ -19,17 +19,18 @@ from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
+from flytekitplugins.awsbatch.wire import raw_url
 
 from ..console.counts import counts_of_phases, counts_of_result
 from ..console.failure import LogTail, TaskFailedError, failure
 from ..console.interrupts import Interrupted, Interrupts
 from ..deployment.opening import Deployment
 from ..history.record import RunRecord, child_record, understanding
-from ..history.resume import Fingerprint, Past, past
+from ..history.resume import EarlierRun, Fingerprint, decide_resume
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
-from .resume_node import take_up
+from .resume_node import resume_node
 from .serialise import Serialised
 from .task_resources import check, requirements, settle
 
@@ -103,8 +104,8 @@ class Call:
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
         apply(template, decision)
-        if decision.queue and deployment.local_batch is not None:
-            deployment.local_batch.ensure_queue(decision.queue)
+        if decision.queue:
+            deployment.backend.ensure_queue(decision.queue)
         deployment.launch.add_code(template.id.name, self._serialised.code_root)
         request = self._request(template, inputs, decision)
         with Interrupts() as self._interrupts:
@@ -137,8 +138,8 @@ class Call:
                 batch.terminate_job(jobId=job_id, reason="Aborted")
         self._write("aborted")
 
-    def leave(self) -> str:
-        """Leaves the node to be taken up again; says how far it came."""
+    def interrupt(self) -> str:
+        """Records the node so that it can be resumed; returns how far it came, for people."""
         if self._node is not None and self._node.result is None:
             self._write("interrupted")
         done = counts_of_phases(self._progress.counts) if self._progress is not None else "not begun"
@@ -165,7 +166,7 @@ class Call:
             template=template,
             inputs=resolve_inputs(inputs.to_flyte_idl(), template.interface),
             metadata_prefix=str(folder / "meta"),
-            raw_output_prefix=str(folder / "raw"),
+            raw_output_prefix=raw_url(str(folder / "raw")),
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,
@@ -179,21 +180,21 @@ class Call:
         self._fingerprint = Fingerprint.of(request)
         before = self._before()
         with understanding(self._record.node_file(self._node_id)) if before else contextlib.nullcontext():
-            taken = take_up(deployment, request, before, self._observe)
-        if taken.note:
-            deployment.reporter.say(f"{self.label}: {taken.note}")
-        self._node = node = taken.node
-        if before is not None and not before.anew and before.job_id is not None:
-            # Whoever takes this process's run up looks for the job by what is written next.
+            resumed = resume_node(deployment, request, before, self._observe)
+        if resumed.note:
+            deployment.reporter.say(f"{self.label}: {resumed.note}")
+        self._node = node = resumed.node
+        if before is not None and not before.restart_reason and before.job_id is not None:
+            # A process that resumes this run looks for the job by what is written next.
             self._job = (self._job[0], before.job_id)
         if node.result is not None:
-            if not taken.written:
+            if not resumed.written:
                 self._write("succeeded", node.result)
             return node.result
-        with deployment.at_work(self):
+        with deployment.closed_with(self):
             self._write("running")
             try:
-                result = node.run(self._interrupts.waiting(deployment.wait))
+                result = node.run(self._interrupts.waiting(deployment.backend.wait))
             except Interrupted:
                 # While this call is still one of those that closing looks after.
                 deployment.close()
@@ -205,14 +206,14 @@ class Call:
         deployment.reporter.finished(self.label, counts_of_result(result))
         return result
 
-    def _before(self) -> Past | None:
+    def _before(self) -> EarlierRun | None:
         """What an earlier process did for this node. Raises RecordError."""
         if not self._execution.resumed or not self._record.has_node(self._node_id):
             return None
         record = self._record.node(self._node_id)
         self._job = (record.get("job_name", ""), None)
         with understanding(self._record.node_file(self._node_id)):
-            return past(record, self._fingerprint)
+            return decide_resume(record, self._fingerprint)
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment
@@ -238,7 +239,7 @@ class Call:
         return next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
 
     def _write(self, status: str, result: NodeResult | None = None) -> None:
-        """The record of the node as it is now. A run goes on without one: it can only not be taken up again."""
+        """The record of the node as it is now. Without one the run continues, but cannot be resumed."""
         if self._node is None:
             return
         snapshot = self._node.snapshot()
@@ -277,10 +278,5 @@ class Call:
         )
 
     def _tail(self, child: ChildFact) -> LogTail | None:
-        batch = self._deployment.local_batch
-        if batch is None or not child.log_streams:
-            return None
-        path = batch.log_path(child.log_streams[-1])
-        job_id, _, index = child.job_id.partition(":")
-        tail = batch.log_tail(job_id, int(index) if index else None, lines=LOG_LINES)
-        return LogTail(str(path), tail.splitlines())
+        found = self._deployment.backend.log_tail(child, LOG_LINES)
+        return None if found is None else LogTail(str(found[0]), found[1].splitlines())

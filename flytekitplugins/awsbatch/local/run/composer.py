@@ -32,17 +32,18 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
     Raises TaskFailedError, NotLoadableError, NotHandledError, RefusedError, SettingsError, HomeError, SwitchError,
-    ResumeError, RecordError, UnusableHomeError. On the main thread also KeyboardInterrupt or SystemExit, after a
-    signal.
+    ResumeError, RecordError, UnusableHomeError, and flytekit's FlyteAssertion where an input's file does not exist. On
+    the main thread also KeyboardInterrupt or SystemExit, after a signal.
     """
     deployment = deployments.current()
     deployment.check_open()
-    deployment.between_calls.goes_on()
+    deployment.between_calls.note_call()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
     with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
         task.check_emulated_call()
         serialised = serialise(task, who.project, who.domain, who.image_config)
+    inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
         deployment.say_once(f"On a cluster: {finding.brief}")
@@ -73,11 +74,10 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
     execution, begins = deployment.executions.of(who.root, who.project, who.domain, who.workflow, earlier)
     if not begins:
         return execution
-    deployment.note_ended(deployment.executions.newly_over())
+    deployment.note_ended(deployment.executions.take_finished())
     if not execution.resumed:
         _record(deployment, execution)
-    details = {"of": execution.workflow, **({"taken": "up again"} if execution.resumed else {})}
-    deployment.reporter.started(execution.name, details)
+    deployment.reporter.started(execution.name, {"of": execution.workflow + ", resumed" * execution.resumed})
     deployment.between_calls.watch()
     return execution
 
