@@ -49,26 +49,16 @@ def test_right_names_in_any_case_and_quite_other_ones_are_left_alone(text: str) 
     assert found(text) == []
 
 
-def test_settings_that_only_a_real_flyte_follows_are_named() -> None:
-    text = (
-        "propeller:\n  node-config:\n    ignore-retry-cause: true\n"
-        "    default-deadlines: {node-execution-deadline: 1h, node-active-deadline: 0s}\n"
-        "plugins:\n  K8s:\n    default-env-vars-from-env: {A: HOST_A}\n"
+def test_a_setting_that_only_a_real_flyte_follows_is_named() -> None:
+    text = "propeller:\n  node-config:\n    default-deadlines:\n      Workflow-active-deadline: 1h\n"
+    (problem,) = keys_not_followed(Reader.from_text(("f.yaml", text)))
+    assert str(problem) == (
+        "f.yaml:4: propeller.node-config.default-deadlines.workflow-active-deadline: acts on AWS Batch tasks in Flyte and "
+        "has no effect here"
     )
-    said = "acts on AWS Batch tasks in Flyte and has no effect here"
-    assert [str(problem) for problem in keys_not_followed(Reader.from_text(("f.yaml", text)))] == [
-        f"f.yaml:3: propeller.node-config.ignore-retry-cause: {said}",
-        f"f.yaml:4: propeller.node-config.default-deadlines.node-execution-deadline: {said}",
-        f"f.yaml:7: plugins.k8s.default-env-vars-from-env: {said}",
-    ]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "propeller: {node-config: {ignore-retry-cause: false, default-deadlines: {node-active-deadline: 0s}}}",
-        "propeller: {node-config: {default-deadlines: {}}}\nplugins: {k8s: {default-env-vars-from-env: {}}}",
-    ],
-)
-def test_settings_that_ask_for_nothing_are_not_named(text: str) -> None:
+@pytest.mark.parametrize("deadlines", ["{workflow-active-deadline: 0s}", "{node-active-deadline: 1h}", "{}", ""])
+def test_settings_that_ask_for_nothing_or_are_followed_are_not_named(deadlines: str) -> None:
+    text = f"propeller: {{node-config: {{default-deadlines: {deadlines}}}}}"
     assert list(keys_not_followed(Reader.from_text(("f.yaml", text)))) == []

@@ -19,17 +19,10 @@ from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader
 from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Node, Scalar
 
 CLOSE = 0.75
-# Settings that act on AWS Batch tasks in Flyte and that the emulation does not follow. Sources: propeller
-# `pkg/controller/config/config.go` (NodeConfig), flyteplugins `flytek8s/k8s_resource_adds.go`.
-NOT_FOLLOWED = (
-    "propeller.node-config.ignore-retry-cause",
-    "propeller.node-config.default-deadlines.node-execution-deadline",
-    "propeller.node-config.default-deadlines.node-active-deadline",
-    "propeller.node-config.default-deadlines.workflow-active-deadline",
-    "plugins.k8s.default-env-vars-from-env",
-)
-# Values that ask for nothing.
-NEUTRAL = (False, 0, "0", "0s", "")
+# Settings that act on AWS Batch tasks in Flyte and that the emulation does not follow, and values that ask for nothing.
+# Source: propeller `pkg/controller/config/config.go` (NodeConfig).
+NOT_FOLLOWED = ("propeller.node-config.default-deadlines.workflow-active-deadline",)
+NEUTRAL = (0, "0", "0s", "")
 
 
 @functools.cache
