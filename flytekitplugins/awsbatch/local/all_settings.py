@@ -23,6 +23,7 @@ from flytekitplugins.awsbatch.admin.attribute_files import is_attribute_file
 from flytekitplugins.awsbatch.admin.unknown_keys import misspelt
 from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.lint.lint_settings import LintEmulator, LintSettings
+from flytekitplugins.awsbatch.propeller.golang.duration import parse_duration
 from flytekitplugins.awsbatch.propeller.golang.quantity import QuantityError, parse_quantity
 from flytekitplugins.awsbatch.propeller.propeller_settings import (
     AwsPluginSettings,
@@ -54,12 +55,15 @@ class LocalEmulator:
     """The keys of `emulator` that say how this machine runs jobs.
 
     :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
+    :param execution_env: what becomes of the variables of `pyflyte run --env`: Flyte gives them to pods and never to
+        AWS Batch jobs (`drop`; `awsbatch/transformer.go` passes nil); `forward` gives them to jobs here.
     :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
         `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
     """
 
     environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
+    execution_env: str = setting("execution_env", "drop", choices=("drop", "forward"))
     isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
 
@@ -131,7 +135,7 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
     )
     for problem in (*checks.contradictions(admin), *checks.misnamed_queues(admin)):
         reader.report(problem)
-    check_timeout(reader, handler)
+    check_durations(reader)
     check_quantities(reader)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
     notes = [str(problem) for problem in misspelt(reader)]
@@ -167,14 +171,23 @@ def check_quantities(reader: Reader) -> None:
                     reader.wrong(path, node, "expected a quantity such as 500m or 1Gi")
 
 
-def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
-    """The handler reads its timeout's text only when a job is submitted, which is too late for a user."""
-    try:
-        _ = handler.batch.default_timeout_seconds
-    except ValueError:
-        path, node = reader.at("plugins", "aws", "batch", "defaultTimeout")
-        if node is not None:
-            reader.wrong(path, node, "expected a duration such as 90m or 72h")
+DURATIONS = (
+    ("plugins", "aws", "batch", "defaultTimeout"),
+    ("plugins", "aws", "batch", "jobStoreConfig", "resyncPeriod"),
+    ("propeller", "node-config", "default-deadlines", "node-execution-deadline"),
+    ("propeller", "node-config", "default-deadlines", "node-active-deadline"),
+)
+
+
+def check_durations(reader: Reader) -> None:
+    """Durations are texts that propeller's part reads only when a job runs, which is too late for a user."""
+    for keys in DURATIONS:
+        path, node = reader.at(*keys)
+        if isinstance(node, Scalar) and not is_null(node):
+            try:
+                parse_duration(node.text)
+            except ValueError:
+                reader.wrong(path, node, "expected a duration such as 90m or 72h")
 
 
 __all__ = [

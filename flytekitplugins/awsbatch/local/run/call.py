@@ -106,7 +106,7 @@ class Call:
         apply(template, decision)
         if decision.queue:
             deployment.backend.ensure_queue(decision.queue)
-        deployment.launch.add_code(template.id.name, self._serialised.code_root)
+        deployment.launch.add_code(template.id.name, self._serialised.code_root, self._who.execution_env)
         request = self._request(template, inputs, decision)
         with Interrupts() as self._interrupts:
             try:
