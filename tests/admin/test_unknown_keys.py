@@ -53,8 +53,8 @@ def test_a_setting_that_only_a_real_flyte_follows_is_named() -> None:
     text = "propeller:\n  node-config:\n    default-deadlines:\n      Workflow-active-deadline: 1h\n"
     (problem,) = keys_not_followed(Reader.from_text(("f.yaml", text)))
     assert str(problem) == (
-        "f.yaml:4: propeller.node-config.default-deadlines.workflow-active-deadline: acts on AWS Batch tasks in Flyte and "
-        "has no effect here"
+        "f.yaml:4: propeller.node-config.default-deadlines.workflow-active-deadline: acts on AWS Batch tasks in Flyte "
+        "and has no effect here"
     )
 
 
