@@ -42,10 +42,11 @@ def test_what_aws_batch_refuses(batch: Emulation, name: str) -> None:
     assert words in said
 
 
-def test_overrides_that_are_too_long_fail_the_job_before_any_attempt(batch: Emulation) -> None:
-    said = failure(lambda: tasks.long_overrides(n=1))
-    assert "Container Overrides length must be at most 8192" in said
-    assert (batch.jobs[-1]["status"], batch.jobs[-1]["attempts"]) == ("FAILED", [])
+def test_overrides_that_are_too_long_fail_the_job_without_an_attempt(batch: Emulation) -> None:
+    failure(lambda: tasks.TOO_LONG(n=1))
+    job = batch.jobs[-1]
+    assert (job["status"], job["attempts"]) == ("FAILED", [])
+    assert "Container Overrides length must be at most 8192" in job["statusReason"]
 
 
 def test_what_lint_says_to_write_is_taken(batch: Emulation) -> None:

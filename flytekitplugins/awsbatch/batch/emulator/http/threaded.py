@@ -7,9 +7,9 @@ import threading
 from concurrent.futures import Future
 from types import TracebackType
 
-from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
-from flytekitplugins.awsbatch.batch.emulator.http.server import listen
-from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from ..service import LocalBatch
+from .guard import Guard
+from .server import listen
 
 
 class ThreadedServer:

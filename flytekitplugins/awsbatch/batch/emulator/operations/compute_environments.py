@@ -10,11 +10,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, QUEUE
-from flytekitplugins.awsbatch.batch.emulator.operations import rules
-from flytekitplugins.awsbatch.batch.emulator.operations.context import Answer, Context, Request, state_of
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import order_of
+from ..arns import ENVIRONMENT, QUEUE
+from ..scheduling.capacity import order_of
+from . import rules
+from .context import Answer, Context, Request, state_of
+from .errors import refused
 
 MANAGED = "MANAGED"
 UNMANAGED = "UNMANAGED"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flytekitplugins.awsbatch.batch.api import BatchError
+from ...api import BatchError
 
 CLIENT = "ClientException"
 SERVER = "ServerException"

@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, QUEUE
-from flytekitplugins.awsbatch.batch.emulator.job_model import RUNNABLE, TERMINATE
-from flytekitplugins.awsbatch.batch.emulator.operations import rules
-from flytekitplugins.awsbatch.batch.emulator.operations.context import (
-    Answer,
-    Context,
-    Request,
-    state_of,
-)
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import ENABLED
+from ..arns import ENVIRONMENT, QUEUE
+from ..job_model import RUNNABLE, TERMINATE
+from ..scheduling.capacity import ENABLED
+from . import rules
+from .context import Answer, Context, Request, state_of
+from .errors import refused
 
 MAX_ENVIRONMENTS_OF_QUEUE = 3
 PRIORITIES = range(1001)

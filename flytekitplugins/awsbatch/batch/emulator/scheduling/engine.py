@@ -20,20 +20,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
-    CannotStart,
-    Event,
-    Executor,
-    Exited,
-    JobProcess,
-    Started,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.execution.job_start import Starter
-from flytekitplugins.awsbatch.batch.emulator.execution.scratch import Scratch
-from flytekitplugins.awsbatch.batch.emulator.faults import CANNOT_START, HOST_LOST, FaultPlan
-from flytekitplugins.awsbatch.batch.emulator.job_model import (
+from ..clock import Clock
+from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Started
+from ..execution.instance import Instance
+from ..execution.job_start import Starter
+from ..execution.scratch import Scratch
+from ..faults import CANNOT_START, HOST_LOST, FaultPlan
+from ..job_model import (
     CANCEL,
     CANCELLABLE,
     ENDED,
@@ -47,13 +40,13 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import (
     Job,
     Unit,
 )
-from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import Capacity
-from flytekitplugins.awsbatch.batch.emulator.scheduling.dependencies import Dependencies, Outcome
-from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
-from flytekitplugins.awsbatch.batch.emulator.scheduling.ready_queue import ReadyQueue
-from flytekitplugins.awsbatch.batch.emulator.scheduling.time_limits import TimeLimits
-from flytekitplugins.awsbatch.batch.emulator.scheduling.write_behind import WriteBehind
+from . import retry_rules
+from .capacity import Capacity
+from .dependencies import Dependencies, Outcome
+from .job_table import JobTable
+from .ready_queue import ReadyQueue
+from .time_limits import TimeLimits
+from .write_behind import WriteBehind
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ import threading
 import time
 from collections import OrderedDict
 
-from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, FAILED, SUCCEEDED, Job, Unit
-from flytekitplugins.awsbatch.batch.emulator.scheduling.retry_rules import CHILD_FAILED
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Changes, JobRows, changes_of
+from ..clock import Clock
+from ..job_model import ENDED, FAILED, SUCCEEDED, Job, Unit
+from ..store.job_rows import Changes, JobRows, changes_of
+from .retry_rules import CHILD_FAILED
 
 # Units of ended jobs that stay in memory to be described quickly.
 KEPT_UNITS = 60_000

@@ -8,9 +8,9 @@ import logging
 import sqlite3
 import threading
 
-from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Changes, JobRows
+from ..clock import Clock
+from ..store.job_rows import Changes, JobRows
+from .job_table import JobTable
 
 log = logging.getLogger(__name__)
 

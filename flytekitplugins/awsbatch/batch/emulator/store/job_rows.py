@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
-from flytekitplugins.awsbatch.batch.emulator.job_model import ARRAY_SIZES, ENDED, STATUSES, Attempt, Job, Unit
-from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
-from flytekitplugins.awsbatch.batch.emulator.store.database import Database
+from ..compact_json import compact
+from ..job_model import ARRAY_SIZES, ENDED, STATUSES, Attempt, Job, Unit
+from ..job_spec import spec_of
+from .database import Database
 
 SINGLE = -1
 UNENDED = ", ".join(f"'{status}'" for status in STATUSES if status not in ENDED)
@@ -92,16 +92,17 @@ class JobRows:
             *(job.id, spec.name, spec.queue, spec.definition, job.size, job.created, job.owner, job.remote),
             *(compact(spec.detail), job.status, job.reason, job.stop, job.started, job.stopped),
         )
-        if job.size is None:
-            job.sequence = self._database.insert(INSERT_JOB, values)
-            return
         with self._database.write() as connection:
             sequence = connection.execute(INSERT_JOB, values).lastrowid
             assert sequence is not None
             job.sequence = sequence
             connection.executemany(
                 "INSERT INTO children (job, idx, status, reason, stopped) VALUES (?, ?, ?, ?, ?)",
-                [(sequence, unit.index, unit.status, unit.reason, unit.stopped) for unit in job.units],
+                [
+                    (sequence, unit.index, unit.status, unit.reason, unit.stopped)
+                    for unit in job.units
+                    if unit.index is not None
+                ],
             )
 
     def write(self, changes: Changes) -> None:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, QUEUE
-from flytekitplugins.awsbatch.batch.emulator.store.database import Database
+from ..arns import ENVIRONMENT, QUEUE
+from .database import Database
 
 Body = dict[str, Any]
 TABLES = {QUEUE: "queues", ENVIRONMENT: "environments"}
