@@ -20,13 +20,11 @@ from flytekit.image_spec.image_spec import ImageSpec
 
 from ..sdk.task_config import AWSBatchConfig
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
-from .all_rules import findings
 from .codes import Finding, located
 from .lint_settings import LintSettings
 from .program import is_ours
 from .refused import refused
-from .report import CheckedContainer
-from .subject import Subject
+from .report import findings_to
 from .targets import target_of
 from .task_rules import legacy_map_finding
 
@@ -112,11 +110,10 @@ def look_at_task(task: Any, serialization: SerializationSettings, settings: Lint
         return [located(legacy_map_finding(inner.name, task.name), inner)] if wrong else []
     if getattr(task, "task_type", None) not in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE):
         return []
-    with no_builds(inner or task, serialization):
-        container = task.get_container(serialization)
-    if not isinstance(container, CheckedContainer):
-        return []
-    return findings(Subject.of(task, serialization, container.unchecked(), settings))
+    found: list[Finding] = []
+    with no_builds(inner or task, serialization), findings_to(found.extend, settings):
+        task.get_container(serialization)
+    return found
 
 
 @contextmanager

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.lint.codes import Finding
-from flytekitplugins.awsbatch.lint.report import told_to
+from flytekitplugins.awsbatch.lint.report import findings_to, tell
 
 from ..console.redaction import hide_in_command
 from ..deployment import opening as deployments
@@ -24,6 +25,7 @@ from ..identity.execution_identity import Identity, identity
 from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
+from .concurrent_nodes import run_node
 from .serialise import serialise
 
 
@@ -39,7 +41,7 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     deployment.between_calls.note_call()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
-    with told_to(findings.append, deployment.settings.lint_settings):
+    with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
         task.check_emulated_call()
         serialised = serialise(task, who.project, who.domain, who.image_config)
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
@@ -49,7 +51,18 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
-    return Call(deployment, task, execution, place, serialised, who).run(inputs)
+    call = Call(deployment, task, execution, place, serialised, who)
+    # A node of a subworkflow, or of what a launch plan calls, runs when flytekit calls it.
+    workflow = who.calls[0].entity if len(who.calls) == 2 else None
+    return run_node(call, inputs, place, workflow, execution, deployment.close)
+
+
+def say_replaced(name: str) -> None:
+    """Tells, once per task, that a task whose `execute` was replaced is not run as a job."""
+    deployments.current().say_once(
+        f"{name} is called in this process, not as a job: its execute has been replaced, as a test's mock does, and a "
+        "job would run the original."
+    )
 
 
 def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:
