@@ -177,7 +177,7 @@ def test_at_a_service_elsewhere_the_job_is_terminated_and_runs_anew(
         service.faults.add(Fault("stay_runnable"))
 
         def deployment(resume: str | None) -> Deployment:
-            given = settings_module.of(settings_module.DEFAULT)
+            given = settings_module.parse_settings(settings_module.DEFAULT)
             return Deployment(given, Home(home), PlainReporter(io.StringIO()), endpoint=server.url, resume=resume)
 
         def jobs(status: str) -> list[str]:

@@ -99,15 +99,15 @@ def show_block(out: Console, block: Text) -> None:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=plain))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=json_value))
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """Dataclasses and sets as JSON has them."""
     return sorted(value) if isinstance(value, set | frozenset) else dataclasses.asdict(value)
 
 
-def fail(message: str) -> NoReturn:
+def fail_command(message: str) -> NoReturn:
     """Ends a command that found something wrong. Behind the first line of the message may be commands to copy."""
     words, _, commands = message.partition("\n")
     err = Console(stderr=True, highlight=False)

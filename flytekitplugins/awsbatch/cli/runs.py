@@ -24,10 +24,9 @@ from flytekitplugins.awsbatch.propeller.aws_array.links import resources_of_job
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
-from .common import counted, fail, json_option, print_json
-from .home_access import MOST_IDS, batch_of_home, failing, the_home
-from .naming import run_of
-from .tables import duration, moment, table
+from .common import counted, fail_command, json_option, print_json
+from .home_access import MOST_IDS, batch_of_home, failing, run_of, the_home
+from .tables import print_table, shown_duration, shown_time
 
 # The first part of a UUID.
 SHORT_ID = 8
@@ -62,9 +61,9 @@ def runs(prune: bool, older_than: float, as_json: bool) -> None:
     if not found:
         click.echo(f"No runs in {home.path} yet.")
         return
-    table(
+    print_table(
         ("EXECUTION", "STATUS", "STARTED", "NODES", "WORKFLOW"),
-        [(run.name, run.status, moment(run.started), str(len(run.nodes)), run.workflow) for run in found],
+        [(run.name, run.status, shown_time(run.started), str(len(run.nodes)), run.workflow) for run in found],
     )
 
 
@@ -108,7 +107,7 @@ def jobs(execution: str | None, children: bool, links: bool, as_json: bool) -> N
         print_json({"execution": run.name, "status": run.status, "jobs": rows})
         return
     click.echo(f"Execution {run.name} ({run.workflow}): {run.status}")
-    table(
+    print_table(
         ("NODE", "FUNCTION", "JOB", "STATUS", "ATTEMPTS", "DURATION", "REASON"),
         [
             (
@@ -117,7 +116,7 @@ def jobs(execution: str | None, children: bool, links: bool, as_json: bool) -> N
                 _short(row["job"] or "-"),
                 row["status"] + _counted(row["status"], row["children"]),
                 "" if row["attempts"] is None else str(row["attempts"]),
-                duration(row["milliseconds"]),
+                shown_duration(row["milliseconds"]),
                 row["reason"],
             )
             for row in rows
@@ -212,16 +211,16 @@ def kill(execution: str) -> None:
         run = run_of(execution)
         execution = run.name
         if run.process is None:
-            fail(f"Execution {execution} does not run (it is {run.status}).")
+            fail_command(f"Execution {execution} does not run (it is {run.status}).")
         try:
             os.kill(run.process, signal.SIGTERM)
         except PermissionError:
-            fail(f"Process {run.process}, which runs execution {execution}, belongs to another user.")
+            fail_command(f"Process {run.process}, which runs execution {execution}, belongs to another user.")
         click.echo(f"Asked process {run.process} to end execution {execution}.")
         until = time.monotonic() + KILL_PATIENCE
         while past_runs.run(the_home(), execution).process is not None:
             if time.monotonic() > until:
-                fail(f"It has not ended yet; `kill -9 {run.process}` ends it and all its jobs at once.")
+                fail_command(f"It has not ended yet; `kill -9 {run.process}` ends it and all its jobs at once.")
             time.sleep(LOOK_EVERY)
         click.echo(f"It has ended. To go on, run its command again with {wire.SWITCH_RESUME}={execution}.")
 

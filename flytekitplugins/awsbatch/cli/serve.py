@@ -90,10 +90,10 @@ def serve(
         service = LocalBatch(at.batch, settings.batch, launch=launch, adopt=True)
     except (SettingsError, UnusableHomeError) as error:
         raise click.ClickException(str(error)) from error
-    asyncio.run(run(service, settings, Guard(token), host, port))
+    asyncio.run(serve_until_signal(service, settings, Guard(token), host, port))
 
 
-async def run(service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int) -> None:
+async def serve_until_signal(service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int) -> None:
     """Serves until a signal asks to end. No process is left behind; what was not finished can be taken up again."""
     # A request must not wait long for the thread that starts jobs.
     sys.setswitchinterval(0.0005)

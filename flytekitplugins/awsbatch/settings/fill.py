@@ -21,9 +21,9 @@ S = TypeVar("S")
 WRONG = object()
 Decoder = Callable[[Node], Any]
 WEAK: dict[Any, Decoder] = {
-    str: mapstructure.string,
-    int: mapstructure.number,
-    bool: mapstructure.boolean,
+    str: mapstructure.weak_text,
+    int: mapstructure.weak_int,
+    bool: mapstructure.weak_bool,
 }
 NAMES: dict[Any, str] = {
     str: "a text",
@@ -33,7 +33,7 @@ NAMES: dict[Any, str] = {
 }
 
 
-def strict(kind: type, node: Node) -> Any:
+def strictly_typed(kind: type, node: Node) -> Any:
     """One of our own settings: the type that is asked for and no other."""
     value = node.value if isinstance(node, Scalar) else node
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -44,19 +44,19 @@ def strict(kind: type, node: Node) -> Any:
     raise mapstructure.MismatchError(f"expected {NAMES[kind]}")
 
 
-def keyed(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
+def keyed_fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
     """The fields of a section that stand for a key."""
     return tuple(fld for fld in dataclasses.fields(cls) if section.KEY in fld.metadata)
 
 
-def spelling(node: MapNode | None, found: Node | None, key: str) -> str:
+def written_key(node: MapNode | None, found: Node | None, key: str) -> str:
     """A key as the document writes it, so that a reader finds it there."""
     entries = node.entries if node is not None else ()
     return next((written.text for written, value in entries if found is not None and value is found), key)
 
 
 @dataclasses.dataclass
-class Filler:
+class SectionFiller:
     """
     :param wrong: told the dotted path, the value and what was expected.
     :param missing: told the dotted path and the place of a section that lacks a key it must have.
@@ -79,7 +79,7 @@ class Filler:
             node = None
         values: dict[str, Any] = {}
         if node is not None and not self.weakly and path != self.shared:
-            known = {fld.metadata[section.KEY] for fld in keyed(cls)}
+            known = {fld.metadata[section.KEY] for fld in keyed_fields(cls)}
             for key, _ in node.entries:
                 if key.text not in known:
                     self.unknown(path, key, known)
@@ -96,7 +96,7 @@ class Filler:
     ) -> None:
         key: str = fld.metadata[section.KEY]
         found = (node.get(key) if self.weakly else node.exact.get(key)) if node is not None else None
-        here = f"{path}.{spelling(node, found, key)}"
+        here = f"{path}.{written_key(node, found, key)}"
         required = fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING
         if required:
             values[fld.name] = None
@@ -143,15 +143,15 @@ class Filler:
             return self.map(arguments[1], node, path)
         if dataclasses.is_dataclass(kind):
             return self.section(cast(type[Any], kind), node, path)
-        return WEAK[kind](node) if self.weakly else strict(kind, node)
+        return WEAK[kind](node) if self.weakly else strictly_typed(kind, node)
 
     def sequence(self, kind: Any, node: Node, path: str) -> tuple[Any, ...]:
         if not self.weakly and not isinstance(node, ListNode):
             # One value is plainly a list of one; a comma in it is not ours to interpret.
             return (self.value(kind, node, path),)
         if kind is str and not isinstance(node, ListNode):
-            return mapstructure.strings(node)
-        items = node.items if isinstance(node, ListNode) else mapstructure.items(node)
+            return mapstructure.weak_texts(node)
+        items = node.items if isinstance(node, ListNode) else mapstructure.weak_items(node)
         decoded = [self.decode(kind, item, f"{path}[{place}]") for place, item in enumerate(items)]
         return tuple(one for one in decoded if one is not WRONG)
 

@@ -25,6 +25,7 @@ from ..identity.execution_identity import Identity, identity
 from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
+from .concurrent_nodes import run_node
 from .serialise import serialise
 
 
@@ -50,7 +51,10 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
-    return Call(deployment, task, execution, place, serialised, who).run(inputs)
+    call = Call(deployment, task, execution, place, serialised, who)
+    # A node of a subworkflow, or of what a launch plan calls, runs when flytekit calls it.
+    workflow = who.calls[0].entity if len(who.calls) == 2 else None
+    return run_node(call, inputs, place, workflow, execution, deployment.close)
 
 
 def say_replaced(name: str) -> None:

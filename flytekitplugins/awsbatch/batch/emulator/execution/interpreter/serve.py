@@ -111,8 +111,11 @@ class Zygote:
             attempts.look()
             if ended or done or not ready:
                 self.tell()
-        for attempt in attempts.end():
+        # What has ended by itself until now has an end of its own; what is killed below has none.
+        for attempt in attempts.reap():
             self.report(attempt)
+        for attempt in attempts.end():
+            self.report(attempt, killed=attempt.ended == 128 + signal.SIGKILL and not attempt.out_of_memory)
         self.tell()
 
     def tell(self) -> None:
@@ -124,7 +127,7 @@ class Zygote:
                 self.channel.send(*news)
 
     def report(self, attempt: Attempt, killed: bool = False) -> None:
-        """:param killed: because the service ends, which is no end of the attempt's own."""
+        """:param killed: because the service ends. That is no end of its own, so it is not written down."""
         now = time.time()
         if not killed:
             # The journal outlives the service: what is in it need not run again. A full disk must not stop the rest.
