@@ -123,6 +123,27 @@ def test_jobs_folds_the_children_unless_it_is_asked(past: Past) -> None:
     assert "FAILED (2 succeeded, 1 failed)" in past.ask("jobs").output
 
 
+def test_jobs_have_the_links_of_flytes_console(past: Past) -> None:
+    (job,) = past.json("jobs")["jobs"]
+    console = f"https://console.aws.amazon.com/batch/home?region=us-east-2#/jobs/{past.job}"
+    assert job["link"] == console
+    assert [(each["index"], each["phase"], each["retry_attempt"]) for each in job["external_resources"]] == [
+        (0, "PhaseSuccess", 0),
+        (1, "PhasePermanentFailure", 1),
+        (2, "PhaseSuccess", 0),
+    ]
+    named = [link["name"] for each in job["external_resources"] for link in each["logs"]]
+    assert named == [
+        "AWS Batch #0-0 (PhaseSuccess)",
+        "AWS Batch #1-0 (PhasePermanentFailure)",
+        "AWS Batch #1-1 (PhasePermanentFailure)",
+        "AWS Batch #2-0 (PhaseSuccess)",
+    ]
+    shown = past.ask("jobs", "--links").output.splitlines()
+    assert shown[1] == f"n0  AWS Batch Job  {console}"
+    assert [line.split("  ")[1] for line in shown[2:]] == named
+
+
 def test_on_a_terminal_jobs_have_short_names_that_the_other_commands_take(past: Past, terminal: OpenTerminal) -> None:
     shown = terminal(awsbatch("jobs", "--children"), FLYTE_AWSBATCH_HOME=str(past.home))
     assert shown.ended() == 0

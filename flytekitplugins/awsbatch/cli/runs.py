@@ -17,9 +17,12 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS
 from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.history.record import understanding
 from flytekitplugins.awsbatch.local.run.rerun import command as rerun_command
 from flytekitplugins.awsbatch.local.run.rerun import rerun as rerun_child
+from flytekitplugins.awsbatch.propeller.aws_array.links import resources_of_job
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
+from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .common import counted, fail_command, json_option, print_json
 from .home_access import MOST_IDS, batch_of_home, failing, run_of, the_home
@@ -75,8 +78,9 @@ def _run_json(run: past_runs.RunInfo) -> dict[str, Any]:
 @click.command()
 @click.argument("execution", required=False)
 @click.option("--children", is_flag=True, help="List the children of arrays too.")
+@click.option("--links", is_flag=True, help="List the links that Flyte's console would show.")
 @json_option
-def jobs(execution: str | None, children: bool, as_json: bool) -> None:
+def jobs(execution: str | None, children: bool, links: bool, as_json: bool) -> None:
     """The jobs of an execution (the newest, unless one is named).
 
     The beginning of its name is enough, here as in the other commands.
@@ -84,7 +88,22 @@ def jobs(execution: str | None, children: bool, as_json: bool) -> None:
     with failing(), batch_of_home() as batch:
         run = run_of(execution)
         rows = [row for node in run.nodes for row in _jobs_of(batch, node, children)]
+        with understanding(the_home().run(run.name)):
+            resources = {node.node: _resources(batch, node) for node in run.nodes if links or as_json}
+    if links and not as_json:
+        click.echo(f"Execution {run.name} ({run.workflow}): {run.status}")
+        for node in run.nodes:
+            click.echo(f"{node.node}  AWS Batch Job  {node.record.get('link') or '-'}")
+            for resource in resources[node.node]:
+                for link in resource["logs"]:
+                    click.echo(f"{node.node}  {link['name']}  {link['uri']}")
+        return
     if as_json:
+        for row in rows:
+            # The rows of children have none of their own.
+            if row["job"] and ":" not in row["job"]:
+                node = next(node for node in run.nodes if node.node == row["node"])
+                row |= {"link": node.record.get("link", ""), "external_resources": resources[node.node]}
         print_json({"execution": run.name, "status": run.status, "jobs": rows})
         return
     click.echo(f"Execution {run.name} ({run.workflow}): {run.status}")
@@ -133,6 +152,27 @@ def _jobs_of(batch: LocalBatch | None, node: past_runs.NodeInfo, children: bool)
         ids = [f"{node.job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
         for child in batch.describe_jobs(jobs=ids)["jobs"]:
             yield _job_row(node, child)
+
+
+def _resources(batch: LocalBatch | None, node: past_runs.NodeInfo) -> list[dict[str, Any]]:
+    """The external resources of a node's children, as its console would have them: phase, attempts, links to logs."""
+    if batch is None or not node.job_id or not node.record["snapshot"]:
+        return []
+    state = NodeState.from_dict(node.record["snapshot"]).plugin_state
+    size = state.execution_size
+    ids = [f"{node.job_id}:{index}" for index in range(size)] if size > 1 else [node.job_id]
+    found: dict[str, Any] = {}
+    for first in range(0, size, MOST_IDS):
+        found |= {job["jobId"]: job for job in batch.describe_jobs(jobs=ids[first : first + MOST_IDS])["jobs"]}
+    return [
+        {
+            "index": resource.index,
+            "phase": resource.phase.flyte_name,
+            "retry_attempt": resource.retry_attempt,
+            "logs": [vars(link) for link in resource.logs],
+        }
+        for resource in resources_of_job(state, [found.get(each, {}) for each in ids], node.record["region"])
+    ]
 
 
 def _nothing() -> dict[str, Any]:
