@@ -185,7 +185,8 @@ def test_a_job_that_has_not_started_has_no_log_yet(home: Path) -> None:
     left = Past(home, home, "", job, "").ask("logs", job)
     assert (waits.exit_code, left.exit_code) == (1, 1)
     assert " ".join(waits.output.split()) == f"Job {job} has no log yet: it is RUNNABLE."
-    assert " ".join(left.output.split()) == f"Job {job} has no log yet: it is RUNNABLE, and no process runs it any more."
+    halted = f"Job {job} has no log yet: it is RUNNABLE, and no process runs it any more."
+    assert " ".join(left.output.split()) == halted
 
 
 @pytest.mark.parametrize(
