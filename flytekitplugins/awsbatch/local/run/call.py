@@ -228,6 +228,8 @@ class Call:
         if mark != self._saved:
             self._saved = mark
             self._write("running")
+        if progress.link and sum(progress.counts.values()) > 1:
+            deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
         refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
         for notice in (progress.hang, self._stuck(progress), refused):
             if notice:
@@ -261,6 +263,8 @@ class Call:
                     "snapshot": snapshot,
                     "job_name": self._job[0],
                     "job_id": self._job[1],
+                    "link": self._progress.link if self._progress is not None else "",
+                    "region": self._deployment.services.batch.region,
                     "children": [child_record(child) for child in result.children] if result is not None else None,
                     "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
