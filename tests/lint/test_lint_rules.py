@@ -16,9 +16,9 @@ from flytekit.extras.accelerators import T4
 from sdk_builders import settings
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
-from flytekitplugins.awsbatch.lint.all_rules import RULES
-from flytekitplugins.awsbatch.lint.codes import CODES, Finding
+from flytekitplugins.awsbatch.lint.codes import CODES
 from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package
+from flytekitplugins.awsbatch.lint.findings import Finding
 from flytekitplugins.awsbatch.lint.lint_settings import LintSettings
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 from flytekitplugins.awsbatch.lint.report import findings_to
@@ -462,5 +462,5 @@ def test_every_code_can_be_switched_off(code: str) -> None:
 
 
 def test_the_rules_are_many_and_each_is_there_once() -> None:
-    names = [rule.__name__ for rule in RULES]
+    names = [one.rule.__name__ for one in CODES.values() if one.rule]
     assert len(names) == len(set(names))

@@ -25,7 +25,7 @@ class Decision:
     """What the server adds to every task of an execution.
 
     :param queue: the Batch job queue; empty when no rule finds one.
-    :param warnings: what a user should know although the run goes on, each a sentence or two.
+    :param warnings: what a user should know although the run continues, each a sentence or two.
     :param no_queue_help: what to add where no queue is found; empty otherwise.
     """
 

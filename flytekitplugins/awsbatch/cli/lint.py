@@ -16,7 +16,8 @@ from flytekit.tools import module_loader
 from rich.padding import Padding
 from rich.text import Text
 
-from flytekitplugins.awsbatch.lint.codes import CODES, Finding, Severity
+from flytekitplugins.awsbatch.lint.codes import CODES
+from flytekitplugins.awsbatch.lint.findings import Finding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import look_at
 

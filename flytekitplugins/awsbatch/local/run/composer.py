@@ -11,11 +11,12 @@ from typing import Any
 
 from flytekit.models.literals import LiteralMap
 
-from flytekitplugins.awsbatch.lint.codes import Finding
-from flytekitplugins.awsbatch.lint.report import findings_to, tell
+from flytekitplugins.awsbatch.lint.findings import Finding
+from flytekitplugins.awsbatch.lint.report import findings_to, lint_execution_env, tell
 
 from ..console.redaction import hide_in_command
 from ..deployment import opening as deployments
+from ..deployment.job_environment import DROP, NEVER_INHERITED
 from ..deployment.opening import Deployment
 from ..history.past_runs import process_mark
 from ..history.record import RunRecord
@@ -43,6 +44,8 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     findings: list[Finding] = []
     with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
         task.check_emulated_call()
+        if deployment.settings.local.execution_env == DROP:
+            lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
         serialised = serialise(task, who.project, who.domain, who.image_config)
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
