@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import reliability_tasks as tasks
 from terminals import eventually, starts
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local import all_settings as settings_module
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError

@@ -146,17 +146,17 @@ class Engine:
             self._woken = True
             self._inbox.put(None)
 
-    def add(self, job: Job, unstartable: str | None = None) -> None:
+    def add_job(self, job: Job, unstartable: str | None = None) -> None:
         """Adds a job, new or left behind by another service.
 
         :param unstartable: why it fails without an attempt.
         """
         with self._table.lock:
-            self._table.add(job)
+            self._table.add_job(job)
             for unit in job.units if unstartable is not None else ():
                 self._table.set_status(unit, FAILED, unstartable)
             if job.spec.dependencies:
-                outcome = self._dependencies.add(job, self._table.find)
+                outcome = self._dependencies.add_job(job, self._table.find)
                 for unit in job.unended():
                     if unit.waits_for and unit.status == RUNNABLE:
                         self._table.set_status(unit, PENDING)

@@ -43,7 +43,7 @@ class WriteBehind:
             if not any(changes):
                 return
             try:
-                self._rows.write(changes)
+                self._rows.write_changes(changes)
             except sqlite3.Error:
                 with self._table.lock:
                     self._unwritten = changes
