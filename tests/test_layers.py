@@ -69,6 +69,7 @@ ALLOWED: dict[str, set[str]] = {
         *("local.console", "local.history", "local.identity"),
     },
     "local.run": {
+        "sdk",
         *("wire", "admin", "batch", "propeller", "lint", "local"),
         *("local.console", "local.history", "local.identity", "local.deployment"),
     },

@@ -145,6 +145,15 @@ def test_a_legacy_map_over_an_aws_batch_task_is_told(recwarn: pytest.WarningsRec
     assert codes(recwarn) == ["AB109"]
 
 
+def test_variables_given_to_an_execution_are_named_unless_that_is_ignored(recwarn: pytest.WarningsRecorder) -> None:
+    report.lint_execution_env(map_task(a_task(), lint_ignore=["AB114"]), ["A"])
+    report.lint_execution_env(a_task(), [])
+    assert codes(recwarn) == []
+    report.lint_execution_env(map_task(a_task()), ["B", "A"])
+    assert codes(recwarn) == ["AB114"]
+    assert "is run with A, B for the execution" in str(recwarn[-1].message)
+
+
 def test_a_wrapper_that_holds_a_config_is_told_that_it_is_not_emulated(recwarn: pytest.WarningsRecorder) -> None:
     """As papermill's NotebookTask does: it keeps a task of ours for its config, and runs a notebook itself."""
     with switch.overridden(True):
@@ -247,7 +256,7 @@ def test_the_command_lists_what_is_found_as_json(tmp_path: Path) -> None:
     place = {"file": str(file), "line": 5, "function": "lint_json_target.work", "severity": "warning"}
     entity = "lint_json_target.map_work_d41d8cd98f00b204e9800998ecf8427e"
     assert said == {
-        "findings": [{"code": code, "entity": entity, **place} for code in ("AB111", "AB105")],
+        "findings": [{"code": code, "entity": entity, **place} for code in ("AB105", "AB111")],
         "not_loaded": [],
     }
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import reliability_tasks as tasks
 from terminals import eventually, starts
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local import all_settings as settings_module
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
@@ -68,11 +68,12 @@ def names(awsbatch: Emulation) -> list[str]:
     return [request["jobName"] for request in awsbatch.requests]
 
 
-def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path) -> None:
+@pytest.mark.parametrize("written", [20, 6], ids=["its name", "the beginning of its name"])
+def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path, written: int) -> None:
     with emulation(home, quiet=True):
         assert tasks.total_of(numbers=[1, 2, 3]) == 6
     execution = newest(home)
-    with emulation(home, quiet=True, resume=execution) as awsbatch:
+    with emulation(home, quiet=True, resume=execution[:written]) as awsbatch:
         assert tasks.total_of(numbers=[1, 2, 3]) == 6
         assert awsbatch.requests == []
         assert "n0 total: succeeded before" in awsbatch.printed
@@ -177,7 +178,7 @@ def test_at_a_service_elsewhere_the_job_is_terminated_and_runs_anew(
         service.faults.add(Fault("stay_runnable"))
 
         def deployment(resume: str | None) -> Deployment:
-            given = settings_module.of(settings_module.DEFAULT)
+            given = settings_module.parse_settings(settings_module.DEFAULT)
             return Deployment(given, Home(home), PlainReporter(io.StringIO()), endpoint=server.url, resume=resume)
 
         def jobs(status: str) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
@@ -19,12 +19,12 @@ from flytekit.configuration import SerializationSettings
 from flytekit.models.task import Container
 
 from ..sdk.errors import AWSBatchTaskError, AWSBatchWarning
-from .all_rules import findings
-from .codes import Finding, Severity, located
+from .codes import findings
+from .findings import Finding, Severity, found_in
 from .lint_settings import LintSettings, load
 from .program import compile_workflows
 from .subject import Subject
-from .task_rules import cached_single_finding, legacy_map_finding
+from .task_rules import CACHED_SINGLE, legacy_map
 
 Receiver: TypeAlias = Callable[[list[Finding]], None]
 
@@ -56,18 +56,34 @@ def lint_task(task: Any, container: Container, serialization: SerializationSetti
 def lint_single_call(task: Any) -> None:
     """Looks at a task that is about to run as a single job, whether or not something else maps it."""
     if task.metadata.cache:
-        _tell_unless_ignored(task, cached_single_finding(task.name))
+        _tell_unless_ignored(task, "AB001", CACHED_SINGLE)
 
 
 def lint_legacy_map(task: Any, mapping: Any) -> None:
     """Looks at flytekit's own array task over one of ours, while that is being serialised."""
-    _tell_unless_ignored(task, legacy_map_finding(task.name, mapping.name))
+    _tell_unless_ignored(task, "AB109", legacy_map(mapping.name))
 
 
-def _tell_unless_ignored(task: Any, finding: Finding) -> None:
+def lint_execution_env(task: Any, names: Iterable[str]) -> None:
+    """Looks at the variables that an execution was given, which a job does not get.
+
+    :param task: a task or a map that is about to run.
+    """
+    if names:
+        _tell_unless_ignored(
+            task,
+            "AB114",
+            f"is run with {', '.join(sorted(names))} for the execution, which Flyte gives to pods and never to jobs on "
+            "AWS Batch. Use @task(environment=...), or emulator.execution_env: forward to have them in emulated runs.",
+        )
+
+
+def _tell_unless_ignored(task: Any, code: str, message: str) -> None:
     receive, settings = _receiver.get() or (tell, settings_of_environment())
-    if finding.code not in settings.ignore | set(task.task_config.lint_ignore or ()):
-        receive([located(finding, task)])
+    inner = getattr(task, "run_task", task)
+    own = getattr(inner.task_config, "lint_ignore", None) or ()
+    if code not in settings.ignore.union(own, getattr(task, "lint_ignore", ())):
+        receive([found_in(inner, code, message, task.name)])
 
 
 def warn(finding: Finding) -> None:

@@ -75,6 +75,7 @@ class NodeExecution:
         # Whether the last round met an error that only time may cure.
         self._failed = False
         self._error: str | None = None
+        self._link = ""
         # Whether the job has ended, so that nothing about it will change.
         self._no_more_news = False
         if self._node.ended and self._node.ending is not None:
@@ -163,6 +164,7 @@ class NodeExecution:
         problem = self._refresh() if before.phase is Phase.CHECKING_SUBTASKS else None
         step = handler.step(before, self._context, self._services)
         state = self._awaiting_children(before, step.state, now)
+        self._link = next((link.uri for link in step.transition.logs), self._link)
         self._update(
             plugin_state=state,
             reported=step.transition.phase,
@@ -330,4 +332,5 @@ class NodeExecution:
             reason=node.plugin_state.reason,
             error=self._error,
             hang=node.hang,
+            link=self._link,
         )
