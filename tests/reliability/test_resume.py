@@ -68,11 +68,12 @@ def names(awsbatch: Emulation) -> list[str]:
     return [request["jobName"] for request in awsbatch.requests]
 
 
-def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path) -> None:
+@pytest.mark.parametrize("written", [20, 6], ids=["its name", "the beginning of its name"])
+def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path, written: int) -> None:
     with emulation(home, quiet=True):
         assert tasks.total_of(numbers=[1, 2, 3]) == 6
     execution = newest(home)
-    with emulation(home, quiet=True, resume=execution) as awsbatch:
+    with emulation(home, quiet=True, resume=execution[:written]) as awsbatch:
         assert tasks.total_of(numbers=[1, 2, 3]) == 6
         assert awsbatch.requests == []
         assert "n0 total: succeeded before" in awsbatch.printed

@@ -50,7 +50,7 @@ from .write_behind import WriteBehind
 
 log = logging.getLogger(__name__)
 
-# Seconds of rest after an error that nobody foresaw.
+# Seconds of rest after an unexpected error.
 AFTER_ERROR = 1.0
 # Seconds after which it looks at its deadlines anew: the system's clocks do not take any number.
 LONGEST_WAIT = 3600.0
@@ -191,8 +191,8 @@ class Engine:
         self.wake()
 
     def suspend(self) -> None:
-        """Starts nothing more and asks what runs to end. What then ends without success counts as never begun: the
-        units stay as they are, for whoever takes the job over.
+        """Starts no more attempts and asks the running ones to end. Those that then end without success count as never
+        begun: their units stay as they are, for the service that takes the job over.
         """
         with self._table.lock:
             self._suspended = True

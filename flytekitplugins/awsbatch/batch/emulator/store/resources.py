@@ -24,9 +24,9 @@ LOOK_EVERY = 0.1
 
 
 class Resources:
-    """Bodies are in the shape of the Describe operations, and not to be changed by whoever gets them.
+    """Bodies are in the shape of the Describe operations; callers must not change them.
 
-    What another service on the same home changes is seen a moment later; this one's own changes at once.
+    A change by another service on the same home is seen a moment later, a change by this one at once.
     """
 
     def __init__(self, database: Database) -> None:
