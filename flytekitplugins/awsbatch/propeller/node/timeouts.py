@@ -10,7 +10,7 @@ from ..aws_array import hangs
 from ..aws_array.job_store import Job
 from ..aws_array.phases import Phase, TaskPhase
 from ..aws_array.plugin_state import State, TaskError
-from ..aws_array.retry_strategy import attempts
+from ..aws_array.retry_strategy import job_attempts
 from ..golang.duration import format_duration
 from ..propeller_settings import HandlerSettings
 from .node_request import NodeRequest
@@ -89,7 +89,7 @@ def watch_hangs(
         return _ended(node, unknown if problem is None else hangs.refused_describe(str(problem)), limit)
     if not settings.strict:
         return node
-    allowed = attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
+    allowed = job_attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
     hang = hangs.diagnose(before, after, job, allowed)
     if hang is None:
         return node
