@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Document:
+class PolicyDocument:
     """A policy, and where it belongs."""
 
     title: str
@@ -48,13 +48,13 @@ class Prefix:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def documents(settings: Settings) -> tuple[Document, Document]:
+def documents(settings: Settings) -> tuple[PolicyDocument, PolicyDocument]:
     """The two policies of the setup document."""
     roles = job_roles(settings)
     batch = f"arn:{partition(settings)}:batch:{region(settings)}:{account(settings)}"
     return (
-        Document("Trust policy", " and ".join(roles), trust_policy()),
-        Document(
+        PolicyDocument("Trust policy", " and ".join(roles), trust_policy()),
+        PolicyDocument(
             "Policy",
             "the IAM role of flytepropeller's service account",
             propeller_policy(batch, queue_arns(settings, batch), roles),
@@ -62,14 +62,14 @@ def documents(settings: Settings) -> tuple[Document, Document]:
     )
 
 
-def all_documents(settings: Settings) -> tuple[Document, ...]:
+def all_documents(settings: Settings) -> tuple[PolicyDocument, ...]:
     """The same, with PassRole limited to ECS, and the policy for the bucket."""
     trust, propeller = documents(settings)
-    limited = Document(propeller.title, propeller.attach_to, limited_to_ecs(propeller.body))
+    limited = PolicyDocument(propeller.title, propeller.attach_to, limited_to_ecs(propeller.body))
     storage = storage_policy(
         storage_prefixes(settings) or (Prefix(BUCKET),), settings.handler.storage.container, partition(settings)
     )
-    return (trust, limited, Document("Policy", trust.attach_to, storage))
+    return (trust, limited, PolicyDocument("Policy", trust.attach_to, storage))
 
 
 def trust_policy(principal: str = ECS_TASKS) -> Json:

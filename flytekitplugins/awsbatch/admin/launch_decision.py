@@ -58,8 +58,7 @@ def decide_launch(settings: AdminSettings, execution: LaunchedExecution, plan: L
 
 def role_key(settings: AdminSettings) -> str:
     """The annotation under which server and handler meet; where the files name none, the one of the setup document."""
-    named = (settings.server.role_name_key, settings.handler.role_annotation_key)
-    return next((key for key in named if key), ROLE_KEY)
+    return settings.server.role_name_key or settings.handler.role_annotation_key or ROLE_KEY
 
 
 def role_of(settings: AdminSettings, request: LaunchRequest, plan: LaunchPlan | None = None) -> Role:
