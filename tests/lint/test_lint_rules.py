@@ -17,11 +17,12 @@ from sdk_builders import settings
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.lint.codes import CODES
-from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package
+from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package, size
 from flytekitplugins.awsbatch.lint.findings import Finding
 from flytekitplugins.awsbatch.lint.lint_settings import LintSettings
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 from flytekitplugins.awsbatch.lint.report import findings_to
+from flytekitplugins.awsbatch.lint.subject import Subject
 from flytekitplugins.awsbatch.sdk import switch
 
 DISTRIBUTION = "flytekitplugins-awsbatch"
@@ -108,6 +109,21 @@ def test_what_a_task_says(options: dict[str, Any], codes: list[str]) -> None:
 )
 def test_what_a_config_says(config: AWSBatchConfig, codes: list[str]) -> None:
     assert found(a_task(config)) == codes
+
+
+def test_parameters_count_where_the_command_has_them() -> None:
+    """AWS Batch puts them in before the limit of 8192 characters is looked at."""
+    parameters = {"urls": "u" * 9000}
+    with_them = a_task(AWSBatchConfig(parameters=parameters))
+    with_them.set_command_fn(lambda _: ["echo", "Ref::urls"])
+
+    def sizes(entity: Any) -> list[str]:
+        container = entity.get_container(settings())
+        return list(size(Subject.of(entity, settings(), container, LintSettings())))
+
+    assert sizes(a_task(AWSBatchConfig(parameters=parameters))) == []
+    (message,) = sizes(with_them)
+    assert "AWS Batch takes 8192 and fails the job without an attempt" in message
 
 
 @pytest.mark.parametrize(

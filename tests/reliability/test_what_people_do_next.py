@@ -185,7 +185,8 @@ def test_a_job_that_has_not_started_has_no_log_yet(home: Path) -> None:
     left = Past(home, home, "", job, "").ask("logs", job)
     assert (waits.exit_code, left.exit_code) == (1, 1)
     assert " ".join(waits.output.split()) == f"Job {job} has no log yet: it is RUNNABLE."
-    assert " ".join(left.output.split()) == f"Job {job} has no log yet: it is RUNNABLE, and nobody runs it any more."
+    halted = f"Job {job} has no log yet: it is RUNNABLE, and no process runs it any more."
+    assert " ".join(left.output.split()) == halted
 
 
 @pytest.mark.parametrize(
@@ -259,7 +260,7 @@ def test_a_log_is_followed_until_its_run_is_killed(terminal: OpenTerminal, home:
     assert f"FLYTE_AWSBATCH_RESUME={execution}" in ended.output
     assert run.ended() == 143
     assert following.ended() == 0
-    assert "nobody runs this job any more" in following.plain
+    assert "no process runs this job any more" in following.plain
     assert of_home(home) == []
     assert [run["status"] for run in seen.json("runs")] == ["interrupted"]
     assert [job["status"] for job in seen.json("jobs")["jobs"]] == ["interrupted"]

@@ -25,7 +25,7 @@ FOUND = 1
 
 
 def console() -> Console:
-    """Made anew for each command, so that it follows the terminal, or the file, that output goes to."""
+    """Each command makes its own, which follows the terminal or the file that output goes to."""
     return Console(highlight=False, soft_wrap=False)
 
 
@@ -70,7 +70,7 @@ def reporting_problems(as_json: bool) -> Iterator[None]:
 
 
 def show_problems(out: Console, problems: Iterable[Problem], style: str = "red", sign: str = "✗") -> None:
-    """One paragraph a problem: the place, then what is wrong."""
+    """One paragraph per problem: the place, then what is wrong."""
     for problem in problems:
         line = Text(f"{sign} ", style=style)
         line.append(problem.place, style="bold")

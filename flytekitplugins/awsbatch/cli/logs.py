@@ -18,13 +18,13 @@ from flytekitplugins.awsbatch.local.home import HomeError
 from .common import fail_command, json_option, print_json
 from .home_access import batch_of_home, failing, job_named, the_home
 
-FOLLOW_EVERY = 0.3
+POLL_SECONDS = 0.3
 
 
 @click.command()
 @click.argument("job", metavar="JOB[:INDEX]")
 @click.option("--attempt", type=click.IntRange(min=1), help="Which attempt; the last, unless given.")
-@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until the job ends.")
+@click.option("-f", "--follow", is_flag=True, help="Print the log as it grows, until the job ends.")
 @json_option
 def logs(job: str, attempt: int | None, follow: bool, as_json: bool) -> None:
     """The log of a job, or of a child of an array.
@@ -100,14 +100,14 @@ class _Log:
             if ended or not follow:
                 return
             if not self._batch.goes_on(self._where[0]):
-                click.echo("-- nobody runs this job any more --", err=True)
+                click.echo("-- no process runs this job any more --", err=True)
                 return
-            time.sleep(FOLLOW_EVERY)
+            time.sleep(POLL_SECONDS)
 
     def _state(self, status: str) -> str:
         if status in ENDED or self._batch.goes_on(self._where[0]):
             return status
-        return f"{status}, and nobody runs it any more"
+        return f"{status}, and no process runs it any more"
 
 
 def _print_log_json(job: str, stream: LogStream) -> None:

@@ -30,9 +30,9 @@ from .tables import print_table, shown_duration, shown_time
 
 # The first part of a UUID.
 SHORT_ID = 8
-LOOK_EVERY = 0.3
+POLL_SECONDS = 0.3
 # Longer than jobs have to end by themselves.
-KILL_PATIENCE = 60.0
+KILL_TIMEOUT = 60.0
 
 
 @click.command()
@@ -184,7 +184,7 @@ def _job_row(node: past_runs.NodeInfo, job: Any) -> dict[str, Any]:
     # Of an array AWS says only when it was made and when its last child ended.
     began = started or (created if "size" in job.get("arrayProperties", {}) else None)
     counts = {state: count for state, count in job.get("arrayProperties", {}).get("statusSummary", {}).items() if count}
-    # An unended job that nobody runs.
+    # The job has not ended and no process runs it.
     halted = node.status == "interrupted" and job["status"] not in ENDED
     return {
         "node": node.node,
@@ -204,8 +204,7 @@ def _job_row(node: past_runs.NodeInfo, job: Any) -> dict[str, Any]:
 def kill(execution: str) -> None:
     """End a running execution.
 
-    Its process asks the jobs to end, kills those that do not, and leaves. What had not ended can be taken up again, as
-    after Ctrl-C.
+    Its process asks the jobs to end, kills those that do not, and exits. You can resume the execution, as after Ctrl-C.
     """
     with failing():
         run = run_of(execution)
@@ -217,12 +216,12 @@ def kill(execution: str) -> None:
         except PermissionError:
             fail_command(f"Process {run.process}, which runs execution {execution}, belongs to another user.")
         click.echo(f"Asked process {run.process} to end execution {execution}.")
-        until = time.monotonic() + KILL_PATIENCE
+        until = time.monotonic() + KILL_TIMEOUT
         while past_runs.run(the_home(), execution).process is not None:
             if time.monotonic() > until:
                 fail_command(f"It has not ended yet; `kill -9 {run.process}` ends it and all its jobs at once.")
-            time.sleep(LOOK_EVERY)
-        click.echo(f"It has ended. To go on, run its command again with {wire.SWITCH_RESUME}={execution}.")
+            time.sleep(POLL_SECONDS)
+        click.echo(f"It has ended. To resume it, run its command again with {wire.SWITCH_RESUME}={execution}.")
 
 
 @click.command()
@@ -240,9 +239,9 @@ def rerun(execution: str, node: str, index: int) -> None:
         run = run_of(execution)
         found = past_runs.node(run, node)
         node = found.node
-        again = rerun_command(the_home(), run, found, index)
-        status = rerun_child(again)
-    click.echo(f"Item {index} of {node} ended with exit status {status}. It wrote to {again.output}", err=True)
+        child = rerun_command(the_home(), run, found, index)
+        status = rerun_child(child)
+    click.echo(f"Item {index} of {node} ended with exit status {status}. It wrote to {child.output}", err=True)
     sys.exit(status)
 
 

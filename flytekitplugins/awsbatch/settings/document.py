@@ -86,9 +86,8 @@ class DocumentBuilder:
         for event in stream:
             if isinstance(event, events.DocumentStartEvent):
                 if event.version and event.version != (1, 1):
-                    raise self.unreadable(
-                        self.line(event), "", "expected YAML 1.1: Go's reader refuses another version"
-                    )
+                    expected = "expected YAML 1.1: Go's reader refuses another version"
+                    raise self.unreadable(self.line(event), "", expected)
                 root = self.node(next(stream), stream, 0).node
                 # The parser must get past the document's end for what follows on its last line to be checked.
                 next(stream)
@@ -194,7 +193,8 @@ class DocumentBuilder:
             if len(key.text) > MAX_KEY:
                 raise self.unreadable(line, "", f"expected a key of at most {MAX_KEY} characters")
             if key.text in lines:
-                self.problem(line, key.text, f"expected each key once, it already stands in line {lines[key.text]}")
+                expected = f"expected each key once, it already stands in line {lines[key.text]}"
+                self.problems.append(Problem(self.file, line, key.text, "", expected))
             elif isinstance(event, ScalarEvent) and is_merge_key(event):
                 merged.extend(self.merged(value))
             else:
@@ -221,9 +221,6 @@ class DocumentBuilder:
 
     def line(self, event: Event) -> int:
         return event.start_mark.line + 1 + self.lines_before if event.start_mark else 0
-
-    def problem(self, line: int, key: str, expected: str) -> None:
-        self.problems.append(Problem(self.file, line, key, "", expected))
 
     def unreadable(self, line: int, value: str, expected: str) -> UnreadableError:
         place = line - 1 - self.lines_before

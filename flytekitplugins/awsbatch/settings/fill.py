@@ -1,6 +1,6 @@
 """Makes one section, as its owner declared it, from one map of a document.
 
-What is wrong with a value goes to a callback and the field keeps its default, so that the rest is still read.
+What is wrong with a value is recorded and the field keeps its default, so that the rest is still read.
 """
 
 from __future__ import annotations
@@ -9,28 +9,20 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from . import mapstructure, section
-from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, is_null
+from .problems import Problem
+from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, is_null, shown_value
 
 S = TypeVar("S")
 
 # Stands for a value that was wrong and has been reported.
 WRONG = object()
 Decoder = Callable[[Node], Any]
-WEAK: dict[Any, Decoder] = {
-    str: mapstructure.weak_text,
-    int: mapstructure.weak_int,
-    bool: mapstructure.weak_bool,
-}
-NAMES: dict[Any, str] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-}
+WEAK: dict[Any, Decoder] = {str: mapstructure.weak_text, int: mapstructure.weak_int, bool: mapstructure.weak_bool}
+NAMES: dict[Any, str] = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def strictly_typed(kind: type, node: Node) -> Any:
@@ -58,16 +50,12 @@ def written_key(node: MapNode | None, found: Node | None, key: str) -> str:
 @dataclasses.dataclass
 class SectionFiller:
     """
-    :param wrong: told the dotted path, the value and what was expected.
-    :param missing: told the dotted path and the place of a section that lacks a key it must have.
-    :param unknown: told the dotted path of a map, a key in it that is no setting, and the names that are.
+    :param problems: gets what is wrong with a value, each under its dotted path.
     :param weakly: as Go decodes Flyte's sections; else strictly, as ours are read.
     :param shared: the path of a section that several owners share, each with keys that the others do not know.
     """
 
-    wrong: Callable[[str, Node, str], None]
-    missing: Callable[[str, Mark], None]
-    unknown: Callable[[str, Scalar, Iterable[str]], None]
+    problems: list[Problem]
     weakly: bool
     shared: str = ""
 
@@ -79,10 +67,7 @@ class SectionFiller:
             node = None
         values: dict[str, Any] = {}
         if node is not None and not self.weakly and path != self.shared:
-            known = {fld.metadata[section.KEY] for fld in keyed_fields(cls)}
-            for key, _ in node.entries:
-                if key.text not in known:
-                    self.unknown(path, key, known)
+            self.check_keys(node, path, cls)
         for fld in dataclasses.fields(cast(Any, cls)):
             if section.WHERE in fld.metadata:
                 marked = node and (node.get(fld.metadata[section.WHERE]) or node)
@@ -90,6 +75,20 @@ class SectionFiller:
             elif section.KEY in fld.metadata:
                 self.field(cls, fld, node, path, values)
         return cls(**values)
+
+    def check_keys(self, node: MapNode, path: str, *classes: type[Any]) -> None:
+        """A problem for each key that none of the owners of a map knows."""
+        names = sorted(fld.metadata[section.KEY] for cls in classes for fld in keyed_fields(cls))
+        folded = {name.lower().replace("_", ""): name for name in names}
+        for key, _ in node.entries:
+            if key.text not in names:
+                near = folded.get(key.text.lower().replace("_", "").replace("-", ""))
+                close = [near] if near else difflib.get_close_matches(key.text, names, 1, 0.6)
+                hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(names)}"
+                self.problems.append(Problem.at(key.mark, f"{path}.{key.text}", f"is no setting; {hint}"))
+
+    def wrong(self, path: str, node: Node, expected: str) -> None:
+        self.problems.append(Problem.at(node.mark, path, expected, shown_value(node)))
 
     def field(
         self, cls: type[Any], fld: dataclasses.Field[Any], node: MapNode | None, path: str, values: dict[str, Any]
@@ -102,7 +101,7 @@ class SectionFiller:
             values[fld.name] = None
         if found is None or is_null(found):
             if required:
-                self.missing(here, node.mark if node is not None else Mark())
+                self.problems.append(Problem.at(node.mark if node is not None else Mark(), here, "is missing"))
             return
         decoded = self.decode(typing.get_type_hints(cls)[fld.name], found, here)
         if decoded is WRONG:
@@ -151,8 +150,8 @@ class SectionFiller:
             return (self.value(kind, node, path),)
         if kind is str and not isinstance(node, ListNode):
             return mapstructure.weak_texts(node)
-        items = node.items if isinstance(node, ListNode) else mapstructure.weak_items(node)
-        decoded = [self.decode(kind, item, f"{path}[{place}]") for place, item in enumerate(items)]
+        items = enumerate(mapstructure.weak_items(node))
+        decoded = [self.decode(kind, item, f"{path}[{place}]") for place, item in items]
         return tuple(one for one in decoded if one is not WRONG)
 
     def map(self, kind: Any, node: Node, path: str) -> dict[str, Any]:

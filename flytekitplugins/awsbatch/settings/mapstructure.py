@@ -72,12 +72,8 @@ def weak_items(node: Node) -> tuple[Node, ...]:
 
 
 def weak_int(node: Node) -> int:
-    value = scalar_value(node, "expected a whole number")
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
+    value = node.value if isinstance(node, Scalar) else node
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return int(value)
     if isinstance(value, str):
         parsed = parse_integer(value or "0") if re.fullmatch(r"[^_]*", value) else None
@@ -87,17 +83,9 @@ def weak_int(node: Node) -> int:
 
 
 def weak_bool(node: Node) -> bool:
-    value = scalar_value(node, "expected true or false")
-    if isinstance(value, bool | int | float):
+    value = node.value if isinstance(node, Scalar) else node
+    if isinstance(value, int | float):
         return value != 0
-    if isinstance(value, str) and value in TRUE:
-        return True
-    if isinstance(value, str) and value in FALSE:
-        return False
+    if isinstance(value, str) and value in TRUE | FALSE:
+        return value in TRUE
     raise MismatchError("expected true or false")
-
-
-def scalar_value(node: Node, expected: str) -> object:
-    if not isinstance(node, Scalar):
-        raise MismatchError(expected)
-    return node.value

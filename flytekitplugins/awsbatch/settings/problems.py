@@ -1,4 +1,4 @@
-"""What is wrong with a deployment's settings: every problem with its place, reported together rather than one a run."""
+"""What is wrong with a deployment's settings: every problem with its place, all reported together."""
 
 from __future__ import annotations
 

@@ -7,18 +7,16 @@ strictly. The reader never raises for what a file says until `finish`, so that o
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import section
 from .blocks import find_section, merge_layers, without_empty_keys
 from .document import MAX_BYTES, Document, parse_yaml
-from .fill import SectionFiller, keyed_fields
+from .fill import SectionFiller
 from .pasted import parse_file
 from .problems import Problem, SettingsError
-from .yaml_nodes import MapNode, Mark, Node, Scalar, is_null, shown_value
+from .yaml_nodes import MapNode, Node, is_null, shown_value
 
 S = TypeVar("S")
 
@@ -88,45 +86,24 @@ class Reader:
     def flyte(self, cls: type[S], *names: str) -> S:
         """One of Flyte's own sections (`"plugins", "aws", "batch"`), defaults where the files are silent."""
         path, node = self.at(*names)
-        return SectionFiller(self.wrong, self.missing, self.unknown, weakly=True).section(
-            cls, without_empty_keys(node), path
-        )
+        return SectionFiller(self.problems, weakly=True).section(cls, without_empty_keys(node), path)
 
     def flyte_list(self, cls: type[S], name: str) -> tuple[S, ...]:
         """One of Flyte's top-level sections that is a list of maps (`domains`)."""
         path, node = self.layer(name)
         node = without_empty_keys(node)
-        if node is None:
-            return ()
-        return SectionFiller(self.wrong, self.missing, self.unknown, weakly=True).sequence(cls, node, path)
+        return SectionFiller(self.problems, weakly=True).sequence(cls, node, path) if node is not None else ()
 
     def own(self, name: str, *classes: type[Any]) -> tuple[Any, ...]:
         """Our section, shared by several owners; a key of none of them is a problem."""
         path, node = self.layer(name)
-        known = {fld.metadata[section.KEY] for cls in classes for fld in keyed_fields(cls)}
+        filler = SectionFiller(self.problems, weakly=False, shared=path)
         if isinstance(node, MapNode):
-            for key, _ in node.entries:
-                if key.text not in known:
-                    self.unknown(path, key, known)
-        filler = SectionFiller(self.wrong, self.missing, self.unknown, weakly=False, shared=path)
-        if node is not None and not isinstance(node, MapNode) and not is_null(node):
-            self.wrong(path, node, "expected a map")
-            node = None
+            filler.check_keys(node, path, *classes)
         return tuple(filler.section(cls, node, path) for cls in classes)
-
-    def unknown(self, path: str, key: Scalar, known: Iterable[str]) -> None:
-        names = sorted(known)
-        folded = {name.lower().replace("_", ""): name for name in names}
-        near = folded.get(key.text.lower().replace("_", "").replace("-", ""))
-        close = [near] if near else difflib.get_close_matches(key.text, names, 1, 0.6)
-        hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(names)}"
-        self.problems.append(Problem.at(key.mark, f"{path}.{key.text}", f"is no setting; {hint}"))
 
     def report(self, problem: Problem) -> None:
         self.problems.append(problem)
-
-    def missing(self, path: str, place: Mark) -> None:
-        self.problems.append(Problem.at(place, path, "is missing"))
 
     def wrong(self, path: str, node: Node, expected: str) -> None:
         self.problems.append(Problem.at(node.mark, path, expected, shown_value(node)))

@@ -102,7 +102,7 @@ def parse_integer(text: str) -> int | None:
 
 
 def parse_float(text: str) -> float | str:
-    """A float, or the text again where Go's ParseFloat reports a range error."""
+    """A float, or the text itself where Go's ParseFloat reports a range error."""
     value = float(text)
     return text if math.isinf(value) else value
 
