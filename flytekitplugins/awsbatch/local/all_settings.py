@@ -56,11 +56,16 @@ class LocalEmulator:
     :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
     :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
         `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
+    :param preload: what the jobs that are forked from one interpreter share. `installed`: flytekit and the installed
+        modules that the user's modules import; `everything`: the user's modules too.
+    :param fast_path: whether children of an array leave out what flytekit does for each of them.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
     """
 
     environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
     isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
+    preload: str = setting("preload", "installed", choices=("installed", "everything"))
+    fast_path: bool = setting("fast_path", True)
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
 
 

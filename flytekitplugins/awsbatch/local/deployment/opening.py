@@ -45,7 +45,7 @@ from .job_environment import LocalLaunch
 from .submissions import Submissions
 
 if TYPE_CHECKING:
-    from ..all_settings import Settings
+    from ..all_settings import LocalEmulator, Settings
 
 
 COMMAND = "flyte-awsbatch"
@@ -102,7 +102,7 @@ class Deployment:
                 home.batch,
                 settings.batch,
                 launch=CodeFolders(self.launch, home.code, settings.batch.retention_days),
-                executors=_executors(settings.local.isolation, self.say_once),
+                executors=_executors(settings.local, self.say_once),
                 validate_shapes=False,
             )
             self.batch = self.local_batch
@@ -232,12 +232,13 @@ class Deployment:
         self.reporter.say(text)
 
 
-def _executors(isolation: str, say: Callable[[str], None]) -> list[Executor]:
+def _executors(local: LocalEmulator, say: Callable[[str], None]) -> list[Executor]:
     """A process a job, and for Flyte's own commands a warm interpreter to start it from."""
     process = ProcessExecutor()
-    if isolation == "process":
+    if local.isolation == "process":
         return [process]
-    return [WarmExecutor(preload.planner(), process, isolation=isolation, warn=say)]
+    options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
+    return [WarmExecutor(preload.planner(options), process, isolation=local.isolation, warn=say)]
 
 
 def _catalog(folder: Path) -> DiskCatalog:
