@@ -38,6 +38,10 @@ OTHERS = [
 ]
 
 
+# Imports flytekit twenty times.
+pytestmark = pytest.mark.timeout(600)
+
+
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     script = Path(__file__).with_name("renamed_flytekit.py")
