@@ -50,6 +50,8 @@ setup(
             "pyflyte-awsbatch-map-execute=flytekitplugins.awsbatch.entrypoint:main",
             "pyflyte-awsbatch-timeout=flytekitplugins_awsbatch_timeout:main",
         ],
+        # Any process of this installation can read what a local run stores, whether it imports this package or not.
+        "fsspec.specs": ["awsbatch=flytekitplugins.awsbatch.container.raw_files.RawFileSystem"],
         "pytest11": ["flytekitplugins-awsbatch=flytekitplugins_awsbatch_pytest"],
     },
     classifiers=[

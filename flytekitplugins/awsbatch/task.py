@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import fsspec
 from flytekit.configuration import SerializationSettings
 from flytekit.core.array_node_map_task import ArrayNodeMapTask
 from flytekit.core.context_manager import ExecutionParameters, FlyteContextManager
@@ -19,7 +20,10 @@ from .sdk.emulated_calls import EmulatedCalls
 from .sdk.errors import AWSBatchTaskError, AWSBatchWarning, refuse_what_cannot_be_a_job
 from .sdk.metadata import attempt_seconds
 from .sdk.task_config import AWSBatchConfig
-from .wire import PLATFORM_CAPABILITIES, SINGLE_TASK_TYPE, TIMEOUT_SCRIPT
+from .wire import PLATFORM_CAPABILITIES, RAW_SCHEME, SINGLE_TASK_TYPE, TIMEOUT_SCRIPT
+
+# The distribution's entry point says the same. An installation whose metadata is older than its code has none.
+fsspec.register_implementation(RAW_SCHEME, "flytekitplugins.awsbatch.container.raw_files.RawFileSystem", clobber=True)
 
 __all__ = ["AWSBatchConfig", "AWSBatchFunctionTask"]
 
@@ -71,23 +75,23 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
                 "with flytekitplugins.awsbatch.map_task.",
             )
         if isinstance(mapping, MapPythonTask) and not isinstance(mapping, EmulatedCalls):
-            from .lint.report import legacy_map
+            from .lint.report import lint_legacy_map
 
-            legacy_map(self, mapping)
+            lint_legacy_map(self, mapping)
         super().set_command_fn(get_command_fn)
 
     def get_container(self, settings: SerializationSettings) -> Container | None:
         container: Container | None = super().get_container(settings)
-        if container is None or isinstance(getattr(self._get_command_fn, "__self__", None), MapPythonTask):
-            return container
-        from .lint.report import CheckedContainer
+        if container is not None and not isinstance(getattr(self._get_command_fn, "__self__", None), MapPythonTask):
+            from .lint.report import lint_task
 
-        return CheckedContainer.of(container, self, settings)
+            lint_task(self, container, settings)
+        return container
 
     def check_emulated_call(self) -> None:
-        from .lint.report import check_single_call
+        from .lint.report import lint_single_call
 
-        check_single_call(self)
+        lint_single_call(self)
 
     def pre_execute(self, user_params: ExecutionParameters | None) -> ExecutionParameters | None:
         if switch.emulation_on():

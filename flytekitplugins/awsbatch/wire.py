@@ -43,8 +43,22 @@ CHILD_QUEUE = "child_queue"
 # Set while a warm interpreter imports what its children need: it acts for jobs, and no job has an id yet.
 WARMING = "FLYTE_AWSBATCH_WARMING"
 
+# The scheme of the storage on this machine that stands for S3, see `container/raw_files.py`.
+RAW_SCHEME = "awsbatch"
+
 # Switches of this package.
 SWITCH = "FLYTE_AWSBATCH"
 SWITCH_CONFIG = "FLYTE_AWSBATCH_CONFIG"
 SWITCH_HOME = "FLYTE_AWSBATCH_HOME"
 SWITCH_RESUME = "FLYTE_AWSBATCH_RESUME"
+
+
+def raw_url(path: str) -> str:
+    """The URL that stands for an absolute path in the storage on this machine."""
+    return f"{RAW_SCHEME}://{path.lstrip('/')}"
+
+
+def raw_path(url: str) -> str | None:
+    """The path that such a URL stands for; None for any other reference."""
+    key = url.removeprefix(f"{RAW_SCHEME}://")
+    return None if key == url else f"/{key}"

@@ -91,14 +91,15 @@ def test_the_local_environment_has_the_size_that_the_settings_say_now(home: Path
         service.call("UpdateComputeEnvironment", {"computeEnvironment": "local", "computeResources": {"maxvCpus": 3}})
         service.ensure_queue("another")
         assert size(service) == 3
-        service.ensure_queue("own", vcpus=1)
+        own = {"type": "EC2", "minvCpus": 0, "maxvCpus": 1, "subnets": []}
+        service.create_compute_environment(computeEnvironmentName="own", type="MANAGED", computeResources=own)
     with LocalBatch(home, BatchSettings(vcpus=6)) as service:
         service.ensure_queue("queue")
         sizes = {
             one["computeEnvironmentName"]: one["computeResources"]["maxvCpus"]
             for one in service.describe_compute_environments()["computeEnvironments"]
         }
-    assert sizes == {"local": 6, "own-environment": 1}
+    assert sizes == {"local": 6, "own": 1}
     with LocalBatch(home, BatchSettings(vcpus=0)) as service:
         service.ensure_queue("queue")
         assert size(service) == 6

@@ -15,6 +15,7 @@ from flytekit.types.file import FlyteFile
 
 from flytekitplugins.awsbatch import map_task
 from flytekitplugins.awsbatch.testing import Emulation
+from flytekitplugins.awsbatch.wire import raw_url
 
 NOON = datetime(2024, 2, 29, 12, 30, 15, 250, tzinfo=timezone.utc)
 VALUES: list[tuple[Any, list[Any]]] = [
@@ -67,8 +68,9 @@ def test_files_and_folders(batch: Emulation, tmp_path: Path) -> None:
     files = [FlyteFile(str(a_file(tmp_path, f"in{n}.txt", f"text {n} "))) for n in range(2)]
     folders = [FlyteDirectory(str(a_file(tmp_path / f"in{n}", "a.txt", f"inside {n}").parent)) for n in range(2)]
     made = compare(batch, [(types.file, files), (types.folder, folders)])
-    left = [Path(made.file_out.path), *(Path(one.path) for one in made.folder_list_out)]
-    assert all(path.is_relative_to(batch.home / "runs") for path in left)
+    stored = raw_url(str(batch.home / "runs")) + "/"
+    assert made.file_out.remote_source.startswith(stored)
+    assert all(one.remote_source.startswith(stored) for one in made.folder_list_out)
 
 
 def test_no_inputs_no_outputs_several_outputs_named_outputs(batch: Emulation) -> None:

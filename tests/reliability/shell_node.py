@@ -18,9 +18,10 @@ from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
 from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.faults import STALE_DESCRIBE, Fault
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.local.deployment.backend import LocalBackend
 from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
-from flytekitplugins.awsbatch.local.history.resume import Fingerprint, past
-from flytekitplugins.awsbatch.local.run.resume_node import take_up
+from flytekitplugins.awsbatch.local.history.resume import Fingerprint, decide_resume
+from flytekitplugins.awsbatch.local.run.resume_node import resume_node
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
@@ -74,8 +75,8 @@ class Node:
 
     def take_up(self) -> None:
         """As another process would, from the record alone."""
-        before = past(self.record, Fingerprint.of(self.request))
-        self.execution = take_up(self._world.deployment, self.request, before, self._observe).node
+        before = decide_resume(self.record, Fingerprint.of(self.request))
+        self.execution = resume_node(self._world.deployment, self.request, before, self._observe).node
 
     def move_to(self, world: World) -> None:
         """To another service on the same home."""
@@ -121,9 +122,9 @@ class World:
         self.batch.ensure_queue(QUEUE)
         self.submissions = Submissions(self.batch, lambda job_id: self.batch.adopt([job_id]) and None)
         self.services = HandlerServices(self.submissions, LocalStore(), MemoryCatalog(), self._handler)
-        self.deployment: Any = SimpleNamespace(
-            batch=self.batch, local_batch=self.batch, submissions=self.submissions, services=self.services
-        )
+        backend = object.__new__(LocalBackend)
+        backend.service = backend.batch = self.batch
+        self.deployment: Any = SimpleNamespace(backend=backend, submissions=self.submissions, services=self.services)
 
     def set_fault(self, fault: Fault) -> None:
         if fault.kind == STALE_DESCRIBE:

@@ -29,7 +29,7 @@ def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(terminal: OpenTermin
     assert "Stopping n1 wait_at_the_gate" in first.plain
     assert f"Stopped execution {execution}" in first.plain
     assert "n1 wait_at_the_gate: 2 running, 2 succeeded" in first.plain
-    assert f"To go on: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
+    assert f"To resume: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
     assert "Traceback" not in first.plain
     assert of_home(home) == []
     # Neither the modes of the terminal nor a hidden cursor stay behind.
@@ -48,7 +48,7 @@ def test_a_second_ctrl_c_leaves_at_once_and_leaves_nothing(terminal: OpenTermina
     first = terminal(command)
     eventually(lambda: starts(marks) == {0: 1}, lambda: first.plain[-800:])
     first.type("\x03")
-    first.expect("Again Ctrl-C leaves at once")
+    first.expect("Press Ctrl-C again to quit now")
     first.type("\x03")
 
     assert first.ended() == 128 + signal.SIGINT
@@ -69,7 +69,7 @@ def test_other_ways_to_end_it_leave_nothing_either(terminal: OpenTerminal, home:
     if how == "SIGTERM":
         run.process.send_signal(signal.SIGTERM)
         assert run.ended() == 128 + signal.SIGTERM
-        assert "To go on: " in run.plain
+        assert "To resume: " in run.plain
     else:
         run.hang_up()
         assert run.process.wait(60) == 128 + signal.SIGHUP
@@ -100,7 +100,7 @@ def test_a_workflow_that_is_ended_between_two_jobs_says_how_to_go_on(
     assert of_home(home) == []
     execution = execution_of(first.plain)
     if how != "a closed terminal":
-        assert f"\nTo go on: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
+        assert f"\nTo resume: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
         assert "Traceback" not in first.plain
     assert past_runs.run(Home(home)).status == "interrupted"
     if how != "Ctrl-C":
@@ -122,7 +122,7 @@ def test_a_call_off_the_main_thread_is_stopped_as_the_process_ends(
     run.type("\x03")
 
     assert run.ended() == 1
-    assert "To go on: FLYTE_AWSBATCH_RESUME=" in run.plain
+    assert "To resume: FLYTE_AWSBATCH_RESUME=" in run.plain
     assert of_home(home) == []
 
 
@@ -180,11 +180,11 @@ def test_between_calls_a_signal_does_what_it_would_have_done_and_a_second_leaves
     signal.raise_signal(signal.SIGHUP)
     signal.raise_signal(signal.SIGTERM)
     assert left == [signal.SIGTERM]
-    between.goes_on()
+    between.note_call()
     with pytest.raises(SystemExit) as caught:
         signal.raise_signal(signal.SIGTERM)
     assert caught.value.code == 128 + signal.SIGTERM
-    between.goes_on()
+    between.note_call()
     names.clear()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)

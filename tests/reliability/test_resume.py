@@ -1,4 +1,4 @@
-"""An execution that is taken up: what had ended counts, what had not goes on, and what has changed runs anew."""
+"""An execution that is resumed: what had ended counts, what had not continues, and what has changed starts over."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import reliability_tasks as tasks
 from terminals import eventually, starts
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local import all_settings as settings_module
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
@@ -30,7 +30,7 @@ from flytekitplugins.awsbatch.local.deployment.opening import ClosedError, Deplo
 from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import RunRecord
-from flytekitplugins.awsbatch.local.history.resume import Fingerprint, Past, ResumeError, past
+from flytekitplugins.awsbatch.local.history.resume import EarlierRun, Fingerprint, ResumeError, decide_resume
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_state import Ending, NodeState
@@ -68,11 +68,12 @@ def names(awsbatch: Emulation) -> list[str]:
     return [request["jobName"] for request in awsbatch.requests]
 
 
-def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path) -> None:
+@pytest.mark.parametrize("written", [20, 6], ids=["its name", "the beginning of its name"])
+def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path, written: int) -> None:
     with emulation(home, quiet=True):
         assert tasks.total_of(numbers=[1, 2, 3]) == 6
     execution = newest(home)
-    with emulation(home, quiet=True, resume=execution) as awsbatch:
+    with emulation(home, quiet=True, resume=execution[:written]) as awsbatch:
         assert tasks.total_of(numbers=[1, 2, 3]) == 6
         assert awsbatch.requests == []
         assert "n0 total: succeeded before" in awsbatch.printed
@@ -177,7 +178,7 @@ def test_at_a_service_elsewhere_the_job_is_terminated_and_runs_anew(
         service.faults.add(Fault("stay_runnable"))
 
         def deployment(resume: str | None) -> Deployment:
-            given = settings_module.of(settings_module.DEFAULT)
+            given = settings_module.parse_settings(settings_module.DEFAULT)
             return Deployment(given, Home(home), PlainReporter(io.StringIO()), endpoint=server.url, resume=resume)
 
         def jobs(status: str) -> list[str]:
@@ -215,7 +216,7 @@ def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> N
     with emulation(home, quiet=True, resume=execution) as awsbatch:
         assert work(n=[2, 3]) == [4, 9]
         assert names(awsbatch) == [f"{execution}-n0-1"]
-        assert "n0 wait_at_the_gate: runs anew, its inputs are not what they were" in awsbatch.printed
+        assert "n0 wait_at_the_gate: starts over, its inputs are not what they were" in awsbatch.printed
         # What nobody waits for any more does not go on either.
         assert awsbatch.batch.describe_jobs(jobs=[old])["jobs"][0]["status"] == "FAILED"
     assert starts(marks)[1] == 1
@@ -229,7 +230,7 @@ def test_a_node_that_had_failed_is_tried_again(home: Path, marks: Path) -> None:
     with emulation(home, quiet=True, resume=execution) as awsbatch, pytest.raises(TaskFailedError):
         tasks.fragile_map(n=[1], folder=str(marks))
     assert names(awsbatch) == [f"{execution}-n0-1"]
-    assert "runs anew, it had failed" in awsbatch.printed
+    assert "starts over, it had failed" in awsbatch.printed
 
 
 @pytest.mark.slow
@@ -290,9 +291,9 @@ def test_what_cannot_be_taken_up_is_refused_with_words(home: Path) -> None:
 def test_what_a_record_means_for_the_same_node_of_a_later_run() -> None:
     now = Fingerprint("task", "template", "inputs")
 
-    def of(status: str, snapshot: NodeState | None = None, **changes: Any) -> Past:
+    def of(status: str, snapshot: NodeState | None = None, **changes: Any) -> EarlierRun:
         fingerprint = {**asdict(now), **changes}
-        return past(
+        return decide_resume(
             {
                 "status": status,
                 "snapshot": snapshot and snapshot.to_dict(),
@@ -304,15 +305,15 @@ def test_what_a_record_means_for_the_same_node_of_a_later_run() -> None:
         )
 
     running = NodeState(attempt=3)
-    assert of("running") == Past(None, 2, "job")
-    assert of("running", running) == of("interrupted", running) == Past(running, 2, "job")
-    assert of("succeeded", running) == Past(running, 2, "job", succeeded=True)
-    assert of("aborted", running) == Past(None, 4, "job", anew="its job was terminated")
-    assert of("failed", running) == Past(None, 4, "job", anew="it had failed")
+    assert of("running") == EarlierRun(None, 2, "job")
+    assert of("running", running) == of("interrupted", running) == EarlierRun(running, 2, "job")
+    assert of("succeeded", running) == EarlierRun(running, 2, "job", succeeded=True)
+    assert of("aborted", running) == EarlierRun(None, 4, "job", restart_reason="its job was terminated")
+    assert of("failed", running) == EarlierRun(None, 4, "job", restart_reason="it had failed")
     failed = NodeState(attempt=3, ended=True, ending=Ending("failing"))
-    assert of("running", failed) == Past(None, 4, "job", anew="it had failed")
+    assert of("running", failed) == EarlierRun(None, 4, "job", restart_reason="it had failed")
     for changed in ("task", "template", "inputs"):
-        assert of("succeeded", running, **{changed: "other"}).anew != ""
+        assert of("succeeded", running, **{changed: "other"}).restart_reason != ""
         assert of("succeeded", running, **{changed: "other"}).attempt == 4
 
 

@@ -7,13 +7,13 @@ from .admin_settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, AdminSettin
 from .explanation import Execution, Explanation
 
 MATCHERS = {
-    DOCUMENTED: documented.match,
-    FLYTEADMIN: flyteadmin.match,
-    FLYTEADMIN_2019: flyteadmin_2019.match,
+    DOCUMENTED: documented.match_as_documented,
+    FLYTEADMIN: flyteadmin.match_as_flyteadmin,
+    FLYTEADMIN_2019: flyteadmin_2019.match_as_flyteadmin_2019,
 }
 
 
-def match(settings: AdminSettings, execution: Execution, matching: str = "") -> Explanation:
+def match_queue(settings: AdminSettings, execution: Execution, matching: str = "") -> Explanation:
     """The choice for an execution, and the way to it.
 
     :param matching: one of the three ways; empty for the one that the settings name (`emulator.queue_matching`).

@@ -1,6 +1,6 @@
-"""A real AWS Batch (or anything that answers like one under a URL) behind the interface of `batch.api`.
+"""A real AWS Batch (or any service that answers like one under a URL) behind the interface of `batch.api`.
 
-botocore comes with flytekit; boto3 is not needed. Credentials, regions and proxies are botocore's own business.
+botocore comes with flytekit; boto3 is not needed. botocore finds credentials, regions and proxies as it always does.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
+from .api import BatchCalls, BatchError
 
 CONNECTION_FAILED = 503
 NOT_ALLOWED = 403
-# How often a job is looked at where nothing tells of its changes, in seconds.
+# Seconds between two looks at a job: AWS does not tell of changes.
 POLL = 2.0
 
 
@@ -45,7 +45,7 @@ class AwsBatch(BatchCalls):
 
         self._session = botocore.session.Session()
         if on_this_machine(endpoint_url) and "AWS_ACCESS_KEY_ID" not in os.environ:
-            # botocore signs every request; a service on this machine does not ask with what.
+            # botocore signs every request; a service on this machine does not check the signature.
             self._session.set_credentials("local", "local")
         self._account_id = account_id
         self._poll = poll
@@ -72,7 +72,7 @@ class AwsBatch(BatchCalls):
         return self._ask(self._client, operation, request)
 
     def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
-        """Nothing tells of changes here: a new count every so many seconds makes the caller look again."""
+        """AWS does not tell of changes: a new count every so many seconds makes the caller look again."""
         time.sleep(min(timeout, max(self._poll, quiet)))
         return seen + 1
 

@@ -2,6 +2,7 @@
 
 <home>/runs/<execution>/meta/...   what propeller writes below its metadata prefix (inputs.pb, outputs.pb, error.pb)
 <home>/runs/<execution>/raw/...    the raw output prefix of tasks (files, directories, dataframes)
+<home>/uploads/<digest>/...        files of the caller that inputs refer to
 <home>/catalog/                    the cache, per item
 <home>/batch/                      the local AWS Batch: its database and its log streams
 <home>/batch/code/                 the code of fast-registered tasks, a folder for each distribution
@@ -32,6 +33,10 @@ class Home:
         return self.path / "runs"
 
     @property
+    def uploads(self) -> Path:
+        return self.path / "uploads"
+
+    @property
     def catalog(self) -> Path:
         return self.path / "catalog"
 
@@ -60,7 +65,7 @@ class Home:
         """Creates the folder, for its user only. Raises HomeError."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.runs, self.catalog, self.batch):
+            for folder in (self.runs, self.uploads, self.catalog, self.batch):
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise HomeError(

@@ -16,8 +16,10 @@ from urllib.request import url2pathname
 
 from google.protobuf.message import DecodeError, Message
 
+from ..wire import RAW_SCHEME, raw_path
 from .golang import url
 
+_LOCAL = ("file://", f"{RAW_SCHEME}://")
 CHECKPOINT_FOLDER = "_flytecheckpoints"
 
 
@@ -99,8 +101,8 @@ def join_path(base: str, *keys: str) -> str:
 
 
 class LocalStore:
-    """Files on this machine: plain paths and `file://` URLs. Writes beside the file and renames; what it writes is for
-    its user only.
+    """Files on this machine: plain paths, `file://` and `awsbatch://` URLs. Writes beside the file and renames; what it
+    writes is for its user only.
     """
 
     def join(self, base: str, *keys: str) -> str:
@@ -135,7 +137,9 @@ class LocalStore:
 
 
 def local_path(reference: str) -> str:
-    return url2pathname(urlsplit(reference).path) if reference.startswith("file:") else reference
+    if reference.startswith("file:"):
+        return url2pathname(urlsplit(reference).path)
+    return raw_path(reference) or reference
 
 
 class LimitedStore:
@@ -224,7 +228,7 @@ class SchemeStore:
         self._of(reference).write(reference, data)
 
     def _of(self, reference: str) -> DataStore:
-        return self._remote if "://" in reference and not reference.startswith("file://") else self._local
+        return self._remote if "://" in reference and not reference.startswith(_LOCAL) else self._local
 
 
 def checkpoint_prefix(join: Callable[..., str], raw_output_prefix: str) -> str:

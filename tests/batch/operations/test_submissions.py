@@ -117,7 +117,8 @@ def test_timeout_and_retries_of_the_submission_win(shell: Shell, service: LocalB
 def test_queues_of_higher_priority_go_first_where_they_share_an_environment(
     shell: Shell, service: LocalBatch, tmp_path: Any
 ) -> None:
-    service.ensure_queue("urgent", priority=10)
+    service.ensure_queue("urgent")
+    service.update_job_queue(jobQueue="urgent", priority=10)
     blocker = shell.submit("sleep 0.3", containerOverrides={"vcpus": 4})
     shell.running(blocker)
     late = shell.submit(f"echo late >> {tmp_path}/order", containerOverrides={"vcpus": 4})

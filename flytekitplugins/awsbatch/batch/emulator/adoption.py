@@ -1,27 +1,27 @@
-"""Taking over the unended jobs of services that died on the same home: what a restart, or the resume of a run, begins
-with.
+"""Taking over the unended jobs of services that died on the same home: the first step of a restart and of resuming a
+run.
 
-Children that had ended stay ended, also those whose end the dead service did not come to write down: its supervisor's
-journal has them. What was interrupted starts again, and that costs the job no attempt: on AWS the service does not
-die with its callers.
+Children that had ended stay ended, also those whose end the dead service could not write any more: its supervisor's
+journal has them. Interrupted attempts start again, and that costs the job no attempt: on AWS the service does not die
+with its callers.
 """
 
 from __future__ import annotations
 
 import logging
 import shutil
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
-from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.execution import instance
-from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, RUNNABLE, Attempt, Job, Unit, split_id
-from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
-from flytekitplugins.awsbatch.batch.emulator.scheduling.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows
+from .arns import DEFINITION, name_of, split_revision
+from .clock import Clock
+from .execution import instance
+from .job_model import ENDED, RUNNABLE, Attempt, Job, Unit, split_id
+from .scheduling import retry_rules
+from .scheduling.engine import Engine
+from .scheduling.job_table import JobTable
+from .store.database import DamagedRecordError
+from .store.job_rows import JobRows
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +29,7 @@ Exits = dict[str, tuple[int, bool, float]]
 
 
 class Adoption:
-    """:param root: the directory of all instances; None when the state lives in memory and there is nobody to take
-    over from.
-    """
+    """:param root: the directory of all instances; None when the state is in memory, which no other service shares."""
 
     def __init__(self, root: Path | None, table: JobTable, engine: Engine, rows: JobRows, clock: Clock) -> None:
         self._root = root
@@ -63,18 +61,18 @@ class Adoption:
 
     def _take_over(self, job_id: str, owner: str, exits: Exits) -> bool:
         try:
-            job = self._rows.load(job_id)
-        except sqlite3.DataError as error:
+            job = self._rows.load_job(job_id)
+        except DamagedRecordError as error:
             log.error("%s; it is not taken over", error)
             return False
-        # Between the list and the lock somebody else may have been faster.
+        # Another service may have taken it over between the list and the lock.
         if job is None or job.ended() or job.owner != owner:
             return False
         job.owner = self._table.owner
         with self._table.lock:
             self._table.note_job_change(job)
             for unit, number, stream, (code, out_of_memory, at) in recorded(job, exits):
-                settle(unit, number, stream)
+                make_last_attempt(unit, number, stream)
                 self._engine.end_attempt(unit, retry_rules.exited(code, out_of_memory), int(at * 1000))
             for unit in interrupted(job):
                 if unit.stop is None:
@@ -82,16 +80,16 @@ class Adoption:
                     unit.started = None
                     self._table.set_status(unit, RUNNABLE)
                 else:
-                    # It was asked to stop, and so it has.
+                    # It was asked to stop and runs no more.
                     self._engine.end_attempt(unit, retry_rules.exited(retry_rules.KILLED, False), self._clock.now_ms())
-        self._engine.add(job)
+        self._engine.add_job(job)
         self._engine.write_behind.write_now()
         return True
 
 
 def recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, tuple[int, bool, float]]]:
-    """(unit, attempt's number, log stream, exit) of the ends of this job's attempts that the store does not know, in
-    order.
+    """The ends of this job's attempts that the store does not know, in order: (unit, attempt's number, log stream,
+    exit).
     """
     definition = split_revision(name_of(DEFINITION, job.spec.definition) or "")[0]
     found = []
@@ -112,7 +110,7 @@ def recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, tuple[int, bo
     return found
 
 
-def settle(unit: Unit, number: int, stream: str) -> None:
+def make_last_attempt(unit: Unit, number: int, stream: str) -> None:
     """Makes that attempt the unit's last one."""
     del unit.attempts[number:]
     if len(unit.attempts) < number:
@@ -121,5 +119,5 @@ def settle(unit: Unit, number: int, stream: str) -> None:
 
 
 def interrupted(job: Job) -> list[Unit]:
-    """Units one of whose attempts has begun and not ended."""
+    """Units whose last attempt has begun and has not ended."""
     return [unit for unit in job.unended() if unit.attempts and unit.current.stopped is None]

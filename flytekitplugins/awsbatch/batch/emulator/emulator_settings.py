@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from flytekitplugins.awsbatch.batch.emulator.faults import Fault
 from flytekitplugins.awsbatch.settings.section import setting
+
+from .faults import Fault
 
 ENFORCE = "enforce"
 IGNORE = "ignore"

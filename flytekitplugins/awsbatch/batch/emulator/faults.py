@@ -1,6 +1,6 @@
 """Faults on demand: what can go wrong with AWS Batch, at a chosen call or at a chosen attempt of a child.
 
-Only decides; the service and the HTTP server act on what is decided. A fault is spent after `times` uses (0: never).
+This decides only; the service and the HTTP server act on it. A fault is spent after `times` uses (0: never).
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from flytekitplugins.awsbatch.batch.emulator.job_model import Unit
 from flytekitplugins.awsbatch.settings.section import setting
+
+from .job_model import Unit
 
 # Of a call.
 THROTTLE = "throttle"
@@ -38,9 +39,9 @@ class Fault:
         (DescribeJobs answers what was true `seconds` ago), `drop_response` (carried out, but the answer is lost). Of
         attempts: `host_lost` (`seconds` after the start the host is taken away), `cannot_start` (as if the image
         could not be pulled), `stay_runnable` (it never leaves RUNNABLE).
-    :param operation: AWS's name of the calls meant, empty for any; every `every`-th of them is hit.
-    :param job: the name or id of the job meant, empty for any.
-    :param child: the array index meant, -1 for any child and for jobs that are no array.
+    :param operation: AWS's name of the calls that the fault is for, empty for any; every `every`-th of them is hit.
+    :param job: the name or id of the job that it is for, empty for any.
+    :param child: the array index that it is for, -1 for any child and for single jobs.
     :param attempt: from 1, 0 for any.
     :param times: how often it happens before it is spent, 0 for always.
     """
@@ -62,7 +63,7 @@ class Fault:
         if not 0 <= self.seconds <= MAX_SECONDS:
             raise ValueError(f"fault seconds {self.seconds}: expected 0 to {MAX_SECONDS}")
 
-    def means(self, unit: Unit, attempt: int) -> bool:
+    def is_for(self, unit: Unit, attempt: int) -> bool:
         return (
             self.job in ("", unit.job.id, unit.job.spec.name)
             and self.child in (-1, unit.index)
@@ -71,7 +72,7 @@ class Fault:
 
 
 class FaultPlan:
-    """The faults that are set, and how often each has been met. Any thread."""
+    """The faults that are set, and how often each has been used. Any thread may call it."""
 
     def __init__(self, faults: Iterable[Fault] = ()) -> None:
         self._lock = threading.Lock()
@@ -94,23 +95,21 @@ class FaultPlan:
             return [each.fault for each in self._faults]
 
     def of_call(self, operation: str) -> list[Fault]:
-        """The faults that hit this call, which is counted."""
+        """Counts this call, and returns the faults that hit it."""
         if not self._faults:
             return []
         with self._lock:
-            hit = [each for each in self._faults if each.fault.kind in CALL_KINDS and each.meets(operation)]
+            hit = [each for each in self._faults if each.fault.kind in CALL_KINDS and each.hits(operation)]
             return [each.fault for each in hit if self._use(each)]
 
     def of_attempt(self, kind: str, unit: Unit) -> Fault | None:
-        """The first fault of that kind that means the unit's attempt: the current one, or the next of a RUNNABLE
-        unit.
-        """
+        """The first fault of that kind for the unit's attempt: the current one, or the next one of a RUNNABLE unit."""
         if not self._faults:
             return None
         attempt = len(unit.attempts) + (1 if kind == STAY_RUNNABLE else 0)
         with self._lock:
             for each in self._faults:
-                if each.fault.kind == kind and each.fault.means(unit, attempt):
+                if each.fault.kind == kind and each.fault.is_for(unit, attempt):
                     self._use(each)
                     return each.fault
         return None
@@ -128,7 +127,7 @@ class _Counted:
         self.calls = 0
         self.used = 0
 
-    def meets(self, operation: str) -> bool:
+    def hits(self, operation: str) -> bool:
         if self.fault.operation:
             concerned = self.fault.operation == operation
         else:

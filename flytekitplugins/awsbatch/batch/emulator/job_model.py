@@ -1,7 +1,7 @@
-"""Jobs as the service holds them while it runs: what was asked (frozen) and how far it has come (mutable, under the
-service's lock).
+"""Jobs as the service holds them while it runs: what was submitted (frozen) and its state (mutable, under the service's
+lock).
 
-A single job is one unit; an array job is as many units as it has children. The wire's shapes are made elsewhere.
+A single job has one unit, an array job one unit per child. `operations` makes the wire's shapes of them.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.job_model import Dependency, ExitRule, JobSpec
+from .job_model import Dependency, ExitRule, JobSpec
 
 VCPU = "VCPU"
 MEMORY = "MEMORY"
@@ -57,9 +57,4 @@ def substituted(command: Sequence[str], parameters: Mapping[str, str]) -> tuple[
     # A longer name wins over one that begins it.
     names = sorted(parameters, key=len, reverse=True)
     pattern = re.compile("Ref::(" + "|".join(map(re.escape, names)) + ")")
-    return tuple(
-        parameters[word[5:]]
-        if word.startswith("Ref::") and word[5:] in parameters
-        else pattern.sub(lambda match: parameters[match[1]], word)
-        for word in command
-    )
+    return tuple(pattern.sub(lambda match: parameters[match[1]], word) for word in command)

@@ -1,7 +1,7 @@
 """The local AWS Batch service: AWS's operations by boto3's names, in this process and on this machine.
 
-It puts the parts together: requests are judged (`rules`, `shapes`), resolved (`submission`), stored (`store`), run
-(`engine`) and described (`describe`). It needs no event loop and no signal handler, and may be called from any
+It puts the parts together: requests are checked (`rules`, `shapes`), resolved (`submission`), stored (`store`), run
+(`engine`) and described (`describe`). It needs no event loop and no signal handler, and you may call it from any
 thread.
 """
 
@@ -17,36 +17,36 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
-from flytekitplugins.awsbatch.batch.emulator.adoption import Adoption
-from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, QUEUE, Arns, name_of
-from flytekitplugins.awsbatch.batch.emulator.clock import Clock, SystemClock
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
-from flytekitplugins.awsbatch.batch.emulator.execution import instance as instances
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
-from flytekitplugins.awsbatch.batch.emulator.execution.job_start import Starter
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy, clean
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs, LogStream, tail
-from flytekitplugins.awsbatch.batch.emulator.faults import FaultPlan
-from flytekitplugins.awsbatch.batch.emulator.operations.context import Context
-from flytekitplugins.awsbatch.batch.emulator.operations.dispatch import Dispatcher
-from flytekitplugins.awsbatch.batch.emulator.operations.jobs import ANY_SHARE_TAG
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import MEMORY_TAG, capacity_of
-from flytekitplugins.awsbatch.batch.emulator.scheduling.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
-from flytekitplugins.awsbatch.batch.emulator.scheduling.write_behind import WriteBehind
-from flytekitplugins.awsbatch.batch.emulator.store.database import Database, UnusableHomeError
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows
-from flytekitplugins.awsbatch.batch.emulator.store.resources import Resources
+from ..api import BatchCalls, BatchError
+from .adoption import Adoption
+from .arns import ENVIRONMENT, QUEUE, Arns, name_of
+from .clock import Clock, SystemClock
+from .emulator_settings import BatchSettings
+from .execution import instance as instances
+from .execution.executors.process import ProcessExecutor
+from .execution.executors.protocol import Executor
+from .execution.job_start import Starter
+from .execution.launch import LaunchPolicy, clean
+from .execution.logs import Logs, LogStream, tail
+from .faults import FaultPlan
+from .operations.context import Context
+from .operations.dispatch import Dispatcher
+from .operations.jobs import ANY_SHARE_TAG
+from .scheduling.capacity import capacity_of
+from .scheduling.engine import Engine
+from .scheduling.job_table import JobTable
+from .scheduling.write_behind import WriteBehind
+from .store.database import Database, UnusableHomeError
+from .store.job_rows import JobRows
+from .store.resources import Resources
 
 log = logging.getLogger(__name__)
 
 DATABASE = "batch.sqlite3"
 LOCAL_ENVIRONMENT = "local"
-# What closing waits beyond the grace for jobs that were asked to end.
+# Seconds beyond the grace for which closing waits for jobs that were asked to end.
 CLOSING = 5.0
-# What a start waits for a dead service's processes to be gone.
+# Seconds for which a start waits until the processes of a dead service have ended.
 ADOPTION_TIMEOUT = 10.0
 
 
@@ -55,14 +55,14 @@ class LocalBatch(BatchCalls):
 
     :param home: the directory that keeps the state (`batch.sqlite3`), logs and scratch directories; None keeps the
         state in memory and the rest in a temporary directory until `close`.
-    :param launch: what jobs see of this machine; by default what anybody's jobs may (see `launch.clean`).
+    :param launch: what jobs see of this machine; by default what any caller's jobs may see (see `launch.clean`).
     :param executors: the first that accepts a process runs it; by default every attempt is a process of its own.
     :param adopt: whether `start` takes over the unended jobs that came over HTTP to services that died on this home.
         Those of local runs wait for their runs to be resumed (see the method `adopt`).
     :param validate_shapes: whether requests are held against botocore's service model before AWS's own rules;
         importing it costs a tenth of a second.
 
-    Raises UnusableHomeError when the home's database is of another version or damaged. Reading needs no `start`.
+    Raises UnusableHomeError when the home's database is of another version or damaged. You can read without `start`.
     """
 
     def __init__(
@@ -125,14 +125,17 @@ class LocalBatch(BatchCalls):
             raise UnusableHomeError(f"{self.home} cannot be used as a home: {error}") from error
         self._table.owner = self._instance.name
         self._engine.start(self._instance)
-        self._remove_old()
+        try:
+            self._remove_old()
+        except sqlite3.Error as error:
+            log.error("old jobs could not be removed: %s", error)
         if self._adopt:
             self._adoption.adopt(None, ADOPTION_TIMEOUT, remote_only=True)
 
     def close(self, terminate: bool = True) -> list[str]:
-        """Leaves no process behind. With `terminate` running jobs are asked to end first and have the grace to do so,
-        and every unended job fails; without, they are killed and anybody's to adopt. Returns the ids of the jobs left
-        unended.
+        """Ends the service and every process that it started. With `terminate` running jobs are asked to end first and
+        have `kill_grace` seconds to do so, and every unended job fails; without, they are killed, and any service may
+        adopt them. Returns the ids of the jobs left unended.
         """
         if self._closed:
             return []
@@ -165,9 +168,9 @@ class LocalBatch(BatchCalls):
         self.close()
 
     def suspend(self) -> list[str]:
-        """Closes the service such that its jobs can be taken over later. Running attempts are asked to end, have the
-        grace to do so, and are killed then; unless they succeed they start again with `adopt`, at no attempt's cost.
-        Returns the ids of the jobs left unended.
+        """Closes the service so that its jobs can be taken over later. Running attempts are asked to end, have
+        `kill_grace` seconds to do so, and are then killed; unless they succeed they start again with `adopt`, without
+        the cost of an attempt. Returns the ids of the jobs left unended.
         """
         if self._instance is not None and not self._closed:
             self._instance.suspend()
@@ -184,14 +187,14 @@ class LocalBatch(BatchCalls):
         return job_ids
 
     def adopt(self, job_ids: Iterable[str] | None = None, timeout: float = 10.0) -> list[str]:
-        """Takes over unended jobs (these, or all) of services that died on this home, and goes on with them.
+        """Takes over unended jobs (these, or all) of services that died on this home, and runs them to their end.
 
-        Waits up to `timeout` seconds for what a dead service had started to be gone. Returns the ids taken over.
+        Waits up to `timeout` seconds until the processes of a dead service have ended. Returns the ids taken over.
         """
         return self._adoption.adopt(job_ids, timeout)
 
     def goes_on(self, job_id: str) -> bool:
-        """Whether a living service, this or another one, has the job and it has not ended. Needs no `start`."""
+        """Whether the job has not ended and a living service, this or another one, runs it. Needs no `start`."""
         with self._table.lock:
             job = self._table.find(job_id)
             if job is None or job.ended():
@@ -205,67 +208,50 @@ class LocalBatch(BatchCalls):
     def forget(self, job_ids: Iterable[str]) -> None:
         """Removes jobs, with their logs: those that have ended, and those of services that died. Needs no `start`."""
         for job_id in job_ids:
-            job = self._rows.load(job_id)
+            job = self._rows.load_job(job_id)
             if job is None or (job.owner == self._table.owner and not job.ended()):
                 continue
             with instances.left_behind(self._instances, job.owner, 0) as directory:
                 if job.ended() or directory is not None:
-                    self.logs.remove(self._rows.streams(job.sequence))
-                    self._rows.remove(job.sequence)
+                    self.logs.remove(self._rows.log_streams(job.sequence))
+                    self._rows.remove_job(job.sequence)
                     self._table.forget(job_id)
 
-    def ensure_queue(self, name: str, *, vcpus: float = 0, memory: int = 0, priority: int = 1) -> str:
-        """The ARN of a queue, made with a compute environment when there is none of that name.
+    def ensure_queue(self, name: str) -> str:
+        """The ARN of a queue, made over the compute environment `local` when there is none of that name.
 
-        Queues share the environment `local`, which is of the settings' size or this machine's, unless they say their
-        own (MiB). A size that the settings name is set anew by each service on a home; without one it stays as it is,
-        so that a run with no settings takes nothing from a service beside it.
+        That environment is of the settings' size or this machine's. A size that the settings name is set anew by each
+        service on a home; without one it stays as it is, so that a run with no settings takes nothing from a service
+        beside it.
 
         :param name: or its ARN.
         """
         name = name_of(QUEUE, name) or name
-        if not self._sized:
-            self._sized = True
-            self._resize_local()
-        if name not in self._context.resources.named(QUEUE):
-            environment = f"{name}-environment" if vcpus or memory else LOCAL_ENVIRONMENT
-            if environment not in self._context.resources.named(ENVIRONMENT):
-                self._make("CreateComputeEnvironment", self._environment(environment, vcpus, memory))
-            order = [{"order": 1, "computeEnvironment": environment}]
-            request = {"jobQueueName": name, "priority": priority, "computeEnvironmentOrder": order}
-            self._make("CreateJobQueue", {**request, "tags": {ANY_SHARE_TAG: "any"}})
-        return self._context.arns.of(QUEUE, name)
-
-    def _resize_local(self) -> None:
-        known = (
-            self._context.resources.named(ENVIRONMENT)
-            .get(LOCAL_ENVIRONMENT, {})
-            .get("computeResources", {})
-            .get("maxvCpus")
-        )
-        wanted = self._environment(LOCAL_ENVIRONMENT, 0, 0)["computeResources"]["maxvCpus"]
-        if self.settings.vcpus and known not in (None, wanted):
-            size = {"computeEnvironment": LOCAL_ENVIRONMENT, "computeResources": {"maxvCpus": wanted}}
-            self.calls.without_faults("UpdateComputeEnvironment", size)
-
-    def _environment(self, name: str, vcpus: float, memory: int) -> dict[str, Any]:
-        request: dict[str, Any] = {
-            "computeEnvironmentName": name,
-            "type": "MANAGED",
-            "computeResources": {
+        environments = self._context.resources.named(ENVIRONMENT)
+        vcpus = math.ceil(self.settings.machine_vcpus)
+        known = environments.get(LOCAL_ENVIRONMENT, {}).get("computeResources", {}).get("maxvCpus")
+        if known is None:
+            size: dict[str, Any] = {
                 "type": "EC2",
                 "minvCpus": 0,
-                "maxvCpus": math.ceil(vcpus or self.settings.machine_vcpus),
+                "maxvCpus": vcpus,
                 "instanceTypes": ["optimal"],
                 "subnets": [],
-            },
-        }
-        if memory:
-            request["tags"] = {MEMORY_TAG: str(memory)}
-        return request
+            }
+            request = {"computeEnvironmentName": LOCAL_ENVIRONMENT, "type": "MANAGED", "computeResources": size}
+            self._make("CreateComputeEnvironment", request)
+        elif not self._sized and self.settings.vcpus and known != vcpus:
+            change = {"computeEnvironment": LOCAL_ENVIRONMENT, "computeResources": {"maxvCpus": vcpus}}
+            self.calls.without_faults("UpdateComputeEnvironment", change)
+        self._sized = True
+        if name not in self._context.resources.named(QUEUE):
+            order = [{"order": 1, "computeEnvironment": LOCAL_ENVIRONMENT}]
+            queue = {"jobQueueName": name, "priority": 1, "computeEnvironmentOrder": order}
+            self._make("CreateJobQueue", {**queue, "tags": {ANY_SHARE_TAG: "any"}})
+        return self._context.arns.of(QUEUE, name)
 
     def _make(self, operation: str, request: dict[str, Any]) -> None:
-        """Another service on the same home may have made it in the meantime."""
+        """Makes a resource, unless another service on the same home has made it in the meantime."""
         try:
             self.calls.without_faults(operation, request)
         except BatchError as error:
@@ -273,11 +259,11 @@ class LocalBatch(BatchCalls):
                 raise
 
     def _remove_old(self) -> None:
-        """Forgets jobs that ended longer ago than the retention, and what dead instances without jobs left."""
+        """Removes jobs that ended longer ago than the retention, and the directories of dead instances without jobs."""
         before = self._clock.now_ms() - int(self.settings.retention_days * 86_400_000)
         for sequence, job_id in self._rows.ended_before(before):
-            self.logs.remove(self._rows.streams(sequence))
-            self._rows.remove(sequence)
+            self.logs.remove(self._rows.log_streams(sequence))
+            self._rows.remove_job(sequence)
             self._table.forget(job_id)
         owners = {owner for _, owner, _ in self._rows.unended()}
         for name in instances.names(self._instances):
@@ -291,14 +277,14 @@ class LocalBatch(BatchCalls):
         return self._table.wait(job_id, seen, timeout, quiet)
 
     def changed(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
-        """See `batch.api.JobEvents`. Where answers may be false on purpose, they are to be asked for."""
+        """See `batch.api.JobEvents`. Not known while faults are set: answers may be false on purpose then."""
         return None if self.faults.active() else self._table.changed_since(job_id, seen)
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         return self.calls(operation, request)
 
     def log_streams(self, job_id: str, index: int | None = None) -> list[LogStream]:
-        """The streams of a single job or of one child, an attempt each, the oldest first."""
+        """The log streams of a single job or of one child, one per attempt, the oldest first."""
         with self._table.lock:
             job = self._table.find(job_id)
             unit = job.unit(index) if job is not None else None

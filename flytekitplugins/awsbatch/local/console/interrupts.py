@@ -2,7 +2,7 @@
 
 In a call a signal is noted when it comes and acted on between two rounds of the handler, so that no submit is cut in
 two. Between calls (in a plain task, while inputs are converted) it does what it would have done, and is noted so that
-the process can say how to go on. A second one leaves at once. Only on the main thread, only while an execution is
+the process can say how to resume. A second one ends it at once. Only on the main thread, only while an execution is
 under way, and never where the signal was ignored before (`nohup`).
 """
 
@@ -80,6 +80,15 @@ class Interrupts:
 
         return interruptible
 
+    def wait_for(self, event: threading.Event) -> None:
+        """Raises Interrupted when a signal comes first."""
+        self._waiting = True
+        try:
+            self.check()
+            event.wait()
+        finally:
+            self._waiting = False
+
     def as_before(self, number: int) -> BaseException:
         """What the signal would have done without this module, as an exception; after the block. A handler of the
         program's own is called first."""
@@ -101,13 +110,13 @@ class Interrupts:
 class BetweenCalls:
     """The signals of a process between the task calls of its executions.
 
-    :param under_way: the names of the executions whose outermost call has not returned.
+    :param running: returns the names of the executions whose outermost call has not returned.
     :param leave: what a second signal does.
     :ivar cut: the executions that a signal has cut short.
     """
 
-    def __init__(self, under_way: Callable[[], list[str]], leave: Callable[[int], None] = leave_now) -> None:
-        self._under_way = under_way
+    def __init__(self, running: Callable[[], list[str]], leave: Callable[[int], None] = leave_now) -> None:
+        self._running = running
         self._leave = leave
         self._before: dict[int, Any] = {}
         self.cut: list[str] = []
@@ -129,8 +138,8 @@ class BetweenCalls:
         for number in [one for one in self._before if signal.getsignal(one) == self._note]:
             signal.signal(number, self._before.pop(number))
 
-    def goes_on(self) -> None:
-        """The workflow has survived a signal: it calls a further task."""
+    def note_call(self) -> None:
+        """A workflow calls a further task: it has survived any signal so far."""
         self.cut = []
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -139,7 +148,7 @@ class BetweenCalls:
             if number != signal.SIGHUP:
                 self._leave(number)
             return
-        self.cut = self._under_way()
+        self.cut = self._running()
         if callable(before):
             before(number, frame)
             # A handler that returns has its own way of ending the program, or none.

@@ -1,4 +1,4 @@
-"""The lines that a person reads when a run is stopped: what is going on, how far it came, and how to go on. Pure."""
+"""The lines that a person reads when a run is stopped: what happens, how far it came, how to resume it. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def begins(labels: Sequence[str], grace: float) -> str:
     """:param grace: seconds that jobs have to end by themselves."""
     return (
         f"\nStopping {', '.join(labels)}: jobs are asked to end, and killed after {grace:g} s. "
-        f"Again Ctrl-C leaves at once."
+        f"Press Ctrl-C again to quit now."
     )
 
 
@@ -28,7 +28,7 @@ def ended(left: Sequence[str], execution: str) -> str:
     # Behind the `^C` of a terminal.
     begins = "" if left else "\n"
     return "\n".join(
-        [f"{begins}Stopped execution {execution}; nothing of it runs any more.", *left, f"To go on: {command}"]
+        [f"{begins}Stopped execution {execution}; all its jobs have ended.", *left, f"To resume: {command}"]
     )
 
 

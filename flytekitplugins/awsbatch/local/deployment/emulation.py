@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flytekitplugins.awsbatch.batch.emulator.faults import HOST_LOST, Fault
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.sdk import switch
 
 from .. import all_settings as settings_module
 from ..console.progress import PlainReporter, reporter
 from ..home import Home
 from . import opening as deployments
+from .backend import LocalBackend
 from .opening import Deployment
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Emulation:
     @property
     def batch(self) -> Any:
         """The local AWS Batch, with boto3's methods: `describe_jobs(jobs=[...])`, `list_jobs(...)`, ..."""
-        return self._deployment.batch
+        return self._deployment.backend.batch
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -91,11 +93,10 @@ class Emulation:
         return self._output.getvalue() if self._output is not None else ""
 
     @property
-    def _service(self) -> Any:
-        service = self._deployment.local_batch
-        if service is None:
-            raise RuntimeError("Requests, jobs and logs are only known of the Batch service in this process.")
-        return service
+    def _service(self) -> LocalBatch:
+        backend = self._deployment.backend
+        assert isinstance(backend, LocalBackend), "emulation() opens no other"
+        return backend.service
 
 
 @contextmanager
@@ -115,11 +116,10 @@ def emulation(
     :param files: settings files instead, as `FLYTE_AWSBATCH_CONFIG` names them.
     :param quiet: keeps progress and warnings from standard error; `Emulation.printed` has them.
 
-    :param resume: the name of an execution in `home` to go on with.
+    :param resume: the name of an execution in `home` to resume.
 
     Raises SettingsError, HomeError, ValueError for both `settings` and `files`, and RuntimeError in a process that is
-    itself a job. The block covers the whole
-    process, threads included; jobs that still run when it ends are ended.
+    itself a job. The block covers the whole process, threads included; jobs that still run when it ends are ended.
     """
     if switch.in_a_job():
         raise RuntimeError(
@@ -147,7 +147,7 @@ def _settings(given: Mapping[str, Any] | str | None, files: Sequence[str | os.Pa
         if given is not None:
             raise ValueError("emulation() takes settings or files, not both")
         return settings_module.load_files([os.fspath(file) for file in files])
-    return settings_module.load(os.environ) if given is None else settings_module.of(given)
+    return settings_module.load(os.environ) if given is None else settings_module.parse_settings(given)
 
 
 @contextmanager

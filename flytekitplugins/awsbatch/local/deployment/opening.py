@@ -15,18 +15,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.api import BatchApi
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm import WarmExecutor
-from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import nobody_tells
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
-from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait, Wait
 from flytekitplugins.awsbatch.propeller.storage import SchemeStore
 
 from .. import all_settings as settings_module
@@ -39,13 +32,14 @@ from ..history.resume import Resumptions
 from ..home import Home
 from ..home import from_environment as from_home
 from ..identity.executions import Executions
-from . import preload, temporary_folder
+from . import backend, temporary_folder
 from .code_folders import CodeFolders
 from .job_environment import LocalLaunch
 from .submissions import Submissions
+from .uploads import Uploads
 
 if TYPE_CHECKING:
-    from ..all_settings import LocalEmulator, Settings
+    from ..all_settings import Settings
 
 
 COMMAND = "flyte-awsbatch"
@@ -55,26 +49,11 @@ class ClosedError(Exception):
     """A task was called on a deployment that is closed."""
 
 
-class Unended(Protocol):
-    """A task call, for the deployment that closes before it has ended."""
-
-    @property
-    def label(self) -> str: ...
-
-    def abort(self) -> None:
-        """Ends its job for good."""
-        ...
-
-    def leave(self) -> str:
-        """Writes down how far it came, and says it."""
-        ...
-
-
 class Deployment:
     """Everything that stands between a task call and its outputs.
 
     :param endpoint: the URL of a Batch service to use instead of one in this process.
-    :param resume: the name of an execution to go on with.
+    :param resume: the name of an execution to resume.
     """
 
     def __init__(
@@ -90,36 +69,27 @@ class Deployment:
         self.home = home.prepare()
         self.reporter = reporter
         self.executions = Executions()
-        self.between_calls = BetweenCalls(self.executions.under_way)
+        self.between_calls = BetweenCalls(self.executions.running)
         self.resumptions = Resumptions(home, resume)
         self._temporary = temporary_folder.make()
-        self.launch = LocalLaunch(settings.local.environment, self._temporary)
-        self.local_batch: LocalBatch | None = None
-        self.batch: BatchApi
-        self.wait: Wait
-        if endpoint is None:
-            self.local_batch = LocalBatch(
-                home.batch,
-                settings.batch,
-                launch=CodeFolders(self.launch, home.code, settings.batch.retention_days),
-                executors=_executors(settings.local, self.say_once),
-                validate_shapes=False,
-            )
-            self.batch = self.local_batch
-            self.wait = EventWait(self.local_batch)
-        else:
-            self.batch = _client(endpoint, settings)
-            self.wait = PollWait(1.0)
-        self.submissions = Submissions(self.batch, self._take_over)
+        self.launch = LocalLaunch(settings.local.environment, settings.local.execution_env, self._temporary)
+        jobs_launch = CodeFolders(self.launch, home.code, settings.batch.retention_days)
+        self.backend = (
+            backend.LocalBackend(settings, home, jobs_launch, self.say_once)
+            if endpoint is None
+            else backend.endpoint(endpoint, settings)
+        )
+        self.submissions = Submissions(self.backend.batch, self.backend.adopt)
+        self.uploads = Uploads(wire.raw_url(str(home.uploads)))
         self.services = HandlerServices(
             batch=self.submissions,
             store=SchemeStore(),
             catalog=_catalog(home.catalog),
             settings=settings.handler,
-            changed=nobody_tells if self.local_batch is None else self.local_batch.changed,
+            changed=self.backend.changed,
         )
         self._said: set[str] = set()
-        self._calls: list[Unended] = []
+        self._calls: list[backend.UnfinishedCall] = []
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._open = False
@@ -143,18 +113,14 @@ class Deployment:
         """Begins to run jobs, after removing what nobody has touched for long. Raises UnusableHomeError."""
         if self.settings.local.keep_runs_days:
             past_runs.prune(self.home, self.settings.local.keep_runs_days)
-        if self.local_batch is not None:
-            self.local_batch.start()
-            for queue in self.settings.admin.queues:
-                if queue.dynamic:
-                    self.local_batch.ensure_queue(queue.dynamic)
+        self.backend.start()
         self._open = True
         return self
 
     def close(self) -> None:
-        """Ends every process that still runs, leaves the terminal as it was, and says how to go on. Twice is fine.
+        """Ends every process that still runs, leaves the terminal as it was, and says how to resume. Twice is fine.
 
-        What had not ended can be taken up again; at a service that is not in this process it is terminated.
+        Calls that have not ended can be resumed; at a service that is not in this process their jobs are terminated.
         """
         # A fork of this process ends too, and has nothing to close.
         if os.getpid() == self._process:
@@ -167,24 +133,20 @@ class Deployment:
                 return
             self._open = False
             calls = list(self._calls)
-        cut = self.between_calls.cut or self.executions.under_way()
+        cut = self.between_calls.cut or self.executions.running()
         with contextlib.suppress(OSError):
             self.reporter.close()
         if calls:
             self._say(stopping.begins([call.label for call in calls], self.settings.batch.kill_grace))
-        if self.local_batch is not None:
-            self.local_batch.suspend()
-        else:
-            for call in calls:
-                call.abort()
-        left = [call.leave() for call in calls]
+        self.backend.stop(calls)
+        left = [call.interrupt() for call in calls]
         self.note_ended(self.executions.names, cut)
         temporary_folder.remove(self._temporary)
         if calls or cut:
             self._say(stopping.ended(left, (cut or self.executions.names)[-1]))
 
     @contextlib.contextmanager
-    def at_work(self, call: Unended) -> Iterator[None]:
+    def closed_with(self, call: backend.UnfinishedCall) -> Iterator[None]:
         """While a call has jobs that closing has to see to. Raises ClosedError."""
         with self._lock:
             self.check_open()
@@ -211,10 +173,6 @@ class Deployment:
         with contextlib.suppress(OSError):
             self.reporter.say(text, to_copy=True)
 
-    def _take_over(self, job_id: str) -> None:
-        if self.local_batch is not None:
-            self.local_batch.adopt([job_id])
-
     def __enter__(self) -> Deployment:
         return self.open()
 
@@ -232,27 +190,11 @@ class Deployment:
         self.reporter.say(text)
 
 
-def _executors(local: LocalEmulator, say: Callable[[str], None]) -> list[Executor]:
-    """A process a job, and for Flyte's own commands a warm interpreter to start it from."""
-    process = ProcessExecutor()
-    if local.isolation == "process":
-        return [process]
-    options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
-    return [WarmExecutor(preload.planner(options), process, isolation=local.isolation, warn=say)]
-
-
 def _catalog(folder: Path) -> DiskCatalog:
     from flytekit.configuration import LocalConfig
 
     local = LocalConfig.auto()
     return DiskCatalog(folder, enabled=local.cache_enabled, overwrite=local.cache_overwrite)
-
-
-def _client(endpoint: str, settings: Settings) -> BatchApi:
-    from flytekitplugins.awsbatch.batch.aws import AwsBatch
-
-    # The account is the settings': whoever answers at a URL of one's own is not asked through AWS's STS.
-    return AwsBatch(endpoint_url=endpoint, region=settings.batch.region, account_id=settings.batch.account_id)
 
 
 _lock = threading.Lock()

@@ -152,11 +152,17 @@ def node(info: RunInfo, name: str) -> NodeInfo:
 
 
 def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) -> list[str]:
-    """Removes the executions that were last written to more than `days` ago and do not run; returns their names.
+    """Removes the executions that were last written to more than `days` ago and do not run, and uploads that no call
+    has referred to since; returns the names of the executions.
 
     Their files that cached results may refer to stay until the cache is cleared (see `remove_kept`).
     """
     limit = (time.time() if now is None else now) - days * 86400
+    for upload in home.uploads.glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            # Every call that refers to an upload touches it, also when its results are cached.
+            if upload.stat().st_mtime < limit:
+                shutil.rmtree(upload, ignore_errors=True)
     gone = []
     for record in records(home):
         with contextlib.suppress(RecordError, FileNotFoundError):

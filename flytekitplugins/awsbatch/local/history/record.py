@@ -1,4 +1,4 @@
-"""What a run leaves on disk, so that it can be listed, looked into, run again and taken up after a crash.
+"""What a run leaves on disk, so that it can be listed, looked into, run again and resumed after a crash.
 
     <run>/execution.json      the execution: its identity, when and how it was started
     <run>/nodes/<node>.json   a node: what it was asked to do (as digests), the handler's last snapshot, how it ended

@@ -1,7 +1,7 @@
-"""Taking up an execution whose process has died: which one a call goes on with, and what is left of each of its nodes.
+"""Resuming an execution whose process has ended: which one a call belongs to, and what still counts of each node.
 
-Node k of the same task with the same inputs goes on where it was, or returns the outputs that it has; anything else
-runs anew, as a further attempt of the node, under names of its own. Decides only: nothing here starts or stops a job.
+A node of the same task with the same inputs continues where it was, or returns the outputs that it has. Any other node
+starts over, as a further attempt, under names of its own. Decides only: nothing here starts or stops a job.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..home import Home
 from .past_runs import UnknownRunError, alive, process_mark, records
+from .past_runs import named as run_named
 from .record import RecordError, RunRecord, understanding
 
 LOCK = ".lock"
 
 
 class ResumeError(Exception):
-    """The execution that `FLYTE_AWSBATCH_RESUME` names cannot be taken up here; the message says why."""
+    """The execution that `FLYTE_AWSBATCH_RESUME` names cannot be resumed here; the message says why."""
 
 
 class Resumptions:
-    """The executions that this process is to go on with: the one that was named, and the others of the same process
+    """The executions that this process is to resume: the one that was named, and the others of the same process
     then (an `@eager` function starts one a call). Each is taken by the first call that is the same as its own first.
 
-    :param name: of an execution; None: there is nothing to go on with.
+    :param name: of an execution, or a beginning of it that no other has; None: there is nothing to resume.
     """
 
     def __init__(self, home: Home, name: str | None) -> None:
@@ -47,7 +48,7 @@ class Resumptions:
 
     @property
     def any(self) -> bool:
-        """Whether an execution is to be gone on with."""
+        """Whether an execution is to be resumed."""
         return self._name is not None
 
     def take(self, who: tuple[str, str, str], task: str, inputs: str) -> str | None:
@@ -57,7 +58,7 @@ class Resumptions:
         """
         if self._name is None:
             return None
-        named = RunRecord(self._home.run(self._name))
+        named = RunRecord(self._home.run(run_named(self._home, self._name) or self._name))
         with understanding(named.execution_file):
             return self._take(named, who, task, inputs)
 
@@ -156,44 +157,44 @@ def digest(message: Message) -> str:
 
 
 @dataclass(frozen=True)
-class Past:
+class EarlierRun:
     """What an earlier process left of a node.
 
-    :param snapshot: go on from here; None: from the start.
+    :param snapshot: continue from here; None: from the start.
     :param attempt: the number of the node's attempt to begin with, when it starts from the start.
     :param job_id: of the last job that the process knew to have submitted.
     :param succeeded: the node's record says so.
-    :param anew: why what was done does not count, for people; "" when it does.
+    :param restart_reason: why what was done does not count, for people; "" when it does.
     """
 
     snapshot: NodeState | None
     attempt: int
     job_id: str | None
     succeeded: bool = False
-    anew: str = ""
+    restart_reason: str = ""
 
-    def again(self, reason: str) -> Past:
+    def restarted(self, reason: str) -> EarlierRun:
         """The node from the start, as its next attempt."""
         attempt = self.snapshot.attempt if self.snapshot is not None else self.attempt
-        return Past(None, attempt + 1, self.job_id, anew=reason)
+        return EarlierRun(None, attempt + 1, self.job_id, restart_reason=reason)
 
 
-def past(record: Mapping[str, Any], now: Fingerprint) -> Past:
+def decide_resume(record: Mapping[str, Any], now: Fingerprint) -> EarlierRun:
     """What the record of a node means for the same node of a later run."""
     snapshot = NodeState.from_dict(record["snapshot"]) if record["snapshot"] else None
     status = record["status"]
     # The snapshot knows of a job that a process took up and was killed before it wrote the job's id down again.
     job_id = record["job_id"] or (snapshot.plugin_state.external_job_id if snapshot is not None else None)
-    known = Past(snapshot, record["attempt"], job_id, status == "succeeded")
+    known = EarlierRun(snapshot, record["attempt"], job_id, status == "succeeded")
     before = Fingerprint(**record["fingerprint"])
     if before.task != now.task:
-        return known.again(f"it was a call of {before.task} before")
+        return known.restarted(f"it was a call of {before.task} before")
     if before.inputs != now.inputs:
-        return known.again("its inputs are not what they were")
+        return known.restarted("its inputs are not what they were")
     if before.template != now.template:
-        return known.again("the task or its settings have changed")
+        return known.restarted("the task or its settings have changed")
     if status == "failed" or (snapshot is not None and snapshot.ended and not snapshot.succeeded):
-        return known.again("it had failed")
+        return known.restarted("it had failed")
     if status == "aborted":
-        return known.again("its job was terminated")
+        return known.restarted("its job was terminated")
     return known

@@ -11,8 +11,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from .node_identity import Nodes, ended
+from .execution_identity import running_frames
+from .node_identity import Nodes
+
+if TYPE_CHECKING:
+    from ..run.concurrent_nodes import RunningNode
 
 _FIRST = string.ascii_lowercase
 _ALPHABET = string.ascii_lowercase + string.digits
@@ -29,6 +34,7 @@ class Execution:
     """One execution: what its names and paths are made of, and its nodes so far.
 
     :param resumed: whether an earlier process began it.
+    :param running: its nodes that were started beside others, by node id.
     """
 
     name: str
@@ -37,6 +43,7 @@ class Execution:
     workflow: str
     resumed: bool = False
     nodes: Nodes = field(default_factory=Nodes)
+    running: dict[str, RunningNode] = field(default_factory=dict)
 
     def is_of(self, project: str, domain: str, workflow: str) -> bool:
         return (self.project, self.domain, self.workflow) == (project, domain, workflow)
@@ -53,19 +60,20 @@ class Executions:
     def __init__(self) -> None:
         self._of_roots: dict[FrameType, Execution] = {}
         self._latest: Execution | None = None
-        self._over: list[str] = []
+        self._finished: list[str] = []
         self._lock = threading.Lock()
         self.names: list[str] = []
 
-    def newly_over(self) -> list[str]:
-        """The names of executions whose outermost call has returned, each told once."""
+    def take_finished(self) -> list[str]:
+        """The names of executions whose outermost call has returned, each one once."""
         with self._lock:
-            over, self._over = self._over, []
-            return over
+            finished, self._finished = self._finished, []
+            return finished
 
-    def under_way(self) -> list[str]:
-        """The names of executions whose outermost call has not returned. Without the lock: a signal's handler asks."""
-        return [execution.name for root, execution in list(self._of_roots.items()) if not ended(root)]
+    def running(self) -> list[str]:
+        """The names of executions whose outermost call has not returned. Takes no lock: a signal's handler asks."""
+        frames = running_frames()
+        return [execution.name for root, execution in list(self._of_roots.items()) if root in frames]
 
     def of(
         self,
@@ -79,16 +87,16 @@ class Executions:
 
         :param root: stands for the outermost call; the same object again means the same execution. None: not known,
             which joins the latest execution of the same workflow.
-        :param earlier: asked, when it would be a new one, for the name of an execution to go on with.
+        :param earlier: asked for the name of an execution to resume, when the call would begin a new one.
         """
         with self._lock:
             known = self._latest if root is None else self._of_roots.get(root)
             if known is not None and known.is_of(project, domain, workflow):
                 return known, False
-            for root_that_ended in [one for one in self._of_roots if ended(one)]:
-                self._over.append(self._of_roots.pop(root_that_ended).name)
-            taken = earlier()
-            self._latest = Execution(taken or new_name(), project, domain, workflow, taken is not None)
+            for returned in self._of_roots.keys() - running_frames():
+                self._finished.append(self._of_roots.pop(returned).name)
+            resumed = earlier()
+            self._latest = Execution(resumed or new_name(), project, domain, workflow, resumed is not None)
             self.names.append(self._latest.name)
             if root is not None:
                 self._of_roots[root] = self._latest

@@ -26,7 +26,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRe
 from flytekitplugins.awsbatch.propeller.node.names import unique_node_id
 from flytekitplugins.awsbatch.propeller.node.node_request import ParentNode
 
-from .execution_identity import EntityCall
+from .execution_identity import EntityCall, running_frames
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
@@ -147,7 +147,7 @@ class Nodes:
         :param calls: the calls that lead to the task's, its own last; empty when nothing is known of them.
         """
         with self._lock:
-            for frame in [one for one in self._scopes if ended(one)]:
+            for frame in self._scopes.keys() - running_frames():
                 del self._scopes[frame]
             if len(calls) < 2:
                 return self._taking(Place(single_task_node_id(task_name), single=True))
@@ -179,15 +179,6 @@ class Nodes:
             found = replace(place, node_id=f"{place.node_id}-{number}")
         self._taken.add(found.label)
         return replace(found, call=len(self._taken) - 1)
-
-
-def ended(frame: FrameType) -> bool:
-    """Whether a call is over; what its frame held is let go then."""
-    try:
-        frame.clear()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _branches(node: Node) -> list[Node]:

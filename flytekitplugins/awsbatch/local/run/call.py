@@ -1,10 +1,11 @@
 """One task call on its way through admin, propeller and Batch: what is asked for, driven to its end, recorded on the
-way, and taken up where an earlier process left it.
+way, and resumed where an earlier process left it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,24 +13,25 @@ from flyteidl.core import tasks_pb2
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, apply, decide
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
+from flytekitplugins.awsbatch.wire import raw_url
 
 from ..console.counts import counts_of_phases, counts_of_result
 from ..console.failure import LogTail, TaskFailedError, failure
 from ..console.interrupts import Interrupted, Interrupts
 from ..deployment.opening import Deployment
 from ..history.record import RunRecord, child_record, understanding
-from ..history.resume import Fingerprint, Past, past
+from ..history.resume import EarlierRun, Fingerprint, decide_resume
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
-from .resume_node import take_up
+from .resume_node import resume_node
 from .serialise import Serialised
 from .task_resources import check, requirements, settle
 
@@ -73,6 +75,7 @@ class Call:
         self._job: tuple[str, str | None] = ("", None)
         self._progress: Progress | None = None
         self._interrupts = Interrupts()
+        self.submitted = threading.Event()
 
     @property
     def label(self) -> str:
@@ -92,7 +95,7 @@ class Call:
         if resources := deployment.settings.admin.task_resources:
             check(template, resources)
             settle(template.container.resources, resources)
-        decision = decide(
+        decision = decide_launch(
             deployment.settings.admin,
             project=self._execution.project,
             domain=self._execution.domain,
@@ -102,10 +105,10 @@ class Call:
         )
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
-        apply(template, decision)
-        if decision.queue and deployment.local_batch is not None:
-            deployment.local_batch.ensure_queue(decision.queue)
-        deployment.launch.add_code(template.id.name, self._serialised.code_root)
+        write_queue(template, decision)
+        if decision.queue:
+            deployment.backend.ensure_queue(decision.queue)
+        deployment.launch.add_code(template.id.name, self._serialised.code_root, self._who.execution_env)
         request = self._request(template, inputs, decision)
         with Interrupts() as self._interrupts:
             try:
@@ -137,8 +140,8 @@ class Call:
                 batch.terminate_job(jobId=job_id, reason="Aborted")
         self._write("aborted")
 
-    def leave(self) -> str:
-        """Leaves the node to be taken up again; says how far it came."""
+    def interrupt(self) -> str:
+        """Records the node so that it can be resumed; returns how far it came, for people."""
         if self._node is not None and self._node.result is None:
             self._write("interrupted")
         done = counts_of_phases(self._progress.counts) if self._progress is not None else "not begun"
@@ -165,7 +168,7 @@ class Call:
             template=template,
             inputs=resolve_inputs(inputs.to_flyte_idl(), template.interface),
             metadata_prefix=str(folder / "meta"),
-            raw_output_prefix=str(folder / "raw"),
+            raw_output_prefix=raw_url(str(folder / "raw")),
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,
@@ -179,21 +182,21 @@ class Call:
         self._fingerprint = Fingerprint.of(request)
         before = self._before()
         with understanding(self._record.node_file(self._node_id)) if before else contextlib.nullcontext():
-            taken = take_up(deployment, request, before, self._observe)
-        if taken.note:
-            deployment.reporter.say(f"{self.label}: {taken.note}")
-        self._node = node = taken.node
-        if before is not None and not before.anew and before.job_id is not None:
-            # Whoever takes this process's run up looks for the job by what is written next.
+            resumed = resume_node(deployment, request, before, self._observe)
+        if resumed.note:
+            deployment.reporter.say(f"{self.label}: {resumed.note}")
+        self._node = node = resumed.node
+        if before is not None and not before.restart_reason and before.job_id is not None:
+            # A process that resumes this run looks for the job by what is written next.
             self._job = (self._job[0], before.job_id)
         if node.result is not None:
-            if not taken.written:
+            if not resumed.written:
                 self._write("succeeded", node.result)
             return node.result
-        with deployment.at_work(self):
+        with deployment.closed_with(self):
             self._write("running")
             try:
-                result = node.run(self._interrupts.waiting(deployment.wait))
+                result = node.run(self._interrupts.waiting(deployment.backend.wait))
             except Interrupted:
                 # While this call is still one of those that closing looks after.
                 deployment.close()
@@ -205,24 +208,28 @@ class Call:
         deployment.reporter.finished(self.label, counts_of_result(result))
         return result
 
-    def _before(self) -> Past | None:
+    def _before(self) -> EarlierRun | None:
         """What an earlier process did for this node. Raises RecordError."""
         if not self._execution.resumed or not self._record.has_node(self._node_id):
             return None
         record = self._record.node(self._node_id)
         self._job = (record.get("job_name", ""), None)
         with understanding(self._record.node_file(self._node_id)):
-            return past(record, self._fingerprint)
+            return decide_resume(record, self._fingerprint)
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment
         self._progress = progress
         deployment.reporter.update(self.label, counts_of_phases(progress.counts))
         self._job = (progress.job_name, progress.job_id)
+        if progress.job_id is not None:
+            self.submitted.set()
         mark = (progress.attempt, progress.phase, progress.job_id)
         if mark != self._saved:
             self._saved = mark
             self._write("running")
+        if progress.link and sum(progress.counts.values()) > 1:
+            deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
         refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
         for notice in (progress.hang, self._stuck(progress), refused):
             if notice:
@@ -238,7 +245,7 @@ class Call:
         return next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
 
     def _write(self, status: str, result: NodeResult | None = None) -> None:
-        """The record of the node as it is now. A run goes on without one: it can only not be taken up again."""
+        """The record of the node as it is now. Without one the run continues, but cannot be resumed."""
         if self._node is None:
             return
         snapshot = self._node.snapshot()
@@ -256,6 +263,8 @@ class Call:
                     "snapshot": snapshot,
                     "job_name": self._job[0],
                     "job_id": self._job[1],
+                    "link": self._progress.link if self._progress is not None else "",
+                    "region": self._deployment.services.batch.region,
                     "children": [child_record(child) for child in result.children] if result is not None else None,
                     "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
@@ -277,10 +286,5 @@ class Call:
         )
 
     def _tail(self, child: ChildFact) -> LogTail | None:
-        batch = self._deployment.local_batch
-        if batch is None or not child.log_streams:
-            return None
-        path = batch.log_path(child.log_streams[-1])
-        job_id, _, index = child.job_id.partition(":")
-        tail = batch.log_tail(job_id, int(index) if index else None, lines=LOG_LINES)
-        return LogTail(str(path), tail.splitlines())
+        found = self._deployment.backend.log_tail(child, LOG_LINES)
+        return None if found is None else LogTail(str(found[0]), found[1].splitlines())

@@ -120,7 +120,7 @@ def _job(home: Home, job_id: str) -> Any:
     if not jobs:
         raise UnknownRunError(
             f"The local AWS Batch of {home.path} does not know job {job_id} any more: jobs go when they have ended "
-            f"emulator.retention_days ago. Taking the run up again ({wire.SWITCH_RESUME}) makes what failed anew."
+            f"emulator.retention_days ago. Resuming the run ({wire.SWITCH_RESUME}) runs what failed once more."
         )
     return jobs[0]
 
@@ -139,6 +139,7 @@ def redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
         changed.append(words[at])
         if words[at] in WRITTEN and at + 1 < len(words):
             at += 1
-            changed.append(str(output / WRITTEN[words[at - 1]]))
+            place = str(output / WRITTEN[words[at - 1]])
+            changed.append(place if words[at - 1] == "--output-prefix" else wire.raw_url(place))
         at += 1
     return tuple(changed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 from flyteidl.core import literals_pb2
@@ -73,7 +74,10 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         ),
         offloading=settings.propeller.offloading,
         plugin_env=settings.batch.default_env_vars,
-        k8s_env=settings.k8s.default_env_vars,
+        k8s_env={
+            **settings.k8s.default_env_vars,
+            **{name: os.environ.get(source, "") for name, source in settings.k8s.default_env_vars_from_env.items()},
+        },
     )
     resources = job_resources(
         template.container.resources,

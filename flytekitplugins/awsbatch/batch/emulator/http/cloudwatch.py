@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.batch.emulator.execution import log_events
-from flytekitplugins.awsbatch.batch.emulator.execution.log_events import Line, Page
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import GROUP, Logs, made_at
-from flytekitplugins.awsbatch.batch.emulator.http import log_filter
-from flytekitplugins.awsbatch.batch.emulator.http.log_filter import invalid
-from flytekitplugins.awsbatch.batch.emulator.operations import shapes
-from flytekitplugins.awsbatch.batch.emulator.operations.paging import position_of, token_for
+from ...api import BatchError
+from ..execution import log_events
+from ..execution.log_events import Line, Page
+from ..execution.logs import GROUP, Logs, made_at
+from ..operations import shapes
+from ..operations.paging import position_of, token_for
+from . import log_filter
+from .log_filter import invalid
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]

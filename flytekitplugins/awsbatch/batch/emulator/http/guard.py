@@ -1,5 +1,5 @@
-"""Who may speak to the service: it starts commands, so a page of another site must not reach it, and from another
-machine only who has the token. Pure, but for the clock.
+"""Who may call the service: it starts commands, so a page of another site must not reach it, and from another machine
+only a caller that has the token. Pure, but for the clock.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flytekitplugins.awsbatch.batch.api import BatchError
+from ...api import BatchError
 
 LOCAL_NAMES = ("localhost", "localhost.localdomain")
 # Under a real FlytePropeller the service stands behind a forwarder that answers for AWS's own names, which nobody

@@ -1,6 +1,6 @@
 """The HTTP server: takes a request apart as AWS's protocols put it together, and answers in their shapes.
 
-aiohttp speaks HTTP. The operations are short enough to be carried out in the event loop of whoever serves.
+aiohttp speaks HTTP. The operations are short enough to be carried out in the event loop of the caller.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
 
-from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
-from flytekitplugins.awsbatch.batch.emulator.faults import SLOW, Fault
-from flytekitplugins.awsbatch.batch.emulator.http.cloudwatch import CloudWatch
-from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
-from flytekitplugins.awsbatch.batch.emulator.operations import shapes
-from flytekitplugins.awsbatch.batch.emulator.operations.dispatch import LostResponseError
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
-from flytekitplugins.awsbatch.batch.emulator.operations.jobs import new_id
-from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from ...api import BatchError
+from ..compact_json import compact
+from ..faults import SLOW, Fault
+from ..operations import shapes
+from ..operations.dispatch import LostResponseError
+from ..operations.errors import refused
+from ..operations.jobs import new_id
+from ..service import LocalBatch
+from .cloudwatch import CloudWatch
+from .guard import Guard
 
 log = logging.getLogger(__name__)
 # aiohttp reports what is no HTTP as an error, with a traceback; the client's mistake is not the service's.
@@ -51,7 +51,7 @@ Call = tuple[str, dict[str, Any]]
 
 
 class Server:
-    """:param guard: who may speak to it."""
+    """:param guard: decides who may call it."""
 
     def __init__(self, service: LocalBatch, guard: Guard) -> None:
         self._service = service

@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, ENVIRONMENT, QUEUE, Arns, name_of, split_revision
-from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
-from flytekitplugins.awsbatch.batch.emulator.operations.paging import page_size, position_of, token_for
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import ENABLED
-from flytekitplugins.awsbatch.batch.emulator.scheduling.engine import Engine
-from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows
-from flytekitplugins.awsbatch.batch.emulator.store.resources import ACTIVE, INACTIVE, Body, Resources
+from ..arns import DEFINITION, ENVIRONMENT, QUEUE, Arns, name_of, split_revision
+from ..clock import Clock
+from ..emulator_settings import BatchSettings
+from ..scheduling.capacity import ENABLED
+from ..scheduling.engine import Engine
+from ..scheduling.job_table import JobTable
+from ..store.job_rows import JobRows
+from ..store.resources import ACTIVE, INACTIVE, Body, Resources
+from .errors import refused
+from .paging import page_size, position_of, token_for
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]

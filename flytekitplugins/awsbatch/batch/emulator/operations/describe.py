@@ -9,20 +9,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import JOB, Arns
-from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
-from flytekitplugins.awsbatch.batch.emulator.job_model import (
-    CANCEL,
-    ENDED,
-    TERMINATE,
-    TIMEOUT,
-    Attempt,
-    Job,
-    JobSpec,
-    Unit,
-)
-from flytekitplugins.awsbatch.batch.emulator.operations.rules import FARGATE
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Summary
+from ..arns import JOB, Arns
+from ..compact_json import compact
+from ..job_model import CANCEL, ENDED, TERMINATE, TIMEOUT, Attempt, Job, JobSpec, Unit
+from ..store.job_rows import Summary
+from .rules import FARGATE
 
 STOPPED: Mapping[str | None, str] = {CANCEL: "isCancelled", TERMINATE: "isTerminated"}
 # The one container instance there is: this machine.

@@ -1,4 +1,4 @@
-"""From an operation's name to its answer: faults, shapes, rules, and the words for what is not supported here."""
+"""From an operation's name to its answer: faults, shapes, rules, and the error for what is not supported here."""
 
 from __future__ import annotations
 
@@ -8,24 +8,16 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.batch.emulator.compact_json import compact
-from flytekitplugins.awsbatch.batch.emulator.faults import (
-    DROP_RESPONSE,
-    SERVER_ERROR,
-    SLOW,
-    STALE_DESCRIBE,
-    THROTTLE,
-    Fault,
-    FaultPlan,
-)
-from flytekitplugins.awsbatch.batch.emulator.operations.compute_environments import ComputeEnvironments
-from flytekitplugins.awsbatch.batch.emulator.operations.context import Answer, Context, Operation, Request
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import failed, refused, unsupported
-from flytekitplugins.awsbatch.batch.emulator.operations.job_definitions import JobDefinitions
-from flytekitplugins.awsbatch.batch.emulator.operations.job_queues import JobQueues
-from flytekitplugins.awsbatch.batch.emulator.operations.jobs import JobOperations
-from flytekitplugins.awsbatch.batch.emulator.operations.tags import Tagging
+from ...api import BatchError
+from ..compact_json import compact
+from ..faults import DROP_RESPONSE, SERVER_ERROR, SLOW, STALE_DESCRIBE, THROTTLE, Fault, FaultPlan
+from .compute_environments import ComputeEnvironments
+from .context import Answer, Context, Operation, Request
+from .errors import failed, refused, unsupported
+from .job_definitions import JobDefinitions
+from .job_queues import JobQueues
+from .jobs import JobOperations
+from .tags import Tagging
 
 KEPT_ANSWERS = 50
 Result = TypeVar("Result")
@@ -117,7 +109,7 @@ class Dispatcher:
     def _checked(self, operation: str, request: Request, perform: Callable[[Request], Result]) -> Result:
         """Carries out a request whose shape is right."""
         if self._validate:
-            from flytekitplugins.awsbatch.batch.emulator.operations import shapes
+            from . import shapes
 
             shapes.check_request(operation, request)
         try:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
-from flytekitplugins.awsbatch.batch.emulator.operations import rules
-from flytekitplugins.awsbatch.batch.emulator.operations.context import MAX_IDS, Answer, Context, Request
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
-from flytekitplugins.awsbatch.batch.emulator.operations.paging import page_size, position_of, token_for
-from flytekitplugins.awsbatch.batch.emulator.operations.submission import EMPTY_LISTS, shown_strategy
-from flytekitplugins.awsbatch.batch.emulator.store.resources import ACTIVE
+from ..arns import DEFINITION, name_of, split_revision
+from ..store.resources import ACTIVE
+from . import rules
+from .context import MAX_IDS, Answer, Context, Request
+from .errors import refused
+from .paging import page_size, position_of, token_for
+from .submission import EMPTY_LISTS, shown_strategy
 
 KEPT = ("type", "parameters", "schedulingPriority", "retryStrategy", "propagateTags", "timeout", "platformCapabilities")
 FILTERS = ("jobDefinitionName", "status", "maxResults", "nextToken")
@@ -55,9 +55,7 @@ class JobDefinitions:
     def describe(self, request: Request) -> Answer:
         wanted = request.get("jobDefinitions")
         if wanted:
-            if any(
-                request.get(other) is not None for other in ("jobDefinitionName", "status", "maxResults", "nextToken")
-            ):
+            if any(request.get(other) is not None for other in FILTERS):
                 raise refused("jobDefinitions can't be used with other parameters")
             return {"jobDefinitions": self._revisions(wanted)}
         status = request.get("status")

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, QUEUE
-from flytekitplugins.awsbatch.batch.emulator.job_model import RUNNABLE, TERMINATE
-from flytekitplugins.awsbatch.batch.emulator.operations import rules
-from flytekitplugins.awsbatch.batch.emulator.operations.context import (
-    Answer,
-    Context,
-    Request,
-    state_of,
-)
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import ENABLED
+from ..arns import ENVIRONMENT, QUEUE
+from ..job_model import RUNNABLE, TERMINATE
+from ..scheduling.capacity import ENABLED
+from . import rules
+from .compute_environments import is_fargate
+from .context import Answer, Context, Request, state_of
+from .errors import refused
 
 MAX_ENVIRONMENTS_OF_QUEUE = 3
 PRIORITIES = range(1001)
@@ -115,8 +111,7 @@ class JobQueues:
                     f"ComputeEnvironment {name} is {body['state']} and {body['status']}: it must be ENABLED and VALID"
                 )
             order.append({"order": entry["order"], "computeEnvironment": arn})
-            fargate = str(body.get("computeResources", {}).get("type", "")).startswith(rules.FARGATE)
-            kinds.add(FARGATE_CONTAINERS if fargate else CONTAINERS)
+            kinds.add(FARGATE_CONTAINERS if is_fargate(body) else CONTAINERS)
         if len(kinds) > 1:
             raise refused("EC2 and Fargate compute environments can't be mixed in a job queue")
         return order, kinds.pop()

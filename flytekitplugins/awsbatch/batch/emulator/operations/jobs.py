@@ -7,29 +7,19 @@ import re
 import secrets
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, JOB, QUEUE, split_revision
-from flytekitplugins.awsbatch.batch.emulator.job_model import (
-    CANCEL,
-    ENDED,
-    RUNNING,
-    STARTING,
-    STATUSES,
-    TERMINATE,
-    Job,
-    Unit,
-    split_id,
-)
-from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
-from flytekitplugins.awsbatch.batch.emulator.operations import rules
-from flytekitplugins.awsbatch.batch.emulator.operations.context import MAX_IDS, Answer, Context, Request
-from flytekitplugins.awsbatch.batch.emulator.operations.describe import Descriptions, summary_of_row, summary_of_unit
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import failed, refused
-from flytekitplugins.awsbatch.batch.emulator.operations.paging import NUMBERS, page_size, position_of, token_for
-from flytekitplugins.awsbatch.batch.emulator.operations.submission import detail_of, unstartable
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import ENABLED
-from flytekitplugins.awsbatch.batch.emulator.scheduling.dependencies import N_TO_N
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Summary
-from flytekitplugins.awsbatch.batch.emulator.store.resources import ACTIVE
+from ..arns import DEFINITION, JOB, QUEUE, split_revision
+from ..job_model import CANCEL, ENDED, RUNNING, STARTING, STATUSES, TERMINATE, Job, Unit, split_id
+from ..job_spec import spec_of
+from ..scheduling.capacity import ENABLED
+from ..scheduling.dependencies import N_TO_N
+from ..store.job_rows import Summary
+from ..store.resources import ACTIVE
+from . import rules
+from .context import MAX_IDS, Answer, Context, Request
+from .describe import Descriptions, summary_of_row, summary_of_unit
+from .errors import failed, refused
+from .paging import NUMBERS, page_size, position_of, token_for
+from .submission import detail_of, unstartable
 
 PAGE = 1000
 FILTERED_PAGE = 100
@@ -68,8 +58,8 @@ class JobOperations:
         job_id = new_id()
         created = context.clock.now_ms()
         job = Job(job_id, spec, array.get("size"), created, context.table.owner, remote=size is not None)
-        context.rows.add(job)
-        context.engine.add(job, unstartable(request, definition, spec))
+        context.rows.add_job(job)
+        context.engine.add_job(job, unstartable(request, definition, spec))
         return {"jobArn": context.arns.of(JOB, job_id), "jobName": spec.name, "jobId": job_id}
 
     def describe(self, request: Request) -> Answer:

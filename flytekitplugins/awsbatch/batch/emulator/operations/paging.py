@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
+from .errors import refused
 
 # JSON: a number, a text, a list of such, or numbers by name.
 Position = TypeVar("Position")

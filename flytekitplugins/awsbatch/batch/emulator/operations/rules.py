@@ -11,11 +11,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import ENFORCE
-from flytekitplugins.awsbatch.batch.emulator.job_model import ARRAY_SIZES
-from flytekitplugins.awsbatch.batch.emulator.job_spec import GPU, MEMORY, VCPU, requirement
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
-from flytekitplugins.awsbatch.batch.emulator.scheduling.dependencies import N_TO_N, SEQUENTIAL
+from ..emulator_settings import ENFORCE
+from ..job_model import ARRAY_SIZES
+from ..job_spec import GPU, MEMORY, VCPU, requirement
+from ..scheduling.dependencies import N_TO_N, SEQUENTIAL
+from .errors import refused
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 RESERVED = "AWS_BATCH"

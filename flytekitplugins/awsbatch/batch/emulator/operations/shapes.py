@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from flytekitplugins.awsbatch import shape_walker
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused, unsupported
+
+from .errors import refused, unsupported
 
 WORDS = {
     **dict.fromkeys(("structure", "map"), "object"),

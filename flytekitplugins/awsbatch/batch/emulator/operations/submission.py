@@ -1,4 +1,4 @@
-"""A submission on top of its job definition: which of the two says what. Pure.
+"""A submission and its job definition merged: which of the two decides what. Pure.
 
 Source: the API reference of SubmitJob and ContainerOverrides, and the user guide's "Can't override job definition
 resource requirements".
@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
-from flytekitplugins.awsbatch.batch.emulator.job_spec import MEMORY, VCPU, requirement
-from flytekitplugins.awsbatch.batch.emulator.operations import rules
+from ..job_model import JobSpec
+from ..job_spec import MEMORY, VCPU, requirement
+from . import rules
 
 # Characters.
 MAX_OVERRIDES = 8192

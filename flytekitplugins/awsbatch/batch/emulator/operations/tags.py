@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, ENVIRONMENT, JOB, QUEUE, split_arn, split_revision
-from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
-from flytekitplugins.awsbatch.batch.emulator.operations import rules
-from flytekitplugins.awsbatch.batch.emulator.operations.context import Answer, Context, Request
-from flytekitplugins.awsbatch.batch.emulator.operations.errors import refused
+from ..arns import DEFINITION, ENVIRONMENT, JOB, QUEUE, split_arn, split_revision
+from ..job_spec import spec_of
+from . import rules
+from .context import Answer, Context, Request
+from .errors import refused
 
 Tags = dict[str, str]
 Write = Callable[[Tags], None]

@@ -6,13 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.arns import ENVIRONMENT, name_of
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
-from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import Size
+from ..arns import ENVIRONMENT, name_of
+from ..emulator_settings import BatchSettings
+from .placement import Size
 
 ENABLED = "ENABLED"
-# A tag of a compute environment that says how many MiB of memory it has; AWS has instance types for that.
-MEMORY_TAG = "awsbatch:memory"
 
 
 @dataclass(frozen=True)
@@ -43,11 +41,8 @@ def capacity_of(
 def size_of(environment: Mapping[str, Any], settings: BatchSettings) -> Size:
     """maxvCpus of them, and as much memory as this machine has: AWS would add instances, here there is one."""
     resources = environment.get("computeResources", {})
-    memory = environment.get("tags", {}).get(MEMORY_TAG, "")
-    return Size(
-        vcpus=float(resources.get("maxvCpus") or environment.get("unmanagedvCpus") or settings.machine_vcpus),
-        memory=int(memory) if memory.isdecimal() else settings.machine_memory,
-    )
+    vcpus = resources.get("maxvCpus") or environment.get("unmanagedvCpus") or settings.machine_vcpus
+    return Size(float(vcpus), settings.machine_memory)
 
 
 def order_of(queue: Mapping[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """Which units wait for which: the dependencies of jobs on jobs, of children on children (N_TO_N) and of an array on
 itself (SEQUENTIAL).
 
-Pure bookkeeping: it says who is released and who fails; moving them is the engine's business.
+It only counts, and says which units are released and which fail; the engine gives them their status.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, SUCCEEDED, Job, Unit, split_id
+from ..job_model import ENDED, SUCCEEDED, Job, Unit, split_id
 
 SEQUENTIAL = "SEQUENTIAL"
 N_TO_N = "N_TO_N"
@@ -25,13 +25,12 @@ class Outcome:
 
 class Dependencies:
     def __init__(self) -> None:
-        # By the id of what is waited for: a job, or a unit.
+        # By the id of the job or unit that is waited for: the jobs that wait.
         self._on_job: dict[str, list[Job]] = {}
         self._child_wise: dict[str, list[Job]] = {}
 
-    def add(self, job: Job, find: Callable[[str], Job | None]) -> Outcome:
-        """Counts what the units of a job have to wait for, given how far that has come. A job that is gone counts as
-        succeeded.
+    def add_job(self, job: Job, find: Callable[[str], Job | None]) -> Outcome:
+        """Counts the dependencies that the units of a job still wait for. A job that was removed counts as succeeded.
 
         :param find: a job by its id.
         """

@@ -20,20 +20,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
-    CannotStart,
-    Event,
-    Executor,
-    Exited,
-    JobProcess,
-    Started,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.execution.job_start import Starter
-from flytekitplugins.awsbatch.batch.emulator.execution.scratch import Scratch
-from flytekitplugins.awsbatch.batch.emulator.faults import CANNOT_START, HOST_LOST, FaultPlan
-from flytekitplugins.awsbatch.batch.emulator.job_model import (
+from ..clock import Clock
+from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Started
+from ..execution.instance import Instance
+from ..execution.job_start import Starter
+from ..execution.scratch import Scratch
+from ..faults import CANNOT_START, HOST_LOST, FaultPlan
+from ..job_model import (
     CANCEL,
     CANCELLABLE,
     ENDED,
@@ -47,17 +40,17 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import (
     Job,
     Unit,
 )
-from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import Capacity
-from flytekitplugins.awsbatch.batch.emulator.scheduling.dependencies import Dependencies, Outcome
-from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
-from flytekitplugins.awsbatch.batch.emulator.scheduling.ready_queue import ReadyQueue
-from flytekitplugins.awsbatch.batch.emulator.scheduling.time_limits import TimeLimits
-from flytekitplugins.awsbatch.batch.emulator.scheduling.write_behind import WriteBehind
+from . import retry_rules
+from .capacity import Capacity
+from .dependencies import Dependencies, Outcome
+from .job_table import JobTable
+from .ready_queue import ReadyQueue
+from .time_limits import TimeLimits
+from .write_behind import WriteBehind
 
 log = logging.getLogger(__name__)
 
-# Seconds of rest after an error that nobody foresaw.
+# Seconds of rest after an unexpected error.
 AFTER_ERROR = 1.0
 # Seconds after which it looks at its deadlines anew: the system's clocks do not take any number.
 LONGEST_WAIT = 3600.0
@@ -153,17 +146,17 @@ class Engine:
             self._woken = True
             self._inbox.put(None)
 
-    def add(self, job: Job, unstartable: str | None = None) -> None:
+    def add_job(self, job: Job, unstartable: str | None = None) -> None:
         """Adds a job, new or left behind by another service.
 
         :param unstartable: why it fails without an attempt.
         """
         with self._table.lock:
-            self._table.add(job)
+            self._table.add_job(job)
             for unit in job.units if unstartable is not None else ():
                 self._table.set_status(unit, FAILED, unstartable)
             if job.spec.dependencies:
-                outcome = self._dependencies.add(job, self._table.find)
+                outcome = self._dependencies.add_job(job, self._table.find)
                 for unit in job.unended():
                     if unit.waits_for and unit.status == RUNNABLE:
                         self._table.set_status(unit, PENDING)
@@ -198,8 +191,8 @@ class Engine:
         self.wake()
 
     def suspend(self) -> None:
-        """Starts nothing more and asks what runs to end. What then ends without success counts as never begun: the
-        units stay as they are, for whoever takes the job over.
+        """Starts no more attempts and asks the running ones to end. Those that then end without success count as never
+        begun: their units stay as they are, for the service that takes the job over.
         """
         with self._table.lock:
             self._suspended = True

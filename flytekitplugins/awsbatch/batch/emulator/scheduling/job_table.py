@@ -10,10 +10,10 @@ import threading
 import time
 from collections import OrderedDict
 
-from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, FAILED, SUCCEEDED, Job, Unit
-from flytekitplugins.awsbatch.batch.emulator.scheduling.retry_rules import CHILD_FAILED
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import Changes, JobRows, changes_of
+from ..clock import Clock
+from ..job_model import ENDED, FAILED, SUCCEEDED, Job, Unit
+from ..store.job_rows import Changes, JobRows, changes_of
+from .retry_rules import CHILD_FAILED
 
 # Units of ended jobs that stay in memory to be described quickly.
 KEPT_UNITS = 60_000
@@ -44,7 +44,7 @@ class JobTable:
         """A job of this service, or any other as it was last written."""
         job = self.in_memory(job_id)
         if job is None:
-            job = self._rows.load(job_id)
+            job = self._rows.load_job(job_id)
             if job is not None and job.ended():
                 self._keep_ended(job)
         return job
@@ -56,7 +56,7 @@ class JobTable:
     def unended(self) -> list[Job]:
         return list(self._unended.values())
 
-    def add(self, job: Job) -> None:
+    def add_job(self, job: Job) -> None:
         self._unended[job.id] = job
         self._changes += 1
         job.changes = self._changes

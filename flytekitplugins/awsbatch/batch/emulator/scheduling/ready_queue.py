@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 
-from flytekitplugins.awsbatch.batch.emulator.faults import STAY_RUNNABLE, FaultPlan
-from flytekitplugins.awsbatch.batch.emulator.job_model import RUNNABLE, STARTING, Attempt, Unit
-from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import Capacity
-from flytekitplugins.awsbatch.batch.emulator.scheduling.job_table import JobTable
-from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import Hold, Occupancy, Size, misfit
+from ..faults import STAY_RUNNABLE, FaultPlan
+from ..job_model import RUNNABLE, STARTING, Attempt, Unit
+from .capacity import Capacity
+from .job_table import JobTable
+from .placement import Hold, Occupancy, Size, misfit
 
 
 class ReadyQueue:

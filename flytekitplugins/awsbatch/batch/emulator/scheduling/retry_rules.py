@@ -9,15 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from flytekitplugins.awsbatch.batch.emulator.job_model import (
-    CANCEL,
-    FAILED,
-    RUNNABLE,
-    SUCCEEDED,
-    TERMINATE,
-    TIMEOUT,
-    ExitRule,
-)
+from ..job_model import CANCEL, FAILED, RUNNABLE, SUCCEEDED, TERMINATE, TIMEOUT, ExitRule
 
 EXITED = "Essential container in task exited"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
@@ -70,9 +62,9 @@ class Verdict:
 def verdict(
     end: End, tried: int, attempts: int, rules: Sequence[ExitRule], stop: str | None, words: str | None
 ) -> Verdict:
-    """:param tried: attempts made, this one included; `attempts` how many the strategy grants.
-    :param stop: how the unit was asked to stop, if it was: such ones are never retried; `words` the reason given with
-        it.
+    """:param tried: how many attempts were made, this one included; `attempts` how many the strategy grants.
+    :param stop: how the unit was asked to stop, if it was: such units are never retried; `words` is the reason that was
+        given.
     """
     if stop == TIMEOUT:
         return Verdict(FAILED, TIMED_OUT)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.job_model import Unit
+from ..job_model import Unit
 
 # The user guide: "The following statusReason values support jobStateTimeLimitActions".
 STATUS_REASONS = (

@@ -1,7 +1,7 @@
-"""The SQLite file: schema, connections, transactions. Knows nothing of what the rows mean.
+"""The SQLite file: schema, connections, transactions. It does not know what the rows mean.
 
-Durability is that of a write-ahead log without a sync a commit: a killed process loses nothing that was committed; a
-machine that loses power may lose the last moments.
+The write-ahead log is not synced at every commit: a killed process loses nothing that was committed; a machine that
+loses power may lose the last moments.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ import shlex
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator import private_folders
+from .. import private_folders
 
 APPLICATION_ID = 0x46574142
 SCHEMA = """
@@ -62,10 +61,14 @@ class UnusableHomeError(Exception):
     """The home's database cannot be used; the message says why and what to do."""
 
 
-def create(path: Path) -> None:
-    """An empty file for its user only; SQLite gives its side files the same mode.
+class DamagedRecordError(UnusableHomeError, sqlite3.DataError):
+    """A stored record is not what this service writes; the message names the job and what is wrong."""
 
-    A file that is there is not even opened: closing any descriptor of a database drops all the locks that this process
+
+def create(path: Path) -> None:
+    """Makes an empty file for its user only; SQLite gives its side files the same mode.
+
+    An existing file is not even opened: closing any descriptor of a database drops all the locks that this process
     has on it, behind SQLite's back, and another process that takes itself for the last one then deletes the log
     (sqlite.org, "How To Corrupt An SQLite Database File", 2.2).
     """
@@ -98,7 +101,7 @@ class Database:
             self._checkpointer = self._connect(path)
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction: committed when the block ends, rolled back when it raises. Not to be nested."""
         with self._write_lock:
             self._writes += 1
@@ -111,22 +114,13 @@ class Database:
                     self._writer.execute("ROLLBACK")
                 raise
 
-    def insert(self, sql: str, values: Sequence[Any]) -> int:
-        """One row in a transaction of its own, in a third of the calls; returns its number."""
-        with self._write_lock:
-            self._writes += 1
-            number = self._writer.execute(sql, values).lastrowid
-        assert number is not None
-        return number
-
     @contextlib.contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def reader(self) -> Iterator[sqlite3.Connection]:
         with self._read_lock:
             yield self._reader
 
     def checkpoint(self) -> None:
-        """Moves the write-ahead log into the file when it has grown. For a thread that has time; others go on
-        meanwhile."""
+        """Moves the write-ahead log into the file when it has grown. Readers and writers go on meanwhile."""
         if self._checkpointer is not None and self._writes >= CHECKPOINT_EVERY:
             self._writes = 0
             self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
@@ -153,7 +147,7 @@ class Database:
 
     def _set_up(self, path: Path | None) -> None:
         self._writer.execute("PRAGMA journal_mode = WAL")
-        with self.write() as connection:
+        with self.transaction() as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 for statement in SCHEMA.split(";\n"):

@@ -1,4 +1,4 @@
-"""The server in a thread of its own, for tests and for callers without an event loop."""
+"""The HTTP server in a thread of its own, beside a service in this process."""
 
 from __future__ import annotations
 
