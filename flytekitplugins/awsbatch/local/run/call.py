@@ -13,6 +13,7 @@ from flyteidl.core import tasks_pb2
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
@@ -95,14 +96,9 @@ class Call:
         if resources := deployment.settings.admin.task_resources:
             check(template, resources)
             settle(template.container.resources, resources)
-        decision = decide_launch(
-            deployment.settings.admin,
-            project=self._execution.project,
-            domain=self._execution.domain,
-            workflow=self._execution.workflow,
-            execution_name=self._execution.name,
-            plan=self._who.plan,
-        )
+        own = self._execution
+        launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
+        decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
         write_queue(template, decision)
