@@ -43,8 +43,8 @@ class LocalLaunch:
     """A LaunchPolicy for the jobs of this process's tasks.
 
     :param environment: `inherit` or `clean` (`emulator.environment`).
-    :param temporary: what jobs get as TMPDIR; None leaves the caller's. A container's `/tmp` goes with it, and
-        flytekit leaves two folders there for each child.
+    :param temporary: each attempt gets a directory below it as TMPDIR; None leaves the caller's. A container's `/tmp`
+        goes with it, and flytekit leaves its downloads there.
     """
 
     environment: str = INHERIT
@@ -84,6 +84,7 @@ class LocalLaunch:
         return Launch(
             environment=base_environment(os.environ, self.environment) | temporary,
             cwd=Path.cwd(),
+            temporary=self.temporary,
             path=scripts_directories(),
             python_path=import_path(self._code_roots.get(task_name), sys.path),
         )
