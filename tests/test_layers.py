@@ -36,8 +36,16 @@ ALLOWED: dict[str, set[str]] = {
     EMULATOR: {"settings"},
     f"{EMULATOR}.store": {EMULATOR},
     f"{EMULATOR}.execution": {EMULATOR, "wire", f"{EMULATOR}.execution.executors"},
-    f"{EMULATOR}.execution.interpreter": {"wire"},
-    f"{EMULATOR}.execution.executors": {EMULATOR, "wire", f"{EMULATOR}.execution", f"{EMULATOR}.execution.interpreter"},
+    # These four know nothing of the rest: the supervisor and the interpreters start with them alone.
+    f"{EMULATOR}.execution.channel": set(),
+    f"{EMULATOR}.execution.reaper": set(),
+    f"{EMULATOR}.execution.interpreter": {"wire", f"{EMULATOR}.execution.channel", f"{EMULATOR}.execution.reaper"},
+    f"{EMULATOR}.execution.executors.supervisor": {
+        *(f"{EMULATOR}.execution.channel", f"{EMULATOR}.execution.reaper"),
+    },
+    f"{EMULATOR}.execution.executors": {
+        *(EMULATOR, "wire", f"{EMULATOR}.execution", f"{EMULATOR}.execution.channel", f"{EMULATOR}.execution.reaper"),
+    },
     f"{EMULATOR}.scheduling": {
         *(EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.execution.executors")
     },
@@ -61,6 +69,7 @@ ALLOWED: dict[str, set[str]] = {
         *("local.console", "local.history", "local.identity"),
     },
     "local.run": {
+        "sdk",
         *("wire", "admin", "batch", "propeller", "lint", "local"),
         *("local.console", "local.history", "local.identity", "local.deployment"),
     },

@@ -124,11 +124,11 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
 
     def get_container(self, settings: SerializationSettings) -> Container | None:
         container: Container | None = self._target().get_container(settings)
-        if container is None:
-            return None
-        from .lint.report import CheckedContainer
+        if container is not None:
+            from .lint.report import lint_task
 
-        return CheckedContainer.of(container, self, settings)
+            lint_task(self, container, settings)
+        return container
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod | None:
         return self._target().get_k8s_pod(settings)

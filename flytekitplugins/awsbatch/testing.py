@@ -1,6 +1,7 @@
 """What the pytest fixture `awsbatch` hands to a test (its entry point is the module `flytekitplugins_awsbatch_pytest`).
 
-Monkeypatches of a test do not reach children: those are processes of their own.
+Monkeypatches of a test do not reach children, which are processes of their own. A task whose `execute` is replaced, as
+`flytekit.testing.task_mock` does, is called in the test's process.
 """
 
 from __future__ import annotations

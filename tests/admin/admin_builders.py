@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator, AdminSettings, read
+from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator, AdminSettings, read_admin_settings
 from flytekitplugins.awsbatch.settings.reader import Reader
 
 SETUP_DOCUMENT = Path(__file__).parent / "setup_document"
@@ -14,7 +14,7 @@ def admin(*texts: str) -> AdminSettings:
     """The settings of some YAML texts, which must be right."""
     reader = Reader.from_text(*((f"f{place}.yaml", text) for place, text in enumerate(texts)))
     (emulator,) = reader.own("emulator", AdminEmulator)
-    settings = read(reader, emulator)
+    settings = read_admin_settings(reader, emulator)
     reader.finish()
     return settings
 

@@ -6,16 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flytekitplugins.awsbatch.admin.attribute_files import dump, is_attribute_file, read, short_float
+from flytekitplugins.awsbatch.admin.attribute_files import (
+    dump_attribute_file,
+    is_attribute_file,
+    read_attribute_file,
+    short_float,
+)
 from flytekitplugins.awsbatch.admin.rules import StoredRule
-from flytekitplugins.awsbatch.settings.document import parse
+from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 
 def reading(text: str) -> tuple[list[StoredRule], list[str]]:
     problems: list[Problem] = []
-    return list(read(parse(text, "era.yaml"), problems.append)), [str(problem) for problem in problems]
+    return list(read_attribute_file(parse_yaml(text, "era.yaml"), problems.append)), [
+        str(problem) for problem in problems
+    ]
 
 
 def test_a_file_as_flytectl_shows_it() -> None:
@@ -60,7 +67,7 @@ def test_what_flytectl_refuses_is_refused(text: str, said: str) -> None:
     ],
 )
 def test_attribute_files_are_told_by_their_keys(text: str, is_one: bool) -> None:
-    assert is_attribute_file(parse(text, "f")) is is_one
+    assert is_attribute_file(parse_yaml(text, "f")) is is_one
 
 
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=12)
@@ -69,7 +76,7 @@ NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 @given(NAMES, NAMES, NAMES, st.lists(NAMES, max_size=3))
 def test_a_written_file_reads_back(project: str, domain: str, workflow: str, tags: list[str]) -> None:
     override = StoredRule(project, domain, workflow, tuple(tags))
-    assert reading(dump(override)) == ([override], [])
+    assert reading(dump_attribute_file(override)) == ([override], [])
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.admin import documented, flyteadmin
 from flytekitplugins.awsbatch.admin.admin_settings import DOMAINS, AdminSettings, ExecutionQueue
-from flytekitplugins.awsbatch.admin.explanation import Execution
-from flytekitplugins.awsbatch.admin.export_rules import Exported, export, file_name, server_block
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.admin.export_rules import Exported, attribute_file_name, export_rules, server_block
 from flytekitplugins.awsbatch.admin.rules import Rule, StoredRule, refused_by_api
 
 
 def test_the_setup_documents_example() -> None:
-    exported = export(admin((SETUP_DOCUMENT / "matching.yaml").read_text()))
+    exported = export_rules(admin((SETUP_DOCUMENT / "matching.yaml").read_text()))
     assert exported == Exported(
         attributes=(
             StoredRule("my_queue_1", "production", "my_workflow_1", ("critical",)),
@@ -33,7 +33,7 @@ def test_the_setup_documents_example() -> None:
 
 
 def test_a_rule_for_a_project_or_a_domain_needs_no_more_than_one_entry() -> None:
-    exported = export(
+    exported = export_rules(
         queues("[{project: p, tags: [a]}, {domain: staging, tags: [b]}, {tags: [c]}]", qa="a", qb="b", qc="c")
     )
     assert (exported.attributes, exported.rules, exported.unmet) == (
@@ -45,7 +45,7 @@ def test_a_rule_for_a_project_or_a_domain_needs_no_more_than_one_entry() -> None
 
 def test_full_names_and_further_projects_complete_what_rules_leave_open() -> None:
     settings = queues("[{workflowName: w, tags: [a]}, {tags: [c]}]", qa="a", qc="c")
-    exported = export(settings, ["p"], ["m.w", "n.w", "m.other"])
+    exported = export_rules(settings, ["p"], ["m.w", "n.w", "m.other"])
     assert exported.attributes == tuple(
         StoredRule("p", domain, workflow, ("a",)) for domain in DOMAINS for workflow in ("m.w", "n.w")
     )
@@ -54,7 +54,7 @@ def test_full_names_and_further_projects_complete_what_rules_leave_open() -> Non
 
 
 def test_tags_that_only_together_single_out_a_queue_are_named_as_not_expressible() -> None:
-    exported = export(queues("[{tags: [a, b]}]", q1="a", q2="a b", q3="b"))
+    exported = export_rules(queues("[{tags: [a, b]}]", q1="a", q2="a b", q3="b"))
     assert exported.unmet[0] == "workflow any other in any other/development: documented q2, a 1.16 server q1 or q2"
 
 
@@ -82,14 +82,17 @@ def test_where_every_queue_has_a_tag_of_its_own_a_server_then_does_as_documented
     settings = AdminSettings(
         queues=tuple(ExecutionQueue(f"q{tag}", (tag,)) for tag in "abc"), rules=tuple(rules), overrides=tuple(overrides)
     )
-    exported = export(settings, projects=["p", "q"])
+    exported = export_rules(settings, projects=["p", "q"])
     served = replace(settings, rules=exported.rules, overrides=exported.attributes)
     assert [refused_by_api(one, DOMAINS) for one in exported.attributes] == [""] * len(exported.attributes)
     for project in ("p", "q"):
         for domain in DOMAINS:
             for workflow in ("m.v", "m.w", "m.x"):
-                who = Execution(project, domain, workflow)
-                assert flyteadmin.match(served, who).possible == documented.match(settings, who).possible
+                who = LaunchedExecution(project, domain, workflow)
+                assert (
+                    flyteadmin.match_as_flyteadmin(served, who).possible
+                    == documented.match_as_documented(settings, who).possible
+                )
 
 
 @pytest.mark.parametrize(
@@ -104,7 +107,7 @@ def test_where_every_queue_has_a_tag_of_its_own_a_server_then_does_as_documented
     ],
 )
 def test_file_names_are_tame_and_never_taken(override: StoredRule, taken: set[str], name: str) -> None:
-    assert file_name(override, taken) == name
+    assert attribute_file_name(override, taken) == name
     assert name.lower() in taken
 
 

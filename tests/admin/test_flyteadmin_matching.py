@@ -8,10 +8,10 @@ import pytest
 from admin_builders import queues
 
 from flytekitplugins.awsbatch.admin import flyteadmin, flyteadmin_2019
-from flytekitplugins.awsbatch.admin.explanation import Execution, Explanation
+from flytekitplugins.awsbatch.admin.explanation import Explanation, LaunchedExecution
 from flytekitplugins.awsbatch.admin.rules import StoredRule, refused_by_api
 
-WHO = Execution("p", "development", "w")
+WHO = LaunchedExecution("p", "development", "w")
 THREE = {"qa": "a", "qb": "b", "qc": "c"}
 
 
@@ -21,7 +21,7 @@ def told(explanation: Explanation) -> list[tuple[str, bool, bool, str]]:
 
 def test_1_16_tells_why_a_rule_for_one_workflow_decides_for_the_whole_domain() -> None:
     settings = queues("[{project: x, domain: development, workflowName: v, tags: [a]}, {tags: [b]}]", **THREE)
-    assert told(flyteadmin.match(settings, WHO)) == [
+    assert told(flyteadmin.match_as_flyteadmin(settings, WHO)) == [
         (
             "project: x, domain: development, workflowName: v, tags: [a]",
             True,
@@ -55,7 +55,7 @@ def test_1_16_tells_why_a_rule_for_one_workflow_decides_for_the_whole_domain() -
     ],
 )
 def test_1_16_tells_what_became_of_each_rule(rules: str, reasons: list[str]) -> None:
-    assert [one.reason for one in flyteadmin.match(queues(rules, **THREE), WHO).verdicts] == reasons
+    assert [one.reason for one in flyteadmin.match_as_flyteadmin(queues(rules, **THREE), WHO).verdicts] == reasons
 
 
 def test_1_16_looks_at_one_attribute_only() -> None:
@@ -64,7 +64,7 @@ def test_1_16_looks_at_one_attribute_only() -> None:
         StoredRule("p", "development", tags=("z",)),
         StoredRule("q", tags=("a",)),
     )
-    explanation = flyteadmin.match(replace(queues("[{tags: [b]}]", **THREE), overrides=overrides), WHO)
+    explanation = flyteadmin.match_as_flyteadmin(replace(queues("[{tags: [b]}]", **THREE), overrides=overrides), WHO)
     assert explanation.candidates == ("qb",)
     assert [one.reason for one in explanation.verdicts] == [
         "a more specific attribute is stored, and the server looks at one only",
@@ -75,7 +75,7 @@ def test_1_16_looks_at_one_attribute_only() -> None:
 
 
 def test_1_16_may_pick_any_queue_of_the_first_tag_that_has_one() -> None:
-    explanation = flyteadmin.match(queues("[{tags: [z, a, b]}]", q1="a", q2="a b", q3="b"), WHO)
+    explanation = flyteadmin.match_as_flyteadmin(queues("[{tags: [z, a, b]}]", q1="a", q2="a b", q3="b"), WHO)
     assert explanation.candidates == ("q1", "q2")
 
 
@@ -83,7 +83,7 @@ def test_2019_files_each_rule_and_looks_up_the_most_specific() -> None:
     rules = (
         "[{domain: staging, tags: [a]}, {project: p, workflowName: v, tags: [b]}, {project: q, tags: [c]}, {tags: [c]}]"
     )
-    explanation = flyteadmin_2019.match(queues(rules, **THREE), WHO)
+    explanation = flyteadmin_2019.match_as_flyteadmin_2019(queues(rules, **THREE), WHO)
     assert explanation.queue == "qb"
     assert told(explanation) == [
         ("domain: staging, tags: [a]", True, False, "a later rule is filed as the default"),
@@ -99,7 +99,7 @@ def test_2019_files_each_rule_and_looks_up_the_most_specific() -> None:
 
 
 def test_2019_stops_at_a_rule_without_tags() -> None:
-    explanation = flyteadmin_2019.match(queues("[{tags: [a]}, {project: x}]", **THREE), WHO)
+    explanation = flyteadmin_2019.match_as_flyteadmin_2019(queues("[{tags: [a]}, {project: x}]", **THREE), WHO)
     assert (explanation.queue, explanation.crash) == (
         "",
         "a rule without tags stops the server of 2019: index out of range",
@@ -109,7 +109,7 @@ def test_2019_stops_at_a_rule_without_tags() -> None:
 def test_2019_takes_two_items_of_one_name_for_one_queue() -> None:
     settings = queues("[{tags: [a, b]}]", other="a", same="a")
     settings = replace(settings, queues=(*settings.queues, replace(settings.queues[1], attributes=("b",))))
-    assert flyteadmin_2019.match(settings, WHO).candidates == ("same",)
+    assert flyteadmin_2019.match_as_flyteadmin_2019(settings, WHO).candidates == ("same",)
 
 
 @pytest.mark.parametrize(

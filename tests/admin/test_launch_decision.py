@@ -7,14 +7,15 @@ from admin_builders import SETUP_DOCUMENT, admin, queues
 from flyteidl.core.tasks_pb2 import TaskTemplate
 
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, apply, decide
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
 
 ROLE = "emulator: {role: 'arn:aws:iam::1:role/x'}\n"
 EXAMPLE = admin((SETUP_DOCUMENT / "matching.yaml").read_text(), ROLE)
 
 
 def decided(settings: AdminSettings, project: str = "p", domain: str = "production", workflow: str = "m.w") -> Decision:
-    return decide(settings, project=project, domain=domain, workflow=workflow, execution_name="f1")
+    return decide_launch(settings, LaunchedExecution(project, domain, workflow, "f1"))
 
 
 def template(**config: str) -> TaskTemplate:
@@ -90,14 +91,14 @@ def test_without_a_queue_the_lines_to_add_are_given(settings: AdminSettings, sai
 
 def test_the_queue_comes_after_and_so_beats_a_tasks_own() -> None:
     task = template(dynamic_queue="mine", other="x")
-    apply(task, decided(EXAMPLE))
+    write_queue(task, decided(EXAMPLE))
     assert pairs(task) == [("dynamic_queue", "mine"), ("other", "x"), ("child_queue", "default")]
 
 
 def test_only_containers_and_only_queues_are_written() -> None:
     pod = TaskTemplate()
     pod.k8s_pod.SetInParent()
-    apply(pod, decided(EXAMPLE))
+    write_queue(pod, decided(EXAMPLE))
     plain = template()
-    apply(plain, decided(admin("{}")))
+    write_queue(plain, decided(admin("{}")))
     assert (pod.HasField("container"), pairs(plain)) == (False, [])

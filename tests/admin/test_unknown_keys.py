@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from admin_builders import SETUP_DOCUMENT
 
-from flytekitplugins.awsbatch.admin.unknown_keys import misspelt
+from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, misspelt_keys
 from flytekitplugins.awsbatch.cli.config import STARTER_FILE
 from flytekitplugins.awsbatch.settings.reader import Reader
 
 
 def found(text: str) -> list[str]:
-    return [str(problem) for problem in misspelt(Reader.from_text(("f.yaml", text)))]
+    return [str(problem) for problem in misspelt_keys(Reader.from_text(("f.yaml", text)))]
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,18 @@ def test_a_name_that_is_almost_right_is_found_with_the_right_one(text: str, key:
 )
 def test_right_names_in_any_case_and_quite_other_ones_are_left_alone(text: str) -> None:
     assert found(text) == []
+
+
+def test_a_setting_that_only_a_real_flyte_follows_is_named() -> None:
+    text = "propeller:\n  node-config:\n    default-deadlines:\n      Workflow-active-deadline: 1h\n"
+    (problem,) = keys_not_followed(Reader.from_text(("f.yaml", text)))
+    assert str(problem) == (
+        "f.yaml:4: propeller.node-config.default-deadlines.workflow-active-deadline: acts on AWS Batch tasks in Flyte "
+        "and has no effect here"
+    )
+
+
+@pytest.mark.parametrize("deadlines", ["{workflow-active-deadline: 0s}", "{node-active-deadline: 1h}", "{}", ""])
+def test_settings_that_ask_for_nothing_or_are_followed_are_not_named(deadlines: str) -> None:
+    text = f"propeller: {{node-config: {{default-deadlines: {deadlines}}}}}"
+    assert list(keys_not_followed(Reader.from_text(("f.yaml", text)))) == []

@@ -16,6 +16,7 @@ from batch_shell import SETTINGS, Shell, new_shell
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.local import all_settings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
@@ -120,7 +121,7 @@ def test_the_longest_timeout_does_not_stop_the_service(tmp_path: Path) -> None:
 )
 def test_settings_that_no_clock_takes_are_named(text: str) -> None:
     with pytest.raises(SettingsError, match=f"emulator.{text.partition(':')[0]}"):
-        all_settings.of(f"emulator:\n  {text}\n")
+        all_settings.parse_settings(f"emulator:\n  {text}\n")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +147,8 @@ def test_a_damaged_record_is_an_error_that_names_the_job_and_nothing_else(tmp_pa
         with pytest.raises(BatchError, match=f"the record of job {array} is damaged") as caught:
             service.describe_jobs(jobs=[array])
         assert caught.value.status == 500
+        with pytest.raises(UnusableHomeError, match=array):
+            service.log_streams(array)
         assert Shell(service).ended(new_shell(service).submit("true"))["status"] == "SUCCEEDED"
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from backends import Boto3
 from batch_shell import SETTINGS, Shell, eventually, new_shell
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault, FaultPlan
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 

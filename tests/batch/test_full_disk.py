@@ -55,8 +55,8 @@ def test_ends_of_jobs_are_written_as_soon_as_they_can_be(
     shell: Shell, service: LocalBatch, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rows: JobRows = service._rows
-    fails = FailsFirst(rows.write, 2)
-    monkeypatch.setattr(rows, "write", fails)
+    fails = FailsFirst(rows.write_changes, 2)
+    monkeypatch.setattr(rows, "write_changes", fails)
     job_id = shell.submit("true")
     shell.ended(job_id)
 

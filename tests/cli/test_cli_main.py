@@ -22,6 +22,12 @@ def test_the_command_itself_answers(arguments: list[str]) -> None:
     assert CliRunner().invoke(main, arguments).exit_code == 0
 
 
+@pytest.mark.parametrize(("typed", "meant"), [("job", "jobs"), ("log", "logs"), ("run", "runs"), ("server", "serve")])
+def test_a_command_that_is_almost_right_is_answered_with_the_right_one(typed: str, meant: str) -> None:
+    result = CliRunner().invoke(main, [typed], env={"COLUMNS": "200"})
+    assert (result.exit_code, f"No such command '{typed}'. Did you mean '{meant}'?" in result.output) == (2, True)
+
+
 def test_explaining_a_queue_does_not_import_flytekit() -> None:
     code = (
         "import sys; from flytekitplugins.awsbatch.cli.main import main; "

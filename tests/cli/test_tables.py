@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from flytekitplugins.awsbatch.cli.tables import moment
+from flytekitplugins.awsbatch.cli.tables import shown_time
 
 
 @pytest.mark.parametrize("seconds", [1e20, -1e20, float("inf"), float("nan")])
 def test_a_time_that_no_clock_shows_is_no_error(seconds: float) -> None:
-    assert moment(seconds) == "?"
+    assert shown_time(seconds) == "?"

@@ -20,12 +20,18 @@ BATCH = AWSBatchConfig(lint_ignore=IGNORED)
 class StockMap(EmulatedCalls, MapPythonTask):
     """flytekit's legacy map task, with its own command and resolver, sent through the emulation.
 
+    Its command has an empty word where nothing is bound, which AWS Batch refuses: a comma stands there unless `as_is`.
+
     :param custom: what it writes for the handler, where the test wants something else than flytekit's.
     """
 
-    def __init__(self, mapped: Any, custom: dict[str, Any] | None = None, **kwargs: Any) -> None:
+    def __init__(self, mapped: Any, custom: dict[str, Any] | None = None, as_is: bool = False, **kwargs: Any) -> None:
         super().__init__(mapped, **kwargs)
         self._custom = custom
+        self._as_is = as_is
+
+    def get_command(self, settings: SerializationSettings) -> list[str]:
+        return [word or ("" if self._as_is else ",") for word in super().get_command(settings)]
 
     def get_custom(self, settings: SerializationSettings) -> dict[str, Any]:
         if self._custom is not None:

@@ -31,6 +31,11 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulation]:
         yield running
 
 
+def test_the_command_of_flytekits_own_map_is_refused(batch: Emulation) -> None:
+    with pytest.raises(TaskFailedError, match="Command field cannot have empty strings"):
+        tasks.StockMap(tasks.square, as_is=True)(n=[1, 2])
+
+
 def test_a_partly_cached_map_runs_the_right_items(batch: Emulation) -> None:
     stock = StockMap(tasks.square)
     assert stock(n=[1, 2, 3]) == [1, 4, 9]

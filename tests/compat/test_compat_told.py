@@ -42,6 +42,13 @@ def test_what_aws_batch_refuses(batch: Emulation, name: str) -> None:
     assert words in said
 
 
+def test_overrides_that_are_too_long_fail_the_job_without_an_attempt(batch: Emulation) -> None:
+    failure(lambda: tasks.TOO_LONG(n=1))
+    job = batch.jobs[-1]
+    assert (job["status"], job["attempts"]) == ("FAILED", [])
+    assert "Container Overrides length must be at most 8192" in job["statusReason"]
+
+
 def test_what_lint_says_to_write_is_taken(batch: Emulation) -> None:
     value, requests = emulated(batch, lambda: tasks.remedies(ns=[1, 2]))
     assert tuple(value) == (2, [2, 3], [3, 6], [2, 3])

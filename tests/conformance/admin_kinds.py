@@ -22,12 +22,12 @@ from flytekitplugins.awsbatch.admin.admin_settings import (
     QueueSettings,
     ServerSettings,
 )
-from flytekitplugins.awsbatch.admin.explanation import Execution
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, apply
-from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, resolve
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, write_queue
+from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
 from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, refused_by_api
 from flytekitplugins.awsbatch.propeller.aws_array.queue_choice import job_config
-from flytekitplugins.awsbatch.settings.document import parse
+from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import setting
 
@@ -97,8 +97,8 @@ def server_of_2019(config: str) -> tuple[AdminSettings, str | None]:
     return settings, "; ".join(map(str, reader.problems)) or None
 
 
-def execution(case: Case) -> Execution:
-    return Execution(case["project"], case["domain"], case["workflow"])
+def execution(case: Case) -> LaunchedExecution:
+    return LaunchedExecution(case["project"], case["domain"], case["workflow"])
 
 
 def refused(rule: StoredRule, domains: Sequence[str], projects: Sequence[str] | None) -> str | None:
@@ -144,8 +144,8 @@ def queue(case: Case) -> Any:
     if error:
         return {"config_error": error, "strict_error": error}
     settings, errors = with_overrides(settings, case)
-    explanation = flyteadmin.match(settings, execution(case))
-    unread = [str(problem) for problem in unread_strictly(parse(case["config"], "config.yaml"))]
+    explanation = flyteadmin.match_as_flyteadmin(settings, execution(case))
+    unread = [str(problem) for problem in unread_strictly(parse_yaml(case["config"], "config.yaml"))]
     return {
         "config_error": None,
         "strict_error": "; ".join(unread) or None,
@@ -167,10 +167,10 @@ def queue_2019(case: Case) -> Any:
     if any(not rule.tags for one in (*before, settings) for rule in one.rules):
         return {"panic": PANIC}
     pairs = flyteadmin_2019.candidates(settings, execution(case))
-    if not pairs and flyteadmin_2019.looked_up(flyteadmin_2019.filed(settings.rules), execution(case)) is None:
+    if not pairs and flyteadmin_2019.found_key(flyteadmin_2019.entries_by_key(settings.rules), execution(case)) is None:
         # A default that a reload drops stays in force.
-        defaults = (one for one in reversed(before) if () in flyteadmin_2019.filed(one.rules))
-        pairs = next((flyteadmin_2019.candidates(one, Execution("", "", "")) for one in defaults), ())
+        defaults = (one for one in reversed(before) if () in flyteadmin_2019.entries_by_key(one.rules))
+        pairs = next((flyteadmin_2019.candidates(one, LaunchedExecution("", "", "")) for one in defaults), ())
     return {
         "config_error": None,
         "parsed": {
@@ -195,9 +195,9 @@ def queue_2019(case: Case) -> Any:
 
 @kind("attr_file")
 def attr_file(case: Case) -> Any:
-    document = parse(case["text"], "attributes.yaml")
+    document = parse_yaml(case["text"], "attributes.yaml")
     problems = list(document.problems)
-    read = list(attribute_files.read(document, problems.append))
+    read = list(attribute_files.read_attribute_file(document, problems.append))
     if not read:
         return {"error": "; ".join(map(str, problems))}
     override = read[0]
@@ -234,9 +234,9 @@ def role(case: Case) -> Any:
             rules = store(rules, rule)
             says[rule] = run_as(one) or RunAs()
     workflow = (plan or {}).get("workflow") or ""
-    asked = (Execution(case["project"], case["domain"], workflow), Execution(case["project"], "", ""))
-    answers = [flyteadmin.stored(rules, who) for who in asked]
-    chosen = resolve(
+    asked = (LaunchedExecution(case["project"], case["domain"], workflow), LaunchedExecution(case["project"], "", ""))
+    answers = [flyteadmin.stored_rule_for(rules, who) for who in asked]
+    chosen = resolve_role(
         server,
         LaunchRequest(
             run_as(request.get("security_context")),
@@ -303,13 +303,13 @@ def container_config(case: Case) -> Any:
     if error:
         return {"config_error": error}
     settings, errors = with_overrides(settings, case)
-    explanation = flyteadmin.match(settings, execution(case))
+    explanation = flyteadmin.match_as_flyteadmin(settings, execution(case))
     possible: list[Any] = []
     for name in sorted(explanation.possible):
         decision = Decision(name, Role(RunAs(), {}), explanation)
         tasks = {task["id"]: template(task) for task in case["tasks"]}
         for task in tasks.values():
-            apply(task, decision)
+            write_queue(task, decision)
         for task in case.get("dynamic_tasks") or ():
             child = template(task)
             inherit(tasks[case["dynamic_parent"]], child)

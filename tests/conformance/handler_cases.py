@@ -288,6 +288,7 @@ def build_settings(case: dict[str, Any], fidelity: str) -> HandlerSettings:
     k8s_defaults = K8sPluginSettings()
     return HandlerSettings(
         aws=AwsPluginSettings(
+            account_id=(case.get("aws") or {}).get("account_id", "123456789012"),
             batch=BatchPluginSettings(
                 role_annotation_key=plugin.get("roleAnnotationKey", ""),
                 max_array_job_size=plugin.get("maxArrayJobSize", defaults.max_array_job_size),
@@ -297,7 +298,7 @@ def build_settings(case: dict[str, Any], fidelity: str) -> HandlerSettings:
                 default_env_vars=plugin.get("defaultEnvVars", {}),
                 max_err_length=plugin.get("maxErrLength", defaults.max_err_length),
                 job_store_config=JobStoreSettings(batch_chunk_size=plugin.get("batchChunkSize", 100)),
-            )
+            ),
         ),
         k8s=K8sPluginSettings(
             default_cpus=k8s.get("default_cpu", k8s_defaults.default_cpus),
@@ -427,7 +428,7 @@ def transition_record(step: Step) -> dict[str, Any]:
                 "retry_attempt": resource.retry_attempt,
                 "logs": [{"name": link.name, "uri": link.uri} for link in resource.logs],
             }
-            for resource in told.external_resources
+            for resource in told.external_resources()
         ],
     }
 

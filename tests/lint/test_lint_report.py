@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from admin_server import admin_server
 from click.testing import CliRunner
 from flytekit import task, workflow
+from flytekit.configuration import FastSerializationSettings
 from flytekit.core import legacy_map_task
 from flytekit.tools.translator import get_serializable
 from sdk_builders import settings, template
@@ -34,9 +36,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that was told nothing yet, without a deployment's settings."""
     monkeypatch.setattr(report, "_told", set())
     monkeypatch.delenv("FLYTE_AWSBATCH_CONFIG", raising=False)
-    report.from_environment.cache_clear()
+    report.settings_of_environment.cache_clear()
     yield
-    report.from_environment.cache_clear()
+    report.settings_of_environment.cache_clear()
 
 
 def codes(told: pytest.WarningsRecorder) -> list[str]:
@@ -70,9 +72,21 @@ def test_a_warning_calls_the_task_what_a_person_called_it(recwarn: pytest.Warnin
     assert "map_function_" not in str(told.message)
 
 
-def test_nothing_is_said_while_flytekit_only_translates(recwarn: pytest.WarningsRecorder) -> None:
-    get_serializable(OrderedDict(), settings(), a_task())
-    assert codes(recwarn) == []
+def test_a_task_is_looked_at_with_the_prefix_of_fast_registration() -> None:
+    fast = FastSerializationSettings(enabled=True, destination_dir="d" * 9000, distribution_location="s3://b/code.tgz")
+    with pytest.raises(AWSBatchTaskError) as caught:
+        get_serializable(OrderedDict(), replace(settings(), fast_serialization_settings=fast), a_task(retries=1))
+    assert caught.value.code == "AB010"
+
+
+def test_a_workflow_that_cannot_be_compiled_is_left_to_flytekit() -> None:
+    @workflow
+    def broken(x: int) -> int:
+        return [function][x]  # type: ignore[return-value]
+
+    template(a_task(retries=1))
+    with pytest.raises(TypeError, match="list indices"):
+        broken.compile()
 
 
 def test_errors_stop_what_puts_the_task_on_the_wire_and_name_them_all() -> None:
@@ -92,7 +106,7 @@ def test_an_error_can_be_switched_off_for_a_task_and_for_a_deployment(
     assert template(map_task(fine)).metadata.retries.retries == 12
     (tmp_path / "deployment.yaml").write_text("emulator: {lint_ignore: [AB006]}")
     monkeypatch.setenv("FLYTE_AWSBATCH_CONFIG", str(tmp_path / "deployment.yaml"))
-    report.from_environment.cache_clear()
+    report.settings_of_environment.cache_clear()
     assert template(a_task(retries=12)).metadata.retries.retries == 12
 
 
@@ -129,6 +143,15 @@ def test_an_emulated_call_of_a_cached_task_is_an_error_although_it_is_mapped_els
 def test_a_legacy_map_over_an_aws_batch_task_is_told(recwarn: pytest.WarningsRecorder) -> None:
     legacy_map_task.map_task(a_task(retries=1)).get_container(settings())
     assert codes(recwarn) == ["AB109"]
+
+
+def test_variables_given_to_an_execution_are_named_unless_that_is_ignored(recwarn: pytest.WarningsRecorder) -> None:
+    report.lint_execution_env(map_task(a_task(), lint_ignore=["AB114"]), ["A"])
+    report.lint_execution_env(a_task(), [])
+    assert codes(recwarn) == []
+    report.lint_execution_env(map_task(a_task()), ["B", "A"])
+    assert codes(recwarn) == ["AB114"]
+    assert "is run with A, B for the execution" in str(recwarn[-1].message)
 
 
 def test_a_wrapper_that_holds_a_config_is_told_that_it_is_not_emulated(recwarn: pytest.WarningsRecorder) -> None:
@@ -233,7 +256,7 @@ def test_the_command_lists_what_is_found_as_json(tmp_path: Path) -> None:
     place = {"file": str(file), "line": 5, "function": "lint_json_target.work", "severity": "warning"}
     entity = "lint_json_target.map_work_d41d8cd98f00b204e9800998ecf8427e"
     assert said == {
-        "findings": [{"code": code, "entity": entity, **place} for code in ("AB111", "AB105")],
+        "findings": [{"code": code, "entity": entity, **place} for code in ("AB105", "AB111")],
         "not_loaded": [],
     }
 

@@ -16,11 +16,12 @@ from flytekit.extras.accelerators import T4
 from sdk_builders import settings
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
-from flytekitplugins.awsbatch.lint.all_rules import RULES, findings
 from flytekitplugins.awsbatch.lint.codes import CODES
-from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package
+from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package, size
+from flytekitplugins.awsbatch.lint.findings import Finding
 from flytekitplugins.awsbatch.lint.lint_settings import LintSettings
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
+from flytekitplugins.awsbatch.lint.report import findings_to
 from flytekitplugins.awsbatch.lint.subject import Subject
 from flytekitplugins.awsbatch.sdk import switch
 
@@ -35,8 +36,10 @@ def found(entity: Any, lint: LintSettings = LintSettings()) -> list[str]:  # noq
         find_image=lambda _: SimpleNamespace(full="example.com/app:v1"),
         default_image=serialization.image_config.default_image,
     )
-    container = entity.get_container(serialization).unchecked()
-    return [one.code for one in findings(Subject.of(entity, serialization, container, lint))]
+    told: list[Finding] = []
+    with findings_to(told.extend, lint):
+        entity.get_container(serialization)
+    return [one.code for one in told]
 
 
 def function(x: int) -> int:
@@ -106,6 +109,21 @@ def test_what_a_task_says(options: dict[str, Any], codes: list[str]) -> None:
 )
 def test_what_a_config_says(config: AWSBatchConfig, codes: list[str]) -> None:
     assert found(a_task(config)) == codes
+
+
+def test_parameters_count_where_the_command_has_them() -> None:
+    """AWS Batch puts them in before the limit of 8192 characters is looked at."""
+    parameters = {"urls": "u" * 9000}
+    with_them = a_task(AWSBatchConfig(parameters=parameters))
+    with_them.set_command_fn(lambda _: ["echo", "Ref::urls"])
+
+    def sizes(entity: Any) -> list[str]:
+        container = entity.get_container(settings())
+        return list(size(Subject.of(entity, settings(), container, LintSettings())))
+
+    assert sizes(a_task(AWSBatchConfig(parameters=parameters))) == []
+    (message,) = sizes(with_them)
+    assert "AWS Batch takes 8192 and fails the job without an attempt" in message
 
 
 @pytest.mark.parametrize(
@@ -371,12 +389,14 @@ def test_a_task_that_only_lends_its_container_to_another_kind_of_task_is_not_loo
     serialization = settings()
     resolver = lender.task_resolver
     resolver.loader_args, before = lambda *_: ["task-module", "m", "task-name", "notebook"], resolver.loader_args
+    told: list[Finding] = []
     try:
-        container = lender.get_container(serialization)
+        with findings_to(told.extend, LintSettings()):
+            container = lender.get_container(serialization)
     finally:
         resolver.loader_args = before
     assert list(container.to_flyte_idl().args[-4:]) == ["task-module", "m", "task-name", "notebook"]
-    assert findings(Subject.of(lender, serialization, container.unchecked(), LintSettings())) == []
+    assert told == []
 
 
 # Images
@@ -458,5 +478,5 @@ def test_every_code_can_be_switched_off(code: str) -> None:
 
 
 def test_the_rules_are_many_and_each_is_there_once() -> None:
-    names = [rule.__name__ for rule in RULES]
+    names = [one.rule.__name__ for one in CODES.values() if one.rule]
     assert len(names) == len(set(names))

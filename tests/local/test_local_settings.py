@@ -12,20 +12,28 @@ from hypothesis import strategies as st
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue
-from flytekitplugins.awsbatch.admin.launch_decision import decide
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.admin.launch_decision import decide_launch
 from flytekitplugins.awsbatch.admin.rules import StoredRule
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.local.all_settings import LOCAL_ROLE, LocalEmulator, load, load_files, of, read_files
+from flytekitplugins.awsbatch.local.all_settings import (
+    LOCAL_ROLE,
+    LocalEmulator,
+    load,
+    load_files,
+    parse_settings,
+    read_files,
+)
 from flytekitplugins.awsbatch.propeller.propeller_settings import OffloadingSettings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 
 def test_without_a_file_there_is_a_working_default_with_a_note() -> None:
     found = load({})
-    decision = decide(found.admin, project="p", domain="d", workflow="w", execution_name="f")
+    decision = decide_launch(found.admin, LaunchedExecution("p", "d", "w", "f"))
     assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
     assert found.notes == (f"Built-in settings: queue default, role {LOCAL_ROLE} (FLYTE_AWSBATCH_CONFIG names yours).",)
-    assert list(checks.faults(found.admin)) == []
+    assert list(checks.deployment_faults(found.admin)) == []
 
 
 @pytest.mark.parametrize("text", ["emulator: {isolation: worker}\n", "configmap: {emulator: {isolation: worker}}\n"])
@@ -33,7 +41,7 @@ def test_a_file_that_says_nothing_of_flyte_keeps_the_built_in_deployment(tmp_pat
     file = tmp_path / "emulator.yaml"
     file.write_text(text)
     found, built_in = load_files([str(file)]), load({})
-    decision = decide(found.admin, project="p", domain="d", workflow="w", execution_name="f")
+    decision = decide_launch(found.admin, LaunchedExecution("p", "d", "w", "f"))
     assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
     assert (found.handler, found.admin.task_plugins) == (built_in.handler, built_in.admin.task_plugins)
     assert found.local == LocalEmulator(isolation="worker")
@@ -53,7 +61,7 @@ def test_a_file_that_says_nothing_of_flyte_keeps_the_built_in_deployment(tmp_pat
     ],
 )
 def test_any_section_of_flytes_makes_a_file_a_deployments_that_is_taken_at_its_word(text: str) -> None:
-    found = of(f"{text}\nemulator: {{isolation: worker}}\n")
+    found = parse_settings(f"{text}\nemulator: {{isolation: worker}}\n")
     assert (found.admin.queues, found.admin.rules, found.admin.emulator.role) == ((), (), "")
 
 
@@ -143,9 +151,9 @@ def test_no_file_gives_a_traceback_and_what_is_read_can_be_used(tmp_path: Path, 
     found, reader = read_files([str(file)])
     for problem in reader.ordered():
         assert problem.expected and problem.file == str(file)
-    list(checks.faults(found.admin)), list(checks.advice(found.admin))
+    list(checks.deployment_faults(found.admin)), list(checks.deployment_advice(found.admin))
     for matching in ("documented", "flyteadmin", "flyteadmin-2019"):
-        decide(found.admin.matched(matching), project="p", domain="d", workflow="m.w", execution_name="f")
+        decide_launch(found.admin.matched(matching), LaunchedExecution("p", "d", "m.w", "f"))
 
 
 def test_what_aws_would_refuse_is_told_at_the_start_of_a_run_with_its_place(tmp_path: Path) -> None:
@@ -162,7 +170,7 @@ def test_what_aws_would_refuse_is_told_at_the_start_of_a_run_with_its_place(tmp_
 
 def test_a_queue_that_nobody_can_have_is_refused_with_its_place() -> None:
     with pytest.raises(SettingsError, match=r"s\.yaml:1: queues\.executionQueues\[0\]\.dynamic: got 'a b'"):
-        of("queues: {executionQueues: [{dynamic: a b, attributes: [x]}]}", "s.yaml")
+        parse_settings("queues: {executionQueues: [{dynamic: a b, attributes: [x]}]}", "s.yaml")
 
 
 def test_a_queue_may_be_named_by_its_arn() -> None:
@@ -172,7 +180,7 @@ def test_a_queue_may_be_named_by_its_arn() -> None:
 
 
 def test_what_propeller_reads_of_storage_and_offloading_reaches_the_handler() -> None:
-    found = of(
+    found = parse_settings(
         "storage: {limits: {maxDownloadMBs: 10}}\n"
         "propeller: {literal-offloading-config: {enabled: true, min-size-in-mb-for-offloading: 1}}\n"
     )

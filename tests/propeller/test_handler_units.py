@@ -95,11 +95,6 @@ def test_the_defaults_are_flytes() -> None:
     assert not settings.strict
 
 
-def test_a_timeout_that_go_would_not_read_names_its_setting() -> None:
-    with pytest.raises(ValueError, match=r"plugins\.aws\.batch\.defaultTimeout: '3 days' is not a Go duration"):
-        _ = BatchPluginSettings(default_timeout="3 days").default_timeout_seconds
-
-
 @pytest.mark.parametrize(
     ("status", "phase"),
     [

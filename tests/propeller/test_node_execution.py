@@ -29,12 +29,22 @@ from propeller_builders import (
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
+from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import TaskError
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
-from flytekitplugins.awsbatch.propeller.propeller_settings import LimitSettings, StorageSettings
+from flytekitplugins.awsbatch.propeller.node.retry_budget import RetryBudget
+from flytekitplugins.awsbatch.propeller.propeller_settings import (
+    DeadlineSettings,
+    FidelitySettings,
+    K8sPluginSettings,
+    LimitSettings,
+    NodeSettings,
+    PropellerSettings,
+    StorageSettings,
+)
 
 
 def batch(given: HandlerServices) -> MemoryBatch:
@@ -394,3 +404,103 @@ def test_a_list_that_was_put_into_a_file_of_its_own_is_named_in_the_error() -> N
     without = run(request(template(), literal_map()), services(all_succeed))
     assert without.error is not None
     assert without.error.message.endswith("Unable to determine array size from inputs")
+
+
+def one_fails_one_ends_after(seconds: float, clock: Clock) -> Any:
+    """Child 0 fails at once and child 1 runs for some seconds; of an array that must succeed whole."""
+    start = clock()
+
+    def play(job: int, child: int | None) -> Outcome:
+        if child == 0:
+            return failed()
+        ended = clock() - start >= seconds
+        return running() if child is None or not ended else succeeded(literal_map(o0=integer(1)))
+
+    return play
+
+
+@pytest.mark.parametrize(
+    ("fidelity", "wait", "runs_for", "counts", "ends_after"),
+    [
+        ("safe", 15.0, 10, True, 10),
+        ("safe", 15.0, 100, False, 15),
+        ("safe", 0.0, 10, False, 0),
+        # The job store of propeller asks again after 30 seconds, and only then sees the failure. Once all children have
+        # ended, nothing can change until then.
+        ("strict", 15.0, 20, True, 20),
+        ("strict", 15.0, 100, False, 30),
+    ],
+)
+def test_an_array_that_must_fail_waits_for_children_as_a_cluster_would(
+    fidelity: str, wait: float, runs_for: float, counts: bool, ends_after: float
+) -> None:
+    clock = Clock()
+    emulation = FidelitySettings(fidelity, failure_wait=wait)
+    given = services(one_fails_one_ends_after(runs_for, clock), configured=replace(settings(), emulation=emulation))
+    made = request(template(retries=0), literal_map(x=integers([7, 8])))
+    began = clock()
+    waited: list[float] = []
+
+    def until_then(job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
+        # As an event of the service would: the driver looks when the child ends, or when its own time is over.
+        clock.now += min(5.0, timeout if timeout is not None else 5.0)
+        waited.append(clock() - began)
+
+    result = NodeExecution(made, given, clock=clock).run(until_then)
+    assert result.phase is TaskPhase.PERMANENT_FAILURE
+    assert result.children[1].phase is (TaskPhase.SUCCESS if counts else TaskPhase.RUNNING)
+    assert max(waited, default=0.0) == pytest.approx(ends_after, abs=5.1)
+
+
+def test_a_saved_node_goes_on_waiting_for_the_same_moment() -> None:
+    clock = Clock()
+    given = services(one_fails_one_ends_after(100, clock))
+    made = request(template(retries=0), literal_map(x=integers([7, 8])))
+    execution = NodeExecution(made, given, clock=clock)
+    while NodeState.from_dict(execution.snapshot()).failing_since is None:
+        execution.step()
+    clock.now += 10
+    saved = NodeState.from_dict(json.loads(json.dumps(execution.snapshot())))
+    resumed = NodeExecution(made, given.fresh(), saved=saved, clock=clock)
+    resumed.step()
+    assert resumed.result is None
+    clock.now += 6
+    assert resumed.run(no_wait).phase is TaskPhase.PERMANENT_FAILURE
+
+
+def test_failures_of_the_system_count_like_others_with_ignore_retry_cause() -> None:
+    error = TaskError("C", "m", "SYSTEM")
+    usual, ignoring = NodeSettings(max_system_failures=3), NodeSettings(ignore_retry_cause=True)
+    assert RetryBudget().after(error, 1, usual) == (RetryBudget(attempts=1, system_failures=1), None)
+    spent, exhausted = RetryBudget().after(error, 1, ignoring)
+    assert spent == RetryBudget()
+    assert exhausted == TaskError("RetriesExhausted|C", "[1/1] currentAttempt done. Last Error: SYSTEM::m", "USER")
+
+
+def test_a_node_without_a_timeout_has_the_deployments_deadlines() -> None:
+    deadlines = DeadlineSettings(execution="20s", active="1m")
+    configured = replace(settings(), propeller=PropellerSettings(node_config=NodeSettings(default_deadlines=deadlines)))
+
+    def message(**changes: Any) -> str:
+        clock = Clock()
+        made = request(single(retries=0), literal_map(x=integer(1)), **changes)
+        given = services(lambda job, child: running(), configured=configured)
+        result = NodeExecution(made, given, clock=clock).run(clock.wait)
+        assert result.error is not None
+        return result.error.message
+
+    assert "task execution timeout [20s] expired" in message()
+    assert "task execution timeout [5s] expired" in message(timeout=5.0)
+
+
+def test_default_variables_are_taken_from_propellers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZONE_OF_PROPELLER", "b")
+    monkeypatch.delenv("NOT_THERE", raising=False)
+    k8s = K8sPluginSettings(
+        default_env_vars={"ZONE": "a"}, default_env_vars_from_env={"ZONE": "ZONE_OF_PROPELLER", "EMPTY": "NOT_THERE"}
+    )
+    given = services(all_succeed, configured=replace(settings(), k8s=k8s))
+    run(request(single(), literal_map(x=integer(1))), given)
+    (made,) = batch(given).submitted
+    environment = {pair["name"]: pair["value"] for pair in made["containerOverrides"]["environment"]}
+    assert (environment["ZONE"], environment["EMPTY"]) == ("b", "")

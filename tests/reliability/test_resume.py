@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import reliability_tasks as tasks
 from terminals import eventually, starts
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local import all_settings as settings_module
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
@@ -27,11 +27,11 @@ from flytekitplugins.awsbatch.local.console.progress import PlainReporter
 from flytekitplugins.awsbatch.local.deployment import opening as deployments
 from flytekitplugins.awsbatch.local.deployment.emulation import Emulation, emulation
 from flytekitplugins.awsbatch.local.deployment.opening import ClosedError, Deployment
-from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import RunRecord
 from flytekitplugins.awsbatch.local.history.resume import EarlierRun, Fingerprint, ResumeError, decide_resume
 from flytekitplugins.awsbatch.local.home import Home
+from flytekitplugins.awsbatch.propeller.aws_array import links
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_state import Ending, NodeState
 from flytekitplugins.awsbatch.sdk import switch
@@ -68,11 +68,12 @@ def names(awsbatch: Emulation) -> list[str]:
     return [request["jobName"] for request in awsbatch.requests]
 
 
-def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path) -> None:
+@pytest.mark.parametrize("written", [20, 6], ids=["its name", "the beginning of its name"])
+def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path, written: int) -> None:
     with emulation(home, quiet=True):
         assert tasks.total_of(numbers=[1, 2, 3]) == 6
     execution = newest(home)
-    with emulation(home, quiet=True, resume=execution) as awsbatch:
+    with emulation(home, quiet=True, resume=execution[:written]) as awsbatch:
         assert tasks.total_of(numbers=[1, 2, 3]) == 6
         assert awsbatch.requests == []
         assert "n0 total: succeeded before" in awsbatch.printed
@@ -151,16 +152,17 @@ def test_a_submit_whose_answer_is_lost_is_not_made_twice(home: Path) -> None:
 
 
 def test_a_round_that_fails_after_its_submit_does_not_submit_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the account, which links name, cannot be asked for: the handler's old state counts then."""
+    """The handler's old state counts then, which knows of no job."""
     asked: list[int] = []
+    job_uri = links.job_uri
 
-    def account(self: Submissions) -> str:
+    def page(*arguments: Any) -> str:
         asked.append(1)
         if len(asked) <= 3:
             raise BatchError("RequestError", "could not connect", 503)
-        return "000000000000"
+        return job_uri(*arguments)
 
-    monkeypatch.setattr(Submissions, "account_id", property(account))
+    monkeypatch.setattr(links, "job_uri", page)
     with emulation(home, quiet=True) as awsbatch:
         assert tasks.total_of(numbers=[1]) == 1
         assert len(awsbatch.batch.list_jobs(jobQueue="default", jobStatus="SUCCEEDED")["jobSummaryList"]) == 1
@@ -177,7 +179,7 @@ def test_at_a_service_elsewhere_the_job_is_terminated_and_runs_anew(
         service.faults.add(Fault("stay_runnable"))
 
         def deployment(resume: str | None) -> Deployment:
-            given = settings_module.of(settings_module.DEFAULT)
+            given = settings_module.parse_settings(settings_module.DEFAULT)
             return Deployment(given, Home(home), PlainReporter(io.StringIO()), endpoint=server.url, resume=resume)
 
         def jobs(status: str) -> list[str]:

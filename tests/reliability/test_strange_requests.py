@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from threaded_server import ThreadedServer
 
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 FUZZ = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))

@@ -123,6 +123,27 @@ def test_jobs_folds_the_children_unless_it_is_asked(past: Past) -> None:
     assert "FAILED (2 succeeded, 1 failed)" in past.ask("jobs").output
 
 
+def test_jobs_have_the_links_of_flytes_console(past: Past) -> None:
+    (job,) = past.json("jobs")["jobs"]
+    console = f"https://console.aws.amazon.com/batch/home?region=us-east-2#/jobs/{past.job}"
+    assert job["link"] == console
+    assert [(each["index"], each["phase"], each["retry_attempt"]) for each in job["external_resources"]] == [
+        (0, "PhaseSuccess", 0),
+        (1, "PhasePermanentFailure", 1),
+        (2, "PhaseSuccess", 0),
+    ]
+    named = [link["name"] for each in job["external_resources"] for link in each["logs"]]
+    assert named == [
+        "AWS Batch #0-0 (PhaseSuccess)",
+        "AWS Batch #1-0 (PhasePermanentFailure)",
+        "AWS Batch #1-1 (PhasePermanentFailure)",
+        "AWS Batch #2-0 (PhaseSuccess)",
+    ]
+    shown = past.ask("jobs", "--links").output.splitlines()
+    assert shown[1] == f"n0  AWS Batch Job  {console}"
+    assert [line.split("  ")[1] for line in shown[2:]] == named
+
+
 def test_on_a_terminal_jobs_have_short_names_that_the_other_commands_take(past: Past, terminal: OpenTerminal) -> None:
     shown = terminal(awsbatch("jobs", "--children"), FLYTE_AWSBATCH_HOME=str(past.home))
     assert shown.ended() == 0
@@ -164,7 +185,8 @@ def test_a_job_that_has_not_started_has_no_log_yet(home: Path) -> None:
     left = Past(home, home, "", job, "").ask("logs", job)
     assert (waits.exit_code, left.exit_code) == (1, 1)
     assert " ".join(waits.output.split()) == f"Job {job} has no log yet: it is RUNNABLE."
-    assert " ".join(left.output.split()) == f"Job {job} has no log yet: it is RUNNABLE, and nobody runs it any more."
+    halted = f"Job {job} has no log yet: it is RUNNABLE, and no process runs it any more."
+    assert " ".join(left.output.split()) == halted
 
 
 @pytest.mark.parametrize(
@@ -238,7 +260,7 @@ def test_a_log_is_followed_until_its_run_is_killed(terminal: OpenTerminal, home:
     assert f"FLYTE_AWSBATCH_RESUME={execution}" in ended.output
     assert run.ended() == 143
     assert following.ended() == 0
-    assert "nobody runs this job any more" in following.plain
+    assert "no process runs this job any more" in following.plain
     assert of_home(home) == []
     assert [run["status"] for run in seen.json("runs")] == ["interrupted"]
     assert [job["status"] for job in seen.json("jobs")["jobs"]] == ["interrupted"]

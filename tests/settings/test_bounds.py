@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from flytekitplugins.awsbatch.settings.document import MAX_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY, parse
+from flytekitplugins.awsbatch.settings.document import MAX_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY, parse_yaml
 from flytekitplugins.awsbatch.settings.problems import SettingsError
-from flytekitplugins.awsbatch.settings.reader import MAX_FILES, Reader, expanded
+from flytekitplugins.awsbatch.settings.reader import MAX_FILES, Reader, expand_directories
 
 LONG_LIST = f"[{', '.join('x' for _ in range(MAX_ITEMS + 1))}]"
 LONG_MAP = f"{{{', '.join(f'k{place}: x' for place in range(MAX_ITEMS + 1))}}}"
@@ -36,7 +36,7 @@ TOWER = "l0: &l0 [x]\n" + "".join(
     ids=["bytes", "levels", "list", "map", "merged map", "key"],
 )
 def test_a_text_past_a_bound_is_one_problem_that_names_the_bound(text: str, bound: str) -> None:
-    document = parse(text, "f")
+    document = parse_yaml(text, "f")
     (problem,) = document.problems
     assert document.root is None
     assert bound in str(problem)
@@ -44,7 +44,7 @@ def test_a_text_past_a_bound_is_one_problem_that_names_the_bound(text: str, boun
 
 def test_as_many_as_are_allowed_are_read() -> None:
     listed = f"[{', '.join('x' for _ in range(MAX_ITEMS))}]"
-    assert parse(f"{'a' * MAX_KEY}: {listed}", "f").problems == ()
+    assert parse_yaml(f"{'a' * MAX_KEY}: {listed}", "f").problems == ()
 
 
 def test_a_file_without_end_is_not_read_to_its_end() -> None:
@@ -70,4 +70,4 @@ def test_a_directory_of_many_files_is_no_deployments(tmp_path: Path) -> None:
     for place in range(MAX_FILES + 1):
         (tmp_path / f"{place}.yaml").touch()
     with pytest.raises(SettingsError, match=f"expected at most {MAX_FILES} YAML files in a directory"):
-        list(expanded([str(tmp_path)]))
+        list(expand_directories([str(tmp_path)]))

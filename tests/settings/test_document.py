@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from flytekitplugins.awsbatch.settings.document import Document, parse
+from flytekitplugins.awsbatch.settings.document import Document, parse_yaml
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Mark, Scalar
 
 
 def reason(text: str | bytes) -> str:
-    document = parse(text, "f")
+    document = parse_yaml(text, "f")
     (problem,) = document.problems
     return str(problem)
 
 
 def test_every_value_keeps_its_place() -> None:
-    root = parse("a: 1\nb:\n  - x\n", "f.yaml").root
+    root = parse_yaml("a: 1\nb:\n  - x\n", "f.yaml").root
     assert root is not None
     listed = root.get("b")
     assert isinstance(listed, ListNode)
@@ -29,7 +29,7 @@ def test_every_value_keeps_its_place() -> None:
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "---\n", "{}", "null"])
 def test_a_file_may_say_nothing(text: str) -> None:
-    assert parse(text, "f") == Document("f", None)
+    assert parse_yaml(text, "f") == Document("f", None)
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,19 @@ def test_the_forest_of_aliases_is_cut_before_it_grows() -> None:
 
 
 def test_own_keys_beat_merged_ones_and_earlier_maps_later_ones() -> None:
-    root = parse("a: &a {x: 1, y: 1}\nb: &b {x: 2, z: 2}\nc: {<<: [*a, *b], y: 3}\n", "f").root
+    root = parse_yaml("a: &a {x: 1, y: 1}\nb: &b {x: 2, z: 2}\nc: {<<: [*a, *b], y: 3}\n", "f").root
     merged = root.get("c") if root is not None else None
     assert isinstance(merged, MapNode)
     assert {key: value.value for key, value in merged if isinstance(value, Scalar)} == {"y": 3, "x": 1, "z": 2}
 
 
 def test_a_quoted_merge_key_is_a_key_like_any_other() -> None:
-    root = parse('c: {"<<": 1}\n', "f").root
+    root = parse_yaml('c: {"<<": 1}\n', "f").root
     assert root is not None and root.get("c").get("<<") == Scalar(1, "1")  # type: ignore[union-attr]
 
 
 def test_a_second_document_is_not_read_and_said_so() -> None:
-    document = parse("a: 1\n---\nb: 2\n", "f")
+    document = parse_yaml("a: 1\n---\nb: 2\n", "f")
     assert document.root == MapNode(((Scalar("a", "a"), Scalar(1, "1")),))
     assert document.unread == Problem(
         "f", 2, "", "", "is a second document, which Flyte does not read: put it in a file of its own"
@@ -83,13 +83,13 @@ def test_a_second_document_is_not_read_and_said_so() -> None:
 
 
 def test_text_that_the_first_document_leaves_behind_is_said_so() -> None:
-    assert parse("   a: 1\n  b: 2\n", "f").unread is not None
+    assert parse_yaml("   a: 1\n  b: 2\n", "f").unread is not None
 
 
 @pytest.mark.parametrize("text", ["\ufeffa: 1\n", "a: 1\r\n", "a: 1", "a: 1\n...\n"])
 def test_marks_and_line_ends_of_other_systems_are_fine(text: str) -> None:
-    assert parse(text, "f") == Document("f", MapNode(((Scalar("a", "a"), Scalar(1, "1")),)))
+    assert parse_yaml(text, "f") == Document("f", MapNode(((Scalar("a", "a"), Scalar(1, "1")),)))
 
 
 def test_utf_16_is_read_too() -> None:
-    assert parse("a: 1\n".encode("utf-16"), "f").root == MapNode(((Scalar("a", "a"), Scalar(1, "1")),))
+    assert parse_yaml("a: 1\n".encode("utf-16"), "f").root == MapNode(((Scalar("a", "a"), Scalar(1, "1")),))

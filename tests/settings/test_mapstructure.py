@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from flytekitplugins.awsbatch.settings import mapstructure
-from flytekitplugins.awsbatch.settings.document import parse
+from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.yaml_nodes import Node
 
 
 def node(text: str) -> Node:
-    document = parse(f"v: {text}\n", "f")
+    document = parse_yaml(f"v: {text}\n", "f")
     assert document.root is not None, document.problems
     found = document.root.get("v")
     assert found is not None
@@ -34,7 +34,7 @@ def node(text: str) -> Node:
     ],
 )
 def test_scalars_become_text(text: str, value: str) -> None:
-    assert mapstructure.string(node(text)) == value
+    assert mapstructure.weak_text(node(text)) == value
 
 
 @pytest.mark.parametrize(
@@ -50,30 +50,30 @@ def test_scalars_become_text(text: str, value: str) -> None:
     ],
 )
 def test_anything_becomes_a_list_of_texts(text: str, value: tuple[str, ...]) -> None:
-    assert mapstructure.strings(node(text)) == value
+    assert mapstructure.weak_texts(node(text)) == value
 
 
 @pytest.mark.parametrize(("text", "value"), [("'0x10'", 16), ("2.9", 2), ("true", 1), ("''", 0), ("'-5'", -5)])
 def test_scalars_become_whole_numbers(text: str, value: int) -> None:
-    assert mapstructure.number(node(text)) == value
+    assert mapstructure.weak_int(node(text)) == value
 
 
 @pytest.mark.parametrize(("text", "value"), [("'T'", True), ("0", False), ("2", True), ("''", False), ("'f'", False)])
 def test_scalars_become_booleans(text: str, value: bool) -> None:
-    assert mapstructure.boolean(node(text)) is value
+    assert mapstructure.weak_bool(node(text)) is value
 
 
 @pytest.mark.parametrize(
     ("convert", "text"),
     [
-        (mapstructure.string, "[a]"),
-        (mapstructure.string, "2020-01-01"),
-        (mapstructure.strings, "{a: 1}"),
-        (mapstructure.strings, "[[a]]"),
-        (mapstructure.number, "many"),
-        (mapstructure.number, "'1_000'"),
-        (mapstructure.number, ".inf"),
-        (mapstructure.boolean, "maybe"),
+        (mapstructure.weak_text, "[a]"),
+        (mapstructure.weak_text, "2020-01-01"),
+        (mapstructure.weak_texts, "{a: 1}"),
+        (mapstructure.weak_texts, "[[a]]"),
+        (mapstructure.weak_int, "many"),
+        (mapstructure.weak_int, "'1_000'"),
+        (mapstructure.weak_int, ".inf"),
+        (mapstructure.weak_bool, "maybe"),
     ],
 )
 def test_what_cannot_become_the_type_says_what_was_expected(convert: object, text: str) -> None:

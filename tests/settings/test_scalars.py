@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from flytekitplugins.awsbatch.settings.scalars import UnreadableScalarError, resolve
+from flytekitplugins.awsbatch.settings.scalars import UnreadableScalarError, resolve_scalar
 from flytekitplugins.awsbatch.settings.yaml_nodes import Timestamp
 
 LONG = "tag:yaml.org,2002:"
@@ -52,13 +52,13 @@ LONG = "tag:yaml.org,2002:"
     ],
 )
 def test_plain_scalars_resolve_as_in_go(text: str, value: object) -> None:
-    resolved = resolve(text, "", plain=True)
+    resolved = resolve_scalar(text, "", plain=True)
     assert (type(resolved), resolved) == (type(value), value)
 
 
 @pytest.mark.parametrize("text", ["1", "true", "null", "2020-01-01", ""])
 def test_quotes_keep_a_text(text: str) -> None:
-    assert resolve(text, "", plain=False) == text
+    assert resolve_scalar(text, "", plain=False) == text
 
 
 @pytest.mark.parametrize(
@@ -73,10 +73,10 @@ def test_quotes_keep_a_text(text: str) -> None:
     ],
 )
 def test_a_tag_decides(text: str, tag: str, value: object) -> None:
-    assert resolve(text, LONG + tag, plain=False) == value
+    assert resolve_scalar(text, LONG + tag, plain=False) == value
 
 
 @pytest.mark.parametrize(("text", "tag"), [("x", "int"), ("yes", "bool"), ("0", "null"), ("***", "binary")])
 def test_a_tag_that_does_not_fit_is_refused(text: str, tag: str) -> None:
     with pytest.raises(UnreadableScalarError, match=tag):
-        resolve(text, LONG + tag, plain=True)
+        resolve_scalar(text, LONG + tag, plain=True)

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from batch_shell import SETTINGS
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import setting, where
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
-from .attribute_files import read as read_attributes
+from .attribute_files import read_attribute_file as read_attributes
 from .rules import Rule, StoredRule, refused_by_api
 
 DOCUMENTED = "documented"
@@ -153,7 +153,7 @@ class AdminSettings:
         return replace(self, emulator=replace(self.emulator, queue_matching=queue_matching))
 
 
-def read(reader: Reader, emulator: AdminEmulator) -> AdminSettings:
+def read_admin_settings(reader: Reader, emulator: AdminEmulator) -> AdminSettings:
     """FlyteAdmin's view of the files; what is wrong in them is left with the reader.
 
     :param emulator: from the section that several owners share.
@@ -164,7 +164,7 @@ def read(reader: Reader, emulator: AdminEmulator) -> AdminSettings:
     for override in overrides:
         refusal = refused_by_api(override, domains) if override.project else "expected a project: flytectl asks for one"
         if refusal:
-            reader.report(Problem(override.where.file, override.where.line, override.scope, "", refusal))
+            reader.report(Problem.at(override.where, override.scope, refusal))
     return AdminSettings(
         queues=queues.execution_queues,
         rules=queues.workflow_configs,

@@ -5,26 +5,27 @@ from __future__ import annotations
 from .admin_settings import FLYTEADMIN, AdminSettings
 from .explanation import Explanation
 from .flyteadmin import UNREAD
-from .queue_matching import match
+from .queue_matching import match_queue
 
 
-def difference(settings: AdminSettings, explanation: Explanation) -> str:
+def queue_difference_warning(settings: AdminSettings, explanation: Explanation) -> str:
     """Where a real server would choose otherwise: which queue, why, and how to get the documented one there."""
     if explanation.matching == FLYTEADMIN:
         return ""
-    real = match(settings, explanation.execution, FLYTEADMIN)
+    real = match_queue(settings, explanation.execution, FLYTEADMIN)
     if real.possible == explanation.possible:
         return ""
     who = explanation.execution
+    wanted = named_queues(explanation)
     return (
-        f"FlyteAdmin 1.16 would send {who.workflow or 'this'} in {who.project}/{who.domain} to {named(real)}, not to "
-        f"{named(explanation)}{because(real)}. To have {named(explanation)} there, keep only the default rule in its "
-        "file and store the others as attributes: `flyte-awsbatch queue export --attributes DIR` writes them, "
+        f"FlyteAdmin 1.16 would send {who.workflow or 'this'} in {who.project}/{who.domain} to {named_queues(real)}, "
+        f"not to {wanted}{difference_reason(real)}. To have {wanted} there, keep only the default rule in its file and "
+        "store the others as attributes: `flyte-awsbatch queue export --attributes DIR` writes them, "
         "`flytectl update execution-queue-attribute --attrFile DIR/FILE` stores them."
     )
 
 
-def because(real: Explanation) -> str:
+def difference_reason(real: Explanation) -> str:
     """What of a server's ways led it elsewhere, told by the rule that it follows."""
     rule = next((verdict for verdict in real.verdicts if verdict.decided), None)
     if rule is None:
@@ -36,21 +37,21 @@ def because(real: Explanation) -> str:
     return f": it follows the rule{place} ({rule.rule}){ignored}"
 
 
-def named(explanation: Explanation) -> str:
+def named_queues(explanation: Explanation) -> str:
     names = sorted(explanation.possible)
     if names == [""]:
         return "no queue"
     return " or ".join(f"`{name}`" for name in names)
 
 
-def no_role() -> str:
+def no_role_warning() -> str:
     return (
         "no role for the jobs: an AWS account would refuse them, since for AWS Batch an IAM role must be specified "
         "(and its trust policy must let ECS assume it). Set one in the launch's security context, or as emulator.role."
     )
 
 
-def no_queue(settings: AdminSettings, explanation: Explanation) -> str:
+def no_queue_help(settings: AdminSettings, explanation: Explanation) -> str:
     """The lines that would give the execution a queue."""
     execution = explanation.execution
     asked = f"no queue for {execution.project}/{execution.domain}, workflow {execution.workflow or 'unnamed'}: "

@@ -16,7 +16,7 @@ import yaml
 
 from flytekitplugins.awsbatch.settings.document import Document
 from flytekitplugins.awsbatch.settings.problems import Problem
-from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, shown
+from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, shown_value
 
 from .rules import PLACES, StoredRule
 
@@ -34,7 +34,7 @@ def is_attribute_file(document: Document) -> bool:
     return ("tags" in names or "project" in names) and not {"queues", "emulator", "plugins"} & set(names)
 
 
-def read(document: Document, report: Callable[[Problem], None]) -> Iterator[StoredRule]:
+def read_attribute_file(document: Document, report: Callable[[Problem], None]) -> Iterator[StoredRule]:
     """The file's override, unless the file is wrong.
 
     :param report: told each thing that flytectl would refuse.
@@ -47,14 +47,14 @@ def read(document: Document, report: Callable[[Problem], None]) -> Iterator[Stor
         name = key.text.lower()
         try:
             if name in PLACES:
-                values[name] = place(value)
+                values[name] = text_field(value)
             elif name == "tags":
-                tags = tag_list(value)
+                tags = tags_field(value)
             else:
                 expected = f"is not a key of an attribute file; expected one of {', '.join(KEYS)}"
                 found.append(Problem(document.file, key.mark.line, key.text, "", expected))
         except ValueError as error:
-            found.append(Problem(document.file, value.mark.line, key.text, shown(value), str(error)))
+            found.append(Problem(document.file, value.mark.line, key.text, shown_value(value), str(error)))
     for problem in found[len(document.problems) :]:
         report(problem)
     if not found:
@@ -63,7 +63,7 @@ def read(document: Document, report: Callable[[Problem], None]) -> Iterator[Stor
         )
 
 
-def place(node: Node) -> str:
+def text_field(node: Node) -> str:
     """A text field: a number or a boolean becomes text."""
     value = yaml_1_1(node)
     if value is None:
@@ -96,22 +96,22 @@ def short_float(value: float) -> str:
     return text if exponent < -4 or exponent >= 6 else f"{float(text):.{max(digits - exponent, 0)}f}"
 
 
-def tag_list(node: Node) -> tuple[str, ...]:
+def tags_field(node: Node) -> tuple[str, ...]:
     """The list of tags: texts only, as they are."""
     if isinstance(node, Scalar) and node.value is None:
         return ()
     if not isinstance(node, ListNode):
         raise ValueError("expected a list of texts, even for one tag")
-    return tuple(tag(item) for item in node.items)
+    return tuple(tag_text(item) for item in node.items)
 
 
-def tag(node: Node) -> str:
+def tag_text(node: Node) -> str:
     value = yaml_1_1(node)
     if value is None:
         return ""
     if isinstance(value, str):
         return value
-    raise ValueError(f"expected texts only: put {shown(node)} between quotes")
+    raise ValueError(f"expected texts only: put {shown_value(node)} between quotes")
 
 
 def yaml_1_1(node: Node) -> object:
@@ -123,7 +123,7 @@ def yaml_1_1(node: Node) -> object:
     return node.text if isinstance(node.value, Timestamp) else node.value
 
 
-def dump(override: StoredRule) -> str:
+def dump_attribute_file(override: StoredRule) -> str:
     """The file's text, as `flytectl update execution-queue-attribute --attrFile` takes it."""
     named = {name: Text(getattr(override, name)) for name in PLACES if getattr(override, name)}
     content = {**named, "tags": [Text(tag) for tag in override.tags]}

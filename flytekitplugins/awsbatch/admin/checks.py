@@ -20,7 +20,7 @@ QUEUE_NAME = re.compile(rf"{_NAME}|arn:aws[a-z-]*:batch:[a-z0-9-]+:\d{{12}}:job-
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/\S+")
 
 
-def contradictions(settings: AdminSettings) -> Iterator[Problem]:
+def role_key_contradictions(settings: AdminSettings) -> Iterator[Problem]:
     """What no deployment can mean: the server writes the role where the handler does not look."""
     server, handler = settings.server.role_name_key, settings.handler.role_annotation_key
     if server is None or handler is None or server == handler:
@@ -29,10 +29,10 @@ def contradictions(settings: AdminSettings) -> Iterator[Problem]:
         f"expected {server!r}, which is flyteadmin.roleNameKey in {settings.server.where}: FlyteAdmin writes the role "
         "under its key and the handler looks under this one; change one of the two files"
     )
-    yield at(settings.handler.where, "plugins.aws.batch.roleAnnotationKey", repr(handler), expected)
+    yield Problem.at(settings.handler.where, "plugins.aws.batch.roleAnnotationKey", expected, repr(handler))
 
 
-def faults(settings: AdminSettings) -> Iterator[Problem]:
+def deployment_faults(settings: AdminSettings) -> Iterator[Problem]:
     """What would go wrong on a cluster or in an account."""
     yield from queue_faults(settings)
     tags = {tag for queue in settings.queues for tag in queue.attributes}
@@ -41,20 +41,22 @@ def faults(settings: AdminSettings) -> Iterator[Problem]:
     for override in settings.overrides:
         if not set(override.tags) & tags:
             expected = "expected a tag that a queue has in its attributes"
-            yield at(override.where, f"tags for {override.scope}", ", ".join(override.tags) or "none", expected)
+            yield Problem.at(override.where, f"tags for {override.scope}", expected, ", ".join(override.tags) or "none")
     yield from role_faults(settings)
     yield from plugin_faults(settings)
 
 
 def queue_faults(settings: AdminSettings) -> Iterator[Problem]:
     if not settings.queues:
-        yield at(Mark(), "queues.executionQueues", "", "names no job queue, so no task can run on AWS Batch")
+        yield Problem.at(Mark(), "queues.executionQueues", "names no job queue, so no task can run on AWS Batch")
     for place, queue in enumerate(settings.queues):
         path = f"queues.executionQueues[{place}]"
         if not QUEUE_NAME.fullmatch(queue.dynamic):
             yield no_queue_name(place, queue)
         if not queue.attributes:
-            yield at(queue.where, f"{path}.attributes", "", "expected at least one tag, by which rules find the queue")
+            yield Problem.at(
+                queue.where, f"{path}.attributes", "expected at least one tag, by which rules find the queue"
+            )
 
 
 def misnamed_queues(settings: AdminSettings) -> Iterator[Problem]:
@@ -66,15 +68,17 @@ def misnamed_queues(settings: AdminSettings) -> Iterator[Problem]:
 
 def no_queue_name(place: int, queue: ExecutionQueue) -> Problem:
     expected = "expected an AWS Batch job queue: its name (letters, numbers, - and _) or its ARN"
-    return at(queue.where, f"queues.executionQueues[{place}].dynamic", repr(queue.dynamic), expected)
+    return Problem.at(queue.where, f"queues.executionQueues[{place}].dynamic", expected, repr(queue.dynamic))
 
 
 def rule_faults(rule: Rule, path: str, tags: set[str]) -> Iterator[Problem]:
     if not rule.tags:
-        yield at(rule.where, f"{path}.tags", "", "expected the tags of a queue; without them the rule finds none")
+        yield Problem.at(rule.where, f"{path}.tags", "expected the tags of a queue; without them the rule finds none")
     missing = [tag for tag in rule.tags if tag not in tags]
     if missing:
-        yield at(rule.where, f"{path}.tags", ", ".join(missing), "expected tags that a queue has in its attributes")
+        yield Problem.at(
+            rule.where, f"{path}.tags", "expected tags that a queue has in its attributes", ", ".join(missing)
+        )
 
 
 def role_faults(settings: AdminSettings) -> Iterator[Problem]:
@@ -83,7 +87,7 @@ def role_faults(settings: AdminSettings) -> Iterator[Problem]:
         ("emulator.role", settings.emulator.role, settings.emulator.where),
     ):
         if role and not ROLE_ARN.fullmatch(role):
-            yield at(place, key, repr(role), "expected a role's full ARN: arn:aws:iam::<account>:role/<name>")
+            yield Problem.at(place, key, "expected a role's full ARN: arn:aws:iam::<account>:role/<name>", repr(role))
 
 
 def plugin_faults(settings: AdminSettings) -> Iterator[Problem]:
@@ -91,10 +95,10 @@ def plugin_faults(settings: AdminSettings) -> Iterator[Problem]:
         handler = handler_of(task_type, settings.task_plugins)
         if handler.error:
             place = settings.task_plugins.where if settings.task_plugins else Mark()
-            yield at(place, f"tasks.task-plugins ({task_type})", "", f"{handler.error}; {handler.help}")
+            yield Problem.at(place, f"tasks.task-plugins ({task_type})", f"{handler.error}; {handler.help}")
 
 
-def advice(settings: AdminSettings) -> Iterator[Problem]:
+def deployment_advice(settings: AdminSettings) -> Iterator[Problem]:
     """What works here and deserves a word: chiefly where a 1.16 server does something else."""
     ignored = [rule for rule in settings.rules if rule.project or rule.workflow]
     for rule in ignored[:1]:
@@ -103,34 +107,30 @@ def advice(settings: AdminSettings) -> Iterator[Problem]:
             f"FlyteAdmin 1.16 does not read project and workflowName ({count}); `flyte-awsbatch queue export "
             "--attributes DIR` writes them as attributes, which it does read"
         )
-        yield at(rule.where, str(rule), "", expected)
+        yield Problem.at(rule.where, str(rule), expected)
     for place, rule in enumerate(settings.rules):
         if rule.domain and rule.domain not in settings.domains:
             expected = f"is no domain of this deployment ({', '.join(settings.domains)})"
-            yield at(rule.where, f"queues.workflowConfigs[{place}].domain", repr(rule.domain), expected)
+            yield Problem.at(rule.where, f"queues.workflowConfigs[{place}].domain", expected, repr(rule.domain))
     if settings.queues and not any(not (rule.project or rule.domain or rule.workflow) for rule in settings.rules):
-        yield at(Mark(), "queues.workflowConfigs", "", "has no default rule: executions that no rule is for fail")
+        yield Problem.at(Mark(), "queues.workflowConfigs", "has no default rule: executions that no rule is for fail")
     yield from missing_keys(settings)
     for task_type in (wire.ARRAY_TASK_TYPE, wire.SINGLE_TASK_TYPE):
         note = handler_of(task_type, settings.task_plugins).note
         if note and settings.task_plugins:
-            yield at(settings.task_plugins.where, "tasks.task-plugins.default-for-task-types", "", note)
+            yield Problem.at(settings.task_plugins.where, "tasks.task-plugins.default-for-task-types", note)
 
 
 def missing_keys(settings: AdminSettings) -> Iterator[Problem]:
     server, handler = settings.server.role_name_key, settings.handler.role_annotation_key
     if not server:
-        yield at(Mark(), "flyteadmin.roleNameKey", "", "is not set: FlyteAdmin writes the role under an empty key")
+        yield Problem.at(Mark(), "flyteadmin.roleNameKey", "is not set: FlyteAdmin writes the role under an empty key")
     if not handler:
         expected = "is not set: the handler finds a role only in the security context, not in annotations"
-        yield at(Mark(), "plugins.aws.batch.roleAnnotationKey", "", expected)
+        yield Problem.at(Mark(), "plugins.aws.batch.roleAnnotationKey", expected)
     if settings.task_plugins is None:
         expected = "is not set: on a cluster aws_array has to be enabled and made the default for both task types"
-        yield at(Mark(), "tasks.task-plugins", "", expected)
+        yield Problem.at(Mark(), "tasks.task-plugins", expected)
     if not settings.emulator.role and not settings.server.assumable_iam_role:
         expected = "is not set: a launch has to name a role itself, since for AWS Batch an IAM role must be specified"
-        yield at(Mark(), "emulator.role", "", expected)
-
-
-def at(place: Mark, key: str, value: str, expected: str) -> Problem:
-    return Problem(place.file, place.line, key, value, expected)
+        yield Problem.at(Mark(), "emulator.role", expected)

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from .admin_settings import DOCUMENTED, AdminSettings, ExecutionQueue
-from .explanation import Execution, Explanation, Verdict
+from .explanation import Explanation, LaunchedExecution, Verdict
 from .rules import PLACES, Rule
 
 SINGLE_TASK_PREFIX = ".flytegen."
 
 
-def in_order(settings: AdminSettings) -> list[Rule]:
+def rules_in_order(settings: AdminSettings) -> list[Rule]:
     """All rules, the most specific first: workflow over project over domain; among equals the file's order.
 
     Every stored rule goes before every rule of the file.
@@ -36,7 +36,7 @@ def same_workflow(rule: str, workflow: str) -> bool:
     return rule in (workflow, bare)
 
 
-def mismatch(rule: Rule, execution: Execution) -> str:
+def rule_mismatch(rule: Rule, execution: LaunchedExecution) -> str:
     """The first of the rule's conditions that the execution does not meet; empty when it meets all."""
     for place in PLACES:
         wanted, actual = getattr(rule, place), getattr(execution, place)
@@ -46,15 +46,15 @@ def mismatch(rule: Rule, execution: Execution) -> str:
     return ""
 
 
-def fitting(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tuple[str, ...]:
+def queues_with_all_tags(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tuple[str, ...]:
     """The queues that have all of the tags, in file order. A rule without tags asks for nothing and finds nothing."""
     if not tags:
         return ()
     return tuple(queue.dynamic for queue in queues if queue.dynamic and set(tags) <= set(queue.attributes))
 
 
-def match(settings: AdminSettings, execution: Execution) -> Explanation:
-    verdicts = list(judged(settings, execution))
+def match_as_documented(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
+    verdicts = list(rule_verdicts(settings, execution))
     deciding = next((place for place, verdict in enumerate(verdicts) if verdict.matched and verdict.queues), None)
     if deciding is None:
         return Explanation(DOCUMENTED, execution, (), tuple(verdicts))
@@ -63,10 +63,10 @@ def match(settings: AdminSettings, execution: Execution) -> Explanation:
     return Explanation(DOCUMENTED, execution, verdicts[deciding].queues, tuple(verdicts))
 
 
-def judged(settings: AdminSettings, execution: Execution) -> Iterator[Verdict]:
-    for rule in in_order(settings):
-        reason = mismatch(rule, execution)
-        queues = () if reason else fitting(settings.queues, rule.tags)
+def rule_verdicts(settings: AdminSettings, execution: LaunchedExecution) -> Iterator[Verdict]:
+    for rule in rules_in_order(settings):
+        reason = rule_mismatch(rule, execution)
+        queues = () if reason else queues_with_all_tags(settings.queues, rule.tags)
         yield rule.verdict(not reason, reason or matching_reason(rule, queues), queues)
 
 

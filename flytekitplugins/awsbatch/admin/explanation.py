@@ -9,7 +9,7 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 
 @dataclass(frozen=True)
-class Execution:
+class LaunchedExecution:
     """Who runs: the workflow's identity, and the execution's own name."""
 
     project: str
@@ -51,14 +51,14 @@ class Explanation:
     """
 
     matching: str
-    execution: Execution
+    execution: LaunchedExecution
     candidates: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     crash: str = ""
     queue: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "queue", spread(self.candidates, self.execution))
+        object.__setattr__(self, "queue", pick_by_execution_name(self.candidates, self.execution))
 
     @property
     def possible(self) -> frozenset[str]:
@@ -66,7 +66,7 @@ class Explanation:
         return frozenset(self.candidates) or frozenset({""})
 
 
-def spread(candidates: tuple[str, ...], execution: Execution) -> str:
+def pick_by_execution_name(candidates: tuple[str, ...], execution: LaunchedExecution) -> str:
     """One of several queues, by the execution's name: always the same for one name, evenly spread over many.
 
     FlyteAdmin picks at random (`queues.go`), which no run could repeat.

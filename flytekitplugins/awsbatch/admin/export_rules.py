@@ -16,7 +16,7 @@ import yaml
 
 from . import documented, flyteadmin
 from .admin_settings import AdminSettings
-from .explanation import Execution
+from .explanation import LaunchedExecution
 from .rules import Rule, StoredRule
 
 # Stands for every project, domain or workflow that no rule names; no name on a server can hold a space.
@@ -47,7 +47,7 @@ class Scope:
     workflows: tuple[str, ...]
 
 
-def export(settings: AdminSettings, projects: Sequence[str] = (), workflows: Sequence[str] = ()) -> Exported:
+def export_rules(settings: AdminSettings, projects: Sequence[str] = (), workflows: Sequence[str] = ()) -> Exported:
     """Translates the documented rules.
 
     :param projects: further projects, for rules that name a workflow but no project.
@@ -57,11 +57,12 @@ def export(settings: AdminSettings, projects: Sequence[str] = (), workflows: Seq
     rules = tuple(file_rules(settings, scope))
     attributes = tuple(attributes_for(settings, scope))
     served = replace(settings, rules=rules, overrides=attributes)
-    return Exported(attributes, rules, tuple(notes(settings, workflows)), tuple(differing(settings, served, scope)))
+    unmet = tuple(differing_executions(settings, served, scope))
+    return Exported(attributes, rules, tuple(export_notes(settings, workflows)), unmet)
 
 
 def scope_of(settings: AdminSettings, projects: Sequence[str], workflows: Sequence[str]) -> Scope:
-    rules = documented.in_order(settings)
+    rules = documented.rules_in_order(settings)
     named = {rule.project for rule in rules if rule.project} | set(projects)
     full: set[str] = set()
     for rule in rules:
@@ -70,16 +71,16 @@ def scope_of(settings: AdminSettings, projects: Sequence[str], workflows: Sequen
     return Scope(tuple(sorted(named)), settings.domains, tuple(sorted(full)))
 
 
-def wanted(settings: AdminSettings, project: str, domain: str, workflow: str) -> frozenset[str]:
+def documented_queues(settings: AdminSettings, project: str, domain: str, workflow: str) -> frozenset[str]:
     """The queues that the documented rules find."""
-    return frozenset(documented.match(settings, Execution(project, domain, workflow)).candidates)
+    return frozenset(documented.match_as_documented(settings, LaunchedExecution(project, domain, workflow)).candidates)
 
 
 def file_rules(settings: AdminSettings, scope: Scope) -> Iterator[Rule]:
     """The default, and a rule for each domain that differs from it."""
-    default = wanted(settings, ANY, ANY, ANY)
+    default = documented_queues(settings, ANY, ANY, ANY)
     for domain in scope.domains:
-        queues = wanted(settings, ANY, domain, ANY)
+        queues = documented_queues(settings, ANY, domain, ANY)
         if queues != default:
             yield Rule(domain=domain, tags=tags_for(settings, queues))
     if default:
@@ -88,8 +89,8 @@ def file_rules(settings: AdminSettings, scope: Scope) -> Iterator[Rule]:
 
 def attributes_for(settings: AdminSettings, scope: Scope) -> Iterator[StoredRule]:
     for project in scope.projects:
-        of_domain = {domain: wanted(settings, project, domain, ANY) for domain in scope.domains}
-        elsewhere = {domain: wanted(settings, ANY, domain, ANY) for domain in scope.domains}
+        of_domain = {domain: documented_queues(settings, project, domain, ANY) for domain in scope.domains}
+        elsewhere = {domain: documented_queues(settings, ANY, domain, ANY) for domain in scope.domains}
         if of_domain != elsewhere and len(set(of_domain.values())) == 1:
             yield StoredRule(project, tags=tags_for(settings, next(iter(of_domain.values()))))
         else:
@@ -97,38 +98,38 @@ def attributes_for(settings: AdminSettings, scope: Scope) -> Iterator[StoredRule
                 if of_domain[domain] != elsewhere[domain]:
                     yield StoredRule(project, domain, tags=tags_for(settings, of_domain[domain]))
         for domain, workflow in product(scope.domains, scope.workflows):
-            queues = wanted(settings, project, domain, workflow)
+            queues = documented_queues(settings, project, domain, workflow)
             if queues != of_domain[domain]:
                 yield StoredRule(project, domain, workflow, tags_for(settings, queues))
 
 
 def tags_for(settings: AdminSettings, queues: frozenset[str]) -> tuple[str, ...]:
     """A tag that finds just these queues, since a 1.16 server follows one tag; if there is none, those all share."""
-    by_tag = flyteadmin.tagged(settings.queues)
+    by_tag = flyteadmin.queues_by_tag(settings.queues)
     exact = [tag for tag, found in by_tag.items() if frozenset(found) == queues]
     shared = [tag for tag, found in by_tag.items() if queues and queues <= frozenset(found)]
     return tuple((exact or sorted(shared, key=lambda tag: len(by_tag[tag])))[:1])
 
 
-def differing(settings: AdminSettings, served: AdminSettings, scope: Scope) -> Iterator[str]:
+def differing_executions(settings: AdminSettings, served: AdminSettings, scope: Scope) -> Iterator[str]:
     """The executions that the translation does not serve as documented."""
     places = product((*scope.projects, ANY), scope.domains, (*scope.workflows, ANY))
     for project, domain, workflow in places:
-        documented_queues = wanted(settings, project, domain, workflow) or frozenset({""})
-        real = flyteadmin.match(served, Execution(project, domain, workflow)).possible
-        if real != documented_queues:
+        wanted = documented_queues(settings, project, domain, workflow) or frozenset({""})
+        real = flyteadmin.match_as_flyteadmin(served, LaunchedExecution(project, domain, workflow)).possible
+        if real != wanted:
             yield (
-                f"workflow {workflow} in {project}/{domain}: documented {listed(documented_queues)}, "
-                f"a 1.16 server {listed(real)}"
+                f"workflow {workflow} in {project}/{domain}: documented {listed_queues(wanted)}, "
+                f"a 1.16 server {listed_queues(real)}"
             )
 
 
-def listed(queues: frozenset[str]) -> str:
+def listed_queues(queues: frozenset[str]) -> str:
     return " or ".join(sorted(queue or "no queue" for queue in queues))
 
 
-def notes(settings: AdminSettings, workflows: Sequence[str]) -> Iterator[str]:
-    names = sorted({rule.workflow for rule in documented.in_order(settings) if rule.workflow})
+def export_notes(settings: AdminSettings, workflows: Sequence[str]) -> Iterator[str]:
+    names = sorted({rule.workflow for rule in documented.rules_in_order(settings) if rule.workflow})
     bare = [
         name
         for name in names
@@ -147,7 +148,7 @@ def notes(settings: AdminSettings, workflows: Sequence[str]) -> Iterator[str]:
         )
 
 
-def file_name(override: StoredRule, taken: set[str]) -> str:
+def attribute_file_name(override: StoredRule, taken: set[str]) -> str:
     """A name for an attribute's file, unlike those taken whatever the case, and the same on every run."""
     parts = (override.project, override.domain, override.workflow)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(part for part in parts if part)).lstrip(".") or "attribute"

@@ -10,22 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .admin_settings import FLYTEADMIN, AdminSettings, ExecutionQueue
-from .explanation import Execution, Explanation, Verdict
+from .explanation import Explanation, LaunchedExecution, Verdict
 from .rules import PLACES, Rule, StoredRule
 
 # Begins the words on keys that the server passes over.
 UNREAD = "the server does not read"
 
 
-def match(settings: AdminSettings, execution: Execution) -> Explanation:
-    by_tag = tagged(settings.queues)
-    chosen = stored(settings.overrides, execution)
-    found = first_met(by_tag, chosen.tags) if chosen else ()
+def match_as_flyteadmin(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
+    by_tag = queues_by_tag(settings.queues)
+    chosen = stored_rule_for(settings.overrides, execution)
+    found = queues_of_first_tag(by_tag, chosen.tags) if chosen else ()
     verdicts = [
         one.verdict(
-            reaches(one, execution),
+            rule_reaches(one, execution),
             stored_reason(one, execution, one is chosen, bool(found)),
-            first_met(by_tag, one.tags),
+            queues_of_first_tag(by_tag, one.tags),
             decided=one is chosen and bool(found),
         )
         for one in settings.overrides
@@ -35,7 +35,7 @@ def match(settings: AdminSettings, execution: Execution) -> Explanation:
     return Explanation(FLYTEADMIN, execution, candidates, tuple(verdicts))
 
 
-def tagged(queues: Sequence[ExecutionQueue]) -> dict[str, tuple[str, ...]]:
+def queues_by_tag(queues: Sequence[ExecutionQueue]) -> dict[str, tuple[str, ...]]:
     """The queues of each tag, in file order, as often as the tag stands there."""
     by_tag: dict[str, tuple[str, ...]] = {}
     for queue in queues:
@@ -44,48 +44,48 @@ def tagged(queues: Sequence[ExecutionQueue]) -> dict[str, tuple[str, ...]]:
     return by_tag
 
 
-def first_met(by_tag: dict[str, tuple[str, ...]], tags: Sequence[str]) -> tuple[str, ...]:
+def queues_of_first_tag(by_tag: dict[str, tuple[str, ...]], tags: Sequence[str]) -> tuple[str, ...]:
     """The queues of the first tag that any queue has."""
     return next((by_tag[tag] for tag in tags if tag in by_tag), ())
 
 
-def stored(overrides: Sequence[StoredRule], execution: Execution) -> StoredRule | None:
+def stored_rule_for(overrides: Sequence[StoredRule], execution: LaunchedExecution) -> StoredRule | None:
     """The one stored rule that the database answers with: the highest priority, then the one stored first."""
     if not execution.project and (execution.workflow or not execution.domain):
         # The repository refuses to look up a workflow without a project.
         return None
-    reaching = [rule for rule in overrides if reaches(rule, execution)]
+    reaching = [rule for rule in overrides if rule_reaches(rule, execution)]
     return max(reaching, key=lambda rule: rule.priority, default=None)
 
 
-def reaches(rule: StoredRule, execution: Execution) -> bool:
+def rule_reaches(rule: StoredRule, execution: LaunchedExecution) -> bool:
     """Whether each of the rule's parts is empty or the execution's."""
     return all(getattr(rule, place) in ("", getattr(execution, place)) for place in PLACES)
 
 
-def stored_reason(rule: StoredRule, execution: Execution, chosen: bool, found: bool) -> str:
+def stored_reason(rule: StoredRule, execution: LaunchedExecution, chosen: bool, found: bool) -> str:
     if chosen:
         said = "the most specific attribute stored for the execution"
         return said if found else f"{said}, but no queue has one of its tags: the file decides"
-    if reaches(rule, execution):
+    if rule_reaches(rule, execution):
         return "a more specific attribute is stored, and the server looks at one only"
     return "stored for another project, domain or workflow"
 
 
 def file_rules(
-    rules: Sequence[Rule], by_tag: dict[str, tuple[str, ...]], execution: Execution, undecided: bool
+    rules: Sequence[Rule], by_tag: dict[str, tuple[str, ...]], execution: LaunchedExecution, undecided: bool
 ) -> Iterator[Verdict]:
     """The file's rules: the last of the domain, else the last without a domain.
 
     :param undecided: whether no stored rule has decided.
     """
-    last_of_domain = last([rule.domain == execution.domain for rule in rules])
-    last_default = last([not rule.domain and rule.domain != execution.domain for rule in rules])
+    last_of_domain = last_index([rule.domain == execution.domain for rule in rules])
+    last_default = last_index([not rule.domain and rule.domain != execution.domain for rule in rules])
     deciding = last_of_domain
     if deciding is None or not rules[deciding].tags:
         deciding = last_default
     for place, rule in enumerate(rules):
-        queues = first_met(by_tag, rule.tags)
+        queues = queues_of_first_tag(by_tag, rule.tags)
         in_domain, default = rule.domain == execution.domain, not rule.domain
         if place == deciding and undecided:
             reason = deciding_reason(rule, bool(queues))
@@ -111,5 +111,5 @@ def deciding_reason(rule: Rule, found: bool) -> str:
     return which if found else f"{which}, but no queue has one of its tags: no queue at all, the server does not go on"
 
 
-def last(hits: Sequence[bool]) -> int | None:
+def last_index(hits: Sequence[bool]) -> int | None:
     return max((place for place, hit in enumerate(hits) if hit), default=None)

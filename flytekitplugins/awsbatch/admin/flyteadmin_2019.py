@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .admin_settings import FLYTEADMIN_2019, AdminSettings, ExecutionQueue
-from .explanation import Execution, Explanation
+from .explanation import Explanation, LaunchedExecution
 from .rules import Rule
 
 Key: TypeAlias = "tuple[str, ...]"
@@ -26,30 +26,30 @@ class QueuePair:
     dynamic: str
 
 
-def match(settings: AdminSettings, execution: Execution) -> Explanation:
-    entries = filed(settings.rules)
-    keys = lookups(execution)
-    key = looked_up(entries, execution)
+def match_as_flyteadmin_2019(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
+    entries = entries_by_key(settings.rules)
+    keys = lookup_keys(execution)
+    key = found_key(entries, execution)
     verdicts = []
     for place, rule in enumerate(settings.rules):
-        mine = filed_under(rule)
-        queues = tuple(pair.dynamic for pair in narrowed(settings.queues, rule.tags))
+        mine = entry_key(rule)
+        queues = tuple(pair.dynamic for pair in narrowed_queues(settings.queues, rule.tags))
         decided = key is not None and entries[key] == place
-        why = reason(mine, entries[mine] == place, mine in keys, decided, bool(queues))
+        why = entry_reason(mine, entries[mine] == place, mine in keys, decided, bool(queues))
         verdicts.append(rule.verdict(mine in keys, why, queues, decided and bool(queues)))
     crash = "" if all(rule.tags for rule in settings.rules) else CRASH
     found = () if crash else tuple(pair.dynamic for pair in candidates(settings, execution))
     return Explanation(FLYTEADMIN_2019, execution, found, tuple(verdicts), crash)
 
 
-def candidates(settings: AdminSettings, execution: Execution) -> tuple[QueuePair, ...]:
+def candidates(settings: AdminSettings, execution: LaunchedExecution) -> tuple[QueuePair, ...]:
     """The queues that the server could answer with; none at all is the empty tuple."""
-    entries = filed(settings.rules)
-    key = looked_up(entries, execution)
-    return narrowed(settings.queues, settings.rules[entries[key]].tags) if key is not None else ()
+    entries = entries_by_key(settings.rules)
+    key = found_key(entries, execution)
+    return narrowed_queues(settings.queues, settings.rules[entries[key]].tags) if key is not None else ()
 
 
-def filed_under(rule: Rule) -> Key:
+def entry_key(rule: Rule) -> Key:
     """No project: the default, whatever else it gives; no domain: the project's; no workflow: the domain's."""
     if not rule.project:
         return ()
@@ -58,21 +58,21 @@ def filed_under(rule: Rule) -> Key:
     return (rule.project, rule.domain, rule.workflow) if rule.workflow else (rule.project, rule.domain)
 
 
-def filed(rules: Sequence[Rule]) -> dict[Key, int]:
+def entries_by_key(rules: Sequence[Rule]) -> dict[Key, int]:
     """The place of the rule that holds each entry: the last one filed there."""
-    return {filed_under(rule): place for place, rule in enumerate(rules)}
+    return {entry_key(rule): place for place, rule in enumerate(rules)}
 
 
-def lookups(execution: Execution) -> list[Key]:
+def lookup_keys(execution: LaunchedExecution) -> list[Key]:
     whole = (execution.project, execution.domain, execution.workflow)
     return [whole, whole[:2], whole[:1], ()]
 
 
-def looked_up(entries: dict[Key, int], execution: Execution) -> Key | None:
-    return next((key for key in lookups(execution) if key in entries), None)
+def found_key(entries: dict[Key, int], execution: LaunchedExecution) -> Key | None:
+    return next((key for key in lookup_keys(execution) if key in entries), None)
 
 
-def narrowed(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tuple[QueuePair, ...]:
+def narrowed_queues(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tuple[QueuePair, ...]:
     """The queues with the longest run of the rule's tags, from the first on, that any queue can meet.
 
     Two items that name the same queues are one queue here, with the tags of both.
@@ -90,7 +90,7 @@ def narrowed(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tuple[Que
     return tuple(met)
 
 
-def reason(mine: Key, holds: bool, reached: bool, decided: bool, found: bool) -> str:
+def entry_reason(mine: Key, holds: bool, reached: bool, decided: bool, found: bool) -> str:
     names = ("the default", "the project's entry", "the entry of project and domain", "the workflow's own entry")
     name = names[len(mine)]
     if decided:

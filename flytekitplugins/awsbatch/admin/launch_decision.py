@@ -12,10 +12,10 @@ from flyteidl.core.tasks_pb2 import TaskTemplate
 from flytekitplugins.awsbatch import wire
 
 from .admin_settings import AdminSettings
-from .advice import difference, no_queue, no_role
-from .explanation import Execution, Explanation
-from .queue_matching import match
-from .role import LaunchPlan, LaunchRequest, Role, RunAs, resolve
+from .advice import no_queue_help, no_role_warning, queue_difference_warning
+from .explanation import Explanation, LaunchedExecution
+from .queue_matching import match_queue
+from .role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
 
 ROLE_KEY = "eks.amazonaws.com/role-arn"
 
@@ -25,7 +25,7 @@ class Decision:
     """What the server adds to every task of an execution.
 
     :param queue: the Batch job queue; empty when no rule finds one.
-    :param warnings: what a user should know although the run goes on, each a sentence or two.
+    :param warnings: what a user should know although the run continues, each a sentence or two.
     :param no_queue_help: what to add where no queue is found; empty otherwise.
     """
 
@@ -36,52 +36,43 @@ class Decision:
     no_queue_help: str = ""
 
 
-def decide(
-    settings: AdminSettings,
-    *,
-    project: str,
-    domain: str,
-    workflow: str,
-    execution_name: str,
-    request: LaunchRequest | None = None,
-    plan: LaunchPlan | None = None,
-) -> Decision:
-    """Queue and role of an execution.
+def decide_launch(settings: AdminSettings, execution: LaunchedExecution, plan: LaunchPlan | None = None) -> Decision:
+    """Queue and role of an execution; its name decides among several queues that fit.
 
-    :param execution_name: decides among several queues that fit.
-    :param request: what the launch itself says; `emulator.role` stands in for a role that it leaves open.
+    :param plan: what its launch plan says about the role; `emulator.role` stands in for a role that it leaves open.
     """
-    execution = Execution(project, domain, workflow, execution_name)
-    explanation = match(settings, execution)
-    role = role_of(settings, request or LaunchRequest(), plan)
-    warnings = [difference(settings, explanation), "" if role.of_job(role_key(settings)) else no_role()]
+    explanation = match_queue(settings, execution)
+    role = role_of(settings, LaunchRequest(), plan)
+    warnings = [
+        queue_difference_warning(settings, explanation),
+        "" if role.of_job(role_key(settings)) else no_role_warning(),
+    ]
     return Decision(
         explanation.queue,
         role,
         explanation,
         tuple(warning for warning in warnings if warning),
-        "" if explanation.queue else no_queue(settings, explanation),
+        "" if explanation.queue else no_queue_help(settings, explanation),
     )
 
 
 def role_key(settings: AdminSettings) -> str:
     """The annotation under which server and handler meet; where the files name none, the one of the setup document."""
-    named = (settings.server.role_name_key, settings.handler.role_annotation_key)
-    return next((key for key in named if key), ROLE_KEY)
+    return settings.server.role_name_key or settings.handler.role_annotation_key or ROLE_KEY
 
 
 def role_of(settings: AdminSettings, request: LaunchRequest, plan: LaunchPlan | None = None) -> Role:
     server = replace(settings.server, role_name_key=role_key(settings))
-    said = resolve(replace(server, assumable_iam_role="", k8s_service_account=""), request, plan)
+    said = resolve_role(replace(server, assumable_iam_role="", k8s_service_account=""), request, plan)
     if said.run_as:
         return said
     if not settings.emulator.role:
-        return resolve(server, request, plan)
+        return resolve_role(server, request, plan)
     stand_in = replace(request, security_context=RunAs(settings.emulator.role), auth_role=None)
-    return replace(resolve(server, stand_in, plan), source="emulator.role")
+    return replace(resolve_role(server, stand_in, plan), source="emulator.role")
 
 
-def apply(template: TaskTemplate, decision: Decision) -> None:
+def write_queue(template: TaskTemplate, decision: Decision) -> None:
     """Appends the queue to a task's container config, as at launch: it comes after, and so beats, a task's own.
 
     Pod, SQL and agent tasks have no container and get nothing.

@@ -1,4 +1,4 @@
-"""Keys in Flyte's own sections that Flyte does not read: it passes over them without a word, so they have no effect.
+"""Keys in Flyte's own sections that have no effect: those that Flyte ignores without a word, and those ignored here.
 
 A name that resembles none of Flyte's may be another version's and is left alone, but for `queues`, whose keys are all
 known. `flyte_keys.yaml` has the names.
@@ -13,11 +13,16 @@ from pathlib import Path
 
 import yaml
 
+from flytekitplugins.awsbatch.settings.blocks import without_empty_keys
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader
-from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Node
+from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Node, Scalar
 
 CLOSE = 0.75
+# Settings that act on AWS Batch tasks in Flyte and that the emulation does not follow, and values that ask for nothing.
+# Source: propeller `pkg/controller/config/config.go` (NodeConfig).
+NOT_FOLLOWED = ("propeller.node-config.default-deadlines.workflow-active-deadline",)
+NEUTRAL = (0, "0", "0s", "")
 
 
 @functools.cache
@@ -28,27 +33,36 @@ def flyte_keys() -> dict[str, list[str]]:
     return keys
 
 
-def misspelt(reader: Reader) -> Iterator[Problem]:
+def misspelt_keys(reader: Reader) -> Iterator[Problem]:
     """A problem for each key that is almost one of Flyte's, with the name that it resembles."""
     for document in reader.documents:
-        yield from resembling(document.root, "", SECTIONS)
+        yield from resembling_keys(document.root, "", SECTIONS)
     for names, known in flyte_keys().items():
-        for path, node in maps(reader, names):
-            yield from resembling(node, path, known)
+        for path, node in maps_at(reader, names):
+            yield from resembling_keys(node, path, known)
 
 
 def unread_queue_keys(reader: Reader) -> Iterator[Problem]:
     """Keys in and around `queues` that neither 1.16 nor the setup document knows: misspelt, or misplaced."""
     for names in ("queues", "queues.executionQueues", "queues.workflowConfigs"):
-        for path, node in maps(reader, names):
-            yield from unread(node, path, flyte_keys()[names])
-    for path, server in maps(reader, "flyteadmin"):
+        for path, node in maps_at(reader, names):
+            yield from unread_keys(node, path, flyte_keys()[names])
+    for path, server in maps_at(reader, "flyteadmin"):
         if (misplaced := server.get("queues")) is not None:
             expected = "is not read there: queues is a section of its own, beside flyteadmin"
-            yield Problem(misplaced.mark.file, misplaced.mark.line, f"{path}.queues", "", expected)
+            yield Problem.at(misplaced.mark, f"{path}.queues", expected)
 
 
-def maps(reader: Reader, names: str) -> Iterator[tuple[str, MapNode]]:
+def keys_not_followed(reader: Reader) -> Iterator[Problem]:
+    """A problem for each setting that a file has and that only a real Flyte follows."""
+    for names in NOT_FOLLOWED:
+        path, node = reader.at(*names.split("."))
+        if (node := without_empty_keys(node)) is not None and not (isinstance(node, Scalar) and node.value in NEUTRAL):
+            expected = "acts on AWS Batch tasks in Flyte and has no effect here"
+            yield Problem.at(node.mark, path, expected)
+
+
+def maps_at(reader: Reader, names: str) -> Iterator[tuple[str, MapNode]]:
     """The maps at a dotted path, those of a list one by one, each with its path in the files."""
     first, *others = names.split(".")
     path, node = reader.layer(first)
@@ -62,31 +76,31 @@ def maps(reader: Reader, names: str) -> Iterator[tuple[str, MapNode]]:
             yield f"{path}[{place}]", item
 
 
-def unread(node: MapNode, path: str, known: Iterable[str]) -> Iterator[Problem]:
+def unread_keys(node: MapNode, path: str, known: Iterable[str]) -> Iterator[Problem]:
     """The keys of one map that are none of its section's, in any case; a key taken already counts as unknown."""
     used = [node.get(name) for name in known]
     for key, value in node.entries:
         if not any(value is one for one in used):
-            yield Problem(key.mark.file, key.mark.line, f"{path}.{key.text}", "", "is not read by FlyteAdmin 1.16")
+            yield Problem.at(key.mark, f"{path}.{key.text}", "is not read by FlyteAdmin 1.16")
 
 
-def resembling(node: Node | None, path: str, known: Iterable[str]) -> Iterator[Problem]:
+def resembling_keys(node: Node | None, path: str, known: Iterable[str]) -> Iterator[Problem]:
     for key, _ in node.entries if isinstance(node, MapNode) else ():
-        name = meant(key.text, known)
+        name = resembled_name(key.text, known)
         if name is not None:
             here = f"{path}.{key.text}" if path else key.text
             expected = f"is no setting of Flyte's, which ignores it; did you mean {name}?"
-            yield Problem(key.mark.file, key.mark.line, here, "", expected)
+            yield Problem.at(key.mark, here, expected)
 
 
-def meant(key: str, known: Iterable[str]) -> str | None:
+def resembled_name(key: str, known: Iterable[str]) -> str | None:
     """The name that a key resembles without being it."""
-    folded = {plain(name): name for name in known}
-    if plain(key) in folded:
-        return None if key.lower() == folded[plain(key)].lower() else folded[plain(key)]
-    close = difflib.get_close_matches(plain(key), folded, 1, CLOSE)
+    folded = {folded_key(name): name for name in known}
+    if folded_key(key) in folded:
+        return None if key.lower() == folded[folded_key(key)].lower() else folded[folded_key(key)]
+    close = difflib.get_close_matches(folded_key(key), folded, 1, CLOSE)
     return folded[close[0]] if close else None
 
 
-def plain(key: str) -> str:
+def folded_key(key: str) -> str:
     return key.lower().replace("-", "").replace("_", "")

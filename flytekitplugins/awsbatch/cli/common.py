@@ -25,7 +25,7 @@ FOUND = 1
 
 
 def console() -> Console:
-    """Made anew for each command, so that it follows the terminal, or the file, that output goes to."""
+    """Each command makes its own, which follows the terminal or the file that output goes to."""
     return Console(highlight=False, soft_wrap=False)
 
 
@@ -70,7 +70,7 @@ def reporting_problems(as_json: bool) -> Iterator[None]:
 
 
 def show_problems(out: Console, problems: Iterable[Problem], style: str = "red", sign: str = "✗") -> None:
-    """One paragraph a problem: the place, then what is wrong."""
+    """One paragraph per problem: the place, then what is wrong."""
     for problem in problems:
         line = Text(f"{sign} ", style=style)
         line.append(problem.place, style="bold")
@@ -99,15 +99,15 @@ def show_block(out: Console, block: Text) -> None:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=plain))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=json_value))
 
 
-def plain(value: Any) -> Any:
+def json_value(value: Any) -> Any:
     """Dataclasses and sets as JSON has them."""
     return sorted(value) if isinstance(value, set | frozenset) else dataclasses.asdict(value)
 
 
-def fail(message: str) -> NoReturn:
+def fail_command(message: str) -> NoReturn:
     """Ends a command that found something wrong. Behind the first line of the message may be commands to copy."""
     words, _, commands = message.partition("\n")
     err = Console(stderr=True, highlight=False)

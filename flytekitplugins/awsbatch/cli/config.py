@@ -12,7 +12,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch.admin import checks
-from flytekitplugins.awsbatch.admin.unknown_keys import misspelt, unread_queue_keys
+from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, misspelt_keys, unread_queue_keys
 from flytekitplugins.awsbatch.local.all_settings import Settings, aws_faults, read_files
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import Reader
@@ -22,7 +22,7 @@ from .common import (
     config_option,
     console,
     counted,
-    fail,
+    fail_command,
     json_option,
     named_files,
     print_json,
@@ -54,8 +54,8 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
     with reporting_problems(as_json):
         settings, reader = read_files(named_files((*files, *named)))
     problems = [*reader.ordered(), *hidden_by_none(reader, settings)]
-    others = [*unread_queue_keys(reader), *checks.advice(settings.admin), *account_advice(settings)]
-    advice = first_of_each([*misspelt(reader), *([] if reader.problems else others)])
+    others = [*unread_queue_keys(reader), *checks.deployment_advice(settings.admin), *account_advice(settings)]
+    advice = first_of_each([*misspelt_keys(reader), *keys_not_followed(reader), *([] if reader.problems else others)])
     papers = documents(settings)
     if as_json:
         print_json(
@@ -70,7 +70,7 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
             }
         )
     else:
-        show(console(), settings, problems, advice, policies)
+        show_check(console(), settings, problems, advice, policies)
     sys.exit(FOUND if problems else 0)
 
 
@@ -78,12 +78,12 @@ def hidden_by_none(reader: Reader, settings: Settings) -> list[Problem]:
     """Faults of the sections that could be read, whatever is wrong with the others."""
     if any(document.root is None and document.problems for document in reader.documents):
         return []
-    unread = {section(problem.key) for problem in reader.problems}
-    faults = (*checks.faults(settings.admin), *aws_faults(reader, settings.handler))
-    return [fault for fault in faults if section(fault.key) not in unread]
+    unread = {section_of_key(problem.key) for problem in reader.problems}
+    faults = (*checks.deployment_faults(settings.admin), *aws_faults(reader, settings.handler))
+    return [fault for fault in faults if section_of_key(fault.key) not in unread]
 
 
-def section(key: str) -> str:
+def section_of_key(key: str) -> str:
     return key.partition(".")[0]
 
 
@@ -99,7 +99,9 @@ def account_advice(settings: Settings) -> list[Problem]:
     return [Problem("", 0, "plugins.aws.accountId", "", expected)]
 
 
-def show(out: Console, settings: Settings, problems: list[Problem], advice: list[Problem], policies: bool) -> None:
+def show_check(
+    out: Console, settings: Settings, problems: list[Problem], advice: list[Problem], policies: bool
+) -> None:
     """The long parts first, so that the verdict is what stays in sight."""
     papers = documents(settings)
     for paper in papers if policies else ():
@@ -141,9 +143,9 @@ def init(path: str, force: bool, as_json: bool) -> None:
         with Path(path).open("w" if force else "x", encoding="utf-8") as file:
             file.write(STARTER_FILE)
     except FileExistsError:
-        fail(f"{path} is there already; name another file, or replace it with --force")
+        fail_command(f"{path} is there already; name another file, or replace it with --force")
     except OSError as error:
-        fail(f"{path}: cannot be written: {error.strerror or error}")
+        fail_command(f"{path}: cannot be written: {error.strerror or error}")
     if as_json:
         print_json({"file": path, "text": STARTER_FILE})
         return

@@ -1,4 +1,7 @@
-"""What the commands about past runs have in common: the home, its local AWS Batch, and how they fail."""
+"""What the commands about past runs share: the home, its local AWS Batch, and which execution or job a person means.
+
+The beginning of a name is enough where no other has it.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from flytekitplugins.awsbatch.local import home as homes
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import RecordError
 
-from .common import fail
+from .common import fail_command
 
 # As many as one DescribeJobs call takes.
 MOST_IDS = 100
@@ -29,11 +32,11 @@ def failing() -> Iterator[None]:
     try:
         yield
     except (past_runs.UnknownRunError, homes.HomeError, RecordError, UnusableHomeError) as error:
-        fail(str(error))
+        fail_command(str(error))
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
-        fail(f"{error.filename or the_home().path}: {error.strerror}")
+        fail_command(f"{error.filename or the_home().path}: {error.strerror}")
 
 
 @contextlib.contextmanager
@@ -48,3 +51,29 @@ def batch_of_home() -> Iterator[LocalBatch | None]:
         yield batch
     finally:
         batch.close()
+
+
+def run_of(execution: str | None) -> past_runs.RunInfo:
+    """The execution, or the newest. Raises UnknownRunError, HomeError, RecordError."""
+    home = the_home()
+    return past_runs.run(home, None if execution is None else past_runs.named(home, execution) or execution)
+
+
+def job_named(batch: LocalBatch, name: str) -> str | None:
+    """The whole id of a job, `:INDEX` kept; None when there is no such job. Raises UnknownRunError for several."""
+    job_id, colon, index = name.partition(":")
+    if not batch.describe_jobs(jobs=[job_id])["jobs"]:
+        job_id = past_runs.the_one("jobs", job_id, job_ids(batch)) or ""
+    found = f"{job_id}{colon}{index}" if job_id else ""
+    return found if found and batch.describe_jobs(jobs=[found])["jobs"] else None
+
+
+def job_ids(batch: LocalBatch) -> Iterator[str]:
+    """Of all jobs that the service knows, arrays without their children."""
+    for queue in batch.calls.without_faults("DescribeJobQueues", {})["jobQueues"]:
+        every = {"jobQueue": queue["jobQueueName"], "filters": [{"name": "AFTER_CREATED_AT", "values": ["0"]}]}
+        answer = batch.calls.without_faults("ListJobs", every)
+        yield from (job["jobId"] for job in answer["jobSummaryList"])
+        while answer.get("nextToken"):
+            answer = batch.calls.without_faults("ListJobs", {**every, "nextToken": answer["nextToken"]})
+            yield from (job["jobId"] for job in answer["jobSummaryList"])

@@ -16,7 +16,8 @@ from flytekit.tools import module_loader
 from rich.padding import Padding
 from rich.text import Text
 
-from flytekitplugins.awsbatch.lint.codes import CODES, Finding, Severity
+from flytekitplugins.awsbatch.lint.codes import CODES
+from flytekitplugins.awsbatch.lint.findings import Finding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import look_at
 
@@ -71,22 +72,22 @@ def lint(
         print_json(
             {
                 "findings": [{**dataclasses.asdict(one), "severity": one.severity.value} for one in found],
-                "not_loaded": [{"name": one.name, "error": explained(one.error)} for one in not_loaded],
+                "not_loaded": [{"name": one.name, "error": error_text(one.error)} for one in not_loaded],
             }
         )
     else:
-        show(found, complete=not not_loaded)
+        show_findings(found, complete=not not_loaded)
     for one in not_loaded:
         frames = "".join(users_frames(one.error))
-        click.echo(f"{frames}{one.name} could not be loaded: {explained(one.error)}", err=True)
-    sys.exit(status(found, strict) if not not_loaded else NOT_LOADED)
+        click.echo(f"{frames}{one.name} could not be loaded: {error_text(one.error)}", err=True)
+    sys.exit(exit_status(found, strict) if not not_loaded else NOT_LOADED)
 
 
-def status(found: Sequence[Finding], strict: bool) -> int:
+def exit_status(found: Sequence[Finding], strict: bool) -> int:
     return FOUND if any(strict or one.severity is Severity.ERROR for one in found) else 0
 
 
-def explained(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
@@ -101,7 +102,7 @@ def users_frames(error: BaseException) -> list[str]:
 CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/lint.md"
 
 
-def show(found: Sequence[Finding], complete: bool) -> None:
+def show_findings(found: Sequence[Finding], complete: bool) -> None:
     """One paragraph a problem, errors first, with all the tasks that have it."""
     out = console()
     alike: dict[tuple[Severity, str, str], list[Finding]] = {}
@@ -112,7 +113,7 @@ def show(found: Sequence[Finding], complete: bool) -> None:
             line = Text(code, style=STYLES[severity])
             line.append(f"  {one.subject}", style="bold")
             if one.file:
-                line.append(f"  {near(one.file)}:{one.line}", style="dim")
+                line.append(f"  {relative_path(one.file)}:{one.line}", style="dim")
             out.print(line, overflow="fold")
         out.print(Padding(Text(message), (0, 0, 0, 2)))
     errors = sum(one.severity is Severity.ERROR for one in found)
@@ -122,7 +123,7 @@ def show(found: Sequence[Finding], complete: bool) -> None:
         out.print("Nothing found.")
 
 
-def near(file: str) -> str:
+def relative_path(file: str) -> str:
     """A file as a person in this folder would name it, and an editor opens it."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

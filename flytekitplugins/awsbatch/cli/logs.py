@@ -15,17 +15,16 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import HomeError
 
-from .common import fail, json_option, print_json
-from .home_access import batch_of_home, failing, the_home
-from .naming import job_named
+from .common import fail_command, json_option, print_json
+from .home_access import batch_of_home, failing, job_named, the_home
 
-FOLLOW_EVERY = 0.3
+POLL_SECONDS = 0.3
 
 
 @click.command()
 @click.argument("job", metavar="JOB[:INDEX]")
 @click.option("--attempt", type=click.IntRange(min=1), help="Which attempt; the last, unless given.")
-@click.option("-f", "--follow", is_flag=True, help="Go on as the log grows, until the job ends.")
+@click.option("-f", "--follow", is_flag=True, help="Print the log as it grows, until the job ends.")
 @json_option
 def logs(job: str, attempt: int | None, follow: bool, as_json: bool) -> None:
     """The log of a job, or of a child of an array.
@@ -40,11 +39,11 @@ def logs(job: str, attempt: int | None, follow: bool, as_json: bool) -> None:
     with failing(), batch_of_home() as batch:
         found = job_named(batch, job) if batch is not None else None
         if batch is None or found is None:
-            fail(_unknown(batch, job))
+            fail_command(_unknown(batch, job))
         (known,) = batch.describe_jobs(jobs=[found])["jobs"]
         size = known.get("arrayProperties", {}).get("size", 0)
         if size:
-            fail(
+            fail_command(
                 f"Job {found} is an array of {size}, and its children have the logs: {found}:0 to {found}:{size - 1} "
                 f"(flyte-awsbatch jobs --children says how each ended)."
             )
@@ -85,8 +84,8 @@ class _Log:
             if not streams and (ended or not follow):
                 others = ", ".join(str(one.attempt) for one in self._batch.log_streams(*self._where))
                 if others:
-                    fail(f"Job {self._job} has no log of attempt {self._attempt}; it has those of {others}.")
-                fail(f"Job {self._job} has no log{'' if ended else ' yet'}: it is {self._state(status)}.")
+                    fail_command(f"Job {self._job} has no log of attempt {self._attempt}; it has those of {others}.")
+                fail_command(f"Job {self._job} has no log{'' if ended else ' yet'}: it is {self._state(status)}.")
             if as_json:
                 _print_log_json(self._job, streams[-1])
                 return
@@ -101,14 +100,14 @@ class _Log:
             if ended or not follow:
                 return
             if not self._batch.goes_on(self._where[0]):
-                click.echo("-- nobody runs this job any more --", err=True)
+                click.echo("-- no process runs this job any more --", err=True)
                 return
-            time.sleep(FOLLOW_EVERY)
+            time.sleep(POLL_SECONDS)
 
     def _state(self, status: str) -> str:
         if status in ENDED or self._batch.goes_on(self._where[0]):
             return status
-        return f"{status}, and nobody runs it any more"
+        return f"{status}, and no process runs it any more"
 
 
 def _print_log_json(job: str, stream: LogStream) -> None:

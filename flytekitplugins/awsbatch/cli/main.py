@@ -5,22 +5,23 @@ Exit status of every command: 0 right, 1 found something wrong, 2 used wrongly; 
 
 from __future__ import annotations
 
+import difflib
 import importlib
 
 import rich_click as click
 
-# Command -> module of this package and the click command in it.
-COMMANDS: dict[str, tuple[str, str]] = {
-    "cache": ("runs", "cache"),
-    "config": ("config", "config"),
-    "jobs": ("runs", "jobs"),
-    "kill": ("runs", "kill"),
-    "lint": ("lint", "lint"),
-    "logs": ("logs", "logs"),
-    "queue": ("queue", "queue"),
-    "rerun": ("runs", "rerun"),
-    "runs": ("runs", "runs"),
-    "serve": ("serve", "serve"),
+# Command -> the module of this package that holds it.
+COMMANDS = {
+    "cache": "runs",
+    "config": "config",
+    "jobs": "runs",
+    "kill": "runs",
+    "lint": "lint",
+    "logs": "logs",
+    "queue": "queue",
+    "rerun": "runs",
+    "runs": "runs",
+    "serve": "serve",
 }
 
 
@@ -33,9 +34,16 @@ class Commands(click.RichGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        module, name = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f"{__package__}.{module}"), name)
+        command: click.Command = getattr(importlib.import_module(f"{__package__}.{COMMANDS[cmd_name]}"), cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        close = difflib.get_close_matches(args[0], COMMANDS, 1) if args[0] not in COMMANDS else []
+        if close:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
+        return super().resolve_command(ctx, args)
 
 
 @click.group("flyte-awsbatch", cls=Commands)

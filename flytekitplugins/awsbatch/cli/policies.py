@@ -18,7 +18,7 @@ VERSION = "2012-10-17"
 
 
 @dataclass(frozen=True)
-class Document:
+class Policy:
     """A policy, and where it belongs."""
 
     title: str
@@ -26,11 +26,11 @@ class Document:
     body: dict[str, Any]
 
 
-def documents(settings: Settings) -> tuple[Document, Document]:
+def documents(settings: Settings) -> tuple[Policy, Policy]:
     roles = job_roles(settings)
     return (
-        Document("Trust policy", " and ".join(roles), trust_policy()),
-        Document("Policy", "the IAM role of flytepropeller's service account", propeller_policy(settings, roles)),
+        Policy("Trust policy", " and ".join(roles), trust_policy()),
+        Policy("Policy", "the IAM role of flytepropeller's service account", propeller_policy(settings, roles)),
     )
 
 

@@ -13,12 +13,12 @@ from rich.text import Text
 
 from flytekitplugins.awsbatch.admin import export_rules as exporting
 from flytekitplugins.awsbatch.admin.admin_settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, MATCHINGS
-from flytekitplugins.awsbatch.admin.attribute_files import dump
-from flytekitplugins.awsbatch.admin.explanation import Execution, Explanation, Verdict
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide
-from flytekitplugins.awsbatch.admin.queue_matching import match
+from flytekitplugins.awsbatch.admin.attribute_files import dump_attribute_file
+from flytekitplugins.awsbatch.admin.explanation import Explanation, LaunchedExecution
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch
+from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 
-from .common import FOUND, config_option, console, fail, json_option, print_json, settings_of, show_block
+from .common import FOUND, config_option, console, fail_command, json_option, print_json, settings_of, show_block
 
 TITLES = {
     DOCUMENTED: "as the setup document says",
@@ -55,7 +55,7 @@ def explain(
     Ends with status 1 when no queue is found.
     """
     settings = settings_of(files, as_json).admin
-    who = Execution(
+    who = LaunchedExecution(
         project or settings.emulator.project or "flytesnacks",
         domain or settings.emulator.domain or "development",
         workflow,
@@ -63,16 +63,16 @@ def explain(
     )
     if matching:
         settings = settings.matched(matching)
-    decision = decide(settings, project=who.project, domain=who.domain, workflow=who.workflow, execution_name=who.name)
-    others = {name: match(settings, who, name) for name in MATCHINGS}
+    decision = decide_launch(settings, who)
+    others = {name: match_queue(settings, who, name) for name in MATCHINGS}
     if as_json:
-        print_json(as_data(decision, others))
+        print_json(explanation_data(decision, others))
     else:
-        show(console(), decision, others)
+        show_explanation(console(), decision, others)
     sys.exit(0 if decision.queue else FOUND)
 
 
-def as_data(decision: Decision, others: dict[str, Explanation]) -> dict[str, object]:
+def explanation_data(decision: Decision, others: dict[str, Explanation]) -> dict[str, object]:
     explanation = decision.explanation
     return {
         "execution": explanation.execution,
@@ -90,15 +90,15 @@ def as_data(decision: Decision, others: dict[str, Explanation]) -> dict[str, obj
     }
 
 
-def show(out: Console, decision: Decision, others: dict[str, Explanation]) -> None:
+def show_explanation(out: Console, decision: Decision, others: dict[str, Explanation]) -> None:
     explanation = decision.explanation
     who = explanation.execution
     out.print(Text.assemble(("Workflow ", ""), (who.workflow, "bold"), f" in {who.project}/{who.domain}"))
     out.print(Text(f"Rules in order, {TITLES[explanation.matching]}:", style="dim"))
     out.print(rules_table(explanation))
-    out.print(answer(explanation))
+    out.print(queue_answer(explanation))
     out.print()
-    out.print(generations(explanation, others))
+    out.print(matchings_table(explanation, others))
     if decision.no_queue_help:
         out.print()
         out.print(Text(decision.no_queue_help, style="yellow"))
@@ -117,17 +117,14 @@ def rules_table(explanation: Explanation) -> Table:
         style = "green" if verdict.decided else "" if verdict.matched else "dim"
         rule = Text(verdict.rule, style="bold" if verdict.decided else "")
         rule.append(f"\n{verdict.where}" if verdict.where.file else "", style="dim")
-        table.add_row(sign(verdict), rule, "\n".join(dict.fromkeys(verdict.queues)) or "-", verdict.reason, style=style)
+        sign = "✔" if verdict.decided else "·" if verdict.matched else "✗"
+        table.add_row(sign, rule, "\n".join(dict.fromkeys(verdict.queues)) or "-", verdict.reason, style=style)
     if not explanation.verdicts:
         table.add_row("-", "no rules", "", "the settings hold neither rules nor attributes")
     return table
 
 
-def sign(verdict: Verdict) -> str:
-    return "✔" if verdict.decided else "·" if verdict.matched else "✗"
-
-
-def answer(explanation: Explanation) -> Text:
+def queue_answer(explanation: Explanation) -> Text:
     if not explanation.queue:
         return Text.assemble("Queue: ", ("none", "bold red"))
     text = Text.assemble("Queue: ", (explanation.queue, "bold green"))
@@ -137,15 +134,13 @@ def answer(explanation: Explanation) -> Text:
     return text
 
 
-def generations(explanation: Explanation, others: dict[str, Explanation]) -> Table:
+def matchings_table(explanation: Explanation, others: dict[str, Explanation]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, one in others.items():
         found = " or ".join(sorted(set(one.candidates))) or "none"
-        differs = one.possible != explanation.possible
-        shown = Text(one.crash or found, style="yellow" if differs else "")
-        table.add_row(
-            Text(name, style="bold" if name == explanation.matching else ""), shown, Text(TITLES[name], style="dim")
-        )
+        shown = Text(one.crash or found, style="yellow" if one.possible != explanation.possible else "")
+        named = Text(name, style="bold" if name == explanation.matching else "")
+        table.add_row(named, shown, Text(TITLES[name], style="dim"))
     return table
 
 
@@ -173,15 +168,15 @@ def export(
     Ends with status 1 when some executions would still get another queue.
     """
     settings = settings_of(files, as_json).admin
-    exported = exporting.export(settings, projects, workflows)
+    exported = exporting.export_rules(settings, projects, workflows)
     taken: set[str] = set()
-    written = {exporting.file_name(one, taken): dump(one) for one in exported.attributes}
+    written = {exporting.attribute_file_name(one, taken): dump_attribute_file(one) for one in exported.attributes}
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, text in written.items():
             (Path(folder) / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        fail(f"{folder}: cannot be written: {error.strerror or error}")
+        fail_command(f"{folder}: cannot be written: {error.strerror or error}")
     block = exporting.server_block(settings, exported.rules)
     paths = [str(Path(folder) / name) for name in written]
     if as_json:

@@ -17,20 +17,22 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS
 from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.history.record import understanding
 from flytekitplugins.awsbatch.local.run.rerun import command as rerun_command
 from flytekitplugins.awsbatch.local.run.rerun import rerun as rerun_child
+from flytekitplugins.awsbatch.propeller.aws_array.links import resources_of_job
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
+from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
-from .common import counted, fail, json_option, print_json
-from .home_access import MOST_IDS, batch_of_home, failing, the_home
-from .naming import run_of
-from .tables import duration, moment, table
+from .common import counted, fail_command, json_option, print_json
+from .home_access import MOST_IDS, batch_of_home, failing, run_of, the_home
+from .tables import print_table, shown_duration, shown_time
 
 # The first part of a UUID.
 SHORT_ID = 8
-LOOK_EVERY = 0.3
+POLL_SECONDS = 0.3
 # Longer than jobs have to end by themselves.
-KILL_PATIENCE = 60.0
+KILL_TIMEOUT = 60.0
 
 
 @click.command()
@@ -59,9 +61,9 @@ def runs(prune: bool, older_than: float, as_json: bool) -> None:
     if not found:
         click.echo(f"No runs in {home.path} yet.")
         return
-    table(
+    print_table(
         ("EXECUTION", "STATUS", "STARTED", "NODES", "WORKFLOW"),
-        [(run.name, run.status, moment(run.started), str(len(run.nodes)), run.workflow) for run in found],
+        [(run.name, run.status, shown_time(run.started), str(len(run.nodes)), run.workflow) for run in found],
     )
 
 
@@ -76,8 +78,9 @@ def _run_json(run: past_runs.RunInfo) -> dict[str, Any]:
 @click.command()
 @click.argument("execution", required=False)
 @click.option("--children", is_flag=True, help="List the children of arrays too.")
+@click.option("--links", is_flag=True, help="List the links that Flyte's console would show.")
 @json_option
-def jobs(execution: str | None, children: bool, as_json: bool) -> None:
+def jobs(execution: str | None, children: bool, links: bool, as_json: bool) -> None:
     """The jobs of an execution (the newest, unless one is named).
 
     The beginning of its name is enough, here as in the other commands.
@@ -85,11 +88,26 @@ def jobs(execution: str | None, children: bool, as_json: bool) -> None:
     with failing(), batch_of_home() as batch:
         run = run_of(execution)
         rows = [row for node in run.nodes for row in _jobs_of(batch, node, children)]
+        with understanding(the_home().run(run.name)):
+            resources = {node.node: _resources(batch, node) for node in run.nodes if links or as_json}
+    if links and not as_json:
+        click.echo(f"Execution {run.name} ({run.workflow}): {run.status}")
+        for node in run.nodes:
+            click.echo(f"{node.node}  AWS Batch Job  {node.record.get('link') or '-'}")
+            for resource in resources[node.node]:
+                for link in resource["logs"]:
+                    click.echo(f"{node.node}  {link['name']}  {link['uri']}")
+        return
     if as_json:
+        for row in rows:
+            # The rows of children have none of their own.
+            if row["job"] and ":" not in row["job"]:
+                node = next(node for node in run.nodes if node.node == row["node"])
+                row |= {"link": node.record.get("link", ""), "external_resources": resources[node.node]}
         print_json({"execution": run.name, "status": run.status, "jobs": rows})
         return
     click.echo(f"Execution {run.name} ({run.workflow}): {run.status}")
-    table(
+    print_table(
         ("NODE", "FUNCTION", "JOB", "STATUS", "ATTEMPTS", "DURATION", "REASON"),
         [
             (
@@ -98,7 +116,7 @@ def jobs(execution: str | None, children: bool, as_json: bool) -> None:
                 _short(row["job"] or "-"),
                 row["status"] + _counted(row["status"], row["children"]),
                 "" if row["attempts"] is None else str(row["attempts"]),
-                duration(row["milliseconds"]),
+                shown_duration(row["milliseconds"]),
                 row["reason"],
             )
             for row in rows
@@ -136,6 +154,27 @@ def _jobs_of(batch: LocalBatch | None, node: past_runs.NodeInfo, children: bool)
             yield _job_row(node, child)
 
 
+def _resources(batch: LocalBatch | None, node: past_runs.NodeInfo) -> list[dict[str, Any]]:
+    """The external resources of a node's children, as its console would have them: phase, attempts, links to logs."""
+    if batch is None or not node.job_id or not node.record["snapshot"]:
+        return []
+    state = NodeState.from_dict(node.record["snapshot"]).plugin_state
+    size = state.execution_size
+    ids = [f"{node.job_id}:{index}" for index in range(size)] if size > 1 else [node.job_id]
+    found: dict[str, Any] = {}
+    for first in range(0, size, MOST_IDS):
+        found |= {job["jobId"]: job for job in batch.describe_jobs(jobs=ids[first : first + MOST_IDS])["jobs"]}
+    return [
+        {
+            "index": resource.index,
+            "phase": resource.phase.flyte_name,
+            "retry_attempt": resource.retry_attempt,
+            "logs": [vars(link) for link in resource.logs],
+        }
+        for resource in resources_of_job(state, [found.get(each, {}) for each in ids], node.record["region"])
+    ]
+
+
 def _nothing() -> dict[str, Any]:
     return {"attempts": None, "milliseconds": None, "reason": "", "children": None}
 
@@ -145,7 +184,7 @@ def _job_row(node: past_runs.NodeInfo, job: Any) -> dict[str, Any]:
     # Of an array AWS says only when it was made and when its last child ended.
     began = started or (created if "size" in job.get("arrayProperties", {}) else None)
     counts = {state: count for state, count in job.get("arrayProperties", {}).get("statusSummary", {}).items() if count}
-    # An unended job that nobody runs.
+    # The job has not ended and no process runs it.
     halted = node.status == "interrupted" and job["status"] not in ENDED
     return {
         "node": node.node,
@@ -165,25 +204,24 @@ def _job_row(node: past_runs.NodeInfo, job: Any) -> dict[str, Any]:
 def kill(execution: str) -> None:
     """End a running execution.
 
-    Its process asks the jobs to end, kills those that do not, and leaves. What had not ended can be taken up again, as
-    after Ctrl-C.
+    Its process asks the jobs to end, kills those that do not, and exits. You can resume the execution, as after Ctrl-C.
     """
     with failing():
         run = run_of(execution)
         execution = run.name
         if run.process is None:
-            fail(f"Execution {execution} does not run (it is {run.status}).")
+            fail_command(f"Execution {execution} does not run (it is {run.status}).")
         try:
             os.kill(run.process, signal.SIGTERM)
         except PermissionError:
-            fail(f"Process {run.process}, which runs execution {execution}, belongs to another user.")
+            fail_command(f"Process {run.process}, which runs execution {execution}, belongs to another user.")
         click.echo(f"Asked process {run.process} to end execution {execution}.")
-        until = time.monotonic() + KILL_PATIENCE
+        until = time.monotonic() + KILL_TIMEOUT
         while past_runs.run(the_home(), execution).process is not None:
             if time.monotonic() > until:
-                fail(f"It has not ended yet; `kill -9 {run.process}` ends it and all its jobs at once.")
-            time.sleep(LOOK_EVERY)
-        click.echo(f"It has ended. To go on, run its command again with {wire.SWITCH_RESUME}={execution}.")
+                fail_command(f"It has not ended yet; `kill -9 {run.process}` ends it and all its jobs at once.")
+            time.sleep(POLL_SECONDS)
+        click.echo(f"It has ended. To resume it, run its command again with {wire.SWITCH_RESUME}={execution}.")
 
 
 @click.command()
@@ -201,9 +239,9 @@ def rerun(execution: str, node: str, index: int) -> None:
         run = run_of(execution)
         found = past_runs.node(run, node)
         node = found.node
-        again = rerun_command(the_home(), run, found, index)
-        status = rerun_child(again)
-    click.echo(f"Item {index} of {node} ended with exit status {status}. It wrote to {again.output}", err=True)
+        child = rerun_command(the_home(), run, found, index)
+        status = rerun_child(child)
+    click.echo(f"Item {index} of {node} ended with exit status {status}. It wrote to {child.output}", err=True)
     sys.exit(status)
 
 

@@ -76,7 +76,7 @@ def serve(
 
     Point boto3 or the AWS CLI here with AWS_ENDPOINT_URL_BATCH and AWS_ENDPOINT_URL_CLOUDWATCH_LOGS; any region and
     any credentials will do. Every queue of the settings is there from the start. Ctrl-C ends it; the next start on
-    the same home goes on with what was not finished.
+    the same home continues the jobs that had not finished.
     """
     if token is None and not is_loopback(host):
         raise click.UsageError(
@@ -90,11 +90,11 @@ def serve(
         service = LocalBatch(at.batch, settings.batch, launch=launch, adopt=True)
     except (SettingsError, UnusableHomeError) as error:
         raise click.ClickException(str(error)) from error
-    asyncio.run(run(service, settings, Guard(token), host, port))
+    asyncio.run(serve_until_signal(service, settings, Guard(token), host, port))
 
 
-async def run(service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int) -> None:
-    """Serves until a signal asks to end. No process is left behind; what was not finished can be taken up again."""
+async def serve_until_signal(service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int) -> None:
+    """Serves until a signal asks to end. No process is left behind; the next start continues unfinished jobs."""
     # A request must not wait long for the thread that starts jobs.
     sys.setswitchinterval(0.0005)
     asked = asyncio.Event()
@@ -120,4 +120,4 @@ async def run(service: LocalBatch, settings: Settings, guard: Guard, host: str, 
     await runner.cleanup()
     left = service.close(terminate=False)
     if left:
-        click.echo(f"stopped with {len(left)} unfinished jobs; the next serve on this home goes on with them", err=True)
+        click.echo(f"stopped with {len(left)} unfinished jobs; the next serve on this home continues them", err=True)

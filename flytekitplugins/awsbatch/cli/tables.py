@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import rich_click as click
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table that fits a terminal; in a pipe, columns padded with blanks and nothing cut."""
     if sys.stdout.isatty():
         from rich.console import Console
@@ -27,7 +27,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def moment(seconds: float) -> str:
+def shown_time(seconds: float) -> str:
     """A time on this machine's clock, to the minute; "?" for what no clock shows, as a damaged record may hold."""
     try:
         return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
@@ -35,7 +35,7 @@ def moment(seconds: float) -> str:
         return "?"
 
 
-def duration(milliseconds: float | None) -> str:
+def shown_duration(milliseconds: float | None) -> str:
     """A length of time; "" when it is not known."""
     if milliseconds is None:
         return ""

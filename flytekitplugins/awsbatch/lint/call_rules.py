@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from flytekit.core.node import Node
 
 from ..sdk import switch
-from .codes import Finding
 from .subject import Subject
 from .written_lists import in_call
 
@@ -15,7 +14,7 @@ from .written_lists import in_call
 MAX_ARRAY_SIZE = 10_000
 
 
-def lost_overrides(subject: Subject) -> Iterator[Finding]:
+def lost_overrides(subject: Subject) -> Iterator[str]:
     """Seen on a cluster: resources reach the job; these stay with the node, or nowhere."""
     for node in subject.calls:
         lost = names_of_lost_overrides(subject, node)
@@ -25,11 +24,9 @@ def lost_overrides(subject: Subject) -> Iterator[Finding]:
                 if subject.is_array
                 else "on the task"
             )
-            yield Finding(
-                "AB105",
-                subject.name,
+            yield (
                 f"is called with with_overrides({', '.join(lost)}) in node {node.id}, which does not reach AWS Batch: "
-                f"the job has what the task says. Set it {where}.",
+                f"the job has what the task says. Set it {where}."
             )
 
 
@@ -48,7 +45,7 @@ def names_of_lost_overrides(subject: Subject, node: Node) -> list[str]:
     return [name for name, is_lost in lost.items() if is_lost]
 
 
-def too_many_items(subject: Subject) -> Iterator[Finding]:
+def too_many_items(subject: Subject) -> Iterator[str]:
     """Lists that are written into the program; others are known only when it runs."""
     if not subject.is_array:
         return
@@ -62,16 +59,11 @@ def too_many_items(subject: Subject) -> Iterator[Finding]:
             yield from array_size(subject, *max(written))
 
 
-def array_size(subject: Subject, items: int, where: str) -> Iterator[Finding]:
+def array_size(subject: Subject, items: int, where: str) -> Iterator[str]:
     limit = min(subject.settings.max_array_job_size, MAX_ARRAY_SIZE)
     if items > limit:
-        yield Finding(
-            "AB011",
-            subject.name,
+        yield (
             f"is mapped over {items} items {where}; this deployment takes {limit} (maxArrayJobSize, and "
             f"{MAX_ARRAY_SIZE} in AWS Batch). The handler does not say so: it panics. Map over slices, or raise the "
-            "setting.",
+            "setting."
         )
-
-
-RULES = (lost_overrides, too_many_items)

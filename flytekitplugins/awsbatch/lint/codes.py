@@ -1,102 +1,75 @@
-"""The stable codes, one a thing that goes wrong, each described in docs/lint.md and never given a second meaning."""
+"""The codes: one per thing that goes wrong, each described in docs/lint.md and never given a second meaning.
+
+Here is where you add one, with its rule: a function that yields what is wrong with a task.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import inspect
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any
 
-
-class Severity(str, Enum):
-    """An error can never work on a cluster and stops a registration; a warning works differently than it looks."""
-
-    ERROR = "error"
-    WARNING = "warning"
+from . import call_rules, container_rules, task_rules
+from .findings import Finding, Severity, found_in, severity_of
+from .subject import Subject
 
 
 @dataclass(frozen=True)
 class Code:
+    """:param rule: None for what is found elsewhere: as it is declared (`sdk.errors`), mapped or run."""
+
     code: str
-    severity: Severity
     title: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing found.
-
-    :param entity: the name of the task, as Flyte has it.
-    :param message: what happens on a cluster, and what to do.
-    :param file: where the task's function is, and its line counted from 1; empty where that is not known.
-    :param function: the name of the task that runs: of a map the mapped one's, since its own is a machine's.
-    """
-
-    code: str
-    entity: str
-    message: str
-    file: str = ""
-    line: int = 0
-    function: str = ""
+    rule: Callable[[Subject], Iterator[str]] | None = None
 
     @property
     def severity(self) -> Severity:
-        return CODES[self.code].severity
-
-    @property
-    def subject(self) -> str:
-        """Whom it is about, in words that a person wrote."""
-        return self.function or self.entity
-
-    @property
-    def brief(self) -> str:
-        """For a run that has just named its workflow."""
-        return f"{self.subject.rpartition('.')[2]} {self.message} [{self.code}]"
-
-    def __str__(self) -> str:
-        return f"{self.subject} {self.message} [{self.code}]"
-
-
-def located(finding: Finding, task: Any) -> Finding:
-    """A finding with the place of a task's function.
-
-    :param task: the one that runs: of a map the mapped one.
-    """
-    finding = dataclasses.replace(finding, function=str(task.name))
-    code = getattr(inspect.unwrap(getattr(task, "task_function", None) or located), "__code__", None)
-    if code is None or code is located.__code__:
-        return finding
-    return dataclasses.replace(finding, file=code.co_filename, line=code.co_firstlineno)
+        return severity_of(self.code)
 
 
 CODES: dict[str, Code] = {
-    code.code: code
-    for code in (
-        Code("AB001", Severity.ERROR, "a cached task that is not mapped"),
-        Code("AB002", Severity.ERROR, "flytekit's map_task over an AWS Batch task"),
-        Code("AB003", Severity.ERROR, "@dynamic, @eager or async with AWSBatchConfig"),
-        Code("AB004", Severity.ERROR, "a pod template"),
-        Code("AB005", Severity.ERROR, "a task that a container cannot find"),
-        Code("AB006", Severity.ERROR, "ten retries or more"),
-        Code("AB007", Severity.ERROR, "a timeout under a minute"),
-        Code("AB008", Severity.ERROR, "environment variables that AWS Batch keeps for itself"),
-        Code("AB009", Severity.ERROR, "an image without a name"),
-        Code("AB010", Severity.ERROR, "a request that is too large"),
-        Code("AB011", Severity.ERROR, "an array that is too large"),
-        Code("AB012", Severity.ERROR, "inputs that cannot be mapped"),
-        Code("AB101", Severity.WARNING, "cached arrays with ignored inputs"),
-        Code("AB102", Severity.WARNING, "resources that are dropped"),
-        Code("AB103", Severity.WARNING, "secrets that are not there"),
-        Code("AB104", Severity.WARNING, "an image without this package"),
-        Code("AB105", Severity.WARNING, "overrides that do not reach AWS Batch"),
-        Code("AB106", Severity.WARNING, "concurrency that is not held"),
-        Code("AB107", Severity.WARNING, "Fargate"),
-        Code("AB108", Severity.WARNING, "a priority without a share identifier"),
-        Code("AB109", Severity.WARNING, "flytekit's legacy map_task over an AWS Batch task"),
-        Code("AB110", Severity.WARNING, "environment variables that Flyte overwrites"),
-        Code("AB111", Severity.WARNING, "no retries"),
-        Code("AB112", Severity.WARNING, "memory in other units than AWS Batch's"),
-        Code("AB113", Severity.WARNING, "decks of a map's items"),
+    one.code: one
+    for one in (
+        Code("AB001", "a cached task that is not mapped", task_rules.cached_single),
+        Code("AB002", "flytekit's map_task over an AWS Batch task"),
+        Code("AB003", "@dynamic, @eager or async with AWSBatchConfig"),
+        Code("AB004", "a pod template"),
+        Code("AB005", "a task that a container cannot find", container_rules.loadable),
+        Code("AB006", "ten retries or more", task_rules.too_many_retries),
+        Code("AB007", "a timeout under a minute", task_rules.timeout),
+        Code("AB008", "environment variables that AWS Batch keeps for itself", container_rules.reserved_environment),
+        Code("AB009", "an image without a name", container_rules.image_name),
+        Code("AB010", "a request that is too large", container_rules.size),
+        Code("AB011", "an array that is too large", call_rules.too_many_items),
+        Code("AB012", "inputs that cannot be mapped"),
+        Code("AB101", "cached arrays with ignored inputs", task_rules.ignored_inputs),
+        Code("AB102", "resources that are dropped", task_rules.dropped_resources),
+        Code("AB103", "secrets that are not there", task_rules.secrets),
+        Code("AB104", "an image without this package", container_rules.image_content),
+        Code("AB105", "overrides that do not reach AWS Batch", call_rules.lost_overrides),
+        Code("AB106", "concurrency that is not held", task_rules.concurrency),
+        Code("AB107", "Fargate", task_rules.fargate),
+        Code("AB108", "a priority without a share identifier", task_rules.priority),
+        Code("AB109", "flytekit's legacy map_task over an AWS Batch task"),
+        Code("AB110", "environment variables that Flyte overwrites", container_rules.overwritten_environment),
+        Code("AB111", "no retries", task_rules.no_retries),
+        Code("AB112", "memory in other units than AWS Batch's", task_rules.memory_unit),
+        Code("AB113", "decks of a map's items", task_rules.decks_of_items),
+        Code("AB114", "variables given to an execution"),
     )
 }
+
+
+def findings(subject: Subject) -> list[Finding]:
+    """What the rules find, errors first, without the codes that are ignored.
+
+    Nothing for a task that is only mapped: the map is looked at, and may say otherwise what the task says. Nothing
+    either for one whose container another kind of task borrows.
+    """
+    if subject.is_only_mapped or subject.is_borrowed:
+        return []
+    return [
+        found_in(subject.inner, one.code, message, subject.name)
+        for one in CODES.values()
+        if one.rule is not None and one.code not in subject.ignored
+        for message in one.rule(subject)
+    ]

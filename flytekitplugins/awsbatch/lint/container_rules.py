@@ -12,7 +12,6 @@ from flytekit.core.tracker import istestfunction
 from flytekit.image_spec.image_spec import ImageSpec
 
 from ..wire import ARRAY_INDEX_OFFSET, ARRAY_INDEX_VAR_NAME, FAIL_ON_ERROR, FAKE_ARRAY_INDEX
-from .codes import Finding
 from .loadable import why_not_loadable
 from .subject import Subject
 
@@ -32,11 +31,11 @@ DISTRIBUTION = "flytekitplugins-awsbatch"
 FLYTEKIT_IMAGE = re.compile(r"(cr\.flyte\.org|ghcr\.io)/flyteorg/flytekit:.*")
 
 
-def loadable(subject: Subject) -> Iterator[Finding]:
+def loadable(subject: Subject) -> Iterator[str]:
     """A child imports a module and reads a name; both have to lead back to the task."""
     problem = why_not_loadable(subject.inner, subject.serialization)
     if problem and not inside_a_test(subject.inner):
-        yield Finding("AB005", subject.name, problem)
+        yield problem
 
 
 def inside_a_test(task: Any) -> bool:
@@ -45,54 +44,47 @@ def inside_a_test(task: Any) -> bool:
     return function is not None and istestfunction(function)
 
 
-def environment(subject: Subject) -> Iterator[Finding]:
-    names = [pair.key for pair in subject.container.env]
-    reserved = sorted(name for name in names if name.startswith(RESERVED))
+def reserved_environment(subject: Subject) -> Iterator[str]:
+    reserved = sorted(pair.key for pair in subject.container.env if pair.key.startswith(RESERVED))
     if reserved:
-        yield Finding(
-            "AB008",
-            subject.name,
+        yield (
             f"sets {', '.join(reserved)}. AWS Batch keeps names that begin with {RESERVED} for itself and refuses the "
-            "job. Choose other names.",
+            "job. Choose other names."
         )
+
+
+def overwritten_environment(subject: Subject) -> Iterator[str]:
+    names = (pair.key for pair in subject.container.env)
     overwritten = sorted(name for name in names if name in OVERWRITTEN or name.startswith(OVERWRITTEN_PREFIX))
     if overwritten:
-        yield Finding(
-            "AB110",
-            subject.name,
+        yield (
             f"sets {', '.join(overwritten)}, which Flyte sets itself in every job: the values are lost or, for the "
-            "array's index, make children take the wrong items. Choose other names.",
+            "array's index, make children take the wrong items. Choose other names."
         )
 
 
-def image_name(subject: Subject) -> Iterator[Finding]:
+def image_name(subject: Subject) -> Iterator[str]:
     image = subject.container.image
     if not IMAGE.match(image):
-        yield Finding(
-            "AB009",
-            subject.name,
+        yield (
             f"has the image {image!r}, in which the handler finds no name for the job definition; AWS refuses an empty "
-            "one. Write it as registry/repository/name:tag, without a scheme.",
+            "one. Write it as registry/repository/name:tag, without a scheme."
         )
 
 
-def image_content(subject: Subject) -> Iterator[Finding]:
+def image_content(subject: Subject) -> Iterator[str]:
     spec = getattr(subject.inner, "container_image", None)
     if isinstance(spec, ImageSpec):
         if not brings_this_package(spec):
-            yield Finding(
-                "AB104",
-                subject.name,
+            yield (
                 f"runs in an ImageSpec that does not install {DISTRIBUTION}. Without it the job cannot start, leaves "
                 "no log, "
-                f'and the handler waits for ever. Add it: ImageSpec(packages=["{DISTRIBUTION}", ...]).',
+                f'and the handler waits for ever. Add it: ImageSpec(packages=["{DISTRIBUTION}", ...]).'
             )
     elif FLYTEKIT_IMAGE.fullmatch(subject.container.image):
-        yield Finding(
-            "AB104",
-            subject.name,
+        yield (
             f"runs in flytekit's own image, {subject.container.image}, which does not have {DISTRIBUTION}. Without it "
-            "the job cannot start, leaves no log, and the handler waits for ever. Name an image of yours with --image.",
+            "the job cannot start, leaves no log, and the handler waits for ever. Name an image of yours with --image."
         )
 
 
@@ -116,7 +108,7 @@ def brings_this_package(spec: ImageSpec) -> bool:
     return any(DISTRIBUTION in re.sub(r"[-_.]+", "-", line).lower() for line in lines)
 
 
-def size(subject: Subject) -> Iterator[Finding]:
+def size(subject: Subject) -> Iterator[str]:
     """What is certain to be too large: the least that is sent, before paths are filled in."""
     container = subject.container
     command = [*container.command, *container.args]
@@ -137,12 +129,7 @@ def size(subject: Subject) -> Iterator[Finding]:
         (whole, MAX_SUBMIT_BYTES, "The whole request has at least {} bytes", "refuses the request"),
     ):
         if found > limit:
-            yield Finding(
-                "AB010",
-                subject.name,
+            yield (
                 f"asks for too much in one request. {what.format(found)}, AWS Batch takes {limit} and {then}. Put long"
-                " values into a file or the image instead of the environment or the config.",
+                " values into a file or the image instead of the environment or the config."
             )
-
-
-RULES = (loadable, environment, image_name, image_content, size)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..settings.reader import Reader, expanded
+from ..settings.reader import Reader, expand_directories
 from ..settings.section import setting
 from ..wire import SWITCH_CONFIG
 
@@ -44,7 +44,7 @@ def load(environ: Mapping[str, str] = os.environ) -> LintSettings:
     names = [name for name in environ.get(SWITCH_CONFIG, "").split(os.pathsep) if name]
     if not names:
         return LintSettings()
-    reader = Reader.from_files(expanded(names))
+    reader = Reader.from_files(expand_directories(names))
     (own,) = reader.own("emulator", LintEmulator)
     limits = reader.flyte(BatchLimits, "plugins", "aws", "batch")
     return LintSettings(own.ignore, limits.max_array_job_size)

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from flytekit.core.condition import BranchNode
-from flytekit.core.context_manager import FlyteEntities
+from flytekit.core.context_manager import FlyteContextManager, FlyteEntities
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.node import Node
-from flytekit.core.workflow import ImperativeWorkflow, WorkflowBase
+from flytekit.core.workflow import ImperativeWorkflow, PythonFunctionWorkflow, WorkflowBase
+
+from ..sdk.switch import in_a_job
 
 
 def calls_of(task: Any) -> tuple[Node, ...]:
@@ -43,6 +45,23 @@ def is_ours(mapping: Any) -> bool:
 def compiled_nodes() -> Iterator[Node]:
     for workflow in workflows():
         yield from nodes_of(workflow)
+
+
+def compile_workflows() -> None:
+    """Compiles the workflows that flytekit has not compiled yet.
+
+    One that cannot be compiled is left as it was: flytekit tells when it is sent. Nothing is done in a job, or while a
+    workflow is being compiled: what is sent then is known already.
+    """
+    context = FlyteContextManager.current_context()
+    if in_a_job() or context.compilation_state is not None:
+        return
+    for workflow in list(workflows()):
+        if isinstance(workflow, PythonFunctionWorkflow) and not workflow.compiled:
+            try:
+                workflow.compile()
+            except Exception:
+                workflow.compiled = False
 
 
 def workflows() -> Iterator[WorkflowBase]:

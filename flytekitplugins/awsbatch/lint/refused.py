@@ -10,7 +10,7 @@ import flytekit
 
 from ..sdk.errors import AWSBatchTaskError
 from ..task import AWSBatchFunctionTask
-from .codes import Finding
+from .findings import Finding
 
 OWN = (str(Path(flytekit.__file__).parent), str(Path(__file__).parent.parent))
 # How flytekit refuses an `async def` with a config, and a config on @eager (`task` and `eager` in its core/task.py).

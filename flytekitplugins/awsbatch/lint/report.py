@@ -1,7 +1,8 @@
-"""Tells what was found when a task is put on the wire: a Python warning once a code, errors as an exception.
+"""Tells a user what was found in a task that is about to be sent: each code once as a Python warning, errors as an
+exception.
 
-Looked for only then, and not while flytekit translates: whether a cached task is mapped, and how it is called, is known
-once the whole program is.
+`lint_task` is the one place where a task is looked at. The task classes call it when flytekit asks for their container,
+which is what every registration, package and emulated call does.
 """
 
 from __future__ import annotations
@@ -9,100 +10,111 @@ from __future__ import annotations
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TypeAlias
 
-from flyteidl.core import tasks_pb2
 from flytekit.configuration import SerializationSettings
 from flytekit.models.task import Container
 
 from ..sdk.errors import AWSBatchTaskError, AWSBatchWarning
-from .all_rules import findings
-from .codes import Finding, Severity, located
+from .codes import findings
+from .findings import Finding, Severity, found_in
 from .lint_settings import LintSettings, load
+from .program import compile_workflows
 from .subject import Subject
-from .task_rules import cached_single_finding, legacy_map_finding
+from .task_rules import CACHED_SINGLE, legacy_map
+
+Receiver: TypeAlias = Callable[[list[Finding]], None]
 
 _told: set[str] = set()
 _lock = threading.Lock()
 
 
 @functools.cache
-def from_environment() -> LintSettings:
-    """Read once a process: a registration looks at every task of a project."""
+def settings_of_environment() -> LintSettings:
+    """Read once per process: a registration looks at every task of a project."""
     return load()
 
 
-def settings() -> LintSettings:
-    return _settings.get() or from_environment()
+def lint_task(task: Any, container: Container, serialization: SerializationSettings) -> None:
+    """Looks at a task as it is sent.
+
+    Which calls of it there are, and whether it is only mapped, is known once the whole program is compiled. Of a local
+    run, which sends the one task that it calls, nothing more is compiled.
+
+    :raises AWSBatchTaskError: with all errors that are found.
+    """
+    own = _receiver.get()
+    if own is None:
+        compile_workflows()
+    receive, settings = own or (tell, settings_of_environment())
+    receive(findings(Subject.of(task, serialization, container, settings)))
 
 
-class CheckedContainer(Container):  # type: ignore[misc]
-    """A container that is looked at when it becomes a message."""
-
-    _task: Any
-    _serialization: SerializationSettings
-
-    @classmethod
-    def of(cls, container: Container, task: Any, serialization: SerializationSettings) -> CheckedContainer:
-        made = cls.__new__(cls)
-        made.__dict__.update(container.__dict__)
-        made._task, made._serialization = task, serialization
-        return made
-
-    def unchecked(self) -> tasks_pb2.Container:
-        message: tasks_pb2.Container = super().to_flyte_idl()
-        return message
-
-    def to_flyte_idl(self) -> tasks_pb2.Container:
-        message = self.unchecked()
-        tell(findings(Subject.of(self._task, self._serialization, message, settings())))
-        return message
+def lint_single_call(task: Any) -> None:
+    """Looks at a task that is about to run as a single job, whether or not something else maps it."""
+    if task.metadata.cache:
+        _tell_unless_ignored(task, "AB001", CACHED_SINGLE)
 
 
-def check_single_call(task: Any) -> None:
-    """For a task that is about to run as a single job, whatever else maps it."""
-    ignored = settings().ignore | set(task.task_config.lint_ignore or ())
-    if task.metadata.cache and "AB001" not in ignored:
-        tell([located(cached_single_finding(task.name), task)])
+def lint_legacy_map(task: Any, mapping: Any) -> None:
+    """Looks at flytekit's own array task over one of ours, while that is being serialised."""
+    _tell_unless_ignored(task, "AB109", legacy_map(mapping.name))
 
 
-def legacy_map(task: Any, mapping: Any) -> None:
-    """For flytekit's own array task over one of ours, while that is being serialised."""
-    if "AB109" not in settings().ignore | set(task.task_config.lint_ignore or ()):
-        tell([located(legacy_map_finding(task.name, mapping.name), task)])
+def lint_execution_env(task: Any, names: Iterable[str]) -> None:
+    """Looks at the variables that an execution was given, which a job does not get.
+
+    :param task: a task or a map that is about to run.
+    """
+    if names:
+        _tell_unless_ignored(
+            task,
+            "AB114",
+            f"is run with {', '.join(sorted(names))} for the execution, which Flyte gives to pods and never to jobs on "
+            "AWS Batch. Use @task(environment=...), or emulator.execution_env: forward to have them in emulated runs.",
+        )
 
 
-def tell(found: list[Finding]) -> None:
-    """:raises AWSBatchTaskError: with all errors among them."""
+def _tell_unless_ignored(task: Any, code: str, message: str) -> None:
+    receive, settings = _receiver.get() or (tell, settings_of_environment())
+    inner = getattr(task, "run_task", task)
+    own = getattr(inner.task_config, "lint_ignore", None) or ()
+    if code not in settings.ignore.union(own, getattr(task, "lint_ignore", ())):
+        receive([found_in(inner, code, message, task.name)])
+
+
+def warn(finding: Finding) -> None:
+    """A Python warning and not flytekit's log, which pyflyte silences below errors."""
+    warnings.warn_explicit(str(finding), AWSBatchWarning, finding.file or finding.entity, finding.line)
+
+
+def tell(found: list[Finding], on_warning: Callable[[Finding], None] = warn) -> None:
+    """Hands on each warning whose code is new to this process.
+
+    :raises AWSBatchTaskError: with all errors among the findings.
+    """
     errors = [one for one in found if one.severity is Severity.ERROR]
     for one in found:
         if one.severity is Severity.WARNING and first_time(one.code):
-            _teller.get()(one)
+            on_warning(one)
     if errors:
         raise AWSBatchTaskError(errors[0].code, "; ".join(f"{one.subject} {one.message}" for one in errors))
 
 
 @contextmanager
-def told_to(teller: Callable[[Finding], None], settings: LintSettings) -> Iterator[None]:
-    """Within the block, warnings go to `teller`, each code once a process as ever, and these settings hold."""
-    tokens = _teller.set(teller), _settings.set(settings)
+def findings_to(receive: Receiver, settings: LintSettings) -> Iterator[None]:
+    """Within the block, whatever is found goes to `receive`, and these settings hold."""
+    token = _receiver.set((receive, settings))
     try:
         yield
     finally:
-        _teller.reset(tokens[0])
-        _settings.reset(tokens[1])
+        _receiver.reset(token)
 
 
-def warn(finding: Finding) -> None:
-    """A Python warning and not flytekit's log, which pyflyte shuts up below errors."""
-    warnings.warn_explicit(str(finding), AWSBatchWarning, finding.file or finding.entity, finding.line)
-
-
-_teller: ContextVar[Callable[[Finding], None]] = ContextVar("flyte_awsbatch_lint_teller", default=warn)
-_settings: ContextVar[LintSettings | None] = ContextVar("flyte_awsbatch_lint_settings", default=None)
+_receiver: ContextVar[tuple[Receiver, LintSettings] | None] = ContextVar("flyte_awsbatch_lint_receiver", default=None)
 
 
 def first_time(code: str) -> bool:

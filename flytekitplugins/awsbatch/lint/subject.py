@@ -10,6 +10,8 @@ from flytekit.configuration import SerializationSettings
 from flytekit.core.base_task import TaskMetadata
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.node import Node
+from flytekit.models.task import Container as TaskContainer
+from flytekit.tools.translator import prefix_with_fast_execute
 
 from ..sdk.task_config import AWSBatchConfig
 from .lint_settings import LintSettings
@@ -36,11 +38,15 @@ class Subject:
 
     @classmethod
     def of(
-        cls, task: Any, serialization: SerializationSettings, container: Container, settings: LintSettings
+        cls, task: Any, serialization: SerializationSettings, container: TaskContainer, settings: LintSettings
     ) -> Subject:
+        """:param container: what the task gives flytekit, which for a fast registration puts a prefix before it."""
         inner = task.run_task if isinstance(task, MapPythonTask) else task
         custom = task.get_custom(serialization) or {}
-        return cls(task, inner, container, custom, calls_of(task), serialization, settings)
+        sent = container.to_flyte_idl()
+        if serialization.should_fast_serialize():
+            sent.args[:] = prefix_with_fast_execute(serialization, container.args)
+        return cls(task, inner, sent, custom, calls_of(task), serialization, settings)
 
     @property
     def name(self) -> str:
@@ -54,7 +60,9 @@ class Subject:
     def is_borrowed(self) -> bool:
         """Whether the container starts something else than this task: papermill's NotebookTask keeps a task of ours for
         its config and has it make the container, with loader arguments of its own."""
-        own: list[str] = self.inner.task_resolver.loader_args(self.serialization, self.inner)
+        resolver = self.inner.task_resolver
+        # The class's own method: while it borrows, NotebookTask puts another one on the instance.
+        own: list[str] = type(resolver).loader_args(resolver, self.serialization, self.inner)
         return list(self.container.args[-len(own) :]) != own
 
     @property

@@ -9,7 +9,6 @@ from flytekit.core.resources import ResourceSpec
 
 from ..sdk.metadata import attempt_seconds
 from ..sdk.task_config import FARGATE, SHARE_IDENTIFIER
-from .codes import Finding
 from .program import maps_over
 from .subject import Subject
 
@@ -20,73 +19,63 @@ LEAST_TIMEOUT_SECONDS = 60
 KEPT_RESOURCES = (Resources.CPU, Resources.MEMORY)
 
 
-def cached_single(subject: Subject) -> Iterator[Finding]:
+def cached_single(subject: Subject) -> Iterator[str]:
     """Seen on a cluster: the job succeeds, then the node fails after 11 tries (`array/catalog.go` reads the inputs of
     version 0 tasks from a file that nobody writes)."""
     if subject.metadata.cache and not subject.is_array and (subject.calls or not maps_over(subject.task)):
-        yield cached_single_finding(subject.name)
+        yield CACHED_SINGLE
 
 
-def cached_single_finding(name: str) -> Finding:
-    return Finding(
-        "AB001",
-        name,
-        "is cached and runs as a single job. Its job would succeed and the task still fail, every time, since Flyte "
-        "looks for the inputs of the cache entry where nobody writes them. Take cache=... off, or map it.",
-    )
+CACHED_SINGLE = (
+    "is cached and runs as a single job. Its job would succeed and the task still fail, every time, since Flyte "
+    "looks for the inputs of the cache entry where nobody writes them. Take cache=... off, or map it."
+)
 
 
-def legacy_map_finding(name: str, mapping: str) -> Finding:
-    return Finding(
-        "AB109",
-        name,
+def legacy_map(mapping: str) -> str:
+    return (
         f"is mapped by flytekit's legacy map_task ({mapping}). Tags and the like are not sent, children of a partly "
         "cached array compute the wrong items, and an error in all of them may count as success. Map it with "
-        "flytekitplugins.awsbatch.map_task; the name stays the same.",
+        "flytekitplugins.awsbatch.map_task; the name stays the same."
     )
 
 
-def ignored_inputs(subject: Subject) -> Iterator[Finding]:
+def ignored_inputs(subject: Subject) -> Iterator[str]:
     if subject.is_array and subject.metadata.cache and subject.metadata.cache_ignore_input_vars:
         names = ", ".join(subject.metadata.cache_ignore_input_vars)
-        yield Finding(
-            "AB101",
-            subject.name,
+        yield (
             f"is cached without the inputs {names}. The aws_array handler writes such entries and never finds them "
-            "again: nothing is ever taken from the cache. Leave no inputs out, or do not cache.",
+            "again: nothing is ever taken from the cache. Leave no inputs out, or do not cache."
         )
 
 
-def retries(subject: Subject) -> Iterator[Finding]:
+def too_many_retries(subject: Subject) -> Iterator[str]:
     count = subject.metadata.retries
     if count >= MAX_ATTEMPTS:
-        yield Finding(
-            "AB006",
-            subject.name,
+        yield (
             f"has retries={count}. The first attempt counts too, and AWS Batch takes {MAX_ATTEMPTS} in all: it refuses "
-            f"the job. Use retries={MAX_ATTEMPTS - 1} or fewer.",
+            f"the job. Use retries={MAX_ATTEMPTS - 1} or fewer."
         )
-    elif count == 0:
-        yield Finding(
-            "AB111",
-            subject.name,
+
+
+def no_retries(subject: Subject) -> Iterator[str]:
+    if subject.metadata.retries == 0:
+        yield (
             "has no retries, and still a job that fails is tried a second time: the handler asks for at least two "
-            "attempts (minRetries). Make sure that it may run twice; retries=1 says the same openly.",
+            "attempts (minRetries). Make sure that it may run twice; retries=1 says the same openly."
         )
 
 
-def timeout(subject: Subject) -> Iterator[Finding]:
+def timeout(subject: Subject) -> Iterator[str]:
     seconds = attempt_seconds(subject.metadata)
     if 0 < seconds < LEAST_TIMEOUT_SECONDS:
-        yield Finding(
-            "AB007",
-            subject.name,
+        yield (
             f"has a timeout of {seconds} s. AWS Batch takes {LEAST_TIMEOUT_SECONDS} s and more and refuses the job. "
-            f"Use timeout={LEAST_TIMEOUT_SECONDS} or more, or end earlier inside the task.",
+            f"Use timeout={LEAST_TIMEOUT_SECONDS} or more, or end earlier inside the task."
         )
 
 
-def dropped_resources(subject: Subject) -> Iterator[Finding]:
+def dropped_resources(subject: Subject) -> Iterator[str]:
     resources = subject.container.resources
     asked = {
         Resources.ResourceName.Name(entry.name).lower().replace("_", " ")
@@ -102,95 +91,66 @@ def dropped_resources(subject: Subject) -> Iterator[Finding]:
         if value is not None
     }
     if asked:
-        yield Finding(
-            "AB102",
-            subject.name,
+        yield (
             f"asks for {', '.join(sorted(asked))}, which the aws_array handler drops: the job gets vCPUs and memory "
-            "only, and starts without. Send such tasks to a queue whose instances have it, or run them on Kubernetes.",
+            "only, and starts without. Send such tasks to a queue whose instances have it, or run them on Kubernetes."
         )
 
 
-def memory_unit(subject: Subject) -> Iterator[Finding]:
+def memory_unit(subject: Subject) -> Iterator[str]:
     """`toContainerOverrides`: memory in units of 10^6 bytes, rounded up; AWS reads the number as MiB."""
     spec: ResourceSpec | None = getattr(subject.inner, "resources", None)
     asked = spec and (spec.limits.mem or spec.requests.mem)
     if asked:
-        yield Finding(
-            "AB112",
-            subject.name,
+        yield (
             f"asks for {asked} of memory. It is sent in units of 10^6 bytes and AWS Batch counts MiB, so that the job "
-            "gets 4.9 % more (1Gi is sent as 1074). Leave room for that on the instances that it has to fit on.",
+            "gets 4.9 % more (1Gi is sent as 1074). Leave room for that on the instances that it has to fit on."
         )
 
 
-def secrets(subject: Subject) -> Iterator[Finding]:
+def secrets(subject: Subject) -> Iterator[str]:
     context = subject.task.security_context
     if context is not None and context.secrets:
-        yield Finding(
-            "AB103",
-            subject.name,
+        yield (
             "requests secrets, which Flyte mounts into pods only: in a job on AWS Batch they are missing. Read them "
-            "from AWS Secrets Manager with the job's role, or put them into the environment of the image.",
+            "from AWS Secrets Manager with the job's role, or put them into the environment of the image."
         )
 
 
-def concurrency(subject: Subject) -> Iterator[Finding]:
+def concurrency(subject: Subject) -> Iterator[str]:
     limit = getattr(subject.task, "_max_concurrency", None)
     if subject.is_array and limit:
-        yield Finding(
-            "AB106",
-            subject.name,
+        yield (
             f"has concurrency={limit}, which the aws_array handler ignores: as many children run as the compute "
-            "environment has room for. Limit the environment's vCPUs, or map over slices.",
+            "environment has room for. Limit the environment's vCPUs, or map over slices."
         )
 
 
-def fargate(subject: Subject) -> Iterator[Finding]:
+def fargate(subject: Subject) -> Iterator[str]:
     if subject.config and subject.config.platformCapabilities == FARGATE:
-        yield Finding(
-            "AB107",
-            subject.name,
+        yield (
             "asks for FARGATE. The job definition that the handler registers has no execution role and states vcpus "
             "and memory in the old fields. AWS refuses both for Fargate, time and again until propeller gives up, and "
-            "no setting of Flyte's changes them. Use EC2.",
+            "no setting of Flyte's changes them. Use EC2."
         )
 
 
-def decks_of_items(subject: Subject) -> Iterator[Finding]:
+def decks_of_items(subject: Subject) -> Iterator[str]:
     """Propeller looks for one deck a node (`GetDeckPath`), below the node's own output prefix."""
     if subject.is_array and (subject.inner.enable_deck or subject.task.enable_deck):
-        yield Finding(
-            "AB113",
-            subject.name,
+        yield (
             "makes decks, which Flyte's console does not show: it looks for one a node, and the children of an array "
             "write one each, to <output prefix>/<index>/deck.html. Return what they show, and make a deck of it in a "
-            "task that follows.",
+            "task that follows."
         )
 
 
-def priority(subject: Subject) -> Iterator[Finding]:
+def priority(subject: Subject) -> Iterator[str]:
     config = subject.config
     if config and config.schedulingPriority is not None and SHARE_IDENTIFIER not in (config.extra or {}):
-        yield Finding(
-            "AB108",
-            subject.name,
+        yield (
             f"has schedulingPriority={config.schedulingPriority} and no share identifier, without which a priority "
             "means "
             'nothing to AWS Batch: it is not sent. Add extra={"shareIdentifier": ...} for a queue with a fair-share '
-            "policy, or take it off.",
+            "policy, or take it off."
         )
-
-
-RULES = (
-    cached_single,
-    ignored_inputs,
-    retries,
-    timeout,
-    dropped_resources,
-    memory_unit,
-    secrets,
-    concurrency,
-    fargate,
-    priority,
-    decks_of_items,
-)

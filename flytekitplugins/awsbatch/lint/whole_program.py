@@ -20,15 +20,13 @@ from flytekit.image_spec.image_spec import ImageSpec
 
 from ..sdk.task_config import AWSBatchConfig
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
-from .all_rules import findings
-from .codes import Finding, located
+from .findings import Finding, found_in
 from .lint_settings import LintSettings
 from .program import is_ours
 from .refused import refused
-from .report import CheckedContainer
-from .subject import Subject
+from .report import findings_to
 from .targets import target_of
-from .task_rules import legacy_map_finding
+from .task_rules import legacy_map
 
 
 @dataclass(frozen=True)
@@ -105,18 +103,17 @@ def look_at_task(task: Any, serialization: SerializationSettings, settings: Lint
     on_batch = isinstance(getattr(inner, "task_config", None), AWSBatchConfig)
     if isinstance(task, ArrayNodeMapTask) and on_batch:
         said = "is mapped by flytekit's map_task; use flytekitplugins.awsbatch.map_task."
-        return [located(Finding("AB002", inner.name, said), inner)]
+        return [found_in(inner, "AB002", said)]
     if isinstance(task, MapPythonTask) and not is_ours(task):
         fine = settings.ignore | set((inner.task_config.lint_ignore if on_batch else None) or ())
         wrong = on_batch and "AB109" not in fine
-        return [located(legacy_map_finding(inner.name, task.name), inner)] if wrong else []
+        return [found_in(inner, "AB109", legacy_map(task.name))] if wrong else []
     if getattr(task, "task_type", None) not in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE):
         return []
-    with no_builds(inner or task, serialization):
-        container = task.get_container(serialization)
-    if not isinstance(container, CheckedContainer):
-        return []
-    return findings(Subject.of(task, serialization, container.unchecked(), settings))
+    found: list[Finding] = []
+    with no_builds(inner or task, serialization), findings_to(found.extend, settings):
+        task.get_container(serialization)
+    return found
 
 
 @contextmanager

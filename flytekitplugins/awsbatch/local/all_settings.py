@@ -17,12 +17,12 @@ import yaml
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.admin import checks
-from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator, AdminSettings, ResourceSet
-from flytekitplugins.awsbatch.admin.admin_settings import read as read_admin
+from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator, AdminSettings, ResourceSet, read_admin_settings
 from flytekitplugins.awsbatch.admin.attribute_files import is_attribute_file
-from flytekitplugins.awsbatch.admin.unknown_keys import misspelt
+from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, misspelt_keys
 from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.lint.lint_settings import LintEmulator, LintSettings
+from flytekitplugins.awsbatch.propeller.golang.duration import parse_duration
 from flytekitplugins.awsbatch.propeller.golang.quantity import QuantityError, parse_quantity
 from flytekitplugins.awsbatch.propeller.propeller_settings import (
     AwsPluginSettings,
@@ -33,9 +33,9 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
     PropellerSettings,
     StorageSettings,
 )
-from flytekitplugins.awsbatch.settings.document import parse
-from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
-from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, expanded
+from flytekitplugins.awsbatch.settings.document import parse_yaml
+from flytekitplugins.awsbatch.settings.problems import Problem
+from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, expand_directories
 from flytekitplugins.awsbatch.settings.section import KEY, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
 
@@ -47,6 +47,12 @@ ISOLATIONS = ("fork", "worker", "process")
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 DEFAULT = Path(__file__).with_name("built_in.yaml").read_text(encoding="utf-8")
+DURATIONS = (
+    ("plugins", "aws", "batch", "defaultTimeout"),
+    ("plugins", "aws", "batch", "jobStoreConfig", "resyncPeriod"),
+    ("propeller", "node-config", "default-deadlines", "node-execution-deadline"),
+    ("propeller", "node-config", "default-deadlines", "node-active-deadline"),
+)
 
 
 @dataclass(frozen=True)
@@ -54,12 +60,15 @@ class LocalEmulator:
     """The keys of `emulator` that say how this machine runs jobs.
 
     :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
+    :param execution_env: what becomes of the variables of `pyflyte run --env`: Flyte gives them to pods and never to
+        AWS Batch jobs (`drop`; `awsbatch/transformer.go` passes nil); `forward` gives them to jobs here.
     :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
         `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
     """
 
     environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
+    execution_env: str = setting("execution_env", "drop", choices=("drop", "forward"))
     isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
 
@@ -93,7 +102,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     return load_files([part for part in named.split(os.pathsep) if part])
 
 
-def of(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
+def parse_settings(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
     """The settings of a text in YAML, or of the mapping that such a text would be."""
     text = given if isinstance(given, str) else yaml.safe_dump(dict(given), sort_keys=False)
     settings, reader = _read(Reader.from_text((name, text)), (name,))
@@ -110,17 +119,17 @@ def load_files(names: Sequence[str]) -> Settings:
 
 def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
     """The settings as far as they can be read, and the reader that holds what is wrong with them."""
-    return _read(Reader.from_files(expanded(names), aside=is_attribute_file), tuple(names))
+    return _read(Reader.from_files(expand_directories(names), aside=is_attribute_file), tuple(names))
 
 
 def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
     """Files that hold a section of Flyte's are a deployment's and taken at their word; others lie over the built-in."""
     deployment = given.others or any(given.layer(name)[1] is not None for name in SECTIONS - {"emulator"})
-    built_in = [] if deployment else [parse(DEFAULT, BUILT_IN)]
+    built_in = [] if deployment else [parse_yaml(DEFAULT, BUILT_IN)]
     reader = Reader([*built_in, *given.documents], given.nested, given.others)
     owners = (AdminEmulator, FidelitySettings, LocalEmulator, BatchSettings, LintEmulator)
     emulator, fidelity, local, batch, lint = reader.own("emulator", *owners)
-    admin = read_admin(reader, emulator)
+    admin = read_admin_settings(reader, emulator)
     handler = HandlerSettings(
         aws=reader.flyte(AwsPluginSettings, "plugins", "aws"),
         k8s=reader.flyte(K8sPluginSettings, "plugins", "k8s"),
@@ -129,12 +138,12 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
         storage=reader.flyte(StorageSettings, "storage"),
         emulation=fidelity,
     )
-    for problem in (*checks.contradictions(admin), *checks.misnamed_queues(admin)):
+    for problem in (*checks.role_key_contradictions(admin), *checks.misnamed_queues(admin)):
         reader.report(problem)
-    check_timeout(reader, handler)
+    check_durations(reader)
     check_quantities(reader)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
-    notes = [str(problem) for problem in misspelt(reader)]
+    notes = [str(problem) for problem in (*misspelt_keys(reader), *keys_not_followed(reader))]
     notes += [f"AWS would refuse {problem}" for problem in (*checks.role_faults(admin), *aws_faults(reader, handler))]
     if built_in:
         whence = "no section of Flyte's in the settings" if names else f"{wire.SWITCH_CONFIG} names yours"
@@ -144,15 +153,14 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
 
 def aws_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
     """What AWS would not take in `plugins.aws`."""
-    account = handler.aws.account_id
     for key, value, right, expected in (
-        ("region", handler.aws.region, REGION.fullmatch(handler.aws.region), "expected a region such as us-east-2"),
-        ("accountId", account, not account or ACCOUNT.fullmatch(account), "expected the twelve digits of an account"),
+        ("region", handler.aws.region, REGION, "expected a region such as us-east-2"),
+        ("accountId", handler.aws.account_id or "0" * 12, ACCOUNT, "expected the twelve digits of an account"),
     ):
-        if not right:
+        if not right.fullmatch(value):
             path, node = reader.at("plugins", "aws", key)
             mark = node.mark if node is not None else Mark()
-            yield Problem(mark.file, mark.line, path, repr(value), expected)
+            yield Problem.at(mark, path, expected, repr(value))
 
 
 def check_quantities(reader: Reader) -> None:
@@ -167,24 +175,12 @@ def check_quantities(reader: Reader) -> None:
                     reader.wrong(path, node, "expected a quantity such as 500m or 1Gi")
 
 
-def check_timeout(reader: Reader, handler: HandlerSettings) -> None:
-    """The handler reads its timeout's text only when a job is submitted, which is too late for a user."""
-    try:
-        _ = handler.batch.default_timeout_seconds
-    except ValueError:
-        path, node = reader.at("plugins", "aws", "batch", "defaultTimeout")
-        if node is not None:
-            reader.wrong(path, node, "expected a duration such as 90m or 72h")
-
-
-__all__ = [
-    "BUILT_IN",
-    "DEFAULT",
-    "LocalEmulator",
-    "Settings",
-    "SettingsError",
-    "load",
-    "load_files",
-    "of",
-    "read_files",
-]
+def check_durations(reader: Reader) -> None:
+    """Durations are texts that propeller's part reads only when a job runs, which is too late for a user."""
+    for keys in DURATIONS:
+        path, node = reader.at(*keys)
+        if isinstance(node, Scalar) and not is_null(node):
+            try:
+                parse_duration(node.text)
+            except ValueError:
+                reader.wrong(path, node, "expected a duration such as 90m or 72h")

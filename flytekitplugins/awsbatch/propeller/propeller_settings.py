@@ -46,14 +46,11 @@ class BatchPluginSettings:
 
     @property
     def default_timeout_seconds(self) -> float:
-        """`defaultTimeout` in seconds.
+        return float(parse_duration(self.default_timeout))
 
-        :raises ValueError: the text is no Go duration; the message names the setting.
-        """
-        try:
-            return float(parse_duration(self.default_timeout))
-        except ValueError as error:
-            raise ValueError(f"plugins.aws.batch.defaultTimeout: {error}") from None
+    @property
+    def resync_seconds(self) -> float:
+        return float(parse_duration(self.job_store_config.resync_period))
 
 
 @dataclass(frozen=True)
@@ -73,6 +70,8 @@ class K8sPluginSettings:
     default_cpus: str = setting("default-cpus", "1000m")
     default_memory: str = setting("default-memory", "1024Mi")
     default_env_vars: Mapping[str, str] = setting("default-env-vars", factory=dict)
+    # Name -> the variable of propeller's own process that has the value; here, of the process that runs the emulation.
+    default_env_vars_from_env: Mapping[str, str] = setting("default-env-vars-from-env", factory=dict)
     gpu_resource_name: str = setting("gpu-resource-name", "nvidia.com/gpu")
 
 
@@ -92,11 +91,26 @@ class CatalogCacheSettings:
 
 
 @dataclass(frozen=True)
+class DeadlineSettings:
+    """`propeller.node-config.default-deadlines`: the timeouts of nodes that have none of their own; 0s: no limit."""
+
+    execution: str = setting("node-execution-deadline", "0s")
+    active: str = setting("node-active-deadline", "0s")
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """(an attempt's time, the time of the node with its queueing and retries)."""
+        return float(parse_duration(self.execution)), float(parse_duration(self.active))
+
+
+@dataclass(frozen=True)
 class NodeSettings:
-    """`propeller.node-config`: how often a node is tried."""
+    """`propeller.node-config`: how often a node is tried, and for how long."""
 
     default_max_attempts: int = setting("default-max-attempts", 1, minimum=1)
     max_system_failures: int = setting("max-node-retries-system-failures", 3, minimum=0)
+    ignore_retry_cause: bool = setting("ignore-retry-cause", False)
+    default_deadlines: DeadlineSettings = setting("default-deadlines", factory=DeadlineSettings)
 
 
 @dataclass(frozen=True)
@@ -139,10 +153,15 @@ class FidelitySettings:
     `fidelity: strict` does what Flyte does, to the letter; `safe` differs only where docs/fidelity.md says so.
     `hang_limit` is how many seconds a state that real Flyte would never leave is kept before it ends with an error
     (strict mode; 0: at once).
+    `failure_wait` is how many seconds an array that must fail waits for children that are running, whose errors and
+    outputs then count. On Flyte that time runs until the next refresh of job details, which comes every 30 seconds
+    (`resyncPeriod`), so that a child that ends within half of it counts more often than not. `strict` waits for that
+    refresh.
     """
 
     fidelity: str = setting("fidelity", SAFE, choices=(SAFE, STRICT))
     hang_limit: float = setting("hang_limit", 30.0, minimum=0)
+    failure_wait: float = setting("failure_wait", 15.0, minimum=0)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ flytekit calls `sandbox_execute` for a task in a local run. Nothing here knows h
 from __future__ import annotations
 
 import dataclasses
+from types import FunctionType, MethodType
 from typing import Any
 
 from flytekit.core.base_task import TaskMetadata
@@ -33,12 +34,15 @@ class EmulatedCalls:
         parent: Any = super()
         if not switch.emulation_on():
             return parent.sandbox_execute(ctx, input_literal_map)
-        if inside_a_task(ctx):
-            with switch.in_process():
-                return parent.sandbox_execute(ctx, input_literal_map)
         from ..local.run import composer
 
-        return composer.run(self, input_literal_map)
+        is_inside, replaced = inside_a_task(ctx), replaced_task(self)
+        if not is_inside and replaced is None:
+            return composer.run(self, input_literal_map)
+        if replaced is not None and not is_inside:
+            composer.say_replaced(replaced.name)
+        with switch.in_process():
+            return parent.sandbox_execute(ctx, input_literal_map)
 
     def check_emulated_call(self) -> None:
         """For a class whose calls may be wrong in a way that its template alone does not show. Asked by `local`, which
@@ -60,6 +64,20 @@ class Uncached:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
+
+
+def replaced_task(task: Any) -> Any:
+    """The task, or the one that it maps, whose `execute` was replaced, as `flytekit.testing.task_mock` and
+    `unittest.mock.patch.object` do; None where nothing was. A job would import the module and run the original.
+    """
+    mapped = getattr(task, "run_task", None)
+    for one in (task,) if mapped is None else (task, mapped):
+        on_task, on_class = vars(one).get("execute"), type(one).execute
+        # When a test ends, task_mock leaves the task's own method as an attribute.
+        is_own = on_task is None or (isinstance(on_task, MethodType) and on_task.__func__ is on_class)
+        if not (is_own and isinstance(on_class, FunctionType)):
+            return one
+    return None
 
 
 def inside_a_task(ctx: FlyteContext) -> bool:

@@ -16,7 +16,7 @@ WRAPPERS = frozenset({"configmap", "configmaps", "configuration", "inline", "adm
 MAX_DEPTH = 12
 
 
-def find(root: MapNode, name: str, sections: frozenset[str], nested: bool) -> Iterator[tuple[str, Node]]:
+def find_section(root: MapNode, name: str, sections: frozenset[str], nested: bool) -> Iterator[tuple[str, Node]]:
     """The places of a section in a file, in the file's order, each with its dotted path.
 
     :param name: the section's name in lower case.
@@ -38,7 +38,7 @@ def find(root: MapNode, name: str, sections: frozenset[str], nested: bool) -> It
         stack.extend(reversed(below))
 
 
-def merge(under: Node | None, over: Node | None) -> Node | None:
+def merge_layers(under: Node | None, over: Node | None) -> Node | None:
     """Two layers as one; nothing (null) hides nothing."""
     if over is None or (under is not None and is_null(over)):
         return under
@@ -47,13 +47,13 @@ def merge(under: Node | None, over: Node | None) -> Node | None:
     replaced = {key.text.lower() for key, value in over.entries if not is_null(value)}
     kept = [(key, value) for key, value in under.entries if key.text.lower() not in replaced]
     return MapNode(
-        (*kept, *((key, merge(under.get(key.text), value) or value) for key, value in over.entries)), over.mark
+        (*kept, *((key, merge_layers(under.get(key.text), value) or value) for key, value in over.entries)), over.mark
     )
 
 
-def settled(node: Node | None) -> Node | None:
+def without_empty_keys(node: Node | None) -> Node | None:
     """A section without the keys that viper drops: outside lists, a null or a map that holds nothing is no key."""
     if not isinstance(node, MapNode):
         return None if is_null(node) else node
-    entries = [(key, kept) for key, value in node.entries if (kept := settled(value)) is not None]
+    entries = [(key, kept) for key, value in node.entries if (kept := without_empty_keys(value)) is not None]
     return MapNode(tuple(entries), node.mark) if entries else None

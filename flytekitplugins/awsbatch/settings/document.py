@@ -14,7 +14,7 @@ from yaml import events
 from yaml.events import Event, ScalarEvent
 
 from .problems import Problem
-from .scalars import TAG_PREFIX, UnreadableScalarError, resolve
+from .scalars import TAG_PREFIX, UnreadableScalarError, resolve_scalar
 from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar
 
 # What a deployment's file can be, with room to spare: a Kubernetes ConfigMap and a Helm release hold 1 MiB each.
@@ -50,13 +50,13 @@ class Document:
     unread: Problem | None = None
 
 
-def parse(text: str | bytes, file: str, lines_before: int = 0) -> Document:
+def parse_yaml(text: str | bytes, file: str, lines_before: int = 0) -> Document:
     """Reads a text; an unreadable one gives a document without a root and the problem that says why.
 
     :param lines_before: of the file, when the text is only a part of it.
     """
     try:
-        return Builder(file, lines_before).document(text)
+        return DocumentBuilder(file, lines_before).document(text)
     except UnreadableError as unreadable:
         return Document(file, None, (unreadable.problem,))
 
@@ -70,7 +70,7 @@ class Built(NamedTuple):
 
 
 @dataclass
-class Builder:
+class DocumentBuilder:
     """Makes a document from the events of YAML's parser."""
 
     file: str
@@ -86,9 +86,8 @@ class Builder:
         for event in stream:
             if isinstance(event, events.DocumentStartEvent):
                 if event.version and event.version != (1, 1):
-                    raise self.unreadable(
-                        self.line(event), "", "expected YAML 1.1: Go's reader refuses another version"
-                    )
+                    expected = "expected YAML 1.1: Go's reader refuses another version"
+                    raise self.unreadable(self.line(event), "", expected)
                 root = self.node(next(stream), stream, 0).node
                 # The parser must get past the document's end for what follows on its last line to be checked.
                 next(stream)
@@ -163,7 +162,7 @@ class Builder:
     def scalar(self, event: ScalarEvent, mark: Mark) -> Scalar:
         plain = event.style is None or event.style == ""
         try:
-            value = resolve(event.value, event.tag or "", plain)
+            value = resolve_scalar(event.value, event.tag or "", plain)
         except UnreadableScalarError as error:
             raise self.unreadable(mark.line, repr(event.value), str(error)) from None
         return Scalar(value, event.value, plain, mark)
@@ -194,7 +193,8 @@ class Builder:
             if len(key.text) > MAX_KEY:
                 raise self.unreadable(line, "", f"expected a key of at most {MAX_KEY} characters")
             if key.text in lines:
-                self.problem(line, key.text, f"expected each key once, it already stands in line {lines[key.text]}")
+                expected = f"expected each key once, it already stands in line {lines[key.text]}"
+                self.problems.append(Problem(self.file, line, key.text, "", expected))
             elif isinstance(event, ScalarEvent) and is_merge_key(event):
                 merged.extend(self.merged(value))
             else:
@@ -222,20 +222,17 @@ class Builder:
     def line(self, event: Event) -> int:
         return event.start_mark.line + 1 + self.lines_before if event.start_mark else 0
 
-    def problem(self, line: int, key: str, expected: str) -> None:
-        self.problems.append(Problem(self.file, line, key, "", expected))
-
     def unreadable(self, line: int, value: str, expected: str) -> UnreadableError:
         place = line - 1 - self.lines_before
         source = self.lines[place] if 0 <= place < len(self.lines) else ""
-        return UnreadableError(Problem(self.file, line, "", value, expected + hint(expected, source)))
+        return UnreadableError(Problem(self.file, line, "", value, expected + remedy_hint(expected, source)))
 
 
 def is_merge_key(event: ScalarEvent) -> bool:
     return event.value == "<<" and (not event.style if not event.tag else event.tag == f"{TAG_PREFIX}merge")
 
 
-def hint(said: str, line: str) -> str:
+def remedy_hint(said: str, line: str) -> str:
     """What to do about the usual causes of a complaint, as the end of its sentence."""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "; indent with spaces, this line begins with a tab"

@@ -1,6 +1,6 @@
 """Makes one section, as its owner declared it, from one map of a document.
 
-What is wrong with a value goes to a callback and the field keeps its default, so that the rest is still read.
+What is wrong with a value is recorded and the field keeps its default, so that the rest is still read.
 """
 
 from __future__ import annotations
@@ -9,31 +9,23 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from . import mapstructure, section
-from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, is_null
+from .problems import Problem
+from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, is_null, shown_value
 
 S = TypeVar("S")
 
 # Stands for a value that was wrong and has been reported.
 WRONG = object()
 Decoder = Callable[[Node], Any]
-WEAK: dict[Any, Decoder] = {
-    str: mapstructure.string,
-    int: mapstructure.number,
-    bool: mapstructure.boolean,
-}
-NAMES: dict[Any, str] = {
-    str: "a text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-}
+WEAK: dict[Any, Decoder] = {str: mapstructure.weak_text, int: mapstructure.weak_int, bool: mapstructure.weak_bool}
+NAMES: dict[Any, str] = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def strict(kind: type, node: Node) -> Any:
+def strictly_typed(kind: type, node: Node) -> Any:
     """One of our own settings: the type that is asked for and no other."""
     value = node.value if isinstance(node, Scalar) else node
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -44,30 +36,26 @@ def strict(kind: type, node: Node) -> Any:
     raise mapstructure.MismatchError(f"expected {NAMES[kind]}")
 
 
-def keyed(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
+def keyed_fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
     """The fields of a section that stand for a key."""
     return tuple(fld for fld in dataclasses.fields(cls) if section.KEY in fld.metadata)
 
 
-def spelling(node: MapNode | None, found: Node | None, key: str) -> str:
+def written_key(node: MapNode | None, found: Node | None, key: str) -> str:
     """A key as the document writes it, so that a reader finds it there."""
     entries = node.entries if node is not None else ()
     return next((written.text for written, value in entries if found is not None and value is found), key)
 
 
 @dataclasses.dataclass
-class Filler:
+class SectionFiller:
     """
-    :param wrong: told the dotted path, the value and what was expected.
-    :param missing: told the dotted path and the place of a section that lacks a key it must have.
-    :param unknown: told the dotted path of a map, a key in it that is no setting, and the names that are.
+    :param problems: gets what is wrong with a value, each under its dotted path.
     :param weakly: as Go decodes Flyte's sections; else strictly, as ours are read.
     :param shared: the path of a section that several owners share, each with keys that the others do not know.
     """
 
-    wrong: Callable[[str, Node, str], None]
-    missing: Callable[[str, Mark], None]
-    unknown: Callable[[str, Scalar, Iterable[str]], None]
+    problems: list[Problem]
     weakly: bool
     shared: str = ""
 
@@ -79,10 +67,7 @@ class Filler:
             node = None
         values: dict[str, Any] = {}
         if node is not None and not self.weakly and path != self.shared:
-            known = {fld.metadata[section.KEY] for fld in keyed(cls)}
-            for key, _ in node.entries:
-                if key.text not in known:
-                    self.unknown(path, key, known)
+            self.check_keys(node, path, cls)
         for fld in dataclasses.fields(cast(Any, cls)):
             if section.WHERE in fld.metadata:
                 marked = node and (node.get(fld.metadata[section.WHERE]) or node)
@@ -91,18 +76,32 @@ class Filler:
                 self.field(cls, fld, node, path, values)
         return cls(**values)
 
+    def check_keys(self, node: MapNode, path: str, *classes: type[Any]) -> None:
+        """A problem for each key that none of the owners of a map knows."""
+        names = sorted(fld.metadata[section.KEY] for cls in classes for fld in keyed_fields(cls))
+        folded = {name.lower().replace("_", ""): name for name in names}
+        for key, _ in node.entries:
+            if key.text not in names:
+                near = folded.get(key.text.lower().replace("_", "").replace("-", ""))
+                close = [near] if near else difflib.get_close_matches(key.text, names, 1, 0.6)
+                hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(names)}"
+                self.problems.append(Problem.at(key.mark, f"{path}.{key.text}", f"is no setting; {hint}"))
+
+    def wrong(self, path: str, node: Node, expected: str) -> None:
+        self.problems.append(Problem.at(node.mark, path, expected, shown_value(node)))
+
     def field(
         self, cls: type[Any], fld: dataclasses.Field[Any], node: MapNode | None, path: str, values: dict[str, Any]
     ) -> None:
         key: str = fld.metadata[section.KEY]
         found = (node.get(key) if self.weakly else node.exact.get(key)) if node is not None else None
-        here = f"{path}.{spelling(node, found, key)}"
+        here = f"{path}.{written_key(node, found, key)}"
         required = fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING
         if required:
             values[fld.name] = None
         if found is None or is_null(found):
             if required:
-                self.missing(here, node.mark if node is not None else Mark())
+                self.problems.append(Problem.at(node.mark if node is not None else Mark(), here, "is missing"))
             return
         decoded = self.decode(typing.get_type_hints(cls)[fld.name], found, here)
         if decoded is WRONG:
@@ -143,16 +142,16 @@ class Filler:
             return self.map(arguments[1], node, path)
         if dataclasses.is_dataclass(kind):
             return self.section(cast(type[Any], kind), node, path)
-        return WEAK[kind](node) if self.weakly else strict(kind, node)
+        return WEAK[kind](node) if self.weakly else strictly_typed(kind, node)
 
     def sequence(self, kind: Any, node: Node, path: str) -> tuple[Any, ...]:
         if not self.weakly and not isinstance(node, ListNode):
             # One value is plainly a list of one; a comma in it is not ours to interpret.
             return (self.value(kind, node, path),)
         if kind is str and not isinstance(node, ListNode):
-            return mapstructure.strings(node)
-        items = node.items if isinstance(node, ListNode) else mapstructure.items(node)
-        decoded = [self.decode(kind, item, f"{path}[{place}]") for place, item in enumerate(items)]
+            return mapstructure.weak_texts(node)
+        items = enumerate(mapstructure.weak_items(node))
+        decoded = [self.decode(kind, item, f"{path}[{place}]") for place, item in items]
         return tuple(one for one in decoded if one is not WRONG)
 
     def map(self, kind: Any, node: Node, path: str) -> dict[str, Any]:

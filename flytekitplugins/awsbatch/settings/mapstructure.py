@@ -11,7 +11,7 @@ import math
 import re
 from decimal import Decimal
 
-from .scalars import integer
+from .scalars import parse_integer
 from .yaml_nodes import ListNode, MapNode, Node, Scalar
 
 TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
@@ -22,7 +22,7 @@ class MismatchError(ValueError):
     """A value that its setting cannot take; the message says what was expected."""
 
 
-def string(node: Node) -> str:
+def weak_text(node: Node) -> str:
     if not isinstance(node, Scalar):
         raise MismatchError("expected a text")
     value = node.value
@@ -49,20 +49,20 @@ def float_text(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def strings(node: Node) -> tuple[str, ...]:
+def weak_texts(node: Node) -> tuple[str, ...]:
     """A list of texts: a comma separates, blanks count; one value is a list of one."""
     if isinstance(node, ListNode):
-        return tuple(string(item) for item in node.items)
+        return tuple(weak_text(item) for item in node.items)
     if isinstance(node, MapNode):
         if node.entries:
             raise MismatchError("expected a list of texts")
         return ()
     if isinstance(node.value, str):
         return tuple(node.value.split(",")) if node.value else ()
-    return (string(node),)
+    return (weak_text(node),)
 
 
-def items(node: Node) -> tuple[Node, ...]:
+def weak_items(node: Node) -> tuple[Node, ...]:
     """The elements of a list of maps: a single map is a list of one, an empty one an empty list."""
     if isinstance(node, ListNode):
         return node.items
@@ -71,33 +71,21 @@ def items(node: Node) -> tuple[Node, ...]:
     return (node,)
 
 
-def number(node: Node) -> int:
-    value = scalar(node, "expected a whole number")
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, int):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
+def weak_int(node: Node) -> int:
+    value = node.value if isinstance(node, Scalar) else node
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return int(value)
     if isinstance(value, str):
-        parsed = integer(value or "0") if re.fullmatch(r"[^_]*", value) else None
+        parsed = parse_integer(value or "0") if re.fullmatch(r"[^_]*", value) else None
         if parsed is not None:
             return parsed
     raise MismatchError("expected a whole number")
 
 
-def boolean(node: Node) -> bool:
-    value = scalar(node, "expected true or false")
-    if isinstance(value, bool | int | float):
+def weak_bool(node: Node) -> bool:
+    value = node.value if isinstance(node, Scalar) else node
+    if isinstance(value, int | float):
         return value != 0
-    if isinstance(value, str) and value in TRUE:
-        return True
-    if isinstance(value, str) and value in FALSE:
-        return False
+    if isinstance(value, str) and value in TRUE | FALSE:
+        return value in TRUE
     raise MismatchError("expected true or false")
-
-
-def scalar(node: Node, expected: str) -> object:
-    if not isinstance(node, Scalar):
-        raise MismatchError(expected)
-    return node.value

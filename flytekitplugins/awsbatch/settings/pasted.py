@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from .document import MAX_BYTES, Document, parse
+from .document import MAX_BYTES, Document, parse_yaml
 from .problems import Problem
 from .yaml_nodes import MapNode, Scalar
 
@@ -22,13 +22,13 @@ def parse_file(content: bytes, file: str, sections: frozenset[str]) -> list[Docu
 
     What stands unread behind the first document is a problem of the document.
     """
-    whole = parse(content, file)
+    whole = parse_yaml(content, file)
     if len(content) > MAX_BYTES:
         return [whole]
-    if not whole.problems and (carried := list(config_map(whole))):
+    if not whole.problems and (carried := list(config_map_files(whole))):
         return carried
     if whole.problems or whole.unread:
-        blocks = [parse(text, file, before) for before, text in split(content, sections)]
+        blocks = [parse_yaml(text, file, before) for before, text in split_blocks(content, sections)]
         if len(blocks) > 1 and not any(block.problems or block.unread for block in blocks):
             return blocks
     if whole.unread:
@@ -36,7 +36,7 @@ def parse_file(content: bytes, file: str, sections: frozenset[str]) -> list[Docu
     return [whole]
 
 
-def config_map(document: Document) -> Iterator[Document]:
+def config_map_files(document: Document) -> Iterator[Document]:
     """The files in a Kubernetes ConfigMap, which is what `kubectl get configmap -o yaml` shows of a server."""
     kind = document.root.get("kind") if document.root is not None else None
     data = document.root.get("data") if document.root is not None else None
@@ -48,10 +48,10 @@ def config_map(document: Document) -> Iterator[Document]:
         yield Document(document.file, None, (Problem(document.file, data.mark.line, "data", "", expected),))
         return
     # The content of a block begins in the line after its `|`.
-    yield from (parse(text.text, document.file, text.mark.line) for text in files)
+    yield from (parse_yaml(text.text, document.file, text.mark.line) for text in files)
 
 
-def split(content: bytes, sections: frozenset[str]) -> list[tuple[int, str]]:
+def split_blocks(content: bytes, sections: frozenset[str]) -> list[tuple[int, str]]:
     """The blocks, each with the number of lines before it; none when the file does not begin with a section."""
     starts: list[tuple[int, int]] = []
     lines = content.decode("utf-8", "replace").split("\n")

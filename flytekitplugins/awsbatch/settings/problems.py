@@ -1,9 +1,11 @@
-"""What is wrong with a deployment's settings: every problem with its place, reported together rather than one a run."""
+"""What is wrong with a deployment's settings: every problem with its place, all reported together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from .yaml_nodes import Mark
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class Problem:
     key: str
     value: str
     expected: str
+
+    @classmethod
+    def at(cls, mark: Mark, key: str, expected: str, value: str = "") -> Problem:
+        return cls(mark.file, mark.line, key, value, expected)
 
     @property
     def place(self) -> str:

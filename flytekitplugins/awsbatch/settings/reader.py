@@ -7,18 +7,16 @@ strictly. The reader never raises for what a file says until `finish`, so that o
 from __future__ import annotations
 
 import dataclasses
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import section
-from .blocks import find, merge, settled
-from .document import MAX_BYTES, Document, parse
-from .fill import Filler, keyed
+from .blocks import find_section, merge_layers, without_empty_keys
+from .document import MAX_BYTES, Document, parse_yaml
+from .fill import SectionFiller
 from .pasted import parse_file
 from .problems import Problem, SettingsError
-from .yaml_nodes import MapNode, Mark, Node, Scalar, is_null, shown
+from .yaml_nodes import MapNode, Node, is_null, shown_value
 
 S = TypeVar("S")
 
@@ -50,12 +48,12 @@ class Reader:
     @classmethod
     def from_text(cls, *texts: tuple[str, str | bytes], nested: bool = True) -> Reader:
         """:param texts: (name, content) of each file."""
-        return cls([parse(text, name) for name, text in texts], nested)
+        return cls([parse_yaml(text, name) for name, text in texts], nested)
 
     @classmethod
     def from_files(cls, paths: Iterable[Path], aside: Callable[[Document], bool] = lambda _: False) -> Reader:
         """:param aside: says which files are of another kind."""
-        documents = [document for path in paths for document in load(path)]
+        documents = [document for path in paths for document in load_documents(path)]
         return cls(
             [document for document in documents if not aside(document)],
             others=[document for document in documents if aside(document)],
@@ -68,8 +66,8 @@ class Reader:
         for document in self.documents:
             if document.root is None:
                 continue
-            for here, node in find(document.root, name.lower(), SECTIONS, self.nested):
-                merged, path = merge(merged, node), here
+            for here, node in find_section(document.root, name.lower(), SECTIONS, self.nested):
+                merged, path = merge_layers(merged, node), here
         return path, merged
 
     def at(self, *names: str) -> tuple[str, Node | None]:
@@ -88,46 +86,27 @@ class Reader:
     def flyte(self, cls: type[S], *names: str) -> S:
         """One of Flyte's own sections (`"plugins", "aws", "batch"`), defaults where the files are silent."""
         path, node = self.at(*names)
-        return Filler(self.wrong, self.missing, self.unknown, weakly=True).section(cls, settled(node), path)
+        return SectionFiller(self.problems, weakly=True).section(cls, without_empty_keys(node), path)
 
     def flyte_list(self, cls: type[S], name: str) -> tuple[S, ...]:
         """One of Flyte's top-level sections that is a list of maps (`domains`)."""
         path, node = self.layer(name)
-        node = settled(node)
-        if node is None:
-            return ()
-        return Filler(self.wrong, self.missing, self.unknown, weakly=True).sequence(cls, node, path)
+        node = without_empty_keys(node)
+        return SectionFiller(self.problems, weakly=True).sequence(cls, node, path) if node is not None else ()
 
     def own(self, name: str, *classes: type[Any]) -> tuple[Any, ...]:
         """Our section, shared by several owners; a key of none of them is a problem."""
         path, node = self.layer(name)
-        known = {fld.metadata[section.KEY] for cls in classes for fld in keyed(cls)}
+        filler = SectionFiller(self.problems, weakly=False, shared=path)
         if isinstance(node, MapNode):
-            for key, _ in node.entries:
-                if key.text not in known:
-                    self.unknown(path, key, known)
-        filler = Filler(self.wrong, self.missing, self.unknown, weakly=False, shared=path)
-        if node is not None and not isinstance(node, MapNode) and not is_null(node):
-            self.wrong(path, node, "expected a map")
-            node = None
+            filler.check_keys(node, path, *classes)
         return tuple(filler.section(cls, node, path) for cls in classes)
-
-    def unknown(self, path: str, key: Scalar, known: Iterable[str]) -> None:
-        names = sorted(known)
-        folded = {name.lower().replace("_", ""): name for name in names}
-        near = folded.get(key.text.lower().replace("_", "").replace("-", ""))
-        close = [near] if near else difflib.get_close_matches(key.text, names, 1, 0.6)
-        hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(names)}"
-        self.problems.append(Problem(key.mark.file, key.mark.line, f"{path}.{key.text}", "", f"is no setting; {hint}"))
 
     def report(self, problem: Problem) -> None:
         self.problems.append(problem)
 
-    def missing(self, path: str, place: Mark) -> None:
-        self.problems.append(Problem(place.file, place.line, path, "", "is missing"))
-
     def wrong(self, path: str, node: Node, expected: str) -> None:
-        self.problems.append(Problem(node.mark.file, node.mark.line, path, shown(node), expected))
+        self.problems.append(Problem.at(node.mark, path, expected, shown_value(node)))
 
     def finish(self) -> None:
         """Raises SettingsError with all problems found so far, in the order of files and lines."""
@@ -140,7 +119,7 @@ class Reader:
         return sorted(unique, key=lambda problem: (order.get(problem.file, -1), problem.line))
 
 
-def expanded(names: Iterable[str]) -> Iterator[Path]:
+def expand_directories(names: Iterable[str]) -> Iterator[Path]:
     """The files; a directory stands for the YAML files in it, by name.
 
     :raises SettingsError: a directory holds more than a deployment has.
@@ -156,7 +135,7 @@ def expanded(names: Iterable[str]) -> Iterator[Path]:
         yield from files
 
 
-def load(path: Path) -> list[Document]:
+def load_documents(path: Path) -> list[Document]:
     """A file's documents; one that cannot be opened is a document with that problem."""
     try:
         with path.open("rb") as file:

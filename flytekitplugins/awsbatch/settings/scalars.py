@@ -38,7 +38,7 @@ class UnreadableScalarError(ValueError):
     """A tag and a text that do not go together; the message ends a sentence about the text."""
 
 
-def resolve(text: str, tag: str, plain: bool) -> ScalarValue:
+def resolve_scalar(text: str, tag: str, plain: bool) -> ScalarValue:
     """The value of a scalar.
 
     :param text: as written, without quotes.
@@ -47,7 +47,7 @@ def resolve(text: str, tag: str, plain: bool) -> ScalarValue:
     """
     short = tag.removeprefix(TAG_PREFIX) if tag.startswith(TAG_PREFIX) else tag
     if short in ("", "!"):
-        return untagged(text) if plain else text
+        return resolve_plain_scalar(text) if plain else text
     if short == "str":
         return text
     if short == "binary":
@@ -57,7 +57,7 @@ def resolve(text: str, tag: str, plain: bool) -> ScalarValue:
             raise UnreadableScalarError("is marked !!binary and is not base64") from None
     if short not in ("bool", "int", "float", "null", "timestamp"):
         return text
-    value = untagged(text, dates=short == "timestamp")
+    value = resolve_plain_scalar(text, dates=short == "timestamp")
     if short == "float" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     kinds = {"bool": bool, "int": int, "float": float, "null": type(None), "timestamp": Timestamp}
@@ -66,25 +66,25 @@ def resolve(text: str, tag: str, plain: bool) -> ScalarValue:
     return value
 
 
-def untagged(text: str, dates: bool = True) -> ScalarValue:
+def resolve_plain_scalar(text: str, dates: bool = True) -> ScalarValue:
     """The value of a plain scalar without a tag."""
     if text in WORDS:
         return WORDS[text]
     if text[0] == ".":
-        return floating(text) if DOT_NUMBER.fullmatch(text) else text
+        return parse_float(text) if DOT_NUMBER.fullmatch(text) else text
     if not (text[0] in "+-" or (text[0].isascii() and text[0].isdigit())):
         return text
     if dates and is_date(text):
         return Timestamp(text)
     compact = text.replace("_", "")
-    number = integer(compact)
+    number = parse_integer(compact)
     if number is not None:
         return number
-    value = floating(compact) if NUMBER.fullmatch(compact) else text
+    value = parse_float(compact) if NUMBER.fullmatch(compact) else text
     return text if isinstance(value, str) else value
 
 
-def integer(text: str) -> int | None:
+def parse_integer(text: str) -> int | None:
     """strconv.ParseInt(text, 0, 64), then ParseUint: a leading 0 alone means octal."""
     match = INTEGER.fullmatch(text)
     if match is None:
@@ -101,8 +101,8 @@ def integer(text: str) -> int | None:
     return None
 
 
-def floating(text: str) -> float | str:
-    """A float, or the text again where Go's ParseFloat reports a range error."""
+def parse_float(text: str) -> float | str:
+    """A float, or the text itself where Go's ParseFloat reports a range error."""
     value = float(text)
     return text if math.isinf(value) else value
 

@@ -84,7 +84,7 @@ def is_null(node: Node | None) -> bool:
     return node is None or (isinstance(node, Scalar) and node.value is None)
 
 
-def shown(node: Node | None) -> str:
+def shown_value(node: Node | None) -> str:
     """A value as an error message quotes it."""
     if node is None:
         return ""

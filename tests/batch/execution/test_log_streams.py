@@ -11,10 +11,10 @@ from backends import Boto3
 from batch_shell import Shell, eventually
 from hypothesis import given
 from hypothesis import strategies as st
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.emulator.execution import log_events
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs, tail
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 GROUP = "/aws/batch/job"

@@ -49,6 +49,7 @@ def test_a_job_sees_what_aws_sets(shell: Shell, service: LocalBatch) -> None:
     assert {name: value for name, value in seen.items() if name.startswith("AWS_BATCH")} == {
         "AWS_BATCH_JOB_ID": f"{job_id}:1",
         "AWS_BATCH_JOB_ARRAY_INDEX": "1",
+        "AWS_BATCH_JOB_ARRAY_SIZE": "2",
         "AWS_BATCH_JOB_ATTEMPT": "1",
         "AWS_BATCH_JQ_NAME": "queue",
         "AWS_BATCH_CE_NAME": "local",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from functools import partial
 from pathlib import Path
 
 import batch_shell
@@ -15,8 +16,8 @@ import pytest
 from batch_shell import alive, eventually
 from warm_harness import HERE, Runner, runner
 
+from flytekitplugins.awsbatch.batch.emulator.execution import instance, reaper
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Exited, Lost
-from flytekitplugins.awsbatch.batch.emulator.execution.interpreter import process_tree
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
 
@@ -114,6 +115,51 @@ def test_killing_the_service_leaves_nothing(tmp_path: Path, moment: str) -> None
     assert len(pids) == (2 if moment == "importing" else 3)
 
 
+ENDS = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = {here!r}
+from warm_harness import runner
+with runner(Path({root!r}), warm={isolation!r} != "process", isolation={isolation!r}) as made:
+    made.run(made.process("zero"))
+    for _ in range(4):
+        made.started(made.process("wait"))
+    print(*made.pids.values(), flush=True)
+    time.sleep(300)
+"""
+
+
+@pytest.mark.parametrize("isolation", ["process", "fork", "worker"])
+@pytest.mark.parametrize("killed", ["service", "group"])
+def test_an_attempt_that_dies_with_its_service_has_no_end_of_its_own(
+    tmp_path: Path, isolation: str, killed: str
+) -> None:
+    """Whoever resumes it starts it again without the cost of an attempt; the one that had ended stays ended."""
+    root = tmp_path / "run"
+    code = ENDS.format(here=[str(HERE), str(Path(batch_shell.__file__).parent)], root=str(root), isolation=isolation)
+    service = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    with service:
+        assert service.stdout is not None
+        pids = [int(word) for word in service.stdout.readline().split()]
+        kill = service.kill if killed == "service" else partial(os.killpg, service.pid, signal.SIGKILL)
+        if isolation == "process":
+            kill()
+        else:
+            # The interpreter hears of the service's death before its supervisor can kill it.
+            supervisor = parent(parent(pids[-1]))
+            os.kill(supervisor, signal.SIGSTOP)
+            kill()
+            eventually(lambda: not any(map(alive, pids[1:])))
+            os.kill(supervisor, signal.SIGCONT)
+
+    (name,) = instance.names(root / "instances")
+    with instance.left_behind(root / "instances", name, 30.0) as directory:
+        assert directory is not None
+        ends = {key: code for key, (code, _, _) in instance.exits(directory).items() if key.startswith("job")}
+        assert ends == {"job:1#1": 0}
+    assert not any(map(alive, pids[1:]))
+
+
 def test_a_kill_reaches_a_child_that_leads_no_group_yet() -> None:
     pid = os.fork()
     if pid == 0:
@@ -121,7 +167,7 @@ def test_a_kill_reaches_a_child_that_leads_no_group_yet() -> None:
         time.sleep(300)
         os._exit(0)
 
-    process_tree.kill(pid, signal.SIGKILL, group=True)
+    reaper.kill(pid, signal.SIGKILL, group=True)
 
     eventually(lambda: not alive(pid))
     assert os.waitpid(pid, 0)[1] == signal.SIGKILL

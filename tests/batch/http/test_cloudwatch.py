@@ -12,12 +12,12 @@ from batch_shell import Shell
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.http import cloudwatch
 from flytekitplugins.awsbatch.batch.emulator.http.cloudwatch import CloudWatch
 from flytekitplugins.awsbatch.batch.emulator.http.log_filter import matcher
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 GROUP = "/aws/batch/job"

@@ -12,11 +12,11 @@ from backends import Boto3
 from batch_shell import Shell
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.aws import AwsBatch
 from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback, known_host
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 Answer = tuple[int, dict[str, str], Any]

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
 from flytekitplugins.awsbatch.batch.emulator.http import server as http_server
 from flytekitplugins.awsbatch.batch.emulator.http.server import MAX_BODY, MAX_HEADER
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 HEALTH = b"GET /_awsbatch/health HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 from batch_shell import SETTINGS, Shell
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.emulator.emulator_settings import IGNORE
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 RECORDING = json.loads(gzip.decompress((Path(__file__).parent / "data" / "real-client-calls.json.gz").read_bytes()))

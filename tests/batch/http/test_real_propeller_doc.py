@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from backends import ROOT
 from batch_shell import eventually
+from threaded_server import ThreadedServer
 
-from flytekitplugins.awsbatch.batch.emulator.http.threaded import ThreadedServer
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 DOCUMENT = ROOT / "docs" / "real-propeller.md"

@@ -33,6 +33,8 @@ def test_a_queue_has_ec2_or_fargate_and_not_both(batch: BatchCalls) -> None:
     order = [{"order": 1, "computeEnvironment": ec2}, {"order": 2, "computeEnvironment": fargate}]
     update = {"jobQueue": queue, "computeEnvironmentOrder": order}
     assert refusal(lambda: batch.call("UpdateJobQueue", update)).code == "ClientException"
+    change = {"computeEnvironment": spot, "computeResources": {"type": "EC2"}}
+    assert refusal(lambda: batch.call("UpdateComputeEnvironment", change)).code == "ClientException"
 
 
 @real_subnets

@@ -15,7 +15,7 @@ from pathlib import Path
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database
 
 database = Database(Path(sys.argv[1]))
-with database.write() as connection:
+with database.transaction() as connection:
     connection.execute("INSERT INTO queues VALUES (?, '{}')", (sys.argv[2],))
 database.close()
 """
@@ -25,12 +25,12 @@ def test_a_process_that_leaves_does_not_take_itself_for_the_last_one(tmp_path: P
     path = tmp_path / "batch.sqlite3"
     database = Database(path)
     for number in range(20):
-        with database.write() as connection:
+        with database.transaction() as connection:
             connection.execute("INSERT INTO queues VALUES (?, '{}')", (f"mine-{number}",))
         subprocess.run([sys.executable, "-c", OTHER, str(path), f"theirs-{number}"], check=True)
         # The one that leaves last moves the log into the file and removes it; we are still here.
         assert path.with_name("batch.sqlite3-wal").exists()
-    with database.read() as connection:
+    with database.reader() as connection:
         assert connection.execute("SELECT count(*) FROM queues").fetchone() == (40,)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     database.close()

@@ -160,3 +160,25 @@ def test_a_script_that_is_run_by_python_itself(shell: Shell) -> None:
     shell.environment["FLYTE_AWSBATCH"] = "local"
     done = shell.command(sys.executable, "place/flow.py")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "6"), done.stderr
+
+
+@pytest.mark.parametrize(("setting", "expected"), [("drop", "unset"), ("forward", "hello")])
+def test_variables_of_an_execution_reach_jobs_only_where_that_is_asked_for(
+    shell: Shell, setting: str, expected: str
+) -> None:
+    """FlytePropeller gives them to pods, and nil to the transformer of AWS Batch jobs."""
+    shell.write("settings.yaml", f"emulator: {{execution_env: {setting}}}")
+    shell.write(
+        "flow.py",
+        HEAD
+        + """
+@task(task_config=AWSBatchConfig())
+def greeting() -> str:
+    return os.environ.get("GREETING", "unset")
+""",
+    )
+    switch = (*SWITCH, "--env", "FLYTE_AWSBATCH_CONFIG=settings.yaml", "--env", "GREETING=hello")
+    done = shell.run("run", *switch, "flow.py", "greeting")
+    assert (done.returncode, done.stdout.splitlines()[1:]) == (0, [expected]), done.stderr
+    named = "greeting is run with GREETING for the execution" in " ".join(done.stderr.split())
+    assert named is (setting == "drop"), done.stderr

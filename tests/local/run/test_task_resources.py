@@ -10,7 +10,7 @@ from flytekit import Resources, task, workflow
 
 from flytekitplugins.awsbatch import AWSBatchConfig, emulation, map_task
 from flytekitplugins.awsbatch.admin.admin_settings import DefaultResources, LimitResources, TaskResources
-from flytekitplugins.awsbatch.local.all_settings import DEFAULT, of
+from flytekitplugins.awsbatch.local.all_settings import DEFAULT, parse_settings
 from flytekitplugins.awsbatch.local.run.task_resources import RefusedError, check, requirements, settle
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
@@ -102,15 +102,17 @@ def test_what_a_server_registers_is_not_refused(given: tasks_pb2.TaskTemplate) -
 
 
 def test_settings_lie_over_what_the_server_has_built_in() -> None:
-    assert of(DEFAULT).admin.task_resources is None
-    assert of(DEFAULT + SEEN).admin.task_resources == PLATFORM
-    some = of(DEFAULT + "task_resources: {defaults: {memory: 1Gi}}\n").admin.task_resources
+    assert parse_settings(DEFAULT).admin.task_resources is None
+    assert parse_settings(DEFAULT + SEEN).admin.task_resources == PLATFORM
+    some = parse_settings(DEFAULT + "task_resources: {defaults: {memory: 1Gi}}\n").admin.task_resources
     assert some == TaskResources(DefaultResources("2", "1Gi"), LimitResources("2", "1Gi", "1"))
 
 
 def test_what_is_no_quantity_is_told_with_its_place() -> None:
     with pytest.raises(SettingsError) as error:
-        of("task_resources:\n  limits:\n    memory: 4 GB\n  defaults: {cpu: 500m}\n" + DEFAULT, "flyte.yaml")
+        parse_settings(
+            "task_resources:\n  limits:\n    memory: 4 GB\n  defaults: {cpu: 500m}\n" + DEFAULT, "flyte.yaml"
+        )
     (problem,) = error.value.problems
     assert str(problem) == (
         "flyte.yaml:3: task_resources.limits.memory: got '4 GB', expected a quantity such as 500m or 1Gi"

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from .job_model import ENDED, RUNNABLE, Attempt, Job, Unit, split_id
 from .scheduling import retry_rules
 from .scheduling.engine import Engine
 from .scheduling.job_table import JobTable
+from .store.database import DamagedRecordError
 from .store.job_rows import JobRows
 
 log = logging.getLogger(__name__)
@@ -61,8 +61,8 @@ class Adoption:
 
     def _take_over(self, job_id: str, owner: str, exits: Exits) -> bool:
         try:
-            job = self._rows.load(job_id)
-        except sqlite3.DataError as error:
+            job = self._rows.load_job(job_id)
+        except DamagedRecordError as error:
             log.error("%s; it is not taken over", error)
             return False
         # Another service may have taken it over between the list and the lock.
@@ -82,7 +82,7 @@ class Adoption:
                 else:
                     # It was asked to stop and runs no more.
                     self._engine.end_attempt(unit, retry_rules.exited(retry_rules.KILLED, False), self._clock.now_ms())
-        self._engine.add(job)
+        self._engine.add_job(job)
         self._engine.write_behind.write_now()
         return True
 

@@ -208,13 +208,13 @@ class LocalBatch(BatchCalls):
     def forget(self, job_ids: Iterable[str]) -> None:
         """Removes jobs, with their logs: those that have ended, and those of services that died. Needs no `start`."""
         for job_id in job_ids:
-            job = self._rows.load(job_id)
+            job = self._rows.load_job(job_id)
             if job is None or (job.owner == self._table.owner and not job.ended()):
                 continue
             with instances.left_behind(self._instances, job.owner, 0) as directory:
                 if job.ended() or directory is not None:
-                    self.logs.remove(self._rows.streams(job.sequence))
-                    self._rows.remove(job.sequence)
+                    self.logs.remove(self._rows.log_streams(job.sequence))
+                    self._rows.remove_job(job.sequence)
                     self._table.forget(job_id)
 
     def ensure_queue(self, name: str) -> str:
@@ -262,8 +262,8 @@ class LocalBatch(BatchCalls):
         """Removes jobs that ended longer ago than the retention, and the directories of dead instances without jobs."""
         before = self._clock.now_ms() - int(self.settings.retention_days * 86_400_000)
         for sequence, job_id in self._rows.ended_before(before):
-            self.logs.remove(self._rows.streams(sequence))
-            self._rows.remove(sequence)
+            self.logs.remove(self._rows.log_streams(sequence))
+            self._rows.remove_job(sequence)
             self._table.forget(job_id)
         owners = {owner for _, owner, _ in self._rows.unended()}
         for name in instances.names(self._instances):

@@ -6,10 +6,12 @@ Builds text from a node's result; starts and stops nothing.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from flyteidl.core import errors_pb2
+from flytekit.core.workflow import WorkflowBase
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
@@ -39,6 +41,13 @@ class TaskFailedError(Exception):
         self.execution = execution
         self.node = node
         self.result = result
+
+    def __str__(self) -> str:
+        """The text for people; for a workflow's failure node, which flytekit hands `str(error)` as the message of its
+        `FlyteError`, the node's error as propeller words it (`ResolveErrorInputLiteralData`)."""
+        if self.result.error is not None and sys._getframe(1).f_code is WorkflowBase.__call__.__code__:
+            return str(self.result.error.message)
+        return super().__str__()
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,15 @@ class Interrupts:
 
         return interruptible
 
+    def wait_for(self, event: threading.Event) -> None:
+        """Raises Interrupted when a signal comes first."""
+        self._waiting = True
+        try:
+            self.check()
+            event.wait()
+        finally:
+            self._waiting = False
+
     def as_before(self, number: int) -> BaseException:
         """What the signal would have done without this module, as an exception; after the block. A handler of the
         program's own is called first."""

@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm import War
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, nobody_tells
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, no_change_feed
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait, Wait
 
 from ..history.resume import ResumeError
@@ -51,7 +51,7 @@ class Backend:
     and keeps their logs itself, somewhere else.
     """
 
-    def __init__(self, batch: BatchApi, wait: Wait, changed: Changed = nobody_tells) -> None:
+    def __init__(self, batch: BatchApi, wait: Wait, changed: Changed = no_change_feed) -> None:
         self.batch = batch
         self.wait = wait
         self.changed = changed

@@ -118,7 +118,7 @@ def emulation(
     output = io.StringIO() if quiet else None
     with tempfile.TemporaryDirectory(prefix="flyte-awsbatch-") if home is None else _given(home) as folder:
         deployment = Deployment(
-            settings_module.load(os.environ) if settings is None else settings_module.of(settings),
+            settings_module.load(os.environ) if settings is None else settings_module.parse_settings(settings),
             Home(Path(folder).absolute()),
             PlainReporter(output) if output is not None else reporter(sys.stderr),
             resume=resume,

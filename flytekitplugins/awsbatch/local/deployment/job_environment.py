@@ -19,6 +19,7 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest
 
 INHERIT, CLEAN = "inherit", "clean"
+DROP = "drop"
 
 # What a process needs to run at all, and nothing that says who started it.
 CLEAN_NAMES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV"})
@@ -43,19 +44,25 @@ class LocalLaunch:
     """A LaunchPolicy for the jobs of this process's tasks.
 
     :param environment: `inherit` or `clean` (`emulator.environment`).
+    :param execution_env: `drop` or `forward` (`emulator.execution_env`).
     :param temporary: each attempt gets a directory below it as TMPDIR; None leaves the caller's. A container's `/tmp`
         goes with it, and flytekit leaves its downloads there.
     """
 
     environment: str = INHERIT
+    execution_env: str = DROP
     temporary: Path | None = None
     _code_roots: dict[str, str] = field(default_factory=dict)
     _launches: dict[tuple[str, bool], Launch] = field(default_factory=dict)
+    _execution_env: Mapping[str, str] = field(default_factory=dict)
 
-    def add_code(self, task_name: str, root: str | None) -> None:
+    def add_code(self, task_name: str, root: str | None, execution_env: Mapping[str, str]) -> None:
         """Says which folder has to be on the import path of a task's jobs, which see this process as it is now: all
         children of an array the same, whenever they start.
+
+        :param execution_env: the variables of `pyflyte run --env`, which flytekit has put into this process.
         """
+        self._execution_env = execution_env
         if root is not None:
             self._code_roots[task_name] = root
         launch = self._now(task_name)
@@ -81,8 +88,15 @@ class LocalLaunch:
 
     def _now(self, task_name: str) -> Launch:
         temporary = {"TMPDIR": str(self.temporary)} if self.temporary is not None else {}
+        given = self._execution_env
+        inherited = {name: value for name, value in os.environ.items() if name not in given}
+        forwarded = (
+            {}
+            if self.execution_env == DROP
+            else {name: value for name, value in given.items() if not name.startswith(NEVER_INHERITED)}
+        )
         return Launch(
-            environment=base_environment(os.environ, self.environment) | temporary,
+            environment=base_environment(inherited, self.environment) | forwarded | temporary,
             cwd=Path.cwd(),
             temporary=self.temporary,
             path=scripts_directories(),

@@ -74,7 +74,7 @@ class Deployment:
         self.between_calls = BetweenCalls(self.executions.running)
         self.resumptions = Resumptions(home, resume)
         self._temporary = temporary_folder.make()
-        self.launch = LocalLaunch(settings.local.environment, self._temporary)
+        self.launch = LocalLaunch(settings.local.environment, settings.local.execution_env, self._temporary)
         jobs_launch = CodeFolders(self.launch, home.code, settings.batch.retention_days)
         self.backend = (
             backend.LocalBackend(settings, home, jobs_launch, self.say_once)

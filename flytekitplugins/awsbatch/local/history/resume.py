@@ -24,6 +24,7 @@ from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..home import Home
 from .past_runs import UnknownRunError, alive, process_mark, records
+from .past_runs import named as run_named
 from .record import RecordError, RunRecord, understanding
 
 LOCK = ".lock"
@@ -37,7 +38,7 @@ class Resumptions:
     """The executions that this process is to resume: the one that was named, and the others of the same process
     then (an `@eager` function starts one a call). Each is taken by the first call that is the same as its own first.
 
-    :param name: of an execution; None: there is nothing to resume.
+    :param name: of an execution, or a beginning of it that no other has; None: there is nothing to resume.
     """
 
     def __init__(self, home: Home, name: str | None) -> None:
@@ -57,7 +58,7 @@ class Resumptions:
         """
         if self._name is None:
             return None
-        named = RunRecord(self._home.run(self._name))
+        named = RunRecord(self._home.run(run_named(self._home, self._name) or self._name))
         with understanding(named.execution_file):
             return self._take(named, who, task, inputs)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -56,6 +56,7 @@ class Identity:
     :param plan: what the launch plan says about the role, if one was called.
     :param calls: that lead from the one that launched the execution to the task's own, where they are known.
     :param image_config: the images that `pyflyte run` was given, if any.
+    :param execution_env: the variables that `pyflyte run --env` was given.
     """
 
     project: str
@@ -65,6 +66,7 @@ class Identity:
     plan: LaunchPlan | None = field(default=None, compare=False)
     calls: tuple[EntityCall, ...] = field(default=(), compare=False, repr=False)
     image_config: ImageConfig | None = field(default=None, compare=False, repr=False)
+    execution_env: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def root(self) -> FrameType | None:
@@ -86,7 +88,16 @@ def identity(emulator: AdminEmulator, task_name: str) -> Identity:
     domain, from_domain = chosen(given, "domain", emulator.domain, DOMAIN)
     where = from_project if from_project == from_domain else f"project: {from_project}, domain: {from_domain}"
     what = "a task run on its own" if workflow.startswith(SINGLE_TASK_PREFIX) else "the workflow that is running"
-    return Identity(project, domain, workflow, f"{where}; {what}", plan, calls, getattr(params, "image_config", None))
+    return Identity(
+        project,
+        domain,
+        workflow,
+        f"{where}; {what}",
+        plan,
+        calls,
+        getattr(params, "image_config", None),
+        getattr(params, "envvars", None) or {},
+    )
 
 
 def calling(thread: threading.Thread) -> Iterator[FrameType]:

@@ -11,9 +11,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from .execution_identity import running_frames
 from .node_identity import Nodes
+
+if TYPE_CHECKING:
+    from ..run.concurrent_nodes import RunningNode
 
 _FIRST = string.ascii_lowercase
 _ALPHABET = string.ascii_lowercase + string.digits
@@ -30,6 +34,7 @@ class Execution:
     """One execution: what its names and paths are made of, and its nodes so far.
 
     :param resumed: whether an earlier process began it.
+    :param running: its nodes that were started beside others, by node id.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Execution:
     workflow: str
     resumed: bool = False
     nodes: Nodes = field(default_factory=Nodes)
+    running: dict[str, RunningNode] = field(default_factory=dict)
 
     def is_of(self, project: str, domain: str, workflow: str) -> bool:
         return (self.project, self.domain, self.workflow) == (project, domain, workflow)

@@ -5,6 +5,7 @@ way, and resumed where an earlier process left it.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,8 @@ from flyteidl.core import tasks_pb2
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, apply, decide
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
@@ -74,6 +76,7 @@ class Call:
         self._job: tuple[str, str | None] = ("", None)
         self._progress: Progress | None = None
         self._interrupts = Interrupts()
+        self.submitted = threading.Event()
 
     @property
     def label(self) -> str:
@@ -93,20 +96,15 @@ class Call:
         if resources := deployment.settings.admin.task_resources:
             check(template, resources)
             settle(template.container.resources, resources)
-        decision = decide(
-            deployment.settings.admin,
-            project=self._execution.project,
-            domain=self._execution.domain,
-            workflow=self._execution.workflow,
-            execution_name=self._execution.name,
-            plan=self._who.plan,
-        )
+        own = self._execution
+        launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
+        decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
-        apply(template, decision)
+        write_queue(template, decision)
         if decision.queue:
             deployment.backend.ensure_queue(decision.queue)
-        deployment.launch.add_code(template.id.name, self._serialised.code_root)
+        deployment.launch.add_code(template.id.name, self._serialised.code_root, self._who.execution_env)
         request = self._request(template, inputs, decision)
         with Interrupts() as self._interrupts:
             try:
@@ -222,10 +220,14 @@ class Call:
         self._progress = progress
         deployment.reporter.update(self.label, counts_of_phases(progress.counts))
         self._job = (progress.job_name, progress.job_id)
+        if progress.job_id is not None:
+            self.submitted.set()
         mark = (progress.attempt, progress.phase, progress.job_id)
         if mark != self._saved:
             self._saved = mark
             self._write("running")
+        if progress.link and sum(progress.counts.values()) > 1:
+            deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
         refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
         for notice in (progress.hang, self._stuck(progress), refused):
             if notice:
@@ -259,6 +261,8 @@ class Call:
                     "snapshot": snapshot,
                     "job_name": self._job[0],
                     "job_id": self._job[1],
+                    "link": self._progress.link if self._progress is not None else "",
+                    "region": self._deployment.services.batch.region,
                     "children": [child_record(child) for child in result.children] if result is not None else None,
                     "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),

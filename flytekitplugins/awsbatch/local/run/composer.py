@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flytekit.models.literals import LiteralMap
 
-from flytekitplugins.awsbatch.lint.codes import Finding
-from flytekitplugins.awsbatch.lint.report import told_to
+from flytekitplugins.awsbatch.lint.findings import Finding
+from flytekitplugins.awsbatch.lint.report import findings_to, lint_execution_env, tell
 
 from ..console.redaction import hide_in_command
 from ..deployment import opening as deployments
+from ..deployment.job_environment import DROP, NEVER_INHERITED
 from ..deployment.opening import Deployment
 from ..history.past_runs import process_mark
 from ..history.record import RunRecord
@@ -24,6 +26,7 @@ from ..identity.execution_identity import Identity, identity
 from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
+from .concurrent_nodes import run_node
 from .serialise import serialise
 
 
@@ -39,8 +42,10 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     deployment.between_calls.note_call()
     who = identity(deployment.settings.admin.emulator, task.name)
     findings: list[Finding] = []
-    with told_to(findings.append, deployment.settings.lint_settings):
+    with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
         task.check_emulated_call()
+        if deployment.settings.local.execution_env == DROP:
+            lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
         serialised = serialise(task, who.project, who.domain, who.image_config)
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
@@ -49,7 +54,18 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
-    return Call(deployment, task, execution, place, serialised, who).run(inputs)
+    call = Call(deployment, task, execution, place, serialised, who)
+    # A node of a subworkflow, or of what a launch plan calls, runs when flytekit calls it.
+    workflow = who.calls[0].entity if len(who.calls) == 2 else None
+    return run_node(call, inputs, place, workflow, execution, deployment.close)
+
+
+def say_replaced(name: str) -> None:
+    """Tells, once per task, that a task whose `execute` was replaced is not run as a job."""
+    deployments.current().say_once(
+        f"{name} is called in this process, not as a job: its execute has been replaced, as a test's mock does, and a "
+        "job would run the original."
+    )
 
 
 def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:

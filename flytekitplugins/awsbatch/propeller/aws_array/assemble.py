@@ -21,10 +21,10 @@ from .workqueue import RetryWorkError, WorkQueue, WorkStatus
 
 
 class Assembled(NamedTuple):
-    """`handed_over`: propeller was given what lies at the output prefix."""
+    """`outputs_ready`: propeller was given what lies at the output prefix."""
 
     state: State
-    handed_over: bool
+    outputs_ready: bool
 
 
 def assemble_outputs(state: State, context: TaskContext, services: HandlerServices) -> Assembled:

@@ -5,7 +5,7 @@ Source: `awsbatch/executor.go` (`Handle`, `Abort`, `Finalize`), `array/core/stat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 
 from .assemble import assemble_errors, assemble_outputs
 from .discovery import discover
@@ -18,7 +18,7 @@ from .plugin_state import State, TaskError
 from .services import HandlerServices
 from .submit import launch
 from .task_context import TaskContext
-from .transition import ExternalResource, LogLink, Step, Transition
+from .transition import LogLink, MakeResources, Step, Transition
 from .writeback import write_back
 
 _WRITING_BACK = (Phase.WRITE_TO_DISCOVERY, Phase.WRITE_TO_DISCOVERY_THEN_FAIL)
@@ -31,9 +31,9 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
         After any of these the old state counts, and the same round may be tried again.
     """
     before = state.phase
-    resources: Sequence[ExternalResource] = ()
+    resources: MakeResources = tuple
     logs: tuple[LogLink, ...] = ()
-    handed_over = False
+    outputs_ready = False
     made: tuple[str, ...] = ()
     if before is Phase.START:
         state, made = discover(state, context, services)
@@ -44,20 +44,21 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
     elif before is Phase.CHECKING_SUBTASKS:
         state, made = check_subtasks(state, context, services)
     elif before is Phase.ASSEMBLE_FINAL_OUTPUT:
-        state, handed_over = assemble_outputs(state, context, services)
+        state, outputs_ready = assemble_outputs(state, context, services)
     elif before is Phase.ASSEMBLE_FINAL_ERROR:
-        state, handed_over = assemble_errors(state, context, services)
+        state, outputs_ready = assemble_errors(state, context, services)
     elif not before.terminal:
-        state, resources = write_back(state, context, services)
+        state, stored = write_back(state, context, services)
+        resources = partial(tuple, stored)
     if before is Phase.START:
         if state.phase is not Phase.START:
-            resources = initial_resources(state, context)
+            resources = partial(tuple, initial_resources(state, context))
     elif before not in _WRITING_BACK:
         logs, resources = task_links(state, context, services)
-    return Step(state, transition(state, logs, resources), handed_over, made)
+    return Step(state, transition(state, logs, resources), outputs_ready, made)
 
 
-def transition(state: State, logs: tuple[LogLink, ...] = (), resources: Sequence[ExternalResource] = ()) -> Transition:
+def transition(state: State, logs: tuple[LogLink, ...] = (), resources: MakeResources = tuple) -> Transition:
     """What propeller is told while the handler is in this state."""
     phase = task_phase(state.phase)
     if phase is TaskPhase.INITIALIZING:

@@ -64,7 +64,7 @@ class Job:
         return len(self.log_streams)
 
 
-def update(job: Job, detail: Mapping[str, Any]) -> None:
+def update_job(job: Job, detail: Mapping[str, Any]) -> None:
     """Takes over what AWS says about a job (`updateJob`).
 
     The current log stream counts as an attempt of its own unless an attempt has it - and so does no stream at all.
@@ -105,7 +105,7 @@ def _container(source: Mapping[str, Any]) -> tuple[str, str]:
 Changed = Callable[[str, int], tuple[int, list[int]] | None]
 
 
-def nobody_tells(job_id: str, seen: int) -> None:
+def no_change_feed(job_id: str, seen: int) -> None:
     """Of a service that counts no changes."""
 
 
@@ -125,7 +125,7 @@ class JobStore:
         chunk_size: int,
         max_jobs: int,
         ask_after_end: bool = False,
-        changed: Changed = nobody_tells,
+        changed: Changed = no_change_feed,
     ) -> None:
         self._client = client
         self._chunk_size = chunk_size
@@ -179,7 +179,7 @@ class JobStore:
                 if found is None:
                     continue
                 answered.add(detail["jobId"])
-                update(found, detail)
+                update_job(found, detail)
                 # AWS has no arrays of one: the job itself stands for its only child.
                 if len(found.children) == 1:
                     only = found.children[0]

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import overload
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from .compact_array import CompactArray
 from .handler_errors import NIL_DEREFERENCE, PanicError
 from .indexes import ChildIndex, OriginalIndex
-from .job_store import Job
+from .job_store import Job, update_job
 from .phases import TaskPhase
 from .plugin_state import State
 from .queue_choice import job_config
 from .services import HandlerServices
 from .task_context import TaskContext
-from .transition import CacheStatus, ExternalResource, LogLink
+from .transition import CacheStatus, ExternalResource, LogLink, MakeResources
 
 _BATCH = "https://console.aws.amazon.com/batch/home?region={region}#/jobs/"
 _LOGS = "https://console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group=/aws/batch/job;stream="
 
 
 def job_uri(size: int, account: str, region: str, queue: str, job_id: str) -> str:
-    """The console's page of a job. A single job's names the queue, which is known only from the node's overrides."""
+    """The console's page of a job. A single job's names the queue, which is known only from the node's overrides.
+
+    :param account: `plugins.aws.accountId`, "" where the deployment does not give it: the link is without it then.
+    """
     base = _BATCH.format(region=region)
     if size > 1:
         return base + job_id
@@ -44,45 +48,43 @@ def initial_resources(state: State, context: TaskContext) -> tuple[ExternalResou
     )
 
 
-class ChildResources(Sequence[ExternalResource]):
-    """One external resource a child, as the children are now; each is made when it is asked for, which here only tests
-    do: an array has thousands.
+def child_resources(state: State, streams: Sequence[Sequence[str]], region: str) -> tuple[ExternalResource, ...]:
+    """One external resource per child, with the log of each of its attempts.
+
+    :param streams: the log streams of each child's attempts, "" where an attempt had none.
     """
+    return tuple(_resource(state, ChildIndex(index), child, region) for index, child in enumerate(streams))
 
-    def __init__(self, state: State, job: Job, region: str) -> None:
-        self._state = state
-        self._region = region
-        self._streams = [child.log_streams for child in job.children]
-        if len(self._streams) > len(state.detailed):
-            _phase(state.detailed, ChildIndex(len(state.detailed)))
 
-    def __len__(self) -> int:
-        return len(self._streams)
+def resources_of_job(state: State, details: Iterable[Mapping[str, Any]], region: str) -> tuple[ExternalResource, ...]:
+    """The children's external resources of a job that ran before, from its saved state.
 
-    @overload
-    def __getitem__(self, index: int) -> ExternalResource: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[ExternalResource]: ...
-
-    def __getitem__(self, index: int | slice) -> ExternalResource | Sequence[ExternalResource]:
-        if isinstance(index, slice):
-            return [self[each] for each in range(*index.indices(len(self)))]
-        return _resource(self._state, ChildIndex(index), self._streams[index], self._region)
+    :param details: what DescribeJobs says of the children, in order, or of the job where it is no array.
+    """
+    streams = []
+    for detail in details:
+        child = Job()
+        update_job(child, detail)
+        streams.append(child.log_streams)
+    return child_resources(state, streams[: len(state.detailed)], region)
 
 
 def task_links(
     state: State, context: TaskContext, services: HandlerServices
-) -> tuple[tuple[LogLink, ...], Sequence[ExternalResource]]:
-    """The job's page, and one external resource a child with the log of each of its attempts (`GetTaskLinks`)."""
+) -> tuple[tuple[LogLink, ...], MakeResources]:
+    """The job's page, and what makes the children's external resources, of which an array has thousands
+    (`GetTaskLinks`)."""
     job_id = state.external_job_id
     if job_id is None:
-        return (), ()
+        return (), tuple
     region = services.batch.region
     queue = job_config([], context.overrides_config).dynamic
-    uri = job_uri(state.execution_size, services.batch.account_id, region, queue, job_id)
+    uri = job_uri(state.execution_size, services.settings.aws.account_id, region, queue, job_id)
     job = services.jobs.get_or_create(context.name, job_id, state.execution_size)
-    return (LogLink("AWS Batch Job", uri),), ChildResources(state, job, region)
+    if len(job.children) > len(state.detailed):
+        _phase(state.detailed, ChildIndex(len(state.detailed)))
+    streams = [child.log_streams for child in job.children]
+    return (LogLink("AWS Batch Job", uri),), partial(child_resources, state, streams, region)
 
 
 def _resource(state: State, index: ChildIndex, streams: Sequence[str], region: str) -> ExternalResource:

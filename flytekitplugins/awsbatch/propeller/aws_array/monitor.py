@@ -15,7 +15,7 @@ from .job_store import Job
 from .output_files import OutputFiles
 from .phases import Phase, TaskPhase, summary_to_phase
 from .plugin_state import State
-from .retry_strategy import attempts
+from .retry_strategy import job_attempts
 from .services import HandlerServices
 from .task_context import TaskContext
 
@@ -59,7 +59,7 @@ def check_subtasks(state: State, context: TaskContext, services: HandlerServices
         services.jobs.get_or_create(context.name, state.external_job_id, state.execution_size)
         return state, ()
     batch = services.settings.batch
-    look = _Round(state, context, services, job, attempts(context.template, batch.min_retries, batch.max_retries))
+    look = _Round(state, context, services, job, job_attempts(context.template, batch.min_retries, batch.max_retries))
     counters = _counters(look)
     phases: list[TaskPhase] = []
     for number, child in enumerate(job.children):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING, Any, cast
 
 from flyteidl.core import literals_pb2
@@ -17,7 +18,7 @@ from .job_resources import job_resources
 from .phases import Phase, TaskPhase
 from .plugin_state import State
 from .queue_choice import container_config, job_config
-from .retry_strategy import attempts, timeout_seconds
+from .retry_strategy import job_attempts, timeout_seconds
 from .services import HandlerServices
 from .submit_input import check_parameters, read_custom
 from .task_context import TaskContext
@@ -73,7 +74,10 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         ),
         offloading=settings.propeller.offloading,
         plugin_env=settings.batch.default_env_vars,
-        k8s_env=settings.k8s.default_env_vars,
+        k8s_env={
+            **settings.k8s.default_env_vars,
+            **{name: os.environ.get(source, "") for name, source in settings.k8s.default_env_vars_from_env.items()},
+        },
     )
     resources = job_resources(
         template.container.resources,
@@ -93,7 +97,7 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         "memory": resources.memory,
         "vcpus": resources.vcpus,
     }
-    tries = attempts(template, settings.batch.min_retries, settings.batch.max_retries)
+    tries = job_attempts(template, settings.batch.min_retries, settings.batch.max_retries)
     _set(request, "retryStrategy", None if tries is None else {"attempts": tries})
     seconds = timeout_seconds(template, settings.batch.default_timeout_seconds)
     _set(request, "timeout", None if seconds is None else {"attemptDurationSeconds": seconds})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from .indexes import OriginalIndex
@@ -38,6 +38,10 @@ class ExternalResource:
     external_id: str = ""
 
 
+# Makes the external resources of a round: an array has thousands, and mostly nobody asks.
+MakeResources = Callable[[], Sequence[ExternalResource]]
+
+
 @dataclass(frozen=True)
 class Transition:
     """`core.PhaseInfo`."""
@@ -47,7 +51,7 @@ class Transition:
     reason: str = ""
     error: TaskError | None = None
     logs: tuple[LogLink, ...] = ()
-    external_resources: Sequence[ExternalResource] = ()
+    external_resources: MakeResources = tuple
 
 
 @dataclass(frozen=True)

@@ -26,14 +26,14 @@ from ..aws_array.services import HandlerServices
 from ..aws_array.task_context import TaskContext
 from ..storage import StorageError, write_message
 from .attempt import attempt_context
-from .child_facts import child_facts, counts
-from .hints import hint
+from .child_facts import child_facts, counts_by_phase
+from .hints import error_hint
 from .node_request import NodeRequest
 from .node_result import NodeResult, Progress
 from .node_state import ABORTING, FAILING, RETRYING, SUCCEEDING, Ending, NodeState
 from .output_check import error_text, execution_error, node_outputs, validate_outputs
 from .retry_budget import max_attempts
-from .timeouts import EXPIRED, time_left, timed_out, watch_hangs
+from .timeouts import EXPIRED, failure_wait_end, may_end, time_left, timed_out, watch_hangs
 from .waiting import Wait
 
 _PHASES = {SUCCEEDING: TaskPhase.SUCCESS, FAILING: TaskPhase.PERMANENT_FAILURE, ABORTING: TaskPhase.ABORTED}
@@ -75,6 +75,7 @@ class NodeExecution:
         # Whether the last round met an error that only time may cure.
         self._failed = False
         self._error: str | None = None
+        self._link = ""
         # Whether the job has ended, so that nothing about it will change.
         self._no_more_news = False
         if self._node.ended and self._node.ending is not None:
@@ -162,8 +163,10 @@ class NodeExecution:
         before = self._node.plugin_state
         problem = self._refresh() if before.phase is Phase.CHECKING_SUBTASKS else None
         step = handler.step(before, self._context, self._services)
+        state = self._awaiting_children(before, step.state, now)
+        self._link = next((link.uri for link in step.transition.logs), self._link)
         self._update(
-            plugin_state=step.state,
+            plugin_state=state,
             reported=step.transition.phase,
             outputs_ready=self._node.outputs_ready or step.outputs_ready,
             deviations=tuple(dict.fromkeys((*self._node.deviations, *step.deviations))),
@@ -177,6 +180,15 @@ class NodeExecution:
             self._update(ending=Ending(FAILING, step.transition.error or TaskError()))
         else:
             self._check_timeouts(now, before, problem)
+
+    def _awaiting_children(self, before: State, after: State, now: float) -> State:
+        """The state after a round; still the phase before it while an array that must fail waits for its children."""
+        if before.phase is not Phase.CHECKING_SUBTASKS or after.phase is not Phase.ABORT_SUBTASKS:
+            return after
+        self._update(failing_since=self._node.failing_since or now)
+        end = failure_wait_end(self._node, self._services.settings)
+        waits = end is not None and now < end and may_end(after, self._services.settings)
+        return replace(after, phase=before.phase) if waits else after
 
     def _refresh(self) -> BatchError | None:
         """Asks AWS about the job; a call that fails is repeated in the next round, as Flyte's cache does."""
@@ -208,7 +220,7 @@ class NodeExecution:
         job = self._services.jobs.get(self._context.name)
         self._no_more_news = job is not None and job.phase.terminal
         self._node = watch_hangs(self._node, self._services.settings, self.request, before, job, problem, now)
-        error = timed_out(self._node, self.request, now)
+        error = timed_out(self._node, self.request, self._services.settings, now)
         if error is not None and error.code == EXPIRED:
             self._retry(error)
         elif error is not None:
@@ -223,7 +235,7 @@ class NodeExecution:
         self._terminate(abort=not self._node.reported.terminal)
         message = (
             f"RuntimeExecutionError: max number of system retry attempts [{errors}/{limit}] exhausted. "
-            f"Last known status message: {text}{hint(self.request.template, self.request.inputs, text)}"
+            f"Last known status message: {text}{error_hint(self.request.template, self.request.inputs, text)}"
         )
         self._end(Ending(FAILING, TaskError("Workflow abort failed", message, "SYSTEM")))
 
@@ -314,10 +326,11 @@ class NodeExecution:
             attempt=node.attempt,
             phase=node.plugin_state.phase,
             task_phase=phase,
-            counts=counts(node.plugin_state),
+            counts=counts_by_phase(node.plugin_state),
             job_name=self._context.name,
             job_id=node.plugin_state.external_job_id,
             reason=node.plugin_state.reason,
             error=self._error,
             hang=node.hang,
+            link=self._link,
         )

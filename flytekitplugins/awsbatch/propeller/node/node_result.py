@@ -40,6 +40,7 @@ class Progress:
     :param counts: children by task phase; cached ones count as SUCCESS.
     :param error: what went wrong in this round, which is tried again.
     :param hang: the sentence "real Flyte would wait here for ever: ..." once that is certain.
+    :param link: the page of AWS's console that Flyte's console links the task to, once there is a job.
     """
 
     attempt: int
@@ -51,6 +52,7 @@ class Progress:
     reason: str
     error: str | None = None
     hang: str | None = None
+    link: str = ""
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class NodeState(Saved):
     :param system_errors: rounds of this node that failed; they are never forgotten.
     :param queued_at: wall clock, as all times here.
     :param quiet_since: when AWS last could have had news of the job and did not know it, or failed to answer.
+    :param failing_since: when it became certain that the array fails, while children of it are waited for.
     :param ended: the node is over; `ending` says how.
     """
 
@@ -49,6 +50,7 @@ class NodeState(Saved):
     hang: str | None = None
     hang_since: float | None = None
     deviations: tuple[str, ...] = ()
+    failing_since: float | None = None
     ending: Ending | None = None
     ended: bool = False
 

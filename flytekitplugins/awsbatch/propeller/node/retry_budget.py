@@ -27,10 +27,11 @@ class RetryBudget:
 
     def after(self, error: TaskError, maximum: int, settings: NodeSettings) -> tuple[RetryBudget, TaskError | None]:
         """(the budget after a retryable failure, the error that ends the node or None for another attempt)."""
-        if error.kind == SYSTEM:
+        if error.kind == SYSTEM and not settings.ignore_retry_cause:
             used, limit = self.system_failures, settings.max_system_failures
             spent = replace(self, system_failures=self.system_failures + 1)
         else:
+            # With `ignore-retry-cause` no failure was ever counted as the system's.
             used, limit = self.attempts + 1 - self.system_failures, maximum
             spent = self
         if used < limit:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from ...batch.api import BatchError
 from ..aws_array import hangs
 from ..aws_array.job_store import Job
-from ..aws_array.phases import Phase
+from ..aws_array.phases import Phase, TaskPhase
 from ..aws_array.plugin_state import State, TaskError
-from ..aws_array.retry_strategy import attempts
+from ..aws_array.retry_strategy import job_attempts
 from ..golang.duration import format_duration
 from ..propeller_settings import HandlerSettings
 from .node_request import NodeRequest
@@ -21,17 +22,46 @@ EXPIRED = "TimeoutExpired"
 _MARGIN = 0.001
 
 
-def timed_out(node: NodeState, request: NodeRequest, now: float) -> TaskError | None:
-    """A node's timeout ends an attempt; twice of it, queueing and retries included, ends the node
-    (`nodes/executor.go`: execute; `transformers/k8s/node.go`)."""
-    timeout = request.timeout
-    if not timeout or node.ending is not None or node.queued_at is None or node.started_at is None:
+def timed_out(node: NodeState, request: NodeRequest, settings: HandlerSettings, now: float) -> TaskError | None:
+    """The error of a node whose time is over (`nodes/executor.go`: execute)."""
+    if node.ending is not None or node.queued_at is None or node.started_at is None:
         return None
-    if now > node.queued_at + 2 * timeout:
+    execution, active = _deadlines(request, settings)
+    if active and now > node.queued_at + active:
         return TaskError("Timeout", "Timeout in node", "USER")
-    if now > node.started_at + timeout:
-        return TaskError(EXPIRED, f"task execution timeout [{format_duration(timeout)}] expired", "USER")
+    if execution and now > node.started_at + execution:
+        return TaskError(EXPIRED, f"task execution timeout [{format_duration(execution)}] expired", "USER")
     return None
+
+
+def _deadlines(request: NodeRequest, settings: HandlerSettings) -> tuple[float, float]:
+    """Seconds that an attempt may take, and the node with its queueing and retries; 0: no limit.
+
+    A node's own timeout, and twice of it (`transformers/k8s/node.go`), else the deployment's defaults.
+    """
+    if request.timeout:
+        return request.timeout, 2 * request.timeout
+    return settings.propeller.node_config.default_deadlines.seconds
+
+
+def failure_wait_end(node: NodeState, settings: HandlerSettings) -> float | None:
+    """Until when an array that must fail waits for its children; None: it need not fail."""
+    if node.failing_since is None or node.started_at is None:
+        return None
+    if not settings.strict:
+        return node.failing_since + settings.emulation.failure_wait
+    # Propeller's job store asks again at fixed times, and only then sees the failure.
+    period = settings.batch.resync_seconds
+    if period <= 0:
+        return None
+    refreshes = math.floor((node.failing_since - node.started_at) / period) + 1
+    return node.started_at + refreshes * period
+
+
+def may_end(state: State, settings: HandlerSettings) -> bool:
+    """Whether a child may still end while an array that must fail waits."""
+    running = state.summary.get(TaskPhase.RUNNING, 0) > 0
+    return running or (settings.strict and any(not phase.terminal for phase, count in state.summary.items() if count))
 
 
 def watch_hangs(
@@ -59,7 +89,7 @@ def watch_hangs(
         return _ended(node, unknown if problem is None else hangs.refused_describe(str(problem)), limit)
     if not settings.strict:
         return node
-    allowed = attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
+    allowed = job_attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
     hang = hangs.diagnose(before, after, job, allowed)
     if hang is None:
         return node
@@ -77,6 +107,10 @@ def time_left(node: NodeState, settings: HandlerSettings, request: NodeRequest, 
     """Seconds until time alone changes something; None: it never does."""
     limit = settings.emulation.hang_limit
     moments = [since + limit for since in (node.hang_since, node.quiet_since) if since is not None]
-    if request.timeout and node.started_at is not None and node.queued_at is not None:
-        moments += [node.started_at + request.timeout, node.queued_at + 2 * request.timeout]
+    if node.started_at is not None and node.queued_at is not None:
+        execution, active = _deadlines(request, settings)
+        moments += [node.started_at + execution] if execution else []
+        moments += [node.queued_at + active] if active else []
+    failure = failure_wait_end(node, settings)
+    moments += [] if failure is None else [failure]
     return max(min(moments) - now, 0) + _MARGIN if moments else None

@@ -1,6 +1,6 @@
 """The HTTP server: takes a request apart as AWS's protocols put it together, and answers in their shapes.
 
-aiohttp speaks HTTP. The operations are short enough to be carried out in the event loop of whoever serves.
+aiohttp speaks HTTP. The operations are short enough to be carried out in the event loop of the caller.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ Call = tuple[str, dict[str, Any]]
 
 
 class Server:
-    """:param guard: who may speak to it."""
+    """:param guard: decides who may call it."""
 
     def __init__(self, service: LocalBatch, guard: Guard) -> None:
         self._service = service

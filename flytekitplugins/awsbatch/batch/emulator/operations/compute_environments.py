@@ -68,6 +68,8 @@ class ComputeEnvironments:
         if request.get("computeResources"):
             changed["computeResources"] = {**body.get("computeResources", {}), **request["computeResources"]}
             check_resources(changed["computeResources"])
+            if self._users(name) and is_fargate(changed) != is_fargate(body):
+                raise refused(f"ComputeEnvironment {name} is in a JobQueue: EC2 and Fargate can't be mixed there")
         changed |= {key: request[key] for key in ("updatePolicy", *KEPT) if request.get(key) is not None}
         self._context.resources.put(ENVIRONMENT, name, changed)
         self._context.engine.try_misfits_again()
@@ -76,8 +78,7 @@ class ComputeEnvironments:
     def delete(self, request: Request) -> Answer:
         name = self._context.to_delete(ENVIRONMENT, request["computeEnvironment"])
         if name is not None:
-            queues = self._context.resources.named(QUEUE)
-            users = ", ".join(queue for queue, body in queues.items() if name in order_of(body))
+            users = ", ".join(self._users(name))
             if users:
                 raise refused(
                     f"ComputeEnvironment {name} cannot be deleted: it has a relationship with JobQueue {users}"
@@ -88,6 +89,15 @@ class ComputeEnvironments:
     def describe(self, request: Request) -> Answer:
         bodies, more = self._context.describe_named(ENVIRONMENT, request.get("computeEnvironments"), request)
         return {"computeEnvironments": bodies, **more}
+
+    def _users(self, name: str) -> list[str]:
+        """The job queues that have the compute environment."""
+        return [queue for queue, body in self._context.resources.named(QUEUE).items() if name in order_of(body)]
+
+
+def is_fargate(environment: Mapping[str, Any]) -> bool:
+    """Whether it runs jobs on Fargate, not on EC2."""
+    return str(environment.get("computeResources", {}).get("type", "")).startswith(rules.FARGATE)
 
 
 def check_resources(resources: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""From an operation's name to its answer: faults, shapes, rules, and the words for what is not supported here."""
+"""From an operation's name to its answer: faults, shapes, rules, and the error for what is not supported here."""
 
 from __future__ import annotations
 

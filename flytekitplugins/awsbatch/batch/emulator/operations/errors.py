@@ -14,7 +14,7 @@ def refused(message: str) -> BatchError:
 
 
 def failed(message: str) -> BatchError:
-    """The service is (HTTP 500)."""
+    """The service is at fault (HTTP 500)."""
     return BatchError(SERVER, message, 500)
 
 

@@ -9,6 +9,7 @@ from ..arns import ENVIRONMENT, QUEUE
 from ..job_model import RUNNABLE, TERMINATE
 from ..scheduling.capacity import ENABLED
 from . import rules
+from .compute_environments import is_fargate
 from .context import Answer, Context, Request, state_of
 from .errors import refused
 
@@ -110,8 +111,7 @@ class JobQueues:
                     f"ComputeEnvironment {name} is {body['state']} and {body['status']}: it must be ENABLED and VALID"
                 )
             order.append({"order": entry["order"], "computeEnvironment": arn})
-            fargate = str(body.get("computeResources", {}).get("type", "")).startswith(rules.FARGATE)
-            kinds.add(FARGATE_CONTAINERS if fargate else CONTAINERS)
+            kinds.add(FARGATE_CONTAINERS if is_fargate(body) else CONTAINERS)
         if len(kinds) > 1:
             raise refused("EC2 and Fargate compute environments can't be mixed in a job queue")
         return order, kinds.pop()

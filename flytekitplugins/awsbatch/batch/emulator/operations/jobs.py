@@ -58,8 +58,8 @@ class JobOperations:
         job_id = new_id()
         created = context.clock.now_ms()
         job = Job(job_id, spec, array.get("size"), created, context.table.owner, remote=size is not None)
-        context.rows.add(job)
-        context.engine.add(job, unstartable(request, definition, spec))
+        context.rows.add_job(job)
+        context.engine.add_job(job, unstartable(request, definition, spec))
         return {"jobArn": context.arns.of(JOB, job_id), "jobName": spec.name, "jobId": job_id}
 
     def describe(self, request: Request) -> Answer:

@@ -29,7 +29,7 @@ class Dependencies:
         self._on_job: dict[str, list[Job]] = {}
         self._child_wise: dict[str, list[Job]] = {}
 
-    def add(self, job: Job, find: Callable[[str], Job | None]) -> Outcome:
+    def add_job(self, job: Job, find: Callable[[str], Job | None]) -> Outcome:
         """Counts the dependencies that the units of a job still wait for. A job that was removed counts as succeeded.
 
         :param find: a job by its id.

@@ -49,7 +49,7 @@ from .write_behind import WriteBehind
 
 log = logging.getLogger(__name__)
 
-# Seconds of rest after an error that nobody foresaw.
+# Seconds of rest after an unexpected error.
 AFTER_ERROR = 1.0
 # Seconds after which it looks at its deadlines anew: the system's clocks do not take any number.
 LONGEST_WAIT = 3600.0
@@ -145,17 +145,17 @@ class Engine:
             self._woken = True
             self._inbox.put(None)
 
-    def add(self, job: Job, unstartable: str | None = None) -> None:
+    def add_job(self, job: Job, unstartable: str | None = None) -> None:
         """Adds a job, new or left behind by another service.
 
         :param unstartable: why it fails without an attempt.
         """
         with self._table.lock:
-            self._table.add(job)
+            self._table.add_job(job)
             for unit in job.units if unstartable is not None else ():
                 self._table.set_status(unit, FAILED, unstartable)
             if job.spec.dependencies:
-                outcome = self._dependencies.add(job, self._table.find)
+                outcome = self._dependencies.add_job(job, self._table.find)
                 for unit in job.unended():
                     if unit.waits_for and unit.status == RUNNABLE:
                         self._table.set_status(unit, PENDING)
@@ -190,8 +190,8 @@ class Engine:
         self.wake()
 
     def suspend(self) -> None:
-        """Starts nothing more and asks what runs to end. What then ends without success counts as never begun: the
-        units stay as they are, for whoever takes the job over.
+        """Starts no more attempts and asks the running ones to end. Those that then end without success count as never
+        begun: their units stay as they are, for the service that takes the job over.
         """
         with self._table.lock:
             self._suspended = True

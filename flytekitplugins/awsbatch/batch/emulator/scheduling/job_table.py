@@ -44,7 +44,7 @@ class JobTable:
         """A job of this service, or any other as it was last written."""
         job = self.in_memory(job_id)
         if job is None:
-            job = self._rows.load(job_id)
+            job = self._rows.load_job(job_id)
             if job is not None and job.ended():
                 self._keep_ended(job)
         return job
@@ -56,7 +56,7 @@ class JobTable:
     def unended(self) -> list[Job]:
         return list(self._unended.values())
 
-    def add(self, job: Job) -> None:
+    def add_job(self, job: Job) -> None:
         self._unended[job.id] = job
         self._changes += 1
         job.changes = self._changes

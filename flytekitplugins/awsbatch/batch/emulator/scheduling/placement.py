@@ -54,7 +54,7 @@ class Hold(Enum):
 
 @dataclass
 class Occupancy:
-    """What compute environments have and how much of it is used.
+    """The sizes of compute environments and how much of them is used.
 
     :param total: of the enabled compute environments by name.
     """

@@ -33,7 +33,7 @@ class WriteBehind:
 
     def write_now(self) -> None:
         """Writes all changes. Not to be called under the table's lock. Raises what SQLite says, and loses nothing."""
-        # Changes that were taken first must be written first, and whoever comes later must find them written.
+        # Changes that were taken first must be written first, and a later caller must find them written.
         with self._one_at_a_time:
             with self._table.lock:
                 later = self._table.take_changes()
@@ -43,7 +43,7 @@ class WriteBehind:
             if not any(changes):
                 return
             try:
-                self._rows.write(changes)
+                self._rows.write_changes(changes)
             except sqlite3.Error:
                 with self._table.lock:
                     self._unwritten = changes

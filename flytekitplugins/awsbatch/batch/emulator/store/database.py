@@ -61,6 +61,10 @@ class UnusableHomeError(Exception):
     """The home's database cannot be used; the message says why and what to do."""
 
 
+class DamagedRecordError(UnusableHomeError, sqlite3.DataError):
+    """A stored record is not what this service writes; the message names the job and what is wrong."""
+
+
 def create(path: Path) -> None:
     """Makes an empty file for its user only; SQLite gives its side files the same mode.
 
@@ -97,7 +101,7 @@ class Database:
             self._checkpointer = self._connect(path)
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
         """A transaction: committed when the block ends, rolled back when it raises. Not to be nested."""
         with self._write_lock:
             self._writes += 1
@@ -111,7 +115,7 @@ class Database:
                 raise
 
     @contextlib.contextmanager
-    def read(self) -> Iterator[sqlite3.Connection]:
+    def reader(self) -> Iterator[sqlite3.Connection]:
         with self._read_lock:
             yield self._reader
 
@@ -143,7 +147,7 @@ class Database:
 
     def _set_up(self, path: Path | None) -> None:
         self._writer.execute("PRAGMA journal_mode = WAL")
-        with self.write() as connection:
+        with self.transaction() as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 for statement in SCHEMA.split(";\n"):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..compact_json import compact
 from ..job_model import ARRAY_SIZES, ENDED, STATUSES, Attempt, Job, Unit
 from ..job_spec import spec_of
-from .database import Database
+from .database import DamagedRecordError, Database
 
 SINGLE = -1
 UNENDED = ", ".join(f"'{status}'" for status in STATUSES if status not in ENDED)
@@ -85,14 +85,14 @@ class JobRows:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, job: Job) -> None:
+    def add_job(self, job: Job) -> None:
         """Writes a new job, children and all, in one transaction, and gives it its sequence."""
         spec = job.spec
         values = (
             *(job.id, spec.name, spec.queue, spec.definition, job.size, job.created, job.owner, job.remote),
             *(compact(spec.detail), job.status, job.reason, job.stop, job.started, job.stopped),
         )
-        with self._database.write() as connection:
+        with self._database.transaction() as connection:
             sequence = connection.execute(INSERT_JOB, values).lastrowid
             assert sequence is not None
             job.sequence = sequence
@@ -105,8 +105,8 @@ class JobRows:
                 ],
             )
 
-    def write(self, changes: Changes) -> None:
-        with self._database.write() as connection:
+    def write_changes(self, changes: Changes) -> None:
+        with self._database.transaction() as connection:
             connection.executemany(
                 "UPDATE jobs SET status = ?, reason = ?, stop = ?, started = ?, stopped = ?, owner = ?, exit_code = ?,"
                 " container_reason = ? WHERE seq = ?",
@@ -125,12 +125,12 @@ class JobRows:
         self._database.checkpoint()
 
     def retag(self, sequence: int, detail: dict[str, Any]) -> None:
-        with self._database.write() as connection:
+        with self._database.transaction() as connection:
             connection.execute("UPDATE jobs SET detail = ? WHERE seq = ?", (compact(detail), sequence))
 
-    def load(self, job_id: str) -> Job | None:
-        """A whole job as it was last written, or None. Raises sqlite3.DataError for a damaged record."""
-        with self._database.read() as connection:
+    def load_job(self, job_id: str) -> Job | None:
+        """A whole job as it was last written, or None. Raises DamagedRecordError."""
+        with self._database.reader() as connection:
             row = connection.execute(
                 "SELECT id, detail, size, created, owner, status, remote, reason, stop, started, stopped, seq FROM jobs"
                 " WHERE id = ?",
@@ -150,19 +150,19 @@ class JobRows:
         try:
             return _assemble(row, children, attempts)
         except (LookupError, TypeError, ValueError) as error:
-            raise sqlite3.DataError(f"the record of job {job_id} is damaged: {error}") from error
+            raise DamagedRecordError(f"the record of job {job_id} is damaged: {error}") from error
 
     def child_counts(self, sequence: int) -> tuple[dict[str, int], int]:
         """How many children of an array have each status, and when one of them last started or stopped."""
         sql = "SELECT status, count(*), max(coalesce(stopped, started, 0)) FROM children WHERE job = ? GROUP BY status"
-        with self._database.read() as connection:
+        with self._database.reader() as connection:
             rows = connection.execute(sql, (sequence,)).fetchall()
         return dict.fromkeys(STATUSES, 0) | {row[0]: row[1] for row in rows}, max((row[2] for row in rows), default=0)
 
     def unended(self, owner: str | None = None) -> list[tuple[str, str, bool]]:
         """(id, owner, whether it came over HTTP) of the jobs that have not ended, oldest first."""
         mine = "" if owner is None else " AND owner = ?"
-        with self._database.read() as connection:
+        with self._database.reader() as connection:
             rows = connection.execute(
                 # The sign keeps SQLite from reading every job in that order.
                 f"SELECT id, owner, remote FROM jobs WHERE status IN ({UNENDED}){mine} ORDER BY +seq",  # noqa: S608
@@ -182,23 +182,23 @@ class JobRows:
             pairs.append(("j.status = ?", status))
         conditions, values = [condition for condition, _ in pairs], [value for _, value in pairs]
         sql = f"{SUMMARY} WHERE {' AND '.join(conditions)} ORDER BY j.seq DESC LIMIT ?"
-        with self._database.read() as connection:
+        with self._database.reader() as connection:
             return [Summary(*row) for row in connection.execute(sql, (*values, limit))]
 
     def ended_before(self, moment: int) -> list[tuple[int, str]]:
         """(sequence, id) of the jobs that ended before a time in milliseconds."""
-        with self._database.read() as connection:
+        with self._database.reader() as connection:
             return connection.execute("SELECT seq, id FROM jobs WHERE stopped < ?", (moment,)).fetchall()
 
-    def streams(self, sequence: int) -> list[str]:
-        with self._database.read() as connection:
+    def log_streams(self, sequence: int) -> list[str]:
+        with self._database.reader() as connection:
             rows = connection.execute(
                 "SELECT stream FROM attempts WHERE job = ? AND stream IS NOT NULL", (sequence,)
             ).fetchall()
         return [row[0] for row in rows]
 
-    def remove(self, sequence: int) -> None:
-        with self._database.write() as connection:
+    def remove_job(self, sequence: int) -> None:
+        with self._database.transaction() as connection:
             for table, column in (("attempts", "job"), ("children", "job"), ("jobs", "seq")):
                 connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (sequence,))  # noqa: S608 - constants
 

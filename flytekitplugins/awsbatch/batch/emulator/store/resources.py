@@ -24,9 +24,9 @@ LOOK_EVERY = 0.1
 
 
 class Resources:
-    """Bodies are in the shape of the Describe operations, and not to be changed by whoever gets them.
+    """Bodies are in the shape of the Describe operations; callers must not change them.
 
-    What another service on the same home changes is seen a moment later; this one's own changes at once.
+    A change by another service on the same home is seen a moment later, a change by this one at once.
     """
 
     def __init__(self, database: Database) -> None:
@@ -79,7 +79,7 @@ class Resources:
             if known is None:
                 which = "active = 1 ORDER BY revision DESC LIMIT 1" if revision is None else "revision = ?"
                 sql = f"SELECT revision, active, body FROM definitions WHERE name = ? AND {which}"  # noqa: S608
-                with self._database.read() as connection:
+                with self._database.reader() as connection:
                     row = connection.execute(sql, (name,) if revision is None else (name, revision)).fetchone()
                 if row is None:
                     return None
@@ -99,14 +99,14 @@ class Resources:
             conditions.append("active = ?")
             values.append(int(active))
         sql = f"SELECT * FROM definitions WHERE {' AND '.join(conditions)} ORDER BY name, revision LIMIT ?"  # noqa: S608
-        with self._database.read() as connection:
+        with self._database.reader() as connection:
             rows = connection.execute(sql, (*values, limit)).fetchall()
         return [(each, revision, bool(live), json.loads(body)) for each, revision, live, body in rows]
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         """A transaction after which every service on the home reads its resources anew."""
-        with self._database.write() as connection:
+        with self._database.transaction() as connection:
             yield connection
             connection.execute("UPDATE catalog_version SET version = version + 1")
         with self._lock:
@@ -116,7 +116,7 @@ class Resources:
         now = time.monotonic()
         if now < self._looked + LOOK_EVERY:
             return
-        with self._database.read() as connection:
+        with self._database.reader() as connection:
             version = connection.execute("SELECT version FROM catalog_version").fetchone()[0]
             if version != self._version:
                 self._named = {

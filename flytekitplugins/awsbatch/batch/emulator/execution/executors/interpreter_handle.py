@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.execution import interpreter as package
+from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import STARTER
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Hook, WarmPlan
-from flytekitplugins.awsbatch.batch.emulator.execution.interpreter.channel import Channel
 
 AWS_PREFIX = "AWS_BATCH_"
 PYTHONPATH = "PYTHONPATH"
@@ -117,10 +117,12 @@ class Zygote:
 
     def process(self, directory: Path, socket_name: str, journal: Path) -> JobProcess:
         """What the fallback executor is asked to start. Known by a job id of its own, should it leave anything."""
-        script = str(Path(package.__file__).parent / "__main__.py")
         return JobProcess(
             key=self.name,
-            argv=(self.plan.interpreter, script, str(directory), socket_name, self.name, str(journal)),
+            argv=(
+                *(self.plan.interpreter, STARTER, "interpreter.serve"),
+                *(str(directory), socket_name, self.name, str(journal)),
+            ),
             environment={**self.environment, wire.AWS_JOB_ID: self.name},
             cwd=self.cwd,
             log=directory / f"{self.name}.log",

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.execution.interpreter.channel import Channel, Message
+from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
 
 
 class Links:

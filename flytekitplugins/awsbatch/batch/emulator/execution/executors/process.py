@@ -6,7 +6,6 @@ networks are not its business.
 from __future__ import annotations
 
 import contextlib
-import marshal
 import os
 import signal
 import socket
@@ -19,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator import private_folders
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import supervisor as script
+from flytekitplugins.awsbatch.batch.emulator import execution, private_folders
+from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
     CannotStart,
     Event,
@@ -31,8 +30,10 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import
     Started,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
+from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILL_TIMEOUT, environment_has, kill
 
 MIB = 2**20
+STARTER = str(Path(execution.__file__).with_name("__main__.py"))
 # Beyond so many differing variables a whole environment is sent anew.
 MAX_CHANGES = 16
 
@@ -45,7 +46,7 @@ class ProcessExecutor:
     def __init__(self) -> None:
         # Held while sending only: the reader must never wait for a sender that waits for it.
         self._sending = threading.Lock()
-        self._link: socket.socket | None = None
+        self._channel: Channel | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         # Of what runs: the process, 0 until it is told of, and the variables by which its descendants are known.
@@ -70,20 +71,10 @@ class ProcessExecutor:
                 # Under the lock: a supervisor's end takes with it only what was given to it.
                 self._marks[process.key] = marks(process.environment)
                 self._pids[process.key] = 0
-                link = self._link or self._open_link()
-                number, changes = self._environment(link, process.environment)
-                self._send(
-                    link,
-                    "start",
-                    process.key,
-                    process.argv,
-                    number,
-                    changes,
-                    str(process.cwd),
-                    str(process.log),
-                    process.memory_limit * MIB,
-                    self._marks[process.key],
-                )
+                channel = self._channel or self._start_supervisor()
+                number, changes = self._environment(channel, process.environment)
+                places = str(process.cwd), str(process.log)
+                channel.send(("start", process.key, process.argv, number, changes, *places, process.memory_limit * MIB))
         except (OSError, ValueError) as error:
             self._marks.pop(process.key, None)
             if self._pids.pop(process.key, None) is not None:
@@ -91,50 +82,46 @@ class ProcessExecutor:
 
     def signal(self, key: str, number: int) -> None:
         with self._sending, contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            if key in self._pids and self._link is not None:
-                self._send(self._link, "signal", key, int(number))
+            if key in self._pids and self._channel is not None:
+                self._channel.send(("signal", key, int(number)))
 
     def close(self) -> None:
         with self._sending:
-            link, process, reader = self._link, self._process, self._reader
+            channel, process, reader = self._channel, self._process, self._reader
             self._closing = True
-        if link is None or process is None or reader is None:
+        if channel is None or process is None or reader is None:
             return
         with contextlib.suppress(OSError):
-            link.shutdown(socket.SHUT_WR)
-        reader.join(timeout=2 * script.PATIENCE)
+            channel.link.shutdown(socket.SHUT_WR)
+        reader.join(timeout=2 * KILL_TIMEOUT)
         try:
-            process.wait(timeout=script.PATIENCE)
+            process.wait(timeout=KILL_TIMEOUT)
         except subprocess.TimeoutExpired:
             process.kill()
-        link.close()
+        channel.close()
 
-    def _send(self, link: socket.socket, *message: Any) -> None:
-        data = marshal.dumps(message)
-        link.sendall(len(data).to_bytes(4, "little") + data)
-
-    def _open_link(self) -> socket.socket:
+    def _start_supervisor(self) -> Channel:
         mine, theirs = socket.socketpair()
         inherited = [theirs.fileno(), self._instance.lock]
         with theirs:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-ISB", script.__file__),
+                    *(sys.executable, "-ISB", STARTER, "executors.supervisor"),
                     *(str(theirs.fileno()), str(self._instance.journal), str(self._instance.lock)),
                 ],
                 pass_fds=inherited,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._link = mine
+        self._channel = channel = Channel(mine)
         self._base = None
         self._reader = threading.Thread(
-            target=self._read, args=(mine, self._process), name="awsbatch-process", daemon=True
+            target=self._read, args=(channel, self._process), name="awsbatch-process", daemon=True
         )
         self._reader.start()
-        return mine
+        return channel
 
-    def _environment(self, link: socket.socket, environment: Mapping[str, str]) -> tuple[int, dict[str, str]]:
+    def _environment(self, channel: Channel, environment: Mapping[str, str]) -> tuple[int, dict[str, str]]:
         """The children of an array differ in a few variables: the rest goes over the link once."""
         if self._base is not None:
             number, base = self._base
@@ -143,29 +130,14 @@ class ProcessExecutor:
                 return number, changes
         self._numbers += 1
         self._base = self._numbers, dict(environment)
-        self._send(link, "environment", *self._base)
+        channel.send(("environment", *self._base))
         return self._numbers, {}
 
-    def _read(self, link: socket.socket, process: subprocess.Popen[bytes]) -> None:
-        buffer = bytearray()
-        while True:
-            try:
-                data = link.recv(1 << 18)
-            except OSError:
-                data = b""
-            if not data:
-                break
-            buffer += data
-            position = 0
-            while len(buffer) - position >= 4:
-                size = int.from_bytes(buffer[position : position + 4], "little")
-                if len(buffer) - position < 4 + size:
-                    break
-                message = marshal.loads(bytes(buffer[position + 4 : position + 4 + size]))  # noqa: S302 - our own script
-                position += 4 + size
+    def _read(self, channel: Channel, process: subprocess.Popen[bytes]) -> None:
+        while (messages := channel.receive()) is not None:
+            for message in messages:
                 self._take(*message)
-            del buffer[:position]
-        self._forget(link, process)
+        self._forget(channel, process)
 
     def _take(self, name: str, key: str, *rest: Any) -> None:
         event: Event
@@ -184,14 +156,14 @@ class ProcessExecutor:
                 event = CannotStart(key, message, at)
         self._events(event)
 
-    def _forget(self, link: socket.socket, process: subprocess.Popen[bytes]) -> None:
+    def _forget(self, channel: Channel, process: subprocess.Popen[bytes]) -> None:
         """The supervisor has ended. Not in order, if attempts still ran: then they are ended here."""
         with self._sending:
             left, self._pids = self._pids, {}
             traces, self._marks = self._marks, {}
-            if self._link is link and not self._closing:
-                self._link = None
-                link.close()
+            if self._channel is channel and not self._closing:
+                self._channel = None
+                channel.close()
         process.wait()
         for pid in left.values():
             if pid:
@@ -205,18 +177,18 @@ class ProcessExecutor:
 
 def kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:
     """Kills every process of this machine that has the variables of one of these attempts, however it got away."""
-    until = time.monotonic() + script.PATIENCE
+    until = time.monotonic() + KILL_TIMEOUT
     while time.monotonic() < until:
         # A dead one that nobody has reaped shows no environment.
         found = [
             int(entry.name)
             for entry in Path("/proc").glob("[0-9]*")
-            if any(script.environment_has(int(entry.name), trace) for trace in traces)
+            if any(environment_has(int(entry.name), trace) for trace in traces)
         ]
         if not found:
             return
         for pid in found:
-            script.kill(pid, signal.SIGKILL, group=False)
+            kill(pid, signal.SIGKILL, group=False)
         time.sleep(0.01)
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator import private_folders
+from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.interpreter_handle import (
     REMEMBERED,
     Fit,
@@ -36,7 +37,6 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, WarmPlan
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.execution.interpreter.channel import Channel, Message
 
 FORK, WORKER = "fork", "worker"
 SOCKET = "warm"

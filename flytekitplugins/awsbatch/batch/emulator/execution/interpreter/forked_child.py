@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
-from . import process_tree
+from ..reaper import adopt_orphans, end_with_parent
 from .exit import leave
 from .rng import Seeds
 
@@ -24,14 +24,14 @@ OWN_FRAMES = 1
 
 @dataclass(frozen=True)
 class Place:
-    """What all children of a zygote have in common.
+    """What all children of an interpreter have in common.
 
     :param said: what the imports wrote to stdout and stderr; a process started from nothing would have it in its own
         log.
-    :param inherited: descriptors of the zygote's that a child has no use for.
+    :param inherited: descriptors of the interpreter's that a child has no use for.
     """
 
-    zygote: int
+    interpreter: int
     said: bytes
     inherited: tuple[int, ...]
     seeds: Seeds
@@ -68,10 +68,12 @@ def run(
 
 
 def take_place(place: Place) -> None:
-    """In a session of its own, with orphans of its own, ending with the zygote, and with none of its descriptors."""
+    """Gives this process a session of its own and orphans of its own, lets it end with the interpreter, and closes the
+    interpreter's descriptors.
+    """
     os.setsid()
-    process_tree.end_with(place.zygote)
-    process_tree.adopt()
+    end_with_parent(place.interpreter)
+    adopt_orphans()
     signal.set_wakeup_fd(-1)
     # Not by the wrapper in `signal`, whose enumerations are more code than all the rest here.
     _signal.signal(SIGCHLD, SIG_DFL)

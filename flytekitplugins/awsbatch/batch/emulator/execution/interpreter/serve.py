@@ -1,7 +1,7 @@
-"""The zygote's one loop: takes starts and signals from the executor, forks, and tells how attempts ended. One thread,
-no polling.
+"""The interpreter's one loop: takes starts and signals from the executor, forks, and tells how attempts ended. It has
+one thread and polls nothing.
 
-Arguments: the directory and name of the executor's socket, the name of this zygote, the path of the journal.
+Arguments: the directory and name of the executor's socket, the name of this interpreter, the path of the journal.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from collections.abc import Mapping
 from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
-from . import forked_child, imports, process_tree, script
-from .channel import Channel, Message
+from ..channel import Channel, Message
+from ..reaper import Attempt, Reaper
+from . import forked_child, imports, script
 from .rng import Seeds
-from .running import Attempt, Attempts
 from .worker_pool import Pool
 
 # What imports may write; more is not copied into every child's log.
@@ -36,8 +36,8 @@ class Kind(NamedTuple):
     """What the children of one array have in common.
 
     :param prepare: called before the first fork of the kind.
-    :param environment: what differs from the zygote's, None for what is not there.
-    :param copied: directories below the zygote's own that each child gets a copy of in its own.
+    :param environment: what differs from the interpreter's, None for what is not there.
+    :param copied: directories below the interpreter's own that each child gets a copy of in its own.
     """
 
     script: str
@@ -47,7 +47,7 @@ class Kind(NamedTuple):
     copied: tuple[str, ...]
 
 
-class Zygote:
+class Interpreter:
     def __init__(
         self,
         channel: Channel,
@@ -60,8 +60,7 @@ class Zygote:
     ) -> None:
         self.settle = settle
         self.channel = channel
-        self.journal = journal
-        self.attempts = Attempts()
+        self.reaper = Reaper(journal)
         self.codes: dict[str, CodeType] = {}
         self.kinds: dict[int, Kind] = {}
         self.prepared: set[int] = set()
@@ -77,16 +76,15 @@ class Zygote:
         self.poll.register(self.awake, select.EPOLLIN)
         inherited = (channel.fileno(), journal, self.awake, wake, self.poll.fileno())
         self.place = forked_child.Place(os.getpid(), said, inherited, seeds, main)
-        self.pool = Pool(self.place, self.poll, self.attempts) if isolation == WORKER else None
-        process_tree.adopt()
+        self.pool = Pool(self.place, self.poll, self.reaper) if isolation == WORKER else None
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
 
     def serve(self) -> None:
         """Until the executor goes away."""
-        poll, attempts, link = self.poll.poll, self.attempts, self.channel.fileno()
+        poll, reaper, link = self.poll.poll, self.reaper, self.channel.fileno()
         while True:
-            timeout = attempts.timeout()
+            timeout = reaper.timeout()
             if self.news:
                 timeout = TOGETHER if timeout is None else min(timeout, TOGETHER)
             messages: list[Message] | None = []
@@ -105,13 +103,13 @@ class Zygote:
                 break
             for name, *rest in messages:
                 getattr(self, f"on_{name}")(*rest)
-            ended = attempts.reap() if awake or attempts.leaving else []
+            ended = reaper.reap() if awake or reaper.sweeping else []
             for attempt in ended:
                 self.report(attempt)
-            attempts.look()
+            reaper.enforce_memory_limits()
             if ended or done or not ready:
                 self.tell()
-        for attempt in attempts.end():
+        for attempt in reaper.end():
             self.report(attempt)
         self.tell()
 
@@ -123,15 +121,8 @@ class Zygote:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.channel.send(*news)
 
-    def report(self, attempt: Attempt, killed: bool = False) -> None:
-        """:param killed: because the service ends, which is no end of the attempt's own."""
-        now = time.time()
-        if not killed:
-            # The journal outlives the service: what is in it need not run again. A full disk must not stop the rest.
-            line = f"{attempt.key}\t{attempt.ended}\t{int(attempt.out_of_memory)}\t{now:.3f}\n"
-            with contextlib.suppress(OSError):
-                os.write(self.journal, line.encode())
-        self.news.append(("exited", attempt.key, attempt.ended, attempt.out_of_memory, now))
+    def report(self, attempt: Attempt) -> None:
+        self.news.append(self.reaper.write_end(attempt))
 
     def on_kind(self, number: int, *values: Any) -> None:
         self.kinds[number] = Kind(*values)
@@ -188,7 +179,7 @@ class Zygote:
                 forked_child.run(self.place, code, environment, output, copies)
         finally:
             os.close(output)
-        self.attempts.add(Attempt(key, pid, limit))
+        self.reaper.add(key, pid, limit)
         return pid
 
     def enter(self, number: int) -> None:
@@ -213,7 +204,7 @@ class Zygote:
         self.current = number
 
     def on_signal(self, key: str, number: int) -> None:
-        self.attempts.signal(key, number)
+        self.reaper.signal(key, number)
 
 
 def set_environment(changes: Mapping[str, str | None]) -> None:
@@ -280,8 +271,8 @@ def main(directory: str, socket_name: str, who: str, journal_path: str) -> None:
         return
     seeds.freeze()
     journal = os.open(journal_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    zygote = Zygote(channel, journal, said[0], seeds, module, settle, isolation)
+    interpreter = Interpreter(channel, journal, said[0], seeds, module, settle, isolation)
     gc.freeze()
-    zygote.news.append(("ready", tuple(sorted(names.names))))
-    zygote.tell()
-    zygote.serve()
+    interpreter.news.append(("ready", tuple(sorted(names.names))))
+    interpreter.tell()
+    interpreter.serve()

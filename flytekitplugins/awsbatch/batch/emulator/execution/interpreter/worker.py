@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from types import CodeType
 from typing import Any, NoReturn
 
-from . import process_tree
-from .channel import Channel
+from ..channel import Channel
+from ..reaper import kill_descendants
 from .exit import STATUS_FLUSH, flush_streams, opened, quietly, status_of, write_out
 from .forked_child import OWN_FRAMES, Place, copy_all, forget_temporary_folder, take_place
 
@@ -143,7 +143,7 @@ class Worker:
             gc.freeze()
 
     def _put_back(self) -> None:
-        process_tree.end_all()
+        kill_descendants()
         if (sys.stdin, sys.stdout, sys.stderr) != self._streams:
             sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.excepthook, threading.excepthook, sys.unraisablehook = self._hooks
@@ -179,7 +179,7 @@ def held_back() -> str:
 
 
 def serve(place: Place, code: CodeType, channel: Channel) -> NoReturn:
-    """In the child, right after the fork: until the zygote ends the channel."""
+    """In the child, right after the fork: until the interpreter ends the channel."""
     take_place(place)
     worker = Worker(place, code, held_back())
     run = 0

@@ -1,4 +1,4 @@
-"""The zygote's workers: lends one that is idle to an attempt, forks one when there is none."""
+"""The interpreter's workers: lends one that is idle to an attempt, forks one when there is none."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import socket
 from collections.abc import Mapping
 from types import CodeType
 
+from ..channel import Channel, Message
+from ..reaper import Attempt, Reaper
 from . import worker
-from .channel import Channel, Message
 from .forked_child import Place
-from .running import Attempt, Attempts
 
 
 class Lent:
@@ -24,10 +24,10 @@ class Lent:
 
 
 class Pool:
-    def __init__(self, place: Place, poll: select.epoll, attempts: Attempts) -> None:
+    def __init__(self, place: Place, poll: select.epoll, reaper: Reaper) -> None:
         self._place = place
         self._poll = poll
-        self._attempts = attempts
+        self._reaper = reaper
         self._idle: list[Lent] = []
         self._workers: dict[int, Lent] = {}
 
@@ -51,7 +51,7 @@ class Pool:
             lent = self._fork(kind, code)
             lent.channel.send(message)
         key, limit = attempt
-        self._attempts.add(Attempt(key, lent.pid, limit))
+        self._reaper.add(key, lent.pid, limit)
         return lent.pid
 
     def _lend(self, message: Message) -> Lent | None:
@@ -78,22 +78,19 @@ class Pool:
         lent = Lent(pid, kind, Channel(mine))
         self._workers[mine.fileno()] = lent
         self._poll.register(mine.fileno(), select.EPOLLIN)
-        self._attempts.kept.add(pid)
+        self._reaper.kept.add(pid)
         return lent
 
     def hear(self, descriptor: int) -> tuple[Attempt, str] | None:
         """An attempt that a worker has done with, and why it could not start, if so."""
         lent = self._workers[descriptor]
-        try:
-            messages = lent.channel.receive()
-        except OSError:
-            messages = None
+        messages = lent.channel.receive()
         if not messages:
             if messages is None:
                 self._end(lent)
             return None
         ((name, result, goes_on),) = messages
-        attempt = self._attempts.finish(lent.pid, result if name == "done" else 0)
+        attempt = self._reaper.finish(lent.pid, result if name == "done" else 0)
         # A signal that came after the attempt's end ends the worker, sooner or later.
         if goes_on and not attempt.signalled:
             self._idle.append(lent)

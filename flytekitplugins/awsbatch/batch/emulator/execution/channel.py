@@ -1,5 +1,5 @@
-"""Messages between the executor and a zygote, or a zygote and its workers: marshalled tuples after a 4-byte length,
-both ways.
+"""Messages between two processes of this package: marshalled tuples after a 4-byte length, both ways. Standard library
+alone.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ class Channel:
 
     def __init__(self, link: socket.socket) -> None:
         self.link = link
-        self._came = bytearray()
+        self._received = bytearray()
 
     def fileno(self) -> int:
         return self.link.fileno()
 
     def send(self, *messages: Message) -> None:
-        """All in one write. Raises OSError when the other end is gone."""
+        """Sends all in one write. Raises OSError when the other end is gone."""
         packed = b""
         for message in messages:
             data = marshal.dumps(message)
@@ -31,24 +31,25 @@ class Channel:
         self.link.sendall(packed)
 
     def receive(self) -> list[Message] | None:
-        """Every whole message that is there, after waiting for something to come; None at the end."""
+        """Waits until something comes, and returns every whole message; None when the other end is gone."""
         try:
             data = self.link.recv(CHUNK)
-        except ConnectionResetError:
+        except OSError:
+            # A process that was killed may leave a reset behind.
             return None
         if not data:
             return None
-        came = self._came
-        came += data
+        received = self._received
+        received += data
         messages: list[Message] = []
         position = 0
-        while len(came) - position >= 4:
-            end = position + 4 + int.from_bytes(came[position : position + 4], "little")
-            if len(came) < end:
+        while len(received) - position >= 4:
+            end = position + 4 + int.from_bytes(received[position : position + 4], "little")
+            if len(received) < end:
                 break
-            messages.append(marshal.loads(came[position + 4 : end]))  # noqa: S302 - both ends are ours
+            messages.append(marshal.loads(received[position + 4 : end]))  # noqa: S302 - both ends are ours
             position = end
-        del came[:position]
+        del received[:position]
         return messages
 
     def close(self) -> None:

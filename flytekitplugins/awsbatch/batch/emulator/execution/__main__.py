@@ -1,6 +1,7 @@
-"""Starts the zygote when this package is run by its path, under a private package name: the interpreter it becomes is
-the job's, whose own modules may be called `child` or `serve`, and which has not imported anything of this project
-yet.
+"""Starts the supervisor or an interpreter when this package is run by its path: the first argument names the module.
+
+The modules get a private package name. The interpreter becomes a job, whose own modules may be called `reaper` or
+`serve`, and which has not imported anything of this project yet.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import sys
 import types
 
-PACKAGE = "_awsbatch_zygote"
+PACKAGE = "_awsbatch_execution"
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     package = types.ModuleType(PACKAGE)
     package.__path__ = [here]
     sys.modules[PACKAGE] = package
-    importlib.import_module(f"{PACKAGE}.serve").main(*sys.argv[1:])
+    importlib.import_module(f"{PACKAGE}.{sys.argv[1]}").main(*sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The server in a thread of its own, for tests and for callers without an event loop."""
+"""The HTTP server in a thread of its own, beside a service in this process."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import threading
 from concurrent.futures import Future
 from types import TracebackType
 
-from ..service import LocalBatch
-from .guard import Guard
-from .server import listen
+from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
+from flytekitplugins.awsbatch.batch.emulator.http.server import listen
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 
 class ThreadedServer:

@@ -1,0 +1,282 @@
+"""Reaps the attempts that a process has started, removes what they left behind, enforces their memory limits, and
+writes down how each ended. The supervisor and the interpreters do it in the same way. Standard library alone.
+
+It stands for what the ECS agent and a container's process namespace do on AWS: when an attempt's main process ends,
+nothing of the attempt is left. Each attempt adopts its orphans, as process 1 of a container does, so a child of the
+reaping process that is no attempt is what an ended one left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+LINUX = sys.platform.startswith("linux")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+KILLED = 128 + int(signal.SIGKILL)
+# Seconds between two checks of memory: a runaway does not get far, and checking one process takes about 30 us.
+CHECK_EVERY = 0.025
+CHECK_COST = 0.005
+# Seconds. A process that does not vanish after SIGKILL (uninterruptible sleep) must not hold up the rest.
+KILL_TIMEOUT = 10.0
+
+libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
+
+
+class Attempt:
+    """One that runs, or whose leftovers are being removed.
+
+    :ivar signalled: whether it was sent a signal from here.
+    :ivar ended_by_reaper: whether it was killed because this process ends, which is no end of its own.
+    """
+
+    __slots__ = ("ended_at", "ended_by_reaper", "exit_code", "key", "limit", "out_of_memory", "pid", "signalled")
+
+    def __init__(self, key: str, pid: int, limit: int) -> None:
+        """:param limit: bytes, 0 for none."""
+        self.key = key
+        self.pid = pid
+        self.limit = limit
+        self.out_of_memory = False
+        self.signalled = False
+        self.ended_by_reaper = False
+        self.exit_code = 0
+        self.ended_at = 0.0
+
+
+class Reaper:
+    """:param journal: the descriptor of the file that gets the end of each attempt.
+    :ivar by_pid: the attempts that run.
+    :ivar kept: processes that are no attempt, and were not left behind by one either.
+    """
+
+    def __init__(self, journal: int) -> None:
+        self.by_pid: dict[int, Attempt] = {}
+        self.kept: set[int] = set()
+        self.sweeping: list[Attempt] = []
+        self._journal = journal
+        self._by_key: dict[str, Attempt] = {}
+        self._limited = 0
+        self._next_check = 0.0
+        adopt_orphans()
+
+    def add(self, key: str, pid: int, limit: int) -> None:
+        self.by_pid[pid] = self._by_key[key] = Attempt(key, pid, limit)
+        self._limited += limit > 0
+
+    def finish(self, pid: int, exit_code: int) -> Attempt:
+        """Ends an attempt whose process goes on without it: whatever killed that came too late for the attempt."""
+        attempt = self.by_pid.pop(pid)
+        self._forget(attempt)
+        attempt.exit_code = exit_code
+        attempt.out_of_memory = False
+        return attempt
+
+    def _forget(self, attempt: Attempt) -> None:
+        del self._by_key[attempt.key]
+        self._limited -= attempt.limit > 0
+
+    def signal(self, key: str, number: int) -> None:
+        """Signals an attempt's main process, as a container's stop does; SIGKILL goes to all of it."""
+        attempt = self._by_key.get(key)
+        if attempt is not None:
+            attempt.signalled = True
+            kill(attempt.pid, number, group=number == signal.SIGKILL)
+
+    def timeout(self) -> float | None:
+        """Seconds until something has to be done that no event tells of."""
+        if self.sweeping:
+            return 0.05
+        return max(0.0, self._next_check - time.monotonic()) if self._limited else None
+
+    def reap(self) -> list[Attempt]:
+        """Returns the attempts that have ended and left nothing."""
+        while True:
+            try:
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                break
+            if ended is None:
+                break
+            attempt = self.by_pid.pop(ended.si_pid, None)
+            if attempt is not None:
+                # While it is a zombie its number cannot be given to another group.
+                kill(attempt.pid, signal.SIGKILL, group=True)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(ended.si_pid, 0)
+            self.kept.discard(ended.si_pid)
+            if attempt is not None:
+                self._forget(attempt)
+                by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
+                attempt.exit_code = ended.si_status + (128 if by_signal else 0)
+                attempt.ended_at = time.monotonic()
+                self.sweeping.append(attempt)
+        return self._sweep() if self.sweeping else []
+
+    def _sweep(self) -> list[Attempt]:
+        """Kills what ended attempts left behind; returns them once it is gone."""
+        strays = [pid for pid in children(os.getpid()) if pid not in self.by_pid and pid not in self.kept]
+        for pid in strays:
+            kill(pid, signal.SIGKILL)
+        if strays and time.monotonic() < self.sweeping[0].ended_at + KILL_TIMEOUT:
+            return []
+        gone, self.sweeping = self.sweeping, []
+        return gone
+
+    def write_end(self, attempt: Attempt) -> tuple[str, str, int, bool, float]:
+        """Writes the end of an attempt into the journal, and returns the message that tells of it.
+
+        The journal outlives the service: what is in it need not run again.
+        """
+        now = time.time()
+        if not attempt.ended_by_reaper:
+            line = f"{attempt.key}\t{attempt.exit_code}\t{int(attempt.out_of_memory)}\t{now:.3f}\n"
+            # A full disk must not stop the rest.
+            with contextlib.suppress(OSError):
+                os.write(self._journal, line.encode())
+        return "exited", attempt.key, attempt.exit_code, attempt.out_of_memory, now
+
+    def enforce_memory_limits(self) -> None:
+        """Kills attempts that hold more memory than they may."""
+        now = time.monotonic()
+        if not self._limited or now < self._next_check or not LINUX:
+            return
+        for attempt in self.by_pid.values():
+            if not attempt.limit or attempt.out_of_memory or not holds_more(attempt.pid, attempt.limit):
+                continue
+            attempt.out_of_memory = attempt.signalled = True
+            for pid in descendants(attempt.pid):
+                kill(pid, signal.SIGKILL)
+            kill(attempt.pid, signal.SIGKILL, group=True)
+        self._next_check = time.monotonic() + max(CHECK_EVERY, CHECK_COST * len(self.by_pid))
+
+    def end(self) -> list[Attempt]:
+        """Kills everything below this process, waits until it is gone, and returns the attempts. Those that had not
+        ended by themselves are marked.
+        """
+        ended = self.reap()
+        killed: list[Attempt] = []
+        until = time.monotonic() + KILL_TIMEOUT
+        while any_child() and time.monotonic() < until:
+            for pid in [*self.by_pid, *self.kept]:
+                kill(pid, signal.SIGKILL, group=True)
+            for pid in children(os.getpid()):
+                kill(pid, signal.SIGKILL)
+            killed += self.reap()
+            time.sleep(0.002)
+        killed += self.reap() + self.sweeping
+        for attempt in killed:
+            attempt.ended_by_reaper = attempt.exit_code == KILLED and not attempt.out_of_memory
+        return ended + killed
+
+
+def adopt_orphans() -> None:
+    """Makes orphans below this process its children, as in a container those of process 1 (Linux)."""
+    if libc is not None:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with_parent(parent: int) -> None:
+    """Lets the kernel kill this process when `parent` ends; ends it now when that has happened already (Linux)."""
+    if libc is not None:
+        libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+def children(pid: int) -> list[int]:
+    """The living and dead children of a process; empty where the kernel does not tell."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
+                found.extend(map(int, file.read().split()))
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    found = children(pid)
+    for each in found:
+        found.extend(children(each))
+    return found
+
+
+def any_child() -> bool:
+    """Whether this process has a living or dead child, which it has while anything is below it: it adopts orphans."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def kill_descendants() -> None:
+    """Kills all processes below this one, and waits for them."""
+    while any_child():
+        for each in descendants(os.getpid()):
+            kill(each, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(each, 0)
+
+
+def kill(pid: int, number: int, group: bool = False) -> None:
+    """:param group: the whole group that the process leads. One that has just been forked leads none yet, and gets the
+    signal for itself.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if group:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
+                return
+        os.kill(pid, number)
+
+
+def holds_more(pid: int, limit: int) -> bool:
+    """Whether a process and all below it hold more than so many bytes of memory of their own.
+
+    A page that several of them share counts once. Two sums never count one twice: all pages of the first process with
+    the private ones of the others, and each page divided among all who share it. The larger one is nearer to the
+    truth. What an interpreter shares with an attempt forked from it counts in the first sum: a process started from
+    nothing would have it of its own.
+    """
+    below = descendants(pid)
+    first = anonymous_bytes(pid)
+    if first + sum(map(anonymous_bytes, below)) <= limit:
+        return False
+    private = first + sum(mapped_bytes(each, b"Private_Dirty:") for each in below)
+    return private > limit or sum(mapped_bytes(each, b"Pss_Anon:") for each in [pid, *below]) > limit
+
+
+def anonymous_bytes(pid: int) -> int:
+    """Resident memory without mapped files, as a container is charged for it."""
+    try:
+        with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:
+            fields = file.read().split()
+    except OSError:
+        return 0
+    return (int(fields[1]) - int(fields[2])) * PAGE
+
+
+def mapped_bytes(pid: int, field: bytes) -> int:
+    """One sum over a process's mappings (slower to ask for). Kernels before 5.9 have no `Pss_Anon`: 0."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+        for line in file:
+            if line.startswith(field):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def environment_has(pid: int, entries: tuple[bytes, ...]) -> bool:
+    """Whether a process was started with these variables, each as `NAME=value`."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            environment = file.read().split(b"\0")
+    except OSError:
+        return False
+    return all(entry in environment for entry in entries)

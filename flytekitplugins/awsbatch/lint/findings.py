@@ -1,0 +1,70 @@
+"""One thing that was found in a task."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Severity(str, Enum):
+    """An error can never work on a cluster and stops a registration; a warning works differently than it looks."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+def severity_of(code: str) -> Severity:
+    return Severity.ERROR if code < "AB100" else Severity.WARNING
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing found.
+
+    :param entity: the name of the task, as Flyte has it.
+    :param message: what happens on a cluster, and what to do.
+    :param file: the file of the task's function, and its line counted from 1; empty where that is not known.
+    :param function: the name of the task that runs. Of a map that is the mapped task's, since a map's own name is made
+        by a machine.
+    """
+
+    code: str
+    entity: str
+    message: str
+    file: str = ""
+    line: int = 0
+    function: str = ""
+
+    @property
+    def severity(self) -> Severity:
+        return severity_of(self.code)
+
+    @property
+    def subject(self) -> str:
+        """The task's name as a person wrote it."""
+        return self.function or self.entity
+
+    @property
+    def brief(self) -> str:
+        """For a run that has just named its workflow."""
+        return f"{self.subject.rpartition('.')[2]} {self.message} [{self.code}]"
+
+    def __str__(self) -> str:
+        return f"{self.subject} {self.message} [{self.code}]"
+
+
+def found_in(task: Any, code: str, message: str, entity: str = "") -> Finding:
+    """A finding with the place of a task's function.
+
+    :param task: the one that runs: of a map the mapped one.
+    :param entity: the name of the task or map that the finding is about, unless it is `task` itself.
+    """
+    finding = Finding(code, entity or str(task.name), message, function=str(task.name))
+    function = inspect.unwrap(getattr(task, "task_function", None) or found_in)
+    place = getattr(function, "__code__", None)
+    if place is None or function is found_in:
+        return finding
+    return dataclasses.replace(finding, file=place.co_filename, line=place.co_firstlineno)

@@ -1,0 +1,180 @@
+"""Nodes of a workflow that run side by side, as propeller runs them, although flytekit calls one task after another.
+
+A node that another one does not wait for runs on a thread of its own. Its outputs are literals that are filled in when
+somebody looks at them: flytekit only hands them on. Whoever needs a value waits for the node, and gets its error.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from flytekit.core.base_task import PythonTask
+from flytekit.core.workflow import WorkflowBase
+from flytekit.models.literals import Binding, BindingData, Literal, LiteralMap
+
+from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
+
+from ..console.interrupts import Interrupted, Interrupts
+
+if TYPE_CHECKING:
+    from flytekit.core.node import Node
+
+    from ..identity.executions import Execution
+    from ..identity.node_identity import Place
+    from .call import Call
+
+
+class PendingLiteral(Literal):  # type: ignore[misc]
+    """One output of a node that may still run. Its attributes are those of the literal, once somebody asks for one."""
+
+    def __init__(self, outputs: Callable[[], LiteralMap], name: str) -> None:
+        self.__dict__["outputs_of_node"] = outputs
+        self.__dict__["name_of_output"] = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute in ("outputs_of_node", "name_of_output"):
+            raise AttributeError(attribute)
+        literal = self.outputs_of_node().literals[self.name_of_output]
+        self.__dict__.update(vars(literal))
+        return getattr(literal, attribute)
+
+
+class RunningNode:
+    """A node that runs on a thread of its own.
+
+    :param run: runs it to its end and gives its outputs. It sets `submitted` once AWS Batch has the job.
+    :param upstream: nodes that must have succeeded first.
+    :param stop: closes the deployment when a signal comes while the main thread waits.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[], LiteralMap],
+        upstream: Sequence[RunningNode],
+        name: str,
+        submitted: threading.Event,
+        stop: Callable[[], None],
+    ) -> None:
+        self._run = run
+        self._upstream = upstream
+        self._submitted = submitted
+        self.stop = stop
+        self._outputs: LiteralMap | None = None
+        self._error: BaseException | None = None
+        self.ended = threading.Event()
+        # A daemon, so that a process that ends early comes to its `atexit` functions, which stop the jobs.
+        threading.Thread(target=self._to_its_end, name=f"node {name}", daemon=True).start()
+
+    def _to_its_end(self) -> None:
+        try:
+            for node in self._upstream:
+                node.outputs()
+            self._outputs = self._run()
+        except BaseException as error:
+            self._error = error
+        finally:
+            self.ended.set()
+            self._submitted.set()
+
+    def outputs(self) -> LiteralMap:
+        """Waits for the end. Raises what the node's call raised, on the main thread also what a signal means."""
+        wait_for(self.ended, self.stop)
+        if self._outputs is None:
+            assert self._error is not None
+            raise self._error
+        return self._outputs
+
+
+def run_node(
+    call: Call, inputs: LiteralMap, place: Place, workflow: Any, execution: Execution, stop: Callable[[], None]
+) -> LiteralMap:
+    """Runs a node where its workflow lets it: beside others on a thread of its own, or here.
+
+    :param workflow: the one that the node stands in, if it stands right in the one that was launched.
+    """
+    node = place.node
+    if node is None or not isinstance(workflow, WorkflowBase):
+        return call.run(inputs)
+    running = execution.running
+    upstream = [running[one.id] for one in node.upstream_nodes if one.id in running]
+    if not runs_beside_others(workflow, node):
+        for one in upstream:
+            outputs_of_first([one, *running.values()])
+        return call.run(inputs)
+    running[node.id] = RunningNode(lambda: call.run(inputs), upstream, call.label, call.submitted, stop)
+    if all(one.ended.is_set() for one in upstream):
+        # Jobs are submitted in the order in which the tasks were called.
+        wait_for(call.submitted, stop)
+
+    def outputs() -> LiteralMap:
+        return outputs_of_first([running[node.id], *running.values()])
+
+    return LiteralMap({name: PendingLiteral(outputs, name) for name in node.flyte_entity.interface.outputs})
+
+
+def outputs_of_first(nodes: Sequence[RunningNode]) -> LiteralMap:
+    """The outputs of the first node. If it has failed, its error, once the nodes beside it have ended as well: on a
+    cluster they are not cut short either."""
+    try:
+        return nodes[0].outputs()
+    except Exception:
+        if threading.current_thread() is threading.main_thread():
+            for node in nodes:
+                wait_for(node.ended, node.stop)
+        raise
+
+
+def wait_for(event: threading.Event, stop: Callable[[], None]) -> None:
+    with Interrupts() as interrupts:
+        try:
+            interrupts.wait_for(event)
+            return
+        except Interrupted as interrupted:
+            stop()
+            number = interrupted.number
+    raise interrupts.as_before(number)
+
+
+def runs_beside_others(workflow: WorkflowBase, node: Node) -> bool:
+    """Whether a node may run on while flytekit calls the next task: something else of the workflow does not depend on
+    it, nor it on that, and everybody who must come after it waits for its outputs."""
+    related = {one.id for one in (*upstream_of(node), *downstream_of(workflow, node), node)}
+    if all(other.id in related for other in workflow.nodes):
+        return False
+    returned = any(refers_to(binding, node) for binding in workflow.output_bindings)
+    after = [other for other in workflow.nodes if node in other.upstream_nodes]
+    consumers = [other for other in after if any(refers_to(binding, node) for binding in other.bindings)]
+    waited_for = returned or any(isinstance(other.flyte_entity, PythonTask) for other in consumers)
+    return waited_for and all(other in consumers or isinstance(other.flyte_entity, EmulatedCalls) for other in after)
+
+
+def upstream_of(node: Node) -> list[Node]:
+    """All nodes that a node waits for, directly or not."""
+    found: list[Node] = []
+    waiting = list(node.upstream_nodes)
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.append(one)
+            waiting.extend(one.upstream_nodes)
+    return found
+
+
+def downstream_of(workflow: WorkflowBase, node: Node) -> list[Node]:
+    return [other for other in workflow.nodes if node in upstream_of(other)]
+
+
+def refers_to(binding: Binding, node: Node) -> bool:
+    return node.id in referred_nodes(binding.binding)
+
+
+def referred_nodes(data: BindingData | None) -> set[str]:
+    """The ids of the nodes whose outputs a binding uses."""
+    if data is None:
+        return set()
+    if data.promise is not None:
+        return {data.promise.node_id}
+    inner = [*(data.collection.bindings if data.collection else ()), *(data.map.bindings.values() if data.map else ())]
+    return set().union(*(referred_nodes(one) for one in inner))
