@@ -32,7 +32,7 @@ def pod_environment(
     offloading: OffloadingSettings | None = None,
     default_env: Mapping[str, str] | None = None,
 ) -> list[Pair]:
-    """Propeller's list, in its order; a name may come twice (`DecorateEnvVars`)."""
+    """The variables of a pod in propeller's order; a name may come twice (`DecorateEnvVars`)."""
     pairs = list(container)
     if identity.workflow:
         pairs.append(("FLYTE_INTERNAL_EXECUTION_WORKFLOW", identity.workflow))

@@ -78,7 +78,7 @@ def _get(
 def store_items(context: TaskContext, services: HandlerServices, size: int, indexes: Iterable[OriginalIndex]) -> bool:
     """Stores the outputs of these items; False while that is not done. What the catalog refuses is let go.
 
-    :raises HandlerError: the inputs of an item cannot be read, each round anew.
+    :raises HandlerError: the inputs of an item cannot be read; the next round fails again.
     """
     interface = singular_interface(context)
     template = context.template

@@ -1,7 +1,7 @@
 """The job store: what AWS last said about each job and its children (`awsbatch/jobs_store.go`).
 
 Keyed by job name. Refreshing asks for the parent and every child that has not ended, in chunks; once the parent has
-ended nothing is asked any more, which is where several of Flyte's hangs come from.
+ended it asks for nothing, which is where several of Flyte's hangs come from.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ Changed = Callable[[str, int], tuple[int, list[int]] | None]
 
 
 def no_change_feed(job_id: str, seen: int) -> None:
-    """Of a service that counts no changes."""
+    """Stands for a service that counts no changes: every child is asked for."""
 
 
 class JobStore:
@@ -150,7 +150,7 @@ class JobStore:
         return job
 
     def settled(self, name: str) -> bool:
-        """Whether a refresh would ask nothing any more."""
+        """Whether a refresh would ask AWS for nothing."""
         job = self.get(name)
         if job is None or not job.phase.terminal:
             return job is None

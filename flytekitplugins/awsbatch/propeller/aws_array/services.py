@@ -18,7 +18,7 @@ from .workqueue import WorkQueue
 
 @dataclass
 class HandlerServices:
-    """One for a process (or for a run); `fresh` gives what a restarted process would have.
+    """One per process (or per run); `fresh` gives what a restarted process would have.
 
     :param lag: the first look at any background work says that it is not done (for the conformance cases).
     :param changed: see `JobStore`.

@@ -49,7 +49,7 @@ def launch(state: State, context: TaskContext, services: HandlerServices) -> Sta
 
 
 def _submit(context: TaskContext, services: HandlerServices, request: dict[str, Any]) -> str:
-    # A job of this name that the store knows is taken for this one.
+    # If the store knows a job of this name, Flyte takes it for this one.
     known = services.jobs.get(context.name)
     if known is not None:
         return known.id
@@ -125,7 +125,7 @@ def _parameters(context: TaskContext, services: HandlerServices) -> Parameters:
 
     @functools.cache
     def inputs() -> literals_pb2.LiteralMap:
-        # Flyte reads them anew for each word of the command.
+        # Flyte reads them again for each word of the command.
         read = literals_pb2.LiteralMap()
         try:
             read_message(store, inputs_path, read)

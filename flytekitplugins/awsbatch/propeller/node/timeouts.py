@@ -1,4 +1,5 @@
-"""When a node has waited long enough: its own timeouts, and states that real Flyte would never leave. Pure."""
+"""When a node's time is over: its timeouts, the wait of an array that must fail, and states that real Flyte would never
+leave. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from .node_state import FAILING, Ending, NodeState
 
 # The code of the timeout that another attempt may follow.
 EXPIRED = "TimeoutExpired"
-# A little more than the time left, so that the moment has passed when the round comes.
+# A little more than the time left, so that the moment has passed when the next round begins.
 _MARGIN = 0.001
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import ENFORCE, BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor, JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
     Launch,
@@ -20,6 +19,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs
 from flytekitplugins.awsbatch.batch.emulator.execution.scratch import Scratch
 from flytekitplugins.awsbatch.batch.emulator.job_model import Job, Unit
+from flytekitplugins.awsbatch.batch.emulator.settings import ENFORCE, BatchSettings
 
 # Jobs whose environment is kept: as many as start attempts in turns.
 REMEMBERED = 64
