@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -37,8 +36,7 @@ Signature = tuple[int, int, int] | None
 
 @dataclass(frozen=True)
 class ArrayContext:
-    """:param workspaces: the directory that holds each child's working directory in flytekit's sense.
-    :param environment: the variables that were read for all of them.
+    """:param environment: the variables that were read for all of them.
     :param paths: inputs.pb and indexlookup.pb.
     :param signatures: theirs.
     """
@@ -47,8 +45,6 @@ class ArrayContext:
     inputs: InputIndex
     lookup: LiteralCollection | None
     context: FlyteContext
-    workspaces: str
-    sandboxes: str
     environment: dict[bytes, bytes]
     paths: tuple[str, ...]
     signatures: list[Signature]
@@ -91,10 +87,7 @@ def find_array_context(child: Child) -> ArrayContext | None:
         return None
     with ExitStack() as stack:
         context = stack.enter_context(setup_execution(child.raw_output_data_prefix, child.output_prefix))
-        workspaces = os.path.dirname(context.user_space_params.working_directory)  # noqa: PTH120 - a string is wanted
-        array = ArrayContext(
-            child, index, lookup, context, workspaces, tempfile.gettempdir(), relevant(os.environb), paths, before
-        )
+        array = ArrayContext(child, index, lookup, context, relevant(os.environb), paths, before)
         # If flytekit has changed, this fails here and not in the children.
         item_context(array, OriginalIndex(0))
         # The context ends with the process.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,13 +26,14 @@ def item_context(array: ArrayContext, index: OriginalIndex) -> FlyteContext:
     """
     child, base = array.child, array.context
     state = base.execution_state
-    sandbox = f"{array.sandboxes}/flyte{os.urandom(16).hex()}/local_flytekit"
+    # This attempt's own, and not the one of the interpreter that it was forked from.
+    sandbox = f"{tempfile.gettempdir()}/flyte{os.urandom(16).hex()}/local_flytekit"
     checkpoint = at_index(child.checkpoint_path, index)
     parameters = copy_with(
         state.user_space_params,
         LateParameters,
         _execution_date=datetime.now(timezone.utc),
-        _working_directory=f"{array.workspaces}/{os.urandom(16).hex()}",
+        _working_directory=f"{sandbox}/{os.urandom(16).hex()}",
         _output_metadata_prefix=child.item_prefix(index),
         _checkpoint=None if checkpoint is None else LateCheckpoint(checkpoint, at_index(child.prev_checkpoint, index)),
         _decks=[],
