@@ -34,7 +34,7 @@ other-versions:
 	.ci/try-version 3.12 newest -m "not slow" $(QUICK)
 
 # What the service is compared with and tried by: apart, because their dependencies and ours slow pip's resolver down.
-.venv-moto/.ready: PEER := "moto[batch,server]>=5.2"
+.venv-moto/.ready: PEER := "moto[batch,server]>=5.2" cfn-lint
 .venv-awscli/.ready: PEER := awscli
 .venv-moto/.ready .venv-awscli/.ready:
 	$(PYTHON) -m venv $(@D)

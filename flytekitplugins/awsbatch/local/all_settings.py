@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator, AdminSettings, ResourceSet, read_admin_settings
 from flytekitplugins.awsbatch.admin.attribute_files import is_attribute_file
 from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, misspelt_keys
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.lint.lint_settings import LintEmulator, LintSettings
 from flytekitplugins.awsbatch.propeller.golang.duration import parse_duration
 from flytekitplugins.awsbatch.propeller.golang.quantity import QuantityError, parse_quantity

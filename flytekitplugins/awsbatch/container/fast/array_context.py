@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -43,8 +42,7 @@ Signature = tuple[int, int, int] | None
 
 @dataclass(frozen=True)
 class Siblings:
-    """:param workspaces: the directory that has a child's working directory in flytekit's sense.
-    :param environment: the variables that were read for all of them.
+    """:param environment: the variables that were read for all of them.
     :param paths: inputs.pb and indexlookup.pb.
     :param signatures: theirs.
     """
@@ -54,8 +52,6 @@ class Siblings:
     inputs: InputIndex
     lookup: LiteralCollection | None
     context: FlyteContext
-    workspaces: str
-    sandboxes: str
     environment: dict[bytes, bytes]
     paths: tuple[str, ...]
     signatures: list[Signature]
@@ -110,15 +106,12 @@ def find_out(child: Child) -> Siblings | None:  # noqa: PLR0911 - each line a re
             return None
         # It ends with the process.
         stack.pop_all()
-    workspaces = os.path.dirname(context.user_space_params.working_directory)  # noqa: PTH120 - a string is wanted
     return Siblings(
         child,
         task,
         index,
         lookup,
         context,
-        workspaces,
-        tempfile.gettempdir(),
         relevant(os.environb),
         paths,
         before,

@@ -8,6 +8,7 @@ as anything is out of the ordinary, flytekit's `_dispatch_execute` gets to see i
 from __future__ import annotations
 
 import os
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -91,13 +92,14 @@ def item_context(siblings: Siblings, index: OriginalIndex) -> FlyteContext:
     """The context that `setup_execution` would make for this item; its directories are made when they are asked for."""
     child, base = siblings.child, siblings.context
     state = base.execution_state
-    sandbox = f"{siblings.sandboxes}/flyte{os.urandom(16).hex()}/local_flytekit"
+    # This attempt's own, and not the one of the interpreter that it was forked from.
+    sandbox = f"{tempfile.gettempdir()}/flyte{os.urandom(16).hex()}/local_flytekit"
     checkpoint = at_index(child.checkpoint_path, index)
     parameters = changed(
         state.user_space_params,
         LateParameters,
         _execution_date=datetime.now(timezone.utc),
-        _working_directory=f"{siblings.workspaces}/{os.urandom(16).hex()}",
+        _working_directory=f"{sandbox}/{os.urandom(16).hex()}",
         _output_metadata_prefix=child.item_prefix(index),
         _checkpoint=None if checkpoint is None else LateCheckpoint(checkpoint, at_index(child.prev_checkpoint, index)),
         _decks=[],
