@@ -10,12 +10,12 @@ from admin_builders import admin, queues
 
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
 from flytekitplugins.awsbatch.admin.documented import match_as_documented
-from flytekitplugins.awsbatch.admin.explanation import Execution
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.rules import StoredRule
 
 
 def queue(settings: AdminSettings, project: str = "p", domain: str = "d", workflow: str = "m.w", name: str = "") -> str:
-    return match_as_documented(settings, Execution(project, domain, workflow, name)).queue
+    return match_as_documented(settings, LaunchedExecution(project, domain, workflow, name)).queue
 
 
 FOUR = {"qa": "a", "qb": "b", "qc": "c", "qd": "d"}
@@ -77,12 +77,12 @@ def test_among_equals_the_first_in_the_file_wins() -> None:
 
 def test_a_queue_fits_when_it_has_all_of_the_tags() -> None:
     settings = queues("[{tags: [a, b]}]", only_a="a", both="b a", only_b="b")
-    assert match_as_documented(settings, Execution("p", "d", "w")).candidates == ("both",)
+    assert match_as_documented(settings, LaunchedExecution("p", "d", "w")).candidates == ("both",)
 
 
 def test_a_rule_without_a_fitting_queue_gives_way_to_the_next() -> None:
     settings = queues("[{project: p, tags: [a, b]}, {domain: d, tags: []}, {tags: [c]}]", **FOUR)
-    explanation = match_as_documented(settings, Execution("p", "d", "w"))
+    explanation = match_as_documented(settings, LaunchedExecution("p", "d", "w"))
     assert (explanation.queue, [verdict.reason for verdict in explanation.verdicts]) == (
         "qc",
         [
@@ -102,7 +102,7 @@ def test_among_several_queues_the_executions_name_decides_evenly_and_for_good() 
 
 def test_a_queue_without_a_name_is_none() -> None:
     settings = admin("queues: {executionQueues: [{attributes: [a]}], workflowConfigs: [{tags: [a]}]}")
-    assert match_as_documented(settings, Execution("p", "d", "w")).candidates == ()
+    assert match_as_documented(settings, LaunchedExecution("p", "d", "w")).candidates == ()
 
 
 OVERRIDES = (
@@ -131,7 +131,7 @@ def test_an_attribute_stored_again_replaces_the_first() -> None:
 def test_every_rule_is_explained_in_the_order_of_its_turn() -> None:
     explanation = match_as_documented(
         queues("[{tags: [a]}, {project: x, tags: [b]}, {domain: d, tags: [c]}, {workflowName: v, tags: [d]}]", **FOUR),
-        Execution("p", "d", "m.w"),
+        LaunchedExecution("p", "d", "m.w"),
     )
     assert [(verdict.rule, verdict.matched, verdict.decided, verdict.reason) for verdict in explanation.verdicts] == [
         ("workflowName: v, tags: [d]", False, False, "the workflow is m.w, not v"),

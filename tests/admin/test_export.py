@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.admin import documented, flyteadmin
 from flytekitplugins.awsbatch.admin.admin_settings import DOMAINS, AdminSettings, ExecutionQueue
-from flytekitplugins.awsbatch.admin.explanation import Execution
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.export_rules import Exported, attribute_file_name, export_rules, server_block
 from flytekitplugins.awsbatch.admin.rules import Rule, StoredRule, refused_by_api
 
@@ -88,7 +88,7 @@ def test_where_every_queue_has_a_tag_of_its_own_a_server_then_does_as_documented
     for project in ("p", "q"):
         for domain in DOMAINS:
             for workflow in ("m.v", "m.w", "m.x"):
-                who = Execution(project, domain, workflow)
+                who = LaunchedExecution(project, domain, workflow)
                 assert (
                     flyteadmin.match_as_flyteadmin(served, who).possible
                     == documented.match_as_documented(settings, who).possible

@@ -8,10 +8,10 @@ import pytest
 from admin_builders import queues
 
 from flytekitplugins.awsbatch.admin import flyteadmin, flyteadmin_2019
-from flytekitplugins.awsbatch.admin.explanation import Execution, Explanation
+from flytekitplugins.awsbatch.admin.explanation import Explanation, LaunchedExecution
 from flytekitplugins.awsbatch.admin.rules import StoredRule, refused_by_api
 
-WHO = Execution("p", "development", "w")
+WHO = LaunchedExecution("p", "development", "w")
 THREE = {"qa": "a", "qb": "b", "qc": "c"}
 
 

@@ -7,6 +7,7 @@ from admin_builders import SETUP_DOCUMENT, admin, queues
 from flyteidl.core.tasks_pb2 import TaskTemplate
 
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
 
 ROLE = "emulator: {role: 'arn:aws:iam::1:role/x'}\n"
@@ -14,7 +15,7 @@ EXAMPLE = admin((SETUP_DOCUMENT / "matching.yaml").read_text(), ROLE)
 
 
 def decided(settings: AdminSettings, project: str = "p", domain: str = "production", workflow: str = "m.w") -> Decision:
-    return decide_launch(settings, project=project, domain=domain, workflow=workflow, execution_name="f1")
+    return decide_launch(settings, LaunchedExecution(project, domain, workflow, "f1"))
 
 
 def template(**config: str) -> TaskTemplate:

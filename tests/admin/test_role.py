@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 from admin_builders import admin
 
-from flytekitplugins.awsbatch.admin.explanation import Execution
 from flytekitplugins.awsbatch.admin.launch_decision import role_of
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs
 from flytekitplugins.awsbatch.local.all_settings import load_files
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
-WHO = Execution("p", "development", "w")
 KEY = "eks.amazonaws.com/role-arn"
 LOCAL, SERVER, CALL, PLAN = (f"arn:aws:iam::1:role/{name}" for name in ("local", "server", "call", "plan"))
 

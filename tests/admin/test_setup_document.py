@@ -11,7 +11,7 @@ from admin_builders import SETUP_DOCUMENT, admin
 from flytekitplugins.awsbatch.admin import documented, flyteadmin, flyteadmin_2019
 from flytekitplugins.awsbatch.admin.admin_settings import MATCHINGS, ExecutionQueue
 from flytekitplugins.awsbatch.admin.enabled_plugins import Handler, handler_of
-from flytekitplugins.awsbatch.admin.explanation import Execution
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.admin.rules import Rule
 from flytekitplugins.awsbatch.local.all_settings import load_files
@@ -31,7 +31,7 @@ def table() -> list[str]:
     settings = admin(MATCHING)
     rows = []
     for who in product(PROJECTS, DOMAINS, WORKFLOWS):
-        execution = Execution(*who)
+        execution = LaunchedExecution(*who)
         found = [match_queue(settings, execution, matching).queue for matching in MATCHINGS]
         shown = [queue if queue == found[0] else f"**{queue}**" for queue in found]
         rows.append(f"| {' | '.join((*who, *shown))} |")
@@ -50,8 +50,8 @@ def test_of_the_example_a_server_of_today_sends_22_elsewhere_than_one_of_2019() 
     moved = [
         who
         for who in product(PROJECTS, DOMAINS, WORKFLOWS)
-        if flyteadmin.match_as_flyteadmin(settings, Execution(*who)).queue
-        != flyteadmin_2019.match_as_flyteadmin_2019(settings, Execution(*who)).queue
+        if flyteadmin.match_as_flyteadmin(settings, LaunchedExecution(*who)).queue
+        != flyteadmin_2019.match_as_flyteadmin_2019(settings, LaunchedExecution(*who)).queue
     ]
     assert len(moved) == 22
 
@@ -63,7 +63,7 @@ def test_the_simplest_setup() -> None:
         (Rule(tags=("default",)),),
     )
     assert settings.server.role_name_key == "eks.amazonaws.com/role-arn"
-    assert documented.match_as_documented(settings, Execution("any", "thing", "at.all")).queue == "tutorial"
+    assert documented.match_as_documented(settings, LaunchedExecution("any", "thing", "at.all")).queue == "tutorial"
 
 
 def test_the_more_complex_matching() -> None:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import pandas as pd
-from flytekit import StructuredDataset, task
+from compat_types import job
+from flytekit import StructuredDataset
 from pydantic import BaseModel
-
-from flytekitplugins.awsbatch import AWSBatchConfig
-
-BATCH = AWSBatchConfig(lint_ignore=["AB104", "AB111"])
 
 
 class Model(BaseModel):
@@ -16,17 +13,17 @@ class Model(BaseModel):
     sizes: list[int]
 
 
-@task(task_config=BATCH)
+@job
 def frame(x: pd.DataFrame) -> pd.DataFrame:
     return x.assign(twice=x["n"] * 2)
 
 
-@task(task_config=BATCH)
+@job
 def dataset(x: StructuredDataset) -> StructuredDataset:
     table = x.open(pd.DataFrame).all()
     return StructuredDataset(dataframe=table.assign(half=table["n"] / 2))
 
 
-@task(task_config=BATCH)
+@job
 def model(x: Model) -> Model:
     return Model(name=x.name.upper(), sizes=sorted(x.sizes))

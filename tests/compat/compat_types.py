@@ -1,15 +1,20 @@
 """Tasks over every kind of value that flytekit passes between tasks; children import this module.
 
-Each changes what it is given, so that a value that only went by would be noticed.
+Each changes what it is given, so that a value that only went by would be noticed. In a job, which has a copy of its
+own, they also spoil the files that they are given. COMPAT_FAIL_FIRST names a folder: each first attempt leaves a mark
+there and fails after all that.
 """
 
 from __future__ import annotations
 
 import enum
+import functools
+import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import Any, NamedTuple, Optional, Union
 
 from compat_run import a_file, scratch
 from flytekit import task, workflow
@@ -19,6 +24,25 @@ from flytekit.types.file import FlyteFile
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
 BATCH = AWSBatchConfig(lint_ignore=["AB104", "AB111"])
+FAIL_FIRST = "COMPAT_FAIL_FIRST"
+IN_A_JOB = "AWS_BATCH_JOB_ID"
+
+
+def job(function: Callable[..., Any]) -> Any:
+    @functools.wraps(function)
+    def attempted(*args: Any, **kwargs: Any) -> Any:
+        made = function(*args, **kwargs)
+        if FAIL_FIRST in os.environ and os.environ.get("AWS_BATCH_JOB_ATTEMPT") == "1":
+            Path(os.environ[FAIL_FIRST], os.environ[IN_A_JOB]).touch()
+            raise RuntimeError("the first attempt")
+        return made
+
+    return task(task_config=BATCH)(attempted)
+
+
+def spoil(path: Path) -> None:
+    if IN_A_JOB in os.environ:
+        path.write_text("spoiled")
 
 
 class Colour(enum.Enum):
@@ -52,85 +76,89 @@ class Opaque:
         return hash(self.value)
 
 
-@task(task_config=BATCH)
+@job
 def integer(x: int) -> int:
     return x + 1
 
 
-@task(task_config=BATCH)
+@job
 def floating(x: float) -> float:
     return x / 3
 
 
-@task(task_config=BATCH)
+@job
 def text(x: str) -> str:
     return x[::-1]
 
 
-@task(task_config=BATCH)
+@job
 def boolean(x: bool) -> bool:
     return not x
 
 
-@task(task_config=BATCH)
+@job
 def moment(x: datetime) -> datetime:
     return x + timedelta(days=1)
 
 
-@task(task_config=BATCH)
+@job
 def span(x: timedelta) -> timedelta:
     return x * 2
 
 
-@task(task_config=BATCH)
+@job
 def optional(x: Optional[int]) -> Optional[int]:
     return None if x == 1 else (x or 0) + 1
 
 
-@task(task_config=BATCH)
+@job
 def either(x: Union[int, str]) -> Union[int, str]:
     return str(x) if isinstance(x, int) else len(x)
 
 
-@task(task_config=BATCH)
+@job
 def colour(x: Colour) -> Colour:
     return Colour.BLUE if x is Colour.RED else Colour.RED
 
 
-@task(task_config=BATCH)
+@job
 def record(x: Outer) -> Outer:
     return Outer(x.name + "!", Inner({key: value * 2 for key, value in x.inner.weights.items()}), [*x.tags, "seen"])
 
 
-@task(task_config=BATCH)
+@job
 def numbers(x: list[int]) -> list[int]:
     return [one * 2 for one in x]
 
 
-@task(task_config=BATCH)
+@job
 def mapping(x: dict[str, int]) -> dict[str, int]:
     return {key.upper(): value + 1 for key, value in x.items()}
 
 
-@task(task_config=BATCH)
+@job
 def grid(x: list[list[int]]) -> list[list[int]]:
     return [row[::-1] for row in x]
 
 
-@task(task_config=BATCH)
+@job
 def file(x: FlyteFile) -> FlyteFile:
-    return FlyteFile(str(a_file(scratch(), "out.txt", Path(x.download()).read_text() + "more")))
+    path = Path(x.download())
+    made = a_file(scratch(), "out.txt", path.read_text() + "more")
+    spoil(path)
+    return FlyteFile(str(made))
 
 
-@task(task_config=BATCH)
+@job
 def folder(x: FlyteDirectory) -> FlyteDirectory:
     made = scratch() / "made"
-    for path in Path(x.download()).iterdir():
-        a_file(made, f"deep/{path.name}", path.read_text().upper())
+    for path in [one for one in Path(x.download()).rglob("*") if one.is_file()]:
+        a_file(made, f"deep/{path.name}", path.read_text().upper() + "!")
+        spoil(path)
     return FlyteDirectory(str(made))
 
 
-@task(task_config=BATCH)
+@job
 def opaque(x: Opaque) -> Opaque:
     return Opaque(x.value + 1)
 

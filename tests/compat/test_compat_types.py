@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import compat_types as types
 import pytest
-from compat_run import a_file, compared, emulated
-from flytekit import StructuredDataset, Workflow
+from compat_run import a_file, compared, emulated, plainly, seen
+from flytekit import StructuredDataset, TaskMetadata, Workflow
 from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
 
@@ -48,6 +49,42 @@ def all_of_them(tasks: list[Any]) -> Workflow:
     return made
 
 
+def twice_consumed(tasks: list[Any], cached: bool) -> Workflow:
+    """A workflow that maps each task over a list, and twice over what comes out of that."""
+    suffix = "_cached" if cached else ""
+    made = Workflow(name=f"{__name__}.consumed_{'_'.join(name(task) for task in tasks)}{suffix}")
+    for task in tasks:
+        kind = task.python_interface.inputs["x"]
+        given = made.add_workflow_input(name(task), list[kind])
+        metadata = TaskMetadata(cache=True, cache_version="1") if cached else TaskMetadata()
+        first = made.add_entity(map_task(task, metadata=metadata), x=given)
+        for number in range(2):
+            consumer = made.add_entity(map_task(task), x=first.outputs["o0"])
+            made.add_workflow_output(f"{name(task)}_{number}", consumer.outputs["o0"])
+    return made
+
+
+def consume(batch: Emulation, marks: Path, values: list[tuple[Any, list[Any]]], is_cached: bool = True) -> None:
+    """Two consumers, whose every first attempt fails; then the same once more, what they consume from the cache."""
+    tasks, given = [task for task, _ in values], {name(task): items for task, items in values}
+    expected = seen(plainly(lambda: twice_consumed(tasks, cached=False)(**given)))
+    flow = twice_consumed(tasks, cached=True)
+    sizes = [len(items) for _, items in values]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(types.FAIL_FIRST, str(marks))
+        first, requests = emulated(batch, lambda: flow(**given))
+        assert seen(first) == expected
+        assert sizes_of(requests) == Counter(3 * sizes)
+    assert len(list(marks.iterdir())) == 3 * sum(sizes)
+    second, requests = emulated(batch, lambda: flow(**given))
+    assert seen(second) == expected
+    assert sizes_of(requests) == Counter((2 if is_cached else 3) * sizes)
+
+
+def sizes_of(requests: list[dict[str, Any]]) -> Counter[int]:
+    return Counter(request.get("arrayProperties", {"size": 1})["size"] for request in requests)
+
+
 def name(task: Any) -> str:
     return str(task.name.rpartition(".")[2])
 
@@ -73,6 +110,18 @@ def test_files_and_folders(batch: Emulation, tmp_path: Path) -> None:
     assert all(one.remote_source.startswith(stored) for one in made.folder_list_out)
 
 
+def test_values_are_the_same_for_every_consumer_attempt_and_run(batch: Emulation, tmp_path: Path) -> None:
+    consume(batch, tmp_path, VALUES)
+
+
+def test_files_and_folders_are_the_same_for_every_consumer_attempt_and_run(batch: Emulation, tmp_path: Path) -> None:
+    files = [FlyteFile(str(a_file(tmp_path, f"in{n}.txt", f"text {n} "))) for n in range(2)]
+    folders = [FlyteDirectory(str(a_file(tmp_path / f"in{n}", "a.txt", f"inside {n}").parent)) for n in range(2)]
+    (tmp_path / "marks").mkdir()
+    consume(batch, tmp_path / "marks", [(types.file, files), (types.folder, folders)])
+    assert [Path(one.path).read_text() for one in files] == ["text 0 ", "text 1 "]
+
+
 def test_no_inputs_no_outputs_several_outputs_named_outputs(batch: Emulation) -> None:
     result = compared(batch, lambda: types.shapes(a=11), jobs=[1, 1, 2, 1, 1])
     assert tuple(result) == ("made of nothing", 2, 3, "x", 11, ["x"] * 11)
@@ -81,7 +130,7 @@ def test_no_inputs_no_outputs_several_outputs_named_outputs(batch: Emulation) ->
     assert (type(division).__name__, division.quotient, division.rest) == ("Division", 2, 3)
 
 
-def test_tables_and_models(batch: Emulation) -> None:
+def tables_and_models() -> tuple[Any, list[tuple[Any, list[Any]]]]:
     pytest.importorskip("pyarrow")
     pytest.importorskip("pydantic")
     pd = pytest.importorskip("pandas")
@@ -89,5 +138,18 @@ def test_tables_and_models(batch: Emulation) -> None:
     frames = [pd.DataFrame({"n": [1, 2], "s": ["a", "z"]}), pd.DataFrame({"n": [3], "s": ["b"]})]
     sets = [StructuredDataset(dataframe=frame) for frame in frames]
     models = [tables.Model(name="a", sizes=[3, 1]), tables.Model(name="b", sizes=[])]
-    made = compare(batch, [(tables.frame, frames), (tables.dataset, sets), (tables.model, models)])
+    return tables, [(tables.frame, frames), (tables.dataset, sets), (tables.model, models)]
+
+
+def test_tables_and_models(batch: Emulation) -> None:
+    tables, values = tables_and_models()
+    made = compare(batch, values)
     assert made.model_list_out == [tables.Model(name="A", sizes=[1, 3]), tables.Model(name="B", sizes=[])]
+
+
+def test_tables_and_models_are_the_same_for_every_consumer_attempt_and_run(batch: Emulation, tmp_path: Path) -> None:
+    _, (frame, *others) = tables_and_models()
+    for folder, values in (("frame", [frame]), ("others", others)):
+        (tmp_path / folder).mkdir()
+        # Of a bare frame flytekit makes another file for each call, which is another key of the cache.
+        consume(batch, tmp_path / folder, values, is_cached=folder != "frame")

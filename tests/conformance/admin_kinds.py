@@ -22,7 +22,7 @@ from flytekitplugins.awsbatch.admin.admin_settings import (
     QueueSettings,
     ServerSettings,
 )
-from flytekitplugins.awsbatch.admin.explanation import Execution
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, write_queue
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
 from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, refused_by_api
@@ -97,8 +97,8 @@ def server_of_2019(config: str) -> tuple[AdminSettings, str | None]:
     return settings, "; ".join(map(str, reader.problems)) or None
 
 
-def execution(case: Case) -> Execution:
-    return Execution(case["project"], case["domain"], case["workflow"])
+def execution(case: Case) -> LaunchedExecution:
+    return LaunchedExecution(case["project"], case["domain"], case["workflow"])
 
 
 def refused(rule: StoredRule, domains: Sequence[str], projects: Sequence[str] | None) -> str | None:
@@ -170,7 +170,7 @@ def queue_2019(case: Case) -> Any:
     if not pairs and flyteadmin_2019.found_key(flyteadmin_2019.entries_by_key(settings.rules), execution(case)) is None:
         # A default that a reload drops stays in force.
         defaults = (one for one in reversed(before) if () in flyteadmin_2019.entries_by_key(one.rules))
-        pairs = next((flyteadmin_2019.candidates(one, Execution("", "", "")) for one in defaults), ())
+        pairs = next((flyteadmin_2019.candidates(one, LaunchedExecution("", "", "")) for one in defaults), ())
     return {
         "config_error": None,
         "parsed": {
@@ -234,7 +234,7 @@ def role(case: Case) -> Any:
             rules = store(rules, rule)
             says[rule] = run_as(one) or RunAs()
     workflow = (plan or {}).get("workflow") or ""
-    asked = (Execution(case["project"], case["domain"], workflow), Execution(case["project"], "", ""))
+    asked = (LaunchedExecution(case["project"], case["domain"], workflow), LaunchedExecution(case["project"], "", ""))
     answers = [flyteadmin.stored_rule_for(rules, who) for who in asked]
     chosen = resolve_role(
         server,

@@ -133,7 +133,6 @@ def exec_env(case: dict[str, Any]) -> dict[str, Any]:
         case["attempt"],
         identifier_pb2.Identifier(**case["task"]) if case.get("task") else None,
         ":".join(workflow) if workflow else "",
-        case["unique_node_id"],
     )
     container = [(key, value) for key, value in case.get("container_env") or []]
     plugin_env = case.get("batch_default_env") or {}
@@ -142,10 +141,22 @@ def exec_env(case: dict[str, Any]) -> dict[str, Any]:
     if case.get("array_size") is not None:
         batch, size = array_environment(batch, case["array_size"])
     return {
-        "pod": [list(pair) for pair in pod_environment(container, identity, console_url=case.get("console_url") or "")],
+        "pod": [list(pair) for pair in _with_console_page(pod_environment(container, identity), case)],
         "batch": [list(pair) for pair in batch],
         "array_properties_size": size,
     }
+
+
+def _with_console_page(pairs: list[tuple[str, str]], case: dict[str, Any]) -> list[tuple[str, str]]:
+    """Pods also get the address of the execution's page, which AWS Batch jobs do not."""
+    if not case.get("console_url"):
+        return pairs
+    page = (
+        f"{case['console_url'].rstrip('/')}/projects/{case['project']}/domains/{case['domain']}"
+        f"/executions/{case['execution']}/nodeId/{case['unique_node_id']}/nodes"
+    )
+    place = [name for name, _ in pairs].index("FLYTE_ATTEMPT_NUMBER") + 1
+    return [*pairs[:place], ("FLYTE_EXECUTION_URL", page), *pairs[place:]]
 
 
 @kind("handler_queue")

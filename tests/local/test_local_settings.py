@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import decide_launch
 from flytekitplugins.awsbatch.admin.rules import StoredRule
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
@@ -29,7 +30,7 @@ from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 def test_without_a_file_there_is_a_working_default_with_a_note() -> None:
     found = load({})
-    decision = decide_launch(found.admin, project="p", domain="d", workflow="w", execution_name="f")
+    decision = decide_launch(found.admin, LaunchedExecution("p", "d", "w", "f"))
     assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
     assert found.notes == (f"Built-in settings: queue default, role {LOCAL_ROLE} (FLYTE_AWSBATCH_CONFIG names yours).",)
     assert list(checks.deployment_faults(found.admin)) == []
@@ -40,7 +41,7 @@ def test_a_file_that_says_nothing_of_flyte_keeps_the_built_in_deployment(tmp_pat
     file = tmp_path / "emulator.yaml"
     file.write_text(text)
     found, built_in = load_files([str(file)]), load({})
-    decision = decide_launch(found.admin, project="p", domain="d", workflow="w", execution_name="f")
+    decision = decide_launch(found.admin, LaunchedExecution("p", "d", "w", "f"))
     assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
     assert (found.handler, found.admin.task_plugins) == (built_in.handler, built_in.admin.task_plugins)
     assert found.local == LocalEmulator(isolation="worker")
@@ -152,7 +153,7 @@ def test_no_file_gives_a_traceback_and_what_is_read_can_be_used(tmp_path: Path, 
         assert problem.expected and problem.file == str(file)
     list(checks.deployment_faults(found.admin)), list(checks.deployment_advice(found.admin))
     for matching in ("documented", "flyteadmin", "flyteadmin-2019"):
-        decide_launch(found.admin.matched(matching), project="p", domain="d", workflow="m.w", execution_name="f")
+        decide_launch(found.admin.matched(matching), LaunchedExecution("p", "d", "m.w", "f"))
 
 
 def test_what_aws_would_refuse_is_told_at_the_start_of_a_run_with_its_place(tmp_path: Path) -> None:

@@ -175,15 +175,15 @@ HANGS = [
     Hang(
         "the parent is seen ended before a child",
         throttled_then_gone,
-        "child 1 (item 1) had not ended when the array job did, and the handler asks for nothing any more",
+        "child 1 (item 1) had not ended when the array job did, and the handler no longer asks about it",
         (TaskPhase.SUCCESS, ""),
         "parent-ended-first",
     ),
     Hang(
         "a child is missing from the reply",
         lambda: parent_or(lambda index: Outcome(None) if index else outputs(0), PARENT_SUCCEEDED),
-        "child 1 (item 1) had not ended when the array job did, and the handler asks for nothing any more",
-        (TaskPhase.PERMANENT_FAILURE, "AWS Batch does not know this job any more"),
+        "child 1 (item 1) had not ended when the array job did, and the handler no longer asks about it",
+        (TaskPhase.PERMANENT_FAILURE, "AWS Batch no longer knows this job"),
         "vanished-child",
     ),
     Hang(

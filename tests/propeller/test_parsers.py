@@ -35,10 +35,10 @@ from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerE
 from flytekitplugins.awsbatch.propeller.aws_array.indexes import OriginalIndex
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job, update
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job, update_job
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State, TaskError
-from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import attempts, timeout_seconds
+from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import job_attempts, timeout_seconds
 from flytekitplugins.awsbatch.propeller.aws_array.submit_input import check_parameters, read_custom
 from flytekitplugins.awsbatch.propeller.aws_array.submit_shape import SUBMIT_JOB
 from flytekitplugins.awsbatch.propeller.aws_array.task_custom import ArrayJob, array_job, minimum_successes, struct_json
@@ -472,7 +472,7 @@ def test_what_a_request_lacks_is_named_as_the_sdk_names_it() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 20), st.integers(0, 20))
 def test_attempts_stay_within_the_bounds(retries: int, low: int, high: int) -> None:
-    found = attempts(template(retries=retries), low, high)
+    found = job_attempts(template(retries=retries), low, high)
     if retries >= 2**31:
         assert found is None
     else:
@@ -622,7 +622,7 @@ DETAILS = st.fixed_dictionaries(
 @given(DETAILS)
 def test_any_job_detail_is_taken_over(detail: dict[str, Any]) -> None:
     job = Job()
-    update(job, detail)
+    update_job(job, detail)
     reported = len(detail.get("attempts", ()))
     assert job.tries == reported
     assert job.attempts in (reported, reported + 1)

@@ -27,11 +27,11 @@ from flytekitplugins.awsbatch.local.console.progress import PlainReporter
 from flytekitplugins.awsbatch.local.deployment import opening as deployments
 from flytekitplugins.awsbatch.local.deployment.emulation import Emulation, emulation
 from flytekitplugins.awsbatch.local.deployment.opening import ClosedError, Deployment
-from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import RunRecord
 from flytekitplugins.awsbatch.local.history.resume import EarlierRun, Fingerprint, ResumeError, decide_resume
 from flytekitplugins.awsbatch.local.home import Home
+from flytekitplugins.awsbatch.propeller.aws_array import links
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_state import Ending, NodeState
 from flytekitplugins.awsbatch.sdk import switch
@@ -152,16 +152,17 @@ def test_a_submit_whose_answer_is_lost_is_not_made_twice(home: Path) -> None:
 
 
 def test_a_round_that_fails_after_its_submit_does_not_submit_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As where the account, which links name, cannot be asked for: the handler's old state counts then."""
+    """The handler's old state counts then, which knows of no job."""
     asked: list[int] = []
+    job_uri = links.job_uri
 
-    def account(self: Submissions) -> str:
+    def page(*arguments: Any) -> str:
         asked.append(1)
         if len(asked) <= 3:
             raise BatchError("RequestError", "could not connect", 503)
-        return "000000000000"
+        return job_uri(*arguments)
 
-    monkeypatch.setattr(Submissions, "account_id", property(account))
+    monkeypatch.setattr(links, "job_uri", page)
     with emulation(home, quiet=True) as awsbatch:
         assert tasks.total_of(numbers=[1]) == 1
         assert len(awsbatch.batch.list_jobs(jobQueue="default", jobStatus="SUCCEEDED")["jobSummaryList"]) == 1

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from .admin_settings import DOCUMENTED, AdminSettings, ExecutionQueue
-from .explanation import Execution, Explanation, Verdict
+from .explanation import Explanation, LaunchedExecution, Verdict
 from .rules import PLACES, Rule
 
 SINGLE_TASK_PREFIX = ".flytegen."
@@ -36,7 +36,7 @@ def same_workflow(rule: str, workflow: str) -> bool:
     return rule in (workflow, bare)
 
 
-def rule_mismatch(rule: Rule, execution: Execution) -> str:
+def rule_mismatch(rule: Rule, execution: LaunchedExecution) -> str:
     """The first of the rule's conditions that the execution does not meet; empty when it meets all."""
     for place in PLACES:
         wanted, actual = getattr(rule, place), getattr(execution, place)
@@ -53,7 +53,7 @@ def queues_with_all_tags(queues: Sequence[ExecutionQueue], tags: Sequence[str]) 
     return tuple(queue.dynamic for queue in queues if queue.dynamic and set(tags) <= set(queue.attributes))
 
 
-def match_as_documented(settings: AdminSettings, execution: Execution) -> Explanation:
+def match_as_documented(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
     verdicts = list(rule_verdicts(settings, execution))
     deciding = next((place for place, verdict in enumerate(verdicts) if verdict.matched and verdict.queues), None)
     if deciding is None:
@@ -63,7 +63,7 @@ def match_as_documented(settings: AdminSettings, execution: Execution) -> Explan
     return Explanation(DOCUMENTED, execution, verdicts[deciding].queues, tuple(verdicts))
 
 
-def rule_verdicts(settings: AdminSettings, execution: Execution) -> Iterator[Verdict]:
+def rule_verdicts(settings: AdminSettings, execution: LaunchedExecution) -> Iterator[Verdict]:
     for rule in rules_in_order(settings):
         reason = rule_mismatch(rule, execution)
         queues = () if reason else queues_with_all_tags(settings.queues, rule.tags)

@@ -9,7 +9,7 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 
 @dataclass(frozen=True)
-class Execution:
+class LaunchedExecution:
     """Who runs: the workflow's identity, and the execution's own name."""
 
     project: str
@@ -51,7 +51,7 @@ class Explanation:
     """
 
     matching: str
-    execution: Execution
+    execution: LaunchedExecution
     candidates: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     crash: str = ""
@@ -66,7 +66,7 @@ class Explanation:
         return frozenset(self.candidates) or frozenset({""})
 
 
-def pick_by_execution_name(candidates: tuple[str, ...], execution: Execution) -> str:
+def pick_by_execution_name(candidates: tuple[str, ...], execution: LaunchedExecution) -> str:
     """One of several queues, by the execution's name: always the same for one name, evenly spread over many.
 
     FlyteAdmin picks at random (`queues.go`), which no run could repeat.

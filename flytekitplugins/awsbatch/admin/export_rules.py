@@ -16,7 +16,7 @@ import yaml
 
 from . import documented, flyteadmin
 from .admin_settings import AdminSettings
-from .explanation import Execution
+from .explanation import LaunchedExecution
 from .rules import Rule, StoredRule
 
 # Stands for every project, domain or workflow that no rule names; no name on a server can hold a space.
@@ -73,7 +73,7 @@ def scope_of(settings: AdminSettings, projects: Sequence[str], workflows: Sequen
 
 def documented_queues(settings: AdminSettings, project: str, domain: str, workflow: str) -> frozenset[str]:
     """The queues that the documented rules find."""
-    return frozenset(documented.match_as_documented(settings, Execution(project, domain, workflow)).candidates)
+    return frozenset(documented.match_as_documented(settings, LaunchedExecution(project, domain, workflow)).candidates)
 
 
 def file_rules(settings: AdminSettings, scope: Scope) -> Iterator[Rule]:
@@ -116,7 +116,7 @@ def differing_executions(settings: AdminSettings, served: AdminSettings, scope: 
     places = product((*scope.projects, ANY), scope.domains, (*scope.workflows, ANY))
     for project, domain, workflow in places:
         wanted = documented_queues(settings, project, domain, workflow) or frozenset({""})
-        real = flyteadmin.match_as_flyteadmin(served, Execution(project, domain, workflow)).possible
+        real = flyteadmin.match_as_flyteadmin(served, LaunchedExecution(project, domain, workflow)).possible
         if real != wanted:
             yield (
                 f"workflow {workflow} in {project}/{domain}: documented {listed_queues(wanted)}, "

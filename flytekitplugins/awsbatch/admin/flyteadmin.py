@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .admin_settings import FLYTEADMIN, AdminSettings, ExecutionQueue
-from .explanation import Execution, Explanation, Verdict
+from .explanation import Explanation, LaunchedExecution, Verdict
 from .rules import PLACES, Rule, StoredRule
 
 # Begins the words on keys that the server passes over.
 UNREAD = "the server does not read"
 
 
-def match_as_flyteadmin(settings: AdminSettings, execution: Execution) -> Explanation:
+def match_as_flyteadmin(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
     by_tag = queues_by_tag(settings.queues)
     chosen = stored_rule_for(settings.overrides, execution)
     found = queues_of_first_tag(by_tag, chosen.tags) if chosen else ()
@@ -49,7 +49,7 @@ def queues_of_first_tag(by_tag: dict[str, tuple[str, ...]], tags: Sequence[str])
     return next((by_tag[tag] for tag in tags if tag in by_tag), ())
 
 
-def stored_rule_for(overrides: Sequence[StoredRule], execution: Execution) -> StoredRule | None:
+def stored_rule_for(overrides: Sequence[StoredRule], execution: LaunchedExecution) -> StoredRule | None:
     """The one stored rule that the database answers with: the highest priority, then the one stored first."""
     if not execution.project and (execution.workflow or not execution.domain):
         # The repository refuses to look up a workflow without a project.
@@ -58,12 +58,12 @@ def stored_rule_for(overrides: Sequence[StoredRule], execution: Execution) -> St
     return max(reaching, key=lambda rule: rule.priority, default=None)
 
 
-def rule_reaches(rule: StoredRule, execution: Execution) -> bool:
+def rule_reaches(rule: StoredRule, execution: LaunchedExecution) -> bool:
     """Whether each of the rule's parts is empty or the execution's."""
     return all(getattr(rule, place) in ("", getattr(execution, place)) for place in PLACES)
 
 
-def stored_reason(rule: StoredRule, execution: Execution, chosen: bool, found: bool) -> str:
+def stored_reason(rule: StoredRule, execution: LaunchedExecution, chosen: bool, found: bool) -> str:
     if chosen:
         said = "the most specific attribute stored for the execution"
         return said if found else f"{said}, but no queue has one of its tags: the file decides"
@@ -73,7 +73,7 @@ def stored_reason(rule: StoredRule, execution: Execution, chosen: bool, found: b
 
 
 def file_rules(
-    rules: Sequence[Rule], by_tag: dict[str, tuple[str, ...]], execution: Execution, undecided: bool
+    rules: Sequence[Rule], by_tag: dict[str, tuple[str, ...]], execution: LaunchedExecution, undecided: bool
 ) -> Iterator[Verdict]:
     """The file's rules: the last of the domain, else the last without a domain.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from .admin_settings import FLYTEADMIN_2019, AdminSettings, ExecutionQueue
-from .explanation import Execution, Explanation
+from .explanation import Explanation, LaunchedExecution
 from .rules import Rule
 
 Key: TypeAlias = "tuple[str, ...]"
@@ -26,7 +26,7 @@ class QueuePair:
     dynamic: str
 
 
-def match_as_flyteadmin_2019(settings: AdminSettings, execution: Execution) -> Explanation:
+def match_as_flyteadmin_2019(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
     entries = entries_by_key(settings.rules)
     keys = lookup_keys(execution)
     key = found_key(entries, execution)
@@ -42,7 +42,7 @@ def match_as_flyteadmin_2019(settings: AdminSettings, execution: Execution) -> E
     return Explanation(FLYTEADMIN_2019, execution, found, tuple(verdicts), crash)
 
 
-def candidates(settings: AdminSettings, execution: Execution) -> tuple[QueuePair, ...]:
+def candidates(settings: AdminSettings, execution: LaunchedExecution) -> tuple[QueuePair, ...]:
     """The queues that the server could answer with; none at all is the empty tuple."""
     entries = entries_by_key(settings.rules)
     key = found_key(entries, execution)
@@ -63,12 +63,12 @@ def entries_by_key(rules: Sequence[Rule]) -> dict[Key, int]:
     return {entry_key(rule): place for place, rule in enumerate(rules)}
 
 
-def lookup_keys(execution: Execution) -> list[Key]:
+def lookup_keys(execution: LaunchedExecution) -> list[Key]:
     whole = (execution.project, execution.domain, execution.workflow)
     return [whole, whole[:2], whole[:1], ()]
 
 
-def found_key(entries: dict[Key, int], execution: Execution) -> Key | None:
+def found_key(entries: dict[Key, int], execution: LaunchedExecution) -> Key | None:
     return next((key for key in lookup_keys(execution) if key in entries), None)
 
 

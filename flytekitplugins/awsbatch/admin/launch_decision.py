@@ -13,7 +13,7 @@ from flytekitplugins.awsbatch import wire
 
 from .admin_settings import AdminSettings
 from .advice import no_queue_help, no_role_warning, queue_difference_warning
-from .explanation import Execution, Explanation
+from .explanation import Explanation, LaunchedExecution
 from .queue_matching import match_queue
 from .role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
 
@@ -36,24 +36,13 @@ class Decision:
     no_queue_help: str = ""
 
 
-def decide_launch(
-    settings: AdminSettings,
-    *,
-    project: str,
-    domain: str,
-    workflow: str,
-    execution_name: str,
-    request: LaunchRequest | None = None,
-    plan: LaunchPlan | None = None,
-) -> Decision:
-    """Queue and role of an execution.
+def decide_launch(settings: AdminSettings, execution: LaunchedExecution, plan: LaunchPlan | None = None) -> Decision:
+    """Queue and role of an execution; its name decides among several queues that fit.
 
-    :param execution_name: decides among several queues that fit.
-    :param request: what the launch itself says; `emulator.role` stands in for a role that it leaves open.
+    :param plan: what its launch plan says about the role; `emulator.role` stands in for a role that it leaves open.
     """
-    execution = Execution(project, domain, workflow, execution_name)
     explanation = match_queue(settings, execution)
-    role = role_of(settings, request or LaunchRequest(), plan)
+    role = role_of(settings, LaunchRequest(), plan)
     warnings = [
         queue_difference_warning(settings, explanation),
         "" if role.of_job(role_key(settings)) else no_role_warning(),
@@ -69,8 +58,7 @@ def decide_launch(
 
 def role_key(settings: AdminSettings) -> str:
     """The annotation under which server and handler meet; where the files name none, the one of the setup document."""
-    named = (settings.server.role_name_key, settings.handler.role_annotation_key)
-    return next((key for key in named if key), ROLE_KEY)
+    return settings.server.role_name_key or settings.handler.role_annotation_key or ROLE_KEY
 
 
 def role_of(settings: AdminSettings, request: LaunchRequest, plan: LaunchPlan | None = None) -> Role:

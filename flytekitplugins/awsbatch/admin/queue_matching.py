@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import documented, flyteadmin, flyteadmin_2019
 from .admin_settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, AdminSettings
-from .explanation import Execution, Explanation
+from .explanation import Explanation, LaunchedExecution
 
 MATCHERS = {
     DOCUMENTED: documented.match_as_documented,
@@ -13,7 +13,7 @@ MATCHERS = {
 }
 
 
-def match_queue(settings: AdminSettings, execution: Execution, matching: str = "") -> Explanation:
+def match_queue(settings: AdminSettings, execution: LaunchedExecution, matching: str = "") -> Explanation:
     """The choice for an execution, and the way to it.
 
     :param matching: one of the three ways; empty for the one that the settings name (`emulator.queue_matching`).

@@ -14,7 +14,7 @@ from rich.text import Text
 from flytekitplugins.awsbatch.admin import export_rules as exporting
 from flytekitplugins.awsbatch.admin.admin_settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, MATCHINGS
 from flytekitplugins.awsbatch.admin.attribute_files import dump_attribute_file
-from flytekitplugins.awsbatch.admin.explanation import Execution, Explanation, Verdict
+from flytekitplugins.awsbatch.admin.explanation import Explanation, LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 
@@ -55,7 +55,7 @@ def explain(
     Ends with status 1 when no queue is found.
     """
     settings = settings_of(files, as_json).admin
-    who = Execution(
+    who = LaunchedExecution(
         project or settings.emulator.project or "flytesnacks",
         domain or settings.emulator.domain or "development",
         workflow,
@@ -63,9 +63,7 @@ def explain(
     )
     if matching:
         settings = settings.matched(matching)
-    decision = decide_launch(
-        settings, project=who.project, domain=who.domain, workflow=who.workflow, execution_name=who.name
-    )
+    decision = decide_launch(settings, who)
     others = {name: match_queue(settings, who, name) for name in MATCHINGS}
     if as_json:
         print_json(explanation_data(decision, others))
@@ -119,16 +117,11 @@ def rules_table(explanation: Explanation) -> Table:
         style = "green" if verdict.decided else "" if verdict.matched else "dim"
         rule = Text(verdict.rule, style="bold" if verdict.decided else "")
         rule.append(f"\n{verdict.where}" if verdict.where.file else "", style="dim")
-        table.add_row(
-            verdict_sign(verdict), rule, "\n".join(dict.fromkeys(verdict.queues)) or "-", verdict.reason, style=style
-        )
+        sign = "✔" if verdict.decided else "·" if verdict.matched else "✗"
+        table.add_row(sign, rule, "\n".join(dict.fromkeys(verdict.queues)) or "-", verdict.reason, style=style)
     if not explanation.verdicts:
         table.add_row("-", "no rules", "", "the settings hold neither rules nor attributes")
     return table
-
-
-def verdict_sign(verdict: Verdict) -> str:
-    return "✔" if verdict.decided else "·" if verdict.matched else "✗"
 
 
 def queue_answer(explanation: Explanation) -> Text:
@@ -145,11 +138,9 @@ def matchings_table(explanation: Explanation, others: dict[str, Explanation]) ->
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, one in others.items():
         found = " or ".join(sorted(set(one.candidates))) or "none"
-        differs = one.possible != explanation.possible
-        shown = Text(one.crash or found, style="yellow" if differs else "")
-        table.add_row(
-            Text(name, style="bold" if name == explanation.matching else ""), shown, Text(TITLES[name], style="dim")
-        )
+        shown = Text(one.crash or found, style="yellow" if one.possible != explanation.possible else "")
+        named = Text(name, style="bold" if name == explanation.matching else "")
+        table.add_row(named, shown, Text(TITLES[name], style="dim"))
     return table
 
 

@@ -76,7 +76,7 @@ def write_message(store: DataStore, reference: str, message: Message) -> None:
     store.write(reference, message.SerializeToString(deterministic=True))
 
 
-# References that are joined as they are: the common ones, and an array has thousands of them.
+# The common references are joined as they are, since an array has thousands of them.
 _PLAIN_BASE = re.compile(r"[a-z][a-z0-9+-]*://[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?\Z")
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
 

@@ -73,7 +73,7 @@ def of_job(job: Any, home: Path) -> dict[str, Any]:
     }
     execution = found["environment"]["FLYTE_INTERNAL_EXECUTION_ID"]
     text = json.dumps(found).replace(f"{home}/runs/{execution}/meta/", "META/")
-    text = re.sub(rf"{home}/runs/{execution}/raw/\w\w/", "RAW/", text)
+    text = re.sub(rf"(awsbatch:/)?{home}/runs/{execution}/raw/\w\w/", "RAW/", text)
     return json.loads(text.replace(execution, "EXECUTION").replace('"local"', '"VERSION"'))  # type: ignore[no-any-return]
 
 

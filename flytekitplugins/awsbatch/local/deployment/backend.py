@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm import War
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, nobody_tells
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, no_change_feed
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait, Wait
 
 from ..history.resume import ResumeError
@@ -25,7 +25,7 @@ from . import preload
 if TYPE_CHECKING:
     from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
 
-    from ..all_settings import Settings
+    from ..all_settings import LocalEmulator, Settings
     from ..home import Home
 
 POLL_SECONDS = 1.0
@@ -51,7 +51,7 @@ class Backend:
     and keeps their logs itself, somewhere else.
     """
 
-    def __init__(self, batch: BatchApi, wait: Wait, changed: Changed = nobody_tells) -> None:
+    def __init__(self, batch: BatchApi, wait: Wait, changed: Changed = no_change_feed) -> None:
         self.batch = batch
         self.wait = wait
         self.changed = changed
@@ -97,7 +97,7 @@ class LocalBackend(Backend):
             home.batch,
             settings.batch,
             launch=launch,
-            executors=executors(settings.local.isolation, warn),
+            executors=executors(settings.local, warn),
             validate_shapes=False,
         )
         self._queues = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
@@ -137,9 +137,10 @@ class LocalBackend(Backend):
         return Path(self.service.log_path(child.log_streams[-1])), tail
 
 
-def executors(isolation: str, warn: Callable[[str], None]) -> list[Executor]:
+def executors(local: LocalEmulator, warn: Callable[[str], None]) -> list[Executor]:
     """A process per job, and for Flyte's own commands a warm interpreter to start it from."""
     process = ProcessExecutor()
-    if isolation == "process":
+    if local.isolation == "process":
         return [process]
-    return [WarmExecutor(preload.planner(), process, isolation=isolation, warn=warn)]
+    options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
+    return [WarmExecutor(preload.planner(options), process, isolation=local.isolation, warn=warn)]

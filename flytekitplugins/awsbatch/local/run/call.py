@@ -13,6 +13,7 @@ from flyteidl.core import tasks_pb2
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
@@ -20,7 +21,7 @@ from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
-from flytekitplugins.awsbatch.wire import raw_url
+from flytekitplugins.awsbatch.wire import RAW_SCHEME, raw_url
 
 from ..console.counts import counts_of_phases, counts_of_result
 from ..console.failure import LogTail, TaskFailedError, failure
@@ -95,14 +96,9 @@ class Call:
         if resources := deployment.settings.admin.task_resources:
             check(template, resources)
             settle(template.container.resources, resources)
-        decision = decide_launch(
-            deployment.settings.admin,
-            project=self._execution.project,
-            domain=self._execution.domain,
-            workflow=self._execution.workflow,
-            execution_name=self._execution.name,
-            plan=self._who.plan,
-        )
+        own = self._execution
+        launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
+        decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
         write_queue(template, decision)
@@ -122,6 +118,8 @@ class Call:
         if number:
             raise self._interrupts.as_before(number)
         if result.succeeded and result.outputs is not None:
+            stored = RAW_SCHEME.encode() in result.outputs.SerializeToString()
+            deployment.results_folder = deployment.home.run(self._execution.name) / "raw" if stored else None
             return LiteralMap.from_flyte_idl(result.outputs)
         raise self._error(result, decision)
 

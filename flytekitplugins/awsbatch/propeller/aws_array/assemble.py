@@ -21,10 +21,10 @@ from .workqueue import RetryWorkError, WorkQueue, WorkStatus
 
 
 class Assembled(NamedTuple):
-    """`handed_over`: propeller was given what lies at the output prefix."""
+    """`outputs_ready`: the handler gave propeller the files at the output prefix."""
 
     state: State
-    handed_over: bool
+    outputs_ready: bool
 
 
 def assemble_outputs(state: State, context: TaskContext, services: HandlerServices) -> Assembled:
@@ -78,7 +78,7 @@ def _assemble(
         return Assembled(failed, False)
     files = _files(context, services)
     if files.exists():
-        # Propeller refuses outputs that are longer than it downloads, each round anew.
+        # Propeller refuses outputs that are longer than it downloads, again in each round.
         if isinstance(services.store, LimitedStore):
             services.store.read(files.outputs_path)
         return Assembled(state.to(terminal, version, "Assembled outputs"), True)

@@ -17,7 +17,7 @@ class DefinitionCache:
     """Key -> ARN, for the life of the process.
 
     :param size: Flyte's `defCacheSize`, in bytes, whatever its description says. An entry that is too long for it (488
-        bytes by default) is registered anew by each execution.
+        bytes by default) is registered again by each execution.
     """
 
     def __init__(self, size: int = 10000) -> None:

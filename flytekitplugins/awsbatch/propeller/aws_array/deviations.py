@@ -7,9 +7,9 @@ from __future__ import annotations
 SHORT_FAILURE = "short-failure"
 # A job that ended well and left nothing but an error.pb has failed for good.
 SUCCESS_WITH_ERROR = "success-with-error"
-# Children are asked for until they have ended, even when their parent has.
+# The job store asks for children until they have ended, even when their parent has.
 PARENT_ENDED_FIRST = "parent-ended-first"
-# A child that AWS does not know any more, once its parent has ended, has failed.
+# A child that AWS no longer knows, once its parent has ended, has failed.
 VANISHED_CHILD = "vanished-child"
 # A task that is submitted as one job, but whose inputs make the handler wait for several children, is refused.
 NOT_AN_ARRAY = "not-an-array"

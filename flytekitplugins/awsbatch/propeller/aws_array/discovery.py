@@ -13,7 +13,7 @@ from ..storage import write_message
 from . import deviations
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError, PanicError
 from .indexes import OriginalIndex
-from .item_cache import look_up
+from .item_cache import look_up_items
 from .item_inputs import list_sizes, read_inputs
 from .phases import Phase
 from .plugin_state import State
@@ -90,7 +90,7 @@ def _run(state: State, indexes: Iterable[int], reason: str) -> State:
 
 def _after_lookup(state: State, context: TaskContext, services: HandlerServices) -> State:
     size = state.original_size
-    lookup = look_up(context, services, size)
+    lookup = look_up_items(context, services, size)
     if lookup.status is WorkStatus.NOT_DONE:
         return state.to(Phase.START, state.version)
     if lookup.error is not None:

@@ -23,19 +23,16 @@ class TaskIdentity:
     attempt: int
     task: identifier_pb2.Identifier | None
     workflow: str = ""
-    unique_node_id: str = ""
 
 
 def pod_environment(
     container: Iterable[Pair],
     identity: TaskIdentity,
     *,
-    console_url: str = "",
     offloading: OffloadingSettings | None = None,
-    execution_env: Mapping[str, str] | None = None,
     default_env: Mapping[str, str] | None = None,
 ) -> list[Pair]:
-    """Propeller's list, in its order; a name may come twice (`DecorateEnvVars`)."""
+    """The variables of a pod in propeller's order; a name may come twice (`DecorateEnvVars`)."""
     pairs = list(container)
     if identity.workflow:
         pairs.append(("FLYTE_INTERNAL_EXECUTION_WORKFLOW", identity.workflow))
@@ -45,8 +42,6 @@ def pod_environment(
         ("FLYTE_INTERNAL_EXECUTION_DOMAIN", identity.domain),
         ("FLYTE_ATTEMPT_NUMBER", str(identity.attempt)),
     ]
-    if console_url:
-        pairs.append(("FLYTE_EXECUTION_URL", _console_page(console_url, identity)))
     if identity.task is not None:
         pairs += [
             ("FLYTE_INTERNAL_TASK_PROJECT", identity.task.project),
@@ -55,7 +50,7 @@ def pod_environment(
             ("FLYTE_INTERNAL_TASK_VERSION", identity.task.version),
         ]
     pairs += _sizes(offloading or OffloadingSettings())
-    return [*pairs, *(execution_env or {}).items(), *(default_env or {}).items()]
+    return [*pairs, *(default_env or {}).items()]
 
 
 def batch_environment(
@@ -66,7 +61,7 @@ def batch_environment(
     plugin_env: Mapping[str, str] | None = None,
     k8s_env: Mapping[str, str] | None = None,
 ) -> list[Pair]:
-    """A job's list: one a name, the last wins, sorted by byte. Neither the execution's own variables nor the console
+    """A job's list: one per name, the last wins, sorted by byte. Neither the execution's own variables nor the console
     URL are passed on (`getEnvVarsForTask`)."""
     merged = dict(pod_environment(container, identity, offloading=offloading, default_env=k8s_env))
     merged.update(plugin_env or {})
@@ -85,10 +80,3 @@ def _sizes(offloading: OffloadingSettings) -> list[Pair]:
     """What tells flytekit which literals to put into files of their own (`GetLiteralOffloadingEnvVars`)."""
     sizes = (("_F_L_MIN_SIZE_MB", offloading.min_size), ("_F_L_MAX_SIZE_MB", offloading.max_size))
     return [(name, str(size)) for name, size in sizes if offloading.enabled and size > 0]
-
-
-def _console_page(console_url: str, identity: TaskIdentity) -> str:
-    return (
-        f"{console_url.rstrip('/')}/projects/{identity.project}/domains/{identity.domain}"
-        f"/executions/{identity.execution}/nodeId/{identity.unique_node_id}/nodes"
-    )

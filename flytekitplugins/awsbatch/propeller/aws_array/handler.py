@@ -33,7 +33,7 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
     before = state.phase
     resources: MakeResources = tuple
     logs: tuple[LogLink, ...] = ()
-    handed_over = False
+    outputs_ready = False
     made: tuple[str, ...] = ()
     if before is Phase.START:
         state, made = discover(state, context, services)
@@ -44,9 +44,9 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
     elif before is Phase.CHECKING_SUBTASKS:
         state, made = check_subtasks(state, context, services)
     elif before is Phase.ASSEMBLE_FINAL_OUTPUT:
-        state, handed_over = assemble_outputs(state, context, services)
+        state, outputs_ready = assemble_outputs(state, context, services)
     elif before is Phase.ASSEMBLE_FINAL_ERROR:
-        state, handed_over = assemble_errors(state, context, services)
+        state, outputs_ready = assemble_errors(state, context, services)
     elif not before.terminal:
         state, stored = write_back(state, context, services)
         resources = partial(tuple, stored)
@@ -55,7 +55,7 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
             resources = partial(tuple, initial_resources(state, context))
     elif before not in _WRITING_BACK:
         logs, resources = task_links(state, context, services)
-    return Step(state, transition(state, logs, resources), handed_over, made)
+    return Step(state, transition(state, logs, resources), outputs_ready, made)
 
 
 def transition(state: State, logs: tuple[LogLink, ...] = (), resources: MakeResources = tuple) -> Transition:

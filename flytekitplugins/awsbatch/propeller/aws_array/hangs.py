@@ -56,7 +56,7 @@ def _stuck(child: Job, phase: TaskPhase, allowed: int | None) -> str | None:
         )
     if not child.phase.terminal:
         return (
-            "had not ended when the array job did, and the handler asks for nothing any more "
+            "had not ended when the array job did, and the handler no longer asks about it "
             f"(last seen: {child.phase.flyte_name})"
         )
     return None

@@ -32,7 +32,7 @@ class CacheLookup:
     error: Exception | None = None
 
 
-def look_up(context: TaskContext, services: HandlerServices, size: int) -> CacheLookup:
+def look_up_items(context: TaskContext, services: HandlerServices, size: int) -> CacheLookup:
     """Asks the catalog for each item, and writes the outputs of those it has where a child would have."""
     interface = singular_interface(context)
     template = context.template
@@ -66,7 +66,8 @@ def _get(
     inputs: Inputs,
     files: OutputFiles,
 ) -> bool:
-    key = _key(context.template.id, context, interface, inputs, ())
+    values = inputs() if interface.HasField("inputs") else literals_pb2.LiteralMap()
+    key = CatalogKey(context.template.id, context.template.metadata.discovery_version, interface, values)
     outputs = services.catalog.get(key)
     if outputs is None:
         return False
@@ -74,10 +75,10 @@ def _get(
     return True
 
 
-def put_all(context: TaskContext, services: HandlerServices, size: int, indexes: Iterable[OriginalIndex]) -> bool:
+def store_items(context: TaskContext, services: HandlerServices, size: int, indexes: Iterable[OriginalIndex]) -> bool:
     """Stores the outputs of these items; False while that is not done. What the catalog refuses is let go.
 
-    :raises HandlerError: the inputs of an item cannot be read, each round anew.
+    :raises HandlerError: the inputs of an item cannot be read; the next round fails again.
     """
     interface = singular_interface(context)
     template = context.template
@@ -120,17 +121,6 @@ def _put(services: HandlerServices, key: CatalogKey, files: OutputFiles) -> None
         services.catalog.put(key, outputs)
     except (CatalogError, StorageError) as error:
         raise RetryWorkError(error) from error
-
-
-def _key(
-    task: identifier_pb2.Identifier,
-    context: TaskContext,
-    interface: interface_pb2.TypedInterface,
-    inputs: Inputs,
-    ignored: tuple[str, ...],
-) -> CatalogKey:
-    values = inputs() if interface.HasField("inputs") else literals_pb2.LiteralMap()
-    return CatalogKey(task, context.template.metadata.discovery_version, interface, values, ignored)
 
 
 def singular_interface(context: TaskContext) -> interface_pb2.TypedInterface:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 from flyteidl.core import tasks_pb2
 
-from ..golang.quantity import MEGA, Quantity, QuantityError, parse_quantity
-from .handler_errors import HandlerError
-from .requirements import CPU, MEMORY, ResourceRequirements
+from ..golang.quantity import MEGA, Quantity
+from .requirements import CPU, MEMORY, ResourceRequirements, resource_quantity
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,10 @@ def job_resources(
     if override is not None:
         requests.update(_parsed(override.requests))
         limits.update(_parsed(override.limits))
-    defaults, bounds = (
-        _parsed((platform or ResourceRequirements()).requests),
-        _parsed((platform or ResourceRequirements()).limits),
-    )
-    cpu = _limit(requests, limits, {CPU: _quantity(default_cpus), **defaults}, bounds, CPU)
-    memory = _limit(requests, limits, {MEMORY: _quantity(default_memory), **defaults}, bounds, MEMORY)
+    platform = platform or ResourceRequirements()
+    defaults, bounds = _parsed(platform.requests), _parsed(platform.limits)
+    cpu = _limit(requests, limits, {CPU: resource_quantity(default_cpus), **defaults}, bounds, CPU)
+    memory = _limit(requests, limits, {MEMORY: resource_quantity(default_memory), **defaults}, bounds, MEMORY)
     return JobResources(cpu.scaled(0), memory.scaled(MEGA))
 
 
@@ -71,11 +68,4 @@ def _limit(
 
 
 def _parsed(quantities: Mapping[str, str]) -> dict[str, Quantity]:
-    return {name: _quantity(text) for name, text in quantities.items()}
-
-
-def _quantity(text: str) -> Quantity:
-    try:
-        return parse_quantity(text)
-    except QuantityError as error:
-        raise HandlerError("", f"Failed to parse resource as a valid quantity.: {error}") from None
+    return {name: resource_quantity(text) for name, text in quantities.items()}

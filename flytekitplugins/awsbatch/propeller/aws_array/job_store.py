@@ -1,7 +1,7 @@
 """The job store: what AWS last said about each job and its children (`awsbatch/jobs_store.go`).
 
 Keyed by job name. Refreshing asks for the parent and every child that has not ended, in chunks; once the parent has
-ended nothing is asked any more, which is where several of Flyte's hangs come from.
+ended it asks for nothing, which is where several of Flyte's hangs come from.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Job:
         return len(self.log_streams)
 
 
-def update(job: Job, detail: Mapping[str, Any]) -> None:
+def update_job(job: Job, detail: Mapping[str, Any]) -> None:
     """Takes over what AWS says about a job (`updateJob`).
 
     The current log stream counts as an attempt of its own unless an attempt has it - and so does no stream at all.
@@ -105,8 +105,8 @@ def _container(source: Mapping[str, Any]) -> tuple[str, str]:
 Changed = Callable[[str, int], tuple[int, list[int]] | None]
 
 
-def nobody_tells(job_id: str, seen: int) -> None:
-    """Of a service that counts no changes."""
+def no_change_feed(job_id: str, seen: int) -> None:
+    """Stands for a service that counts no changes: every child is asked for."""
 
 
 class JobStore:
@@ -125,7 +125,7 @@ class JobStore:
         chunk_size: int,
         max_jobs: int,
         ask_after_end: bool = False,
-        changed: Changed = nobody_tells,
+        changed: Changed = no_change_feed,
     ) -> None:
         self._client = client
         self._chunk_size = chunk_size
@@ -150,7 +150,7 @@ class JobStore:
         return job
 
     def settled(self, name: str) -> bool:
-        """Whether a refresh would ask nothing any more."""
+        """Whether a refresh would ask AWS for nothing."""
         job = self.get(name)
         if job is None or not job.phase.terminal:
             return job is None
@@ -179,7 +179,7 @@ class JobStore:
                 if found is None:
                     continue
                 answered.add(detail["jobId"])
-                update(found, detail)
+                update_job(found, detail)
                 # AWS has no arrays of one: the job itself stands for its only child.
                 if len(found.children) == 1:
                     only = found.children[0]

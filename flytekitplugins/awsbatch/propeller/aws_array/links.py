@@ -9,7 +9,7 @@ from typing import Any
 from .compact_array import CompactArray
 from .handler_errors import NIL_DEREFERENCE, PanicError
 from .indexes import ChildIndex, OriginalIndex
-from .job_store import Job, update
+from .job_store import Job, update_job
 from .phases import TaskPhase
 from .plugin_state import State
 from .queue_choice import job_config
@@ -64,7 +64,7 @@ def resources_of_job(state: State, details: Iterable[Mapping[str, Any]], region:
     streams = []
     for detail in details:
         child = Job()
-        update(child, detail)
+        update_job(child, detail)
         streams.append(child.log_streams)
     return child_resources(state, streams[: len(state.detailed)], region)
 

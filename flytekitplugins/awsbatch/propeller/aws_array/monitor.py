@@ -1,4 +1,4 @@
-"""The step that is repeated: what the job store knows of each child, as the array's phase (`awsbatch/monitor.go`)."""
+"""The repeated step: derives the array's phase from what the job store knows of each child (`awsbatch/monitor.go`)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .job_store import Job
 from .output_files import OutputFiles
 from .phases import Phase, TaskPhase, summary_to_phase
 from .plugin_state import State
-from .retry_strategy import attempts
+from .retry_strategy import job_attempts
 from .services import HandlerServices
 from .task_context import TaskContext
 
-UNKNOWN_TO_AWS = "AWS Batch does not know this job any more"
+UNKNOWN_TO_AWS = "AWS Batch no longer knows this job"
 
 
 @dataclass
@@ -59,7 +59,7 @@ def check_subtasks(state: State, context: TaskContext, services: HandlerServices
         services.jobs.get_or_create(context.name, state.external_job_id, state.execution_size)
         return state, ()
     batch = services.settings.batch
-    look = _Round(state, context, services, job, attempts(context.template, batch.min_retries, batch.max_retries))
+    look = _Round(state, context, services, job, job_attempts(context.template, batch.min_retries, batch.max_retries))
     counters = _counters(look)
     phases: list[TaskPhase] = []
     for number, child in enumerate(job.children):
@@ -96,7 +96,7 @@ def _counters(look: _Round) -> CompactArray:
 
 def _child_phase(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
     if child.phase is TaskPhase.SUCCESS:
-        # Flyte looks again in each round. What a job that has ended left behind does not go away.
+        # Flyte looks again in each round; here once, since the files of a job that has ended do not go away.
         return TaskPhase.SUCCESS if child.has_outputs else _success(index, child, look)
     if child.phase.failure:
         return _failure(index, child, look)

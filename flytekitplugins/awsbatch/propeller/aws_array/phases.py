@@ -66,24 +66,16 @@ class TaskPhase(enum.IntEnum):
         return self.failure or self in (TaskPhase.SUCCESS, TaskPhase.ABORTED)
 
 
-_PHASE_NAMES = {
-    Phase.START: "PhaseStart",
-    Phase.PRE_LAUNCH: "PhasePreLaunch",
-    Phase.LAUNCH: "PhaseLaunch",
-    Phase.WAITING_FOR_RESOURCES: "PhaseWaitingForResources",
+def _flyte_name(phase: enum.IntEnum) -> str:
+    return "Phase" + "".join(word.capitalize() for word in phase.name.split("_"))
+
+
+_PHASE_NAMES = {phase: _flyte_name(phase) for phase in Phase}
+_PHASE_NAMES |= {
     Phase.CHECKING_SUBTASKS: "PhaseCheckingSubTaskExecutions",
-    Phase.ASSEMBLE_FINAL_OUTPUT: "PhaseAssembleFinalOutput",
-    Phase.WRITE_TO_DISCOVERY: "PhaseWriteToDiscovery",
-    Phase.WRITE_TO_DISCOVERY_THEN_FAIL: "PhaseWriteToDiscoveryThenFail",
-    Phase.SUCCESS: "PhaseSuccess",
-    Phase.ASSEMBLE_FINAL_ERROR: "PhaseAssembleFinalError",
-    Phase.RETRYABLE_FAILURE: "PhaseRetryableFailure",
-    Phase.PERMANENT_FAILURE: "PhasePermanentFailure",
     Phase.ABORT_SUBTASKS: "PhaseAbortSubTasks",
 }
-_TASK_PHASE_NAMES = {
-    phase: "Phase" + "".join(word.capitalize() for word in phase.name.split("_")) for phase in TaskPhase
-}
+_TASK_PHASE_NAMES = {phase: _flyte_name(phase) for phase in TaskPhase}
 
 # From each phase, where a step may lead. A phase that leads nowhere is terminal.
 ALLOWED: Mapping[Phase, frozenset[Phase]] = {
@@ -106,18 +98,10 @@ ALLOWED: Mapping[Phase, frozenset[Phase]] = {
     Phase.PERMANENT_FAILURE: frozenset(),
 }
 
-# What each phase looks like from outside.
+# What propeller is told in a phase, where that is not RUNNING.
 _REPORTED: Mapping[Phase, TaskPhase] = {
     Phase.START: TaskPhase.INITIALIZING,
     Phase.WAITING_FOR_RESOURCES: TaskPhase.WAITING_FOR_RESOURCES,
-    Phase.PRE_LAUNCH: TaskPhase.RUNNING,
-    Phase.LAUNCH: TaskPhase.RUNNING,
-    Phase.CHECKING_SUBTASKS: TaskPhase.RUNNING,
-    Phase.ASSEMBLE_FINAL_OUTPUT: TaskPhase.RUNNING,
-    Phase.ASSEMBLE_FINAL_ERROR: TaskPhase.RUNNING,
-    Phase.ABORT_SUBTASKS: TaskPhase.RUNNING,
-    Phase.WRITE_TO_DISCOVERY_THEN_FAIL: TaskPhase.RUNNING,
-    Phase.WRITE_TO_DISCOVERY: TaskPhase.RUNNING,
     Phase.SUCCESS: TaskPhase.SUCCESS,
     Phase.RETRYABLE_FAILURE: TaskPhase.RETRYABLE_FAILURE,
     Phase.PERMANENT_FAILURE: TaskPhase.PERMANENT_FAILURE,
@@ -153,4 +137,4 @@ def summary_to_phase(min_successes: int, summary: Mapping[TaskPhase, int]) -> Ph
 
 def task_phase(phase: Phase) -> TaskPhase:
     """What propeller is told while the handler is in `phase`."""
-    return _REPORTED[phase]
+    return _REPORTED.get(phase, TaskPhase.RUNNING)

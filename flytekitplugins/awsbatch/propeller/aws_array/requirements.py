@@ -1,6 +1,6 @@
 """Kubernetes' resource requirements, the form in which Flyte passes resources about.
 
-Quantities are Kubernetes' texts (`500m`, `1Gi`). How they become vCPUs and memory is `aws_array.resources`' business.
+Quantities are Kubernetes' texts (`500m`, `1Gi`). How they become vCPUs and memory is decided in `job_resources`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from flyteidl.core import tasks_pb2
 
-from ..golang.quantity import QuantityError, parse_quantity
+from ..golang.quantity import Quantity, QuantityError, parse_quantity
 from .handler_errors import HandlerError
 
 CPU = "cpu"
@@ -43,13 +43,17 @@ _NAMES = {
 }
 
 
+def resource_quantity(text: str) -> Quantity:
+    """A quantity as Kubernetes reads it. Raises HandlerError, in Flyte's words."""
+    try:
+        return parse_quantity(text)
+    except QuantityError as error:
+        raise HandlerError("", f"Failed to parse resource as a valid quantity.: {error}") from None
+
+
 def _quantities(entries: Iterable[tasks_pb2.Resources.ResourceEntry]) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in entries:
-        try:
-            zero = parse_quantity(entry.value).zero
-        except QuantityError as error:
-            raise HandlerError("", f"Failed to parse resource as a valid quantity.: {error}") from None
-        if not zero and entry.name in _NAMES:
+        if not resource_quantity(entry.value).zero and entry.name in _NAMES:
             found[_NAMES[entry.name]] = entry.value
     return found

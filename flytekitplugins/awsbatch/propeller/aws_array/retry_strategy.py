@@ -7,7 +7,7 @@ from flyteidl.core import tasks_pb2
 _INT32_LIMIT = 2**31
 
 
-def attempts(template: tasks_pb2.TaskTemplate, minimum: int, maximum: int) -> int | None:
+def job_attempts(template: tasks_pb2.TaskTemplate, minimum: int, maximum: int) -> int | None:
     """How often AWS tries a job: the task's retries within the plugin's bounds, plus the first try.
 
     None: no strategy is sent, because the task's metadata has no retries, or more than an int32 holds.

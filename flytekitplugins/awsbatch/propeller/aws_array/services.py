@@ -12,13 +12,13 @@ from ..catalog import Catalog
 from ..propeller_settings import HandlerSettings
 from ..storage import DataStore, LimitedStore
 from .definition_cache import DefinitionCache
-from .job_store import Changed, JobStore, nobody_tells
+from .job_store import Changed, JobStore, no_change_feed
 from .workqueue import WorkQueue
 
 
 @dataclass
 class HandlerServices:
-    """One for a process (or for a run); `fresh` gives what a restarted process would have.
+    """One per process (or per run); `fresh` gives what a restarted process would have.
 
     :param lag: the first look at any background work says that it is not done (for the conformance cases).
     :param changed: see `JobStore`.
@@ -29,7 +29,7 @@ class HandlerServices:
     catalog: Catalog
     settings: HandlerSettings = field(default_factory=HandlerSettings)
     lag: bool = False
-    changed: Changed = nobody_tells
+    changed: Changed = no_change_feed
     jobs: JobStore = field(init=False)
     definitions: DefinitionCache = field(init=False)
     catalog_reader: WorkQueue = field(init=False)

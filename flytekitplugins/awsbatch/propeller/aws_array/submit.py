@@ -18,7 +18,7 @@ from .job_resources import job_resources
 from .phases import Phase, TaskPhase
 from .plugin_state import State
 from .queue_choice import container_config, job_config
-from .retry_strategy import attempts, timeout_seconds
+from .retry_strategy import job_attempts, timeout_seconds
 from .services import HandlerServices
 from .submit_input import check_parameters, read_custom
 from .task_context import TaskContext
@@ -49,7 +49,7 @@ def launch(state: State, context: TaskContext, services: HandlerServices) -> Sta
 
 
 def _submit(context: TaskContext, services: HandlerServices, request: dict[str, Any]) -> str:
-    # A job of this name that the store knows is taken for this one.
+    # If the store knows a job of this name, Flyte takes it for this one.
     known = services.jobs.get(context.name)
     if known is not None:
         return known.id
@@ -97,7 +97,7 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         "memory": resources.memory,
         "vcpus": resources.vcpus,
     }
-    tries = attempts(template, settings.batch.min_retries, settings.batch.max_retries)
+    tries = job_attempts(template, settings.batch.min_retries, settings.batch.max_retries)
     _set(request, "retryStrategy", None if tries is None else {"attempts": tries})
     seconds = timeout_seconds(template, settings.batch.default_timeout_seconds)
     _set(request, "timeout", None if seconds is None else {"attemptDurationSeconds": seconds})
@@ -125,7 +125,7 @@ def _parameters(context: TaskContext, services: HandlerServices) -> Parameters:
 
     @functools.cache
     def inputs() -> literals_pb2.LiteralMap:
-        # Flyte reads them anew for each word of the command.
+        # Flyte reads them again for each word of the command.
         read = literals_pb2.LiteralMap()
         try:
             read_message(store, inputs_path, read)

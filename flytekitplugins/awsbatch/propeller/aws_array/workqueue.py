@@ -1,4 +1,4 @@
-"""Background work that is asked for once and looked at each round (Flyte's `workqueue.IndexedWorkQueue`).
+"""Background work that is started once and checked in each round (Flyte's `workqueue.IndexedWorkQueue`).
 
 Flyte's workers run beside propeller; here the work is done when it is queued, so that its result is there at the first
 look. What stays is the index: a piece of work that was done is not done again, and one that failed stays failed, as

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .indexes import ChildIndex
-from .item_cache import put_all
+from .item_cache import store_items
 from .phases import Phase, TaskPhase
 from .plugin_state import State
 from .services import HandlerServices
@@ -26,7 +26,7 @@ def write_back(
     if not context.template.metadata.discoverable:
         return state.to(after, version, "Task is not discoverable."), ()
     done = [ChildIndex(index) for index, phase in enumerate(state.detailed.items) if phase == TaskPhase.SUCCESS]
-    if not put_all(context, services, state.original_size, [state.original(child) for child in done]):
+    if not store_items(context, services, state.original_size, [state.original(child) for child in done]):
         return state.to(state.phase, state.version), ()
     if not done:
         return state.to(after, version, "No outputs need to be cached."), ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from hashlib import sha256
 from typing import Any
 
@@ -30,27 +31,13 @@ def _float_text(value: float) -> str:
     """Sign, binary exponent and mantissa of a finite number: between a half (exclusive) and one (inclusive)."""
     if value == 0:
         return "+0:"
-    sign = "+" if value > 0 else "-"
-    numerator, denominator = abs(value).as_integer_ratio()
-    exponent = numerator.bit_length() - denominator.bit_length() + 1
-    # As Go's loop: the mantissa of a power of two is one, not a half.
-    while _scaled(numerator, denominator, exponent - 1) <= 1:
-        exponent -= 1
-    numerator, denominator = (
-        (numerator, denominator << exponent) if exponent >= 0 else (numerator << -exponent, denominator)
-    )
+    mantissa, exponent = math.frexp(abs(value))
+    # As in Go's loop, the mantissa of a power of two is one, not a half.
+    if mantissa == 0.5:
+        mantissa, exponent = 1.0, exponent - 1
     digits = ""
-    while numerator:
-        if numerator >= denominator:
-            digits += "1"
-            numerator -= denominator
-        else:
-            digits += "0"
-        numerator *= 2
-    return f"{sign}{exponent}:{digits}"
-
-
-def _scaled(numerator: int, denominator: int, exponent: int) -> float:
-    if exponent >= 0:
-        return 0 if numerator <= denominator << exponent else 2
-    return 0 if numerator << -exponent <= denominator else 2
+    while mantissa:
+        bit = int(mantissa)
+        digits += str(bit)
+        mantissa = (mantissa - bit) * 2
+    return f"{'+' if value > 0 else '-'}{exponent}:{digits}"

@@ -14,7 +14,7 @@ from .node_result import ChildFact
 
 
 def child_facts(state: State, job: Job | None, task_type: str) -> tuple[ChildFact, ...]:
-    """One an item of the user's list, in its order."""
+    """One fact per item of the user's list, in its order."""
     if state.indexes_to_run is None:
         return ()
     children = {index: ChildIndex(child) for child, index in enumerate(state.indexes_to_run)}
@@ -25,7 +25,7 @@ def child_facts(state: State, job: Job | None, task_type: str) -> tuple[ChildFac
     )
 
 
-def counts(state: State) -> Mapping[TaskPhase, int]:
+def counts_by_phase(state: State) -> Mapping[TaskPhase, int]:
     """Items by phase; those that were cached have succeeded, those that no job was submitted for are not ready."""
     total: Counter[TaskPhase] = Counter()
     if state.indexes_to_run is not None:

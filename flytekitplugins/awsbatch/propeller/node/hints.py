@@ -9,7 +9,7 @@ from ..aws_array.discovery import NO_SIZE
 from ..aws_array.handler_errors import WORK_QUEUE_FAILED
 
 
-def hint(template: tasks_pb2.TaskTemplate, inputs: literals_pb2.LiteralMap, error: str) -> str:
+def error_hint(template: tasks_pb2.TaskTemplate, inputs: literals_pb2.LiteralMap, error: str) -> str:
     """A sentence to put behind the error; "" when there is none."""
     if WORK_QUEUE_FAILED in error and template.type == SINGLE_TASK_TYPE:
         return (

@@ -26,8 +26,8 @@ from ..aws_array.services import HandlerServices
 from ..aws_array.task_context import TaskContext
 from ..storage import StorageError, write_message
 from .attempt import attempt_context
-from .child_facts import child_facts, counts
-from .hints import hint
+from .child_facts import child_facts, counts_by_phase
+from .hints import error_hint
 from .node_request import NodeRequest
 from .node_result import NodeResult, Progress
 from .node_state import ABORTING, FAILING, RETRYING, SUCCEEDING, Ending, NodeState
@@ -235,7 +235,7 @@ class NodeExecution:
         self._terminate(abort=not self._node.reported.terminal)
         message = (
             f"RuntimeExecutionError: max number of system retry attempts [{errors}/{limit}] exhausted. "
-            f"Last known status message: {text}{hint(self.request.template, self.request.inputs, text)}"
+            f"Last known status message: {text}{error_hint(self.request.template, self.request.inputs, text)}"
         )
         self._end(Ending(FAILING, TaskError("Workflow abort failed", message, "SYSTEM")))
 
@@ -326,7 +326,7 @@ class NodeExecution:
             attempt=node.attempt,
             phase=node.plugin_state.phase,
             task_phase=phase,
-            counts=counts(node.plugin_state),
+            counts=counts_by_phase(node.plugin_state),
             job_name=self._context.name,
             job_id=node.plugin_state.external_job_id,
             reason=node.plugin_state.reason,

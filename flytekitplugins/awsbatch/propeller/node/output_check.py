@@ -1,4 +1,4 @@
-"""What propeller makes of the outputs that the handler handed over (`nodes/task/handler.go`: ValidateOutput)."""
+"""How propeller checks the outputs that the handler gave it (`nodes/task/handler.go`: ValidateOutput)."""
 
 from __future__ import annotations
 

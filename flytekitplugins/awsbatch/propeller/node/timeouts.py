@@ -1,4 +1,5 @@
-"""When a node has waited long enough: its own timeouts, and states that real Flyte would never leave. Pure."""
+"""When a node's time is over: its timeouts, the wait of an array that must fail, and states that real Flyte would never
+leave. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from ..aws_array import hangs
 from ..aws_array.job_store import Job
 from ..aws_array.phases import Phase, TaskPhase
 from ..aws_array.plugin_state import State, TaskError
-from ..aws_array.retry_strategy import attempts
+from ..aws_array.retry_strategy import job_attempts
 from ..golang.duration import format_duration
 from ..propeller_settings import HandlerSettings
 from .node_request import NodeRequest
@@ -18,7 +19,7 @@ from .node_state import FAILING, Ending, NodeState
 
 # The code of the timeout that another attempt may follow.
 EXPIRED = "TimeoutExpired"
-# A little more than the time left, so that the moment has passed when the round comes.
+# A little more than the time left, so that the moment has passed when the next round begins.
 _MARGIN = 0.001
 
 
@@ -89,7 +90,7 @@ def watch_hangs(
         return _ended(node, unknown if problem is None else hangs.refused_describe(str(problem)), limit)
     if not settings.strict:
         return node
-    allowed = attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
+    allowed = job_attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
     hang = hangs.diagnose(before, after, job, allowed)
     if hang is None:
         return node

@@ -1,4 +1,4 @@
-"""What a driver does between two rounds: wait for news, never sleep inside a step.
+"""What a driver does between two rounds: it waits for news. A step itself never sleeps.
 
 Real propeller looks again every few seconds. Here a local service can wake the reader (`batch.api.JobEvents`), and a
 real account is polled.

@@ -18,7 +18,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..clock import Clock
 from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Lost, Started
@@ -91,7 +90,7 @@ class Engine:
         self._executors = executors
         self._kill_grace = kill_grace
         # Scratch directories of attempts that have ended.
-        self._used_scratch: list[Path] = []
+        self._ended: list[JobProcess] = []
         self._faults = faults
         self._clock = clock
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
@@ -139,7 +138,7 @@ class Engine:
             self._table.notify_readers()
         if self._starter.scratch is not None:
             self._return_scratch()
-            self._starter.scratch.close()
+            self._starter.close()
 
     def wake(self) -> None:
         # One call to wake is enough until it is heard.
@@ -251,9 +250,8 @@ class Engine:
 
     def _return_scratch(self) -> None:
         """Outside the lock: a disk may take its time."""
-        assert self._starter.scratch is not None
-        while self._used_scratch:
-            self._starter.scratch.give_back(self._used_scratch.pop())
+        while self._ended:
+            self._starter.give_back(self._ended.pop())
 
     def _next_events(self) -> list[Event]:
         try:
@@ -298,8 +296,7 @@ class Engine:
         self._key_of_unit.pop(id(unit), None)
         if running.attempt.environment is not None:
             self._ready.give_back(unit, running.attempt.environment)
-        if running.process.scratch is not None:
-            self._used_scratch.append(running.process.scratch)
+        self._ended.append(running.process)
         if self._suspended and unit.stop is None and not (isinstance(event, Exited) and event.exit_code == 0):
             return
         if running.lost_to is not None:
