@@ -100,7 +100,7 @@ def first_of_each_step() -> Iterator[Any]:
         seen.add(one.step)
 
 
-@pytest.mark.parametrize("one", first_of_each_step())
+@pytest.mark.parametrize("one", list(first_of_each_step()))
 def test_what_is_wrong_is_found_at_its_step_and_mended_by_the_fix(account: MotoAccount, one: Break) -> None:
     files = ["-c", "settings.yaml"]
     if one.settings:
