@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ..clock import Clock
-from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Started
-from ..execution.instance import Instance
+from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Lost, Started
+from ..execution.instance import Instance, exits
 from ..execution.job_start import Starter
 from ..execution.scratch import Scratch
 from ..faults import CANNOT_START, HOST_LOST, FaultPlan
@@ -118,6 +118,7 @@ class Engine:
 
     def start(self, instance: Instance) -> None:
         self._starter.scratch = Scratch(instance.scratch)
+        self._instance = instance
         for executor in self._executors:
             executor.open(instance, self._inbox.put)
         self._thread.start()
@@ -286,6 +287,11 @@ class Engine:
         if isinstance(event, Started):
             self._handle_start(event, running)
             return
+        if isinstance(event, Lost):
+            # What watched the attempt may have been killed between writing down its end and telling of it.
+            exit_code, out_of_memory, at = exits(self._instance.directory).get(event.key, (None, False, event.at))
+            if exit_code is not None:
+                event = Exited(event.key, exit_code, at, out_of_memory)
         del self._running[event.key]
         self._key_of_unit.pop(id(unit), None)
         if running.attempt.environment is not None:
