@@ -21,7 +21,6 @@ from flytekit.bin.entrypoint import _dispatch_execute as dispatch_execute
 from flytekit.bin.entrypoint import normalize_inputs, setup_execution
 from flytekit.core.context_manager import FlyteContextManager
 from flytekit.loggers import logger
-from flytekit.utils.asyn import loop_manager
 
 from flytekitplugins_awsbatch_timeout import watched
 
@@ -183,7 +182,6 @@ def prepare_with_task(*arguments: str) -> None:
 
 def main() -> None:
     faulthandler.register(signal.SIGUSR1)
-    forget_ended_event_loops()
     array = _prepared.get(tuple(sys.argv[1:]))
     if array is None or not array.still_valid():
         execute()
@@ -192,19 +190,6 @@ def main() -> None:
         run_as_job(array.child, array)
     except (Exception, KeyboardInterrupt) as error:
         end_as_click_does(error)
-
-
-def forget_ended_event_loops() -> None:
-    """flytekit ends its event loops at exit and keeps them in its list. A worker's process goes on after an attempt's
-    exit, and what asks a loop that has ended waits for ever (`flytekit/utils/asyn.py`)."""
-    runners = getattr(loop_manager, "_runner_map", {})
-    for name in [one for one, runner in runners.items() if loop_has_ended(runner)]:
-        del runners[name]
-
-
-def loop_has_ended(runner: Any) -> bool:
-    thread = getattr(runner, "_TaskRunner__runner_thread", None)
-    return thread is not None and not thread.is_alive()
 
 
 def end_as_click_does(error: BaseException) -> None:
