@@ -28,13 +28,13 @@ test: lint types unit other-versions
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
 
 # The quick form under the oldest and the newest Python and flytekit that setup.py admits; `test-all` has the whole.
-QUICK := tests/sdk tests/container tests/local/run/test_run.py
+QUICK := tests/sdk tests/container tests/local/run/test_run.py tests/batch/execution/test_warm_tasks.py
 other-versions:
 	.ci/try-version 3.10 1.16.0 -m "not slow" $(QUICK)
 	.ci/try-version 3.12 newest -m "not slow" $(QUICK)
 
 # What the service is compared with and tried by: apart, because their dependencies and ours slow pip's resolver down.
-.venv-moto/.ready: PEER := "moto[batch,server]>=5.2"
+.venv-moto/.ready: PEER := "moto[batch,server]>=5.2" cfn-lint
 .venv-awscli/.ready: PEER := awscli
 .venv-moto/.ready .venv-awscli/.ready:
 	$(PYTHON) -m venv $(@D)
@@ -72,6 +72,7 @@ unit: $(READY) .venv-moto/.ready .venv-awscli/.ready
 bench: $(READY) .venv-moto/.ready
 	$(BIN)/python benchmarks/handler.py
 	$(BIN)/python benchmarks/map_scale.py --n 1000
+	$(BIN)/python benchmarks/map_scale.py --n 1000 --preload everything
 	$(BIN)/python benchmarks/batch_service.py
 
 clean:

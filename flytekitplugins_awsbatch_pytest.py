@@ -1,12 +1,30 @@
-"""pytest's way in: every session of every project that has this distribution installed imports this module, so it
-imports nothing until the fixture is used (flytekit alone costs a second)."""
+"""The pytest plugin: every session of every project that has this distribution installed imports this module, so it
+imports nothing until a fixture is used (flytekit alone costs a second)."""
 
 import pytest
 
+MARKER = "awsbatch(settings=None, files=()): the settings of this test's emulated AWS Batch, as emulation() takes them"
+
+
+def pytest_configure(config):  # type: ignore[no-untyped-def]
+    config.addinivalue_line("markers", MARKER)
+
+
+@pytest.fixture(scope="session")
+def awsbatch_factory(tmp_path_factory):  # type: ignore[no-untyped-def]
+    """Opens emulated deployments, each in a temporary home: `with awsbatch_factory(settings=...) as batch`."""
+
+    def open_emulation(settings=None, files=()):  # type: ignore[no-untyped-def]
+        from flytekitplugins.awsbatch.testing import emulation
+
+        return emulation(tmp_path_factory.mktemp("awsbatch"), settings=settings, files=files, quiet=True)
+
+    return open_emulation
+
 
 @pytest.fixture
-def awsbatch(tmp_path_factory):  # type: ignore[no-untyped-def]
+def awsbatch(awsbatch_factory, request):  # type: ignore[no-untyped-def]
     """An emulated AWS Batch of this test's own, in a temporary home: `flytekitplugins.awsbatch.testing.Emulation`."""
-    from flytekitplugins.awsbatch.testing import fixture
-
-    yield from fixture(tmp_path_factory.mktemp("awsbatch"))
+    marker = request.node.get_closest_marker("awsbatch")
+    with awsbatch_factory(*marker.args, **marker.kwargs) if marker else awsbatch_factory() as emulation:
+        yield emulation

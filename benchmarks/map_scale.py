@@ -88,6 +88,7 @@ def measure(options: argparse.Namespace, home: Path) -> dict[str, float]:
         "emulator": {
             "role": "arn:aws:iam::000000000000:role/local",
             "isolation": options.isolation,
+            "preload": options.preload,
             **({"vcpus": options.vcpus} if options.vcpus else {}),
         },
     }
@@ -133,6 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--isolation", choices=("fork", "worker", "process"), default="fork")
+    parser.add_argument("--preload", choices=("installed", "everything"), default="installed")
     parser.add_argument("--vcpus", type=int, default=0, help="of the compute environment; 0: this machine's")
     parser.add_argument("--item-bytes", type=int, default=0, help="the size of an item and of an output; 0: a number")
     parser.add_argument("--json", action="store_true")
@@ -149,7 +151,7 @@ def main() -> None:
     found["cpu_per_child_over_floor"] = found["cpu_per_child_ms"] / found["floor_cpu_per_child_ms"]
     rounded = {name: round(value, 3) for name, value in found.items()}
     if options.json:
-        print(json.dumps({"n": options.n, "isolation": options.isolation, **rounded}))
+        print(json.dumps({"n": options.n, "isolation": options.isolation, "preload": options.preload, **rounded}))
     else:
         for name, value in rounded.items():
             print(f"{name:28} {value:10.3f}")

@@ -74,7 +74,8 @@ ALLOWED: dict[str, set[str]] = {
         *("local.console", "local.history", "local.identity", "local.deployment"),
     },
     "testing": {"local"},
-    "cli": {"wire", "settings", "admin", "propeller", "batch", "local", *SDK_ROOMS},
+    "account": {"wire", "settings", "admin", "propeller", "local", "lint"},
+    "cli": {"wire", "settings", "account", "admin", "propeller", "batch", "local", *SDK_ROOMS},
 }
 # Rooms that are one to those outside of the whole.
 WHOLE = {"batch", EMULATOR, "propeller", "container", "local"}

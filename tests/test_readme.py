@@ -40,4 +40,4 @@ def test_the_steps_of_the_setup_fit_together(tmp_path: Path) -> None:
     for number, step in enumerate(steps):
         (tmp_path / f"{number}.yaml").write_text(step)
     answer = CliRunner().invoke(main, ["config", "check", *(str(tmp_path / f"{n}.yaml") for n in range(len(steps)))])
-    assert (answer.exit_code, len(steps)) == (0, 6), answer.output
+    assert (answer.exit_code, len(steps)) == (0, 7), answer.output

@@ -12,31 +12,30 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
-from flyteidl.core.literals_pb2 import Literal, LiteralCollection, LiteralMap
 from flytekit.bin.entrypoint import _dispatch_execute as dispatch_execute
 from flytekit.bin.entrypoint import normalize_inputs, setup_execution
-from flytekit.core.context_manager import FlyteContext, FlyteContextManager
-from flytekit.exceptions.user import FlyteDataNotFoundException
+from flytekit.core.context_manager import FlyteContextManager
 from flytekit.loggers import logger
-from google.protobuf.message import DecodeError
 
 from flytekitplugins_awsbatch_timeout import watched
 
 from .container.array_index import ChildError, child_index, item_inputs, original_index
 from .container.command_line import Child, at_index
-from .container.fast import run_item
-from .container.fast.array_context import Siblings, find_out, importable_from_working_directory, known, remember
-from .container.fast.run_item import written
-from .container.job_attempt import is_tried_again, left_by_an_earlier_attempt
+from .container.input_files import read_index_lookup, read_inputs, write_item_inputs
+from .container.job_attempt import is_retry, left_by_an_earlier_attempt
 from .sdk import switch
-from .wire import INDEX_LOOKUP_FILE, MAP_EXECUTE_SCRIPT
+from .wire import MAP_EXECUTE_SCRIPT
 
-Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)
+if TYPE_CHECKING:
+    from .container.fast.array_context import ArrayContext
+
+# What was found out about an array before its children were forked, by their command line.
+_prepared: dict[tuple[str, ...], ArrayContext] = {}
 
 
 @click.command("pyflyte-awsbatch-map-execute")
@@ -80,23 +79,28 @@ def child_of(
     )
 
 
-def run_as_job(child: Child, siblings: Siblings | None = None) -> None:
+def run_as_job(child: Child, array: ArrayContext | None = None) -> None:
     try:
         # This process is the job, also when it was forked from one in which the emulation is on.
         with switch.overridden(False):
-            run_child(child, siblings)
+            # A second attempt may have a checkpoint to go on from, which is flytekit's to find.
+            if array is None or is_retry() or not run_fast(array):
+                run_child(child)
     except ChildError as error:
         raise click.ClickException(str(error)) from error
 
 
-def run_child(child: Child, siblings: Siblings | None = None) -> None:
-    """Raises ChildError before the item is known; later errors go to the item's error.pb, as flytekit writes it.
+def run_fast(array: ArrayContext) -> bool:
+    """Whether the item was run. If not, run_child runs it, or says what is wrong."""
+    from .container.fast.run_item import run
 
-    :param siblings: what has been found out already about all children of the array.
+    return run(array, child_index(os.environ))
+
+
+def run_child(child: Child) -> None:
+    """Flytekit's own way. Raises ChildError before the item is known; later errors go to the item's error.pb, as
+    flytekit writes it.
     """
-    siblings = siblings or find_out(child)
-    if siblings is not None and run_quickly(siblings):
-        return
     context = FlyteContextManager.current_context()
     index = original_index(child_index(os.environ), read_index_lookup(context, child.inputs))
     output_prefix = child.item_prefix(index)
@@ -122,19 +126,7 @@ def run_child(child: Child, siblings: Siblings | None = None) -> None:
         if inputs is None:
             logger.info("The mapped lists are empty: nothing to do.")
             return
-        dispatch_execute(context, child.load_task, written(context, inputs), output_prefix)
-
-
-def run_quickly(siblings: Siblings) -> bool:
-    """Whether it could be done so. A second attempt may have a checkpoint to go on from, and takes the long way."""
-    if is_tried_again():
-        return False
-    index = original_index(child_index(os.environ), siblings.lookup)
-    try:
-        inputs = siblings.inputs.item(index)
-    except (ChildError, DecodeError):
-        return False
-    return inputs is not None and run_item.run(siblings, index, inputs)
+        dispatch_execute(context, child.load_task, write_item_inputs(context, inputs), output_prefix)
 
 
 def in_time(limit: int, output_prefix: str) -> AbstractContextManager[None]:
@@ -150,62 +142,52 @@ def failing(error: Exception) -> Callable[[], Any]:
     return load
 
 
-def read_inputs(context: FlyteContext, path: str, bound: set[str]) -> LiteralMap:
-    """All the inputs of the array, with mapped lists that were offloaded for their size in place again."""
-    inputs = read(context, path, LiteralMap())
-    for name in inputs.literals:
-        literal = inputs.literals[name]
-        if name not in bound and literal.HasField("offloaded_metadata"):
-            literal.CopyFrom(read(context, literal.offloaded_metadata.uri, Literal()))
-    return inputs
-
-
-def read_index_lookup(context: FlyteContext, inputs: str) -> LiteralCollection | None:
-    """indexlookup.pb from beside the inputs, or None where there is none.
-
-    Asked for without looking first: the extra request costs more than the error does.
-    """
-    try:
-        return read(context, f"{inputs.rpartition('/')[0]}/{INDEX_LOOKUP_FILE}", LiteralCollection())
-    except (FileNotFoundError, FlyteDataNotFoundException):
-        return None
-
-
-def read(context: FlyteContext, path: str, message: Message) -> Message:
-    """Fills a message from a file, local or remote. Raises ChildError for bytes that are no such message."""
-    local = local_path(path)
-    if local is None:
-        local = Path(context.file_access.get_random_local_path())
-        context.file_access.get_data(path, str(local))
-    try:
-        message.ParseFromString(local.read_bytes())
-    except DecodeError as error:
-        raise ChildError(f"{path} is not a {message.DESCRIPTOR.full_name}: {error}") from None
-    return message
-
-
-def local_path(path: str) -> Path | None:
-    """A path on this machine; None for what only flytekit's file access can reach."""
-    path = path.removeprefix("file://")
-    return None if "://" in path else Path(path)
+def importable_from_working_directory() -> None:
+    """As flytekit does it: a container's user code often lies in its working directory only."""
+    here = Path.cwd()
+    if str(here) not in sys.path and all(Path(entry).resolve() != here for entry in sys.path):
+        sys.path.append(str(here))
 
 
 def prepare(*arguments: str) -> None:
-    """Before an interpreter forks the children of this command line: finds out what they have in common."""
+    """Called in an interpreter before it forks the children of this command line: finds out what they have in common.
+
+    Does nothing where a part of flytekit that the fast path uses is missing or different: children then run flytekit's
+    own way.
+    """
     options = execute.make_context(MAP_EXECUTE_SCRIPT, list(arguments)).params
-    siblings = None if options["test"] else find_out(child_of(**options))
-    if siblings is not None:
-        remember(arguments, siblings)
+    if options["test"]:
+        return
+    importable_from_working_directory()
+    try:
+        from .container.fast.array_context import find_array_context
+        from .container.fast.run_item import run  # noqa: F401 - its imports are tried here, before any child needs them
+
+        array = find_array_context(child_of(**options))
+    except Exception as error:
+        logger.debug(f"Children run flytekit's own way: {error!r}")
+        return
+    if array is not None:
+        _prepared[arguments] = array
+
+
+def prepare_with_task(*arguments: str) -> None:
+    """Like `prepare`, and imports the task too."""
+    prepare(*arguments)
+    if array := _prepared.get(arguments):
+        # A child tries again, and reports what is wrong as its own error.
+        with suppress(Exception):
+            _ = array.task_literals
 
 
 def main() -> None:
     faulthandler.register(signal.SIGUSR1)
-    siblings = known(sys.argv[1:])
-    if siblings is None:
+    array = _prepared.get(tuple(sys.argv[1:]))
+    if array is None or not array.still_valid():
         execute()
         return
     try:
-        run_as_job(siblings.child, siblings)
+        run_as_job(array.child, array)
     except (Exception, KeyboardInterrupt) as error:
         end_as_click_does(error)
 

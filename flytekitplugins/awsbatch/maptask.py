@@ -1,6 +1,6 @@
 """A task mapped over lists: one array job on AWS Batch, serialised as `container_array` at version 1.
 
-It says how a child is started; which item a child takes is `child`'s business, and how many there are is the handler's
+It says how a child is started; the child finds its item itself, and the handler decides how many there are
 (`DetermineDiscoverability` in Flyte's `array/catalog.go`).
 """
 

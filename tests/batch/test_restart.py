@@ -17,8 +17,8 @@ import batch_shell
 import pytest
 from batch_shell import SETTINGS, Shell, eventually, new_shell
 
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 
 # A service that submits one array (over and over the same, by its name) and waits until it is killed.

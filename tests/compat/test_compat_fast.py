@@ -100,7 +100,7 @@ def test_the_packaged_command_brings_its_own_code(
         raw_output_prefix=str(batch.home / "raw"),
     )
     deployment = batch._deployment
-    result = NodeExecution(request, deployment.services).run(deployment.wait)
+    result = NodeExecution(request, deployment.services).run(deployment.backend.wait)
     assert result.succeeded, batch.log(str(result.job_id), 0 if kind == "container_array" else None)
     assert result.outputs is not None
     assert result.outputs.literals["o0"] == literal(expected)

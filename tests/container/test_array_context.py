@@ -1,4 +1,4 @@
-"""Which children go the short way, and that what was found out for them is not used once it is out of date."""
+"""Which arrays take the fast path, and that what was found out about one is not used once it is out of date."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sdk_builders import collection, inputs, integer
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.container.command_line import Child
-from flytekitplugins.awsbatch.container.fast.array_context import find_out, known, remember
+from flytekitplugins.awsbatch.container.fast.array_context import find_array_context
 from flytekitplugins.awsbatch.maptask import MapTaskResolver
 
 
@@ -73,58 +73,64 @@ def of(child: Child, inner: Any, **values: Any) -> Child:
 
 
 @pytest.mark.parametrize("inner", [ordinary, on_batch, sdk_tasks.square], ids=["any task", "batch", "another module"])
-def test_ordinary_tasks_with_files_here_go_the_short_way(child: Child, inner: Any) -> None:
-    found = find_out(of(child, inner))
+def test_ordinary_tasks_with_files_here_take_the_fast_path(child: Child, inner: Any) -> None:
+    found = find_array_context(of(child, inner))
     assert found is not None
     assert found.inputs.item(1) == inputs(x=integer(4))  # type: ignore[arg-type]
+    assert found.task_literals is not None
+
+
+@pytest.mark.parametrize("inner", [with_deck, own_kind], ids=["deck", "own class"])
+def test_flytekit_handles_other_tasks(child: Child, inner: Any) -> None:
+    found = find_array_context(of(child, inner))
+    assert found is not None
+    assert found.task_literals is None
 
 
 @pytest.mark.parametrize(
-    ("inner", "values"),
+    "values",
     [
-        (with_deck, {}),
-        (own_kind, {}),
-        (ordinary, {"output_prefix": "s3://bucket/out"}),
-        (ordinary, {"raw_output_data_prefix": None}),
-        (ordinary, {"timeout": 60}),
-        (ordinary, {"dynamic_addl_distro": "s3://bucket/code"}),
-        (ordinary, {"inputs": "/nowhere/inputs.pb"}),
+        {"output_prefix": "s3://bucket/out"},
+        {"raw_output_data_prefix": None},
+        {"timeout": 60},
+        {"dynamic_addl_distro": "s3://bucket/code"},
+        {"inputs": "/nowhere/inputs.pb"},
     ],
-    ids=["deck", "own class", "remote outputs", "no raw prefix", "timeout", "distribution", "no inputs"],
+    ids=["remote outputs", "no raw prefix", "timeout", "distribution", "no inputs"],
 )
-def test_everything_else_goes_the_long_way(child: Child, inner: Any, values: dict[str, Any]) -> None:
-    made = dataclasses.replace(child, resolver_args=("vars", ""), _loaded={"task": inner}, **values)
-    assert find_out(made) is None
+def test_flytekit_handles_other_arrays(child: Child, values: dict[str, Any]) -> None:
+    assert find_array_context(of(child, ordinary, **values)) is None
 
 
-def test_outputs_that_may_become_files_of_their_own_go_the_long_way(
+def test_flytekit_handles_outputs_that_may_become_files_of_their_own(
     child: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("_F_L_MIN_SIZE_MB", "10")
-    assert find_out(of(child, ordinary)) is None
+    assert find_array_context(of(child, ordinary)) is None
 
 
-def test_what_was_found_out_holds_until_the_files_or_the_environment_change(
+def test_the_module_of_the_task_is_not_needed_before_the_fork(child: Child) -> None:
+    made = dataclasses.replace(child, resolver_args=("vars", "", "resolver", "no_such_module.resolver"))
+    assert find_array_context(made) is not None
+
+
+def test_an_array_context_is_valid_until_the_files_or_the_environment_change(
     child: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "f1")
-    made = of(child, ordinary)
-    arguments = ("--for", "this test")
-    found = find_out(made)
+    found = find_array_context(of(child, ordinary))
     assert found is not None
-    remember(arguments, found)
-    assert known(arguments) is found
-    assert known(("--for", "another")) is None
+    assert found.still_valid()
 
     monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "f2")
-    assert known(arguments) is None
+    assert not found.still_valid()
     monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "f1")
 
     lookup = Path(child.inputs).with_name("indexlookup.pb")
     lookup.write_bytes(b"")
-    assert known(arguments) is None
+    assert not found.still_valid()
     lookup.unlink()
-    assert known(arguments) is found
+    assert found.still_valid()
 
     os.utime(child.inputs, ns=(1, 1))
-    assert known(arguments) is None
+    assert not found.still_valid()

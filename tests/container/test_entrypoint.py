@@ -18,7 +18,7 @@ from sdk_array import HERE, Array
 from sdk_builders import collection, inputs, integer, text
 
 from flytekitplugins.awsbatch import map_task
-from flytekitplugins.awsbatch.entrypoint import read_index_lookup, read_inputs
+from flytekitplugins.awsbatch.container.input_files import read_index_lookup, read_inputs
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import file_tasks as tasks
 import pytest
+import yaml
 from click.testing import CliRunner
 from flytekit import task, workflow
 from flytekit.exceptions.user import FlyteAssertion
@@ -17,6 +18,7 @@ from flytekit.types.file import FlyteFile
 
 from flytekitplugins.awsbatch import emulation
 from flytekitplugins.awsbatch.cli.main import main
+from flytekitplugins.awsbatch.local.all_settings import DEFAULT
 from flytekitplugins.awsbatch.testing import Emulation
 
 BUNDLE = ["one 1", "part 1", "many 0", "many 1", "a.txt=a1", ""]
@@ -167,3 +169,17 @@ def from_a_plain_task(folder: str) -> str:
 def test_what_a_plain_task_made_is_uploaded(batch: Emulation, tmp_path: Path) -> None:
     assert from_a_plain_task(folder=str(tmp_path)) == "plain"
     assert (tmp_path / "plain.txt").read_text() == "plain"
+
+
+@pytest.mark.parametrize("isolation", ["fork", "process"])
+def test_each_attempt_has_a_temporary_folder_that_goes_with_it(tmp_path: Path, isolation: str) -> None:
+    settings: dict[str, Any] = yaml.safe_load(DEFAULT)
+    settings["emulator"] |= {"isolation": isolation, "vcpus": 1}
+    with emulation(tmp_path, settings=settings, quiet=True) as batch:
+        single = tasks.leave_something(n=0)
+        mapped = tasks.map_task(tasks.leave_something)(n=[0, 1, 2])
+        folders = [Path(folder) for (folder,) in (single, *mapped)]
+        assert batch.jobs
+    assert not any(folder.exists() for folder in folders)
+    assert len({folder.parent for folder in folders}) == 1
+    assert folders[0].parent != folders[0]

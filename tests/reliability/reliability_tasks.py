@@ -20,6 +20,14 @@ def square(n: int, folder: str, seconds: float) -> int:
     return n * n
 
 
+@task(task_config=AWSBatchConfig(), retries=9)
+def square_with_attempts(n: int, folder: str, seconds: float) -> int:
+    with Path(folder, f"{n}.starts").open("ab") as file:
+        file.write(b"x")
+    time.sleep(seconds)
+    return n * n
+
+
 @task(task_config=AWSBatchConfig())
 def wait_at_the_gate(n: int, folder: str) -> int:
     """Even children end at once; odd ones wait until there is a file `gate`."""
@@ -104,6 +112,11 @@ def listed_total(count: int) -> int:
 @workflow
 def squares(count: int, folder: str, seconds: float = 0.0) -> int:
     return total(numbers=map_task(partial(square, folder=folder, seconds=seconds))(n=listed(count=count)))
+
+
+@workflow
+def squares_with_attempts(count: int, folder: str, seconds: float = 0.0) -> list[int]:
+    return map_task(partial(square_with_attempts, folder=folder, seconds=seconds))(n=listed(count=count))
 
 
 @workflow

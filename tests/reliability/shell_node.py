@@ -15,9 +15,9 @@ from google.protobuf.struct_pb2 import Struct
 from in_memory import MemoryCatalog
 
 from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.faults import STALE_DESCRIBE, Fault
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.local.deployment.backend import LocalBackend
 from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
 from flytekitplugins.awsbatch.local.history.resume import Fingerprint, decide_resume

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 
 PATIENCE = 30.0
 SETTINGS = BatchSettings(vcpus=4, memory=8192, kill_grace=2)

@@ -246,3 +246,14 @@ def cached_pass(xs: list[FlyteFile]) -> list[str]:
 def before_download(n: int) -> tuple[list[bool], list[str]]:
     folder = make_folder(n=n)
     return seen_before_download(x=make_file(n=n), y=folder), listed(y=folder)
+
+
+@task(task_config=BATCH, retries=1)
+def leave_something(n: int) -> list[str]:
+    """What lies in this attempt's TMPDIR when it begins, and TMPDIR."""
+    folder = Path(tempfile.gettempdir())
+    before = [one.name for one in folder.iterdir() if one.name == "left.txt"]
+    (folder / "left.txt").write_text("left")
+    (folder / "locked").mkdir(mode=0o500)
+    lost(2 if n == 1 else 1)
+    return [*before, str(folder)]

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
+from flytekitplugins.awsbatch.account.policies import ACCOUNT, account, documents, job_roles, region
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, misspelt_keys, unread_queue_keys
 from flytekitplugins.awsbatch.local.all_settings import Settings, aws_faults, read_files
@@ -31,7 +32,6 @@ from .common import (
     show_indented,
     show_problems,
 )
-from .policies import ACCOUNT, account, documents, job_roles, region
 
 STARTER_FILE = Path(__file__).with_name("starter_file.yaml").read_text(encoding="utf-8")
 

@@ -12,8 +12,10 @@ import rich_click as click
 
 # Command -> the module of this package that holds it.
 COMMANDS = {
+    "account": "account",
     "cache": "runs",
     "config": "config",
+    "doctor": "doctor",
     "jobs": "runs",
     "kill": "runs",
     "lint": "lint",
@@ -51,8 +53,8 @@ class Commands(click.RichGroup):
 def main() -> None:
     """AWS Batch for Flyte, on this machine.
 
-    Which queue and role an execution gets, what its jobs did, and an AWS Batch service to run them on. Commands that
-    only look (config, jobs, lint, logs, queue, runs) take --json.
+    Which queue and role an execution gets, what its jobs did, an AWS Batch service to run them on, and checks of an AWS
+    account. Commands that only look (config, doctor, jobs, lint, logs, queue, runs) take --json.
     """
 
 

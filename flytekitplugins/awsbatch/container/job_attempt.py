@@ -22,7 +22,7 @@ class NodePrefix(str):
     __slots__ = ()
 
 
-def is_tried_again() -> bool:
+def is_retry() -> bool:
     return os.environ.get(AWS_JOB_ATTEMPT, "1") != "1"
 
 
@@ -35,7 +35,7 @@ def is_single_job() -> bool:
 def left_by_an_earlier_attempt(context: FlyteContext, checkpoint: str | None) -> str | None:
     """The checkpoint to go on from when AWS Batch tries a job again: Flyte gives all its attempts the same paths, and
     the previous one it names is that of the node's attempt before."""
-    return checkpoint if checkpoint and is_tried_again() and context.file_access.exists(checkpoint) else None
+    return checkpoint if checkpoint and is_retry() and context.file_access.exists(checkpoint) else None
 
 
 def fit_to_single_job(parameters: ExecutionParameters | None) -> None:
@@ -51,7 +51,8 @@ def fit_to_single_job(parameters: ExecutionParameters | None) -> None:
     if not prefix or isinstance(prefix, NodePrefix) or not prefix.endswith(SINGLE_SUFFIX):
         return
     parameters._output_metadata_prefix = NodePrefix(prefix.removesuffix(SINGLE_SUFFIX))
-    checkpoint: Any = parameters._checkpoint
-    if checkpoint is not None:
-        left = left_by_an_earlier_attempt(FlyteContextManager.current_context(), checkpoint._checkpoint_dest)
-        checkpoint._checkpoint_src = left or checkpoint._checkpoint_src
+    # Without these attributes of flytekit's, an attempt starts from the beginning.
+    checkpoint: Any = getattr(parameters, "_checkpoint", None)
+    destination = getattr(checkpoint, "_checkpoint_dest", None)
+    if left := left_by_an_earlier_attempt(FlyteContextManager.current_context(), destination):
+        checkpoint._checkpoint_src = left

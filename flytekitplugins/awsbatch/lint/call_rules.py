@@ -15,7 +15,7 @@ MAX_ARRAY_SIZE = 10_000
 
 
 def lost_overrides(subject: Subject) -> Iterator[str]:
-    """Seen on a cluster: resources reach the job; these stay with the node, or nowhere."""
+    """On a cluster, resources reach the job; these overrides stay with the node, or get lost."""
     for node in subject.calls:
         lost = names_of_lost_overrides(subject, node)
         if lost:
@@ -46,7 +46,7 @@ def names_of_lost_overrides(subject: Subject, node: Node) -> list[str]:
 
 
 def too_many_items(subject: Subject) -> Iterator[str]:
-    """Lists that are written into the program; others are known only when it runs."""
+    """Looks at lists that are written into the program; others are known only when it runs."""
     if not subject.is_array:
         return
     mapped = [name for name in subject.task.interface.inputs if name not in subject.task.bound_inputs]

@@ -31,7 +31,7 @@ class BatchLimits:
 
 @dataclass(frozen=True)
 class LintSettings:
-    """:param ignore: codes that nobody wants to hear about.
+    """:param ignore: codes that are not told.
     :param max_array_job_size: the handler's limit; its default unless the deployment says another.
     """
 
@@ -40,7 +40,7 @@ class LintSettings:
 
 
 def load(environ: Mapping[str, str] = os.environ) -> LintSettings:
-    """From the files that FLYTE_AWSBATCH_CONFIG names. What else is wrong in them is for `config check` to say."""
+    """The settings in the files that FLYTE_AWSBATCH_CONFIG names. `config check` finds other mistakes in them."""
     names = [name for name in environ.get(SWITCH_CONFIG, "").split(os.pathsep) if name]
     if not names:
         return LintSettings()

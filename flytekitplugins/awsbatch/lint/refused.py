@@ -1,5 +1,5 @@
-"""Errors of importing or compiling a program that say what a finding says: refusals of this package, and flytekit's own
-where it takes no config at all. Changes nothing about what was refused."""
+"""Turns errors of importing or compiling a program into findings: those of this package, and flytekit's own where it
+takes no config at all."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ ASYNC = "is not compatible with async functions"
 EAGER = "EagerAsyncPythonFunctionTask() got multiple values for keyword argument 'task_config'"
 
 
-def refused(name: str, error: BaseException) -> Finding | None:
-    """The finding that an error is, or None.
+def finding_of_error(name: str, error: BaseException) -> Finding | None:
+    """The finding that an error stands for, or None.
 
-    :param name: of the module or workflow that it ended.
+    :param name: the module or workflow that the error ended.
     """
-    file, line = place(error)
+    file, line = users_line(error)
     if isinstance(error, AWSBatchTaskError):
         entity, _, message = error.message.partition(" ")
         return Finding(error.code, entity.rstrip(":"), message, file, line)
-    kind = flytekits_own(error)
+    kind = kind_that_flytekit_refuses(error)
     if not kind:
         return None
     return Finding(
@@ -40,15 +40,15 @@ def refused(name: str, error: BaseException) -> Finding | None:
     )
 
 
-def flytekits_own(error: BaseException) -> str:
-    """What kind of function flytekit refused a config of ours for, or nothing."""
+def kind_that_flytekit_refuses(error: BaseException) -> str:
+    """The kind of function, `async` or `@eager`, for which flytekit refused an AWSBatchConfig; else an empty text."""
     text = str(error)
     if isinstance(error, AssertionError) and text.endswith(ASYNC) and AWSBatchFunctionTask.__name__ in text:
         return "async"
     return "@eager" if isinstance(error, TypeError) and EAGER in text else ""
 
 
-def place(error: BaseException) -> tuple[str, int]:
+def users_line(error: BaseException) -> tuple[str, int]:
     """The last line of the user's own code that led to an error."""
     frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith(OWN)]
     frames = [one for one in frames if Path(one.filename).is_file() and "importlib" not in Path(one.filename).parts]

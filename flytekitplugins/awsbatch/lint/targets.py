@@ -1,7 +1,6 @@
-"""What a user names to have it looked at: a file, a folder or a module, as the modules that they hold, and what loading
-those says. Roots and module names are pyflyte's own.
+"""The modules in a file, a folder or a module that a user names. Roots and module names are pyflyte's own.
 
-Nothing is looked at here; but the code runs, since importing it is how `pyflyte register` finds tasks too.
+Loading a target runs the user's code, since importing it is how `pyflyte register` finds tasks too.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from flytekit.tools import module_loader
 from flytekit.tools.repo import find_common_root, list_packages_and_modules
 
 INIT = "__init__.py"
-# Of a folder that is no package, files without this word make no task, and may do anything when they are imported.
+# In a folder that is no package, files without this word make no task, and importing them may do anything.
 MARK = b"flytekit"
 NEVER_LOADED = ("setup.py", "conftest.py")
 NEVER_ENTERED = ("__pycache__", "node_modules", "site-packages")

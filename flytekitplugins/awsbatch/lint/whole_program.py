@@ -23,7 +23,7 @@ from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
 from .findings import Finding, found_in
 from .lint_settings import LintSettings
 from .program import is_ours
-from .refused import refused
+from .refused import finding_of_error
 from .report import findings_to
 from .targets import target_of
 from .task_rules import legacy_map
@@ -47,10 +47,10 @@ class Looked:
 
 
 def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings) -> Looked:
-    """What is found in the entities of some files, folders or modules.
+    """The findings in some files, folders or modules.
 
-    What flytekit or this package refuses where it is declared is a finding, and the only one of its module, which ended
-    there. Raises TargetError for a target that is not there.
+    What flytekit or this package refuses at its declaration is a finding, and the only one of its module, whose import
+    ended there. Raises TargetError for a target that does not exist.
     """
     serialization = SerializationSettings(image_config=images, project="p", domain="d", version="v", env={})
     before = len(FlyteEntities.entities)
@@ -63,7 +63,7 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
             action()
             return True
         except (Exception, SystemExit) as error:
-            refusal = refused(name, error)
+            refusal = finding_of_error(name, error)
             if refusal is None:
                 not_loaded.append(NotLoaded(name, error))
             else:
@@ -79,13 +79,13 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
                 for module in target.modules:
                     start = len(FlyteEntities.entities)
                     if not attempt(module, partial(target.load, module)):
-                        # Nobody can import what it had made until then.
+                        # Nobody can import what the module had made until then.
                         del FlyteEntities.entities[start:]
         for entity in FlyteEntities.entities[before:]:
             if isinstance(entity, WorkflowBase):
                 attempt(entity.name, entity.compile)
         for entity in FlyteEntities.entities[before:]:
-            # What cannot be serialised hides nothing of the rest.
+            # A task that cannot be serialised does not keep the others from being looked at.
             attempt(entity_name(entity), partial(look, entity))
     return Looked(tuple(dict.fromkeys(found)), tuple(not_loaded))
 

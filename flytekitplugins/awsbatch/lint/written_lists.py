@@ -1,5 +1,5 @@
-"""How long the lists are that a call gets, as far as a program says it: in the call, or in a call, a default or
-a launch plan of the workflow around it. What comes out of tasks, or with an execution, nobody knows before it runs.
+"""The lengths of the lists that a call gets, where the program has them: in the call, or in a call, a default or a
+launch plan of the workflow around it. How long task outputs and the inputs of executions are is known in a run only.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator, AdminSettings, ResourceSet, read_admin_settings
 from flytekitplugins.awsbatch.admin.attribute_files import is_attribute_file
 from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, misspelt_keys
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.lint.lint_settings import LintEmulator, LintSettings
 from flytekitplugins.awsbatch.propeller.golang.duration import parse_duration
 from flytekitplugins.awsbatch.propeller.golang.quantity import QuantityError, parse_quantity
@@ -64,12 +64,17 @@ class LocalEmulator:
         AWS Batch jobs (`drop`; `awsbatch/transformer.go` passes nil); `forward` gives them to jobs here.
     :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
         `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
+    :param preload: what the jobs that are forked from one interpreter share. `installed`: flytekit and the installed
+        modules that the user's modules import; `everything`: the user's modules too.
+    :param fast_path: whether children of an array leave out what flytekit does for each of them.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
     """
 
     environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
     execution_env: str = setting("execution_env", "drop", choices=("drop", "forward"))
     isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
+    preload: str = setting("preload", "installed", choices=("installed", "everything"))
+    fast_path: bool = setting("fast_path", True)
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
 
 

@@ -125,8 +125,10 @@ class OffloadingSettings:
 
 @dataclass(frozen=True)
 class PropellerSettings:
-    """`propeller`: what surrounds the plugin."""
+    """`propeller`: what surrounds the plugin. The two prefixes matter to a real account only."""
 
+    metadata_prefix: str = setting("metadata-prefix", "metadata/propeller")
+    raw_output_prefix: str = setting("rawoutput-prefix", "")
     max_workflow_retries: int = setting("max-workflow-retries", 10, minimum=0)
     node_config: NodeSettings = setting("node-config", factory=NodeSettings)
     offloading: OffloadingSettings = setting("literal-offloading-config", factory=OffloadingSettings)
@@ -141,8 +143,9 @@ class LimitSettings:
 
 @dataclass(frozen=True)
 class StorageSettings:
-    """`storage`: how large a file propeller reads."""
+    """`storage`: the bucket, which matters to a real account only, and how large a file propeller reads."""
 
+    container: str = setting("container", "")
     limits: LimitSettings = setting("limits", factory=LimitSettings)
 
 

@@ -1,6 +1,6 @@
-"""What a local call of a task does: through the emulated AWS Batch when that is on, else what flytekit always did.
+"""Sends a task's local calls through the emulated AWS Batch when that is on, and else leaves them to flytekit.
 
-flytekit calls `sandbox_execute` for a task in a local run. Nothing here knows how the emulation works.
+flytekit calls `sandbox_execute` for a task in a local run. How the emulation works is `local`'s business.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class EmulatedCalls:
             return parent.sandbox_execute(ctx, input_literal_map)
 
     def check_emulated_call(self) -> None:
-        """For a class whose calls may be wrong in a way that its template alone does not show. Asked by `local`, which
-        knows what the deployment's settings say is fine."""
+        """Raises for a call that is wrong in a way that the template alone does not show. `local` calls it, under the
+        deployment's lint settings."""
 
 
 class Uncached:

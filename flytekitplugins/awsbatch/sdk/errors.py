@@ -1,4 +1,4 @@
-"""What is refused where it is declared, because no job could ever come of it. The rest is for `lint`."""
+"""Refuses, at their declaration, tasks that no job could ever run. `lint` looks for everything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of a task's metadata counts on AWS Batch. flytekit's own object is read, never changed."""
+"""Reads the parts of a task's metadata that count on AWS Batch. flytekit's own object is never changed."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def attempt_seconds(metadata: TaskMetadata) -> int:
 
 
 def on_the_wire(metadata: TaskMetadata) -> dict[str, Any]:
-    """What of a task's metadata is the user's: no flytekit version, and no field that is at its default.
+    """The part of a task's metadata that the user set, without flytekit's version and fields at their default.
 
-    The same for every version of flytekit: they differ in the empty messages that they put in.
+    It is the same for every version of flytekit, which differ in the empty messages that they put in.
     """
     message = metadata.to_taskmetadata_model().to_flyte_idl()
     message.ClearField("runtime")

@@ -22,7 +22,7 @@ OVERWRITTEN = {
     "timeout": "use @task(timeout=...)",
     "arrayProperties": "use flytekitplugins.awsbatch.map_task",
 }
-# What people look for in a config, as they may spell it.
+# Fields that people look for in a config, by `bare` spelling, and where to set them instead.
 SAID_ELSEWHERE = {
     **dict.fromkeys(("queue", "dynamicqueue", "childqueue"), OVERWRITTEN["jobQueue"]),
     **dict.fromkeys(("retries", "attempts"), OVERWRITTEN["retryStrategy"]),
@@ -45,7 +45,7 @@ UNKNOWN_TO_FLYTE = ("consumableResourcePropertiesOverride",)
 PATTERNS = {"shareIdentifier": (re.compile(r"[A-Za-z0-9]{1,255}\*?"), "up to 255 letters and digits")}
 RANGES: dict[str, tuple[float, float]] = {"schedulingPriorityOverride": (0, 9999)}
 
-# Names the place, says what stands there and what was expected.
+# A sentence that names the place, the value and what was expected.
 Complaint: TypeAlias = str
 WORDS = {
     "string": "a text",
@@ -58,7 +58,7 @@ WORDS = {
 
 
 def bare(name: str) -> str:
-    """A name without what spellings differ in."""
+    """A name in lower case and without underscores, to compare spellings by."""
     return name.replace("_", "").lower()
 
 

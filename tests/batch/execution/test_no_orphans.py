@@ -131,6 +131,36 @@ def test_the_death_of_the_supervisor_ends_its_jobs_and_the_service_goes_on(
     assert shell.ended(shell.submit("true"))["status"] == "SUCCEEDED"
 
 
+def test_an_end_that_was_written_down_and_not_told_counts(
+    home: Path, shell: Shell, service: LocalBatch, tmp_path: Path
+) -> None:
+    """As when the supervisor is killed between the two."""
+    seen = tmp_path / "parent"
+    job_id = shell.submit(f"echo $PPID > {seen}; sleep 300")
+    eventually(lambda: len(pids(seen)) == 1)
+    task = service.log_streams(job_id)[0].name.rpartition("/")[2]
+    (journal,) = home.glob("instances/*/journal")
+    with journal.open("a") as file:
+        file.write(f"{job_id}#1#{task}\t0\t0\t{time.time():.3f}\n")
+
+    os.kill(pids(seen)[0], signal.SIGKILL)
+
+    assert shell.ended(job_id)["status"] == "SUCCEEDED"
+
+
+def test_attempts_go_to_a_new_supervisor_at_once(shell: Shell, tmp_path: Path) -> None:
+    """None is refused because the old one was killed and nobody has heard of that yet."""
+    seen = tmp_path / "parent"
+    first = shell.submit(f"echo $PPID > {seen}; sleep 300")
+    eventually(lambda: len(pids(seen)) == 1)
+
+    os.kill(pids(seen)[0], signal.SIGKILL)
+    ended = [shell.ended(job_id) for job_id in [shell.submit("true") for _ in range(20)]]
+
+    assert shell.ended(first)["statusReason"].startswith("Host EC2")
+    assert [job.get("statusReason") for job in ended if "failed to start" in job.get("statusReason", "")] == []
+
+
 def test_a_job_that_ignores_everything_ends_with_the_service_in_time(home: Path, tmp_path: Path) -> None:
     seen = tmp_path / "pids"
     service = LocalBatch(home, replace(SETTINGS, kill_grace=0.2))

@@ -28,7 +28,7 @@ def cold(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
 def told(by: Runner, ended: Ended) -> tuple[int, str]:
     """The exit code and the log, with what has to differ made the same."""
     text = ended.log.decode(errors="backslashreplace").replace(str(by.root), "ROOT")
-    return ended.code, re.sub(r"0x[0-9a-f]+", "0xN", re.sub(r"job:\d+", "job:N", text))
+    return ended.code, re.sub(r"0x[0-9a-f]+", "0xN", re.sub(r"job-\d+:\d+", "job:N", text))
 
 
 @pytest.mark.parametrize("end", ["none", "zero", "three", "large", "negative", "text", "true", "at_once"])

@@ -21,6 +21,11 @@ from flytekitplugins.awsbatch.local.deployment import preload
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
 
+# The frame that calls the task: the fast path's own, or flytekit's. Nothing else in a trace differs.
+CALLER = re.compile(
+    r'(File \\*")[^"]*/(?:fast/run_item|flytekit/core/base_task)\.py(\\*", line )\d+, in (?:run|dispatch_execute)'
+    r"((?:\\n|\n)\s+)native(?:_outputs)? = [^\n^]*?execute\(\*\*\w+\)(?:(?:\\n|\n)[ ^]*)?(?=\\n|\n)"
+)
 SCRIPTS = sysconfig.get_path("scripts")
 RESOLVER = "flytekit.core.python_auto_container.default_task_resolver"
 
@@ -103,12 +108,19 @@ class Maps:
         text = re.sub(r"\b[0-9a-f]{32}\b", "RANDOM", text.replace(str(self.root), "ROOT"))
         # Whether a future was waited for or was there already.
         text = re.sub(r"(futures/_base\.py\W+line )\d+", r"\1N", text)
-        return re.sub(r"0x[0-9a-f]+", "0xN", text)
+        return CALLER.sub(r"\1CALLER\2", re.sub(r"0x[0-9a-f]+", "0xN", text))
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maps]:
-    with runner(tmp_path_factory.mktemp("aaaa"), warm=True, planner=preload.planner()) as made:
+OPTIONS = {
+    "default": preload.PreloadOptions(),
+    "everything preloaded": preload.PreloadOptions(everything=True),
+    "no fast path": preload.PreloadOptions(fast_path=False),
+}
+
+
+@pytest.fixture(scope="module", params=OPTIONS)
+def warm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maps]:
+    with runner(tmp_path_factory.mktemp("aaaa"), warm=True, planner=preload.planner(OPTIONS[request.param])) as made:
         yield Maps(made)
 
 

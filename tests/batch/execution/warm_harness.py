@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import shutil
 import sys
@@ -63,7 +64,8 @@ class Runner:
             "PATH": f"{self.script.parent}:/usr/bin:/bin",
             "PYTHONPATH": str(HERE),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "AWS_BATCH_JOB_ID": f"job:{self._number}",
+            # A dead supervisor's attempts are looked for on the whole machine: no other test may have the same.
+            "AWS_BATCH_JOB_ID": f"job-{os.getpid()}:{self._number}",
             "AWS_BATCH_JOB_ATTEMPT": "1",
             "OWN_VALUE": "own",
             **(environment or {}),

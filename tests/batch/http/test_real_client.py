@@ -19,8 +19,8 @@ import pytest
 from batch_shell import SETTINGS, Shell
 from threaded_server import ThreadedServer
 
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import IGNORE
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.emulator.settings import IGNORE
 
 RECORDING = json.loads(gzip.decompress((Path(__file__).parent / "data" / "real-client-calls.json.gz").read_bytes()))
 EXECUTIONS = RECORDING["executions"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import Capacity, capacity_of
 from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import Hold, Occupancy, Size, misfit
+from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 
 SIZES = st.builds(Size, st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0]), st.sampled_from([64, 256, 1024, 4096]), st.just(0))
 

@@ -21,7 +21,6 @@ from ..api import BatchCalls, BatchError
 from .adoption import Adoption
 from .arns import ENVIRONMENT, QUEUE, Arns, name_of
 from .clock import Clock, SystemClock
-from .emulator_settings import BatchSettings
 from .execution import instance as instances
 from .execution.executors.process import ProcessExecutor
 from .execution.executors.protocol import Executor
@@ -36,6 +35,7 @@ from .scheduling.capacity import capacity_of
 from .scheduling.engine import Engine
 from .scheduling.job_table import JobTable
 from .scheduling.write_behind import WriteBehind
+from .settings import BatchSettings
 from .store.database import Database, UnusableHomeError
 from .store.job_rows import JobRows
 from .store.resources import Resources

@@ -1,7 +1,7 @@
 """An item's values between protobuf and Python, by flytekit's own transformers, looked up once for all children.
 
-The shortest way there is for numbers, texts, truth values and times (`SimpleTransformer`); for all other types what
-flytekit does (`TypeEngine`). None stands for everything that flytekit would have something to say about: then it does.
+The shortest way is for numbers, texts, truth values and times (`SimpleTransformer`); for all other types what
+flytekit does (`TypeEngine`). None: let flytekit handle it.
 """
 
 from __future__ import annotations
@@ -11,16 +11,34 @@ from typing import Any
 from flyteidl.core.literals_pb2 import LiteralMap as LiteralMapMessage
 from flytekit.core.base_task import PythonTask
 from flytekit.core.context_manager import FlyteContext
+from flytekit.core.python_function_task import PythonFunctionTask
 from flytekit.core.type_engine import SimpleTransformer, TypeEngine
 from flytekit.models.literals import Literal, LiteralMap
 from flytekit.utils.asyn import run_sync
 
+from ...task import AWSBatchFunctionTask
 
-class Conversion:
-    """Of the inputs and outputs of one task."""
+# What an ordinary task leaves to flytekit, or to our class, which does nothing before a job's task runs.
+ORDINARY = ("dispatch_execute", "pre_execute", "post_execute", "_literal_map_to_python_input", "_output_to_literal_map")
+ORDINARY_KINDS = (PythonTask, AWSBatchFunctionTask)
+
+
+def is_ordinary(task: Any) -> bool:
+    """Whether executing the task is calling its function. Raises AttributeError where flytekit has changed."""
+    kind = type(task)
+    return (
+        isinstance(task, PythonFunctionTask)
+        and all(any(getattr(kind, name) is getattr(one, name) for one in ORDINARY_KINDS) for name in ORDINARY)
+        and not task.enable_deck
+        and task.execution_mode == PythonFunctionTask.ExecutionBehavior.DEFAULT
+    )
+
+
+class TaskLiterals:
+    """The inputs and outputs of one task."""
 
     def __init__(self, task: Any) -> None:
-        self._task = task
+        self.task = task
         self._types = task.python_interface.inputs
         self._simple_inputs = {name: simple(kind) for name, kind in self._types.items()}
         self._outputs = tuple(task.interface.outputs.items())
@@ -48,15 +66,15 @@ class Conversion:
         """The outputs of a task with one output or none (flytekit's `_output_to_literal_map`), serialised."""
         if not self._outputs:
             return b"" if native is None else None
-        if len(self._outputs) > 1 or isinstance(native, tuple) or context.output_metadata_tracker.output_metadata:
+        if len(self._outputs) > 1 or isinstance(native, tuple):
             return None
         name, variable = self._outputs[0]
         try:
+            if context.output_metadata_tracker.output_metadata or isinstance(native, LiteralMap):
+                return None
             if self._simple_output is not None:
                 return self._primitive(context, name, native, variable)
-            if isinstance(native, LiteralMap):
-                return None
-            kind = self._task.get_type_for_output_var(name, native)
+            kind = self.task.get_type_for_output_var(name, native)
             literal = run_sync(TypeEngine.async_to_literal, context, native, kind, variable.type)
             return serialised(LiteralMap({name: literal}).to_flyte_idl())
         except Exception:

@@ -32,6 +32,11 @@ def ended(left: Sequence[str], execution: str) -> str:
     )
 
 
+def results(folder: Path) -> str:
+    """Where a person finds the files of a run that has ended."""
+    return f"Files of the results lie below {folder}. They are the run's: copy them before you change them."
+
+
 def typed(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     """The command of this process as somebody would type it, without secrets."""
     words = list(argv)

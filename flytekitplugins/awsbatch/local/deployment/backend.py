@@ -25,7 +25,7 @@ from . import preload
 if TYPE_CHECKING:
     from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
 
-    from ..all_settings import Settings
+    from ..all_settings import LocalEmulator, Settings
     from ..home import Home
 
 POLL_SECONDS = 1.0
@@ -97,7 +97,7 @@ class LocalBackend(Backend):
             home.batch,
             settings.batch,
             launch=launch,
-            executors=executors(settings.local.isolation, warn),
+            executors=executors(settings.local, warn),
             validate_shapes=False,
         )
         self._queues = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
@@ -137,9 +137,10 @@ class LocalBackend(Backend):
         return Path(self.service.log_path(child.log_streams[-1])), tail
 
 
-def executors(isolation: str, warn: Callable[[str], None]) -> list[Executor]:
+def executors(local: LocalEmulator, warn: Callable[[str], None]) -> list[Executor]:
     """A process per job, and for Flyte's own commands a warm interpreter to start it from."""
     process = ProcessExecutor()
-    if isolation == "process":
+    if local.isolation == "process":
         return [process]
-    return [WarmExecutor(preload.planner(), process, isolation=isolation, warn=warn)]
+    options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
+    return [WarmExecutor(preload.planner(options), process, isolation=local.isolation, warn=warn)]

@@ -9,7 +9,7 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ from .opening import Deployment
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.type_defs import JobDetailTypeDef
+
+    from ..all_settings import Settings
 
 
 class Emulation:
@@ -65,6 +67,13 @@ class Emulation:
         chosen = [stream for stream in streams if attempt is None or stream.attempt == attempt]
         return Path(chosen[-1].path).read_text(encoding="utf-8", errors="replace") if chosen else ""
 
+    def logs(self, job: JobDetailTypeDef) -> list[str]:
+        """The logs of the last attempts of a job from `jobs`: one per child of an array, in the order of their index,
+        or the job's own.
+        """
+        size = job.get("arrayProperties", {}).get("size")
+        return [self.log(job["jobId"], index) for index in ([None] if size is None else range(size))]
+
     def fault(self, kind: str = HOST_LOST, **which: Any) -> None:
         """Lets something go wrong with AWS Batch from now on: `fault(child=3, attempt=1)` takes the host of that
         child's first attempt away, `fault("throttle", every=3)` refuses every third call.
@@ -95,6 +104,7 @@ def emulation(
     home: str | os.PathLike[str] | None = None,
     *,
     settings: Mapping[str, Any] | str | None = None,
+    files: Sequence[str | os.PathLike[str]] = (),
     quiet: bool = False,
     resume: str | None = None,
 ) -> Iterator[Emulation]:
@@ -102,13 +112,14 @@ def emulation(
 
     :param home: keeps runs, logs and the cache; None: a temporary folder that goes with the block.
     :param settings: a deployment's settings, as the YAML of `FLYTE_AWSBATCH_CONFIG` or as the mapping it would be;
-        None: what the environment says, or the defaults.
+        None: what `files` or the environment say, or the defaults.
+    :param files: settings files instead, as `FLYTE_AWSBATCH_CONFIG` names them.
     :param quiet: keeps progress and warnings from standard error; `Emulation.printed` has them.
 
     :param resume: the name of an execution in `home` to resume.
 
-    Raises SettingsError, HomeError, and RuntimeError in a process that is itself a job. The block covers the whole
-    process, threads included; jobs that still run when it ends are ended.
+    Raises SettingsError, HomeError, ValueError for both `settings` and `files`, and RuntimeError in a process that is
+    itself a job. The block covers the whole process, threads included; jobs that still run when it ends are ended.
     """
     if switch.in_a_job():
         raise RuntimeError(
@@ -118,7 +129,7 @@ def emulation(
     output = io.StringIO() if quiet else None
     with tempfile.TemporaryDirectory(prefix="flyte-awsbatch-") if home is None else _given(home) as folder:
         deployment = Deployment(
-            settings_module.load(os.environ) if settings is None else settings_module.parse_settings(settings),
+            _settings(settings, files),
             Home(Path(folder).absolute()),
             PlainReporter(output) if output is not None else reporter(sys.stderr),
             resume=resume,
@@ -129,6 +140,14 @@ def emulation(
                 yield Emulation(deployment, output)
         finally:
             undo()
+
+
+def _settings(given: Mapping[str, Any] | str | None, files: Sequence[str | os.PathLike[str]]) -> Settings:
+    if files:
+        if given is not None:
+            raise ValueError("emulation() takes settings or files, not both")
+        return settings_module.load_files([os.fspath(file) for file in files])
+    return settings_module.load(os.environ) if given is None else settings_module.parse_settings(given)
 
 
 @contextmanager

@@ -45,8 +45,8 @@ class LocalLaunch:
 
     :param environment: `inherit` or `clean` (`emulator.environment`).
     :param execution_env: `drop` or `forward` (`emulator.execution_env`).
-    :param temporary: what jobs get as TMPDIR; None leaves the caller's. A container's `/tmp` goes with it, and
-        flytekit leaves two folders there for each child.
+    :param temporary: each attempt gets a directory below it as TMPDIR; None leaves the caller's. A container's `/tmp`
+        goes with it, and flytekit leaves its downloads there.
     """
 
     environment: str = INHERIT
@@ -98,6 +98,7 @@ class LocalLaunch:
         return Launch(
             environment=base_environment(inherited, self.environment) | forwarded | temporary,
             cwd=Path.cwd(),
+            temporary=self.temporary,
             path=scripts_directories(),
             python_path=import_path(self._code_roots.get(task_name), sys.path),
         )

@@ -52,6 +52,8 @@ class ClosedError(Exception):
 class Deployment:
     """Everything that stands between a task call and its outputs.
 
+    :ivar results_folder: holds the files that the last call's outputs refer to; None where they refer to none.
+
     :param endpoint: the URL of a Batch service to use instead of one in this process.
     :param resume: the name of an execution to resume.
     """
@@ -88,6 +90,7 @@ class Deployment:
             settings=settings.handler,
             changed=self.backend.changed,
         )
+        self.results_folder: Path | None = None
         self._said: set[str] = set()
         self._calls: list[backend.UnfinishedCall] = []
         self._lock = threading.Lock()
@@ -142,6 +145,9 @@ class Deployment:
         left = [call.interrupt() for call in calls]
         self.note_ended(self.executions.names, cut)
         temporary_folder.remove(self._temporary)
+        if self.results_folder is not None and not calls and not cut:
+            # What flytekit prints of a file is where it would be downloaded to.
+            self._say(stopping.results(self.results_folder))
         if calls or cut:
             self._say(stopping.ended(left, (cut or self.executions.names)[-1]))
 

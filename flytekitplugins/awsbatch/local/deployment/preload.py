@@ -1,6 +1,8 @@
-"""What a warm interpreter has to import for a Flyte command, read off the command line that propeller rendered.
+"""What a warm interpreter imports for a Flyte command, read off the command line that propeller rendered.
 
 The warm executor knows no flytekit; this module knows flytekit's console scripts and this package's, and runs none.
+By default the user's own modules are left to each job, as on AWS Batch: the interpreter imports flytekit, and the
+installed modules that the user's modules import.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Hook, Planner, WarmPlan
+
+from .user_imports import installed_imports
 
 EXECUTE = "pyflyte-execute"
 MAP_EXECUTE = "pyflyte-map-execute"
@@ -46,35 +50,51 @@ WITHHELD = (
 HARMLESS = ("fsspec.config", "platform", "flytekit.loggers", "flytekitplugins.awsbatch.sdk.switch")
 
 
-def planner() -> Planner:
+@dataclass(frozen=True)
+class PreloadOptions:
+    """:param everything: whether the user's modules are preloaded too (`emulator.preload`).
+    :param fast_path: whether children of an array may leave out what flytekit does for each of them
+        (`emulator.fast_path`).
+    """
+
+    everything: bool = False
+    fast_path: bool = True
+
+
+DEFAULT = PreloadOptions()
+
+
+def planner(options: PreloadOptions = DEFAULT) -> Planner:
     """A planner for the console scripts of this installation."""
-    return lambda process: plan(process.argv, process.environment.get("PATH", os.defpath))
+    return lambda process: plan(process.argv, process.environment.get("PATH", os.defpath), options)
 
 
 @functools.lru_cache(maxsize=256)
-def plan(argv: tuple[str, ...], path: str) -> WarmPlan | None:
+def plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEFAULT) -> WarmPlan | None:
     """None for what is not a Flyte command of this installation, or whose task module does not stand on the command
     line.
     """
     if argv[1:3] == ("-m", wire.CODE_MODULE):
         distribution, folder, *inner = argv[3:]
         install = Hook(f"{wire.CODE_MODULE}:unpack_once", (distribution, folder))
-        return with_code(plan(tuple(inner), path), install, folder)
+        return with_code(plan(tuple(inner), path, options), install, folder)
     script = console_script(argv[0], path) if argv else None
     if script is None:
         return None
     if script.name == FAST_EXECUTE:
-        return fast_plan(argv, path)
-    task = loaded_task(argv)
-    if task is None:
+        return fast_plan(argv, path, options)
+    modules = task_modules(argv)
+    if modules is None:
         return None
+    module = entry_module(script.name)
+    hook = Hook(f"{module}:{'prepare_with_task' if options.everything else 'prepare'}", argv[1:])
     return WarmPlan(
         interpreter=interpreter(script),
         script=str(script),
         arguments=argv[1:],
-        preload=(entry_module(script.name), *task.modules),
+        preload=(module, *(modules if options.everything else installed_imports(modules[-1]))),
         settle=(Hook(f"{HOOKS}:settle"),),
-        prepare=(Hook(f"{entry_module(script.name)}:prepare", argv[1:]),) if script.name == OURS else (),
+        prepare=(hook,) if script.name == OURS and options.fast_path else (),
         withheld=WITHHELD,
         harmless=HARMLESS,
     )
@@ -106,15 +126,9 @@ def interpreter(script: Path) -> str:
     return named if first.startswith("#!") and Path(named).is_file() else sys.executable
 
 
-@dataclass(frozen=True)
-class LoadedTask:
-    """:param modules: those of the resolvers, and of the task."""
-
-    modules: tuple[str, ...]
-
-
-def loaded_task(argv: Sequence[str]) -> LoadedTask | None:
-    """What the command will import to find its task, from `--resolver R [--] [vars B resolver R] task-module M ...`.
+def task_modules(argv: Sequence[str]) -> tuple[str, ...] | None:
+    """The modules that the command imports to find its task, from `--resolver R [--] [vars B resolver R] task-module
+    M ...`: those of the resolvers, then the task's.
 
     None where the task is found in another way (a pickle, a user's own resolver's words).
     """
@@ -129,20 +143,20 @@ def loaded_task(argv: Sequence[str]) -> LoadedTask | None:
         module = words["task-module"]
     except (ValueError, IndexError, KeyError):
         return None
-    return LoadedTask((*(resolver.rpartition(".")[0] for resolver in resolvers), module))
+    return (*(resolver.rpartition(".")[0] for resolver in resolvers), module)
 
 
-def fast_plan(argv: tuple[str, ...], path: str) -> WarmPlan | None:
+def fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> WarmPlan | None:
     """flytekit's script brings the code, puts `--dynamic-...` before `--resolver`, and starts the command that
     follows with the code's directory on PYTHONPATH (`fast_execute_task_cmd`). The zygote brings the code once; a
     child runs that command.
     """
-    options, inner = split_fast(argv[1:])
-    distribution, destination = options.get("--additional-distribution"), options.get("--dest-dir")
+    named, inner = split_fast(argv[1:])
+    distribution, destination = named.get("--additional-distribution"), named.get("--dest-dir")
     if distribution is None or destination is None or not inner:
         return None
     words = with_distribution(inner, distribution, destination)
-    return with_code(plan(words, path), Hook(f"{HOOKS}:install", (distribution, destination)), destination)
+    return with_code(plan(words, path, options), Hook(f"{HOOKS}:install", (distribution, destination)), destination)
 
 
 def with_code(found: WarmPlan | None, install: Hook, folder: str) -> WarmPlan | None:

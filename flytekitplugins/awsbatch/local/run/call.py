@@ -21,7 +21,7 @@ from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
-from flytekitplugins.awsbatch.wire import raw_url
+from flytekitplugins.awsbatch.wire import RAW_SCHEME, raw_url
 
 from ..console.counts import counts_of_phases, counts_of_result
 from ..console.failure import LogTail, TaskFailedError, failure
@@ -118,6 +118,8 @@ class Call:
         if number:
             raise self._interrupts.as_before(number)
         if result.succeeded and result.outputs is not None:
+            stored = RAW_SCHEME.encode() in result.outputs.SerializeToString()
+            deployment.results_folder = deployment.home.run(self._execution.name) / "raw" if stored else None
             return LiteralMap.from_flyte_idl(result.outputs)
         raise self._error(result, decision)
 

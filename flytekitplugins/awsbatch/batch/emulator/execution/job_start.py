@@ -8,7 +8,6 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.emulator_settings import ENFORCE, BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor, JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
     Launch,
@@ -20,6 +19,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs
 from flytekitplugins.awsbatch.batch.emulator.execution.scratch import Scratch
 from flytekitplugins.awsbatch.batch.emulator.job_model import Job, Unit
+from flytekitplugins.awsbatch.batch.emulator.settings import ENFORCE, BatchSettings
 
 # Jobs whose environment is kept: as many as start attempts in turns.
 REMEMBERED = 64
@@ -51,6 +51,7 @@ class Starter:
         self._settings = settings
         self._clock = clock
         self.scratch: Scratch | None = None
+        self._temporary: dict[Path, Scratch] = {}
         self._shared: dict[str, tuple[Launch, dict[str, str]]] = {}
 
     def prepare(self, unit: Unit) -> Start:
@@ -74,15 +75,18 @@ class Starter:
         launch = self._launch(request)
         assert self.scratch is not None
         scratch = self.scratch.take() if launch.cwd is None else None
+        temporary = self._temporary_below(launch.temporary).take() if launch.temporary is not None else None
+        own = own_environment(request) | ({"TMPDIR": str(temporary)} if temporary is not None else {})
         shared = self._environment(unit.job, launch)
         process = JobProcess(
             key=f"{unit.id}#{attempt.number}#{stream.rpartition('/')[2]}",
             argv=launch.command or spec.command,
-            environment={**shared, **own_environment(request)},
+            environment={**shared, **own},
             cwd=launch.cwd or scratch or Path(),
             log=self._logs.make(stream),
             memory_limit=spec.memory if self._settings.memory_limit == ENFORCE else 0,
             scratch=scratch,
+            temporary=temporary,
             hints=launch.hints,
             shared=shared,
         )
@@ -90,6 +94,23 @@ class Starter:
             if executor.accepts(process):
                 return Start(process, executor, stream)
         raise LookupError(f"no executor takes {spec.command[:1] or 'a job without a command'}")
+
+    def _temporary_below(self, root: Path) -> Scratch:
+        if root not in self._temporary:
+            self._temporary[root] = Scratch(root)
+        return self._temporary[root]
+
+    def give_back(self, process: JobProcess) -> None:
+        """Removes what is in the directories of an attempt that has ended."""
+        if process.scratch is not None and self.scratch is not None:
+            self.scratch.give_back(process.scratch)
+        if process.temporary is not None:
+            self._temporary_below(process.temporary.parent).give_back(process.temporary)
+
+    def close(self) -> None:
+        """Returns when everything that was given back is gone."""
+        for scratch in (*([self.scratch] if self.scratch is not None else []), *self._temporary.values()):
+            scratch.close()
 
     def _environment(self, job: Job, launch: Launch) -> dict[str, str]:
         """The very same object for all attempts of a job, as long as the policy gives them the same launch."""

@@ -43,11 +43,13 @@ class Launch:
     :param path: directories put first on PATH, whoever set it.
     :param python_path: directories put first on PYTHONPATH, whoever set it.
     :param command: what is started instead of the job's own command; empty: that.
+    :param temporary: gives each attempt a directory of its own below this one as TMPDIR, removed when it has ended.
     :param hints: what the policy knows about the command that may help an executor (see `JobProcess`).
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
     cwd: Path | None = None
+    temporary: Path | None = None
     path: tuple[str, ...] = ()
     python_path: tuple[str, ...] = ()
     command: tuple[str, ...] = ()

@@ -8,10 +8,10 @@ from typing import Any
 
 from ..arns import DEFINITION, ENVIRONMENT, QUEUE, Arns, name_of, split_revision
 from ..clock import Clock
-from ..emulator_settings import BatchSettings
 from ..scheduling.capacity import ENABLED
 from ..scheduling.engine import Engine
 from ..scheduling.job_table import JobTable
+from ..settings import BatchSettings
 from ..store.job_rows import JobRows
 from ..store.resources import ACTIVE, INACTIVE, Body, Resources
 from .errors import refused

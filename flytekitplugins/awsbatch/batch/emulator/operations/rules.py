@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..emulator_settings import ENFORCE
 from ..job_model import ARRAY_SIZES
 from ..job_spec import GPU, MEMORY, VCPU, requirement
 from ..scheduling.dependencies import N_TO_N, SEQUENTIAL
+from ..settings import ENFORCE
 from .errors import refused
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..arns import ENVIRONMENT, name_of
-from ..emulator_settings import BatchSettings
+from ..settings import BatchSettings
 from .placement import Size
 
 ENABLED = "ENABLED"

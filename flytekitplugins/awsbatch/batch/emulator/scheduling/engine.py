@@ -18,11 +18,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..clock import Clock
-from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Started
-from ..execution.instance import Instance
+from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Lost, Started
+from ..execution.instance import Instance, exits
 from ..execution.job_start import Starter
 from ..execution.scratch import Scratch
 from ..faults import CANNOT_START, HOST_LOST, FaultPlan
@@ -91,7 +90,7 @@ class Engine:
         self._executors = executors
         self._kill_grace = kill_grace
         # Scratch directories of attempts that have ended.
-        self._used_scratch: list[Path] = []
+        self._ended: list[JobProcess] = []
         self._faults = faults
         self._clock = clock
         self._inbox: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
@@ -119,6 +118,7 @@ class Engine:
 
     def start(self, instance: Instance) -> None:
         self._starter.scratch = Scratch(instance.scratch)
+        self._instance = instance
         for executor in self._executors:
             executor.open(instance, self._inbox.put)
         self._thread.start()
@@ -138,7 +138,7 @@ class Engine:
             self._table.notify_readers()
         if self._starter.scratch is not None:
             self._return_scratch()
-            self._starter.scratch.close()
+            self._starter.close()
 
     def wake(self) -> None:
         # One call to wake is enough until it is heard.
@@ -250,9 +250,8 @@ class Engine:
 
     def _return_scratch(self) -> None:
         """Outside the lock: a disk may take its time."""
-        assert self._starter.scratch is not None
-        while self._used_scratch:
-            self._starter.scratch.give_back(self._used_scratch.pop())
+        while self._ended:
+            self._starter.give_back(self._ended.pop())
 
     def _next_events(self) -> list[Event]:
         try:
@@ -288,12 +287,16 @@ class Engine:
         if isinstance(event, Started):
             self._handle_start(event, running)
             return
+        if isinstance(event, Lost):
+            # What watched the attempt may have been killed between writing down its end and telling of it.
+            exit_code, out_of_memory, at = exits(self._instance.directory).get(event.key, (None, False, event.at))
+            if exit_code is not None:
+                event = Exited(event.key, exit_code, at, out_of_memory)
         del self._running[event.key]
         self._key_of_unit.pop(id(unit), None)
         if running.attempt.environment is not None:
             self._ready.give_back(unit, running.attempt.environment)
-        if running.process.scratch is not None:
-            self._used_scratch.append(running.process.scratch)
+        self._ended.append(running.process)
         if self._suspended and unit.stop is None and not (isinstance(event, Exited) and event.exit_code == 0):
             return
         if running.lost_to is not None:

@@ -42,6 +42,10 @@ class Fit(enum.Enum):
     NOWHERE = "nowhere"
 
 
+# Variables that each attempt has its own value of.
+OWN = (AWS_PREFIX, "TMPDIR")
+
+
 @dataclass(frozen=True)
 class Identity:
     """What two attempts must have in common to be forked from one interpreter.
@@ -58,7 +62,7 @@ class Identity:
 
 
 def identity(plan: WarmPlan, process: JobProcess) -> Identity:
-    own = (AWS_PREFIX, *plan.withheld)
+    own = (*OWN, *plan.withheld)
     return Identity(
         interpreter=plan.interpreter,
         cwd=None if process.scratch == process.cwd else process.cwd,
@@ -97,6 +101,8 @@ class Zygote:
         self.scratch = scratch
         self.cwd = scratch or process.cwd
         shared = {name: value for name, value in process.environment.items() if not name.startswith(AWS_PREFIX)}
+        # Not the attempt's: the interpreter outlives it.
+        shared |= only("TMPDIR", process.shared or {})
         self.environment = with_python_path(shared, plan.python_path, self.cwd)
         self.state = State.STARTING
         self.reason = ""
@@ -152,7 +158,7 @@ class Zygote:
 
     def add(self, process: JobProcess, plan: WarmPlan) -> None:
         """Puts a start in the outbox."""
-        own = {name: value for name, value in process.environment.items() if name.startswith(AWS_PREFIX)}
+        own = {name: value for name, value in process.environment.items() if name.startswith(OWN)}
         if self._in_scratch(plan):
             # Each attempt has the code in its own scratch directory.
             own.update(with_python_path(only(PYTHONPATH, process.environment), plan.python_path, process.cwd))
@@ -180,7 +186,7 @@ class Zygote:
         mine = self.environment
         job = environment if self._in_scratch(plan) else with_python_path(environment, plan.python_path, self.cwd)
         found: dict[str, str | None] = {
-            name: value for name, value in job.items() if mine.get(name) != value and not name.startswith(AWS_PREFIX)
+            name: value for name, value in job.items() if mine.get(name) != value and not name.startswith(OWN)
         }
         found.update({name: None for name in mine if name not in job})
         return found

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,43 @@ STARTER = str(Path(execution.__file__).with_name("__main__.py"))
 MAX_CHANGES = 16
 
 
+@dataclass
+class Supervised:
+    """A supervisor and what was given to it.
+
+    :ivar attempts: by key, the process, 0 until it is told of, and the variables by which its descendants are known.
+    """
+
+    channel: Channel
+    process: subprocess.Popen[bytes]
+    attempts: dict[str, tuple[int, tuple[bytes, ...]]] = field(default_factory=dict)
+    environment: tuple[int, dict[str, str]] | None = None
+
+    def start(self, process: JobProcess) -> None:
+        """Raises OSError when the supervisor is gone, ValueError for what cannot be sent."""
+        places = str(process.cwd), str(process.log)
+        # First: its news may come before this returns.
+        self.attempts[process.key] = 0, marks(process.environment)
+        try:
+            environment = self._environment(process.environment)
+            self.channel.send(("start", process.key, process.argv, *environment, *places, process.memory_limit * MIB))
+        except (OSError, ValueError):
+            del self.attempts[process.key]
+            raise
+
+    def _environment(self, environment: Mapping[str, str]) -> tuple[int, dict[str, str]]:
+        """The children of an array differ in a few variables: the rest is sent once."""
+        number = 0
+        if self.environment is not None:
+            number, base = self.environment
+            changes = {name: value for name, value in environment.items() if base.get(name) != value}
+            if len(changes) <= MAX_CHANGES and len(base.keys() | changes.keys()) == len(environment):
+                return number, changes
+        self.environment = number + 1, dict(environment)
+        self.channel.send(("environment", *self.environment))
+        return number + 1, {}
+
+
 class ProcessExecutor:
     """An executor of commands. One supervisor serves it, started with the first attempt and again after an accident."""
 
@@ -46,15 +84,9 @@ class ProcessExecutor:
     def __init__(self) -> None:
         # Held while sending only: the reader must never wait for a sender that waits for it.
         self._sending = threading.Lock()
-        self._channel: Channel | None = None
-        self._process: subprocess.Popen[bytes] | None = None
+        self._supervised: Supervised | None = None
         self._reader: threading.Thread | None = None
-        # Of what runs: the process, 0 until it is told of, and the variables by which its descendants are known.
-        self._pids: dict[str, int] = {}
-        self._marks: dict[str, tuple[bytes, ...]] = {}
         self._closing = False
-        self._numbers = 0
-        self._base: tuple[int, dict[str, str]] | None = None
 
     def open(self, instance: Instance, events: Events) -> None:
         self._instance = instance
@@ -68,43 +100,40 @@ class ProcessExecutor:
             if process.scratch is not None:
                 private_folders.make(process.scratch)
             with self._sending:
-                # Under the lock: a supervisor's end takes with it only what was given to it.
-                self._marks[process.key] = marks(process.environment)
-                self._pids[process.key] = 0
-                channel = self._channel or self._start_supervisor()
-                number, changes = self._environment(channel, process.environment)
-                places = str(process.cwd), str(process.log)
-                channel.send(("start", process.key, process.argv, number, changes, *places, process.memory_limit * MIB))
+                supervised = self._supervised or self._start_supervisor()
+                try:
+                    supervised.start(process)
+                except (BrokenPipeError, ConnectionResetError):
+                    # It was killed, and its reader has not heard of that yet: this attempt never reached it.
+                    self._start_supervisor().start(process)
         except (OSError, ValueError) as error:
-            self._marks.pop(process.key, None)
-            if self._pids.pop(process.key, None) is not None:
-                self._events(CannotStart(process.key, str(error), time.time()))
+            self._events(CannotStart(process.key, str(error), time.time()))
 
     def signal(self, key: str, number: int) -> None:
         with self._sending, contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            if key in self._pids and self._channel is not None:
-                self._channel.send(("signal", key, int(number)))
+            if self._supervised is not None and key in self._supervised.attempts:
+                self._supervised.channel.send(("signal", key, int(number)))
 
     def close(self) -> None:
         with self._sending:
-            channel, process, reader = self._channel, self._process, self._reader
+            supervised, reader = self._supervised, self._reader
             self._closing = True
-        if channel is None or process is None or reader is None:
+        if supervised is None or reader is None:
             return
         with contextlib.suppress(OSError):
-            channel.link.shutdown(socket.SHUT_WR)
+            supervised.channel.link.shutdown(socket.SHUT_WR)
         reader.join(timeout=2 * KILL_TIMEOUT)
         try:
-            process.wait(timeout=KILL_TIMEOUT)
+            supervised.process.wait(timeout=KILL_TIMEOUT)
         except subprocess.TimeoutExpired:
-            process.kill()
-        channel.close()
+            supervised.process.kill()
+        supervised.channel.close()
 
-    def _start_supervisor(self) -> Channel:
+    def _start_supervisor(self) -> Supervised:
         mine, theirs = socket.socketpair()
         inherited = [theirs.fileno(), self._instance.lock]
         with theirs:
-            self._process = subprocess.Popen(
+            process = subprocess.Popen(
                 [
                     *(sys.executable, "-ISB", STARTER, "executors.supervisor"),
                     *(str(theirs.fileno()), str(self._instance.journal), str(self._instance.lock)),
@@ -113,41 +142,25 @@ class ProcessExecutor:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        self._channel = channel = Channel(mine)
-        self._base = None
-        self._reader = threading.Thread(
-            target=self._read, args=(channel, self._process), name="awsbatch-process", daemon=True
-        )
+        self._supervised = supervised = Supervised(Channel(mine), process)
+        self._reader = threading.Thread(target=self._read, args=(supervised,), name="awsbatch-process", daemon=True)
         self._reader.start()
-        return channel
+        return supervised
 
-    def _environment(self, channel: Channel, environment: Mapping[str, str]) -> tuple[int, dict[str, str]]:
-        """The children of an array differ in a few variables: the rest goes over the link once."""
-        if self._base is not None:
-            number, base = self._base
-            changes = {name: value for name, value in environment.items() if base.get(name) != value}
-            if len(changes) <= MAX_CHANGES and len(base.keys() | changes.keys()) == len(environment):
-                return number, changes
-        self._numbers += 1
-        self._base = self._numbers, dict(environment)
-        channel.send(("environment", *self._base))
-        return self._numbers, {}
-
-    def _read(self, channel: Channel, process: subprocess.Popen[bytes]) -> None:
-        while (messages := channel.receive()) is not None:
+    def _read(self, supervised: Supervised) -> None:
+        while (messages := supervised.channel.receive()) is not None:
             for message in messages:
-                self._take(*message)
-        self._forget(channel, process)
+                self._take(supervised, *message)
+        self._forget(supervised)
 
-    def _take(self, name: str, key: str, *rest: Any) -> None:
+    def _take(self, supervised: Supervised, name: str, key: str, *rest: Any) -> None:
         event: Event
         if name == "started":
             pid, at = rest
-            self._pids[key] = pid
+            supervised.attempts[key] = pid, supervised.attempts[key][1]
             event = Started(key, pid, at)
         else:
-            self._pids.pop(key, None)
-            self._marks.pop(key, None)
+            del supervised.attempts[key]
             if name == "exited":
                 code, out_of_memory, at = rest
                 event = Exited(key, code, at, out_of_memory)
@@ -156,23 +169,24 @@ class ProcessExecutor:
                 event = CannotStart(key, message, at)
         self._events(event)
 
-    def _forget(self, channel: Channel, process: subprocess.Popen[bytes]) -> None:
+    def _forget(self, supervised: Supervised) -> None:
         """The supervisor has ended. Not in order, if attempts still ran: then they are ended here."""
         with self._sending:
-            left, self._pids = self._pids, {}
-            traces, self._marks = self._marks, {}
-            if self._channel is channel and not self._closing:
-                self._channel = None
-                channel.close()
-        process.wait()
-        for pid in left.values():
+            left, supervised.attempts = supervised.attempts, {}
+            if self._supervised is supervised and not self._closing:
+                self._supervised = None
+            if not self._closing:
+                supervised.channel.close()
+        supervised.process.wait()
+        for pid, _ in left.values():
             if pid:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)
         if left:
-            kill_marked([trace for trace in traces.values() if trace])
+            kill_marked([trace for _, trace in left.values() if trace])
         for key in left:
-            self._events(Lost(key, f"the supervisor of the attempt ended with {process.returncode}", time.time()))
+            message = f"the supervisor of the attempt ended with {supervised.process.returncode}"
+            self._events(Lost(key, message, time.time()))
 
 
 def kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:

@@ -20,6 +20,7 @@ class JobProcess:
     :param log: the file that gets stdout and stderr; its directory exists.
     :param memory_limit: MiB of the attempt and all it starts together, 0 for none.
     :param scratch: the attempt's scratch directory, or None; made before the start, removed by the service.
+    :param temporary: the attempt's TMPDIR where it has one of its own, likewise.
     :param hints: what the caller knows about the command that may help an executor (a module to preload).
     :param shared: of the environment, what other attempts of the job have too: the same object for them, if any.
     """
@@ -31,6 +32,7 @@ class JobProcess:
     log: Path
     memory_limit: int = 0
     scratch: Path | None = None
+    temporary: Path | None = None
     hints: Mapping[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] | None = None
 

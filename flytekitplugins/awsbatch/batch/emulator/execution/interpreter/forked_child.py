@@ -7,10 +7,11 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import CodeType, ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from ..reaper import adopt_orphans, end_with_parent
 from .exit import leave
@@ -54,6 +55,7 @@ def run(
         os.write(1, place.said)
     for name, value in environment.items():
         os.environ[name] = value
+    forget_temporary_folder()
     place.seeds.fork()
     error: BaseException | None = None
     try:
@@ -77,6 +79,13 @@ def take_place(place: Place) -> None:
     _signal.signal(SIGCHLD, SIG_DFL)
     for descriptor in place.inherited:
         os.close(descriptor)
+
+
+def forget_temporary_folder() -> None:
+    """TMPDIR has changed since `tempfile` read it."""
+    tempfile: Any = sys.modules.get("tempfile")
+    if tempfile is not None:
+        tempfile.tempdir = None
 
 
 def copy_all(copies: list[tuple[str, str]]) -> None:

@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 from ..channel import Channel
 from ..reaper import kill_descendants
 from .exit import STATUS_FLUSH, flush_streams, opened, quietly, status_of, write_out
-from .forked_child import OWN_FRAMES, Place, copy_all, take_place
+from .forked_child import OWN_FRAMES, Place, copy_all, forget_temporary_folder, take_place
 
 # One that has run so many makes room for a fresh one: what attempts leave in memory adds up.
 MOST_ATTEMPTS = 1000
@@ -114,6 +114,7 @@ class Worker:
             if before.get(name) != value:
                 os.environ[name] = value
         self._own = environment
+        forget_temporary_folder()
         self._environment = dict(os.environ._data)  # type: ignore[attr-defined]
 
     def _finish(self, error: BaseException | None) -> int:

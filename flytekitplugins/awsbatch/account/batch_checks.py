@@ -1,0 +1,167 @@
+"""Job queues and compute environments: whether jobs that are sent there can run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .findings import Finding, Fix, aws, right, unknown, wrong
+from .walk import TaskNeed, Walk
+
+Described = dict[str, Any]
+DEFAULT_VCPUS = 256
+# What AWS Batch chooses from for these words (AWS Batch user guide, "Instance type compute table").
+CHOSEN_BY_AWS = {
+    "optimal": ("c4.*", "m4.*", "r4.*", "c5.*", "m5.*", "r5.*"),
+    "default_x86_64": ("c5.*", "m5.*", "r5.*", "c6i.*", "m6i.*", "r6i.*"),
+    "default_arm64": ("c6g.*", "m6g.*", "r6g.*"),
+}
+# The largest Fargate task: vCPUs and MiB (Amazon ECS, "Task CPU and memory").
+FARGATE_SIZE = (16, 122_880)
+
+
+def queues(walk: Walk) -> Iterator[Finding]:
+    known = walk.job_queues()
+    if not walk.queues:
+        yield wrong("queues.executionQueues", "no job queue", "a job queue", Fix(yaml=NO_QUEUES))
+    for name in walk.queues:
+        queue = known.get(name)
+        enable = aws("batch", "update-job-queue", job_queue=name, state="ENABLED")
+        if queue is None:
+            yield wrong(name, "there is no such job queue", "a job queue of this name", new_queue_fix(walk, name))
+        elif queue["state"] != "ENABLED":
+            yield wrong(name, f"it is {queue['state']}", "ENABLED", Fix((enable,)))
+        elif queue["status"] != "VALID":
+            said = f"it is {queue['status']}: {queue.get('statusReason', 'AWS gives no reason')}"
+            words = "Mend what AWS names; an update makes AWS look again."
+            yield wrong(name, said, "VALID", Fix((enable,), words=words))
+        else:
+            yield right(name, "ENABLED, VALID")
+
+
+NO_QUEUES = """queues:
+  executionQueues:
+    - dynamic: default
+      attributes: [default]
+  workflowConfigs:
+    - tags: [default]"""
+
+
+def new_queue_fix(walk: Walk, name: str) -> Fix:
+    """A queue on the environments of another one of the settings; else the template."""
+    usable = [
+        one
+        for one in walk.account.ask("batch", "DescribeComputeEnvironments")["computeEnvironments"]
+        if environment_fault(one) is None
+    ]
+    if not usable:
+        return Fix(words="No compute environment could serve it; `flyte-awsbatch account template` makes both.")
+    order = [{"order": 1, "computeEnvironment": usable[0]["computeEnvironmentArn"]}]
+    options = {"job_queue_name": name.rpartition("/")[2], "state": "ENABLED", "priority": "1"}
+    return Fix((aws("batch", "create-job-queue", **options, compute_environment_order=order),))
+
+
+def environments(walk: Walk) -> Iterator[Finding]:
+    """A queue's last environment decides whether jobs that found no room before it can run at all."""
+    described: dict[str, Described] = {}
+    queues_of: dict[str, list[str]] = {}
+    last = set()
+    for name, queue in walk.job_queues().items():
+        order = walk.environments(queue)
+        for environment in order:
+            described[environment["computeEnvironmentName"]] = environment
+            queues_of.setdefault(environment["computeEnvironmentName"], []).append(name)
+        last |= {one["computeEnvironmentName"] for one in order[-1:]}
+    for name, environment in described.items():
+        subject = f"{name} (of {', '.join(queues_of[name])})"
+        fault = environment_fault(environment)
+        if fault is None:
+            most = environment.get("computeResources", {}).get("maxvCpus")
+            yield right(subject, "ENABLED, VALID" + (f", at most {most} vCPUs" if most else ""))
+        elif name in last:
+            yield wrong(subject, *fault)
+        else:
+            yield right(subject, f"{fault[0]}; jobs go to the next environment in the order")
+
+
+def environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
+    """(what is, what should be, fix) of an environment that runs no jobs."""
+    name = environment["computeEnvironmentName"]
+    enable = aws("batch", "update-compute-environment", compute_environment=name, state="ENABLED")
+    if environment["state"] != "ENABLED":
+        return f"it is {environment['state']}", "ENABLED", Fix((enable,))
+    if environment["status"] != "VALID":
+        said = f"it is {environment['status']}: {environment.get('statusReason', 'AWS gives no reason')}"
+        return said, "VALID", Fix((enable,), words="Mend what AWS names; an update makes AWS look again.")
+    if "computeResources" in environment and int(environment["computeResources"].get("maxvCpus", 0)) <= 0:
+        return "it may have 0 vCPUs", "maxvCpus above 0", more_vcpus(name, DEFAULT_VCPUS)
+    return None
+
+
+def more_vcpus(environment: str, vcpus: int) -> Fix:
+    resources = f"maxvCpus={vcpus}"
+    options = {"compute_environment": environment, "compute_resources": resources}
+    return Fix((aws("batch", "update-compute-environment", **options),))
+
+
+def room_for_tasks(walk: Walk) -> Iterator[Finding]:
+    if walk.needs is None:
+        yield unknown("tasks", "no MODULE was named")
+        return
+    known = walk.job_queues()
+    for need in walk.needs:
+        asked = f"{need.vcpus} vCPUs and {need.memory} MiB"
+        for name in need.queues:
+            order = walk.environments(known[name]) if name in known else []
+            usable = [one for one in order if environment_fault(one) is None]
+            misfits = [misfit(walk, one, need) for one in usable]
+            if None in misfits:
+                yield right(need.task, f"{asked} fit into queue {name}")
+            elif misfits:
+                reason, fix = next(one for one in misfits if one)
+                found = f"it asks for {asked}, and in queue {name} {reason}"
+                yield wrong(need.task, found, "a compute environment that holds it", fix)
+
+
+def misfit(walk: Walk, environment: Described, need: TaskNeed) -> tuple[str, Fix] | None:
+    """(why, fix) when an environment can never run a task."""
+    name, resources = environment["computeEnvironmentName"], environment.get("computeResources")
+    if resources is None:  # UNMANAGED: its machines are the user's own.
+        return None
+    fargate = resources["type"].startswith("FARGATE")
+    if fargate != (need.platform == "FARGATE"):
+        words = f"Set platformCapabilities of the task to {'FARGATE' if fargate else 'EC2'}, or use another queue."
+        return f"{name} has {resources['type']} machines, not {need.platform}", Fix(words=words)
+    if int(resources["maxvCpus"]) < need.vcpus:
+        return f"{name} has at most {resources['maxvCpus']} vCPUs", more_vcpus(name, need.vcpus)
+    sizes = [FARGATE_SIZE] if fargate else instance_sizes(walk, resources.get("instanceTypes", []))
+    # A machine keeps some memory for itself.
+    if not sizes or any(vcpus >= need.vcpus and memory > need.memory for vcpus, memory in sizes):
+        return None
+    words = f"Give {name} an instance type with {need.vcpus} vCPUs and more than {need.memory} MiB, or ask for less."
+    return f"no machine of {name} is that large", Fix(words=words)
+
+
+def instance_sizes(walk: Walk, types: Iterable[str]) -> list[tuple[int, int]]:
+    """(vCPUs, MiB) of what an environment may start; empty when AWS knows none of them."""
+    names = [one for kind in types for one in CHOSEN_BY_AWS.get(kind, (kind if "." in kind else f"{kind}.*",))]
+    answer = walk.account.ask("ec2", "DescribeInstanceTypes", Filters=[{"Name": "instance-type", "Values": names}])
+    return [(one["VCpuInfo"]["DefaultVCpus"], one["MemoryInfo"]["SizeInMiB"]) for one in answer["InstanceTypes"]]
+
+
+def scheduling(walk: Walk) -> Iterator[Finding]:
+    """A queue with a fair-share policy takes only jobs with a share identifier, another one only jobs without."""
+    for name, queue in walk.job_queues().items():
+        fair = bool(queue.get("schedulingPolicyArn"))
+        needs = [one for one in walk.needs or () if name in one.queues]
+        odd = [one for one in needs if bool(one.share_identifier) is not fair]
+        for need in odd:
+            line = 'AWSBatchConfig(extra={"shareIdentifier": "team"})'
+            found = "it has no shareIdentifier" if fair else f"it has the shareIdentifier {need.share_identifier}"
+            words = f"Say {line} in the task." if fair else "Drop it, or send the task to a queue with a policy."
+            expected = f"{'one' if fair else 'none'}, since queue {name} has {'a' if fair else 'no'} scheduling policy"
+            yield wrong(need.task, found, expected, Fix(words=words))
+        if fair and walk.needs is None:
+            yield unknown(name, "it has a scheduling policy, so tasks need a shareIdentifier; name a MODULE to check")
+        elif not odd:
+            yield right(name, "a scheduling policy; its tasks name their share" if fair else "first in, first out")

@@ -1,0 +1,220 @@
+"""How IAM reads policies: which statements apply to a request, and that a Deny beats every Allow. Pure.
+
+An answer is True, False, or None where it hangs on something that only AWS knows at the time of the request, such as
+the caller's address. Source: IAM user guide, "Policy evaluation logic" and "JSON policy elements".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Json = Mapping[str, Any]
+# What is known of a request: condition keys in lower case; None for a key that the request surely does not have.
+Context = Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """
+    :param name: of an inline policy; the ARN of a managed one.
+    :param group: the group that has it; empty when the principal has it itself.
+    :param boundary: whether it is a permissions boundary, which allows nothing by itself.
+    """
+
+    name: str
+    document: Json
+    group: str = ""
+    boundary: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    :param allowed: None when it cannot be told.
+    :param policy: the policy that denies.
+    :param elsewhere: whether it is denied by what the principal's policies do not show, such as an organisation's.
+    """
+
+    allowed: bool | None
+    policy: Policy | None = None
+    elsewhere: bool = False
+
+
+def evaluate(policies: Sequence[Policy], action: str, resource: str, context: Context) -> Verdict:
+    """Whether a principal with these policies may make a request."""
+    for policy in policies:
+        if denies(policy.document, action, resource, context):
+            return Verdict(False, policy)
+    granting = [policy for policy in policies if not policy.boundary]
+    boundaries = [policy for policy in policies if policy.boundary]
+    answers = [any_of(allows(policy.document, action, resource, context) for policy in granting)]
+    for policy in boundaries:
+        answers.append(allows(policy.document, action, resource, context))
+        if answers[-1] is False:
+            return Verdict(False, policy)
+    unsure = any(denies(policy.document, action, resource, context) is None for policy in policies)
+    return Verdict(all_of([*answers, None if unsure else True]))
+
+
+def allows(document: Json, action: str, resource: str, context: Context) -> bool | None:
+    return any_of(applies(one, action, resource, context) for one in statements(document, "Allow"))
+
+
+def denies(document: Json, action: str, resource: str, context: Context) -> bool | None:
+    return any_of(applies(one, action, resource, context) for one in statements(document, "Deny"))
+
+
+def trusts(document: Json, service: str, context: Context) -> bool | None:
+    """Whether a role's trust policy lets a service assume it."""
+    denied = any_of(trust_applies(one, service, context) for one in statements(document, "Deny"))
+    allowed = any_of(trust_applies(one, service, context) for one in statements(document, "Allow"))
+    return all_of([allowed, None if denied is None else not denied])
+
+
+def without_denials(document: Json, action: str, resource: str, context: Context) -> dict[str, Any]:
+    """The policy without the statements that deny a request."""
+    kept = [
+        one
+        for one in statements(document)
+        if one.get("Effect") != "Deny" or applies(one, action, resource, context) is False
+    ]
+    return {**document, "Statement": kept}
+
+
+def with_trust(document: Json, service: str, context: Context, statement: Json) -> dict[str, Any]:
+    """The trust policy without what keeps a service out, and with a statement that lets it in unless one does."""
+    kept = [
+        one
+        for one in statements(document)
+        if one.get("Effect") != "Deny" or trust_applies(one, service, context) is False
+    ]
+    changed = {"Version": "2012-10-17", **document, "Statement": kept}
+    return changed if trusts(changed, service, context) else {**changed, "Statement": [*kept, statement]}
+
+
+def statements(document: Json, effect: str = "") -> list[Json]:
+    found = [one for one in listed(document.get("Statement")) if isinstance(one, Mapping)]
+    return [one for one in found if not effect or one.get("Effect") == effect]
+
+
+def applies(statement: Json, action: str, resource: str, context: Context) -> bool | None:
+    return all_of(
+        [
+            element(statement, "Action", action.lower(), lower=True),
+            element(statement, "Resource", resource),
+            conditions_hold(statement.get("Condition"), context),
+        ]
+    )
+
+
+def trust_applies(statement: Json, service: str, context: Context) -> bool | None:
+    negated = "NotPrincipal" in statement
+    principal = statement.get("NotPrincipal" if negated else "Principal")
+    if isinstance(principal, Mapping):
+        # Everybody may be written as AWS's principals too.
+        services = [*listed(principal.get("Service")), *(one for one in listed(principal.get("AWS")) if one == "*")]
+    else:
+        services = listed(principal)
+    named = any(matches(str(one), service) for one in services)
+    return all_of(
+        [
+            named is not negated,
+            element(statement, "Action", "sts:assumerole", lower=True),
+            conditions_hold(statement.get("Condition"), context),
+        ]
+    )
+
+
+def element(statement: Json, name: str, asked: str, lower: bool = False) -> bool | None:
+    """Whether an element such as Action, or its negation, covers what is asked for."""
+    negated = f"Not{name}" in statement
+    patterns = [str(one) for one in listed(statement.get(f"Not{name}" if negated else name))]
+    covered = any_of(matches(one.lower() if lower else one, asked) for one in patterns)
+    return covered if not negated or covered is None else not covered
+
+
+def matches(pattern: str, asked: str) -> bool | None:
+    """Whether a text is one that IAM's pattern (`*`, `?`) stands for. None: a policy variable, or the text stands for
+    several itself (`job-definition/*`) and only some of them are meant."""
+    if re.fullmatch(as_regex(pattern), asked, flags=re.DOTALL):
+        return True
+    several = asked.endswith("*") and pattern.startswith(asked[:-1])
+    return None if several or "${" in pattern else False
+
+
+def as_regex(pattern: str) -> str:
+    return "".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern)
+
+
+def conditions_hold(condition: Any, context: Context) -> bool | None:
+    if not condition:
+        return True
+    return all_of(
+        holds(str(operator), str(key).lower(), [str(value) for value in listed(values)], context)
+        for operator, keys in condition.items()
+        for key, values in keys.items()
+    )
+
+
+def holds(operator: str, key: str, values: list[str], context: Context) -> bool | None:
+    """One condition: several values are alternatives, for a negated operator exclusions."""
+    name = operator.rpartition(":")[2].lower()
+    if name == "null":
+        present = None if key not in context else context[key] is not None
+        return None if present is None else present is (values[:1] == ["false"])
+    name, optional = name.removesuffix("ifexists"), name.endswith("ifexists")
+    if key not in context or name not in COMPARISONS:
+        return None
+    actual, negated = context[key], "not" in name
+    if actual is None:
+        return optional or negated or operator.lower().startswith("forallvalues:")
+    found = any_of(COMPARISONS[name](value, actual) for value in values)
+    return found if not negated or found is None else not found
+
+
+def same(value: str, actual: str) -> bool | None:
+    return True if value == actual else None if actual.endswith("*") else False
+
+
+def same_in_any_case(value: str, actual: str) -> bool | None:
+    return same(value.lower(), actual.lower())
+
+
+def arn_like(pattern: str, actual: str) -> bool | None:
+    """Field by field; the last one may hold colons. An actual field `*` stands for any that AWS will send."""
+    patterns, actuals = pattern.split(":", 5), actual.split(":", 5)
+    if len(patterns) != len(actuals):
+        return matches(pattern, actual)
+    return all_of(matches(*pair) for pair in zip(patterns, actuals, strict=True))
+
+
+COMPARISONS = {
+    "stringequals": same,
+    "stringnotequals": same,
+    "stringequalsignorecase": same_in_any_case,
+    "stringnotequalsignorecase": same_in_any_case,
+    "stringlike": arn_like,
+    "stringnotlike": arn_like,
+    "arnequals": arn_like,
+    "arnlike": arn_like,
+    "arnnotequals": arn_like,
+    "arnnotlike": arn_like,
+    "bool": same_in_any_case,
+}
+
+
+def any_of(answers: Iterable[bool | None]) -> bool | None:
+    found = list(answers)
+    return True if True in found else None if None in found else False
+
+
+def all_of(answers: Iterable[bool | None]) -> bool | None:
+    found = list(answers)
+    return False if False in found else None if None in found else True
+
+
+def listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]

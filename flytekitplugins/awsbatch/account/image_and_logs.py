@@ -1,0 +1,64 @@
+"""What surrounds a job: the image that it starts from, and the group that its log goes to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .aws_account import CallError
+from .findings import Finding, Fix, aws, right, unknown, wrong
+from .iam_evaluation import Verdict
+from .principals import may, principal_of
+from .walk import Walk
+
+ECR = re.compile(
+    r"(?P<host>(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?)/"
+    r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
+)
+LOG_GROUP = "/aws/batch/job"
+
+
+def image(walk: Walk) -> Iterator[Finding]:
+    if not walk.image:
+        yield unknown("image", "none was named; give --image")
+        return
+    found = ECR.fullmatch(walk.image)
+    if found is None:
+        yield unknown(walk.image, "it is in another registry than Amazon ECR")
+        return
+    digest = {"imageDigest": found["digest"]} if found["digest"] else {"imageTag": found["tag"] or "latest"}
+    request = {"registryId": found["account"], "repositoryName": found["repository"], "imageIds": [digest]}
+    push = (
+        f"aws ecr get-login-password --region {found['region']} | docker login -u AWS --password-stdin {found['host']}",
+        f"docker push {walk.image}",
+    )
+    try:
+        walk.account.ask("ecr", "DescribeImages", region=found["region"], **request)
+        yield right(walk.image, "is in Amazon ECR")
+    except CallError as error:
+        if error.code == "RepositoryNotFoundException":
+            options = {"repository_name": found["repository"], "region": found["region"]}
+            fix = Fix((aws("ecr", "create-repository", **options), *push))
+            yield wrong(walk.image, f"there is no repository {found['repository']}", "a repository with it", fix)
+        elif error.code == "ImageNotFoundException":
+            yield wrong(walk.image, "the repository does not have it", "an image of this tag", Fix(push))
+        else:
+            raise
+
+
+def log_group(walk: Walk) -> Iterator[Finding]:
+    groups = walk.account.ask("logs", "DescribeLogGroups", logGroupNamePrefix=LOG_GROUP)["logGroups"]
+    if any(one["logGroupName"] == LOG_GROUP for one in groups):
+        yield right(LOG_GROUP, "exists")
+        return
+    arn = f"arn:{walk.account.partition}:logs:{walk.account.region}:{walk.account_id}:log-group:{LOG_GROUP}"
+    orders = [walk.environments(queue) for queue in walk.job_queues().values()]
+    services = [environment.get("serviceRole", "") for order in orders for environment in order]
+    # The service-linked role, which every account without a role of its own has, may make it.
+    own = [role for role in dict.fromkeys(services) if role and "/aws-service-role/" not in role]
+    verdicts = [may(walk.account, principal_of(role), "logs:CreateLogGroup", arn, {}) for role in own]
+    if Verdict(True) in verdicts or not verdicts:
+        yield right(LOG_GROUP, "AWS Batch makes it with the first job")
+    else:
+        fix = Fix((aws("logs", "create-log-group", log_group_name=LOG_GROUP),))
+        yield wrong(LOG_GROUP, f"it does not exist, and {own[0]} may not make it", "the log group", fix)

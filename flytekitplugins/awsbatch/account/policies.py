@@ -1,0 +1,173 @@
+"""The IAM policies that an AWS account needs for Flyte on AWS Batch, filled in from the settings. Pure.
+
+The setup document asks for two: every role of a job must trust ECS, and propeller's own role must be allowed to pass
+those roles on (AWS: "AWS Batch execution IAM role", "Granting a user permissions to pass a role to an AWS service").
+A job's role needs a third: what its task reads and writes lies in the deployment's bucket.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from flytekitplugins.awsbatch.admin.checks import ROLE_ARN
+from flytekitplugins.awsbatch.local.all_settings import LOCAL_ROLE, Settings
+
+ACCOUNT = "ACCOUNT_ID"
+BUCKET = "BUCKET"
+VERSION = "2012-10-17"
+# ECS runs the containers of Batch jobs, and so takes on their roles.
+ECS_TASKS = "ecs-tasks.amazonaws.com"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class PolicyDocument:
+    """A policy, and where it belongs."""
+
+    title: str
+    attach_to: str
+    body: Json
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A place in S3 that jobs read and write; an empty key prefix is the whole bucket."""
+
+    bucket: str
+    key: str = ""
+
+    def objects(self, partition: str) -> str:
+        """The ARN of all objects below it."""
+        return f"arn:{partition}:s3:::{self.bucket}/{self.key}{'/' if self.key else ''}*"
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
+def documents(settings: Settings) -> tuple[PolicyDocument, PolicyDocument]:
+    """The two policies of the setup document."""
+    roles = job_roles(settings)
+    batch = f"arn:{partition(settings)}:batch:{region(settings)}:{account(settings)}"
+    return (
+        PolicyDocument("Trust policy", " and ".join(roles), trust_policy()),
+        PolicyDocument(
+            "Policy",
+            "the IAM role of flytepropeller's service account",
+            propeller_policy(batch, queue_arns(settings, batch), roles),
+        ),
+    )
+
+
+def all_documents(settings: Settings) -> tuple[PolicyDocument, ...]:
+    """The same, with PassRole limited to ECS, and the policy for the bucket."""
+    trust, propeller = documents(settings)
+    limited = PolicyDocument(propeller.title, propeller.attach_to, limited_to_ecs(propeller.body))
+    storage = storage_policy(
+        storage_prefixes(settings) or (Prefix(BUCKET),), settings.handler.storage.container, partition(settings)
+    )
+    return (trust, limited, PolicyDocument("Policy", trust.attach_to, storage))
+
+
+def trust_policy(principal: str = ECS_TASKS) -> Json:
+    """Lets a service, by default ECS, assume a role."""
+    return policy({"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"})
+
+
+def propeller_policy(batch: str, queues: Iterable[str], roles: list[Any]) -> Json:
+    """Lets propeller pass the jobs' roles to Batch, and make the calls that the aws_array plugin makes.
+
+    :param batch: how the ARNs of Batch's resources begin, `arn:aws:batch:us-east-2:111122223333`.
+    :param queues: the ARNs of the job queues.
+    """
+    return policy(
+        {"Effect": "Allow", "Action": "iam:PassRole", "Resource": roles},
+        {"Effect": "Allow", "Action": "batch:RegisterJobDefinition", "Resource": f"{batch}:job-definition/*"},
+        {"Effect": "Allow", "Action": "batch:SubmitJob", "Resource": [f"{batch}:job-definition/*", *queues]},
+        {"Effect": "Allow", "Action": "batch:TerminateJob", "Resource": f"{batch}:job/*"},
+        # AWS knows no narrower resource for this call.
+        {"Effect": "Allow", "Action": "batch:DescribeJobs", "Resource": "*"},
+    )
+
+
+def limited_to_ecs(document: Json) -> Json:
+    """The same policy with PassRole allowed for ECS only."""
+    condition = {"StringEquals": {"iam:PassedToService": ECS_TASKS}}
+    return policy(
+        *({**one, "Condition": condition} if one["Action"] == "iam:PassRole" else one for one in document["Statement"])
+    )
+
+
+def storage_policy(prefixes: Iterable[Prefix], container: str, partition: str) -> Json:
+    """Lets a job read and write below some prefixes, and list their buckets, which fsspec does before it reads.
+
+    :param container: the bucket at whose top `pyflyte register` leaves the archives of code; jobs read those too.
+    """
+    prefixes = tuple(prefixes)
+    buckets = [f"arn:{partition}:s3:::{bucket}" for bucket in dict.fromkeys(one.bucket for one in prefixes)]
+    objects = [one.objects(partition) for one in prefixes]
+    code = [] if not container or Prefix(container) in prefixes else [f"arn:{partition}:s3:::{container}/*.tar.gz"]
+    return policy(
+        {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], "Resource": objects},
+        *({"Effect": "Allow", "Action": "s3:GetObject", "Resource": archive} for archive in code),
+        {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Resource": buckets},
+    )
+
+
+def policy(*statements: Json) -> Json:
+    return {"Version": VERSION, "Statement": list(statements)}
+
+
+def storage_prefixes(settings: Settings) -> tuple[Prefix, ...]:
+    """Where jobs read and write: inputs and outputs below `propeller.metadata-prefix` of `storage.container`, and what
+    tasks write themselves below `propeller.rawoutput-prefix`, by default the whole container. Empty when no bucket is
+    named."""
+    container, propeller = settings.handler.storage.container, settings.handler.propeller
+    raw = re.fullmatch(r"s3://([^/]+)/*(.*?)/*", propeller.raw_output_prefix)
+    metadata = [Prefix(container, propeller.metadata_prefix.strip("/"))] if container else []
+    outputs = [Prefix(raw[1], raw[2])] if raw else [Prefix(container)] if container else []
+    whole = [one for one in outputs if not one.key and one.bucket == container]
+    return tuple(dict.fromkeys(whole or [*metadata, *outputs]))
+
+
+def queue_arns(settings: Settings, batch: str) -> list[str]:
+    """The ARN of each job queue that the settings name."""
+    queues = [queue_arn(batch, queue.dynamic) for queue in settings.admin.queues if queue.dynamic]
+    return list(dict.fromkeys(queues))
+
+
+def queue_arn(batch: str, queue: str) -> str:
+    return queue if queue.startswith("arn:") else f"{batch}:job-queue/{queue}"
+
+
+def named_roles(settings: Settings) -> list[str]:
+    """The roles that the settings give to jobs, without the built-in one, which no account has."""
+    named = (settings.admin.emulator.role, settings.admin.server.assumable_iam_role)
+    return list(dict.fromkeys(role for role in named if role and role != LOCAL_ROLE))
+
+
+def job_roles(settings: Settings) -> list[str]:
+    """The roles that the settings give to jobs; a placeholder when they name none that an account could have."""
+    return named_roles(settings) or [f"arn:{partition(settings)}:iam::{account(settings)}:role/JOB_ROLE"]
+
+
+def region(settings: Settings) -> str:
+    return settings.handler.aws.region
+
+
+def account(settings: Settings) -> str:
+    """plugins.aws.accountId, else the account of a role; else a word in its place."""
+    named = [match[1] for role in named_roles(settings) if (match := ROLE_ARN.fullmatch(role))]
+    return settings.handler.aws.account_id or (named[0] if named else ACCOUNT)
+
+
+def partition(settings: Settings) -> str:
+    """The first part of every ARN: China and the US government have their own."""
+    return partition_of(region(settings))
+
+
+def partition_of(region: str) -> str:
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"

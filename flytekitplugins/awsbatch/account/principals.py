@@ -1,0 +1,165 @@
+"""A user or a role of the account, and whether it may do something: AWS is asked to simulate it, and where that is not
+possible the principal's policies are read. Reading misses what an organisation forbids."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .aws_account import Account, CallError
+from .findings import Fix, aws
+from .iam_evaluation import Context, Policy, Verdict, evaluate, statements, without_denials
+
+ALLOWED = "allowed"
+EXPLICITLY_DENIED = "explicitDeny"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """
+    :param kind: `role`, `user`, `root`, or another word of an ARN.
+    :param name: without its path.
+    """
+
+    kind: str
+    name: str
+    account: str
+
+    @property
+    def request(self) -> dict[str, str]:
+        """What names it in a call to IAM."""
+        return {f"{self.kind.title()}Name": self.name}
+
+    @property
+    def options(self) -> dict[str, str]:
+        """What names it in a line of the AWS CLI."""
+        return {f"{self.kind}_name": self.name}
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+def principal_of(arn: str) -> Principal:
+    """The principal behind an ARN of IAM or STS; a session stands for the role that it assumed."""
+    found = re.fullmatch(r"arn:aws[a-z-]*:(?:iam|sts)::(\d{12}):([a-z-]+)(?:/(.+))?", arn)
+    if not found:
+        return Principal("", arn, "")
+    account, kind, path = found[1], found[2], found[3] or ""
+    if kind == "assumed-role":
+        return Principal("role", path.partition("/")[0], account)
+    return Principal(kind, path.rpartition("/")[2], account)
+
+
+def may(account: Account, principal: Principal, action: str, resource: str, context: Context) -> Verdict:
+    """Whether a principal may do something. Raises CallError where nothing of it can be looked at."""
+    if principal.kind == "root":
+        return Verdict(True)
+    if principal.kind not in ("role", "user"):
+        return Verdict(None)
+    decision = ""
+    try:
+        decision = simulate(account, principal, action, resource, context)
+    except CallError as error:
+        if error.missing:
+            raise
+    if decision == ALLOWED:
+        return Verdict(True)
+    try:
+        read = evaluate(policies_of(account, principal), action, resource, context)
+    except CallError:
+        if not decision:
+            raise
+        return Verdict(False)
+    elsewhere = read.allowed is True or (decision == EXPLICITLY_DENIED and read.policy is None)
+    return Verdict(False, read.policy, elsewhere) if decision else read
+
+
+def simulate(account: Account, principal: Principal, action: str, resource: str, context: Context) -> str:
+    """AWS's own decision, SimulatePrincipalPolicy's EvalDecision."""
+    entries = [
+        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+        for key, value in context.items()
+    ]
+    answer = account.ask(
+        *("iam", "SimulatePrincipalPolicy"),
+        PolicySourceArn=arn_of(account, principal),
+        ActionNames=[action],
+        ResourceArns=[resource],
+        ContextEntries=entries,
+    )
+    return str(answer["EvaluationResults"][0]["EvalDecision"])
+
+
+def arn_of(account: Account, principal: Principal) -> str:
+    """Its ARN with the path, which the ARN of a session lacks."""
+    kind = principal.kind.title()
+    return str(account.ask("iam", f"Get{kind}", **principal.request)[kind]["Arn"])
+
+
+def policies_of(account: Account, principal: Principal) -> list[Policy]:
+    """All policies that decide what a principal may do: its own, its groups', and its boundary."""
+    kind = principal.kind.title()
+    boundary = account.ask("iam", f"Get{kind}", **principal.request)[kind].get("PermissionsBoundary")
+    found = own_policies(account, kind, principal.request)
+    if principal.kind == "user":
+        for group in account.ask("iam", "ListGroupsForUser", **principal.request)["Groups"]:
+            found += own_policies(account, "Group", {"GroupName": group["GroupName"]}, group["GroupName"])
+    if boundary:
+        arn = boundary["PermissionsBoundaryArn"]
+        found.append(Policy(arn, managed(account, arn), boundary=True))
+    return found
+
+
+def own_policies(account: Account, kind: str, request: dict[str, str], group: str = "") -> list[Policy]:
+    found = []
+    for name in account.ask("iam", f"List{kind}Policies", **request)["PolicyNames"]:
+        answer = account.ask("iam", f"Get{kind}Policy", PolicyName=name, **request)
+        found.append(Policy(name, as_document(answer["PolicyDocument"]), group))
+    for one in account.ask("iam", f"ListAttached{kind}Policies", **request)["AttachedPolicies"]:
+        found.append(Policy(one["PolicyArn"], managed(account, one["PolicyArn"]), group))
+    return found
+
+
+def managed(account: Account, arn: str) -> dict[str, Any]:
+    version = account.ask("iam", "GetPolicy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    answer = account.ask("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=version)
+    return as_document(answer["PolicyVersion"]["Document"])
+
+
+def as_document(value: Any) -> dict[str, Any]:
+    """A policy, which botocore has read already where AWS sends it as text."""
+    return dict(value if isinstance(value, dict) else json.loads(value))
+
+
+def permission_fix(
+    principal: Principal, verdict: Verdict, action: str, resource: str, context: Context, name: str, document: Any
+) -> Fix:
+    """How to let a principal do something: without what denies it, else with a policy that allows it.
+
+    :param name: of the inline policy that would allow it.
+    :param document: that policy.
+    """
+    if verdict.elsewhere:
+        return Fix(words=f"A policy of the organization denies {action}; its administrator can change that.")
+    denying = verdict.policy
+    if denying is None:
+        return Fix((put_policy(principal, name, document),))
+    if denying.boundary:
+        return Fix(words=f"The permissions boundary {denying.name} does not allow {action}; widen it.")
+    corrected = without_denials(denying.document, action, resource, context)
+    holder = Principal("group", denying.group, principal.account) if denying.group else principal
+    if denying.name.startswith("arn:"):
+        options = {"policy_arn": denying.name, "policy_document": corrected, "set_as_default": True}
+        command = aws("iam", "create-policy-version", **options)
+    elif statements(corrected):
+        command = put_policy(holder, denying.name, corrected)
+    else:
+        command = aws("iam", f"delete-{holder.kind}-policy", **holder.options, policy_name=denying.name)
+    return Fix((command,), words=f"{action} is denied by {denying.name}; take the Deny out of it, unless it is meant.")
+
+
+def put_policy(principal: Principal, name: str, document: Any) -> str:
+    options = {**principal.options, "policy_name": name, "policy_document": document}
+    return aws("iam", f"put-{principal.kind}-policy", **options)

@@ -1,0 +1,184 @@
+"""Roles: that of the jobs, which ECS assumes, and that of propeller, which passes it on and calls AWS Batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
+
+from .aws_account import CallError
+from .findings import Finding, Fix, aws, right, unknown, wrong
+from .iam_evaluation import Context, trusts, with_trust
+from .policies import (
+    ECS_TASKS,
+    Json,
+    Prefix,
+    limited_to_ecs,
+    propeller_policy,
+    queue_arn,
+    storage_policy,
+    storage_prefixes,
+    trust_policy,
+)
+from .principals import Principal, as_document, may, permission_fix, principal_of
+from .walk import Walk
+
+NO_ROLE = "no role was named; give --role, or set emulator.role"
+# Stands for any object below a prefix.
+SAMPLE = "flyte-awsbatch-doctor"
+
+
+def roles(walk: Walk) -> Iterator[Finding]:
+    for arn in walk.roles:
+        if foreign(walk, arn):
+            yield unknown(arn, "it is in another account")
+        elif role_of(walk, arn) is None:
+            options = {"role_name": principal_of(arn).name, "assume_role_policy_document": trust_policy()}
+            if path := arn.partition(":role/")[2].rpartition("/")[0]:
+                options["path"] = f"/{path}/"
+            fix = Fix((aws("iam", "create-role", **options), *storage_commands(walk, principal_of(arn))))
+            yield wrong(arn, "there is no such role", "a role", fix)
+        else:
+            yield right(arn, "exists")
+    if not walk.roles:
+        yield unknown("roles", NO_ROLE)
+    if walk.propeller and not foreign(walk, walk.propeller) and role_of(walk, walk.propeller) is None:
+        fix = Fix(words="Name the role of flytepropeller's service account: its annotation eks.amazonaws.com/role-arn.")
+        yield wrong(walk.propeller, "there is no such role", "propeller's role", fix)
+
+
+def trust(walk: Walk) -> Iterator[Finding]:
+    context: Context = {
+        "aws:sourceaccount": walk.account_id,
+        "aws:sourcearn": f"arn:{walk.account.partition}:ecs:{walk.account.region}:{walk.account_id}:*",
+        # Only people and accounts have these.
+        "sts:externalid": None,
+        "aws:multifactorauthpresent": None,
+        "aws:principalorgid": None,
+    }
+    for arn, role in existing_roles(walk):
+        document = as_document(role["AssumeRolePolicyDocument"])
+        answer = trusts(document, ECS_TASKS, context)
+        if answer:
+            yield right(arn, f"its trust policy lets {ECS_TASKS} assume it")
+        elif answer is None:
+            yield unknown(arn, "a condition of its trust policy depends on more than is known here")
+        else:
+            corrected = with_trust(document, ECS_TASKS, context, trust_policy()["Statement"][0])
+            options = {"role_name": role["RoleName"], "policy_document": corrected}
+            fix = Fix((aws("iam", "update-assume-role-policy", **options),))
+            yield wrong(arn, f"its trust policy does not let {ECS_TASKS} assume it", f"a trust in {ECS_TASKS}", fix)
+
+
+def pass_role(walk: Walk) -> Iterator[Finding]:
+    context = {"iam:passedtoservice": ECS_TASKS}
+    for arn, role in existing_roles(walk):
+        yield from permission(walk, "iam:PassRole", role["Arn"], context, arn)
+    if not walk.roles:
+        yield unknown("roles", NO_ROLE)
+
+
+def batch_calls(walk: Walk) -> Iterator[Finding]:
+    """The calls of the aws_array handler; a definition has the name of its image."""
+    definition = f"{walk.batch_arn}:job-definition/{definition_name(walk.image) if walk.image else '*'}"
+    queues = [queue_arn(walk.batch_arn, name) for name in walk.queues]
+    for action, resources in (
+        ("batch:RegisterJobDefinition", [definition]),
+        ("batch:SubmitJob", [definition, *queues]),
+        ("batch:DescribeJobs", ["*"]),
+        ("batch:TerminateJob", [f"{walk.batch_arn}:job/*"]),
+    ):
+        for resource in resources:
+            yield from permission(walk, action, resource, {}, "" if resource == "*" else resource)
+
+
+def permission(walk: Walk, action: str, resource: str, context: dict[str, str], shown: str) -> Iterator[Finding]:
+    """Whether propeller, or the caller in its place, may do something."""
+    principal = principal_of(walk.propeller or walk.caller_arn)
+    subject = f"{principal}: {action} {shown}".strip()
+    verdict = may(walk.account, principal, action, resource, context)
+    if verdict.allowed:
+        yield right(subject, "allowed")
+    elif verdict.allowed is None:
+        yield unknown(subject, "a condition of its policies depends on more than is known here")
+    else:
+        queues = [queue_arn(walk.batch_arn, name) for name in walk.queues]
+        document = limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
+        fix = permission_fix(principal, verdict, action, resource, context, "flyte-awsbatch", document)
+        yield wrong(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
+
+
+def storage(walk: Walk) -> Iterator[Finding]:
+    prefixes = storage_prefixes(walk.settings)
+    if not prefixes:
+        yield unknown("bucket", "the settings name none: storage.container, propeller.rawoutput-prefix")
+    for bucket in dict.fromkeys(one.bucket for one in prefixes):
+        yield from bucket_exists(walk, bucket)
+    partition = walk.account.partition
+    actions = ("s3:GetObject", "s3:PutObject")
+    wanted = [
+        (one, action, one.objects(partition).removesuffix("*") + SAMPLE) for one in prefixes for action in actions
+    ]
+    buckets = dict.fromkeys(one.bucket for one in prefixes)
+    wanted += [(Prefix(bucket), "s3:ListBucket", f"arn:{partition}:s3:::{bucket}") for bucket in buckets]
+    for arn, _ in existing_roles(walk):
+        principal = principal_of(arn)
+        for prefix, action, resource in wanted:
+            verdict = may(walk.account, principal, action, resource, {})
+            subject = f"{principal}: {action} {prefix}"
+            if verdict.allowed:
+                yield right(subject, "allowed")
+            elif verdict.allowed is None:
+                yield unknown(subject, "a condition of its policies depends on more than is known here")
+            else:
+                document = storage_document(walk)
+                fix = permission_fix(principal, verdict, action, resource, {}, "flyte-storage", document)
+                yield wrong(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
+
+
+def bucket_exists(walk: Walk, bucket: str) -> Iterator[Finding]:
+    try:
+        walk.account.ask("s3", "HeadBucket", Bucket=bucket)
+        yield right(bucket, "exists")
+    except CallError as error:
+        if not error.missing:
+            yield unknown(bucket, str(error))
+            return
+        fix = Fix((f"aws s3 mb s3://{bucket} --region {walk.account.region}",))
+        yield wrong(bucket, "there is no such bucket", "a bucket", fix)
+
+
+def storage_document(walk: Walk) -> Json:
+    container = walk.settings.handler.storage.container
+    return storage_policy(storage_prefixes(walk.settings), container, walk.account.partition)
+
+
+def storage_commands(walk: Walk, principal: Principal) -> list[str]:
+    """What lets a new role reach the storage."""
+    if not storage_prefixes(walk.settings):
+        return []
+    options = {**principal.options, "policy_name": "flyte-storage", "policy_document": storage_document(walk)}
+    return [aws("iam", "put-role-policy", **options)]
+
+
+def existing_roles(walk: Walk) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(ARN, answer of GetRole) of those that there are in this account; the step `roles` tells of the others."""
+    for arn in walk.roles:
+        role = None if foreign(walk, arn) else role_of(walk, arn)
+        if role is not None:
+            yield arn, role
+
+
+def role_of(walk: Walk, arn: str) -> dict[str, Any] | None:
+    try:
+        role: dict[str, Any] = walk.account.ask("iam", "GetRole", RoleName=principal_of(arn).name)["Role"]
+    except CallError as error:
+        if error.missing:
+            return None
+        raise
+    return role if role["Arn"] == arn else None
+
+
+def foreign(walk: Walk, arn: str) -> bool:
+    return principal_of(arn).account != walk.account_id

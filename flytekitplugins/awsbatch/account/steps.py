@@ -1,0 +1,69 @@
+"""The steps of the setup document, in its order, and the walk through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from . import batch_checks, image_and_logs, role_checks, settings_checks
+from .aws_account import CallError
+from .findings import Finding, unknown
+from .walk import Walk
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    :param name: in reports and in docs/doctor.md.
+    :param asks_account: whether it needs credentials of the right account.
+    """
+
+    name: str
+    title: str
+    check: Callable[[Walk], Iterable[Finding]]
+    asks_account: bool = True
+
+
+STEPS = (
+    Step("credentials", "Credentials", settings_checks.credentials, asks_account=False),
+    Step("account", "The account of the settings", settings_checks.account, asks_account=False),
+    Step("region", "The region of the settings", settings_checks.regions, asks_account=False),
+    Step("environments", "Compute environments", batch_checks.environments),
+    Step("queues", "Job queues", batch_checks.queues),
+    Step("tasks", "Room for the tasks", batch_checks.room_for_tasks),
+    Step("scheduling", "Scheduling policies and share identifiers", batch_checks.scheduling),
+    Step("roles", "The jobs' roles", role_checks.roles),
+    Step("trust", "The roles trust ECS", role_checks.trust),
+    Step("pass-role", "Propeller may pass the roles on", role_checks.pass_role),
+    Step("batch-calls", "Propeller may call AWS Batch", role_checks.batch_calls),
+    Step("storage", "The jobs reach the storage", role_checks.storage),
+    Step("queue-rules", "FlyteAdmin reads the queue rules", settings_checks.queue_rules, asks_account=False),
+    Step("annotation", "FlyteAdmin and propeller agree on the role", settings_checks.annotation, asks_account=False),
+    Step("plugins", "Propeller's plugins", settings_checks.plugins, asks_account=False),
+    Step("array-size", "The size of arrays", settings_checks.array_size, asks_account=False),
+    Step("image", "The image", image_and_logs.image),
+    Step("logs", "The log group", image_and_logs.log_group),
+)
+THREADS = 16
+
+
+def findings(walk: Walk) -> Iterator[tuple[Step, list[Finding]]]:
+    """What each step says, in order; all of them look at the same time."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        looking = [(step, pool.submit(look, step, walk)) for step in STEPS]
+        for step, found in looking:
+            yield step, found.result()
+
+
+def look(step: Step, walk: Walk) -> list[Finding]:
+    """What one step says. A call without an answer ends the step, and not what it has found before."""
+    if step.asks_account and walk.blocked:
+        return [unknown(step.name, walk.blocked)]
+    found: list[Finding] = []
+    try:
+        for finding in step.check(walk):
+            found.append(finding)
+    except CallError as error:
+        found.append(unknown(step.name, str(error)))
+    return found or [unknown(step.name, "there is nothing to look at")]

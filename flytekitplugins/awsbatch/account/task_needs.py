@@ -1,0 +1,92 @@
+"""What the tasks of a user's modules ask of AWS Batch: loaded as `flyte-awsbatch lint` loads them, sized as the handler
+sizes their jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from flyteidl.core.tasks_pb2 import Resources
+from flytekit.core.context_manager import FlyteEntities
+from flytekit.core.node import Node
+from flytekit.core.resources import convert_resources_to_resource_model
+from flytekit.core.workflow import WorkflowBase
+
+from flytekitplugins.awsbatch.admin.admin_settings import DOMAINS
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.admin.queue_matching import match_queue
+from flytekitplugins.awsbatch.lint.program import nodes_of
+from flytekitplugins.awsbatch.lint.targets import target_of
+from flytekitplugins.awsbatch.local.all_settings import Settings
+from flytekitplugins.awsbatch.local.run.task_resources import requirements, settle
+from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
+from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
+from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
+
+from .walk import TaskNeed
+
+
+def task_needs(targets: Sequence[str], settings: Settings) -> tuple[TaskNeed, ...]:
+    """The needs of all tasks for AWS Batch in some files, folders or modules.
+
+    Raises TargetError for a target that is not there, and whatever importing it raises.
+    """
+    before = len(FlyteEntities.entities)
+    for target in map(target_of, targets):
+        with target.importable():
+            for module in target.modules:
+                target.load(module)
+    entities = FlyteEntities.entities[before:]
+    needs: list[TaskNeed] = []
+    called = set()
+    for workflow in (one for one in entities if isinstance(one, WorkflowBase)):
+        workflow.compile()
+        for node in nodes_below(workflow):
+            if is_for_batch(node.flyte_entity):
+                called.add(inner_task(node.flyte_entity).name)
+                needs.append(need_of(node.flyte_entity, workflow.name, settings, node))
+    alone = [one for one in entities if is_for_batch(one) and inner_task(one).name not in called]
+    needs += [need_of(one, f".flytegen.{one.name}", settings) for one in alone]
+    return tuple(dict.fromkeys(needs))
+
+
+def nodes_below(workflow: WorkflowBase) -> Iterator[Node]:
+    """The nodes of a workflow and of the workflows that run in the same execution."""
+    for node in nodes_of(workflow):
+        if isinstance(node.flyte_entity, WorkflowBase):
+            yield from nodes_below(node.flyte_entity)
+        else:
+            yield node
+
+
+def is_for_batch(entity: Any) -> bool:
+    return getattr(entity, "task_type", None) in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE)
+
+
+def inner_task(task: Any) -> Any:
+    """The task whose function runs: of a map task the mapped one."""
+    return getattr(task, "run_task", task)
+
+
+def need_of(task: Any, workflow: str, settings: Settings, node: Node | None = None) -> TaskNeed:
+    """:param node: whose `with_overrides` counts too."""
+    inner, admin, k8s = inner_task(task), settings.admin, settings.handler.k8s
+    resources: Resources = convert_resources_to_resource_model(
+        requests=inner.resources.requests, limits=inner.resources.limits
+    ).to_flyte_idl()
+    platform = admin.task_resources
+    if platform:
+        settle(resources, platform)
+    overrides = node._resources if node else None
+    job = job_resources(
+        resources,
+        ResourceRequirements.from_template(overrides.to_flyte_idl()) if overrides else None,
+        requirements(platform) if platform else None,
+        default_cpus=k8s.default_cpus,
+        default_memory=k8s.default_memory,
+    )
+    who = (admin.emulator.project or "flytesnacks", admin.emulator.domain or DOMAINS[0])
+    queues = sorted(match_queue(admin, LaunchedExecution(*who, workflow)).possible - {""})
+    share = str((inner.task_config.extra or {}).get("shareIdentifier", ""))
+    config = inner.task_config
+    return TaskNeed(inner.name, job.vcpus, job.memory, config.platformCapabilities, share, tuple(queues))

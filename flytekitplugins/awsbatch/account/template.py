@@ -1,0 +1,153 @@
+"""The CloudFormation template of an account: template.yaml, and after it what depends on the settings. Pure.
+
+No account id and no region are in it; CloudFormation fills in those of the account that it is deployed to.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from flytekitplugins.awsbatch.local.all_settings import Settings
+
+from .policies import (
+    Json,
+    Prefix,
+    limited_to_ecs,
+    named_roles,
+    propeller_policy,
+    storage_policy,
+    storage_prefixes,
+    trust_policy,
+)
+
+BATCH = "arn:${AWS::Partition}:batch:${AWS::Region}:${AWS::AccountId}"
+SKELETON = Path(__file__).with_name("template.yaml")
+
+
+def template(settings: Settings) -> str:
+    """The template in YAML, for the job queues and job roles that the settings name."""
+    queues = list(dict.fromkeys(one.dynamic.rpartition("/")[2] for one in settings.admin.queues if one.dynamic))
+    roles = logical_ids("JobRole", named_roles(settings) or [""])
+    arns = [{"Fn::GetAtt": f"{logical}.Arn"} for logical in roles]
+    resources = [
+        ("The role that jobs run in: they read and write the deployment's storage.", logical, job_role(settings, role))
+        for logical, role in roles.items()
+    ]
+    resources.append(("What flytepropeller does: pass the jobs' roles on, and call AWS Batch.", *policy(queues, arns)))
+    resources += [
+        ("A job queue of the settings.", logical, job_queue(name))
+        for logical, name in logical_ids("JobQueue", queues).items()
+    ]
+    text = SKELETON.read_text(encoding="utf-8")
+    text = text.replace("{{role_arns}}", flow({"Fn::Join": [",", arns]})).replace("{{queues}}", flow(",".join(queues)))
+    for comment, logical, body in resources:
+        block = yaml.dump({logical: body}, Dumper=Dumper, sort_keys=False, width=100)
+        text += "\n" + textwrap.indent(f"# {comment}\n{block}", "  ")
+    return text
+
+
+def as_json(text: str) -> str:
+    """The same template in JSON."""
+    return json.dumps(yaml.load(text, Loader=Loader), indent=2)  # noqa: S506 - a SafeLoader that knows !Ref and !Sub
+
+
+def logical_ids(kind: str, names: list[str]) -> dict[str, str]:
+    """A logical id for each name. It follows from the name alone, so that another queue replaces none."""
+    ids: dict[str, str] = {}
+    for name in names:
+        words = re.split("[^a-zA-Z0-9]+", name.rpartition("/")[2])
+        logical = kind + "".join(word[:1].upper() + word[1:] for word in words)
+        ids[logical if logical not in ids else f"{logical}{len(ids)}"] = name
+    return ids
+
+
+def job_role(settings: Settings, role: str) -> Json:
+    """:param role: its ARN; empty lets CloudFormation name it."""
+    container = settings.handler.storage.container
+    buckets = {container: "${Bucket}"} if container else {}
+    prefixes = [Prefix(buckets.get(one.bucket, one.bucket), one.key) for one in storage_prefixes(settings)]
+    storage = storage_policy(prefixes or [Prefix("${Bucket}")], buckets.get(container, ""), "${AWS::Partition}")
+    body: Json = {
+        "AssumeRolePolicyDocument": trust_policy(),
+        "Policies": [{"PolicyName": "storage", "PolicyDocument": substituted(storage)}],
+    }
+    if role:
+        path, _, name = role.partition(":role/")[2].rpartition("/")
+        body = {"RoleName": name, "Path": f"/{path}/" if path else "/", **body}
+    return {"Type": "AWS::IAM::Role", "Properties": body}
+
+
+def policy(queues: list[str], roles: list[Json]) -> tuple[str, Json]:
+    document = limited_to_ecs(propeller_policy(BATCH, [f"{BATCH}:job-queue/{queue}" for queue in queues], roles))
+    properties = {
+        "Description": "Lets flytepropeller run jobs on AWS Batch",
+        "Roles": {"Fn::If": ["AttachToPropeller", [{"Ref": "PropellerRole"}], {"Ref": "AWS::NoValue"}]},
+        "PolicyDocument": substituted(document),
+    }
+    return "PropellerPolicy", {"Type": "AWS::IAM::ManagedPolicy", "Properties": properties}
+
+
+def job_queue(name: str) -> Json:
+    spot, on_demand = {"Ref": "SpotEnvironment"}, {"Ref": "OnDemandEnvironment"}
+    both = [{"Order": 1, "ComputeEnvironment": spot}, {"Order": 2, "ComputeEnvironment": on_demand}]
+    one = [{"Order": 1, "ComputeEnvironment": {"Fn::If": ["UseSpot", spot, on_demand]}}]
+    return {
+        "Type": "AWS::Batch::JobQueue",
+        "Properties": {
+            "JobQueueName": name,
+            "State": "ENABLED",
+            "Priority": 1,
+            "ComputeEnvironmentOrder": {"Fn::If": ["UseBoth", both, one]},
+        },
+    }
+
+
+def substituted(value: Any) -> Any:
+    """A document with `Fn::Sub` around every text that has a ${...}."""
+    if isinstance(value, list):
+        return [substituted(one) for one in value]
+    if isinstance(value, str):
+        return {"Fn::Sub": value} if "${" in value else value
+    return {key: substituted(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+class Dumper(yaml.SafeDumper):
+    """Writes `!Ref x` for `{"Ref": x}`, `!Sub x` for `{"Fn::Sub": x}`, and never an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def mapping(self, data: Json) -> yaml.Node:
+        name = next(iter(data), "")
+        if len(data) > 1 or not (name == "Ref" or name.startswith("Fn::")):
+            return self.represent_dict(data)
+        node: yaml.Node = self.represent_data(data[name])
+        node.tag = f"!{name.removeprefix('Fn::')}"
+        return node
+
+
+class Loader(yaml.SafeLoader):
+    """Reads them back in the long form, which JSON has to use."""
+
+    def function(self, suffix: str, node: yaml.Node) -> Json:
+        name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
+        if isinstance(node, yaml.ScalarNode):
+            text = str(self.construct_scalar(node))
+            return {name: text.split(".", 1) if suffix == "GetAtt" else text}
+        assert isinstance(node, yaml.SequenceNode)
+        return {name: self.construct_sequence(node, deep=True)}
+
+
+Dumper.add_representer(dict, Dumper.mapping)
+Loader.add_multi_constructor("!", Loader.function)
+
+
+def flow(value: Any) -> str:
+    """A value on one line of YAML."""
+    return yaml.dump(value, Dumper=Dumper, default_flow_style=True, width=10_000).removesuffix("...\n").strip()

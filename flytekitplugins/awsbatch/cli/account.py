@@ -1,0 +1,49 @@
+"""`flyte-awsbatch account`: what makes an AWS account ready, printed for you to deploy."""
+
+from __future__ import annotations
+
+import json
+
+import rich_click as click
+from rich.syntax import Syntax
+from rich.text import Text
+
+from flytekitplugins.awsbatch.account.policies import all_documents
+from flytekitplugins.awsbatch.account.template import as_json as template_as_json
+from flytekitplugins.awsbatch.account.template import template as template_text
+
+from .common import config_option, console, json_option, print_json, settings_of, show_block
+
+
+@click.group()
+def account() -> None:
+    """Print what makes an AWS account ready. Nothing is created."""
+
+
+@account.command()
+@click.option("--format", "form", type=click.Choice(("yaml", "json")), default="yaml", show_default=True)
+@config_option
+def template(form: str, files: tuple[str, ...]) -> None:
+    """Print a CloudFormation template for the job queues and roles of the settings.
+
+    Its first lines show how to deploy it.
+    """
+    text = template_text(settings_of(files, as_json=False))
+    click.echo(text if form == "yaml" else f"{template_as_json(text)}\n", nl=False)
+
+
+@account.command()
+@config_option
+@json_option
+def policies(files: tuple[str, ...], as_json: bool) -> None:
+    """Print the IAM policies alone: the trust in ECS, flytepropeller's, and that of the jobs' storage."""
+    documents = all_documents(settings_of(files, as_json))
+    if as_json:
+        print_json({"documents": documents})
+        return
+    out = console()
+    for document in documents:
+        out.print(Text.assemble((document.title, "bold"), f" of {document.attach_to}"))
+        body = json.dumps(document.body, indent=2)
+        show_block(out, Syntax(body, "json", background_color="default").highlight(body))
+        out.print()

@@ -1,0 +1,76 @@
+"""Which installed modules a task's module imports, directly and through other modules of the user's.
+
+Read from the source of modules that this process has loaded; nothing is imported here.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+KINDS = ("stdlib", "platstdlib", "purelib", "platlib")
+INSTALLED = tuple(str(Path(sysconfig.get_path(kind)).resolve()) for kind in KINDS)
+# Not the user's, also where they are installed as a link to a checkout.
+FLYTE = ("flytekit.", "flytekitplugins.awsbatch.")
+
+
+def installed_imports(task_module: str) -> tuple[str, ...]:
+    """Names of loaded modules that are installed, in the order of their import.
+
+    A module is the user's if it is not installed, or belongs to the package of the task's module. Imports inside
+    functions are left out, since a job would make them when it calls the function.
+    """
+    found: dict[str, None] = {}
+    seen = {task_module}
+    waiting = [task_module, *parents(task_module)]
+    own = task_module.partition(".")[0]
+    for name in waiting:
+        module = sys.modules.get(name)
+        if module is None:
+            continue
+        for imported in imports(module):
+            if imported not in sys.modules or imported in seen:
+                continue
+            seen.add(imported)
+            if is_installed(sys.modules[imported]) and imported.partition(".")[0] != own:
+                found[imported] = None
+            else:
+                waiting += [imported, *(parent for parent in parents(imported) if parent not in seen)]
+    return tuple(found)
+
+
+def parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts))]
+
+
+def is_installed(module: ModuleType) -> bool:
+    """Whether a module came with the interpreter or was installed into it."""
+    name, file = module.__name__, getattr(module, "__file__", None)
+    if file is None:
+        return name in sys.builtin_module_names
+    return str(Path(file).resolve()).startswith(INSTALLED) or f"{name}.".startswith(FLYTE)
+
+
+def imports(module: ModuleType) -> Iterator[str]:
+    """Every name that the module's source imports outside of functions, as far as it may be a module."""
+    try:
+        tree = ast.parse(Path(module.__file__ or "").read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return
+    package = module.__package__ or ""
+    statements: list[ast.AST] = [tree]
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name for alias in statement.names)
+        elif isinstance(statement, ast.ImportFrom):
+            base = package.rsplit(".", statement.level - 1)[0] if statement.level else ""
+            name = ".".join(part for part in (base, statement.module) if part)
+            yield name
+            yield from (f"{name}.{alias.name}" for alias in statement.names)
+        elif not isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            statements += ast.iter_child_nodes(statement)

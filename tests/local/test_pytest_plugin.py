@@ -1,0 +1,57 @@
+"""The pytest plugin as a test file of a user's meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import batch_tasks
+import pytest
+
+from flytekitplugins.awsbatch import map_task
+from flytekitplugins.awsbatch.testing import Emulation
+
+QUEUES = {
+    "queues": {
+        "executionQueues": [{"dynamic": "marked", "attributes": ["default"]}],
+        "workflowConfigs": [{"tags": ["default"]}],
+    },
+    "emulator": {"role": "arn:aws:iam::000000000000:role/local"},
+}
+
+
+def queues(emulation: Emulation) -> list[str]:
+    return [queue["jobQueueName"] for queue in emulation.batch.describe_job_queues()["jobQueues"]]
+
+
+@pytest.mark.awsbatch(settings=QUEUES)
+def test_the_marker_gives_one_test_settings(awsbatch: Emulation) -> None:
+    assert queues(awsbatch) == ["marked"]
+
+
+def test_without_the_marker_the_built_in_settings_hold(awsbatch: Emulation) -> None:
+    assert queues(awsbatch) == ["default"]
+
+
+def test_the_factory_opens_an_emulation_with_settings_files(
+    awsbatch_factory: Callable[..., AbstractContextManager[Emulation]], tmp_path: Path
+) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("emulator: {isolation: process}")
+    with awsbatch_factory(files=[file]) as first, awsbatch_factory() as second:
+        assert first.home != second.home
+        assert queues(first) == queues(second) == ["default"]
+
+
+def test_settings_and_files_at_once_are_refused(
+    awsbatch_factory: Callable[..., AbstractContextManager[Emulation]], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="settings or files"), awsbatch_factory(settings={}, files=[tmp_path]):
+        pass
+
+
+def test_logs_are_those_of_each_child(awsbatch: Emulation) -> None:
+    map_task(batch_tasks.greet)(name=["Ada", "Grace"])
+    (job,) = awsbatch.jobs
+    assert ["greeting Ada" in log for log in awsbatch.logs(job)] == [True, False]
