@@ -207,6 +207,13 @@ def test_the_console_has_a_page_for_arrays_and_one_for_jobs() -> None:
     )
 
 
+def test_without_an_account_id_the_link_of_a_single_job_has_none() -> None:
+    """`GetJobUri` of Flyte's `awsbatch/task_links.go` fills in what `plugins.aws.accountId` says, nothing included."""
+    assert job_uri(1, "", "us-east-2", "", "j") == (
+        "https://console.aws.amazon.com/batch/home?region=us-east-2#/jobs/queue/arn:aws:batch:us-east-2::job-queue~2F/job/j"
+    )
+
+
 def test_errors_say_their_code_and_their_words() -> None:
     assert str(HandlerError("C", "m")) == "[C] m"
     assert str(HandlerError("", "m")) == "m"

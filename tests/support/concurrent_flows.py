@@ -123,6 +123,36 @@ def one_fails(n: list[int]) -> tuple[int, list[int]]:
     return fails(name="one"), map_task(kept)(n=n)
 
 
+@task(task_config=AWSBatchConfig(), retries=1)
+def after_failure(n: int) -> int:
+    meet("after failure", "failure")
+    # So that a run that did not wait would end first.
+    time.sleep(1)
+    return n
+
+
+@task(task_config=AWSBatchConfig())
+def failure(n: int) -> int:
+    meet("failure", "after failure")
+    if n:
+        raise ValueError("this one fails")
+    return n
+
+
+@workflow
+def one_that_nobody_waits_for_fails(n: int) -> int:
+    kept = after_failure(n=n)
+    failure(n=n)
+    return kept
+
+
+@workflow
+def two_fail_and_one_is_not_waited_for() -> int:
+    first_one = fails(name="one")
+    fails(name="two")
+    return first_one
+
+
 @workflow
 def chosen(n: int) -> int:
     a = first(n=n)

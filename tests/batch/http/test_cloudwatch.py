@@ -192,6 +192,15 @@ def test_the_group_is_found_by_prefix_and_by_pattern(logs: Any, request_: dict[s
     assert [group["logGroupName"] for group in found] == ([GROUP] if there else [])
 
 
+@pytest.mark.parametrize("limit", [0, 51, 10**30])
+def test_a_page_of_groups_has_1_to_50(service: LocalBatch, limit: int) -> None:
+    """DescribeLogGroups.limit: "Valid Range: Minimum value of 1. Maximum value of 50." """
+    with pytest.raises(BatchError) as caught:
+        CloudWatch(service.logs, "us-east-1", "000000000000").call("DescribeLogGroups", {"limit": limit})
+
+    assert caught.value.code == "InvalidParameterException"
+
+
 def test_a_group_found_by_pattern_is_described_in_short(logs: Any) -> None:
     """The same: "only arn, creationTime, and logGroupName are included in the response"."""
     (group,) = logs.describe_log_groups(logGroupNamePattern="batch")["logGroups"]

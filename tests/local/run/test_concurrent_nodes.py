@@ -54,6 +54,18 @@ def test_both_of_two_that_fail_are_run_and_the_first_one_is_told(awsbatch: Emula
     assert {request["jobName"].rsplit("-", 2)[1] for request in awsbatch.requests} == {"n0", "n1"}
 
 
+def test_the_first_error_is_told_also_when_nobody_waits_for_the_second_node(awsbatch: Emulation) -> None:
+    with pytest.raises(TaskFailedError, match="one fails"):
+        flows.two_fail_and_one_is_not_waited_for()
+    assert {request["jobName"].rsplit("-", 2)[1] for request in awsbatch.requests} == {"n0", "n1"}
+
+
+def test_what_runs_beside_a_failure_that_nobody_waits_for_ends(awsbatch: Emulation) -> None:
+    with pytest.raises(TaskFailedError, match="this one fails"):
+        flows.one_that_nobody_waits_for_fails(n=1)
+    assert sorted(job["status"] for job in awsbatch.jobs) == ["FAILED", "SUCCEEDED"]
+
+
 def test_what_runs_beside_a_failure_ends_and_is_cached(awsbatch: Emulation) -> None:
     with pytest.raises(TaskFailedError, match="one fails"):
         flows.one_fails(n=[1, 2])

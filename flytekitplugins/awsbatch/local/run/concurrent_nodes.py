@@ -7,7 +7,7 @@ somebody looks at them: flytekit only hands them on. Whoever needs a value waits
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flytekit.core.base_task import PythonTask
@@ -62,7 +62,7 @@ class RunningNode:
         self._submitted = submitted
         self.stop = stop
         self._outputs: LiteralMap | None = None
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self.ended = threading.Event()
         # A daemon, so that a process that ends early comes to its `atexit` functions, which stop the jobs.
         threading.Thread(target=self._to_its_end, name=f"node {name}", daemon=True).start()
@@ -73,7 +73,7 @@ class RunningNode:
                 node.outputs()
             self._outputs = self._run()
         except BaseException as error:
-            self._error = error
+            self.error = error
         finally:
             self.ended.set()
             self._submitted.set()
@@ -82,8 +82,8 @@ class RunningNode:
         """Waits for the end. Raises what the node's call raised, on the main thread also what a signal means."""
         wait_for(self.ended, self.stop)
         if self._outputs is None:
-            assert self._error is not None
-            raise self._error
+            assert self.error is not None
+            raise self.error
         return self._outputs
 
 
@@ -101,29 +101,44 @@ def run_node(
     upstream = [running[one.id] for one in node.upstream_nodes if one.id in running]
     if not runs_beside_others(workflow, node):
         for one in upstream:
-            outputs_of_first([one, *running.values()])
-        return call.run(inputs)
+            outputs_of(one, running.values())
+        return run_in_place(call, inputs, running.values())
     running[node.id] = RunningNode(lambda: call.run(inputs), upstream, call.label, call.submitted, stop)
     if all(one.ended.is_set() for one in upstream):
         # Jobs are submitted in the order in which the tasks were called.
         wait_for(call.submitted, stop)
 
     def outputs() -> LiteralMap:
-        return outputs_of_first([running[node.id], *running.values()])
+        return outputs_of(running[node.id], running.values())
 
     return LiteralMap({name: PendingLiteral(outputs, name) for name in node.flyte_entity.interface.outputs})
 
 
-def outputs_of_first(nodes: Sequence[RunningNode]) -> LiteralMap:
-    """The outputs of the first node. If it has failed, its error, once the nodes beside it have ended as well: on a
-    cluster they are not cut short either."""
+def run_in_place(call: Call, inputs: LiteralMap, beside: Collection[RunningNode]) -> LiteralMap:
     try:
-        return nodes[0].outputs()
-    except Exception:
-        if threading.current_thread() is threading.main_thread():
-            for node in nodes:
-                wait_for(node.ended, node.stop)
-        raise
+        return call.run(inputs)
+    except Exception as error:
+        own = error
+    raise first_error(beside) or own
+
+
+def outputs_of(node: RunningNode, beside: Collection[RunningNode]) -> LiteralMap:
+    """The outputs of a node that runs or has ended. Raises the first error if it failed."""
+    try:
+        return node.outputs()
+    except Exception as error:
+        own = error
+    # The thread of a node must not wait for itself.
+    on_main_thread = threading.current_thread() is threading.main_thread()
+    raise (first_error(beside) if on_main_thread else None) or own
+
+
+def first_error(nodes: Collection[RunningNode]) -> BaseException | None:
+    """The first error of some nodes in the order of their calls, once all of them have ended: on a cluster they are not
+    cut short by another one's failure either."""
+    for node in nodes:
+        wait_for(node.ended, node.stop)
+    return next((node.error for node in nodes if node.error is not None), None)
 
 
 def wait_for(event: threading.Event, stop: Callable[[], None]) -> None:

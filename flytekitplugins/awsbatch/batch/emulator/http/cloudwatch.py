@@ -64,6 +64,7 @@ class CloudWatch:
             raise invalid("logGroupNamePrefix and logGroupNamePattern are mutually exclusive")
         if wanted and (prefix or pattern):
             raise invalid("logGroupIdentifiers goes with no other filter than includeLinkedAccounts")
+        self._limit(request, STREAMS_PAGE, STREAMS_PAGE)
         if not GROUP.startswith(prefix or "") or (pattern or "") not in GROUP:
             return {"logGroups": []}
         if wanted and not {GROUP, self._arn, f"{self._arn}:*"}.intersection(wanted):
