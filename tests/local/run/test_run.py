@@ -14,7 +14,7 @@ from flytekit import task
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.run.serialise import NotLoadableError
-from flytekitplugins.awsbatch.testing import Emulation
+from flytekitplugins.awsbatch.testing import Emulation, emulation
 
 
 @task(task_config=AWSBatchConfig())
@@ -139,3 +139,11 @@ def test_a_task_that_a_child_cannot_find_is_refused_before_anything_is_submitted
     with pytest.raises(NotLoadableError, match="Define it at the top level"):
         hidden(n=1)
     assert awsbatch.requests == []
+
+
+def test_a_worker_runs_on_after_an_item_that_needed_an_event_loop(tmp_path: Path) -> None:
+    """flytekit stops its event loops at exit, and whoever asks a stopped one waits for ever."""
+    with emulation(tmp_path, settings={"emulator": {"isolation": "worker", "vcpus": 1}}, quiet=True):
+        points = [Point(1, 2), Point(3, 4), Point(5, 6)]
+        shifted = map_task(functools.partial(batch_tasks.shift, by=Point(1, 1)))(point=points)
+    assert shifted == [Point(2, 3), Point(4, 5), Point(6, 7)]

@@ -191,7 +191,9 @@ def serve(place: Place, code: CodeType, channel: Channel) -> NoReturn:
         run += 1
         answer: tuple[str, int | str, bool]
         try:
-            answer = ("done", worker.run(environment, cwd, log, copies), run < MOST_ATTEMPTS)
+            status = worker.run(environment, cwd, log, copies)
+            # A thread that an attempt left would be the next one's, and what exit functions stopped may be waited for.
+            answer = ("done", status, run < MOST_ATTEMPTS and threading.active_count() == 1)
         except OSError as error:
             answer = ("cannot", f"{error.filename or log}: {error.strerror}", True)
         channel.send(answer)
