@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from backends import Boto3, in_process, over_http
 from batch_shell import SETTINGS, Shell, new_shell
+from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
@@ -72,6 +74,61 @@ def test_a_number_that_is_too_large_is_the_callers_mistake(
         batch.call(operation, request_)
 
     assert (caught.value.code, caught.value.status) == ("ClientException", 400)
+
+
+QUEUE = {"computeEnvironmentOrder": [{"order": 1, "computeEnvironment": "local"}], "priority": 1}
+VALID: dict[str, dict[str, Any]] = {
+    "SubmitJob": {"jobName": "j", "jobQueue": "q", "jobDefinition": "d"},
+    "RegisterJobDefinition": DEFINITION,
+    "ListJobs": {"jobQueue": "q"},
+    "CreateJobQueue": {"jobQueueName": "other", **QUEUE},
+    "UpdateJobQueue": {"jobQueue": "q"},
+    "CreateComputeEnvironment": {"computeEnvironmentName": "c", "type": "UNMANAGED", "serviceRole": "r"},
+    "UpdateComputeEnvironment": {"computeEnvironment": "local"},
+    "DescribeJobDefinitions": {},
+    "DescribeJobQueues": {},
+    "DescribeComputeEnvironments": {},
+}
+
+
+def numbers_of(shape: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of each number in a shape of AWS's model; 0 stands for an item of a list."""
+    if shape.type_name in ("integer", "long"):
+        yield before
+    elif shape.type_name == "structure":
+        for name, member in shape.members.items():
+            yield from numbers_of(member, (*before, name))
+    elif shape.type_name == "list":
+        yield from numbers_of(shape.member, (*before, 0))
+
+
+def with_number(valid: Any, path: tuple[Any, ...], number: int) -> Any:
+    """A valid request with another number in one place."""
+    if not path:
+        return number
+    step, *others = path
+    if step == 0:
+        return [with_number(valid[0] if valid else None, tuple(others), number)]
+    known = valid or {}
+    return {**known, step: with_number(known.get(step), tuple(others), number)}
+
+
+@pytest.mark.parametrize("number", [2**31, 2**63, 10**30, -(10**30)])
+def test_no_number_anywhere_is_an_error_of_the_service(tmp_path: Path, number: int) -> None:
+    """A ClientException is for "an action or resource that's not valid", a ServerException for "an issue with the
+    service" (AWS Batch's common errors).
+    """
+    with LocalBatch(tmp_path, SETTINGS) as service, ThreadedServer(service) as server:
+        service.ensure_queue("q")
+        service.register_job_definition(**DEFINITION)
+        batch = Boto3(server.url, parameter_validation=False)
+        for operation, valid in VALID.items():
+            shape = batch.client.meta.service_model.operation_model(operation).input_shape
+            for path in numbers_of(shape):
+                try:
+                    batch.call(operation, with_number(valid, path, number))
+                except BatchError as error:
+                    assert (error.code, error.status) == ("ClientException", 400), (operation, path)
 
 
 @pytest.mark.parametrize("index", ["10000", HUGE, "²", "-1", " 1", "1_0", "+1", ""])

@@ -31,7 +31,7 @@ MOTO = [os.environ.get("MOTO_SERVER", ""), str(ROOT / ".venv-moto" / "bin" / "mo
 class Boto3(BatchCalls):
     """boto3's own client, with its errors as ours."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, **config: Any) -> None:
         import boto3
         from botocore.config import Config
 
@@ -40,7 +40,7 @@ class Boto3(BatchCalls):
             "region_name": "us-east-1",
             "aws_access_key_id": "anything",
             "aws_secret_access_key": "anything",
-            "config": Config(retries={"total_max_attempts": 1}),
+            "config": Config(retries={"total_max_attempts": 1}, **config),
         }
         self.client = boto3.client("batch", **options)
         self.logs = boto3.client("logs", **options)
