@@ -6,11 +6,13 @@ It knows nothing of the emulation itself (`local`) and reads no settings file.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 
-from ..wire import AWS_JOB_ID, SWITCH, SWITCH_CONFIG, WARMING
+from ..wire import AWS_JOB_ID, SWITCH, SWITCH_CONFIG, SWITCH_RESUME, WARMING
 
 OFF = "off"
 # Set by propeller in every container it starts, on AWS Batch or elsewhere.
@@ -40,7 +42,20 @@ def emulation_on() -> bool:
     switch = os.environ.get(SWITCH, "").strip()
     if switch.lower() == OFF:
         return False
-    return bool(switch or os.environ.get(SWITCH_CONFIG, "").strip())
+    on = bool(switch or os.environ.get(SWITCH_CONFIG, "").strip())
+    resume = os.environ.get(SWITCH_RESUME, "").strip()
+    if resume and not on:
+        _report_ignored_resume(resume)
+    return on
+
+
+@cache
+def _report_ignored_resume(execution: str) -> None:
+    """Says on standard error, once per process, that nothing is resumed because the emulation is off."""
+    sys.stderr.write(
+        f"{SWITCH_RESUME}={execution} is ignored: without {SWITCH}=local or {SWITCH_CONFIG} "
+        f"tasks run in this process, from the beginning.\n"
+    )
 
 
 @contextmanager

@@ -93,6 +93,14 @@ def test_a_task_and_an_eager_function(shell: Shell) -> None:
     assert runs(shell) == 3
 
 
+def test_an_execution_to_resume_is_reported_as_ignored_where_the_emulation_is_off(shell: Shell) -> None:
+    shell.write("flow.py", FLOW)
+    shell.environment["FLYTE_AWSBATCH_RESUME"] = "abc"
+    done = shell.run("run", "flow.py", "wf", "--ns", "[1, 2]")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("FLYTE_AWSBATCH_RESUME=abc is ignored: without FLYTE_AWSBATCH=local") == 1
+
+
 def test_a_failure_is_explained_and_ends_the_command_with_an_error(shell: Shell) -> None:
     shell.write("flow.py", FLOW)
     done = shell.run("run", *SWITCH, "flow.py", "total", "--ns", "[]")
