@@ -113,16 +113,60 @@ def test_problems_of_the_settings_end_the_command_before_it_asks(here: Path) -> 
     assert (result.exit_code, json.loads(result.output)["problems"][0]["key"]) == (1, "emulator.vcpu")
 
 
+def test_a_profile_that_is_not_there_is_wrong_and_does_not_end_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "absent")
+    wrong = in_state(doctor("-c", "settings.yaml"), State.WRONG)
+    assert [(step, one["found"]) for step, one in wrong] == [
+        ("credentials", "sts:GetCallerIdentity failed: The config profile (absent) could not be found")
+    ]
+
+
+def test_an_answer_that_cannot_be_read_ends_its_step_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    stub(monkeypatch, "sts", "GetCallerIdentity", lambda _: CALLER)
+    stub(monkeypatch, "logs", "DescribeLogGroups", lambda _: {"odd": []})
+    unknown = dict(in_state(doctor("-c", "settings.yaml"), State.UNKNOWN))
+    assert unknown["logs"]["found"] == "KeyError: 'logGroups'"
+
+
+def test_a_propeller_role_of_another_account_is_not_mistaken_for_a_local_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, "AccessDenied")
+    foreign = PROPELLER_ROLE.replace(ACCOUNT, "210987654321")
+    steps = {one["step"]: one["findings"] for one in doctor("-c", "settings.yaml", "--propeller-role", foreign)}
+    assert {one["found"] for one in steps["batch-calls"]} == {"the role is in another account"}
+
+
+NEEDS_REGION = {"Condition": {"StringEquals": {"aws:RequestedRegion": "us-east-2"}}}
+
+
 @pytest.mark.parametrize(
-    ("decision", "expected"),
+    ("decision", "more", "policy", "expected"),
     [
-        ("allowed", Verdict(True)),
-        ("implicitDeny", Verdict(False)),
-        ("explicitDeny", Verdict(False, elsewhere=True)),
+        ("allowed", {}, None, Verdict(True)),
+        ("implicitDeny", {}, None, Verdict(False)),
+        ("explicitDeny", {}, None, Verdict(False, elsewhere=True)),
+        ("implicitDeny", {}, NEEDS_REGION, Verdict(None)),
+        ("implicitDeny", {}, {}, Verdict(False, elsewhere=True)),
+        ("implicitDeny", {"MissingContextValues": ["aws:RequestedRegion"]}, {}, Verdict(None)),
+        (
+            "explicitDeny",
+            {
+                "ResourceSpecificResults": [
+                    {
+                        "EvalResourceName": JOB_ROLE,
+                        "EvalResourceDecision": "explicitDeny",
+                        "MissingContextValues": ["aws:SourceIp"],
+                    }
+                ]
+            },
+            {},
+            Verdict(None),
+        ),
     ],
 )
-def test_iam_simulates_a_permission_where_the_caller_may_ask(decision: str, expected: Verdict) -> None:
-    """By botocore's Stubber, since moto does not simulate."""
+def test_iam_simulates_a_permission_where_the_caller_may_ask(
+    decision: str, more: dict[str, Any], policy: dict[str, Any] | None, expected: Verdict
+) -> None:
+    """By botocore's Stubber, since moto does not simulate. `policy` is what the role's statement has besides."""
     account = Account("us-east-2")
     client = botocore.session.get_session().create_client("iam", region_name="us-east-2")
     account._clients["iam", "us-east-2"] = client
@@ -135,11 +179,16 @@ def test_iam_simulates_a_permission_where_the_caller_may_ask(decision: str, expe
             {"ContextKeyName": "iam:passedtoservice", "ContextKeyValues": ["x"], "ContextKeyType": "string"}
         ],
     }
-    result: dict[str, Any] = {"EvalActionName": "iam:PassRole", "EvalDecision": decision}
+    result: dict[str, Any] = {"EvalActionName": "iam:PassRole", "EvalDecision": decision, **more}
+    names = [] if policy is None else ["own"]
+    body = {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*", **(policy or {})}}
+    inline = {"RoleName": "flytepropeller", "PolicyName": "own"}
     with Stubber(client) as stubber:
         stubber.add_response("get_role", {"Role": role}, {"RoleName": "flytepropeller"})
         stubber.add_response("simulate_principal_policy", {"EvaluationResults": [result]}, asked)
-        stubber.add_response("list_role_policies", {"PolicyNames": []}, {"RoleName": "flytepropeller"})
+        stubber.add_response("list_role_policies", {"PolicyNames": names}, {"RoleName": "flytepropeller"})
+        if names:
+            stubber.add_response("get_role_policy", {**inline, "PolicyDocument": json.dumps(body)}, inline)
         stubber.add_response("list_attached_role_policies", {"AttachedPolicies": []}, {"RoleName": "flytepropeller"})
         verdict = may(account, principal_of(CALLER["Arn"]), "iam:PassRole", JOB_ROLE, {"iam:passedtoservice": "x"})
     assert verdict == expected

@@ -78,6 +78,9 @@ def test_a_deny_beats_every_allow_and_nothing_is_allowed_by_itself(
         ({"StringNotEquals": {"sts:ExternalId": "x"}}, True),
         ({"Null": {"sts:ExternalId": "true"}}, True),
         ({"Null": {"iam:PassedToService": "true"}}, False),
+        ({"Null": {"iam:PassedToService": False}}, True),
+        ({"Null": {"sts:ExternalId": False}}, False),
+        ({"Null": {"sts:ExternalId": True}}, True),
         ({"ForAnyValue:StringLike": {"iam:PassedToService": "ecs*"}}, True),
         ({"ArnLike": {"aws:SourceArn": "arn:aws:ecs:*:111122223333:*"}}, True),
         ({"ArnLike": {"aws:SourceArn": "arn:aws:ecs:eu-west-1:111122223333:*"}}, False),
@@ -150,3 +153,13 @@ def test_a_corrected_policy_keeps_what_was_not_in_the_way() -> None:
     other = deny(Action="s3:*")
     corrected = without_denials(document(allow(), deny(), other), "iam:PassRole", ROLE, CONTEXT)
     assert corrected == document(allow(), other)
+
+
+def test_a_correction_keeps_a_denial_of_which_it_cannot_be_told_whether_it_applies() -> None:
+    open_denial = deny(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})
+    corrected = without_denials(document(allow(), deny(), open_denial), "iam:PassRole", ROLE, CONTEXT)
+    assert corrected == document(allow(), open_denial)
+    right = trusting({"Service": ECS})
+    open_denial = trusting("*", "Deny", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})
+    broken = document(trusting("*", "Deny"), open_denial, right)
+    assert with_trust(broken, ECS, CONTEXT, right) == document(open_denial, right)

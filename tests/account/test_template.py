@@ -13,7 +13,7 @@ from account_builders import ACCOUNT, BUCKET, REGION, SETTINGS, template_of, wri
 from backends import ROOT
 from click.testing import CliRunner
 
-from flytekitplugins.awsbatch.account.template import as_json, template
+from flytekitplugins.awsbatch.account.template import as_json, logical_ids, template
 from flytekitplugins.awsbatch.cli.main import main
 from flytekitplugins.awsbatch.local.all_settings import load_files, parse_settings
 
@@ -45,7 +45,8 @@ def test_cfn_lint_finds_nothing(tmp_path: Path, settings: str, form: str) -> Non
     text = template(parse_settings(settings))
     file = tmp_path / f"account.{form}"
     file.write_text(text if form == "yaml" else as_json(text))
-    assert subprocess.run([CFN_LINT, file], capture_output=True, text=True, check=False).stdout == ""
+    linted = subprocess.run([CFN_LINT, file], capture_output=True, text=True, check=False)
+    assert (linted.returncode, linted.stdout) == (0, ""), linted.stderr
 
 
 @pytest.mark.parametrize("settings", EVERY)
@@ -58,6 +59,16 @@ def test_no_account_and_no_region_is_written_in(settings: str) -> None:
 def test_queues_have_the_names_of_the_settings() -> None:
     queues = resources(template(parse_settings(OTHERS)), "AWS::Batch::JobQueue")
     assert [one["JobQueueName"] for one in queues.values()] == ["a-b", "a_b", "c"]
+
+
+def test_no_name_takes_the_logical_id_of_another_whatever_their_order() -> None:
+    names = ["a-b-2", "a-b", "a_b", "c"]
+    ids = logical_ids("JobQueue", names)
+    assert sorted(ids.values()) == sorted(names)
+    assert ids == logical_ids("JobQueue", names[::-1])
+    assert (ids["JobQueueAB2"], ids["JobQueueC"]) == ("a-b-2", "c")
+    roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("jobs.a", "jobs-a")]
+    assert sorted(logical_ids("JobRole", roles).values()) == sorted(roles)
 
 
 def test_a_queue_goes_from_spot_to_on_demand_where_both_are_wanted() -> None:

@@ -56,8 +56,13 @@ class Account:
 
     @property
     def default_region(self) -> str:
-        """The region of the environment or the profile; empty when they have none."""
-        return str(self._session.get_config_variable("region") or "")
+        """The region of the environment or the profile; empty when they have none, or there is no such profile."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return str(self._session.get_config_variable("region") or "")
+        except BotoCoreError:
+            return ""
 
     def client(self, service: str, region: str = "") -> Any:
         """The client of a service; making one is not safe from several threads."""

@@ -79,7 +79,7 @@ def without_denials(document: Json, action: str, resource: str, context: Context
     kept = [
         one
         for one in statements(document)
-        if one.get("Effect") != "Deny" or applies(one, action, resource, context) is False
+        if one.get("Effect") != "Deny" or applies(one, action, resource, context) is not True
     ]
     return {**document, "Statement": kept}
 
@@ -89,10 +89,11 @@ def with_trust(document: Json, service: str, context: Context, statement: Json) 
     kept = [
         one
         for one in statements(document)
-        if one.get("Effect") != "Deny" or trust_applies(one, service, context) is False
+        if one.get("Effect") != "Deny" or trust_applies(one, service, context) is not True
     ]
     changed = {"Version": "2012-10-17", **document, "Statement": kept}
-    return changed if trusts(changed, service, context) else {**changed, "Statement": [*kept, statement]}
+    allowed = any_of(trust_applies(one, service, context) for one in statements(changed, "Allow"))
+    return changed if allowed else {**changed, "Statement": [*kept, statement]}
 
 
 def statements(document: Json, effect: str = "") -> list[Json]:
@@ -164,7 +165,7 @@ def holds(operator: str, key: str, values: list[str], context: Context) -> bool 
     name = operator.rpartition(":")[2].lower()
     if name == "null":
         present = None if key not in context else context[key] is not None
-        return None if present is None else present is (values[:1] == ["false"])
+        return None if present is None else present is (values[0].lower() == "false")
     name, optional = name.removesuffix("ifexists"), name.endswith("ifexists")
     if key not in context or name not in COMPARISONS:
         return None

@@ -54,13 +54,11 @@ def principal_of(arn: str) -> Principal:
 
 def may(account: Account, principal: Principal, action: str, resource: str, context: Context) -> Verdict:
     """Whether a principal may do something. Raises CallError where nothing of it can be looked at."""
-    if principal.kind == "root":
-        return Verdict(True)
     if principal.kind not in ("role", "user"):
-        return Verdict(None)
-    decision = ""
+        return Verdict(True if principal.kind == "root" else None)
+    decision, lacking = "", False
     try:
-        decision = simulate(account, principal, action, resource, context)
+        decision, lacking = simulate(account, principal, action, resource, context)
     except CallError as error:
         if error.missing:
             raise
@@ -71,13 +69,17 @@ def may(account: Account, principal: Principal, action: str, resource: str, cont
     except CallError:
         if not decision:
             raise
-        return Verdict(False)
+        return Verdict(None if lacking else False)
+    if not decision:
+        return read
+    if (read.allowed is None and decision != EXPLICITLY_DENIED) or (read.allowed is not False and lacking):
+        return Verdict(None)
     elsewhere = read.allowed is True or (decision == EXPLICITLY_DENIED and read.policy is None)
-    return Verdict(False, read.policy, elsewhere) if decision else read
+    return Verdict(False, read.policy, elsewhere)
 
 
-def simulate(account: Account, principal: Principal, action: str, resource: str, context: Context) -> str:
-    """AWS's own decision, SimulatePrincipalPolicy's EvalDecision."""
+def simulate(account: Account, principal: Principal, action: str, resource: str, context: Context) -> tuple[str, bool]:
+    """AWS's own decision, SimulatePrincipalPolicy's EvalDecision, and whether it lacked a condition key for it."""
     entries = [
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
         for key, value in context.items()
@@ -89,7 +91,10 @@ def simulate(account: Account, principal: Principal, action: str, resource: str,
         ResourceArns=[resource],
         ContextEntries=entries,
     )
-    return str(answer["EvaluationResults"][0]["EvalDecision"])
+    result = answer["EvaluationResults"][0]
+    # AWS names the keys beside each resource when it was asked about some.
+    results = [result, *result.get("ResourceSpecificResults", [])]
+    return str(result["EvalDecision"]), any(one.get("MissingContextValues") for one in results)
 
 
 def arn_of(account: Account, principal: Principal) -> str:

@@ -43,7 +43,9 @@ def roles(walk: Walk) -> Iterator[Finding]:
             yield right(arn, "exists")
     if not walk.roles:
         yield unknown("roles", NO_ROLE)
-    if walk.propeller and not foreign(walk, walk.propeller) and role_of(walk, walk.propeller) is None:
+    if walk.propeller and foreign(walk, walk.propeller):
+        yield unknown(walk.propeller, "it is in another account")
+    elif walk.propeller and role_of(walk, walk.propeller) is None:
         fix = Fix(words="Name the role of flytepropeller's service account: its annotation eks.amazonaws.com/role-arn.")
         yield wrong(walk.propeller, "there is no such role", "propeller's role", fix)
 
@@ -97,6 +99,9 @@ def permission(walk: Walk, action: str, resource: str, context: dict[str, str], 
     """Whether propeller, or the caller in its place, may do something."""
     principal = principal_of(walk.propeller or walk.caller_arn)
     subject = f"{principal}: {action} {shown}".strip()
+    if walk.propeller and foreign(walk, walk.propeller):
+        yield unknown(subject, "the role is in another account")
+        return
     verdict = may(walk.account, principal, action, resource, context)
     if verdict.allowed:
         yield right(subject, "allowed")

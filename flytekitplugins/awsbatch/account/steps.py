@@ -57,7 +57,8 @@ def findings(walk: Walk) -> Iterator[tuple[Step, list[Finding]]]:
 
 
 def look(step: Step, walk: Walk) -> list[Finding]:
-    """What one step says. A call without an answer ends the step, and not what it has found before."""
+    """What one step says. A call without an answer, or with one that the step cannot read, ends the step, and not what
+    it has found before."""
     if step.asks_account and walk.blocked:
         return [unknown(step.name, walk.blocked)]
     found: list[Finding] = []
@@ -66,4 +67,6 @@ def look(step: Step, walk: Walk) -> list[Finding]:
             found.append(finding)
     except CallError as error:
         found.append(unknown(step.name, str(error)))
+    except Exception as error:
+        found.append(unknown(step.name, f"{type(error).__name__}: {error}"))
     return found or [unknown(step.name, "there is nothing to look at")]

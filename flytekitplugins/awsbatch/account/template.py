@@ -5,6 +5,7 @@ No account id and no region are in it; CloudFormation fills in those of the acco
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import textwrap
@@ -58,13 +59,16 @@ def as_json(text: str) -> str:
 
 
 def logical_ids(kind: str, names: list[str]) -> dict[str, str]:
-    """A logical id for each name. It follows from the name alone, so that another queue replaces none."""
-    ids: dict[str, str] = {}
+    """A logical id for each name, whatever their order; names that differ only in what an id cannot have get a hash."""
+    ids: dict[str, list[str]] = {}
     for name in names:
         words = re.split("[^a-zA-Z0-9]+", name.rpartition("/")[2])
-        logical = kind + "".join(word[:1].upper() + word[1:] for word in words)
-        ids[logical if logical not in ids else f"{logical}{len(ids)}"] = name
-    return ids
+        ids.setdefault(kind + "".join(word[:1].upper() + word[1:] for word in words), []).append(name)
+    return {
+        logical if len(alike) == 1 else logical + hashlib.sha256(name.encode()).hexdigest()[:8]: name
+        for logical, alike in ids.items()
+        for name in alike
+    }
 
 
 def job_role(settings: Settings, role: str) -> Json:
