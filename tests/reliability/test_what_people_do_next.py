@@ -75,7 +75,7 @@ def test_a_failure_ends_with_the_line_that_runs_its_first_child_again(past: Past
     assert "item 1 of the list" in again.stdout
     assert "ValueError: 1 cannot be done" in again.stdout + again.stderr
     output = past.home / "runs" / past.execution / "again" / "n0-1"
-    assert again.stderr.splitlines()[-1] == f"Item 1 of n0 ended with exit status 1. It wrote to {output}"
+    assert again.stderr.splitlines()[-1] == f"Child 1 of n0 ended with exit status 1. It wrote to {output}"
     assert (output / "outputs" / "1" / "error.pb").exists()
     assert {path: path.read_bytes() for path in before} == before
 
@@ -192,11 +192,11 @@ def test_a_job_that_has_not_started_has_no_log_yet(home: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "expected"),
     [
-        (["jobs", "nosuchexecution"], 1, "remembers no execution 'nosuchexecution'"),
+        (["jobs", "nosuchexecution"], 1, "has no execution 'nosuchexecution'"),
         (["jobs", "../../etc"], 1, "'../../etc' is not the name of an execution"),
         (["jobs", "."], 1, "is not the name of an execution"),
         (["jobs", "a\0b"], 1, "is not the name of an execution"),
-        (["kill", "nosuchexecution"], 1, "remembers no execution"),
+        (["kill", "nosuchexecution"], 1, "has no execution"),
         (["kill", "<execution>"], 1, "does not run (it is failed)"),
         (["kill", "<beginning>"], 1, "Execution <execution> does not run (it is failed)"),
         (["logs", "<job>"], 1, "<job> is an array of 3, and its children have the logs: <job>:0 to <job>:2 ("),

@@ -90,3 +90,8 @@ def pipeline(numbers: list[int]) -> int:
 @workflow
 def scaled(numbers: list[int]) -> list[int]:
     return map_task(partial(scale, by=10))(n=numbers)
+
+
+@task(task_config=AWSBatchConfig(), environment={"TMPDIR": "/var/tmp"})
+def own_temporary_folder() -> str:
+    return os.environ["TMPDIR"]

@@ -241,7 +241,7 @@ def rerun(execution: str, node: str, index: int) -> None:
         node = found.node
         child = rerun_command(the_home(), run, found, index)
         status = rerun_child(child)
-    click.echo(f"Item {index} of {node} ended with exit status {status}. It wrote to {child.output}", err=True)
+    click.echo(f"Child {index} of {node} ended with exit status {status}. It wrote to {child.output}", err=True)
     sys.exit(status)
 
 

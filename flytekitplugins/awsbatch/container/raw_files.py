@@ -11,7 +11,7 @@ import contextlib
 import os
 import shutil
 import stat
-import tempfile
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,11 +30,10 @@ def copy_file(source: str, target: str) -> None:
 
     The kernel copies: on file systems that can share blocks (XFS, Btrfs) this takes no space until one side changes.
     """
-    handle, beside = tempfile.mkstemp(prefix=".copying-", dir=os.path.dirname(target))  # noqa: PTH120
+    beside = f"{os.path.dirname(target)}/.copying-{uuid.uuid4().hex}"  # noqa: PTH120
     try:
-        with open(source, "rb") as reader, open(handle, "wb") as writer:  # noqa: PTH123
+        with open(source, "rb") as reader, open(beside, "xb") as writer:  # noqa: PTH123
             _copy(reader, writer)
-            os.fchmod(writer.fileno(), 0o644 & ~_umask())
         os.replace(beside, target)  # noqa: PTH105
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -49,12 +48,6 @@ def _copy(reader: Any, writer: Any) -> None:
                 pass
     # Whatever is left: nothing, or everything where the kernel cannot copy between these two.
     shutil.copyfileobj(reader, writer, 2**20)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 class RawFileSystem(AbstractFileSystem):  # type: ignore[misc]
@@ -132,7 +125,11 @@ class RawFileSystem(AbstractFileSystem):  # type: ignore[misc]
         self.put_file(self._path(path1), path2)
 
     def rm_file(self, path: str) -> None:
-        os.unlink(self._path(path))  # noqa: PTH108
+        # fsspec removes a tree by this alone: its files first, then its directories.
+        if self.isdir(path):
+            self.rmdir(path)
+        else:
+            os.unlink(self._path(path))  # noqa: PTH108
 
     def rmdir(self, path: str) -> None:
         os.rmdir(self._path(path))  # noqa: PTH106

@@ -36,9 +36,9 @@ def explained(log: str) -> str:
         ("at work\n", ["  End of its log (/logs/one.log):", "    at work"]),
         (f"at work\n{FLYTEKITS}\n", ["  End of its log (/logs/one.log):", "    at work"]),
         (f"at work\n{MESSAGE}\n", ["  End of its log (/logs/one.log):", "    at work"]),
-        (f"{MESSAGE}\n", ["  Its log says no more (/logs/one.log)."]),
+        (f"{MESSAGE}\n", ["  Its log has nothing beyond this (/logs/one.log)."]),
         # The beginning of the message lies before the end of the log that is read.
-        (MESSAGE.partition("\n")[2], ["  Its log says no more (/logs/one.log)."]),
+        (MESSAGE.partition("\n")[2], ["  Its log has nothing beyond this (/logs/one.log)."]),
         (
             f"{MESSAGE}\nlater",
             [

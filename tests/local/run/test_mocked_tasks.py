@@ -57,7 +57,13 @@ def as_class_patch() -> Any:
     return mock.patch.object(AWSBatchFunctionTask, "execute")
 
 
-@pytest.mark.parametrize("mocked", [as_task_mock, as_patch_object, as_class_patch], ids=lambda one: one.__name__)
+def as_function_on_the_class() -> Any:
+    return mock.patch.object(AWSBatchFunctionTask, "execute", autospec=True)
+
+
+@pytest.mark.parametrize(
+    "mocked", [as_task_mock, as_patch_object, as_class_patch, as_function_on_the_class], ids=lambda one: one.__name__
+)
 @pytest.mark.parametrize(
     ("call", "expected", "calls"),
     [

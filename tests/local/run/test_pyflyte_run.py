@@ -108,7 +108,7 @@ def test_a_failure_is_explained_and_ends_the_command_with_an_error(shell: Shell)
     said = " ".join((done.stdout + done.stderr).split())
     assert "Task flow.total (node" in said
     assert "ValueError: nothing to add" in said
-    assert f"Its log says no more ({shell.home}/batch/logs/" in said
+    assert f"Its log has nothing beyond this ({shell.home}/batch/logs/" in said
     assert "asctime" not in said
 
 

@@ -147,3 +147,7 @@ def test_a_worker_runs_on_after_an_item_that_needed_an_event_loop(tmp_path: Path
         points = [Point(1, 2), Point(3, 4), Point(5, 6)]
         shifted = map_task(functools.partial(batch_tasks.shift, by=Point(1, 1)))(point=points)
     assert shifted == [Point(2, 3), Point(4, 5), Point(6, 7)]
+
+
+def test_a_tasks_own_temporary_folder_is_kept(awsbatch: Emulation) -> None:
+    assert batch_tasks.own_temporary_folder() == "/var/tmp"

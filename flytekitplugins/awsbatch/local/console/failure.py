@@ -158,7 +158,7 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
         # What flytekit logs about the error is the message above once more, as one long line of JSON.
         told = [line for line in tail.lines if not (own and line.startswith(FLYTEKITS_LINE))]
         told = _without_end(told, message if own else "") if any(line.strip() for line in told) else []
-        empty = "Its log says no more" if tail.lines else "Its log is empty"
+        empty = "Its log has nothing beyond this" if tail.lines else "Its log is empty"
         lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
         lines += [f"    {line}" for line in told]
     return "\n".join(lines)

@@ -34,6 +34,8 @@ from google.protobuf.struct_pb2 import Struct
 _FIELDS = {FlyteFile: "path", FlyteDirectory: "path", StructuredDataset: "uri", FlyteSchema: "remote_path"}
 _MESSAGEPACK = "msgpack"
 _CHUNK = 2**20
+# How often a file is read that changes meanwhile.
+_TRIES = 3
 
 
 class Uploads:
@@ -112,11 +114,24 @@ class Uploads:
         path = Path(uri.removeprefix("file://")).absolute()
         if not path.exists():
             raise FlyteAssertion(f"File {path} does not exist")
-        files = _files(path)
-        stats = (str(path), *(_stat(one) for one in files))
-        if stats not in self._urls:
-            self._urls[stats] = self._put(path, files)
-        return self._urls[stats]
+        if not path.is_file() and not path.is_dir():
+            raise FlyteAssertion(f"{path} is no file and no directory: a job cannot have a copy of it")
+        for _ in range(_TRIES):
+            files = _files(path)
+            stats = (str(path), *(_stat(one) for one in files))
+            if stats not in self._urls:
+                url = self._put(path, files)
+                if (str(path), *(_stat(one) for one in _files(path))) != stats:
+                    # Changed between the digest and the copy: what lies there is not what its name says.
+                    self._remove(url)
+                    continue
+                self._urls[stats] = url
+            return self._urls[stats]
+        raise FlyteAssertion(f"{path} changes while it is being uploaded")
+
+    def _remove(self, url: str) -> None:
+        folder = url.rpartition("/")[0]
+        url_to_fs(folder)[0].rm(folder, recursive=True)
 
     def _put(self, path: Path, files: list[Path]) -> str:
         folder = f"{self._destination}/{_digest(path, files)}"
@@ -139,11 +154,23 @@ class Uploads:
 
 
 def _files(path: Path) -> list[Path]:
-    """The file itself, or the files below a directory, in the order of their names; links are followed."""
+    """The file itself, or the files below a directory, in the order of their names. Links are followed, but not to a
+    directory that is being walked already."""
     if not path.is_dir():
         return [path]
-    found = (Path(folder, name) for folder, _, names in os.walk(path, followlinks=True) for name in names)
-    return sorted(one for one in found if one.is_file())
+    found: list[Path] = []
+    around: dict[str, set[tuple[int, int]]] = {}
+    for folder, inner, names in os.walk(path, followlinks=True):
+        above = around.pop(folder, set()) | {_directory(folder)}
+        inner[:] = [name for name in inner if _directory(f"{folder}/{name}") not in above]
+        around.update((f"{folder}/{name}", above) for name in inner)
+        found += [one for one in (Path(folder, name) for name in names) if one.is_file()]
+    return sorted(found)
+
+
+def _directory(path: str) -> tuple[int, int]:
+    status = os.stat(path)  # noqa: PTH116 - of many
+    return status.st_dev, status.st_ino
 
 
 def _stat(path: Path) -> tuple[str, int, int, int]:

@@ -115,11 +115,11 @@ def run(home: Home, name: str | None = None) -> RunInfo:
     if name is None:
         every = runs(home)
         if not every:
-            raise UnknownRunError(f"{home.path} remembers no execution yet.")
+            raise UnknownRunError(f"{home.path} has no execution yet.")
         return every[0]
     record = RunRecord(home.run(name))
     if not record.execution_file.exists():
-        raise UnknownRunError(f"{home.path} remembers no execution {name!r}; `flyte-awsbatch runs` lists them.")
+        raise UnknownRunError(f"{home.path} has no execution {name!r}; `flyte-awsbatch runs` lists them.")
     return _info(record)
 
 

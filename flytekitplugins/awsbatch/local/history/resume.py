@@ -84,7 +84,7 @@ class Resumptions:
     def _group(self, named: RunRecord) -> list[RunRecord]:
         if not named.execution_file.exists():
             raise UnknownRunError(
-                f"{wire.SWITCH_RESUME}={self._name}: {self._home.path} remembers no such execution; "
+                f"{wire.SWITCH_RESUME}={self._name}: {self._home.path} has no such execution; "
                 f"`flyte-awsbatch runs` lists them."
             )
         launch = named.execution()["launch"]

@@ -76,7 +76,9 @@ class Starter:
         assert self.scratch is not None
         scratch = self.scratch.take() if launch.cwd is None else None
         temporary = self._temporary_below(launch.temporary).take() if launch.temporary is not None else None
-        own = own_environment(request) | ({"TMPDIR": str(temporary)} if temporary is not None else {})
+        own = own_environment(request)
+        if temporary is not None and "TMPDIR" not in spec.environment:
+            own = own | {"TMPDIR": str(temporary)}
         shared = self._environment(unit.job, launch)
         process = JobProcess(
             key=f"{unit.id}#{attempt.number}#{stream.rpartition('/')[2]}",
