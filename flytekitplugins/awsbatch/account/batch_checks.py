@@ -10,6 +10,8 @@ from .walk import TaskNeed, Walk
 
 Described = dict[str, Any]
 DEFAULT_VCPUS = 256
+# The status of what AWS has not finished to make or to change.
+AT_WORK = ("CREATING", "UPDATING")
 # What AWS Batch chooses from for these words (AWS Batch user guide, "Instance type compute table").
 CHOSEN_BY_AWS = {
     "optimal": ("c4.*", "m4.*", "r4.*", "c5.*", "m5.*", "r5.*"),
@@ -31,6 +33,8 @@ def queues(walk: Walk) -> Iterator[Finding]:
             yield wrong(name, "there is no such job queue", "a job queue of this name", new_queue_fix(walk, name))
         elif queue["state"] != "ENABLED":
             yield wrong(name, f"it is {queue['state']}", "ENABLED", Fix((enable,)))
+        elif queue["status"] in AT_WORK:
+            yield unknown(name, f"it is {queue['status']}: AWS is still at work; ask again")
         elif queue["status"] != "VALID":
             said = f"it is {queue['status']}: {queue.get('statusReason', 'AWS gives no reason')}"
             words = "Mend what AWS names; an update makes AWS look again."
@@ -51,7 +55,8 @@ def new_queue_fix(walk: Walk, name: str) -> Fix:
     """A queue on the environments of another one of the settings; else the template."""
     usable = [
         one
-        for one in walk.account.ask("batch", "DescribeComputeEnvironments")["computeEnvironments"]
+        for queue in walk.job_queues().values()
+        for one in walk.environments(queue)
         if environment_fault(one) is None
     ]
     if not usable:
@@ -75,7 +80,9 @@ def environments(walk: Walk) -> Iterator[Finding]:
     for name, environment in described.items():
         subject = f"{name} (of {', '.join(queues_of[name])})"
         fault = environment_fault(environment)
-        if fault is None:
+        if environment["state"] == "ENABLED" and environment["status"] in AT_WORK:
+            yield unknown(subject, f"it is {environment['status']}: AWS is still at work; ask again")
+        elif fault is None:
             most = environment.get("computeResources", {}).get("maxvCpus")
             yield right(subject, "ENABLED, VALID" + (f", at most {most} vCPUs" if most else ""))
         elif name in last:
@@ -113,7 +120,7 @@ def room_for_tasks(walk: Walk) -> Iterator[Finding]:
         asked = f"{need.vcpus} vCPUs and {need.memory} MiB"
         for name in need.queues:
             order = walk.environments(known[name]) if name in known else []
-            usable = [one for one in order if environment_fault(one) is None]
+            usable = [one for one in order if one["status"] in AT_WORK or environment_fault(one) is None]
             misfits = [misfit(walk, one, need) for one in usable]
             if None in misfits:
                 yield right(need.task, f"{asked} fit into queue {name}")

@@ -59,6 +59,8 @@ def log_group(walk: Walk) -> Iterator[Finding]:
     verdicts = [may(walk.account, principal_of(role), "logs:CreateLogGroup", arn, {}) for role in own]
     if Verdict(True) in verdicts or not verdicts:
         yield right(LOG_GROUP, "AWS Batch makes it with the first job")
+    elif Verdict(None) in verdicts:
+        yield unknown(LOG_GROUP, "it does not exist, and a condition decides whether AWS Batch may make it")
     else:
         fix = Fix((aws("logs", "create-log-group", log_group_name=LOG_GROUP),))
         yield wrong(LOG_GROUP, f"it does not exist, and {own[0]} may not make it", "the log group", fix)

@@ -3,8 +3,10 @@ possible the principal's policies are read. Reading misses what an organisation 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,10 @@ from .iam_evaluation import Context, Policy, Verdict, evaluate, statements, with
 
 ALLOWED = "allowed"
 EXPLICITLY_DENIED = "explicitDeny"
+# In the ARN of a policy that belongs to AWS, which nobody else can change.
+AWS_OWNED = ":iam::aws:policy/"
+# An action, its resource, and what is known of the request.
+Request = tuple[str, str, Context]
 
 
 @dataclass(frozen=True)
@@ -139,23 +145,31 @@ def as_document(value: Any) -> dict[str, Any]:
 
 
 def permission_fix(
-    principal: Principal, verdict: Verdict, action: str, resource: str, context: Context, name: str, document: Any
+    principal: Principal, verdict: Verdict, action: str, requests: Sequence[Request], name: str, document: Any
 ) -> Fix:
     """How to let a principal do something: without what denies it, else with a policy that allows it.
 
-    :param name: of the inline policy that would allow it.
+    :param requests: everything that the principal has to be able to do. The fix of each takes out what denies any of
+        them: a command replaces the whole policy, and would put back what another one has taken out.
+    :param name: what the name of the inline policy that would allow it begins with.
     :param document: that policy.
     """
     if verdict.elsewhere:
         return Fix(words=f"A policy of the organization denies {action}; its administrator can change that.")
     denying = verdict.policy
     if denying is None:
-        return Fix((put_policy(principal, name, document),))
+        return Fix((grant(principal, name, document),))
     if denying.boundary:
         return Fix(words=f"The permissions boundary {denying.name} does not allow {action}; widen it.")
-    corrected = without_denials(denying.document, action, resource, context)
+    corrected: Any = denying.document
+    for request in requests:
+        corrected = without_denials(corrected, *request)
     holder = Principal("group", denying.group, principal.account) if denying.group else principal
-    if denying.name.startswith("arn:"):
+    managed_policy = denying.name.startswith("arn:")
+    if managed_policy and (AWS_OWNED in denying.name or not statements(corrected)):
+        command = aws("iam", f"detach-{holder.kind}-policy", **holder.options, policy_arn=denying.name)
+        return Fix((command,), words=f"{action} is denied by {denying.name}; detach it, unless the Deny is meant.")
+    if managed_policy:
         options = {"policy_arn": denying.name, "policy_document": corrected, "set_as_default": True}
         command = aws("iam", "create-policy-version", **options)
     elif statements(corrected):
@@ -163,6 +177,12 @@ def permission_fix(
     else:
         command = aws("iam", f"delete-{holder.kind}-policy", **holder.options, policy_name=denying.name)
     return Fix((command,), words=f"{action} is denied by {denying.name}; take the Deny out of it, unless it is meant.")
+
+
+def grant(principal: Principal, name: str, document: Any) -> str:
+    """Adds an inline policy. Its name is that of this very document, so that it replaces no other deployment's."""
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:8]
+    return put_policy(principal, f"{name}-{digest}", document)
 
 
 def put_policy(principal: Principal, name: str, document: Any) -> str:

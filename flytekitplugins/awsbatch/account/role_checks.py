@@ -21,18 +21,22 @@ from .policies import (
     storage_prefixes,
     trust_policy,
 )
-from .principals import Principal, as_document, may, permission_fix, principal_of
+from .principals import Principal, Request, as_document, grant, may, permission_fix, principal_of
+from .settings_checks import dumped
 from .walk import Walk
 
 NO_ROLE = "no role was named; give --role, or set emulator.role"
 # Stands for any object below a prefix.
 SAMPLE = "flyte-awsbatch-doctor"
+PASSED_TO_ECS: Context = {"iam:passedtoservice": ECS_TASKS}
 
 
 def roles(walk: Walk) -> Iterator[Finding]:
     for arn in walk.roles:
         if foreign(walk, arn):
             yield unknown(arn, "it is in another account")
+        elif real := other_path(walk, arn):
+            yield wrong(arn, f"the role of this name is {real}", "its ARN with its path", renaming(walk, arn, real))
         elif role_of(walk, arn) is None:
             options = {"role_name": principal_of(arn).name, "assume_role_policy_document": trust_policy()}
             if path := arn.partition(":role/")[2].rpartition("/")[0]:
@@ -45,6 +49,9 @@ def roles(walk: Walk) -> Iterator[Finding]:
         yield unknown("roles", NO_ROLE)
     if walk.propeller and foreign(walk, walk.propeller):
         yield unknown(walk.propeller, "it is in another account")
+    elif walk.propeller and (real := other_path(walk, walk.propeller)):
+        fix = Fix(words=f"Give --propeller-role {real}.")
+        yield wrong(walk.propeller, f"the role of this name is {real}", "its ARN with its path", fix)
     elif walk.propeller and role_of(walk, walk.propeller) is None:
         fix = Fix(words="Name the role of flytepropeller's service account: its annotation eks.amazonaws.com/role-arn.")
         yield wrong(walk.propeller, "there is no such role", "propeller's role", fix)
@@ -74,31 +81,61 @@ def trust(walk: Walk) -> Iterator[Finding]:
 
 
 def pass_role(walk: Walk) -> Iterator[Finding]:
-    context = {"iam:passedtoservice": ECS_TASKS}
-    for arn, role in existing_roles(walk):
-        yield from permission(walk, "iam:PassRole", role["Arn"], context, arn)
+    for arn, _ in existing_roles(walk):
+        yield from permission(walk, "iam:PassRole", arn, PASSED_TO_ECS)
     if not walk.roles:
         yield unknown("roles", NO_ROLE)
 
 
 def batch_calls(walk: Walk) -> Iterator[Finding]:
-    """The calls of the aws_array handler; a definition has the name of its image."""
-    definition = f"{walk.batch_arn}:job-definition/{definition_name(walk.image) if walk.image else '*'}"
-    queues = [queue_arn(walk.batch_arn, name) for name in walk.queues]
-    for action, resources in (
-        ("batch:RegisterJobDefinition", [definition]),
-        ("batch:SubmitJob", [definition, *queues]),
-        ("batch:DescribeJobs", ["*"]),
-        ("batch:TerminateJob", [f"{walk.batch_arn}:job/*"]),
-    ):
-        for resource in resources:
-            yield from permission(walk, action, resource, {}, "" if resource == "*" else resource)
+    """The calls of the aws_array handler."""
+    for request in batch_requests(walk):
+        yield from permission(walk, *request)
 
 
-def permission(walk: Walk, action: str, resource: str, context: dict[str, str], shown: str) -> Iterator[Finding]:
+def batch_requests(walk: Walk) -> list[Request]:
+    """A definition has the name of its image; jobs are submitted to a revision of it."""
+    definitions = f"{walk.batch_arn}:job-definition/"
+    name = definition_name(walk.image) if walk.image else ""
+    submitted = [f"{definitions}{name}:*" if name else f"{definitions}*"]
+    submitted += [queue_arn(walk.batch_arn, queue) for queue in walk.queues]
+    return [
+        ("batch:RegisterJobDefinition", f"{definitions}{name or '*'}", {}),
+        *(("batch:SubmitJob", resource, {}) for resource in submitted),
+        ("batch:DescribeJobs", "*", {}),
+        ("batch:TerminateJob", f"{walk.batch_arn}:job/*", {}),
+    ]
+
+
+def storage_requests(walk: Walk) -> list[tuple[Prefix, Request]]:
+    """What a job does below each prefix of the storage, and with its bucket."""
+    prefixes, partition = storage_prefixes(walk.settings), walk.account.partition
+    buckets = dict.fromkeys(one.bucket for one in prefixes)
+    return [
+        *(
+            (one, (action, one.objects(partition).removesuffix("*") + SAMPLE, {}))
+            for one in prefixes
+            for action in ("s3:GetObject", "s3:PutObject")
+        ),
+        *((Prefix(bucket), ("s3:ListBucket", f"arn:{partition}:s3:::{bucket}", {})) for bucket in buckets),
+    ]
+
+
+def requests_of(walk: Walk, principal: Principal) -> list[Request]:
+    """Everything that a principal has to be able to do, as propeller and as the role of jobs."""
+    own = [arn for arn in walk.roles if not foreign(walk, arn)]
+    requests: list[Request] = []
+    if principal == principal_of(walk.propeller or walk.caller_arn):
+        requests += [*(("iam:PassRole", arn, PASSED_TO_ECS) for arn in own), *batch_requests(walk)]
+    if principal in map(principal_of, own):
+        requests += [request for _, request in storage_requests(walk)]
+    return requests
+
+
+def permission(walk: Walk, action: str, resource: str, context: Context) -> Iterator[Finding]:
     """Whether propeller, or the caller in its place, may do something."""
     principal = principal_of(walk.propeller or walk.caller_arn)
-    subject = f"{principal}: {action} {shown}".strip()
+    subject = f"{principal}: {action} {resource}".removesuffix(" *")
     if walk.propeller and foreign(walk, walk.propeller):
         yield unknown(subject, "the role is in another account")
         return
@@ -110,7 +147,7 @@ def permission(walk: Walk, action: str, resource: str, context: dict[str, str], 
     else:
         queues = [queue_arn(walk.batch_arn, name) for name in walk.queues]
         document = limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
-        fix = permission_fix(principal, verdict, action, resource, context, "flyte-awsbatch", document)
+        fix = permission_fix(principal, verdict, action, requests_of(walk, principal), "flyte-awsbatch", document)
         yield wrong(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
@@ -120,17 +157,10 @@ def storage(walk: Walk) -> Iterator[Finding]:
         yield unknown("bucket", "the settings name none: storage.container, propeller.rawoutput-prefix")
     for bucket in dict.fromkeys(one.bucket for one in prefixes):
         yield from bucket_exists(walk, bucket)
-    partition = walk.account.partition
-    actions = ("s3:GetObject", "s3:PutObject")
-    wanted = [
-        (one, action, one.objects(partition).removesuffix("*") + SAMPLE) for one in prefixes for action in actions
-    ]
-    buckets = dict.fromkeys(one.bucket for one in prefixes)
-    wanted += [(Prefix(bucket), "s3:ListBucket", f"arn:{partition}:s3:::{bucket}") for bucket in buckets]
     for arn, _ in existing_roles(walk):
         principal = principal_of(arn)
-        for prefix, action, resource in wanted:
-            verdict = may(walk.account, principal, action, resource, {})
+        for prefix, (action, resource, context) in storage_requests(walk):
+            verdict = may(walk.account, principal, action, resource, context)
             subject = f"{principal}: {action} {prefix}"
             if verdict.allowed:
                 yield right(subject, "allowed")
@@ -138,7 +168,9 @@ def storage(walk: Walk) -> Iterator[Finding]:
                 yield unknown(subject, "a condition of its policies depends on more than is known here")
             else:
                 document = storage_document(walk)
-                fix = permission_fix(principal, verdict, action, resource, {}, "flyte-storage", document)
+                fix = permission_fix(
+                    principal, verdict, action, requests_of(walk, principal), "flyte-storage", document
+                )
                 yield wrong(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
@@ -163,8 +195,7 @@ def storage_commands(walk: Walk, principal: Principal) -> list[str]:
     """What lets a new role reach the storage."""
     if not storage_prefixes(walk.settings):
         return []
-    options = {**principal.options, "policy_name": "flyte-storage", "policy_document": storage_document(walk)}
-    return [aws("iam", "put-role-policy", **options)]
+    return [grant(principal, "flyte-storage", storage_document(walk))]
 
 
 def existing_roles(walk: Walk) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -176,13 +207,36 @@ def existing_roles(walk: Walk) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def role_of(walk: Walk, arn: str) -> dict[str, Any] | None:
+    role = role_of_name(walk, arn)
+    return role if role and role["Arn"] == arn else None
+
+
+def role_of_name(walk: Walk, arn: str) -> dict[str, Any] | None:
+    """GetRole's answer, which does not look at the path of the ARN."""
     try:
         role: dict[str, Any] = walk.account.ask("iam", "GetRole", RoleName=principal_of(arn).name)["Role"]
     except CallError as error:
         if error.missing:
             return None
         raise
-    return role if role["Arn"] == arn else None
+    return role
+
+
+def other_path(walk: Walk, arn: str) -> str:
+    """The ARN of the role of this name when it has another path; empty when it has this one, or there is no role."""
+    role = role_of_name(walk, arn)
+    return str(role["Arn"]) if role and role["Arn"] != arn else ""
+
+
+def renaming(walk: Walk, arn: str, real: str) -> Fix:
+    """The setting that names a role, with its real ARN."""
+    admin = walk.settings.admin
+    mended: Json = {}
+    if admin.emulator.role == arn:
+        mended["emulator"] = {"role": real}
+    if admin.server.assumable_iam_role == arn:
+        mended["flyteadmin"] = {"assumableIamRole": real}
+    return Fix(yaml=dumped(mended)) if mended else Fix(words=f"Give --role {real}.")
 
 
 def foreign(walk: Walk, arn: str) -> bool:

@@ -87,6 +87,7 @@ def need_of(task: Any, workflow: str, settings: Settings, node: Node | None = No
     )
     who = (admin.emulator.project or "flytesnacks", admin.emulator.domain or DOMAINS[0])
     queues = sorted(match_queue(admin, LaunchedExecution(*who, workflow)).possible - {""})
-    share = str((inner.task_config.extra or {}).get("shareIdentifier", ""))
-    config = inner.task_config
-    return TaskNeed(inner.name, job.vcpus, job.memory, config.platformCapabilities, share, tuple(queues))
+    # flytekit's legacy map may map a plain task.
+    share = str((getattr(inner.task_config, "extra", None) or {}).get("shareIdentifier", ""))
+    capability = getattr(inner.task_config, "platformCapabilities", "EC2")
+    return TaskNeed(inner.name, job.vcpus, job.memory, capability, share, tuple(queues))
