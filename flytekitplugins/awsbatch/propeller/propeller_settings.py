@@ -145,8 +145,8 @@ class LimitSettings:
 class StorageSettings:
     """`storage`: the bucket, which matters to a real account only, and how large a file propeller reads."""
 
-    container: str = setting("container", "")
     limits: LimitSettings = setting("limits", factory=LimitSettings)
+    container: str = setting("container", "")
 
 
 @dataclass(frozen=True)
