@@ -92,6 +92,5 @@ def locations(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:
 def _check(key: str, url: str, settings: Settings) -> None:
     found = _URL.fullmatch(url)
     if found is None or found["scheme"] == "file":
-        raise _wrong(
-            settings, key, repr(url), "expected the URL of a storage that jobs reach, such as s3://bucket/prefix"
-        )
+        expected = "expected the URL of a storage that jobs reach, such as s3://bucket/prefix"
+        raise settings.wrong(key, repr(url), expected)
