@@ -104,7 +104,10 @@ class AccountBackend(Backend):
             self._watch.changed,
             endpoint=endpoint,
             lag=[looks * first for looks in LAG],
+            elsewhere=not self._client.local,
         )
+        # Behind a URL, and on this machine, an image is a name.
+        self.from_images = endpoint == AWS and self.elsewhere
 
     @property
     def jobs_left(self) -> JobsLeft:

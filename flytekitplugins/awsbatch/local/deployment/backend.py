@@ -53,7 +53,11 @@ class Backend:
 
     :ivar endpoint: `aws`, or a URL; None: the service is in this process.
     :ivar lag: see `Submissions`.
+    :ivar elsewhere: whether jobs run on other machines, which do not see this one's files.
+    :ivar from_images: whether a job starts from the image that its task names.
     """
+
+    from_images = False
 
     def __init__(
         self,
@@ -63,7 +67,9 @@ class Backend:
         *,
         endpoint: str | None = None,
         lag: Sequence[float] = (),
+        elsewhere: bool = False,
     ) -> None:
+        self.elsewhere = elsewhere
         self.batch = batch
         self.wait = wait
         self.changed = changed
@@ -133,7 +139,7 @@ class LocalBackend(Backend):
             validate_shapes=False,
         )
         self._queues = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
-        super().__init__(self.service, EventWait(self.service), self.service.changed)
+        super().__init__(self.service, EventWait(self.service), self.service.changed, elsewhere=False)
 
     def start(self) -> None:
         self.service.start()
