@@ -125,7 +125,7 @@ class OffloadingSettings:
 
 @dataclass(frozen=True)
 class PropellerSettings:
-    """`propeller`: what surrounds the plugin. The two prefixes matter to a real account only."""
+    """`propeller`: what surrounds the plugin. The two prefixes matter where files lie in the container of `storage`."""
 
     metadata_prefix: str = setting("metadata-prefix", "metadata/propeller")
     raw_output_prefix: str = setting("rawoutput-prefix", "")
@@ -143,7 +143,7 @@ class LimitSettings:
 
 @dataclass(frozen=True)
 class StorageSettings:
-    """`storage`: the bucket, which matters to a real account only, and how large a file propeller reads."""
+    """`storage`: the bucket, which matters where jobs run on other machines, and how large a file propeller reads."""
 
     limits: LimitSettings = setting("limits", factory=LimitSettings)
     container: str = setting("container", "")

@@ -49,9 +49,17 @@ class UnfinishedCall(Protocol):
 class Backend:
     """The service, and what `local` asks of it beyond AWS's own operations. As it stands, a service that runs its jobs
     and keeps their logs itself, somewhere else.
+
+    :ivar elsewhere: whether jobs run on other machines, which do not see this one's files.
+    :ivar from_images: whether a job starts from the image that its task names.
     """
 
-    def __init__(self, batch: BatchApi, wait: Wait, changed: Changed = no_change_feed) -> None:
+    from_images = False
+
+    def __init__(
+        self, batch: BatchApi, wait: Wait, changed: Changed = no_change_feed, *, elsewhere: bool = True
+    ) -> None:
+        self.elsewhere = elsewhere
         self.batch = batch
         self.wait = wait
         self.changed = changed
@@ -82,11 +90,11 @@ class Backend:
 
 def endpoint(url: str, settings: Settings) -> Backend:
     """The service at a URL."""
-    from flytekitplugins.awsbatch.batch.aws import AwsBatch
+    from flytekitplugins.awsbatch.batch.aws import AwsBatch, on_this_machine
 
     # The account is the settings': whoever answers at a URL of one's own is not asked through AWS's STS.
     batch = AwsBatch(endpoint_url=url, region=settings.batch.region, account_id=settings.batch.account_id)
-    return Backend(batch, PollWait(POLL_SECONDS))
+    return Backend(batch, PollWait(POLL_SECONDS), elsewhere=not on_this_machine(url))
 
 
 class LocalBackend(Backend):
@@ -101,7 +109,7 @@ class LocalBackend(Backend):
             validate_shapes=False,
         )
         self._queues = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
-        super().__init__(self.service, EventWait(self.service), self.service.changed)
+        super().__init__(self.service, EventWait(self.service), self.service.changed, elsewhere=False)
 
     def start(self) -> None:
         self.service.start()

@@ -35,6 +35,7 @@ from ..identity.executions import Executions
 from . import backend, temporary_folder
 from .code_folders import CodeFolders
 from .job_environment import LocalLaunch
+from .locations import locations
 from .submissions import Submissions
 from .uploads import Uploads
 
@@ -52,6 +53,7 @@ class ClosedError(Exception):
 class Deployment:
     """Everything that stands between a task call and its outputs.
 
+    :ivar locations: where files of executions lie.
     :ivar results_folder: holds the files that the last call's outputs refer to; None where they refer to none.
 
     :param endpoint: the URL of a Batch service to use instead of one in this process.
@@ -82,7 +84,8 @@ class Deployment:
             else backend.endpoint(endpoint, settings)
         )
         self.submissions = Submissions(self.backend.batch, self.backend.adopt)
-        self.uploads = Uploads(wire.raw_url(str(home.uploads)))
+        self.locations = locations(settings, home, elsewhere=self.backend.elsewhere)
+        self.uploads = Uploads(self.locations.uploads)
         self.services = HandlerServices(
             batch=self.submissions,
             store=SchemeStore(),

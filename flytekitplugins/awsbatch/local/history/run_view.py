@@ -311,8 +311,8 @@ def _attempt(attempt: ServiceAttempt, queued: int) -> Attempt:
         exit_code=attempt.exit_code,
         reason=attempt.reason or attempt.status_reason or "",
         stream=attempt.stream,
-        peak_memory=getattr(attempt, "peak_memory", None) or None,
-        cpu_seconds=getattr(attempt, "cpu_seconds", None),
+        peak_memory=attempt.peak_memory or None,
+        cpu_seconds=attempt.cpu_seconds,
     )
 
 

@@ -23,7 +23,7 @@ from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
-from flytekitplugins.awsbatch.wire import RAW_SCHEME, raw_url
+from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from ..console.counts import counts_of_phases, counts_of_result
 from ..console.failure import LogTail, TaskFailedError, failure
@@ -163,7 +163,7 @@ class Call:
 
     def _request(self, template: tasks_pb2.TaskTemplate, inputs: LiteralMap, decision: Decision) -> NodeRequest:
         execution = self._execution
-        folder = self._deployment.home.run(execution.name)
+        where = self._deployment.locations
         resources = self._deployment.settings.admin.task_resources
         return NodeRequest(
             execution=ExecutionId(execution.project, execution.domain, execution.name),
@@ -172,8 +172,8 @@ class Call:
             parents=self._place.parents,
             template=template,
             inputs=resolve_inputs(inputs.to_flyte_idl(), template.interface),
-            metadata_prefix=str(folder / "meta"),
-            raw_output_prefix=raw_url(str(folder / "raw")),
+            metadata_prefix=where.metadata_prefix(execution.name),
+            raw_output_prefix=where.raw_output_prefix(execution.name),
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,

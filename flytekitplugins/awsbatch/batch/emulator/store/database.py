@@ -47,7 +47,7 @@ CREATE TABLE children (
 CREATE TABLE attempts (
     job INTEGER NOT NULL, idx INTEGER NOT NULL, number INTEGER NOT NULL,
     stream TEXT, environment TEXT, started INTEGER, stopped INTEGER, exit_code INTEGER, reason TEXT,
-    status_reason TEXT, PRIMARY KEY (job, idx, number)
+    status_reason TEXT, peak_memory INTEGER, cpu_seconds REAL, PRIMARY KEY (job, idx, number)
 ) WITHOUT ROWID;
 """
 # Of the very text, so that no change of it can be forgotten here.
