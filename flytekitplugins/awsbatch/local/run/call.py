@@ -5,6 +5,7 @@ way, and resumed where an earlier process left it.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flyteidl.core import tasks_pb2
 from flytekit.models.literals import LiteralMap
 
+from flytekitplugins.awsbatch.admin.decision_data import decision_data, other_matchings
 from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
@@ -26,6 +28,7 @@ from flytekitplugins.awsbatch.wire import RAW_SCHEME
 from ..console.counts import counts_of_phases, counts_of_result
 from ..console.failure import LogTail, TaskFailedError, failure
 from ..console.interrupts import Interrupted, Interrupts
+from ..console.redaction import hide_in_request
 from ..deployment.opening import Deployment
 from ..history.record import RunRecord, child_record, understanding
 from ..history.resume import EarlierRun, Fingerprint, decide_resume
@@ -75,6 +78,8 @@ class Call:
         self._saved: tuple[object, ...] = ()
         self._job: tuple[str, str | None] = ("", None)
         self._progress: Progress | None = None
+        # How the queue and the role were found, for people who look at the run.
+        self._queue: dict[str, Any] = {}
         self._interrupts = Interrupts()
         self.submitted = threading.Event()
 
@@ -99,6 +104,8 @@ class Call:
         own = self._execution
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
         decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
+        admin = deployment.settings.admin
+        self._queue = decision_data(decision, other_matchings(admin, decision))
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
         write_queue(template, decision)
@@ -266,10 +273,19 @@ class Call:
                     "children": [child_record(child) for child in result.children] if result is not None else None,
                     "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
+                    "output_prefix": self._node.output_prefix,
+                    "queue": self._queue,
+                    "request": self._request_sent(),
                 },
             )
         except OSError as error:
             self._deployment.say_once(f"This run cannot be recorded, and so not be resumed: {error}")
+
+    def _request_sent(self) -> dict[str, Any] | None:
+        """The SubmitJob request of the current job, without secrets, for people who look at the run."""
+        job_id = self._job[1]
+        sent = self._deployment.submissions.request_of(job_id) if job_id else None
+        return None if sent is None else hide_in_request(sent, os.environ)
 
     def _error(self, result: NodeResult, decision: Decision) -> TaskFailedError:
         return failure(

@@ -86,6 +86,11 @@ class NodeExecution:
         """None while the node runs."""
         return self._result
 
+    @property
+    def output_prefix(self) -> str:
+        """Where the current attempt's outputs and errors lie."""
+        return self._context.output_prefix
+
     def step(self) -> Progress:
         """One round: refreshes the job's details, steps the handler, and moves the node on when the handler ended.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from flyteidl.core import execution_pb2, literals_pb2
 
 from ..aws_array.indexes import ChildIndex, OriginalIndex
+from ..aws_array.job_store import Times
 from ..aws_array.phases import Phase, TaskPhase
 
 __all__ = ["ChildFact", "NodeResult", "Progress"]
@@ -22,6 +23,7 @@ class ChildFact:
     :param attempts: how many attempts AWS reported.
     :param log_streams: one an attempt that had one, in order.
     :param message: AWS's status reason and exit code, "" when there is none.
+    :param times: when it was created, started and stopped, in milliseconds since the epoch, as AWS says.
     """
 
     original: OriginalIndex
@@ -31,6 +33,7 @@ class ChildFact:
     attempts: int
     log_streams: tuple[str, ...]
     message: str
+    times: Times = (None, None, None)
 
 
 @dataclass(frozen=True)
