@@ -14,20 +14,25 @@ from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import Progress
 
+from .exit_reasons import node_error_in_words
+
 # Seconds between two lines about the same array.
 INTERVAL = 5.0
 # Of the failures that a line is about, so many are asked for their exception.
 MOST_ASKED = 20
 LONGEST = 200
+AGAIN = "trying again"
 
 
 @dataclass(frozen=True)
 class Failed:
-    """:param child: its place in the array job. :param again: whether AWS Batch starts it once more."""
+    """:param child: its place in the array job. :param attempt: the last of its attempts that failed.
+    :param then: what comes next, "" where nothing does.
+    """
 
     child: int
     attempt: int
-    again: bool
+    then: str
     message: str
 
 
@@ -52,7 +57,9 @@ class AttemptNews:
         self._tries: dict[int, int] = {}
         self._untold: list[Failed] = []
         self._told_at: float | None = None
-        self._retried = 0
+        self._asked = 0
+        self._node_attempts = 0
+        self._said_why = False
 
     def lines(self, progress: Progress, job: Job | None, allowed: int | None) -> list[str]:
         """What is to be said after a round.
@@ -60,54 +67,64 @@ class AttemptNews:
         :param job: what is known of the job. :param allowed: how often AWS Batch tries each child.
         """
         if progress.job_name != self._job:
-            self._job, self._tries = progress.job_name, {}
+            self._job, self._tries, self._said_why = progress.job_name, {}, False
+        single = job is not None and len(job.children) == 1
         if job is not None:
-            self._untold += self._new_failures(job)
-        ends = progress.retried or progress.ended
+            self._note_failures(job)
+        ends = progress.failed_attempts > 0 or progress.ended
         due = self._told_at is None or self._clock() - self._told_at >= INTERVAL
         said = []
-        if self._untold and (due or ends or (job is not None and len(job.children) == 1)):
-            said.append(self._line(len(job.children) if job is not None else 0, allowed))
-            self._untold, self._told_at = [], self._clock()
-        if progress.retried and self._retried != progress.attempt + 1:
-            self._retried = progress.attempt + 1
-            number = progress.attempt - progress.first_attempt + 1
-            said.append(f"node attempt {number} of {progress.max_attempts} failed; node attempt {number + 1} follows")
+        if self._untold and (due or ends or single):
+            said.append(self._line(single, allowed))
+            self._untold, self._asked, self._told_at, self._said_why = [], 0, self._clock(), True
+        if progress.failed_attempts > self._node_attempts:
+            said.append(self._node_line(progress))
         return said
 
-    def _new_failures(self, job: Job) -> list[Failed]:
-        failed = []
+    def _note_failures(self, job: Job) -> None:
         for index, child in enumerate(job.children):
             known = self._tries.get(index, 0)
             if child.tries <= known:
                 continue
             self._tries[index] = child.tries
-            ended_well = child.phase is TaskPhase.SUCCESS
-            last = child.tries - 1 if ended_well else child.tries
-            again = not child.phase.terminal or ended_well
+            succeeded = child.phase is TaskPhase.SUCCESS
+            last = child.tries - succeeded
             if last > known:
-                message = self._message(index, child.message) if not ended_well else ""
-                failed.append(Failed(index, last, again, message))
-        return failed
+                then = "" if child.phase.failure else "the next one succeeded" if succeeded else AGAIN
+                # What a child has left after it succeeded tells of no failure.
+                message = "" if succeeded else self._message(index, child.message)
+                self._untold.append(Failed(index, last, then, message))
 
     def _message(self, index: int, words: str) -> str:
-        if len(self._untold) > MOST_ASKED:
-            return ""
-        text = self._exception(index, words)
-        return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+        self._asked += 1
+        return shortened(self._exception(index, words)) if self._asked <= MOST_ASKED else ""
 
-    def _line(self, children: int, allowed: int | None) -> str:
-        first, untold = self._untold[0], self._untold
-        many = len({failed.child for failed in untold})
-        if many == 1:
+    def _node_line(self, progress: Progress) -> str:
+        number, of = progress.failed_attempts, progress.max_attempts
+        self._node_attempts = number
+        reason = node_error_in_words(progress.retry_reason)
+        said = "" if self._said_why or not reason else f": {shortened(reason)}"
+        return f"node attempt {number} of {of} failed{said}; node attempt {number + 1} of {of} begins"
+
+    def _line(self, single: bool, allowed: int | None) -> str:
+        untold = self._untold
+        children = {failed.child: failed for failed in untold}
+        if len(children) == 1:
             last = untold[-1]
-            who = f"child {self._original(first.child)}, " if children > 1 else ""
+            who = "" if single else f"child {self._original(last.child)}, "
             of = f" of {allowed}" if allowed is not None else ""
             said = f": {last.message}" if last.message else ""
-            return f"{who}attempt {last.attempt}{of} failed{said}{'; trying again' if last.again else ''}"
-        again = len({failed.child for failed in untold if failed.again})
-        then = "; trying again" if again == many else f"; {again} of them are tried again" if again else ""
-        return f"{many} children failed{self._most_often()}{then}"
+            then = f"; {last.then}" if last.then else ""
+            return f"{who}attempt {last.attempt}{of} failed{said}{then}"
+        again = sum(failed.then == AGAIN for failed in children.values())
+        then = (
+            ""
+            if not again
+            else f"; {AGAIN}"
+            if again == len(children)
+            else f"; {again} of them {'is' if again == 1 else 'are'} tried again"
+        )
+        return f"{len(children)} children failed{self._most_often()}{then}"
 
     def _most_often(self) -> str:
         """Exceptions count as alike by their type, since messages mostly name the item."""
@@ -118,3 +135,7 @@ class AttemptNews:
         example = next(text for text in asked if text.partition(":")[0] == kind)
         alike = all(text == example for text in asked)
         return f", most often: {example}" if not alike else f": {example}"
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

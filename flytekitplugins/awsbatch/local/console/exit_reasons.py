@@ -11,6 +11,9 @@ _EXIT = re.compile(r"\bexit\((-?\d+)\)")
 OUT_OF_MEMORY = "OutOfMemoryError"
 # What only says that a container ended.
 _USUAL = ("Essential container in task exited", "")
+# As propeller says that a job has left no outputs.pb.
+_UNREAD_OUTPUTS = "failed to read data from dataDir"
+_NO_FILE = "file does not exist"
 # As flytekit leaves after an exception of the task's own.
 _OF_EXCEPTION = 1
 
@@ -23,6 +26,19 @@ WITHOUT_OUTPUTS = (
     "look for sys.exit(), os._exit() or a library that ends the process."
 )
 SEGFAULT = "Compiled code crashed, mostly an extension module or its libraries. PYTHONFAULTHANDLER=1 logs where."
+
+
+def node_error_in_words(message: str) -> str:
+    """The first line of an error of a node, without paths where they only say that there are no outputs."""
+    if missing_outputs(message):
+        return "its job ended well and left no outputs"
+    lines = message.strip().splitlines()
+    return lines[0] if lines else ""
+
+
+def missing_outputs(message: str) -> bool:
+    """Whether a node's error says that its job left no outputs."""
+    return _UNREAD_OUTPUTS in message and message.rstrip().endswith(_NO_FILE)
 
 
 def exit_status(words: str) -> int | None:

@@ -19,16 +19,20 @@ from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
+from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import job_attempts
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
+from ..console.attempt_news import AttemptNews
 from ..console.counts import counts_of_phases, counts_of_result
-from ..console.failure import LogTail, TaskFailedError, failure
+from ..console.exit_reasons import end_in_words, says_exception
+from ..console.failure import LogTail, TaskFailedError, error_message, failure
 from ..console.interrupts import Interrupted, Interrupts
-from ..console.redaction import hide_in_request
+from ..console.redaction import hide, hide_in_request
+from ..console.tracebacks import exception_line
 from ..deployment.opening import Deployment
 from ..history.record import RunRecord, child_record, understanding
 from ..history.resume import EarlierRun, Fingerprint, decide_resume
@@ -44,7 +48,8 @@ if TYPE_CHECKING:
 
     from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
 
-LOG_LINES = 20
+# Enough to begin at a frame of a traceback.
+LOG_LINES = 100
 # How AWS begins the status reason of a job that no compute environment can hold.
 MISFIT = "MISCONFIGURATION"
 
@@ -81,6 +86,8 @@ class Call:
         # How the queue and the role were found, for people who look at the run.
         self._queue: dict[str, Any] = {}
         self._interrupts = Interrupts()
+        self._news = AttemptNews(self._exception_of, self._original_index)
+        self._attempts: dict[int, dict[str, Any]] = {}
         self.submitted = threading.Event()
 
     @property
@@ -219,6 +226,7 @@ class Call:
             return None
         record = self._record.node(self._node_id)
         self._job = (record.get("job_name", ""), None)
+        self._attempts = {int(each["attempt"]): each for each in record.get("attempts", ())}
         with understanding(self._record.node_file(self._node_id)):
             return decide_resume(record, self._fingerprint)
 
@@ -229,18 +237,47 @@ class Call:
         self._job = (progress.job_name, progress.job_id)
         if progress.job_id is not None:
             self.submitted.set()
-        mark = (progress.attempt, progress.phase, progress.job_id)
+        self._note_attempt(progress)
+        mark = (progress.attempt, progress.phase, progress.job_id, progress.failed_attempts)
         if mark != self._saved:
             self._saved = mark
             self._write("running")
-        if progress.link and sum(progress.counts.values()) > 1:
-            deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
+        job = deployment.services.jobs.get(progress.job_name)
+        for line in self._news.lines(progress, job, self._job_attempts()):
+            deployment.reporter.say(hide(f"{self.label}: {line}", os.environ))
         refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
         for notice in (progress.hang, self._stuck(progress), refused):
             if notice:
                 deployment.say_once(f"{self.label}: {notice}")
         if execution.result is None:
             self._interrupts.check()
+
+    def _note_attempt(self, progress: Progress) -> None:
+        reason = progress.retry_reason.strip().splitlines()
+        self._attempts[progress.attempt] = {
+            "attempt": progress.attempt,
+            "job_name": progress.job_name,
+            "job_id": progress.job_id,
+            "failed": progress.failed_attempts > 0,
+            "reason": reason[0] if reason else "",
+        }
+
+    def _job_attempts(self) -> int | None:
+        batch = self._deployment.settings.handler.batch
+        return job_attempts(self._serialised.template, batch.min_retries, batch.max_retries)
+
+    def _original_index(self, child: int) -> int:
+        return self._node.original_index(child) if self._node is not None else child
+
+    def _exception_of(self, child: int, words: str) -> str:
+        """What ended the last attempt of a child, in one line."""
+        assert self._node is not None
+        if says_exception(words):
+            store, original = self._deployment.services.store, self._original_index(child)
+            line = exception_line(error_message(store, self._node.output_prefix, original))
+            if line:
+                return line
+        return end_in_words(words)
 
     def _stuck(self, progress: Progress) -> str:
         """AWS Batch's word for a job that can never start."""
@@ -265,6 +302,7 @@ class Call:
                     "updated": time.time(),
                     "fingerprint": vars(self._fingerprint),
                     "attempt": self._node.request.attempt,
+                    "attempts": list(self._attempts.values()),
                     "snapshot": snapshot,
                     "job_name": self._job[0],
                     "job_id": self._job[1],
