@@ -117,13 +117,10 @@ class AttemptNews:
             then = f"; {last.then}" if last.then else ""
             return f"{who}attempt {last.attempt}{of} failed{said}{then}"
         again = sum(failed.then == AGAIN for failed in children.values())
-        then = (
-            ""
-            if not again
-            else f"; {AGAIN}"
-            if again == len(children)
-            else f"; {again} of them {'is' if again == 1 else 'are'} tried again"
-        )
+        then = ""
+        if again:
+            some = f"{again} of them {'is' if again == 1 else 'are'} tried again"
+            then = f"; {AGAIN if again == len(children) else some}"
         return f"{len(children)} children failed{self._most_often()}{then}"
 
     def _most_often(self) -> str:
