@@ -88,7 +88,8 @@ def test_a_caller_that_is_killed_leaves_its_job_and_the_next_one_finds_it(
     assert newest(home).status == "succeeded"
 
 
-@pytest.mark.parametrize("hidden", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("hidden", [1, 2])
 def test_a_job_that_was_submitted_and_never_written_down_is_found_by_its_name_although_it_is_listed_late(
     account: Proxy, service: Served, home: Path, marks: Path, start: Start, hidden: int
 ) -> None:
@@ -117,6 +118,7 @@ def test_a_job_that_was_submitted_and_never_written_down_is_found_by_its_name_al
     assert starts(marks) == {0: 1, 1: 1}
 
 
+@pytest.mark.slow
 def test_ctrl_c_terminates_the_jobs_and_says_how_to_resume(
     start: Start, service: Served, home: Path, marks: Path
 ) -> None:
@@ -146,6 +148,7 @@ def test_a_caller_that_detaches_leaves_its_jobs_and_says_how_to_come_back(
     assert starts(marks) == {0: 1, 1: 1}
 
 
+@pytest.mark.slow
 def test_the_commands_look_after_a_run_that_was_left(start: Start, service: Served, home: Path, marks: Path) -> None:
     process = start(gated(marks, [0, 1]), on_interrupt="detach")
     eventually(lambda: starts(marks) == {0: 1, 1: 1})
@@ -187,6 +190,7 @@ def test_kill_ends_a_process_that_would_only_detach_and_its_jobs(
     eventually(lambda: job_of(service, home)["status"] == "FAILED")
 
 
+@pytest.mark.slow
 def test_a_run_of_the_account_is_not_resumed_on_this_machine(start: Start, home: Path, marks: Path) -> None:
     process = start(gated(marks, [0]), on_interrupt="detach")
     ended(process)

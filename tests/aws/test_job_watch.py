@@ -105,7 +105,7 @@ def looks(account: Account) -> int:
     return account.described["job"]
 
 
-@pytest.mark.parametrize("size", [1_000, 10_000])
+@pytest.mark.parametrize("size", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_a_large_array_costs_few_calls_a_child_beyond_the_looks_at_it(size: int) -> None:
     """Half an hour with two hundred machines at a time."""
     clock, chance = Clock(), random.Random(size)
