@@ -37,7 +37,14 @@ KILL_TIMEOUT = 60.0
 
 @click.command()
 @click.option("--prune", is_flag=True, help="Remove the runs that were last written to longer ago than --older-than.")
-@click.option("--older-than", type=click.FloatRange(min=0), default=RETENTION_DAYS, show_default=True, metavar="DAYS")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    default=RETENTION_DAYS,
+    show_default=True,
+    metavar="DAYS",
+    help="For --prune: how long ago, in days.",
+)
 @json_option
 def runs(prune: bool, older_than: float, as_json: bool) -> None:
     """The executions that this home remembers, newest first.
