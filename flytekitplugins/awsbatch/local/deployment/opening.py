@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
-from flytekitplugins.awsbatch.propeller.storage import SchemeStore
+from flytekitplugins.awsbatch.propeller.storage import FsspecStore, SchemeStore
 
 from .. import all_settings as settings_module
 from ..console import stopping
@@ -34,9 +34,11 @@ from ..home import from_environment as from_home
 from ..identity.executions import Executions
 from . import backend, temporary_folder
 from .code_folders import CodeFolders
+from .filesystems import filesystem
 from .job_environment import LocalLaunch
 from .locations import locations
 from .submissions import Submissions
+from .transfer import Progress
 from .uploads import Uploads
 
 if TYPE_CHECKING:
@@ -85,13 +87,15 @@ class Deployment:
         )
         self.submissions = Submissions(self.backend.batch, self.backend.adopt)
         self.locations = locations(settings, home, elsewhere=self.backend.elsewhere)
-        self.uploads = Uploads(self.locations.uploads)
         self.services = HandlerServices(
             batch=self.submissions,
-            store=SchemeStore(),
+            store=SchemeStore(FsspecStore(filesystem)),
             catalog=_catalog(home.catalog),
             settings=settings.handler,
             changed=self.backend.changed,
+        )
+        self.uploads = Uploads(
+            self.locations.uploads, self.services.store, lambda where: Progress(where, self.reporter.say)
         )
         self.results_folder: Path | None = None
         self._said: set[str] = set()
