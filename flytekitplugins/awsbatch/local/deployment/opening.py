@@ -37,6 +37,7 @@ from .code_folders import CodeFolders
 from .filesystems import filesystem
 from .job_environment import LocalLaunch
 from .locations import locations
+from .packaging import Packaging
 from .submissions import Submissions
 from .transfer import Progress
 from .uploads import Uploads
@@ -96,13 +97,15 @@ class Deployment:
             settings=settings.handler,
             changed=self.backend.changed,
         )
-        self.uploads = Uploads(
-            self.locations.uploads, self.services.store, lambda where: Progress(where, self.reporter.say)
-        )
+        self.uploads = Uploads(self.locations.uploads, self.services.store, self._uploading)
+        self.packaging = Packaging(self.locations.code, settings.local.copy_code, self.services.store, self._uploading)
         self.results_folder: Path | None = None
         self._calls: list[backend.UnfinishedCall] = []
         self._process = os.getpid()
         self._open = False
+
+    def _uploading(self, destination: str) -> Progress:
+        return Progress(destination, self.reporter.say)
 
     @property
     def closed(self) -> bool:
