@@ -39,8 +39,8 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
 
     Raises TaskFailedError, NotLoadableError, ImageError, StorageError, NotHandledError, RefusedError, SettingsError,
     HomeError, SwitchError, ResumeError, RecordError, UnusableHomeError, NotReadyError, LeftRunningError, and flytekit's
-    FlyteAssertion where an input's file does not exist. On the main thread also KeyboardInterrupt or SystemExit, after a
-    signal.
+    FlyteAssertion where an input's file does not exist. On the main thread also KeyboardInterrupt or SystemExit, after
+    a signal.
     """
     deployment = deployments.current()
     deployment.check_open()
