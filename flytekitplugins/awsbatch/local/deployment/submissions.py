@@ -53,6 +53,10 @@ class Submissions:
         self._earlier: set[str] = set()
         self.made: list[tuple[dict[str, Any], str]] = []
 
+    def request_of(self, job_id: str) -> dict[str, Any] | None:
+        """What this process asked for when it submitted a job."""
+        return next((request for request, known in reversed(self.made) if known == job_id), None)
+
     def expect(self, name: str) -> None:
         """An earlier process may have submitted a job of this name."""
         self._earlier.add(name)
