@@ -6,7 +6,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-OUTSIDE = re.compile(r"\[([^\]]+)\]\((?:\.\./)+(?!how-to/|reference/|explanation/|pictures/|start\.md|index\.md)[^)]*\)")
+OUTSIDE = re.compile(
+    r"\[([^\]]+)\]\((?:\.\./)+(?!how-to/|reference/|explanation/|pictures/|start\.md|index\.md)[^)]*\)"
+)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -43,6 +43,7 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
 RETENTION_DAYS = 30.0
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ACCOUNT = re.compile(r"\d{12}")
+TERMINATE, DETACH = "terminate", "detach"
 ISOLATIONS = ("fork", "worker", "process")
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
@@ -68,6 +69,8 @@ class LocalEmulator:
         modules import; `everything`, your modules too. `everything` is faster, and jobs share what your modules make
         while they are imported: ids, scratch folders, connections, locks, open files.
     :param fast_path: whether forked children of an array leave out steps of flytekit's that change nothing.
+    :param on_interrupt: what becomes of jobs in an account when their run is interrupted (Ctrl-C, SIGTERM, a closed
+        terminal): `terminate`, or `detach`, which leaves them running. A service in this process ends with it.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
     :param storage: the URL of a storage (`s3://bucket/prefix`) below which all files of executions lie. Empty: what
         `storage.container` and `propeller` say where jobs run on other machines, else the home.
@@ -83,6 +86,7 @@ class LocalEmulator:
     isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
     preload: str = setting("preload", "installed", choices=("installed", "everything"))
     fast_path: bool = setting("fast_path", True)
+    on_interrupt: str = setting("on_interrupt", TERMINATE, choices=(TERMINATE, DETACH))
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0, unit="days")
     storage: str = setting("storage", "")
     cache: str = setting("cache", "")

@@ -35,6 +35,18 @@ class JobStoreSettings:
 
 
 @dataclass(frozen=True)
+class RateLimiterSettings:
+    """`plugins.aws.batch.{getRateLimiter,defaultRateLimiter}`: how often the plugin calls AWS Batch.
+
+    :param rate: calls a second.
+    :param burst: how many calls may come at once.
+    """
+
+    rate: int = setting("rate", 15, minimum=1)
+    burst: int = setting("burst", 20, minimum=1)
+
+
+@dataclass(frozen=True)
 class BatchPluginSettings:
     """`plugins.aws.batch`: the aws_array plugin.
 
@@ -48,6 +60,9 @@ class BatchPluginSettings:
     :param default_env_vars: variables of every job.
     :param max_err_length: the length at which the error of an array is cut, between two children's.
     :param job_store_config: how job details are fetched.
+    :param get_rate_limiter: how often DescribeJobs is called. Followed in an account and at a service elsewhere; the one
+        in this process is asked as often as there is something to ask.
+    :param default_rate_limiter: the same for all other calls.
     """
 
     role_annotation_key: str = setting("roleAnnotationKey", "")
@@ -59,6 +74,8 @@ class BatchPluginSettings:
     default_env_vars: Mapping[str, str] = setting("defaultEnvVars", factory=dict)
     max_err_length: int = setting("maxErrLength", 500, minimum=0, unit="characters")
     job_store_config: JobStoreSettings = setting("jobStoreConfig", factory=JobStoreSettings)
+    get_rate_limiter: RateLimiterSettings = setting("getRateLimiter", factory=RateLimiterSettings)
+    default_rate_limiter: RateLimiterSettings = setting("defaultRateLimiter", factory=RateLimiterSettings)
 
     @property
     def default_timeout_seconds(self) -> float:

@@ -17,6 +17,9 @@ from ..all_settings import RETENTION_DAYS
 from ..home import Home
 from .record import RecordError, RunRecord, understanding
 
+# How the name of an upload begins that is being removed, or was when a process that removed it was killed.
+_REMOVED = ".removed-"
+
 # Names that a message lists.
 SHOWN = 5
 
@@ -50,6 +53,8 @@ class RunInfo:
 
     :param started: seconds since the epoch, as all times here.
     :param process: the id of the process that runs it.
+    :param endpoint: where its jobs are: `aws`, or a URL; None: this home's local AWS Batch.
+    :param region: of that service; "" where the record does not say.
     """
 
     name: str
@@ -60,6 +65,8 @@ class RunInfo:
     status: str
     process: int | None
     nodes: tuple[NodeInfo, ...]
+    endpoint: str | None = None
+    region: str = ""
 
 
 def process_mark() -> dict[str, Any]:
@@ -159,10 +166,8 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
     """
     limit = (time.time() if now is None else now) - days * 86400
     for upload in home.uploads.glob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            # Every call that refers to an upload touches it, also when its results are cached.
-            if upload.stat().st_mtime < limit:
-                shutil.rmtree(upload, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _prune_upload(upload, limit)
     gone = []
     for record in records(home):
         with contextlib.suppress(RecordError, FileNotFoundError):
@@ -178,6 +183,21 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
         keep = {"raw"} if any(node.record.get("cacheable") for node in run.nodes) else set()
         _remove(home.run(run.name), keep)
     return [run.name for run in gone]
+
+
+def _prune_upload(upload: Path, limit: float) -> None:
+    """Removes an upload that nobody has referred to since: every call that does so touches it first, also one whose
+    results are cached. It is renamed before, so that nobody takes what is left of it for all of it.
+    """
+    removed = upload.name.startswith(_REMOVED)
+    if not removed and upload.stat().st_mtime >= limit:
+        return
+    aside = upload if removed else upload.rename(upload.with_name(f"{_REMOVED}{upload.name}"))
+    if not removed and aside.stat().st_mtime >= limit:
+        # Touched in between.
+        aside.rename(upload)
+        return
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def remove_kept(home: Home) -> None:
@@ -226,6 +246,8 @@ def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
         status=status,
         process=execution["process"]["pid"] if lives else None,
         nodes=nodes,
+        endpoint=execution.get("endpoint"),
+        region=str(execution.get("region", "")),
     )
 
 
