@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.local.all_settings import parse_settings
 from flytekitplugins.awsbatch.settings.reader import SECTIONS
 
 # The readers' own modules, and what they install beside this package.
-READERS = {"my_project", "tasks", "hello", "words", "metaflow", "redun", "vision"}
+READERS = {"my_project", "tasks", "hello", "hello_batch", "words", "metaflow", "redun", "vision"}
 PYTHON_PAGES = [page for page in pages() if blocks(page, "python")]
 LANGUAGES = {"python", "sh", "text", "yaml", "json", "toml", "dockerfile", "ini"}
 

@@ -22,7 +22,7 @@ def account() -> None:
 
 @account.command()
 @click.option(
-    "--format", "form", type=click.Choice(("yaml", "json")), default="yaml", show_default=True, help="YAML or JSON."
+    "--format", "form", type=click.Choice(("yaml", "json")), default="yaml", show_default=True, help="Of the output."
 )
 @config_option
 def template(form: str, files: tuple[str, ...]) -> None:

@@ -60,8 +60,8 @@ class BatchPluginSettings:
     :param default_env_vars: variables of every job.
     :param max_err_length: the length at which the error of an array is cut, between two children's.
     :param job_store_config: how job details are fetched.
-    :param get_rate_limiter: how often DescribeJobs is called. Followed in an account and at a service elsewhere; the one
-        in this process is asked as often as there is something to ask.
+    :param get_rate_limiter: how often DescribeJobs is called. Followed in an account and at a service elsewhere; the
+        one in this process is asked as often as there is something to ask.
     :param default_rate_limiter: the same for all other calls.
     """
 
