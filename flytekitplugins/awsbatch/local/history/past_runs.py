@@ -19,6 +19,9 @@ from .record import RecordError, RunRecord, understanding
 
 # Of nodes and of executions, which have the worst of their nodes'.
 STATUSES = ("failed", "interrupted", "aborted", "running", "succeeded")
+# How the name of an upload begins that is being removed, or was when a process that removed it was killed.
+_REMOVED = ".removed-"
+
 # Names that a message lists.
 SHOWN = 5
 
@@ -181,10 +184,8 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
     """
     limit = (time.time() if now is None else now) - days * 86400
     for upload in home.uploads.glob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            # Every call that refers to an upload touches it, also when its results are cached.
-            if upload.stat().st_mtime < limit:
-                shutil.rmtree(upload, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _prune_upload(upload, limit)
     gone = []
     for record in records(home):
         with contextlib.suppress(RecordError, FileNotFoundError):
@@ -201,6 +202,21 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
         keep = {"raw"} if any(node.record.get("cacheable") for node in run.nodes) else set()
         _remove(home.run(run.name), keep)
     return [run.name for run in gone]
+
+
+def _prune_upload(upload: Path, limit: float) -> None:
+    """Removes an upload that nobody has referred to since: every call that does so touches it first, also one whose
+    results are cached. It is renamed before, so that nobody takes what is left of it for all of it.
+    """
+    removed = upload.name.startswith(_REMOVED)
+    if not removed and upload.stat().st_mtime >= limit:
+        return
+    aside = upload if removed else upload.rename(upload.with_name(f"{_REMOVED}{upload.name}"))
+    if not removed and aside.stat().st_mtime >= limit:
+        # Touched in between.
+        aside.rename(upload)
+        return
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def remove_kept(home: Home) -> None:
