@@ -15,7 +15,7 @@ import rich_click as click
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
-from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS
+from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS, load
 from flytekitplugins.awsbatch.local.deployment.account_client import client_of, terminate_jobs
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import understanding
@@ -24,6 +24,7 @@ from flytekitplugins.awsbatch.local.run.rerun import rerun as rerun_child
 from flytekitplugins.awsbatch.propeller.aws_array.links import resources_of_job
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
+from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 from .common import counted, fail_command, json_option, print_json
 from .home_access import MOST_IDS, batch_of, failing, run_of, the_home
@@ -278,10 +279,16 @@ def cache() -> None:
 
 @cache.command()
 def clear() -> None:
-    """Forget every cached item."""
+    """Forget every item that is cached on this machine. A cache that others share (emulator.cache) is left as it is."""
     home = the_home()
+    try:
+        shared = load(os.environ).local.cache
+    except SettingsError as error:
+        fail_command(str(error))
     with failing():
         if home.catalog.exists():
             DiskCatalog(home.catalog).clear()
         past_runs.remove_kept(home)
     click.echo("The cache is empty.")
+    if shared:
+        click.echo(f"What {shared} holds is others' as well: remove the files below it to forget it.")
