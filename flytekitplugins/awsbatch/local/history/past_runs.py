@@ -17,6 +17,8 @@ from ..all_settings import RETENTION_DAYS
 from ..home import Home
 from .record import RecordError, RunRecord, understanding
 
+# Of nodes and of executions, which have the worst of their nodes'.
+STATUSES = ("failed", "interrupted", "aborted", "running", "succeeded")
 # How the name of an upload begins that is being removed, or was when a process that removed it was killed.
 _REMOVED = ".removed-"
 
@@ -29,11 +31,26 @@ class UnknownRunError(Exception):
 
 
 @dataclass(frozen=True)
+class NodeAttempt:
+    """One attempt of a node, which submits a job of its own.
+
+    :param number: counted from 1.
+    :param reason: why it failed, if it did and another one followed.
+    """
+
+    number: int
+    job_name: str
+    job_id: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class NodeInfo:
     """One task call of an execution.
 
     :param function: the task's own name, of a map task the mapped one's, without its module.
     :param status: running, succeeded, failed, aborted or interrupted.
+    :param job_id: of the last attempt, as `job_name`. :param attempts: all of them that are known, in order.
     """
 
     node: str
@@ -43,6 +60,7 @@ class NodeInfo:
     updated: float
     job_name: str
     job_id: str | None
+    attempts: tuple[NodeAttempt, ...]
     record: dict[str, Any]
 
 
@@ -176,7 +194,8 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
     if gone and home.database.exists():
         batch = LocalBatch(home.batch)
         try:
-            batch.forget([node.job_id for run in gone for node in run.nodes if node.job_id])
+            jobs = [attempt.job_id for run in gone for node in run.nodes for attempt in node.attempts]
+            batch.forget([job_id for job_id in jobs if job_id])
         finally:
             batch.close()
     for run in gone:
@@ -222,9 +241,6 @@ def _remove(folder: Path, keep: set[str]) -> None:
             entry.unlink(missing_ok=True)
 
 
-_WORST = ("failed", "interrupted", "aborted", "running", "succeeded")
-
-
 def _info(record: RunRecord) -> RunInfo:
     with understanding(record.execution_file):
         return _info_of(record, record.execution())
@@ -236,7 +252,7 @@ def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
     # Also between two jobs: of a process that was killed there is no end.
     cut = execution.get("interrupted", "ended" not in execution)
     statuses = {*(node.status for node in nodes), *(["interrupted"] if cut else [])}
-    status = "running" if lives else next((word for word in _WORST if word in statuses), "succeeded")
+    status = "running" if lives else next((word for word in STATUSES if word in statuses), "succeeded")
     return RunInfo(
         name=record.folder.name,
         workflow=str(execution["workflow"]),
@@ -254,13 +270,28 @@ def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
 def _node(record: RunRecord, name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
     with understanding(record.node_file(name)):
         status = str(value["status"])
+        job_name = str(value.get("job_name", ""))
+        job_id = None if value.get("job_id") is None else str(value["job_id"])
         return NodeInfo(
             node=name,
             task=str(value["task"]),
             function=str(value["function"]),
             status="interrupted" if status == "running" and not lives else status,
             updated=float(value["updated"]),
-            job_name=str(value.get("job_name", "")),
-            job_id=None if value.get("job_id") is None else str(value["job_id"]),
+            job_name=job_name,
+            job_id=job_id,
+            attempts=_attempts(value.get("attempts", ()), job_name, job_id),
             record=value,
         )
+
+
+def _attempts(known: Any, job_name: str, job_id: str | None) -> tuple[NodeAttempt, ...]:
+    """The last one's job is what the node's record says: it may have been resumed."""
+    earlier = [(str(each["job_name"]), each["job_id"], str(each["reason"])) for each in known]
+    if not earlier or earlier[-1][0] != job_name:
+        earlier.append((job_name, job_id, ""))
+    earlier[-1] = (job_name, job_id, earlier[-1][2])
+    return tuple(
+        NodeAttempt(number, name, None if job is None else str(job), reason)
+        for number, (name, job, reason) in enumerate(earlier, start=1)
+    )
