@@ -12,12 +12,13 @@ from typing import Any
 import rich_click as click
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS
+from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS, load
 from flytekitplugins.awsbatch.local.deployment.account_client import client_of, terminate_jobs
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.run.rerun import command as rerun_command
 from flytekitplugins.awsbatch.local.run.rerun import rerun as rerun_child
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
+from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 from .common import counted, fail_command, json_option, print_json
 from .home_access import failing, is_of_workflow, run_of, the_home, workflow_option
@@ -30,7 +31,14 @@ KILL_TIMEOUT = 60.0
 
 @click.command()
 @click.option("--prune", is_flag=True, help="Remove the runs that were last written to longer ago than --older-than.")
-@click.option("--older-than", type=click.FloatRange(min=0), default=RETENTION_DAYS, show_default=True, metavar="DAYS")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    default=RETENTION_DAYS,
+    show_default=True,
+    metavar="DAYS",
+    help="For --prune: how long ago, in days.",
+)
 @workflow_option
 @click.option(
     "--status",
@@ -154,10 +162,16 @@ def cache() -> None:
 
 @cache.command()
 def clear() -> None:
-    """Forget every cached item."""
+    """Forget every item that is cached on this machine. A cache that others share (emulator.cache) is left as it is."""
     home = the_home()
+    try:
+        shared = load(os.environ).local.cache
+    except SettingsError as error:
+        fail_command(str(error))
     with failing():
         if home.catalog.exists():
             DiskCatalog(home.catalog).clear()
         past_runs.remove_kept(home)
     click.echo("The cache is empty.")
+    if shared:
+        click.echo(f"What {shared} holds is others' as well: remove the files below it to forget it.")
