@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flyteidl.core import tasks_pb2
 from google.protobuf.message import Message
 
 from flytekitplugins.awsbatch import wire
@@ -28,6 +29,8 @@ from .past_runs import named as run_named
 from .record import RecordError, RunRecord, understanding
 
 LOCK = ".lock"
+# Of `pyflyte-fast-execute`: where the archive of the code is.
+DISTRIBUTION_OPTION = "--additional-distribution"
 
 
 class ResumeError(Exception):
@@ -39,11 +42,13 @@ class Resumptions:
     then (an `@eager` function starts one a call). Each is taken by the first call that is the same as its own first.
 
     :param name: of an execution, or a beginning of it that no other has; None: there is nothing to resume.
+    :param endpoint: the service that this process's jobs go to, as records have it.
     """
 
-    def __init__(self, home: Home, name: str | None) -> None:
+    def __init__(self, home: Home, name: str | None, endpoint: str | None = None) -> None:
         self._home = home
         self._name = name
+        self._endpoint = endpoint
         self._left: list[RunRecord] | None = None
 
     @property
@@ -73,6 +78,12 @@ class Resumptions:
                 f"{wire.SWITCH_RESUME}={self._name} is an execution of {found[2]} in {found[0]}-{found[1]}; this is "
                 f"one of {who[2]} in {who[0]}-{who[1]}. Run the same command as then, or leave the variable out."
             )
+        before = named.execution().get("endpoint")
+        if _kind(before) != _kind(self._endpoint):
+            raise ResumeError(
+                f"{wire.SWITCH_RESUME}={self._name} ran with {wire.SWITCH}={before or 'local'}, and its jobs are "
+                f"there: set it so again (it is {self._endpoint or 'local'})."
+            )
         same = [record for record in mine if _began_with(record, task, inputs)]
         chosen = same[0] if same else named if first else None
         if chosen is None:
@@ -95,6 +106,11 @@ class Resumptions:
                 if execution["launch"] == launch:
                     found.append((execution["started"], record))
         return [record for _, record in sorted(found, key=lambda each: each[0])]
+
+
+def _kind(endpoint: str | None) -> str:
+    """A service at a URL may have another one after a restart."""
+    return "url" if endpoint is not None and "://" in endpoint else str(endpoint)
 
 
 def _identity(execution: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -149,7 +165,13 @@ class Fingerprint:
 
     @classmethod
     def of(cls, request: NodeRequest) -> Fingerprint:
-        return cls(request.template.id.name, digest(request.template), digest(request.inputs))
+        template = tasks_pb2.TaskTemplate()
+        template.CopyFrom(request.template)
+        words = template.container.args
+        if DISTRIBUTION_OPTION in words:
+            # Code may change between runs, here as where jobs see the working tree.
+            words[list(words).index(DISTRIBUTION_OPTION) + 1] = ""
+        return cls(template.id.name, digest(template), digest(request.inputs))
 
 
 def digest(message: Message) -> str:

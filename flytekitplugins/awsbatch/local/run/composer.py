@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -11,6 +12,8 @@ from typing import Any
 
 from flytekit.models.literals import LiteralMap
 
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.lint.findings import Finding
 from flytekitplugins.awsbatch.lint.report import findings_to, lint_execution_env, tell
 
@@ -18,6 +21,7 @@ from ..console.redaction import hide_in_command
 from ..deployment import opening as deployments
 from ..deployment.job_environment import DROP, NEVER_INHERITED
 from ..deployment.opening import Deployment
+from ..deployment.packaging import CallCode
 from ..history.past_runs import process_mark
 from ..history.record import RunRecord
 from ..history.resume import digest
@@ -27,26 +31,31 @@ from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
 from .concurrent_nodes import run_node
-from .serialise import serialise
+from .serialise import Serialised, refuse_default_image, serialise
 
 
 def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
-    Raises TaskFailedError, NotLoadableError, NotHandledError, RefusedError, SettingsError, HomeError, SwitchError,
-    ResumeError, RecordError, UnusableHomeError, and flytekit's FlyteAssertion where an input's file does not exist. On
-    the main thread also KeyboardInterrupt or SystemExit, after a signal.
+    Raises TaskFailedError, NotLoadableError, ImageError, StorageError, NotHandledError, RefusedError, SettingsError,
+    HomeError, SwitchError, ResumeError, RecordError, UnusableHomeError, NotReadyError, LeftRunningError, and flytekit's
+    FlyteAssertion where an input's file does not exist. On the main thread also KeyboardInterrupt or SystemExit, after
+    a signal.
     """
     deployment = deployments.current()
     deployment.check_open()
     deployment.between_calls.note_call()
     who = identity(deployment.settings.admin.emulator, task.name)
+    _check_queues(deployment, who)
     findings: list[Finding] = []
-    with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
-        task.check_emulated_call()
-        if deployment.settings.local.execution_env == DROP:
-            lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
-        serialised = serialise(task, who.project, who.domain, who.image_config)
+    with contextlib.ExitStack() as opened:
+        code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.locations.remote else None
+        with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
+            serialised = _serialised(deployment, task, who, code)
+        if deployment.backend.from_images:
+            refuse_default_image(serialised.template)
+        if code is not None:
+            code.upload()
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
@@ -60,12 +69,29 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     return run_node(call, inputs, place, workflow, execution, deployment.close)
 
 
+def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode | None) -> Serialised:
+    local = deployment.settings.local
+    task.check_emulated_call()
+    if local.execution_env == DROP:
+        lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
+    build = deployment.backend.from_images and local.build_images
+    return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)
+
+
 def say_replaced(name: str) -> None:
     """Tells, once per task, that a task whose `execute` was replaced is not run as a job."""
     deployments.current().say_once(
         f"{name} is called in this process, not as a job: its execute has been replaced, as a test's mock does, and a "
         "job would run the original."
     )
+
+
+def _check_queues(deployment: Deployment, who: Identity) -> None:
+    """Before an image is built or anything uploaded. Which of its queues an execution gets depends on its name."""
+    if deployment.backend.endpoint is not None:
+        launched = LaunchedExecution(who.project, who.domain, who.workflow)
+        possible = match_queue(deployment.settings.admin, launched).possible
+        deployment.backend.check_queues(sorted(possible - {""}))
 
 
 def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:
@@ -94,6 +120,8 @@ def _record(deployment: Deployment, execution: Execution) -> None:
         RunRecord(deployment.home.run(execution.name)).write_execution(
             {
                 "execution": execution.name,
+                "endpoint": deployment.backend.endpoint,
+                "region": deployment.backend.batch.region,
                 "launch": deployment.executions.names[0],
                 "project": execution.project,
                 "domain": execution.domain,

@@ -1,4 +1,5 @@
-"""One child of a past run, once more in the foreground: its own command and inputs, for a debugger.
+"""One child of a past run, once more in the foreground: its own command and inputs, for a debugger. Here, also where it
+ran in an account.
 
 Its outputs go to a folder of their own in the run's: what the run wrote stays as it was. Variables that the job took
 over from its caller are those of this shell now, since a run does not keep their values; its own are as they were. No
@@ -7,11 +8,18 @@ time limit and no memory limit apply.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import signal
+import struct
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+import termios
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +29,15 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, Lau
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
-from ..deployment.job_environment import base_environment, scripts_directories
+from ..console.log_rendering import LogRenderer
+from ..deployment.account_client import client_of
+from ..deployment.job_environment import FAST_EXECUTE, INHERIT, base_environment, scripts_directories
 from ..history.past_runs import NodeInfo, RunInfo, UnknownRunError
 from ..history.record import RunRecord, understanding
 from ..home import Home
 
+# Seconds for what a child wrote last.
+LAST_LINES_SECONDS = 2.0
 # Options of a child's command that name places to write to, and the folder that stands for each now.
 WRITTEN = {"--output-prefix": "outputs", "--raw-output-data-prefix": "raw", "--checkpoint-path": "checkpoint"}
 
@@ -41,7 +53,8 @@ class Command:
 
 
 def command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
-    """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError, RecordError."""
+    """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError, RecordError, and
+    of a run in an account BatchError, UnreachableError."""
     with understanding(RunRecord(home.run(run.name)).node_file(node.node)):
         return _command(home, run, node, index)
 
@@ -49,14 +62,15 @@ def command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
 def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
     child = child_index(node, index)
     assert node.job_id is not None
-    job = _job(home, node.job_id)
+    job = _job(home, run, node.job_id)
     if "arrayProperties" not in job:
         child = None
     container = job["container"]
     output = home.run(run.name) / "again" / f"{node.node}-{index}"
     recorded = node.record["launch"]
     launch = Launch(
-        environment=base_environment(os.environ, recorded["environment"]),
+        # What lies in the account's storage is read with the credentials of this shell.
+        environment=base_environment(os.environ, recorded["environment"] if run.endpoint is None else INHERIT),
         path=scripts_directories(),
         python_path=tuple(recorded["python_path"]),
     )
@@ -79,19 +93,63 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
     return Command(redirected(request.command, output), compose(request, launch), folder, output)
 
 
-def rerun(again: Command) -> int:
-    """Runs the child with this terminal as its own and returns its exit status, as a shell says it. Raises OSError."""
+def rerun(again: Command, raw: bool = False) -> int:
+    """Runs the child with this terminal as its own and returns its exit status, as a shell says it. Raises OSError.
+
+    :param raw: whether flytekit's JSON log lines are shown as they are.
+    """
     shutil.rmtree(again.output, ignore_errors=True)
     for folder in WRITTEN.values():
         (again.output / folder).mkdir(mode=0o700, parents=True)
-    process = subprocess.Popen(again.argv, env=dict(again.environment), cwd=again.cwd)
+    shown = nullcontext(None) if raw else readable_stderr()
     # Ctrl-C is the child's to answer; this process stays to say how it ended.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        status = process.wait()
+        with shown as stderr:
+            process = subprocess.Popen(again.argv, env=dict(again.environment), cwd=again.cwd, stderr=stderr)
+            status = process.wait()
     finally:
         signal.signal(signal.SIGINT, before)
     return status if status >= 0 else 128 - status
+
+
+@contextmanager
+def readable_stderr() -> Iterator[int]:
+    """A descriptor for a child's standard error, whose lines are shown on this process's, readable. It is a terminal
+    where that is one, so that a child behaves as it would without this."""
+    terminal = os.isatty(2)
+    reading, writing = os.openpty() if terminal else os.pipe()
+    if terminal:
+        columns, lines = os.get_terminal_size(2)
+        fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        modes = termios.tcgetattr(writing)
+        modes[1] &= ~termios.OPOST
+        termios.tcsetattr(writing, termios.TCSANOW, modes)
+    reader = threading.Thread(target=_show, args=(reading,), daemon=True)
+    reader.start()
+    try:
+        yield writing
+    finally:
+        os.close(writing)
+        # A process that the child has left may keep it open.
+        reader.join(LAST_LINES_SECONDS)
+
+
+def _show(reading: int) -> None:
+    renderer = LogRenderer()
+    # A terminal whose other end is closed fails to be read.
+    with contextlib.suppress(OSError):
+        while data := os.read(reading, 1 << 16):
+            _write(renderer.feed(data))
+    _write(renderer.rest())
+    os.close(reading)
+
+
+def _write(data: bytes) -> None:
+    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        while data:
+            data = data[os.write(2, data) :]
 
 
 def child_index(node: NodeInfo, index: int) -> int | None:
@@ -111,10 +169,16 @@ def child_index(node: NodeInfo, index: int) -> int | None:
     raise UnknownRunError(f"Item {index} of node {node.node} came from the cache: nothing ran for it.")
 
 
-def _job(home: Home, job_id: str) -> Any:
+def _job(home: Home, run: RunInfo, job_id: str) -> Any:
+    client = client_of(run)
+    if client is not None:
+        jobs = client.describe_jobs(jobs=[job_id])["jobs"]
+        if not jobs:
+            raise UnknownRunError(f"AWS Batch does not know job {job_id} any more: it forgets jobs some days after.")
+        return jobs[0]
     batch = LocalBatch(home.batch)
     try:
-        jobs = batch.describe_jobs(jobs=[job_id])["jobs"]
+        jobs = list(batch.describe_jobs(jobs=[job_id])["jobs"])
     finally:
         batch.close()
     if not jobs:
@@ -126,8 +190,11 @@ def _job(home: Home, job_id: str) -> Any:
 
 
 def redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
-    """The command with what it writes sent elsewhere, and without its time limit."""
+    """The command with what it writes sent elsewhere, and without its time limit. It runs the code of the working tree,
+    not the distribution that was uploaded for the job."""
     words = list(argv)
+    if words[:1] == [FAST_EXECUTE] and "--" in words:
+        words = words[words.index("--") + 1 :]
     if words[:1] == [wire.TIMEOUT_SCRIPT] and "--" in words:
         words = words[words.index("--") + 1 :]
     changed: list[str] = []

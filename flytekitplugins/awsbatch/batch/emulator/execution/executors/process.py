@@ -162,8 +162,8 @@ class ProcessExecutor:
         else:
             del supervised.attempts[key]
             if name == "exited":
-                code, out_of_memory, at = rest
-                event = Exited(key, code, at, out_of_memory)
+                code, out_of_memory, at, peak, cpu = rest
+                event = Exited(key, code, at, out_of_memory, peak, cpu)
             else:
                 message, at = rest
                 event = CannotStart(key, message, at)

@@ -243,8 +243,8 @@ class WarmExecutor:
                 process = zygote.running.pop(rest[0])
                 self._owners.pop(process.key, None)
             if name == "exited":
-                key, code, out_of_memory, at = rest
-                self._events(Exited(key, code, at, out_of_memory))
+                key, code, out_of_memory, at, peak, cpu = rest
+                self._events(Exited(key, code, at, out_of_memory, peak, cpu))
             elif name == "cannot":
                 self._events(CannotStart(*rest))
             else:
