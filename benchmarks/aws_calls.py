@@ -34,6 +34,11 @@ from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait
+from flytekitplugins.awsbatch.propeller.propeller_settings import (
+    AwsPluginSettings,
+    BatchPluginSettings,
+    HandlerSettings,
+)
 from flytekitplugins.awsbatch.propeller.storage import LocalStore, write_message
 
 TARGET = 0.05
@@ -113,7 +118,9 @@ def measure(n: int, seconds: int) -> dict[str, Any]:
             client = AwsBatch("us-east-1", endpoint_url=f"http://127.0.0.1:{port}", account_id="000000000000")
             counted = Counted(client)
             watch = Watch(ReusedDefinitions(counted), first=FIRST_LOOK, longest=LONGEST_LOOK)
-            services = HandlerServices(watch, LocalStore(), DiskCatalog(folder / "cache"), changed=watch.changed)  # type: ignore[arg-type]
+            handler = HandlerSettings(aws=AwsPluginSettings(batch=BatchPluginSettings(max_array_job_size=10_000)))
+            cache = DiskCatalog(folder / "cache")
+            services = HandlerServices(watch, LocalStore(), cache, handler, changed=watch.changed)  # type: ignore[arg-type]
             began = time.monotonic()
             result = NodeExecution(request_of(folder, n, seconds), services).run(EventWait(watch, timeout=120))
             assert result.succeeded, result.error

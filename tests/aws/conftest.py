@@ -1,4 +1,4 @@
-"""An account for each module: a service in a process of its own behind a proxy, and moto for the rest."""
+"""An account for each module: a service in a process of its own behind a proxy, and moto's server for all tests."""
 
 from __future__ import annotations
 
@@ -9,17 +9,13 @@ from pathlib import Path
 import pytest
 from aws_account import Served, account_environment, served
 from aws_proxy import Proxy, proxy
-from backends import Boto3, moto, moto_server
+from aws_world import s3_or_skip
 
 
 @pytest.fixture(scope="session")
-def rest() -> Iterator[Boto3]:
-    """Everything of AWS but Batch and its logs."""
-    server = moto_server()
-    if server is None:
-        pytest.skip("moto's server is not installed (make .venv-moto/.ready)")
-    with moto(server) as running:
-        yield running
+def s3() -> Iterator[str]:
+    """moto's server: S3, and everything else but Batch and its logs."""
+    yield from s3_or_skip()
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +32,13 @@ def service(service_of_module: Served) -> Iterator[Served]:
 
 
 @pytest.fixture
-def account(service: Served, rest: Boto3, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+def account(service: Served, s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """botocore in this process, and in those that it starts, finds the account."""
     with contextlib.ExitStack() as stack:
         between = stack.enter_context(proxy(service.url))
         for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_REGION"):
             monkeypatch.delenv(name, raising=False)
-        for name, value in account_environment(between.url, str(rest.client.meta.endpoint_url)).items():
+        for name, value in account_environment(between.url, s3).items():
             monkeypatch.setenv(name, value)
         yield between
 
