@@ -56,8 +56,8 @@ def test_a_bucket_that_does_not_exist_is_told_before_anything_is_sent(aws: World
     (aws.folder / "other.yaml").write_text(SETTINGS.replace(BUCKET, "nobodys"))
     done = aws.run(project, "aws_flows.py", "sign", "--n", "1", FLYTE_AWSBATCH_CONFIG=str(aws.folder / "other.yaml"))
     assert done.returncode == 1
-    assert "s3://nobodys/me" in done.stdout + done.stderr
-    assert "The specified bucket does not exist" in done.stdout + done.stderr
+    assert "StorageError: s3://nobodys: there is no such bucket" in done.stdout
+    assert not aws.client.list_objects_v2(Bucket=BUCKET, Prefix="nobodys")["KeyCount"]
 
 
 @pytest.mark.slow

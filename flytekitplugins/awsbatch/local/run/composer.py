@@ -46,6 +46,7 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     deployment.check_open()
     deployment.between_calls.note_call()
     who = identity(deployment.settings.admin.emulator, task.name)
+    deployment.check_storage()
     _check_queues(deployment, who)
     findings: list[Finding] = []
     with contextlib.ExitStack() as opened:
