@@ -100,7 +100,7 @@ class Deployment:
             changed=self.backend.changed,
         )
         self.uploads = Uploads(self.locations.uploads, self.services.store, self._uploading)
-        self.packaging = Packaging(self.locations.code, settings.local.copy_code, self.services.store, self._uploading)
+        self.packaging = Packaging(self.uploads, settings.local.copy_code)
         self.results_folder: Path | None = None
         self._calls: list[backend.UnfinishedCall] = []
         self._process = os.getpid()
@@ -132,6 +132,11 @@ class Deployment:
         self.backend.start()
         self._open = True
         return self
+
+    @property
+    def sends_code(self) -> bool:
+        """Whether code has to travel to jobs."""
+        return self.locations.remote and not self.backend.sees_code
 
     def check_storage(self) -> None:
         """Once, before anything is sent: whether the buckets for files exist. Raises StorageError."""

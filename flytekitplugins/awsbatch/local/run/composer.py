@@ -50,7 +50,7 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     _check_queues(deployment, who)
     findings: list[Finding] = []
     with contextlib.ExitStack() as opened:
-        code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.locations.remote else None
+        code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.sends_code else None
         with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
             serialised = _serialised(deployment, task, who, code)
         if deployment.backend.from_images:
