@@ -16,7 +16,7 @@ from pathlib import Path
 
 import rich_click as click
 
-import flytekitplugins.awsbatch
+from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.wire import MAP_EXECUTE_SCRIPT, TIMEOUT_SCRIPT
 
 from .common import fail_command, json_option, print_json
@@ -111,7 +111,7 @@ def make_wheel(folder: Path) -> Path:
 
 def code_files() -> Iterator[tuple[str, bytes]]:
     """(path in the wheel, content) of each file of the package and of the modules beside it."""
-    root = Path(flytekitplugins.awsbatch.__file__).parent
+    root = Path(wire.__file__).parent
     for path in sorted(root.rglob("*")):
         if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("."):
             yield f"flytekitplugins/awsbatch/{path.relative_to(root).as_posix()}", path.read_bytes()
