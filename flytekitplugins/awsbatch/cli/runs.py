@@ -137,7 +137,8 @@ def _kill_elsewhere(run: past_runs.RunInfo) -> None:
 @click.argument("execution")
 @click.argument("node")
 @click.argument("index", type=click.IntRange(min=0), default=0)
-def rerun(execution: str, node: str, index: int) -> None:
+@click.option("--raw", is_flag=True, help="Show flytekit's JSON log lines as they are.")
+def rerun(execution: str, node: str, index: int, raw: bool) -> None:
     """Run one child again in the foreground.
 
     It has its own inputs, environment and command, and a debugger works (`breakpoint()`, `pdb`). INDEX is the place in
@@ -149,7 +150,7 @@ def rerun(execution: str, node: str, index: int) -> None:
         found = past_runs.node(run, node)
         node = found.node
         child = rerun_command(the_home(), run, found, index)
-        status = rerun_child(child)
+        status = rerun_child(child, raw)
     click.echo(f"Child {index} of {node} ended with exit status {status}. It wrote to {child.output}", err=True)
     sys.exit(status)
 

@@ -30,6 +30,7 @@ from ..console.progress import Reporter
 from ..history import past_runs
 from ..history.record import RecordError, RunRecord
 from ..history.resume import Resumptions
+from ..history.told import Told
 from ..home import Home
 from ..home import from_environment as from_home
 from ..identity.executions import Executions
@@ -58,6 +59,7 @@ class Deployment:
     """Everything that stands between a task call and its outputs.
 
     :ivar locations: where files of executions lie.
+    :ivar told: what earlier runs have told a person already.
     :ivar results_folder: holds the files that the last call's outputs refer to; None where they refer to none.
 
     :param endpoint: the URL of a Batch service to use instead of one in this process, or `aws` for AWS itself.
@@ -101,6 +103,7 @@ class Deployment:
         )
         self.uploads = Uploads(self.locations.uploads, self.services.store, self._uploading)
         self.packaging = Packaging(self.uploads, settings.local.copy_code)
+        self.told = Told(home)
         self.results_folder: Path | None = None
         self._calls: list[backend.UnfinishedCall] = []
         self._process = os.getpid()

@@ -17,7 +17,7 @@ from flytekit.core.tracker import extract_task_module
 from flytekit.image_spec.image_spec import ImageSpec
 from flytekit.tools.translator import get_serializable
 
-from flytekitplugins.awsbatch.lint.container_rules import DISTRIBUTION, FLYTEKIT_IMAGE
+from flytekitplugins.awsbatch.lint.image_rules import DISTRIBUTION, FLYTEKIT_IMAGE
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 
 if TYPE_CHECKING:
@@ -90,8 +90,8 @@ def refuse_default_image(template: tasks_pb2.TaskTemplate) -> None:
         raise ImageError(
             f"{template.id.name} would start from flytekit's own image, {image}, which does not have {DISTRIBUTION}: "
             "the job could not find its command. Nothing has been sent. Name an image of yours that has it -- "
-            "`pyflyte run --image REGISTRY/NAME:TAG ...` -- or have flytekit build one: "
-            f'`@task(container_image=ImageSpec(registry="REGISTRY", packages=["{DISTRIBUTION}"]), ...)`.'
+            "`pyflyte run --image REGISTRY/NAME:TAG ...` -- or have flytekit build one: `flyte-awsbatch wheel` makes a "
+            "wheel of this installation and prints the ImageSpec that installs it."
         )
 
 
