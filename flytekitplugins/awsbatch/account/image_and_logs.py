@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .aws_account import CallError
 from .findings import Finding, Fix, aws, right, unknown, wrong
 from .iam_evaluation import Verdict
+from .policies import LOG_GROUP
 from .principals import may, principal_of
 from .walk import Walk
 
@@ -15,7 +16,6 @@ ECR = re.compile(
     r"(?P<host>(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?)/"
     r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
-LOG_GROUP = "/aws/batch/job"
 
 
 def image(walk: Walk) -> Iterator[Finding]:

@@ -2,7 +2,8 @@
 
 The setup document asks for two: every role of a job must trust ECS, and propeller's own role must be allowed to pass
 those roles on (AWS: "AWS Batch execution IAM role", "Granting a user permissions to pass a role to an AWS service").
-A job's role needs a third: what its task reads and writes lies in the deployment's bucket.
+A job's role needs a third: what its task reads and writes lies in the deployment's bucket. Whoever runs with
+`FLYTE_AWSBATCH=aws` stands for propeller, and needs its policy, the jobs' one, and a little to look at what runs.
 """
 
 from __future__ import annotations
@@ -20,6 +21,16 @@ BUCKET = "BUCKET"
 VERSION = "2012-10-17"
 # ECS runs the containers of Batch jobs, and so takes on their roles.
 ECS_TASKS = "ecs-tasks.amazonaws.com"
+
+LOG_GROUP = "/aws/batch/job"
+# A run does without each of them, see docs/how-to/aws-account.md.
+LOOKS = (
+    "batch:ListJobs",
+    "batch:DescribeJobDefinitions",
+    "batch:DescribeJobQueues",
+    "batch:DescribeComputeEnvironments",
+    "ec2:DescribeInstanceTypes",
+)
 
 Json = dict[str, Any]
 
@@ -69,7 +80,36 @@ def all_documents(settings: Settings) -> tuple[PolicyDocument, ...]:
     storage = storage_policy(
         storage_prefixes(settings) or (Prefix(BUCKET),), settings.handler.storage.container, partition(settings)
     )
-    return (trust, limited, PolicyDocument("Policy", trust.attach_to, storage))
+    batch = f"arn:{partition(settings)}:batch:{region(settings)}:{account(settings)}"
+    logs = f"arn:{partition(settings)}:logs:{region(settings)}:{account(settings)}:log-group:{LOG_GROUP}"
+    caller = caller_policy(limited.body, batch, queue_arns(settings, batch), logs, storage)
+    return (
+        trust,
+        limited,
+        PolicyDocument("Policy", trust.attach_to, storage),
+        PolicyDocument("Policy", "whoever runs with FLYTE_AWSBATCH=aws", caller),
+    )
+
+
+def caller_policy(propeller: Json, batch: str, queues: Iterable[str], logs: str, storage: Json) -> Json:
+    """Lets a person run tasks without a cluster: what propeller may, tags for the jobs, their logs, looks at what is
+    there, and the storage.
+
+    :param logs: the ARN of the log group.
+    """
+    return policy(
+        *propeller["Statement"],
+        # Tags come with a submit.
+        {
+            "Effect": "Allow",
+            "Action": "batch:TagResource",
+            "Resource": [f"{batch}:job/*", f"{batch}:job-definition/*", *queues],
+        },
+        {"Effect": "Allow", "Action": "logs:GetLogEvents", "Resource": f"{logs}:log-stream:*"},
+        # AWS knows no narrower resource for these calls.
+        {"Effect": "Allow", "Action": [*LOOKS], "Resource": "*"},
+        *storage["Statement"],
+    )
 
 
 def trust_policy(principal: str = ECS_TASKS) -> Json:
@@ -122,10 +162,12 @@ def policy(*statements: Json) -> Json:
 
 
 def storage_prefixes(settings: Settings) -> tuple[Prefix, ...]:
-    """Where jobs read and write: inputs and outputs below `propeller.metadata-prefix` of `storage.container`, and what
+    """Where jobs read and write: below `emulator.storage`, if that is in S3; else inputs and outputs below `propeller.metadata-prefix` of `storage.container`, and what
     tasks write themselves below `propeller.rawoutput-prefix`, by default the whole container. Empty when no bucket is
     named."""
     container, propeller = settings.handler.storage.container, settings.handler.propeller
+    if own := re.fullmatch(r"s3://([^/]+)/*(.*?)/*", settings.local.storage):
+        return (Prefix(own[1], own[2]),)
     raw = re.fullmatch(r"s3://([^/]+)/*(.*?)/*", propeller.raw_output_prefix)
     metadata = [Prefix(container, propeller.metadata_prefix.strip("/"))] if container else []
     outputs = [Prefix(raw[1], raw[2])] if raw else [Prefix(container)] if container else []
