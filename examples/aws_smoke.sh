@@ -1,74 +1,87 @@
 #!/usr/bin/env bash
-# A short run in a real AWS account: a map and a single task, a resume after kill -9, Ctrl-C, logs; then it cleans up.
-# It costs a few minutes of the smallest machine.
+# A short run in a real AWS account: the checks, a map and a single task, their logs, a resume after kill -9, and an
+# interruption. Then it cleans up. It costs a few minutes of the smallest machine.
 #
-#     FLYTE_AWSBATCH_CONFIG=awsbatch.yaml IMAGE=111122223333.dkr.ecr.us-east-2.amazonaws.com/census:1 examples/aws_smoke.sh
+#     FLYTE_AWSBATCH_CONFIG=awsbatch.yaml STORAGE=s3://census-data/runs \
+#     IMAGE=111122223333.dkr.ecr.us-east-2.amazonaws.com/census:1 examples/aws_smoke.sh
 #
-# The settings name a queue, a role of jobs and a storage in S3 (docs/how-to/aws-account.md); the image has this package.
-# Objects of the run are removed from S3 with the AWS CLI; without it, their place is printed.
+# The settings name a queue and a role of jobs (docs/how-to/aws-account.md). STORAGE is a place that you and the jobs may
+# write; all files go below a folder of the script's own there, which it removes. The image has this package. What stays
+# is the image's job definition, for the next run, and the logs in CloudWatch.
 set -euo pipefail
 
 : "${FLYTE_AWSBATCH_CONFIG:?names the settings of the account}"
+: "${STORAGE:?names a place in S3 for files}"
 : "${IMAGE:?names an image with flytekitplugins-awsbatch}"
 CENSUS="$(cd "$(dirname "$0")" && pwd)/stdlib_census.py"
 CHUNKS="${CHUNKS:-4}"
-FLYTE_AWSBATCH_HOME="$(mktemp -d)"
-export FLYTE_AWSBATCH=aws FLYTE_AWSBATCH_HOME
+SCRATCH="$(mktemp -d)"
+STORAGE="${STORAGE%/}/smoke-$(basename "$SCRATCH")"
+printf 'emulator: {storage: "%s"}\n' "$STORAGE" >"$SCRATCH/smoke.yaml"
+export FLYTE_AWSBATCH=aws FLYTE_AWSBATCH_HOME="$SCRATCH/home"
+export FLYTE_AWSBATCH_CONFIG="$FLYTE_AWSBATCH_CONFIG:$SCRATCH/smoke.yaml"
 
 say() { printf '\n== %s\n' "$*"; }
-run() { pyflyte run --image "$IMAGE" "$CENSUS" census --chunks "$CHUNKS"; }
-newest() { flyte-awsbatch runs --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["name"])'; }
-submitted() { flyte-awsbatch jobs --json 2>/dev/null | python3 -c 'import json, sys; sys.exit(not any(job["job"] for job in json.load(sys.stdin)["jobs"]))' 2>/dev/null; }
-wait_for_job() { for _ in $(seq 120); do submitted && return; sleep 1; done; echo "no job was submitted"; return 1; }
+census() { echo pyflyte run --image "$IMAGE" "$CENSUS" census --chunks "$1"; }
+field() { python3 -c "import json, sys; $1" 2>/dev/null; }
+newest() { flyte-awsbatch runs --json | field 'print(json.load(sys.stdin)[0]["name"])'; }
 
-storage_of() {
-    python3 - "$1" <<'PYTHON'
-import json, pathlib, sys
-nodes = pathlib.Path(sys.argv[1]).glob("runs/*/nodes/*.json")
-print("\n".join(sorted({str(json.loads(node.read_text()).get("output_prefix") or "") for node in nodes} - {""})))
-PYTHON
+# Waits until the run that was just begun has a job.
+until_submitted() {
+    for _ in $(seq 180); do
+        if [ "$(newest)" != "$1" ] &&
+            flyte-awsbatch jobs --json | field 'sys.exit(not any(job["job"] for job in json.load(sys.stdin)["jobs"]))'; then
+            return
+        fi
+        sleep 1
+    done
+    echo "no job was submitted"
+    return 1
 }
 
 clean_up() {
     status=$?
+    set +e
     say "Cleaning up"
-    flyte-awsbatch runs --json | python3 -c 'import json, sys; print("\n".join(run["name"] for run in json.load(sys.stdin)))' |
-        while read -r execution; do [ -z "$execution" ] || flyte-awsbatch kill "$execution" || true; done
-    storage_of "$FLYTE_AWSBATCH_HOME" | while read -r prefix; do
-        case "$prefix" in
-        s3://*) if command -v aws >/dev/null; then aws s3 rm --recursive --only-show-errors "$prefix"; else echo "left: $prefix"; fi ;;
-        esac
-    done
-    rm -rf "$FLYTE_AWSBATCH_HOME"
-    [ "$status" = 0 ] && say "All well." || say "Failed with status $status."
+    flyte-awsbatch runs --json | field 'print("\n".join(run["name"] for run in json.load(sys.stdin)))' |
+        while read -r execution; do flyte-awsbatch kill "$execution"; done
+    # fsspec and s3fs came with flytekit.
+    python - "$STORAGE" <<'PYTHON' || echo "left: $STORAGE"
+import sys
+import fsspec
+storage = fsspec.filesystem("s3")
+if storage.exists(sys.argv[1]):
+    storage.rm(sys.argv[1], recursive=True)
+PYTHON
+    rm -rf "$SCRATCH"
+    if [ "$status" = 0 ]; then say "All is well."; else say "Failed with status $status."; fi
     exit "$status"
 }
 trap clean_up EXIT
 
-say "The account fits the settings"
-flyte-awsbatch doctor --image "$IMAGE" "$CENSUS" || echo "doctor found something; the run will tell whether it matters"
+say "Whether the account fits the settings"
+flyte-awsbatch doctor --image "$IMAGE" "$CENSUS" || echo "doctor found something; the run tells whether it matters"
 
 say "A run from its beginning to its end"
-run
+$(census "$CHUNKS")
 flyte-awsbatch jobs --children
-job=$(flyte-awsbatch jobs --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["jobs"][0]["job"])')
-flyte-awsbatch logs "$job:0" || echo "no log (it may have been cached)"
+job=$(flyte-awsbatch jobs --json | field 'print(json.load(sys.stdin)["jobs"][0]["job"])')
+flyte-awsbatch logs "$job:0" || echo "(it printed nothing)"
 
 say "A run that is killed, and resumed"
-CHUNKS=$((CHUNKS + 1)) run &
+before=$(newest)
+$(census $((CHUNKS + 1))) &
 process=$!
-sleep 5
-wait_for_job
+until_submitted "$before"
 kill -9 "$process"
 wait "$process" 2>/dev/null || true
-execution=$(newest)
-CHUNKS=$((CHUNKS + 1)) FLYTE_AWSBATCH_RESUME="$execution" run
+FLYTE_AWSBATCH_RESUME="$(newest)" $(census $((CHUNKS + 1)))
 
 say "A run that is interrupted: its jobs are terminated"
-CHUNKS=$((CHUNKS + 2)) run &
+before=$(newest)
+$(census $((CHUNKS + 2))) &
 process=$!
-sleep 5
-wait_for_job
+until_submitted "$before"
 kill -TERM "$process"
 wait "$process" 2>/dev/null || true
 flyte-awsbatch jobs

@@ -162,9 +162,10 @@ def policy(*statements: Json) -> Json:
 
 
 def storage_prefixes(settings: Settings) -> tuple[Prefix, ...]:
-    """Where jobs read and write: below `emulator.storage`, if that is in S3; else inputs and outputs below `propeller.metadata-prefix` of `storage.container`, and what
-    tasks write themselves below `propeller.rawoutput-prefix`, by default the whole container. Empty when no bucket is
-    named."""
+    """Where jobs read and write: below `emulator.storage`, if that is in S3; else inputs and outputs below
+    `propeller.metadata-prefix` of `storage.container`, and what tasks write themselves below
+    `propeller.rawoutput-prefix`, by default the whole container. Empty when no bucket is named.
+    """
     container, propeller = settings.handler.storage.container, settings.handler.propeller
     if own := re.fullmatch(r"s3://([^/]+)/*(.*?)/*", settings.local.storage):
         return (Prefix(own[1], own[2]),)

@@ -38,8 +38,8 @@ def template(form: str, files: tuple[str, ...]) -> None:
 @config_option
 @json_option
 def policies(files: tuple[str, ...], as_json: bool) -> None:
-    """Print the IAM policies alone: the trust in ECS, flytepropeller's, that of the jobs' storage, and that of people who
-    run with FLYTE_AWSBATCH=aws."""
+    """Print the IAM policies alone: the trust in ECS, flytepropeller's, that of the jobs' storage, and that of people
+    who run with FLYTE_AWSBATCH=aws."""
     documents = all_documents(settings_of(files, as_json))
     if as_json:
         print_json({"documents": documents})
