@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import tasks_pb2
 from flytekit.configuration import Image, ImageConfig, SerializationSettings
+from flytekit.core.context_manager import FlyteContextManager
 from flytekit.core.tracker import extract_task_module
 from flytekit.image_spec.image_spec import ImageSpec
 from flytekit.tools.translator import get_serializable
@@ -73,7 +74,11 @@ def serialise(
     if code is not None:
         settings.source_root = code.root(code_root)
         settings.fast_serialization_settings = code.package(code_root)
-    spec = get_serializable(OrderedDict(), settings, task)
+    context = FlyteContextManager.current_context()
+    # Within an execution, and a local one is one, flytekit's builder builds nothing.
+    state = context.new_execution_state() if build else context.execution_state
+    with FlyteContextManager.with_context(context.new_builder().with_execution_state(state)):
+        spec = get_serializable(OrderedDict(), settings, task)
     template: tasks_pb2.TaskTemplate = spec.template.to_flyte_idl()
     return Serialised(template=template, module=module, code_root=code_root)
 
