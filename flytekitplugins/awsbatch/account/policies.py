@@ -34,6 +34,8 @@ LOOKS = (
 
 Json = dict[str, Any]
 
+_S3 = re.compile(r"s3://([^/]+)/*(.*?)/*")
+
 
 @dataclass(frozen=True)
 class PolicyDocument:
@@ -82,7 +84,7 @@ def all_documents(settings: Settings) -> tuple[PolicyDocument, ...]:
     )
     batch = f"arn:{partition(settings)}:batch:{region(settings)}:{account(settings)}"
     logs = f"arn:{partition(settings)}:logs:{region(settings)}:{account(settings)}:log-group:{LOG_GROUP}"
-    caller = caller_policy(limited.body, batch, queue_arns(settings, batch), logs, storage)
+    caller = caller_policy(limited.body, batch, queue_arns(settings, batch), logs, caller_storage(settings))
     return (
         trust,
         limited,
@@ -110,6 +112,14 @@ def caller_policy(propeller: Json, batch: str, queues: Iterable[str], logs: str,
         {"Effect": "Allow", "Action": [*LOOKS], "Resource": "*"},
         *storage["Statement"],
     )
+
+
+def caller_storage(settings: Settings) -> Json:
+    """The jobs' policy for the storage, the shared cache besides, and uploads in parts that break off."""
+    cache = _S3.fullmatch(settings.local.cache)
+    prefixes = [*(storage_prefixes(settings) or (Prefix(BUCKET),)), *([Prefix(cache[1], cache[2])] if cache else [])]
+    first, *others = storage_policy(prefixes, settings.handler.storage.container, partition(settings))["Statement"]
+    return policy({**first, "Action": [*first["Action"], "s3:AbortMultipartUpload"]}, *others)
 
 
 def trust_policy(principal: str = ECS_TASKS) -> Json:
@@ -162,18 +172,16 @@ def policy(*statements: Json) -> Json:
 
 
 def storage_prefixes(settings: Settings) -> tuple[Prefix, ...]:
-    """Where jobs read and write: below `emulator.storage`, if that is in S3; else inputs and outputs below
-    `propeller.metadata-prefix` of `storage.container`, and what tasks write themselves below
-    `propeller.rawoutput-prefix`, by default the whole container. Empty when no bucket is named.
-    """
+    """Where jobs read and write: inputs and outputs below `propeller.metadata-prefix` of `storage.container`, and what
+    tasks write themselves below `propeller.rawoutput-prefix`, by default the whole container; and both below
+    `emulator.storage`. Empty when no bucket is named."""
     container, propeller = settings.handler.storage.container, settings.handler.propeller
-    if own := re.fullmatch(r"s3://([^/]+)/*(.*?)/*", settings.local.storage):
-        return (Prefix(own[1], own[2]),)
-    raw = re.fullmatch(r"s3://([^/]+)/*(.*?)/*", propeller.raw_output_prefix)
+    raw, own = (_S3.fullmatch(url) for url in (propeller.raw_output_prefix, settings.local.storage))
     metadata = [Prefix(container, propeller.metadata_prefix.strip("/"))] if container else []
     outputs = [Prefix(raw[1], raw[2])] if raw else [Prefix(container)] if container else []
     whole = [one for one in outputs if not one.key and one.bucket == container]
-    return tuple(dict.fromkeys(whole or [*metadata, *outputs]))
+    ours = [Prefix(own[1], own[2])] if own else []
+    return tuple(dict.fromkeys([*(whole or [*metadata, *outputs]), *ours]))
 
 
 def queue_arns(settings: Settings, batch: str) -> list[str]:
