@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import aws_tasks as tasks
 import pytest
 from aws_account import ACCOUNT, ROLE, Served, calling
 from aws_proxy import Proxy
+from terminals import eventually
 
 from flytekitplugins.awsbatch import map_task
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
@@ -216,6 +219,29 @@ def test_no_credentials_stop_it_with_words(
     with calling(home), pytest.raises(NotReadyError, match="expected credentials that AWS accepts"):
         tasks.square(n=2)
     assert sent(account) == 0
+
+
+# A job that does not start
+
+
+def test_a_job_that_does_not_start_is_said_to_wait_and_why(account: Proxy, service: Served, home: Path) -> None:
+    service.fault("stay_runnable")
+    with calling(home) as caller:
+
+        def call() -> None:
+            with contextlib.suppress(TaskFailedError):
+                tasks.square(n=2)
+
+        thread = threading.Thread(target=call)
+        thread.start()
+        try:
+            eventually(lambda: "square: no child has started yet, and AWS gives no reason" in caller.printed)
+            service.batch.update_job_queue(jobQueue="default", state="DISABLED")
+            eventually(lambda: "square: default: it is DISABLED; expected ENABLED" in caller.printed)
+        finally:
+            service.batch.update_job_queue(jobQueue="default", state="ENABLED")
+            service.terminate_all()
+            thread.join()
 
 
 # Credentials that expire on the way

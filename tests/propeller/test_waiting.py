@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait
+from flytekitplugins.awsbatch.propeller.node.waiting import EventWait
 
 
 class Events:
@@ -53,20 +53,3 @@ def test_without_a_job_only_time_passes() -> None:
     events, slept = Events(), []
     EventWait(events, sleep=slept.append)(None, round_seconds=0.0, error=False, timeout=12.0)
     assert (slept, events.asked) == ([12.0], [])
-
-
-def test_polling_sleeps_its_interval_or_less() -> None:
-    slept: list[float] = []
-    wait = PollWait(2.0, sleep=slept.append)
-    wait("job", round_seconds=0.0, error=False, timeout=None)
-    wait("job", round_seconds=0.0, error=False, timeout=0.5)
-    wait(None, round_seconds=0.0, error=False, timeout=9.0)
-    assert slept == [2.0, 0.5, 9.0]
-
-
-def test_polling_backs_off_beyond_its_interval() -> None:
-    slept: list[float] = []
-    wait = PollWait(0.1, sleep=slept.append)
-    for _ in range(4):
-        wait("job", round_seconds=0.0, error=True, timeout=None)
-    assert slept == [0.1, 0.1, 0.2, 0.4]

@@ -65,18 +65,3 @@ class EventWait:
         # Changes that come meanwhile are seen in one look; the end at once.
         pause = min(round_seconds / _SHARE_OF_LOOKING - round_seconds, _LONGEST_PAUSE, longest)
         self._seen[job_id] = self._events.wait(job_id, self._seen.get(job_id, -1), longest, pause)
-
-
-class PollWait:
-    """Sleeps `interval` seconds between looks, for a service that cannot wake anybody."""
-
-    def __init__(self, interval: float = 5.0, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._interval = interval
-        self._sleep = sleep
-        self._backoff = _Backoff()
-
-    def __call__(self, job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
-        wanted = max(self._interval, self._backoff.seconds(error))
-        if job_id is None and timeout is not None:
-            wanted = timeout
-        self._sleep(wanted if timeout is None else min(wanted, timeout))
