@@ -129,7 +129,7 @@ def test_the_policies_are_printed_alone(tmp_path: Path) -> None:
     write_settings(tmp_path)
     arguments = ["account", "policies", "-c", str(tmp_path / "settings.yaml")]
     documents = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).output)["documents"]
-    assert [one["title"] for one in documents] == ["Trust policy", "Policy", "Policy"]
+    assert [one["title"] for one in documents] == ["Trust policy", "Policy", "Policy", "Policy"]
     assert f"arn:aws:s3:::{BUCKET}/data/*" in json.dumps(documents[2])
     printed = CliRunner().invoke(main, arguments)
     assert (printed.exit_code, printed.output.count('"Version": "2012-10-17"')) == (0, 3)
