@@ -66,6 +66,8 @@ class LocalEmulator:
         `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
     :param preload: what the jobs that are forked from one interpreter share. `installed`: flytekit and the installed
         modules that the user's modules import; `everything`: the user's modules too.
+    :param keep_interpreters: how many warm interpreters a process keeps for its next emulated deployment when one
+        closes; each holds about 100 MB.
     :param fast_path: whether children of an array leave out what flytekit does for each of them.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
     """
@@ -74,6 +76,7 @@ class LocalEmulator:
     execution_env: str = setting("execution_env", "drop", choices=("drop", "forward"))
     isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
     preload: str = setting("preload", "installed", choices=("installed", "everything"))
+    keep_interpreters: int = setting("keep_interpreters", 4, minimum=0, maximum=64)
     fast_path: bool = setting("fast_path", True)
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
 
