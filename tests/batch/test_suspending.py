@@ -73,7 +73,7 @@ def test_a_service_that_dies_while_it_suspends_loses_nothing_either(home: Path, 
     instance.directory.mkdir()
     (instance.directory / "suspended").touch()
     stream = LocalBatch(home).log_streams(job_id)[0].name
-    instance.journal.write_text(f"{job_id}#1#{stream.rpartition('/')[2]}\t143\t0\t{time.time() + 1}\n")
+    instance.journal.write_text(f"{job_id}#1#{stream.rpartition('/')[2]}\t143\t0\t{time.time() + 1}\t0\t0.0\n")
 
     with LocalBatch(home, SETTINGS) as second:
         assert second.adopt([job_id]) == [job_id]

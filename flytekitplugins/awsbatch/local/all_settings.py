@@ -34,7 +34,7 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
     StorageSettings,
 )
 from flytekitplugins.awsbatch.settings.document import parse_yaml
-from flytekitplugins.awsbatch.settings.problems import Problem
+from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, expand_directories
 from flytekitplugins.awsbatch.settings.section import KEY, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
@@ -43,6 +43,7 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
 RETENTION_DAYS = 30.0
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ACCOUNT = re.compile(r"\d{12}")
+TERMINATE, DETACH = "terminate", "detach"
 ISOLATIONS = ("fork", "worker", "process")
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
@@ -69,7 +70,16 @@ class LocalEmulator:
     :param keep_interpreters: how many warm interpreters a process keeps for its next emulated deployment when one
         closes; each holds about 100 MB.
     :param fast_path: whether children of an array leave out what flytekit does for each of them.
+    :param on_interrupt: what becomes of jobs in an account when their run is interrupted (Ctrl-C, SIGTERM, a closed
+        terminal): `terminate`, or `detach`, which leaves them running. A service in this process ends with it.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
+    :param storage: the URL of a storage (`s3://bucket/prefix`) below which all files of executions lie; "": what
+        `storage.container` and `propeller` say where jobs run on other machines, else the home.
+    :param cache: the URL of a storage that keeps cached results, for whoever uses the same one; "": the home does.
+    :param copy_code: which code travels to jobs on other machines, as `pyflyte run --copy` says it, which counts where
+        it is given: `auto`, the modules that are loaded; `all`, the files of the source root; `none`, the image has it.
+    :param build_images: whether flytekit builds and pushes images that are an ImageSpec before jobs are to start from
+        them; false: they are there.
     """
 
     environment: str = setting("environment", "inherit", choices=("inherit", "clean"))
@@ -78,7 +88,12 @@ class LocalEmulator:
     preload: str = setting("preload", "installed", choices=("installed", "everything"))
     keep_interpreters: int = setting("keep_interpreters", 4, minimum=0, maximum=64)
     fast_path: bool = setting("fast_path", True)
+    on_interrupt: str = setting("on_interrupt", TERMINATE, choices=(TERMINATE, DETACH))
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
+    storage: str = setting("storage", "")
+    cache: str = setting("cache", "")
+    copy_code: str = setting("copy", "auto", choices=("auto", "all", "none"))
+    build_images: bool = setting("build_images", True)
 
 
 @dataclass(frozen=True)
@@ -95,6 +110,10 @@ class Settings:
     lint: LintEmulator = field(default_factory=LintEmulator)
     files: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def wrong(self, key: str, value: str, expected: str) -> SettingsError:
+        """The error about a value that is found out to be wrong only when it is used. See `Problem`."""
+        return SettingsError([Problem(self.files[-1] if self.files else "", 0, key, value, expected)])
 
     @property
     def lint_settings(self) -> LintSettings:

@@ -141,7 +141,7 @@ def test_an_end_that_was_written_down_and_not_told_counts(
     task = service.log_streams(job_id)[0].name.rpartition("/")[2]
     (journal,) = home.glob("instances/*/journal")
     with journal.open("a") as file:
-        file.write(f"{job_id}#1#{task}\t0\t0\t{time.time():.3f}\n")
+        file.write(f"{job_id}#1#{task}\t0\t0\t{time.time():.3f}\t0\t0.0\n")
 
     os.kill(pids(seen)[0], signal.SIGKILL)
 

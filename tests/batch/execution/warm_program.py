@@ -134,6 +134,15 @@ def leave_grandchildren() -> None:
             file.write(child.stdout.readline())
 
 
+def hold(megabytes: int = 80) -> None:
+    """Holds memory and computes for a third of a second."""
+    kept = bytearray(b"x" * (megabytes << 20))
+    until = time.process_time() + 0.3
+    while time.process_time() < until:
+        pass
+    assert kept
+
+
 def eat() -> None:
     held = bytearray(400 * 2**20)
     held[::4096] = b"x" * len(held[::4096])

@@ -25,7 +25,7 @@ from .store.job_rows import JobRows
 
 log = logging.getLogger(__name__)
 
-Exits = dict[str, tuple[int, bool, float]]
+Exits = dict[str, instance.RecordedExit]
 
 
 class Adoption:
@@ -71,9 +71,10 @@ class Adoption:
         job.owner = self._table.owner
         with self._table.lock:
             self._table.note_job_change(job)
-            for unit, number, stream, (code, out_of_memory, at) in recorded(job, exits):
+            for unit, number, stream, end in recorded(job, exits):
                 make_last_attempt(unit, number, stream)
-                self._engine.end_attempt(unit, retry_rules.exited(code, out_of_memory), int(at * 1000))
+                unit.current.peak_memory, unit.current.cpu_seconds = end.peak_memory, end.cpu_seconds
+                self._engine.end_attempt(unit, retry_rules.exited(end.exit_code, end.out_of_memory), int(end.at * 1000))
             for unit in interrupted(job):
                 if unit.stop is None:
                     unit.attempts.pop()
@@ -87,7 +88,7 @@ class Adoption:
         return True
 
 
-def recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, tuple[int, bool, float]]]:
+def recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, instance.RecordedExit]]:
     """The ends of this job's attempts that the store does not know, in order: (unit, attempt's number, log stream,
     exit).
     """

@@ -81,6 +81,9 @@ class Attempt:
     """One try of a unit. Times are milliseconds since the epoch.
 
     :ivar environment: the compute environment that it runs in.
+    :ivar peak_memory: the most that its largest process held, or all of them when they were seen to hold more, in
+        bytes; None or 0 where that is not known. Not part of what AWS tells.
+    :ivar cpu_seconds: what its processes computed.
     """
 
     number: int
@@ -91,6 +94,8 @@ class Attempt:
     exit_code: int | None = None
     reason: str | None = None
     status_reason: str | None = None
+    peak_memory: int | None = None
+    cpu_seconds: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -173,6 +178,21 @@ class Job:
 
     def unended(self) -> Iterator[Unit]:
         return (unit for unit in self.units if unit.status not in ENDED)
+
+
+@dataclass(frozen=True)
+class JobLook:
+    """A job at one moment, for people who look at it.
+
+    :param detail: DescribeJobs' answer as far as it never changes.
+    :param units: (status, reason, attempts) of the job, or of each child of an array.
+    """
+
+    status: str
+    size: int | None
+    created: int
+    detail: Mapping[str, Any]
+    units: tuple[tuple[str, str | None, tuple[Attempt, ...]], ...]
 
 
 def split_id(job_id: str) -> tuple[str, int | None]:

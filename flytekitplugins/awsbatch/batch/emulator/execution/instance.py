@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from flytekitplugins.awsbatch.batch.emulator import private_folders
 
@@ -101,11 +102,21 @@ def names(root: Path) -> list[str]:
     return sorted(entry.name for entry in root.iterdir()) if root.is_dir() else []
 
 
-def exits(directory: Path) -> dict[str, tuple[int, bool, float]]:
-    """What the supervisor of an instance wrote down: attempt's key to (exit code, out of memory, when). A torn last
-    line is left out, and so is what failed after it was asked to end.
+class RecordedExit(NamedTuple):
+    """The end of an attempt as a journal has it; see `executors.protocol.Exited`."""
+
+    exit_code: int
+    out_of_memory: bool
+    at: float
+    peak_memory: int
+    cpu_seconds: float
+
+
+def exits(directory: Path) -> dict[str, RecordedExit]:
+    """What the supervisor of an instance wrote down, by the attempt's key. A torn last line is left out, and so is what
+    failed after it was asked to end.
     """
-    found: dict[str, tuple[int, bool, float]] = {}
+    found: dict[str, RecordedExit] = {}
     try:
         text = (directory / JOURNAL).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -113,8 +124,11 @@ def exits(directory: Path) -> dict[str, tuple[int, bool, float]]:
     suspended = _suspended_at(directory)
     for line in text.splitlines():
         fields = line.split("\t")
-        if len(fields) == 4 and (fields[1] == "0" or float(fields[3]) < suspended):
-            found[fields[0]] = (int(fields[1]), fields[2] == "1", float(fields[3]))
+        if len(fields) != 6 or not fields[5]:
+            continue
+        key, code, out_of_memory, at, peak, cpu = fields
+        if code == "0" or float(at) < suspended:
+            found[key] = RecordedExit(int(code), out_of_memory == "1", float(at), int(peak), float(cpu))
     return found
 
 

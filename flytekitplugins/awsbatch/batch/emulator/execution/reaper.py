@@ -24,6 +24,8 @@ KILLED = 128 + int(signal.SIGKILL)
 # Seconds between two checks of memory: a runaway does not get far, and checking one process takes about 30 us.
 CHECK_EVERY = 0.025
 CHECK_COST = 0.005
+# Bytes by which a quick sum of an attempt's memory has to grow before the slower one is made.
+WORTH_A_LOOK = 8 << 20
 # Seconds. A process that does not vanish after SIGKILL (uninterruptible sleep) must not hold up the rest.
 KILL_TIMEOUT = 10.0
 
@@ -39,9 +41,15 @@ class Attempt:
 
     :ivar signalled: whether it was sent a signal from here.
     :ivar ended_by_reaper: whether it was killed because this process or its service ends, which is no end of its own.
+    :ivar peak: the most memory that it was seen to hold, in bytes.
+    :ivar cpu: seconds that its processes computed, as far as somebody waited for them.
+    :ivar rough: the largest of the quick sums of its memory that were looked into.
     """
 
-    __slots__ = ("ended_at", "ended_by_reaper", "exit_code", "key", "limit", "out_of_memory", "pid", "signalled")
+    __slots__ = (
+        *("cpu", "ended_at", "ended_by_reaper", "exit_code", "key", "limit", "out_of_memory", "peak", "pid", "rough"),
+        "signalled",
+    )
 
     def __init__(self, key: Key, pid: int, limit: int) -> None:
         """:param limit: bytes, 0 for none."""
@@ -53,6 +61,9 @@ class Attempt:
         self.ended_by_reaper = False
         self.exit_code = 0
         self.ended_at = 0.0
+        self.peak = 0
+        self.rough = 0
+        self.cpu = 0.0
 
 
 class Reaper:
@@ -109,11 +120,16 @@ class Reaper:
         self.by_pid[pid] = self._by_key[key] = Attempt(key, pid, limit)
         self._limited += limit > 0
 
-    def finish(self, pid: int, exit_code: int) -> Attempt:
-        """Ends an attempt whose process goes on without it: whatever killed that came too late for the attempt."""
+    def finish(self, pid: int, exit_code: int, peak: int = 0, cpu: float = 0.0) -> Attempt:
+        """Ends an attempt whose process goes on without it: whatever killed that came too late for the attempt.
+
+        :param peak, cpu: as the process has measured them.
+        """
         attempt = self.by_pid.pop(pid)
         self._forget(attempt)
         attempt.exit_code = exit_code
+        attempt.peak = max(attempt.peak, peak)
+        attempt.cpu = cpu
         attempt.out_of_memory = attempt.ended_by_reaper = False
         return attempt
 
@@ -148,7 +164,11 @@ class Reaper:
                 # While it is a zombie its number cannot be given to another group.
                 kill(attempt.pid, signal.SIGKILL, group=True)
             with contextlib.suppress(ChildProcessError):
-                os.waitpid(ended.si_pid, 0)
+                _, _, used = os.wait4(ended.si_pid, 0)
+                if attempt is not None:
+                    # The largest process of the attempt: what Linux counts in KiB others count in bytes.
+                    attempt.peak = max(attempt.peak, used.ru_maxrss * (1024 if LINUX else 1))
+                    attempt.cpu = used.ru_utime + used.ru_stime
             self.kept.discard(ended.si_pid)
             if attempt is not None:
                 self._forget(attempt)
@@ -169,7 +189,7 @@ class Reaper:
         gone, self.sweeping = self.sweeping, []
         return gone
 
-    def write_end(self, attempt: Attempt) -> tuple[str, int, str, int, bool, float]:
+    def write_end(self, attempt: Attempt) -> tuple[str, int, str, int, bool, float, int, float]:
         """Writes the end of an attempt into the journal, and returns the message that tells of it.
 
         The journal outlives the service: what is in it need not run again.
@@ -177,11 +197,12 @@ class Reaper:
         now = time.time()
         service, key = attempt.key
         if not attempt.ended_by_reaper:
-            line = f"{key}\t{attempt.exit_code}\t{int(attempt.out_of_memory)}\t{now:.3f}\n"
+            end = f"{attempt.exit_code}\t{int(attempt.out_of_memory)}\t{now:.3f}"
+            line = f"{key}\t{end}\t{attempt.peak}\t{attempt.cpu:.3f}\n"
             # A full disk must not stop the rest.
             with contextlib.suppress(OSError):
                 os.write(self.journals.get(service, -1), line.encode())
-        return "exited", service, key, attempt.exit_code, attempt.out_of_memory, now
+        return "exited", service, key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu
 
     def enforce_memory_limits(self) -> None:
         """Kills attempts that hold more memory than they may."""
@@ -189,13 +210,24 @@ class Reaper:
         if not self._limited or now < self._next_check or not LINUX:
             return
         for attempt in self.by_pid.values():
-            if not attempt.limit or attempt.out_of_memory or not holds_more(attempt.pid, attempt.limit):
+            if not attempt.limit or attempt.out_of_memory or not self._holds_more(attempt):
                 continue
             attempt.out_of_memory = attempt.signalled = True
             for pid in descendants(attempt.pid):
                 kill(pid, signal.SIGKILL)
             kill(attempt.pid, signal.SIGKILL, group=True)
         self._next_check = time.monotonic() + max(CHECK_EVERY, CHECK_COST * len(self.by_pid))
+
+    def _holds_more(self, attempt: Attempt) -> bool:
+        """Whether an attempt holds more memory than it may. Notes the most that it was seen to hold."""
+        below = descendants(attempt.pid)
+        rough = sum(map(anonymous_bytes, [attempt.pid, *below]))
+        if rough <= min(attempt.limit, attempt.rough + WORTH_A_LOOK):
+            return False
+        attempt.rough = max(attempt.rough, rough)
+        held = held_bytes(attempt.pid, below) if below else rough
+        attempt.peak = max(attempt.peak, held)
+        return held > attempt.limit
 
     def end(self) -> list[Attempt]:
         """Kills everything below this process, waits until it is gone, and returns the attempts. Those that had not
@@ -278,20 +310,16 @@ def kill(pid: int, number: int, group: bool = False) -> None:
         os.kill(pid, number)
 
 
-def holds_more(pid: int, limit: int) -> bool:
-    """Whether a process and all below it hold more than so many bytes of memory of their own.
+def held_bytes(pid: int, below: list[int]) -> int:
+    """How many bytes of memory of their own a process and all below it hold.
 
     A page that several of them share counts once. Two sums never count one twice: all pages of the first process with
     the private ones of the others, and each page divided among all who share it. The larger one is nearer to the
     truth. What an interpreter shares with an attempt forked from it counts in the first sum: a process started from
     nothing would have it of its own.
     """
-    below = descendants(pid)
-    first = anonymous_bytes(pid)
-    if first + sum(map(anonymous_bytes, below)) <= limit:
-        return False
-    private = first + sum(mapped_bytes(each, b"Private_Dirty:") for each in below)
-    return private > limit or sum(mapped_bytes(each, b"Pss_Anon:") for each in [pid, *below]) > limit
+    private = anonymous_bytes(pid) + sum(mapped_bytes(each, b"Private_Dirty:") for each in below)
+    return max(private, sum(mapped_bytes(each, b"Pss_Anon:") for each in [pid, *below]))
 
 
 def anonymous_bytes(pid: int) -> int:

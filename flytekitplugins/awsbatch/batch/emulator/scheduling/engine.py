@@ -289,9 +289,9 @@ class Engine:
             return
         if isinstance(event, Lost):
             # What watched the attempt may have been killed between writing down its end and telling of it.
-            exit_code, out_of_memory, at = exits(self._instance.directory).get(event.key, (None, False, event.at))
-            if exit_code is not None:
-                event = Exited(event.key, exit_code, at, out_of_memory)
+            end = exits(self._instance.directory).get(event.key)
+            if end is not None:
+                event = Exited(event.key, end.exit_code, end.at, end.out_of_memory, end.peak_memory, end.cpu_seconds)
         del self._running[event.key]
         self._key_of_unit.pop(id(unit), None)
         if running.attempt.environment is not None:
@@ -300,17 +300,19 @@ class Engine:
         if self._suspended and unit.stop is None and not (isinstance(event, Exited) and event.exit_code == 0):
             return
         if running.lost_to is not None:
-            end = retry_rules.host_lost(running.lost_to)
+            outcome = retry_rules.host_lost(running.lost_to)
         elif isinstance(event, Exited):
-            end = retry_rules.exited(event.exit_code, event.out_of_memory)
+            outcome = retry_rules.exited(event.exit_code, event.out_of_memory)
         elif isinstance(event, CannotStart):
             # AttemptContainerDetail in the API reference: an attempt receives a log stream when it reaches RUNNING.
             running.attempt.stream = None
             running.process.log.unlink(missing_ok=True)
-            end = retry_rules.could_not_start(event.message)
+            outcome = retry_rules.could_not_start(event.message)
         else:
-            end = retry_rules.host_lost(f"lost: {event.message}")
-        self.end_attempt(unit, end, int(event.at * 1000))
+            outcome = retry_rules.host_lost(f"lost: {event.message}")
+        if isinstance(event, Exited):
+            running.attempt.peak_memory, running.attempt.cpu_seconds = event.peak_memory, event.cpu_seconds
+        self.end_attempt(unit, outcome, int(event.at * 1000))
 
     def _handle_start(self, event: Started, running: Running) -> None:
         unit, now = running.unit, int(event.at * 1000)

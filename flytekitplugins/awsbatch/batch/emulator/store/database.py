@@ -47,7 +47,7 @@ CREATE TABLE children (
 CREATE TABLE attempts (
     job INTEGER NOT NULL, idx INTEGER NOT NULL, number INTEGER NOT NULL,
     stream TEXT, environment TEXT, started INTEGER, stopped INTEGER, exit_code INTEGER, reason TEXT,
-    status_reason TEXT, PRIMARY KEY (job, idx, number)
+    status_reason TEXT, peak_memory INTEGER, cpu_seconds REAL, PRIMARY KEY (job, idx, number)
 ) WITHOUT ROWID;
 """
 # Of the very text, so that no change of it can be forgotten here.
@@ -118,6 +118,12 @@ class Database:
     def reader(self) -> Iterator[sqlite3.Connection]:
         with self._read_lock:
             yield self._reader
+
+    def version(self) -> int:
+        """Changes when another connection has written."""
+        with self.reader() as connection:
+            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
 
     def checkpoint(self) -> None:
         """Moves the write-ahead log into the file when it has grown. Readers and writers go on meanwhile."""

@@ -76,6 +76,7 @@ def changes_of(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
                     *(sequence, index, attempt.number, attempt.stream, attempt.environment),
                     *(attempt.started, attempt.stopped),
                     *(attempt.exit_code, attempt.reason, attempt.status_reason),
+                    *(attempt.peak_memory, attempt.cpu_seconds),
                 )
             )
     return changes
@@ -118,7 +119,7 @@ class JobRows:
                 changes.children,
             )
             connection.executemany(
-                "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changes.attempts
+                "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", changes.attempts
             )
 
     def checkpoint(self) -> None:
@@ -143,8 +144,8 @@ class JobRows:
                 (row[-1],),
             ).fetchall()
             attempts = connection.execute(
-                "SELECT idx, number, stream, environment, started, stopped, exit_code, reason, status_reason FROM "
-                "attempts WHERE job = ? ORDER BY idx, number",
+                "SELECT idx, number, stream, environment, started, stopped, exit_code, reason, status_reason,"
+                " peak_memory, cpu_seconds FROM attempts WHERE job = ? ORDER BY idx, number",
                 (row[-1],),
             ).fetchall()
         try:

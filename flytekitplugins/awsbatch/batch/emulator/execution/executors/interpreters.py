@@ -117,8 +117,6 @@ class Interpreters:
         :param scratch: its directory, where each attempt has one of its own.
         """
         variables = {name: value for name, value in process.environment.items() if not name.startswith(OWN)}
-        # Not the job's, which goes with its service.
-        variables |= {"TMPDIR": os.environ["TMPDIR"]} if "TMPDIR" in os.environ else {}
         interpreter = self._new(which, plan, variables, scratch or process.cwd)
         interpreter.serve(which, plan)
         return interpreter

@@ -50,12 +50,16 @@ class Exited:
 
     :param exit_code: as a shell says it: 128 + n after signal n.
     :param out_of_memory: it was killed for passing its memory limit.
+    :param peak_memory: the most that it held, in bytes; 0 where that is not known.
+    :param cpu_seconds: what all its processes computed.
     """
 
     key: str
     exit_code: int
     at: float
     out_of_memory: bool = False
+    peak_memory: int = 0
+    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -251,8 +251,8 @@ class Supervision:
             return Started(key[1], pid, at)
         supervised.attempts.pop(key, None)
         if name == "exited":
-            code, out_of_memory, at = values
-            return Exited(key[1], code, at, out_of_memory)
+            code, out_of_memory, at, *used = values
+            return Exited(key[1], code, at, out_of_memory, *used)
         message, at = values
         return CannotStart(key[1], message, at)
 

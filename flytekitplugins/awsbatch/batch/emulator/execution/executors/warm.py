@@ -220,8 +220,8 @@ class WarmExecutor:
             process = use.running.pop(values[0])
             self._uses.pop(process.key, None)
         if name == "exited":
-            key, code, out_of_memory, at = values
-            self._events(Exited(key, code, at, out_of_memory))
+            key, code, out_of_memory, at, *used = values
+            self._events(Exited(key, code, at, out_of_memory, *used))
         elif name == "cannot":
             self._events(CannotStart(*values))
         else:

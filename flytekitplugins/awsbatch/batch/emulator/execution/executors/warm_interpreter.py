@@ -160,8 +160,11 @@ class WarmInterpreter:
         return not any(use.running or use.waiting for use in self.uses.values())
 
     def process(self, directory: Path) -> JobProcess:
-        """What the supervisor is asked to start. Known by a job id of its own, should it leave anything."""
-        environment = {**self.environment, wire.AWS_JOB_ID: self.name}
+        """What the supervisor is asked to start. Known by a job id of its own, should it leave anything.
+
+        :param directory: for its log and its temporary files.
+        """
+        environment = {**self.environment, wire.AWS_JOB_ID: self.name, "TMPDIR": str(directory)}
         if not self.is_fixed:
             environment.pop(PYTHONPATH, None)
         return JobProcess(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
 import atexit
+import contextlib
 import gc
 import io
 import os
@@ -178,6 +179,26 @@ def held_back() -> str:
         return file.read()
 
 
+def forget_peak() -> None:
+    """What this process held before is not the next attempt's peak."""
+    with contextlib.suppress(OSError), open("/proc/self/clear_refs", "wb", buffering=0) as file:
+        file.write(b"5")
+
+
+def peak_bytes() -> int:
+    """The most memory that this process has held since then."""
+    with contextlib.suppress(OSError), open("/proc/self/status", "rb") as file:
+        for line in file:
+            if line.startswith(b"VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def computed_seconds() -> float:
+    """By this process and by those that it has waited for."""
+    return sum(os.times()[:4])
+
+
 def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
     """In the child, right after the fork: until the interpreter ends the channel."""
     detach(context)
@@ -189,13 +210,16 @@ def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
             break
         ((environment, cwd, log, copies),) = messages
         run += 1
-        answer: tuple[str, int | str, bool]
+        forget_peak()
+        computed = computed_seconds()
+        answer: tuple[str, int | str, bool, int, float]
         try:
             status = worker.run(environment, cwd, log, copies)
             # A thread that an attempt left would be the next one's, and what exit functions stopped may be waited for.
-            answer = ("done", status, run < MOST_ATTEMPTS and threading.active_count() == 1)
+            goes_on = run < MOST_ATTEMPTS and threading.active_count() == 1
+            answer = ("done", status, goes_on, peak_bytes(), computed_seconds() - computed)
         except OSError as error:
-            answer = ("cannot", f"{error.filename or log}: {error.strerror}", True)
+            answer = ("cannot", f"{error.filename or log}: {error.strerror}", True, 0, 0.0)
         channel.send(answer)
     atexit._run_exitfuncs()
     os._exit(0)

@@ -93,8 +93,8 @@ class Pool:
             if messages is None:
                 self._end(pooled)
             return None
-        ((name, result, goes_on),) = messages
-        attempt = self._reaper.finish(pooled.pid, result if name == "done" else 0)
+        ((name, result, goes_on, peak, cpu),) = messages
+        attempt = self._reaper.finish(pooled.pid, result if name == "done" else 0, peak, cpu)
         # A signal that came after the attempt's end ends the worker, sooner or later.
         if goes_on and not attempt.signalled:
             self._idle.append(pooled)
