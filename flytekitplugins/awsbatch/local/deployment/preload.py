@@ -36,6 +36,8 @@ DISTRIBUTIONS = {
 HOOKS = "flytekitplugins.awsbatch.local.deployment.preload_hooks"
 # Of both kinds of commands, so that their children come out of one interpreter.
 ENTRY_MODULES = ("flytekit.bin.entrypoint", "flytekitplugins.awsbatch.entrypoint")
+# What the import of a user's module in each child needs anyway.
+REHEARSAL = "flytekitplugins.awsbatch.container.fast.rehearsal"
 # Variables that FlytePropeller sets for one execution, task or child (`flyteplugins/go/tasks/pluginmachinery/flytek8s/
 # k8s_resource_adds.go` and the aws_array handler), and flytekit's.
 NEVER_NATIVE = ("FLYTE_", "_F_", "BATCH_JOB_ARRAY_INDEX", wire.FAKE_ARRAY_INDEX)
@@ -94,7 +96,7 @@ def plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEFAULT) ->
         interpreter=interpreter(script),
         script=str(script),
         arguments=argv[1:],
-        preload=(*first, *(modules if options.everything else installed_imports(modules[-1]))),
+        preload=(*first, *(modules if options.everything else (*installed_imports(modules[-1]), REHEARSAL))),
         sources=sources(modules[-1]) if options.everything else (),
         settle=(Hook(f"{HOOKS}:settle"),),
         prepare=(hook,) if script.name == OURS and options.fast_path else (),
