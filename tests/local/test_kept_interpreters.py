@@ -13,6 +13,7 @@ from typing import Any
 
 import misbehaving_tasks
 import pytest
+from batch_shell import eventually
 
 from flytekitplugins.awsbatch import emulation
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters
@@ -28,6 +29,10 @@ def settings(**emulator: Any) -> dict[str, Any]:
     return {"emulator": {"vcpus": 4, **emulator}}
 
 
+# Not the same in a process of its own: flytekit opens an event loop there as it is imported.
+APART = ("descriptors",)
+
+
 def seen(home: Path, name: str, **emulator: Any) -> tuple[dict[str, Any], str]:
     """What a task sees that then misbehaves, in an emulation of its own, and what must differ between any two."""
     with emulation(home, settings=settings(**emulator), quiet=True):
@@ -41,8 +46,9 @@ def running() -> list[str]:
 
 
 @pytest.fixture
-def no_interpreters() -> Iterator[None]:
-    """None that another test has left."""
+def no_interpreters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """None that another test has left, and enough memory."""
+    monkeypatch.setattr(interpreters.memory, "is_short", lambda: False)
     its = interpreters.of_this_process()
     with its.lock:
         its.trim(0)
@@ -65,19 +71,21 @@ def cold(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_what_a_task_does_is_invisible_to_the_next_tests_in_both_orders(
     tmp_path: Path, cold: dict[str, Any], emulator: dict[str, Any]
 ) -> None:
-    numbers = []
+    numbers: list[str] = []
+    descriptors = set()
     for order in (NAMES, NAMES[::-1]):
         for name in order:
             found, number = seen(tmp_path / f"{len(numbers)}", name, **emulator)
             numbers.append(number)
-            # A worker holds its channel.
-            found["descriptors"] -= emulator["isolation"] == "worker"
-            assert found == cold, name
+            descriptors.add(found.pop("descriptors"))
+            assert found == {name: value for name, value in cold.items() if name not in APART}, name
+    assert len(descriptors) == 1
     assert len(set(numbers)) == len(numbers)
     assert len(running()) == 1
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_processes_of_their_own_see_the_same(tmp_path: Path, cold: dict[str, Any]) -> None:
     for number, name in enumerate((*NAMES, *NAMES[::-1])):
         assert seen(tmp_path / f"{number}", name, isolation="process")[0] == cold, name
@@ -100,7 +108,7 @@ def test_a_variable_of_the_callers_is_seen_while_it_is_set_and_costs_no_interpre
 
 
 @pytest.mark.usefixtures("no_interpreters")
-@pytest.mark.parametrize("name", ["FLYTE_SDK_LOGGING_LEVEL", "MSGPACK_PUREPYTHON", "OPENSSL_CONF", "PYTHONHASHSEED"])
+@pytest.mark.parametrize("name", ["HTTPLIB2_CA_CERTS", "MSGPACK_PUREPYTHON", "OPENSSL_CONF", "PYTHONHASHSEED"])
 def test_a_variable_that_an_import_reads_or_might_gets_an_interpreter_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -169,7 +177,7 @@ def test_no_more_than_some_are_kept_and_the_least_recently_used_goes_first(
     assert running() == []
     supervisor = its.supervision._supervised
     assert supervisor is not None
-    assert children(supervisor.process.pid) == []
+    eventually(lambda: children(supervisor.process.pid) == [])
 
 
 @pytest.mark.usefixtures("no_interpreters")
@@ -183,7 +191,7 @@ def test_idle_ones_end_after_a_while_and_when_memory_is_short(
     if reason == "idle":
         monkeypatch.setattr(interpreters, "IDLE", 0.0)
     else:
-        monkeypatch.setattr(interpreters.memory, "machine_available", lambda: 0.01)
+        monkeypatch.setattr(interpreters.memory, "is_short", lambda: True)
     its.supervision.links.wake()
     assert only.ended.wait(30)
     assert running() == []

@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 from pathlib import Path
@@ -28,7 +29,7 @@ def found() -> dict[str, object]:
     os.umask(umask)
     return {
         "state": dict(STATE),
-        "patched": [json.dumps.__module__, tempfile.gettempdir.__module__, os.path.join("a", "b")],  # noqa: PTH118,
+        "patched": [json.dumps.__module__, tempfile.gettempdir.__module__, textwrap.dedent(" a")],
         "environment": {name: value for name, value in os.environ.items() if not name.startswith(apart)},
         "cwd": str(Path.cwd()),
         "descriptors": len(list(Path("/proc/self/fd").iterdir())),
@@ -40,7 +41,9 @@ def found() -> dict[str, object]:
         "umask": umask,
         "recursion": sys.getrecursionlimit(),
         "nobody's module": "no_such_module" in sys.modules,
-        "temporary": [path.name for path in Path(tempfile.gettempdir()).iterdir()] if "TMPDIR" in os.environ else [],
+        "temporary": [path.name for path in Path(tempfile.gettempdir()).iterdir() if path.suffix]
+        if "TMPDIR" in os.environ
+        else [],
     }
 
 
@@ -53,7 +56,7 @@ def change_globals() -> None:
 def patch_modules() -> None:
     json.dumps = found
     tempfile.gettempdir = found
-    os.path.join = lambda *_: "patched"  # type: ignore[assignment]
+    textwrap.dedent = lambda *_: "patched"
 
 
 def change_environment() -> None:
@@ -68,7 +71,7 @@ def change_directory() -> None:
 
 
 def leave_open() -> None:
-    OPENED.append(tempfile.NamedTemporaryFile())  # noqa: SIM115
+    OPENED.append(tempfile.NamedTemporaryFile(suffix=".left"))  # noqa: SIM115
     OPENED.append(os.open("/dev/zero", os.O_RDONLY))
 
 

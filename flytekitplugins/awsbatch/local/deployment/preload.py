@@ -96,7 +96,7 @@ def plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEFAULT) ->
         interpreter=interpreter(script),
         script=str(script),
         arguments=argv[1:],
-        preload=(*first, *(modules if options.everything else (*installed_imports(modules[-1]), REHEARSAL))),
+        preload=(*first, *(modules if options.everything else (REHEARSAL, *installed_imports(modules[-1])))),
         sources=sources(modules[-1]) if options.everything else (),
         settle=(Hook(f"{HOOKS}:settle"),),
         prepare=(hook,) if script.name == OURS and options.fast_path else (),
