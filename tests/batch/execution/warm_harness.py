@@ -1,4 +1,4 @@
-"""Runs processes by an executor alone, without a service: a script of our own, whose module a zygote keeps."""
+"""Runs processes by an executor alone, without a service: a script of our own, whose module an interpreter keeps."""
 
 from __future__ import annotations
 

@@ -55,11 +55,6 @@ class Locations:
         """Of what inputs refer to on this machine: `<uploads>/<digest>/<name>`."""
         return join_url(self.raw, "uploads") if self.raw else raw_url(str(self.home.uploads))
 
-    @property
-    def code(self) -> str:
-        """Of archives of code, which travel where files lie in a storage: `<code>/fast<digest>.tar.gz`."""
-        return join_url(self.raw, "code") if self.raw else ""
-
 
 def locations(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:
     """The locations that the settings ask for.

@@ -154,7 +154,7 @@ def task_modules(argv: Sequence[str]) -> tuple[str, ...] | None:
 
 def fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> WarmPlan | None:
     """flytekit's script brings the code, puts `--dynamic-...` before `--resolver`, and starts the command that
-    follows with the code's directory on PYTHONPATH (`fast_execute_task_cmd`). The zygote brings the code once; a
+    follows with the code's directory on PYTHONPATH (`fast_execute_task_cmd`). The interpreter brings the code once; a
     child runs that command.
     """
     named, inner = split_fast(argv[1:])

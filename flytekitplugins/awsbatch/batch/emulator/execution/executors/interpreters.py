@@ -213,7 +213,7 @@ class Interpreters:
         with self.lock:
             self._remove(interpreter)
             if interpreter.state is State.STARTING:
-                interpreter.reason = interpreter.reason or "the interpreter ended while it imported"
+                interpreter.reason = interpreter.reason or "the interpreter ended while it imported, twice"
             was_importing = interpreter.state is State.STARTING
             if interpreter.state is not State.REFUSED:
                 interpreter.state = State.ENDED
