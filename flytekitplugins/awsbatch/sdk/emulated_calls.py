@@ -103,7 +103,7 @@ def says_all(error: Exception) -> bool:
 
 
 def replaced_task(task: Any) -> Any:
-    """The task, or the one that it maps, whose `execute` was replaced, as `flytekit.testing.task_mock` and
+    """The task, or the one that it maps, whose `execute` or function was replaced, as `flytekit.testing.task_mock` and
     `unittest.mock.patch.object` do; None where nothing was. A job would import the module and run the original.
     """
     mapped = getattr(task, "run_task", None)
@@ -114,6 +114,11 @@ def replaced_task(task: Any) -> Any:
         # When a test ends, task_mock leaves the task's own method as an attribute.
         is_own = on_task is None or (isinstance(on_task, MethodType) and on_task.__func__ is on_class)
         if not (is_own and isinstance(on_class, FunctionType)):
+            return one
+        # `@task` leaves the function on the task as well (`functools.update_wrapper`).
+        attributes = vars(one)
+        function = attributes.get("_task_function")
+        if attributes.get("__wrapped__", function) is not function:
             return one
     return None
 

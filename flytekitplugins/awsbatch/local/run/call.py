@@ -218,7 +218,7 @@ class Call:
             inputs=given,
             unresolved=self._unresolved(),
             metadata_prefix=where.metadata_prefix(execution.name),
-            raw_output_prefix=where.raw_output_prefix(execution.name),
+            raw_output_prefix=self._who.raw_output_prefix or where.raw_output_prefix(execution.name),
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,
