@@ -21,9 +21,11 @@ COMMANDS = {
     "lint": "lint",
     "logs": "logs",
     "queue": "queue",
+    "report": "report",
     "rerun": "runs",
     "runs": "runs",
     "serve": "serve",
+    "ui": "ui",
 }
 
 

@@ -16,6 +16,7 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS
+from flytekitplugins.awsbatch.local.console.amounts import shown_duration, shown_time
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import understanding
 from flytekitplugins.awsbatch.local.run.rerun import command as rerun_command
@@ -26,7 +27,7 @@ from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .common import counted, fail_command, json_option, print_json
 from .home_access import MOST_IDS, batch_of_home, failing, run_of, the_home
-from .tables import print_table, shown_duration, shown_time
+from .tables import print_table
 
 # The first part of a UUID.
 SHORT_ID = 8

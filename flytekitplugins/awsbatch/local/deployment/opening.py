@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import shlex
 import sys
 import threading
 import time
@@ -41,9 +40,6 @@ from .uploads import Uploads
 
 if TYPE_CHECKING:
     from ..all_settings import Settings
-
-
-COMMAND = "flyte-awsbatch"
 
 
 class ClosedError(Exception):
@@ -112,8 +108,7 @@ class Deployment:
     @property
     def command(self) -> str:
         """`flyte-awsbatch` as a person has to type it to reach this home."""
-        usual = from_home(os.environ).path == self.home.path
-        return COMMAND if usual else f"{wire.SWITCH_HOME}={shlex.quote(str(self.home.path))} {COMMAND}"
+        return self.home.command(os.environ)
 
     def open(self) -> Deployment:
         """Begins to run jobs, after removing what nobody has touched for long. Raises UnusableHomeError."""
