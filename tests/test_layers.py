@@ -32,7 +32,11 @@ ALLOWED: dict[str, set[str]] = {
     "propeller.aws_array": {"wire", "shape_walker", "batch.api", "propeller", "propeller.golang"},
     "propeller.node": {"wire", "batch.api", "propeller", "propeller.golang", "propeller.aws_array"},
     "batch.api": set(),
-    "batch.aws": {"batch.api"},
+    "batch.aws": {"batch.api", "batch.rate_limits"},
+    "batch.rate_limits": set(),
+    "batch.definition_reuse": {"batch.api"},
+    "batch.job_watch": {"batch.api"},
+    "batch.job_logs": {"batch.api"},
     EMULATOR: {"settings"},
     f"{EMULATOR}.store": {EMULATOR},
     f"{EMULATOR}.execution": {EMULATOR, "wire", f"{EMULATOR}.execution.executors"},
@@ -65,23 +69,26 @@ ALLOWED: dict[str, set[str]] = {
     "local.history": {"wire", "propeller", EMULATOR, "local"},
     "local.identity": {"wire", "admin", "propeller", "local"},
     "local.deployment": {
-        *("wire", "batch", "propeller", "sdk", "container", "local"),
+        *("wire", "batch", "propeller", "sdk", "container", "local", "admin", "account"),
         *("local.console", "local.history", "local.identity"),
     },
     "local.run": {
-        "sdk",
+        *("sdk", "account"),
         *("wire", "admin", "batch", "propeller", "lint", "local"),
         *("local.console", "local.history", "local.identity", "local.deployment"),
     },
+    # The page reads `local.history` alone; a deployment writes its report when it closes.
+    "ui": {"batch.api", f"{EMULATOR}.http", "local.history", "local.console"},
     "testing": {"local"},
     "account": {"wire", "settings", "admin", "propeller", "local", "lint"},
-    "cli": {"wire", "settings", "account", "admin", "propeller", "batch", "local", *SDK_ROOMS},
+    "cli": {"wire", "settings", "account", "admin", "propeller", "batch", "local", "ui", *SDK_ROOMS},
 }
 # Rooms that are one to those outside of the whole.
 WHOLE = {"batch", EMULATOR, "propeller", "container", "local"}
 LAZY: dict[str, set[str]] = {
     "": {"local"},
     "sdk": {"local"},
+    "local.deployment": {"ui"},
     "task": {"container", "lint"},
     "maptask": {"lint"},
 }

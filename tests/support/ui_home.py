@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import random
 import time
 from pathlib import Path
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs
 from flytekitplugins.awsbatch.batch.emulator.job_model import (
     FAILED,
@@ -69,7 +67,12 @@ class WrittenHome:
         rule = {"rule": "tags: [default]", "kind": "rule", "where": {"file": "settings.yaml", "line": 6}}
         rule |= {"matched": True, "reason": "it is for every execution", "queues": ["spot"], "decided": True}
         node = {"task": "census.parse", "function": self.function, "call": 0, "status": status, "updated": time.time()}
-        node |= {"snapshot": {"attempt": 0, "plugin_state": state}, "job_name": "j", "job_id": self.job_id, "attempt": 0}
+        node |= {
+            "snapshot": {"attempt": 0, "plugin_state": state},
+            "job_name": "j",
+            "job_id": self.job_id,
+            "attempt": 0,
+        }
         node |= {"children": None, "output_prefix": str(self.record.folder / "meta" / "0"), "link": "", "region": "r"}
         node["request"] = {"jobName": f"{self.name}-n1-0", "arrayProperties": {"size": self.size}}
         node["queue"] = {"queue": "spot", "matching": "documented", "rules": [rule], "role": {"iam_role": "local"}}
@@ -107,7 +110,8 @@ class WrittenHome:
         from flyteidl.core import errors_pb2
 
         document = errors_pb2.ErrorDocument()
-        document.error.message = f"Trace:\n\n    Traceback (most recent call last):\n      File \"census.py\", line 7, in parse\n        raise it\n    {message}\n\nMessage:\n\n    {message}"
+        trace = f'Traceback (most recent call last):\n      File "census.py", line 7, in parse\n    {message}'
+        document.error.message = f"Trace:\n\n    {trace}\n\nMessage:\n\n    {message}"
         folder = self.record.folder / "meta" / "0" / str(index)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "error.pb").write_bytes(document.SerializeToString())
@@ -150,7 +154,3 @@ def busy_home(path: Path, size: int, seed: int = 1) -> WrittenHome:
             home.error(unit.index or 0, f"ValueError: chunk {unit.index} is not there")
     home.commit(*changed)
     return home
-
-
-__all__ = ["WrittenHome", "busy_home"]
-_ = (os, SystemClock)

@@ -21,8 +21,8 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.local.all_settings import Settings, load_files
 from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders
-from flytekitplugins.awsbatch.local.home import Home, from_environment
 from flytekitplugins.awsbatch.local.history.page_address import noted
+from flytekitplugins.awsbatch.local.home import Home, from_environment
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.server import Pages
 

@@ -30,7 +30,7 @@ DEFAULT_PORT = 8045
     "--token",
     envvar=TOKEN,
     show_envvar=True,
-    help="What a person has to give before seeing anything. Needed off loopback; on a machine that others use too, wise.",
+    help="What a person has to give before seeing anything. Needed off loopback, wise where others use the machine.",
 )
 def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
     """Serve a page of this home's runs, live while they go.
@@ -40,8 +40,8 @@ def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
     """
     if token is None and not is_loopback(host):
         raise click.UsageError(
-            f"{host} can be reached from other machines, and the page shows logs: give it a --token (or set {TOKEN}), or"
-            " listen on 127.0.0.1"
+            f"{host} can be reached from other machines, and the page shows logs: give it a --token (or set {TOKEN}),"
+            " or listen on 127.0.0.1"
         )
     home = the_home()
     with failing():
@@ -57,9 +57,7 @@ async def _serve(home: Home, pages: Pages, host: str, port: int, execution: str 
     try:
         runner, bound = await listen_with(pages.respond, host, port)
     except OSError as error:
-        fail_command(
-            f"Cannot listen on {host}, port {port}: {error.strerror}. With --port 0 a free port is taken."
-        )
+        fail_command(f"Cannot listen on {host}, port {port}: {error.strerror}. With --port 0 a free port is taken.")
     url = url_of(host, bound)
     click.echo(f"{url}/ui/{f'run/{execution}' if execution else ''}")
     click.echo(f"The runs in {home.path}. Ctrl-C ends it.", err=True)

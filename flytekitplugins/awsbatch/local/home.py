@@ -18,7 +18,6 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch import wire
 
-
 COMMAND = "flyte-awsbatch"
 
 

@@ -30,6 +30,14 @@ class JobStoreSettings:
 
 
 @dataclass(frozen=True)
+class RateLimiterSettings:
+    """`plugins.aws.batch.{getRateLimiter,defaultRateLimiter}`: calls a second, and how many may come at once."""
+
+    rate: int = setting("rate", 15, minimum=1)
+    burst: int = setting("burst", 20, minimum=1)
+
+
+@dataclass(frozen=True)
 class BatchPluginSettings:
     """`plugins.aws.batch`: the aws_array plugin."""
 
@@ -43,6 +51,9 @@ class BatchPluginSettings:
     default_env_vars: Mapping[str, str] = setting("defaultEnvVars", factory=dict)
     max_err_length: int = setting("maxErrLength", 500, minimum=0)
     job_store_config: JobStoreSettings = setting("jobStoreConfig", factory=JobStoreSettings)
+    # Followed at a service elsewhere; the one in this process is asked as often as there is something to ask.
+    get_rate_limiter: RateLimiterSettings = setting("getRateLimiter", factory=RateLimiterSettings)
+    default_rate_limiter: RateLimiterSettings = setting("defaultRateLimiter", factory=RateLimiterSettings)
 
     @property
     def default_timeout_seconds(self) -> float:
@@ -153,7 +164,8 @@ class StorageSettings:
 class FidelitySettings:
     """This package's own keys, under `emulator`.
 
-    `fidelity: strict` does what Flyte does, to the letter; `safe` differs only where docs/fidelity.md says so.
+    `fidelity: strict` does what Flyte does, to the letter; `safe` differs only where docs/explanation/fidelity.md says
+    so.
     `hang_limit` is how many seconds a state that real Flyte would never leave is kept before it ends with an error
     (strict mode; 0: at once).
     `failure_wait` is how many seconds an array that must fail waits for children that are running, whose errors and

@@ -27,7 +27,15 @@ def child_part(
 ) -> Markup:
     """:param command: how a person calls `flyte-awsbatch` for this home. :param most: bytes of the log's end."""
     title = tag("h3", f"Child {child.index}" if len(node.children) > 1 else "The job", tabindex="-1")
-    parts: list[object] = [tag("div", title, state_sign(child.state), tag("span", reason_of(child) if child.state == FAILED else child.reason, class_="quiet"), class_="row")]
+    parts: list[object] = [
+        tag(
+            "div",
+            title,
+            state_sign(child.state),
+            tag("span", reason_of(child) if child.state == FAILED else child.reason, class_="quiet"),
+            class_="row",
+        )
+    ]
     if child.state == CACHED:
         parts.append(tag("p", "Its output came from the cache: nothing ran for it."))
     if child.attempts:
@@ -97,7 +105,9 @@ def log_part(
         for one in streams
         if place.served and len(streams) > 1
     ]
-    find = tag("input", type="search", class_="find-in-log", placeholder="Find in the log", aria_label="Find in the log")
+    find = tag(
+        "input", type="search", class_="find-in-log", placeholder="Find in the log", aria_label="Find in the log"
+    )
     follow = tag("label", tag("input", type="checkbox", class_="follow", checked=True), " Follow", class_="following")
     tools: list[object] = [tag("h4", "Log"), *choices, find, tag("span", "", class_="found quiet", role="status")]
     if place.served:
@@ -110,7 +120,9 @@ def log_part(
         tabindex="0",
         role="log",
         aria_label=f"Log of attempt {stream.attempt}",
-        data_tail=f"{base}/tail?attempt={stream.attempt}&from={end}" if place.served and child.state not in DONE else None,
+        data_tail=f"{base}/tail?attempt={stream.attempt}&from={end}"
+        if place.served and child.state not in DONE
+        else None,
     )
     return tag("div", tag("div", *tools, class_="row tools"), cut, log, class_="log-part", data_from=base)
 

@@ -50,7 +50,9 @@ class Place:
 
 def anchor(*parts: object) -> str:
     """An id that no other parts have, and that needs no quoting."""
-    return "-".join(quote(str(part), safe="").replace("%", "_").replace("-", "_2D").replace(".", "_2E") for part in parts)
+    return "-".join(
+        quote(str(part), safe="").replace("%", "_").replace("-", "_2D").replace(".", "_2E") for part in parts
+    )
 
 
 def state_sign(state: str, count: int | None = None) -> Markup:

@@ -32,8 +32,8 @@ def joined(parts: Iterable[object]) -> Markup:
 
 def tag(name: str, /, *children: object, **attributes: object) -> Markup:
     """:param children: texts, numbers, markup; None is left out.
-    :param attributes: `True` is an attribute without a value, None and False none. A trailing `_` is left out of a name,
-        and another `_` stands for `-`.
+    :param attributes: `True` is an attribute without a value, None and False none. A trailing `_` is left out of a
+        name, and another `_` stands for `-`.
     """
     words = [name]
     for key, value in attributes.items():
@@ -48,6 +48,12 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
 def data_block(value: Any, name: str) -> Markup:
     """JSON for the page's script. Not run as a script, whatever is in it."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    for sign, code in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+    for sign, code in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
         text = text.replace(sign, code)
     return tag("script", Markup(text), type="application/json", id=name)

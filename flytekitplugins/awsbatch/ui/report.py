@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..local.console.amounts import shown_time
-from ..local.console.redaction import hidden_values, HIDDEN
+from ..local.console.redaction import HIDDEN, hidden_values
 from ..local.history.run_view import FAILED, Child, Node, RunReader, worst_first
 from .child_part import child_part
 from .frame import Place, anchor, asset, document, state_sign

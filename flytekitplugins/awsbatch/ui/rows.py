@@ -44,7 +44,15 @@ class RowMaker:
         memory = max((attempt.peak_memory or 0 for attempt in child.attempts), default=0)
         computed = [attempt.cpu_seconds for attempt in child.attempts if attempt.cpu_seconds is not None]
         cpu = int(sum(computed) * 1000) if computed else None
-        return [child.index, _PLACES[child.state], child.tries, self._text(said or child.reason), memory or None, cpu, times]
+        return [
+            child.index,
+            _PLACES[child.state],
+            child.tries,
+            self._text(said or child.reason),
+            memory or None,
+            cpu,
+            times,
+        ]
 
     def _text(self, text: str) -> int:
         if text not in self._known:
@@ -53,9 +61,7 @@ class RowMaker:
         return self._known[text]
 
 
-def node_data(
-    node: Node, maker: RowMaker, base: int, now: int, headlines: Mapping[int, str]
-) -> dict[str, Any]:
+def node_data(node: Node, maker: RowMaker, base: int, now: int, headlines: Mapping[int, str]) -> dict[str, Any]:
     """All that the script needs of a node."""
     return {
         "node": node.info.node,

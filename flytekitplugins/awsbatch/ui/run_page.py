@@ -84,7 +84,9 @@ class RunPage:
             ("Took" if self.ended else "So far", shown_duration(self._length())),
             ("Project", f"{info.project} / {info.domain}"),
         ]
-        shown = tag("dl", joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts), class_="facts")
+        shown = tag(
+            "dl", joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts), class_="facts"
+        )
         title = tag("h1", tag("span", f"{module}." if module else "", class_="quiet"), function or info.workflow)
         row = tag("div", title, state_sign(info.status), class_="row")
         launch = copyable(shlex.join(self.launch), "the command that started the run") if self.launch else None
@@ -146,12 +148,16 @@ class RunPage:
         end = max(end, begin + 1)
         rows = [self._node_row(node, begin, end) for node in self.execution.nodes]
         if not rows:
-            return tag("div", tag("p", "No AWS Batch task of it has been called yet."), id=self._id("nodes"), class_="card")
+            return tag(
+                "div", tag("p", "No AWS Batch task of it has been called yet."), id=self._id("nodes"), class_="card"
+            )
         words = ("Node", "Status", "Queue", "Children")
         head = tag(
             "tr",
             *(tag("th", word, scope="col", class_="wide" if word == "Queue" else None) for word in words),
-            tag("th", tag("span", "Course", class_="unseen"), charts.axis(begin, end), scope="col", class_="course-head"),
+            tag(
+                "th", tag("span", "Course", class_="unseen"), charts.axis(begin, end), scope="col", class_="course-head"
+            ),
             tag("th", "Took", scope="col", class_="number"),
         )
         table = tag("table", tag("thead", head), tag("tbody", joined(rows)), class_="nodes")
@@ -219,7 +225,7 @@ class RunPage:
         ended = self.ended
         if ended is None and self.execution.info.status != "running":
             ended = max((node.info.updated for node in self.execution.nodes), default=self.execution.info.started)
-        return ((ended * 1000 if ended is not None else self.now)) - self.execution.info.started * 1000
+        return (ended * 1000 if ended is not None else self.now) - self.execution.info.started * 1000
 
     def _failure(self, failure: Failure, first: bool) -> Markup:
         node, count = failure.node, len(failure.indexes)
@@ -238,7 +244,9 @@ class RunPage:
             mark = f"trace-{anchor(self.name, node.info.node, failure.first.index)}"
             trace = tag("details", summary, tag("pre", failure.told.trace, class_="trace"), open=first, id=mark)
         rerun = f"{self.command} rerun {self.name} {node.info.node} {failure.first.index}"
-        return tag("div", headline, said, trace, copyable(rerun, "the command that runs this child again"), class_="failure")
+        return tag(
+            "div", headline, said, trace, copyable(rerun, "the command that runs this child again"), class_="failure"
+        )
 
     def _node_error(self, node: Node) -> Markup:
         ending = (node.info.record.get("snapshot") or {}).get("ending") or {}
@@ -246,19 +254,25 @@ class RunPage:
         if node.info.status != "failed" or not message:
             return NOTHING
         said = tag("p", tag("strong", f"{node.info.node} {node.info.function}"))
-        return tag("div", tag("p", message.splitlines()[0], class_="headline"), said, tag("pre", message), class_="failure")
+        return tag(
+            "div", tag("p", message.splitlines()[0], class_="headline"), said, tag("pre", message), class_="failure"
+        )
 
     def _node_row(self, node: Node, begin: int, end: int) -> Markup:
         info, span = node.info, node.span
         took = (span[1] or (self.now if info.status == "running" else span[0])) - span[0] if span else None
-        link = tag("a", tag("span", info.node, class_="quiet"), f" {info.function}", href=self.place.node(self.name, info.node))
+        link = tag(
+            "a", tag("span", info.node, class_="quiet"), f" {info.function}", href=self.place.node(self.name, info.node)
+        )
         counts = node.counts
         return tag(
             "tr",
             tag("td", link),
             tag("td", state_sign(info.status)),
             tag("td", node.queue, class_="quiet wide"),
-            tag("td", charts.counts_bar(counts) if counts else None, tag("span", counts_words(counts), class_="legend")),
+            tag(
+                "td", charts.counts_bar(counts) if counts else None, tag("span", counts_words(counts), class_="legend")
+            ),
             tag("td", charts.course(node, begin, end), class_="course-cell"),
             tag("td", shown_duration(took), class_="number"),
             data_node=info.node,

@@ -6,14 +6,13 @@ Reading goes through one thread, so that the service beside it is not held up by
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from aiohttp import web
 
@@ -22,14 +21,13 @@ from ..batch.emulator.http.guard import Guard
 from ..local.history.past_runs import UnknownRunError
 from ..local.history.record import RecordError
 from ..local.history.run_view import DONE, Child, Node, RunReader
-from .ansi import AnsiLines
+from .changes import Changes, LogGrows, RunChanges, RunsChanges, mark_of
 from .child_part import SHOWN_BYTES, child_part, log_part
-from .frame import PREFIX, Place, anchor, asset, document
+from .frame import PREFIX, Place, asset, document
 from .html import Markup, joined, tag
-from .list_page import list_body, runs_part
+from .list_page import list_body
 from .login import PATH as LOGIN
 from .login import Door, login_body
-from .rows import RowMaker, base_of
 from .run_page import RunPage, page_of
 
 if TYPE_CHECKING:
@@ -40,13 +38,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg": "image/svg+xml"}
-# Seconds between two looks for changes; while a run goes on its page is made anew at least so often, for its clocks.
+# Seconds between two looks for changes.
 LOOK_EVERY = 0.4
-AGAIN_AFTER = 3.0
 KEEP_ALIVE = 15.0
 # Browsers that may follow at once.
 MOST_STREAMS = 64
-TAIL_BYTES = 256 * 1024
 MAX_LOGIN = 4096
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -133,15 +129,19 @@ class Pages:
             case [""]:
                 runs = await self._read(self.reader.runs)
                 body = list_body(runs, self.place)
-                return self._html("AWS Batch runs", body, data_events=f"{PREFIX}/events")
-            case ["events"]:
-                return await self._stream(request, _RunsChanges(self))
+                return self._html("AWS Batch runs", body, data_events=f"{PREFIX}/live")
+            case ["live"]:
+                return await self._stream(request, RunsChanges(self.reader, self.place))
             case ["run", name]:
-                return await self._run(name, asked.get("node"))
-            case ["run", name, "events"]:
-                return await self._stream(request, _RunChanges(self, name, asked))
+                return await self._run(name, None)
+            case ["live", name]:
+                return await self._stream(request, RunChanges(self.reader, self.page, name, asked))
             case ["run", name, node]:
                 return await self._run(name, node)
+        return await self._child_page(request, parts, asked)
+
+    async def _child_page(self, request: web.Request, parts: list[str], asked: dict[str, str]) -> web.StreamResponse:
+        match parts:
             case ["run", name, node, index] if index.isdecimal():
                 return await self._child(name, node, int(index), "part" in asked)
             case ["run", name, node, index, what] if index.isdecimal():
@@ -172,8 +172,8 @@ class Pages:
             return self._html(
                 page.title,
                 joined(parts),
-                data_events=f"{self.place.run(name)}/events?node={one.info.node if one else ''}",
-                data_stamp=_mark(stamp),
+                data_events=f"{PREFIX}/live/{quote(name, safe='')}?node={quote(one.info.node if one else '', safe='')}",
+                data_stamp=mark_of(stamp),
                 data_child=chosen,
             )
 
@@ -228,7 +228,7 @@ class Pages:
             return web.FileResponse(path, headers={**SECURITY, "Content-Type": "text/plain; charset=utf-8"})
         if what == "tail":
             start = int(asked["from"]) if asked.get("from", "").isdecimal() else 0
-            return await self._stream(request, _LogGrows(self, path, start, lambda: find()[1].state in DONE))
+            return await self._stream(request, LogGrows(path, start, lambda: find()[1].state in DONE))
         raise MissingError
 
     async def _log_in(self, request: web.Request) -> web.Response:
@@ -249,7 +249,7 @@ class Pages:
         back = tag("p", tag("a", "All executions", href=f"{PREFIX}/"))
         return self._html(title, tag("div", tag("h1", title), tag("p", words), back, class_="card"), status)
 
-    async def _stream(self, request: web.Request, changes: _Changes) -> web.StreamResponse:
+    async def _stream(self, request: web.Request, changes: Changes) -> web.StreamResponse:
         """Server-sent events until the browser leaves, the service closes, or there is nothing more to tell."""
         if self._streams >= MOST_STREAMS:
             return self._told(503, "Too many pages are open", f"{MOST_STREAMS} pages follow runs already.")
@@ -278,123 +278,7 @@ class Pages:
             self._streams -= 1
 
 
-class _Changes:
-    """What one browser has not been told yet. `next` is called in the reading thread."""
-
-    over = False
-
-    def __init__(self, pages: Pages) -> None:
-        self.pages = pages
-        self._told: dict[str, str] = {}
-
-    def next(self) -> list[bytes]:
-        raise NotImplementedError
-
-    def parts(self, parts: dict[str, Markup]) -> list[bytes]:
-        """Events for the parts that are not what they were."""
-        news = [(name, html) for name, html in parts.items() if self._told.get(name) != html]
-        self._told.update(news)
-        return [event("part", {"id": name, "html": html}) for name, html in news]
-
-
-class _RunsChanges(_Changes):
-    def next(self) -> list[bytes]:
-        return self.parts({"runs": runs_part(self.pages.reader.runs(), self.pages.place)})
-
-
-class _RunChanges(_Changes):
-    """:param asked: `node`, the one that is shown whole; `stamp`, of the look that the page was made from."""
-
-    def __init__(self, pages: Pages, name: str, asked: dict[str, str]) -> None:
-        super().__init__(pages)
-        self._name = name
-        self._node = asked.get("node", "")
-        self._known = asked.get("stamp", "")
-        self._seen: tuple[object, ...] | None = None
-        self._made = 0.0
-        self._running = True
-        self._rows: dict[int, Any] = {}
-        self._maker = RowMaker()
-        self._base: int | None = None
-
-    def next(self) -> list[bytes]:
-        stamp = self.pages.reader.stamp(self._name)
-        old = time.monotonic() - self._made > AGAIN_AFTER
-        if stamp == self._seen and not (old and self._running):
-            return []
-        first = self._seen is None
-        self._seen, self._made = stamp, time.monotonic()
-        page = self.pages.page(self._name)
-        self._running = page.execution.info.status == "running"
-        node = next((one for one in page.execution.nodes if one.info.node == self._node), None)
-        parts = page.parts()
-        if node is not None:
-            parts[f"status-{anchor(page.name, node.info.node)}"] = page.node_status(node)
-        events = [*self.parts(parts), *self._row_events(page, node)]
-        if first and _mark(stamp) == self._known:
-            # The page has just been made from the same.
-            return []
-        return [*events, event("title", page.title), event("stamp", _mark(stamp))] if events else []
-
-    def _row_events(self, page: RunPage, node: Node | None) -> list[bytes]:
-        if node is None:
-            return []
-        base = base_of(node)
-        if base != self._base:
-            self._base = base
-            self._rows.clear()
-        changed = []
-        said = page.headlines(node)
-        for child in node.children:
-            row = self._maker.row(child, base, said.get(child.index, ""))
-            if self._rows.get(child.index) != row:
-                self._rows[child.index] = row
-                changed.append(row)
-        if not changed:
-            return []
-        message = {
-            "node": node.info.node,
-            "size": len(node.children),
-            "base": base,
-            "now": page.now - base,
-            "rows": changed,
-            "texts": self._maker.texts,
-        }
-        return [event("rows", message)]
-
-
-class _LogGrows(_Changes):
-    def __init__(self, pages: Pages, path: Path, start: int, ended: Callable[[], bool]) -> None:
-        super().__init__(pages)
-        self._path = path
-        self._start = start
-        self._ended = ended
-        self._lines = AnsiLines()
-
-    def next(self) -> list[bytes]:
-        # Asked first: what is in the log now is then all there will be.
-        ended = self._ended()
-        with self._path.open("rb") as file:
-            file.seek(self._start)
-            block = file.read(TAIL_BYTES)
-        whole = len(block) if ended or len(block) == TAIL_BYTES else block.rfind(b"\n") + 1
-        if not whole:
-            self.over = ended
-            return [event("end", None)] if ended else []
-        self._start += whole
-        text = block[:whole].decode("utf-8", "replace").removesuffix("\n")
-        return [event("lines", self._lines.lines(text.split("\n")))]
-
-
-def event(kind: str, value: Any) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
-
-
 def _child_of(node: Node, index: int) -> Child:
     if not 0 <= index < len(node.children):
         raise MissingError(f"Node {node.info.node} has no child {index}.")
     return node.children[index]
-
-
-def _mark(stamp: tuple[object, ...]) -> str:
-    return "-".join(str(part).strip("()").replace(", ", ".") for part in stamp)

@@ -1,17 +1,14 @@
 """A run as people look at it: its nodes, every child of them, each attempt with its times.
 
-The page, the report and `top` read it, all from the same two sources: the records of the run, and the local AWS Batch of
-its home. Of a job that ran somewhere else (an account, another home's service) the records alone tell.
+The page, the report and `top` read it, all from the same two sources: the records of the run, and the local AWS Batch
+of its home. Of a job that ran somewhere else (an account, another home's service) the records alone tell.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,13 +17,11 @@ from flytekitplugins.awsbatch.batch.emulator.execution.logs import LogStream
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, RUNNING, STARTING, SUCCEEDED
 from flytekitplugins.awsbatch.batch.emulator.job_model import Attempt as ServiceAttempt
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..home import Home
 from .past_runs import NodeInfo, RunInfo, run, runs
-from .record import RecordError
 
 # The states of a child, those that people look for first.
 FAILED = "failed"
@@ -250,7 +245,9 @@ class RunReader:
             if known is not None and known[0] == mark and known[1].info.status == node.status:
                 return known[1]
             found = self._read(node)
-            if node.status != "running" and all(child.state in DONE or child.state == INTERRUPTED for child in found.children):
+            if node.status != "running" and all(
+                child.state in DONE or child.state == INTERRUPTED for child in found.children
+            ):
                 if len(self._ended) >= 200:
                     self._ended.clear()
                 self._ended[info.name, node.node] = (mark, found)

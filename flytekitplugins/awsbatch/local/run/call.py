@@ -8,6 +8,7 @@ import contextlib
 import os
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import tasks_pb2
@@ -17,24 +18,27 @@ from flytekitplugins.awsbatch.admin.decision_data import decision_data, other_ma
 from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
-from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
+from flytekitplugins.awsbatch.batch.api import BatchError, UnreachableError
+from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
+from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
-from ..console.counts import counts_of_phases, counts_of_result
+from ..console.counts import counts_of_phases, counts_of_result, phases_of_statuses
 from ..console.failure import LogTail, TaskFailedError, failure
 from ..console.interrupts import Interrupted, Interrupts
 from ..console.redaction import hide_in_request
+from ..console.stopping import resume_command
 from ..deployment.opening import Deployment
 from ..history.record import RunRecord, child_record, understanding
 from ..history.resume import EarlierRun, Fingerprint, decide_resume
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
+from .account_job import job_tags, need_of
 from .resume_node import resume_node
 from .serialise import Serialised
 from .task_resources import check, requirements, settle
@@ -51,6 +55,10 @@ MISFIT = "MISCONFIGURATION"
 
 class NotHandledError(Exception):
     """The deployment's settings give this task type to nobody, or to a plugin that is not emulated."""
+
+
+class LeftRunningError(Exception):
+    """AWS Batch cannot be asked any more, while the jobs run on; the message says how to come back to them."""
 
 
 class Call:
@@ -79,8 +87,10 @@ class Call:
         self._job: tuple[str, str | None] = ("", None)
         self._progress: Progress | None = None
         # How the queue and the role were found, for people who look at the run.
-        self._queue: dict[str, Any] = {}
+        self._choice: dict[str, Any] = {}
         self._interrupts = Interrupts()
+        self._queue = ""
+        self._queued_since: float | None = None
         self.submitted = threading.Event()
 
     @property
@@ -105,7 +115,7 @@ class Call:
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
         decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
         admin = deployment.settings.admin
-        self._queue = decision_data(decision, other_matchings(admin, decision))
+        self._choice = decision_data(decision, other_matchings(admin, decision))
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
         write_queue(template, decision)
@@ -113,13 +123,24 @@ class Call:
             deployment.backend.ensure_queue(decision.queue)
         deployment.launch.add_code(template.id.name, self._serialised.code_root, self._who.execution_env)
         request = self._request(template, inputs, decision)
-        with Interrupts() as self._interrupts:
+        if deployment.backend.endpoint is not None:
+            role = decision.role.of_job(deployment.settings.handler.batch.role_annotation_key)
+            self._queue = decision.queue
+            with contextlib.suppress(HandlerError):
+                # The handler refuses such a task itself, in Flyte's words.
+                deployment.backend.check_task(need_of(request, decision.queue, deployment.settings.handler), role)
+        with Interrupts(noted=deployment.backend.hurry) as self._interrupts:
             try:
                 result = self._result(request)
                 self._interrupts.check()
             except Interrupted as interrupted:
                 deployment.close()
                 number = interrupted.number
+            except UnreachableError as error:
+                deployment.backend.lose()
+                self._write("interrupted")
+                back = resume_command(self._execution.name)
+                raise LeftRunningError(f"{error}. What was submitted runs on. To come back: {back}") from error
             else:
                 number = 0
         if number:
@@ -180,6 +201,19 @@ class Call:
             platform_resources=requirements(resources) if resources else None,
             retries=self._place.retries(self._task),
             timeout=self._place.timeout(self._task),
+            job_tags=self._tags() if self._deployment.backend.endpoint is not None else {},
+        )
+
+    def _tags(self) -> dict[str, str]:
+        """By which people find a job in an account, and its costs."""
+        own = self._execution
+        return job_tags(
+            project=own.project,
+            domain=own.domain,
+            workflow=own.workflow,
+            execution=own.name,
+            node=self._node_id,
+            task=self._task.name,
         )
 
     def _result(self, request: NodeRequest) -> NodeResult:
@@ -206,6 +240,8 @@ class Call:
                 # While this call is still one of those that closing looks after.
                 deployment.close()
                 raise
+            except UnreachableError:
+                raise
             except BaseException:
                 self.abort()
                 raise
@@ -224,6 +260,11 @@ class Call:
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment
+        if progress.phase is Phase.CHECKING_SUBTASKS and progress.job_id is not None:
+            statuses = deployment.backend.children_by_status(progress.job_id)
+            if statuses:
+                counts = phases_of_statuses(statuses, sum(progress.counts.values()))
+                progress = replace(progress, counts=counts)
         self._progress = progress
         deployment.reporter.update(self.label, counts_of_phases(progress.counts))
         self._job = (progress.job_name, progress.job_id)
@@ -233,10 +274,13 @@ class Call:
         if mark != self._saved:
             self._saved = mark
             self._write("running")
-        if progress.link and sum(progress.counts.values()) > 1:
+        items = sum(progress.counts.values())
+        if progress.job_id is not None and (page := deployment.backend.console_link(progress.job_id, items)):
+            deployment.say_once(f"{self.label}: {page}")
+        elif progress.link and items > 1:
             deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
         refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
-        for notice in (progress.hang, self._stuck(progress), refused):
+        for notice in (progress.hang, self._stuck(progress) or self._queued(progress), refused):
             if notice:
                 deployment.say_once(f"{self.label}: {notice}")
         if execution.result is None:
@@ -248,6 +292,15 @@ class Call:
         if job is None or set(progress.counts) - {TaskPhase.QUEUED}:
             return ""
         return next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
+
+    def _queued(self, progress: Progress) -> str:
+        """Why nothing of the job has started for long."""
+        if progress.job_id is None or set(progress.counts) - {TaskPhase.QUEUED, TaskPhase.NOT_READY}:
+            self._queued_since = None
+            return ""
+        self._queued_since = self._queued_since or time.monotonic()
+        queued = time.monotonic() - self._queued_since
+        return self._deployment.backend.why_queued(progress.job_id, self._queue, queued)
 
     def _write(self, status: str, result: NodeResult | None = None) -> None:
         """The record of the node as it is now. Without one the run continues, but cannot be resumed."""
@@ -274,7 +327,7 @@ class Call:
                     "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
                     "output_prefix": self._node.output_prefix,
-                    "queue": self._queue,
+                    "queue": self._choice,
                     "request": self._request_sent(),
                 },
             )
@@ -301,4 +354,4 @@ class Call:
 
     def _tail(self, child: ChildFact) -> LogTail | None:
         found = self._deployment.backend.log_tail(child, LOG_LINES)
-        return None if found is None else LogTail(str(found[0]), found[1].splitlines())
+        return None if found is None else LogTail(found[0], found[1].splitlines())

@@ -76,9 +76,9 @@ class Server:
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         as_logs = TARGET in request.headers
-        if self._pages is not None and not as_logs:
-            if self._pages.answers(request.method, request.raw_path.partition("?")[0]):
-                return await self._pages.respond(request)
+        path = request.raw_path.partition("?")[0]
+        if self._pages is not None and not as_logs and self._pages.answers(request.method, path):
+            return await self._pages.respond(request)
         try:
             return response(200, await self._carry_out(request, await body_of(request)), as_logs)
         except LostResponseError:
