@@ -25,6 +25,7 @@ COMMANDS = {
     "rerun": "runs",
     "runs": "runs",
     "serve": "serve",
+    "top": "top",
     "ui": "ui",
 }
 

@@ -95,7 +95,7 @@ def document(
     buttons = tag(
         "span",
         tag("span", "", id="live", role="status", class_="live") if place.served else None,
-        tag("button", "Theme", type="button", id="theme", aria_label="Change between light and dark", hidden=True),
+        tag("button", "Theme", type="button", id="theme", title="Change between light and dark", hidden=True),
         class_="tools",
     )
     skip = tag("a", "To the content", href="#content", class_="skip")

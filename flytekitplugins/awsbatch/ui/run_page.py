@@ -310,7 +310,9 @@ class RunPage:
             )
             for rule in decision["rules"]
         )
-        heads = joined(tag("th", word, scope="col") for word in ("", "Rule", "Finds", "Why"))
+        heads = joined(
+            tag("th", word, scope="col") for word in (tag("span", "Decides", class_="unseen"), "Rule", "Finds", "Why")
+        )
         role = decision.get("role") or {}
         said = tag(
             "p",

@@ -59,6 +59,8 @@
       this.chosen = null;
       this.wanted = "";
       this.order = "Failed and slowest first";
+      this.moment = 0;
+      this.high = 340;
       this.clock(this.data.now);
       this.take(this.data.rows, this.data.texts);
       this.build();
@@ -116,7 +118,7 @@
         this.arrange();
       });
       this.canvas = make("canvas", { role: "img" });
-      this.grid = make("div", { class: "grid", tabindex: "-1" }, this.canvas);
+      this.grid = make("div", { class: "grid" }, this.canvas);
       this.tip = make("p", { class: "tip" });
       this.canvas.addEventListener("pointermove", (event) => this.point(event));
       this.canvas.addEventListener("click", (event) => {
@@ -126,7 +128,7 @@
       const heads = ["Child", "State", "Attempts", "Waited", "Ran", "Peak memory", "CPU", "Reason"];
       const head = make("div", { class: "vhead", role: "row" }, ...heads.map((word) => make("span", { role: "columnheader" }, word)));
       this.space = make("div", { class: "vspace", role: "rowgroup" });
-      this.body = make("div", { class: "vbody", role: "presentation", tabindex: "-1" }, this.space);
+      this.body = make("div", { class: "vbody", role: "presentation" }, this.space);
       this.table = make("div", { class: "vtable", role: "table", "aria-label": `Children of ${this.place.dataset.name}` },
         make("div", { role: "rowgroup" }, head), this.body);
       this.pool = [];
@@ -183,6 +185,12 @@
       });
     }
 
+    // A second has gone by: what runs has run for longer.
+    tick() {
+      this.moment += 1;
+      this.soon();
+    }
+
     draw() {
       this.stale = true;
       this.soon();
@@ -193,7 +201,11 @@
       this.waiting = true;
       requestAnimationFrame(() => {
         this.waiting = false;
-        if (this.stale && !this.single) this.drawGrid();
+        if (this.stale) {
+          if (!this.single) this.drawGrid();
+          this.measure();
+          this.moment += 1;
+        }
         this.stale = false;
         this.drawRows();
       });
@@ -297,24 +309,34 @@
       return parts.join(" · ");
     }
 
+    // Sizes are asked for here and not while scrolling, where each question would make the browser lay out the page.
+    measure() {
+      const most = Math.max(1, this.shown.length) * ROW;
+      const limit = parseFloat(getComputedStyle(this.body).maxHeight) || 340;
+      this.high = Math.min(most, limit);
+      this.space.style.height = `${most}px`;
+      this.body.style.height = `${this.high}px`;
+    }
+
     drawRows() {
       const count = this.shown.length;
-      const most = Math.min(count * ROW, this.single ? ROW : 1e7);
-      if (this.space.offsetHeight !== most) this.space.style.height = `${most}px`;
-      const limit = parseFloat(getComputedStyle(this.body).maxHeight) || 340;
-      this.body.style.height = `${Math.min(most || ROW, limit)}px`;
-      const first = Math.max(0, Math.floor(this.body.scrollTop / ROW) - 4);
-      const last = Math.min(count, Math.ceil((this.body.scrollTop + this.body.clientHeight) / ROW) + 4);
+      const top = this.body.scrollTop;
+      const first = Math.max(0, Math.floor(top / ROW) - 4);
+      const last = Math.min(count, Math.ceil((top + this.high) / ROW) + 4);
       while (this.pool.length < last - first) this.pool.push(this.row());
-      const rows = new Map(this.pool.filter((row) => row.place != null && row.place >= first && row.place < last).map((row) => [row.place, row]));
-      const free = this.pool.filter((row) => !rows.has(row.place) || rows.get(row.place) !== row);
+      const rows = new Map(this.pool.filter((row) => row.place >= first && row.place < last).map((row) => [row.place, row]));
+      const free = this.pool.filter((row) => rows.get(row.place) !== row);
+      for (const row of free) {
+        row.element.remove();
+        row.place = -1;
+      }
+      // The order in the document is the order on the screen: readers and the tab key follow it.
+      let next = this.space.firstElementChild;
       for (let place = first; place < last; place += 1) {
         const row = rows.get(place) || free.pop();
         this.fill(row, place, this.shown[place]);
-      }
-      for (const row of free) {
-        row.element.hidden = true;
-        row.place = null;
+        if (row.element === next) next = next.nextElementSibling;
+        else this.space.insertBefore(row.element, next);
       }
     }
 
@@ -329,14 +351,13 @@
         .map((content, place) => (place === 2 ? make("span", { role: "cell" }, content) : make("span", { role: "cell" }, content)));
       cells[5].firstChild.className = "memory";
       const element = make("div", { class: "vrow", role: "row" }, ...cells);
-      this.space.append(element);
-      return { element, link, state, lane, waited, ran, bar, used, cpu, reason, place: null };
+      return { element, link, state, lane, waited, ran, bar, used, cpu, reason, place: -1 };
     }
 
     fill(row, place, child) {
+      if (row.place === place && row.child === child && row.moment === this.moment) return;
       const name = this.states[child.state];
-      row.place = place;
-      row.element.hidden = false;
+      Object.assign(row, { place, child, moment: this.moment });
       row.element.style.transform = `translateY(${place * ROW}px)`;
       row.element.dataset.index = child.index;
       row.element.setAttribute("aria-rowindex", place + 2);
@@ -391,7 +412,7 @@
       const from = row ? this.pool.find((one) => one.element === row)?.place ?? -1 : -1;
       const to = Math.max(0, Math.min(this.shown.length - 1, from + moves[event.key]));
       if (to * ROW < this.body.scrollTop) this.body.scrollTop = to * ROW;
-      if ((to + 1) * ROW > this.body.scrollTop + this.body.clientHeight) this.body.scrollTop = (to + 1) * ROW - this.body.clientHeight;
+      if ((to + 1) * ROW > this.body.scrollTop + this.high) this.body.scrollTop = (to + 1) * ROW - this.high;
       this.drawRows();
       this.pool.find((one) => one.place === to)?.link.focus({ preventScroll: true });
     }
@@ -582,7 +603,7 @@
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTheme(null));
   }
   openLogs(document);
-  setInterval(() => arrays.forEach((one) => one.live && one.soon()), 1000);
+  setInterval(() => arrays.forEach((one) => one.live && one.tick()), 1000);
 
   function byHash() {
     for (const one of arrays) {
