@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..local.console.tracebacks import readable
 from ..local.history.run_view import Node, RunReader
 from .ansi import AnsiLines
 from .frame import Place, anchor
@@ -140,7 +141,7 @@ class LogGrows(Changes):
             return [event("end", None)] if ended else []
         self._start += whole
         text = block[:whole].decode("utf-8", "replace").removesuffix("\n")
-        return [event("lines", self._lines.lines(text.split("\n")))]
+        return [event("lines", self._lines.lines(readable(text.split("\n"))))]
 
 
 def event(kind: str, value: Any) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..local.console.amounts import shown_duration, shown_memory
+from ..local.console.tracebacks import readable
 from ..local.history.run_view import CACHED, DONE, FAILED, Child, Node, RunReader
 from .ansi import AnsiLines
 from .errors import reason_of, told
@@ -115,7 +116,7 @@ def log_part(
     cut = tag("p", f"The beginning is left out; the whole log is in {stream.path}", class_="quiet") if start else None
     log = tag(
         "pre",
-        AnsiLines().lines(text.split("\n")) if text else tag("span", "It is empty.", class_="quiet"),
+        AnsiLines().lines(readable(text.split("\n"))) if text else tag("span", "It is empty.", class_="quiet"),
         class_="log",
         tabindex="0",
         role="log",

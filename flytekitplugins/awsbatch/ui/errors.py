@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ..local.console.exit_reasons import end_in_words
+from ..local.console.tracebacks import error_lines, exception_line
 from ..local.history.run_view import FAILED, Child, Node, RunReader
 from .ansi import plain
 
@@ -12,8 +14,6 @@ from .ansi import plain
 LOOKED_AT = 200
 # Digits and quoted words differ between children that fail in the same way.
 _DETAIL = re.compile(r"'[^']*'|\"[^\"]*\"|<[^>]*>|\d+")
-# flytekit's way to say an error: the trace, and the exception once more.
-_TRACE, _MESSAGE = "Trace:", "Message:"
 
 
 @dataclass(frozen=True)
@@ -40,20 +40,18 @@ def told(error: str, reason: str = "") -> Told:
     error = plain(error).strip()
     if not error or error == reason:
         return Told(reason or "failed without a word")
-    trace, found, message = error.rpartition(f"{_MESSAGE}\n")
-    if not found or not message.strip():
-        lines = error.splitlines()
-        return Told(lines[-1].strip(), error if len(lines) > 1 else "")
-    trace = trace.strip().removeprefix(_TRACE).strip("\n")
-    return Told(message.strip().splitlines()[0].strip(), _dedented(trace))
+    lines = error_lines(error)
+    headline = exception_line(error)
+    return Told(headline, "\n".join(lines) if lines != [headline] else "")
 
 
 def reason_of(child: Child) -> str:
-    """AWS's words for a child's end, with the exit code."""
+    """How the last attempt ended, in words."""
     last = next((one for one in reversed(child.attempts) if one.stopped is not None), None)
-    code = f"exit code {last.exit_code}" if last is not None and last.exit_code is not None else ""
-    words = [child.reason, last.reason if last is not None else "", code]
-    return ", ".join(dict.fromkeys(word.strip(" -") for word in words if word.strip(" -")))
+    words = [child.reason, last.reason if last is not None else ""]
+    if last is not None and last.exit_code is not None:
+        words.append(f"exit({last.exit_code})")
+    return end_in_words(" - ".join(word for word in dict.fromkeys(words) if word))
 
 
 def failures(reader: RunReader, nodes: tuple[Node, ...] | list[Node]) -> list[Failure]:
@@ -70,9 +68,3 @@ def failures(reader: RunReader, nodes: tuple[Node, ...] | list[Node]) -> list[Fa
             headlines = tuple(one.headline for _, one in group)
             found.append(Failure(node, group[0][0], group[0][1], indexes, headlines))
     return found
-
-
-def _dedented(text: str) -> str:
-    lines = text.splitlines()
-    margin = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
-    return "\n".join(line[margin:] for line in lines)

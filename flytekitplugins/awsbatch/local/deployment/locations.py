@@ -57,8 +57,8 @@ class Locations:
 
     @property
     def code(self) -> str:
-        """Of the distributions of code, where they lie in a storage: `<code>/fast<digest>.tar.gz`."""
-        return join_url(self.raw, "code")
+        """Of archives of code, which travel where files lie in a storage: `<code>/fast<digest>.tar.gz`."""
+        return join_url(self.raw, "code") if self.raw else ""
 
 
 def locations(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:

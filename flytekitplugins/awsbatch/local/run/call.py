@@ -21,17 +21,21 @@ from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_laun
 from flytekitplugins.awsbatch.batch.api import BatchError, UnreachableError
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
+from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import job_attempts
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
+from ..console.attempt_news import AttemptNews
 from ..console.counts import counts_of_phases, counts_of_result, phases_of_statuses
-from ..console.failure import LogTail, TaskFailedError, failure
+from ..console.exit_reasons import end_in_words, says_exception
+from ..console.failure import LogTail, TaskFailedError, error_message, failure
 from ..console.interrupts import Interrupted, Interrupts
-from ..console.redaction import hide_in_request
+from ..console.redaction import hide, hide_in_request
 from ..console.stopping import resume_command
+from ..console.tracebacks import exception_line
 from ..deployment.opening import Deployment
 from ..history.record import RunRecord, child_record, understanding
 from ..history.resume import EarlierRun, Fingerprint, decide_resume
@@ -48,7 +52,8 @@ if TYPE_CHECKING:
 
     from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
 
-LOG_LINES = 20
+# Enough to begin at a frame of a traceback.
+LOG_LINES = 100
 # How AWS begins the status reason of a job that no compute environment can hold.
 MISFIT = "MISCONFIGURATION"
 
@@ -87,10 +92,12 @@ class Call:
         self._job: tuple[str, str | None] = ("", None)
         self._progress: Progress | None = None
         # How the queue and the role were found, for people who look at the run.
-        self._choice: dict[str, Any] = {}
+        self._queue_decision: dict[str, Any] = {}
         self._interrupts = Interrupts()
         self._queue = ""
         self._queued_since: float | None = None
+        self._news = AttemptNews(self._exception_of, self._original_index)
+        self._attempts: dict[int, dict[str, Any]] = {}
         self.submitted = threading.Event()
 
     @property
@@ -115,7 +122,7 @@ class Call:
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
         decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
         admin = deployment.settings.admin
-        self._choice = decision_data(decision, other_matchings(admin, decision))
+        self._queue_decision = decision_data(decision, other_matchings(admin, decision))
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
         write_queue(template, decision)
@@ -255,6 +262,7 @@ class Call:
             return None
         record = self._record.node(self._node_id)
         self._job = (record.get("job_name", ""), None)
+        self._attempts = {int(each["attempt"]): each for each in record.get("attempts", ())}
         with understanding(self._record.node_file(self._node_id)):
             return decide_resume(record, self._fingerprint)
 
@@ -270,21 +278,50 @@ class Call:
         self._job = (progress.job_name, progress.job_id)
         if progress.job_id is not None:
             self.submitted.set()
-        mark = (progress.attempt, progress.phase, progress.job_id)
+        self._note_attempt(progress)
+        mark = (progress.attempt, progress.phase, progress.job_id, progress.failed_attempts)
         if mark != self._saved:
             self._saved = mark
             self._write("running")
         items = sum(progress.counts.values())
         if progress.job_id is not None and (page := deployment.backend.console_link(progress.job_id, items)):
             deployment.say_once(f"{self.label}: {page}")
-        elif progress.link and items > 1:
-            deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
+        job = deployment.services.jobs.get(progress.job_name)
+        for line in self._news.lines(progress, job, self._job_attempts()):
+            deployment.reporter.say(hide(f"{self.label}: {line}", os.environ))
         refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
         for notice in (progress.hang, self._stuck(progress) or self._queued(progress), refused):
             if notice:
                 deployment.say_once(f"{self.label}: {notice}")
         if execution.result is None:
             self._interrupts.check()
+
+    def _note_attempt(self, progress: Progress) -> None:
+        reason = progress.retry_reason.strip().splitlines()
+        self._attempts[progress.attempt] = {
+            "attempt": progress.attempt,
+            "job_name": progress.job_name,
+            "job_id": progress.job_id,
+            "failed": progress.failed_attempts > 0,
+            "reason": reason[0] if reason else "",
+        }
+
+    def _job_attempts(self) -> int | None:
+        batch = self._deployment.settings.handler.batch
+        return job_attempts(self._serialised.template, batch.min_retries, batch.max_retries)
+
+    def _original_index(self, child: int) -> int:
+        return self._node.original_index(child) if self._node is not None else child
+
+    def _exception_of(self, child: int, words: str) -> str:
+        """What ended the last attempt of a child, in one line."""
+        assert self._node is not None
+        if says_exception(words):
+            store, original = self._deployment.services.store, self._original_index(child)
+            line = exception_line(error_message(store, self._node.output_prefix, original))
+            if line:
+                return line
+        return end_in_words(words)
 
     def _stuck(self, progress: Progress) -> str:
         """AWS Batch's word for a job that can never start."""
@@ -318,6 +355,7 @@ class Call:
                     "updated": time.time(),
                     "fingerprint": vars(self._fingerprint),
                     "attempt": self._node.request.attempt,
+                    "attempts": list(self._attempts.values()),
                     "snapshot": snapshot,
                     "job_name": self._job[0],
                     "job_id": self._job[1],
@@ -327,7 +365,7 @@ class Call:
                     "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
                     "output_prefix": self._node.output_prefix,
-                    "queue": self._choice,
+                    "queue": self._queue_decision,
                     "request": self._request_sent(),
                 },
             )

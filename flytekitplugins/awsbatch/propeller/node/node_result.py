@@ -44,6 +44,10 @@ class Progress:
     :param error: what went wrong in this round, which is tried again.
     :param hang: the sentence "real Flyte would wait here for ever: ..." once that is certain.
     :param link: the page of AWS's console that Flyte's console links the task to, once there is a job.
+    :param failed_attempts: how many attempts of the node have failed, in the round in which the last of them did and
+        another one follows; 0 in all others. `retry_reason` is that attempt's error then.
+    :param max_attempts: how often the node is tried.
+    :param ended: whether the node has ended.
     """
 
     attempt: int
@@ -56,6 +60,10 @@ class Progress:
     error: str | None = None
     hang: str | None = None
     link: str = ""
+    failed_attempts: int = 0
+    retry_reason: str = ""
+    max_attempts: int = 1
+    ended: bool = False
 
 
 @dataclass(frozen=True)
