@@ -27,6 +27,7 @@ COMMANDS = {
     "serve": "serve",
     "top": "top",
     "ui": "ui",
+    "wheel": "wheel",
 }
 
 

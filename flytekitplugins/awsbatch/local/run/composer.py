@@ -14,8 +14,10 @@ from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
+from flytekitplugins.awsbatch.lint.codes import in_one_line
 from flytekitplugins.awsbatch.lint.findings import Finding
 from flytekitplugins.awsbatch.lint.report import findings_to, lint_execution_env, tell
+from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
 
 from ..console.redaction import hide_in_command
 from ..deployment import opening as deployments
@@ -32,11 +34,19 @@ from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
 from .concurrent_nodes import run_node
+from .promises import reader, resolve_promises
 from .serialise import Serialised, refuse_default_image, serialise
 
 
-def run(task: Any, inputs: LiteralMap) -> LiteralMap:
+def resolve(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
+    """A call's arguments with attributes of promises resolved, and why one could not be."""
+    return resolve_promises(given, reader(lambda: deployments.current().services.store))
+
+
+def run(task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError | None = None) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
+
+    :param unresolvable: why `inputs` are not whole: the node fails before it starts.
 
     Raises TaskFailedError, NotLoadableError, ImageError, StorageError, NotHandledError, RefusedError, SettingsError,
     HomeError, SwitchError, ResumeError, RecordError, UnusableHomeError, NotReadyError, LeftRunningError, and flytekit's
@@ -47,10 +57,11 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     deployment.check_open()
     deployment.between_calls.note_call()
     who = identity(deployment.settings.admin.emulator, task.name)
+    deployment.check_storage()
     _check_queues(deployment, who)
     findings: list[Finding] = []
     with contextlib.ExitStack() as opened:
-        code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.locations.remote else None
+        code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.sends_code else None
         with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
             serialised = _serialised(deployment, task, who, code)
         if deployment.backend.from_images:
@@ -60,11 +71,12 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
-        deployment.say_once(f"On a cluster: {finding.brief}")
+        if deployment.backend.endpoint is not None or deployment.told.first_time(*finding_key(finding)):
+            deployment.say_once(in_one_line(finding))
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
-    call = Call(deployment, task, execution, place, serialised, who)
+    call = Call(deployment, task, execution, place, serialised, who, unresolvable)
     # A node of a subworkflow, or of what a launch plan calls, runs when flytekit calls it.
     workflow = who.calls[0].entity if len(who.calls) == 2 else None
     return run_node(call, inputs, place, workflow, execution, deployment.close)
@@ -77,6 +89,10 @@ def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode
         lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
     build = deployment.backend.from_images and local.build_images
     return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)
+
+
+def finding_key(finding: Finding) -> tuple[str, str, str]:
+    return finding.code, finding.file, finding.entity
 
 
 def say_replaced(name: str) -> None:
