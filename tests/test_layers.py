@@ -43,7 +43,7 @@ ALLOWED: dict[str, set[str]] = {
     # These four know nothing of the rest: the supervisor and the interpreters start with them alone.
     f"{EMULATOR}.execution.channel": set(),
     f"{EMULATOR}.execution.reaper": set(),
-    f"{EMULATOR}.execution.interpreter": {"wire", f"{EMULATOR}.execution.channel", f"{EMULATOR}.execution.reaper"},
+    f"{EMULATOR}.execution.interpreter": {f"{EMULATOR}.execution.channel", f"{EMULATOR}.execution.reaper"},
     f"{EMULATOR}.execution.executors.supervisor": {
         *(f"{EMULATOR}.execution.channel", f"{EMULATOR}.execution.reaper"),
     },
