@@ -132,4 +132,4 @@ def test_the_policies_are_printed_alone(tmp_path: Path) -> None:
     assert [one["title"] for one in documents] == ["Trust policy", "Policy", "Policy", "Policy"]
     assert f"arn:aws:s3:::{BUCKET}/data/*" in json.dumps(documents[2])
     printed = CliRunner().invoke(main, arguments)
-    assert (printed.exit_code, printed.output.count('"Version": "2012-10-17"')) == (0, 3)
+    assert (printed.exit_code, printed.output.count('"Version": "2012-10-17"')) == (0, 4)

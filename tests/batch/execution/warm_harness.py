@@ -1,4 +1,4 @@
-"""Runs processes by an executor alone, without a service: a script of our own, whose module a zygote keeps."""
+"""Runs processes by an executor alone, without a service: a script of our own, whose module an interpreter keeps."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan impor
 
 HERE = Path(__file__).parent
 SCRIPT = "#!{python}\nimport sys\nfrom {module} import main\nif __name__ == '__main__':\n    sys.exit(main())\n"
-PATIENCE = 30.0
+# Only a hang takes longer, whatever else the machine does.
+PATIENCE = 100.0
 
 
 @dataclass
@@ -100,7 +101,7 @@ class Runner:
             event = self.inbox.get(timeout=PATIENCE)
             assert isinstance(event, Started), event
             self.pids[event.key] = event.pid
-        eventually(lambda: process.log.read_bytes().endswith(ready))
+        eventually(lambda: process.log.exists() and process.log.read_bytes().endswith(ready))
         return self.pids[process.key]
 
 
@@ -111,7 +112,7 @@ def plan_of(script: Path, module: str) -> Planner:
         found = shutil.which(process.argv[0], path=process.environment["PATH"])
         if found is None:
             return None
-        return WarmPlan(sys.executable, found, process.argv[1:], preload=(module,), withheld=("FLYTE_",))
+        return WarmPlan(sys.executable, found, process.argv[1:], preload=(module,), never_native=("FLYTE_",))
 
     return plan
 

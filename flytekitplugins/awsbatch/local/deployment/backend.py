@@ -185,4 +185,5 @@ def executors(local: LocalEmulator, warn: Callable[[str], None]) -> list[Executo
     if local.isolation == "process":
         return [process]
     options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
-    return [WarmExecutor(preload.planner(options), process, isolation=local.isolation, warn=warn)]
+    keep = local.keep_interpreters
+    return [WarmExecutor(preload.planner(options), process, isolation=local.isolation, keep=keep, warn=warn)]
