@@ -195,8 +195,10 @@ def test_an_image_is_built_by_flytekits_builder_unless_the_settings_say_otherwis
 @pytest.mark.timeout(900)
 def test_the_service_in_this_process_keeps_its_files_on_s3_if_asked(aws: World, project: Path) -> None:
     uploads = set(aws.keys("me/raw/uploads/"))
-    done = aws.run(project, "aws_flows.py", "notes", "--ns", "[1, 2]", FLYTE_AWSBATCH="local")
+    prefix = ("--raw-output-data-prefix", f"s3://{BUCKET}/asked")
+    done = aws.run(project, *prefix, "aws_flows.py", "notes", "--ns", "[1, 2]", FLYTE_AWSBATCH="local")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "['first 1', 'first 2']"
     # Its jobs see the working tree.
     assert set(aws.keys("me/raw/uploads/")) == uploads
+    assert {"1.txt", "2.txt"} <= {key.rpartition("/")[2] for key in aws.keys("asked/")}

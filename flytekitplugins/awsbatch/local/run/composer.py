@@ -95,10 +95,10 @@ def finding_key(finding: Finding) -> tuple[str, str, str]:
 
 
 def say_replaced(name: str) -> None:
-    """Tells, once per task, that a task whose `execute` was replaced is not run as a job."""
+    """Tells, once per task, that a task whose `execute` or function was replaced is not run as a job."""
     deployments.current().say_once(
-        f"{name} is called in this process, not as a job: its execute has been replaced, as a test's mock does, and a "
-        "job would run the original."
+        f"{name} is called in this process, not as a job: its execute or its function has been replaced, as a test's "
+        "mock does, and a job would run the original."
     )
 
 
