@@ -84,6 +84,7 @@ docs: .venv-docs/.ready
 references: $(READY)
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m tests.conformance fidelity --write
+	PYTHONPATH=tests/support $(BIN)/python tests/account/breaks.py
 
 # Ratios against floors and peers of the same run; benchmarks/README.md says what they mean.
 bench: $(READY) .venv-moto/.ready

@@ -1,7 +1,7 @@
-"""Runs the children of a map under a flytekit in which one name is another, everywhere; run as a script.
+"""Runs the children of a map under a flytekit in which some names are others, everywhere; run as a script.
 
-Arguments: a folder, then names. Prints a line of JSON for each: the name, whether an array context was found, and how
-two children ended.
+Arguments: a folder, then groups of names with commas. Prints a line of JSON for each group: whether an array context
+was found, and how two children ended.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def double(x: int) -> int:
 
 
 class Renaming(importlib.abc.MetaPathFinder):
-    """Loads flytekit's modules from sources in which `name` has been replaced."""
+    """Loads flytekit's modules from sources in which the names have been replaced."""
 
-    def __init__(self, name: str) -> None:
-        self._name = re.compile(rf"(?<![A-Za-z0-9]){re.escape(name)}\b")
+    def __init__(self, names: list[str]) -> None:
+        self._name = re.compile(rf"(?<![A-Za-z0-9])({'|'.join(map(re.escape, names))})\b")
 
     def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
         if fullname.partition(".")[0] != "flytekit":
@@ -53,10 +53,10 @@ class RenamingLoader(importlib.machinery.SourceFileLoader):
         return super().get_code(fullname) if changed == source else compile(changed, self.path, "exec")
 
 
-def run_children(root: Path, name: str) -> None:
+def run_children(root: Path, names: list[str]) -> None:
     """Never returns."""
-    if name:
-        sys.meta_path.insert(0, Renaming(name))
+    if names:
+        sys.meta_path.insert(0, Renaming(names))
     from flytekitplugins.awsbatch import entrypoint
 
     words = [
@@ -87,9 +87,7 @@ def run_children(root: Path, name: str) -> None:
                 os._exit(code)
         codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
     outputs = [path.read_bytes().hex() for path in sorted(root.glob("out/*/outputs.pb"))]
-    print(
-        json.dumps({"name": name, "fast": bool(entrypoint._prepared), "codes": codes, "outputs": outputs}), flush=True
-    )
+    print(json.dumps({"fast": bool(entrypoint._prepared), "codes": codes, "outputs": outputs}), flush=True)
     os._exit(0)
 
 
@@ -106,7 +104,7 @@ def main() -> None:
     # What flytekit imports of others is imported once for all.
     for module in [each for each in sys.modules if each.partition(".")[0] in ("flytekit", "flytekitplugins")]:
         del sys.modules[module]
-    for number, name in enumerate(sys.argv[2:]):
+    for number, group in enumerate(sys.argv[2:]):
         place = root / str(number)
         place.mkdir()
         (place / "inputs.pb").write_bytes(inputs.SerializeToString())
@@ -114,7 +112,7 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             os.chdir(place)
-            run_children(place, name)
+            run_children(place, [name for name in group.split(",") if name])
         os.waitpid(pid, 0)
 
 

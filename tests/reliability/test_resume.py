@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import reliability_tasks as tasks
+import yaml
 from terminals import eventually, starts
 from threaded_server import ThreadedServer
 
@@ -60,6 +61,13 @@ def half_done(awsbatch: Emulation, marks: Path) -> bool:
     return job["arrayProperties"]["statusSummary"].get("SUCCEEDED") == 1
 
 
+def with_emulator(**keys: Any) -> dict[str, Any]:
+    """The settings that a run without a file has, and some keys of `emulator`."""
+    given: dict[str, Any] = yaml.safe_load(settings_module.DEFAULT)
+    given["emulator"].update(keys)
+    return given
+
+
 def newest(home: Path) -> str:
     return past_runs.run(Home(home)).name
 
@@ -80,16 +88,18 @@ def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path, w
     assert [run.name for run in past_runs.runs(Home(home))] == [execution]
 
 
-def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: Path) -> None:
+@pytest.mark.parametrize("isolation", ["fork", "process", "worker"])
+def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: Path, isolation: str) -> None:
+    settings = with_emulator(isolation=isolation)
     work = partial(tasks.gated_map, folder=str(marks))
-    with emulation(home, quiet=True) as awsbatch:
+    with emulation(home, settings=settings, quiet=True) as awsbatch:
         stopped_when(lambda: half_done(awsbatch, marks), lambda: work(n=[0, 1]))
         with pytest.raises(ClosedError, match="a signal stopped its jobs"):
             tasks.total(numbers=[1])
     (execution,) = (run.name for run in past_runs.runs(Home(home)) if run.workflow.endswith("gated_map"))
     assert past_runs.run(Home(home), execution).nodes[0].status == "interrupted"
     (marks / "gate").touch()
-    with emulation(home, quiet=True, resume=execution) as awsbatch:
+    with emulation(home, settings=settings, quiet=True, resume=execution) as awsbatch:
         assert work(n=[0, 1]) == [0, 1]
         assert awsbatch.requests == []
     assert starts(marks) == {0: 1, 1: 2}
