@@ -92,6 +92,7 @@ bench: $(READY) .venv-moto/.ready
 	$(BIN)/python benchmarks/map_scale.py --n 1000
 	$(BIN)/python benchmarks/map_scale.py --n 1000 --preload everything
 	$(BIN)/python benchmarks/batch_service.py
+	$(BIN)/python benchmarks/tests.py
 
 clean:
 	rm -rf $(VENV) .venv-* site build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

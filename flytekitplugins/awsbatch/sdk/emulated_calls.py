@@ -25,6 +25,10 @@ class EmulatedCalls:
         # By which a class whose method is patched later is told.
         self._class_execute: Any = type(self).execute  # type: ignore[attr-defined]
         super().__init__(*args, **kwargs)
+        if switch.expects_calls():
+            from ..local.deployment import warm_up
+
+            warm_up.once()
 
     def local_execute(self, ctx: FlyteContext, **kwargs: Any) -> Any:
         """As flytekit's, with promises resolved by propeller's rules, and without flytekit's local cache around an

@@ -49,6 +49,24 @@ def emulation_on() -> bool:
     return on
 
 
+def expects_calls() -> bool:
+    """Whether tasks that are declared now will be called in this process and run on this machine, as far as can be
+    known. Not where `pyflyte` does something else with them.
+    """
+    if _override is False or in_a_job() or (_is_pyflyte() and not _runs_here(sys.argv[1:])):
+        return False
+    switch = os.environ.get(SWITCH, "").strip().lower()
+    return switch == "local" or (not switch and bool(os.environ.get(SWITCH_CONFIG, "").strip()))
+
+
+def _is_pyflyte() -> bool:
+    return os.path.basename(sys.argv[0]) == "pyflyte" if sys.argv else False  # noqa: PTH119 - no path is needed else
+
+
+def _runs_here(arguments: list[str]) -> bool:
+    return "run" in arguments and not {"--remote", "-r"} & set(arguments)
+
+
 @cache
 def _report_ignored_resume(execution: str) -> None:
     """Says on standard error, once per process, that nothing is resumed because the emulation is off."""

@@ -65,7 +65,7 @@ class LocalLaunch:
         self._execution_env = execution_env
         if root is not None:
             self._code_roots[task_name] = root
-        launch = self._now(task_name)
+        launch = self.launch_now(task_name)
         self._launches[task_name, False] = launch
         self._launches[task_name, True] = replace(launch, cwd=None)
 
@@ -83,10 +83,11 @@ class LocalLaunch:
         known = self._launches.get((task_name, in_scratch))
         if known is not None:
             return known
-        launch = self._now(task_name)
+        launch = self.launch_now(task_name)
         return replace(launch, cwd=None) if in_scratch else launch
 
-    def _now(self, task_name: str) -> Launch:
+    def launch_now(self, task_name: str) -> Launch:
+        """For this process as it is now."""
         temporary = {"TMPDIR": str(self.temporary)} if self.temporary is not None else {}
         given = self._execution_env
         inherited = {name: value for name, value in os.environ.items() if name not in given}

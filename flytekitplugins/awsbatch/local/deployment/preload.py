@@ -89,21 +89,36 @@ def plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEFAULT) ->
     modules = task_modules(argv)
     if modules is None:
         return None
-    module = entry_module(script.name)
-    hook = Hook(f"{module}:{'prepare_with_task' if options.everything else 'prepare'}", argv[1:])
-    first = dict.fromkeys((*ENTRY_MODULES, module))
+    hook = Hook(f"{entry_module(script.name)}:{'prepare_with_task' if options.everything else 'prepare'}", argv[1:])
+    first = common_plan(script, options)
+    return replace(
+        first,
+        arguments=argv[1:],
+        preload=(*first.preload, *(modules if options.everything else installed_imports(modules[-1]))),
+        sources=(*first.sources, *(sources(modules[-1]) if options.everything else ())),
+        prepare=(hook,) if script.name == OURS and options.fast_path else (),
+    )
+
+
+def common_plan(script: Path, options: PreloadOptions) -> WarmPlan:
+    """What the plans for all commands of this installation begin with."""
     return WarmPlan(
         interpreter=interpreter(script),
         script=str(script),
-        arguments=argv[1:],
-        preload=(*first, *(modules if options.everything else (REHEARSAL, *installed_imports(modules[-1])))),
-        sources=sources(modules[-1]) if options.everything else (),
+        arguments=(),
+        preload=(*ENTRY_MODULES, *(() if options.everything else (REHEARSAL,))),
+        sources=installation(),
         settle=(Hook(f"{HOOKS}:settle"),),
-        prepare=(hook,) if script.name == OURS and options.fast_path else (),
         never_native=NEVER_NATIVE,
         always_read=ALWAYS_READ,
         harmless=HARMLESS,
     )
+
+
+def installation() -> tuple[tuple[str, int, int], ...]:
+    """The folders that distributions are installed into, as they are now."""
+    folders = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
+    return tuple((folder, Path(folder).stat().st_mtime_ns, 0) for folder in folders if Path(folder).is_dir())
 
 
 def console_script(command: str, path: str) -> Path | None:

@@ -58,6 +58,7 @@ class Interpreters:
         self._spare: WarmInterpreter | None = None
         self._refused: deque[WarmInterpreter] = deque(maxlen=REFUSED)
         self._numbers = itertools.count(1)
+        self._next_look = 0.0
         supervision.ticking.append(self._tick)
 
     # Called under the lock.
@@ -74,6 +75,11 @@ class Interpreters:
             fit, reason = each.fit(process, plan)
             if fit is not Fit.ELSEWHERE:
                 return (each if fit is Fit.HERE else None), reason
+        spare = self._spare
+        if spare is not None and spare.can_become(which):
+            spare.serve(which, plan)
+            self._spare = None
+            return spare, ""
         return None, ""
 
     def use(self, interpreter: WarmInterpreter, lease: Lease, owner: Owner) -> Use:
@@ -97,7 +103,7 @@ class Interpreters:
                 self._end(each)
 
     def _end(self, interpreter: WarmInterpreter) -> None:
-        if interpreter.state is State.STARTING:
+        if interpreter.state is State.STARTING and interpreter is not self._spare:
             # It would not listen before its imports are done.
             self.supervision.signal_interpreter(interpreter.name, signal.SIGKILL)
         else:
@@ -130,6 +136,14 @@ class Interpreters:
         return interpreter
 
     # Called without it.
+
+    def warm_up(self, which: Identity, plan: WarmPlan, variables: Mapping[str, str], cwd: Path) -> None:
+        """Starts an interpreter that imports what most jobs need, before it is known what else the first one does."""
+        with self.lock:
+            if self._alive:
+                return
+            self._spare = spare = self._new(which, plan, variables, cwd)
+        self.launch(spare)
 
     def launch(self, interpreter: WarmInterpreter) -> None:
         """Starts its process. What it may do at once comes when that has read it."""
@@ -239,16 +253,18 @@ class Interpreters:
 
     def _tick(self) -> float | None:
         """Ends what has been idle for too long or is in the way; returns after how many seconds to look again."""
+        now = time.monotonic()
         with self.lock:
-            unused = [each for each in self._alive if not each.uses and each.state is State.READY]
-            if not unused:
-                return None
-            now = time.monotonic()
-            if memory.is_short():
-                self._end(unused.pop(0))
+            unused = [
+                each for each in self._alive if not each.uses and (each.state is State.READY or each is self._spare)
+            ]
             for each in [each for each in unused if now - each.last_used >= IDLE]:
                 unused.remove(each)
                 self._end(each)
+            if unused and now >= self._next_look:
+                self._next_look = now + LOOK
+                if memory.is_short():
+                    self._end(unused.pop(0))
             return LOOK if unused else None
 
 

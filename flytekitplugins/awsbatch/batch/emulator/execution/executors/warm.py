@@ -77,7 +77,7 @@ class WarmExecutor:
         self._found: dict[tuple[int, int], tuple[WarmPlan, Mapping[str, str], Use]] = {}
         self._warned: set[str] = set()
         self._scratch_number = 0
-        # Threads that start what has waited for an interpreter: at most one an interpreter.
+        # Threads that start what has waited for an interpreter, or what one has declined.
         self._resuming: list[threading.Thread] = []
         self._closing = False
 
@@ -225,7 +225,8 @@ class WarmExecutor:
         elif name == "cannot":
             self._events(CannotStart(*values))
         else:
-            self._decline(process, values[1])
+            # Not here, for the same reason as below.
+            self._apart(self._decline, process, values[1])
 
     def settled(self, use: Use) -> None:
         """Those that waited start now, here or elsewhere."""
@@ -237,11 +238,14 @@ class WarmExecutor:
             self._uses.pop(key, None)
         if waiting:
             # A start may wait until it is read, and its reader until its news are: not a thread that reads those.
-            resuming = threading.Thread(
-                target=self._resume, args=(list(waiting.values()),), name="awsbatch-warm-start", daemon=True
-            )
-            self._resuming.append(resuming)
-            resuming.start()
+            self._apart(self._resume, list(waiting.values()))
+
+    def _apart(self, call: Callable[..., None], *arguments: Any) -> None:
+        """Calls it in a thread of its own, for which closing waits."""
+        thread = threading.Thread(target=call, args=arguments, name="awsbatch-warm-start", daemon=True)
+        with self._interpreters.lock:
+            self._resuming = [*(each for each in self._resuming if each.is_alive()), thread]
+            thread.start()
 
     def _resume(self, waiting: list[tuple[JobProcess, WarmPlan]]) -> None:
         for process, _ in waiting:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -75,6 +75,12 @@ def identity(plan: WarmPlan, process: JobProcess, isolation: str, lease: Lease) 
         isolation=isolation,
         service=lease.number if in_scratch or plan.install is not None else None,
     )
+
+
+def common_identity(plan: WarmPlan, cwd: Path) -> Identity:
+    """Of an interpreter that may become any in this directory that imports more than the plan says."""
+    scripts = os.path.dirname(plan.script)  # noqa: PTH120 - as above
+    return Identity(plan.interpreter, cwd, scripts, plan.preload, plan.sources, None, "", None)
 
 
 def with_python_path(environment: Mapping[str, str], directories: tuple[str, ...], cwd: Path) -> Mapping[str, str]:
@@ -182,6 +188,16 @@ class WarmInterpreter:
         install = None if plan.install is None else plain(plan.install)
         self.put(("begin", plan.script, AWS_PREFIX, plan.harmless, path, wire.WARMING, install))
         self.put(("import", *plan.preload))
+
+    def can_become(self, which: Identity) -> bool:
+        """Whether what this one imports is the first part of what one for others imports."""
+        mine = self.identity
+        return mine == replace(
+            which,
+            preload=which.preload[: len(mine.preload)],
+            sources=which.sources[: len(mine.sources)],
+            isolation=mine.isolation,
+        )
 
     def serve(self, which: Identity, plan: WarmPlan) -> None:
         """Puts the rest of the imports in the outbox; then it is ready for attempts of this kind."""

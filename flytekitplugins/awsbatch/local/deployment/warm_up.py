@@ -1,0 +1,48 @@
+"""Starts an interpreter for jobs as soon as it is known that there will be some: it imports flytekit while this process
+still has other things to do. What it imports beyond that, the first job decides.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import common_identity
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import shared_environment
+
+from . import preload
+from .job_environment import LocalLaunch
+
+_done: set[int] = set()
+
+
+def once() -> None:
+    """Once in a process, where interpreters are used at all. What goes wrong is left to the first job to tell."""
+    if os.getpid() in _done or not sys.platform.startswith("linux"):
+        return
+    _done.add(os.getpid())
+    with contextlib.suppress(Exception):
+        environment, options = _settings()
+        if options is None:
+            return
+        launch = LocalLaunch(environment).launch_now("")
+        variables = shared_environment({preload.EXECUTION_ID: "warm"}, launch)
+        script = preload.console_script(preload.EXECUTE, variables["PATH"])
+        if script is not None:
+            plan = preload.common_plan(script, options)
+            interpreters.of_this_process().warm_up(common_identity(plan, Path.cwd()), plan, variables, Path.cwd())
+
+
+def _settings() -> tuple[str, preload.PreloadOptions | None]:
+    """`emulator.environment`, and what is preloaded; None: nothing."""
+    if not os.environ.get(wire.SWITCH_CONFIG):
+        return LocalLaunch.environment, preload.DEFAULT
+    from .. import all_settings
+
+    local = all_settings.load().local
+    options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
+    return local.environment, options if local.isolation in ("fork", "worker") else None

@@ -1,0 +1,109 @@
+"""An interpreter is started as soon as it is known that jobs will need it, and never otherwise."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from flytekitplugins.awsbatch.sdk import switch
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
+
+SESSION = """
+    import sys
+    from pathlib import Path
+
+    def supervisors():
+        children = Path("/proc/self/task").glob("*/children")
+        found = [pid for file in children for pid in file.read_text().split()]
+        return [pid for pid in found if "executors.supervisor" in Path(f"/proc/{{pid}}/cmdline").read_text()]
+
+    def test_before_the_fixture():
+        assert len(supervisors()) == {started}
+
+    def test_uses({fixture}):
+        assert {started} or "flytekit" not in sys.modules
+"""
+
+
+@pytest.mark.parametrize(
+    ("fixture", "options", "started"),
+    [("awsbatch", (), 1), ("awsbatch_factory", (), 1), ("tmp_path", (), 0), ("awsbatch", ("-k", "before"), 0)],
+    ids=["the fixture", "the factory", "neither", "deselected"],
+)
+def test_a_session_starts_one_when_it_collects_the_first_test_that_asks_for_the_fixture(
+    tmp_path: Path, fixture: str, options: tuple[str, ...], started: int
+) -> None:
+    (tmp_path / "test_session.py").write_text(textwrap.dedent(SESSION).format(fixture=fixture, started=started))
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        os.devnull,
+        f"--rootdir={tmp_path}",
+    ]
+    done = subprocess.run(
+        [*command, *options, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("argv", "variables", "expected"),
+    [
+        (["script.py"], {"FLYTE_AWSBATCH": "local"}, True),
+        (["script.py"], {"FLYTE_AWSBATCH_CONFIG": "settings.yaml"}, True),
+        (["script.py"], {}, False),
+        (["script.py"], {"FLYTE_AWSBATCH": "off", "FLYTE_AWSBATCH_CONFIG": "settings.yaml"}, False),
+        (["script.py"], {"FLYTE_AWSBATCH": "http://127.0.0.1:8044"}, False),
+        (["script.py"], {"FLYTE_AWSBATCH": "local", "AWS_BATCH_JOB_ID": "a-job"}, False),
+        (["bin/pyflyte", "run", "flow.py", "flow"], {"FLYTE_AWSBATCH": "local"}, True),
+        (["bin/pyflyte", "run", "--remote", "flow.py", "flow"], {"FLYTE_AWSBATCH": "local"}, False),
+        (["bin/pyflyte", "register", "flow.py"], {"FLYTE_AWSBATCH": "local"}, False),
+    ],
+)
+def test_calls_are_expected_where_tasks_that_are_declared_run_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, argv: list[str], variables: dict[str, str], expected: bool
+) -> None:
+    for name in ("FLYTE_AWSBATCH", "FLYTE_AWSBATCH_CONFIG", "AWS_BATCH_JOB_ID", "FLYTE_INTERNAL_EXECUTION_ID"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", argv)
+    assert switch.expects_calls() is expected
+
+
+def test_a_script_starts_one_when_it_declares_a_task_for_jobs(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent(
+            """
+            from flytekit import task
+            from flytekitplugins.awsbatch import AWSBatchConfig
+            from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters
+
+            @task(task_config=AWSBatchConfig())
+            def double(x: int) -> int:
+                return 2 * x
+
+            if __name__ == "__main__":
+                (started,) = interpreters.of_this_process()._alive
+                assert double(x=2) == 4
+                (used,) = interpreters.of_this_process()._alive
+                assert used is started
+            """
+        )
+    )
+    environment = {**os.environ, "FLYTE_AWSBATCH": "local", "FLYTE_AWSBATCH_HOME": str(tmp_path / "home")}
+    done = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
