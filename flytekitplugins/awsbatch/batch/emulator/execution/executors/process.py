@@ -20,7 +20,7 @@ from typing import Any
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator import execution, private_folders
-from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel
+from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
     CannotStart,
     Event,
@@ -87,6 +87,7 @@ class ProcessExecutor:
         self._supervised: Supervised | None = None
         self._reader: threading.Thread | None = None
         self._closing = False
+        self._at_end: Message | None = None
 
     def open(self, instance: Instance, events: Events) -> None:
         self._instance = instance
@@ -113,6 +114,22 @@ class ProcessExecutor:
         with self._sending, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             if self._supervised is not None and key in self._supervised.attempts:
                 self._supervised.channel.send(("signal", key, int(number)))
+
+    def end_left_behind(self, name: str, directory: Path) -> None:
+        """Nothing: the system ends a supervisor's processes with it."""
+
+    def at_end(self, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        """Has the supervisor run a command when this process has gone, before the instance can be taken over.
+
+        Raises OSError. An empty command takes it back.
+        """
+        with self._sending:
+            self._at_end = ("at_end", tuple(argv), dict(environment), str(log)) if argv else None
+            if self._supervised is not None:
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self._supervised.channel.send(self._at_end or ("at_end", (), {}, ""))
+            elif argv:
+                self._start_supervisor()
 
     def close(self) -> None:
         with self._sending:
@@ -145,6 +162,8 @@ class ProcessExecutor:
         self._supervised = supervised = Supervised(Channel(mine), process)
         self._reader = threading.Thread(target=self._read, args=(supervised,), name="awsbatch-process", daemon=True)
         self._reader.start()
+        if self._at_end is not None:
+            supervised.channel.send(self._at_end)
         return supervised
 
     def _read(self, supervised: Supervised) -> None:
@@ -177,6 +196,9 @@ class ProcessExecutor:
                 self._supervised = None
             if not self._closing:
                 supervised.channel.close()
+                if self._at_end is not None and self._supervised is None:
+                    with contextlib.suppress(OSError):
+                        self._start_supervisor()
         supervised.process.wait()
         for pid, _ in left.values():
             if pid:

@@ -44,6 +44,7 @@ class Supervisor:
         self.reaper = Reaper(journal)
         self.environments: dict[int, dict[str, str]] = {}
         self.null = os.open(os.devnull, os.O_RDWR)
+        self.last_command: tuple[tuple[str, ...], dict[str, str], str] | None = None
 
     def serve(self) -> None:
         """Until the service ends or this process is asked to."""
@@ -154,12 +155,21 @@ class Supervisor:
     def on_signal(self, key: str, number: int) -> None:
         self.reaper.signal(key, number)
 
+    def on_at_end(self, argv: tuple[str, ...], environment: dict[str, str], log: str) -> None:
+        self.last_command = (argv, environment, log) if argv else None
+
     def end(self) -> None:
-        """Kills everything below this process. What is killed by that is not told: the executor finds it lost."""
+        """Kills everything below this process, and runs the command for the end. What is killed by that is not told:
+        the executor finds it lost.
+        """
         for attempt in self.reaper.end():
             message = self.reaper.write_end(attempt)
             if not attempt.ended_by_reaper:
                 self.tell(message)
+        if self.last_command is not None:
+            argv, environment, log = self.last_command
+            with contextlib.suppress(OSError):
+                os.waitpid(self.spawn(argv, environment, os.sep, log), 0)
 
 
 def main(link: str, journal: str, lock: str) -> None:
