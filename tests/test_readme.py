@@ -27,7 +27,10 @@ def test_the_first_example_is_the_file_it_names() -> None:
     assert code(shown[1]) == code((ROOT / "examples" / "hello_batch.py").read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("page", sorted({"README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))}))
+PAGES = sorted({"README.md", "CHANGELOG.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))})
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_lead_to_files(page: str) -> None:
     here = ROOT / page
     links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", here.read_text(encoding="utf-8"))
@@ -36,7 +39,9 @@ def test_links_lead_to_files(page: str) -> None:
 
 
 def test_the_steps_of_the_setup_fit_together(tmp_path: Path) -> None:
-    steps = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "setup.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    steps = re.findall(
+        r"```yaml\n(.*?)```", (ROOT / "docs" / "how-to" / "setup.md").read_text(encoding="utf-8"), flags=re.DOTALL
+    )
     for number, step in enumerate(steps):
         (tmp_path / f"{number}.yaml").write_text(step)
     answer = CliRunner().invoke(main, ["config", "check", *(str(tmp_path / f"{n}.yaml") for n in range(len(steps)))])

@@ -44,7 +44,7 @@ def map_task(
     :param min_success_ratio: the part of the items, above 0 and at most 1, that has to succeed. Below 1 the output is a
         list of optional values, with None where an item failed.
     :param kwargs: `metadata` (retries, timeout, cache), `security_ctx`, `docs` and deck options; those of `task` count
-        where they are absent. `lint_ignore`: codes of docs/lint.md that are fine for this map.
+        where they are absent. `lint_ignore`: codes of docs/reference/lint.md that are fine for this map.
     :raises AWSBatchTaskError: for a task that the handler could not map.
     """
     return AWSBatchMapTask(task, concurrency=concurrency, min_success_ratio=min_success_ratio, **kwargs)

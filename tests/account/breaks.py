@@ -1,6 +1,6 @@
 """What can be wrong with an account, one thing at a time: how it is made, where doctor finds it, and what mends it.
 
-`python tests/account/breaks.py` writes the table of docs/doctor.md anew.
+`python tests/account/breaks.py` writes the table of docs/how-to/doctor.md anew.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from account_builders import (
     altered,
 )
 
-PAGE = Path(__file__).parents[2] / "docs" / "doctor.md"
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "doctor.md"
 BEGIN, END = "<!-- breaks: written by tests/account/breaks.py -->\n", "<!-- end of breaks -->\n"
 Change = Callable[[MotoAccount, pytest.MonkeyPatch], None]
 FARGATE_TASK = "batch_fargate.py"

@@ -1,5 +1,5 @@
-"""docs/setup.md, followed to the letter: its YAML is the settings, and its lines are run in their order, with moto's
-server as the account."""
+"""docs/how-to/setup.md, followed to the letter: its YAML is the settings, and its lines are run in their order, with
+moto's server as the account."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backends import ROOT, moto_server
 
 from flytekitplugins.awsbatch.account.template import as_json
 
-PAGE = (ROOT / "docs" / "setup.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "setup.md").read_text(encoding="utf-8")
 AWS_CLI = ROOT / ".venv-awscli" / "bin"
 ACCOUNT = "111122223333"
 WORKFLOW = """\

@@ -39,7 +39,7 @@ def table() -> list[str]:
 
 
 def test_the_truth_table_in_docs_is_what_the_matchers_do() -> None:
-    lines = (DOCS / "queue-matching.md").read_text().splitlines()
+    lines = (DOCS / "explanation" / "queue-matching.md").read_text().splitlines()
     begin = lines.index("| project | domain | workflow | documented | FlyteAdmin 1.16 | FlyteAdmin 2019 |") + 2
     assert lines[begin : begin + 48] == table()
     assert len(table()) == 48

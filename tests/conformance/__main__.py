@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--expected", type=Path, required=True, help="what Flyte did, line by line")
         if name == "handler":
             command.add_argument("--fidelity", choices=("strict", "safe"), default="strict")
-    document = commands.add_parser("fidelity", help="docs/fidelity.md, as deviations.toml makes it")
+    document = commands.add_parser("fidelity", help="docs/explanation/fidelity.md, as deviations.toml makes it")
     document.add_argument("--write", action="store_true", help="write the file instead of printing it")
     options = parser.parse_args(arguments)
     if options.command == "fidelity":

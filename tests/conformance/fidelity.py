@@ -1,4 +1,4 @@
-"""The deviations file, and docs/fidelity.md as it is made from it."""
+"""The deviations file, and docs/explanation/fidelity.md as it is made from it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ else:
     import tomli as tomllib
 
 FILE = Path(__file__).with_name("deviations.toml")
-DOCUMENT = Path(__file__).parents[2] / "docs" / "fidelity.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "explanation" / "fidelity.md"
 
 _INTRODUCTION = """\
 <!-- Made from tests/conformance/deviations.toml by `python -m tests.conformance fidelity --write`. -->
@@ -64,7 +64,7 @@ def covering(deviations: Iterable[str], mismatches: list[Mismatch]) -> str | Non
 
 
 def markdown() -> str:
-    """The text of docs/fidelity.md."""
+    """The text of docs/explanation/fidelity.md."""
     parts = [_INTRODUCTION, "## What `safe` does differently\n"]
     for deviation in load().values():
         cases = ", ".join(f"`{case}`" for case in deviation.cases)

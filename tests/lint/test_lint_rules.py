@@ -454,7 +454,7 @@ def test_a_requirements_file_is_read(tmp_path: Path, name: str, text: str, there
 
 def test_every_code_has_a_form_of_its_own_and_is_described() -> None:
     assert all(code[:2] == "AB" and len(code) == 5 and code[2:].isdigit() for code in CODES)
-    documentation = (Path(__file__).parent.parent.parent / "docs" / "lint.md").read_text(encoding="utf-8")
+    documentation = (Path(__file__).parent.parent.parent / "docs" / "reference" / "lint.md").read_text(encoding="utf-8")
     titles = {f"### {one.code}: {one.title} ({one.severity.value})" for one in CODES.values()}
     assert titles == {line for line in documentation.splitlines() if line.startswith("### ")}
 

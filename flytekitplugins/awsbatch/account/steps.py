@@ -15,7 +15,7 @@ from .walk import Walk
 @dataclass(frozen=True)
 class Step:
     """
-    :param name: in reports and in docs/doctor.md.
+    :param name: in reports and in docs/how-to/doctor.md.
     :param asks_account: whether it needs credentials of the right account.
     """
 

@@ -99,7 +99,7 @@ def users_frames(error: BaseException) -> list[str]:
     return traceback.format_list(users)
 
 
-CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/lint.md"
+CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/reference/lint.md"
 
 
 def show_findings(found: Sequence[Finding], complete: bool) -> None:

@@ -1,4 +1,4 @@
-"""The codes: one per thing that goes wrong, each described in docs/lint.md and never given a second meaning.
+"""The codes: one per thing that goes wrong, each described in docs/reference/lint.md and never given a second meaning.
 
 Here is where you add one, with its rule: a function that yields what is wrong with a task.
 """

@@ -153,7 +153,8 @@ class StorageSettings:
 class FidelitySettings:
     """This package's own keys, under `emulator`.
 
-    `fidelity: strict` does what Flyte does, to the letter; `safe` differs only where docs/fidelity.md says so.
+    `fidelity: strict` does what Flyte does, to the letter; `safe` differs only where docs/explanation/fidelity.md says
+    so.
     `hang_limit` is how many seconds a state that real Flyte would never leave is kept before it ends with an error
     (strict mode; 0: at once).
     `failure_wait` is how many seconds an array that must fail waits for children that are running, whose errors and

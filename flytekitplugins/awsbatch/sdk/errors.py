@@ -11,7 +11,7 @@ from flytekit.core.python_function_task import PythonFunctionTask
 class AWSBatchTaskError(ValueError):
     """A task that AWS Batch, or Flyte's handler in front of it, can never run.
 
-    :param code: the stable code of the rule, described in docs/lint.md.
+    :param code: the stable code of the rule, described in docs/reference/lint.md.
     :param message: what would happen there, and what to write instead.
     """
 

@@ -39,7 +39,7 @@ class AWSBatchConfig(DataClassJsonMixin):  # type: ignore[misc]
     :param propagateTags: whether the ECS task gets the job's tags too.
     :param tags: of the job, at most 50.
     :param extra: any other field of SubmitJob that the handler leaves alone, such as `shareIdentifier` or `dependsOn`.
-    :param lint_ignore: codes of docs/lint.md that are fine for this task.
+    :param lint_ignore: codes of docs/reference/lint.md that are fine for this task.
     :raises ValueError: for what AWS Batch would refuse; the message lists everything that is wrong.
     :raises TypeError: for a field that does not exist.
     """

@@ -1,4 +1,4 @@
-"""The recipe of docs/real-propeller.md, followed to the letter with boto3 in the place of the Go SDK."""
+"""The recipe of docs/how-to/real-propeller.md, followed to the letter with boto3 in the place of the Go SDK."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
-DOCUMENT = ROOT / "docs" / "real-propeller.md"
+DOCUMENT = ROOT / "docs" / "how-to" / "real-propeller.md"
 SECTIONS = dict(re.findall(r"^## \d\. (.+?)\n(.*?)(?=^## |\Z)", DOCUMENT.read_text(), re.S | re.M))
 
 pytestmark = [

@@ -1,5 +1,5 @@
 """Where `fidelity: safe` leaves Flyte's path: each name is an entry of tests/conformance/deviations.toml, from which
-docs/fidelity.md is made. In strict mode none of them happens."""
+docs/explanation/fidelity.md is made. In strict mode none of them happens."""
 
 from __future__ import annotations
 

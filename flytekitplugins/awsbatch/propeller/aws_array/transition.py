@@ -59,7 +59,7 @@ class Step:
     """A round's outcome.
 
     :param outputs_ready: outputs.pb or error.pb of the task were handed to propeller in this round.
-    :param deviations: names of the entries of docs/fidelity.md that `safe` made use of in this round.
+    :param deviations: names of the entries of docs/explanation/fidelity.md that `safe` made use of in this round.
     """
 
     state: State
