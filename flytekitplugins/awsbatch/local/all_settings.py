@@ -43,7 +43,8 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
 RETENTION_DAYS = 30.0
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ACCOUNT = re.compile(r"\d{12}")
-ISOLATIONS = ("fork", "worker", "process")
+CONTAINER = "container"
+ISOLATIONS = ("fork", "worker", "process", CONTAINER)
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 DEFAULT = Path(__file__).with_name("built_in.yaml").read_text(encoding="utf-8")
@@ -63,7 +64,8 @@ class LocalEmulator:
     :param execution_env: what becomes of the variables of `pyflyte run --env`: Flyte gives them to pods and never to
         AWS Batch jobs (`drop`; `awsbatch/transformer.go` passes nil); `forward` gives them to jobs here.
     :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
-        `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child.
+        `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child. With
+        `container` every job runs in a container of its own image (see `emulator.container`).
     :param preload: what the jobs that are forked from one interpreter share. `installed`: flytekit and the installed
         modules that the user's modules import; `everything`: the user's modules too.
     :param fast_path: whether children of an array leave out what flytekit does for each of them.

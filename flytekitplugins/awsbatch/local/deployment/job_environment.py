@@ -47,11 +47,13 @@ class LocalLaunch:
     :param execution_env: `drop` or `forward` (`emulator.execution_env`).
     :param temporary: each attempt gets a directory below it as TMPDIR; None leaves the caller's. A container's `/tmp`
         goes with it, and flytekit leaves its downloads there.
+    :param in_images: whether jobs run in containers of their images, which have all of that already.
     """
 
     environment: str = INHERIT
     execution_env: str = DROP
     temporary: Path | None = None
+    in_images: bool = False
     _code_roots: dict[str, str] = field(default_factory=dict)
     _launches: dict[tuple[str, bool], Launch] = field(default_factory=dict)
     _execution_env: Mapping[str, str] = field(default_factory=dict)
@@ -95,6 +97,8 @@ class LocalLaunch:
             if self.execution_env == DROP
             else {name: value for name, value in given.items() if not name.startswith(NEVER_INHERITED)}
         )
+        if self.in_images:
+            return Launch(environment=forwarded, cwd=Path("/"))
         return Launch(
             environment=base_environment(inherited, self.environment) | forwarded | temporary,
             cwd=Path.cwd(),

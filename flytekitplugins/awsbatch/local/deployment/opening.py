@@ -76,8 +76,12 @@ class Deployment:
         self.between_calls = BetweenCalls(self.executions.running)
         self.resumptions = Resumptions(home, resume)
         self._temporary = temporary_folder.make()
-        self.launch = LocalLaunch(settings.local.environment, settings.local.execution_env, self._temporary)
-        jobs_launch = CodeFolders(self.launch, home.code, settings.batch.retention_days)
+        in_images = settings.local.isolation == settings_module.CONTAINER
+        self.launch = LocalLaunch(
+            settings.local.environment, settings.local.execution_env, self._temporary, in_images=in_images
+        )
+        # A container has the code's folder for itself.
+        jobs_launch = self.launch if in_images else CodeFolders(self.launch, home.code, settings.batch.retention_days)
         self.backend = (
             backend.LocalBackend(settings, home, jobs_launch, self.say_once)
             if endpoint is None
@@ -214,7 +218,7 @@ _overrides: list[Deployment] = []
 def current() -> Deployment:
     """The deployment that a task call goes to: the innermost `emulation(...)`, else this process's own, opened now.
 
-    Raises SettingsError, HomeError, SwitchError.
+    Raises SettingsError, HomeError, SwitchError, NoEngineError.
     """
     global _of_process  # noqa: PLW0603 - the process has one, as it has one environment
     with _lock:

@@ -24,6 +24,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_reque
     CannotRunError,
     ContainerRequest,
     EngineFacts,
+    Folder,
     request,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
@@ -87,7 +88,6 @@ class ContainerExecutor:
     dies.
 
     :param client: of the engine; see `container_engine.connect`.
-    :param folders: those of the host that a job which names a path in one sees at the same path.
     :param warn: is told, once each, what jobs ask for and do not get.
     """
 
@@ -98,7 +98,7 @@ class ContainerExecutor:
         client: APIClient,
         settings: ContainerSettings,
         *,
-        folders: Sequence[Path] = (),
+        folders: Sequence[Folder] = (),
         warn: Callable[[str], None] = logger.warning,
     ) -> None:
         self._client = client

@@ -37,6 +37,14 @@ class EngineFacts:
 
 
 @dataclass(frozen=True)
+class Folder:
+    """One of the host that jobs which name a path below it see at the same path."""
+
+    path: Path
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
 class ContainerRequest:
     """The body of a request to create a container.
 
@@ -51,13 +59,10 @@ def request(
     process: JobProcess,
     settings: ContainerSettings,
     facts: EngineFacts,
-    folders: Sequence[Path],
+    folders: Sequence[Folder],
     labels: Mapping[str, str],
 ) -> ContainerRequest:
-    """:param folders: those of the host that a job which names a path below one sees at the same path.
-
-    Raises CannotRunError.
-    """
+    """Raises CannotRunError."""
     spec = process.spec
     if spec is None or not spec.detail.get("container", {}).get("image"):
         raise CannotRunError("the job names no image")
@@ -75,9 +80,12 @@ def request(
         **volumes(properties),
     }
     mounts = host.setdefault("Mounts", [])
-    mounted = [folder for folder in folders if any(str(folder) in word for word in process.argv)]
+    mounted = [folder for folder in folders if any(str(folder.path) in word for word in process.argv)]
     if mounted:
-        mounts += [{"Type": "bind", "Source": str(one), "Target": str(one)} for one in mounted]
+        mounts += [
+            {"Type": "bind", "Source": str(one.path), "Target": str(one.path), "ReadOnly": one.read_only}
+            for one in mounted
+        ]
         if facts.selinux:
             host["SecurityOpt"] = ["label=disable"]
     if settings.runtime:
