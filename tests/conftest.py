@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -35,3 +39,17 @@ def signals_of_a_terminal() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def container_engine() -> Iterator[Any]:
+    """A container engine of this run's own (`container_engines.TestEngine`); skips where there is none."""
+    import container_engines
+
+    if reason := container_engines.missing():
+        if os.environ.get(container_engines.NEEDED):
+            pytest.fail(f"{container_engines.NEEDED} is set, and {reason}")
+        pytest.skip(reason)
+    # A socket's path is at most 107 characters long.
+    with container_engines.running(Path(tempfile.mkdtemp(prefix="engine-"))) as engine:
+        yield engine

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 ANSWER_TIMEOUT = 120
 CONNECTIONS = 64
 MOST_OF_MESSAGE = 200
+# Podman begins with what it was doing, and with the path of the OCI runtime where Docker has words.
+OF_PODMAN = re.compile(r"^(preparing container [0-9a-f]{12,64} for attach|container create): ")
+RUNTIME = re.compile(r"^\S*/(runc|crun|kata-runtime|runsc|youki): (?=\1 )?")
 WELL_KNOWN = (
     "/var/run/docker.sock",
     "{runtime}/docker.sock",
@@ -116,7 +120,8 @@ def said(error: BaseException) -> str:
     """An engine's own words about a call that it refused, as ECS hands them on."""
     words = getattr(error, "explanation", None) or root_cause(error)
     words = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
-    return f"Error response from daemon: {' '.join(words.split())}"
+    words = OF_PODMAN.sub("", " ".join(words.split()))
+    return f"Error response from daemon: {RUNTIME.sub('OCI runtime create failed: ', words)}"
 
 
 class Images:

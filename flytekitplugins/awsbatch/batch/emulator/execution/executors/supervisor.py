@@ -158,6 +158,14 @@ class Supervisor:
     def on_at_end(self, argv: tuple[str, ...], environment: dict[str, str], log: str) -> None:
         self.last_command = (argv, environment, log) if argv else None
 
+    def hear_the_last(self) -> None:
+        """What the service said of the end counts also where its end was heard of first."""
+        self.channel.link.setblocking(False)
+        while messages := self.channel.receive():
+            for name, *rest in messages:
+                if name == "at_end":
+                    self.on_at_end(*rest)
+
     def end(self) -> None:
         """Kills everything below this process, and runs the command for the end. What is killed by that is not told:
         the executor finds it lost.
@@ -166,6 +174,7 @@ class Supervisor:
             message = self.reaper.write_end(attempt)
             if not attempt.ended_by_reaper:
                 self.tell(message)
+        self.hear_the_last()
         if self.last_command is not None:
             argv, environment, log = self.last_command
             with contextlib.suppress(OSError):
