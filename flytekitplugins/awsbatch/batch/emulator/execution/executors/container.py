@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine, container_leftovers
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_cgroup import CgroupWatch
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_files import Ownership
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import (
     CannotRunError,
     ContainerRequest,
@@ -108,6 +109,7 @@ class ContainerExecutor:
         self._warned: set[str] = set()
         self._images = container_engine.Images(client, settings.pull)
         self._cgroups = CgroupWatch()
+        self._ownership = Ownership(client, self._warn_once)
         self._watcher = ProcessExecutor()
         self._lock = threading.Lock()
         self._running: dict[str, Running] = {}
@@ -246,7 +248,8 @@ class ContainerExecutor:
     def _attempt(self, running: Running) -> Event:
         """Runs an attempt to its end. Raises RefusedError where it could not begin, docker's and requests' errors."""
         process = running.process
-        container = self._make(running)
+        wanted = self._wanted(process)
+        container = self._make(running, wanted)
         with contextlib.closing(Log(process.log)) as log:
             # Podman makes the process now, Docker with the start: whatever it writes is here from the beginning.
             output = self._asked(
@@ -263,6 +266,8 @@ class ContainerExecutor:
                 log.write(*parts)
         state = self._state_at_end(container)
         usage = self._cgroups.take(process.key)
+        if self._ownership.needed:
+            self._ownership.settle(wanted.body, process.argv)
         code = int(state["ExitCode"])
         out_of_memory = code != 0 and (bool(state.get("OOMKilled")) or usage.out_of_memory)
         end = Exited(process.key, code, time.time(), out_of_memory, usage.peak_memory, usage.cpu_seconds)
@@ -271,16 +276,20 @@ class ContainerExecutor:
             os.write(self._journal, journal_line(end.key, code, out_of_memory, end.at, *_used(end)))
         return end
 
-    def _make(self, running: Running) -> str:
+    def _wanted(self, process: JobProcess) -> ContainerRequest:
+        try:
+            wanted = request(process, self._settings, self._facts, self._folders, self._labels(process))
+        except CannotRunError as error:
+            raise RefusedError(CANNOT_CREATE, str(error)) from error
+        for note in wanted.notes:
+            self._warn_once(note)
+        return wanted
+
+    def _make(self, running: Running, wanted: ContainerRequest) -> str:
         """Pulls the image and creates the container; returns its id."""
         process = running.process
         try:
-            wanted = request(process, self._settings, self._facts, self._folders, self._labels(process))
-            for note in wanted.notes:
-                self._warn_once(note)
             self._images.ensure(wanted.body["Image"])
-        except CannotRunError as error:
-            raise RefusedError(CANNOT_CREATE, str(error)) from error
         except container_engine.PullError as error:
             raise RefusedError(CANNOT_PULL, str(error)) from error
         with running.lock:
