@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # Tests start hundreds of interpreters; where this is set, each would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test lint types unit other-versions test-all bench soak clean
+.PHONY: setup demo test lint types unit coverage other-versions test-all bench soak clean
 
 $(READY): setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -42,8 +42,8 @@ other-versions:
 	$(@D)/bin/python -m pip install --quiet $(PEER)
 	touch $@
 
-test-all: lint types .venv-moto/.ready .venv-awscli/.ready
-	$(BIN)/python -m pytest
+test-all: lint types coverage
+	$(BIN)/python -m pytest $(PARALLEL) -m slow --timeout 3600
 	.ci/try-version 3.10 1.16.0
 	.ci/try-version 3.10 newest
 	.ci/try-version 3.11 1.16.0
@@ -65,6 +65,10 @@ types: $(READY)
 	$(BIN)/mypy
 
 unit: $(READY) .venv-moto/.ready .venv-awscli/.ready
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+
+# Apart from `unit`: measuring hundreds of interpreters takes as long again as the tests.
+coverage: $(READY) .venv-moto/.ready .venv-awscli/.ready
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered -m "not slow"
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 PATIENCE = 90.0
+END = "<the command has ended>"
 BIN = Path(sys.executable).parent
 TASKS = Path(__file__).with_name("reliability_tasks.py")
 
@@ -82,7 +83,15 @@ class Terminal:
     def ended(self) -> int:
         """The exit status, once the command has ended and its output is read."""
         status = self.process.wait(PATIENCE)
-        time.sleep(0.1)
+        try:
+            # Whatever the command has written comes before this.
+            os.write(self._slave, END.encode())
+        except OSError:
+            # The kernel hung up the terminal when the session's leader ended: reading ends by itself.
+            self._reader.join(PATIENCE)
+        else:
+            eventually(lambda: END in self.text)
+            self.text = self.text.replace(END, "")
         return status
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
@@ -39,12 +40,14 @@ class CallError(Exception):
 class Account:
     """
     :param region: where Batch, logs and the rest are looked for.
+    :param endpoints: URLs of services that stand for AWS's own, such as `{"batch": ...}`.
     """
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, region: str, endpoints: Mapping[str, str] | None = None) -> None:
         from botocore.session import get_session
 
         self.region = region
+        self._endpoints = endpoints or {}
         self._session = get_session()
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
@@ -79,7 +82,9 @@ class Account:
         key = (service, region or self.region)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._session.create_client(service, region_name=key[1], config=config)
+                self._clients[key] = self._session.create_client(
+                    service, region_name=key[1], endpoint_url=self._endpoints.get(service), config=config
+                )
             return self._clients[key]
 
     def ask(self, service: str, operation: str, region: str = "", **request: Any) -> dict[str, Any]:

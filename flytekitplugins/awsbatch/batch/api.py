@@ -44,6 +44,12 @@ class BatchError(Exception):
         return self.status == 429 or self.status >= 500
 
 
+class UnreachableError(Exception):
+    """AWS Batch cannot be asked any more, though what was submitted runs on: credentials have expired and no new ones
+    are to be had, or the network has been away for too long. No BatchError, since no later round of the handler helps.
+    """
+
+
 class BatchApi(Protocol):
     """The calls that the handler makes. All raise BatchError."""
 

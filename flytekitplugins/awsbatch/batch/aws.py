@@ -1,21 +1,43 @@
 """A real AWS Batch (or any service that answers like one under a URL) behind the interface of `batch.api`.
 
-botocore comes with flytekit; boto3 is not needed. botocore finds credentials, regions and proxies as it always does.
+botocore comes with flytekit; boto3 is not needed. botocore finds credentials, regions, endpoints and proxies as it
+always does. Retries are this module's own: botocore would send a SubmitJob again whose answer was lost, and run the
+job twice.
 """
 
 from __future__ import annotations
 
 import os
+import random
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from .api import BatchCalls, BatchError
+from .api import BatchCalls, BatchError, UnreachableError
+from .rate_limits import Budgets
 
 CONNECTION_FAILED = 503
 NOT_ALLOWED = 403
-# Seconds between two looks at a job: AWS does not tell of changes.
-POLL = 2.0
+TOO_MANY = 429
+# Calls that do more when they are made twice. Whoever makes them looks first whether the lost one was carried out.
+NOT_REPEATED = frozenset({"SubmitJob", "RegisterJobDefinition"})
+# AWS's words for too many calls; some come with status 400.
+THROTTLED = frozenset(
+    {"Throttling", "ThrottlingException", "ThrottledException", "TooManyRequestsException", "RequestLimitExceeded"}
+)
+# What AWS says of credentials that were right once.
+EXPIRED = frozenset(
+    {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "UnrecognizedClientException"}
+    | {"InvalidClientTokenId"}
+)
+# Seconds for which a call is repeated that AWS cannot answer: long enough for a laptop to find its network again.
+PATIENCE = 300.0
+# For one that may never have been right, and once somebody wants to leave.
+SHORT_PATIENCE = 5.0
+FIRST_DELAY, LONGEST_DELAY = 0.25, 20.0
+CONNECT_TIMEOUT, READ_TIMEOUT = 10, 30
 
 
 def on_this_machine(endpoint_url: str | None) -> bool:
@@ -23,12 +45,13 @@ def on_this_machine(endpoint_url: str | None) -> bool:
 
 
 class AwsBatch(BatchCalls):
-    """Implements `batch.api.BatchApi` and, by polling, `batch.api.JobEvents`.
+    """Implements `batch.api.BatchApi`. Raises UnreachableError besides, from any call. Any thread may use it.
 
     :param region: None takes botocore's own (environment, profile).
     :param endpoint_url: another service than AWS's, such as a local one.
     :param account_id: None asks STS when it is first needed.
-    :param poll: seconds between two looks at a job.
+    :param patience: seconds for which a call is repeated that finds no answer, once one has.
+    :param warn: is told when that begins.
     """
 
     def __init__(
@@ -37,74 +60,168 @@ class AwsBatch(BatchCalls):
         *,
         endpoint_url: str | None = None,
         account_id: str | None = None,
-        poll: float = POLL,
+        budgets: Budgets | None = None,
+        patience: float = PATIENCE,
+        warn: Callable[[str], None] = lambda text: None,
     ) -> None:
-        import botocore.session
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-
-        self._session = botocore.session.Session()
-        if on_this_machine(endpoint_url) and "AWS_ACCESS_KEY_ID" not in os.environ:
-            # botocore signs every request; a service on this machine does not check the signature.
-            self._session.set_credentials("local", "local")
+        self._endpoint_url = endpoint_url
         self._account_id = account_id
-        self._poll = poll
-        config = Config(retries={"mode": "standard"}, user_agent_extra="flytekitplugins-awsbatch")
-        try:
-            self._client = self._session.create_client(
-                "batch", region_name=region, endpoint_url=endpoint_url, config=config
-            )
-        except BotoCoreError as error:
-            raise BatchError("ClientException", f"no client for AWS Batch: {error}") from error
+        self._budgets = budgets or Budgets()
+        self._patience = patience
+        self._warn = warn
+        self._answered = False
+        self._hurried = False
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+        self._region = region
+        self._renew(None)
 
     @property
     def region(self) -> str:
-        return str(self._client.meta.region_name)
+        return str(self._client("batch").meta.region_name)
 
     @property
     def account_id(self) -> str:
         if self._account_id is None:
-            answer = self._ask(self._session.create_client("sts", region_name=self.region), "GetCallerIdentity", {})
-            self._account_id = str(answer["Account"])
+            self._account_id = str(self._call("sts", "GetCallerIdentity", {})["Account"])
         return self._account_id
 
+    @property
+    def local(self) -> bool:
+        """Whether the service that answers is on this machine."""
+        return on_this_machine(self._client("batch").meta.endpoint_url)
+
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        return self._ask(self._client, operation, request)
+        """Raises BatchError, UnreachableError."""
+        return self._call("batch", operation, request)
 
-    def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
-        """AWS does not tell of changes: a new count every so many seconds makes the caller look again."""
-        time.sleep(min(timeout, max(self._poll, quiet)))
-        return seen + 1
+    def logs(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """A call of CloudWatch Logs. Raises BatchError, UnreachableError."""
+        return self._call("logs", operation, request)
 
-    def changed(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
-        """See `batch.api.JobEvents`."""
-        return None
+    def hurry(self) -> None:
+        """From now on no call is waited for longer than `SHORT_PATIENCE`. A signal's handler may say so."""
+        self._hurried = True
 
-    def _ask(self, client: Any, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        from botocore import xform_name
-        from botocore.exceptions import (
-            BotoCoreError,
-            ClientError,
-            ConnectionError,
-            HTTPClientError,
-            NoCredentialsError,
-            ParamValidationError,
-            PartialCredentialsError,
+    def _call(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        began, failures = time.monotonic(), 0
+        while True:
+            if service == "batch":
+                self._pause(self._budgets.of(operation).take())
+            try:
+                answer = self._once(service, operation, request)
+            except BatchError as error:
+                if not self._repeatable(operation, error):
+                    raise
+                delay = min(FIRST_DELAY * 2**failures, LONGEST_DELAY) * random.uniform(0.5, 1.0)  # noqa: S311
+                failures += 1
+                if time.monotonic() + delay > began + self._time_for_a_call():
+                    if error.status == CONNECTION_FAILED and self._answered and not self._hurried:
+                        raise UnreachableError(f"AWS Batch could not be reached: {error.message}") from error
+                    raise
+                if delay > 1:
+                    self._warn(f"AWS Batch does not answer {operation} ({error.code}); it is asked again.")
+                self._pause(delay)
+            else:
+                self._answered = True
+                return answer
+
+    def _time_for_a_call(self) -> float:
+        return self._patience if self._answered and not self._hurried else min(SHORT_PATIENCE, self._patience)
+
+    def _repeatable(self, operation: str, error: BatchError) -> bool:
+        return error.transient and (error.status == TOO_MANY or operation not in NOT_REPEATED)
+
+    def _pause(self, seconds: float) -> None:
+        """Sleeps, in short naps, since a signal's handler can only set a flag."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not self._hurried:
+            time.sleep(min(left, 0.2))
+
+    def _once(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        """One call, and a second one with new credentials where those at hand have expired."""
+        session = self._session
+        try:
+            return self._ask(service, operation, request)
+        except BatchError as error:
+            if error.code not in EXPIRED:
+                raise
+        # A profile's file may hold newer ones by now (`aws sso login`, a credential helper).
+        self._renew(session)
+        try:
+            return self._ask(service, operation, request)
+        except BatchError as error:
+            if error.code not in EXPIRED:
+                raise
+            raise UnreachableError(f"The AWS credentials have expired ({error.message.rstrip('.')})") from error
+
+    def _renew(self, old: Any) -> None:
+        """A new session, unless another thread has just made one."""
+        import botocore.session
+
+        with self._lock:
+            if self._session is not old:
+                return
+            self._session, self._clients = botocore.session.Session(), {}
+            if on_this_machine(self._endpoint_url) and "AWS_ACCESS_KEY_ID" not in os.environ:
+                # botocore signs every request; a service on this machine does not check the signature.
+                self._session.set_credentials("local", "local")
+        self._client("batch")
+
+    def _client(self, service: str) -> Any:
+        """Making one is not safe from several threads. Raises BatchError."""
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        config = Config(
+            retries={"total_max_attempts": 1},
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            max_pool_connections=32,
+            user_agent_extra="flytekitplugins-awsbatch",
         )
+        # A service at a URL of one's own has the logs of its jobs; who they are for is not its to say.
+        endpoint_url = None if service == "sts" else self._endpoint_url
+        with self._lock:
+            if service not in self._clients:
+                try:
+                    self._clients[service] = self._session.create_client(
+                        service, region_name=self._region, endpoint_url=endpoint_url, config=config
+                    )
+                except BotoCoreError as error:
+                    raise BatchError("ClientException", f"no client for AWS {service}: {error}") from error
+            return self._clients[service]
+
+    def _ask(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        from botocore import exceptions, xform_name
+        from botocore.parsers import ResponseParserError
 
         try:
-            answer = dict(getattr(client, xform_name(operation))(**request))
-        except ClientError as error:
+            answer = dict(getattr(self._client(service), xform_name(operation))(**request))
+        except exceptions.ClientError as error:
             said = error.response.get("Error", {})
+            code = said.get("Code", "ClientException")
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-            raise BatchError(said.get("Code", "ClientException"), said.get("Message", str(error)), status) from error
-        except (NoCredentialsError, PartialCredentialsError) as error:
+            raise BatchError(
+                code, said.get("Message", str(error)), TOO_MANY if code in THROTTLED else status
+            ) from error
+        except (exceptions.NoCredentialsError, exceptions.PartialCredentialsError) as error:
+            if self._answered:
+                raise BatchError("ExpiredToken", str(error), NOT_ALLOWED) from error
             raise BatchError("AccessDeniedException", f"{error}; see `aws configure`", NOT_ALLOWED) from error
-        except ParamValidationError as error:
+        except (
+            exceptions.CredentialRetrievalError,
+            exceptions.SSOError,
+            exceptions.TokenRetrievalError,
+            exceptions.RefreshWithMFAUnsupportedError,
+        ) as error:
+            raise BatchError("ExpiredToken", str(error), NOT_ALLOWED) from error
+        except exceptions.ParamValidationError as error:
             raise BatchError("ClientException", str(error)) from error
-        except (ConnectionError, HTTPClientError) as error:
+        except (exceptions.ConnectionError, exceptions.HTTPClientError, ResponseParserError) as error:
             raise BatchError("RequestError", str(error), CONNECTION_FAILED) from error
-        except BotoCoreError as error:
+        except exceptions.BotoCoreError as error:
             raise BatchError("ClientException", str(error)) from error
         answer.pop("ResponseMetadata", None)
         return answer

@@ -10,9 +10,11 @@ import errno
 import os
 from collections.abc import Iterator
 
+from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError, UnreachableError
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.local import home as homes
+from flytekitplugins.awsbatch.local.deployment.account_client import client_of
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import RecordError
 
@@ -33,6 +35,8 @@ def failing() -> Iterator[None]:
         yield
     except (past_runs.UnknownRunError, homes.HomeError, RecordError, UnusableHomeError) as error:
         fail_command(str(error))
+    except (BatchError, UnreachableError) as error:
+        fail_command(f"AWS Batch does not answer: {error}")
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
@@ -51,6 +55,32 @@ def batch_of_home() -> Iterator[LocalBatch | None]:
         yield batch
     finally:
         batch.close()
+
+
+@contextlib.contextmanager
+def batch_of(run: past_runs.RunInfo) -> Iterator[BatchCalls | None]:
+    """The AWS Batch that has a run's jobs, to be read: the account's, or the home's as `batch_of_home` gives it."""
+    client = client_of(run)
+    if client is not None:
+        yield client
+        return
+    with batch_of_home() as batch:
+        yield batch
+
+
+def run_with_job(job: str) -> tuple[past_runs.RunInfo, str] | None:
+    """The run in an account that has a job, and the job's whole id with its `:INDEX`. Raises UnknownRunError for
+    several."""
+    beginning, colon, index = job.partition(":")
+    found = {
+        node.job_id: run
+        for run in past_runs.runs(the_home())
+        if run.endpoint is not None
+        for node in run.nodes
+        if node.job_id
+    }
+    job_id = past_runs.the_one("jobs", beginning, found)
+    return (found[job_id], f"{job_id}{colon}{index}") if job_id else None
 
 
 def run_of(execution: str | None) -> past_runs.RunInfo:

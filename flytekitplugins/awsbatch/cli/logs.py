@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-from pathlib import Path
 
 import rich_click as click
 
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import LogStream
+from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.local.deployment.account_client import client_of
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import HomeError
 
 from .common import fail_command, json_option, print_json
-from .home_access import batch_of_home, failing, job_named, the_home
-
-POLL_SECONDS = 0.3
+from .home_access import batch_of_home, failing, job_named, run_with_job, the_home
+from .log_sources import AccountLog, LocalLog, LogSource, LogStreamOfJob
 
 
 @click.command()
@@ -31,24 +29,37 @@ def logs(job: str, attempt: int | None, follow: bool, as_json: bool) -> None:
 
     JOB is a job's id or the beginning of it (`flyte-awsbatch jobs` lists them), INDEX the child's place in the array.
     """
-    job_id, _, index = job.partition(":")
+    _, _, index = job.partition(":")
     if ":" in job and not index.isdecimal():
         raise click.UsageError(f"{job!r}: expected JOB or JOB:INDEX.")
     if follow and as_json:
         raise click.UsageError("--follow prints a log as it grows, --json prints it whole: only one of them.")
     with failing(), batch_of_home() as batch:
         found = job_named(batch, job) if batch is not None else None
-        if batch is None or found is None:
+        if found is not None and batch is not None:
+            _refuse_array(batch, found)
+            _Log(LocalLog(batch, found), found, attempt).show(follow, as_json)
+            return
+        elsewhere = run_with_job(job)
+        if elsewhere is None:
             fail_command(_unknown(batch, job))
-        (known,) = batch.describe_jobs(jobs=[found])["jobs"]
-        size = known.get("arrayProperties", {}).get("size", 0)
-        if size:
-            fail_command(
-                f"Job {found} is an array of {size}, and its children have the logs: {found}:0 to {found}:{size - 1} "
-                f"(flyte-awsbatch jobs --children says how each ended)."
-            )
-        job_id = found.partition(":")[0]
-        _Log(batch, found, job_id, int(index) if index else None, attempt).show(follow, as_json)
+        run, found = elsewhere
+        client = client_of(run)
+        assert client is not None
+        _refuse_array(client, found)
+        _Log(AccountLog(client, found), found, attempt).show(follow, as_json)
+
+
+def _refuse_array(batch: BatchCalls, job: str) -> None:
+    known = batch.describe_jobs(jobs=[job])["jobs"]
+    if not known:
+        fail_command(f"AWS Batch does not know job {job}, or not any more.")
+    size = known[0].get("arrayProperties", {}).get("size", 0)
+    if size:
+        fail_command(
+            f"Job {job} is an array of {size}, and its children have the logs: {job}:0 to {job}:{size - 1} "
+            f"(flyte-awsbatch jobs --children says how each ended)."
+        )
 
 
 def _unknown(batch: LocalBatch | None, job: str) -> str:
@@ -68,26 +79,26 @@ def _unknown(batch: LocalBatch | None, job: str) -> str:
 class _Log:
     """The log of a job or child, of one attempt or of one after the other."""
 
-    def __init__(self, batch: LocalBatch, job: str, job_id: str, index: int | None, attempt: int | None) -> None:
-        self._batch = batch
+    def __init__(self, source: LogSource, job: str, attempt: int | None) -> None:
+        self._source = source
         self._job = job
-        self._where = (job_id, index)
         self._attempt = attempt
 
     def show(self, follow: bool, as_json: bool) -> None:
-        shown, position = None, 0
+        shown, position = None, None
         while True:
             # Looked at first: what is in the log now is then all there will be.
-            status = self._batch.describe_jobs(jobs=[self._job])["jobs"][0]["status"]
+            status = self._source.status()
             ended = status in ENDED
-            streams = [one for one in self._batch.log_streams(*self._where) if self._attempt in (None, one.attempt)]
+            every = self._source.streams()
+            streams = [one for one in every if self._attempt in (None, one.attempt)]
             if not streams and (ended or not follow):
-                others = ", ".join(str(one.attempt) for one in self._batch.log_streams(*self._where))
+                others = ", ".join(str(one.attempt) for one in every)
                 if others:
                     fail_command(f"Job {self._job} has no log of attempt {self._attempt}; it has those of {others}.")
                 fail_command(f"Job {self._job} has no log{'' if ended else ' yet'}: it is {self._state(status)}.")
             if as_json:
-                _print_log_json(self._job, streams[-1])
+                self._print_json(streams[-1])
                 return
             if shown is None and streams:
                 shown = streams[0].attempt if follow and not ended else streams[-1].attempt
@@ -95,37 +106,21 @@ class _Log:
                 if shown is not None and stream.attempt >= shown:
                     if stream.attempt > shown:
                         click.echo(f"-- attempt {stream.attempt} --", err=True)
-                        shown, position = stream.attempt, 0
-                    position = _print_from(stream.path, position)
+                        shown, position = stream.attempt, None
+                    late = ended or not follow
+                    position = self._source.copy(stream, position, wait=late)
             if ended or not follow:
                 return
-            if not self._batch.goes_on(self._where[0]):
+            if not self._source.goes_on():
                 click.echo("-- no process runs this job any more --", err=True)
                 return
-            time.sleep(POLL_SECONDS)
+            time.sleep(self._source.poll)
 
     def _state(self, status: str) -> str:
-        if status in ENDED or self._batch.goes_on(self._where[0]):
+        if status in ENDED or self._source.goes_on():
             return status
         return f"{status}, and no process runs it any more"
 
-
-def _print_log_json(job: str, stream: LogStream) -> None:
-    try:
-        lines = stream.path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        lines = []
-    print_json({"job": job, "attempt": stream.attempt, "stream": stream.name, "path": str(stream.path), "lines": lines})
-
-
-def _print_from(path: Path, position: int) -> int:
-    """Prints what a file has from `position` on, byte for byte; returns where it ends now."""
-    try:
-        with path.open("rb") as file:
-            file.seek(position)
-            while block := file.read(1 << 16):
-                sys.stdout.buffer.write(block)
-            sys.stdout.flush()
-            return file.tell()
-    except FileNotFoundError:
-        return position
+    def _print_json(self, stream: LogStreamOfJob) -> None:
+        about = {"attempt": stream.attempt, "stream": stream.name, "path": self._source.place(stream)}
+        print_json({"job": self._job, **about, "lines": self._source.lines(stream)})

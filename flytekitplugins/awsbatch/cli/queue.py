@@ -14,9 +14,9 @@ from rich.text import Text
 from flytekitplugins.awsbatch.admin import export_rules as exporting
 from flytekitplugins.awsbatch.admin.admin_settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, MATCHINGS
 from flytekitplugins.awsbatch.admin.attribute_files import dump_attribute_file
+from flytekitplugins.awsbatch.admin.decision_data import decision_data, other_matchings
 from flytekitplugins.awsbatch.admin.explanation import Explanation, LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch
-from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 
 from .common import FOUND, config_option, console, fail_command, json_option, print_json, settings_of, show_block
 
@@ -64,30 +64,12 @@ def explain(
     if matching:
         settings = settings.matched(matching)
     decision = decide_launch(settings, who)
-    others = {name: match_queue(settings, who, name) for name in MATCHINGS}
+    others = other_matchings(settings, decision)
     if as_json:
-        print_json(explanation_data(decision, others))
+        print_json(decision_data(decision, others))
     else:
         show_explanation(console(), decision, others)
     sys.exit(0 if decision.queue else FOUND)
-
-
-def explanation_data(decision: Decision, others: dict[str, Explanation]) -> dict[str, object]:
-    explanation = decision.explanation
-    return {
-        "execution": explanation.execution,
-        "matching": explanation.matching,
-        "queue": decision.queue,
-        "candidates": sorted(set(explanation.candidates)),
-        "rules": explanation.verdicts,
-        "others": {
-            name: {"queue": one.queue, "candidates": sorted(set(one.candidates)), "crash": one.crash}
-            for name, one in others.items()
-        },
-        "role": {"iam_role": decision.role.iam_role, "source": decision.role.source},
-        "warnings": decision.warnings,
-        "help": decision.no_queue_help,
-    }
 
 
 def show_explanation(out: Console, decision: Decision, others: dict[str, Explanation]) -> None:

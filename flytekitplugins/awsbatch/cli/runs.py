@@ -13,9 +13,10 @@ from typing import Any
 import rich_click as click
 
 from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
-from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS
+from flytekitplugins.awsbatch.local.deployment.account_client import client_of, terminate_jobs
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import understanding
 from flytekitplugins.awsbatch.local.run.rerun import command as rerun_command
@@ -25,7 +26,7 @@ from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .common import counted, fail_command, json_option, print_json
-from .home_access import MOST_IDS, batch_of_home, failing, run_of, the_home
+from .home_access import MOST_IDS, batch_of, failing, run_of, the_home
 from .tables import print_table, shown_duration, shown_time
 
 # The first part of a UUID.
@@ -85,10 +86,10 @@ def jobs(execution: str | None, children: bool, links: bool, as_json: bool) -> N
 
     The beginning of its name is enough, here as in the other commands.
     """
-    with failing(), batch_of_home() as batch:
+    with failing():
         run = run_of(execution)
-        rows = [row for node in run.nodes for row in _jobs_of(batch, node, children)]
-        with understanding(the_home().run(run.name)):
+        with batch_of(run) as batch, understanding(the_home().run(run.name)):
+            rows = [row for node in run.nodes for row in _jobs_of(batch, run, node, children)]
             resources = {node.node: _resources(batch, node) for node in run.nodes if links or as_json}
     if links and not as_json:
         click.echo(f"Execution {run.name} ({run.workflow}): {run.status}")
@@ -138,23 +139,27 @@ def _counted(status: str, children: dict[str, int] | None) -> str:
     return " (" + ", ".join(f"{count} {state.lower()}" for state, count in children.items()) + ")"
 
 
-def _jobs_of(batch: LocalBatch | None, node: past_runs.NodeInfo, children: bool) -> Iterator[dict[str, Any]]:
+def _jobs_of(
+    batch: BatchCalls | None, run: past_runs.RunInfo, node: past_runs.NodeInfo, children: bool
+) -> Iterator[dict[str, Any]]:
     known = batch.describe_jobs(jobs=[node.job_id])["jobs"] if batch is not None and node.job_id else []
     if batch is None or not known:
-        # At another service than this home's, or removed since.
+        # Removed since.
         about = {"node": node.node, "task": node.task, "function": node.function}
         yield about | {"job": node.job_id, "status": node.status} | _nothing()
         return
     (job,) = known
-    yield _job_row(node, job)
+    # Nobody runs a job of this machine once its run's process has gone.
+    halted = node.status == "interrupted" and run.endpoint is None
+    yield _job_row(node, job, halted)
     size = job.get("arrayProperties", {}).get("size", 0) if children else 0
     for first in range(0, size, MOST_IDS):
         ids = [f"{node.job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
         for child in batch.describe_jobs(jobs=ids)["jobs"]:
-            yield _job_row(node, child)
+            yield _job_row(node, child, halted)
 
 
-def _resources(batch: LocalBatch | None, node: past_runs.NodeInfo) -> list[dict[str, Any]]:
+def _resources(batch: BatchCalls | None, node: past_runs.NodeInfo) -> list[dict[str, Any]]:
     """The external resources of a node's children, as its console would have them: phase, attempts, links to logs."""
     if batch is None or not node.job_id or not node.record["snapshot"]:
         return []
@@ -179,19 +184,17 @@ def _nothing() -> dict[str, Any]:
     return {"attempts": None, "milliseconds": None, "reason": "", "children": None}
 
 
-def _job_row(node: past_runs.NodeInfo, job: Any) -> dict[str, Any]:
+def _job_row(node: past_runs.NodeInfo, job: Any, halted: bool) -> dict[str, Any]:
     created, started, stopped = job.get("createdAt"), job.get("startedAt"), job.get("stoppedAt")
     # Of an array AWS says only when it was made and when its last child ended.
     began = started or (created if "size" in job.get("arrayProperties", {}) else None)
     counts = {state: count for state, count in job.get("arrayProperties", {}).get("statusSummary", {}).items() if count}
-    # The job has not ended and no process runs it.
-    halted = node.status == "interrupted" and job["status"] not in ENDED
     return {
         "node": node.node,
         "task": node.task,
         "function": node.function,
         "job": job["jobId"],
-        "status": "interrupted" if halted else job["status"],
+        "status": "interrupted" if halted and job["status"] not in ENDED else job["status"],
         "attempts": None if "size" in job.get("arrayProperties", {}) else len(job.get("attempts", [])),
         "milliseconds": stopped - began if began and stopped else None,
         "reason": job.get("statusReason", "") if job["status"] in {"FAILED", "RUNNABLE"} else "",
@@ -205,23 +208,46 @@ def kill(execution: str) -> None:
     """End a running execution.
 
     Its process asks the jobs to end, kills those that do not, and exits. You can resume the execution, as after Ctrl-C.
+    Jobs in an account are terminated, whether their process still runs or not.
     """
     with failing():
         run = run_of(execution)
         execution = run.name
+        if run.endpoint is not None:
+            _kill_elsewhere(run)
+            return
         if run.process is None:
             fail_command(f"Execution {execution} does not run (it is {run.status}).")
-        try:
-            os.kill(run.process, signal.SIGTERM)
-        except PermissionError:
-            fail_command(f"Process {run.process}, which runs execution {execution}, belongs to another user.")
-        click.echo(f"Asked process {run.process} to end execution {execution}.")
-        until = time.monotonic() + KILL_TIMEOUT
-        while past_runs.run(the_home(), execution).process is not None:
-            if time.monotonic() > until:
-                fail_command(f"It has not ended yet; `kill -9 {run.process}` ends it and all its jobs at once.")
-            time.sleep(POLL_SECONDS)
+        _end_process(run, run.process, "and all its jobs ")
         click.echo(f"It has ended. To resume it, run its command again with {wire.SWITCH_RESUME}={execution}.")
+
+
+def _end_process(run: past_runs.RunInfo, process: int, with_it: str) -> None:
+    try:
+        os.kill(process, signal.SIGTERM)
+    except PermissionError:
+        fail_command(f"Process {process}, which runs execution {run.name}, belongs to another user.")
+    click.echo(f"Asked process {process} to end execution {run.name}.")
+    until = time.monotonic() + KILL_TIMEOUT
+    while past_runs.run(the_home(), run.name).process is not None:
+        if time.monotonic() > until:
+            fail_command(f"It has not ended yet; `kill -9 {process}` ends it {with_it}at once.")
+        time.sleep(POLL_SECONDS)
+
+
+def _kill_elsewhere(run: past_runs.RunInfo) -> None:
+    """First the process, which would submit more, then the jobs that it has left."""
+    if run.process is not None:
+        _end_process(run, run.process, "")
+        run = past_runs.run(the_home(), run.name)
+    client = client_of(run)
+    assert client is not None
+    ended = terminate_jobs(the_home(), run, client)
+    if run.process is None and not ended:
+        click.echo(f"Execution {run.name} has no jobs that run.")
+    for node in ended:
+        click.echo(f"Terminated job {node.job_id} of node {node.node}.")
+    click.echo(f"To run it on, run its command again with {wire.SWITCH_RESUME}={run.name}.")
 
 
 @click.command()

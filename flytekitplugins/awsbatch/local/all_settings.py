@@ -43,6 +43,7 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
 RETENTION_DAYS = 30.0
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ACCOUNT = re.compile(r"\d{12}")
+TERMINATE, DETACH = "terminate", "detach"
 CONTAINER = "container"
 ISOLATIONS = ("fork", "worker", "process", CONTAINER)
 BUILT_IN = "built-in settings"
@@ -69,6 +70,8 @@ class LocalEmulator:
     :param preload: what the jobs that are forked from one interpreter share. `installed`: flytekit and the installed
         modules that the user's modules import; `everything`: the user's modules too.
     :param fast_path: whether children of an array leave out what flytekit does for each of them.
+    :param on_interrupt: what becomes of jobs in an account when their run is interrupted (Ctrl-C, SIGTERM, a closed
+        terminal): `terminate`, or `detach`, which leaves them running. A service in this process ends with it.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
     :param storage: the URL of a storage (`s3://bucket/prefix`) below which all files of executions lie; "": what
         `storage.container` and `propeller` say where jobs run on other machines, else the home.
@@ -84,6 +87,7 @@ class LocalEmulator:
     isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
     preload: str = setting("preload", "installed", choices=("installed", "everything"))
     fast_path: bool = setting("fast_path", True)
+    on_interrupt: str = setting("on_interrupt", TERMINATE, choices=(TERMINATE, DETACH))
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
     storage: str = setting("storage", "")
     cache: str = setting("cache", "")

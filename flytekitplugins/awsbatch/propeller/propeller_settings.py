@@ -30,6 +30,14 @@ class JobStoreSettings:
 
 
 @dataclass(frozen=True)
+class RateLimiterSettings:
+    """`plugins.aws.batch.{getRateLimiter,defaultRateLimiter}`: calls a second, and how many may come at once."""
+
+    rate: int = setting("rate", 15, minimum=1)
+    burst: int = setting("burst", 20, minimum=1)
+
+
+@dataclass(frozen=True)
 class BatchPluginSettings:
     """`plugins.aws.batch`: the aws_array plugin."""
 
@@ -43,6 +51,9 @@ class BatchPluginSettings:
     default_env_vars: Mapping[str, str] = setting("defaultEnvVars", factory=dict)
     max_err_length: int = setting("maxErrLength", 500, minimum=0)
     job_store_config: JobStoreSettings = setting("jobStoreConfig", factory=JobStoreSettings)
+    # Followed at a service elsewhere; the one in this process is asked as often as there is something to ask.
+    get_rate_limiter: RateLimiterSettings = setting("getRateLimiter", factory=RateLimiterSettings)
+    default_rate_limiter: RateLimiterSettings = setting("defaultRateLimiter", factory=RateLimiterSettings)
 
     @property
     def default_timeout_seconds(self) -> float:

@@ -180,6 +180,21 @@ class Job:
         return (unit for unit in self.units if unit.status not in ENDED)
 
 
+@dataclass(frozen=True)
+class JobLook:
+    """A job at one moment, for people who look at it.
+
+    :param detail: DescribeJobs' answer as far as it never changes.
+    :param units: (status, reason, attempts) of the job, or of each child of an array.
+    """
+
+    status: str
+    size: int | None
+    created: int
+    detail: Mapping[str, Any]
+    units: tuple[tuple[str, str | None, tuple[Attempt, ...]], ...]
+
+
 def split_id(job_id: str) -> tuple[str, int | None]:
     """`parent:index` or a job's own id. Raises ValueError for an index that no array has."""
     parent, colon, index = job_id.partition(":")

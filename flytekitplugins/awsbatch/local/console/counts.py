@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import job_phase
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
 
@@ -24,6 +25,18 @@ def counts_of_phases(phases: Mapping[TaskPhase, int]) -> Counts:
     for phase, count in phases.items():
         counted[_STATES.get(phase, "queued")] += count
     return Counts(**counted)
+
+
+def phases_of_statuses(statuses: Mapping[str, int], items: int) -> Mapping[TaskPhase, int]:
+    """The children of an array by phase, from AWS's own count of them.
+
+    :param items: of the list; those without a child were cached.
+    """
+    phases: dict[TaskPhase, int] = {}
+    for status, count in statuses.items():
+        phases[job_phase(status)] = phases.get(job_phase(status), 0) + count
+    cached = items - sum(statuses.values())
+    return {**phases, TaskPhase.SUCCESS: phases.get(TaskPhase.SUCCESS, 0) + cached} if cached > 0 else phases
 
 
 def counts_of_result(result: NodeResult) -> Counts:

@@ -17,14 +17,17 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
 from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_message
 
+from .exit_reasons import WITHOUT_OUTPUTS, advice, missing_outputs
 from .redaction import hide
+from .tracebacks import JSON_LINE, error_lines, last_lines, readable
 
 SHOWN_CHILDREN = 3
 SHOWN_LINES = 12
+# Of an exception's lines: those of its traceback, its message may have many more.
+SHOWN_ERROR_LINES = 30
 # How AWS Batch begins the reason of a container whose command is not there.
 CANNOT_START = "CannotStartContainerError"
 OWN_SCRIPTS = (wire.MAP_EXECUTE_SCRIPT, wire.TIMEOUT_SCRIPT)
-FLYTEKITS_LINE = '{"asctime": '
 NO_OUTPUTS = "ended well, and without outputs that can be read"
 
 
@@ -88,6 +91,8 @@ def failure(
     if result.error is not None and not _explained(result.error.message, failed):
         parts.append(_indent(result.error.message.strip() or "no message"))
     parts += [_child(child, result, store, tail_of, NO_OUTPUTS) for child in blamed]
+    if blamed and result.error is not None and missing_outputs(result.error.message):
+        parts.append(WITHOUT_OUTPUTS)
     if result.hang:
         parts.append(result.hang)
     parts += [*missing_script(result), *hints]
@@ -148,36 +153,52 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
     how = how or child.message.strip(" -")
     reason = f", {how}" if how else ""
     lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
-    message = _error_message(store, f"{result.output_prefix}/{child.original}/{wire.ERROR_FILE}")
+    message = error_message(store, result.output_prefix, child.original)
     # Where the child left no error.pb the handler wrote one, of AWS's words.
     own = bool(message) and message != child.message
     if own:
-        lines.append(_indent("\n".join(message.strip().splitlines()[-SHOWN_LINES:])))
+        lines.append(_indent("\n".join(last_lines(error_lines(message), SHOWN_ERROR_LINES))))
+    if not own and (more := advice(child.message)):
+        lines.append(f"  {more}")
     tail = tail_of(child)
     if tail is not None:
-        # What flytekit logs about the error is the message above once more, as one long line of JSON.
-        told = [line for line in tail.lines if not (own and line.startswith(FLYTEKITS_LINE))]
-        told = _without_end(told, message if own else "") if any(line.strip() for line in told) else []
-        empty = "Its log has nothing beyond this" if tail.lines else "Its log is empty"
+        told = _told(tail.lines, message if own else "")
+        empty = "Its log has nothing beyond this" if any(tail.lines) else "Its log is empty"
         lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
-        lines += [f"    {line}" for line in told]
+        lines += [f"    {line}" if line else "" for line in told]
     return "\n".join(lines)
 
 
-def _without_end(lines: Sequence[str], message: str) -> list[str]:
-    """Without the last lines that the message has too: an attempt that ends itself in time prints what it writes."""
-    said = message.splitlines()
+def _told(lines: Sequence[str], message: str) -> list[str]:
+    """The end of a log, without what the error says too: flytekit logs it as JSON, and an attempt that ends itself in
+    time prints what it writes."""
+    said = error_lines(message)
+    found: list[str] = []
+    for line in lines:
+        shown = list(readable([line]))
+        repeated = line.startswith(JSON_LINE) and (shown == said or '"message": "Trace:' in line)
+        found += [] if message and repeated else shown
+    found = _without_end(found, message.splitlines())
+    while found and not found[0].strip():
+        del found[0]
+    while found and not found[-1].strip():
+        del found[-1]
+    return last_lines(found, SHOWN_LINES) if found else []
+
+
+def _without_end(lines: Sequence[str], said: Sequence[str]) -> list[str]:
+    """Without the last lines that are said already."""
     same = 0
     while same < min(len(lines), len(said)) and lines[-1 - same] == said[-1 - same]:
         same += 1
     return list(lines[: len(lines) - same])
 
 
-def _error_message(store: DataStore, reference: str) -> str:
-    """The message of an error.pb; "" when there is none that can be read."""
+def error_message(store: DataStore, output_prefix: str, original: int) -> str:
+    """The message of a child's error.pb; "" when there is none that can be read."""
     document = errors_pb2.ErrorDocument()
     try:
-        read_message(store, reference, document)
+        read_message(store, f"{output_prefix}/{original}/{wire.ERROR_FILE}", document)
     except StorageError:
         return ""
     return str(document.error.message)

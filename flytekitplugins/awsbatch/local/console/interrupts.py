@@ -37,10 +37,12 @@ class Interrupts:
     """The signals of one call, as a context manager.
 
     :param leave: what a second signal does.
+    :param noted: hears of the first one, in the signal's handler.
     """
 
-    def __init__(self, leave: Callable[[int], None] = leave_now) -> None:
+    def __init__(self, leave: Callable[[int], None] = leave_now, noted: Callable[[], None] = lambda: None) -> None:
         self._leave = leave
+        self._on_first = noted
         self._before: dict[int, Any] = {}
         self._noted: int | None = None
         self._waiting = False
@@ -100,6 +102,7 @@ class Interrupts:
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self._noted is None:
             self._noted = number
+            self._on_first()
             if self._waiting:
                 raise Interrupted(number)
         elif number != signal.SIGHUP:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 HIDDEN = "***"
 # Shorter values (`true`, `none`, `admin`) occur in texts without being secrets.
@@ -46,3 +47,19 @@ def hide_in_command(argv: Iterable[str], environ: Mapping[str, str]) -> list[str
             shown.append(hide(word, environ))
         hide_next = word.startswith("-") and "=" not in word and secret_like(word)
     return shown
+
+
+def hide_in_request(request: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """A SubmitJob request without the values of its own secret-like variables, nor those of the environment."""
+
+    def hidden(value: Any) -> Any:
+        if isinstance(value, str):
+            return hide(value, environ)
+        if isinstance(value, Mapping):
+            name = value.get("name")
+            if isinstance(name, str) and "value" in value and secret_like(name):
+                return {**value, "value": HIDDEN}
+            return {key: hidden(each) for key, each in value.items()}
+        return [hidden(each) for each in value] if isinstance(value, list | tuple) else value
+
+    return {key: hidden(value) for key, value in request.items()}

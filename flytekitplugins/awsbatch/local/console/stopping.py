@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import os
 import shlex
 import shutil
@@ -14,22 +15,38 @@ from flytekitplugins.awsbatch import wire
 from .redaction import hide_in_command
 
 
-def begins(labels: Sequence[str], grace: float) -> str:
+class JobsLeft(enum.Enum):
+    """What becomes of the jobs of a run that is stopped."""
+
+    ENDED = "all its jobs have ended"
+    TERMINATED = "its jobs were terminated"
+    RUNNING = "its jobs run on"
+
+
+def begins(labels: Sequence[str], grace: float, jobs: JobsLeft) -> str:
     """:param grace: seconds that jobs have to end by themselves."""
+    if jobs is JobsLeft.RUNNING:
+        return f"\nLeaving {', '.join(labels)}."
+    if jobs is JobsLeft.TERMINATED:
+        return f"\nStopping {', '.join(labels)}: the jobs are terminated. Press Ctrl-C again to leave them running."
     return (
         f"\nStopping {', '.join(labels)}: jobs are asked to end, and killed after {grace:g} s. "
         f"Press Ctrl-C again to quit now."
     )
 
 
-def ended(left: Sequence[str], execution: str) -> str:
+def ended(left: Sequence[str], execution: str, jobs: JobsLeft) -> str:
     """:param left: how far each task call came; none where the workflow was stopped between two."""
-    command = f"{wire.SWITCH_RESUME}={execution} {typed(sys.orig_argv, os.environ)}"
     # Behind the `^C` of a terminal.
     begins = "" if left else "\n"
-    return "\n".join(
-        [f"{begins}Stopped execution {execution}; all its jobs have ended.", *left, f"To resume: {command}"]
-    )
+    did, again = ("Left", "To come back") if jobs is JobsLeft.RUNNING and left else ("Stopped", "To resume")
+    how = f"; {jobs.value}" if left or jobs is JobsLeft.ENDED else ""
+    return "\n".join([f"{begins}{did} execution {execution}{how}.", *left, f"{again}: {resume_command(execution)}"])
+
+
+def resume_command(execution: str) -> str:
+    """What to type to resume an execution of this process."""
+    return f"{wire.SWITCH_RESUME}={execution} {typed(sys.orig_argv, os.environ)}"
 
 
 def results(folder: Path) -> str:

@@ -1,12 +1,11 @@
-"""The AWS Batch service behind a deployment: one in this process, or one at a URL.
+"""The AWS Batch service behind a deployment: one in this process, or (`account_backend`) one somewhere else.
 
 The rest of `local` asks a Backend and never which of the two it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from flytekitplugins.awsbatch.batch.api import BatchApi
@@ -20,19 +19,22 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolic
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, no_change_feed
-from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, PollWait, Wait
+from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, Wait
 
 from ..all_settings import CONTAINER
+from ..console.stopping import JobsLeft
 from ..history.resume import ResumeError
 from . import preload
 
 if TYPE_CHECKING:
+    from flytekitplugins.awsbatch.account.walk import TaskNeed
     from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
 
     from ..all_settings import Settings
     from ..home import Home
 
-POLL_SECONDS = 1.0
+# What `FLYTE_AWSBATCH` and a run's record call AWS itself.
+AWS = "aws"
 
 
 class UnfinishedCall(Protocol):
@@ -51,9 +53,10 @@ class UnfinishedCall(Protocol):
 
 
 class Backend:
-    """The service, and what `local` asks of it beyond AWS's own operations. As it stands, a service that runs its jobs
-    and keeps their logs itself, somewhere else.
+    """The service, and what `local` asks of it beyond AWS's own operations.
 
+    :ivar endpoint: `aws`, or a URL; None: the service is in this process.
+    :ivar lag: see `Submissions`.
     :ivar elsewhere: whether jobs run on other machines, which do not see this one's files.
     :ivar from_images: whether a job starts from the image that its task names.
     """
@@ -61,12 +64,26 @@ class Backend:
     from_images = False
 
     def __init__(
-        self, batch: BatchApi, wait: Wait, changed: Changed = no_change_feed, *, elsewhere: bool = True
+        self,
+        batch: BatchApi,
+        wait: Wait,
+        changed: Changed = no_change_feed,
+        *,
+        endpoint: str | None = None,
+        lag: Sequence[float] = (),
+        elsewhere: bool = False,
     ) -> None:
         self.elsewhere = elsewhere
         self.batch = batch
         self.wait = wait
         self.changed = changed
+        self.endpoint = endpoint
+        self.lag = lag
+
+    @property
+    def jobs_left(self) -> JobsLeft:
+        """What becomes of unended jobs when the deployment closes."""
+        return JobsLeft.ENDED
 
     def start(self) -> None:
         """Begins to run jobs. Raises UnusableHomeError."""
@@ -74,11 +91,20 @@ class Backend:
     def ensure_queue(self, name: str) -> None:
         """Creates the job queue where queues are made on demand."""
 
+    def check_queues(self, queues: Sequence[str]) -> None:
+        """Before anything is sent: whether the queues that an execution may get take jobs. Raises NotReadyError."""
+
+    def check_task(self, need: TaskNeed, role: str) -> None:
+        """Before a job is sent: whether it can run there in this role. Raises NotReadyError."""
+
+    def hurry(self) -> None:
+        """Somebody wants to leave: no call is waited for any more. A signal's handler says so."""
+
+    def lose(self) -> None:
+        """The service cannot be asked any more: its jobs are left as they are."""
+
     def stop(self, calls: Iterable[UnfinishedCall]) -> None:
-        """Ends every process of this deployment's jobs. The jobs of `calls` are terminated where no later process could
-        resume them."""
-        for call in calls:
-            call.abort()
+        """Ends every process of this deployment's jobs, or aborts `calls` where the jobs are somewhere else."""
 
     def adopt(self, job_id: str) -> None:
         """Has this process run a job that an earlier one submitted, where it is a process that runs jobs."""
@@ -87,18 +113,22 @@ class Backend:
         """Adopts the job; returns why it cannot be resumed, "" when it can. Raises ResumeError."""
         return ""
 
-    def log_tail(self, child: ChildFact, lines: int) -> tuple[Path, str] | None:
-        """The path of the log of a child's last attempt, and its end; None where there is none on this machine."""
+    def children_by_status(self, job_id: str) -> Mapping[str, int]:
+        """Of an array as AWS counts them; empty where the handler's own counts are as new."""
+        return {}
+
+    def why_queued(self, job_id: str, queue: str, seconds: float) -> str:
+        """Why nothing of a job has started for so many seconds; "" where there is nothing to say beyond what AWS says
+        of the job itself."""
+        return ""
+
+    def log_tail(self, child: ChildFact, lines: int) -> tuple[str, str] | None:
+        """Where the log of a child's last attempt is, for people, and its end; None where it cannot be read."""
         return None
 
-
-def endpoint(url: str, settings: Settings) -> Backend:
-    """The service at a URL."""
-    from flytekitplugins.awsbatch.batch.aws import AwsBatch, on_this_machine
-
-    # The account is the settings': whoever answers at a URL of one's own is not asked through AWS's STS.
-    batch = AwsBatch(endpoint_url=url, region=settings.batch.region, account_id=settings.batch.account_id)
-    return Backend(batch, PollWait(POLL_SECONDS), elsewhere=not on_this_machine(url))
+    def console_link(self, job_id: str, children: int) -> str:
+        """The page of a job in AWS's console; "" where there is none."""
+        return ""
 
 
 class LocalBackend(Backend):
@@ -142,12 +172,12 @@ class LocalBackend(Backend):
             )
         return ""
 
-    def log_tail(self, child: ChildFact, lines: int) -> tuple[Path, str] | None:
+    def log_tail(self, child: ChildFact, lines: int) -> tuple[str, str] | None:
         if not child.log_streams:
             return None
         job_id, _, index = child.job_id.partition(":")
         tail = self.service.log_tail(job_id, int(index) if index else None, lines=lines)
-        return Path(self.service.log_path(child.log_streams[-1])), tail
+        return str(self.service.log_path(child.log_streams[-1])), tail
 
 
 def executors(settings: Settings, home: Home, warn: Callable[[str], None]) -> list[Executor]:

@@ -56,7 +56,7 @@ class Deployment:
     :ivar locations: where files of executions lie.
     :ivar results_folder: holds the files that the last call's outputs refer to; None where they refer to none.
 
-    :param endpoint: the URL of a Batch service to use instead of one in this process.
+    :param endpoint: the URL of a Batch service to use instead of one in this process, or `aws` for AWS itself.
     :param resume: the name of an execution to resume.
     """
 
@@ -74,7 +74,7 @@ class Deployment:
         self.reporter = reporter
         self.executions = Executions()
         self.between_calls = BetweenCalls(self.executions.running)
-        self.resumptions = Resumptions(home, resume)
+        self.resumptions = Resumptions(home, resume, endpoint)
         self._temporary = temporary_folder.make()
         in_images = settings.local.isolation == settings_module.CONTAINER
         self.launch = LocalLaunch(
@@ -82,12 +82,14 @@ class Deployment:
         )
         # A container has the code's folder for itself.
         jobs_launch = self.launch if in_images else CodeFolders(self.launch, home.code, settings.batch.retention_days)
-        self.backend = (
+        self._said: set[str] = set()
+        self._lock = threading.Lock()
+        self.backend: backend.Backend = (
             backend.LocalBackend(settings, home, jobs_launch, self.say_once)
             if endpoint is None
-            else backend.endpoint(endpoint, settings)
+            else _account_backend(endpoint, settings, self.say_once)
         )
-        self.submissions = Submissions(self.backend.batch, self.backend.adopt)
+        self.submissions = Submissions(self.backend.batch, self.backend.adopt, self.backend.lag)
         self.locations = locations(settings, home, elsewhere=self.backend.elsewhere)
         self.uploads = Uploads(self.locations.uploads)
         self.services = HandlerServices(
@@ -98,9 +100,7 @@ class Deployment:
             changed=self.backend.changed,
         )
         self.results_folder: Path | None = None
-        self._said: set[str] = set()
         self._calls: list[backend.UnfinishedCall] = []
-        self._lock = threading.Lock()
         self._process = os.getpid()
         self._open = False
 
@@ -147,7 +147,8 @@ class Deployment:
         with contextlib.suppress(OSError):
             self.reporter.close()
         if calls:
-            self._say(stopping.begins([call.label for call in calls], self.settings.batch.kill_grace))
+            labels = [call.label for call in calls]
+            self._say(stopping.begins(labels, self.settings.batch.kill_grace, self.backend.jobs_left))
         self.backend.stop(calls)
         left = [call.interrupt() for call in calls]
         self.note_ended(self.executions.names, cut)
@@ -156,7 +157,7 @@ class Deployment:
             # What flytekit prints of a file is where it would be downloaded to.
             self._say(stopping.results(self.results_folder))
         if calls or cut:
-            self._say(stopping.ended(left, (cut or self.executions.names)[-1]))
+            self._say(stopping.ended(left, (cut or self.executions.names)[-1], self.backend.jobs_left))
 
     @contextlib.contextmanager
     def closed_with(self, call: backend.UnfinishedCall) -> Iterator[None]:
@@ -203,6 +204,13 @@ class Deployment:
         self.reporter.say(text)
 
 
+def _account_backend(endpoint: str, settings: Settings, warn: Callable[[str], None]) -> backend.Backend:
+    """Imported late: most runs have their service in this process."""
+    from .account_backend import AccountBackend
+
+    return AccountBackend(endpoint, settings, warn)
+
+
 def _catalog(folder: Path) -> DiskCatalog:
     from flytekit.configuration import LocalConfig
 
@@ -240,10 +248,12 @@ def from_environment(environ: Mapping[str, str]) -> Deployment:
 
     switch = environ.get(wire.SWITCH, "").strip()
     endpoint = switch if switch.startswith(("http://", "https://")) else None
-    if endpoint is None and switch.lower() not in {"", "local"}:
+    if switch.lower() == backend.AWS:
+        endpoint = backend.AWS
+    elif endpoint is None and switch.lower() not in {"", "local"}:
         raise SwitchError(
-            f"{wire.SWITCH}={switch!r}: expected 'local' (an AWS Batch on this machine), 'off', or the URL of a "
-            f"Batch endpoint such as http://127.0.0.1:8044."
+            f"{wire.SWITCH}={switch!r}: expected 'local' (an AWS Batch on this machine), 'aws' (your account), 'off', "
+            f"or the URL of a Batch endpoint such as http://127.0.0.1:8044."
         )
     settings = settings_module.load(environ)
     return Deployment(

@@ -8,7 +8,8 @@ run. Names are unique to an attempt of a node, so ListJobs tells. Flyte has no s
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from flytekitplugins.awsbatch.batch.api import BatchApi, BatchError
@@ -33,16 +34,28 @@ class Submissions:
 
     :ivar made: (request, job id) of each job that was accepted, in order.
     :param found: hears of a job of an earlier process that stands for a submit.
+    :param lag: seconds after which ListJobs is asked again, once each, before it is believed that there is no such job:
+        AWS lists a job a moment after it was submitted.
     """
 
-    def __init__(self, batch: BatchApi, found: Callable[[str], None] = lambda job_id: None) -> None:
+    def __init__(
+        self,
+        batch: BatchApi,
+        found: Callable[[str], None] = lambda job_id: None,
+        lag: Sequence[float] = (),
+    ) -> None:
         self._batch = batch
         self._found = found
+        self._lag = lag
         self._answers: dict[str, SubmitJobResponseTypeDef] = {}
         # Names (and queues) whose last submit brought no answer, and names that an earlier process may have submitted.
         self._unanswered: dict[str, str] = {}
         self._earlier: set[str] = set()
         self.made: list[tuple[dict[str, Any], str]] = []
+
+    def request_of(self, job_id: str) -> dict[str, Any] | None:
+        """What this process asked for when it submitted a job."""
+        return next((request for request, known in reversed(self.made) if known == job_id), None)
 
     def expect(self, name: str) -> None:
         """An earlier process may have submitted a job of this name."""
@@ -92,6 +105,15 @@ class Submissions:
 
     def _known(self, queue: str, name: str) -> SubmitJobResponseTypeDef | None:
         """The newest job of this name as SubmitJob would have answered."""
+        found = self._listed(queue, name)
+        for seconds in self._lag:
+            if found is not None:
+                break
+            time.sleep(seconds)
+            found = self._listed(queue, name)
+        return found
+
+    def _listed(self, queue: str, name: str) -> SubmitJobResponseTypeDef | None:
         request: ListJobsRequestTypeDef = {"jobQueue": queue, "filters": [{"name": "JOB_NAME", "values": [name]}]}
         while True:
             page = self._batch.list_jobs(**request)

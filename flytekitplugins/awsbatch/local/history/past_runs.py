@@ -50,6 +50,8 @@ class RunInfo:
 
     :param started: seconds since the epoch, as all times here.
     :param process: the id of the process that runs it.
+    :param endpoint: where its jobs are: `aws`, or a URL; None: this home's local AWS Batch.
+    :param region: of that service; "" where the record does not say.
     """
 
     name: str
@@ -60,6 +62,8 @@ class RunInfo:
     status: str
     process: int | None
     nodes: tuple[NodeInfo, ...]
+    endpoint: str | None = None
+    region: str = ""
 
 
 def process_mark() -> dict[str, Any]:
@@ -226,6 +230,8 @@ def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
         status=status,
         process=execution["process"]["pid"] if lives else None,
         nodes=nodes,
+        endpoint=execution.get("endpoint"),
+        region=str(execution.get("region", "")),
     )
 
 

@@ -77,6 +77,7 @@ def child_record(child: ChildFact) -> dict[str, Any]:
         "phase": child.phase.name,
         "attempts": child.attempts,
         "message": child.message,
+        "times": child.times,
     }
 
 

@@ -39,11 +39,13 @@ class Resumptions:
     then (an `@eager` function starts one a call). Each is taken by the first call that is the same as its own first.
 
     :param name: of an execution, or a beginning of it that no other has; None: there is nothing to resume.
+    :param endpoint: the service that this process's jobs go to, as records have it.
     """
 
-    def __init__(self, home: Home, name: str | None) -> None:
+    def __init__(self, home: Home, name: str | None, endpoint: str | None = None) -> None:
         self._home = home
         self._name = name
+        self._endpoint = endpoint
         self._left: list[RunRecord] | None = None
 
     @property
@@ -73,6 +75,12 @@ class Resumptions:
                 f"{wire.SWITCH_RESUME}={self._name} is an execution of {found[2]} in {found[0]}-{found[1]}; this is "
                 f"one of {who[2]} in {who[0]}-{who[1]}. Run the same command as then, or leave the variable out."
             )
+        before = named.execution().get("endpoint")
+        if _kind(before) != _kind(self._endpoint):
+            raise ResumeError(
+                f"{wire.SWITCH_RESUME}={self._name} ran with {wire.SWITCH}={before or 'local'}, and its jobs are "
+                f"there: set it so again (it is {self._endpoint or 'local'})."
+            )
         same = [record for record in mine if _began_with(record, task, inputs)]
         chosen = same[0] if same else named if first else None
         if chosen is None:
@@ -95,6 +103,11 @@ class Resumptions:
                 if execution["launch"] == launch:
                     found.append((execution["started"], record))
         return [record for _, record in sorted(found, key=lambda each: each[0])]
+
+
+def _kind(endpoint: str | None) -> str:
+    """A service at a URL may have another one after a restart."""
+    return "url" if endpoint is not None and "://" in endpoint else str(endpoint)
 
 
 def _identity(execution: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -5,33 +5,44 @@ way, and resumed where an earlier process left it.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import tasks_pb2
 from flytekit.models.literals import LiteralMap
 
+from flytekitplugins.awsbatch.admin.decision_data import decision_data, other_matchings
 from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
-from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
+from flytekitplugins.awsbatch.batch.api import BatchError, UnreachableError
+from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
+from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
+from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import job_attempts
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
-from ..console.counts import counts_of_phases, counts_of_result
-from ..console.failure import LogTail, TaskFailedError, failure
+from ..console.attempt_news import AttemptNews
+from ..console.counts import counts_of_phases, counts_of_result, phases_of_statuses
+from ..console.exit_reasons import end_in_words, says_exception
+from ..console.failure import LogTail, TaskFailedError, error_message, failure
 from ..console.interrupts import Interrupted, Interrupts
+from ..console.redaction import hide, hide_in_request
+from ..console.stopping import resume_command
+from ..console.tracebacks import exception_line
 from ..deployment.opening import Deployment
 from ..history.record import RunRecord, child_record, understanding
 from ..history.resume import EarlierRun, Fingerprint, decide_resume
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
+from .account_job import job_tags, need_of
 from .resume_node import resume_node
 from .serialise import Serialised
 from .task_resources import check, requirements, settle
@@ -41,13 +52,18 @@ if TYPE_CHECKING:
 
     from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
 
-LOG_LINES = 20
+# Enough to begin at a frame of a traceback.
+LOG_LINES = 100
 # How AWS begins the status reason of a job that no compute environment can hold.
 MISFIT = "MISCONFIGURATION"
 
 
 class NotHandledError(Exception):
     """The deployment's settings give this task type to nobody, or to a plugin that is not emulated."""
+
+
+class LeftRunningError(Exception):
+    """AWS Batch cannot be asked any more, while the jobs run on; the message says how to come back to them."""
 
 
 class Call:
@@ -75,7 +91,13 @@ class Call:
         self._saved: tuple[object, ...] = ()
         self._job: tuple[str, str | None] = ("", None)
         self._progress: Progress | None = None
+        # How the queue and the role were found, for people who look at the run.
+        self._queue_decision: dict[str, Any] = {}
         self._interrupts = Interrupts()
+        self._queue = ""
+        self._queued_since: float | None = None
+        self._news = AttemptNews(self._exception_of, self._original_index)
+        self._attempts: dict[int, dict[str, Any]] = {}
         self.submitted = threading.Event()
 
     @property
@@ -99,6 +121,8 @@ class Call:
         own = self._execution
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
         decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
+        admin = deployment.settings.admin
+        self._queue_decision = decision_data(decision, other_matchings(admin, decision))
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
         write_queue(template, decision)
@@ -106,13 +130,24 @@ class Call:
             deployment.backend.ensure_queue(decision.queue)
         deployment.launch.add_code(template.id.name, self._serialised.code_root, self._who.execution_env)
         request = self._request(template, inputs, decision)
-        with Interrupts() as self._interrupts:
+        if deployment.backend.endpoint is not None:
+            role = decision.role.of_job(deployment.settings.handler.batch.role_annotation_key)
+            self._queue = decision.queue
+            with contextlib.suppress(HandlerError):
+                # The handler refuses such a task itself, in Flyte's words.
+                deployment.backend.check_task(need_of(request, decision.queue, deployment.settings.handler), role)
+        with Interrupts(noted=deployment.backend.hurry) as self._interrupts:
             try:
                 result = self._result(request)
                 self._interrupts.check()
             except Interrupted as interrupted:
                 deployment.close()
                 number = interrupted.number
+            except UnreachableError as error:
+                deployment.backend.lose()
+                self._write("interrupted")
+                back = resume_command(self._execution.name)
+                raise LeftRunningError(f"{error}. What was submitted runs on. To come back: {back}") from error
             else:
                 number = 0
         if number:
@@ -173,6 +208,19 @@ class Call:
             platform_resources=requirements(resources) if resources else None,
             retries=self._place.retries(self._task),
             timeout=self._place.timeout(self._task),
+            job_tags=self._tags() if self._deployment.backend.endpoint is not None else {},
+        )
+
+    def _tags(self) -> dict[str, str]:
+        """By which people find a job in an account, and its costs."""
+        own = self._execution
+        return job_tags(
+            project=own.project,
+            domain=own.domain,
+            workflow=own.workflow,
+            execution=own.name,
+            node=self._node_id,
+            task=self._task.name,
         )
 
     def _result(self, request: NodeRequest) -> NodeResult:
@@ -199,6 +247,8 @@ class Call:
                 # While this call is still one of those that closing looks after.
                 deployment.close()
                 raise
+            except UnreachableError:
+                raise
             except BaseException:
                 self.abort()
                 raise
@@ -212,28 +262,66 @@ class Call:
             return None
         record = self._record.node(self._node_id)
         self._job = (record.get("job_name", ""), None)
+        self._attempts = {int(each["attempt"]): each for each in record.get("attempts", ())}
         with understanding(self._record.node_file(self._node_id)):
             return decide_resume(record, self._fingerprint)
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment
+        if progress.phase is Phase.CHECKING_SUBTASKS and progress.job_id is not None:
+            statuses = deployment.backend.children_by_status(progress.job_id)
+            if statuses:
+                counts = phases_of_statuses(statuses, sum(progress.counts.values()))
+                progress = replace(progress, counts=counts)
         self._progress = progress
         deployment.reporter.update(self.label, counts_of_phases(progress.counts))
         self._job = (progress.job_name, progress.job_id)
         if progress.job_id is not None:
             self.submitted.set()
-        mark = (progress.attempt, progress.phase, progress.job_id)
+        self._note_attempt(progress)
+        mark = (progress.attempt, progress.phase, progress.job_id, progress.failed_attempts)
         if mark != self._saved:
             self._saved = mark
             self._write("running")
-        if progress.link and sum(progress.counts.values()) > 1:
-            deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
+        items = sum(progress.counts.values())
+        if progress.job_id is not None and (page := deployment.backend.console_link(progress.job_id, items)):
+            deployment.say_once(f"{self.label}: {page}")
+        job = deployment.services.jobs.get(progress.job_name)
+        for line in self._news.lines(progress, job, self._job_attempts()):
+            deployment.reporter.say(hide(f"{self.label}: {line}", os.environ))
         refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
-        for notice in (progress.hang, self._stuck(progress), refused):
+        for notice in (progress.hang, self._stuck(progress) or self._queued(progress), refused):
             if notice:
                 deployment.say_once(f"{self.label}: {notice}")
         if execution.result is None:
             self._interrupts.check()
+
+    def _note_attempt(self, progress: Progress) -> None:
+        reason = progress.retry_reason.strip().splitlines()
+        self._attempts[progress.attempt] = {
+            "attempt": progress.attempt,
+            "job_name": progress.job_name,
+            "job_id": progress.job_id,
+            "failed": progress.failed_attempts > 0,
+            "reason": reason[0] if reason else "",
+        }
+
+    def _job_attempts(self) -> int | None:
+        batch = self._deployment.settings.handler.batch
+        return job_attempts(self._serialised.template, batch.min_retries, batch.max_retries)
+
+    def _original_index(self, child: int) -> int:
+        return self._node.original_index(child) if self._node is not None else child
+
+    def _exception_of(self, child: int, words: str) -> str:
+        """What ended the last attempt of a child, in one line."""
+        assert self._node is not None
+        if says_exception(words):
+            store, original = self._deployment.services.store, self._original_index(child)
+            line = exception_line(error_message(store, self._node.output_prefix, original))
+            if line:
+                return line
+        return end_in_words(words)
 
     def _stuck(self, progress: Progress) -> str:
         """AWS Batch's word for a job that can never start."""
@@ -241,6 +329,15 @@ class Call:
         if job is None or set(progress.counts) - {TaskPhase.QUEUED}:
             return ""
         return next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
+
+    def _queued(self, progress: Progress) -> str:
+        """Why nothing of the job has started for long."""
+        if progress.job_id is None or set(progress.counts) - {TaskPhase.QUEUED, TaskPhase.NOT_READY}:
+            self._queued_since = None
+            return ""
+        self._queued_since = self._queued_since or time.monotonic()
+        queued = time.monotonic() - self._queued_since
+        return self._deployment.backend.why_queued(progress.job_id, self._queue, queued)
 
     def _write(self, status: str, result: NodeResult | None = None) -> None:
         """The record of the node as it is now. Without one the run continues, but cannot be resumed."""
@@ -258,6 +355,7 @@ class Call:
                     "updated": time.time(),
                     "fingerprint": vars(self._fingerprint),
                     "attempt": self._node.request.attempt,
+                    "attempts": list(self._attempts.values()),
                     "snapshot": snapshot,
                     "job_name": self._job[0],
                     "job_id": self._job[1],
@@ -266,10 +364,19 @@ class Call:
                     "children": [child_record(child) for child in result.children] if result is not None else None,
                     "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
+                    "output_prefix": self._node.output_prefix,
+                    "queue": self._queue_decision,
+                    "request": self._request_sent(),
                 },
             )
         except OSError as error:
             self._deployment.say_once(f"This run cannot be recorded, and so not be resumed: {error}")
+
+    def _request_sent(self) -> dict[str, Any] | None:
+        """The SubmitJob request of the current job, without secrets, for people who look at the run."""
+        job_id = self._job[1]
+        sent = self._deployment.submissions.request_of(job_id) if job_id else None
+        return None if sent is None else hide_in_request(sent, os.environ)
 
     def _error(self, result: NodeResult, decision: Decision) -> TaskFailedError:
         return failure(
@@ -285,4 +392,4 @@ class Call:
 
     def _tail(self, child: ChildFact) -> LogTail | None:
         found = self._deployment.backend.log_tail(child, LOG_LINES)
-        return None if found is None else LogTail(str(found[0]), found[1].splitlines())
+        return None if found is None else LogTail(found[0], found[1].splitlines())

@@ -11,6 +11,8 @@ from typing import Any
 
 from flytekit.models.literals import LiteralMap
 
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.lint.findings import Finding
 from flytekitplugins.awsbatch.lint.report import findings_to, lint_execution_env, tell
 
@@ -34,8 +36,8 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
     Raises TaskFailedError, NotLoadableError, NotHandledError, RefusedError, SettingsError, HomeError, SwitchError,
-    ResumeError, RecordError, UnusableHomeError, and flytekit's FlyteAssertion where an input's file does not exist. On
-    the main thread also KeyboardInterrupt or SystemExit, after a signal.
+    ResumeError, RecordError, UnusableHomeError, NotReadyError, LeftRunningError, and flytekit's FlyteAssertion where
+    an input's file does not exist. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
     """
     deployment = deployments.current()
     deployment.check_open()
@@ -47,6 +49,7 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
         if deployment.settings.local.execution_env == DROP:
             lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
         serialised = serialise(task, who.project, who.domain, who.image_config)
+    _check_queues(deployment, who)
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
@@ -66,6 +69,14 @@ def say_replaced(name: str) -> None:
         f"{name} is called in this process, not as a job: its execute has been replaced, as a test's mock does, and a "
         "job would run the original."
     )
+
+
+def _check_queues(deployment: Deployment, who: Identity) -> None:
+    """Before anything is uploaded. Which of its queues an execution gets depends on its name."""
+    if deployment.backend.endpoint is not None:
+        launched = LaunchedExecution(who.project, who.domain, who.workflow)
+        possible = match_queue(deployment.settings.admin, launched).possible
+        deployment.backend.check_queues(sorted(possible - {""}))
 
 
 def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:
@@ -94,6 +105,8 @@ def _record(deployment: Deployment, execution: Execution) -> None:
         RunRecord(deployment.home.run(execution.name)).write_execution(
             {
                 "execution": execution.name,
+                "endpoint": deployment.backend.endpoint,
+                "region": deployment.backend.batch.region,
                 "launch": deployment.executions.names[0],
                 "project": execution.project,
                 "domain": execution.domain,

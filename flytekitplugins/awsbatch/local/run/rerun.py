@@ -1,4 +1,5 @@
-"""One child of a past run, once more in the foreground: its own command and inputs, for a debugger.
+"""One child of a past run, once more in the foreground: its own command and inputs, for a debugger. Here, also where it
+ran in an account.
 
 Its outputs go to a folder of their own in the run's: what the run wrote stays as it was. Variables that the job took
 over from its caller are those of this shell now, since a run does not keep their values; its own are as they were. No
@@ -21,7 +22,8 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, Lau
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
-from ..deployment.job_environment import base_environment, scripts_directories
+from ..deployment.account_client import client_of
+from ..deployment.job_environment import FAST_EXECUTE, INHERIT, base_environment, scripts_directories
 from ..history.past_runs import NodeInfo, RunInfo, UnknownRunError
 from ..history.record import RunRecord, understanding
 from ..home import Home
@@ -41,7 +43,8 @@ class Command:
 
 
 def command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
-    """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError, RecordError."""
+    """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError, RecordError, and
+    of a run in an account BatchError, UnreachableError."""
     with understanding(RunRecord(home.run(run.name)).node_file(node.node)):
         return _command(home, run, node, index)
 
@@ -49,14 +52,15 @@ def command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
 def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
     child = child_index(node, index)
     assert node.job_id is not None
-    job = _job(home, node.job_id)
+    job = _job(home, run, node.job_id)
     if "arrayProperties" not in job:
         child = None
     container = job["container"]
     output = home.run(run.name) / "again" / f"{node.node}-{index}"
     recorded = node.record["launch"]
     launch = Launch(
-        environment=base_environment(os.environ, recorded["environment"]),
+        # What lies in the account's storage is read with the credentials of this shell.
+        environment=base_environment(os.environ, recorded["environment"] if run.endpoint is None else INHERIT),
         path=scripts_directories(),
         python_path=tuple(recorded["python_path"]),
     )
@@ -111,10 +115,16 @@ def child_index(node: NodeInfo, index: int) -> int | None:
     raise UnknownRunError(f"Item {index} of node {node.node} came from the cache: nothing ran for it.")
 
 
-def _job(home: Home, job_id: str) -> Any:
+def _job(home: Home, run: RunInfo, job_id: str) -> Any:
+    client = client_of(run)
+    if client is not None:
+        jobs = client.describe_jobs(jobs=[job_id])["jobs"]
+        if not jobs:
+            raise UnknownRunError(f"AWS Batch does not know job {job_id} any more: it forgets jobs some days after.")
+        return jobs[0]
     batch = LocalBatch(home.batch)
     try:
-        jobs = batch.describe_jobs(jobs=[job_id])["jobs"]
+        jobs = list(batch.describe_jobs(jobs=[job_id])["jobs"])
     finally:
         batch.close()
     if not jobs:
@@ -126,8 +136,11 @@ def _job(home: Home, job_id: str) -> Any:
 
 
 def redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
-    """The command with what it writes sent elsewhere, and without its time limit."""
+    """The command with what it writes sent elsewhere, and without its time limit. It runs the code of the working tree,
+    not the distribution that was uploaded for the job."""
     words = list(argv)
+    if words[:1] == [FAST_EXECUTE] and "--" in words:
+        words = words[words.index("--") + 1 :]
     if words[:1] == [wire.TIMEOUT_SCRIPT] and "--" in words:
         words = words[words.index("--") + 1 :]
     changed: list[str] = []

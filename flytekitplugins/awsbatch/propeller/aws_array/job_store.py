@@ -33,6 +33,9 @@ def job_phase(status: str) -> TaskPhase:
     return _PHASES.get(status, TaskPhase.UNDEFINED)
 
 
+Times = tuple[int | None, int | None, int | None]
+
+
 @dataclass
 class Job:
     """A job, or a child of one. `log_streams` has one entry an attempt, "" where it had no stream.
@@ -41,6 +44,7 @@ class Job:
     :param known: whether AWS's last answer about it had it.
     :param has_outputs: whether outputs.pb was there when it was looked for.
     :param seen: how many changes the store has taken over, where a service counts them.
+    :param times: when it was created, started and stopped, in milliseconds since the epoch, as AWS says.
     """
 
     id: str = ""
@@ -52,6 +56,7 @@ class Job:
     known: bool = True
     has_outputs: bool = False
     seen: int = -1
+    times: Times = (None, None, None)
 
     @classmethod
     def submitted(cls, job_id: str, size: int) -> Job:
@@ -90,6 +95,7 @@ def update_job(job: Job, detail: Mapping[str, Any]) -> None:
     job.tries = len(detail.get("attempts") or ())
     job.log_streams = tuple(streams)
     job.message = " - ".join(words)
+    job.times = detail.get("createdAt"), detail.get("startedAt"), detail.get("stoppedAt")
 
 
 def _container(source: Mapping[str, Any]) -> tuple[str, str]:
@@ -184,7 +190,7 @@ class JobStore:
                 if len(found.children) == 1:
                     only = found.children[0]
                     only.phase, only.message = found.phase, found.message
-                    only.log_streams, only.tries = found.log_streams, found.tries
+                    only.log_streams, only.tries, only.times = found.log_streams, found.tries, found.times
         for job_id, asked in wanted.items():
             asked.known = job_id in answered
         if news is not None:

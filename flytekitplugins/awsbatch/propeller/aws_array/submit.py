@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from flyteidl.core import literals_pb2
@@ -25,6 +26,9 @@ from .task_context import TaskContext
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.type_defs import SubmitJobRequestTypeDef
+
+# AWS Batch's own limit.
+MOST_TAGS = 50
 
 
 def launch(state: State, context: TaskContext, services: HandlerServices) -> State:
@@ -101,7 +105,16 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
     _set(request, "retryStrategy", None if tries is None else {"attempts": tries})
     seconds = timeout_seconds(template, settings.batch.default_timeout_seconds)
     _set(request, "timeout", None if seconds is None else {"attemptDurationSeconds": seconds})
+    if context.job_tags:
+        request["tags"] = _with_room(request.get("tags") or {}, context.job_tags)
     return request
+
+
+def _with_room(tags: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:
+    """The tags of the task, and what there is room for of the others."""
+    free = max(MOST_TAGS - len(tags), 0)
+    others = [(name, value) for name, value in more.items() if name not in tags]
+    return {**tags, **dict(others[:free])}
 
 
 def _set(request: dict[str, Any], name: str, value: dict[str, int] | None) -> None:

@@ -19,6 +19,7 @@ class TaskContext:
     :param workflow: `project:domain:name`, "" when not known.
     :param attempt: the node's attempt, from 0.
     :param iam_role: the security context's role; None: no security context.
+    :param job_tags: the job's tags, where it has none of these names and has room for them. Flyte sends none.
     :param task_path: where the template is written when a command asks for `{{.taskTemplatePath}}`.
     """
 
@@ -41,3 +42,4 @@ class TaskContext:
     overrides_config: Mapping[str, str] = field(default_factory=dict)
     override_resources: ResourceRequirements | None = None
     platform_resources: ResourceRequirements | None = None
+    job_tags: Mapping[str, str] = field(default_factory=dict)

@@ -41,6 +41,7 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
         overrides_config=request.overrides_config,
         override_resources=request.override_resources,
         platform_resources=request.platform_resources,
+        job_tags=request.job_tags,
     )
 
 

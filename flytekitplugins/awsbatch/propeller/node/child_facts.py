@@ -47,4 +47,4 @@ def _fact(original: OriginalIndex, child: ChildIndex | None, state: State, job: 
         return ChildFact(original, child, job_id, phase, 0, (), "")
     seen = job.children[child]
     streams = tuple(stream for stream in seen.log_streams if stream)
-    return ChildFact(original, child, job_id, phase, seen.tries, streams, seen.message.strip())
+    return ChildFact(original, child, job_id, phase, seen.tries, streams, seen.message.strip(), seen.times)

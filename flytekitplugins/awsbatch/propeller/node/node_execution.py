@@ -86,6 +86,16 @@ class NodeExecution:
         """None while the node runs."""
         return self._result
 
+    @property
+    def output_prefix(self) -> str:
+        """Where the current attempt's outputs and errors lie."""
+        return self._context.output_prefix
+
+    def original_index(self, child: int) -> int:
+        """The place in the user's list of a child of the current attempt's array job."""
+        indexes = self._node.plugin_state.indexes_to_run
+        return int(indexes[child]) if indexes is not None and child < len(indexes) else child
+
     def step(self) -> Progress:
         """One round: refreshes the job's details, steps the handler, and moves the node on when the handler ended.
 
@@ -210,8 +220,7 @@ class NodeExecution:
 
     def _retry(self, error: TaskError) -> None:
         settings = self._services.settings.propeller.node_config
-        maximum = max_attempts(self.request.template, self.request.retries, settings)
-        budget, exhausted = self._node.budget.after(error, maximum, settings)
+        budget, exhausted = self._node.budget.after(error, self._max_attempts(), settings)
         ending = Ending(RETRYING, error) if exhausted is None else Ending(FAILING, exhausted)
         self._update(budget=budget, ending=ending)
 
@@ -311,6 +320,10 @@ class NodeExecution:
     def _update(self, **changes: Any) -> None:
         self._node = replace(self._node, **changes)
 
+    def _max_attempts(self) -> int:
+        settings = self._services.settings.propeller.node_config
+        return max_attempts(self.request.template, self.request.retries, settings)
+
     def _new_context(self) -> TaskContext:
         return attempt_context(self.request, self._services.store.join, self._node.attempt)
 
@@ -322,6 +335,7 @@ class NodeExecution:
         phase = node.reported
         if self._result is not None:
             phase = self._result.phase
+        retried = node.ending if node.ending is not None and node.ending.move == RETRYING else None
         return Progress(
             attempt=node.attempt,
             phase=node.plugin_state.phase,
@@ -333,4 +347,8 @@ class NodeExecution:
             error=self._error,
             hang=node.hang,
             link=self._link,
+            failed_attempts=node.budget.attempts if retried is not None else 0,
+            retry_reason=retried.error.message if retried is not None and retried.error is not None else "",
+            max_attempts=self._max_attempts(),
+            ended=self._result is not None,
         )

@@ -51,6 +51,7 @@ class NodeRequest:
     :param metadata_prefix: where inputs.pb and outputs.pb go: `<prefix>/<project>-<domain>-<execution>/<node>/data`.
     :param raw_output_prefix: base of the sharded raw output prefixes.
     :param attempt: the first attempt's number.
+    :param job_tags: see `TaskContext`.
     """
 
     execution: ExecutionId
@@ -72,3 +73,4 @@ class NodeRequest:
     event_version: int = 2
     previous_checkpoint: str = ""
     attempt: int = 0
+    job_tags: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from flyteidl.core import execution_pb2, literals_pb2
 
 from ..aws_array.indexes import ChildIndex, OriginalIndex
+from ..aws_array.job_store import Times
 from ..aws_array.phases import Phase, TaskPhase
 
 __all__ = ["ChildFact", "NodeResult", "Progress"]
@@ -22,6 +23,7 @@ class ChildFact:
     :param attempts: how many attempts AWS reported.
     :param log_streams: one an attempt that had one, in order.
     :param message: AWS's status reason and exit code, "" when there is none.
+    :param times: when it was created, started and stopped, in milliseconds since the epoch, as AWS says.
     """
 
     original: OriginalIndex
@@ -31,6 +33,7 @@ class ChildFact:
     attempts: int
     log_streams: tuple[str, ...]
     message: str
+    times: Times = (None, None, None)
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class Progress:
     :param error: what went wrong in this round, which is tried again.
     :param hang: the sentence "real Flyte would wait here for ever: ..." once that is certain.
     :param link: the page of AWS's console that Flyte's console links the task to, once there is a job.
+    :param failed_attempts: how many attempts of the node have failed, in the round in which the last of them did and
+        another one follows; 0 in all others. `retry_reason` is that attempt's error then.
+    :param max_attempts: how often the node is tried.
+    :param ended: whether the node has ended.
     """
 
     attempt: int
@@ -53,6 +60,10 @@ class Progress:
     error: str | None = None
     hang: str | None = None
     link: str = ""
+    failed_attempts: int = 0
+    retry_reason: str = ""
+    max_attempts: int = 1
+    ended: bool = False
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,11 @@ class JobTable:
             return job.changes, [index for index, unit in enumerate(job.units) if unit.changes > seen]
 
     @property
+    def changes(self) -> int:
+        """How many changes there have been since the service started."""
+        return self._changes
+
+    @property
     def unwritten(self) -> int:
         return len(self._unwritten_units) + len(self._unwritten_jobs)
 

@@ -119,6 +119,12 @@ class Database:
         with self._read_lock:
             yield self._reader
 
+    def version(self) -> int:
+        """Changes when another connection has written."""
+        with self.reader() as connection:
+            version: int = connection.execute("PRAGMA data_version").fetchone()[0]
+        return version
+
     def checkpoint(self) -> None:
         """Moves the write-ahead log into the file when it has grown. Readers and writers go on meanwhile."""
         if self._checkpointer is not None and self._writes >= CHECKPOINT_EVERY:

@@ -1,0 +1,93 @@
+"""The logs of jobs in CloudWatch: which streams a job has, and what is in them.
+
+A stream appears some seconds after its attempt has started, its last lines some seconds after the attempt has ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .api import BatchError
+
+# Where AWS Batch's jobs log to unless their definition says otherwise.
+GROUP = "/aws/batch/job"
+AWSLOGS = "awslogs"
+
+Call = Callable[[str, dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class JobStream:
+    """The log stream of one attempt of a job, from 1. `elsewhere` names the log driver that is not CloudWatch's."""
+
+    attempt: int
+    name: str
+    group: str = GROUP
+    elsewhere: str = ""
+
+
+def streams_of(detail: Mapping[str, Any]) -> list[JobStream]:
+    """The streams that DescribeJobs tells of, an attempt each, the current one's last."""
+    container = detail.get("container") or {}
+    logging = container.get("logConfiguration") or {}
+    driver = logging.get("logDriver", AWSLOGS)
+    group = (logging.get("options") or {}).get("awslogs-group", GROUP)
+    names = [(one.get("container") or {}).get("logStreamName", "") for one in detail.get("attempts") or ()]
+    current = container.get("logStreamName", "")
+    if current and current not in names:
+        names.append(current)
+    elsewhere = "" if driver == AWSLOGS else driver
+    return [JobStream(number, name, group, elsewhere) for number, name in enumerate(names, 1) if name]
+
+
+class CloudWatchLogs:
+    """:param call: makes a call of CloudWatch Logs; raises BatchError."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def read(self, stream: JobStream, token: str | None) -> tuple[list[str], str | None]:
+        """The lines after a token (None: from the beginning), and the token behind them. A stream that is not there yet
+        has no lines. Raises BatchError."""
+        lines: list[str] = []
+        while True:
+            place = {"startFromHead": True} if token is None else {"startFromHead": True, "nextToken": token}
+            try:
+                answer = self._events(stream, place)
+            except BatchError as error:
+                if error.code == "ResourceNotFoundException":
+                    return lines, token
+                raise
+            lines += (event["message"] for event in answer["events"])
+            if answer["nextForwardToken"] == token:
+                return lines, token
+            token = answer["nextForwardToken"]
+
+    def tail(self, stream: JobStream, count: int) -> list[str]:
+        """The last lines; none of a stream that is not there yet. Raises BatchError."""
+        lines: list[str] = []
+        for page in self._backwards(stream, count):
+            lines = [*page, *lines]
+            if len(lines) >= count:
+                break
+        return lines[-count:]
+
+    def _backwards(self, stream: JobStream, count: int) -> Iterator[list[str]]:
+        place: dict[str, Any] = {"limit": count, "startFromHead": False}
+        while True:
+            try:
+                answer = self._events(stream, place)
+            except BatchError as error:
+                if error.code == "ResourceNotFoundException":
+                    return
+                raise
+            yield [event["message"] for event in answer["events"]]
+            token = answer["nextBackwardToken"]
+            if token == place.get("nextToken"):
+                return
+            place["nextToken"] = token
+
+    def _events(self, stream: JobStream, place: Mapping[str, Any]) -> dict[str, Any]:
+        return self._call("GetLogEvents", {"logGroupName": stream.group, "logStreamName": stream.name, **place})

@@ -1,0 +1,143 @@
+"""Where the log of a job is read from: the files of the home's local AWS Batch, or an account's CloudWatch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from flytekitplugins.awsbatch.batch.aws import AwsBatch
+from flytekitplugins.awsbatch.batch.emulator.execution.logs import LogStream
+from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.job_logs import CloudWatchLogs, JobStream, streams_of
+
+BLOCK = 1 << 16
+# Seconds for which CloudWatch is asked for a stream that must be there soon, or for the last lines of an ended job.
+LATE = 10.0
+
+
+class LogStreamOfJob(Protocol):
+    """:ivar attempt: from 1."""
+
+    @property
+    def attempt(self) -> int: ...
+
+    @property
+    def name(self) -> str: ...
+
+
+class LogSource(Protocol):
+    """The log of one job, or of one child of an array. `poll` is how many seconds to wait between two looks."""
+
+    poll: float
+
+    def status(self) -> str:
+        """AWS's word."""
+        ...
+
+    def goes_on(self) -> bool:
+        """Whether somebody runs the job, so that its log may grow."""
+        ...
+
+    def streams(self) -> Sequence[Any]:
+        """One for each attempt that has one, the oldest first."""
+        ...
+
+    def copy(self, stream: Any, position: Any, *, wait: bool) -> Any:
+        """Prints what a stream has from a position on (None: from the beginning) and returns where it ends now.
+
+        :param wait: whether lines that come late are waited for.
+        """
+        ...
+
+    def lines(self, stream: Any) -> list[str]: ...
+
+    def place(self, stream: Any) -> str:
+        """Where a person finds it."""
+        ...
+
+
+class LocalLog:
+    poll = 0.3
+
+    def __init__(self, batch: LocalBatch, job: str) -> None:
+        self._batch = batch
+        self._job = job
+        self._id, _, index = job.partition(":")
+        self._index = int(index) if index else None
+
+    def status(self) -> str:
+        return str(self._batch.describe_jobs(jobs=[self._job])["jobs"][0]["status"])
+
+    def goes_on(self) -> bool:
+        return self._batch.goes_on(self._id)
+
+    def streams(self) -> list[LogStream]:
+        return self._batch.log_streams(self._id, self._index)
+
+    def copy(self, stream: LogStream, position: Any, *, wait: bool) -> Any:
+        """Byte for byte."""
+        try:
+            with stream.path.open("rb") as file:
+                file.seek(position or 0)
+                while block := file.read(BLOCK):
+                    sys.stdout.buffer.write(block)
+                sys.stdout.flush()
+                return file.tell()
+        except FileNotFoundError:
+            return position
+
+    def lines(self, stream: LogStream) -> list[str]:
+        try:
+            return Path(stream.path).read_text(encoding="utf-8", errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+
+    def place(self, stream: LogStream) -> str:
+        return str(stream.path)
+
+
+class AccountLog:
+    """Raises BatchError, UnreachableError."""
+
+    poll = 2.0
+
+    def __init__(self, client: AwsBatch, job: str) -> None:
+        self._client = client
+        self._job = job
+        self._logs = CloudWatchLogs(client.logs)
+        if client.local:
+            self.poll = 0.3
+        self._detail: dict[str, Any] = {}
+
+    def status(self) -> str:
+        (self._detail,) = self._client.describe_jobs(jobs=[self._job])["jobs"]
+        return str(self._detail["status"])
+
+    def goes_on(self) -> bool:
+        return True
+
+    def streams(self) -> list[JobStream]:
+        return streams_of(self._detail)
+
+    def copy(self, stream: JobStream, position: Any, *, wait: bool) -> Any:
+        lines, position = self._read(stream, position, wait)
+        sys.stdout.writelines(f"{line}\n" for line in lines)
+        sys.stdout.flush()
+        return position
+
+    def lines(self, stream: JobStream) -> list[str]:
+        return self._read(stream, None, True)[0]
+
+    def place(self, stream: JobStream) -> str:
+        return f"CloudWatch {stream.group} {stream.name}" if not stream.elsewhere else f"log driver {stream.elsewhere}"
+
+    def _read(self, stream: JobStream, position: Any, wait: bool) -> tuple[list[str], Any]:
+        until = time.monotonic() + (min(LATE, 5 * self.poll) if wait else 0)
+        lines, position = self._logs.read(stream, position)
+        while not lines and time.monotonic() < until:
+            time.sleep(self.poll / 2)
+            lines, position = self._logs.read(stream, position)
+        return lines, position

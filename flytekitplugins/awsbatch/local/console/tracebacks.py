@@ -1,0 +1,114 @@
+"""flytekit's log lines and tracebacks, as people read them. Pure.
+
+A task's process logs JSON, a traceback as one line of it, and writes the same into its error file, with the exception
+said once more at the end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+TRACEBACK = "Traceback (most recent call last):"
+_FRAME = re.compile(r'\s*File "(?P<file>.+?)", line \d+')
+_MARKERS = re.compile(r"\s*[\^~]+\s*")
+_MESSAGE = re.compile(r"\n\s*Message:\s*\n", re.MULTILINE)
+# Around the traceback, which says the same.
+_AROUND = re.compile(r"Exception when executing task |!! (Begin|End) .*Error Captured by Flyte !!")
+JSON_LINE = '{"asctime": '
+# Code between the interpreter and the function of a task.
+_FRAMEWORK = ("/site-packages/flytekit/", str(Path(__file__).parents[2]) + "/")
+
+
+def error_lines(message: str) -> list[str]:
+    """The traceback of an error that flytekit recorded, from the first frame of the user's, and its exception once."""
+    trace, last = split_message(message)
+    lines = trace.splitlines()
+    if not lines:
+        return last.splitlines()
+    if last and not trace.rstrip().endswith(last.rstrip()):
+        lines += last.splitlines()
+    return users_part(lines)
+
+
+def exception_line(message: str) -> str:
+    """The exception of an error that flytekit recorded, in one line: `ValueError: bad value 2`."""
+    trace, last = split_message(message)
+    found = [line.strip() for line in (last or trace).splitlines() if line.strip()]
+    if last:
+        return found[0]
+    return found[-1] if found else ""
+
+
+def split_message(message: str) -> tuple[str, str]:
+    """(traceback, what flytekit puts behind "Message:"), both without the indentation; "" for what is not there."""
+    trace, *rest = _MESSAGE.split(message.strip("\n"), maxsplit=1)
+    trace = trace.strip().removeprefix("Trace:")
+    return textwrap.dedent(trace.strip("\n")).rstrip(), textwrap.dedent("".join(rest)).strip()
+
+
+def users_part(lines: Sequence[str]) -> list[str]:
+    """A traceback without the frames that lead from the interpreter to the task; all of it where no other frames are.
+
+    What comes before the traceback is kept.
+    """
+    head = next((at for at, line in enumerate(lines) if line.strip() == TRACEBACK), None)
+    frames = [at for at, line in enumerate(lines) if _FRAME.match(line)]
+    if head is None or not frames:
+        return list(lines)
+    first = next((at for at in frames if not _is_framework(lines[at])), None)
+    # Those of an exception that caused another come in between.
+    if first is None or any(line.strip() == TRACEBACK for line in lines[head + 1 : first]):
+        return list(lines)
+    return [*lines[: head + 1], *lines[first:]]
+
+
+def _is_framework(line: str) -> bool:
+    found = _FRAME.match(line)
+    return found is not None and any(part in found["file"] for part in _FRAMEWORK)
+
+
+def last_lines(lines: Sequence[str], most: int) -> list[str]:
+    """The last lines, at most so many, beginning at a frame where they would begin within a traceback's."""
+    shown = list(lines[-most:])
+    for at, line in enumerate(shown):
+        if not line.startswith(" ") or line.strip() == TRACEBACK or _FRAME.match(line):
+            return shown[at:]
+        if not _inside_traceback(lines, len(lines) - len(shown) + at):
+            return shown[at:]
+    return shown
+
+
+def _inside_traceback(lines: Sequence[str], at: int) -> bool:
+    """Whether the line belongs to a frame that begins above it: its source, or the marks below that."""
+    if _MARKERS.fullmatch(lines[at]):
+        return True
+    return any(_FRAME.match(line) for line in lines[max(at - 2, 0) : at])
+
+
+def readable(lines: Iterable[str]) -> Iterator[str]:
+    """A job's log lines with flytekit's JSON made readable. Other lines are passed on as they are."""
+    for line in lines:
+        if line.startswith(JSON_LINE):
+            yield from readable_line(line)
+        else:
+            yield line
+
+
+def readable_line(line: str) -> list[str]:
+    """One line of flytekit's JSON as the lines that it stands for; none for what only surrounds a traceback."""
+    try:
+        record = json.loads(line)
+        level, message = str(record["levelname"]), str(record["message"])
+        said = str(record.get("exc_info") or "")
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return [line]
+    if _AROUND.match(message):
+        return []
+    if TRACEBACK in message:
+        return error_lines(message)
+    text = f"{level}: {message}" if level != "INFO" else message
+    return [*text.splitlines(), *(users_part(said.splitlines()) if said else [])]

@@ -1,0 +1,53 @@
+"""Ends of jobs in words that help."""
+
+import pytest
+
+from flytekitplugins.awsbatch.local.console.exit_reasons import (
+    advice,
+    end_in_words,
+    node_error_in_words,
+    says_exception,
+)
+
+ENDED = "Essential container in task exited -  "
+OOM = "Essential container in task exited - OutOfMemoryError: Container killed due to memory usage exit(137)"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (f"{ENDED}exit(1)", "ended with exit status 1"),
+        (" exit(3)", "ended with exit status 3"),
+        (f"{ENDED}exit(139)", "killed by signal 11, segmentation fault"),
+        (f"{ENDED}exit(137)", "killed by signal 9, killed"),
+        (f"{ENDED}exit(255)", "ended with exit status 255"),
+        (OOM, "killed for holding more memory than its limit"),
+        ("Host EC2 (instance i-0) terminated. - ", "Host EC2 (instance i-0) terminated."),
+        (
+            "Job attempt duration exceeded timeout -  exit(143)",
+            "Job attempt duration exceeded timeout, killed by signal 15, terminated",
+        ),
+        ("", ""),
+    ],
+)
+def test_an_end_is_told_in_one_phrase(words: str, said: str) -> None:
+    assert end_in_words(words) == said
+
+
+def test_an_error_file_is_believed_where_the_job_ended_as_after_an_exception() -> None:
+    assert says_exception(f"{ENDED}exit(1)")
+    assert not says_exception(f"{ENDED}exit(139)")
+    assert not says_exception(OOM)
+
+
+def test_a_signal_is_named_and_a_crash_says_where_to_look() -> None:
+    assert "signal 11, segmentation fault" in advice(f"{ENDED}exit(139)")
+    assert "PYTHONFAULTHANDLER" in advice(f"{ENDED}exit(139)")
+    assert "Resources(mem=" in advice(OOM)
+    assert advice(f"{ENDED}exit(1)") == ""
+
+
+def test_missing_outputs_are_told_without_paths() -> None:
+    message = "failed to read data from dataDir [/x/outputs.pb]. Error: /x/outputs.pb: file does not exist"
+    assert node_error_in_words(message) == "its job ended well and left no outputs"
+    assert node_error_in_words("one\ntwo") == "one"
