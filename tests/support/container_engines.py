@@ -7,6 +7,7 @@ prefixes of its Python, of the installed packages and of the sources, read-only.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -48,6 +49,18 @@ class TestEngine:
 
     def client(self) -> docker.APIClient:
         return docker.APIClient(base_url=self.url, version="auto", timeout=60)
+
+    def variant(self, image: str, change: str) -> str:
+        """An image that differs in one line of a Dockerfile."""
+        client = self.client()
+        container = client.create_container_from_config({"Image": image, "Cmd": ["true"]})["Id"]
+        try:
+            name = f"{image.rpartition(':')[0]}-variant"
+            tag = hashlib.sha256(change.encode()).hexdigest()[:12]
+            client.commit(container, repository=name, tag=tag, changes=change)
+        finally:
+            client.remove_container(container)
+        return f"{name}:{tag}"
 
 
 def missing() -> str:

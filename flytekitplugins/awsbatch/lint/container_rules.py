@@ -79,12 +79,14 @@ def image_content(subject: Subject) -> Iterator[str]:
             yield (
                 f"runs in an ImageSpec that does not install {DISTRIBUTION}. Without it the job cannot start, leaves "
                 "no log, "
-                f'and the handler waits for ever. Add it: ImageSpec(packages=["{DISTRIBUTION}", ...]).'
+                f'and the handler waits for ever. Add it: ImageSpec(packages=["{DISTRIBUTION}", ...]). '
+                "flyte-awsbatch lint FILE --image IMAGE --run tries an image that is built."
             )
     elif FLYTEKIT_IMAGE.fullmatch(subject.container.image):
         yield (
             f"runs in flytekit's own image, {subject.container.image}, which does not have {DISTRIBUTION}. Without it "
-            "the job cannot start, leaves no log, and the handler waits for ever. Name an image of yours with --image."
+            "the job cannot start, leaves no log, and the handler waits for ever. Name an image of yours with --image, "
+            "and try it: flyte-awsbatch lint FILE --image IMAGE --run."
         )
 
 

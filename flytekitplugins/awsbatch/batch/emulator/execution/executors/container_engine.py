@@ -74,7 +74,7 @@ def connect(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient
             continue
         return client
     raise NoEngineError(
-        "Jobs are to run in containers (isolation: container), and no container engine answers. Tried "
+        "No container engine answers. Tried "
         + "; ".join(tried)
         + ". Start Docker, or Podman's service (`podman system service --time 0`), or name an engine in DOCKER_HOST or"
         " `emulator.container.engine`."
