@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def test_docker_host_is_podmans_socket_as_well(container_engine: TestEngine) -> 
 def test_the_current_docker_context_is_used(
     container_engine: TestEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    meta = tmp_path / ".docker" / "contexts" / "meta" / "any"
+    meta = tmp_path / ".docker" / "contexts" / "meta" / hashlib.sha256(b"mine").hexdigest()
     meta.mkdir(parents=True)
     endpoint = {"docker": {"Host": container_engine.url, "SkipTLSVerify": False}}
     (meta / "meta.json").write_text(json.dumps({"Name": "mine", "Metadata": {}, "Endpoints": endpoint}))
