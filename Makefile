@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # Tests start hundreds of interpreters; where this is set, each would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test lint types unit coverage other-versions test-all bench soak clean
+.PHONY: setup demo test lint types unit docs references coverage other-versions test-all bench soak clean
 
 $(READY): setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -22,7 +22,7 @@ demo: export FLYTE_AWSBATCH_HOME ?= $(abspath $(VENV))/demo
 demo: $(READY)
 	$(BIN)/pyflyte run --env FLYTE_AWSBATCH=local examples/stdlib_census.py census --chunks 40
 
-test: lint types unit other-versions
+test: lint types docs unit other-versions
 
 # A file's tests stay together: they share what is dear to set up.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
@@ -33,16 +33,17 @@ other-versions:
 	.ci/try-version 3.10 1.16.0 -m "not slow" $(QUICK)
 	.ci/try-version 3.12 newest -m "not slow" $(QUICK)
 
-# What the service is compared with and tried by: apart, because their dependencies and ours slow pip's resolver down.
+# What the service is compared with and tried by, and what makes the site: apart, because their dependencies and ours slow pip's resolver down.
 .venv-moto/.ready: PEER := "moto[batch,server]>=5.2" cfn-lint
 .venv-awscli/.ready: PEER := awscli
-.venv-moto/.ready .venv-awscli/.ready:
+.venv-docs/.ready: PEER := "mkdocs-material>=9.5,<10"
+.venv-moto/.ready .venv-awscli/.ready .venv-docs/.ready:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --upgrade pip
 	$(@D)/bin/python -m pip install --quiet $(PEER)
 	touch $@
 
-test-all: lint types coverage
+test-all: lint types docs coverage
 	$(BIN)/python -m pytest $(PARALLEL) -m slow --timeout 3600
 	.ci/try-version 3.10 1.16.0
 	.ci/try-version 3.10 newest
@@ -72,6 +73,15 @@ coverage: $(READY) .venv-moto/.ready .venv-awscli/.ready
 	$(BIN)/coverage erase
 	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term:skip-covered -m "not slow"
 
+# The documentation as a site, in site/. Every warning is an error: a link that leads nowhere, a page without a place.
+docs: .venv-docs/.ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+
+# The pages and pictures that are made from the code, and those that tests make.
+references: $(READY)
+	$(BIN)/python -m docs.generate
+	$(BIN)/python -m tests.conformance fidelity --write
+
 # Ratios against floors and peers of the same run; benchmarks/README.md says what they mean.
 bench: $(READY) .venv-moto/.ready
 	$(BIN)/python benchmarks/handler.py
@@ -80,4 +90,4 @@ bench: $(READY) .venv-moto/.ready
 	$(BIN)/python benchmarks/batch_service.py
 
 clean:
-	rm -rf $(VENV) .venv-* build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-* site build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

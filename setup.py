@@ -1,12 +1,21 @@
+import re
 from pathlib import Path
 
 from setuptools import find_namespace_packages, setup
+
+
+def long_description() -> str:
+    """The README for a package index: without pictures and links of the repository, which lead nowhere there."""
+    text = Path(__file__).with_name("README.md").read_text(encoding="utf-8")
+    text = re.sub(r"^!\[[^\]]*\]\((?!https?://)[^)]*\)\n+", "", text, flags=re.MULTILINE)
+    return re.sub(r"\[([^\]]+)\]\((?!https?://)[^)]*\)", r"\1", text)
+
 
 setup(
     name="flytekitplugins-awsbatch",
     version="1.17.0",
     description="AWS Batch for flytekit: single and map tasks, and an emulated AWS Batch to run them on",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=find_namespace_packages(include=["flytekitplugins.*"]),

@@ -20,20 +20,6 @@ from flytekitplugins.awsbatch.account.template import as_json
 PAGE = (ROOT / "docs" / "how-to" / "setup.md").read_text(encoding="utf-8")
 AWS_CLI = ROOT / ".venv-awscli" / "bin"
 ACCOUNT = "111122223333"
-WORKFLOW = """\
-from flytekit import task, workflow
-from flytekitplugins.awsbatch import AWSBatchConfig
-
-
-@task(task_config=AWSBatchConfig())
-def greet() -> str:
-    return "hello from AWS Batch"
-
-
-@workflow
-def main() -> str:
-    return greet()
-"""
 
 
 def blocks(kind: str) -> list[str]:
@@ -63,7 +49,7 @@ def test_the_setup_leads_to_an_account_that_is_right(tmp_path: Path, monkeypatch
             "AWS_DEFAULT_REGION": "us-east-2",
             "FLYTE_AWSBATCH_HOME": str(tmp_path / "home"),
         }
-        (tmp_path / "workflow.py").write_text(WORKFLOW)
+        (tmp_path / "workflow.py").write_text(blocks("python")[0])
         started, *rest = blocks("sh")
         run(started, tmp_path, environment)
         settings: Any = yaml.safe_load((tmp_path / "awsbatch.yaml").read_text())

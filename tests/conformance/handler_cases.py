@@ -65,6 +65,8 @@ _MESSAGES: dict[str, type[Message]] = {
 class ScriptedCatalog:
     """The catalog's server side: what is stored beforehand, and what is put."""
 
+    at_once = 1
+
     def __init__(self, case: dict[str, Any]) -> None:
         script = case.get("catalog") or {}
         self._lookup_error = bool(script.get("lookup_error"))

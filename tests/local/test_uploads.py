@@ -12,7 +12,9 @@ from flytekit.models.literals import Blob, BlobMetadata, Literal, LiteralMap, Sc
 from fsspec.core import url_to_fs
 
 from flytekitplugins.awsbatch.local.deployment import uploads
+from flytekitplugins.awsbatch.local.deployment.transfer import Progress
 from flytekitplugins.awsbatch.local.deployment.uploads import Uploads
+from flytekitplugins.awsbatch.propeller.storage import SchemeStore
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 
@@ -24,7 +26,9 @@ def storage(tmp_path: Path) -> str:
 def uploaded(storage: str, path: Path) -> str:
     kind = BlobType("", BlobType.BlobDimensionality.SINGLE)
     blob = Literal(scalar=Scalar(blob=Blob(BlobMetadata(kind), str(path))))
-    return str(Uploads(storage).upload(LiteralMap({"f": blob}), {}).literals["f"].scalar.blob.uri)
+    store = SchemeStore()
+    uploads = Uploads(storage, store, lambda where: Progress(where, print))
+    return str(uploads.upload(LiteralMap({"f": blob}), {}).literals["f"].scalar.blob.uri)
 
 
 def test_a_link_to_a_directory_around_it_is_not_walked_again(tmp_path: Path, storage: str) -> None:

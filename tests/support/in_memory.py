@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from flyteidl.core import literals_pb2
 
@@ -22,6 +22,12 @@ class MemoryStore:
     def exists(self, reference: str) -> bool:
         return reference in self.files
 
+    def existing(self, references: Collection[str]) -> Collection[str]:
+        return {reference for reference in references if self.exists(reference)}
+
+    def at_once(self, base: str) -> int:
+        return 1
+
     def read(self, reference: str) -> bytes:
         try:
             return self.files[reference]
@@ -37,6 +43,8 @@ class MemoryStore:
 
 class MemoryCatalog:
     """Entries that end with the process."""
+
+    at_once = 1
 
     def __init__(self) -> None:
         self._entries: dict[str, bytes] = {}

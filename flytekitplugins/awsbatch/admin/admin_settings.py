@@ -27,7 +27,12 @@ DOMAINS = ("development", "staging", "production")
 
 @dataclass(frozen=True)
 class ExecutionQueue:
-    """One item of `queues.executionQueues`: a Batch job queue and the tags that find it."""
+    """One item of `queues.executionQueues`: a Batch job queue and the tags that find it.
+
+    :param dynamic: the name of a job queue on AWS Batch.
+    :param attributes: the tags by which rules find the queue.
+    :param primary: the queue of 2019's control jobs; read and ignored.
+    """
 
     dynamic: str = setting("Dynamic", "")
     attributes: tuple[str, ...] = setting("Attributes", ())
@@ -37,7 +42,11 @@ class ExecutionQueue:
 
 @dataclass(frozen=True)
 class QueueSettings:
-    """`queues`."""
+    """`queues`.
+
+    :param execution_queues: the job queues that executions may get.
+    :param workflow_configs: which executions get a queue with which tags.
+    """
 
     execution_queues: tuple[ExecutionQueue, ...] = setting("executionQueues", ())
     workflow_configs: tuple[Rule, ...] = setting("workflowConfigs", ())
@@ -45,7 +54,13 @@ class QueueSettings:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """`flyteadmin`: the part of it that concerns roles. None: the files do not say."""
+    """`flyteadmin`: the part of it that concerns roles. None: the files do not say.
+
+    :param role_name_key: the annotation in which FlyteAdmin leaves an execution's role.
+    :param assumable_iam_role: the role of executions that name none.
+    :param k8s_service_account: the Kubernetes service account of executions that name none; AWS Batch cannot use it.
+    :param annotations: annotations of every execution.
+    """
 
     role_name_key: str | None = setting("roleNameKey", None)
     assumable_iam_role: str = setting("assumableIamRole", "")
@@ -56,7 +71,11 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class HandlerRoleSettings:
-    """`plugins.aws.batch`: the key under which the handler looks for the role. None: the files do not say."""
+    """`plugins.aws.batch`: the key under which the handler looks for the role. None: the files do not say.
+
+    :param role_annotation_key: the annotation in which the handler looks for the role; the same as
+        `flyteadmin.roleNameKey`.
+    """
 
     role_annotation_key: str | None = setting("roleAnnotationKey", None)
     where: Mark = where("roleAnnotationKey")
@@ -64,7 +83,11 @@ class HandlerRoleSettings:
 
 @dataclass(frozen=True)
 class TaskPlugins:
-    """`tasks.task-plugins`: which of propeller's plugins run, and which takes a task type."""
+    """`tasks.task-plugins`: which of propeller's plugins run, and which takes a task type.
+
+    :param enabled: the plugins that run in propeller; all of them, if absent.
+    :param default_for: the plugin that takes a task type.
+    """
 
     enabled: tuple[str, ...] = setting("enabled-plugins", ())
     default_for: Mapping[str, str] = setting("default-for-task-types", factory=dict)
@@ -73,14 +96,23 @@ class TaskPlugins:
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """`tasks`. None: the files do not say, and the emulation takes what is its own."""
+    """`tasks`. None: the files do not say, and the emulation takes what is its own.
+
+    :param task_plugins: which plugins run, and what they take.
+    """
 
     task_plugins: TaskPlugins | None = setting("task-plugins", None)
 
 
 @dataclass(frozen=True)
 class ResourceSet:
-    """Kubernetes' quantities; empty text: not said."""
+    """Kubernetes' quantities; empty text: not said.
+
+    :param cpu: CPUs, as Kubernetes writes a quantity (`500m`, `2`).
+    :param memory: memory, as Kubernetes writes a quantity (`200Mi`, `1Gi`).
+    :param gpu: GPUs.
+    :param ephemeral_storage: disk, as Kubernetes writes a quantity.
+    """
 
     cpu: str = setting("cpu", "")
     memory: str = setting("memory", "")
@@ -90,7 +122,11 @@ class ResourceSet:
 
 @dataclass(frozen=True)
 class DefaultResources(ResourceSet):
-    """`task_resources.defaults`, over those that FlyteAdmin has built in."""
+    """`task_resources.defaults`, over those that FlyteAdmin has built in.
+
+    :param cpu: CPUs, as Kubernetes writes a quantity (`500m`, `2`).
+    :param memory: memory, as Kubernetes writes a quantity (`200Mi`, `1Gi`).
+    """
 
     cpu: str = setting("cpu", "2")
     memory: str = setting("memory", "200Mi")
@@ -98,7 +134,12 @@ class DefaultResources(ResourceSet):
 
 @dataclass(frozen=True)
 class LimitResources(ResourceSet):
-    """`task_resources.limits`, likewise."""
+    """`task_resources.limits`, likewise.
+
+    :param cpu: CPUs, as Kubernetes writes a quantity (`500m`, `2`).
+    :param memory: memory, as Kubernetes writes a quantity (`200Mi`, `1Gi`).
+    :param gpu: GPUs.
+    """
 
     cpu: str = setting("cpu", "2")
     memory: str = setting("memory", "1Gi")
@@ -107,7 +148,11 @@ class LimitResources(ResourceSet):
 
 @dataclass(frozen=True)
 class TaskResources:
-    """`task_resources`: what a task gets that asks for nothing, and the most that any may have."""
+    """`task_resources`: what a task gets that asks for nothing, and the most that any may have.
+
+    :param defaults: what a task gets that asks for nothing.
+    :param limits: the most that a task may have.
+    """
 
     defaults: DefaultResources = setting("defaults", factory=DefaultResources)
     limits: LimitResources = setting("limits", factory=LimitResources)
@@ -115,14 +160,24 @@ class TaskResources:
 
 @dataclass(frozen=True)
 class Domain:
-    """One item of `domains`."""
+    """One item of `domains`.
+
+    :param id: the name of a domain.
+    """
 
     id: str = setting("id", "")
 
 
 @dataclass(frozen=True)
 class AdminEmulator:
-    """The keys of `emulator` that stand for what a launch would say to FlyteAdmin. None: left to `pyflyte run`."""
+    """The keys of `emulator` that stand for what a launch would say to FlyteAdmin. None: left to `pyflyte run`.
+
+    :param project: the project of executions; `pyflyte run -p` overrides it, and without either it is `flytesnacks`.
+    :param domain: the domain of executions; `pyflyte run -d` overrides it, and without either it is `development`.
+    :param role: the IAM role that you would name at launch.
+    :param queue_matching: how the rules of `queues.workflowConfigs` are followed: as documented, as FlyteAdmin 1.16
+        does, or as it did in 2019.
+    """
 
     project: str | None = setting("project", None)
     domain: str | None = setting("domain", None)

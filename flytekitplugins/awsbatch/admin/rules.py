@@ -24,6 +24,12 @@ class Rule:
     """One item of `queues.workflowConfigs`: which executions, and the tags of the queue they should get.
 
     Empty text: not limited by it. FlyteAdmin 1.16 reads `domain` and `tags` only.
+
+    :param project: the project that the rule is for; any, if absent. FlyteAdmin 1.16 does not read it.
+    :param domain: the domain that the rule is for; any, if absent.
+    :param workflow: the workflow that the rule is for, with or without its module; any, if absent. FlyteAdmin 1.16 does
+        not read it.
+    :param tags: the tags of the queue that these executions get.
     """
 
     kind: ClassVar[str] = "rule"

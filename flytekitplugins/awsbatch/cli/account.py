@@ -21,7 +21,9 @@ def account() -> None:
 
 
 @account.command()
-@click.option("--format", "form", type=click.Choice(("yaml", "json")), default="yaml", show_default=True)
+@click.option(
+    "--format", "form", type=click.Choice(("yaml", "json")), default="yaml", show_default=True, help="Of the output."
+)
 @config_option
 def template(form: str, files: tuple[str, ...]) -> None:
     """Print a CloudFormation template for the job queues and roles of the settings.

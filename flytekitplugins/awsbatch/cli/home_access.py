@@ -8,7 +8,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import rich_click as click
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError, UnreachableError
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
@@ -19,6 +22,8 @@ from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import RecordError
 
 from .common import fail_command
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 # As many as one DescribeJobs call takes.
 MOST_IDS = 100
@@ -83,9 +88,24 @@ def run_with_job(job: str) -> tuple[past_runs.RunInfo, str] | None:
     return (found[job_id], f"{job_id}{colon}{index}") if job_id else None
 
 
-def run_of(execution: str | None) -> past_runs.RunInfo:
-    """The execution, or the newest. Raises UnknownRunError, HomeError, RecordError."""
+def workflow_option(function: F) -> F:
+    return click.option(
+        "--workflow", metavar="NAME", help="Only executions of this workflow; the last part of its name is enough."
+    )(function)
+
+
+def is_of_workflow(run: past_runs.RunInfo, workflow: str | None) -> bool:
+    return workflow is None or f".{run.workflow}".endswith(f".{workflow}")
+
+
+def run_of(execution: str | None, workflow: str | None = None) -> past_runs.RunInfo:
+    """The execution, or the newest, or the newest of a workflow. Raises UnknownRunError, HomeError, RecordError."""
     home = the_home()
+    if execution is None and workflow is not None:
+        found = next((run for run in past_runs.runs(home) if is_of_workflow(run, workflow)), None)
+        if found is None:
+            raise past_runs.UnknownRunError(f"{home.path} has no execution of {workflow!r}.")
+        return found
     return past_runs.run(home, None if execution is None else past_runs.named(home, execution) or execution)
 
 

@@ -16,7 +16,7 @@ COMMANDS = {
     "cache": "runs",
     "config": "config",
     "doctor": "doctor",
-    "jobs": "runs",
+    "jobs": "jobs",
     "kill": "runs",
     "lint": "lint",
     "logs": "logs",

@@ -13,7 +13,10 @@ from ..wire import SWITCH_CONFIG
 
 @dataclass(frozen=True)
 class LintEmulator:
-    """The key of `emulator` that these checks own: codes that are fine in this deployment."""
+    """The key of `emulator` that these checks own: codes that are fine in this deployment.
+
+    :param lint_ignore: lint codes that are fine in this deployment.
+    """
 
     lint_ignore: tuple[str, ...] = setting("lint_ignore", ())
 
@@ -24,7 +27,10 @@ class LintEmulator:
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """What these checks need of `plugins.aws.batch`."""
+    """What these checks need of `plugins.aws.batch`.
+
+    :param max_array_job_size: the largest array.
+    """
 
     max_array_job_size: int = setting("maxArrayJobSize", 5000)
 

@@ -61,21 +61,22 @@ DURATIONS = (
 class LocalEmulator:
     """The keys of `emulator` that say how this machine runs jobs.
 
-    :param environment: whether a job sees the caller's environment (`inherit`) or only its own (`clean`).
+    :param environment: whether a job sees your environment (`inherit`) or only its own (`clean`).
     :param execution_env: what becomes of the variables of `pyflyte run --env`: Flyte gives them to pods and never to
-        AWS Batch jobs (`drop`; `awsbatch/transformer.go` passes nil); `forward` gives them to jobs here.
-    :param isolation: how Python entry points are started: `fork`, a process a child, forked from a warm interpreter;
-        `worker`, a pool of warm processes that run many children each; `process`, a new interpreter a child. With
+        jobs on AWS Batch (`drop`; its `awsbatch/transformer.go` passes nil); `forward` gives them to jobs here.
+    :param isolation: how a job's Python command is started: `fork` forks each child from a warm interpreter, `worker`
+        has a few warm processes run many children each, `process` starts a new interpreter for each child. With
         `container` every job runs in a container of its own image (see `emulator.container`).
-    :param preload: what the jobs that are forked from one interpreter share. `installed`: flytekit and the installed
-        modules that the user's modules import; `everything`: the user's modules too.
-    :param fast_path: whether children of an array leave out what flytekit does for each of them.
+    :param preload: what forked jobs have imported already: `installed`, flytekit and the installed modules that your
+        modules import; `everything`, your modules too. `everything` is faster, and jobs share what your modules make
+        while they are imported: ids, scratch folders, connections, locks, open files.
+    :param fast_path: whether forked children of an array leave out steps of flytekit's that change nothing.
     :param on_interrupt: what becomes of jobs in an account when their run is interrupted (Ctrl-C, SIGTERM, a closed
         terminal): `terminate`, or `detach`, which leaves them running. A service in this process ends with it.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
-    :param storage: the URL of a storage (`s3://bucket/prefix`) below which all files of executions lie; "": what
+    :param storage: the URL of a storage (`s3://bucket/prefix`) below which all files of executions lie. Empty: what
         `storage.container` and `propeller` say where jobs run on other machines, else the home.
-    :param cache: the URL of a storage that keeps cached results, for whoever uses the same one; "": the home does.
+    :param cache: the URL of a storage that keeps cached results, for whoever uses the same one. Empty: the home does.
     :param copy_code: which code travels to jobs on other machines, as `pyflyte run --copy` says it, which counts where
         it is given: `auto`, the modules that are loaded; `all`, the files of the source root; `none`, the image has it.
     :param build_images: whether flytekit builds and pushes images that are an ImageSpec before jobs are to start from
@@ -88,7 +89,7 @@ class LocalEmulator:
     preload: str = setting("preload", "installed", choices=("installed", "everything"))
     fast_path: bool = setting("fast_path", True)
     on_interrupt: str = setting("on_interrupt", TERMINATE, choices=(TERMINATE, DETACH))
-    keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0)
+    keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0, unit="days")
     storage: str = setting("storage", "")
     cache: str = setting("cache", "")
     copy_code: str = setting("copy", "auto", choices=("auto", "all", "none"))

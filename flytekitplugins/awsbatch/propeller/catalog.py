@@ -87,7 +87,13 @@ def _digest(message: Message) -> str:
 
 
 class Catalog(Protocol):
-    """Raises CatalogError."""
+    """Raises CatalogError. May be used from several threads at once.
+
+    :ivar at_once: how many entries are worth asking for at the same time.
+    """
+
+    @property
+    def at_once(self) -> int: ...
 
     def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
         """The outputs stored under the key; None when there are none (a miss)."""
@@ -108,6 +114,8 @@ class DiskCatalog:
     :param enabled: False: every lookup misses and nothing is stored.
     :param overwrite: True: every lookup misses, and what is computed replaces what is stored.
     """
+
+    at_once = 1
 
     def __init__(self, folder: Path, *, enabled: bool = True, overwrite: bool = False) -> None:
         self.enabled = enabled

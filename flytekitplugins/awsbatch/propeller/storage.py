@@ -5,10 +5,12 @@ A reference is a URL or a path as text. Nothing here knows what is in a file; no
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -21,6 +23,10 @@ from .golang import url
 
 _LOCAL = ("file://", f"{RAW_SCHEME}://")
 CHECKPOINT_FOLDER = "_flytecheckpoints"
+# How many requests to a storage are under way at once.
+AT_ONCE = 64
+# Up to how many files are looked for one by one: more than that, and a listing of thousands is quicker.
+MOST_LOOKS = 250
 
 
 class StorageError(Exception):
@@ -55,6 +61,14 @@ class DataStore(Protocol):
         ...
 
     def exists(self, reference: str) -> bool: ...
+
+    def existing(self, references: Collection[str]) -> Collection[str]:
+        """Those of the files that are there, found in as few calls as the storage allows."""
+        ...
+
+    def at_once(self, base: str) -> int:
+        """How many files below `base` are worth reading or writing at the same time; 1 where no network is."""
+        ...
 
     def read(self, reference: str) -> bytes: ...
 
@@ -111,6 +125,12 @@ class LocalStore:
     def exists(self, reference: str) -> bool:
         return os.path.isfile(local_path(reference))  # noqa: PTH113 - a large array's files are looked for one by one
 
+    def existing(self, references: Collection[str]) -> Collection[str]:
+        return {reference for reference in references if self.exists(reference)}
+
+    def at_once(self, base: str) -> int:
+        return 1
+
     def read(self, reference: str) -> bytes:
         try:
             with open(local_path(reference), "rb", buffering=0) as file:  # noqa: PTH123
@@ -155,6 +175,12 @@ class LimitedStore:
     def exists(self, reference: str) -> bool:
         return self._inner.exists(reference)
 
+    def existing(self, references: Collection[str]) -> Collection[str]:
+        return self._inner.existing(references)
+
+    def at_once(self, base: str) -> int:
+        return self._inner.at_once(base)
+
     def read(self, reference: str) -> bytes:
         data = self._inner.read(reference)
         if len(data) > self._megabytes * 2**20:
@@ -167,45 +193,76 @@ class LimitedStore:
 
 
 class FsspecStore:
-    """Files at any URL that fsspec knows (`s3://`, `gs://`, ...); the storage decides whether writes are atomic."""
+    """Files at any URL that fsspec knows (`s3://`, `gs://`, ...); the storage decides whether writes are atomic.
 
-    def __init__(self, **options: object) -> None:
-        self._options = options
+    May be used from several threads at once.
+
+    :param filesystem: gives the file system of a URL. It must not remember listings: jobs write meanwhile.
+    """
+
+    def __init__(self, filesystem: Callable[[str], Any] | None = None) -> None:
+        self._filesystem = filesystem or _of_fsspec
 
     def join(self, base: str, *keys: str) -> str:
         return join_url(base, *keys)
 
     def exists(self, reference: str) -> bool:
-        filesystem, path = self._open(reference)
-        try:
+        with self._opened(reference) as (filesystem, path):
             return bool(filesystem.isfile(path))
-        except OSError as error:
-            raise StorageError(reference, str(error)) from error
+
+    def existing(self, references: Collection[str]) -> Collection[str]:
+        """Many are looked for by listing the folder that they have in common."""
+        if len(references) <= MOST_LOOKS:
+            with ThreadPoolExecutor(self.at_once("")) as pool:
+                found = pool.map(lambda reference: reference if self.exists(reference) else None, references)
+                return {reference for reference in found if reference is not None}
+        folder = os.path.commonpath([reference.rpartition("/")[0].partition("://")[2] for reference in references])
+        scheme = next(iter(references)).partition("://")[0]
+        with self._opened(f"{scheme}://{folder}") as (filesystem, path):
+            listed = set(filesystem.find(path))
+            return {reference for reference in references if filesystem._strip_protocol(reference) in listed}
+
+    def at_once(self, base: str) -> int:
+        return AT_ONCE
 
     def read(self, reference: str) -> bytes:
-        filesystem, path = self._open(reference)
-        try:
-            return bytes(filesystem.cat_file(path))
-        except FileNotFoundError:
-            raise NotFoundError(reference) from None
-        except OSError as error:
-            raise StorageError(reference, str(error)) from error
+        with self._opened(reference) as (filesystem, path):
+            return bytes(filesystem.cat_file(path, **_in_one_piece(filesystem)))
 
     def write(self, reference: str, data: bytes) -> None:
-        filesystem, path = self._open(reference)
-        try:
+        with self._opened(reference) as (filesystem, path):
             filesystem.pipe_file(path, data)
-        except OSError as error:
-            raise StorageError(reference, str(error)) from error
 
-    def _open(self, reference: str) -> tuple[Any, str]:
-        import fsspec
-
+    @contextlib.contextmanager
+    def _opened(self, reference: str) -> Iterator[tuple[Any, str]]:
+        """The file system of a reference and the path in it, with its errors as ours."""
         try:
-            filesystem, path = fsspec.core.url_to_fs(reference, **self._options)
-            return filesystem, path
-        except (ValueError, ImportError) as error:
-            raise StorageError(reference, str(error)) from error
+            filesystem = self._filesystem(reference)
+            yield filesystem, filesystem._strip_protocol(reference)
+        except FileNotFoundError as error:
+            raise _not_found(reference, error) from None
+        except Exception as error:
+            # Each implementation has errors of its own: of credentials, of the network, of a package that is missing.
+            raise StorageError(reference, str(error) or type(error).__name__) from error
+
+
+def _of_fsspec(reference: str) -> Any:
+    import fsspec
+
+    scheme = reference.partition("://")[0]
+    return fsspec.filesystem(scheme, use_listings_cache=False)
+
+
+def _in_one_piece(filesystem: Any) -> Mapping[str, Any]:
+    """How a file is read in one request: s3fs asks for its size first, unless it may not divide it."""
+    code = getattr(getattr(filesystem, "_cat_file", None), "__code__", None)
+    return {"max_concurrency": 1} if code is not None and "max_concurrency" in code.co_varnames else {}
+
+
+def _not_found(reference: str, error: FileNotFoundError) -> StorageError:
+    """A bucket that does not exist is more than a file that does not."""
+    text = str(error)
+    return StorageError(reference, text) if "bucket" in text.lower() else NotFoundError(reference)
 
 
 class SchemeStore:
@@ -220,6 +277,14 @@ class SchemeStore:
 
     def exists(self, reference: str) -> bool:
         return self._of(reference).exists(reference)
+
+    def existing(self, references: Collection[str]) -> Collection[str]:
+        remote = [reference for reference in references if self._of(reference) is self._remote]
+        here = [reference for reference in references if self._of(reference) is self._local]
+        return {*self._local.existing(here), *(self._remote.existing(remote) if remote else ())}
+
+    def at_once(self, base: str) -> int:
+        return self._of(base).at_once(base)
 
     def read(self, reference: str) -> bytes:
         return self._of(reference).read(reference)

@@ -1,5 +1,7 @@
 """How an owner declares its settings: a frozen dataclass whose fields say their key in the YAML and what they admit.
 
+The class's docstring says what each field means (`:param`); docs/reference/settings.md is made from both.
+
 The reader fills such a class from a document; it needs no knowledge of the owner, and the owner needs none of YAML.
 A field's annotation is its type: `str`, `int`, `float` (in our own sections only), `bool`, `X | None`,
 `tuple[str, ...]`, `dict[str, str]`, another section (a map), `tuple[Section, ...]` (a list of maps),
@@ -18,6 +20,7 @@ KEY = "key"
 MINIMUM = "minimum"
 MAXIMUM = "maximum"
 CHOICES = "choices"
+UNIT = "unit"
 WHERE = "where"
 
 
@@ -29,6 +32,7 @@ def setting(
     minimum: float | None = None,
     maximum: float | None = None,
     choices: Sequence[str] | None = None,
+    unit: str = "",
 ) -> Any:
     """A field of a settings section.
 
@@ -36,8 +40,15 @@ def setting(
     :param default: the value when the document is silent; `factory` makes a mutable one.
     :param minimum: the least number admitted; `maximum` the largest, which also keeps out what is no number.
     :param choices: the only words admitted.
+    :param unit: of a number, for the documentation.
     """
-    metadata = {KEY: key, MINIMUM: minimum, MAXIMUM: maximum, CHOICES: tuple(choices) if choices is not None else None}
+    metadata = {
+        KEY: key,
+        MINIMUM: minimum,
+        MAXIMUM: maximum,
+        CHOICES: tuple(choices) if choices is not None else None,
+        UNIT: unit,
+    }
     if factory is not None:
         return dataclasses.field(default_factory=factory, metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)

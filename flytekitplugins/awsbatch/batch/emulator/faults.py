@@ -39,17 +39,20 @@ class Fault:
         (DescribeJobs answers what was true `seconds` ago), `drop_response` (carried out, but the answer is lost). Of
         attempts: `host_lost` (`seconds` after the start the host is taken away), `cannot_start` (as if the image
         could not be pulled), `stay_runnable` (it never leaves RUNNABLE).
-    :param operation: AWS's name of the calls that the fault is for, empty for any; every `every`-th of them is hit.
+    :param operation: AWS's name of the calls that the fault is for, empty for any.
+    :param every: how many-th of those calls is hit; 1 for each of them.
+    :param seconds: how long a `slow` call takes, how old a `stale_describe` answer is, and how long after its start an
+        attempt gets `host_lost`.
     :param job: the name or id of the job that it is for, empty for any.
     :param child: the array index that it is for, -1 for any child and for single jobs.
-    :param attempt: from 1, 0 for any.
+    :param attempt: the attempt that it is for, from 1; 0 for any.
     :param times: how often it happens before it is spent, 0 for always.
     """
 
     kind: str = setting("kind", choices=KINDS)
     operation: str = setting("operation", "")
     every: int = setting("every", 1, minimum=1)
-    seconds: float = setting("seconds", 0.0, minimum=0, maximum=MAX_SECONDS)
+    seconds: float = setting("seconds", 0.0, minimum=0, maximum=MAX_SECONDS, unit="seconds")
     job: str = setting("job", "")
     child: int = setting("child", -1, minimum=-1)
     attempt: int = setting("attempt", 0, minimum=0)

@@ -43,23 +43,28 @@ class ContainerSettings:
 
 @dataclass(frozen=True)
 class BatchSettings:
-    """The `emulator` keys that the service reads.
+    """The `emulator` keys that the local AWS Batch reads.
 
-    `vcpus` and `memory` (MiB) are the size of a compute environment that says nothing of its own; 0: this machine's.
+    :param vcpus: the size of a compute environment that says nothing of its own; 0: this machine's.
+    :param memory: the memory of such a compute environment; 0: this machine's.
+    :param kill_grace: the time between SIGTERM and SIGKILL; the default is ECS's.
+    :param memory_limit: whether a job that takes more memory than it asked for is killed.
+    :param fargate_rules: `ignore` accepts Fargate job definitions as Flyte sends them, which AWS refuses: without an
+        execution role, and with plain `vcpus` and `memory`.
+    :param retention_days: ended jobs and their logs are forgotten after that, at a start; AWS keeps them for at least
+        seven days.
+    :param faults: what is to go wrong on purpose.
     """
 
     # Not keys of `emulator`: a deployment says both under `plugins.aws`.
     region: str = "us-east-1"
     account_id: str = "000000000000"
-    vcpus: float = setting("vcpus", 0, minimum=0, maximum=LARGEST)
-    memory: int = setting("memory", 0, minimum=0, maximum=LARGEST)
-    # Seconds between SIGTERM and SIGKILL; ECS's default.
-    kill_grace: float = setting("kill_grace", 30.0, minimum=0, maximum=86_400)
+    vcpus: float = setting("vcpus", 0, minimum=0, maximum=LARGEST, unit="vCPUs")
+    memory: int = setting("memory", 0, minimum=0, maximum=LARGEST, unit="MiB")
+    kill_grace: float = setting("kill_grace", 30.0, minimum=0, maximum=86_400, unit="seconds")
     memory_limit: str = setting("memory_limit", ENFORCE, choices=(ENFORCE, IGNORE))
-    # AWS refuses a Fargate job definition without an execution role or with plain vcpus and memory, as Flyte sends it.
     fargate_rules: str = setting("fargate_rules", ENFORCE, choices=(ENFORCE, IGNORE))
-    # AWS keeps ended jobs for at least seven days.
-    retention_days: float = setting("retention_days", 7.0, minimum=0, maximum=36_500)
+    retention_days: float = setting("retention_days", 7.0, minimum=0, maximum=36_500, unit="days")
     faults: tuple[Fault, ...] = setting("faults", ())
     container: ContainerSettings = setting("container", factory=ContainerSettings)
 

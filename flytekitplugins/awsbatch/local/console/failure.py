@@ -34,7 +34,9 @@ NO_OUTPUTS = "ended well, and without outputs that can be read"
 class TaskFailedError(Exception):
     """A task ended without outputs, as it would have on a real deployment.
 
-    :ivar task: the task's name. :ivar execution, node: where it ran.
+    :ivar task: the task's name.
+    :ivar execution: the execution's name.
+    :ivar node: the node's id.
     :ivar result: the node's end, with a fact for every child.
     """
 

@@ -36,6 +36,12 @@ NEVER_INHERITED = (
     "PYTEST_CURRENT_TEST",
 )
 
+# What of the caller's environment a container gets, as the credentials of its job role on AWS.
+ROLE_NAMES = frozenset(
+    {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"}
+)
+ROLE_PREFIXES = ("AWS_ENDPOINT_URL", "FLYTE_AWS_")
+
 FAST_EXECUTE = "pyflyte-fast-execute"
 
 
@@ -98,7 +104,7 @@ class LocalLaunch:
             else {name: value for name, value in given.items() if not name.startswith(NEVER_INHERITED)}
         )
         if self.in_images:
-            return Launch(environment=forwarded, cwd=Path("/"))
+            return Launch(environment=credentials(os.environ) | forwarded, cwd=Path("/"))
         return Launch(
             environment=base_environment(inherited, self.environment) | forwarded | temporary,
             cwd=Path.cwd(),
@@ -106,6 +112,11 @@ class LocalLaunch:
             path=scripts_directories(),
             python_path=import_path(self._code_roots.get(task_name), sys.path),
         )
+
+
+def credentials(environ: Mapping[str, str]) -> dict[str, str]:
+    """What stands for the job's role in a container, and for where AWS is."""
+    return {name: value for name, value in environ.items() if name in ROLE_NAMES or name.startswith(ROLE_PREFIXES)}
 
 
 def base_environment(environ: Mapping[str, str], mode: str) -> dict[str, str]:

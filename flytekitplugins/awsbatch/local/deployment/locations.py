@@ -31,11 +31,13 @@ class Locations:
 
     :param metadata: what propeller writes lies below it, by execution; "" for the home.
     :param raw: what tasks write lies below it; "" for the home.
+    :param in_images: whether jobs run in images, which do not have the code of the working tree.
     """
 
     home: Home
     metadata: str = ""
     raw: str = ""
+    in_images: bool = False
 
     @property
     def remote(self) -> bool:
@@ -57,11 +59,13 @@ class Locations:
 
     @property
     def code(self) -> str:
-        """Of the distributions of code, where they lie in a storage: `<code>/fast<digest>.tar.gz`."""
-        return join_url(self.raw, "code")
+        """Of archives of code, `<code>/fast<digest>.tar.gz`; "" where jobs see the working tree."""
+        if self.raw:
+            return join_url(self.raw, "code")
+        return join_url(self.uploads, "code") if self.in_images else ""
 
 
-def locations(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:
+def locations(settings: Settings, home: Home, *, elsewhere: bool, in_images: bool = False) -> Locations:
     """The locations that the settings ask for.
 
     :param elsewhere: whether jobs run on other machines, which do not see the home. Where they run on this one, the
@@ -74,7 +78,7 @@ def locations(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:
         _check("emulator.storage", named, settings)
         return Locations(home, join_url(named, propeller.metadata_prefix), join_url(named, "raw"))
     if not elsewhere:
-        return Locations(home)
+        return Locations(home, in_images=in_images)
     if not container:
         raise settings.wrong(
             "emulator.storage",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
-from flytekitplugins.awsbatch.propeller.storage import SchemeStore
+from flytekitplugins.awsbatch.propeller.storage import FsspecStore, SchemeStore
 
 from .. import all_settings as settings_module
 from ..console import stopping
@@ -34,9 +34,12 @@ from ..home import from_environment as from_home
 from ..identity.executions import Executions
 from . import backend, temporary_folder
 from .code_folders import CodeFolders
+from .filesystems import filesystem
 from .job_environment import LocalLaunch
 from .locations import locations
+from .packaging import Packaging
 from .submissions import Submissions
+from .transfer import Progress
 from .uploads import Uploads
 
 if TYPE_CHECKING:
@@ -90,19 +93,23 @@ class Deployment:
             else _account_backend(endpoint, settings, self.say_once)
         )
         self.submissions = Submissions(self.backend.batch, self.backend.adopt, self.backend.lag)
-        self.locations = locations(settings, home, elsewhere=self.backend.elsewhere)
-        self.uploads = Uploads(self.locations.uploads)
+        self.locations = locations(settings, home, elsewhere=self.backend.elsewhere, in_images=self.backend.from_images)
         self.services = HandlerServices(
             batch=self.submissions,
-            store=SchemeStore(),
+            store=SchemeStore(FsspecStore(filesystem)),
             catalog=_catalog(home.catalog),
             settings=settings.handler,
             changed=self.backend.changed,
         )
+        self.uploads = Uploads(self.locations.uploads, self.services.store, self._uploading)
+        self.packaging = Packaging(self.locations.code, settings.local.copy_code, self.services.store, self._uploading)
         self.results_folder: Path | None = None
         self._calls: list[backend.UnfinishedCall] = []
         self._process = os.getpid()
         self._open = False
+
+    def _uploading(self, destination: str) -> Progress:
+        return Progress(destination, self.reporter.say)
 
     @property
     def closed(self) -> bool:

@@ -1,156 +1,197 @@
 """Uploads what a call's inputs refer to on this machine, as `pyflyte run --remote` does: files, directories,
 dataframes, schemas and pickles, wherever they are nested.
 
-Written over fsspec with a destination prefix. The same content under the same name is uploaded once, to the same URL,
-so that a cached result is found again as long as a file has not changed.
+The same content under the same name is uploaded once, to the same URL, so that a cached result is found again as long
+as a file has not changed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import os
-import types
-import typing
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
 from flyteidl.core import literals_pb2
-from flytekit.core.utils import timeit
 from flytekit.exceptions.user import FlyteAssertion
 from flytekit.models.literals import LiteralMap
-from flytekit.types.directory import FlyteDirectory
-from flytekit.types.file import FlyteFile
-from flytekit.types.schema import FlyteSchema
-from flytekit.types.structured import StructuredDataset
-from fsspec.core import url_to_fs
-from google.protobuf.json_format import MessageToDict, ParseDict
-from google.protobuf.struct_pb2 import Struct
 
-# The field that holds the URL where one of these lies inside a dataclass or a pydantic model.
-_FIELDS = {FlyteFile: "path", FlyteDirectory: "path", StructuredDataset: "uri", FlyteSchema: "remote_path"}
-_MESSAGEPACK = "msgpack"
+from flytekitplugins.awsbatch.propeller.aws_array.concurrently import in_order
+from flytekitplugins.awsbatch.propeller.storage import DataStore
+from flytekitplugins.awsbatch.wire import RAW_SCHEME
+
+from .file_references import FileReferences
+from .filesystems import filesystem
+from .transfer import Progress, Transfer
+
 _CHUNK = 2**20
 # How often a file is read that changes meanwhile.
 _TRIES = 3
+# What fsspec would take for a pattern where a job downloads the file.
+_PATTERN = str.maketrans("*?[]", "____")
+
+
+@dataclass(frozen=True)
+class _Local:
+    """A file or a directory of this machine, as it was when it was looked at.
+
+    :param files: itself, or those below it. :param stats: the same, the same contents.
+    :param url: where it goes. :param mark: exists when all of it is there.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    stats: tuple[Any, ...]
+    url: str
+    mark: str
+
+    @property
+    def changed(self) -> bool:
+        try:
+            return self.stats != _stats(self.path, _files(self.path))
+        except OSError:
+            return True
 
 
 class Uploads:
     """Everything that this process uploads to one place.
 
+    :ivar here: whether that is the storage on this machine, where propeller's own files can be read as they are.
+
     :param destination: a URL; uploads go to `<destination>/<digest>/<name>`.
+    :param store: looks for files there.
+    :param progress: hears of bytes.
     """
 
-    def __init__(self, destination: str) -> None:
+    def __init__(self, destination: str, store: DataStore, progress: Callable[[str], Progress]) -> None:
         self._destination = destination.rstrip("/")
-        self._urls: dict[tuple[Any, ...], str] = {}
+        self._store = store
+        self._progress = progress
+        self.here = destination.startswith(f"{RAW_SCHEME}://")
+        self._known: dict[tuple[Any, ...], _Local] = {}
 
     def upload(self, inputs: LiteralMap, kinds: Mapping[str, Any]) -> LiteralMap:
         """The inputs, with a URL in place of each path on this machine.
 
         :param kinds: the Python type of each input.
-        :raises FlyteAssertion: a path does not exist.
+        :raises FlyteAssertion: a path does not exist. :raises StorageError: it cannot be uploaded.
         """
-        message = inputs.to_flyte_idl()
-        for name in message.literals:
-            self._literal(message.literals[name], kinds.get(name))
-        return LiteralMap.from_flyte_idl(message)
+        changed: Path | None = None
+        for _ in range(_TRIES):
+            message = inputs.to_flyte_idl()
+            with _Found(self) as found:
+                references = FileReferences(found.url, found.offloaded)
+                for name in message.literals:
+                    references.replace(message.literals[name], kinds.get(name))
+                changed = self._put(list(found.locals.values()))
+            if changed is None:
+                return LiteralMap.from_flyte_idl(message)
+        raise FlyteAssertion(f"{changed} changes while it is being uploaded")
 
-    def _literal(self, literal: literals_pb2.Literal, kind: Any) -> None:
-        for item in literal.collection.literals if literal.HasField("collection") else ():
-            self._literal(item, _inner(kind))
-        for name in literal.map.literals if literal.HasField("map") else ():
-            self._literal(literal.map.literals[name], _inner(kind))
-        if literal.HasField("scalar"):
-            self._scalar(literal.scalar, kind)
-
-    def _scalar(self, scalar: literals_pb2.Scalar, kind: Any) -> None:
-        which = scalar.WhichOneof("value")
-        if which in ("blob", "structured_dataset", "schema"):
-            value = getattr(scalar, which)
-            value.uri = self._url(value.uri)
-        elif which == "union":
-            self._literal(scalar.union.value, kind)
-        elif which == "binary" and scalar.binary.tag == _MESSAGEPACK and kind is not None:
-            before = msgpack.loads(scalar.binary.value, strict_map_key=False)
-            after = self._value(before, kind)
-            if after != before:
-                scalar.binary.value = msgpack.dumps(after)
-        elif which == "generic" and kind is not None:
-            before = MessageToDict(scalar.generic)
-            after = self._value(before, kind)
-            if after != before:
-                scalar.generic.CopyFrom(ParseDict(after, Struct()))
-
-    def _value(self, value: Any, kind: Any) -> Any:
-        """A value inside a dataclass or a pydantic model, as flytekit has serialised it."""
-        kind = _plain(kind)
-        if _is_union(kind):
-            # The variant of the value is not recorded: the first one that has a file in this place is meant.
-            changed = (self._value(value, one) for one in typing.get_args(kind))
-            return next((one for one in changed if one != value), value)
-        if isinstance(value, list):
-            of_item = typing.get_args(kind)
-            fixed = _plain(typing.get_origin(kind)) is tuple and Ellipsis not in of_item and len(of_item) == len(value)
-            of_items = of_item if fixed else [_inner(kind)] * len(value)
-            return [self._value(item, one) for item, one in zip(value, of_items, strict=True)]
-        if not isinstance(value, dict):
-            return value
-        for flyte_type, field in _FIELDS.items():
-            if isinstance(kind, type) and issubclass(kind, flyte_type):
-                given = value.get(field)
-                return {**value, field: self._url(given)} if isinstance(given, str) else value
-        fields = _fields(kind)
-        if fields is None:
-            return {name: self._value(item, _inner(kind)) for name, item in value.items()}
-        return {name: self._value(item, fields.get(name)) for name, item in value.items()}
-
-    def _url(self, uri: str) -> str:
-        if not uri or ("://" in uri and not uri.startswith("file://")):
-            return uri
-        path = Path(uri.removeprefix("file://")).absolute()
+    def look_at(self, path: Path) -> _Local:
+        """Where a path goes. Raises FlyteAssertion."""
         if not path.exists():
             raise FlyteAssertion(f"File {path} does not exist")
         if not path.is_file() and not path.is_dir():
             raise FlyteAssertion(f"{path} is no file and no directory: a job cannot have a copy of it")
-        for _ in range(_TRIES):
-            files = _files(path)
-            stats = (str(path), *(_stat(one) for one in files))
-            if stats not in self._urls:
-                url = self._put(path, files)
-                if (str(path), *(_stat(one) for one in _files(path))) != stats:
-                    # Changed between the digest and the copy: what lies there is not what its name says.
-                    self._remove(url)
-                    continue
-                self._urls[stats] = url
-            return self._urls[stats]
-        raise FlyteAssertion(f"{path} changes while it is being uploaded")
+        files = _files(path)
+        stats = _stats(path, files)
+        if stats not in self._known:
+            folder, name = f"{self._destination}/{_digest(path, files)}", path.name.translate(_PATTERN)
+            # A directory's files do not come all at once.
+            mark = f"{folder}/.{name}.complete" if path.is_dir() else f"{folder}/{name}"
+            return _Local(path, tuple(files), stats, f"{folder}/{name}", mark)
+        return self._known[stats]
 
-    def _remove(self, url: str) -> None:
-        folder = url.rpartition("/")[0]
-        url_to_fs(folder)[0].rm(folder, recursive=True)
+    def _put(self, all_: list[_Local]) -> Path | None:
+        """Uploads what is not there yet; returns what has changed meanwhile, so that what lies there is not what its
+        name says."""
+        if self.here:
+            # In this order: what is touched is not tidied up.
+            for one in all_:
+                self._touch(one)
+        unknown = {one.mark: one for one in all_ if self.here or one.stats not in self._known}
+        there = set(self._store.existing(unknown.keys())) if unknown else set()
+        missing = [one for mark, one in unknown.items() if mark not in there]
+        self._transfer(missing)
+        changed = [one for one in missing if one.changed]
+        for one in changed:
+            self._remove(one)
+        marks = [one for one in missing if one not in changed and one.mark != one.url]
+        for _ in in_order(self._write_mark, marks, self._store.at_once(self._destination)):
+            pass
+        self._known |= {one.stats: one for one in all_ if one not in changed}
+        return changed[0].path if changed else None
 
-    def _put(self, path: Path, files: list[Path]) -> str:
-        folder = f"{self._destination}/{_digest(path, files)}"
-        url = f"{folder}/{path.name}"
-        filesystem, _ = url_to_fs(url)
-        # A directory's files do not come all at once.
-        complete = f"{folder}/.{path.name}.complete" if path.is_dir() else url
-        if not filesystem.exists(complete):
-            with timeit(f"Upload {path} to {url}"):
-                for file in files:
-                    filesystem.put_file(str(file), f"{url}/{file.relative_to(path)}" if path.is_dir() else url)
-                if path.is_dir():
-                    filesystem.makedirs(url, exist_ok=True)
-                    filesystem.touch(complete)
-        else:
-            # Storage that keeps count of use, so that it can be tidied up.
-            with contextlib.suppress(NotImplementedError):
-                filesystem.touch(folder, truncate=False)
-        return url
+    def _transfer(self, missing: list[_Local]) -> None:
+        transfer = Transfer(filesystem(self._destination), self._progress(self._destination))
+        for one in missing:
+            for file in one.files:
+                transfer.add(file, f"{one.url}/{file.relative_to(one.path)}" if one.path.is_dir() else one.url)
+        transfer.run()
+
+    def _write_mark(self, one: _Local) -> None:
+        if self.here:
+            filesystem(one.url).makedirs(one.url, exist_ok=True)
+        self._store.write(one.mark, b"")
+
+    def _touch(self, one: _Local) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            filesystem(one.url).touch(one.url.rpartition("/")[0], truncate=False)
+
+    def _remove(self, one: _Local) -> None:
+        """A directory without its mark is none; a file is removed."""
+        if one.mark == one.url:
+            storage = filesystem(one.url)
+            with contextlib.suppress(FileNotFoundError):
+                storage.rm_file(one.url)
+            if self.here:
+                with contextlib.suppress(OSError):
+                    storage.rmdir(one.url.rpartition("/")[0])
+
+
+class _Found(contextlib.ExitStack):
+    """What one call's literals refer to.
+
+    :ivar locals: by path.
+    """
+
+    def __init__(self, uploads: Uploads) -> None:
+        super().__init__()
+        self._uploads = uploads
+        self._scratch: Path | None = None
+        self.locals: dict[Path, _Local] = {}
+
+    def url(self, uri: str) -> str:
+        if not uri or ("://" in uri and not uri.startswith("file://")):
+            return uri
+        path = Path(uri.removeprefix("file://")).absolute()
+        if path not in self.locals:
+            self.locals[path] = self._uploads.look_at(path)
+        return self.locals[path].url
+
+    def offloaded(self, uri: str, kind: Any) -> str:
+        """Of a literal in a file on this machine: of a copy in which nothing refers to this machine any more."""
+        if not uri or self._uploads.here or ("://" in uri and not uri.startswith("file://")):
+            return uri
+        path = Path(uri.removeprefix("file://"))
+        literal = literals_pb2.Literal()
+        try:
+            literal.ParseFromString(path.read_bytes())
+        except FileNotFoundError:
+            raise FlyteAssertion(f"File {path} does not exist") from None
+        FileReferences(self.url, self.offloaded).replace(literal, kind)
+        data = literal.SerializeToString(deterministic=True)
+        if self._scratch is None:
+            self._scratch = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="flyte-awsbatch-")))
+        copy = self._scratch / hashlib.sha256(data).hexdigest() / path.name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(data)
+        return self.url(str(copy))
 
 
 def _files(path: Path) -> list[Path]:
@@ -173,6 +214,10 @@ def _directory(path: str) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
+def _stats(path: Path, files: list[Path]) -> tuple[Any, ...]:
+    return (str(path), *(_stat(one) for one in files))
+
+
 def _stat(path: Path) -> tuple[str, int, int, int]:
     """(path, modification time, size, inode): the same four, the same contents."""
     status = path.stat()
@@ -191,36 +236,3 @@ def _digest(path: Path, files: list[Path]) -> str:
                 of_file.update(chunk)
         found.update(of_file.digest())
     return found.hexdigest()[:32]
-
-
-def _plain(kind: Any) -> Any:
-    """A type without `Annotated`."""
-    return _plain(typing.get_args(kind)[0]) if typing.get_origin(kind) is typing.Annotated else kind
-
-
-def _is_union(kind: Any) -> bool:
-    return typing.get_origin(kind) in (typing.Union, types.UnionType)
-
-
-def _inner(kind: Any) -> Any:
-    """The type of the items of a list or of the values of a dictionary; of a union with one such variant too."""
-    kind = _plain(kind)
-    if _is_union(kind):
-        return next((found for one in typing.get_args(kind) if (found := _inner(one)) is not None), None)
-    arguments = [one for one in typing.get_args(kind) if one is not Ellipsis]
-    return arguments[-1] if arguments else None
-
-
-def _fields(kind: Any) -> Mapping[str, Any] | None:
-    """The types of a dataclass's or a pydantic model's fields; None for another type."""
-    kind = typing.get_origin(kind) or kind
-    if not isinstance(kind, type):
-        return None
-    if hasattr(kind, "model_fields"):
-        return {name: field.annotation for name, field in kind.model_fields.items()}
-    if dataclasses.is_dataclass(kind):
-        try:
-            return typing.get_type_hints(kind, include_extras=True)
-        except Exception:
-            return {field.name: field.type for field in dataclasses.fields(kind)}
-    return None

@@ -17,6 +17,11 @@ from ..all_settings import RETENTION_DAYS
 from ..home import Home
 from .record import RecordError, RunRecord, understanding
 
+# Of nodes and of executions, which have the worst of their nodes'.
+STATUSES = ("failed", "interrupted", "aborted", "running", "succeeded")
+# How the name of an upload begins that is being removed, or was when a process that removed it was killed.
+_REMOVED = ".removed-"
+
 # Names that a message lists.
 SHOWN = 5
 
@@ -26,11 +31,26 @@ class UnknownRunError(Exception):
 
 
 @dataclass(frozen=True)
+class NodeAttempt:
+    """One attempt of a node, which submits a job of its own.
+
+    :param number: counted from 1.
+    :param reason: why it failed, if it did and another one followed.
+    """
+
+    number: int
+    job_name: str
+    job_id: str | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class NodeInfo:
     """One task call of an execution.
 
     :param function: the task's own name, of a map task the mapped one's, without its module.
     :param status: running, succeeded, failed, aborted or interrupted.
+    :param job_id: of the last attempt, as `job_name`. :param attempts: all of them that are known, in order.
     """
 
     node: str
@@ -40,6 +60,7 @@ class NodeInfo:
     updated: float
     job_name: str
     job_id: str | None
+    attempts: tuple[NodeAttempt, ...]
     record: dict[str, Any]
 
 
@@ -163,10 +184,8 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
     """
     limit = (time.time() if now is None else now) - days * 86400
     for upload in home.uploads.glob("*"):
-        with contextlib.suppress(FileNotFoundError):
-            # Every call that refers to an upload touches it, also when its results are cached.
-            if upload.stat().st_mtime < limit:
-                shutil.rmtree(upload, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            _prune_upload(upload, limit)
     gone = []
     for record in records(home):
         with contextlib.suppress(RecordError, FileNotFoundError):
@@ -175,13 +194,29 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
     if gone and home.database.exists():
         batch = LocalBatch(home.batch)
         try:
-            batch.forget([node.job_id for run in gone for node in run.nodes if node.job_id])
+            jobs = [attempt.job_id for run in gone for node in run.nodes for attempt in node.attempts]
+            batch.forget([job_id for job_id in jobs if job_id])
         finally:
             batch.close()
     for run in gone:
         keep = {"raw"} if any(node.record.get("cacheable") for node in run.nodes) else set()
         _remove(home.run(run.name), keep)
     return [run.name for run in gone]
+
+
+def _prune_upload(upload: Path, limit: float) -> None:
+    """Removes an upload that nobody has referred to since: every call that does so touches it first, also one whose
+    results are cached. It is renamed before, so that nobody takes what is left of it for all of it.
+    """
+    removed = upload.name.startswith(_REMOVED)
+    if not removed and upload.stat().st_mtime >= limit:
+        return
+    aside = upload if removed else upload.rename(upload.with_name(f"{_REMOVED}{upload.name}"))
+    if not removed and aside.stat().st_mtime >= limit:
+        # Touched in between.
+        aside.rename(upload)
+        return
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def remove_kept(home: Home) -> None:
@@ -206,9 +241,6 @@ def _remove(folder: Path, keep: set[str]) -> None:
             entry.unlink(missing_ok=True)
 
 
-_WORST = ("failed", "interrupted", "aborted", "running", "succeeded")
-
-
 def _info(record: RunRecord) -> RunInfo:
     with understanding(record.execution_file):
         return _info_of(record, record.execution())
@@ -220,7 +252,7 @@ def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
     # Also between two jobs: of a process that was killed there is no end.
     cut = execution.get("interrupted", "ended" not in execution)
     statuses = {*(node.status for node in nodes), *(["interrupted"] if cut else [])}
-    status = "running" if lives else next((word for word in _WORST if word in statuses), "succeeded")
+    status = "running" if lives else next((word for word in STATUSES if word in statuses), "succeeded")
     return RunInfo(
         name=record.folder.name,
         workflow=str(execution["workflow"]),
@@ -238,13 +270,28 @@ def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
 def _node(record: RunRecord, name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
     with understanding(record.node_file(name)):
         status = str(value["status"])
+        job_name = str(value.get("job_name", ""))
+        job_id = None if value.get("job_id") is None else str(value["job_id"])
         return NodeInfo(
             node=name,
             task=str(value["task"]),
             function=str(value["function"]),
             status="interrupted" if status == "running" and not lives else status,
             updated=float(value["updated"]),
-            job_name=str(value.get("job_name", "")),
-            job_id=None if value.get("job_id") is None else str(value["job_id"]),
+            job_name=job_name,
+            job_id=job_id,
+            attempts=_attempts(value.get("attempts", ()), job_name, job_id),
             record=value,
         )
+
+
+def _attempts(known: Any, job_name: str, job_id: str | None) -> tuple[NodeAttempt, ...]:
+    """The last one's job is what the node's record says: it may have been resumed."""
+    earlier = [(str(each["job_name"]), each["job_id"], str(each["reason"])) for each in known]
+    if not earlier or earlier[-1][0] != job_name:
+        earlier.append((job_name, job_id, ""))
+    earlier[-1] = (job_name, job_id, earlier[-1][2])
+    return tuple(
+        NodeAttempt(number, name, None if job is None else str(job), reason)
+        for number, (name, job, reason) in enumerate(earlier, start=1)
+    )

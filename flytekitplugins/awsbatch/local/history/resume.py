@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flyteidl.core import tasks_pb2
 from google.protobuf.message import Message
 
 from flytekitplugins.awsbatch import wire
@@ -28,6 +29,8 @@ from .past_runs import named as run_named
 from .record import RecordError, RunRecord, understanding
 
 LOCK = ".lock"
+# Of `pyflyte-fast-execute`: where the archive of the code is.
+DISTRIBUTION_OPTION = "--additional-distribution"
 
 
 class ResumeError(Exception):
@@ -162,7 +165,13 @@ class Fingerprint:
 
     @classmethod
     def of(cls, request: NodeRequest) -> Fingerprint:
-        return cls(request.template.id.name, digest(request.template), digest(request.inputs))
+        template = tasks_pb2.TaskTemplate()
+        template.CopyFrom(request.template)
+        words = template.container.args
+        if DISTRIBUTION_OPTION in words:
+            # Code may change between runs, here as where jobs see the working tree.
+            words[list(words).index(DISTRIBUTION_OPTION) + 1] = ""
+        return cls(template.id.name, digest(template), digest(request.inputs))
 
 
 def digest(message: Message) -> str:

@@ -49,6 +49,21 @@ class EntityCall:
 
 
 @dataclass(frozen=True)
+class CodeOptions:
+    """What `pyflyte run` was told about the code that travels.
+
+    :param copy: `auto` or `all`; None where it was not told.
+    :param destination: the folder in the job's container. :param source_root: the project's; None where none is known.
+    :param show_files: whether the files are listed.
+    """
+
+    copy: str | None = None
+    destination: str = "."
+    source_root: str | None = None
+    show_files: bool = False
+
+
+@dataclass(frozen=True)
 class Identity:
     """
     :param workflow: its full name; a task run on its own has the one that FlyteAdmin makes up, `.flytegen.<task>`.
@@ -57,6 +72,7 @@ class Identity:
     :param calls: that lead from the one that launched the execution to the task's own, where they are known.
     :param image_config: the images that `pyflyte run` was given, if any.
     :param execution_env: the variables that `pyflyte run --env` was given.
+    :param code: what it was told about the code.
     """
 
     project: str
@@ -67,6 +83,7 @@ class Identity:
     calls: tuple[EntityCall, ...] = field(default=(), compare=False, repr=False)
     image_config: ImageConfig | None = field(default=None, compare=False, repr=False)
     execution_env: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    code: CodeOptions = field(default_factory=CodeOptions, compare=False, repr=False)
 
     @property
     def root(self) -> FrameType | None:
@@ -95,8 +112,9 @@ def identity(emulator: AdminEmulator, task_name: str) -> Identity:
         f"{where}; {what}",
         plan,
         calls,
-        getattr(params, "image_config", None),
+        images(params),
         getattr(params, "envvars", None) or {},
+        code_options(context, params),
     )
 
 
@@ -225,6 +243,29 @@ def command_line(context: click.Context | None, params: Any) -> dict[str, Given]
     if context is None or params is None:
         return {}
     return {name: Given(getattr(params, name), typed(context, name)) for name in ("project", "domain")}
+
+
+def images(params: Any) -> ImageConfig | None:
+    """Of a `pyflyte run`, and of the configuration file that it reads, as it would register them."""
+    if params is None:
+        return None
+    from flytekit.clis.sdk_in_container.helpers import patch_image_config
+
+    found: ImageConfig = patch_image_config(params.config_file, params.image_config)
+    return found
+
+
+def code_options(context: click.Context | None, params: Any) -> CodeOptions:
+    """Of a `pyflyte run`."""
+    if context is None or params is None:
+        return CodeOptions()
+    style = "all" if params.copy_all else {1: "auto", 2: "all"}.get(getattr(params.copy, "value", 0))
+    return CodeOptions(
+        copy=style if params.copy_all or typed(context, "copy") else None,
+        destination=params.destination_dir,
+        source_root=params.computed_params.project_root,
+        show_files=params.verbose > 0,
+    )
 
 
 def context_of(frame: FrameType) -> click.Context | None:

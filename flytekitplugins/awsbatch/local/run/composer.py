@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -20,6 +21,7 @@ from ..console.redaction import hide_in_command
 from ..deployment import opening as deployments
 from ..deployment.job_environment import DROP, NEVER_INHERITED
 from ..deployment.opening import Deployment
+from ..deployment.packaging import CallCode
 from ..history.past_runs import process_mark
 from ..history.record import RunRecord
 from ..history.resume import digest
@@ -29,27 +31,31 @@ from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
 from .concurrent_nodes import run_node
-from .serialise import serialise
+from .serialise import Serialised, refuse_default_image, serialise
 
 
 def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
-    Raises TaskFailedError, NotLoadableError, NotHandledError, RefusedError, SettingsError, HomeError, SwitchError,
-    ResumeError, RecordError, UnusableHomeError, NotReadyError, LeftRunningError, and flytekit's FlyteAssertion where
-    an input's file does not exist. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
+    Raises TaskFailedError, NotLoadableError, ImageError, StorageError, NotHandledError, RefusedError, SettingsError,
+    HomeError, SwitchError, ResumeError, RecordError, UnusableHomeError, NotReadyError, LeftRunningError, and flytekit's
+    FlyteAssertion where an input's file does not exist. On the main thread also KeyboardInterrupt or SystemExit, after
+    a signal.
     """
     deployment = deployments.current()
     deployment.check_open()
     deployment.between_calls.note_call()
     who = identity(deployment.settings.admin.emulator, task.name)
-    findings: list[Finding] = []
-    with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
-        task.check_emulated_call()
-        if deployment.settings.local.execution_env == DROP:
-            lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
-        serialised = serialise(task, who.project, who.domain, who.image_config)
     _check_queues(deployment, who)
+    findings: list[Finding] = []
+    with contextlib.ExitStack() as opened:
+        code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.locations.code else None
+        with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
+            serialised = _serialised(deployment, task, who, code)
+        if deployment.backend.from_images:
+            refuse_default_image(serialised.template)
+        if code is not None:
+            code.upload()
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
@@ -63,6 +69,15 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     return run_node(call, inputs, place, workflow, execution, deployment.close)
 
 
+def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode | None) -> Serialised:
+    local = deployment.settings.local
+    task.check_emulated_call()
+    if local.execution_env == DROP:
+        lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
+    build = deployment.backend.from_images and local.build_images
+    return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)
+
+
 def say_replaced(name: str) -> None:
     """Tells, once per task, that a task whose `execute` was replaced is not run as a job."""
     deployments.current().say_once(
@@ -72,7 +87,7 @@ def say_replaced(name: str) -> None:
 
 
 def _check_queues(deployment: Deployment, who: Identity) -> None:
-    """Before anything is uploaded. Which of its queues an execution gets depends on its name."""
+    """Before an image is built or anything uploaded. Which of its queues an execution gets depends on its name."""
     if deployment.backend.endpoint is not None:
         launched = LaunchedExecution(who.project, who.domain, who.workflow)
         possible = match_queue(deployment.settings.admin, launched).possible

@@ -1,6 +1,6 @@
 """A task as `pyflyte register` would send it to FlyteAdmin: the task template, made by flytekit's own translator.
 
-No image is built: the template names the image that a registration would build.
+Where jobs do not start from images none is built: the template names the one that a registration would build.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from flytekit.core.tracker import extract_task_module
 from flytekit.image_spec.image_spec import ImageSpec
 from flytekit.tools.translator import get_serializable
 
+from flytekitplugins.awsbatch.lint.container_rules import DISTRIBUTION, FLYTEKIT_IMAGE
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
+
+    from ..deployment.packaging import CallCode
 
 # Emulated code is the working tree as it is; FlyteAdmin wants a version all the same.
 VERSION = "local"
@@ -27,6 +30,10 @@ VERSION = "local"
 
 class NotLoadableError(Exception):
     """A child process could not find this task again; the message says why and how to move it."""
+
+
+class ImageError(Exception):
+    """A job could not start from the image of its task; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +45,49 @@ class Serialised:
     code_root: str | None  # the folder that has to be on the child's import path; None for installed code
 
 
-def serialise(task: PythonTask[Any], project: str, domain: str, image_config: ImageConfig | None = None) -> Serialised:
+def serialise(
+    task: PythonTask[Any],
+    project: str,
+    domain: str,
+    image_config: ImageConfig | None = None,
+    *,
+    code: CallCode | None = None,
+    build: bool = False,
+) -> Serialised:
     """The template of `task`, checked to lead a child process back to it.
 
-    Raises NotLoadableError, and whatever the task's own `get_*` methods raise.
+    :param code: the code that travels with it; None where jobs see the working tree.
+    :param build: whether flytekit builds and pushes the image where it is an ImageSpec.
+
+    Raises NotLoadableError, and whatever flytekit's builder and the task's own `get_*` methods raise.
     """
     inner = _inner(task)
+    images = image_config or ImageConfig.auto_default_image()
     settings = SerializationSettings(
-        image_config=_without_builds(inner, image_config or ImageConfig.auto_default_image()),
+        image_config=images if build else _without_builds(inner, images),
         project=project,
         domain=domain,
         version=VERSION,
     )
     module, code_root = _locate(inner, settings)
+    if code is not None:
+        settings.source_root = code.root(code_root)
+        settings.fast_serialization_settings = code.package(code_root)
     spec = get_serializable(OrderedDict(), settings, task)
     template: tasks_pb2.TaskTemplate = spec.template.to_flyte_idl()
     return Serialised(template=template, module=module, code_root=code_root)
+
+
+def refuse_default_image(template: tasks_pb2.TaskTemplate) -> None:
+    """flytekit's own image does not have this package, and its jobs would never start. Raises ImageError."""
+    image = template.container.image
+    if FLYTEKIT_IMAGE.fullmatch(image):
+        raise ImageError(
+            f"{template.id.name} would start from flytekit's own image, {image}, which does not have {DISTRIBUTION}: "
+            "the job could not find its command. Nothing has been sent. Name an image of yours that has it -- "
+            "`pyflyte run --image REGISTRY/NAME:TAG ...` -- or have flytekit build one: "
+            f'`@task(container_image=ImageSpec(registry="REGISTRY", packages=["{DISTRIBUTION}"]), ...)`.'
+        )
 
 
 def _inner(task: PythonTask[Any]) -> PythonTask[Any]:

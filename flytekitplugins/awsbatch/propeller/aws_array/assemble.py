@@ -10,6 +10,7 @@ from flyteidl.core import literals_pb2
 from ...wire import SINGLE_TASK_TYPE
 from ..golang.text import message_text
 from ..storage import LimitedStore, StorageError
+from .concurrently import in_order
 from .error_summary import ErrorSummary
 from .indexes import ChildIndex, OriginalIndex
 from .output_files import OutputFiles
@@ -113,10 +114,13 @@ def collect_outputs(
     for name in names:
         final.literals[name].collection.SetInParent()
     null = literals_pb2.Literal(scalar=literals_pb2.Scalar(none_type=literals_pb2.Void()))
-    for number, phase in enumerate(phases):
-        outputs = None
-        if phase is TaskPhase.SUCCESS:
-            outputs = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number)).read()
+
+    def read(number: int) -> literals_pb2.LiteralMap | None:
+        if phases[number] is not TaskPhase.SUCCESS:
+            return None
+        return OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number)).read()
+
+    for outputs in in_order(read, range(len(phases)), services.store.at_once(context.output_prefix)):
         if single:
             if outputs is not None:
                 final = outputs
@@ -132,11 +136,15 @@ def collect_outputs(
 def collect_errors(context: TaskContext, services: HandlerServices, phases: Sequence[TaskPhase]) -> str:
     """The errors of the items that failed, as one message of limited length. Raises StorageError."""
     summary = ErrorSummary()
-    for number, phase in enumerate(phases):
-        if not phase.failure:
-            continue
+
+    def read(number: int) -> str:
         files = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number))
-        summary.collect(number, message_text(files.read_error()) if files.is_error() else "Job Failed.")
+        return message_text(files.read_error()) if files.is_error() else "Job Failed."
+
+    failed = [number for number, phase in enumerate(phases) if phase.failure]
+    messages = in_order(read, failed, services.store.at_once(context.output_prefix))
+    for number, message in zip(failed, messages, strict=True):
+        summary.collect(number, message)
     return summary.text(services.settings.batch.max_err_length) if len(summary) else ""
 
 

@@ -5,7 +5,7 @@ Lookups and puts build their keys apart: a lookup hashes all inputs, a put leave
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -36,18 +36,21 @@ def look_up_items(context: TaskContext, services: HandlerServices, size: int) ->
     """Asks the catalog for each item, and writes the outputs of those it has where a child would have."""
     interface = singular_interface(context)
     template = context.template
+
+    def lookups() -> Iterator[tuple[str, Callable[[], bool]]]:
+        for number, inputs in enumerate(item_inputs(context, services, size)):
+            index = OriginalIndex(number)
+            if not template.HasField("id"):
+                raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an id")
+            files = OutputFiles.of_subtask(services.store, context.output_prefix, index)
+            target = base32(fnv1a(files.prefix.encode("utf-8")).to_bytes(4, "big"))
+            item = f"{_identifier(template.id)}:{template.metadata.discovery_version}-{index}-{target}"
+            yield item, partial(_get, services, context, interface, inputs, files)
+
     cached = set()
     error: Exception | None = None
     done = True
-    readers = item_inputs(context, services, size)
-    for number, inputs in enumerate(readers):
-        index = OriginalIndex(number)
-        if not template.HasField("id"):
-            raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an id")
-        files = OutputFiles.of_subtask(services.store, context.output_prefix, index)
-        target = base32(fnv1a(files.prefix.encode("utf-8")).to_bytes(4, "big"))
-        item = f"{_identifier(template.id)}:{template.metadata.discovery_version}-{index}-{target}"
-        services.catalog_reader.queue(item, partial(_get, services, context, interface, inputs, files))
+    for number, item in enumerate(services.catalog_reader.queue_each(lookups(), _at_once(context, services))):
         info = services.catalog_reader.get(item)
         assert info is not None
         if info.status is WorkStatus.NOT_DONE:
@@ -57,6 +60,10 @@ def look_up_items(context: TaskContext, services: HandlerServices, size: int) ->
         elif info.value:
             cached.add(number)
     return CacheLookup(WorkStatus.SUCCEEDED if done else WorkStatus.NOT_DONE, frozenset(cached), error)
+
+
+def _at_once(context: TaskContext, services: HandlerServices) -> int:
+    return max(services.catalog.at_once, services.store.at_once(context.output_prefix))
 
 
 def _get(
@@ -84,26 +91,30 @@ def store_items(context: TaskContext, services: HandlerServices, size: int, inde
     template = context.template
     ignored = tuple(template.metadata.cache_ignore_input_vars)
     wanted = set(indexes)
+
+    def puts() -> Iterator[tuple[str, Callable[[], None]]]:
+        for number, inputs in enumerate(item_inputs(context, services, size)):
+            if number not in wanted:
+                continue
+            if context.task_id is None:
+                raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an id")
+            name = _identifier(context.task_id)
+            try:
+                values = inputs() if interface.HasField("inputs") else literals_pb2.LiteralMap()
+            except HandlerError as error:
+                raise HandlerError(
+                    WORK_QUEUE_FAILED,
+                    "Error enqueuing work items, caused by: "
+                    f"[{SYSTEM_ERROR}] Failed to hash inputs for item: {name}, caused by: {error}",
+                ) from None
+            version = template.metadata.discovery_version
+            item = f"{name}:{version}-{number}-{hash_inputs(values, ignored)}"
+            files = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number))
+            key = CatalogKey(context.task_id, version, interface, values, ignored)
+            yield item, partial(_put, services, key, files)
+
     done = True
-    for number, inputs in enumerate(item_inputs(context, services, size)):
-        if number not in wanted:
-            continue
-        if context.task_id is None:
-            raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an id")
-        name = _identifier(context.task_id)
-        try:
-            values = inputs() if interface.HasField("inputs") else literals_pb2.LiteralMap()
-        except HandlerError as error:
-            raise HandlerError(
-                WORK_QUEUE_FAILED,
-                "Error enqueuing work items, caused by: "
-                f"[{SYSTEM_ERROR}] Failed to hash inputs for item: {name}, caused by: {error}",
-            ) from None
-        version = template.metadata.discovery_version
-        item = f"{name}:{version}-{number}-{hash_inputs(values, ignored)}"
-        files = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number))
-        key = CatalogKey(context.task_id, version, interface, values, ignored)
-        services.catalog_writer.queue(item, partial(_put, services, key, files))
+    for item in services.catalog_writer.queue_each(puts(), _at_once(context, services)):
         info = services.catalog_writer.get(item)
         if info is None or info.status is WorkStatus.NOT_DONE:
             done = False

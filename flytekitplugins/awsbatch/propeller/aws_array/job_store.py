@@ -42,7 +42,7 @@ class Job:
 
     :param tries: attempts as AWS lists them.
     :param known: whether AWS's last answer about it had it.
-    :param has_outputs: whether outputs.pb was there when it was looked for.
+    :param has_outputs: whether outputs.pb was there when it was looked for. :param has_error: the same of error.pb.
     :param seen: how many changes the store has taken over, where a service counts them.
     :param times: when it was created, started and stopped, in milliseconds since the epoch, as AWS says.
     """
@@ -55,6 +55,7 @@ class Job:
     tries: int = 0
     known: bool = True
     has_outputs: bool = False
+    has_error: bool = False
     seen: int = -1
     times: Times = (None, None, None)
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from ..storage import StorageError
 from . import deviations
 from .compact_array import CompactArray
+from .concurrently import in_order
 from .handler_errors import NIL_DEREFERENCE, SYSTEM_ERROR, HandlerError, PanicError
 from .indexes import ChildIndex
 from .job_store import Job
@@ -32,6 +33,9 @@ class _Round:
     job: Job
     allowed: int | None
     deviations: set[str] = field(default_factory=set)
+    # What was looked for in advance, and whether it was there.
+    known: dict[str, bool] = field(default_factory=dict)
+    unwritten: list[tuple[Job, OutputFiles, str]] = field(default_factory=list)
 
     @property
     def strict(self) -> bool:
@@ -47,6 +51,45 @@ class _Round:
     def files(self, index: ChildIndex) -> OutputFiles:
         return OutputFiles.of_subtask(self.services.store, self.output_prefix, self.state.original(index))
 
+    def exists(self, reference: str) -> bool:
+        known = self.known.get(reference)
+        return self.services.store.exists(reference) if known is None else known
+
+    def look_ahead(self) -> None:
+        """Looks for the files of all children that have just ended, where a look takes a request of its own."""
+        ended: list[str] = []
+        errors: dict[str, str] = {}
+        try:
+            for number, child in enumerate(self.job.children):
+                if child.phase is TaskPhase.SUCCESS and not child.has_outputs:
+                    files = self.files(ChildIndex(number))
+                    ended.append(files.outputs_path)
+                    errors[files.outputs_path] = files.error_path
+                elif child.phase.failure and child.message and not child.has_error:
+                    ended.append(self.files(ChildIndex(number)).error_path)
+        except StorageError:
+            # It is told of the child whose turn it is.
+            return
+        self._look_for(ended)
+        self._look_for([error for outputs, error in errors.items() if not self.known[outputs]])
+
+    def _look_for(self, references: list[str]) -> None:
+        found = set(self.services.store.existing(references)) if references else set()
+        self.known.update((reference, reference in found) for reference in references)
+
+    def write_errors(self) -> None:
+        """Writes what `unwritten` holds: an error.pb for each failed child that wrote none."""
+
+        def write(one: tuple[Job, OutputFiles, str]) -> None:
+            child, files, message = one
+            if not self.exists(files.error_path):
+                files.write_error(message)
+            child.has_error = True
+
+        unwritten, self.unwritten = self.unwritten, []
+        for _ in in_order(write, unwritten, self.services.store.at_once(self.context.output_prefix)):
+            pass
+
 
 def check_subtasks(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
     """PhaseCheckingSubTaskExecutions -> itself, PhaseWriteToDiscovery or PhaseAbortSubTasks; and the deviations made.
@@ -60,13 +103,18 @@ def check_subtasks(state: State, context: TaskContext, services: HandlerServices
         return state, ()
     batch = services.settings.batch
     look = _Round(state, context, services, job, job_attempts(context.template, batch.min_retries, batch.max_retries))
+    if services.store.at_once(context.output_prefix) > 1:
+        look.look_ahead()
     counters = _counters(look)
     phases: list[TaskPhase] = []
-    for number, child in enumerate(job.children):
-        phases.append(_child_phase(ChildIndex(number), child, look))
-        # Here, after this child's error.pb was written, Flyte stops at a count that the array has no room for.
-        if child.attempts > counters.limit:
-            counters.of((child.attempts,))
+    try:
+        for number, child in enumerate(job.children):
+            phases.append(_child_phase(ChildIndex(number), child, look))
+            # Here, after this child's error.pb was written, Flyte stops at a count that the array has no room for.
+            if child.attempts > counters.limit:
+                counters.of((child.attempts,))
+    finally:
+        look.write_errors()
     detailed = state.detailed.of(phases)
     summary = Counter(phases)
     after = replace(
@@ -102,7 +150,7 @@ def _child_phase(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
         return _failure(index, child, look)
     if not look.strict and look.job.phase.terminal and not child.known:
         look.deviations.add(deviations.VANISHED_CHILD)
-        _write_error(look.files(index), UNKNOWN_TO_AWS)
+        look.unwritten.append((child, look.files(index), UNKNOWN_TO_AWS))
         return TaskPhase.PERMANENT_FAILURE
     if not look.strict and look.job.phase.terminal:
         look.deviations.add(deviations.PARENT_ENDED_FIRST)
@@ -110,8 +158,8 @@ def _child_phase(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
 
 
 def _failure(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
-    if child.message:
-        _write_error(look.files(index), child.message)
+    if child.message and not child.has_error:
+        look.unwritten.append((child, look.files(index), child.message))
     if look.allowed is not None and child.attempts == look.allowed:
         return TaskPhase.PERMANENT_FAILURE
     if not look.strict:
@@ -132,15 +180,10 @@ def _success(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
             f"Failed to build output reader for sub task [{index}] with original index "
             f"[{look.state.original(index)}]., caused by: {error.problem}",
         ) from None
-    child.has_outputs = files.exists()
-    if child.has_outputs or not files.is_error():
+    child.has_outputs = look.exists(files.outputs_path)
+    if child.has_outputs or not look.exists(files.error_path):
         return TaskPhase.SUCCESS
     if look.strict:
         return TaskPhase.RETRYABLE_FAILURE
     look.deviations.add(deviations.SUCCESS_WITH_ERROR)
     return TaskPhase.PERMANENT_FAILURE
-
-
-def _write_error(files: OutputFiles, message: str) -> None:
-    if not files.is_error():
-        files.write_error(message)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import enum
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
+
+from .concurrently import in_order
 
 
 class WorkStatus(enum.Enum):
@@ -52,12 +54,24 @@ class WorkQueue:
 
     def queue(self, item: str, worker: Callable[[], Any]) -> None:
         """Has `worker` done unless the index already knows the item."""
-        if item in self._index:
-            self._index.move_to_end(item)
-            return
-        self._remember(item, self._work(worker))
-        if self._lag:
-            self._unseen.add(item)
+        for _ in self.queue_each([(item, worker)], 1):
+            pass
+
+    def queue_each(self, items: Iterable[tuple[str, Callable[[], Any]]], at_once: int) -> Iterator[str]:
+        """Queues items with their workers, `at_once` of which work at the same time; gives each item in its turn."""
+
+        def done(one: tuple[str, Callable[[], Any]]) -> tuple[str, WorkInfo | None]:
+            item, worker = one
+            return item, None if item in self._index else self._work(worker)
+
+        for item, info in in_order(done, items, at_once):
+            if item in self._index:
+                self._index.move_to_end(item)
+            elif info is not None:
+                self._remember(item, info)
+                if self._lag:
+                    self._unseen.add(item)
+            yield item
 
     def get(self, item: str) -> WorkInfo | None:
         """None: the index does not know the item."""

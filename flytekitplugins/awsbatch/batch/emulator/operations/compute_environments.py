@@ -27,6 +27,8 @@ class ComputeEnvironments:
         self._context = context
 
     def create(self, request: Request) -> Answer:
+        """Makes a compute environment. `maxvCpus` bounds what runs at once; instance types, networks and roles are only
+        kept."""
         name = rules.check_name("computeEnvironmentName", request["computeEnvironmentName"])
         kind, resources = request["type"], request.get("computeResources")
         if name in self._context.resources.named(ENVIRONMENT):
@@ -63,6 +65,7 @@ class ComputeEnvironments:
         return {"computeEnvironmentName": name, "computeEnvironmentArn": arn}
 
     def update(self, request: Request) -> Answer:
+        """Changes a compute environment's state or resources; not between EC2 and Fargate while a queue uses it."""
         name, body = self._context.named(ENVIRONMENT, request["computeEnvironment"])
         changed = {**body, "state": state_of(request, body["state"])}
         if request.get("computeResources"):
@@ -76,6 +79,7 @@ class ComputeEnvironments:
         return {"computeEnvironmentName": name, "computeEnvironmentArn": body["computeEnvironmentArn"]}
 
     def delete(self, request: Request) -> Answer:
+        """Deletes a disabled compute environment that no queue uses."""
         name = self._context.to_delete(ENVIRONMENT, request["computeEnvironment"])
         if name is not None:
             users = ", ".join(self._users(name))
@@ -87,6 +91,7 @@ class ComputeEnvironments:
         return {}
 
     def describe(self, request: Request) -> Answer:
+        """Describes compute environments by name or ARN, or all of them, a page at a time."""
         bodies, more = self._context.describe_named(ENVIRONMENT, request.get("computeEnvironments"), request)
         return {"computeEnvironments": bodies, **more}
 

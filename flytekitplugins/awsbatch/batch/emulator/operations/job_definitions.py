@@ -22,6 +22,8 @@ class JobDefinitions:
         self._context = context
 
     def register(self, request: Request) -> Answer:
+        """Makes a revision of a definition for container jobs. Definitions for Fargate are held to AWS's rules, unless
+        `emulator.fargate_rules` is `ignore`."""
         rules.check_definition(request, self._context.settings.fargate_rules)
         name = request["jobDefinitionName"]
         # platformCapabilities: "If no value is specified, it defaults to EC2".
@@ -40,9 +42,8 @@ class JobDefinitions:
         }
 
     def deregister(self, request: Request) -> Answer:
-        """Needs a revision; a definition that does not exist or is not active any more is left as it is (AWS answers
-        200).
-        """
+        """Makes a revision INACTIVE; the request has to name one. A definition that does not exist or is not active any
+        more is left as it is (AWS answers 200)."""
         reference = request["jobDefinition"]
         name, revision = split_revision(name_of(DEFINITION, reference) or "")
         if not name or revision is None:
@@ -53,6 +54,7 @@ class JobDefinitions:
         return {}
 
     def describe(self, request: Request) -> Answer:
+        """Describes definitions by name, ARN or status, newest revision first, a page at a time."""
         wanted = request.get("jobDefinitions")
         if wanted:
             if any(request.get(other) is not None for other in FILTERS):

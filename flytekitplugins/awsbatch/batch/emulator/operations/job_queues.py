@@ -26,6 +26,8 @@ class JobQueues:
         self._context = context
 
     def create(self, request: Request) -> Answer:
+        """Makes a queue over compute environments. Jobs of queues with a higher priority start first; within a queue
+        they are first in, first out. `jobStateTimeLimitActions` are honoured."""
         name = rules.check_name("jobQueueName", request["jobQueueName"])
         if name in self._context.resources.named(QUEUE):
             raise refused(f"Job queue {name} already exists")
@@ -55,6 +57,7 @@ class JobQueues:
         return {"jobQueueName": name, "jobQueueArn": arn}
 
     def update(self, request: Request) -> Answer:
+        """Changes a queue's state, priority, order of compute environments or time limits."""
         name, body = self._context.named(QUEUE, request["jobQueue"])
         if request.get("schedulingPolicyArn"):
             raise refused(f"JobQueue {name} has no scheduling policy: it can't have one added")
@@ -71,7 +74,7 @@ class JobQueues:
         return {"jobQueueName": name, "jobQueueArn": body["jobQueueArn"]}
 
     def delete(self, request: Request) -> Answer:
-        """Its jobs are terminated first."""
+        """Deletes a disabled queue. Its jobs are terminated first."""
         name = self._context.to_delete(QUEUE, request["jobQueue"])
         if name is not None:
             table = self._context.table
@@ -82,6 +85,7 @@ class JobQueues:
         return {}
 
     def describe(self, request: Request) -> Answer:
+        """Describes queues by name or ARN, or all of them, a page at a time."""
         bodies, more = self._context.describe_named(QUEUE, request.get("jobQueues"), request)
         return {"jobQueues": bodies, **more}
 

@@ -36,7 +36,11 @@ class JobOperations:
         self._descriptions = Descriptions(context.arns)
 
     def submit(self, request: Request, size: int | None = None) -> Answer:
-        """:param size: in bytes, of a request that came over HTTP."""
+        """Makes a job, or an array of 2 to 10,000 children; both are on disk before it answers. Dependencies on other
+        jobs are kept, `SEQUENTIAL` and `N_TO_N` among them.
+
+        :param size: in bytes, of a request that came over HTTP.
+        """
         # An empty arrayProperties makes no array: SDKs send what their structures hold.
         array = request.get("arrayProperties") or {}
         rules.check_submission(request, array, size)
@@ -63,7 +67,7 @@ class JobOperations:
         return {"jobArn": context.arns.of(JOB, job_id), "jobName": spec.name, "jobId": job_id}
 
     def describe(self, request: Request) -> Answer:
-        """Unknown ids are left out. An id may be a child's."""
+        """Describes up to 100 jobs or children (`<job>:<index>`). Unknown ids are left out."""
         with self._context.table.lock:
             return {"jobs": [self._descriptions.mapping(target) for target in self._wanted(request)]}
 
@@ -79,12 +83,16 @@ class JobOperations:
         return [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
 
     def cancel(self, request: Request) -> Answer:
+        """Fails a job that has not started; one that has is left alone. Of an array, its children likewise."""
         return self._stop(request, CANCEL)
 
     def terminate(self, request: Request) -> Answer:
+        """Ends a job, running or not. A job that has ended is left as it is."""
         return self._stop(request, TERMINATE)
 
     def list_jobs(self, request: Request) -> Answer:
+        """Lists the jobs of a queue, or the children of an array: by status, or by one of the filters `JOB_NAME`,
+        `JOB_DEFINITION`, `BEFORE_CREATED_AT`, `AFTER_CREATED_AT` and `SHARE_IDENTIFIER`, a page at a time."""
         sources = [key for key in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(key)]
         if len(sources) != 1:
             raise refused("ListJobs needs exactly one of jobQueue, arrayJobId and multiNodeJobId")

@@ -20,16 +20,19 @@ class Tagging:
         self._context = context
 
     def tag(self, request: Request) -> Answer:
+        """Adds tags to a job, a job definition, a queue or a compute environment; at most 50 in all."""
         tags, write = self._resource(request["resourceArn"])
         write(rules.merge_tags(request["tags"], tags))
         return {}
 
     def untag(self, request: Request) -> Answer:
+        """Removes tags."""
         tags, write = self._resource(request["resourceArn"])
         write({key: value for key, value in tags.items() if key not in set(request["tagKeys"])})
         return {}
 
     def list(self, request: Request) -> Answer:
+        """Lists the tags of a resource."""
         return {"tags": self._resource(request["resourceArn"])[0]}
 
     def _resource(self, arn: str) -> tuple[Tags, Write]:

@@ -1,0 +1,120 @@
+"""The places in literals that name a file, wherever they are nested: in lists, maps, unions, and in dataclasses and
+pydantic models as flytekit serialises them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgpack  # type: ignore[import-untyped]
+from flyteidl.core import literals_pb2
+from flytekit.types.directory import FlyteDirectory
+from flytekit.types.file import FlyteFile
+from flytekit.types.schema import FlyteSchema
+from flytekit.types.structured import StructuredDataset
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.struct_pb2 import Struct
+
+# The field that holds the URL where one of these lies inside a dataclass or a pydantic model.
+_FIELDS = {FlyteFile: "path", FlyteDirectory: "path", StructuredDataset: "uri", FlyteSchema: "remote_path"}
+_MESSAGEPACK = "msgpack"
+
+
+class FileReferences:
+    """Puts another URL in place of each.
+
+    :param url_of: the URL for the one that stands there. :param offloaded: the same of a literal in a file of its own.
+    """
+
+    def __init__(self, url_of: Callable[[str], str], offloaded: Callable[[str, Any], str]) -> None:
+        self._url = url_of
+        self._offloaded = offloaded
+
+    def replace(self, literal: literals_pb2.Literal, kind: Any) -> None:
+        """:param kind: the Python type of the literal's value; None where it is not known."""
+        for item in literal.collection.literals if literal.HasField("collection") else ():
+            self.replace(item, _inner(kind))
+        for name in literal.map.literals if literal.HasField("map") else ():
+            self.replace(literal.map.literals[name], _inner(kind))
+        if literal.HasField("scalar"):
+            self._scalar(literal.scalar, kind)
+        if literal.HasField("offloaded_metadata"):
+            literal.offloaded_metadata.uri = self._offloaded(literal.offloaded_metadata.uri, kind)
+
+    def _scalar(self, scalar: literals_pb2.Scalar, kind: Any) -> None:
+        which = scalar.WhichOneof("value")
+        if which in ("blob", "structured_dataset", "schema"):
+            value = getattr(scalar, which)
+            value.uri = self._url(value.uri)
+        elif which == "union":
+            self.replace(scalar.union.value, kind)
+        elif which == "binary" and scalar.binary.tag == _MESSAGEPACK and kind is not None:
+            before = msgpack.loads(scalar.binary.value, strict_map_key=False)
+            after = self._value(before, kind)
+            if after != before:
+                scalar.binary.value = msgpack.dumps(after)
+        elif which == "generic" and kind is not None:
+            before = MessageToDict(scalar.generic)
+            after = self._value(before, kind)
+            if after != before:
+                scalar.generic.CopyFrom(ParseDict(after, Struct()))
+
+    def _value(self, value: Any, kind: Any) -> Any:
+        """A value inside a dataclass or a pydantic model, as flytekit has serialised it."""
+        kind = _plain(kind)
+        if _is_union(kind):
+            # The variant of the value is not recorded: the first one that has a file in this place is meant.
+            changed = (self._value(value, one) for one in typing.get_args(kind))
+            return next((one for one in changed if one != value), value)
+        if isinstance(value, list):
+            of_item = typing.get_args(kind)
+            fixed = _plain(typing.get_origin(kind)) is tuple and Ellipsis not in of_item and len(of_item) == len(value)
+            of_items = of_item if fixed else [_inner(kind)] * len(value)
+            return [self._value(item, one) for item, one in zip(value, of_items, strict=True)]
+        if not isinstance(value, dict):
+            return value
+        for flyte_type, field in _FIELDS.items():
+            if isinstance(kind, type) and issubclass(kind, flyte_type):
+                given = value.get(field)
+                return {**value, field: self._url(given)} if isinstance(given, str) else value
+        fields = _fields(kind)
+        if fields is None:
+            return {name: self._value(item, _inner(kind)) for name, item in value.items()}
+        return {name: self._value(item, fields.get(name)) for name, item in value.items()}
+
+
+def _plain(kind: Any) -> Any:
+    """A type without `Annotated`."""
+    return _plain(typing.get_args(kind)[0]) if typing.get_origin(kind) is typing.Annotated else kind
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def _inner(kind: Any) -> Any:
+    """The type of the items of a list or of the values of a dictionary; of a union with one such variant too."""
+    kind = _plain(kind)
+    if _is_union(kind):
+        return next((found for one in typing.get_args(kind) if (found := _inner(one)) is not None), None)
+    arguments = [one for one in typing.get_args(kind) if one is not Ellipsis]
+    return arguments[-1] if arguments else None
+
+
+def _fields(kind: Any) -> Mapping[str, Any] | None:
+    """The types of a dataclass's or a pydantic model's fields; None for another type."""
+    kind = typing.get_origin(kind) or kind
+    if not isinstance(kind, type):
+        return None
+    if hasattr(kind, "model_fields"):
+        return {name: field.annotation for name, field in kind.model_fields.items()}
+    if dataclasses.is_dataclass(kind):
+        try:
+            return typing.get_type_hints(kind, include_extras=True)
+        except Exception:
+            return {field.name: field.type for field in dataclasses.fields(kind)}
+    return None

@@ -1,0 +1,117 @@
+"""Copies files of this machine into a storage, many at once and few in memory, and tells of the bytes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fsspec.callbacks import Callback
+
+from flytekitplugins.awsbatch.propeller.aws_array.concurrently import in_order
+from flytekitplugins.awsbatch.propeller.storage import StorageError
+
+# s3fs sends a file of less than two chunks at once, and a longer one in pieces of which several are under way.
+CHUNK = 5 * 2**20
+SMALL_AT_ONCE, LARGE_AT_ONCE = 32, 2
+QUIET_SECONDS, INTERVAL = 1.0, 5.0
+
+
+class Progress:
+    """Says how many bytes have gone, once it has taken more than a second.
+
+    :param destination: for people.
+    """
+
+    def __init__(
+        self, destination: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._destination = destination
+        self._say = say
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._total = self._done = 0
+        self._began = clock()
+        self._next = self._began + QUIET_SECONDS
+
+    def begin(self, total: int) -> None:
+        self._total = total
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            if self._clock() < self._next or self._done >= self._total:
+                return
+            self._next = self._clock() + INTERVAL
+        self._say(f"Uploading to {self._destination}: {_size(self._done)} of {_size(self._total)}")
+
+    def end(self) -> None:
+        seconds = self._clock() - self._began
+        if self._total and seconds > QUIET_SECONDS:
+            self._say(f"Uploaded {_size(self._total)} to {self._destination} in {seconds:.0f} s")
+
+
+class _Bytes(Callback):  # type: ignore[misc]
+    """Hears from fsspec of one file's bytes, where the storage tells of them."""
+
+    def __init__(self, progress: Progress, size: int) -> None:
+        super().__init__()
+        self._progress = progress
+        self._left = size
+
+    def relative_update(self, inc: int = 1) -> None:
+        self._left -= inc
+        self._progress.add(inc)
+
+    def end(self) -> None:
+        self._progress.add(self._left)
+
+
+def _size(count: float) -> str:
+    """For people, in units of 1000 as storages count."""
+    for unit in ("bytes", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"
+
+
+class Transfer:
+    """Files to be copied, and their copying.
+
+    :param filesystem: the storage's.
+    """
+
+    def __init__(self, filesystem: Any, progress: Progress) -> None:
+        self._filesystem = filesystem
+        self._progress = progress
+        self._files: list[tuple[Path, str, int]] = []
+
+    def add(self, file: Path, url: str) -> None:
+        self._files.append((file, url, file.stat().st_size))
+
+    def run(self) -> None:
+        """Raises StorageError."""
+        self._progress.begin(sum(size for _, _, size in self._files))
+        small = [one for one in self._files if one[2] < 2 * CHUNK]
+        large = [one for one in self._files if one[2] >= 2 * CHUNK]
+        waits = bool(self._filesystem.async_impl)
+        for files, at_once in ((small, SMALL_AT_ONCE), (large, LARGE_AT_ONCE)):
+            for _ in in_order(self._copy, files, at_once if waits else 1):
+                pass
+        self._progress.end()
+
+    def _copy(self, one: tuple[Path, str, int]) -> None:
+        file, url, size = one
+        callback = _Bytes(self._progress, size)
+        code = getattr(getattr(self._filesystem, "_put_file", None), "__code__", None)
+        options = {"chunksize": CHUNK} if code is not None and "chunksize" in code.co_varnames else {}
+        try:
+            self._filesystem.put_file(str(file), url, callback=callback, **options)
+        except Exception as error:
+            if not file.exists():
+                raise
+            raise StorageError(url, str(error) or type(error).__name__) from error
+        callback.end()

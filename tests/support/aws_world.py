@@ -1,0 +1,127 @@
+"""AWS as far as a run needs it, from real parts: moto's server for S3, and `flyte-awsbatch serve` for Batch and
+CloudWatch Logs in a process of its own, whose jobs get the endpoints by `--env` and know nothing of the caller's files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sysconfig
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backends import moto_server
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+BUCKET = "deployment"
+REGION = "us-east-1"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@contextlib.contextmanager
+def moto_process() -> Iterator[str | None]:
+    """The URL of a moto server; None where moto is not installed."""
+    server = moto_server()
+    if server is None:
+        yield None
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [server, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        until = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/moto-api/").read()
+                break
+            except OSError:
+                assert time.monotonic() < until, "moto's server did not come up"
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@dataclass
+class World:
+    """:param s3: the URL of S3. :param batch: that of Batch and of CloudWatch Logs. :param folder: a scratch one."""
+
+    s3: str
+    batch: str
+    folder: Path
+
+    @property
+    def client(self) -> Any:
+        """boto3's, of S3."""
+        import boto3
+
+        return boto3.client(
+            "s3", endpoint_url=self.s3, region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing"
+        )
+
+    def keys(self, prefix: str = "") -> list[str]:
+        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return [one["Key"] for page in pages for one in page.get("Contents", ())]
+
+    def environment(self, settings: str, home: str = "home") -> dict[str, str]:
+        """What a caller sets. :param settings: of the deployment, in YAML."""
+        config = self.folder / "awsbatch.yaml"
+        config.write_text(settings)
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("FLYTE_", "AWS_"))}
+        return {
+            **own,
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL_S3": self.s3,
+            "FLYTE_AWSBATCH": self.batch,
+            "FLYTE_AWSBATCH_CONFIG": str(config),
+            "FLYTE_AWSBATCH_HOME": str(self.folder / home),
+            "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}",
+        }
+
+
+@contextlib.contextmanager
+def world(s3: str, folder: Path, *options: str) -> Iterator[World]:
+    """:param options: of `serve`."""
+    jobs = {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": s3}
+    words = [word for name, value in jobs.items() for word in ("--env", f"{name}={value}")]
+    process = subprocess.Popen(
+        [SCRIPTS / "flyte-awsbatch", "serve", "--home", folder / "served", "--port", "0", *words, *options],
+        stdout=subprocess.PIPE,
+        stderr=(folder / "serve.log").open("w"),
+        text=True,
+        cwd="/",
+        env={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
+    )
+    try:
+        assert process.stdout is not None
+        match = re.search(r"http://\S+", process.stdout.readline())
+        assert match is not None, (folder / "serve.log").read_text()
+        made = World(s3, match.group(), folder)
+        with contextlib.suppress(made.client.exceptions.BucketAlreadyOwnedByYou):
+            made.client.create_bucket(Bucket=BUCKET)
+        yield made
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        finally:
+            process.kill()
+            process.wait()
