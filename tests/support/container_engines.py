@@ -107,6 +107,9 @@ def running(folder: Path) -> Iterator[TestEngine]:
         client = engine.client()
         make_image(client, BUSYBOX, [])
         make_image(client, PYTHON, places)
+        with contextlib.suppress(OSError):
+            # To the scheduler all containers of Podman together are else as much as one process of this machine.
+            Path("/sys/fs/cgroup/cpu/libpod_parent/cpu.shares").write_text("16384", encoding="ascii")
         yield engine
     finally:
         with contextlib.suppress(docker.errors.DockerException):
