@@ -26,7 +26,7 @@ class ContainerSettings:
     """`emulator.container`: how jobs run in containers, where `emulator.isolation` is `container`.
 
     :param engine: the URL of an engine that answers Docker's API (`unix:///run/podman/podman.sock`); "": that of
-        `DOCKER_HOST`, of the docker context, else the first of the usual sockets that answers.
+        `DOCKER_HOST`, of the docker context, or the first of the usual sockets that answers.
     :param pull: when an image is pulled: if it is `missing`; `always`, as AWS does it, with the image that is there
         where the registry cannot be reached; `never`.
     :param network: every job's network: `host`, which AWS Batch gives to jobs on EC2; `bridge`; `none`.
@@ -54,6 +54,7 @@ class BatchSettings:
     :param retention_days: ended jobs and their logs are forgotten after that, at a start; AWS keeps them for at least
         seven days.
     :param faults: what is to go wrong on purpose.
+    :param container: how jobs run in containers, where `isolation` is `container`.
     """
 
     # Not keys of `emulator`: a deployment says both under `plugins.aws`.
