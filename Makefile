@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # Tests start hundreds of interpreters; where this is set, each would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test lint types unit docs references coverage other-versions test-all bench soak clean
+.PHONY: setup demo test lint types unit docs references coverage other-versions test-all containers bench soak clean
 
 $(READY): setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -45,6 +45,7 @@ other-versions:
 
 test-all: lint types docs coverage
 	$(BIN)/python -m pytest $(PARALLEL) -m slow --timeout 3600
+	$(MAKE) containers
 	.ci/try-version 3.10 1.16.0
 	.ci/try-version 3.10 newest
 	.ci/try-version 3.11 1.16.0
@@ -88,6 +89,12 @@ bench: $(READY) .venv-moto/.ready
 	$(BIN)/python benchmarks/map_scale.py --n 1000
 	$(BIN)/python benchmarks/map_scale.py --n 1000 --preload everything
 	$(BIN)/python benchmarks/batch_service.py
+
+# Suites whose jobs are processes else, with jobs in containers; needs what .ci/install-container-engine installs.
+IN_CONTAINERS := tests/batch/execution/test_running_jobs.py tests/batch/operations tests/batch/scheduling \
+	tests/batch/test_suspending.py tests/compat/test_compat_flows.py tests/compat/test_compat_types.py
+containers: $(READY)
+	$(BIN)/python -m pytest --isolation container --timeout 600 -k "not moto" $(IN_CONTAINERS)
 
 clean:
 	rm -rf $(VENV) .venv-* site build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -25,12 +25,12 @@ LARGEST = 10**9
 class ContainerSettings:
     """`emulator.container`: how jobs run in containers, where `emulator.isolation` is `container`.
 
-    :param engine: the URL of an engine that answers Docker's API (`unix:///run/podman/podman.sock`); "": that of
+    :param engine: the URL of an engine that answers Docker's API (`unix:///run/podman/podman.sock`). Empty: that of
         `DOCKER_HOST`, of the docker context, or the first of the usual sockets that answers.
     :param pull: when an image is pulled: if it is `missing`; `always`, as AWS does it, with the image that is there
         where the registry cannot be reached; `never`.
     :param network: every job's network: `host`, which AWS Batch gives to jobs on EC2; `bridge`; `none`.
-    :param runtime: the engine's name for the OCI runtime; "": its own default.
+    :param runtime: the engine's name for the OCI runtime. Empty: its own default.
     :param ulimits: soft and hard limit by name, for jobs whose definition does not set that one (`nofile: 1024`).
     """
 
