@@ -140,8 +140,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     FlyteContextManager.current_context()
-    # As an installer does: where PYTHONDONTWRITEBYTECODE is set each process would compile a checkout anew.
+    # As an installer and the first import do: where PYTHONDONTWRITEBYTECODE is set each process would compile anew.
     compileall.compile_dir(Path(inspect.getfile(AWSBatchConfig)).parent, quiet=1)
+    compileall.compile_file(Path(tasks.__file__), quiet=1)
     lowest = [floors(options.n)]
     with tempfile.TemporaryDirectory(prefix="map-scale-") as home:
         found = measure(options, Path(home))

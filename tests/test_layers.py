@@ -23,7 +23,7 @@ ALLOWED: dict[str, set[str]] = {
     "task": {"wire", "sdk"},
     "maptask": {"wire", "sdk"},
     "container": {"wire", "maptask"},
-    "container.fast": {"wire", "container", "task"},
+    "container.fast": {"wire", "container", "task", "maptask"},
     "entrypoint": {"wire", "sdk", "container"},
     "lint": {"wire", "sdk", "settings", "task"},
     "admin": {"wire", "settings"},

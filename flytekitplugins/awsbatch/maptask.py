@@ -21,6 +21,7 @@ from flytekit.models.core.workflow import NodeMetadata
 from flytekit.models.task import Container, K8sPod, Sql
 from flytekit.tools.module_loader import load_object_from_module
 
+from .sdk import raw_scheme  # noqa: F401 - jobs open their storage by it
 from .sdk.emulated_calls import EmulatedCalls
 from .sdk.errors import refuse_what_cannot_be_mapped
 from .sdk.map_settings import array_job, checked_parallelism, checked_ratio, name_suffix, refuse_options

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import fsspec
 from flytekit.configuration import SerializationSettings
 from flytekit.core.array_node_map_task import ArrayNodeMapTask
 from flytekit.core.context_manager import ExecutionParameters, FlyteContextManager
@@ -15,15 +14,15 @@ from flytekit.core.python_function_task import PythonFunctionTask
 from flytekit.core.task import TaskPlugins
 from flytekit.models.task import Container
 
-from .sdk import switch
+from .sdk import (
+    raw_scheme,  # noqa: F401 - jobs open their storage by it
+    switch,
+)
 from .sdk.emulated_calls import EmulatedCalls
 from .sdk.errors import AWSBatchTaskError, AWSBatchWarning, refuse_what_cannot_be_a_job
 from .sdk.metadata import attempt_seconds
 from .sdk.task_config import AWSBatchConfig
-from .wire import PLATFORM_CAPABILITIES, RAW_SCHEME, SINGLE_TASK_TYPE, TIMEOUT_SCRIPT
-
-# The distribution's entry point says the same. An installation whose metadata is older than its code has none.
-fsspec.register_implementation(RAW_SCHEME, "flytekitplugins.awsbatch.container.raw_files.RawFileSystem", clobber=True)
+from .wire import PLATFORM_CAPABILITIES, SINGLE_TASK_TYPE, TIMEOUT_SCRIPT
 
 __all__ = ["AWSBatchConfig", "AWSBatchFunctionTask"]
 

@@ -65,8 +65,10 @@ def complaint(words: list[str], *, whole: bool) -> str:
         return f"unexpected: {' '.join(left)}"
     for one in command.params:
         value = given.get(one.name or "")
-        if isinstance(one.type, click.Choice) and value is not None and value not in one.type.choices:
-            return f"{value} is none of {one.type.choices}"
+        chosen = (value if isinstance(value, list) else [value]) if isinstance(one.type, click.Choice) and value else []
+        for each in chosen:
+            if each not in one.type.choices:
+                return f"{each} is none of {one.type.choices}"
         if whole and one.required and not value:
             return f"{one.name} is missing"
     return ""

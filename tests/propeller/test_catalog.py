@@ -1,4 +1,4 @@
-"""The catalog of cached items in a folder, and how the handler uses it."""
+"""The catalogs of cached items, in a folder and in a storage, and how the handler uses them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
 from flyteidl.core import literals_pb2
 from in_memory import MemoryCatalog
@@ -30,13 +31,17 @@ from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, Ca
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
+from flytekitplugins.awsbatch.propeller.shared_catalog import CheckedCatalog, StoredCatalog, references
+from flytekitplugins.awsbatch.propeller.storage import FsspecStore, StorageError
 
 Make = Callable[..., Catalog]
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Make:
-    return lambda **options: DiskCatalog(tmp_path / "cache", **options)
+@pytest.fixture(params=["disk", "storage"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
+    if request.param == "disk":
+        return lambda **options: DiskCatalog(tmp_path / "cache", **options)
+    return lambda **options: StoredCatalog(FsspecStore(), f"memory:/{tmp_path}/cache", **options)
 
 
 def key(number: int = 1, version: str = "1.0") -> CatalogKey:
@@ -93,8 +98,8 @@ def test_overwriting_misses_and_stores(make: Make) -> None:
     assert make().get(key()) == literal_map(o0=integer(6))
 
 
-def test_clear_forgets_everything(make: Make) -> None:
-    catalog = make()
+def test_clear_forgets_everything(tmp_path: Path) -> None:
+    catalog = DiskCatalog(tmp_path / "cache")
     catalog.clear()
     catalog.put(key(), OUTPUTS)
     catalog.clear()
@@ -191,3 +196,81 @@ def test_a_cached_single_task_fails_after_its_job_as_in_flyte() -> None:
     assert result.error is not None
     assert "CATALOG_READER_QUEUE_FAILED" in result.error.message
     assert "cache=False" in result.error.message
+
+
+def test_clearing_leaves_what_others_share(tmp_path: Path) -> None:
+    catalog = StoredCatalog(FsspecStore(), f"memory:/{tmp_path}/cache")
+    catalog.put(key(), OUTPUTS)
+    catalog.clear()
+    assert catalog.get(key()) == OUTPUTS
+
+
+def blob(uri: str) -> literals_pb2.Literal:
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=literals_pb2.Blob(uri=uri)))
+
+
+def listed(*items: literals_pb2.Literal) -> literals_pb2.Literal:
+    return literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
+
+
+def packed(value: object) -> literals_pb2.Literal:
+    binary = literals_pb2.Binary(value=msgpack.dumps(value), tag="msgpack")
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(binary=binary))
+
+
+@pytest.mark.parametrize(
+    ("literal", "expected"),
+    [
+        (blob("s3://b/file"), ["s3://b/file"]),
+        (listed(blob("s3://b/1"), listed(blob("awsbatch://home/2"))), ["s3://b/1", "awsbatch://home/2"]),
+        (
+            literals_pb2.Literal(
+                scalar=literals_pb2.Scalar(union=literals_pb2.Union(value=blob("s3://b/in a union"))),
+            ),
+            ["s3://b/in a union"],
+        ),
+        (
+            literals_pb2.Literal(
+                scalar=literals_pb2.Scalar(structured_dataset=literals_pb2.StructuredDataset(uri="s3://b/frame"))
+            ),
+            ["s3://b/frame"],
+        ),
+        (
+            literals_pb2.Literal(offloaded_metadata=literals_pb2.LiteralOffloadedMetadata(uri="s3://b/offloaded.pb")),
+            ["s3://b/offloaded.pb"],
+        ),
+        (
+            packed({"n": 1, "file": {"path": "s3://b/deep"}, "all": [{"uri": "s3://b/frame"}]}),
+            ["s3://b/deep", "s3://b/frame"],
+        ),
+        (packed({"note": "s3://b/text"}), []),
+        (blob("https://example.org/data"), []),
+        (blob("/tmp/here"), []),
+        (integer(1), []),
+    ],
+    ids=["file", "lists", "union", "dataframe", "offloaded", "dataclass", "text", "web", "path", "number"],
+)
+def test_what_an_entry_refers_to_is_found_wherever_it_is_nested(
+    literal: literals_pb2.Literal, expected: list[str]
+) -> None:
+    assert list(references(literal_map(o0=literal))) == expected
+
+
+def test_an_entry_whose_file_has_gone_is_a_miss(make: Make) -> None:
+    there = {"s3://b/a", "s3://b/b"}
+    catalog = CheckedCatalog(make(), there.__contains__)
+    outputs = literal_map(o0=listed(blob("s3://b/a"), blob("s3://b/b")))
+    catalog.put(key(), outputs)
+    assert catalog.get(key()) == outputs
+    there.remove("s3://b/b")
+    assert catalog.get(key()) is None
+
+
+def test_files_that_cannot_be_looked_for_fail_the_lookup(make: Make) -> None:
+    def exists(url: str) -> bool:
+        raise StorageError(url, "Forbidden")
+
+    catalog = CheckedCatalog(make(), exists)
+    catalog.put(key(), literal_map(o0=blob("s3://b/a")))
+    with pytest.raises(CatalogError, match="s3://b/a: Forbidden"):
+        catalog.get(key())

@@ -12,6 +12,7 @@ from in_memory import MemoryStore
 from propeller_builders import integer, literal_map
 
 from flytekitplugins.awsbatch.propeller.storage import (
+    MOST_LOOKS,
     DataStore,
     FsspecStore,
     LocalStore,
@@ -90,6 +91,25 @@ def test_a_folder_in_place_of_a_file_is_no_missing_file(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
         LocalStore().read(f"{tmp_path}/folder")
     assert not isinstance(caught.value, NotFoundError)
+
+
+@pytest.mark.parametrize("count", [3, MOST_LOOKS + 1], ids=["few", "many"])
+def test_those_of_many_files_that_exist_are_found(place: tuple[DataStore, str], count: int) -> None:
+    store, base = place
+    references = [store.join(base, str(number), "outputs.pb") for number in range(count)]
+    for reference in references[1:]:
+        store.write(reference, b"")
+    store.write(store.join(base, "1", "error.pb"), b"")
+    assert set(store.existing(references)) == set(references[1:])
+    assert set(store.existing(references[:1])) == set()
+
+
+def test_files_here_and_in_a_storage_are_looked_for_together(tmp_path: Path) -> None:
+    store = SchemeStore()
+    references = [f"{tmp_path}/a", f"memory:/{tmp_path}/b", f"{tmp_path}/none", f"memory:/{tmp_path}/none"]
+    for reference in references[:2]:
+        store.write(reference, b"")
+    assert set(store.existing(references)) == set(references[:2])
 
 
 def test_an_unknown_scheme_says_which_reference() -> None:

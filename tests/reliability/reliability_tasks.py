@@ -60,6 +60,13 @@ def fragile(n: int, folder: str) -> int:
     return n * n
 
 
+@task(task_config=AWSBatchConfig(), retries=1)
+def fails_always(n: int) -> int:
+    if n:
+        raise ValueError(f"{n} is always wrong")
+    return n
+
+
 @task(task_config=AWSBatchConfig(), cache=True, cache_version="1")
 def cached(n: int) -> int:
     return n + 1

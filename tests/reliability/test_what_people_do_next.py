@@ -159,7 +159,60 @@ def test_logs_shows_the_last_attempt_or_the_one_asked_for(past: Past) -> None:
     assert (last["attempt"], first["attempt"]) == (2, 1)
     assert first["stream"] != last["stream"]
     assert "item 1 of the list" in first["lines"]
-    assert past.ask("logs", f"{past.job}:1").output == Path(last["path"]).read_text()
+    assert past.ask("logs", f"{past.job}:1", "--raw").output == Path(last["path"]).read_text()
+
+
+def test_a_log_shows_a_traceback_as_a_traceback(past: Past) -> None:
+    shown = past.ask("logs", f"{past.job}:1").output.splitlines()
+    assert shown[shown.index("item 1 of the list") + 1] == "Traceback (most recent call last):"
+    assert shown[-1] == "ValueError: 1 cannot be done"
+    assert not any("asctime" in line for line in shown)
+
+
+def test_a_log_is_found_by_its_node_and_item(past: Past) -> None:
+    assert past.json("logs", "n0:1") == past.json("logs", f"{past.job}:1")
+    assert past.json("logs", past.execution, "n0:1") == past.json("logs", f"{past.job}:1")
+
+
+def test_the_logs_of_all_that_failed_are_shown(past: Past) -> None:
+    shown = past.ask("logs", past.execution, "--failed").output.splitlines()
+    assert shown[0] == f"-- n0 fragile, child 1, attempt 2 (job {past.job}:1) --"
+    assert shown[-1] == "ValueError: 1 cannot be done"
+    assert past.json("logs", "--failed") == [past.json("logs", f"{past.job}:1")]
+
+
+def test_jobs_and_runs_are_filtered(past: Past) -> None:
+    rows = past.json("jobs", "--status", "failed")["jobs"]
+    assert [row["job"] for row in rows] == [f"{past.job}:1"]
+    (run,) = past.json("runs")
+    assert past.json("runs", "--workflow", run["workflow"].rpartition(".")[2]) == [run]
+    assert past.json("runs", "--workflow", "other") == []
+    assert past.json("runs", "--status", "succeeded") == []
+    assert past.ask("jobs", "--workflow", "other").exit_code == 1
+
+
+def test_jobs_tell_what_each_child_took_beside_its_limit(past: Past) -> None:
+    for row in past.json("jobs", "--children")["jobs"][1:]:
+        assert row["peak_memory"] > 2**20
+        assert row["memory"] > 0
+        assert row["cpu_seconds"] > 0
+        assert row["vcpus"] == 1
+        assert [log["attempt"] for log in row["logs"]] == list(range(1, row["attempts"] + 1))
+    head = past.ask("jobs").output.splitlines()[1].split()
+    assert head == ["NODE", "FUNCTION", "JOB", "STATUS", "ATTEMPTS", "DURATION", "MEMORY", "VCPUS", "REASON"]
+
+
+def test_jobs_list_every_attempt_of_a_node(home: Path) -> None:
+    with emulation(home, quiet=True) as awsbatch_, pytest.raises(TaskFailedError):
+        reliability_tasks.fails_always(n=1)
+    seen = Past(home, home, "", "", "")
+    rows = seen.json("jobs")["jobs"]
+    assert [(row["node_attempt"], row["job"]) for row in rows] == [
+        (number, job["jobId"]) for number, job in enumerate(awsbatch_.jobs, start=1)
+    ]
+    assert len(rows) == 2
+    assert "attempt 1 of 2 failed: ValueError: 1 is always wrong; trying again" in awsbatch_.printed
+    assert "node attempt 1 of 2 failed; node attempt 2 of 2 begins" in awsbatch_.printed
 
 
 def test_the_beginning_of_a_name_is_enough_where_no_other_begins_so(past: Past, home: Path) -> None:

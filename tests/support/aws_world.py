@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from backends import moto_server
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 BUCKET = "deployment"
 REGION = "us-east-1"
+SETTINGS = f"emulator: {{storage: 's3://{BUCKET}/me', lint_ignore: [AB104, AB111]}}"
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -60,6 +62,14 @@ def moto_process() -> Iterator[str | None]:
         process.wait()
 
 
+def s3_or_skip() -> Iterator[str]:
+    """For a fixture."""
+    with moto_process() as url:
+        if url is None:
+            pytest.skip("moto's server is not installed: make test-all installs it")
+        yield url
+
+
 @dataclass
 class World:
     """:param s3: the URL of S3. :param batch: that of Batch and of CloudWatch Logs. :param folder: a scratch one."""
@@ -81,7 +91,18 @@ class World:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
         return [one["Key"] for page in pages for one in page.get("Contents", ())]
 
-    def environment(self, settings: str, home: str = "home") -> dict[str, str]:
+    def run(self, folder: Path, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        """`pyflyte run` in the user's folder. :param changes: to the environment."""
+        return subprocess.run(
+            [SCRIPTS / "pyflyte", "run", *words],
+            cwd=folder,
+            env={**self.environment(), **changes},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def environment(self, settings: str = SETTINGS, home: str = "home") -> dict[str, str]:
         """What a caller sets. :param settings: of the deployment, in YAML."""
         config = self.folder / "awsbatch.yaml"
         config.write_text(settings)
@@ -99,7 +120,7 @@ class World:
 
 @contextlib.contextmanager
 def world(s3: str, folder: Path, *options: str) -> Iterator[World]:
-    """:param options: of `serve`."""
+    """:param options: of `serve`. With `--host 127.0.0.2` it is, to a caller, on another machine."""
     jobs = {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": s3}
     words = [word for name, value in jobs.items() for word in ("--env", f"{name}={value}")]
     process = subprocess.Popen(

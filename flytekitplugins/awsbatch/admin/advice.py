@@ -1,4 +1,4 @@
-"""What a user is told when a decision needs a word: the sentences, and nothing that decides."""
+"""The sentences that explain a decision to a user. Nothing here decides."""
 
 from __future__ import annotations
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import rich_click as click
 
+from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, Attempt, JobLook
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.console.exit_reasons import end_in_words
@@ -17,7 +19,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.links import resources_of_job
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .common import json_option, print_json
-from .home_access import MOST_IDS, batch_of_home, failing, run_of, the_home, workflow_option
+from .home_access import MOST_IDS, batch_of, failing, run_of, the_home, workflow_option
 from .tables import print_table, shown_duration
 
 # The first part of a UUID.
@@ -55,15 +57,15 @@ def jobs(
     The beginning of its name is enough, here as in the other commands. MEMORY is the most that a job held, beside its
     limit; VCPUS what it used on average in its last attempt, beside what it asked for.
     """
-    with failing(), batch_of_home() as batch:
+    with failing():
         run = run_of(execution, workflow)
-        rows = [
-            row
-            for node in run.nodes
-            for attempt in node.attempts
-            for row in _jobs_of(batch, node, attempt, children or bool(statuses))
-        ]
-        with understanding(the_home().run(run.name)):
+        with batch_of(run) as batch, understanding(the_home().run(run.name)):
+            rows = [
+                row
+                for node in run.nodes
+                for attempt in node.attempts
+                for row in _jobs_of(batch, _Place(run, node, attempt), children or bool(statuses))
+            ]
             resources = {node.node: _resources(batch, node) for node in run.nodes if links or as_json}
     if statuses:
         # Of an array the children are what has a status that somebody looks for.
@@ -139,86 +141,105 @@ def _vcpus(row: dict[str, Any]) -> str:
     return "" if row["vcpus_used"] is None else f"{row['vcpus_used']:.1f}/{row['vcpus']:g}"
 
 
-def _jobs_of(
-    batch: LocalBatch | None, node: NodeInfo, attempt: NodeAttempt, children: bool
-) -> Iterator[dict[str, Any]]:
-    look = batch.look(attempt.job_id) if batch is not None and attempt.job_id else None
-    if batch is None or look is None or attempt.job_id is None:
-        # At another service than this home's, or removed since.
-        last = attempt is node.attempts[-1]
-        yield _about(node, attempt) | {
-            **{"job": attempt.job_id, "status": node.status if last else "failed", "attempts": None},
-            **{"milliseconds": None, "reason": attempt.reason, "end": "", "children": None, "logs": []},
+@dataclass(frozen=True)
+class _Place:
+    """Where a job belongs."""
+
+    run: RunInfo
+    node: NodeInfo
+    attempt: NodeAttempt
+
+    def about(self) -> dict[str, Any]:
+        node = self.node
+        return {"node": node.node, "task": node.task, "function": node.function, "node_attempt": self.attempt.number}
+
+    @property
+    def halted(self) -> bool:
+        """Nobody runs a job of this machine once its run's process has gone."""
+        return self.node.status == INTERRUPTED and self.run.endpoint is None
+
+
+def _jobs_of(batch: BatchCalls | None, place: _Place, children: bool) -> Iterator[dict[str, Any]]:
+    job_id = place.attempt.job_id
+    known = batch.describe_jobs(jobs=[job_id])["jobs"] if batch is not None and job_id else []
+    if batch is None or not known:
+        # Removed since.
+        last = place.attempt is place.node.attempts[-1]
+        yield place.about() | {
+            **{"job": job_id, "status": place.node.status if last else "failed", "attempts": None},
+            **{"milliseconds": None, "reason": place.attempt.reason, "end": "", "children": None, "logs": []},
             **_usage((), {}),
         }
         return
-    (job,) = batch.describe_jobs(jobs=[attempt.job_id])["jobs"]
-    yield _job_row(batch, node, attempt, job, look)
-    size = look.size or 0
+    (job,) = known
+    look = batch.look(str(job_id)) if isinstance(batch, LocalBatch) else None
+    every = [attempt for unit in look.units for attempt in unit[2]] if look is not None else []
+    yield _job_row(batch, place, job, look) | _usage(every, job)
+    size = job.get("arrayProperties", {}).get("size", 0)
     for first in range(0, size if children else 0, MOST_IDS):
-        ids = [f"{attempt.job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
+        ids = [f"{job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
         for child in batch.describe_jobs(jobs=ids)["jobs"]:
-            yield _job_row(batch, node, attempt, child, look)
+            yield _job_row(batch, place, child, look)
 
 
-def _about(node: NodeInfo, attempt: NodeAttempt) -> dict[str, Any]:
-    return {"node": node.node, "task": node.task, "function": node.function, "node_attempt": attempt.number}
-
-
-def _job_row(batch: LocalBatch, node: NodeInfo, attempt: NodeAttempt, job: Any, look: JobLook) -> dict[str, Any]:
+def _job_row(batch: BatchCalls, place: _Place, job: Any, look: JobLook | None) -> dict[str, Any]:
     created, started, stopped = job.get("createdAt"), job.get("startedAt"), job.get("stoppedAt")
-    index = job.get("arrayProperties", {}).get("index")
     array = "size" in job.get("arrayProperties", {})
-    tries = [] if array else [each for each in look.units[index or 0][2] if each.started or each.stopped]
+    tries: Sequence[Attempt] = ()
+    if look is not None and not array:
+        unit = look.units[job.get("arrayProperties", {}).get("index", 0)]
+        tries = [attempt for attempt in unit[2] if attempt.started or attempt.stopped]
     # Of an array AWS says only when it was made and when its last child ended.
     began = started or (created if array else None)
     counts = {state: count for state, count in job.get("arrayProperties", {}).get("statusSummary", {}).items() if count}
-    # The job has not ended and no process runs it.
-    halted = node.status == INTERRUPTED and job["status"] not in ENDED
-    every = [each for unit in look.units for each in unit[2]] if array else tries
     failed = job["status"] == "FAILED"
-    return _about(node, attempt) | {
+    streams = [attempt for attempt in tries if attempt.stream]
+    return place.about() | {
         "job": job["jobId"],
-        "status": INTERRUPTED if halted else job["status"],
-        "attempts": None if array else len(tries),
+        "status": INTERRUPTED if place.halted and job["status"] not in ENDED else job["status"],
+        "attempts": None if array else len(tries) if look is not None else len(job.get("attempts", [])),
         "milliseconds": stopped - began if began and stopped else None,
         "reason": job.get("statusReason", "") if failed or job["status"] == "RUNNABLE" else "",
-        "end": _end(job, tries) if failed else "",
+        "end": _end(job) if failed else "",
         "children": counts or None,
-        "logs": [{"attempt": each.number, "path": str(batch.log_path(each.stream))} for each in tries if each.stream],
-        **_usage(every, look.detail, tries),
+        "logs": [
+            {"attempt": each.number, "path": str(batch.log_path(each.stream or ""))}
+            for each in streams
+            if isinstance(batch, LocalBatch)
+        ],
+        **_usage(tries, job, tries),
     }
 
 
-def _end(job: Any, tries: Sequence[Attempt]) -> str:
+def _end(job: Any) -> str:
     """How the last attempt ended, in words."""
-    words = [job.get("statusReason", "")]
-    if tries:
-        last = tries[-1]
-        words += [last.reason or "", f"exit({last.exit_code})" if last.exit_code is not None else ""]
+    container = (job.get("attempts") or [job])[-1].get("container", {})
+    code = container.get("exitCode")
+    words = (job.get("statusReason"), container.get("reason"), None if code is None else f"exit({code})")
     return end_in_words(" - ".join(word for word in words if word))
 
 
-def _usage(every: Sequence[Attempt], detail: Any, tries: Sequence[Attempt] = ()) -> dict[str, Any]:
+def _usage(every: Sequence[Attempt], job: Any, tries: Sequence[Attempt] = ()) -> dict[str, Any]:
     """What attempts took, and the limits beside it: bytes, seconds and vCPUs; memory's limit in MiB.
 
     :param tries: of a job that is no array: its last attempt tells of computing time.
     """
-    needs = {each["type"]: each["value"] for each in detail.get("container", {}).get("resourceRequirements", ())}
+    container = job.get("container", {})
+    needs = {each["type"]: each["value"] for each in container.get("resourceRequirements", ())}
     memory, vcpus = needs.get("MEMORY"), needs.get("VCPU")
     measured = [each for each in tries if each.cpu_seconds is not None and each.started and each.stopped]
     computed = measured[-1].cpu_seconds if measured else None
     seconds = (measured[-1].stopped - measured[-1].started) / 1000 if measured else 0  # type: ignore[operator]
     return {
         "peak_memory": max((each.peak_memory or 0 for each in every), default=0) or None,
-        "memory": int(memory) if memory else detail.get("container", {}).get("memory"),
+        "memory": int(memory) if memory else container.get("memory"),
         "cpu_seconds": computed,
         "vcpus_used": computed / seconds if computed is not None and seconds > 0 else None,
-        "vcpus": float(vcpus) if vcpus else detail.get("container", {}).get("vcpus"),
+        "vcpus": float(vcpus) if vcpus else container.get("vcpus"),
     }
 
 
-def _resources(batch: LocalBatch | None, node: NodeInfo) -> list[dict[str, Any]]:
+def _resources(batch: BatchCalls | None, node: NodeInfo) -> list[dict[str, Any]]:
     """The external resources of a node's children, as its console would have them: phase, attempts, links to logs."""
     if batch is None or not node.job_id or not node.record["snapshot"]:
         return []

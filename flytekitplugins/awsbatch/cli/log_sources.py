@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +15,10 @@ from flytekitplugins.awsbatch.batch.job_logs import CloudWatchLogs, JobStream, s
 BLOCK = 1 << 16
 # Seconds for which CloudWatch is asked for a stream that must be there soon, or for the last lines of an ended job.
 LATE = 10.0
+
+
+# Takes pieces of a log.
+Show = Callable[[bytes], None]
 
 
 class LogStreamOfJob(Protocol):
@@ -45,8 +48,8 @@ class LogSource(Protocol):
         """One for each attempt that has one, the oldest first."""
         ...
 
-    def copy(self, stream: Any, position: Any, *, wait: bool) -> Any:
-        """Prints what a stream has from a position on (None: from the beginning) and returns where it ends now.
+    def copy(self, stream: Any, position: Any, show: Show, *, wait: bool) -> Any:
+        """Shows what a stream has from a position on (None: from the beginning) and returns where it ends now.
 
         :param wait: whether lines that come late are waited for.
         """
@@ -77,14 +80,12 @@ class LocalLog:
     def streams(self) -> list[LogStream]:
         return self._batch.log_streams(self._id, self._index)
 
-    def copy(self, stream: LogStream, position: Any, *, wait: bool) -> Any:
-        """Byte for byte."""
+    def copy(self, stream: LogStream, position: Any, show: Show, *, wait: bool) -> Any:
         try:
             with stream.path.open("rb") as file:
                 file.seek(position or 0)
                 while block := file.read(BLOCK):
-                    sys.stdout.buffer.write(block)
-                sys.stdout.flush()
+                    show(block)
                 return file.tell()
         except FileNotFoundError:
             return position
@@ -122,10 +123,9 @@ class AccountLog:
     def streams(self) -> list[JobStream]:
         return streams_of(self._detail)
 
-    def copy(self, stream: JobStream, position: Any, *, wait: bool) -> Any:
+    def copy(self, stream: JobStream, position: Any, show: Show, *, wait: bool) -> Any:
         lines, position = self._read(stream, position, wait)
-        sys.stdout.writelines(f"{line}\n" for line in lines)
-        sys.stdout.flush()
+        show("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
         return position
 
     def lines(self, stream: JobStream) -> list[str]:

@@ -1,53 +1,161 @@
-"""`logs`: the log of a job, or of a child of an array, as it is or as it grows."""
+"""`logs`: the log of a job, or of a child of an array, as it is or as it grows; or of all that failed."""
 
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import rich_click as click
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls
-from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
+from flytekitplugins.awsbatch.batch.aws import AwsBatch
+from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, FAILED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.local.console.log_rendering import LogRenderer
 from flytekitplugins.awsbatch.local.deployment.account_client import client_of
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import HomeError
+from flytekitplugins.awsbatch.local.run.rerun import child_index
+from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .common import fail_command, json_option, print_json
-from .home_access import batch_of_home, failing, job_named, run_with_job, the_home
+from .home_access import MOST_IDS, batch_of, batch_of_home, failing, job_named, run_of, run_with_job, the_home
 from .log_sources import AccountLog, LocalLog, LogSource, LogStreamOfJob
 
 
 @click.command()
-@click.argument("job", metavar="JOB[:INDEX]")
+@click.argument("names", nargs=-1, metavar="JOB[:INDEX] | [EXECUTION] NODE[:ITEM]")
+@click.option("--failed", is_flag=True, help="All that failed in EXECUTION, or in the newest.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Which attempt; the last, unless given.")
 @click.option("-f", "--follow", is_flag=True, help="Print the log as it grows, until the job ends.")
+@click.option("--raw", is_flag=True, help="Print it as the job wrote it: flytekit writes JSON.")
 @json_option
-def logs(job: str, attempt: int | None, follow: bool, as_json: bool) -> None:
+def logs(names: tuple[str, ...], failed: bool, attempt: int | None, follow: bool, raw: bool, as_json: bool) -> None:
     """The log of a job, or of a child of an array.
 
     JOB is a job's id or the beginning of it (`flyte-awsbatch jobs` lists them), INDEX the child's place in the array.
+    NODE is a node of the newest execution, or of the one that is named before it, ITEM the place in the mapped list.
     """
-    _, _, index = job.partition(":")
-    if ":" in job and not index.isdecimal():
-        raise click.UsageError(f"{job!r}: expected JOB or JOB:INDEX.")
-    if follow and as_json:
-        raise click.UsageError("--follow prints a log as it grows, --json prints it whole: only one of them.")
-    with failing(), batch_of_home() as batch:
-        found = job_named(batch, job) if batch is not None else None
-        if found is not None and batch is not None:
-            _refuse_array(batch, found)
-            _Log(LocalLog(batch, found), found, attempt).show(follow, as_json)
+    if len(names) > 2 or not (names or failed):
+        raise click.UsageError("Expected JOB or JOB:INDEX, NODE:ITEM, EXECUTION NODE:ITEM, or --failed.")
+    _, colon, index = (names[-1] if names else "").partition(":")
+    if colon and not index.isdecimal():
+        raise click.UsageError(f"{names[-1]!r}: expected JOB or JOB:INDEX.")
+    if follow and (as_json or failed):
+        other = "--json prints it whole" if as_json else "--failed prints what has ended"
+        raise click.UsageError(f"--follow prints a log as it grows, {other}: only one of them.")
+    with failing():
+        if failed:
+            _print_failed(names, attempt, raw, as_json)
             return
-        elsewhere = run_with_job(job)
-        if elsewhere is None:
-            fail_command(_unknown(batch, job))
-        run, found = elsewhere
-        client = client_of(run)
-        assert client is not None
-        _refuse_array(client, found)
-        _Log(AccountLog(client, found), found, attempt).show(follow, as_json)
+        with _source_of(names) as (source, job):
+            log = _Log(source, job, attempt, raw)
+            print_json(log.as_json()) if as_json else log.show(follow)
+
+
+def _print_failed(names: tuple[str, ...], attempt: int | None, raw: bool, as_json: bool) -> None:
+    """Of each node's last attempt, in the order of the array."""
+    run = run_of(names[0] if names else None)
+    nodes = [past_runs.node(run, names[1].partition(":")[0])] if len(names) == 2 else list(run.nodes)
+    documents = []
+    with batch_of(run) as batch:
+        for node in nodes:
+            for job, child in _failed_jobs(batch, node) if batch is not None else ():
+                assert batch is not None
+                log = _Log(_source(batch, job), job, attempt, raw)
+                if not log.streams():
+                    continue
+                if as_json:
+                    documents.append(log.as_json())
+                    continue
+                which = f"{node.node} {node.function}" + ("" if child is None else f", child {child}")
+                click.echo(f"-- {which}, attempt {log.streams()[-1].attempt} (job {job}) --")
+                log.show(follow=False)
+                documents.append({})
+    if as_json:
+        print_json(documents)
+    elif not documents:
+        click.echo(f"Nothing of execution {run.name} has failed with a log.", err=True)
+
+
+def _failed_jobs(batch: BatchCalls, node: past_runs.NodeInfo) -> Iterator[tuple[str, int | None]]:
+    """The id of each failed job, and the child's place in the array."""
+    known = batch.describe_jobs(jobs=[node.job_id])["jobs"] if node.job_id else []
+    for job in known:
+        size = job.get("arrayProperties", {}).get("size", 0)
+        if not size and job["status"] == FAILED:
+            yield job["jobId"], None
+        for first in range(0, size, MOST_IDS):
+            ids = [f"{node.job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
+            for child in batch.describe_jobs(jobs=ids)["jobs"]:
+                if child["status"] == FAILED:
+                    yield child["jobId"], child["arrayProperties"]["index"]
+
+
+@contextlib.contextmanager
+def _source_of(names: tuple[str, ...]) -> Iterator[tuple[LogSource, str]]:
+    """The log that the names lead to, and its job; ends the command where there is none."""
+    name = names[-1]
+    run = run_of(names[0]) if len(names) == 2 else None
+    with batch_of_home() as batch:
+        found = job_named(batch, name) if batch is not None and run is None else None
+        elsewhere = run_with_job(name) if found is None and run is None else None
+        if elsewhere is not None:
+            run, found = elsewhere
+        elif found is None:
+            run, found = _job_of_node(run, name)
+        client = client_of(run) if run is not None else None
+        service = client or batch
+        if found is None or service is None:
+            fail_command(_unknown(batch, name))
+        _refuse_array(service, found)
+        yield _source(service, found), found
+
+
+def _source(batch: BatchCalls, job: str) -> LogSource:
+    if isinstance(batch, LocalBatch):
+        return LocalLog(batch, job)
+    assert isinstance(batch, AwsBatch)
+    return AccountLog(batch, job)
+
+
+def _job_of_node(run: past_runs.RunInfo | None, name: str) -> tuple[past_runs.RunInfo | None, str | None]:
+    """The job, or the child, that ran an item of a node.
+
+    :param run: None: the name may be an execution's with a single job, or a node's of the newest one.
+    """
+    if run is not None:
+        return run, _job_of_item(run, name)
+    with contextlib.suppress(HomeError):
+        execution = None if ":" in name else past_runs.named(the_home(), name)
+        if execution is not None:
+            run = run_of(execution)
+            jobs = [node.job_id for node in run.nodes]
+            return run, jobs[0] if len(jobs) == 1 and not _children_of(run.nodes[0]) else None
+    newest = next(iter(past_runs.runs(the_home())), None)
+    if newest is not None and any(node.node.startswith(name.partition(":")[0]) for node in newest.nodes):
+        return newest, _job_of_item(newest, name)
+    return None, None
+
+
+def _job_of_item(run: past_runs.RunInfo, name: str) -> str | None:
+    """Raises UnknownRunError."""
+    node_name, colon, item = name.partition(":")
+    node = past_runs.node(run, node_name)
+    if not colon or node.job_id is None:
+        return node.job_id
+    child = child_index(node, int(item))
+    return node.job_id if child is None or not _children_of(node) else f"{node.job_id}:{child}"
+
+
+def _children_of(node: past_runs.NodeInfo) -> int:
+    """How many children the node's job has; 0 for a job that is no array."""
+    snapshot = node.record["snapshot"]
+    size = NodeState.from_dict(snapshot).plugin_state.execution_size if snapshot else 0
+    return size if size > 1 else 0
 
 
 def _refuse_array(batch: BatchCalls, job: str) -> None:
@@ -58,7 +166,7 @@ def _refuse_array(batch: BatchCalls, job: str) -> None:
     if size:
         fail_command(
             f"Job {job} is an array of {size}, and its children have the logs: {job}:0 to {job}:{size - 1} "
-            f"(flyte-awsbatch jobs --children says how each ended)."
+            f"(flyte-awsbatch jobs --children says how each ended, flyte-awsbatch logs --failed shows what failed)."
         )
 
 
@@ -79,48 +187,71 @@ def _unknown(batch: LocalBatch | None, job: str) -> str:
 class _Log:
     """The log of a job or child, of one attempt or of one after the other."""
 
-    def __init__(self, source: LogSource, job: str, attempt: int | None) -> None:
+    def __init__(self, source: LogSource, job: str, attempt: int | None, raw: bool) -> None:
         self._source = source
         self._job = job
         self._attempt = attempt
+        self._raw = raw
+        self._status = source.status()
 
-    def show(self, follow: bool, as_json: bool) -> None:
+    def streams(self) -> list[LogStreamOfJob]:
+        return [one for one in self._source.streams() if self._attempt in (None, one.attempt)]
+
+    def as_json(self) -> dict[str, Any]:
+        streams = self.streams()
+        if not streams:
+            self._fail()
+        last = streams[-1]
+        about = {"attempt": last.attempt, "stream": last.name, "path": self._source.place(last)}
+        return {"job": self._job, **about, "lines": self._source.lines(last)}
+
+    def show(self, follow: bool) -> None:
         shown, position = None, None
+        renderer = LogRenderer(self._raw)
+
+        def show(data: bytes) -> None:
+            print_bytes(renderer.feed(data))
+
         while True:
             # Looked at first: what is in the log now is then all there will be.
-            status = self._source.status()
-            ended = status in ENDED
-            every = self._source.streams()
-            streams = [one for one in every if self._attempt in (None, one.attempt)]
+            self._status = self._source.status()
+            ended = self._status in ENDED
+            streams = self.streams()
             if not streams and (ended or not follow):
-                others = ", ".join(str(one.attempt) for one in every)
-                if others:
-                    fail_command(f"Job {self._job} has no log of attempt {self._attempt}; it has those of {others}.")
-                fail_command(f"Job {self._job} has no log{'' if ended else ' yet'}: it is {self._state(status)}.")
-            if as_json:
-                self._print_json(streams[-1])
-                return
+                self._fail()
             if shown is None and streams:
                 shown = streams[0].attempt if follow and not ended else streams[-1].attempt
             for stream in streams:
                 if shown is not None and stream.attempt >= shown:
                     if stream.attempt > shown:
+                        print_bytes(renderer.rest())
                         click.echo(f"-- attempt {stream.attempt} --", err=True)
                         shown, position = stream.attempt, None
                     late = ended or not follow
-                    position = self._source.copy(stream, position, wait=late)
-            if ended or not follow:
-                return
-            if not self._source.goes_on():
-                click.echo("-- no process runs this job any more --", err=True)
+                    position = self._source.copy(stream, position, show, wait=late)
+            goes_on = not ended and follow and self._source.goes_on()
+            if not goes_on:
+                print_bytes(renderer.rest())
+                if not ended and follow:
+                    click.echo("-- no process runs this job any more --", err=True)
                 return
             time.sleep(self._source.poll)
+
+    def _fail(self) -> NoReturn:
+        """Says why there is nothing to show."""
+        others = ", ".join(str(one.attempt) for one in self._source.streams())
+        if others:
+            fail_command(f"Job {self._job} has no log of attempt {self._attempt}; it has those of {others}.")
+        yet = "" if self._status in ENDED else " yet"
+        fail_command(f"Job {self._job} has no log{yet}: it is {self._state(self._status)}.")
 
     def _state(self, status: str) -> str:
         if status in ENDED or self._source.goes_on():
             return status
         return f"{status}, and no process runs it any more"
 
-    def _print_json(self, stream: LogStreamOfJob) -> None:
-        about = {"attempt": stream.attempt, "stream": stream.name, "path": self._source.place(stream)}
-        print_json({"job": self._job, **about, "lines": self._source.lines(stream)})
+
+def print_bytes(data: bytes) -> None:
+    if data:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()

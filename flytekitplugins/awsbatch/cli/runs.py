@@ -12,12 +12,13 @@ from typing import Any
 import rich_click as click
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS
+from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS, load
 from flytekitplugins.awsbatch.local.deployment.account_client import client_of, terminate_jobs
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.run.rerun import command as rerun_command
 from flytekitplugins.awsbatch.local.run.rerun import rerun as rerun_child
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
+from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 from .common import counted, fail_command, json_option, print_json
 from .home_access import failing, is_of_workflow, run_of, the_home, workflow_option
@@ -136,7 +137,8 @@ def _kill_elsewhere(run: past_runs.RunInfo) -> None:
 @click.argument("execution")
 @click.argument("node")
 @click.argument("index", type=click.IntRange(min=0), default=0)
-def rerun(execution: str, node: str, index: int) -> None:
+@click.option("--raw", is_flag=True, help="Show flytekit's JSON log lines as they are.")
+def rerun(execution: str, node: str, index: int, raw: bool) -> None:
     """Run one child again in the foreground.
 
     It has its own inputs, environment and command, and a debugger works (`breakpoint()`, `pdb`). INDEX is the place in
@@ -148,7 +150,7 @@ def rerun(execution: str, node: str, index: int) -> None:
         found = past_runs.node(run, node)
         node = found.node
         child = rerun_command(the_home(), run, found, index)
-        status = rerun_child(child)
+        status = rerun_child(child, raw)
     click.echo(f"Child {index} of {node} ended with exit status {status}. It wrote to {child.output}", err=True)
     sys.exit(status)
 
@@ -160,10 +162,16 @@ def cache() -> None:
 
 @cache.command()
 def clear() -> None:
-    """Forget every cached item."""
+    """Forget every item that is cached on this machine. A cache that others share (emulator.cache) is left as it is."""
     home = the_home()
+    try:
+        shared = load(os.environ).local.cache
+    except SettingsError as error:
+        fail_command(str(error))
     with failing():
         if home.catalog.exists():
             DiskCatalog(home.catalog).clear()
         past_runs.remove_kept(home)
     click.echo("The cache is empty.")
+    if shared:
+        click.echo(f"What {shared} holds is others' as well: remove the files below it to forget it.")

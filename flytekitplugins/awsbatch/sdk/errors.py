@@ -22,7 +22,7 @@ class AWSBatchTaskError(ValueError):
 
 
 class AWSBatchWarning(UserWarning):
-    """A task that works differently on AWS Batch than it looks; the message ends with the rule's code."""
+    """A task that behaves differently on AWS Batch from what its code suggests. The message ends with the code."""
 
 
 def refuse_what_cannot_be_a_job(task_function: Callable[..., Any], options: dict[str, Any]) -> None:

@@ -70,7 +70,22 @@ def test_an_import_that_kills_the_interpreter_is_refused(tmp_path: Path) -> None
     with runner(tmp_path / "run", warm=True, module="warm_made") as made:
         (tmp_path / "warm_made.py").write_text("import os; os._exit(7)\n")
         assert made.run(made.process(environment={"PYTHONPATH": str(tmp_path)})).code == 7
-        assert [line.partition(": ")[2] for line in made.said] == ["the interpreter ended while it imported"]
+        assert [line.partition(": ")[2] for line in made.said] == ["the interpreter ended while it imported, twice"]
+
+
+def test_an_interpreter_that_is_killed_while_it_imports_is_started_once_more(tmp_path: Path) -> None:
+    killed = """
+        import os, pathlib, signal
+        mark = pathlib.Path(__file__).with_name("killed")
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    with runner(tmp_path / "run", warm=True, module="warm_made") as made:
+        first, second = logs(made, tmp_path, killed)
+        # Both have the same parent, the second interpreter.
+        assert first.split()[-1] == second.split()[-1]
+        assert made.said == []
 
 
 # Stands for an interpreter that forks, from its first word on.
@@ -122,7 +137,7 @@ def planned(folder: Path, code: str) -> Planner:
 def test_an_interpreter_that_says_hello_and_hears_nothing_more_is_refused(tmp_path: Path) -> None:
     with runner(tmp_path / "run", warm=True, planner=planned(tmp_path, DEAF)) as made:
         assert [made.run(made.process("zero")).code for _ in range(2)] == [0, 0]
-        assert [line.partition(": ")[2] for line in made.said] == ["the interpreter ended while it imported"]
+        assert [line.partition(": ")[2] for line in made.said] == ["the interpreter ended while it imported, twice"]
 
 
 def test_an_interpreter_that_wants_to_be_heard_first_gets_all_that_waits_for_it(tmp_path: Path) -> None:

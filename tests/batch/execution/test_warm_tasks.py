@@ -182,6 +182,7 @@ def test_distributed_code_is_brought_once_and_gives_the_same(
     results = []
     for each in (warm, cold):
         prefix = each.root / "out" / f"fast-{absolute}"
+        shutil.rmtree(prefix, ignore_errors=True)
         destination = str(each.root / "destination") if absolute else "."
         inner = [word.replace("warm_tasks", "distributed") for word in each.command("read", prefix)]
         command = ("pyflyte-fast-execute", "--additional-distribution", str(archive), "--dest-dir", destination)

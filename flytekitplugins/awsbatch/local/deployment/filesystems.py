@@ -9,7 +9,7 @@ import fsspec
 from flytekit.configuration import DataConfig
 from flytekit.core.data_persistence import get_fsspec_storage_options
 
-from flytekitplugins.awsbatch.propeller.storage import AT_ONCE
+from flytekitplugins.awsbatch.propeller.storage import AT_ONCE, StorageError
 
 
 def filesystem(url: str) -> Any:
@@ -26,3 +26,11 @@ def _of_scheme(scheme: str) -> Any:
         connections = {"max_pool_connections": AT_ONCE, **options.get("config_kwargs", {})}
         options = {**options, "config_kwargs": connections}
     return fsspec.filesystem(scheme, use_listings_cache=False, **options)
+
+
+def exists(url: str) -> bool:
+    """Whether there is a file, or anything below a directory. Raises StorageError."""
+    try:
+        return bool(filesystem(url).exists(url))
+    except Exception as error:
+        raise StorageError(url, str(error) or type(error).__name__) from error

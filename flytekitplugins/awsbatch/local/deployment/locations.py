@@ -75,7 +75,7 @@ def locations(settings: Settings, home: Home, *, elsewhere: bool, in_images: boo
     """
     propeller, container = settings.handler.propeller, settings.handler.storage.container
     if named := settings.local.storage:
-        _check("emulator.storage", named, settings)
+        check_storage_url("emulator.storage", named, settings)
         return Locations(home, join_url(named, propeller.metadata_prefix), join_url(named, "raw"))
     if not elsewhere:
         return Locations(home, in_images=in_images)
@@ -89,12 +89,14 @@ def locations(settings: Settings, home: Home, *, elsewhere: bool, in_images: boo
         )
     base = f"{CONTAINER_SCHEME}://{container}"
     raw = propeller.raw_output_prefix or base
-    _check("propeller.rawoutput-prefix", raw, settings)
+    check_storage_url("propeller.rawoutput-prefix", raw, settings)
     return Locations(home, join_url(base, propeller.metadata_prefix), raw.rstrip("/"))
 
 
-def _check(key: str, url: str, settings: Settings) -> None:
+def check_storage_url(key: str, url: str, settings: Settings) -> str:
+    """The URL without a slash at its end. Raises SettingsError for one that leads to no storage."""
     found = _URL.fullmatch(url)
     if found is None or found["scheme"] == "file":
         expected = "expected the URL of a storage that jobs reach, such as s3://bucket/prefix"
         raise settings.wrong(key, repr(url), expected)
+    return url.rstrip("/")

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
-from flytekitplugins.awsbatch.propeller.storage import FsspecStore, SchemeStore
+from flytekitplugins.awsbatch.propeller.catalog import Catalog, DiskCatalog
+from flytekitplugins.awsbatch.propeller.shared_catalog import CheckedCatalog, StoredCatalog
+from flytekitplugins.awsbatch.propeller.storage import DataStore, FsspecStore, SchemeStore
 
 from .. import all_settings as settings_module
 from ..console import stopping
@@ -34,9 +35,9 @@ from ..home import from_environment as from_home
 from ..identity.executions import Executions
 from . import backend, temporary_folder
 from .code_folders import CodeFolders
-from .filesystems import filesystem
+from .filesystems import exists, filesystem
 from .job_environment import LocalLaunch
-from .locations import locations
+from .locations import check_storage_url, locations
 from .packaging import Packaging
 from .submissions import Submissions
 from .transfer import Progress
@@ -94,10 +95,11 @@ class Deployment:
         )
         self.submissions = Submissions(self.backend.batch, self.backend.adopt, self.backend.lag)
         self.locations = locations(settings, home, elsewhere=self.backend.elsewhere, in_images=self.backend.from_images)
+        store = SchemeStore(FsspecStore(filesystem))
         self.services = HandlerServices(
             batch=self.submissions,
-            store=SchemeStore(FsspecStore(filesystem)),
-            catalog=_catalog(home.catalog),
+            store=store,
+            catalog=_catalog(settings, home, store),
             settings=settings.handler,
             changed=self.backend.changed,
         )
@@ -218,11 +220,16 @@ def _account_backend(endpoint: str, settings: Settings, warn: Callable[[str], No
     return AccountBackend(endpoint, settings, warn)
 
 
-def _catalog(folder: Path) -> DiskCatalog:
+def _catalog(settings: Settings, home: Home, store: DataStore) -> Catalog:
+    """Raises SettingsError."""
     from flytekit.configuration import LocalConfig
 
     local = LocalConfig.auto()
-    return DiskCatalog(folder, enabled=local.cache_enabled, overwrite=local.cache_overwrite)
+    switches = {"enabled": local.cache_enabled, "overwrite": local.cache_overwrite}
+    if not settings.local.cache:
+        return CheckedCatalog(DiskCatalog(home.catalog, **switches), exists)
+    prefix = check_storage_url("emulator.cache", settings.local.cache, settings)
+    return CheckedCatalog(StoredCatalog(store, prefix, **switches), exists)
 
 
 _lock = threading.Lock()

@@ -34,6 +34,8 @@ DISTRIBUTIONS = {
 }
 
 HOOKS = "flytekitplugins.awsbatch.local.deployment.preload_hooks"
+# What the import of a user's module in each child needs anyway.
+REHEARSAL = "flytekitplugins.awsbatch.container.fast.rehearsal"
 # Variables that FlytePropeller sets for one execution, task or child (`flyteplugins/go/tasks/pluginmachinery/flytek8s/
 # k8s_resource_adds.go` and the aws_array handler).
 WITHHELD = (
@@ -92,7 +94,7 @@ def plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEFAULT) ->
         interpreter=interpreter(script),
         script=str(script),
         arguments=argv[1:],
-        preload=(module, *(modules if options.everything else installed_imports(modules[-1]))),
+        preload=(module, *(modules if options.everything else (*installed_imports(modules[-1]), REHEARSAL))),
         settle=(Hook(f"{HOOKS}:settle"),),
         prepare=(hook,) if script.name == OURS and options.fast_path else (),
         withheld=WITHHELD,

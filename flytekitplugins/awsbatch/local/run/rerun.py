@@ -8,11 +8,18 @@ time limit and no memory limit apply.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import signal
+import struct
 import subprocess
-from collections.abc import Mapping, Sequence
+import sys
+import termios
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,12 +29,15 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, Lau
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
+from ..console.log_rendering import LogRenderer
 from ..deployment.account_client import client_of
 from ..deployment.job_environment import FAST_EXECUTE, INHERIT, base_environment, scripts_directories
 from ..history.past_runs import NodeInfo, RunInfo, UnknownRunError
 from ..history.record import RunRecord, understanding
 from ..home import Home
 
+# Seconds for what a child wrote last.
+LAST_LINES_SECONDS = 2.0
 # Options of a child's command that name places to write to, and the folder that stands for each now.
 WRITTEN = {"--output-prefix": "outputs", "--raw-output-data-prefix": "raw", "--checkpoint-path": "checkpoint"}
 
@@ -83,19 +93,63 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
     return Command(redirected(request.command, output), compose(request, launch), folder, output)
 
 
-def rerun(again: Command) -> int:
-    """Runs the child with this terminal as its own and returns its exit status, as a shell says it. Raises OSError."""
+def rerun(again: Command, raw: bool = False) -> int:
+    """Runs the child with this terminal as its own and returns its exit status, as a shell says it. Raises OSError.
+
+    :param raw: whether flytekit's JSON log lines are shown as they are.
+    """
     shutil.rmtree(again.output, ignore_errors=True)
     for folder in WRITTEN.values():
         (again.output / folder).mkdir(mode=0o700, parents=True)
-    process = subprocess.Popen(again.argv, env=dict(again.environment), cwd=again.cwd)
+    shown = nullcontext(None) if raw else readable_stderr()
     # Ctrl-C is the child's to answer; this process stays to say how it ended.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        status = process.wait()
+        with shown as stderr:
+            process = subprocess.Popen(again.argv, env=dict(again.environment), cwd=again.cwd, stderr=stderr)
+            status = process.wait()
     finally:
         signal.signal(signal.SIGINT, before)
     return status if status >= 0 else 128 - status
+
+
+@contextmanager
+def readable_stderr() -> Iterator[int]:
+    """A descriptor for a child's standard error, whose lines are shown on this process's, readable. It is a terminal
+    where that is one, so that a child behaves as it would without this."""
+    terminal = os.isatty(2)
+    reading, writing = os.openpty() if terminal else os.pipe()
+    if terminal:
+        columns, lines = os.get_terminal_size(2)
+        fcntl.ioctl(writing, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        modes = termios.tcgetattr(writing)
+        modes[1] &= ~termios.OPOST
+        termios.tcsetattr(writing, termios.TCSANOW, modes)
+    reader = threading.Thread(target=_show, args=(reading,), daemon=True)
+    reader.start()
+    try:
+        yield writing
+    finally:
+        os.close(writing)
+        # A process that the child has left may keep it open.
+        reader.join(LAST_LINES_SECONDS)
+
+
+def _show(reading: int) -> None:
+    renderer = LogRenderer()
+    # A terminal whose other end is closed fails to be read.
+    with contextlib.suppress(OSError):
+        while data := os.read(reading, 1 << 16):
+            _write(renderer.feed(data))
+    _write(renderer.rest())
+    os.close(reading)
+
+
+def _write(data: bytes) -> None:
+    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        while data:
+            data = data[os.write(2, data) :]
 
 
 def child_index(node: NodeInfo, index: int) -> int | None:

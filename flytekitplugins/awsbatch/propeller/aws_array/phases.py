@@ -1,4 +1,4 @@
-"""THE table of phases: every phase of the handler and of a task, the transitions allowed, and the two deciders.
+"""The table of phases: every phase of the handler and of a task, the transitions allowed, and the two deciders.
 
 Nothing elsewhere assigns a phase that this table does not allow. Sources: `array/core/state.go` (`Phase`,
 `SummaryToPhase`, `MapArrayStateToPluginPhase`), `pluginmachinery/core/phase.go`, `awsbatch/executor.go` (`Handle`).

@@ -74,6 +74,8 @@ class WarmExecutor:
         self._by_name: dict[str, Zygote] = {}
         self._owners: dict[str, Zygote] = {}
         self._accidents: dict[Identity, int] = {}
+        # Those of which an interpreter ended while it imported, and said nothing: killed, or by what it imported.
+        self._cut_short: set[Identity] = set()
         self._identities: dict[tuple[int, int, bool], tuple[WarmPlan, Mapping[str, str], Identity]] = {}
         self._warned: set[str] = set()
         self._links = Links(self._greet, self._take, self._ended)
@@ -277,8 +279,11 @@ class WarmExecutor:
 
     def _ended(self, zygote: Zygote) -> None:
         if zygote.state is State.STARTING:
-            zygote.reason = zygote.reason or "the interpreter ended while it imported"
-            self._settle(zygote, State.REFUSED)
+            which = self._identity_of(zygote)
+            again = not zygote.reason and which not in self._cut_short
+            self._cut_short.add(which)
+            zygote.reason = zygote.reason or "the interpreter ended while it imported, twice"
+            self._settle(zygote, State.ENDED if again else State.REFUSED)
             return
         with self._lock:
             if zygote.state is State.READY:
@@ -287,10 +292,14 @@ class WarmExecutor:
             for key in lost:
                 self._owners.pop(key, None)
             if lost and not self._closing:
-                which = next(each for each, zygotes in self._zygotes.items() if zygote in zygotes)
+                which = self._identity_of(zygote)
                 self._accidents[which] = self._accidents.get(which, 0) + 1
         for key in lost:
             self._events(Lost(key, f"the interpreter that it was forked from ended ({zygote.name})", time.time()))
+
+    def _identity_of(self, zygote: Zygote) -> Identity:
+        with self._lock:
+            return next(each for each, zygotes in self._zygotes.items() if zygote in zygotes)
 
     def _fallback_event(self, event: Event) -> None:
         """The fallback runs the zygotes too, and tells how they end."""

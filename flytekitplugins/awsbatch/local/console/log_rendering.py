@@ -1,0 +1,53 @@
+"""A job's log as it comes, for people: flytekit's JSON lines are made readable, all else passes byte for byte."""
+
+from __future__ import annotations
+
+from .tracebacks import JSON_LINE, readable_line
+
+_BEGINS = JSON_LINE.encode()
+
+
+class LogRenderer:
+    """Takes pieces of a log and gives what can be shown of it so far. Only a line that may be JSON is held back until
+    it is whole."""
+
+    def __init__(self, raw: bool = False) -> None:
+        """:param raw: everything passes as it is."""
+        self._raw = raw
+        self._held = b""
+        self._within_line = False
+
+    def feed(self, data: bytes) -> bytes:
+        if self._raw:
+            return data
+        shown = []
+        for line in (self._held + data).splitlines(keepends=True):
+            self._held = b""
+            whole = line.endswith(b"\n")
+            if self._within_line:
+                shown.append(line)
+            elif whole:
+                shown.append(_rendered(line))
+                continue
+            elif _BEGINS.startswith(line[: len(_BEGINS)]) or line.startswith(_BEGINS):
+                self._held = line
+                continue
+            else:
+                shown.append(line)
+            self._within_line = not whole
+        return b"".join(shown)
+
+    def rest(self) -> bytes:
+        """What was held back, at the end of the log."""
+        held, self._held = self._held, b""
+        return _rendered(held)
+
+
+def _rendered(line: bytes) -> bytes:
+    if not line.startswith(_BEGINS):
+        return line
+    text = line.decode("utf-8", "replace")
+    shown = readable_line(text.rstrip("\r\n"))
+    if shown == [text.rstrip("\r\n")]:
+        return line
+    return "".join(f"{each}\n" for each in shown).encode("utf-8", "replace")

@@ -1,0 +1,136 @@
+"""Cached results in a storage, where several people's runs find them; and the check, for any catalog, that the files
+which an entry refers to are still there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import msgpack  # type: ignore[import-untyped]
+from flyteidl.core import literals_pb2
+from google.protobuf.json_format import MessageToDict
+
+from .catalog import Catalog, CatalogError, CatalogKey
+from .storage import DataStore, NotFoundError, StorageError, read_message, write_message
+
+# Under which names flytekit's files, directories, dataframes and schemas keep their URL inside a dataclass.
+_FIELDS = frozenset({"path", "uri", "remote_path"})
+
+
+class StoredCatalog:
+    """An entry is a file: `<prefix>/<project>/<domain>/<task>/<version>/<tag>.pb`.
+
+    :param enabled, overwrite: see `DiskCatalog`.
+    """
+
+    def __init__(self, store: DataStore, prefix: str, *, enabled: bool = True, overwrite: bool = False) -> None:
+        self.enabled = enabled
+        self.overwrite = overwrite
+        self.at_once = store.at_once(prefix)
+        self._store = store
+        self._prefix = prefix.rstrip("/")
+
+    def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
+        place = self._place(key)
+        if not self.enabled or self.overwrite:
+            return None
+        outputs = literals_pb2.LiteralMap()
+        try:
+            read_message(self._store, place, outputs)
+        except NotFoundError:
+            return None
+        except StorageError as error:
+            raise CatalogError(f"the cache cannot be read: {error}") from error
+        return outputs
+
+    def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
+        place = self._place(key)
+        if not self.enabled:
+            return
+        try:
+            write_message(self._store, place, outputs)
+        except StorageError as error:
+            raise CatalogError(f"the cache cannot be written: {error}") from error
+
+    def clear(self) -> None:
+        """Nothing: the entries are others' as well. Who may, removes the files."""
+
+    def _place(self, key: CatalogKey) -> str:
+        return "/".join([self._prefix, *(quote(part, safe="") for part in (*key.dataset(), key.tag()))]) + ".pb"
+
+
+class CheckedCatalog:
+    """Another catalog, in which an entry that refers to a file that has gone is none.
+
+    :param exists: whether there is a file or a directory at a URL. Raises StorageError.
+    """
+
+    def __init__(self, inner: Catalog, exists: Callable[[str], bool]) -> None:
+        self._inner = inner
+        self._exists = exists
+
+    @property
+    def at_once(self) -> int:
+        return self._inner.at_once
+
+    def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
+        outputs = self._inner.get(key)
+        if outputs is None:
+            return None
+        try:
+            gone = any(not self._exists(url) for url in dict.fromkeys(references(outputs)))
+        except StorageError as error:
+            raise CatalogError(f"the files of a cached result cannot be looked for: {error}") from error
+        return None if gone else outputs
+
+    def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
+        self._inner.put(key, outputs)
+
+    def clear(self) -> None:
+        self._inner.clear()
+
+
+def references(outputs: literals_pb2.LiteralMap) -> Iterator[str]:
+    """The URLs of files in a storage that some literals refer to."""
+    for literal in outputs.literals.values():
+        yield from (url for url in _references(literal) if "://" in url and not url.startswith(("http", "file:")))
+
+
+def _references(literal: literals_pb2.Literal) -> Iterator[str]:
+    kind = literal.WhichOneof("value")
+    if kind == "collection":
+        for item in literal.collection.literals:
+            yield from _references(item)
+    elif kind == "map":
+        for item in literal.map.literals.values():
+            yield from _references(item)
+    elif kind == "offloaded_metadata":
+        yield literal.offloaded_metadata.uri
+    elif kind == "scalar":
+        yield from _of_scalar(literal.scalar)
+
+
+def _of_scalar(scalar: literals_pb2.Scalar) -> Iterator[str]:
+    which = scalar.WhichOneof("value")
+    if which in ("blob", "structured_dataset", "schema"):
+        yield getattr(scalar, which).uri
+    elif which == "union":
+        yield from _references(scalar.union.value)
+    elif which == "generic":
+        yield from _of_value(MessageToDict(scalar.generic))
+    elif which == "binary" and scalar.binary.tag == "msgpack":
+        yield from _of_value(msgpack.loads(scalar.binary.value, strict_map_key=False))
+
+
+def _of_value(value: Any) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _of_value(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if isinstance(item, str) and name in _FIELDS:
+                yield item
+            else:
+                yield from _of_value(item)

@@ -1,0 +1,123 @@
+"""Files on S3 and code that travels: a run whose jobs share nothing with the caller but a bucket."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import aws_flows
+import pytest
+from aws_world import BUCKET, SETTINGS, World, world
+
+
+@pytest.fixture(scope="module")
+def aws(s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(s3, tmp_path_factory.mktemp("aws")) as made:
+        yield made
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The user's folder."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    shutil.copy(aws_flows.__file__, folder / "aws_flows.py")
+    (folder / "aws_helper.py").write_text('SIGN = "first "\n')
+    return folder
+
+
+@pytest.mark.timeout(400)
+def test_every_kind_of_file_goes_both_ways_and_through_a_plain_task(aws: World, project: Path) -> None:
+    (project / "own [1].txt").write_text("my own")
+    mine = project / "mine"
+    mine.mkdir()
+    for number in range(40):
+        (mine / f"{number:02}.txt").write_text(str(number))
+    done = aws.run(project, "aws_flows.py", "types", "--own", "own [1].txt", "--mine", "mine")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    job = [f"first job {name}" for name in ("a.txt", "d/deep/y.txt", "d/x.txt")]
+    read = [*job, "[1, 2, 3]", "first job b.txt", "first job c.txt"]
+    again = [f"first {'and '.join(read)} {name}" for name in ("a.txt", "d/deep/y.txt", "d/x.txt")]
+    others = [f"first {'and '.join(read)} {name}" for name in ("b.txt", "c.txt")]
+    expected = [*again, "[1, 2, 3]", *others, "my own", *(f"{number:02}.txt" for number in range(40))]
+    assert done.stdout.splitlines()[-1] == str(expected)
+
+    # All of it lies below the prefix, and nothing of it on this machine.
+    keys = aws.keys()
+    assert {key.split("/")[0] for key in keys} == {"me"}
+    assert len([key for key in keys if key.startswith("me/raw/code/")]) == 1
+    assert not list((aws.folder / "home" / "uploads").iterdir())
+
+
+def test_a_bucket_that_does_not_exist_is_told_before_anything_is_sent(aws: World, project: Path) -> None:
+    (aws.folder / "other.yaml").write_text(SETTINGS.replace(BUCKET, "nobodys"))
+    done = aws.run(project, "aws_flows.py", "sign", "--n", "1", FLYTE_AWSBATCH_CONFIG=str(aws.folder / "other.yaml"))
+    assert done.returncode == 1
+    assert "s3://nobodys/me" in done.stdout + done.stderr
+    assert "The specified bucket does not exist" in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_code_that_changed_runs_in_the_next_run_without_an_image(aws: World, project: Path) -> None:
+    def said() -> str:
+        done = aws.run(project, "aws_flows.py", "sign", "--n", "1")
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.splitlines()[-1]
+
+    assert said() == "1 first "
+    archives = set(aws.keys("me/raw/code/"))
+    (project / "aws_helper.py").write_text('SIGN = "second"\n')
+    assert said() == "1 second"
+    assert len(set(aws.keys("me/raw/code/")) - archives) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_ignored_file_stays_behind_and_every_other_one_travels_if_asked(aws: World, project: Path) -> None:
+    (project / ".gitignore").write_text("secret.txt\n")
+    (project / "secret.txt").write_text("mine")
+    (project / "data.txt").write_text("for all")
+    (project / "reads.py").write_text(
+        "import os\n"
+        "from flytekit import task\n"
+        "from flytekitplugins.awsbatch import AWSBatchConfig\n"
+        "@task(task_config=AWSBatchConfig())\n"
+        "def there() -> list[str]:\n"
+        "    return sorted(name for name in os.listdir('code') if name.endswith('.txt'))\n"
+    )
+    done = aws.run(project, "--copy", "all", "--destination-dir", "code", "reads.py", "there")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "['data.txt']"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("count", [1, 2, 120])
+def test_a_shared_cache_serves_another_home_until_a_file_has_gone(aws: World, project: Path, count: int) -> None:
+    cache = f"s3://{BUCKET}/cache{count}"
+    config = aws.folder / "cached.yaml"
+    config.write_text(SETTINGS.replace("emulator: {", f"emulator: {{cache: '{cache}', "))
+
+    def run(home: str, count: int) -> str:
+        words = ("aws_flows.py", "notes", "--ns", json.dumps(list(range(count))))
+        done = aws.run(
+            project, *words, FLYTE_AWSBATCH_CONFIG=str(config), FLYTE_AWSBATCH_HOME=str(aws.folder / f"{home}{count}")
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.splitlines()[-1] == str([f"first {number}" for number in range(count)])
+        return done.stderr
+
+    run("one", count)
+    assert f"n0 noted: {count} cached" in run("another", count)
+    # One more item: only that one runs.
+    assert f"n0 noted: 1 succeeded, {count} cached" in run("another", count + 1)
+    # One file has gone: that item runs once more.
+    (gone, *_) = (key for key in aws.keys("me/raw/") if key.endswith("/0.txt"))
+    for key in [key for key in aws.keys("me/raw/") if key.endswith("/0.txt")]:
+        aws.client.delete_object(Bucket=BUCKET, Key=key)
+    assert gone
+    assert f"n0 noted: 1 succeeded, {count} cached" in run("third", count + 1)
