@@ -60,7 +60,7 @@ TYPES = {str: "text", int: "whole number", float: "number", bool: "`true` or `fa
 def settings_page() -> str:
     parts = [INTRODUCTION, "## The section emulator"]
     for title, cls in EMULATOR:
-        parts += [f"### {title}", rows_of(cls)]
+        parts += [f"### {title}", f"Declared in `{owner(cls)}`.", rows_of(cls)]
         parts += nested(cls, "emulator.")
     parts += ["## Flyte's sections"]
     for path, cls, source in FLYTE:
@@ -87,6 +87,10 @@ def rows_of(cls: Any) -> str:
             for one, key in own
         ],
     )
+
+
+def owner(cls: Any) -> str:
+    return str(cls.__module__).removeprefix("flytekitplugins.awsbatch.").replace(".", "/") + ".py"
 
 
 def keys_of(cls: Any) -> Iterator[tuple[Any, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_every_kind_of_file_goes_both_ways_and_through_a_plain_task(aws: World, 
     # All of it lies below the prefix, and nothing of it on this machine.
     keys = aws.keys()
     assert {key.split("/")[0] for key in keys} == {"me"}
-    assert len([key for key in keys if key.startswith("me/raw/code/")]) == 1
+    assert len([key for key in keys if key.endswith(".tar.gz")]) == 1
     assert not list((aws.folder / "home" / "uploads").iterdir())
 
 
@@ -56,8 +57,8 @@ def test_a_bucket_that_does_not_exist_is_told_before_anything_is_sent(aws: World
     (aws.folder / "other.yaml").write_text(SETTINGS.replace(BUCKET, "nobodys"))
     done = aws.run(project, "aws_flows.py", "sign", "--n", "1", FLYTE_AWSBATCH_CONFIG=str(aws.folder / "other.yaml"))
     assert done.returncode == 1
-    assert "s3://nobodys/me" in done.stdout + done.stderr
-    assert "The specified bucket does not exist" in done.stdout + done.stderr
+    assert "StorageError: s3://nobodys: there is no such bucket" in done.stdout
+    assert not aws.client.list_objects_v2(Bucket=BUCKET, Prefix="nobodys")["KeyCount"]
 
 
 @pytest.mark.slow
@@ -69,17 +70,20 @@ def test_code_that_changed_runs_in_the_next_run_without_an_image(aws: World, pro
         return done.stdout.splitlines()[-1]
 
     assert said() == "1 first "
-    archives = set(aws.keys("me/raw/code/"))
+    uploads = set(aws.keys("me/raw/uploads/"))
     (project / "aws_helper.py").write_text('SIGN = "second"\n')
     assert said() == "1 second"
-    assert len(set(aws.keys("me/raw/code/")) - archives) == 1
+    assert len(set(aws.keys("me/raw/uploads/")) - uploads) == 1
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_an_ignored_file_stays_behind_and_every_other_one_travels_if_asked(aws: World, project: Path) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
     (project / ".gitignore").write_text("secret.txt\n")
-    (project / "secret.txt").write_text("mine")
+    (project / ".dockerignore").write_text("large.txt\n")
+    for name in ("secret.txt", "large.txt"):
+        (project / name).write_text("mine")
     (project / "data.txt").write_text("for all")
     (project / "reads.py").write_text(
         "import os\n"
@@ -87,9 +91,9 @@ def test_an_ignored_file_stays_behind_and_every_other_one_travels_if_asked(aws: 
         "from flytekitplugins.awsbatch import AWSBatchConfig\n"
         "@task(task_config=AWSBatchConfig())\n"
         "def there() -> list[str]:\n"
-        "    return sorted(name for name in os.listdir('code') if name.endswith('.txt'))\n"
+        "    return sorted(name for name in os.listdir(os.path.dirname(__file__)) if name.endswith('.txt'))\n"
     )
-    done = aws.run(project, "--copy", "all", "--destination-dir", "code", "reads.py", "there")
+    done = aws.run(project, "--copy", "all", "--destination-dir", "/root", "reads.py", "there")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "['data.txt']"
 
@@ -121,3 +125,78 @@ def test_a_shared_cache_serves_another_home_until_a_file_has_gone(aws: World, pr
         aws.client.delete_object(Bucket=BUCKET, Key=key)
     assert gone
     assert f"n0 noted: 1 succeeded, {count} cached" in run("third", count + 1)
+
+
+@pytest.fixture
+def elsewhere(s3: str, tmp_path: Path) -> Iterator[World]:
+    """A service that is, to a caller, AWS itself: on another machine, where jobs start from images."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    with world(s3, folder, "--host", "127.0.0.2") as made:
+        yield made
+
+
+def aws_switch(aws: World, settings: str) -> dict[str, str]:
+    config = aws.folder / "account.yaml"
+    config.write_text(settings)
+    services = {f"AWS_ENDPOINT_URL_{name}": aws.batch for name in ("BATCH", "CLOUDWATCH_LOGS")}
+    others = {f"AWS_ENDPOINT_URL_{name}": aws.s3 for name in ("STS", "IAM", "ECR")}
+    return {**services, **others, "FLYTE_AWSBATCH": "aws", "FLYTE_AWSBATCH_CONFIG": str(config)}
+
+
+def test_the_default_image_is_refused_before_anything_is_uploaded(elsewhere: World, project: Path) -> None:
+    before = elsewhere.keys()
+    done = elsewhere.run(project, "aws_flows.py", "sign", "--n", "1", **aws_switch(elsewhere, SETTINGS))
+    assert done.returncode == 1
+    said = " ".join(done.stdout.split())
+    assert "ImageError: aws_flows.sign would start from flytekit's own image" in said
+    assert "pyflyte run --image REGISTRY/NAME:TAG" in said
+    assert "ImageSpec(" in said
+    assert elsewhere.keys() == before
+
+
+BUILDS = """
+from flytekit import ImageSpec, task
+from flytekit.image_spec.image_spec import ImageBuildEngine, ImageSpecBuilder
+from flytekitplugins.awsbatch import AWSBatchConfig
+
+class Notes(ImageSpecBuilder):
+    def build_image(self, image_spec):
+        open("built.txt", "a").write(image_spec.name + "\\n")
+
+    def should_build(self, image_spec):
+        return True
+
+ImageBuildEngine.register("notes", Notes())
+IMAGE = ImageSpec(name="census", registry="example.org", builder="notes", packages=["flytekitplugins-awsbatch"])
+
+@task(task_config=AWSBatchConfig(), container_image=IMAGE)
+def there(n: int) -> int:
+    return n + 1
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_image_is_built_by_flytekits_builder_unless_the_settings_say_otherwise(
+    elsewhere: World, project: Path
+) -> None:
+    (project / "builds.py").write_text(BUILDS)
+    role = "role: 'arn:aws:iam::123456789012:role/jobs'"
+    for built, keys in (("census\n", role), ("census\n", f"{role}, build_images: false")):
+        settings = SETTINGS.replace("emulator: {", f"emulator: {{{keys}, ")
+        done = elsewhere.run(project, "builds.py", "there", "--n", "1", **aws_switch(elsewhere, settings))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stdout.splitlines()[-1] == "2"
+        assert (project / "built.txt").read_text() == built
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_service_in_this_process_keeps_its_files_on_s3_if_asked(aws: World, project: Path) -> None:
+    uploads = set(aws.keys("me/raw/uploads/"))
+    done = aws.run(project, "aws_flows.py", "notes", "--ns", "[1, 2]", FLYTE_AWSBATCH="local")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "['first 1', 'first 2']"
+    # Its jobs see the working tree.
+    assert set(aws.keys("me/raw/uploads/")) == uploads

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
+import os
+import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
-import fsspec
 import pytest
 from aws_world import CREDENTIALS, REGION
 from flyteidl.core import literals_pb2
 from flytekit.models.literals import LiteralMap
 
-from flytekitplugins.awsbatch.local.deployment import filesystems
-from flytekitplugins.awsbatch.local.deployment.filesystems import exists, filesystem
+from flytekitplugins.awsbatch.batch.api import UnreachableError
+from flytekitplugins.awsbatch.local.deployment.filesystems import RunStore, check_container, exists, filesystem, renew
 from flytekitplugins.awsbatch.local.deployment.transfer import CHUNK, Progress
 from flytekitplugins.awsbatch.local.deployment.uploads import Uploads
 from flytekitplugins.awsbatch.propeller.storage import FsspecStore, NotFoundError, SchemeStore, StorageError
@@ -26,16 +31,54 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": s3}.items():
         monkeypatch.setenv(name, value)
 
-    def forget() -> None:
-        filesystems._of_scheme.cache_clear()
-        fsspec.get_filesystem_class("s3").clear_instance_cache()
-
-    forget()
+    renew()
     name = request.node.name.replace("_", "-").split("[")[0][:60].strip("-")
     made = boto3.resource("s3", endpoint_url=s3, region_name=REGION).Bucket(name)
     made.create()
     yield made
-    forget()
+    renew()
+
+
+@contextlib.contextmanager
+def expired_key(endpoint: str, key: str) -> Iterator[str]:
+    """The URL of a server that hands requests on to S3, less those that are signed with a key whose time is over."""
+
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if f"Credential={key}/" in self.headers.get("Authorization", ""):
+                error = b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+                self.reply(400, {"Content-Type": "application/xml"}, error)
+                return
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            request = urllib.request.Request(endpoint + self.path, body or None, headers, method=self.command)
+            try:
+                with urllib.request.urlopen(request) as found:
+                    self.reply(found.status, dict(found.headers), found.read())
+            except urllib.error.HTTPError as error:
+                self.reply(error.code, dict(error.headers), error.read())
+
+        do_GET = do_PUT = do_HEAD = do_POST = answer
+
+        def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers.items():
+                if name.lower() not in {"content-length", "connection", "transfer-encoding", "date", "server"}:
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def blob(path: Path) -> literals_pb2.Literal:
@@ -153,3 +196,40 @@ def test_files_of_children_are_seen_as_soon_as_they_are_written(bucket: Any) -> 
         store.read(references[2])
     assert exists(f"s3://{bucket.name}/meta")
     assert not exists(f"s3://{bucket.name}/other")
+
+
+def test_a_bucket_is_looked_for_before_anything_is_sent(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_container(f"s3://{bucket.name}/raw")
+    with pytest.raises(StorageError, match="s3://nobodys-bucket: there is no such bucket"):
+        check_container("s3://nobodys-bucket/raw")
+    for name in CREDENTIALS:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    renew()
+    with pytest.raises(StorageError, match="Unable to locate credentials"):
+        check_container(f"s3://{bucket.name}/raw")
+
+
+def test_credentials_that_have_expired_are_read_anew_or_told(
+    bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy before S3 says that those of one key have expired."""
+    endpoint = os.environ["AWS_ENDPOINT_URL_S3"]
+    with expired_key(endpoint, "old") as url:
+        credentials = tmp_path / "credentials"
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        bucket.Object("file").put(Body=b"mine")
+        store, reference = RunStore(), f"s3://{bucket.name}/file"
+        credentials.write_text("[default]\naws_access_key_id = old\naws_secret_access_key = x\n")
+        renew()
+        filesystem(reference).connect()
+        credentials.write_text("[default]\naws_access_key_id = new\naws_secret_access_key = x\n")
+        assert store.read(reference) == b"mine"
+        credentials.write_text("[default]\naws_access_key_id = old\naws_secret_access_key = x\n")
+        renew()
+        with pytest.raises(UnreachableError, match="The AWS credentials have expired"):
+            store.read(reference)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -47,3 +51,38 @@ def test_a_job_is_in_its_image_and_sees_nothing_of_the_caller(
 def test_an_error_comes_back_with_its_log(in_containers: Any) -> None:
     with pytest.raises(Exception, match="from inside the container"):
         flyte_tasks.fails()
+
+
+def test_a_run_sends_its_code_and_files_to_a_service_that_runs_containers(
+    container_engine: TestEngine, tmp_path: Path
+) -> None:
+    container = {"engine": container_engine.url, "network": "none", "ulimits": {"nofile": 1024, "nproc": 1000}}
+    settings = {"emulator": {"isolation": "container", "container": container, "vcpus": 4, "memory": 8000}}
+    (tmp_path / "settings.yaml").write_text(json.dumps(settings))
+    (tmp_path / "file").write_text("1234567")
+    command = [sys.executable, "-m", "flytekitplugins.awsbatch.cli.main", "serve", "--port", "0"]
+    environment = {
+        **os.environ,
+        "FLYTE_AWSBATCH_HOME": str(tmp_path / "home"),
+        "FLYTE_AWSBATCH_CONFIG": str(tmp_path / "settings.yaml"),
+    }
+    service = subprocess.Popen(
+        [*command, "--isolation", "container"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert service.stdout is not None
+        url = next(word for word in service.stdout.readline().split() if word.startswith("http://"))
+        run = [sys.executable, "-m", "flytekit.clis.sdk_in_container.pyflyte", "run", "--image", PYTHON]
+        inputs = ["--words", '["one", "three"]', "--file", str(tmp_path / "file")]
+        done = subprocess.run(
+            [*run, flyte_tasks.__file__, "sizes", *inputs],
+            env={**environment, "FLYTE_AWSBATCH": url},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    finally:
+        service.terminate()
+        service.wait()
+    assert "[3, 5, 7]" in done.stdout, done.stderr
+    assert container_engine.client().containers(all=True) == []

@@ -131,7 +131,7 @@ def test_an_emulated_call_of_a_cached_task_is_an_error_although_it_is_mapped_els
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ignored: list[str], seen: type[Exception]
 ) -> None:
     """Unless the settings of this very run say that it is fine: then the call goes on."""
-    monkeypatch.setattr(composer, "serialise", lambda *_: 1 / 0)
+    monkeypatch.setattr(composer, "serialise", lambda *_, **__: 1 / 0)
     single = a_task(cache=True, cache_version="1", retries=1)
     map_task(single)
     settings = f"{DEFAULT}  lint_ignore: {ignored}\n"

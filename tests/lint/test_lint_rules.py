@@ -17,8 +17,9 @@ from sdk_builders import settings
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.lint.codes import CODES
-from flytekitplugins.awsbatch.lint.container_rules import IMAGE, brings_this_package, size
+from flytekitplugins.awsbatch.lint.container_rules import size
 from flytekitplugins.awsbatch.lint.findings import Finding
+from flytekitplugins.awsbatch.lint.image_rules import IMAGE, installed_lines, names_this_package, version_problem
 from flytekitplugins.awsbatch.lint.lint_settings import LintSettings
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 from flytekitplugins.awsbatch.lint.report import findings_to
@@ -26,7 +27,7 @@ from flytekitplugins.awsbatch.lint.subject import Subject
 from flytekitplugins.awsbatch.sdk import switch
 
 DISTRIBUTION = "flytekitplugins-awsbatch"
-WITH_IT = ImageSpec(name="app", registry="example.com", packages=[DISTRIBUTION])
+WITH_IT = ImageSpec(name="app", registry="example.com", packages=[f"{DISTRIBUTION}>=1.17"])
 
 
 def found(entity: Any, lint: LintSettings = LintSettings()) -> list[str]:  # noqa: B008 - frozen
@@ -412,6 +413,11 @@ def test_images_without_a_name(case: str) -> None:
     assert not IMAGE.match(case)
 
 
+def brings_this_package(spec: ImageSpec) -> bool:
+    lines = installed_lines(spec)
+    return lines is None or any(map(names_this_package, lines))
+
+
 def image(**options: Any) -> ImageSpec:
     return ImageSpec(name="app", registry="example.com", **options)
 
@@ -447,6 +453,41 @@ def test_whether_an_image_spec_brings_this_package(spec: ImageSpec, there: bool)
 def test_a_requirements_file_is_read(tmp_path: Path, name: str, text: str, there: bool) -> None:
     (tmp_path / name).write_text(text)
     assert brings_this_package(image(requirements=str(tmp_path / name))) is there
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (DISTRIBUTION, "installs the flytekitplugins-awsbatch of PyPI, 1.16.31"),
+        ("flytekitplugins_awsbatch", "installs the flytekitplugins-awsbatch of PyPI, 1.16.31"),
+        (f"{DISTRIBUTION}>=1.16", "installs the flytekitplugins-awsbatch of PyPI, 1.16.31"),
+        (f"{DISTRIBUTION}==1.16.31", "installs flytekitplugins-awsbatch==1.16.31"),
+        (f"{DISTRIBUTION} < 1.17", "installs flytekitplugins-awsbatch<1.17"),
+        (f"{DISTRIBUTION}=1.16.31", "installs flytekitplugins-awsbatch==1.16.31"),
+        (f"uv pip install pandas '{DISTRIBUTION}==1.16.31'", "installs flytekitplugins-awsbatch==1.16.31"),
+        (f"pip install {DISTRIBUTION}", "installs the flytekitplugins-awsbatch of PyPI, 1.16.31"),
+        ("dist/flytekitplugins_awsbatch-1.16.31-py3-none-any.whl", "installs flytekitplugins-awsbatch 1.16.31"),
+        ("pip install /root/wheels/flytekitplugins_awsbatch-1.17.0-py3-none-any.whl", ""),
+        ("dist/flytekitplugins-awsbatch-1.17.0.tar.gz", ""),
+        (f"{DISTRIBUTION}==1.17.0", ""),
+        (f"{DISTRIBUTION}>=1.17", ""),
+        (f"{DISTRIBUTION}[test] @ git+https://example.com/x", ""),
+        (f"pip install git+https://example.com/{DISTRIBUTION}", ""),
+    ],
+)
+def test_the_version_of_this_package_in_an_image(line: str, problem: str) -> None:
+    assert version_problem(line) == problem
+
+
+def test_an_image_with_the_published_version_cannot_run_a_map_or_end_a_task_in_time() -> None:
+    published = image(packages=[DISTRIBUTION])
+    single, timed = a_task(container_image=published), a_task(container_image=published, timeout=timedelta(minutes=5))
+    assert found(single) == []
+    assert (found(map_task(single)), found(timed)) == (["AB104"], ["AB104"])
+    both = image(
+        packages=[DISTRIBUTION], commands=["uv pip install /root/flytekitplugins_awsbatch-1.17.0-py3-none-any.whl"]
+    )
+    assert found(map_task(a_task(container_image=both))) == []
 
 
 # The catalogue

@@ -24,6 +24,7 @@ COMMANDS = {
     "rerun": "runs",
     "runs": "runs",
     "serve": "serve",
+    "wheel": "wheel",
 }
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from . import call_rules, container_rules, task_rules
+from . import call_rules, container_rules, image_rules, task_rules
 from .findings import Finding, Severity, found_in, severity_of
 from .subject import Subject
 
@@ -37,7 +38,7 @@ CODES: dict[str, Code] = {
         Code("AB006", "ten retries or more", task_rules.too_many_retries),
         Code("AB007", "a timeout under a minute", task_rules.timeout),
         Code("AB008", "environment variables that AWS Batch keeps for itself", container_rules.reserved_environment),
-        Code("AB009", "an image without a name", container_rules.image_name),
+        Code("AB009", "an image without a name", image_rules.image_name),
         Code("AB010", "a request that is too large", container_rules.size),
         Code("AB011", "an array that is too large", call_rules.too_many_items),
         Code("AB012", "inputs that cannot be mapped"),
@@ -45,7 +46,7 @@ CODES: dict[str, Code] = {
         Code("AB101", "cached arrays with ignored inputs", task_rules.ignored_inputs),
         Code("AB102", "resources that are dropped", task_rules.dropped_resources),
         Code("AB103", "secrets that are not there", task_rules.secrets),
-        Code("AB104", "an image without this package", container_rules.image_content),
+        Code("AB104", "an image without this package", image_rules.image_content),
         Code("AB105", "overrides that do not reach AWS Batch", call_rules.lost_overrides),
         Code("AB106", "concurrency that is not held", task_rules.concurrency),
         Code("AB107", "Fargate", task_rules.fargate),
@@ -59,6 +60,19 @@ CODES: dict[str, Code] = {
         Code("AB115", "an image of another version or architecture"),
     )
 }
+
+
+def in_one_line(finding: Finding) -> str:
+    """For a local run, which is not the place to read about a cluster; `flyte-awsbatch lint` says all."""
+    code = CODES.get(finding.code)
+    if code is None or code.rule is None:
+        # The command does not find it.
+        return f"On a cluster: {finding.brief}"
+    name = finding.subject.rpartition(".")[2]
+    file = Path(finding.file)
+    where = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    more = f" (flyte-awsbatch lint {where})" if finding.file else ""
+    return f"On a cluster: {name} has {code.title} [{code.code}]{more}"
 
 
 def findings(subject: Subject) -> list[Finding]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..wire import SINGLE_TASK_TYPE
-from .container_rules import DISTRIBUTION
 from .findings import Finding, found_in
+from .image_rules import DISTRIBUTION
 
 # What AWS Batch starts jobs on unless a compute environment names instance types of another kind.
 ARCHITECTURES = ("amd64", "x86_64")

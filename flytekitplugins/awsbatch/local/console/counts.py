@@ -19,12 +19,16 @@ _STATES = {
 }
 
 
-def counts_of_phases(phases: Mapping[TaskPhase, int]) -> Counts:
-    """While a node runs; whatever has not started counts as queued."""
+def counts_of_phases(phases: Mapping[TaskPhase, int], cached: int = 0) -> Counts:
+    """While a node runs; whatever has not started counts as queued.
+
+    :param cached: how many of those that succeeded came from the cache.
+    """
     counted = dict.fromkeys(("queued", "running", "succeeded", "failed"), 0)
     for phase, count in phases.items():
         counted[_STATES.get(phase, "queued")] += count
-    return Counts(**counted)
+    counted["succeeded"] -= cached
+    return Counts(**counted, cached=cached)
 
 
 def phases_of_statuses(statuses: Mapping[str, int], items: int) -> Mapping[TaskPhase, int]:
@@ -46,5 +50,5 @@ def counts_of_result(result: NodeResult) -> Counts:
     for child in result.children:
         if child.child is not None:
             phases[child.phase] = phases.get(child.phase, 0) + 1
-    counts = counts_of_phases(phases)
-    return Counts(counts.queued, counts.running, counts.succeeded, cached, counts.failed)
+    phases[TaskPhase.SUCCESS] = phases.get(TaskPhase.SUCCESS, 0) + cached
+    return counts_of_phases(phases, cached)

@@ -58,9 +58,11 @@ class Backend:
     :ivar endpoint: `aws`, or a URL; None: the service is in this process.
     :ivar lag: see `Submissions`.
     :ivar elsewhere: whether jobs run on other machines, which do not see this one's files.
+    :ivar sees_code: whether jobs see the caller's working tree, wherever their files lie.
     :ivar from_images: whether a job starts from the image that its task names.
     """
 
+    sees_code = False
     from_images = False
 
     def __init__(
@@ -134,6 +136,8 @@ class Backend:
 class LocalBackend(Backend):
     """A service in this process. `service` is the local AWS Batch itself."""
 
+    sees_code = True
+
     def __init__(self, settings: Settings, home: Home, launch: LaunchPolicy, warn: Callable[[str], None]) -> None:
         self.service = LocalBatch(
             home.batch,
@@ -145,6 +149,7 @@ class LocalBackend(Backend):
         self._queues = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
         super().__init__(self.service, EventWait(self.service), self.service.changed, elsewhere=False)
         self.from_images = settings.local.isolation == CONTAINER
+        self.sees_code = not self.from_images
 
     def start(self) -> None:
         self.service.start()

@@ -1,15 +1,25 @@
-"""The file systems of storages, set up as flytekit sets them up: the same endpoint, credentials and options."""
+"""The file systems of storages, set up as flytekit sets them up: the same endpoint, credentials and options; and the
+store over them that a run uses.
+"""
 
 from __future__ import annotations
 
 import functools
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 import fsspec
 from flytekit.configuration import DataConfig
 from flytekit.core.data_persistence import get_fsspec_storage_options
 
-from flytekitplugins.awsbatch.propeller.storage import AT_ONCE, StorageError
+from flytekitplugins.awsbatch.batch.api import UnreachableError
+from flytekitplugins.awsbatch.batch.aws import EXPIRED
+from flytekitplugins.awsbatch.propeller.storage import AT_ONCE, FsspecStore, StorageError
+
+T = TypeVar("T")
+
+# botocore's errors of credentials that cannot be had again without a person.
+_CREDENTIALS_GONE = ("CredentialRetrievalError", "TokenRetrievalError", "UnauthorizedSSOTokenError")
 
 
 def filesystem(url: str) -> Any:
@@ -28,9 +38,82 @@ def _of_scheme(scheme: str) -> Any:
     return fsspec.filesystem(scheme, use_listings_cache=False, **options)
 
 
+def renew() -> None:
+    """Forgets the file systems: the next ones read credentials anew."""
+    _of_scheme.cache_clear()
+    for scheme in ("s3", "s3a"):
+        if scheme in fsspec.registry:
+            fsspec.get_filesystem_class(scheme).clear_instance_cache()
+
+
 def exists(url: str) -> bool:
     """Whether there is a file, or anything below a directory. Raises StorageError."""
     try:
         return bool(filesystem(url).exists(url))
     except Exception as error:
         raise StorageError(url, str(error) or type(error).__name__) from error
+
+
+def check_container(url: str) -> None:
+    """That a URL's bucket exists and can be asked about it. One that may not be looked at is none to complain of.
+
+    Raises StorageError.
+    """
+    scheme, _, rest = url.partition("://")
+    container = f"{scheme}://{rest.partition('/')[0]}"
+    try:
+        filesystem(container).info(container)
+    except FileNotFoundError:
+        raise StorageError(container, "there is no such bucket, or it is not this account's") from None
+    except OSError as error:
+        if _expired(error):
+            raise StorageError(container, str(error)) from error
+    except Exception as error:
+        raise StorageError(container, str(error) or type(error).__name__) from error
+
+
+class RunStore(FsspecStore):
+    """A storage for as long as a run takes, which may be longer than credentials last: newer ones are looked for once.
+
+    Raises UnreachableError besides, where there are none: what was submitted runs on.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(filesystem)
+
+    def exists(self, reference: str) -> bool:
+        return self._renewed(super().exists, reference)
+
+    def existing(self, references: Collection[str]) -> Collection[str]:
+        return self._renewed(super().existing, references)
+
+    def read(self, reference: str) -> bytes:
+        return self._renewed(super().read, reference)
+
+    def write(self, reference: str, data: bytes) -> None:
+        self._renewed(super().write, reference, data)
+
+    def _renewed(self, call: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return call(*arguments)
+        except StorageError as error:
+            if not _expired(error):
+                raise
+        renew()
+        try:
+            return call(*arguments)
+        except StorageError as error:
+            if not _expired(error):
+                raise
+            raise UnreachableError(f"The AWS credentials have expired ({error.problem.rstrip('.')})") from error
+
+
+def _expired(error: BaseException | None) -> bool:
+    """Whether credentials that were right once are the reason."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None
+        if code in EXPIRED or type(error).__name__ in _CREDENTIALS_GONE:
+            return True
+        error = error.__cause__
+    return False

@@ -31,13 +31,11 @@ class Locations:
 
     :param metadata: what propeller writes lies below it, by execution; "" for the home.
     :param raw: what tasks write lies below it; "" for the home.
-    :param in_images: whether jobs run in images, which do not have the code of the working tree.
     """
 
     home: Home
     metadata: str = ""
     raw: str = ""
-    in_images: bool = False
 
     @property
     def remote(self) -> bool:
@@ -57,15 +55,8 @@ class Locations:
         """Of what inputs refer to on this machine: `<uploads>/<digest>/<name>`."""
         return join_url(self.raw, "uploads") if self.raw else raw_url(str(self.home.uploads))
 
-    @property
-    def code(self) -> str:
-        """Of archives of code, `<code>/fast<digest>.tar.gz`; "" where jobs see the working tree."""
-        if self.raw:
-            return join_url(self.raw, "code")
-        return join_url(self.uploads, "code") if self.in_images else ""
 
-
-def locations(settings: Settings, home: Home, *, elsewhere: bool, in_images: bool = False) -> Locations:
+def locations(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:
     """The locations that the settings ask for.
 
     :param elsewhere: whether jobs run on other machines, which do not see the home. Where they run on this one, the
@@ -78,7 +69,7 @@ def locations(settings: Settings, home: Home, *, elsewhere: bool, in_images: boo
         check_storage_url("emulator.storage", named, settings)
         return Locations(home, join_url(named, propeller.metadata_prefix), join_url(named, "raw"))
     if not elsewhere:
-        return Locations(home, in_images=in_images)
+        return Locations(home)
     if not container:
         raise settings.wrong(
             "emulator.storage",

@@ -21,7 +21,7 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import Catalog, DiskCatalog
 from flytekitplugins.awsbatch.propeller.shared_catalog import CheckedCatalog, StoredCatalog
-from flytekitplugins.awsbatch.propeller.storage import DataStore, FsspecStore, SchemeStore
+from flytekitplugins.awsbatch.propeller.storage import DataStore, SchemeStore
 
 from .. import all_settings as settings_module
 from ..console import stopping
@@ -30,12 +30,13 @@ from ..console.progress import Reporter
 from ..history import past_runs
 from ..history.record import RecordError, RunRecord
 from ..history.resume import Resumptions
+from ..history.told import Told
 from ..home import Home
 from ..home import from_environment as from_home
 from ..identity.executions import Executions
 from . import backend, temporary_folder
 from .code_folders import CodeFolders
-from .filesystems import exists, filesystem
+from .filesystems import RunStore, check_container, exists
 from .job_environment import LocalLaunch
 from .locations import check_storage_url, locations
 from .packaging import Packaging
@@ -58,6 +59,7 @@ class Deployment:
     """Everything that stands between a task call and its outputs.
 
     :ivar locations: where files of executions lie.
+    :ivar told: what earlier runs have told a person already.
     :ivar results_folder: holds the files that the last call's outputs refer to; None where they refer to none.
 
     :param endpoint: the URL of a Batch service to use instead of one in this process, or `aws` for AWS itself.
@@ -94,8 +96,8 @@ class Deployment:
             else _account_backend(endpoint, settings, self.say_once)
         )
         self.submissions = Submissions(self.backend.batch, self.backend.adopt, self.backend.lag)
-        self.locations = locations(settings, home, elsewhere=self.backend.elsewhere, in_images=self.backend.from_images)
-        store = SchemeStore(FsspecStore(filesystem))
+        self.locations = locations(settings, home, elsewhere=self.backend.elsewhere)
+        store = SchemeStore(RunStore())
         self.services = HandlerServices(
             batch=self.submissions,
             store=store,
@@ -104,10 +106,12 @@ class Deployment:
             changed=self.backend.changed,
         )
         self.uploads = Uploads(self.locations.uploads, self.services.store, self._uploading)
-        self.packaging = Packaging(self.locations.code, settings.local.copy_code, self.services.store, self._uploading)
+        self.packaging = Packaging(self.uploads, settings.local.copy_code)
+        self.told = Told(home)
         self.results_folder: Path | None = None
         self._calls: list[backend.UnfinishedCall] = []
         self._process = os.getpid()
+        self._storage_checked = False
         self._open = False
 
     def _uploading(self, destination: str) -> Progress:
@@ -135,6 +139,18 @@ class Deployment:
         self.backend.start()
         self._open = True
         return self
+
+    @property
+    def sends_code(self) -> bool:
+        """Whether code has to travel to jobs."""
+        return (self.locations.remote or self.backend.from_images) and not self.backend.sees_code
+
+    def check_storage(self) -> None:
+        """Once, before anything is sent: whether the buckets for files exist. Raises StorageError."""
+        if self.locations.remote and not self._storage_checked:
+            for prefix in (self.locations.metadata, self.locations.raw):
+                check_container(prefix)
+            self._storage_checked = True
 
     def close(self) -> None:
         """Ends every process that still runs, leaves the terminal as it was, and says how to resume. Twice is fine.

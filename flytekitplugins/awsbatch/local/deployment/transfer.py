@@ -22,6 +22,7 @@ QUIET_SECONDS, INTERVAL = 1.0, 5.0
 class Progress:
     """Says how many bytes have gone, once it has taken more than a second.
 
+    :ivar stopped: whether nobody wants the upload any more.
     :param destination: for people.
     """
 
@@ -33,6 +34,7 @@ class Progress:
         self._clock = clock
         self._lock = threading.Lock()
         self._total = self._done = 0
+        self.stopped = False
         self._began = clock()
         self._next = self._began + QUIET_SECONDS
 
@@ -62,6 +64,8 @@ class _Bytes(Callback):  # type: ignore[misc]
         self._left = size
 
     def relative_update(self, inc: int = 1) -> None:
+        if self._progress.stopped:
+            raise InterruptedError("the upload was given up")
         self._left -= inc
         self._progress.add(inc)
 
@@ -98,9 +102,13 @@ class Transfer:
         small = [one for one in self._files if one[2] < 2 * CHUNK]
         large = [one for one in self._files if one[2] >= 2 * CHUNK]
         waits = bool(self._filesystem.async_impl)
-        for files, at_once in ((small, SMALL_AT_ONCE), (large, LARGE_AT_ONCE)):
-            for _ in in_order(self._copy, files, at_once if waits else 1):
-                pass
+        try:
+            for files, at_once in ((small, SMALL_AT_ONCE), (large, LARGE_AT_ONCE)):
+                for _ in in_order(self._copy, files, at_once if waits else 1):
+                    pass
+        except BaseException:
+            self._progress.stopped = True
+            raise
         self._progress.end()
 
     def _copy(self, one: tuple[Path, str, int]) -> None:

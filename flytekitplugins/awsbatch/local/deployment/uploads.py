@@ -36,11 +36,11 @@ _PATTERN = str.maketrans("*?[]", "____")
 
 
 @dataclass(frozen=True)
-class _Local:
-    """A file or a directory of this machine, as it was when it was looked at.
+class Placed:
+    """A file or a directory of this machine, as it was when it was looked at, and where it goes.
 
     :param files: itself, or those below it. :param stats: the same, the same contents.
-    :param url: where it goes. :param mark: exists when all of it is there.
+    :param mark: exists when all of it is there.
     """
 
     path: Path
@@ -72,7 +72,7 @@ class Uploads:
         self._store = store
         self._progress = progress
         self.here = destination.startswith(f"{RAW_SCHEME}://")
-        self._known: dict[tuple[Any, ...], _Local] = {}
+        self._known: dict[tuple[Any, ...], Placed] = {}
 
     def upload(self, inputs: LiteralMap, kinds: Mapping[str, Any]) -> LiteralMap:
         """The inputs, with a URL in place of each path on this machine.
@@ -87,12 +87,12 @@ class Uploads:
                 references = FileReferences(found.url, found.offloaded)
                 for name in message.literals:
                     references.replace(message.literals[name], kinds.get(name))
-                changed = self._put(list(found.locals.values()))
+                changed = self.put(list(found.placed.values()))
             if changed is None:
                 return LiteralMap.from_flyte_idl(message)
         raise FlyteAssertion(f"{changed} changes while it is being uploaded")
 
-    def look_at(self, path: Path) -> _Local:
+    def place(self, path: Path) -> Placed:
         """Where a path goes. Raises FlyteAssertion."""
         if not path.exists():
             raise FlyteAssertion(f"File {path} does not exist")
@@ -104,12 +104,12 @@ class Uploads:
             folder, name = f"{self._destination}/{_digest(path, files)}", path.name.translate(_PATTERN)
             # A directory's files do not come all at once.
             mark = f"{folder}/.{name}.complete" if path.is_dir() else f"{folder}/{name}"
-            return _Local(path, tuple(files), stats, f"{folder}/{name}", mark)
+            return Placed(path, tuple(files), stats, f"{folder}/{name}", mark)
         return self._known[stats]
 
-    def _put(self, all_: list[_Local]) -> Path | None:
+    def put(self, all_: list[Placed]) -> Path | None:
         """Uploads what is not there yet; returns what has changed meanwhile, so that what lies there is not what its
-        name says."""
+        name says. Raises StorageError."""
         if self.here:
             # In this order: what is touched is not tidied up.
             for one in all_:
@@ -127,23 +127,23 @@ class Uploads:
         self._known |= {one.stats: one for one in all_ if one not in changed}
         return changed[0].path if changed else None
 
-    def _transfer(self, missing: list[_Local]) -> None:
+    def _transfer(self, missing: list[Placed]) -> None:
         transfer = Transfer(filesystem(self._destination), self._progress(self._destination))
         for one in missing:
             for file in one.files:
                 transfer.add(file, f"{one.url}/{file.relative_to(one.path)}" if one.path.is_dir() else one.url)
         transfer.run()
 
-    def _write_mark(self, one: _Local) -> None:
+    def _write_mark(self, one: Placed) -> None:
         if self.here:
             filesystem(one.url).makedirs(one.url, exist_ok=True)
         self._store.write(one.mark, b"")
 
-    def _touch(self, one: _Local) -> None:
+    def _touch(self, one: Placed) -> None:
         with contextlib.suppress(FileNotFoundError):
             filesystem(one.url).touch(one.url.rpartition("/")[0], truncate=False)
 
-    def _remove(self, one: _Local) -> None:
+    def _remove(self, one: Placed) -> None:
         """A directory without its mark is none; a file is removed."""
         if one.mark == one.url:
             storage = filesystem(one.url)
@@ -157,22 +157,22 @@ class Uploads:
 class _Found(contextlib.ExitStack):
     """What one call's literals refer to.
 
-    :ivar locals: by path.
+    :ivar placed: by path.
     """
 
     def __init__(self, uploads: Uploads) -> None:
         super().__init__()
         self._uploads = uploads
         self._scratch: Path | None = None
-        self.locals: dict[Path, _Local] = {}
+        self.placed: dict[Path, Placed] = {}
 
     def url(self, uri: str) -> str:
         if not uri or ("://" in uri and not uri.startswith("file://")):
             return uri
         path = Path(uri.removeprefix("file://")).absolute()
-        if path not in self.locals:
-            self.locals[path] = self._uploads.look_at(path)
-        return self.locals[path].url
+        if path not in self.placed:
+            self.placed[path] = self._uploads.place(path)
+        return self.placed[path].url
 
     def offloaded(self, uri: str, kind: Any) -> str:
         """Of a literal in a file on this machine: of a copy in which nothing refers to this machine any more."""

@@ -177,7 +177,11 @@ class Call:
         """Records the node so that it can be resumed; returns how far it came, for people."""
         if self._node is not None and self._node.result is None:
             self._write("interrupted")
-        done = counts_of_phases(self._progress.counts) if self._progress is not None else "not begun"
+        done = (
+            counts_of_phases(self._progress.counts, self._progress.cached)
+            if self._progress is not None
+            else "not begun"
+        )
         return f"{self.label}: {done}"
 
     # The steps of a call.
@@ -274,7 +278,7 @@ class Call:
                 counts = phases_of_statuses(statuses, sum(progress.counts.values()))
                 progress = replace(progress, counts=counts)
         self._progress = progress
-        deployment.reporter.update(self.label, counts_of_phases(progress.counts))
+        deployment.reporter.update(self.label, counts_of_phases(progress.counts, progress.cached))
         self._job = (progress.job_name, progress.job_id)
         if progress.job_id is not None:
             self.submitted.set()

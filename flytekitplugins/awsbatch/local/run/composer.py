@@ -14,6 +14,7 @@ from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
+from flytekitplugins.awsbatch.lint.codes import in_one_line
 from flytekitplugins.awsbatch.lint.findings import Finding
 from flytekitplugins.awsbatch.lint.report import findings_to, lint_execution_env, tell
 
@@ -46,10 +47,11 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     deployment.check_open()
     deployment.between_calls.note_call()
     who = identity(deployment.settings.admin.emulator, task.name)
+    deployment.check_storage()
     _check_queues(deployment, who)
     findings: list[Finding] = []
     with contextlib.ExitStack() as opened:
-        code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.locations.code else None
+        code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.sends_code else None
         with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
             serialised = _serialised(deployment, task, who, code)
         if deployment.backend.from_images:
@@ -59,7 +61,8 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
-        deployment.say_once(f"On a cluster: {finding.brief}")
+        if deployment.backend.endpoint is not None or deployment.told.first_time(*finding_key(finding)):
+            deployment.say_once(in_one_line(finding))
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
@@ -76,6 +79,10 @@ def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode
         lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
     build = deployment.backend.from_images and local.build_images
     return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)
+
+
+def finding_key(finding: Finding) -> tuple[str, str, str]:
+    return finding.code, finding.file, finding.entity
 
 
 def say_replaced(name: str) -> None:

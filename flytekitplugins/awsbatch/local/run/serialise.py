@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import tasks_pb2
 from flytekit.configuration import Image, ImageConfig, SerializationSettings
+from flytekit.core.context_manager import FlyteContextManager
 from flytekit.core.tracker import extract_task_module
 from flytekit.image_spec.image_spec import ImageSpec
 from flytekit.tools.translator import get_serializable
 
-from flytekitplugins.awsbatch.lint.container_rules import DISTRIBUTION, FLYTEKIT_IMAGE
+from flytekitplugins.awsbatch.lint.image_rules import DISTRIBUTION, FLYTEKIT_IMAGE
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 
 if TYPE_CHECKING:
@@ -73,7 +74,11 @@ def serialise(
     if code is not None:
         settings.source_root = code.root(code_root)
         settings.fast_serialization_settings = code.package(code_root)
-    spec = get_serializable(OrderedDict(), settings, task)
+    context = FlyteContextManager.current_context()
+    # Within an execution, and a local one is one, flytekit's builder builds nothing.
+    state = context.new_execution_state() if build else context.execution_state
+    with FlyteContextManager.with_context(context.new_builder().with_execution_state(state)):
+        spec = get_serializable(OrderedDict(), settings, task)
     template: tasks_pb2.TaskTemplate = spec.template.to_flyte_idl()
     return Serialised(template=template, module=module, code_root=code_root)
 
@@ -85,8 +90,8 @@ def refuse_default_image(template: tasks_pb2.TaskTemplate) -> None:
         raise ImageError(
             f"{template.id.name} would start from flytekit's own image, {image}, which does not have {DISTRIBUTION}: "
             "the job could not find its command. Nothing has been sent. Name an image of yours that has it -- "
-            "`pyflyte run --image REGISTRY/NAME:TAG ...` -- or have flytekit build one: "
-            f'`@task(container_image=ImageSpec(registry="REGISTRY", packages=["{DISTRIBUTION}"]), ...)`.'
+            "`pyflyte run --image REGISTRY/NAME:TAG ...` -- or have flytekit build one: `flyte-awsbatch wheel` makes a "
+            "wheel of this installation and prints the ImageSpec that installs it."
         )
 
 

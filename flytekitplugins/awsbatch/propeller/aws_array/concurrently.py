@@ -28,4 +28,5 @@ def in_order(work: Callable[[T], R], items: Iterable[T], at_once: int) -> Iterat
         while pending:
             yield pending.popleft().result()
     finally:
-        pool.shutdown(cancel_futures=True)
+        # Not waited for: what is under way may take long, and nobody wants it any more.
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ...batch.api import UnreachableError
 from .concurrently import in_order
 
 
@@ -91,6 +92,8 @@ class WorkQueue:
             except RetryWorkError as error:
                 if attempt == self._max_retries:
                     return WorkInfo(WorkStatus.FAILED, error=error)
+            except UnreachableError:
+                raise
             except Exception as error:
                 return WorkInfo(WorkStatus.FAILED, error=error)
         return WorkInfo(WorkStatus.NOT_DONE)

@@ -26,7 +26,7 @@ from ..aws_array.services import HandlerServices
 from ..aws_array.task_context import TaskContext
 from ..storage import StorageError, write_message
 from .attempt import attempt_context
-from .child_facts import child_facts, counts_by_phase
+from .child_facts import cached_items, child_facts, counts_by_phase
 from .hints import error_hint
 from .node_request import NodeRequest
 from .node_result import NodeResult, Progress
@@ -351,4 +351,5 @@ class NodeExecution:
             retry_reason=retried.error.message if retried is not None and retried.error is not None else "",
             max_attempts=self._max_attempts(),
             ended=self._result is not None,
+            cached=cached_items(node.plugin_state),
         )

@@ -41,6 +41,7 @@ class Progress:
     """A summary after a round, for progress lines.
 
     :param counts: children by task phase; cached ones count as SUCCESS.
+    :param cached: how many of them came from the cache.
     :param error: what went wrong in this round, which is tried again.
     :param hang: the sentence "real Flyte would wait here for ever: ..." once that is certain.
     :param link: the page of AWS's console that Flyte's console links the task to, once there is a job.
@@ -64,6 +65,7 @@ class Progress:
     retry_reason: str = ""
     max_attempts: int = 1
     ended: bool = False
+    cached: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,145 @@
+"""What goes wrong with the image of a job: its name, and whether it has what the job's command needs.
+
+No registry is asked. What the newest published version lacks is written down here, until one is published that has it.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from flytekit.image_spec.image_spec import ImageSpec
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion, Version
+
+from ..wire import MAP_EXECUTE_SCRIPT, TIMEOUT_SCRIPT
+from .subject import Subject
+
+# `containerImageRepository` in Flyte's awsbatch/job_definition.go takes the third group for the definition's name.
+IMAGE = re.compile(r"^(?:([^/]+)/)?(?:([^/]+)/)*?([^@:/]+)(?:[@:][^/]+)?$")
+FLYTEKIT_IMAGE = re.compile(r"(cr\.flyte\.org|ghcr\.io)/flyteorg/flytekit:.*")
+DISTRIBUTION = "flytekitplugins-awsbatch"
+SCRIPTS = (MAP_EXECUTE_SCRIPT, TIMEOUT_SCRIPT)
+# The first version with these scripts, and the newest one on PyPI, which has none.
+SCRIPTS_SINCE = Version("1.17.0")
+NEWEST_PUBLISHED = Version("1.16.31")
+THEN = "the job cannot start, leaves no log, and the handler waits for ever."
+REMEDY = "Install this version: `flyte-awsbatch wheel` makes a wheel of it and prints the lines for an image."
+
+_FILE = re.compile(r"flytekitplugins[-_.]awsbatch-(?P<version>[^-/]+?)(-[^/]*\.whl|\.tar\.gz|\.zip)$", re.IGNORECASE)
+_CONDA_PIN = re.compile(r"^([\w.-]+)=(?!=)")
+
+
+def image_name(subject: Subject) -> Iterator[str]:
+    image = subject.container.image
+    if not IMAGE.match(image):
+        yield (
+            f"has the image {image!r}, in which the handler finds no name for the job definition; AWS refuses an empty "
+            "one. Write it as registry/repository/name:tag, without a scheme."
+        )
+
+
+def image_content(subject: Subject) -> Iterator[str]:
+    spec = getattr(subject.inner, "container_image", None)
+    if isinstance(spec, ImageSpec):
+        lines = installed_lines(spec)
+        if lines is None:
+            return
+        found = [line for line in lines if names_this_package(line)]
+        if not found:
+            yield f"runs in an ImageSpec that does not install {DISTRIBUTION}. Without it {THEN} {REMEDY}"
+            return
+        script = next((word for word in (*subject.container.command, *subject.container.args) if word in SCRIPTS), None)
+        problems = [version_problem(line) for line in found]
+        if script is not None and all(problems):
+            yield f"runs in an ImageSpec that {problems[0]}, which has no {script}: {THEN} {REMEDY}"
+    elif FLYTEKIT_IMAGE.fullmatch(subject.container.image):
+        yield (
+            f"runs in flytekit's own image, {subject.container.image}, which does not have {DISTRIBUTION}. Without it "
+            f"{THEN} Name an image of yours with --image. `flyte-awsbatch wheel` makes what to install in it, "
+            "`flyte-awsbatch lint FILE --image IMAGE --run` tries it."
+        )
+
+
+def installed_lines(spec: ImageSpec) -> list[str] | None:
+    """What an ImageSpec installs, a requirement or a command each; None where one cannot see it: a base image of one's
+    own, a lock file."""
+    lines: list[str] = []
+    base = spec.base_image
+    if isinstance(base, ImageSpec):
+        of_base = installed_lines(base)
+        if of_base is None:
+            return None
+        lines += of_base
+    elif base and not FLYTEKIT_IMAGE.fullmatch(base):
+        return None
+    lines += [*(spec.packages or []), *(spec.conda_packages or []), *(spec.commands or [])]
+    if spec.requirements:
+        path = Path(spec.requirements)
+        if path.suffix != ".txt" or not path.is_file():
+            # A lock file or a project, whose contents are another tool's.
+            return None
+        read = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if any(line.lstrip().startswith(("-r", "-e", "--requirement", "--editable")) for line in read):
+            return None
+        lines += [line.partition(" #")[0] for line in read if not line.lstrip().startswith("#")]
+    return lines
+
+
+def names_this_package(text: str) -> bool:
+    return DISTRIBUTION in re.sub(r"[-_.]+", "-", text).lower()
+
+
+def version_problem(line: str) -> str:
+    """What is wrong with the version that a requirement or a command installs; "" where nothing is, as far as one can
+    see."""
+    requirement = parsed(line)
+    if requirement is not None:
+        return problem_of(requirement)
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = line.split()
+    return next((problem_of_word(word) for word in words if names_this_package(word)), "")
+
+
+def problem_of_word(word: str) -> str:
+    file = _FILE.search(word)
+    if file is not None:
+        try:
+            version = Version(file["version"])
+        except InvalidVersion:
+            return ""
+        return f"installs {DISTRIBUTION} {version}" if version < SCRIPTS_SINCE else ""
+    requirement = parsed(word)
+    return problem_of(requirement) if requirement is not None else ""
+
+
+def parsed(text: str) -> Requirement | None:
+    """A requirement, also one in conda's words."""
+    try:
+        return Requirement(_CONDA_PIN.sub(r"\1==", text.strip()))
+    except InvalidRequirement:
+        return None
+
+
+def problem_of(requirement: Requirement) -> str:
+    if requirement.url is not None:
+        return problem_of_word(requirement.url) if _FILE.search(requirement.url) else ""
+    allowed = requirement.specifier
+    new_enough: Sequence[Version] = (SCRIPTS_SINCE, own_version(), Version("999"))
+    if not any(allowed.contains(version, prereleases=True) for version in new_enough):
+        return f"installs {DISTRIBUTION}{allowed}"
+    if allowed.contains(NEWEST_PUBLISHED):
+        return f"installs the {DISTRIBUTION} of PyPI, {NEWEST_PUBLISHED}"
+    return ""
+
+
+def own_version() -> Version:
+    try:
+        return Version(metadata.version(DISTRIBUTION))
+    except (metadata.PackageNotFoundError, InvalidVersion):
+        return SCRIPTS_SINCE
