@@ -1,8 +1,9 @@
 """What the kernel counts of a container: whether it killed for want of memory, the peak, the computing time.
 
 For engines on this machine only. Not every engine tells of an OOM kill (Podman 4.3's monitor does not hear of it under
-cgroup v1), and none keeps the peak. A control group is gone soon after its container, so it is read in the moment in
-which the main process ends, from files that were opened while it ran.
+cgroup v1), and none keeps the peak. A control group is gone soon after its container, so its files are opened while it
+runs and read in the moment in which the main process ends. On a busy machine that may be too late: then the last look
+counts, and of OOM kills an event counter that outlives the group.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ import contextlib
 import os
 import select
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 # Seconds to wait for the news of a process that has ended.
 PATIENCE = 2.0
+# Seconds between two looks at containers that run, and until the kernel has told of a group's end.
+LOOK_EVERY = 0.5
+TELLING = 0.1
+OOM_CONTROL = "memory.oom_control"
 
 
 @dataclass(frozen=True)
@@ -32,21 +37,37 @@ class Usage:
 
 @dataclass
 class Watched:
-    """:ivar files: descriptors by what they tell."""
+    """:ivar files: descriptors by what they tell.
+    :ivar events: an event counter (cgroup v1) that counts OOM events, and the end of the group; -1: there is none.
+    """
 
     process: int
     files: dict[str, int]
+    events: int = -1
+    texts: dict[str, str] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     ended: threading.Event = field(default_factory=threading.Event)
 
-    def read(self) -> None:
-        texts = {}
+    def look(self) -> bool:
+        """Reads the files; returns whether the group is still there."""
+        there = True
         for name, descriptor in self.files.items():
-            with contextlib.suppress(OSError):
-                texts[name] = os.pread(descriptor, 4096, 0).decode()
-            os.close(descriptor)
-        os.close(self.process)
-        self.usage = usage_of(texts)
+            try:
+                self.texts[name] = os.pread(descriptor, 4096, 0).decode()
+            except OSError:
+                there = False
+        return there
+
+    def finish(self) -> None:
+        there = self.look()
+        usage = usage_of(self.texts)
+        if not there and self.events >= 0:
+            # One is for the end of the group itself.
+            usage = replace(usage, out_of_memory=count_of(self.events) > 1)
+        for descriptor in (*self.files.values(), self.process, self.events):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self.usage = usage
         self.ended.set()
 
 
@@ -72,8 +93,9 @@ class CgroupWatch:
         if not files:
             os.close(process)
             return
+        events = oom_events(files)
         with self._lock:
-            self._by_key[key] = self._by_process[process] = Watched(process, files)
+            self._by_key[key] = self._by_process[process] = Watched(process, files, events)
             if self._epoll is None:
                 self._start()
             assert self._epoll is not None
@@ -103,7 +125,12 @@ class CgroupWatch:
     def _watch(self, awake: int) -> None:
         assert self._epoll is not None
         while True:
-            for descriptor, _ in self._epoll.poll():
+            found = self._epoll.poll(LOOK_EVERY)
+            with self._lock:
+                running = [] if found else list(self._by_process.values())
+            for watched in running:
+                watched.look()
+            for descriptor, _ in found:
                 if descriptor == awake:
                     os.close(awake)
                     self._epoll.close()
@@ -111,7 +138,7 @@ class CgroupWatch:
                 with self._lock:
                     watched = self._by_process.pop(descriptor)
                 self._epoll.unregister(descriptor)
-                watched.read()
+                watched.finish()
 
 
 def open_files(pid: int, container: str) -> dict[str, int]:
@@ -128,7 +155,7 @@ def open_files(pid: int, container: str) -> dict[str, int]:
                 paths = {name: folder / name for name in ("memory.events", "memory.peak", "cpu.stat")} | paths
             if "memory" in controllers.split(","):
                 folder = CGROUP / controllers / relative
-                paths |= {name: folder / name for name in ("memory.oom_control", "memory.max_usage_in_bytes")}
+                paths |= {name: folder / name for name in (OOM_CONTROL, "memory.max_usage_in_bytes")}
             if "cpuacct" in controllers.split(","):
                 paths["cpuacct.usage"] = CGROUP / controllers / relative / "cpuacct.usage"
     found = {}
@@ -138,11 +165,36 @@ def open_files(pid: int, container: str) -> dict[str, int]:
     return found
 
 
+def oom_events(files: dict[str, int]) -> int:
+    """A counter of a group's OOM events, for root and cgroup v1; -1 elsewhere."""
+    if OOM_CONTROL not in files or not hasattr(os, "eventfd"):
+        return -1
+    counter = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+    try:
+        folder = Path(f"/proc/self/fd/{files[OOM_CONTROL]}").readlink().parent
+        with (folder / "cgroup.event_control").open("w", encoding="ascii") as control:
+            control.write(f"{counter} {files[OOM_CONTROL]}")
+    except OSError:
+        os.close(counter)
+        return -1
+    return counter
+
+
+def count_of(counter: int) -> int:
+    """How many events a counter of a group that has gone has counted."""
+    count = 0
+    waiting = select.poll()
+    waiting.register(counter, select.POLLIN)
+    while count < 2 and waiting.poll(TELLING * 1000):
+        count += os.eventfd_read(counter)
+    return count
+
+
 def usage_of(texts: dict[str, str]) -> Usage:
     """:param texts: of the control group's files, by name; of cgroup v1 or v2."""
     counts = dict(
         line.split(None, 1)
-        for name in ("memory.oom_control", "memory.events", "cpu.stat")
+        for name in (OOM_CONTROL, "memory.events", "cpu.stat")
         for line in texts.get(name, "").splitlines()
         if " " in line
     )
