@@ -13,6 +13,7 @@ import yaml
 from flytekit import StructuredDataset
 from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
+from flytekit.types.schema import FlyteSchema
 
 from flytekitplugins.awsbatch.local.all_settings import DEFAULT
 from flytekitplugins.awsbatch.sdk import switch
@@ -66,6 +67,8 @@ def seen(value: Any) -> Any:
         import pandas as pd
 
         return seen(value.open(pd.DataFrame).all())
+    if isinstance(value, FlyteSchema):
+        return seen(value.open().all())
     if hasattr(value, "to_dict") and hasattr(value, "columns"):
         return value.to_dict("list")
     if isinstance(value, list):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from compat_types import job
 from flytekit import StructuredDataset
+from flytekit.types.schema import FlyteSchema
 from pydantic import BaseModel
 
 
@@ -22,6 +23,17 @@ def frame(x: pd.DataFrame) -> pd.DataFrame:
 def dataset(x: StructuredDataset) -> StructuredDataset:
     table = x.open(pd.DataFrame).all()
     return StructuredDataset(dataframe=table.assign(half=table["n"] / 2))
+
+
+def as_schema(table: pd.DataFrame) -> FlyteSchema:
+    made = FlyteSchema()
+    made.open().write(table)
+    return made
+
+
+@job
+def schema(x: FlyteSchema) -> FlyteSchema:
+    return as_schema(x.open().all().assign(third=lambda table: table["n"] / 3))
 
 
 @job

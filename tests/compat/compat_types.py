@@ -13,11 +13,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Optional, Union
 
 from compat_run import a_file, scratch
-from flytekit import task, workflow
+from flytekit import TaskMetadata, task, workflow
 from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
 
@@ -26,6 +27,7 @@ from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 BATCH = AWSBatchConfig(lint_ignore=["AB104", "AB111"])
 FAIL_FIRST = "COMPAT_FAIL_FIRST"
 IN_A_JOB = "AWS_BATCH_JOB_ID"
+CACHED = TaskMetadata(cache=True, cache_version="1")
 
 
 def job(function: Callable[..., Any]) -> Any:
@@ -163,17 +165,17 @@ def opaque(x: Opaque) -> Opaque:
     return Opaque(x.value + 1)
 
 
-@task(task_config=BATCH)
+@job
 def nothing_in() -> str:
     return "made of nothing"
 
 
-@task(task_config=BATCH)
+@job
 def nothing_out(x: int) -> None:
     print(f"took {x}")
 
 
-@task(task_config=BATCH)
+@job
 def none_in(x: None) -> bool:
     return x is None
 
@@ -183,14 +185,19 @@ class Division(NamedTuple):
     rest: int
 
 
-@task(task_config=BATCH)
+@job
 def named(a: int, b: int = 4) -> Division:
     return Division(a // b, a % b)
 
 
-@task(task_config=BATCH)
+@job
 def several(a: int, b: str) -> tuple[str, int, list[str]]:
     return b, a, [b] * a
+
+
+@job
+def by_default(x: int, by: int = 3) -> Optional[int]:
+    return None if x == 1 else x * by
 
 
 @workflow
@@ -201,3 +208,16 @@ def shapes(a: int) -> tuple[str, int, int, str, int, list[str]]:
     division = named(a=a)
     first, second, third = several(a=a, b="x")
     return made, division.quotient, division.rest, first, second, third
+
+
+@workflow
+def shapes_twice(a: int) -> tuple[str, str, Optional[int], list[Optional[int]], list[Optional[int]]]:
+    """No inputs, no outputs, several and named outputs, defaults and None, each with two consumers."""
+    made, division = nothing_in(), named(a=a)
+    first, one, _ = several(a=division.quotient, b=made)
+    second, _, _ = several(a=division.quotient, b=made)
+    nothing_out(x=one)
+    nothing_out(x=division.rest)
+    map_task(nothing_out)(x=[a, one])
+    tripled = map_task(partial(by_default, by=3), metadata=CACHED)(x=[a, 1])
+    return first, second, by_default(x=a), map_task(optional)(x=tripled), map_task(optional)(x=tripled)

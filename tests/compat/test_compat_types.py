@@ -130,6 +130,21 @@ def test_no_inputs_no_outputs_several_outputs_named_outputs(batch: Emulation) ->
     assert (type(division).__name__, division.quotient, division.rest) == ("Division", 2, 3)
 
 
+def test_shapes_are_the_same_for_every_consumer_attempt_and_run(batch: Emulation, tmp_path: Path) -> None:
+    expected = seen(plainly(lambda: types.shapes_twice(a=11)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(types.FAIL_FIRST, str(tmp_path))
+        first, requests = emulated(batch, lambda: types.shapes_twice(a=11))
+    assert seen(first) == expected
+    sizes = Counter({1: 7, 2: 4})
+    assert sizes_of(requests) == sizes
+    assert len(list(tmp_path.iterdir())) == sum(size * number for size, number in sizes.items())
+    second, requests = emulated(batch, lambda: types.shapes_twice(a=11))
+    assert seen(second) == expected
+    # Single jobs cannot be cached (AB001).
+    assert sizes_of(requests) == Counter({1: 7, 2: 3})
+
+
 def tables_and_models() -> tuple[Any, list[tuple[Any, list[Any]]]]:
     pytest.importorskip("pyarrow")
     pytest.importorskip("pydantic")
@@ -137,8 +152,9 @@ def tables_and_models() -> tuple[Any, list[tuple[Any, list[Any]]]]:
     tables = pytest.importorskip("compat_tables")
     frames = [pd.DataFrame({"n": [1, 2], "s": ["a", "z"]}), pd.DataFrame({"n": [3], "s": ["b"]})]
     sets = [StructuredDataset(dataframe=frame) for frame in frames]
+    schemas = [tables.as_schema(frame) for frame in frames]
     models = [tables.Model(name="a", sizes=[3, 1]), tables.Model(name="b", sizes=[])]
-    return tables, [(tables.frame, frames), (tables.dataset, sets), (tables.model, models)]
+    return tables, [(tables.frame, frames), (tables.dataset, sets), (tables.schema, schemas), (tables.model, models)]
 
 
 def test_tables_and_models(batch: Emulation) -> None:
@@ -147,9 +163,10 @@ def test_tables_and_models(batch: Emulation) -> None:
     assert made.model_list_out == [tables.Model(name="A", sizes=[1, 3]), tables.Model(name="B", sizes=[])]
 
 
-def test_tables_and_models_are_the_same_for_every_consumer_attempt_and_run(batch: Emulation, tmp_path: Path) -> None:
-    _, (frame, *others) = tables_and_models()
-    for folder, values in (("frame", [frame]), ("others", others)):
-        (tmp_path / folder).mkdir()
-        # Of a bare frame flytekit makes another file for each call, which is another key of the cache.
-        consume(batch, tmp_path / folder, values, is_cached=folder != "frame")
+@pytest.mark.parametrize("kind", ["frame", "dataset", "schema", "model"])
+def test_tables_and_models_are_the_same_for_every_consumer_attempt_and_run(
+    batch: Emulation, tmp_path: Path, kind: str
+) -> None:
+    _, values = tables_and_models()
+    # Of a bare frame flytekit makes another file for each call, which is another key of the cache.
+    consume(batch, tmp_path, [one for one in values if name(one[0]) == kind], is_cached=kind != "frame")

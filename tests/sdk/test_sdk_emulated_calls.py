@@ -26,7 +26,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
     """What reached the emulation, which answers 1 for every item."""
     seen: Calls = []
 
-    def run(called: Any, inputs: LiteralMap) -> LiteralMap:
+    def run(called: Any, inputs: LiteralMap, unresolvable: Any) -> LiteralMap:
+        assert unresolvable is None
         seen.append((called, inputs))
         if isinstance(called, AWSBatchMapTask):
             size = len(next(one.collection.literals for one in inputs.literals.values() if one.collection))

@@ -44,6 +44,20 @@ class Store:
 STORE = Store()
 
 
+class Large(BaseModel):
+    number: int = 2**63
+
+
+@task
+def large() -> Large:
+    return Large()
+
+
+@task
+def named() -> dict[str, int]:
+    return {"a": 1}
+
+
 @task
 def store() -> Store:
     return Store()
@@ -127,6 +141,31 @@ def scalars() -> str:
 def one_by_one() -> int:
     shop = store()
     return add_up(numbers=[shop.prices[0], shop.factor, 40], named={"a": shop.shelf.widths[0]})
+
+
+@workflow
+def scalar_field() -> int:
+    return double(x=store().factor)
+
+
+@workflow
+def missing_key() -> int:
+    return double(x=named()["b"])
+
+
+@workflow
+def index_beyond_the_end() -> int:
+    return add_up(numbers=[1, store().prices[3]], named={})
+
+
+@workflow
+def missing_key_of_an_input(names: dict[str, int] = {"a": 1}) -> int:  # noqa: B006 - flytekit's way
+    return double(x=names["b"])
+
+
+@workflow
+def number_beyond_int64() -> int:
+    return double(x=large().number)
 
 
 @workflow

@@ -23,6 +23,8 @@ ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 Json = dict[str, Any]
 
+_S3 = re.compile(r"s3://([^/]+)/*(.*?)/*")
+
 
 @dataclass(frozen=True)
 class PolicyDocument:
@@ -123,14 +125,15 @@ def policy(*statements: Json) -> Json:
 
 def storage_prefixes(settings: Settings) -> tuple[Prefix, ...]:
     """Where jobs read and write: inputs and outputs below `propeller.metadata-prefix` of `storage.container`, and what
-    tasks write themselves below `propeller.rawoutput-prefix`, by default the whole container. Empty when no bucket is
-    named."""
+    tasks write themselves below `propeller.rawoutput-prefix`, by default the whole container; and both below
+    `emulator.storage`. Empty when no bucket is named."""
     container, propeller = settings.handler.storage.container, settings.handler.propeller
-    raw = re.fullmatch(r"s3://([^/]+)/*(.*?)/*", propeller.raw_output_prefix)
+    raw, own = (_S3.fullmatch(url) for url in (propeller.raw_output_prefix, settings.local.storage))
     metadata = [Prefix(container, propeller.metadata_prefix.strip("/"))] if container else []
     outputs = [Prefix(raw[1], raw[2])] if raw else [Prefix(container)] if container else []
     whole = [one for one in outputs if not one.key and one.bucket == container]
-    return tuple(dict.fromkeys(whole or [*metadata, *outputs]))
+    ours = [Prefix(own[1], own[2])] if own else []
+    return tuple(dict.fromkeys([*(whole or [*metadata, *outputs]), *ours]))
 
 
 def queue_arns(settings: Settings, batch: str) -> list[str]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "kill": "runs",
     "lint": "lint",
     "logs": "logs",
+    "plan": "plan",
     "queue": "queue",
     "rerun": "runs",
     "runs": "runs",
@@ -55,7 +56,7 @@ def main() -> None:
     """AWS Batch for Flyte, on this machine.
 
     Which queue and role an execution gets, what its jobs did, an AWS Batch service to run them on, and checks of an AWS
-    account. Commands that only look (config, doctor, jobs, lint, logs, queue, runs) take --json.
+    account. Commands that only look (config, doctor, jobs, lint, logs, plan, queue, runs) take --json.
     """
 
 

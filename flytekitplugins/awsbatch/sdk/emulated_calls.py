@@ -25,17 +25,24 @@ class EmulatedCalls:
         super().__init__(*args, **kwargs)
 
     def local_execute(self, ctx: FlyteContext, **kwargs: Any) -> Any:
-        """As flytekit's, without flytekit's local cache around an emulated call.
+        """As flytekit's, with promises resolved by propeller's rules, and without flytekit's local cache around an
+        emulated call.
 
         The handler has a cache of its own, by item; flytekit's would keep the nulls of tolerated failures for ever.
         """
         parent: Any = super()
         if switch.emulation_on() and not inside_a_task(ctx):
-            return parent.local_execute.__func__(Uncached(self), ctx, **kwargs)
+            from ..local.run import composer
+
+            resolved, unresolvable = composer.resolve(kwargs)
+            return parent.local_execute.__func__(EmulatedTask(self, unresolvable), ctx, **resolved)
         return parent.local_execute(ctx, **kwargs)
 
-    def sandbox_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap) -> LiteralMap:
-        """Runs one call whose inputs are literals already (flytekit's `Task.sandbox_execute`)."""
+    def sandbox_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap, unresolvable: Any = None) -> LiteralMap:
+        """Runs one call whose inputs are literals already (flytekit's `Task.sandbox_execute`).
+
+        :param unresolvable: why they are not whole.
+        """
         parent: Any = super()
         if not switch.emulation_on():
             return parent.sandbox_execute(ctx, input_literal_map)
@@ -43,7 +50,9 @@ class EmulatedCalls:
 
         is_inside, replaced = inside_a_task(ctx), replaced_task(self)
         if not is_inside and replaced is None:
-            return composer.run(self, input_literal_map)
+            return composer.run(self, input_literal_map, unresolvable)
+        if unresolvable is not None:
+            raise unresolvable
         if replaced is not None and not is_inside:
             composer.say_replaced(replaced.name)
         with switch.in_process():
@@ -54,14 +63,18 @@ class EmulatedCalls:
         deployment's lint settings."""
 
 
-class Uncached:
+class EmulatedTask:
     """A task as flytekit's `local_execute` sees it for one emulated call: the same, but not cached.
 
     A view and not a changed task, since other threads may be calling the same task.
     """
 
-    def __init__(self, task: Any) -> None:
+    def __init__(self, task: Any, unresolvable: Any) -> None:
         self._task = task
+        self._unresolvable = unresolvable
+
+    def sandbox_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap) -> Any:
+        return self._task.sandbox_execute(ctx, input_literal_map, self._unresolvable)
 
     @property
     def metadata(self) -> TaskMetadata:

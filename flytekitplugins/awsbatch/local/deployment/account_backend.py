@@ -38,6 +38,8 @@ FIRST_LOCAL_LOOK, LONGEST_LOCAL_LOOK = 0.1, 2.0
 # Looks of the first kind after which ListJobs surely has a job, and the last lines of an ended job are in its log.
 LAG = (0.5, 1.5)
 LATE_LINES = 5
+# Slowest looks after which the handler has a round although nothing has changed.
+ROUND_LOOKS = 4
 # First looks that a job may queue before it is asked why.
 LONG_IN_QUEUE = 30
 NO_REASON = (
@@ -100,7 +102,7 @@ class AccountBackend(Backend):
         self._why_at: dict[str, float] = {}
         super().__init__(
             AccountBatch(self._client, self._watch, warn),
-            EventWait(self._watch, timeout=longest),
+            EventWait(self._watch, timeout=ROUND_LOOKS * longest),
             self._watch.changed,
             endpoint=endpoint,
             lag=[looks * first for looks in LAG],

@@ -25,7 +25,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import job_atte
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
-from flytekitplugins.awsbatch.propeller.node.resolve_inputs import resolve_inputs
+from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError, resolve_inputs
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from ..console.attempt_news import AttemptNews
@@ -43,6 +43,7 @@ from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
 from .account_job import job_tags, need_of
+from .promises import referred_nodes
 from .resume_node import resume_node
 from .serialise import Serialised
 from .task_resources import check, requirements, settle
@@ -56,6 +57,8 @@ if TYPE_CHECKING:
 LOG_LINES = 100
 # How AWS begins the status reason of a job that no compute environment can hold.
 MISFIT = "MISCONFIGURATION"
+# The node whose outputs are the workflow's inputs; flytekit compiles it without a name.
+START_NODE = "start-node"
 
 
 class NotHandledError(Exception):
@@ -77,6 +80,7 @@ class Call:
         place: Place,
         serialised: Serialised,
         who: Identity,
+        unresolvable: UnresolvableInputError | None = None,
     ) -> None:
         self._deployment = deployment
         self._task = task
@@ -85,6 +89,7 @@ class Call:
         self._node_id = place.label
         self._serialised = serialised
         self._who = who
+        self._unresolvable = unresolvable
         self._record = RunRecord(deployment.home.run(execution.name))
         self._fingerprint = Fingerprint(task.name, "", "")
         self._node: NodeExecution | None = None
@@ -197,13 +202,19 @@ class Call:
         execution = self._execution
         where = self._deployment.locations
         resources = self._deployment.settings.admin.task_resources
+        given = inputs.to_flyte_idl()
+        try:
+            given = resolve_inputs(given, template.interface)
+        except UnresolvableInputError as error:
+            self._unresolvable = self._unresolvable or error
         return NodeRequest(
             execution=ExecutionId(execution.project, execution.domain, execution.name),
             workflow=WorkflowId(execution.project, execution.domain, execution.workflow),
             node_id=self._place.node_id,
             parents=self._place.parents,
             template=template,
-            inputs=resolve_inputs(inputs.to_flyte_idl(), template.interface),
+            inputs=given,
+            unresolved=self._unresolved(),
             metadata_prefix=where.metadata_prefix(execution.name),
             raw_output_prefix=where.raw_output_prefix(execution.name),
             iam_role=decision.role.iam_role or None,
@@ -213,6 +224,19 @@ class Call:
             retries=self._place.retries(self._task),
             timeout=self._place.timeout(self._task),
             job_tags=self._tags() if self._deployment.backend.endpoint is not None else {},
+        )
+
+    def _unresolved(self) -> str:
+        """The error of a node whose inputs cannot be resolved (`Resolve` in Flyte's `nodes/resolve.go`)."""
+        error = self._unresolvable
+        if error is None:
+            return ""
+        bindings = self._place.node.bindings if self._place.node is not None else ()
+        sources = {one for each in bindings if each.var == error.name for one in referred_nodes(each.binding)}
+        source = min(sources, default="") or START_NODE
+        return (
+            f"failed at Node[{self._place.node_id}]. BindingResolutionError: Error binding Var [wf].[{error.name}], "
+            f"caused by: failed at Node[{source}]. {error.code}: {error.message}"
         )
 
     def _tags(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.lint.codes import in_one_line
 from flytekitplugins.awsbatch.lint.findings import Finding
 from flytekitplugins.awsbatch.lint.report import findings_to, lint_execution_env, tell
+from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
 
 from ..console.redaction import hide_in_command
 from ..deployment import opening as deployments
@@ -32,11 +33,19 @@ from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
 from .concurrent_nodes import run_node
+from .promises import reader, resolve_promises
 from .serialise import Serialised, refuse_default_image, serialise
 
 
-def run(task: Any, inputs: LiteralMap) -> LiteralMap:
+def resolve(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
+    """A call's arguments with attributes of promises resolved, and why one could not be."""
+    return resolve_promises(given, reader(lambda: deployments.current().services.store))
+
+
+def run(task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError | None = None) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
+
+    :param unresolvable: why `inputs` are not whole: the node fails before it starts.
 
     Raises TaskFailedError, NotLoadableError, ImageError, StorageError, NotHandledError, RefusedError, SettingsError,
     HomeError, SwitchError, ResumeError, RecordError, UnusableHomeError, NotReadyError, LeftRunningError, and flytekit's
@@ -66,7 +75,7 @@ def run(task: Any, inputs: LiteralMap) -> LiteralMap:
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
-    call = Call(deployment, task, execution, place, serialised, who)
+    call = Call(deployment, task, execution, place, serialised, who, unresolvable)
     # A node of a subworkflow, or of what a launch plan calls, runs when flytekit calls it.
     workflow = who.calls[0].entity if len(who.calls) == 2 else None
     return run_node(call, inputs, place, workflow, execution, deployment.close)

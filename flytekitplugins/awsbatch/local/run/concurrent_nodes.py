@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from flytekit.core.base_task import PythonTask
 from flytekit.core.workflow import WorkflowBase
-from flytekit.models.literals import Binding, BindingData, Literal, LiteralMap
+from flytekit.models.literals import Binding, Literal, LiteralMap
 
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 
 from ..console.interrupts import Interrupted, Interrupts
+from .promises import referred_nodes
 
 if TYPE_CHECKING:
     from flytekit.core.node import Node
@@ -183,13 +184,3 @@ def downstream_of(workflow: WorkflowBase, node: Node) -> list[Node]:
 
 def refers_to(binding: Binding, node: Node) -> bool:
     return node.id in referred_nodes(binding.binding)
-
-
-def referred_nodes(data: BindingData | None) -> set[str]:
-    """The ids of the nodes whose outputs a binding uses."""
-    if data is None:
-        return set()
-    if data.promise is not None:
-        return {data.promise.node_id}
-    inner = [*(data.collection.bindings if data.collection else ()), *(data.map.bindings.values() if data.map else ())]
-    return set().union(*(referred_nodes(one) for one in inner))

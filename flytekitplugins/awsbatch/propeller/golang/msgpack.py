@@ -57,6 +57,15 @@ class _Value:
 
 def print_msgpack(data: bytes) -> str:
     """`%v` of the decoded value. Raises MsgpackError, or UnhashableError where Go panics."""
+    return _decoded(data).text
+
+
+def type_of_msgpack(data: bytes) -> str:
+    """`%T` of a decoded scalar. Raises as `print_msgpack`."""
+    return _decoded(data).kind or "<nil>"
+
+
+def _decoded(data: bytes) -> _Value:
     reader = _Reader(data)
     try:
         value = reader.value()
@@ -64,7 +73,7 @@ def print_msgpack(data: bytes) -> str:
         raise MsgpackError("more lists and maps within each other than are read here") from None
     if reader.position != len(data):
         raise MsgpackError(f"data has left over: size={len(data)}, last={reader.position}")
-    return value.text
+    return value
 
 
 class _Reader:

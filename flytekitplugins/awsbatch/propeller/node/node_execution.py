@@ -166,6 +166,11 @@ class NodeExecution:
 
     def _handle(self) -> None:
         now = self._clock()
+        if self.request.unresolved:
+            # `preExecute` in Flyte's `nodes/executor.go`
+            error = TaskError("BindingResolutionFailure", self.request.unresolved, "SYSTEM")
+            self._update(queued_at=now, started_at=now, ending=Ending(FAILING, error))
+            return
         if self._node.queued_at is None:
             inputs = self._services.store.join(self._context.input_prefix, INPUTS_FILE)
             write_message(self._services.store, inputs, self.request.inputs)

@@ -42,6 +42,7 @@ class NodeRequest:
     :param template: the task template, `child_queue` already in its container's config.
     :param inputs: the node's inputs; written to inputs.pb before the first attempt.
     :param parents: enclosing nodes, outermost first.
+    :param unresolved: why an input cannot be resolved, in propeller's words: the node fails before it starts.
     :param iam_role: the security context's role; None: no security context.
     :param overrides_config: the node's config map (`dynamic_queue`, ... as the handler reads them).
     :param override_resources: `with_overrides(requests=..., limits=...)` of the node.
@@ -62,6 +63,7 @@ class NodeRequest:
     metadata_prefix: str
     raw_output_prefix: str
     parents: tuple[ParentNode, ...] = ()
+    unresolved: str = ""
     iam_role: str | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -16,7 +16,18 @@ _LARGEST_INT64 = 2**63 - 1
 
 
 class UnresolvableInputError(ValueError):
-    """Propeller would fail the node before the task starts; the message is its own."""
+    """Propeller would fail the node before the task starts.
+
+    :ivar code: propeller's, of the error that it found.
+    :ivar message: its words, without the nodes around them.
+    :ivar name: the input's, as soon as somebody knows it.
+    """
+
+    def __init__(self, message: str, code: str = "PromiseAttributeResolveError") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.name = ""
 
 
 def resolve_inputs(inputs: literals_pb2.LiteralMap, interface: interface_pb2.TypedInterface) -> literals_pb2.LiteralMap:
@@ -26,7 +37,12 @@ def resolve_inputs(inputs: literals_pb2.LiteralMap, interface: interface_pb2.Typ
     """
     resolved = literals_pb2.LiteralMap()
     for name, literal in inputs.literals.items():
-        resolved.literals[name].CopyFrom(resolve_literal(literal, interface.inputs.variables[name].type))
+        try:
+            found = resolve_literal(literal, interface.inputs.variables[name].type)
+        except UnresolvableInputError as error:
+            error.name = name
+            raise
+        resolved.literals[name].CopyFrom(found)
     return resolved
 
 
@@ -41,10 +57,10 @@ def resolve_literal(literal: literals_pb2.Literal, declared: types_pb2.LiteralTy
         return literals_pb2.Literal(map=literals_pb2.LiteralMap(literals=entries))
     if literal.scalar.binary.tag != MESSAGEPACK or declared.simple == types_pb2.STRUCT:
         return literal
-    return _field_literal(literal.scalar.binary.value)
+    return field_literal(literal.scalar.binary.value)
 
 
-def _field_literal(data: bytes) -> literals_pb2.Literal:
+def field_literal(data: bytes) -> literals_pb2.Literal:
     """A list as a collection of msgpack literals, a scalar as a primitive, anything else as the msgpack bytes it is
     (`resolveAttrPathInBinary`)."""
     value = msgpack.unpackb(data, strict_map_key=False)
@@ -55,7 +71,7 @@ def _field_literal(data: bytes) -> literals_pb2.Literal:
         primitive = literals_pb2.Primitive(boolean=value)
     elif isinstance(value, int):
         if value > _LARGEST_INT64:
-            raise UnresolvableInputError("uint64 value is too large to be converted to int64")
+            raise UnresolvableInputError("uint64 value is too large to be converted to int64", "InvalidPrimitiveType")
         primitive = literals_pb2.Primitive(integer=value)
     elif isinstance(value, float):
         primitive = literals_pb2.Primitive(float_value=value)

@@ -18,7 +18,7 @@ from pathlib import Path
 PATIENCE = 90.0
 END = "<the command has ended>"
 BIN = Path(sys.executable).parent
-TASKS = Path(__file__).with_name("reliability_tasks.py")
+TASKS = Path(__file__).parents[1] / "reliability" / "reliability_tasks.py"
 
 
 def eventually(right: Callable[[], bool], what: Callable[[], str] = str) -> None:

@@ -1,0 +1,161 @@
+"""`flyte-awsbatch plan`: what an execution would send to AWS Batch, without running or sending anything."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from typing import Any
+
+import rich_click as click
+from flytekit.configuration import ImageConfig
+from flytekit.configuration.default_images import DefaultImages
+from flytekit.core.base_task import Task
+from flytekit.core.context_manager import FlyteEntities
+from flytekit.core.workflow import WorkflowBase
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.text import Text
+
+from flytekitplugins.awsbatch.admin.decision_data import decision_data, other_matchings
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.lint.program import compile_workflows
+from flytekitplugins.awsbatch.lint.targets import TargetError, target_of
+from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations
+from flytekitplugins.awsbatch.local.home import from_environment
+from flytekitplugins.awsbatch.local.run.plan import Plan, PlannedNode, workflow_name
+from flytekitplugins.awsbatch.local.run.plan import plan as plan_of
+
+from .common import (
+    FOUND,
+    config_option,
+    console,
+    fail_command,
+    json_option,
+    print_json,
+    reporting_problems,
+    settings_of,
+    show_block,
+    show_indented,
+)
+from .lint import NOT_LOADED, error_text, users_frames
+
+
+@click.command()
+@click.argument("target", metavar="FILE|MODULE")
+@click.argument("name", metavar="WORKFLOW|TASK")
+@click.option("-p", "--project", metavar="P", help="Default: emulator.project of the settings.")
+@click.option("-d", "--domain", metavar="D", help="Default: emulator.domain of the settings.")
+@click.option("--execution", metavar="NAME", default="", help="Its name decides among several queues that fit.")
+@click.option(
+    "-i",
+    "--image",
+    "images",
+    multiple=True,
+    type=click.UNPROCESSED,
+    callback=ImageConfig.validate_image,
+    default=[DefaultImages.default_image()],
+    help="The image that the tasks start from, as for pyflyte run.",
+)
+@config_option
+@json_option
+def plan(
+    target: str,
+    name: str,
+    project: str | None,
+    domain: str | None,
+    execution: str,
+    images: ImageConfig,
+    files: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Print the queue, the role and the requests of an execution, without running anything.
+
+    Imports FILE or MODULE, as `pyflyte run` does. What only a run can know, such as the length of a list that comes out
+    of a task, is said to be unknown. Ends with status 1 when there is no queue, or a task that cannot be sent.
+    """
+    settings = settings_of(files, as_json)
+    entity = _entity(target, name)
+    admin = settings.admin.emulator
+    who = LaunchedExecution(
+        project or admin.project or "flytesnacks",
+        domain or admin.domain or "development",
+        workflow_name(entity),
+        execution,
+    )
+    home = from_environment(os.environ)
+    with reporting_problems(as_json):
+        where = locations(settings, home, elsewhere=False) if settings.local.storage else Locations(home)
+        planned = plan_of(entity, settings, who, where, images)
+    if as_json:
+        decision = decision_data(planned.decision, other_matchings(settings.admin, planned.decision))
+        nodes = [dataclasses.asdict(node) for node in planned.nodes]
+        print_json({"decision": decision, "nodes": nodes, "unknown": planned.unknown})
+    else:
+        _show(console(), planned)
+    sys.exit(0 if planned.decision.queue and not any(node.problem for node in planned.nodes) else FOUND)
+
+
+def _entity(target: str, name: str) -> Any:
+    """The workflow or task of this name, or with this last part of its name."""
+    try:
+        found = target_of(target)
+    except TargetError as error:
+        raise click.BadParameter(str(error), param_hint="FILE|MODULE") from error
+    with found.importable():
+        for module in found.modules:
+            try:
+                found.load(module)
+            except (Exception, SystemExit) as error:
+                click.echo(f"{''.join(users_frames(error))}{module} could not be loaded: {error_text(error)}", err=True)
+                sys.exit(NOT_LOADED)
+        compile_workflows()
+    every = [each for each in FlyteEntities.entities if isinstance(each, WorkflowBase | Task)]
+    named = [each for each in every if f".{each.name}".endswith(f".{name}")]
+    if not named:
+        names = {str(each.name).rpartition(".")[2] for each in every if not hasattr(each, "run_task")}
+        known = ", ".join(sorted(names)) or "none"
+        fail_command(f"{target} has no workflow or task {name!r}; it has {known}.")
+    return next((each for each in named if each.name == name), named[0])
+
+
+def _show(out: Console, planned: Plan) -> None:
+    who, decision = planned.execution, planned.decision
+    out.print(Text.assemble("Workflow ", (who.workflow, "bold"), f" in {who.project}/{who.domain}"))
+    queue = (decision.queue, "bold green") if decision.queue else ("none", "bold red")
+    several = sorted(set(decision.explanation.candidates))
+    among = f" (of {', '.join(several)}; the execution's name decides)" if len(several) > 1 else ""
+    out.print(Text.assemble("Queue: ", queue, among))
+    if decision.no_queue_help:
+        show_indented(out, decision.no_queue_help)
+    out.print(f"Role: {decision.role.iam_role or 'none'} ({decision.role.source})", markup=False, soft_wrap=True)
+    for node in planned.nodes:
+        out.print()
+        _show_node(out, node)
+    if not planned.nodes:
+        out.print("No task of it is known to run on AWS Batch.")
+    for sentence in planned.unknown:
+        out.print()
+        show_indented(out, f"Not known before it runs: {sentence}", 0)
+
+
+def _show_node(out: Console, node: PlannedNode) -> None:
+    what = "a job" if node.size is None else f"an array of {node.size}" if isinstance(node.size, int) else "an array"
+    line = Text.assemble((f"{node.node} {node.function}", "bold"))
+    if node.problem:
+        out.print(line)
+        show_indented(out, f"This cannot be sent: {node.problem}")
+        return
+    tries = node.request.get("retryStrategy", {}).get("attempts", 1)
+    line.append(f": {what}, tried {_times(tries)}")
+    if node.attempts > 1:
+        line.append(f" in each of {node.attempts} attempts of the node")
+    out.print(line)
+    for title, body in (("RegisterJobDefinition", node.definition), ("SubmitJob", node.request)):
+        out.print(Text(f"  {title}", style="dim"))
+        show_block(out, Syntax("", "json", background_color="default").highlight(json.dumps(body, indent=2)))
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"up to {number} times"

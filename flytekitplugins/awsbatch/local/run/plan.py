@@ -1,0 +1,261 @@
+"""What an execution would send, as far as that is known without running anything: the queue, the role, and the
+SubmitJob request of each task for AWS Batch in a workflow.
+
+How long lists are that come out of tasks or into the execution is known in a run only, and so is what a @dynamic task
+calls.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flyteidl.core import literals_pb2
+from flytekit.core.condition import BranchNode
+from flytekit.core.constants import GLOBAL_INPUT_NODE_ID
+from flytekit.core.launch_plan import LaunchPlan
+from flytekit.core.workflow import WorkflowBase
+
+from flytekitplugins.awsbatch.admin.documented import SINGLE_TASK_PREFIX
+from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
+from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
+from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
+from flytekitplugins.awsbatch.lint.program import nodes_of
+from flytekitplugins.awsbatch.lint.report import findings_to
+from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
+from flytekitplugins.awsbatch.propeller.aws_array.job_definition import DEFAULT_PLATFORM, definition_name, job_role
+from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
+from flytekitplugins.awsbatch.propeller.aws_array.submit import submit_request
+from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
+from flytekitplugins.awsbatch.propeller.node.attempt import attempt_context
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, ParentNode, WorkflowId
+from flytekitplugins.awsbatch.propeller.node.retry_budget import max_attempts
+from flytekitplugins.awsbatch.propeller.storage import SchemeStore, StorageError
+from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
+from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, PLATFORM_CAPABILITIES
+
+from ..console.redaction import hide_in_request
+from ..deployment.locations import Locations
+from ..identity.node_identity import Place
+from .serialise import NotLoadableError, serialise
+from .task_resources import RefusedError, check, requirements, settle
+
+if TYPE_CHECKING:
+    from flytekit.configuration import ImageConfig
+    from flytekit.core.node import Node
+    from flytekit.models.literals import BindingData
+
+    from ..all_settings import Settings
+
+# Stands for what is known when an execution runs.
+EXECUTION = "EXECUTION"
+UNKNOWN = "as long as the list"
+
+
+@dataclass(frozen=True)
+class PlannedNode:
+    """A node that would submit a job.
+
+    :param request: by boto3's names, without secrets; empty where there is a problem.
+    :param size: of the array: a number, or words where only a run knows it; None for a single job.
+    :param definition: what the job definition would say.
+    :param attempts: how often the node is tried.
+    """
+
+    node: str
+    function: str
+    request: dict[str, Any] = field(default_factory=dict)
+    definition: dict[str, Any] = field(default_factory=dict)
+    size: int | str | None = None
+    attempts: int = 1
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """:param unknown: what of the workflow only a run can know, a sentence each."""
+
+    execution: LaunchedExecution
+    decision: Decision
+    nodes: tuple[PlannedNode, ...]
+    unknown: tuple[str, ...]
+
+
+def plan(entity: Any, settings: Settings, who: LaunchedExecution, where: Locations, images: ImageConfig) -> Plan:
+    """Of a workflow or a task, in the order in which its nodes are written.
+
+    :param who: its name stands in the names of jobs and folders; "" for a word in its place.
+    """
+    decision = decide_launch(settings.admin, who)
+    planner = _Planner(settings, who, where, images, decision)
+    planned = tuple(planner.nodes(entity))
+    return Plan(who, decision, planned, tuple(dict.fromkeys(planner.unknown)))
+
+
+def workflow_name(entity: Any) -> str:
+    """The name of the workflow that an execution is of: FlyteAdmin makes one for a task on its own."""
+    return str(entity.name) if isinstance(entity, WorkflowBase) else f"{SINGLE_TASK_PREFIX}{entity.name}"
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """A workflow whose nodes are planned.
+
+    :param node: that calls it in `outer`; None: it is what the execution runs.
+    """
+
+    workflow: WorkflowBase
+    parents: tuple[ParentNode, ...] = ()
+    node: Node | None = None
+    outer: _Scope | None = None
+
+    def length(self, given: BindingData | None) -> int | None:
+        """Of the list that an input of a node in it is bound to; None where only a run knows."""
+        if given is None:
+            return None
+        if given.collection is not None:
+            return len(given.collection.bindings)
+        promise = given.promise
+        if promise is None or promise.node_id != GLOBAL_INPUT_NODE_ID or promise.attr_path:
+            return None
+        if self.node is not None and self.outer is not None:
+            return self.outer.length(binding_of(self.node, promise.var))
+        default = self.workflow.python_interface.default_inputs_as_kwargs.get(promise.var)
+        return len(default) if isinstance(default, list) else None
+
+
+def binding_of(node: Node, name: str) -> BindingData | None:
+    return next((each.binding for each in node.bindings if each.var == name), None)
+
+
+class _NoFiles(SchemeStore):
+    """There are no inputs yet, and nothing is written."""
+
+    def read(self, reference: str) -> bytes:
+        return b""
+
+    def write(self, reference: str, data: bytes) -> None:
+        pass
+
+
+class _Planner:
+    def __init__(
+        self, settings: Settings, who: LaunchedExecution, where: Locations, images: ImageConfig, decision: Decision
+    ) -> None:
+        self._settings = settings
+        self._who = who
+        self._where = where
+        self._images = images
+        self._decision = decision
+        self._services = HandlerServices(
+            batch=None,  # type: ignore[arg-type]  # nothing is sent
+            store=_NoFiles(),
+            catalog=DiskCatalog(where.home.catalog, enabled=False),
+            settings=settings.handler,
+        )
+        self.unknown: list[str] = []
+
+    def nodes(self, entity: Any) -> Iterator[PlannedNode]:
+        if isinstance(entity, WorkflowBase):
+            yield from self._of_workflow(entity, _Scope(entity))
+        elif isinstance(entity, EmulatedCalls):
+            yield self._planned(entity, Place(single_task_node_id(_name(entity)), single=True))
+
+    def _of_workflow(self, workflow: WorkflowBase, scope: _Scope) -> Iterator[PlannedNode]:
+        branch, parents = "", scope.parents
+        for node in nodes_of(workflow):
+            if isinstance(node.flyte_entity, BranchNode):
+                branch = node.id
+                self.unknown.append(f"Which branch of {branch} is taken: the nodes of all are listed.")
+            elif branch and all(node is not each for each in (*workflow.nodes, workflow.failure_node)):
+                # The id that FlyteAdmin's compiler gives it (`validators/branch.go`).
+                yield from self._of_node(
+                    node, Place(f"{branch}-{node.id}", (*parents, ParentNode(branch)), node), scope
+                )
+            else:
+                yield from self._of_node(node, Place(node.id, parents, node), scope)
+
+    def _of_node(self, node: Node, place: Place, scope: _Scope) -> Iterator[PlannedNode]:
+        entity = node.flyte_entity
+        if isinstance(entity, EmulatedCalls):
+            yield self._planned(entity, place, scope)
+        elif isinstance(entity, WorkflowBase):
+            inner = _Scope(entity, (*place.parents, ParentNode(place.node_id)), node, scope)
+            yield from self._of_workflow(entity, inner)
+        elif isinstance(entity, LaunchPlan):
+            self.unknown.append(f"{place.label} launches an execution of its own: plan {entity.workflow.name}.")
+        elif getattr(getattr(entity, "execution_mode", None), "name", "DEFAULT") != "DEFAULT":
+            self.unknown.append(f"{place.label} is @{entity.execution_mode.name.lower()}: what it calls.")
+
+    def _planned(self, task: Any, place: Place, scope: _Scope | None = None) -> PlannedNode:
+        function = str(getattr(task, "run_task", task).name.rpartition(".")[2])
+        try:
+            return self._plan_task(task, place, function, _size(task, place, scope))
+        except (HandlerError, StorageError, NotLoadableError, RefusedError, ValueError) as error:
+            return PlannedNode(place.label, function, problem=str(error))
+
+    def _plan_task(self, task: Any, place: Place, function: str, items: int | str) -> PlannedNode:
+        settings, who = self._settings, self._who
+        with findings_to(lambda found: None, settings.lint_settings):
+            template = serialise(task, who.project, who.domain, self._images).template
+        handler = handler_of(template.type, settings.admin.task_plugins)
+        if handler.error:
+            return PlannedNode(place.label, function, problem=handler.error)
+        resources = settings.admin.task_resources
+        if resources:
+            check(template, resources)
+            settle(template.container.resources, resources)
+        write_queue(template, self._decision)
+        name = who.name or EXECUTION
+        request = NodeRequest(
+            execution=ExecutionId(who.project, who.domain, name),
+            workflow=WorkflowId(who.project, who.domain, who.workflow),
+            node_id=place.node_id,
+            parents=place.parents,
+            template=template,
+            inputs=literals_pb2.LiteralMap(),
+            metadata_prefix=self._where.metadata_prefix(name),
+            raw_output_prefix=self._where.raw_output_prefix(name),
+            iam_role=self._decision.role.iam_role or None,
+            annotations=self._decision.role.annotations,
+            override_resources=place.resources,
+            platform_resources=requirements(resources) if resources else None,
+            retries=place.retries(task),
+            timeout=place.timeout(task),
+        )
+        context = attempt_context(request, self._services.store.join, 0)
+        image = template.container.image
+        definition = {
+            "jobDefinitionName": definition_name(image),
+            "image": image,
+            "jobRoleArn": job_role(context, settings.handler.batch.role_annotation_key),
+            "platformCapabilities": [template.config.get(PLATFORM_CAPABILITIES) or DEFAULT_PLATFORM],
+        }
+        size = items if template.type == ARRAY_TASK_TYPE else None
+        sent = submit_request(context, self._services, definition_name(image), size if isinstance(size, int) else 2)
+        if isinstance(size, str):
+            sent["arrayProperties"] = {"size": size}
+        return PlannedNode(
+            node=place.label,
+            function=function,
+            request=hide_in_request(sent, os.environ),
+            definition=definition,
+            size=size,
+            attempts=max_attempts(template, request.retries, settings.handler.propeller.node_config),
+        )
+
+
+def _size(task: Any, place: Place, scope: _Scope | None) -> int | str:
+    """Of a map's array, where the program has the list."""
+    if place.node is None or scope is None or not hasattr(task, "run_task"):
+        return UNKNOWN
+    mapped = [name for name in task.run_task.interface.inputs if name not in task.bound_inputs]
+    lengths = [scope.length(binding_of(place.node, name)) for name in mapped]
+    return next((length for length in lengths if length is not None), UNKNOWN)
+
+
+def _name(entity: Any) -> str:
+    return str(entity.name)

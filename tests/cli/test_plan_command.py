@@ -1,0 +1,149 @@
+"""`flyte-awsbatch plan` says what a run would send, without running anything."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from flytekitplugins.awsbatch.cli.main import main
+from flytekitplugins.awsbatch.local.deployment.emulation import emulation
+
+PROGRAM = """
+from flytekit import Resources, conditional, dynamic, task, workflow
+from flytekitplugins.awsbatch import AWSBatchConfig, map_task
+
+RAN = []
+
+@task(task_config=AWSBatchConfig(tags={"team": "a"}), retries=1, environment={"API_TOKEN": "very-secret"})
+def square(n: int) -> int:
+    RAN.append(n)
+    return n * n
+
+@task(task_config=AWSBatchConfig(), limits=Resources(cpu="2", mem="1G"))
+def total(ns: list[int]) -> int:
+    return sum(ns)
+
+@task
+def plain(n: int) -> list[int]:
+    return list(range(n))
+
+@workflow
+def sums(ns: list[int] = [1, 2, 3]) -> int:
+    return total(ns=map_task(square)(n=ns))
+
+@workflow
+def outer(n: int) -> int:
+    return total(ns=map_task(square)(n=plain(n=n))) + 0 if False else sums(ns=plain(n=n))
+
+@dynamic
+def later(n: int) -> int:
+    return square(n=n)
+
+@workflow
+def both(n: int) -> int:
+    return conditional("which").if_(n > 1).then(square(n=n)).else_().then(later(n=n))
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
+    name = f"plan_program_{abs(hash(request.node.name))}"
+    path = tmp_path / f"{name}.py"
+    path.write_text(PROGRAM)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("FLYTE_AWSBATCH_HOME", str(tmp_path / "home"))
+    return path
+
+
+def ask(*words: str) -> Result:
+    return CliRunner().invoke(main, ["plan", *words])
+
+
+def planned(*words: str) -> Any:
+    answer = ask(*words, "--json")
+    assert answer.exit_code == 0, answer.output
+    return json.loads(answer.output)
+
+
+def test_the_requests_are_those_that_a_run_sends(program: Path, tmp_path: Path) -> None:
+    module = __import__(program.stem)
+    with emulation(tmp_path / "home", quiet=True) as awsbatch:
+        module.sums(ns=[1, 2, 3])
+        sent = awsbatch.requests
+        execution = sent[0]["jobName"].partition("-")[0]
+    plan = planned(str(program), "sums", "--execution", execution)
+    for node, request in zip(plan["nodes"], sent, strict=True):
+        environment = {pair["name"]: pair["value"] for pair in node["request"]["containerOverrides"]["environment"]}
+        hidden = {pair["name"]: pair["value"] for pair in request["containerOverrides"]["environment"]}
+        if "API_TOKEN" in hidden:
+            assert environment.pop("API_TOKEN") == "***" != hidden.pop("API_TOKEN")
+        assert environment == hidden
+        for each in (node["request"], request):
+            del each["containerOverrides"]["environment"]
+        definition = request.pop("jobDefinition")
+        assert node["request"].pop("jobDefinition") == definition.rpartition("/")[2].partition(":")[0]
+        assert node["request"] == request
+    assert [node["attempts"] for node in plan["nodes"]] == [2, 1]
+    assert plan["decision"]["queue"] == "default"
+
+
+def test_nothing_runs_and_nothing_is_written(program: Path, tmp_path: Path) -> None:
+    planned(str(program), "sums")
+    module = __import__(program.stem)
+    assert module.RAN == []
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_length_that_only_a_run_knows_is_said_to_be_unknown(program: Path) -> None:
+    nodes = planned(str(program), "outer")["nodes"]
+    assert [(node["node"], node["function"], node["size"]) for node in nodes] == [
+        ("n1-0-n0", "square", "as long as the list"),
+        ("n1-0-n1", "total", None),
+    ]
+    shown = ask(str(program), "outer").output
+    assert "n1-0-n0 square: an array, tried up to 2 times in each of 2 attempts of the node" in " ".join(shown.split())
+
+
+def test_branches_and_dynamic_tasks_are_told(program: Path) -> None:
+    plan = planned(str(program), "both")
+    assert [(node["node"], node["function"]) for node in plan["nodes"]] == [("n0-0-n0-n0", "square")]
+    assert "Which branch of n0 is taken" in " ".join(plan["unknown"])
+    assert "is @dynamic" in " ".join(plan["unknown"])
+
+
+def test_a_task_on_its_own(program: Path) -> None:
+    (node,) = planned(str(program), "total")["nodes"]
+    assert node["size"] is None
+    assert node["request"]["containerOverrides"]["vcpus"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["nosuch"], 1, "has no workflow or task 'nosuch'; it has both, later, outer, plain, square, sums, total."),
+        (["sums", "-p", ""], 0, "Queue: default"),
+    ],
+)
+def test_what_is_wrong_is_said(program: Path, words: list[str], status: int, said: str) -> None:
+    answer = ask(str(program), *words)
+    assert (answer.exit_code, said in " ".join(answer.output.split())) == (status, True), answer.output
+
+
+def test_a_module_that_cannot_be_imported_shows_the_users_frames(tmp_path: Path) -> None:
+    path = tmp_path / "plan_broken.py"
+    path.write_text("x = 1 / 0\n")
+    answer = ask(str(path), "x")
+    assert answer.exit_code == 2
+    assert answer.output.splitlines()[-1] == "plan_broken could not be loaded: ZeroDivisionError: division by zero"
+    assert "flytekitplugins" not in answer.output
+
+
+def test_without_a_queue_the_plan_ends_with_1(program: Path, tmp_path: Path) -> None:
+    settings = tmp_path / "none.yaml"
+    settings.write_text("queues: {executionQueues: [{dynamic: q, attributes: [a]}], workflowConfigs: [{tags: [b]}]}\n")
+    answer = ask(str(program), "sums", "-c", str(settings))
+    assert (answer.exit_code, "Queue: none" in answer.output) == (1, True)
