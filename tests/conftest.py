@@ -61,7 +61,7 @@ def signals_of_a_terminal() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def container_engine() -> Iterator[Any]:
+def container_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A container engine of this run's own (`container_engines.TestEngine`); skips where there is none."""
     import container_engines
 
@@ -69,8 +69,11 @@ def container_engine() -> Iterator[Any]:
         if os.environ.get(container_engines.NEEDED):
             pytest.fail(f"{container_engines.NEEDED} is set, and {reason}")
         pytest.skip(reason)
+    # Tests that know nothing of containers have their jobs leave marks there.
+    in_containers = request.config.getoption("--isolation") == CONTAINER
+    shared = tmp_path_factory.getbasetemp() if in_containers else None
     # A socket's path is at most 107 characters long.
-    with container_engines.running(Path(tempfile.mkdtemp(prefix="engine-"))) as engine:
+    with container_engines.running(Path(tempfile.mkdtemp(prefix="engine-")), shared) as engine:
         yield engine
 
 

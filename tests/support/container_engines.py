@@ -86,10 +86,13 @@ def runtime() -> str | None:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[TestEngine]:
-    """:param folder: short and empty; what the engine keeps."""
+def running(folder: Path, shared: Path | None = None) -> Iterator[TestEngine]:
+    """:param folder: short and empty; what the engine keeps.
+    :param shared: a folder of this machine that all containers may write.
+    """
     places = host_folders()
     mounts = [f"{place}:{place}:ro" for place in places]
+    mounts += [f"{shared}:{shared}:rw"] if shared is not None else []
     (folder / "containers.conf").write_text(f"[containers]\nvolumes = {json.dumps(mounts)}\n", encoding="utf-8")
     options = [f"--root={folder}/root", f"--runroot={folder}/run", f"--tmpdir={folder}/tmp", f"--runtime={runtime()}"]
     socket = folder / "socket"
