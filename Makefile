@@ -10,6 +10,9 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: setup demo test lint types unit docs references coverage other-versions test-all containers bench soak clean
 
 $(READY): setup.py
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else \
+	  "%s is Python %d.%d. flytekit runs on Python 3.10 to 3.12: name one, as in `make PYTHON=python3.12 setup`." \
+	  % (sys.executable, *v))'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[test]'

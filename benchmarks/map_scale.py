@@ -15,7 +15,6 @@ import argparse
 import compileall
 import inspect
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -29,8 +28,10 @@ BEFORE_IMPORTS = time.time()
 
 import map_scale_tasks as tasks  # noqa: E402 - the import is part of what is measured
 from flytekit.core.context_manager import FlyteContextManager  # noqa: E402
+from peak_memory import peak_mb  # noqa: E402
 
 from flytekitplugins.awsbatch import AWSBatchConfig, emulation  # noqa: E402
+from flytekitplugins.awsbatch.batch.emulator.execution.executors import supervision  # noqa: E402
 
 IMPORTS = time.time() - BEFORE_IMPORTS
 HERE = Path(__file__).parent
@@ -56,28 +57,6 @@ def cpu(who: int) -> float:
     return used.ru_utime + used.ru_stime
 
 
-# Sums the proportional set sizes of a process and all below it, until its input ends; prints the largest sum in KiB.
-SAMPLER = """
-import os, select, sys
-def tree(pid):
-    found = [pid]
-    for each in found:
-        try:
-            for thread in os.listdir(f"/proc/{each}/task"):
-                found += map(int, open(f"/proc/{each}/task/{thread}/children").read().split())
-        except OSError: pass
-    return found
-def size(pid):
-    try:
-        return next(int(line.split()[1]) for line in open(f"/proc/{pid}/smaps_rollup") if line.startswith("Pss:"))
-    except (OSError, StopIteration): return 0
-most = 0
-while not select.select([sys.stdin], [], [], 0.3)[0]:
-    most = max(most, sum(map(size, tree(int(sys.argv[1])))))
-print(most)
-"""
-
-
 def measure(options: argparse.Namespace, home: Path) -> dict[str, float]:
     settings = {
         "queues": {
@@ -98,10 +77,7 @@ def measure(options: argparse.Namespace, home: Path) -> dict[str, float]:
     else:
         task, expected_of = tasks.add_one_to_all, tasks.add_one.task_function
         given = list(range(options.n))
-    with tempfile.TemporaryFile("w+") as most:
-        sampler = subprocess.Popen(
-            [sys.executable, "-c", SAMPLER, str(os.getpid())], stdin=subprocess.PIPE, stdout=most, text=True
-        )
+    with peak_mb() as peak:
         self_before, children_before = cpu(resource.RUSAGE_SELF), cpu(resource.RUSAGE_CHILDREN)
         thread_before, called = time.thread_time(), time.time()
         with emulation(home, settings=settings, quiet=True):
@@ -109,12 +85,9 @@ def measure(options: argparse.Namespace, home: Path) -> dict[str, float]:
             returned = time.time()
             thread = time.thread_time() - thread_before
         own = cpu(resource.RUSAGE_SELF) - self_before
+        # What the interpreters used is known when they have ended: they outlive the emulation.
+        supervision.of_this_process().close()
         children = cpu(resource.RUSAGE_CHILDREN) - children_before
-        assert sampler.stdin is not None
-        sampler.stdin.close()
-        sampler.wait()
-        most.seek(0)
-        peak = int(most.read()) / 1024
     assert len(outputs) == options.n, "there are too few outputs"
     assert all(output == expected_of(item) for output, item in zip(outputs, given, strict=True)), "they are wrong"
     first = min(path.stat().st_mtime for path in home.glob("runs/*/meta/**/outputs.pb"))
@@ -124,7 +97,7 @@ def measure(options: argparse.Namespace, home: Path) -> dict[str, float]:
         "cpu_per_child_ms": (own + children) * 1000 / options.n,
         "children_ms": children * 1000 / options.n,
         "first_child_s": first - called,
-        "peak_rss_mb": peak,
+        "peak_rss_mb": peak[0],
         "handler_s": thread,
         "emulator_s": own - thread,
     }

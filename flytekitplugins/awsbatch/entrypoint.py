@@ -34,8 +34,9 @@ from .wire import MAP_EXECUTE_SCRIPT
 if TYPE_CHECKING:
     from .container.fast.array_context import ArrayContext
 
-# What was found out about an array before its children were forked, by their command line.
+# What was found out about an array before its children were forked, by their command line; of the latest ones.
 _prepared: dict[tuple[str, ...], ArrayContext] = {}
+MOST_PREPARED = 64
 
 
 @click.command("pyflyte-awsbatch-map-execute")
@@ -168,6 +169,8 @@ def prepare(*arguments: str) -> None:
         logger.debug(f"Children run flytekit's own way: {error!r}")
         return
     if array is not None:
+        if len(_prepared) >= MOST_PREPARED:
+            del _prepared[next(iter(_prepared))]
         _prepared[arguments] = array
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -74,6 +75,21 @@ def test_code_that_changed_runs_in_the_next_run_without_an_image(aws: World, pro
     (project / "aws_helper.py").write_text('SIGN = "second"\n')
     assert said() == "1 second"
     assert len(set(aws.keys("me/raw/uploads/")) - uploads) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_goes_on_with_mended_code_where_it_failed(aws: World, project: Path) -> None:
+    (project / "aws_helper.py").write_text('SIGN = "bad"\n')
+    failed = aws.run(project, "aws_flows.py", "chain", "--n", "1")
+    assert failed.returncode == 1
+    found = re.search(r"Execution (\w+)", failed.stderr)
+    assert found is not None, failed.stdout + failed.stderr
+    (project / "aws_helper.py").write_text('SIGN = "good"\n')
+    done = aws.run(project, "aws_flows.py", "chain", "--n", "1", FLYTE_AWSBATCH_RESUME=found[1])
+    assert done.returncode == 0, done.stdout + done.stderr
+    # The first task did not run again.
+    assert done.stdout.splitlines()[-1] == "1 bad"
 
 
 @pytest.mark.slow
@@ -195,8 +211,10 @@ def test_an_image_is_built_by_flytekits_builder_unless_the_settings_say_otherwis
 @pytest.mark.timeout(900)
 def test_the_service_in_this_process_keeps_its_files_on_s3_if_asked(aws: World, project: Path) -> None:
     uploads = set(aws.keys("me/raw/uploads/"))
-    done = aws.run(project, "aws_flows.py", "notes", "--ns", "[1, 2]", FLYTE_AWSBATCH="local")
+    prefix = ("--raw-output-data-prefix", f"s3://{BUCKET}/asked")
+    done = aws.run(project, *prefix, "aws_flows.py", "notes", "--ns", "[1, 2]", FLYTE_AWSBATCH="local")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "['first 1', 'first 2']"
     # Its jobs see the working tree.
     assert set(aws.keys("me/raw/uploads/")) == uploads
+    assert {"1.txt", "2.txt"} <= {key.rpartition("/")[2] for key in aws.keys("asked/")}

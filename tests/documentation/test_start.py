@@ -10,14 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from doc_pages import DOCS, FENCE, blocks
+from doc_pages import blocks
 
 PAGE = "docs/start.md"
-TUTORIAL = (DOCS / "start.md").read_text(encoding="utf-8")
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_the_start_works_from_an_empty_folder(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("FLYTE_", "PYTEST_"))}
     environment |= {"PATH": PATH, "FLYTE_AWSBATCH_HOME": str(tmp_path / "home"), "COLUMNS": "200"}
@@ -25,7 +24,7 @@ def test_the_start_works_from_an_empty_folder(tmp_path: Path) -> None:
     folder.mkdir()
     install, *steps = blocks(PAGE)
     assert "pip install" in install.text
-    output, ran = "", 0
+    output = ""
     for block in steps:
         if block.file:
             (folder / block.file).write_text(block.text, encoding="utf-8")
@@ -39,11 +38,10 @@ def test_the_start_works_from_an_empty_folder(tmp_path: Path) -> None:
                 text=True,
                 check=False,
             )
-            output, ran = done.stdout, ran + 1
+            output = done.stdout
             assert (done.returncode == 0) == ("4ever" not in block.text), f"{block}: {output}"
         else:
             assert shown_in(output, block.text), f"{block}: {output}"
-    assert ran == len(FENCE.findall(TUTORIAL)) - len([one for one in steps if one.language != "sh"]) - 1
 
 
 def shown_in(output: str, shown: str) -> bool:

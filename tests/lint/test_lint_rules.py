@@ -25,6 +25,7 @@ from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 from flytekitplugins.awsbatch.lint.report import findings_to
 from flytekitplugins.awsbatch.lint.subject import Subject
 from flytekitplugins.awsbatch.sdk import switch
+from flytekitplugins.awsbatch.sdk.task_config import LINT_CODES
 
 DISTRIBUTION = "flytekitplugins-awsbatch"
 WITH_IT = ImageSpec(name="app", registry="example.com", packages=[f"{DISTRIBUTION}>=1.17"])
@@ -521,3 +522,7 @@ def test_every_code_can_be_switched_off(code: str) -> None:
 def test_the_rules_are_many_and_each_is_there_once() -> None:
     names = [one.rule.__name__ for one in CODES.values() if one.rule]
     assert len(names) == len(set(names))
+
+
+def test_a_config_knows_every_code() -> None:
+    assert set(CODES) == LINT_CODES

@@ -80,7 +80,7 @@ class Run:
         if kind == "supervisor":
             return supervisors
         below = [pid for each in supervisors for pid in children(each)]
-        interpreters = [pid for pid in below if "interpreter.serve" in command(pid)]
+        interpreters = [pid for pid in below if "interpreter.fork_server" in command(pid)]
         if kind == "interpreter":
             return interpreters
         return below if self.isolation == "process" else [pid for each in interpreters for pid in children(each)]

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -339,6 +340,31 @@ def test_old_runs_go_and_take_their_jobs_along(home: Path) -> None:
     assert [path.name for path in (home / "runs" / second).iterdir()] == ["raw"]
     assert seen.ask("cache", "clear").exit_code == 0
     assert list((home / "runs").iterdir()) == []
+
+
+def test_an_upload_is_removed_as_a_whole(home: Path) -> None:
+    old = time.time() - 3 * 86400
+    for name in ("old", "recent", ".removed-half"):
+        folder = home / "uploads" / name
+        folder.mkdir(parents=True)
+        (folder / ".data.complete").write_text("")
+        os.utime(folder, (old, old) if name != "recent" else None)
+    Home(home).prepare()
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(KeyboardInterrupt):
+            past_runs.prune(Home(home), days=1)
+    # What is left of it is not where anybody looks for it.
+    assert sorted(one.name for one in (home / "uploads").iterdir() if not one.name.startswith(".")) in (
+        ["old", "recent"],
+        ["recent"],
+    )
+    past_runs.prune(Home(home), days=1)
+    assert [one.name for one in (home / "uploads").iterdir()] == ["recent"]
 
 
 def test_an_untouched_home_is_tidied_when_a_run_starts(home: Path) -> None:

@@ -15,6 +15,7 @@ OWN = [
     "flytekitplugins.awsbatch.sdk.errors",
     "flytekitplugins.awsbatch.sdk.map_settings",
     "flytekitplugins.awsbatch.sdk.metadata",
+    "flytekitplugins.awsbatch.sdk.raw_scheme",
     "flytekitplugins.awsbatch.sdk.switch",
     "flytekitplugins.awsbatch.sdk.task_config",
     "flytekitplugins.awsbatch.task",

@@ -79,7 +79,7 @@ def test_the_fields_are_those_that_the_handler_reads(config: AWSBatchConfig, fie
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"parameters": {"a": 1}}, "parameters['a'] is 1; expected a text for a text"),
+        ({"parameters": {"a": 1}}, "parameters['a'] is 1; expected a text, such as '1'"),
         ({"parameters": ["a"]}, "parameters is ['a']; expected a dict of texts"),
         ({"schedulingPriority": -1}, "schedulingPriority is -1; expected a whole number from 0 to 9999"),
         ({"schedulingPriority": 10_000}, "schedulingPriority is 10000; expected a whole number from 0 to 9999"),
@@ -88,7 +88,7 @@ def test_the_fields_are_those_that_the_handler_reads(config: AWSBatchConfig, fie
         ({"platformCapabilities": "fargate"}, "platformCapabilities is 'fargate'; expected 'EC2' or 'FARGATE'"),
         ({"platformCapabilities": None}, "platformCapabilities is None; expected 'EC2' or 'FARGATE'"),
         ({"propagateTags": "yes"}, "propagateTags is 'yes'; expected True or False"),
-        ({"tags": {"a": None}}, "tags['a'] is None; expected a text for a text"),
+        ({"tags": {"a": None}}, "tags['a'] is None; expected a text"),
         ({"tags": {str(n): "" for n in range(51)}}, "tags has 51 entries; AWS takes 50"),
         ({"tags": {"": "x"}}, "the tag key '' has 0 characters; AWS takes 1 to 128"),
         ({"tags": {"a": "x" * 257}}, "tags['a'] has 257 characters; AWS takes 256"),
@@ -96,6 +96,8 @@ def test_the_fields_are_those_that_the_handler_reads(config: AWSBatchConfig, fie
         ({"tags": {"a": "b;c"}}, "'b;c' in tags: AWS takes letters, digits, spaces and + - = . _ : / @"),
         ({"lint_ignore": "AB111"}, "lint_ignore is 'AB111'; expected a list of codes such as ['AB111']"),
         ({"lint_ignore": ["retries"]}, "lint_ignore has 'retries'; expected a code such as 'AB111'"),
+        ({"lint_ignore": ["AB999"]}, "lint_ignore has 'AB999'; expected a code such as 'AB111', of AB001 to AB012 and"),
+        ({"tags": {1: "a"}}, "tags has the key 1; expected a text, such as '1'"),
         ({"extra": ["a"]}, "extra is ['a']; expected a mapping of SubmitJob fields"),
         (
             {"extra": {"timeout": {}}},

@@ -114,3 +114,15 @@ def notes(ns: list[int]) -> list[str]:
 @task(task_config=BATCH)
 def sign(n: int) -> str:
     return f"{n} {SIGN}"
+
+
+@task(task_config=BATCH)
+def strict(text: str) -> str:
+    if SIGN == "bad":
+        raise ValueError(SIGN)
+    return text
+
+
+@workflow
+def chain(n: int) -> str:
+    return strict(text=sign(n=n))

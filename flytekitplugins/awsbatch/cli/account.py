@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import rich_click as click
-from rich.syntax import Syntax
-from rich.text import Text
 
 from flytekitplugins.awsbatch.account.policies import all_documents
 from flytekitplugins.awsbatch.account.template import as_json as template_as_json
 from flytekitplugins.awsbatch.account.template import template as template_text
 
-from .common import config_option, console, json_option, print_json, settings_of, show_block
+from .common import config_option, console, json_option, print_json, settings_of, show_policies
 
 
 @click.group()
@@ -43,9 +39,4 @@ def policies(files: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"documents": documents})
         return
-    out = console()
-    for document in documents:
-        out.print(Text.assemble((document.title, "bold"), f" of {document.attach_to}"))
-        body = json.dumps(document.body, indent=2)
-        show_block(out, Syntax(body, "json", background_color="default").highlight(body))
-        out.print()
+    show_policies(console(), documents)

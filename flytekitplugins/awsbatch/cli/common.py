@@ -13,10 +13,13 @@ from typing import Any, NoReturn, TypeVar
 
 import rich_click as click
 from rich.console import Console
+from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.account.policies import PolicyDocument
 from flytekitplugins.awsbatch.local.all_settings import Settings, load_files
+from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -96,6 +99,24 @@ def show_block(out: Console, block: Text) -> None:
     """Lines to copy, two columns in and never wrapped."""
     for line in block.split():
         out.print(Text("  ").append_text(line), soft_wrap=True)
+
+
+def url_of(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def command_for(home: Home) -> str:
+    """`flyte-awsbatch` as a person has to type it to reach a home."""
+    return home.command(os.environ)
+
+
+def show_policies(out: Console, documents: Iterable[PolicyDocument]) -> None:
+    """To copy, each with what it is attached to."""
+    for document in documents:
+        out.print(Text.assemble((document.title, "bold"), f" of {document.attach_to}"))
+        body = json.dumps(document.body, indent=2)
+        show_block(out, Syntax(body, "json", background_color="default").highlight(body))
+        out.print()
 
 
 def print_json(value: Any) -> None:

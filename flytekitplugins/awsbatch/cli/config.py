@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import rich_click as click
 from rich.console import Console
-from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch.account.policies import ACCOUNT, account, documents, job_roles, region
@@ -28,8 +26,8 @@ from .common import (
     named_files,
     print_json,
     reporting_problems,
-    show_block,
     show_indented,
+    show_policies,
     show_problems,
 )
 
@@ -104,11 +102,7 @@ def show_check(
 ) -> None:
     """The long parts first, so that the verdict is what stays in sight."""
     papers = documents(settings)
-    for paper in papers if policies else ():
-        out.print(Text.assemble((paper.title, "bold"), f" of {paper.attach_to}"))
-        body = json.dumps(paper.body, indent=2)
-        show_block(out, Syntax(body, "json", background_color="default").highlight(body))
-        out.print()
+    show_policies(out, papers if policies else ())
     if advice:
         out.print(Text("To know", style="bold yellow"))
         show_problems(out, advice, style="yellow", sign="·")

@@ -70,10 +70,14 @@ class LocalEmulator:
     :param preload: what forked jobs have imported already: `installed`, flytekit and the installed modules that your
         modules import; `everything`, your modules too. `everything` is faster, and jobs share what your modules make
         while they are imported: ids, scratch folders, connections, locks, open files.
+    :param keep_interpreters: how many warm interpreters a process keeps for its next emulated deployment when one
+        closes, such as the next test's; each holds about 100 MB.
     :param fast_path: whether forked children of an array leave out steps of flytekit's that change nothing.
     :param on_interrupt: what becomes of jobs in an account when their run is interrupted (Ctrl-C, SIGTERM, a closed
         terminal): `terminate`, or `detach`, which leaves them running. A service in this process ends with it.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
+    :param report: a file into which a process writes its executions when it ends, as one page; empty: none. The
+        variable `FLYTE_AWSBATCH_REPORT` comes first.
     :param storage: the URL of a storage (`s3://bucket/prefix`) below which all files of executions lie. Empty: what
         `storage.container` and `propeller` say where jobs run on other machines, else the home.
     :param cache: the URL of a storage that keeps cached results, for whoever uses the same one. Empty: the home does.
@@ -87,9 +91,11 @@ class LocalEmulator:
     execution_env: str = setting("execution_env", "drop", choices=("drop", "forward"))
     isolation: str = setting("isolation", "fork", choices=ISOLATIONS)
     preload: str = setting("preload", "installed", choices=("installed", "everything"))
+    keep_interpreters: int = setting("keep_interpreters", 4, minimum=0, maximum=64)
     fast_path: bool = setting("fast_path", True)
     on_interrupt: str = setting("on_interrupt", TERMINATE, choices=(TERMINATE, DETACH))
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0, unit="days")
+    report: str = setting("report", "")
     storage: str = setting("storage", "")
     cache: str = setting("cache", "")
     copy_code: str = setting("copy", "auto", choices=("auto", "all", "none"))

@@ -15,6 +15,8 @@ from flytekit.models.literals import LiteralMap
 
 from . import switch
 
+PACKAGE = __name__.rpartition(".sdk.")[0]
+
 
 class EmulatedCalls:
     """Mixed in before a flytekit task class: its local calls are emulated when the switch is on."""
@@ -30,6 +32,8 @@ class EmulatedCalls:
 
         The handler has a cache of its own, by item; flytekit's would keep the nulls of tolerated failures for ever.
         """
+        # Neither rich's tracebacks nor pytest's show this frame.
+        _rich_traceback_omit = __tracebackhide__ = True
         parent: Any = super()
         if switch.emulation_on() and not inside_a_task(ctx):
             from ..local.run import composer
@@ -43,6 +47,7 @@ class EmulatedCalls:
 
         :param unresolvable: why they are not whole.
         """
+        _rich_traceback_omit = __tracebackhide__ = True
         parent: Any = super()
         if not switch.emulation_on():
             return parent.sandbox_execute(ctx, input_literal_map)
@@ -50,7 +55,14 @@ class EmulatedCalls:
 
         is_inside, replaced = inside_a_task(ctx), replaced_task(self)
         if not is_inside and replaced is None:
-            return composer.run(self, input_literal_map, unresolvable)
+            try:
+                return composer.run(self, input_literal_map, unresolvable)
+            except Exception as error:
+                if not says_all(error):
+                    raise
+                told = error
+            # Without the way on which this package came to it: the message says what to do.
+            raise told.with_traceback(None)
         if unresolvable is not None:
             raise unresolvable
         if replaced is not None and not is_inside:
@@ -74,6 +86,7 @@ class EmulatedTask:
         self._unresolvable = unresolvable
 
     def sandbox_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap) -> Any:
+        _rich_traceback_omit = __tracebackhide__ = True
         return self._task.sandbox_execute(ctx, input_literal_map, self._unresolvable)
 
     @property
@@ -84,8 +97,13 @@ class EmulatedTask:
         return getattr(self._task, name)
 
 
+def says_all(error: Exception) -> bool:
+    """Whether this package made an error for people: any other is a mistake whose traceback counts."""
+    return type(error).__module__.startswith(f"{PACKAGE}.")
+
+
 def replaced_task(task: Any) -> Any:
-    """The task, or the one that it maps, whose `execute` was replaced, as `flytekit.testing.task_mock` and
+    """The task, or the one that it maps, whose `execute` or function was replaced, as `flytekit.testing.task_mock` and
     `unittest.mock.patch.object` do; None where nothing was. A job would import the module and run the original.
     """
     mapped = getattr(task, "run_task", None)
@@ -96,6 +114,11 @@ def replaced_task(task: Any) -> Any:
         # When a test ends, task_mock leaves the task's own method as an attribute.
         is_own = on_task is None or (isinstance(on_task, MethodType) and on_task.__func__ is on_class)
         if not (is_own and isinstance(on_class, FunctionType)):
+            return one
+        # `@task` leaves the function on the task as well (`functools.update_wrapper`).
+        attributes = vars(one)
+        function = attributes.get("_task_function")
+        if attributes.get("__wrapped__", function) is not function:
             return one
     return None
 

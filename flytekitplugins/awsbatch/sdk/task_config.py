@@ -25,7 +25,10 @@ MAX_TAGS = 50
 MAX_TAG_KEY = 128
 MAX_TAG_VALUE = 256
 MAX_PRIORITY = 9999
-LINT_CODE = re.compile(r"AB\d{3}")
+# The codes of docs/reference/lint.md, which `lint.codes` describes.
+ERRORS = frozenset(f"AB{number:03}" for number in range(1, 13))
+WARNINGS = frozenset(f"AB{number}" for number in range(101, 115))
+LINT_CODES = ERRORS | WARNINGS
 
 
 @dataclass
@@ -101,11 +104,16 @@ def text_mapping(name: str, value: Any) -> list[str]:
         return []
     if not isinstance(value, dict):
         return [f"{name} is {value!r}; expected a dict of texts"]
-    return [
-        f"{name}[{key!r}] is {one!r}; expected a text for a text"
+    wrong = [f"{name} has the key {key!r}; expected a text{as_text(key)}" for key in value if not isinstance(key, str)]
+    return wrong + [
+        f"{name}[{key!r}] is {one!r}; expected a text{as_text(one)}"
         for key, one in value.items()
-        if not isinstance(key, str) or not isinstance(one, str)
+        if not isinstance(one, str)
     ]
+
+
+def as_text(value: Any) -> str:
+    return "" if value is None else f", such as {str(value)!r}"
 
 
 def priority_complaints(value: Any) -> list[str]:
@@ -143,7 +151,8 @@ def lint_complaints(codes: Any) -> list[str]:
     if isinstance(codes, str) or not isinstance(codes, Sequence):
         return [f"lint_ignore is {codes!r}; expected a list of codes such as ['AB111']"]
     return [
-        f"lint_ignore has {code!r}; expected a code such as 'AB111'"
+        f"lint_ignore has {code!r}; expected a code such as 'AB111', of {min(ERRORS)} to {max(ERRORS)} and "
+        f"{min(WARNINGS)} to {max(WARNINGS)}"
         for code in codes
-        if not isinstance(code, str) or not LINT_CODE.fullmatch(code)
+        if not isinstance(code, str) or code not in LINT_CODES
     ]

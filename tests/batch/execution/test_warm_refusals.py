@@ -89,42 +89,41 @@ def test_an_interpreter_that_is_killed_while_it_imports_is_started_once_more(tmp
 
 
 # Stands for an interpreter that forks, from its first word on.
-HELLO = """#!{python}
-import marshal, os, pathlib, socket, sys, time
-_, directory, name, who, _ = sys.argv[1:]
+BEGINNING = """#!{python}
+import marshal, pathlib, socket, sys, time
+link = socket.socket(fileno=int(sys.argv[-1]))
 def said(*message):
     data = marshal.dumps(message)
     return len(data).to_bytes(4, "little") + data
 cwd = pathlib.Path.cwd()
-os.chdir(directory)
-link = socket.socket(socket.AF_UNIX)
-link.connect(name)
 """
 DEAF = """
 link.shutdown(socket.SHUT_RD)
-link.sendall(said("hello", who))
 """
 TALKATIVE = """
-link.sendall(said("hello", who))
 link.recv(1 << 16)
 while not (cwd / "go").exists():
     time.sleep(0.01)
-link.sendall(said("ready", ()))
-link.sendall(said("started", "nobody's", 1, 0.0) * 100_000)
+link.sendall(said("ready", (), (), (), True))
+link.sendall(said("started", 10**6, "nobody's", 1, 0.0) * 100_000)
 came = b""
 while block := link.recv(1 << 20):
     came += block
     while len(came) >= 4 and len(came) >= 4 + (size := int.from_bytes(came[:4], "little")):
         message, came = marshal.loads(came[4 : 4 + size]), came[4 + size :]
+        if message[0] == "lease":
+            lease = message[1]
         if message[0] == "start":
-            link.sendall(said("exited", message[1], 0, False, 0.0))
+            link.sendall(said("exited", lease, message[1], 0, False, 0.0))
+        if message[0] == "release":
+            link.sendall(said("released", lease))
 """
 
 
 def planned(folder: Path, code: str) -> Planner:
     """Interpreters that do this."""
     interpreter = folder / "interpreter"
-    interpreter.write_text(HELLO.format(python=sys.executable) + code)
+    interpreter.write_text(BEGINNING.format(python=sys.executable) + code)
     interpreter.chmod(0o755)
 
     def plan(process: JobProcess) -> WarmPlan | None:
@@ -134,7 +133,7 @@ def planned(folder: Path, code: str) -> Planner:
     return plan
 
 
-def test_an_interpreter_that_says_hello_and_hears_nothing_more_is_refused(tmp_path: Path) -> None:
+def test_an_interpreter_that_listens_to_nothing_is_refused(tmp_path: Path) -> None:
     with runner(tmp_path / "run", warm=True, planner=planned(tmp_path, DEAF)) as made:
         assert [made.run(made.process("zero")).code for _ in range(2)] == [0, 0]
         assert [line.partition(": ")[2] for line in made.said] == ["the interpreter ended while it imported, twice"]
@@ -154,14 +153,14 @@ def test_an_interpreter_that_wants_to_be_heard_first_gets_all_that_waits_for_it(
         assert ended == {process.key for process in waiting}
 
 
-def test_where_no_socket_can_be_made_every_attempt_is_a_process(tmp_path: Path) -> None:
-    with runner(tmp_path / "run", warm=True) as made:
-        (instance,) = (tmp_path / "run" / "instances").iterdir()
-        (instance / "warm").mkdir()
+def test_an_interpreter_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    def plan(process: JobProcess) -> WarmPlan | None:
+        found = plan_of(tmp_path / "run" / "bin" / "warm-script", "warm_program")(process)
+        return dataclasses.replace(found, interpreter="/nowhere/python") if found is not None else None
+
+    with runner(tmp_path / "run", warm=True, planner=plan) as made:
         assert [made.run(made.process("zero")).code for _ in range(2)] == [0, 0]
-        assert [line.partition(": ")[2] for line in made.said] == [
-            "interpreters cannot reach this process ([Errno 98] Address already in use)"
-        ]
+        assert [line.partition(": ")[2] for line in made.said] == ["/nowhere/python: No such file or directory"]
 
 
 def test_threads_that_were_ended_again_are_fine(tmp_path: Path) -> None:

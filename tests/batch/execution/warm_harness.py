@@ -1,4 +1,4 @@
-"""Runs processes by an executor alone, without a service: a script of our own, whose module a zygote keeps."""
+"""Runs processes by an executor alone, without a service: a script of our own, whose module an interpreter keeps."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Runner:
             event = self.inbox.get(timeout=PATIENCE)
             assert isinstance(event, Started), event
             self.pids[event.key] = event.pid
-        eventually(lambda: process.log.read_bytes().endswith(ready))
+        eventually(lambda: process.log.exists() and process.log.read_bytes().endswith(ready))
         return self.pids[process.key]
 
 
@@ -111,7 +111,7 @@ def plan_of(script: Path, module: str) -> Planner:
         found = shutil.which(process.argv[0], path=process.environment["PATH"])
         if found is None:
             return None
-        return WarmPlan(sys.executable, found, process.argv[1:], preload=(module,), withheld=("FLYTE_",))
+        return WarmPlan(sys.executable, found, process.argv[1:], preload=(module,), never_native=("FLYTE_",))
 
     return plan
 

@@ -61,8 +61,16 @@ def as_function_on_the_class() -> Any:
     return mock.patch.object(AWSBatchFunctionTask, "execute", autospec=True)
 
 
+def as_task_function() -> Any:
+    # flytekit names a map by the function.
+    fake = mock.MagicMock(__name__="double", __module__=batch_tasks.__name__)
+    return mock.patch.object(double, "_task_function", fake)
+
+
 @pytest.mark.parametrize(
-    "mocked", [as_task_mock, as_patch_object, as_class_patch, as_function_on_the_class], ids=lambda one: one.__name__
+    "mocked",
+    [as_task_mock, as_patch_object, as_class_patch, as_function_on_the_class, as_task_function],
+    ids=lambda one: one.__name__,
 )
 @pytest.mark.parametrize(
     ("call", "expected", "calls"),
@@ -110,6 +118,9 @@ def test_a_map_over_a_mocked_task_of_another_kind_stays_too(batch: Emulation) ->
     with task_mock(plain_triple) as fake:
         fake.return_value = 1
         assert map_task(plain_triple)(n=[3, 4]) == [1, 1]
+    vars(plain_triple).pop("execute", None)
+    with mock.patch.object(plain_triple, "_task_function", lambda n: n - 1):
+        assert map_task(plain_triple)(n=[3, 4]) == [2, 3]
     assert len(batch.requests) == before
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from flyteidl.core.literals_pb2 import LiteralCollection
 from flytekit.bin.entrypoint import setup_execution
-from flytekit.core.context_manager import FlyteContext
+from flytekit.core.context_manager import FlyteContext, flyte_context_Var
 from flytekit.loggers import logger
 from google.protobuf.message import DecodeError
 
@@ -90,8 +90,9 @@ def find_array_context(child: Child) -> ArrayContext | None:
         array = ArrayContext(child, index, lookup, context, relevant(os.environb), paths, before)
         # If flytekit has changed, this fails here and not in the children.
         item_context(array, OriginalIndex(0))
-        # The context ends with the process.
+        # The context does not end: children push copies of it. It is not the current one for anybody else.
         stack.pop_all()
+        flyte_context_Var.get().pop()
     return array
 
 

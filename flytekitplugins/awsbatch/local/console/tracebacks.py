@@ -17,7 +17,7 @@ _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line \d+')
 _MARKERS = re.compile(r"\s*[\^~]+\s*")
 _MESSAGE = re.compile(r"\n\s*Message:\s*\n", re.MULTILINE)
 # Around the traceback, which says the same.
-_AROUND = re.compile(r"Exception when executing task |!! (Begin|End) .*Error Captured by Flyte !!")
+_AROUND = re.compile(r"Exception when (executing task|loading_task)\b|!! (Begin|End) .*Error Captured by Flyte !!")
 JSON_LINE = '{"asctime": '
 # Code between the interpreter and the function of a task.
 _FRAMEWORK = ("/site-packages/flytekit/", str(Path(__file__).parents[2]) + "/")

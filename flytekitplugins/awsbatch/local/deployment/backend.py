@@ -197,7 +197,8 @@ def executors(settings: Settings, home: Home, warn: Callable[[str], None]) -> li
     if local.isolation == "process":
         return [process]
     options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
-    return [WarmExecutor(preload.planner(options), process, isolation=local.isolation, warn=warn)]
+    keep = local.keep_interpreters
+    return [WarmExecutor(preload.planner(options), process, isolation=local.isolation, keep=keep, warn=warn)]
 
 
 def container_executor(settings: Settings, home: Home, warn: Callable[[str], None]) -> Executor:

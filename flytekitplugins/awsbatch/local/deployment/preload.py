@@ -20,7 +20,7 @@ from pathlib import Path
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Hook, Planner, WarmPlan
 
-from .user_imports import installed_imports
+from .user_imports import installed_imports, sources
 
 EXECUTE = "pyflyte-execute"
 MAP_EXECUTE = "pyflyte-map-execute"
@@ -34,22 +34,23 @@ DISTRIBUTIONS = {
 }
 
 HOOKS = "flytekitplugins.awsbatch.local.deployment.preload_hooks"
+# Of both kinds of commands, so that their children come out of one interpreter.
+ENTRY_MODULES = ("flytekit.bin.entrypoint", "flytekitplugins.awsbatch.entrypoint")
 # What the import of a user's module in each child needs anyway.
 REHEARSAL = "flytekitplugins.awsbatch.container.fast.rehearsal"
 # Variables that FlytePropeller sets for one execution, task or child (`flyteplugins/go/tasks/pluginmachinery/flytek8s/
-# k8s_resource_adds.go` and the aws_array handler).
-WITHHELD = (
-    "FLYTE_INTERNAL_",
-    "FLYTE_ATTEMPT_NUMBER",
-    "FLYTE_START_TIME",
-    "_F_",
-    "BATCH_JOB_ARRAY_INDEX",
-    wire.FAKE_ARRAY_INDEX,
+# k8s_resource_adds.go` and the aws_array handler), and flytekit's.
+NEVER_NATIVE = ("FLYTE_", "_F_", "BATCH_JOB_ARRAY_INDEX", wire.FAKE_ARRAY_INDEX)
+# fsspec looks through all variables for its own, `platform` hands all of them to `uname`; flytekit's logging and this
+# package's switch ask whether the execution's id is set, which it is for every job.
+ALWAYS_READ = ("FSSPEC_",)
+EXECUTION_ID = "FLYTE_INTERNAL_EXECUTION_ID"
+HARMLESS = (
+    ("fsspec.config", ("",)),
+    ("platform", ("",)),
+    ("flytekit.loggers", (EXECUTION_ID,)),
+    ("flytekitplugins.awsbatch.sdk.switch", (EXECUTION_ID, wire.AWS_JOB_ID)),
 )
-
-# fsspec looks through all variables for its own (`FSSPEC_...`), `platform` hands all of them to `uname`; flytekit's
-# logging and this package's switch ask whether the execution's id is set, which it is for every job.
-HARMLESS = ("fsspec.config", "platform", "flytekit.loggers", "flytekitplugins.awsbatch.sdk.switch")
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,17 @@ def plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEFAULT) ->
         return None
     module = entry_module(script.name)
     hook = Hook(f"{module}:{'prepare_with_task' if options.everything else 'prepare'}", argv[1:])
+    first = dict.fromkeys((*ENTRY_MODULES, module))
     return WarmPlan(
         interpreter=interpreter(script),
         script=str(script),
         arguments=argv[1:],
-        preload=(module, *(modules if options.everything else (*installed_imports(modules[-1]), REHEARSAL))),
+        preload=(*first, *(modules if options.everything else (REHEARSAL, *installed_imports(modules[-1])))),
+        sources=sources(modules[-1]) if options.everything else (),
         settle=(Hook(f"{HOOKS}:settle"),),
         prepare=(hook,) if script.name == OURS and options.fast_path else (),
-        withheld=WITHHELD,
+        never_native=NEVER_NATIVE,
+        always_read=ALWAYS_READ,
         harmless=HARMLESS,
     )
 
@@ -150,7 +154,7 @@ def task_modules(argv: Sequence[str]) -> tuple[str, ...] | None:
 
 def fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> WarmPlan | None:
     """flytekit's script brings the code, puts `--dynamic-...` before `--resolver`, and starts the command that
-    follows with the code's directory on PYTHONPATH (`fast_execute_task_cmd`). The zygote brings the code once; a
+    follows with the code's directory on PYTHONPATH (`fast_execute_task_cmd`). The interpreter brings the code once; a
     child runs that command.
     """
     named, inner = split_fast(argv[1:])

@@ -6,6 +6,7 @@ Read from the source of modules that this process has loaded; nothing is importe
 from __future__ import annotations
 
 import ast
+import contextlib
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -19,10 +20,29 @@ FLYTE = ("flytekit.", "flytekitplugins.awsbatch.")
 
 
 def installed_imports(task_module: str) -> tuple[str, ...]:
-    """Names of loaded modules that are installed, in the order of their import.
+    """Names of loaded modules that are installed, in the order of their import. Imports inside functions are left out,
+    since a job would make them when it calls the function.
+    """
+    return _walk(task_module)[0]
 
-    A module is the user's if it is not installed, or belongs to the package of the task's module. Imports inside
-    functions are left out, since a job would make them when it calls the function.
+
+def sources(task_module: str) -> tuple[tuple[str, int, int], ...]:
+    """The files of the task's module and of the user's modules that it imports, as they are now: the time of their
+    change in ns, their size.
+    """
+    found = []
+    for name in _walk(task_module)[1]:
+        file = getattr(sys.modules[name], "__file__", None)
+        with contextlib.suppress(OSError):
+            if file is not None:
+                status = Path(file).stat()
+                found.append((file, status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def _walk(task_module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The installed modules, and the user's. A module is the user's if it is not installed, or belongs to the package
+    of the task's module.
     """
     found: dict[str, None] = {}
     seen = {task_module}
@@ -40,7 +60,7 @@ def installed_imports(task_module: str) -> tuple[str, ...]:
                 found[imported] = None
             else:
                 waiting += [imported, *(parent for parent in parents(imported) if parent not in seen)]
-    return tuple(found)
+    return tuple(found), tuple(dict.fromkeys(name for name in waiting if name in sys.modules))
 
 
 def parents(name: str) -> list[str]:

@@ -73,6 +73,7 @@ class Identity:
     :param image_config: the images that `pyflyte run` was given, if any.
     :param execution_env: the variables that `pyflyte run --env` was given.
     :param code: what it was told about the code.
+    :param raw_output_prefix: the storage that it was told to keep raw outputs in; "" for the deployment's own.
     """
 
     project: str
@@ -84,6 +85,7 @@ class Identity:
     image_config: ImageConfig | None = field(default=None, compare=False, repr=False)
     execution_env: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     code: CodeOptions = field(default_factory=CodeOptions, compare=False, repr=False)
+    raw_output_prefix: str = field(default="", compare=False, repr=False)
 
     @property
     def root(self) -> FrameType | None:
@@ -115,6 +117,7 @@ def identity(emulator: AdminEmulator, task_name: str) -> Identity:
         images(params),
         getattr(params, "envvars", None) or {},
         code_options(context, params),
+        raw_output_prefix(params),
     )
 
 
@@ -253,6 +256,12 @@ def images(params: Any) -> ImageConfig | None:
 
     found: ImageConfig = patch_image_config(params.config_file, params.image_config)
     return found
+
+
+def raw_output_prefix(params: Any) -> str:
+    """Of a `pyflyte run`; one on this machine is flytekit's own business."""
+    given = str(getattr(params, "raw_output_data_prefix", None) or "")
+    return given if "://" in given and not given.startswith("file://") else ""
 
 
 def code_options(context: click.Context | None, params: Any) -> CodeOptions:

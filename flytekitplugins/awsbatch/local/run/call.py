@@ -33,6 +33,7 @@ from ..console.counts import counts_of_phases, counts_of_result, phases_of_statu
 from ..console.exit_reasons import end_in_words, says_exception
 from ..console.failure import LogTail, TaskFailedError, error_message, failure
 from ..console.interrupts import Interrupted, Interrupts
+from ..console.misfits import MISFIT, misfit_in_words
 from ..console.redaction import hide, hide_in_request
 from ..console.stopping import resume_command
 from ..console.tracebacks import exception_line
@@ -55,8 +56,6 @@ if TYPE_CHECKING:
 
 # Enough to begin at a frame of a traceback.
 LOG_LINES = 100
-# How AWS begins the status reason of a job that no compute environment can hold.
-MISFIT = "MISCONFIGURATION"
 # The node whose outputs are the workflow's inputs; flytekit compiles it without a name.
 START_NODE = "start-node"
 
@@ -103,6 +102,8 @@ class Call:
         self._queued_since: float | None = None
         self._news = AttemptNews(self._exception_of, self._original_index)
         self._attempts: dict[int, dict[str, Any]] = {}
+        # What the task itself asks for, before FlyteAdmin's defaults and limits.
+        self._asked = tasks_pb2.Resources()
         self.submitted = threading.Event()
 
     @property
@@ -120,6 +121,7 @@ class Call:
         deployment = self._deployment
         template = self._serialised.template
         self._check_handled(template)
+        self._asked.CopyFrom(template.container.resources)
         if resources := deployment.settings.admin.task_resources:
             check(template, resources)
             settle(template.container.resources, resources)
@@ -216,7 +218,7 @@ class Call:
             inputs=given,
             unresolved=self._unresolved(),
             metadata_prefix=where.metadata_prefix(execution.name),
-            raw_output_prefix=where.raw_output_prefix(execution.name),
+            raw_output_prefix=self._who.raw_output_prefix or where.raw_output_prefix(execution.name),
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,
@@ -356,7 +358,8 @@ class Call:
         job = self._deployment.services.jobs.get(progress.job_name)
         if job is None or set(progress.counts) - {TaskPhase.QUEUED}:
             return ""
-        return next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
+        found = next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
+        return misfit_in_words(found, self._asked, self._place.resources) if found else ""
 
     def _queued(self, progress: Progress) -> str:
         """Why nothing of the job has started for long."""
@@ -414,9 +417,26 @@ class Call:
             node=self._node_id,
             store=self._deployment.services.store,
             tail_of=self._tail,
-            hints=[] if decision.queue else [decision.no_queue_help],
+            hints=[*([] if decision.queue else [decision.no_queue_help]), *self._import_hint(result)],
             command=self._deployment.command,
         )
+
+    def _import_hint(self, result: NodeResult) -> list[str]:
+        """Jobs at a URL see what that service gives them, which mostly is not this process's import path."""
+        endpoint = self._deployment.backend.endpoint
+        module = self._serialised.module.partition(".")[0]
+        if endpoint is None or "://" not in endpoint or self._serialised.code_root is None:
+            return []
+        missing = f"No module named '{module}"
+        for child in [child for child in result.children if child.phase.failure][:1]:
+            tail = self._tail(child)
+            said = error_message(self._deployment.services.store, result.output_prefix, child.original)
+            if missing in said or (tail is not None and any(missing in line for line in tail.lines)):
+                return [
+                    f"The jobs run at {endpoint}, which does not have {module} on its import path. Start it with "
+                    f"`flyte-awsbatch serve --env PYTHONPATH={self._serialised.code_root}`."
+                ]
+        return []
 
     def _tail(self, child: ChildFact) -> LogTail | None:
         found = self._deployment.backend.log_tail(child, LOG_LINES)

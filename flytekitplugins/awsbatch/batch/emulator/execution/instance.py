@@ -25,6 +25,7 @@ LOCK = "lock"
 JOURNAL = "journal"
 SCRATCH = "scratch"
 SUSPENDED = "suspended"
+UNFINISHED = "."
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,13 @@ class Instance:
 
 
 def create(root: Path) -> Instance:
+    """Its directory appears together with its lock: one without is taken for an instance that has closed."""
     name = f"{time.strftime('%Y%m%d%H%M%S')}-{secrets.token_hex(4)}"
-    directory = root / name
-    private_folders.make(directory)
-    lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    unfinished, directory = root / f"{UNFINISHED}{name}", root / name
+    private_folders.make(unfinished)
+    lock = os.open(unfinished / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
+    unfinished.rename(directory)
     return Instance(name, directory, lock)
 
 
@@ -99,7 +102,9 @@ def left_behind(root: Path, name: str, patience: float) -> Iterator[Path | None]
 
 
 def names(root: Path) -> list[str]:
-    return sorted(entry.name for entry in root.iterdir()) if root.is_dir() else []
+    """Of the instances that are there, alive or left behind."""
+    found = (entry.name for entry in root.iterdir()) if root.is_dir() else ()
+    return sorted(name for name in found if not name.startswith(UNFINISHED))
 
 
 class RecordedExit(NamedTuple):

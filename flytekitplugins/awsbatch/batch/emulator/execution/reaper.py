@@ -1,5 +1,6 @@
 """Reaps the attempts that a process has started, removes what they left behind, enforces their memory limits, and
-writes down how each ended. The supervisor and the interpreters do it in the same way. Standard library alone.
+writes down how each ended. The supervisor and the interpreters do it in the same way, for several services at once,
+which are known by numbers. Standard library alone.
 
 It stands for what the ECS agent and a container's process namespace do on AWS: when an attempt's main process ends,
 nothing of the attempt is left. Each attempt adopts its orphans, as process 1 of a container does, so a child of the
@@ -31,11 +32,15 @@ KILL_TIMEOUT = 10.0
 libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
 
 
+# A service's number and what it calls the attempt.
+Key = tuple[int, str]
+
+
 class Attempt:
     """One that runs, or whose leftovers are being removed.
 
     :ivar signalled: whether it was sent a signal from here.
-    :ivar ended_by_reaper: whether it was killed because this process ends, which is no end of its own.
+    :ivar ended_by_reaper: whether it was killed because this process or its service ends, which is no end of its own.
     :ivar peak: the most memory that it was seen to hold, in bytes.
     :ivar cpu: seconds that its processes computed, as far as somebody waited for them.
     :ivar rough: the largest of the quick sums of its memory that were looked into.
@@ -46,7 +51,7 @@ class Attempt:
         "signalled",
     )
 
-    def __init__(self, key: str, pid: int, limit: int) -> None:
+    def __init__(self, key: Key, pid: int, limit: int) -> None:
         """:param limit: bytes, 0 for none."""
         self.key = key
         self.pid = pid
@@ -62,22 +67,56 @@ class Attempt:
 
 
 class Reaper:
-    """:param journal: the descriptor of the file that gets the end of each attempt.
-    :ivar by_pid: the attempts that run.
+    """:ivar by_pid: the attempts that run.
     :ivar kept: processes that are no attempt, and were not left behind by one either.
+    :ivar journals: of each service, the descriptor of the file that gets the ends of its attempts.
     """
 
-    def __init__(self, journal: int) -> None:
+    def __init__(self) -> None:
         self.by_pid: dict[int, Attempt] = {}
         self.kept: set[int] = set()
         self.sweeping: list[Attempt] = []
-        self._journal = journal
-        self._by_key: dict[str, Attempt] = {}
+        self.journals: dict[int, int] = {}
+        self._releasing: set[int] = set()
+        self._by_key: dict[Key, Attempt] = {}
         self._limited = 0
         self._next_check = 0.0
         adopt_orphans()
 
-    def add(self, key: str, pid: int, limit: int) -> None:
+    def lease(self, service: int, journal: str) -> int:
+        """Opens the journal of a service whose attempts are to be reaped; returns its descriptor, -1 without one."""
+        try:
+            descriptor = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError:
+            # A full disk must not stop the rest.
+            descriptor = -1
+        self.journals[service] = descriptor
+        return descriptor
+
+    def release(self, service: int) -> list[Attempt]:
+        """Kills the attempts of a service. Returns those that have ended and left nothing; see `released`."""
+        ended = self.reap()
+        self._releasing.add(service)
+        for attempt in [*self.by_pid.values()]:
+            if attempt.key[0] == service:
+                attempt.ended_by_reaper = attempt.signalled = True
+                kill(attempt.pid, signal.SIGKILL, group=True)
+        return ended
+
+    def released(self) -> list[int]:
+        """The services that were released meanwhile, of whose attempts nothing is left."""
+        if not self._releasing:
+            return []
+        left = {attempt.key[0] for attempt in [*self.by_pid.values(), *self.sweeping]}
+        gone = [service for service in self._releasing if service not in left]
+        for service in gone:
+            self._releasing.discard(service)
+            journal = self.journals.pop(service, -1)
+            if journal >= 0:
+                os.close(journal)
+        return gone
+
+    def add(self, key: Key, pid: int, limit: int) -> None:
         self.by_pid[pid] = self._by_key[key] = Attempt(key, pid, limit)
         self._limited += limit > 0
 
@@ -91,14 +130,14 @@ class Reaper:
         attempt.exit_code = exit_code
         attempt.peak = max(attempt.peak, peak)
         attempt.cpu = cpu
-        attempt.out_of_memory = False
+        attempt.out_of_memory = attempt.ended_by_reaper = False
         return attempt
 
     def _forget(self, attempt: Attempt) -> None:
         del self._by_key[attempt.key]
         self._limited -= attempt.limit > 0
 
-    def signal(self, key: str, number: int) -> None:
+    def signal(self, key: Key, number: int) -> None:
         """Signals an attempt's main process, as a container's stop does; SIGKILL goes to all of it."""
         attempt = self._by_key.get(key)
         if attempt is not None:
@@ -135,6 +174,7 @@ class Reaper:
                 self._forget(attempt)
                 by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
                 attempt.exit_code = ended.si_status + (128 if by_signal else 0)
+                attempt.ended_by_reaper &= attempt.exit_code == KILLED and not attempt.out_of_memory
                 attempt.ended_at = time.monotonic()
                 self.sweeping.append(attempt)
         return self._sweep() if self.sweeping else []
@@ -149,18 +189,19 @@ class Reaper:
         gone, self.sweeping = self.sweeping, []
         return gone
 
-    def write_end(self, attempt: Attempt) -> tuple[str, str, int, bool, float, int, float]:
+    def write_end(self, attempt: Attempt) -> tuple[str, int, str, int, bool, float, int, float]:
         """Writes the end of an attempt into the journal, and returns the message that tells of it.
 
         The journal outlives the service: what is in it need not run again.
         """
         now = time.time()
+        service, key = attempt.key
         if not attempt.ended_by_reaper:
-            line = journal_line(attempt.key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu)
+            line = journal_line(key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu)
             # A full disk must not stop the rest.
             with contextlib.suppress(OSError):
-                os.write(self._journal, line)
-        return "exited", attempt.key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu
+                os.write(self.journals.get(service, -1), line)
+        return "exited", service, key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu
 
     def enforce_memory_limits(self) -> None:
         """Kills attempts that hold more memory than they may."""

@@ -18,7 +18,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine, container_leftovers
+from flytekitplugins.awsbatch.batch.emulator.execution.executors import (
+    container_engine,
+    container_leftovers,
+    supervision,
+)
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_cgroup import CgroupWatch
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_files import Ownership
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import (
@@ -28,7 +32,6 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_reque
     Folder,
     request,
 )
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
     CANNOT_CREATE,
     CANNOT_PULL,
@@ -85,8 +88,7 @@ class Running:
 
 
 class ContainerExecutor:
-    """An executor of images. The supervisor of the process executor sees to it that nothing is left when this process
-    dies.
+    """An executor of images. This process's supervisor sees to it that nothing is left when this process dies.
 
     :param client: of the engine; see `container_engine.connect`.
     :param warn: is told, once each, what jobs ask for and do not get.
@@ -110,7 +112,6 @@ class ContainerExecutor:
         self._images = container_engine.Images(client, settings.pull)
         self._cgroups = CgroupWatch()
         self._ownership = Ownership(client, self._warn_once)
-        self._watcher = ProcessExecutor()
         self._lock = threading.Lock()
         self._running: dict[str, Running] = {}
         self._signals: queue.SimpleQueue[tuple[Running, int] | None] = queue.SimpleQueue()
@@ -129,7 +130,8 @@ class ContainerExecutor:
             gpus="nvidia" in runtimes or bool(info.get("CDISpecDirs")),
             selinux=any("selinux" in each for each in info.get("SecurityOptions") or ()),
         )
-        self._watcher.open(instance, lambda _event: None)
+        self._supervision = supervision.of_this_process()
+        self._lease = self._supervision.lease(instance, lambda _event: None)
         self._end_of_removed_instances()
 
     def accepts(self, process: JobProcess) -> bool:
@@ -171,15 +173,11 @@ class ContainerExecutor:
         if self._signaller is not None:
             self._signals.put(None)
             self._signaller.join()
-        gone = False
         with self._engine_errors("containers could not be removed"):
             # What came up while it was asked to end.
             for container in container_engine.labelled(self._client, self._labels()):
                 container_engine.remove(self._client, container["Id"])
-            gone = True
-        if self._guarded and gone:
-            self._watcher.at_end((), {}, Path(os.devnull))
-        self._watcher.close()
+        self._supervision.release(self._lease)
         self._cgroups.close()
         os.close(self._journal)
 
@@ -196,7 +194,7 @@ class ContainerExecutor:
         log = self._instance.directory / "leftovers.log"
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
         try:
-            self._watcher.at_end((sys.executable, "-m", LEFTOVERS, *arguments), environment, log)
+            self._supervision.at_end(self._lease, (sys.executable, "-m", LEFTOVERS, *arguments), environment, log)
         except OSError as error:
             self._warn(f"containers are left behind if this process is killed: {error}")
         self._guarded = True

@@ -1,10 +1,11 @@
-"""The process between the service and the processes of its jobs: it starts them, reaps them, enforces their memory
-limits, and kills all of them when the service goes away, however that happens.
+"""The process between a caller's process and the processes of its jobs and interpreters: it starts them, reaps them,
+enforces their memory limits, and kills all of them when the caller's process goes away, however that happens.
 
-It is started by `__main__.py` with the standard library alone, so that it is small and starts in milliseconds. It
-decides nothing: no retries, no timeouts, no reasons.
+One serves all the services of a process, one after the other or at once. It is started by `__main__.py` with the
+standard library alone, so that it is small and starts in milliseconds. It decides nothing: no retries, no timeouts, no
+reasons.
 
-Arguments: the descriptor of a stream socket, the path of the journal, a descriptor to be kept open.
+Arguments: the descriptor of a stream socket, a directory that goes when this process ends.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import socket
 import sys
 import time
 
-from ..channel import Channel, Message
+from ..channel import DescriptorChannel, Message
 from ..reaper import Reaper, adopt_orphans, end_with_parent
 
 COMMAND_NOT_FOUND = 127
@@ -39,15 +40,20 @@ def watch_parent() -> int:
 
 
 class Supervisor:
-    def __init__(self, channel: Channel, journal: int) -> None:
+    """:ivar locks: the lock of each service's instance, which is held as long as something of the service may run.
+    :ivar last_commands: what is run for a service when the caller's process has gone: argv, environment, log.
+    """
+
+    def __init__(self, channel: DescriptorChannel) -> None:
         self.channel = channel
-        self.reaper = Reaper(journal)
+        self.reaper = Reaper()
+        self.locks: dict[int, int] = {}
         self.environments: dict[int, dict[str, str]] = {}
         self.null = os.open(os.devnull, os.O_RDWR)
-        self.last_command: tuple[tuple[str, ...], dict[str, str], str] | None = None
+        self.last_commands: dict[int, tuple[tuple[str, ...], dict[str, str], str]] = {}
 
     def serve(self) -> None:
-        """Until the service ends or this process is asked to."""
+        """Until the caller's process ends or this one is asked to."""
         awake, waker = os.pipe()
         for end in (awake, waker):
             os.set_blocking(end, False)
@@ -60,16 +66,16 @@ class Supervisor:
         with selectors.DefaultSelector() as selector:
             selector.register(self.channel, selectors.EVENT_READ)
             selector.register(awake, selectors.EVENT_READ)
-            # A fork of the service's process may hold the other end of the channel open; the process cannot lie.
-            service = watch_parent()
-            if service >= 0:
-                selector.register(service, selectors.EVENT_READ)
+            # A fork of the caller's process may hold the other end of the channel open; the process cannot lie.
+            caller = watch_parent()
+            if caller >= 0:
+                selector.register(caller, selectors.EVENT_READ)
             while not ending:
                 for key, _ in selector.select(self.reaper.timeout()):
                     if key.fd == awake:
                         with contextlib.suppress(BlockingIOError):
                             os.read(awake, 4096)
-                    elif key.fd == service:
+                    elif key.fd == caller:
                         return
                     else:
                         messages = self.channel.receive()
@@ -84,36 +90,73 @@ class Supervisor:
     def report_ends(self) -> None:
         for attempt in self.reaper.reap():
             self.tell(self.reaper.write_end(attempt))
+        for service in self.reaper.released():
+            os.close(self.locks.pop(service))
+            self.tell(("released", service))
 
     def tell(self, message: Message) -> None:
-        # The service is gone: the next read says so.
+        # The caller is gone: the next read says so.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.channel.send(message)
+
+    def on_lease(self, service: int, journal: str) -> None:
+        """Comes with the lock of the service's instance."""
+        self.locks[service] = self.channel.descriptors.popleft()
+        self.reaper.lease(service, journal)
+
+    def on_release(self, service: int) -> None:
+        """Ends what runs of a service; that nothing is left is told later."""
+        self.last_commands.pop(service, None)
+        for attempt in self.reaper.release(service):
+            self.tell(self.reaper.write_end(attempt))
 
     def on_environment(self, number: int, environment: dict[str, str]) -> None:
         # Messages come in order: an older one is not asked for again.
         self.environments = {number: environment}
 
     def on_start(
-        self, key: str, argv: tuple[str, ...], number: int, changes: dict[str, str], cwd: str, log: str, limit: int
+        self,
+        service: int,
+        key: str,
+        argv: tuple[str, ...],
+        number: int,
+        changes: dict[str, str],
+        places: tuple[str, str, int],
+        limit: int,
+        linked: bool,
     ) -> None:
+        """:param places: directory, log, umask.
+        :param linked: whether a descriptor comes along, which the command gets as its last argument.
+        """
         environment = {**self.environments[number], **changes}
+        link = self.channel.descriptors.popleft() if linked else -1
         try:
-            pid = self.spawn(argv, environment, cwd, log)
+            pid = self.spawn(argv, environment, places, link)
         except OSError as error:
-            self.tell(("cannot", key, f"{error.filename or argv[0]}: {error.strerror}", time.time()))
+            self.tell(("cannot", service, key, f"{error.filename or argv[0]}: {error.strerror}", time.time()))
             return
-        self.reaper.add(key, pid, limit)
-        self.tell(("started", key, pid, time.time()))
+        finally:
+            # The end of the link is heard of after the reason for it.
+            if linked:
+                os.close(link)
+        self.reaper.add((service, key), pid, limit)
+        self.tell(("started", service, key, pid, time.time()))
 
-    def spawn(self, argv: tuple[str, ...], environment: dict[str, str], cwd: str, log: str) -> int:
+    def spawn(
+        self, argv: tuple[str, ...], environment: dict[str, str], places: tuple[str, str, int], link: int = -1
+    ) -> int:
         """Starts a command in a session of its own; raises what chdir, open or exec say."""
+        cwd, log, umask = places
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         told, tells = os.pipe()
         try:
             me = os.getpid()
             pid = os.fork()
             if pid == 0:
+                os.umask(umask)
+                if link >= 0:
+                    os.set_inheritable(link, True)
+                    argv = (*argv, str(link))
                 self.become(argv, environment, cwd, output, tells, me)
             os.close(tells)
             tells = -1
@@ -152,41 +195,46 @@ class Supervisor:
             os.write(tells, b"22 " + os.fsencode(name))
         os._exit(COMMAND_NOT_FOUND)
 
-    def on_signal(self, key: str, number: int) -> None:
-        self.reaper.signal(key, number)
+    def on_signal(self, service: int, key: str, number: int) -> None:
+        self.reaper.signal((service, key), number)
 
-    def on_at_end(self, argv: tuple[str, ...], environment: dict[str, str], log: str) -> None:
-        self.last_command = (argv, environment, log) if argv else None
+    def on_at_end(self, service: int, argv: tuple[str, ...], environment: dict[str, str], log: str) -> None:
+        self.last_commands[service] = argv, environment, log
 
     def hear_the_last(self) -> None:
-        """What the service said of the end counts also where its end was heard of first."""
+        """What was said of the end counts also where the end was heard of first."""
         self.channel.link.setblocking(False)
         while messages := self.channel.receive():
             for name, *rest in messages:
-                if name == "at_end":
-                    self.on_at_end(*rest)
+                if name in ("lease", "at_end", "release"):
+                    getattr(self, f"on_{name}")(*rest)
+                elif name == "start" and rest[-1]:
+                    os.close(self.channel.descriptors.popleft())
 
     def end(self) -> None:
-        """Kills everything below this process, and runs the command for the end. What is killed by that is not told:
-        the executor finds it lost.
+        """Kills everything below this process, and runs the commands for the end. What is killed by that is not told:
+        the executors find it lost.
         """
         for attempt in self.reaper.end():
             message = self.reaper.write_end(attempt)
             if not attempt.ended_by_reaper:
                 self.tell(message)
         self.hear_the_last()
-        if self.last_command is not None:
-            argv, environment, log = self.last_command
+        running = []
+        for argv, environment, log in self.last_commands.values():
             with contextlib.suppress(OSError):
-                os.waitpid(self.spawn(argv, environment, os.sep, log), 0)
+                running.append(self.spawn(argv, environment, (os.sep, log, 0o077)))
+        for pid in running:
+            os.waitpid(pid, 0)
 
 
-def main(link: str, journal: str, lock: str) -> None:
-    for descriptor in (link, lock):
-        os.set_inheritable(int(descriptor), False)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    supervisor = Supervisor(Channel(socket.socket(fileno=int(link))), os.open(journal, flags, 0o600))
+def main(link: str, directory: str) -> None:
+    os.set_inheritable(int(link), False)
+    supervisor = Supervisor(DescriptorChannel(socket.socket(fileno=int(link))))
     try:
         supervisor.serve()
     finally:
         supervisor.end()
+        import shutil
+
+        shutil.rmtree(directory, ignore_errors=True)

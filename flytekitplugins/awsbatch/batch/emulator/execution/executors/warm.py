@@ -5,7 +5,6 @@ from nothing.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import signal
 import sys
@@ -13,21 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator import private_folders
-from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.interpreter_handle import (
-    REMEMBERED,
-    Fit,
-    Identity,
-    State,
-    Zygote,
-    identity,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.interpreter_links import Links
+from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters as all_interpreters
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
     CannotStart,
-    Event,
     Events,
     Executor,
     Exited,
@@ -35,15 +25,23 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import
     Lost,
     Started,
 )
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import (
+    REMEMBERED,
+    Identity,
+    State,
+    Use,
+    identity,
+)
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, WarmPlan
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
 
 FORK, WORKER = "fork", "worker"
-SOCKET = "warm"
-# Each holds about 100 MB; one that nothing runs in makes room for a new one.
-MOST_ZYGOTES = 4
-# Zygotes of one kind that ended after they were ready, before the kind goes to the fallback.
+# Each holds about 100 MB.
+MOST_INTERPRETERS = 4
+# Interpreters of one kind that ended after they were ready, before the kind goes to the fallback; and while they
+# imported.
 MOST_ACCIDENTS = 3
+MOST_FAILED_IMPORTS = 2
 PATIENCE = 15.0
 
 logger = logging.getLogger(__name__)
@@ -60,39 +58,41 @@ class WarmExecutor:
         fallback: Executor,
         *,
         isolation: str = FORK,
+        keep: int = MOST_INTERPRETERS,
         warn: Callable[[str], None] = logger.warning,
     ) -> None:
         """:param isolation: `fork`, a process an attempt; `worker`, processes that run many attempts each.
+        :param keep: how many interpreters this process may keep for the next service when this one closes.
         :param warn: is told, once each, why commands that were planned for are given to the other executor.
         """
         self._isolation = isolation
         self._planner = planner
         self._fallback = fallback
+        self._keep = keep
         self._warn = warn
-        self._lock = threading.RLock()
-        self._zygotes: dict[Identity, list[Zygote]] = {}
-        self._by_name: dict[str, Zygote] = {}
-        self._owners: dict[str, Zygote] = {}
+        self._uses: dict[str, Use] = {}
         self._accidents: dict[Identity, int] = {}
-        # Those of which an interpreter ended while it imported, and said nothing: killed, or by what it imported.
-        self._cut_short: set[Identity] = set()
+        self._failed_imports: dict[Identity, list[str]] = {}
         self._identities: dict[tuple[int, int, bool], tuple[WarmPlan, Mapping[str, str], Identity]] = {}
+        self._found: dict[tuple[int, int], tuple[WarmPlan, Mapping[str, str], Use]] = {}
         self._warned: set[str] = set()
-        self._links = Links(self._greet, self._take, self._ended)
-        # Threads that start what has waited for a zygote: at most one a zygote.
-        self._going_on: list[threading.Thread] = []
+        self._scratch_number = 0
+        # Threads that start what has waited for an interpreter: at most one an interpreter.
+        self._resuming: list[threading.Thread] = []
         self._closing = False
 
     def open(self, instance: Instance, events: Events) -> None:
         self._instance = instance
         self._events = events
-        self._fallback.open(instance, self._fallback_event)
+        self._fallback.open(instance, events)
+        self._interpreters = all_interpreters.of_this_process()
+        self._lease = self._interpreters.supervision.lease(instance, events)
 
     def accepts(self, process: JobProcess) -> bool:
         return self._fallback.accepts(process)
 
     def start(self, process: JobProcess) -> None:
-        plan = self._plan(process)
+        plan = self._planner(process) if sys.platform.startswith("linux") else None
         if plan is None:
             self._fallback.start(process)
             return
@@ -102,112 +102,109 @@ class WarmExecutor:
             except OSError as error:
                 self._events(CannotStart(process.key, str(error), time.time()))
                 return
-        new = False
-        with self._lock:
-            which = self._identity(plan, process)
-            zygote, reason = self._choose(which, process)
-            if zygote is None and not reason:
+        is_new = False
+        with self._interpreters.lock:
+            use, reason = self._find(plan, process)
+            if use is None and not reason:
                 try:
-                    zygote = self._new(which, plan, process)
-                    new = True
+                    use, is_new = self._new(plan, process), True
                 except OSError as error:
-                    reason = f"interpreters cannot reach this process ({error})"
-            if zygote is not None:
-                self._owners[process.key] = zygote
-                if zygote.state is State.STARTING:
-                    zygote.waiting[process.key] = (process, plan)
+                    reason = f"an interpreter cannot be started ({error})"
+            if use is not None:
+                self._uses[process.key] = use
+                if use.interpreter.state is State.STARTING:
+                    use.waiting[process.key] = (process, plan)
                 else:
-                    zygote.add(process, plan)
-        if zygote is None:
+                    use.start(process, plan)
+        if use is None:
             self._decline(process, reason)
-        elif new:
-            self._launch(zygote)
+        elif is_new:
+            self._interpreters.launch(use.interpreter)
         else:
-            zygote.flush()
+            use.interpreter.flush()
 
     def signal(self, key: str, number: int) -> None:
-        with self._lock:
-            zygote = self._owners.get(key)
-            waiting = zygote.waiting.pop(key, None) if zygote is not None else None
+        with self._interpreters.lock:
+            use = self._uses.get(key)
+            waiting = use.waiting.pop(key, None) if use is not None else None
             if waiting is not None:
-                del self._owners[key]
-            elif zygote is not None:
-                zygote.add_signal(key, number)
-        if zygote is None:
+                del self._uses[key]
+            elif use is not None:
+                use.signal(key, number)
+        if use is None:
             self._fallback.signal(key, number)
         elif waiting is not None:
             self._events(Exited(key, 128 + int(number), time.time()))
         else:
-            zygote.flush()
+            use.interpreter.flush()
 
     def end_left_behind(self, name: str, directory: Path) -> None:
         self._fallback.end_left_behind(name, directory)
 
     def close(self) -> None:
-        with self._lock:
+        with self._interpreters.lock:
             self._closing = True
-            zygotes = list(self._by_name.values())
-            for zygote in zygotes:
-                zygote.end()
-            going_on = list(self._going_on)
-        for thread in going_on:
+            uses = self._interpreters.uses_of(self._lease)
+            waiting = [key for use in uses for key in use.waiting]
+            for use in uses:
+                use.waiting.clear()
+            resuming = list(self._resuming)
+        for key in waiting:
+            self._events(Exited(key, 128 + signal.SIGKILL, time.time()))
+        for thread in resuming:
             thread.join(PATIENCE)
-        # One that has not yet come to say hello cannot be asked; it is killed with all else.
-        if all(zygote.channel is not None for zygote in zygotes):
-            self._links.close(PATIENCE)
+        for use in uses:
+            self._interpreters.release(use, self._keep)
+        self._interpreters.supervision.release(self._lease)
         self._fallback.close()
-        self._links.close(PATIENCE)
-
-    def _plan(self, process: JobProcess) -> WarmPlan | None:
-        return self._planner(process) if sys.platform.startswith("linux") else None
 
     def _identity(self, plan: WarmPlan, process: JobProcess) -> Identity:
         """Worked out once for all attempts of a job."""
         shared = process.shared
         if shared is None:
-            return identity(plan, process)
+            return identity(plan, process, self._isolation, self._lease)
         key = id(plan), id(shared), process.scratch == process.cwd
         known = self._identities.get(key)
         # The plan and the variables are kept with it: while they are, their numbers are theirs.
         if known is None or known[2].cwd not in (None, process.cwd):
             if len(self._identities) >= REMEMBERED:
                 self._identities.clear()
-            known = self._identities[key] = plan, shared, identity(plan, process)
+            which = identity(plan, process, self._isolation, self._lease)
+            known = self._identities[key] = plan, shared, which
         return known[2]
 
-    def _choose(self, which: Identity, process: JobProcess) -> tuple[Zygote | None, str]:
-        """The zygote for a process; or none, with a reason when there cannot be one."""
-        for zygote in self._zygotes.get(which, ()):
-            if zygote.state is State.STARTING:
-                return zygote, ""
-            if zygote.state is not State.ENDED:
-                fit, reason = zygote.fit(process)
-                if fit is not Fit.ELSEWHERE:
-                    return (zygote if fit is Fit.HERE else None), reason
+    def _find(self, plan: WarmPlan, process: JobProcess) -> tuple[Use | None, str]:
+        """The interpreter for a process; or none, with a reason when there cannot be one. The same for all attempts of
+        a job, as long as it lives.
+        """
+        which, shared = self._identity(plan, process), process.shared
+        known = self._found.get((id(plan), id(shared)))
+        if known is not None and known[2].interpreter.state is State.READY and known[2].interpreter.identity == which:
+            return known[2], ""
         if self._accidents.get(which, 0) >= MOST_ACCIDENTS:
             return None, f"{MOST_ACCIDENTS} interpreters that it was forked from ended"
-        return None, ""
+        failed = self._failed_imports.get(which, [])
+        if len(failed) >= MOST_FAILED_IMPORTS:
+            return None, failed[-1]
+        interpreter, reason = self._interpreters.find(which, process, plan)
+        if interpreter is None:
+            return None, reason
+        use = self._interpreters.use(interpreter, self._lease, self)
+        if shared is not None:
+            if len(self._found) >= REMEMBERED:
+                self._found.clear()
+            self._found[id(plan), id(shared)] = plan, shared, use
+        return use, ""
 
-    def _new(self, which: Identity, plan: WarmPlan, process: JobProcess) -> Zygote:
-        """Raises OSError when zygotes could not reach this process."""
-        self._links.listen(self._instance.directory, SOCKET)
-        self._make_room()
-        number = len(self._by_name) + 1
-        scratch = self._instance.directory / f"{SOCKET}-{number}" if which.cwd is None else None
-        zygote = Zygote(f"zygote-{self._instance.name}-{number}", plan, process, scratch, self._isolation)
-        self._zygotes.setdefault(which, []).append(zygote)
-        self._by_name[zygote.name] = zygote
-        return zygote
-
-    def _launch(self, zygote: Zygote) -> None:
-        self._fallback.start(zygote.process(self._instance.directory, SOCKET, self._instance.journal))
-
-    def _make_room(self) -> None:
-        alive = [each for each in self._by_name.values() if each.state in (State.STARTING, State.READY)]
-        for zygote in alive[: max(0, len(alive) + 1 - MOST_ZYGOTES)]:
-            if zygote.state is State.READY and not zygote.running:
-                zygote.state = State.ENDED
-                zygote.end()
+    def _new(self, plan: WarmPlan, process: JobProcess) -> Use:
+        which = self._identity(plan, process)
+        self._interpreters.make_room(self._keep)
+        scratch = None
+        if which.cwd is None:
+            self._scratch_number += 1
+            scratch = private_folders.make(self._instance.directory / f"warm-{self._scratch_number}")
+        interpreter = self._interpreters.add(which, plan, process, scratch)
+        return self._interpreters.use(interpreter, self._lease, self)
 
     def _decline(self, process: JobProcess, reason: str) -> None:
         line = f"{Path(process.argv[0]).name} is started anew for each attempt: {reason}"
@@ -216,99 +213,52 @@ class WarmExecutor:
             self._warn(line)
         self._fallback.start(process)
 
-    # Below: what the thread of the links calls.
+    # Below: what the interpreters tell.
 
-    def _greet(self, channel: Channel, message: Message) -> Zygote | None:
-        name, who = message
-        with self._lock:
-            zygote = self._by_name.get(who) if name == "hello" else None
-            if zygote is None:
-                return None
-            zygote.channel = channel
-            if self._closing:
-                zygote.end()
-            else:
-                # One that has gone meanwhile is heard of by its link's end.
-                with contextlib.suppress(OSError):
-                    channel.send(zygote.preload_message())
-        return zygote
-
-    def _take(self, zygote: Zygote, message: Message) -> None:
-        name, *rest = message
-        if name == "ready":
-            zygote.reads = frozenset(rest[0])
-            self._settle(zygote, State.READY)
-        elif name == "refused":
-            zygote.reason = rest[0]
-            self._settle(zygote, State.REFUSED)
-        elif name == "started":
-            self._events(Started(*rest))
+    def take(self, use: Use, name: str, values: tuple[Any, ...]) -> None:
+        if name == "started":
+            self._events(Started(*values))
+            return
+        with self._interpreters.lock:
+            process = use.running.pop(values[0])
+            self._uses.pop(process.key, None)
+        if name == "exited":
+            key, code, out_of_memory, at, *used = values
+            self._events(Exited(key, code, at, out_of_memory, *used))
+        elif name == "cannot":
+            self._events(CannotStart(*values))
         else:
-            with self._lock:
-                process = zygote.running.pop(rest[0])
-                self._owners.pop(process.key, None)
-            if name == "exited":
-                key, code, out_of_memory, at, peak, cpu = rest
-                self._events(Exited(key, code, at, out_of_memory, peak, cpu))
-            elif name == "cannot":
-                self._events(CannotStart(*rest))
-            else:
-                self._decline(process, rest[1])
+            self._decline(process, values[1])
 
-    def _settle(self, zygote: Zygote, state: State) -> None:
-        """It is known what becomes of a zygote: those who waited for it go on, into it or elsewhere."""
-        with self._lock:
-            zygote.state = state
-            waiting, zygote.waiting = zygote.waiting, {}
-            for key in waiting:
-                self._owners.pop(key, None)
-            if waiting:
-                # A start may wait until it is read, and its reader until its news are: not a thread that reads those.
-                going_on = threading.Thread(
-                    target=self._go_on, args=(list(waiting.values()),), name="awsbatch-warm-start", daemon=True
-                )
-                self._going_on.append(going_on)
-                going_on.start()
+    def settled(self, use: Use) -> None:
+        """Those that waited start now, here or elsewhere."""
+        interpreter = use.interpreter
+        if interpreter.state is State.ENDED:
+            self._failed_imports.setdefault(interpreter.identity, []).append(interpreter.reason)
+        waiting, use.waiting = use.waiting, {}
+        for key in waiting:
+            self._uses.pop(key, None)
+        if waiting:
+            # A start may wait until it is read, and its reader until its news are: not a thread that reads those.
+            resuming = threading.Thread(
+                target=self._resume, args=(list(waiting.values()),), name="awsbatch-warm-start", daemon=True
+            )
+            self._resuming.append(resuming)
+            resuming.start()
 
-    def _go_on(self, waiting: list[tuple[JobProcess, WarmPlan]]) -> None:
+    def _resume(self, waiting: list[tuple[JobProcess, WarmPlan]]) -> None:
         for process, _ in waiting:
             if self._closing:
                 self._events(Exited(process.key, 128 + signal.SIGKILL, time.time()))
             else:
                 self.start(process)
 
-    def _ended(self, zygote: Zygote) -> None:
-        if zygote.state is State.STARTING:
-            which = self._identity_of(zygote)
-            again = not zygote.reason and which not in self._cut_short
-            self._cut_short.add(which)
-            zygote.reason = zygote.reason or "the interpreter ended while it imported, twice"
-            self._settle(zygote, State.ENDED if again else State.REFUSED)
-            return
-        with self._lock:
-            if zygote.state is State.READY:
-                zygote.state = State.ENDED
-            lost, zygote.running = zygote.running, {}
+    def ended(self, use: Use, lost: dict[str, JobProcess]) -> None:
+        name, which = use.interpreter.name, use.interpreter.identity
+        with self._interpreters.lock:
             for key in lost:
-                self._owners.pop(key, None)
+                self._uses.pop(key, None)
             if lost and not self._closing:
-                which = self._identity_of(zygote)
                 self._accidents[which] = self._accidents.get(which, 0) + 1
         for key in lost:
-            self._events(Lost(key, f"the interpreter that it was forked from ended ({zygote.name})", time.time()))
-
-    def _identity_of(self, zygote: Zygote) -> Identity:
-        with self._lock:
-            return next(each for each, zygotes in self._zygotes.items() if zygote in zygotes)
-
-    def _fallback_event(self, event: Event) -> None:
-        """The fallback runs the zygotes too, and tells how they end."""
-        zygote = self._by_name.get(event.key)
-        if zygote is None:
-            self._events(event)
-        elif isinstance(event, Exited | CannotStart | Lost):
-            if isinstance(event, CannotStart):
-                zygote.reason = event.message
-            # One that has a link is done with when everything that it said has been heard.
-            if zygote.channel is None:
-                self._ended(zygote)
+            self._events(Lost(key, f"the interpreter that it was forked from ended ({name})", time.time()))

@@ -9,10 +9,14 @@ from dataclasses import dataclass
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
 
+AWS_PREFIX = "AWS_BATCH_"
+# Variables that each attempt has its own value of.
+OWN = (AWS_PREFIX, "TMPDIR")
+
 
 @dataclass(frozen=True)
 class Hook:
-    """A call made inside a zygote.
+    """A call made inside an interpreter.
 
     :param target: `module:function`.
     """
@@ -27,26 +31,30 @@ class WarmPlan:
     :param script: absolute path of the console script; each child executes that file as `__main__`.
     :param arguments: `sys.argv[1:]` of a child.
     :param preload: modules to import once, in this order.
+    :param sources: files of the user's modules among them, with their time of change and size: an interpreter that
+        imported others is of no use.
     :param settle: called once after the imports, to end threads that they left idle.
-    :param install: called once before the imports, in the zygote's directory: brings a code distribution.
+    :param install: called once before the imports, in the interpreter's directory: brings a code distribution.
     :param prepare: called before a fork, once for each value: what a child would else do for itself.
     :param python_path: directories after those of PYTHONPATH.
-    :param withheld: prefixes of variables that may differ between attempts out of one zygote, besides those of AWS
-        Batch, as long as no import reads them.
-    :param harmless: modules whose reading of them does not matter: one that takes only other variables out of a copy of
-        them all, or asks only whether one is set.
+    :param never_native: beginnings of variables that no native code reads.
+    :param always_read: beginnings of variables that an import reads though it is not noticed.
+    :param harmless: modules, and the beginnings of variables whose reading by them does not matter: one that takes only
+        other variables out of a copy of them all, or asks only whether one is set.
     """
 
     interpreter: str
     script: str
     arguments: tuple[str, ...]
     preload: tuple[str, ...] = ()
+    sources: tuple[tuple[str, int, int], ...] = ()
     settle: tuple[Hook, ...] = ()
     install: Hook | None = None
     prepare: tuple[Hook, ...] = ()
     python_path: tuple[str, ...] = ()
-    withheld: tuple[str, ...] = ()
-    harmless: tuple[str, ...] = ()
+    never_native: tuple[str, ...] = ()
+    always_read: tuple[str, ...] = ()
+    harmless: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 Planner = Callable[[JobProcess], WarmPlan | None]

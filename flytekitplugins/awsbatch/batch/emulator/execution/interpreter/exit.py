@@ -1,5 +1,5 @@
-"""Ends a forked child as the end of an interpreter would: exit status, traceback, threads, atexit, files. What it
-leaves out is the tearing down of modules, for which Python promises nothing either.
+"""Ends a forked child as the end of an interpreter would: exit status, traceback, threads, atexit, files. Left out
+is the tearing down of modules, for which Python promises nothing either.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def status_of(error: BaseException | None, skip: int) -> int:
     return 1
 
 
-def leave(error: BaseException | None, skip: int) -> NoReturn:
+def exit_process(error: BaseException | None, skip: int) -> NoReturn:
     for stream in (sys.stderr, sys.stdout):
         if stream is not None:
             quietly(stream.flush)
@@ -59,7 +59,7 @@ def leave(error: BaseException | None, skip: int) -> NoReturn:
     atexit._run_exitfuncs()
     if not flush_streams():
         status = STATUS_FLUSH
-    write_out([*opened(), sys.__stdout__, sys.__stderr__])
+    write_out([*open_files(), sys.__stdout__, sys.__stderr__])
     if isinstance(error, KeyboardInterrupt):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
@@ -67,7 +67,7 @@ def leave(error: BaseException | None, skip: int) -> NoReturn:
 
 
 def quietly(call: Callable[[], object]) -> None:
-    """What fails on the way out is not heard of. (One function; `contextlib.suppress` would be three for each use.)"""
+    """Errors on the way out are not reported. (One function; `contextlib.suppress` would be three for each use.)"""
     try:  # noqa: SIM105
         call()
     except BaseException:  # noqa: S110
@@ -90,14 +90,14 @@ def flush_streams() -> bool:
     return good
 
 
-def opened() -> list[Any]:
+def open_files() -> list[Any]:
     """Files that the child opened and left open; closing an interpreter writes out what they hold back."""
     return [each for each in gc.get_objects() if type(each) in WRITERS]
 
 
-def write_out(left: list[Any]) -> None:
+def write_out(files: list[Any]) -> None:
     """The text layer first, since it writes into the binary one."""
     for kind in WRITERS:
-        for each in left:
+        for each in files:
             if type(each) is kind:
                 quietly(each.flush)

@@ -1,5 +1,5 @@
-"""What a forked child does: takes its place in a session, a log, an environment; runs the script; leaves as an
-interpreter does.
+"""What a forked child does: gets a session, a log, an environment of its own; runs the script; exits as an interpreter
+does.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
 from ..reaper import adopt_orphans, end_with_parent
-from .exit import leave
-from .rng import Seeds
+from .exit import exit_process
+from .random_state import RandomState
 
 SIGCHLD, SIG_DFL = int(signal.SIGCHLD), int(signal.SIG_DFL)
 # Frames between the handler below and the script.
@@ -23,23 +23,23 @@ OWN_FRAMES = 1
 
 
 @dataclass(frozen=True)
-class Place:
+class ForkContext:
     """What all children of an interpreter have in common.
 
-    :param said: what the imports wrote to stdout and stderr; a process started from nothing would have it in its own
-        log.
+    :param import_output: what the imports wrote to stdout and stderr; a process started from nothing would have it in
+        its own log.
     :param inherited: descriptors of the interpreter's that a child has no use for.
     """
 
     interpreter: int
-    said: bytes
-    inherited: tuple[int, ...]
-    seeds: Seeds
+    import_output: bytes
+    inherited: list[int]
+    random_state: RandomState
     main: ModuleType
 
 
 def run(
-    place: Place, code: CodeType, environment: Mapping[str, str], log: int, copies: list[tuple[str, str]]
+    context: ForkContext, code: CodeType, environment: Mapping[str, str], log: int, copies: list[tuple[str, str]]
 ) -> NoReturn:
     """In the child, right after the fork.
 
@@ -47,37 +47,37 @@ def run(
     :param log: a descriptor.
     :param copies: from which directory to which.
     """
-    take_place(place)
+    detach(context)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    if place.said:
-        os.write(1, place.said)
+    if context.import_output:
+        os.write(1, context.import_output)
     for name, value in environment.items():
         os.environ[name] = value
     forget_temporary_folder()
-    place.seeds.fork()
+    context.random_state.after_fork()
     error: BaseException | None = None
     try:
         if copies:
             copy_all(copies)
-        exec(code, place.main.__dict__)  # noqa: S102 - the job's own command
+        exec(code, context.main.__dict__)  # noqa: S102 - the job's own command
     except BaseException as raised:
         error = raised
-    leave(error, OWN_FRAMES)
+    exit_process(error, OWN_FRAMES)
 
 
-def take_place(place: Place) -> None:
+def detach(context: ForkContext) -> None:
     """Gives this process a session of its own and orphans of its own, lets it end with the interpreter, and closes the
     interpreter's descriptors.
     """
     os.setsid()
-    end_with_parent(place.interpreter)
+    end_with_parent(context.interpreter)
     adopt_orphans()
     signal.set_wakeup_fd(-1)
     # Not by the wrapper in `signal`, whose enumerations are more code than all the rest here.
     _signal.signal(SIGCHLD, SIG_DFL)
-    for descriptor in place.inherited:
+    for descriptor in context.inherited:
         os.close(descriptor)
 
 

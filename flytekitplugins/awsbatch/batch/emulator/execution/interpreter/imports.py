@@ -12,15 +12,10 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterable, Iterator
-from types import FrameType
 
-from flytekitplugins.awsbatch import wire
-
-from .rng import unknown_generator
+from .random_state import unknown_generator
 
 Hook = tuple[str, tuple[str, ...]]
-# What `os.environ.get`, `os.getenv` and the like come through.
-BETWEEN = ("os", "collections.abc")
 # A descriptor on one of these is the same for everybody.
 SHAREABLE = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/dev/full")
 # Threads by the name that their library gives them, which takes all their locks before a fork and does without them in
@@ -41,64 +36,38 @@ def call(hook: Hook) -> None:
     getattr(importlib.import_module(module), function)(*arguments)
 
 
-class ReadNames:
-    """While it is entered, notes which of the withheld variables somebody asks the environment for.
-
-    They may differ between attempts: where an import has asked for one, only attempts for which it is the same can be
-    forked.
-
-    :param harmless: modules that may ask.
-    """
-
-    def __init__(self, withheld: tuple[str, ...], harmless: tuple[str, ...] = ()) -> None:
-        self.names: set[str] = set()
-        noted = self.names
-        self._kind = kind = type(os.environ)
-
-        class Noting(kind):  # type: ignore[valid-type,misc]
-            def __getitem__(self, name: str) -> str:
-                if isinstance(name, str) and name.startswith(withheld) and asking() not in harmless:
-                    noted.add(name)
-                return str(super().__getitem__(name))
-
-        self._noting = Noting
-
-    def __enter__(self) -> set[str]:
-        os.environ.__class__ = self._noting
-        return self.names
-
-    def __exit__(self, *_: object) -> None:
-        os.environ.__class__ = self._kind
-
-
-def asking() -> str:
-    """The module that asks the environment for something."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_globals.get("__name__") in BETWEEN:
-        frame = frame.f_back
-    return str(frame.f_globals.get("__name__")) if frame is not None else ""
-
-
-def run(modules: Iterable[str], settle: Iterable[Hook], install: Hook | None) -> None:
-    """Raises RefusedError."""
-    before = descriptors()
-    step = "installing the code"
-    os.environ[wire.WARMING] = "1"
+@contextlib.contextmanager
+def refusing(step: str) -> Iterator[None]:
+    """Raises RefusedError for whatever is raised meanwhile."""
     try:
-        if install is not None:
-            call(install)
-            importlib.invalidate_caches()
-        for name in modules:
-            step = f"importing {name}"
-            importlib.import_module(name)
-        for hook in settle:
-            step = f"calling {hook[0]}"
-            call(hook)
+        yield
     except BaseException as error:
         traceback.print_exc()
         raise RefusedError(f"{step} failed: {type(error).__name__}: {error}") from None
-    finally:
-        del os.environ[wire.WARMING]
+
+
+def run(modules: Iterable[str]) -> None:
+    """Raises RefusedError."""
+    for name in modules:
+        with refusing(f"importing {name}"):
+            importlib.import_module(name)
+
+
+def install(hook: Hook) -> None:
+    """Brings the code. Raises RefusedError."""
+    with refusing("installing the code"):
+        call(hook)
+        importlib.invalidate_caches()
+
+
+def settle(hooks: Iterable[Hook], before: dict[int, str]) -> None:
+    """After the imports. Raises RefusedError.
+
+    :param before: the descriptors that were open before the imports.
+    """
+    for hook in hooks:
+        with refusing(f"calling {hook[0]}"):
+            call(hook)
     check_threads()
     check_objects(before)
 

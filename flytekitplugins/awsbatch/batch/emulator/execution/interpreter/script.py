@@ -14,10 +14,42 @@ def load(path: str) -> CodeType:
         return compile(file.read(), path, "exec", dont_inherit=True)
 
 
-def put_on_path(path: str) -> None:
-    """As the interpreter does with the directory of the script that it is given."""
-    if not getattr(sys.flags, "safe_path", False):
-        sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
+def entries(python_path: str | None) -> tuple[str, ...] | None:
+    """Of a value of PYTHONPATH."""
+    return tuple(python_path.split(os.pathsep)) if python_path else None if python_path is None else ()
+
+
+class SearchPath:
+    """`sys.path` as an interpreter makes it from PYTHONPATH.
+
+    :param entries: those of PYTHONPATH, which this process was started without; None where it was started with them,
+        and they are not to change.
+    """
+
+    def __init__(self, script: str, entries: tuple[str, ...] | None) -> None:
+        self._base = list(sys.path)
+        self._own = entries
+        sys.path[:] = self.of(script, entries or ())
+        self._initial = list(sys.path)
+
+    @property
+    def is_as_made(self) -> bool:
+        """Whether no import has changed it."""
+        return sys.path == self._initial
+
+    def of(self, script: str, entries: tuple[str, ...]) -> list[str]:
+        """For a script, whose directory comes first, and other entries."""
+        first = [] if getattr(sys.flags, "safe_path", False) else [os.path.dirname(os.path.realpath(script))]
+        # Of two that are the same `site` keeps the first.
+        return first + list(dict.fromkeys([*map(os.path.abspath, entries), *self._base]))
+
+    def set(self, script: str, entries: tuple[str, ...]) -> None:
+        if self._own is None:
+            return
+        sys.path[:] = self.of(script, entries)
+        # A directory may have changed twice in one tick of the file system's clock.
+        for entry in entries:
+            sys.path_importer_cache.pop(os.path.abspath(entry), None)
 
 
 def become_main(path: str) -> types.ModuleType:

@@ -22,8 +22,8 @@ from typing import Any, NoReturn
 
 from ..channel import Channel
 from ..reaper import kill_descendants
-from .exit import STATUS_FLUSH, flush_streams, opened, quietly, status_of, write_out
-from .forked_child import OWN_FRAMES, Place, copy_all, forget_temporary_folder, take_place
+from .exit import STATUS_FLUSH, flush_streams, open_files, quietly, status_of, write_out
+from .forked_child import OWN_FRAMES, ForkContext, copy_all, detach, forget_temporary_folder
 
 # One that has run so many makes room for a fresh one: what attempts leave in memory adds up.
 MOST_ATTEMPTS = 1000
@@ -61,12 +61,12 @@ class ExitHandlers:
 class Worker:
     """:param held: what the imports left in the stream's buffer, and every attempt would have there."""
 
-    def __init__(self, place: Place, code: CodeType, held: str) -> None:
-        self._place = place
+    def __init__(self, context: ForkContext, code: CodeType, held: str) -> None:
+        self._context = context
         self._code = code
         self._held = held
         self._exits = ExitHandlers()
-        self._main = dict(place.main.__dict__)
+        self._main = dict(context.main.__dict__)
         self._streams = sys.stdin, sys.stdout, sys.stderr
         self._hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
         self._arguments = list(sys.argv)
@@ -88,17 +88,17 @@ class Worker:
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.close(output)
-        if self._place.said:
-            os.write(1, self._place.said)
+        if self._context.import_output:
+            os.write(1, self._context.import_output)
         if self._held:
             sys.stdout.write(self._held)
         self._set_own(environment)
-        self._place.seeds.again()
+        self._context.random_state.before_next_attempt()
         error: BaseException | None = None
         try:
             if copies:
                 copy_all(copies)
-            exec(self._code, self._place.main.__dict__)  # noqa: S102 - the job's own command
+            exec(self._code, self._context.main.__dict__)  # noqa: S102 - the job's own command
         except BaseException as raised:
             error = raised
         status = self._finish(error)
@@ -119,7 +119,7 @@ class Worker:
         self._environment = dict(os.environ._data)  # type: ignore[attr-defined]
 
     def _finish(self, error: BaseException | None) -> int:
-        """As `leave.leave`, but the process goes on."""
+        """As `exit.exit_process`, but the process goes on."""
         for stream in (sys.stderr, sys.stdout):
             if stream is not None:
                 quietly(stream.flush)
@@ -135,7 +135,7 @@ class Worker:
 
     def _write_out(self) -> None:
         """What the attempt holds back in files. It may have left them open, or write into one that another has."""
-        self._writers.update(opened())
+        self._writers.update(open_files())
         write_out([*self._writers, sys.__stdout__, sys.__stderr__])
         if not self._settled:
             # What one attempt has brought, modules above all, need not be looked through after each of the next.
@@ -159,7 +159,7 @@ class Worker:
         for number, handler in self._handlers.items():
             if _signal.getsignal(number) != handler:
                 _signal.signal(number, handler)
-        main = self._place.main.__dict__
+        main = self._context.main.__dict__
         main.clear()
         main.update(self._main)
 
@@ -199,10 +199,10 @@ def computed_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def serve(place: Place, code: CodeType, channel: Channel) -> NoReturn:
+def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
     """In the child, right after the fork: until the interpreter ends the channel."""
-    take_place(place)
-    worker = Worker(place, code, held_back())
+    detach(context)
+    worker = Worker(context, code, held_back())
     run = 0
     while True:
         messages = channel.receive()

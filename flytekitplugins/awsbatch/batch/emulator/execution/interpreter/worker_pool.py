@@ -1,4 +1,4 @@
-"""The interpreter's workers: lends one that is idle to an attempt, forks one when there is none."""
+"""The interpreter's workers: gives an attempt to one that is idle, forks one when there is none."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from collections.abc import Mapping
 from types import CodeType
 
 from ..channel import Channel, Message
-from ..reaper import Attempt, Reaper
+from ..reaper import Attempt, Key, Reaper
 from . import worker
-from .forked_child import Place
+from .forked_child import ForkContext
 
 
-class Lent:
-    """A worker. :param kind: what its children have in common; it can run no others."""
+class PooledWorker:
+    """:param setup: what its attempts have in common; it can run no others."""
 
-    def __init__(self, pid: int, kind: int, channel: Channel) -> None:
+    def __init__(self, pid: int, setup: int, channel: Channel) -> None:
         self.pid = pid
-        self.kind = kind
+        self.setup = setup
         self.channel = channel
 
 
 class Pool:
-    def __init__(self, place: Place, poll: select.epoll, reaper: Reaper) -> None:
-        self._place = place
+    def __init__(self, context: ForkContext, poll: select.epoll, reaper: Reaper) -> None:
+        self._context = context
         self._poll = poll
         self._reaper = reaper
-        self._idle: list[Lent] = []
-        self._workers: dict[int, Lent] = {}
+        self._idle: list[PooledWorker] = []
+        self._workers: dict[int, PooledWorker] = {}
 
     def start(
         self,
-        attempt: tuple[str, int],
-        kind: int,
+        attempt: tuple[Key, int],
+        setup: int,
         code: CodeType,
         environment: Mapping[str, str],
         places: tuple[str, str, list[tuple[str, str]]],
@@ -43,65 +43,69 @@ class Pool:
 
         :param places: its directory, its log, what to copy.
         """
-        for other in [each for each in self._idle if each.kind != kind]:
-            self._end(other)
+        self.end_idle(setup)
         message = (environment, *places)
-        lent = self._lend(message)
-        if lent is None:
-            lent = self._fork(kind, code)
-            lent.channel.send(message)
+        pooled = self._reuse(message)
+        if pooled is None:
+            pooled = self._fork(setup, code)
+            pooled.channel.send(message)
         key, limit = attempt
-        self._reaper.add(key, lent.pid, limit)
-        return lent.pid
+        self._reaper.add(key, pooled.pid, limit)
+        return pooled.pid
 
-    def _lend(self, message: Message) -> Lent | None:
+    def _reuse(self, message: Message) -> PooledWorker | None:
         """An idle worker that has taken the message; one may have died meanwhile."""
         while self._idle:
-            lent = self._idle.pop()
+            pooled = self._idle.pop()
             try:
-                lent.channel.send(message)
+                pooled.channel.send(message)
             except (BrokenPipeError, ConnectionResetError):
-                self._end(lent)
+                self._end(pooled)
             else:
-                return lent
+                return pooled
         return None
 
-    def _fork(self, kind: int, code: CodeType) -> Lent:
+    def _fork(self, setup: int, code: CodeType) -> PooledWorker:
         mine, theirs = socket.socketpair()
         pid = os.fork()
         if pid == 0:
             mine.close()
             for other in self._workers.values():
                 other.channel.close()
-            worker.serve(self._place, code, Channel(theirs))
+            worker.serve(self._context, code, Channel(theirs))
         theirs.close()
-        lent = Lent(pid, kind, Channel(mine))
-        self._workers[mine.fileno()] = lent
+        pooled = PooledWorker(pid, setup, Channel(mine))
+        self._workers[mine.fileno()] = pooled
         self._poll.register(mine.fileno(), select.EPOLLIN)
         self._reaper.kept.add(pid)
-        return lent
+        return pooled
 
-    def hear(self, descriptor: int) -> tuple[Attempt, str] | None:
+    def end_idle(self, setup: int | None = None) -> None:
+        """Ends the workers that run nothing, but those of a setup."""
+        for other in [each for each in self._idle if each.setup != setup]:
+            self._end(other)
+
+    def read(self, descriptor: int) -> tuple[Attempt, str] | None:
         """An attempt that a worker has done with, and why it could not start, if so."""
-        lent = self._workers[descriptor]
-        messages = lent.channel.receive()
+        pooled = self._workers[descriptor]
+        messages = pooled.channel.receive()
         if not messages:
             if messages is None:
-                self._end(lent)
+                self._end(pooled)
             return None
         ((name, result, goes_on, peak, cpu),) = messages
-        attempt = self._reaper.finish(lent.pid, result if name == "done" else 0, peak, cpu)
+        attempt = self._reaper.finish(pooled.pid, result if name == "done" else 0, peak, cpu)
         # A signal that came after the attempt's end ends the worker, sooner or later.
         if goes_on and not attempt.signalled:
-            self._idle.append(lent)
+            self._idle.append(pooled)
         else:
-            self._end(lent)
+            self._end(pooled)
         return attempt, result if name == "cannot" else ""
 
-    def _end(self, lent: Lent) -> None:
+    def _end(self, pooled: PooledWorker) -> None:
         """Its process ends when it hears of it, if it has not ended already."""
-        if lent in self._idle:
-            self._idle.remove(lent)
-        del self._workers[lent.channel.fileno()]
-        self._poll.unregister(lent.channel.fileno())
-        lent.channel.close()
+        if pooled in self._idle:
+            self._idle.remove(pooled)
+        del self._workers[pooled.channel.fileno()]
+        self._poll.unregister(pooled.channel.fileno())
+        pooled.channel.close()

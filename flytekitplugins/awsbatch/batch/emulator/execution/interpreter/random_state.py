@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Seeds:
+class RandomState:
     """Made before the imports."""
 
     def __init__(self) -> None:
@@ -23,11 +23,11 @@ class Seeds:
         self._seed = seed = random.Random.seed
         chosen = self._chosen
 
-        def noting(self: random.Random, a: Any = None, version: int = 2) -> None:
+        def note_seed(self: random.Random, a: Any = None, version: int = 2) -> None:
             chosen[self] = a is not None
             seed(self, a, version)
 
-        random.Random.seed = noting  # type: ignore[method-assign]
+        random.Random.seed = note_seed  # type: ignore[method-assign]
         random.seed = random._inst.seed
 
     def freeze(self) -> None:
@@ -43,19 +43,19 @@ class Seeds:
         if mtrand is not None and mtrand._rand._bit_generator._seed_seq is not None:
             self._reseed += (mtrand.seed,)
 
-    def fork(self) -> None:
+    def after_fork(self) -> None:
         """In a child, where Python has given the module `random` a new seed already."""
         if self._state is not None:
             random.setstate(self._state)
         for reseed in self._reseed:
             reseed()
 
-    def again(self) -> None:
+    def before_next_attempt(self) -> None:
         """In a process that has run another attempt before."""
         random.seed(entropy())
         for generator, state in self._seeded:
             generator.setstate(state)
-        self.fork()
+        self.after_fork()
 
 
 def entropy() -> int:

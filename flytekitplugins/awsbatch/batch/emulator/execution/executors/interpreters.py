@@ -1,0 +1,268 @@
+"""The warm interpreters of this process. They outlive the services that start attempts in them: the next one whose
+attempts need the same finds them ready.
+
+A few are kept, the least recently used go first. Idle ones go after a while, and when memory is short.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import signal
+import socket
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
+from flytekitplugins.awsbatch.batch.emulator.execution.executors import memory, supervision
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.links import Link
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import CannotStart, Event, JobProcess
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import Lease, Supervision
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import (
+    PYTHONPATH,
+    Fit,
+    Identity,
+    Owner,
+    State,
+    Use,
+    WarmInterpreter,
+)
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import OWN, WarmPlan
+
+# Seconds after which an interpreter that nobody uses ends.
+IDLE = 300.0
+# Seconds between two looks at the memory of the machine while there are such.
+LOOK = 10.0
+# Interpreters of which it is kept why nothing can be forked from them.
+REFUSED = 64
+PATIENCE = 15.0
+
+
+class Interpreters:
+    """Of one process; see `of_this_process`.
+
+    :ivar lock: held for every change of an interpreter and its uses; never while something is sent.
+    """
+
+    def __init__(self, supervision: Supervision) -> None:
+        self.lock = threading.RLock()
+        self.supervision = supervision
+        # The least recently used first.
+        self._alive: list[WarmInterpreter] = []
+        self._spare: WarmInterpreter | None = None
+        self._refused: deque[WarmInterpreter] = deque(maxlen=REFUSED)
+        self._numbers = itertools.count(1)
+        supervision.ticking.append(self._tick)
+
+    # Called under the lock.
+
+    def find(self, which: Identity, process: JobProcess, plan: WarmPlan) -> tuple[WarmInterpreter | None, str]:
+        """The interpreter for a process; or none, with a reason when there cannot be one."""
+        for each in (*reversed(self._alive), *self._refused):
+            if each.identity != which or each is self._spare:
+                continue
+            if each.state is State.REFUSED:
+                if same_variables(each.environment, process.environment, (*OWN, PYTHONPATH, *plan.never_native)):
+                    return None, each.reason
+                continue
+            fit, reason = each.fit(process, plan)
+            if fit is not Fit.ELSEWHERE:
+                return (each if fit is Fit.HERE else None), reason
+        return None, ""
+
+    def use(self, interpreter: WarmInterpreter, lease: Lease, owner: Owner) -> Use:
+        if interpreter in self._alive:
+            self._alive.remove(interpreter)
+            self._alive.append(interpreter)
+        interpreter.last_used = time.monotonic()
+        return interpreter.uses.setdefault(lease.number, Use(interpreter, lease, owner))
+
+    def uses_of(self, lease: Lease) -> list[Use]:
+        return [each.uses[lease.number] for each in self._alive if lease.number in each.uses]
+
+    def make_room(self, most: int) -> None:
+        """For one more, where so many may be kept."""
+        self.trim(max(most, 1) - 1)
+
+    def trim(self, most: int) -> None:
+        """Ends idle ones, so that no more than so many are left, if enough are idle."""
+        for each in self._alive[: max(0, len(self._alive) - most)]:
+            if each.is_idle:
+                self._end(each)
+
+    def _end(self, interpreter: WarmInterpreter) -> None:
+        if interpreter.state is State.STARTING:
+            # It would not listen before its imports are done.
+            self.supervision.signal_interpreter(interpreter.name, signal.SIGKILL)
+        else:
+            interpreter.state = State.ENDED
+            interpreter.end()
+        self._remove(interpreter)
+
+    def _remove(self, interpreter: WarmInterpreter) -> None:
+        if interpreter in self._alive:
+            self._alive.remove(interpreter)
+        if self._spare is interpreter:
+            self._spare = None
+
+    def add(self, which: Identity, plan: WarmPlan, process: JobProcess, scratch: Path | None) -> WarmInterpreter:
+        """A new one, to be launched.
+
+        :param scratch: its directory, where each attempt has one of its own.
+        """
+        variables = {name: value for name, value in process.environment.items() if not name.startswith(OWN)}
+        interpreter = self._new(which, plan, variables, scratch or process.cwd)
+        interpreter.serve(which, plan)
+        return interpreter
+
+    def _new(self, which: Identity, plan: WarmPlan, variables: Mapping[str, str], cwd: Path) -> WarmInterpreter:
+        name = f"interpreter-{os.getpid()}-{next(self._numbers)}-{secrets.token_hex(4)}"
+        mine, theirs = socket.socketpair()
+        interpreter = WarmInterpreter(name, which, plan, variables, cwd, Channel(mine), theirs)
+        interpreter.begin()
+        self._alive.append(interpreter)
+        return interpreter
+
+    # Called without it.
+
+    def launch(self, interpreter: WarmInterpreter) -> None:
+        """Starts its process. What it may do at once comes when that has read it."""
+        try:
+            directory = self.supervision.directory
+            with interpreter.other_end as theirs:
+                link = Link(
+                    interpreter.channel,
+                    lambda message: self._take(interpreter, message),
+                    lambda: self._ended(interpreter),
+                )
+                self.supervision.start_interpreter(interpreter.process(directory), theirs.fileno(), self._told)
+            self.supervision.links.add(link)
+        except (OSError, ValueError) as error:
+            interpreter.reason = str(error)
+            interpreter.channel.close()
+            self._ended(interpreter)
+            return
+        interpreter.flush()
+
+    def release(self, use: Use, most: int) -> None:
+        """Returns when nothing of the service is left in the interpreter, which then waits for another one.
+
+        :param most: how many may be kept.
+        """
+        interpreter = use.interpreter
+        with self.lock:
+            ends = interpreter.identity.service is not None
+            if ends and interpreter.state is State.STARTING:
+                self._end(interpreter)
+            use.release()
+        interpreter.flush()
+        if not use.released.wait(PATIENCE):
+            self.supervision.signal_interpreter(interpreter.name, signal.SIGKILL)
+            interpreter.ended.wait(PATIENCE)
+        with self.lock:
+            if ends and interpreter.state is State.READY:
+                self._end(interpreter)
+            self.trim(most)
+        if ends:
+            interpreter.ended.wait(PATIENCE)
+        self.supervision.links.wake()
+
+    # Below: what the thread of the links calls.
+
+    def _take(self, interpreter: WarmInterpreter, message: Message) -> None:
+        name, *values = message
+        if name == "ready":
+            *inputs, is_path_as_made = values
+            with self.lock:
+                interpreter.inputs = ImportInputs(*inputs)
+                interpreter.is_fixed |= not is_path_as_made
+            self._settle(interpreter, State.READY)
+        elif name == "refused":
+            interpreter.reason = values[0]
+            with self.lock:
+                self._remove(interpreter)
+                self._refused.appendleft(interpreter)
+            self._settle(interpreter, State.REFUSED)
+        else:
+            lease, *rest = values
+            use = interpreter.uses.get(lease)
+            if use is None:
+                return
+            if name == "released":
+                with self.lock:
+                    interpreter.uses.pop(lease, None)
+                    interpreter.last_used = time.monotonic()
+                use.released.set()
+            else:
+                use.owner.take(use, name, tuple(rest))
+
+    def _settle(self, interpreter: WarmInterpreter, state: State) -> None:
+        with self.lock:
+            interpreter.state = state
+            uses = list(interpreter.uses.values())
+            for use in uses:
+                use.owner.settled(use)
+
+    def _ended(self, interpreter: WarmInterpreter) -> None:
+        with self.lock:
+            self._remove(interpreter)
+            if interpreter.state is State.STARTING:
+                interpreter.reason = interpreter.reason or "the interpreter ended while it imported, twice"
+            was_importing = interpreter.state is State.STARTING
+            if interpreter.state is not State.REFUSED:
+                interpreter.state = State.ENDED
+            uses = list(interpreter.uses.values())
+            interpreter.uses.clear()
+        for use in uses:
+            if was_importing:
+                with self.lock:
+                    use.owner.settled(use)
+            with self.lock:
+                lost, use.running = use.running, {}
+            use.owner.ended(use, lost)
+            use.released.set()
+        interpreter.ended.set()
+
+    def _told(self, event: Event) -> None:
+        """How the supervisor's part went. That an interpreter has ended is heard of by its link's end, afterwards."""
+        if isinstance(event, CannotStart):
+            with self.lock:
+                for each in self._alive:
+                    if each.name == event.key:
+                        each.reason = event.message
+
+    def _tick(self) -> float | None:
+        """Ends what has been idle for too long or is in the way; returns after how many seconds to look again."""
+        with self.lock:
+            unused = [each for each in self._alive if not each.uses and each.state is State.READY]
+            if not unused:
+                return None
+            now = time.monotonic()
+            if memory.is_short():
+                self._end(unused.pop(0))
+            for each in [each for each in unused if now - each.last_used >= IDLE]:
+                unused.remove(each)
+                self._end(each)
+            return LOOK if unused else None
+
+
+def same_variables(mine: Mapping[str, str], theirs: Mapping[str, str], apart: tuple[str, ...]) -> bool:
+    """:param apart: beginnings of those that may differ."""
+    return all(mine.get(name) == theirs.get(name) or name.startswith(apart) for name in (*mine, *theirs))
+
+
+_of: weakref.WeakKeyDictionary[Supervision, Interpreters] = weakref.WeakKeyDictionary()
+
+
+def of_this_process() -> Interpreters:
+    its = supervision.of_this_process()
+    with its.guard:
+        if its not in _of:
+            _of[its] = Interpreters(its)
+        return _of[its]

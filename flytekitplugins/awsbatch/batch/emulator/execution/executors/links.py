@@ -1,0 +1,84 @@
+"""The channels from the supervisor and the interpreters of this process: one thread reads them all, and never waits for
+anything else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
+
+
+@dataclass(frozen=True)
+class Link:
+    """:param first: whether it is read before others that have news at the same time.
+    :param take: called with each message.
+    :param ended: called when the other end has gone.
+    """
+
+    channel: Channel
+    take: Callable[[Message], None]
+    ended: Callable[[], None]
+    first: bool = False
+
+
+class Links:
+    """:param tick: called now and then; returns after how many seconds it wants to be called again, None: with the next
+    news.
+    """
+
+    def __init__(self, tick: Callable[[], float | None] = lambda: None) -> None:
+        self._tick = tick
+        self._links: list[Link] = []
+        self._new: deque[Link] = deque()
+        self._awake, self._waker = socket.socketpair()
+        self._thread: threading.Thread | None = None
+
+    def add(self, link: Link) -> None:
+        self._links.append(link)
+        self._new.append(link)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="awsbatch-links", daemon=True)
+            self._thread.start()
+        self.wake()
+
+    def forget(self) -> None:
+        """In a fork of this process, where the thread does not run."""
+        for link in self._links:
+            link.channel.close()
+
+    def wake(self) -> None:
+        with contextlib.suppress(OSError):
+            self._waker.send(b"x")
+
+    def _run(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._awake, selectors.EVENT_READ)
+            while True:
+                ready = [key.data for key, _ in selector.select(self._tick())]
+                if None in ready:
+                    self._awake.recv(64)
+                links: list[Link] = [link for link in ready if link is not None]
+                for link in sorted(links, key=lambda link: not link.first):
+                    if not self._hear(link):
+                        selector.unregister(link.channel)
+                        self._links.remove(link)
+                        link.channel.close()
+                        link.ended()
+                while self._new:
+                    link = self._new.popleft()
+                    selector.register(link.channel, selectors.EVENT_READ, link)
+
+    @staticmethod
+    def _hear(link: Link) -> bool:
+        """Takes what came over a link; False at its end."""
+        messages = link.channel.receive()
+        for message in messages or ():
+            link.take(message)
+        return messages is not None

@@ -1,0 +1,322 @@
+"""One warm interpreter as the executors of this process see it: what it was started for, what its imports depended on,
+which services use it, what runs in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import functools
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs, is_started_with
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import MIB, STARTER, Lease
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import AWS_PREFIX, OWN, Hook, WarmPlan
+
+PYTHONPATH = "PYTHONPATH"
+# Jobs of which it is kept what their attempts have in common.
+REMEMBERED = 64
+
+
+class State(enum.Enum):
+    STARTING = "starting"
+    READY = "ready"
+    REFUSED = "refused"
+    ENDED = "ended"
+
+
+class Fit(enum.Enum):
+    """Whether a process can come out of an interpreter: yes, out of another of its kind, or out of none."""
+
+    HERE = "here"
+    ELSEWHERE = "elsewhere"
+    NOWHERE = "nowhere"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What two attempts must have in common to be forked from one interpreter, before it is known what its imports
+    depend on.
+
+    :param cwd: None for a scratch directory.
+    :param place: the scratch directory, or that of the code, where an interpreter is of no use to another service.
+    """
+
+    interpreter: str
+    cwd: Path | None
+    scripts: str
+    preload: tuple[str, ...]
+    sources: tuple[tuple[str, int, int], ...]
+    install: Hook | None
+    isolation: str
+    service: int | None
+
+
+def identity(plan: WarmPlan, process: JobProcess, isolation: str, lease: Lease) -> Identity:
+    in_scratch = process.scratch == process.cwd
+    return Identity(
+        interpreter=plan.interpreter,
+        cwd=None if in_scratch else process.cwd,
+        scripts=os.path.dirname(plan.script),  # noqa: PTH120 - for every attempt
+        preload=plan.preload,
+        sources=plan.sources,
+        install=plan.install,
+        isolation=isolation,
+        service=lease.number if in_scratch or plan.install is not None else None,
+    )
+
+
+def with_python_path(environment: Mapping[str, str], directories: tuple[str, ...], cwd: Path) -> Mapping[str, str]:
+    """PYTHONPATH with the plan's directories, those that are relative below `cwd`, as its last entries."""
+    if not directories:
+        return environment
+    entries = [entry for entry in (environment.get(PYTHONPATH),) if entry is not None]
+    entries += [os.path.realpath(cwd / Path(directory).expanduser()) for directory in directories]
+    return {**environment, PYTHONPATH: os.pathsep.join(entries)}
+
+
+def python_path(environment: Mapping[str, str]) -> tuple[str, ...]:
+    value = environment.get(PYTHONPATH)
+    return tuple(value.split(os.pathsep)) if value else ()
+
+
+def only(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: environment[name]} if name in environment else {}
+
+
+@functools.lru_cache
+def relative(directories: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in directories if not Path(each).expanduser().is_absolute())
+
+
+class Owner(Protocol):
+    """Whoever starts attempts in an interpreter, for one service."""
+
+    def take(self, use: Use, name: str, values: tuple[Any, ...]) -> None:
+        """Takes what an interpreter tells of an attempt."""
+        ...
+
+    def settled(self, use: Use) -> None:
+        """It is known what becomes of an interpreter that attempts waited for."""
+        ...
+
+    def ended(self, use: Use, lost: dict[str, JobProcess]) -> None:
+        """The interpreter has ended, and what ran in it with it."""
+        ...
+
+
+class WarmInterpreter:
+    """Its methods are called under the lock of all interpreters, `flush` outside of it.
+
+    :param environment: the variables that its imports see.
+    :param other_end: of its channel, for its process.
+    :ivar uses: by the numbers of the services' leases.
+    :ivar inputs: known when it is ready.
+    :ivar ended: set when it has ended.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        which: Identity,
+        plan: WarmPlan,
+        environment: Mapping[str, str],
+        cwd: Path,
+        channel: Channel,
+        other_end: socket.socket,
+    ) -> None:
+        self.name = name
+        self.identity = which
+        self.plan = plan
+        self.cwd = cwd
+        self.environment = with_python_path(environment, plan.python_path, cwd)
+        # Whether its import path has to be there from its first moment, and stays as it is.
+        self.is_fixed = plan.install is not None or is_started_with(python_path(self.environment))
+        self.state = State.STARTING
+        self.reason = ""
+        self.inputs: ImportInputs | None = None
+        self.channel = channel
+        self.other_end = other_end
+        self.uses: dict[int, Use] = {}
+        self.last_used = time.monotonic()
+        self.ended = threading.Event()
+        self.setup_count = 0
+        self._outbox: deque[tuple[Any, ...]] = deque()
+        self._sending = threading.Lock()
+
+    @property
+    def is_idle(self) -> bool:
+        return not any(use.running or use.waiting for use in self.uses.values())
+
+    def process(self, directory: Path) -> JobProcess:
+        """What the supervisor is asked to start. Known by a job id of its own, should it leave anything.
+
+        :param directory: for its log and its temporary files.
+        """
+        environment = {**self.environment, wire.AWS_JOB_ID: self.name, "TMPDIR": str(directory)}
+        if not self.is_fixed:
+            environment.pop(PYTHONPATH, None)
+        return JobProcess(
+            key=self.name,
+            argv=(self.plan.interpreter, STARTER, "interpreter.fork_server"),
+            environment=environment,
+            cwd=self.cwd,
+            log=directory / f"{self.name}.log",
+        )
+
+    def begin(self) -> None:
+        """Puts the imports in the outbox."""
+        plan = self.plan
+        path = None if self.is_fixed else self.environment.get(PYTHONPATH, "")
+        install = None if plan.install is None else plain(plan.install)
+        self.put(("begin", plan.script, AWS_PREFIX, plan.harmless, path, wire.WARMING, install))
+        self.put(("import", *plan.preload))
+
+    def serve(self, which: Identity, plan: WarmPlan) -> None:
+        """Puts the rest of the imports in the outbox; then it is ready for attempts of this kind."""
+        self.put(("import", *plan.preload[len(self.identity.preload) :]))
+        self.put(("serve", tuple(map(plain, plan.settle)), which.isolation))
+        self.identity, self.plan = which, plan
+
+    def fit(self, process: JobProcess, plan: WarmPlan) -> tuple[Fit, str]:
+        """With a reason, unless it is here."""
+        if self.inputs is None:
+            return Fit.HERE, ""
+        job = with_python_path(process.environment, plan.python_path, self.cwd)
+        mine = self.environment
+        names = {name for name in (*job, *mine) if job.get(name) != mine.get(name)}
+        never = sorted(name for name in names & self.inputs.variables if name.startswith(AWS_PREFIX))
+        if never:
+            return Fit.NOWHERE, f"an import reads {', '.join(never)}, which differs between attempts"
+        names = {name for name in names if not name.startswith(OWN)}
+        if PYTHONPATH in names:
+            names.discard(PYTHONPATH)
+            mine_first, theirs_first = python_path(mine), python_path(job)
+            if self.is_fixed or not self.inputs.same_modules(mine_first, theirs_first):
+                return Fit.ELSEWHERE, ""
+        return (Fit.ELSEWHERE if self.inputs.depend_on(names, plan) else Fit.HERE), ""
+
+    def put(self, message: tuple[Any, ...]) -> None:
+        self._outbox.append(message)
+
+    def flush(self) -> None:
+        """Sends what is in the outbox. That the other end is gone, the reader finds out."""
+        with self._sending:
+            messages = []
+            # What another thread adds meanwhile is taken now or by its own call, and never left in a list let go of.
+            with contextlib.suppress(IndexError):
+                while True:
+                    messages.append(self._outbox.popleft())
+            if messages:
+                with contextlib.suppress(OSError):
+                    self.channel.send(*messages)
+
+    def end(self) -> None:
+        """Asks it to kill what runs in it and to end."""
+        with contextlib.suppress(OSError):
+            self.channel.link.shutdown(socket.SHUT_WR)
+
+
+class Use:
+    """A service's use of an interpreter.
+
+    :ivar waiting: what will be started when it is ready.
+    :ivar released: set when nothing of the service is left in it.
+    """
+
+    def __init__(self, interpreter: WarmInterpreter, lease: Lease, owner: Owner) -> None:
+        self.interpreter = interpreter
+        self.lease = lease
+        self.owner = owner
+        self.waiting: dict[str, tuple[JobProcess, WarmPlan]] = {}
+        self.running: dict[str, JobProcess] = {}
+        self.released = threading.Event()
+        self._is_known = False
+        self._setups: dict[tuple[Any, ...], int] = {}
+        self._known: dict[tuple[int, int], tuple[WarmPlan, Mapping[str, str], int]] = {}
+
+    def start(self, process: JobProcess, plan: WarmPlan) -> None:
+        """Puts a start in the interpreter's outbox."""
+        interpreter = self.interpreter
+        if not self._is_known:
+            self._is_known = True
+            interpreter.put(("lease", self.lease.number, str(self.lease.journal)))
+        own = {name: value for name, value in process.environment.items() if name.startswith(OWN)}
+        if self._in_scratch(plan):
+            # Each attempt has the code in its own scratch directory.
+            own.update(with_python_path(only(PYTHONPATH, process.environment), plan.python_path, process.cwd))
+        self.running[process.key] = process
+        setup = self._setup_of(process, plan)
+        places = str(process.cwd), str(process.log)
+        interpreter.put(("start", process.key, setup, own, *places, process.memory_limit * MIB))
+
+    def release(self) -> None:
+        """Puts in the outbox that the service is done; `released` is set when that has been heard and done."""
+        if self._is_known:
+            self.interpreter.put(("release", self.lease.number))
+        else:
+            self.interpreter.uses.pop(self.lease.number, None)
+            self.released.set()
+
+    def signal(self, key: str, number: int) -> None:
+        self.interpreter.put(("signal", self.lease.number, key, int(number)))
+
+    def _setup_of(self, process: JobProcess, plan: WarmPlan) -> int:
+        shared = process.shared
+        if shared is None:
+            return self._setup(process.environment, plan)
+        # Kept with what they are the numbers of: those mean nothing once it is gone.
+        known = self._known.get((id(plan), id(shared)))
+        if known is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            known = self._known[id(plan), id(shared)] = plan, shared, self._setup(shared, plan)
+        return known[2]
+
+    def _setup(self, environment: Mapping[str, str], plan: WarmPlan) -> int:
+        interpreter = self.interpreter
+        job = (
+            environment if self._in_scratch(plan) else with_python_path(environment, plan.python_path, interpreter.cwd)
+        )
+        changes = self._changes(job)
+        which = (plan.script, plan.arguments, plan.prepare, tuple(changes.items()))
+        number = self._setups.get(which)
+        if number is None:
+            interpreter.setup_count += 1
+            number = self._setups[which] = interpreter.setup_count
+            prepare = tuple(map(plain, plan.prepare))
+            said = (plan.script, plan.arguments, prepare, changes, python_path(job), self._copied(plan))
+            interpreter.put(("setup", number, self.lease.number, *said, self.lease.umask))
+        return number
+
+    def _changes(self, job: Mapping[str, str]) -> dict[str, str | None]:
+        """From the interpreter's own variables; None for what is not there. Without what belongs to an attempt."""
+        mine = self.interpreter.environment
+        found: dict[str, str | None] = {
+            name: value for name, value in job.items() if mine.get(name) != value and not name.startswith(OWN)
+        }
+        found.update({name: None for name in mine if name not in job and not name.startswith(OWN)})
+        return found
+
+    def _copied(self, plan: WarmPlan) -> tuple[str, ...]:
+        """What was installed into the interpreter's scratch directory, each attempt has in its own."""
+        return relative(plan.python_path) if self._in_scratch(plan) else ()
+
+    def _in_scratch(self, plan: WarmPlan) -> bool:
+        in_scratch = self.interpreter.identity.cwd is None
+        return in_scratch and plan.install is not None and bool(relative(plan.python_path))
+
+
+def plain(hook: Hook) -> tuple[str, tuple[str, ...]]:
+    return hook.target, hook.arguments

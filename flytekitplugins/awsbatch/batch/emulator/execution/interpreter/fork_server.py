@@ -1,0 +1,353 @@
+"""The interpreter's one loop: takes starts and signals from the executors, forks, and tells how attempts ended. It has
+one thread and polls nothing.
+
+It outlives the services that it works for: what belongs to one of them (its journal, its setups, its attempts) comes
+with a lease and goes when that is released. Its argument is the descriptor of its channel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+import tempfile
+import time
+from collections.abc import Mapping
+from types import CodeType, ModuleType
+from typing import Any, NamedTuple
+
+from ..channel import Channel, Message
+from ..reaper import Attempt, Reaper
+from . import forked_child, imports, script
+from .import_watch import ImportWatch, native_libraries
+from .random_state import RandomState
+from .worker_pool import Pool
+
+# What imports may write; more is not copied into every child's log.
+MAX_IMPORT_OUTPUT = 1 << 20
+# Seconds that the news of a start may wait, so that it goes with that of the end of a short attempt: each message
+# wakes two threads of the service.
+TOGETHER = 0.02
+WORKER = "worker"
+
+
+class Setup(NamedTuple):
+    """What the children of one array have in common.
+
+    :param lease: whose they are.
+    :param prepare: called before the first fork.
+    :param environment: what differs from the interpreter's, None for what is not there.
+    :param python_path: the entries of its PYTHONPATH.
+    :param copied: directories below the interpreter's own that each child gets a copy of in its own.
+    """
+
+    lease: int
+    script: str
+    arguments: tuple[str, ...]
+    prepare: tuple[imports.Hook, ...]
+    environment: Mapping[str, str | None]
+    python_path: tuple[str, ...]
+    copied: tuple[str, ...]
+    umask: int
+
+
+class Interpreter:
+    def __init__(
+        self,
+        channel: Channel,
+        import_output: bytes,
+        random_state: RandomState,
+        main: ModuleType,
+        search_path: script.SearchPath,
+        settle: tuple[imports.Hook, ...],
+        isolation: str,
+    ) -> None:
+        self.search_path = search_path
+        self.settle = settle
+        self.channel = channel
+        self.reaper = Reaper()
+        self.codes: dict[str, CodeType] = {}
+        self.setups: dict[int, Setup] = {}
+        self.prepared: set[int] = set()
+        self.current: int | None = None
+        self.before: dict[str, str | None] = {}
+        self.home = os.getcwd()
+        self.outbox: list[Message] = []
+        self.awake, wake = os.pipe()
+        os.set_blocking(self.awake, False)
+        os.set_blocking(wake, False)
+        self.poll = select.epoll()
+        self.poll.register(channel.fileno(), select.EPOLLIN)
+        self.poll.register(self.awake, select.EPOLLIN)
+        inherited = [channel.fileno(), self.awake, wake, self.poll.fileno()]
+        self.context = forked_child.ForkContext(os.getpid(), import_output, inherited, random_state, main)
+        self.pool = Pool(self.context, self.poll, self.reaper) if isolation == WORKER else None
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+
+    def serve(self) -> None:
+        """Until the process that it works for goes away."""
+        poll, reaper, link = self.poll.poll, self.reaper, self.channel.fileno()
+        while True:
+            timeout = reaper.timeout()
+            if self.outbox:
+                timeout = TOGETHER if timeout is None else min(timeout, TOGETHER)
+            messages: list[Message] | None = []
+            done = 0
+            awake = False
+            ready = poll(timeout)
+            for descriptor, _ in ready:
+                if descriptor == self.awake:
+                    awake = True
+                    os.read(self.awake, 4096)
+                elif descriptor == link:
+                    messages = self.channel.receive()
+                else:
+                    done += self.read_worker(descriptor)
+            if messages is None:
+                break
+            for name, *rest in messages:
+                getattr(self, f"on_{name}")(*rest)
+            ended = reaper.reap() if awake or reaper.sweeping else []
+            for attempt in ended:
+                self.report(attempt)
+            released = self.report_released()
+            reaper.enforce_memory_limits()
+            if ended or done or released or not ready:
+                self.send_outbox()
+        for attempt in reaper.end():
+            self.report(attempt)
+        self.send_outbox()
+
+    def send_outbox(self) -> None:
+        messages = self.outbox
+        if messages:
+            self.outbox = []
+            # The executors are gone: the next read says so.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                self.channel.send(*messages)
+
+    def report(self, attempt: Attempt) -> None:
+        self.outbox.append(self.reaper.write_end(attempt))
+
+    def report_released(self) -> bool:
+        before = dict(self.reaper.journals)
+        released = self.reaper.released()
+        for lease in released:
+            with contextlib.suppress(ValueError):
+                self.context.inherited.remove(before[lease])
+            self.outbox.append(("released", lease))
+        return bool(released)
+
+    def read_worker(self, descriptor: int) -> bool:
+        """Whether a worker has done with an attempt."""
+        assert self.pool is not None
+        found = self.pool.read(descriptor)
+        if found is None:
+            return False
+        attempt, trouble = found
+        if trouble:
+            self.outbox.append(("cannot", *attempt.key, trouble, time.time()))
+        else:
+            self.report(attempt)
+        return True
+
+    def on_lease(self, lease: int, journal: str) -> None:
+        descriptor = self.reaper.lease(lease, journal)
+        if descriptor >= 0:
+            self.context.inherited.append(descriptor)
+
+    def on_release(self, lease: int) -> None:
+        """Ends what runs of a service, and keeps nothing of it; that nothing is left is told later."""
+        for attempt in self.reaper.release(lease):
+            self.report(attempt)
+        if self.pool is not None:
+            self.pool.end_idle()
+        self.reset()
+        for number in [number for number, setup in self.setups.items() if setup.lease == lease]:
+            del self.setups[number]
+            self.prepared.discard(number)
+
+    def reset(self) -> None:
+        """Makes this process what it was after the imports."""
+        self.current = None
+        set_environment(self.before)
+        self.before = {}
+        with contextlib.suppress(OSError):
+            os.chdir(self.home)
+
+    def on_setup(self, number: int, *values: Any) -> None:
+        self.setups[number] = Setup(*values)
+
+    def on_start(self, key: str, number: int, environment: Mapping[str, str], cwd: str, log: str, limit: int) -> None:
+        """:param environment: the attempt's own."""
+        setup = self.setups[number]
+        attempt = setup.lease, key
+        try:
+            if self.pool is None or number != self.current:
+                os.chdir(cwd)
+            if number != self.current:
+                try:
+                    self.switch_to(number)
+                except Exception as error:
+                    self.outbox.append(("declined", *attempt, f"preparing failed: {type(error).__name__}: {error}"))
+                    return
+            code = self.codes[setup.script]
+            copies = [(f"{self.home}/{each}", each) for each in setup.copied]
+            if self.pool is not None:
+                pid = self.pool.start((attempt, limit), number, code, environment, (cwd, log, copies))
+            else:
+                pid = self.fork(code, environment, (log, copies))
+                self.reaper.add(attempt, pid, limit)
+        except OSError as error:
+            trouble = f"{error.filename or setup.script}: {error.strerror}"
+            self.outbox.append(("cannot", *attempt, trouble, time.time()))
+            return
+        self.outbox.append(("started", *attempt, pid, time.time()))
+
+    def fork(self, code: CodeType, environment: Mapping[str, str], places: tuple[str, list[tuple[str, str]]]) -> int:
+        """:param places: the log, what to copy. Raises OSError."""
+        log, copies = places
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                forked_child.run(self.context, code, environment, output, copies)
+        finally:
+            os.close(output)
+        return pid
+
+    def switch_to(self, number: int) -> None:
+        """Makes this process what the children of a setup are to be, as far as they are alike."""
+        setup = self.setups[number]
+        self.current = None
+        set_environment(self.before)
+        self.before = {name: os.environ.get(name) for name in setup.environment}
+        set_environment(setup.environment)
+        os.umask(setup.umask)
+        self.search_path.set(setup.script, setup.python_path)
+        script.set_arguments(setup.script, setup.arguments)
+        self.context.main.__dict__["__file__"] = setup.script
+        if setup.script not in self.codes:
+            self.codes[setup.script] = script.load(setup.script)
+        if number not in self.prepared:
+            for hook in setup.prepare:
+                imports.call(hook)
+            for hook in self.settle:
+                imports.call(hook)
+            imports.check_threads()
+            self.prepared.add(number)
+            settle_memory()
+        self.current = number
+
+    def on_signal(self, lease: int, key: str, number: int) -> None:
+        self.reaper.signal((lease, key), number)
+
+
+def set_environment(changes: Mapping[str, str | None]) -> None:
+    for name, value in changes.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def settle_memory() -> None:
+    """What is alive now is not looked at again by the collector, in no child: looking would copy its pages."""
+    gc.collect()
+    gc.freeze()
+
+
+@contextlib.contextmanager
+def captured(into: list[bytes]) -> Any:
+    """What is written to stdout and stderr meanwhile. What a stream holds back, each child will hold back too."""
+    with tempfile.TemporaryFile(buffering=0) as file:
+        kept = os.dup(1), os.dup(2)
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            for number, old in enumerate(kept, start=1):
+                os.dup2(old, number)
+                os.close(old)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            into.append(file.read(MAX_IMPORT_OUTPUT + 1) if size else b"")
+
+
+class Warming:
+    """Takes the messages until everything is imported."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._messages: list[Message] = []
+
+    def next(self) -> Message:
+        """Waits for it; ends this process when there will be none."""
+        while not self._messages:
+            received = self._channel.receive()
+            if received is None:
+                os._exit(0)
+            self._messages = received
+        return self._messages.pop(0)
+
+    def run(self, message: Message, output: list[bytes], watch: ImportWatch) -> tuple[Any, ...]:
+        """Imports what it is told to until it is told what it is to serve. Raises RefusedError."""
+        flag, install = message
+        os.environ[flag] = "1"
+        with captured(output), watch, imports.without_collecting():
+            before = imports.descriptors()
+            if install is not None:
+                imports.install(install)
+            while True:
+                name, *rest = self.next()
+                if name == "serve":
+                    break
+                imports.run(rest)
+            settle, _ = rest
+            imports.settle(settle, before)
+            del os.environ[flag]
+        if len(output[0]) > MAX_IMPORT_OUTPUT:
+            raise imports.RefusedError("an import wrote more than a megabyte")
+        return tuple(rest)
+
+    @property
+    def unread(self) -> list[Message]:
+        return self._messages
+
+
+def main(link: str) -> None:
+    os.set_inheritable(int(link), False)
+    channel = Channel(socket.socket(fileno=int(link)))
+    warming = Warming(channel)
+    _, path, own, harmless, python_path, flag, install = warming.next()
+    # By which the supervisor knows this process; no job's.
+    for name in [each for each in os.environ if each.startswith(own)]:
+        del os.environ[name]
+    if python_path:
+        os.environ["PYTHONPATH"] = python_path
+    script.set_arguments(path, ())
+    search_path = script.SearchPath(path, script.entries(python_path))
+    module = script.become_main(path)
+    random_state = RandomState()
+    output: list[bytes] = []
+    watch = ImportWatch((flag, "TMPDIR"), harmless)
+    try:
+        settle, isolation = warming.run((flag, install), output, watch)
+    except imports.RefusedError as refusal:
+        os.write(2, output[0])
+        channel.send(("refused", str(refusal)))
+        return
+    random_state.freeze()
+    interpreter = Interpreter(channel, output[0], random_state, module, search_path, settle, isolation)
+    gc.freeze()
+    ready = tuple(sorted(watch.variables)), tuple(watch.modules()), tuple(native_libraries())
+    interpreter.outbox.append(("ready", *ready, search_path.is_as_made))
+    interpreter.send_outbox()
+    for name, *rest in warming.unread:
+        getattr(interpreter, f"on_{name}")(*rest)
+    interpreter.serve()

@@ -1,0 +1,43 @@
+"""A job that no compute environment can ever hold: who asks for so much, and what to do. Pure."""
+
+from __future__ import annotations
+
+from flyteidl.core import tasks_pb2
+
+from flytekitplugins.awsbatch.propeller.aws_array.requirements import CPU, MEMORY, ResourceRequirements
+
+# How AWS begins the status reason of a job that no compute environment can hold.
+MISFIT = "MISCONFIGURATION"
+_DEFAULTS = "task_resources.defaults of the settings, or the handler's defaults"
+
+
+def misfit_in_words(reason: str, task: tasks_pb2.Resources, override: ResourceRequirements | None) -> str:
+    """
+    :param reason: AWS Batch's.
+    :param task: what the task itself asks for. :param override: what `with_overrides` of the call does.
+    """
+    said = reason.strip(" -")
+    if "vCPU" in said:
+        name, argument, setting = CPU, "cpu", "emulator.vcpus"
+    elif "memory" in said:
+        name, argument, setting = MEMORY, "mem", "emulator.memory"
+    else:
+        return f"{said}. It can never start."
+    return (
+        f"{said}. It can never start. The number is that of {asked_by(name, argument, task, override)}. Ask for less, "
+        f"or make the local compute environment larger ({setting}; this machine's size unless it is set)."
+    )
+
+
+def asked_by(name: str, argument: str, task: tasks_pb2.Resources, override: ResourceRequirements | None) -> str:
+    """Where a job's number comes from: of a task the limit is sent, and the request where there is none."""
+    own = ResourceRequirements.from_template(task)
+    given = override or ResourceRequirements()
+    for kind, of_call, of_task in (
+        ("limits", given.limits, own.limits),
+        ("requests", given.requests, own.requests),
+    ):
+        for where, asked in (("with_overrides", of_call), ("@task", of_task)):
+            if name in asked:
+                return f'{where}({kind}=Resources({argument}="{asked[name]}"))'
+    return _DEFAULTS
