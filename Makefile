@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 # Tests start hundreds of interpreters; where this is set, each would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test lint types unit docs references coverage other-versions test-all bench soak clean
+.PHONY: setup demo test lint types unit docs references coverage other-versions test-all containers bench soak clean
 
 $(READY): setup.py
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else \
@@ -48,6 +48,7 @@ other-versions:
 
 test-all: lint types docs coverage
 	$(BIN)/python -m pytest $(PARALLEL) -m slow --timeout 3600
+	$(MAKE) containers
 	.ci/try-version 3.10 1.16.0
 	.ci/try-version 3.10 newest
 	.ci/try-version 3.11 1.16.0
@@ -93,6 +94,12 @@ bench: $(READY) .venv-moto/.ready
 	$(BIN)/python benchmarks/map_scale.py --n 1000 --preload everything
 	$(BIN)/python benchmarks/batch_service.py
 	$(BIN)/python benchmarks/tests.py
+
+# Suites whose jobs are processes else, with jobs in containers; needs what .ci/install-container-engine installs.
+IN_CONTAINERS := tests/batch/execution/test_running_jobs.py tests/batch/operations tests/batch/scheduling \
+	tests/batch/test_suspending.py tests/compat/test_compat_flows.py tests/compat/test_compat_types.py
+containers: $(READY)
+	$(BIN)/python -m pytest --isolation container --timeout 600 -k "not moto" $(IN_CONTAINERS)
 
 clean:
 	rm -rf $(VENV) .venv-* site build dist *.egg-info .coverage* .mypy_cache .ruff_cache .pytest_cache

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -16,6 +20,25 @@ MEMORY_LIMIT = 6 << 30
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("fresh", deadline=None, print_blob=True)
 settings.load_profile("repeatable")
+
+
+CONTAINER = "container"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--isolation",
+        choices=["process", CONTAINER],
+        default="process",
+        help="What the jobs of shared fixtures run in; `make containers` runs whole suites with container.",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--isolation") == CONTAINER:
+        for item in items:
+            for mark in item.iter_markers("processes_only"):
+                item.add_marker(pytest.mark.skip(reason=f"in containers: {mark.args[0]}"))
 
 
 def pytest_configure() -> None:
@@ -36,3 +59,47 @@ def signals_of_a_terminal() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def container_engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A container engine of this run's own (`container_engines.TestEngine`); skips where there is none."""
+    import container_engines
+
+    if reason := container_engines.missing():
+        if os.environ.get(container_engines.NEEDED):
+            pytest.fail(f"{container_engines.NEEDED} is set, and {reason}")
+        pytest.skip(reason)
+    # Tests that know nothing of containers have their jobs leave marks there.
+    in_containers = request.config.getoption("--isolation") == CONTAINER
+    shared = tmp_path_factory.getbasetemp() if in_containers else None
+    # A socket's path is at most 107 characters long.
+    with container_engines.running(Path(tempfile.mkdtemp(prefix="engine-")), shared) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def isolated(request: pytest.FixtureRequest) -> Callable[[Path], dict[str, Any]]:
+    """What LocalBatch is given for the isolation that is asked for, by a folder that all jobs see."""
+    if request.config.getoption("--isolation") != CONTAINER:
+        return lambda _folder: {}
+    from container_shell import in_any_image
+
+    engine = request.getfixturevalue("container_engine")
+    return lambda folder: in_any_image(engine, folder)
+
+
+@pytest.fixture(scope="session")
+def isolation_settings(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """The settings of an emulation with the isolation that is asked for."""
+    if request.config.getoption("--isolation") != CONTAINER:
+        yield {}
+        return
+    from container_engines import PYTHON
+
+    engine = request.getfixturevalue("container_engine")
+    container = {"engine": engine.url, "network": "none", "ulimits": {"nofile": 1024, "nproc": 1000}}
+    with pytest.MonkeyPatch.context() as patch:
+        # What flytekit takes for its default image.
+        patch.setenv("FLYTE_INTERNAL_IMAGE", PYTHON)
+        yield {"emulator": {"isolation": CONTAINER, "container": container, "vcpus": 4, "memory": 8192}}

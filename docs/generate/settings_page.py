@@ -129,7 +129,7 @@ def shown_type(hint: Any, metadata: Mapping[str, Any]) -> str:
         inner = typing.get_args(hint)[0]
         return "list of sections" if dataclasses.is_dataclass(inner) else "list of texts"
     if origin is not None:
-        return "map of texts"
+        return "map of numbers" if typing.get_args(hint)[-1] is int else "map of texts"
     shown = TYPES[hint]
     if metadata[section.UNIT]:
         shown += f", {metadata[section.UNIT]}"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from batch_shell import SETTINGS, Shell, new_shell
 
 from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+
+Isolated = Callable[[Path], dict[str, Any]]
 
 
 @pytest.fixture
@@ -18,8 +21,8 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def service(home: Path) -> Iterator[LocalBatch]:
-    with LocalBatch(home, SETTINGS) as service:
+def service(home: Path, tmp_path: Path, isolated: Isolated) -> Iterator[LocalBatch]:
+    with LocalBatch(home, SETTINGS, **isolated(tmp_path)) as service:
         yield service
 
 
@@ -29,7 +32,7 @@ def shell(service: LocalBatch) -> Shell:
 
 
 @pytest.fixture
-def fast_service(home: Path) -> Iterator[LocalBatch]:
+def fast_service(home: Path, tmp_path: Path, isolated: Isolated) -> Iterator[LocalBatch]:
     """Its deadlines pass a hundred times as fast."""
-    with LocalBatch(home, SETTINGS, clock=SystemClock(speed=100)) as service:
+    with LocalBatch(home, SETTINGS, clock=SystemClock(speed=100), **isolated(tmp_path)) as service:
         yield service

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,6 @@ pytest.register_assert_rewrite("compat_run")
 
 
 @pytest.fixture(scope="module")
-def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulation]:
-    with emulation(tmp_path_factory.mktemp("batch"), quiet=True) as running:
+def batch(tmp_path_factory: pytest.TempPathFactory, isolation_settings: dict[str, Any]) -> Iterator[Emulation]:
+    with emulation(tmp_path_factory.mktemp("batch"), quiet=True, settings=isolation_settings or None) as running:
         yield running

@@ -73,6 +73,7 @@ def test_a_failure_node_runs_as_a_job_of_the_same_execution(batch: Emulation, tm
     assert (tmp_path / "cleaned").read_text() == batch.jobs[-1]["jobId"]
 
 
+@pytest.mark.processes_only("the image would be built")
 def test_interruptible_secrets_decks_and_images(batch: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_FSEC_SHOP_TOKEN", "abc")
     compared(batch, lambda: flows.features(n=3), jobs=[1, 1, 2, 1, 2, 1])

@@ -94,12 +94,14 @@ def moto(server: str) -> Iterator[Boto3]:
 
 
 @contextlib.contextmanager
-def in_process(home: Path) -> Iterator[BatchCalls]:
-    with LocalBatch(home, SETTINGS) as service:
+def in_process(home: Path, **options: Any) -> Iterator[BatchCalls]:
+    """:param options: of LocalBatch."""
+    with LocalBatch(home, SETTINGS, **options) as service:
         yield service
 
 
 @contextlib.contextmanager
-def over_http(home: Path) -> Iterator[BatchCalls]:
-    with LocalBatch(home, SETTINGS) as service, ThreadedServer(service) as server:
+def over_http(home: Path, **options: Any) -> Iterator[BatchCalls]:
+    """:param options: of LocalBatch."""
+    with LocalBatch(home, SETTINGS, **options) as service, ThreadedServer(service) as server:
         yield Boto3(server.url)

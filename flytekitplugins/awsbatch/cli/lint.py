@@ -16,12 +16,14 @@ from flytekit.tools import module_loader
 from rich.padding import Padding
 from rich.text import Text
 
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import NoEngineError
 from flytekitplugins.awsbatch.lint.codes import CODES
 from flytekitplugins.awsbatch.lint.findings import Finding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import look_at
 
 from .common import FOUND, config_option, console, counted, json_option, print_json, settings_of
+from .image_check import check_images
 
 # As for any command that is used wrongly.
 NOT_LOADED = 2
@@ -41,6 +43,7 @@ STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
     default=[DefaultImages.default_image()],
     help="The image that the tasks will be registered with, as for pyflyte register.",
 )
+@click.option("--run", is_flag=True, help="Start a container of each image, and see whether the tasks can run in it.")
 @click.option("--ignore", "ignored", multiple=True, metavar="CODE", help="A code that is fine. Repeat it for several.")
 @click.option("--strict", is_flag=True, help="End with status 1 for warnings too.")
 @config_option
@@ -48,6 +51,7 @@ STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
 def lint(
     targets: tuple[str, ...],
     images: ImageConfig,
+    run: bool,
     ignored: tuple[str, ...],
     strict: bool,
     files: tuple[str, ...],
@@ -55,8 +59,9 @@ def lint(
 ) -> None:
     """Say what would go wrong with these tasks on a real cluster, with what happens and what to do.
 
-    Imports FILE or MODULE, or all that is below a folder, and looks at every task for AWS Batch in it. Registers, runs
-    and builds nothing. Ends with status 1 when an error was found, 2 when something could not be loaded.
+    Imports FILE or MODULE, or all that is below a folder, and looks at every task for AWS Batch in it. Registers and
+    builds nothing, and runs nothing but what --run asks for. Ends with status 1 when an error was found, 2 when
+    something could not be loaded.
     """
     unknown = [code for code in ignored if code not in CODES]
     if unknown:
@@ -65,9 +70,13 @@ def lint(
     settings = dataclasses.replace(deployment.lint_settings, ignore=deployment.lint.ignore | set(ignored))
     try:
         looked = look_at(targets, images, settings)
+        in_images = check_images(looked.needs, deployment.batch.container) if run else []
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint="FILE|MODULE") from error
-    found, not_loaded = looked.findings, looked.not_loaded
+    except NoEngineError as error:
+        raise click.ClickException(str(error)) from error
+    found = (*looked.findings, *(one for one in in_images if one.code not in settings.ignore))
+    not_loaded = looked.not_loaded
     if as_json:
         print_json(
             {

@@ -14,21 +14,25 @@ import rich_click as click
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import clean
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import NoEngineError
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy, clean, in_image
 from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback
 from flytekitplugins.awsbatch.batch.emulator.http.server import listen
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
-from flytekitplugins.awsbatch.local.all_settings import Settings, load_files
+from flytekitplugins.awsbatch.local.all_settings import CONTAINER, Settings, load_files
+from flytekitplugins.awsbatch.local.deployment.backend import container_executor
 from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders
 from flytekitplugins.awsbatch.local.history.page_address import noted
-from flytekitplugins.awsbatch.local.home import Home, from_environment
+from flytekitplugins.awsbatch.local.home import Home, HomeError, from_environment
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.server import Pages
 
 from .common import command_for, config_option, named_files, url_of
 
 DEFAULT_PORT = 8044
+PROCESS = "process"
 TOKEN = "FLYTE_AWSBATCH_TOKEN"  # noqa: S105 - the variable's name
 
 
@@ -65,6 +69,12 @@ def parse_environment(_context: click.Context, _option: click.Parameter, pairs: 
     callback=parse_environment,
     help="A variable that every job gets, such as an S3 endpoint or credentials. May be repeated.",
 )
+@click.option(
+    "--isolation",
+    type=click.Choice([PROCESS, CONTAINER]),
+    help="Whether a job is a process of this machine, or a container of its own image.  [default: container where"
+    " emulator.isolation says so, else process]",
+)
 @config_option
 @click.option(
     "--token",
@@ -73,9 +83,15 @@ def parse_environment(_context: click.Context, _option: click.Parameter, pairs: 
     help="What clients must sign with (as their AWS secret access key) or send as a bearer token. Needed off loopback.",
 )
 def serve(
-    host: str, port: int, home: Path | None, environment: dict[str, str], files: Sequence[str], token: str | None
+    host: str,
+    port: int,
+    home: Path | None,
+    environment: dict[str, str],
+    isolation: str | None,
+    files: Sequence[str],
+    token: str | None,
 ) -> None:
-    """Serve a local AWS Batch that starts jobs as processes of this machine.
+    """Serve a local AWS Batch that starts jobs as processes of this machine, or as containers.
 
     Point boto3 or the AWS CLI here with AWS_ENDPOINT_URL_BATCH and AWS_ENDPOINT_URL_CLOUDWATCH_LOGS; any region and
     any credentials will do. Every queue of the settings is there from the start. Ctrl-C ends it; the next start on
@@ -89,13 +105,22 @@ def serve(
     at = Home(home.expanduser().absolute()) if home is not None else from_environment(os.environ)
     try:
         settings = load_files(named_files(files))
-        launch = CodeFolders(clean(environment), at.code, settings.batch.retention_days)
-        service = LocalBatch(at.batch, settings.batch, launch=launch, adopt=True)
-    except (SettingsError, UnusableHomeError) as error:
+        executors: list[Executor] | None = None
+        launch: LaunchPolicy
+        if (isolation or settings.local.isolation) == CONTAINER:
+            launch, executors = in_image(environment), [container_executor(settings, at.prepare(), warn)]
+        else:
+            launch = CodeFolders(clean(environment), at.code, settings.batch.retention_days)
+        service = LocalBatch(at.batch, settings.batch, launch=launch, executors=executors, adopt=True)
+    except (SettingsError, HomeError, UnusableHomeError, NoEngineError) as error:
         raise click.ClickException(str(error)) from error
     guard = Guard(token)
     pages = Pages(at, guard, command_for(at), service)
     asyncio.run(serve_until_signal(service, settings, guard, host, port, pages))
+
+
+def warn(text: str) -> None:
+    click.echo(text, err=True)
 
 
 async def serve_until_signal(

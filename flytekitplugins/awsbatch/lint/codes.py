@@ -42,6 +42,7 @@ CODES: dict[str, Code] = {
         Code("AB010", "a request that is too large", container_rules.size),
         Code("AB011", "an array that is too large", call_rules.too_many_items),
         Code("AB012", "inputs that cannot be mapped"),
+        Code("AB013", "an image that cannot run the task"),
         Code("AB101", "cached arrays with ignored inputs", task_rules.ignored_inputs),
         Code("AB102", "resources that are dropped", task_rules.dropped_resources),
         Code("AB103", "secrets that are not there", task_rules.secrets),
@@ -56,6 +57,7 @@ CODES: dict[str, Code] = {
         Code("AB112", "memory in other units than AWS Batch's", task_rules.memory_unit),
         Code("AB113", "decks of a map's items", task_rules.decks_of_items),
         Code("AB114", "variables given to an execution"),
+        Code("AB115", "an image of another version or architecture"),
     )
 }
 

@@ -59,7 +59,8 @@ def image_content(subject: Subject) -> Iterator[str]:
     elif FLYTEKIT_IMAGE.fullmatch(subject.container.image):
         yield (
             f"runs in flytekit's own image, {subject.container.image}, which does not have {DISTRIBUTION}. Without it "
-            f"{THEN} Name an image of yours with --image. `flyte-awsbatch wheel` makes what to install in it."
+            f"{THEN} Name an image of yours with --image. `flyte-awsbatch wheel` makes what to install in it, "
+            "`flyte-awsbatch lint FILE --image IMAGE --run` tries it."
         )
 
 

@@ -85,3 +85,8 @@ def with_branches(node: Node) -> Iterator[Node]:
         for branch in branches:
             if branch is not None:
                 yield from with_branches(branch)
+
+
+def is_only_mapped(task: Any) -> bool:
+    """Whether a task is registered only because a map of ours has to find it: nothing calls it as a single job."""
+    return not isinstance(task, MapPythonTask) and not calls_of(task) and any(map(is_ours, maps_over(task)))

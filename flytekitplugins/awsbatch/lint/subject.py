@@ -15,7 +15,7 @@ from flytekit.tools.translator import prefix_with_fast_execute
 
 from ..sdk.task_config import AWSBatchConfig
 from .lint_settings import LintSettings
-from .program import calls_of, is_ours, maps_over
+from .program import calls_of, is_only_mapped
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Subject:
     @property
     def is_only_mapped(self) -> bool:
         """Whether a task is registered only because a map of ours has to find it: nothing calls it as a single job."""
-        return not self.is_array and not self.calls and any(map(is_ours, maps_over(self.task)))
+        return is_only_mapped(self.task)
 
     @property
     def metadata(self) -> TaskMetadata:

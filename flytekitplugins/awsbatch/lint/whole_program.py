@@ -21,8 +21,9 @@ from flytekit.image_spec.image_spec import ImageSpec
 from ..sdk.task_config import AWSBatchConfig
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
 from .findings import Finding, found_in
+from .image_needs import ImageNeed, need_of
 from .lint_settings import LintSettings
-from .program import is_ours
+from .program import is_only_mapped, is_ours
 from .refused import finding_of_error
 from .report import findings_to
 from .targets import target_of
@@ -44,6 +45,7 @@ class NotLoaded:
 class Looked:
     findings: tuple[Finding, ...]
     not_loaded: tuple[NotLoaded, ...] = ()
+    needs: tuple[ImageNeed, ...] = ()
 
 
 def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings) -> Looked:
@@ -57,6 +59,7 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
     context = FlyteContextManager.current_context().with_serialization_settings(serialization)
     found: list[Finding] = []
     not_loaded: list[NotLoaded] = []
+    needs: list[ImageNeed] = []
 
     def attempt(name: str, action: Callable[[], Any]) -> bool:
         try:
@@ -71,7 +74,9 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
             return False
 
     def look(entity: Any) -> None:
-        found.extend(look_at_task(entity, serialization, settings))
+        of_task, need = look_at_task(entity, serialization, settings)
+        found.extend(of_task)
+        needs.extend([need] if need is not None else [])
 
     with FlyteContextManager.with_context(context):
         for target in map(target_of, targets):
@@ -87,7 +92,7 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
         for entity in FlyteEntities.entities[before:]:
             # A task that cannot be serialised does not keep the others from being looked at.
             attempt(entity_name(entity), partial(look, entity))
-    return Looked(tuple(dict.fromkeys(found)), tuple(not_loaded))
+    return Looked(tuple(dict.fromkeys(found)), tuple(not_loaded), tuple(needs))
 
 
 def entity_name(entity: Any) -> str:
@@ -98,22 +103,25 @@ def entity_name(entity: Any) -> str:
         return type(entity).__name__
 
 
-def look_at_task(task: Any, serialization: SerializationSettings, settings: LintSettings) -> list[Finding]:
+def look_at_task(
+    task: Any, serialization: SerializationSettings, settings: LintSettings
+) -> tuple[list[Finding], ImageNeed | None]:
+    """What is found in a task, and what it needs of its image if it runs on AWS Batch."""
     inner: Any = getattr(task, "python_function_task", getattr(task, "run_task", None))
     on_batch = isinstance(getattr(inner, "task_config", None), AWSBatchConfig)
     if isinstance(task, ArrayNodeMapTask) and on_batch:
         said = "is mapped by flytekit's map_task; use flytekitplugins.awsbatch.map_task."
-        return [found_in(inner, "AB002", said)]
+        return [found_in(inner, "AB002", said)], None
     if isinstance(task, MapPythonTask) and not is_ours(task):
         fine = settings.ignore | set((inner.task_config.lint_ignore if on_batch else None) or ())
         wrong = on_batch and "AB109" not in fine
-        return [found_in(inner, "AB109", legacy_map(task.name))] if wrong else []
+        return ([found_in(inner, "AB109", legacy_map(task.name))] if wrong else []), None
     if getattr(task, "task_type", None) not in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE):
-        return []
+        return [], None
     found: list[Finding] = []
     with no_builds(inner or task, serialization), findings_to(found.extend, settings):
-        task.get_container(serialization)
-    return found
+        container = task.get_container(serialization)
+    return found, None if is_only_mapped(task) else need_of(task, inner or task, container, serialization)
 
 
 @contextmanager

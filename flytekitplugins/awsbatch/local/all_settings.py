@@ -44,7 +44,8 @@ RETENTION_DAYS = 30.0
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ACCOUNT = re.compile(r"\d{12}")
 TERMINATE, DETACH = "terminate", "detach"
-ISOLATIONS = ("fork", "worker", "process")
+CONTAINER = "container"
+ISOLATIONS = ("fork", "worker", "process", CONTAINER)
 BUILT_IN = "built-in settings"
 LOCAL_ROLE = "arn:aws:iam::000000000000:role/local"
 DEFAULT = Path(__file__).with_name("built_in.yaml").read_text(encoding="utf-8")
@@ -64,7 +65,8 @@ class LocalEmulator:
     :param execution_env: what becomes of the variables of `pyflyte run --env`: Flyte gives them to pods and never to
         jobs on AWS Batch (`drop`; its `awsbatch/transformer.go` passes nil); `forward` gives them to jobs here.
     :param isolation: how a job's Python command is started: `fork` forks each child from a warm interpreter, `worker`
-        has a few warm processes run many children each, `process` starts a new interpreter for each child.
+        has a few warm processes run many children each, `process` starts a new interpreter for each child. With
+        `container` every job runs in a container of its own image (see `emulator.container`).
     :param preload: what forked jobs have imported already: `installed`, flytekit and the installed modules that your
         modules import; `everything`, your modules too. `everything` is faster, and jobs share what your modules make
         while they are imported: ids, scratch folders, connections, locks, open files.

@@ -147,6 +147,7 @@ def test_more_memory_than_the_limit_kills_the_attempt_as_aws_reports_it(shell: S
     assert job["container"]["reason"] == "OutOfMemoryError: Container killed due to memory usage"
 
 
+@pytest.mark.processes_only("the kernel kills the process that holds most, not process 1")
 def test_memory_of_grandchildren_counts(shell: Shell) -> None:
     script = "python3 -c \"import time; block = b'x' * (200 << 20); time.sleep(60)\"; echo survived"
     job_id = shell.submit(script, containerOverrides={"memory": 64})
@@ -154,6 +155,7 @@ def test_memory_of_grandchildren_counts(shell: Shell) -> None:
     assert shell.ended(job_id)["container"]["exitCode"] == 137
 
 
+@pytest.mark.processes_only("the engine has words of its own")
 def test_a_command_that_is_not_there_cannot_start_says_which_and_leaves_no_log_stream(shell: Shell) -> None:
     job_id = shell.submit(["no-such-command", "x"])
 
@@ -283,6 +285,7 @@ def test_the_launch_policy_decides_directory_and_paths(home: Path, tmp_path: Pat
         assert service.log_tail(job_id) == f"{tmp_path} /first:/usr/bin:/bin /modules base job's own"
 
 
+@pytest.mark.processes_only("the folder is the image's")
 def test_a_scratch_directory_is_the_attempts_own_and_gone_afterwards(shell: Shell, service: LocalBatch) -> None:
     job_id = shell.submit("touch here; pwd; ls")
     shell.ended(job_id)

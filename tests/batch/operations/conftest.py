@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from backends import in_process, moto, moto_server, over_http
@@ -21,12 +22,16 @@ def moto_service() -> Iterator[BatchCalls]:
 
 
 @pytest.fixture(params=["in process", "http", "moto"])
-def batch(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BatchCalls]:
+def batch(
+    request: pytest.FixtureRequest, tmp_path: Path, isolated: Callable[[Path], dict[str, Any]]
+) -> Iterator[BatchCalls]:
     if request.param == "moto":
         disagrees = request.node.get_closest_marker("moto_disagrees")
         if disagrees is not None:
             request.applymarker(pytest.mark.xfail(reason=f"moto: {disagrees.args[0]}", strict=True))
         yield request.getfixturevalue("moto_service")
         return
-    with (in_process if request.param == "in process" else over_http)(tmp_path / "home") as service:
+    with (in_process if request.param == "in process" else over_http)(
+        tmp_path / "home", **isolated(tmp_path)
+    ) as service:
         yield service

@@ -53,6 +53,7 @@ class Adoption:
         for owner, ids in by_owner.items():
             with instance.left_behind(self._root, owner, timeout) as directory:
                 if directory is not None:
+                    self._engine.end_left_behind(owner, directory)
                     exits = instance.exits(directory)
                     adopted.extend(job_id for job_id in ids if self._take_over(job_id, owner, exits))
                     if not self._rows.unended(owner):

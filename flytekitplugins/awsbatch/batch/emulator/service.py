@@ -262,7 +262,9 @@ class LocalBatch(BatchCalls):
                 raise
 
     def _remove_old(self) -> None:
-        """Removes jobs that ended longer ago than the retention, and the directories of dead instances without jobs."""
+        """Removes jobs that ended longer ago than the retention, what dead instances have left running, and the
+        directories of those without jobs.
+        """
         before = self._clock.now_ms() - int(self.settings.retention_days * 86_400_000)
         for sequence, job_id in self._rows.ended_before(before):
             self.logs.remove(self._rows.log_streams(sequence))
@@ -270,9 +272,10 @@ class LocalBatch(BatchCalls):
             self._table.forget(job_id)
         owners = {owner for _, owner, _ in self._rows.unended()}
         for name in instances.names(self._instances):
-            if name not in owners:
-                with instances.left_behind(self._instances, name, 0) as directory:
-                    if directory is not None:
+            with instances.left_behind(self._instances, name, 0) as directory:
+                if directory is not None:
+                    self._engine.end_left_behind(name, directory)
+                    if name not in owners:
                         shutil.rmtree(directory, ignore_errors=True)
 
     def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:

@@ -14,8 +14,31 @@ from .faults import Fault
 
 ENFORCE = "enforce"
 IGNORE = "ignore"
+# When an image is pulled.
+PULL_MISSING, PULL_ALWAYS, PULL_NEVER = "missing", "always", "never"
+NETWORKS = ("host", "bridge", "none")
 # The largest sizes, in vCPUs and MiB.
 LARGEST = 10**9
+
+
+@dataclass(frozen=True)
+class ContainerSettings:
+    """`emulator.container`: how jobs run in containers, where `emulator.isolation` is `container`.
+
+    :param engine: the URL of an engine that answers Docker's API (`unix:///run/podman/podman.sock`). Empty: that of
+        `DOCKER_HOST`, of the docker context, or the first of the usual sockets that answers.
+    :param pull: when an image is pulled: if it is `missing`; `always`, as AWS does it, with the image that is there
+        where the registry cannot be reached; `never`.
+    :param network: every job's network: `host`, which AWS Batch gives to jobs on EC2; `bridge`; `none`.
+    :param runtime: the engine's name for the OCI runtime. Empty: its own default.
+    :param ulimits: soft and hard limit by name, for jobs whose definition does not set that one (`nofile: 1024`).
+    """
+
+    engine: str = setting("engine", "")
+    pull: str = setting("pull", PULL_MISSING, choices=(PULL_MISSING, PULL_ALWAYS, PULL_NEVER))
+    network: str = setting("network", "host", choices=NETWORKS)
+    runtime: str = setting("runtime", "")
+    ulimits: dict[str, int] = setting("ulimits", factory=dict)
 
 
 @dataclass(frozen=True)
@@ -31,6 +54,7 @@ class BatchSettings:
     :param retention_days: ended jobs and their logs are forgotten after that, at a start; AWS keeps them for at least
         seven days.
     :param faults: what is to go wrong on purpose.
+    :param container: how jobs run in containers, where `isolation` is `container`.
     """
 
     # Not keys of `emulator`: a deployment says both under `plugins.aws`.
@@ -43,6 +67,7 @@ class BatchSettings:
     fargate_rules: str = setting("fargate_rules", ENFORCE, choices=(ENFORCE, IGNORE))
     retention_days: float = setting("retention_days", 7.0, minimum=0, maximum=36_500, unit="days")
     faults: tuple[Fault, ...] = setting("faults", ())
+    container: ContainerSettings = setting("container", factory=ContainerSettings)
 
     @property
     def machine_vcpus(self) -> float:

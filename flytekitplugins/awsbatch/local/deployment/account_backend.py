@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.batch.job_watch import FIRST_LOOK, LONGEST_LOOK, J
 from flytekitplugins.awsbatch.batch.rate_limits import Budgets, RateLimit
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait
 
-from ..all_settings import DETACH
+from ..all_settings import CONTAINER, DETACH
 from ..console.stopping import JobsLeft
 from .account_check import AccountCheck
 from .backend import AWS, Backend, UnfinishedCall
@@ -108,8 +108,8 @@ class AccountBackend(Backend):
             lag=[looks * first for looks in LAG],
             elsewhere=not self._client.local,
         )
-        # Behind a URL, and on this machine, an image is a name.
-        self.from_images = endpoint == AWS and self.elsewhere
+        # Behind a URL, and on this machine, an image is a name unless the settings say that jobs run in containers.
+        self.from_images = (endpoint == AWS and self.elsewhere) or settings.local.isolation == CONTAINER
 
     @property
     def jobs_left(self) -> JobsLeft:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from flytekitplugins.awsbatch.batch.api import BatchApi
+from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import Folder
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm import WarmExecutor
@@ -18,6 +21,7 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, no_change_feed
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, Wait
 
+from ..all_settings import CONTAINER
 from ..console.stopping import JobsLeft
 from ..history.resume import ResumeError
 from . import preload
@@ -26,7 +30,7 @@ if TYPE_CHECKING:
     from flytekitplugins.awsbatch.account.walk import TaskNeed
     from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
 
-    from ..all_settings import LocalEmulator, Settings
+    from ..all_settings import Settings
     from ..home import Home
 
 # What `FLYTE_AWSBATCH` and a run's record call AWS itself.
@@ -139,11 +143,13 @@ class LocalBackend(Backend):
             home.batch,
             settings.batch,
             launch=launch,
-            executors=executors(settings.local, warn),
+            executors=executors(settings, home, warn),
             validate_shapes=False,
         )
         self._queues = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
         super().__init__(self.service, EventWait(self.service), self.service.changed, elsewhere=False)
+        self.from_images = settings.local.isolation == CONTAINER
+        self.sees_code = not self.from_images
 
     def start(self) -> None:
         self.service.start()
@@ -179,11 +185,28 @@ class LocalBackend(Backend):
         return str(self.service.log_path(child.log_streams[-1])), tail
 
 
-def executors(local: LocalEmulator, warn: Callable[[str], None]) -> list[Executor]:
-    """A process per job, and for Flyte's own commands a warm interpreter to start it from."""
+def executors(settings: Settings, home: Home, warn: Callable[[str], None]) -> list[Executor]:
+    """A container per job; or a process, and for Flyte's own commands a warm interpreter to start it from.
+
+    Raises NoEngineError.
+    """
+    local = settings.local
+    if local.isolation == CONTAINER:
+        return [container_executor(settings, home, warn)]
     process = ProcessExecutor()
     if local.isolation == "process":
         return [process]
     options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
     keep = local.keep_interpreters
     return [WarmExecutor(preload.planner(options), process, isolation=local.isolation, keep=keep, warn=warn)]
+
+
+def container_executor(settings: Settings, home: Home, warn: Callable[[str], None]) -> Executor:
+    """Runs jobs in their own images. Of this machine they see the home's runs, and what was uploaded for them.
+
+    Raises NoEngineError.
+    """
+    container = settings.batch.container
+    client = container_engine.connect(container.engine)
+    folders = (Folder(home.runs), Folder(home.uploads, read_only=True))
+    return ContainerExecutor(client, container, folders=folders, warn=warn)

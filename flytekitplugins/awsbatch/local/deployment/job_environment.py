@@ -36,6 +36,12 @@ NEVER_INHERITED = (
     "PYTEST_CURRENT_TEST",
 )
 
+# What of the caller's environment a container gets, as the credentials of its job role on AWS.
+ROLE_NAMES = frozenset(
+    {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"}
+)
+ROLE_PREFIXES = ("AWS_ENDPOINT_URL", "FLYTE_AWS_")
+
 FAST_EXECUTE = "pyflyte-fast-execute"
 
 
@@ -47,11 +53,13 @@ class LocalLaunch:
     :param execution_env: `drop` or `forward` (`emulator.execution_env`).
     :param temporary: each attempt gets a directory below it as TMPDIR; None leaves the caller's. A container's `/tmp`
         goes with it, and flytekit leaves its downloads there.
+    :param in_images: whether jobs run in containers of their images, which have all of that already.
     """
 
     environment: str = INHERIT
     execution_env: str = DROP
     temporary: Path | None = None
+    in_images: bool = False
     _code_roots: dict[str, str] = field(default_factory=dict)
     _launches: dict[tuple[str, bool], Launch] = field(default_factory=dict)
     _execution_env: Mapping[str, str] = field(default_factory=dict)
@@ -96,6 +104,8 @@ class LocalLaunch:
             if self.execution_env == DROP
             else {name: value for name, value in given.items() if not name.startswith(NEVER_INHERITED)}
         )
+        if self.in_images:
+            return Launch(environment=credentials(os.environ) | forwarded, cwd=Path("/"))
         return Launch(
             environment=base_environment(inherited, self.environment) | forwarded | temporary,
             cwd=Path.cwd(),
@@ -103,6 +113,11 @@ class LocalLaunch:
             path=scripts_directories(),
             python_path=import_path(self._code_roots.get(task_name), sys.path),
         )
+
+
+def credentials(environ: Mapping[str, str]) -> dict[str, str]:
+    """What stands for the job's role in a container, and for where AWS is."""
+    return {name: value for name, value in environ.items() if name in ROLE_NAMES or name.startswith(ROLE_PREFIXES)}
 
 
 def base_environment(environ: Mapping[str, str], mode: str) -> dict[str, str]:

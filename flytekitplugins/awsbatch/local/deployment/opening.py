@@ -84,8 +84,12 @@ class Deployment:
             Path(report or settings.local.report).expanduser().absolute() if report or settings.local.report else None
         )
         self._temporary = temporary_folder.make()
-        self.launch = LocalLaunch(settings.local.environment, settings.local.execution_env, self._temporary)
-        jobs_launch = CodeFolders(self.launch, home.code, settings.batch.retention_days)
+        in_images = settings.local.isolation == settings_module.CONTAINER
+        self.launch = LocalLaunch(
+            settings.local.environment, settings.local.execution_env, self._temporary, in_images=in_images
+        )
+        # A container has the code's folder for itself.
+        jobs_launch = self.launch if in_images else CodeFolders(self.launch, home.code, settings.batch.retention_days)
         self._said: set[str] = set()
         self._lock = threading.Lock()
         self.backend: backend.Backend = (
@@ -140,7 +144,7 @@ class Deployment:
     @property
     def sends_code(self) -> bool:
         """Whether code has to travel to jobs."""
-        return self.locations.remote and not self.backend.sees_code
+        return (self.locations.remote or self.backend.from_images) and not self.backend.sees_code
 
     def check_storage(self) -> None:
         """Once, before anything is sent: whether the buckets for files exist. Raises StorageError."""
@@ -268,7 +272,7 @@ _overrides: list[Deployment] = []
 def current() -> Deployment:
     """The deployment that a task call goes to: the innermost `emulation(...)`, else this process's own, opened now.
 
-    Raises SettingsError, HomeError, SwitchError.
+    Raises SettingsError, HomeError, SwitchError, NoEngineError.
     """
     global _of_process  # noqa: PLW0603 - the process has one, as it has one environment
     with _lock:

@@ -91,6 +91,7 @@ class Starter:
             temporary=temporary,
             hints=launch.hints,
             shared=shared,
+            spec=spec,
         )
         for executor in self._executors:
             if executor.accepts(process):

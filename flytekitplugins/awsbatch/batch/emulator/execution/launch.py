@@ -76,6 +76,13 @@ def clean(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     return lambda _request: answer
 
 
+def in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
+    """The policy for jobs in containers of their own images: nothing of this machine, and `extra`."""
+    # An image says itself which directory a command starts in.
+    answer = Launch(environment=dict(extra or {}), cwd=Path("/"))
+    return lambda _request: answer
+
+
 def compose(request: LaunchRequest, launch: Launch) -> dict[str, str]:
     """The environment of the attempt's process."""
     return {**shared_environment(request.environment, launch), **own_environment(request)}

@@ -197,11 +197,10 @@ class Reaper:
         now = time.time()
         service, key = attempt.key
         if not attempt.ended_by_reaper:
-            end = f"{attempt.exit_code}\t{int(attempt.out_of_memory)}\t{now:.3f}"
-            line = f"{key}\t{end}\t{attempt.peak}\t{attempt.cpu:.3f}\n"
+            line = journal_line(key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu)
             # A full disk must not stop the rest.
             with contextlib.suppress(OSError):
-                os.write(self.journals.get(service, -1), line.encode())
+                os.write(self.journals.get(service, -1), line)
         return "exited", service, key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu
 
     def enforce_memory_limits(self) -> None:
@@ -247,6 +246,11 @@ class Reaper:
         for attempt in killed:
             attempt.ended_by_reaper = attempt.exit_code == KILLED and not attempt.out_of_memory
         return ended + killed
+
+
+def journal_line(key: str, exit_code: int, out_of_memory: bool, at: float, peak: int, cpu: float) -> bytes:
+    """The end of an attempt as a journal has it (`instance.exits` reads it)."""
+    return f"{key}\t{exit_code}\t{int(out_of_memory)}\t{at:.3f}\t{peak}\t{cpu:.3f}\n".encode()
 
 
 def adopt_orphans() -> None:

@@ -18,6 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..clock import Clock
 from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Lost, Started
@@ -200,6 +201,11 @@ class Engine:
                 self._ask_to_end(key)
         self.wake()
 
+    def end_left_behind(self, name: str, directory: Path) -> None:
+        """See `Executor.end_left_behind`."""
+        for executor in self._executors:
+            executor.end_left_behind(name, directory)
+
     def wait_idle(self, timeout: float) -> bool:
         """Whether no attempt runs, at the latest after so many seconds."""
         with self._table.lock:
@@ -307,7 +313,7 @@ class Engine:
             # AttemptContainerDetail in the API reference: an attempt receives a log stream when it reaches RUNNING.
             running.attempt.stream = None
             running.process.log.unlink(missing_ok=True)
-            outcome = retry_rules.could_not_start(event.message)
+            outcome = retry_rules.could_not_start(event.message, event.error)
         else:
             outcome = retry_rules.host_lost(f"lost: {event.message}")
         if isinstance(event, Exited):

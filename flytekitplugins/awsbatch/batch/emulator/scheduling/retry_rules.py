@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..execution.executors.protocol import CANNOT_PULL, CANNOT_START
 from ..job_model import CANCEL, FAILED, RUNNABLE, SUCCEEDED, TERMINATE, TIMEOUT, ExitRule
 
 EXITED = "Essential container in task exited"
@@ -35,16 +36,18 @@ class End:
 
 
 def exited(exit_code: int, out_of_memory: bool) -> End:
-    return End(EXITED, KILLED if out_of_memory else exit_code, OUT_OF_MEMORY if out_of_memory else None)
+    if out_of_memory:
+        return End(EXITED, exit_code or KILLED, OUT_OF_MEMORY)
+    return End(EXITED, exit_code)
 
 
-def could_not_start(message: str) -> End:
-    """The container was made and its command could not be executed."""
-    return End(DID_NOT_START, None, f"CannotStartContainerError: {message}"[:255])
+def could_not_start(message: str, error: str = CANNOT_START) -> End:
+    """:param error: ECS's name for it."""
+    return End(DID_NOT_START, None, f"{error}: {message}"[:255])
 
 
 def could_not_pull(image: str) -> End:
-    return End(DID_NOT_START, None, f"CannotPullContainerError: image {image} could not be pulled"[:255])
+    return could_not_start(f"image {image} could not be pulled", CANNOT_PULL)
 
 
 def host_lost(instance: str) -> End:

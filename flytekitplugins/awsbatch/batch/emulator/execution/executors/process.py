@@ -6,6 +6,7 @@ networks are not its business.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator import private_folders
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import supervision
@@ -36,6 +37,9 @@ class ProcessExecutor:
 
     def signal(self, key: str, number: int) -> None:
         self._supervision.signal(self._lease, key, number)
+
+    def end_left_behind(self, name: str, directory: Path) -> None:
+        """Nothing: the system ends a supervisor's processes with it."""
 
     def close(self) -> None:
         self._supervision.release(self._lease)

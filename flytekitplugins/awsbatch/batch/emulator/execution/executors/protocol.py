@@ -10,6 +10,12 @@ from pathlib import Path
 from typing import Protocol
 
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
+from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
+
+# ECS's names for why a container did not start.
+CANNOT_START = "CannotStartContainerError"
+CANNOT_CREATE = "CannotCreateContainerError"
+CANNOT_PULL = "CannotPullContainerError"
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,7 @@ class JobProcess:
     :param temporary: the attempt's TMPDIR where it has one of its own, likewise.
     :param hints: what the caller knows about the command that may help an executor (a module to preload).
     :param shared: of the environment, what other attempts of the job have too: the same object for them, if any.
+    :param spec: the attempt's job, for an executor that does more of it than to run the command.
     """
 
     key: str
@@ -35,6 +42,7 @@ class JobProcess:
     temporary: Path | None = None
     hints: Mapping[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] | None = None
+    spec: JobSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -64,11 +72,15 @@ class Exited:
 
 @dataclass(frozen=True)
 class CannotStart:
-    """There is no such command, directory, permission: what `exec` said."""
+    """There is no such command, directory, permission, image: what `exec` or the container engine said.
+
+    :param error: ECS's name for it.
+    """
 
     key: str
     message: str
     at: float
+    error: str = CANNOT_START
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,13 @@ class Executor(Protocol):
 
     def signal(self, key: str, number: int) -> None:
         """Signals an attempt's main process, SIGKILL all of the attempt; one that has ended is left alone."""
+        ...
+
+    def end_left_behind(self, name: str, directory: Path) -> None:
+        """Kills what an instance that is dead has left running, and writes down the exits that it did not.
+
+        Called while nobody else may take the instance over. `directory` need not be there any more.
+        """
         ...
 
     def close(self) -> None:

@@ -54,6 +54,7 @@ class Lease:
 
     :param number: by which the service is known to them.
     :param umask: of its attempts.
+    :ivar at_end: what the supervisor runs when this process has gone: argv, environment, log.
     :ivar released: set when nothing of the service is left below the supervisor.
     """
 
@@ -62,6 +63,7 @@ class Lease:
     lock: int
     events: Events
     umask: int
+    at_end: tuple[tuple[str, ...], dict[str, str], str] | None = None
     released: threading.Event = field(default_factory=threading.Event)
 
 
@@ -82,9 +84,7 @@ class Supervised:
 
     def start(self, lease: Lease, process: JobProcess, descriptors: Sequence[int]) -> None:
         """Raises OSError when the supervisor is gone, ValueError for what cannot be sent."""
-        if lease.number != SHARED and lease.number not in self.leases:
-            self.channel.send(("lease", lease.number, str(lease.journal)), descriptors=[lease.lock])
-            self.leases.add(lease.number)
+        self._introduce(lease)
         places = str(process.cwd), str(process.log), lease.umask
         key = lease.number, process.key
         # First: its news may come before this returns.
@@ -97,6 +97,17 @@ class Supervised:
         except (OSError, ValueError):
             self.attempts.pop(key, None)
             raise
+
+    def at_end(self, lease: Lease) -> None:
+        """Raises OSError when the supervisor is gone."""
+        if lease.at_end is not None:
+            self._introduce(lease)
+            self.channel.send(("at_end", lease.number, *lease.at_end))
+
+    def _introduce(self, lease: Lease) -> None:
+        if lease.number != SHARED and lease.number not in self.leases:
+            self.channel.send(("lease", lease.number, str(lease.journal)), descriptors=[lease.lock])
+            self.leases.add(lease.number)
 
     def _environment(self, environment: Mapping[str, str]) -> tuple[int, dict[str, str]]:
         """The children of an array differ in a few variables: the rest is sent once."""
@@ -159,6 +170,19 @@ class Supervision:
             except (BrokenPipeError, ConnectionResetError):
                 # It was killed, and its reader has not heard of that yet: this attempt never reached it.
                 self._start_supervisor().start(lease, process, descriptors)
+
+    def at_end(self, lease: Lease, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
+        """Has the supervisor run a command when this process has gone, before the service's instance can be taken
+        over; a lease that is released has none. Raises OSError.
+        """
+        with self._sending:
+            lease.at_end = tuple(argv), dict(environment), str(log)
+            if self._supervised is None:
+                self._start_supervisor()
+            else:
+                # One that was killed is replaced when its end is heard of.
+                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                    self._supervised.at_end(lease)
 
     def start_interpreter(self, process: JobProcess, link: int, events: Events) -> None:
         """Starts a process that belongs to no service; its command gets the descriptor as its last argument.
@@ -228,6 +252,8 @@ class Supervision:
                 first=True,
             )
         )
+        for lease in list(self._leases.values()):
+            supervised.at_end(lease)
         return supervised
 
     def _take(self, supervised: Supervised, message: Message) -> None:
@@ -275,6 +301,9 @@ class Supervision:
             left, supervised.attempts = supervised.attempts, {}
             if self._supervised is supervised:
                 self._supervised = None
+                if any(lease.at_end is not None for lease in self._leases.values()):
+                    with contextlib.suppress(OSError):
+                        self._start_supervisor()
         supervised.process.wait()
         for pid, _ in left.values():
             if pid:

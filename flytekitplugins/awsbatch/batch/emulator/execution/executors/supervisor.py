@@ -40,7 +40,9 @@ def watch_parent() -> int:
 
 
 class Supervisor:
-    """:ivar locks: the lock of each service's instance, which is held as long as something of the service may run."""
+    """:ivar locks: the lock of each service's instance, which is held as long as something of the service may run.
+    :ivar last_commands: what is run for a service when the caller's process has gone: argv, environment, log.
+    """
 
     def __init__(self, channel: DescriptorChannel) -> None:
         self.channel = channel
@@ -48,6 +50,7 @@ class Supervisor:
         self.locks: dict[int, int] = {}
         self.environments: dict[int, dict[str, str]] = {}
         self.null = os.open(os.devnull, os.O_RDWR)
+        self.last_commands: dict[int, tuple[tuple[str, ...], dict[str, str], str]] = {}
 
     def serve(self) -> None:
         """Until the caller's process ends or this one is asked to."""
@@ -103,6 +106,7 @@ class Supervisor:
 
     def on_release(self, service: int) -> None:
         """Ends what runs of a service; that nothing is left is told later."""
+        self.last_commands.pop(service, None)
         for attempt in self.reaper.release(service):
             self.tell(self.reaper.write_end(attempt))
 
@@ -194,12 +198,34 @@ class Supervisor:
     def on_signal(self, service: int, key: str, number: int) -> None:
         self.reaper.signal((service, key), number)
 
+    def on_at_end(self, service: int, argv: tuple[str, ...], environment: dict[str, str], log: str) -> None:
+        self.last_commands[service] = argv, environment, log
+
+    def hear_the_last(self) -> None:
+        """What was said of the end counts also where the end was heard of first."""
+        self.channel.link.setblocking(False)
+        while messages := self.channel.receive():
+            for name, *rest in messages:
+                if name in ("lease", "at_end", "release"):
+                    getattr(self, f"on_{name}")(*rest)
+                elif name == "start" and rest[-1]:
+                    os.close(self.channel.descriptors.popleft())
+
     def end(self) -> None:
-        """Kills everything below this process. What is killed by that is not told: the executors find it lost."""
+        """Kills everything below this process, and runs the commands for the end. What is killed by that is not told:
+        the executors find it lost.
+        """
         for attempt in self.reaper.end():
             message = self.reaper.write_end(attempt)
             if not attempt.ended_by_reaper:
                 self.tell(message)
+        self.hear_the_last()
+        running = []
+        for argv, environment, log in self.last_commands.values():
+            with contextlib.suppress(OSError):
+                running.append(self.spawn(argv, environment, (os.sep, log, 0o077)))
+        for pid in running:
+            os.waitpid(pid, 0)
 
 
 def main(link: str, directory: str) -> None:

@@ -138,6 +138,9 @@ class WarmExecutor:
         else:
             use.interpreter.flush()
 
+    def end_left_behind(self, name: str, directory: Path) -> None:
+        self._fallback.end_left_behind(name, directory)
+
     def close(self) -> None:
         with self._interpreters.lock:
             self._closing = True

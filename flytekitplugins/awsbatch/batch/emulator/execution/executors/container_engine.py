@@ -1,0 +1,208 @@
+"""The container engine that jobs run on: whatever answers Docker's API. How one is found, and what is asked of it
+beyond one container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flytekitplugins.awsbatch.batch.emulator.settings import PULL_ALWAYS, PULL_NEVER
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+# Seconds for one answer; an engine with hundreds of containers takes its time.
+ANSWER_TIMEOUT = 120
+CONNECTIONS = 64
+MOST_OF_MESSAGE = 200
+# Podman begins with what it was doing, and with the path of the OCI runtime where Docker has words.
+OF_PODMAN = re.compile(r"^(preparing container [0-9a-f]{12,64} for attach|container create): ")
+RUNTIME = re.compile(r"^\S*/(runc|crun|kata-runtime|runsc|youki): (?=\1 )?")
+WELL_KNOWN = (
+    "/var/run/docker.sock",
+    "{runtime}/docker.sock",
+    "{home}/.docker/run/docker.sock",
+    "{runtime}/podman/podman.sock",
+    "/run/podman/podman.sock",
+)
+
+
+class NoEngineError(Exception):
+    """No container engine answers; the message says what was tried."""
+
+
+class PullError(Exception):
+    """An image is not there and cannot be brought; the message is the engine's."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """:param source: who names it, for people."""
+
+    source: str
+    url: str
+    tls: Any = None
+
+
+def connect(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient:
+    """The engine at a URL; without one, the engine that `DOCKER_HOST` or the current docker context names, else the
+    first that answers at one of the usual sockets. Raises NoEngineError.
+    """
+    import docker
+    from requests import RequestException
+
+    tried: list[str] = []
+    for address in addresses(url, environ):
+        try:
+            client = docker.APIClient(
+                base_url=address.url,
+                version="auto",
+                timeout=ANSWER_TIMEOUT,
+                tls=address.tls or False,
+                max_pool_size=CONNECTIONS,
+            )
+        except (docker.errors.DockerException, docker.errors.TLSParameterError, RequestException, OSError) as error:
+            tried.append(f"{address.url} ({address.source}): {root_cause(error)}")
+            continue
+        return client
+    raise NoEngineError(
+        "No container engine answers. Tried "
+        + "; ".join(tried)
+        + ". Start Docker, or Podman's service (`podman system service --time 0`), or name an engine in DOCKER_HOST or"
+        " `emulator.container.engine`."
+    )
+
+
+def addresses(url: str, environ: Mapping[str, str]) -> Iterator[Address]:
+    """Where an engine may be: what somebody names is the only one."""
+    from docker.errors import DockerException
+    from docker.utils import kwargs_from_env
+
+    if url:
+        yield Address("emulator.container.engine", url)
+        return
+    if environ.get("DOCKER_HOST"):
+        given = kwargs_from_env(environment=dict(environ))
+        yield Address("DOCKER_HOST", environ["DOCKER_HOST"], given.get("tls"))
+        return
+    with contextlib.suppress(DockerException, OSError, ValueError, KeyError):
+        from docker.context import ContextAPI
+
+        context = ContextAPI.get_context(environ.get("DOCKER_CONTEXT") or None)
+        if context is not None and context.Name != "default" and context.Host:
+            yield Address(f"the docker context {context.Name}", context.Host, context.TLSConfig)
+            return
+    places = {
+        "runtime": environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}",
+        "home": environ.get("HOME") or str(Path.home()),
+    }
+    for path in WELL_KNOWN:
+        yield Address("a usual socket", f"unix://{path.format(**places)}")
+
+
+def root_cause(error: BaseException) -> str:
+    """The innermost words of an error that has been wrapped many times."""
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return words[:MOST_OF_MESSAGE]
+
+
+def said(error: BaseException) -> str:
+    """An engine's own words about a call that it refused, as ECS hands them on."""
+    words = getattr(error, "explanation", None) or root_cause(error)
+    words = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
+    words = OF_PODMAN.sub("", " ".join(words.split()))
+    return f"Error response from daemon: {RUNTIME.sub('OCI runtime create failed: ', words)}"
+
+
+class Images:
+    """Brings images that are missing, each once however many attempts wait for it.
+
+    :param pull: `missing`, `always` or `never`.
+    """
+
+    def __init__(self, client: APIClient, pull: str) -> None:
+        self._client = client
+        self._pull = pull
+        self._lock = threading.Lock()
+        self._pulling: dict[str, Future[None]] = {}
+
+    def ensure(self, image: str) -> None:
+        """Raises PullError."""
+        if self._pull != PULL_ALWAYS and self._is_here(image):
+            return
+        if self._pull == PULL_NEVER:
+            raise PullError(f"Error response from daemon: no such image: {image} (emulator.container.pull: never)")
+        with self._lock:
+            others = self._pulling.get(image)
+            mine: Future[None] = Future()
+            if others is None:
+                self._pulling[image] = mine
+        if others is not None:
+            others.result()
+            return
+        try:
+            self._bring(image)
+            mine.set_result(None)
+        except BaseException as error:
+            mine.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._pulling[image]
+
+    def _is_here(self, image: str) -> bool:
+        from docker.errors import ImageNotFound, NotFound
+
+        try:
+            self._client.inspect_image(image)
+        except (ImageNotFound, NotFound):
+            return False
+        return True
+
+    def _bring(self, image: str) -> None:
+        from docker.errors import DockerException
+        from requests import RequestException
+
+        try:
+            for line in self._client.pull(image, stream=True, decode=True):
+                if line.get("error"):
+                    raise PullError(f"Error response from daemon: {' '.join(str(line['error']).split())}")
+        except (DockerException, RequestException) as error:
+            # ECS_IMAGE_PULL_BEHAVIOR's default: what is here will do where the registry cannot be reached.
+            if self._pull == PULL_ALWAYS and self._is_here(image):
+                return
+            raise PullError(said(error)) from error
+
+
+def labelled(client: APIClient, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """All containers with these labels, running or not: Docker's summaries."""
+    filters: Sequence[str] = [f"{name}={value}" for name, value in labels.items()]
+    found: list[dict[str, Any]] = client.containers(all=True, filters={"label": filters})
+    return found
+
+
+def remove(client: APIClient, container: str) -> None:
+    """Kills a container and removes it with the volumes that were made for it; one that has gone is fine.
+
+    Raises docker's and requests' errors.
+    """
+    from docker.errors import APIError, NotFound
+
+    try:
+        client.remove_container(container, v=True, force=True)
+    except NotFound:
+        pass
+    except APIError as error:
+        # Somebody else removes it at this moment.
+        if "already in progress" not in str(error) and "no such container" not in str(error).lower():
+            raise

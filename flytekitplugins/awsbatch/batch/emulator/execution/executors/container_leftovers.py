@@ -1,0 +1,89 @@
+"""Ends the containers of a service that is gone. The supervisor runs this as a command when its service has died; the
+next service on the home does the same where the supervisor died too.
+
+What had ended by itself is written into the instance's journal, as if the service had heard of it.
+
+Arguments: the engine's URL, the home's label, the instance's name, the instance's directory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import os
+import platform
+import re
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
+from flytekitplugins.awsbatch.batch.emulator.execution.instance import JOURNAL
+from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILLED, journal_line
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+HOME, SERVICE, JOB, ATTEMPT = (f"flyte-awsbatch.{name}" for name in ("home", "service", "job", "attempt"))
+# Removed at the same time.
+SIDE_BY_SIDE = 8
+
+log = logging.getLogger(__name__)
+
+
+def home_label(home: Path) -> str:
+    """What containers of a home are known by, on an engine that other machines may use as well."""
+    return f"{platform.node()}:{home}"
+
+
+def end(client: APIClient, home: str, service: str, directory: Path) -> int:
+    """Ends and removes the containers of one instance; returns how many there were."""
+    found = container_engine.labelled(client, {HOME: home, SERVICE: service})
+    if not found:
+        return 0
+    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
+        lines = list(pool.map(lambda each: _end_one(client, each), found))
+    # A full disk must not stop the rest.
+    with contextlib.suppress(OSError), (directory / JOURNAL).open("ab") as journal:
+        journal.write(b"".join(lines))
+    return len(found)
+
+
+def _end_one(client: APIClient, container: dict[str, Any]) -> bytes:
+    """The journal's line of a container that ended by itself."""
+    from docker.errors import DockerException
+    from requests import RequestException
+
+    name, line = container["Id"], b""
+    try:
+        with contextlib.suppress(DockerException):
+            client.kill(name)
+        state = client.inspect_container(name)["State"]
+        # Podman's zero time has no year either.
+        if state["ExitCode"] != KILLED and state["Status"] == "exited":
+            line = journal_line(container["Labels"][ATTEMPT], state["ExitCode"], False, finished(state), 0, 0.0)
+        container_engine.remove(client, name)
+    except (DockerException, RequestException) as error:
+        log.warning("container %s of a dead service: %s", name[:12], container_engine.root_cause(error))
+    return line
+
+
+def finished(state: dict[str, Any]) -> float:
+    """When a container ended, in seconds since the epoch."""
+    match = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?", state.get("FinishedAt") or "")
+    if match is None or match[0].startswith("0001"):
+        return time.time()
+    text = match[0] if match[1] else f"{match[0]}.0"
+    found = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f")
+    return found.replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+def main(url: str, home: str, service: str, directory: str) -> None:
+    end(container_engine.connect(url, os.environ), home, service, Path(directory))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,182 @@
+"""From a job to the container that Docker's API is asked for: what the ECS agent makes of a task. Pure.
+
+Sources: Batch's ContainerProperties and LinuxParameters in the API reference, which name the option of `docker run`
+that each field maps to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
+from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
+from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
+
+MIB = 2**20
+SHARES_OF_VCPU = 1024
+PERMISSIONS = {"READ": "r", "WRITE": "w", "MKNOD": "m"}
+
+
+class CannotRunError(Exception):
+    """A job asks for what no container here can have."""
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What differs between engines.
+
+    :param gpus: whether it can hand on GPUs.
+    :param selinux: whether a container may read a folder of the host only when it is not confined.
+    """
+
+    gpus: bool = False
+    selinux: bool = False
+
+
+@dataclass(frozen=True)
+class Folder:
+    """One of the host that jobs which name a path below it see at the same path."""
+
+    path: Path
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class ContainerRequest:
+    """The body of a request to create a container.
+
+    :param notes: what the job asks for and does not get.
+    """
+
+    body: dict[str, Any]
+    notes: tuple[str, ...] = field(default=())
+
+
+def request(
+    process: JobProcess,
+    settings: ContainerSettings,
+    facts: EngineFacts,
+    folders: Sequence[Folder],
+    labels: Mapping[str, str],
+) -> ContainerRequest:
+    """Raises CannotRunError."""
+    spec = process.spec
+    if spec is None or not spec.detail.get("container", {}).get("image"):
+        raise CannotRunError("the job names no image")
+    properties = spec.detail["container"]
+    notes: list[str] = []
+    host: dict[str, Any] = {
+        "LogConfig": {"Type": "none", "Config": {}},
+        "NetworkMode": settings.network,
+        "CpuShares": max(2, round(spec.vcpus * SHARES_OF_VCPU)),
+        "Privileged": bool(properties.get("privileged")),
+        "ReadonlyRootfs": bool(properties.get("readonlyRootFilesystem")),
+        "Ulimits": ulimits(properties.get("ulimits") or (), settings.ulimits),
+        **memory(process.memory_limit, properties.get("linuxParameters") or {}),
+        **linux(properties.get("linuxParameters") or {}),
+        **volumes(properties),
+    }
+    mounts = host.setdefault("Mounts", [])
+    mounted = [folder for folder in folders if any(str(folder.path) in word for word in process.argv)]
+    if mounted:
+        mounts += [
+            {"Type": "bind", "Source": str(one.path), "Target": str(one.path), "ReadOnly": one.read_only}
+            for one in mounted
+        ]
+        if facts.selinux:
+            host["SecurityOpt"] = ["label=disable"]
+    if settings.runtime:
+        host["Runtime"] = settings.runtime
+    size = (properties.get("ephemeralStorage") or {}).get("sizeInGiB")
+    if size:
+        host["StorageOpt"] = {"size": f"{size}G"}
+    if spec.gpus and facts.gpus:
+        host["DeviceRequests"] = [{"Driver": "", "Count": spec.gpus, "Capabilities": [["gpu"]]}]
+    elif spec.gpus:
+        notes.append(f"the container engine has no GPUs to hand on: {spec.name} runs without")
+    body: dict[str, Any] = {
+        "Image": properties["image"],
+        "Env": [f"{name}={value}" for name, value in process.environment.items()],
+        "Labels": dict(labels),
+        "HostConfig": host,
+    }
+    if process.argv:
+        body["Cmd"] = list(process.argv)
+    if properties.get("user"):
+        body["User"] = properties["user"]
+    return ContainerRequest(body, (*notes, *left_out(spec, properties)))
+
+
+def memory(limit: int, parameters: Mapping[str, Any]) -> dict[str, int]:
+    """:param limit: MiB, 0 for none."""
+    if not limit:
+        return {}
+    answer = {"Memory": limit * MIB}
+    swap = parameters.get("maxSwap")
+    if swap is not None:
+        # --memory-swap is "the sum of the container memory plus the maxSwap value".
+        answer["MemorySwap"] = (limit + int(swap)) * MIB
+        if parameters.get("swappiness") is not None:
+            answer["MemorySwappiness"] = int(parameters["swappiness"])
+    return answer
+
+
+def linux(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = {}
+    if parameters.get("sharedMemorySize"):
+        answer["ShmSize"] = int(parameters["sharedMemorySize"]) * MIB
+    if parameters.get("initProcessEnabled"):
+        answer["Init"] = True
+    if parameters.get("tmpfs"):
+        answer["Tmpfs"] = {
+            each["containerPath"]: ",".join([f"size={each['size']}m", *(each.get("mountOptions") or ())])
+            for each in parameters["tmpfs"]
+        }
+    if parameters.get("devices"):
+        answer["Devices"] = [
+            {
+                "PathOnHost": each["hostPath"],
+                "PathInContainer": each.get("containerPath") or each["hostPath"],
+                "CgroupPermissions": "".join(PERMISSIONS[one] for one in each.get("permissions") or PERMISSIONS),
+            }
+            for each in parameters["devices"]
+        ]
+    return answer
+
+
+def ulimits(own: Sequence[Mapping[str, Any]], defaults: Mapping[str, int]) -> list[dict[str, Any]]:
+    limits = {name: (value, value) for name, value in defaults.items()}
+    limits |= {each["name"]: (each["softLimit"], each["hardLimit"]) for each in own}
+    return [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in limits.items()]
+
+
+def volumes(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Volumes of the host, and empty ones that live as long as the container."""
+    named = {each["name"]: each for each in properties.get("volumes") or ()}
+    binds: list[str] = []
+    empty: list[dict[str, Any]] = []
+    for mount in properties.get("mountPoints") or ():
+        volume = named.get(mount.get("sourceVolume", ""))
+        if volume is None:
+            raise CannotRunError(f"mountPoints: there is no volume {mount.get('sourceVolume')!r}")
+        if volume.get("efsVolumeConfiguration"):
+            raise CannotRunError(f"volume {volume['name']} lies on EFS, which this machine does not mount")
+        source = (volume.get("host") or {}).get("sourcePath")
+        read_only = bool(mount.get("readOnly"))
+        if source:
+            binds.append(f"{source}:{mount['containerPath']}{':ro' if read_only else ''}")
+        else:
+            empty.append({"Type": "volume", "Target": mount["containerPath"], "ReadOnly": read_only})
+    return {**({"Binds": binds} if binds else {}), **({"Mounts": empty} if empty else {})}
+
+
+def left_out(spec: JobSpec, properties: Mapping[str, Any]) -> list[str]:
+    """What AWS would do for a container and nothing here does."""
+    notes = []
+    if properties.get("secrets"):
+        names = ", ".join(each["name"] for each in properties["secrets"])
+        notes.append(f"secrets of {spec.name} are not fetched here: {names}")
+    return notes

@@ -1,0 +1,130 @@
+"""Nothing of a service's containers is left when the service is gone, whichever way it went."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from batch_shell import alive, eventually
+from container_engines import TestEngine
+from container_shell import NewService, shell_of
+
+from flytekitplugins.awsbatch.batch.emulator.execution.reaper import children
+
+PROGRAM = Path(__file__).with_name("killed_service.py")
+SUPPORT = Path(__file__).parents[1] / "support"
+
+
+class Killed:
+    """A service that is to be killed.
+
+    :ivar jobs: the ids of its jobs, which run.
+    """
+
+    def __init__(self, engine: TestEngine, home: Path, *scripts: str) -> None:
+        environment = {**os.environ, "PYTHONPATH": str(SUPPORT)}
+        command = [sys.executable, str(PROGRAM), engine.url, str(home), *scripts]
+        self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.jobs = self.process.stdout.readline().split()
+
+    def kill(self, *, supervisor: bool = False) -> None:
+        below = children(self.process.pid) if supervisor else []
+        for pid in (*below, self.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+        eventually(lambda: not any(alive(pid) for pid in below))
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def containers(engine: TestEngine) -> list[str]:
+    return [each["Labels"]["flyte-awsbatch.job"] for each in engine.client().containers(all=True)]
+
+
+def test_containers_of_a_service_that_is_killed_are_gone_within_seconds(
+    container_engine: TestEngine, home: Path
+) -> None:
+    killed = Killed(container_engine, home, "sleep 600", "sleep 600")
+    assert sorted(containers(container_engine)) == sorted(killed.jobs)
+
+    killed.kill()
+
+    eventually(lambda: containers(container_engine) == [])
+
+
+def test_the_next_start_ends_what_outlived_service_and_supervisor(
+    container_engine: TestEngine, home: Path, new_service: NewService
+) -> None:
+    killed = Killed(container_engine, home, "sleep 600")
+    killed.kill(supervisor=True)
+    assert containers(container_engine) == killed.jobs
+
+    service = new_service()
+
+    assert containers(container_engine) == []
+    assert service.adopt(killed.jobs) == killed.jobs
+    shell = shell_of(service)
+    shell.running(killed.jobs[0])
+    assert containers(container_engine) == killed.jobs
+    service.terminate_job(jobId=killed.jobs[0], reason="seen")
+    assert len(shell.ended(killed.jobs[0])["attempts"]) == 1
+
+
+@pytest.mark.parametrize("supervisor", [False, True])
+def test_what_ended_while_nobody_looked_is_not_run_again(
+    container_engine: TestEngine, home: Path, new_service: NewService, supervisor: bool
+) -> None:
+    killed = Killed(container_engine, home, "sleep 1.5; exit 5")
+    os.kill(killed.process.pid, signal.SIGSTOP)
+    client = container_engine.client()
+    eventually(lambda: [each["State"] for each in client.containers(all=True)] == ["exited"])
+    killed.kill(supervisor=supervisor)
+    if not supervisor:
+        eventually(lambda: containers(container_engine) == [])
+
+    service = new_service()
+    service.adopt(killed.jobs)
+
+    job = shell_of(service).ended(killed.jobs[0])
+    assert (job["status"], [each["container"]["exitCode"] for each in job["attempts"]]) == ("FAILED", [5])
+    assert containers(container_engine) == []
+
+
+def test_two_services_on_one_engine_leave_each_other_alone(
+    container_engine: TestEngine, home: Path, tmp_path: Path, new_service: NewService
+) -> None:
+    same_home, other_home = new_service(), new_service(tmp_path / "other")
+    jobs = [shell_of(service).submit("sleep 600") for service in (same_home, other_home)]
+    for service, job in zip((same_home, other_home), jobs, strict=True):
+        shell_of(service).running(job)
+
+    killed = Killed(container_engine, home, "sleep 600")
+    killed.kill()
+    eventually(lambda: sorted(containers(container_engine)) == sorted(jobs))
+    new_service().close()
+
+    assert sorted(containers(container_engine)) == sorted(jobs)
+    same_home.close()
+    assert containers(container_engine) == jobs[1:]
+
+
+def test_the_supervisor_of_a_living_service_is_replaced(container_engine: TestEngine, home: Path) -> None:
+    killed = Killed(container_engine, home, "sleep 600")
+    (before,) = children(killed.process.pid)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: children(killed.process.pid) not in ([], [before]))
+
+    killed.kill()
+
+    eventually(lambda: containers(container_engine) == [])

@@ -1,0 +1,67 @@
+"""Which engine is asked, and what is said where none answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from container_engines import TestEngine
+
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import (
+    NoEngineError,
+    addresses,
+    connect,
+)
+
+
+def test_what_settings_name_wins_over_docker_host(container_engine: TestEngine) -> None:
+    assert connect(container_engine.url, {"DOCKER_HOST": "unix:///nothing"}).version()["ApiVersion"]
+
+
+def test_docker_host_is_podmans_socket_as_well(container_engine: TestEngine) -> None:
+    assert connect("", {"DOCKER_HOST": container_engine.url}).version()["ApiVersion"]
+
+
+def test_the_current_docker_context_is_used(
+    container_engine: TestEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meta = tmp_path / ".docker" / "contexts" / "meta" / hashlib.sha256(b"mine").hexdigest()
+    meta.mkdir(parents=True)
+    endpoint = {"docker": {"Host": container_engine.url, "SkipTLSVerify": False}}
+    (meta / "meta.json").write_text(json.dumps({"Name": "mine", "Metadata": {}, "Endpoints": endpoint}))
+    (tmp_path / ".docker" / "config.json").write_text(json.dumps({"currentContext": "mine"}))
+    for name in ("DOCKER_HOST", "DOCKER_CONTEXT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / ".docker"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert [(one.source, one.url) for one in addresses("", {"HOME": str(tmp_path)})] == [
+        ("the docker context mine", container_engine.url)
+    ]
+
+
+def test_one_error_says_everything_that_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.setattr(
+        "flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine.WELL_KNOWN",
+        ("{home}/first.sock", "{runtime}/second.sock"),
+    )
+
+    with pytest.raises(NoEngineError) as caught:
+        connect("", {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": f"{tmp_path}/run"})
+
+    missing = "(a usual socket): No such file or directory"
+    assert str(caught.value).startswith(
+        f"No container engine answers. Tried unix://{tmp_path}/first.sock {missing}; "
+        f"unix://{tmp_path}/run/second.sock {missing}. Start Docker"
+    )
+
+
+def test_a_host_that_is_named_is_the_only_one_tried(tmp_path: Path) -> None:
+    with pytest.raises(NoEngineError) as caught:
+        connect("", {"DOCKER_HOST": f"unix://{tmp_path}/nothing"})
+
+    assert "DOCKER_HOST): No such file" in str(caught.value)
+    assert "usual" not in str(caught.value)
