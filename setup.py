@@ -21,7 +21,7 @@ setup(
     packages=find_namespace_packages(include=["flytekitplugins.*"]),
     py_modules=["flytekitplugins_awsbatch_pytest", "flytekitplugins_awsbatch_timeout"],
     package_data={
-        "flytekitplugins.awsbatch": ["py.typed", "*.json", "*/*.yaml"],
+        "flytekitplugins.awsbatch": ["py.typed", "*.json", "*/*.yaml", "ui/assets/*"],
     },
     python_requires=">=3.10,<3.13",
     # flytekit brings everything the runtime needs (fsspec, aiohttp, botocore, rich, click, pyyaml, protobuf).

@@ -24,7 +24,8 @@ def pytest_configure() -> None:
 
         _, most = resource.getrlimit(resource.RLIMIT_AS)
         limit = MEMORY_LIMIT if most == resource.RLIM_INFINITY else min(MEMORY_LIMIT, most)
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+        # A browser reserves far more than it uses: whoever starts one lifts the limit for it.
+        resource.setrlimit(resource.RLIMIT_AS, (limit, most))
 
 
 @pytest.fixture

@@ -77,15 +77,18 @@ ALLOWED: dict[str, set[str]] = {
         *("wire", "admin", "batch", "propeller", "lint", "local"),
         *("local.console", "local.history", "local.identity", "local.deployment"),
     },
+    # The page reads `local.history` alone; a deployment writes its report when it closes.
+    "ui": {"batch.api", f"{EMULATOR}.http", "local.history", "local.console"},
     "testing": {"local"},
     "account": {"wire", "settings", "admin", "propeller", "local", "lint"},
-    "cli": {"wire", "settings", "account", "admin", "propeller", "batch", "local", *SDK_ROOMS},
+    "cli": {"wire", "settings", "account", "admin", "propeller", "batch", "local", "ui", *SDK_ROOMS},
 }
 # Rooms that are one to those outside of the whole.
 WHOLE = {"batch", EMULATOR, "propeller", "container", "local"}
 LAZY: dict[str, set[str]] = {
     "": {"local"},
     "sdk": {"local"},
+    "local.deployment": {"ui"},
     "task": {"container", "lint"},
     "maptask": {"lint"},
 }

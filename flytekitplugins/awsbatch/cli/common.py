@@ -19,6 +19,7 @@ from rich.text import Text
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.account.policies import PolicyDocument
 from flytekitplugins.awsbatch.local.all_settings import Settings, load_files
+from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,6 +99,15 @@ def show_block(out: Console, block: Text) -> None:
     """Lines to copy, two columns in and never wrapped."""
     for line in block.split():
         out.print(Text("  ").append_text(line), soft_wrap=True)
+
+
+def url_of(host: str, port: int) -> str:
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def command_for(home: Home) -> str:
+    """`flyte-awsbatch` as a person has to type it to reach a home."""
+    return home.command(os.environ)
 
 
 def show_policies(out: Console, documents: Iterable[PolicyDocument]) -> None:

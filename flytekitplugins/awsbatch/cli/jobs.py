@@ -12,6 +12,7 @@ import rich_click as click
 from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, Attempt, JobLook
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.local.console.amounts import shown_duration
 from flytekitplugins.awsbatch.local.console.exit_reasons import end_in_words
 from flytekitplugins.awsbatch.local.history.past_runs import NodeAttempt, NodeInfo, RunInfo
 from flytekitplugins.awsbatch.local.history.record import understanding
@@ -20,7 +21,7 @@ from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .common import json_option, print_json
 from .home_access import MOST_IDS, batch_of, failing, run_of, the_home, workflow_option
-from .tables import print_table, shown_duration
+from .tables import print_table
 
 # The first part of a UUID.
 SHORT_ID = 8

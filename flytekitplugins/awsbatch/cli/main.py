@@ -22,9 +22,12 @@ COMMANDS = {
     "logs": "logs",
     "plan": "plan",
     "queue": "queue",
+    "report": "report",
     "rerun": "runs",
     "runs": "runs",
     "serve": "serve",
+    "top": "top",
+    "ui": "ui",
     "wheel": "wheel",
 }
 

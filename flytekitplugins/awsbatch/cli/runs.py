@@ -13,6 +13,7 @@ import rich_click as click
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS, load
+from flytekitplugins.awsbatch.local.console.amounts import shown_time
 from flytekitplugins.awsbatch.local.deployment.account_client import client_of, terminate_jobs
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.run.rerun import command as rerun_command
@@ -22,7 +23,7 @@ from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 from .common import counted, fail_command, json_option, print_json
 from .home_access import failing, is_of_workflow, run_of, the_home, workflow_option
-from .tables import print_table, shown_time
+from .tables import print_table
 
 POLL_SECONDS = 0.3
 # Longer than jobs have to end by themselves.

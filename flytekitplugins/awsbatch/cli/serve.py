@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -20,10 +21,12 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.local.all_settings import Settings, load_files
 from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders
+from flytekitplugins.awsbatch.local.history.page_address import noted
 from flytekitplugins.awsbatch.local.home import Home, from_environment
 from flytekitplugins.awsbatch.settings.problems import SettingsError
+from flytekitplugins.awsbatch.ui.server import Pages
 
-from .common import config_option, named_files
+from .common import command_for, config_option, named_files, url_of
 
 DEFAULT_PORT = 8044
 TOKEN = "FLYTE_AWSBATCH_TOKEN"  # noqa: S105 - the variable's name
@@ -90,10 +93,14 @@ def serve(
         service = LocalBatch(at.batch, settings.batch, launch=launch, adopt=True)
     except (SettingsError, UnusableHomeError) as error:
         raise click.ClickException(str(error)) from error
-    asyncio.run(serve_until_signal(service, settings, Guard(token), host, port))
+    guard = Guard(token)
+    pages = Pages(at, guard, command_for(at), service)
+    asyncio.run(serve_until_signal(service, settings, guard, host, port, pages))
 
 
-async def serve_until_signal(service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int) -> None:
+async def serve_until_signal(
+    service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int, pages: Pages | None = None
+) -> None:
     """Serves until a signal asks to end. No process is left behind; the next start continues unfinished jobs."""
     # A request must not wait long for the thread that starts jobs.
     sys.setswitchinterval(0.0005)
@@ -104,7 +111,7 @@ async def serve_until_signal(service: LocalBatch, settings: Settings, guard: Gua
         service.start()
         for queue in settings.admin.queues:
             service.ensure_queue(queue.dynamic)
-        runner, bound = await listen(service, guard, host, port)
+        runner, bound = await listen(service, guard, host, port, pages)
     except UnusableHomeError as error:
         raise click.ClickException(str(error)) from error
     except BatchError as error:
@@ -113,11 +120,16 @@ async def serve_until_signal(service: LocalBatch, settings: Settings, guard: Gua
     except OSError as error:
         service.close(terminate=False)
         raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error
-    address = f"[{host}]" if ":" in host else host
-    click.echo(f"AWS Batch at http://{address}:{bound} (region {service.region}, account {service.account_id})")
+    url = url_of(host, bound)
+    click.echo(f"AWS Batch at {url} (region {service.region}, account {service.account_id})")
     click.echo(f"state and logs in {service.home}", err=True)
-    await asked.wait()
+    if pages is not None:
+        click.echo(f"the runs of its home at {url}/ui/", err=True)
+    with noted(pages.home, url) if pages is not None else contextlib.nullcontext():
+        await asked.wait()
     await runner.cleanup()
+    if pages is not None:
+        pages.close()
     left = service.close(terminate=False)
     if left:
         click.echo(f"stopped with {len(left)} unfinished jobs; the next serve on this home continues them", err=True)

@@ -74,6 +74,8 @@ class LocalEmulator:
     :param on_interrupt: what becomes of jobs in an account when their run is interrupted (Ctrl-C, SIGTERM, a closed
         terminal): `terminate`, or `detach`, which leaves them running. A service in this process ends with it.
     :param keep_runs_days: runs that nobody has touched for longer are removed when a new one starts; 0: never.
+    :param report: a file into which a process writes its executions when it ends, as one page; empty: none. The
+        variable `FLYTE_AWSBATCH_REPORT` comes first.
     :param storage: the URL of a storage (`s3://bucket/prefix`) below which all files of executions lie. Empty: what
         `storage.container` and `propeller` say where jobs run on other machines, else the home.
     :param cache: the URL of a storage that keeps cached results, for whoever uses the same one. Empty: the home does.
@@ -91,6 +93,7 @@ class LocalEmulator:
     fast_path: bool = setting("fast_path", True)
     on_interrupt: str = setting("on_interrupt", TERMINATE, choices=(TERMINATE, DETACH))
     keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0, unit="days")
+    report: str = setting("report", "")
     storage: str = setting("storage", "")
     cache: str = setting("cache", "")
     copy_code: str = setting("copy", "auto", choices=("auto", "all", "none"))

@@ -11,11 +11,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from flytekitplugins.awsbatch import wire
+
+COMMAND = "flyte-awsbatch"
 
 
 class HomeError(Exception):
@@ -60,6 +63,11 @@ class Home:
         if not execution or execution in {".", ".."} or "/" in execution or "\0" in execution:
             raise HomeError(f"{execution!r} is not the name of an execution.")
         return self.runs / execution
+
+    def command(self, environ: Mapping[str, str]) -> str:
+        """`flyte-awsbatch` as a person with this environment has to type it to reach this home."""
+        usual = from_environment(environ).path == self.path
+        return COMMAND if usual else f"{wire.SWITCH_HOME}={shlex.quote(str(self.path))} {COMMAND}"
 
     def prepare(self) -> Home:
         """Creates the folder, for its user only. Raises HomeError."""

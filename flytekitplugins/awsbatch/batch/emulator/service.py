@@ -311,8 +311,10 @@ class LocalBatch(BatchCalls):
             job = self._table.find(job_id)
             if job is None:
                 return None
+            # What has ended stays as it is.
             units = tuple(
-                (unit.status, unit.reason, tuple(copy.copy(attempt) for attempt in unit.attempts)) for unit in job.units
+                (unit.status, unit.reason, tuple(a if a.stopped is not None else copy.copy(a) for a in unit.attempts))
+                for unit in job.units
             )
             return JobLook(job.status, job.size, job.created, job.spec.detail, units)
 

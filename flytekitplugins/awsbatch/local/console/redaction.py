@@ -27,10 +27,15 @@ def secret_like(name: str) -> bool:
 
 def hide(text: str, environ: Mapping[str, str]) -> str:
     """The text without the values of the environment's secret-like variables."""
-    values = {value for name, value in environ.items() if len(value) >= SHORTEST and secret_like(name)}
-    for value in sorted(values, key=len, reverse=True):
+    for value in hidden_values(environ):
         text = text.replace(value, HIDDEN)
     return text
+
+
+def hidden_values(environ: Mapping[str, str]) -> list[str]:
+    """The values of the environment's secret-like variables, the longest first."""
+    values = {value for name, value in environ.items() if len(value) >= SHORTEST and secret_like(name)}
+    return sorted(values, key=len, reverse=True)
 
 
 def hide_in_command(argv: Iterable[str], environ: Mapping[str, str]) -> list[str]:

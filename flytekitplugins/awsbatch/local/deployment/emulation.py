@@ -74,6 +74,16 @@ class Emulation:
         size = job.get("arrayProperties", {}).get("size")
         return [self.log(job["jobId"], index) for index in ([None] if size is None else range(size))]
 
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Writes what has run so far as one HTML file, for a person or as an artefact of CI. Its folder is made where
+        it is missing. Raises OSError.
+        """
+        from flytekitplugins.awsbatch.ui.report import write_report
+
+        deployment = self._deployment
+        batch = None if deployment.closed else self._service
+        write_report(deployment.home, deployment.executions.names, Path(path), batch)
+
     def fault(self, kind: str = HOST_LOST, **which: Any) -> None:
         """Lets something go wrong with AWS Batch from now on: `fault(child=3, attempt=1)` takes the host of that
         child's first attempt away, `fault("throttle", every=3)` refuses every third call.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import shlex
 import sys
 import threading
 import time
@@ -48,9 +47,6 @@ if TYPE_CHECKING:
     from ..all_settings import Settings
 
 
-COMMAND = "flyte-awsbatch"
-
-
 class ClosedError(Exception):
     """A task was called on a deployment that is closed."""
 
@@ -64,6 +60,7 @@ class Deployment:
 
     :param endpoint: the URL of a Batch service to use instead of one in this process, or `aws` for AWS itself.
     :param resume: the name of an execution to resume.
+    :param report: a file for the report that is written at the end; None: as the settings say.
     """
 
     def __init__(
@@ -74,6 +71,7 @@ class Deployment:
         *,
         endpoint: str | None = None,
         resume: str | None = None,
+        report: str | None = None,
     ) -> None:
         self.settings = settings
         self.home = home.prepare()
@@ -81,6 +79,10 @@ class Deployment:
         self.executions = Executions()
         self.between_calls = BetweenCalls(self.executions.running)
         self.resumptions = Resumptions(home, resume, endpoint)
+        # A task may change the folder before the end.
+        self._report = (
+            Path(report or settings.local.report).expanduser().absolute() if report or settings.local.report else None
+        )
         self._temporary = temporary_folder.make()
         self.launch = LocalLaunch(settings.local.environment, settings.local.execution_env, self._temporary)
         jobs_launch = CodeFolders(self.launch, home.code, settings.batch.retention_days)
@@ -125,8 +127,7 @@ class Deployment:
     @property
     def command(self) -> str:
         """`flyte-awsbatch` as a person has to type it to reach this home."""
-        usual = from_home(os.environ).path == self.home.path
-        return COMMAND if usual else f"{wire.SWITCH_HOME}={shlex.quote(str(self.home.path))} {COMMAND}"
+        return self.home.command(os.environ)
 
     def open(self) -> Deployment:
         """Begins to run jobs, after removing what nobody has touched for long. Raises UnusableHomeError."""
@@ -173,12 +174,27 @@ class Deployment:
         self.backend.stop(calls)
         left = [call.interrupt() for call in calls]
         self.note_ended(self.executions.names, cut)
+        self._write_report()
         temporary_folder.remove(self._temporary)
         if self.results_folder is not None and not calls and not cut:
             # What flytekit prints of a file is where it would be downloaded to.
             self._say(stopping.results(self.results_folder))
         if calls or cut:
             self._say(stopping.ended(left, (cut or self.executions.names)[-1], self.backend.jobs_left))
+
+    def _write_report(self) -> None:
+        """One file for all executions of this process, where one is asked for: also after a failure and Ctrl-C."""
+        if self._report is None or not self.executions.names:
+            return
+        from flytekitplugins.awsbatch.ui.report import write_report
+
+        try:
+            write_report(self.home, self.executions.names, self._report)
+        except Exception as error:
+            # Nothing that goes wrong with it may keep a run from its end.
+            self._say(f"The report {self._report} cannot be written: {error}")
+        else:
+            self._say(f"Report: {self._report}")
 
     @contextlib.contextmanager
     def closed_with(self, call: backend.UnfinishedCall) -> Iterator[None]:
@@ -288,6 +304,7 @@ def from_environment(environ: Mapping[str, str]) -> Deployment:
         progress.reporter(sys.stderr),
         endpoint=endpoint,
         resume=environ.get(wire.SWITCH_RESUME, "").strip() or None,
+        report=environ.get(wire.SWITCH_REPORT, "").strip() or None,
     )
 
 

@@ -245,8 +245,9 @@ class RunReader:
             if known is not None and known[0] == mark and known[1].info.status == node.status:
                 return known[1]
             found = self._read(node)
-            settled = all(child.state in DONE or child.state == INTERRUPTED for child in found.children)
-            if node.status != "running" and settled:
+            if node.status != "running" and all(
+                child.state in DONE or child.state == INTERRUPTED for child in found.children
+            ):
                 if len(self._ended) >= 200:
                     self._ended.clear()
                 self._ended[info.name, node.node] = (mark, found)
@@ -295,7 +296,9 @@ def _child(index: int, place: int, unit: Any, created: int, halted: bool) -> Chi
     if state == QUEUED:
         # It waits, for the first time or once more.
         seen.append(Attempt(len(seen) + 1, queued, None, None))
-    return Child(index, place, state, reason or "", tuple(seen), len(attempts))
+    # Of what went well AWS says the same as of what did not.
+    reason = "" if state == SUCCESS else reason or ""
+    return Child(index, place, state, reason, tuple(seen), len(attempts))
 
 
 def _attempt(attempt: ServiceAttempt, queued: int) -> Attempt:
@@ -358,4 +361,5 @@ def _child_of_fact(fact: Mapping[str, Any]) -> Child:
     times = fact.get("times") or (None, None, None)
     created, started, stopped = times
     attempts = (Attempt(int(fact["attempts"]), created, started, stopped),) if created is not None else ()
-    return Child(int(fact["original"]), child, state, str(fact.get("message", "")), attempts, int(fact["attempts"]))
+    reason = "" if state == SUCCESS else str(fact.get("message", ""))
+    return Child(int(fact["original"]), child, state, reason, attempts, int(fact["attempts"]))

@@ -24,6 +24,7 @@ from ..deployment import opening as deployments
 from ..deployment.job_environment import DROP, NEVER_INHERITED
 from ..deployment.opening import Deployment
 from ..deployment.packaging import CallCode
+from ..history.page_address import page_of_run
 from ..history.past_runs import process_mark
 from ..history.record import RunRecord
 from ..history.resume import digest
@@ -127,6 +128,8 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
     if not execution.resumed:
         _record(deployment, execution)
     deployment.reporter.started(execution.name, {"of": execution.workflow + ", resumed" * execution.resumed})
+    if address := page_of_run(deployment.home, execution.name):
+        deployment.reporter.say(f"Its page: {address}", to_copy=True)
     deployment.between_calls.watch()
     return execution
 

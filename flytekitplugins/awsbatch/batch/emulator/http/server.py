@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, fields
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 from urllib.parse import parse_qs, unquote
 
 from aiohttp import web
@@ -48,14 +48,24 @@ IDLE_TIMEOUT = 600.0
 CLOSING_TIMEOUT = 1.0
 
 Call = tuple[str, dict[str, Any]]
+Respond = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Pages(Protocol):
+    """What people look at beside the service; it has to see to who may."""
+
+    def answers(self, method: str, path: str) -> bool: ...
+
+    async def respond(self, request: web.Request) -> web.StreamResponse: ...
 
 
 class Server:
-    """:param guard: decides who may call it."""
+    """:param guard: decides who may call it. :param pages: answer what is theirs."""
 
-    def __init__(self, service: LocalBatch, guard: Guard) -> None:
+    def __init__(self, service: LocalBatch, guard: Guard, pages: Pages | None = None) -> None:
         self._service = service
         self._guard = guard
+        self._pages = pages
         self._logs = CloudWatch(service.logs, service.region, service.account_id)
         self._own: dict[tuple[str, str], Callable[[bytes], Any]] = {
             ("GET", HEALTH): lambda _: {"status": "ok"},
@@ -64,8 +74,11 @@ class Server:
             ("DELETE", FAULTS): self._clear_faults,
         }
 
-    async def respond(self, request: web.Request) -> web.Response:
+    async def respond(self, request: web.Request) -> web.StreamResponse:
         as_logs = TARGET in request.headers
+        path = request.raw_path.partition("?")[0]
+        if self._pages is not None and not as_logs and self._pages.answers(request.method, path):
+            return await self._pages.respond(request)
         try:
             return response(200, await self._carry_out(request, await body_of(request)), as_logs)
         except LostResponseError:
@@ -176,15 +189,22 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-async def listen(service: LocalBatch, guard: Guard, host: str, port: int) -> tuple[web.AppRunner, int]:
+async def listen(
+    service: LocalBatch, guard: Guard, host: str, port: int, pages: Pages | None = None
+) -> tuple[web.AppRunner, int]:
     """Starts to answer; returns what listens (to be cleaned up) and the port. Raises OSError when the address cannot
     be had.
     """
     # Reading the service model takes a moment that no request should wait for.
     shapes.operations()
     shapes.check_request("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
+    return await listen_with(Server(service, guard, pages).respond, host, port)
+
+
+async def listen_with(respond: Respond, host: str, port: int) -> tuple[web.AppRunner, int]:
+    """The same with what answers every request."""
     application = web.Application(client_max_size=MAX_BODY)
-    application.router.add_route("*", "/{path:.*}", Server(service, guard).respond)
+    application.router.add_route("*", "/{path:.*}", respond)
     runner = web.AppRunner(
         application,
         access_log=None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flytekitplugins.awsbatch.cli.tables import shown_time
+from flytekitplugins.awsbatch.local.console.amounts import shown_time
 
 
 @pytest.mark.parametrize("seconds", [1e20, -1e20, float("inf"), float("nan")])

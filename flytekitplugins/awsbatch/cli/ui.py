@@ -1,0 +1,67 @@
+"""`flyte-awsbatch ui`: the page of the home's runs, while they go and afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import rich_click as click
+
+from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback
+from flytekitplugins.awsbatch.batch.emulator.http.server import listen_with
+from flytekitplugins.awsbatch.local.history.page_address import noted
+from flytekitplugins.awsbatch.local.home import Home
+from flytekitplugins.awsbatch.ui.server import Pages
+
+from .common import command_for, fail_command, url_of
+from .home_access import failing, run_of, the_home
+from .serve import TOKEN
+
+DEFAULT_PORT = 8045
+
+
+@click.command()
+@click.argument("execution", required=False)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="0 takes a free one."
+)
+@click.option(
+    "--token",
+    envvar=TOKEN,
+    show_envvar=True,
+    help="What a person has to give before seeing anything. Needed off loopback, wise where others use the machine.",
+)
+def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
+    """Serve a page of this home's runs, live while they go.
+
+    With an EXECUTION it prints that one's address. The page only shows: it starts and stops nothing. Runs print its
+    address while it is served. Ctrl-C ends it.
+    """
+    if token is None and not is_loopback(host):
+        raise click.UsageError(
+            f"{host} can be reached from other machines, and the page shows logs: give it a --token (or set {TOKEN}),"
+            " or listen on 127.0.0.1"
+        )
+    home = the_home()
+    with failing():
+        home.prepare()
+        name = run_of(execution).name if execution else None
+    asyncio.run(_serve(home, Pages(home, Guard(token), command_for(home)), host, port, name))
+
+
+async def _serve(home: Home, pages: Pages, host: str, port: int, execution: str | None) -> None:
+    asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    try:
+        runner, bound = await listen_with(pages.respond, host, port)
+    except OSError as error:
+        fail_command(f"Cannot listen on {host}, port {port}: {error.strerror}. With --port 0 a free port is taken.")
+    url = url_of(host, bound)
+    click.echo(f"{url}/ui/{f'run/{execution}' if execution else ''}")
+    click.echo(f"The runs in {home.path}. Ctrl-C ends it.", err=True)
+    with noted(home, url):
+        await asked.wait()
+    await runner.cleanup()
+    pages.close()

@@ -1,0 +1,40 @@
+"""Where the page of a home is served, if it is: a note in the home, by the process that serves it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from ..home import Home
+from .past_runs import alive, process_mark
+from .record import RecordError, read_json, write_json
+
+NOTE = "page.json"
+
+
+@contextlib.contextmanager
+def noted(home: Home, url: str) -> Iterator[None]:
+    """While the page of the home is served at `url`. A home that cannot be written goes without a note."""
+    with contextlib.suppress(OSError):
+        write_json(home.path / NOTE, {"url": url, "process": process_mark()})
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, RecordError):
+            # Another process may serve it by now.
+            if read_json(home.path / NOTE).get("process", {}).get("pid") == os.getpid():
+                (home.path / NOTE).unlink()
+
+
+def page_of_run(home: Home, execution: str) -> str:
+    """The address of an execution's page; "" where nobody serves one."""
+    try:
+        note = read_json(home.path / NOTE)
+    except RecordError:
+        return ""
+    url, process = note.get("url"), note.get("process")
+    if not isinstance(url, str) or not isinstance(process, dict) or not alive(process):
+        return ""
+    return f"{url}/ui/run/{quote(execution, safe='')}"

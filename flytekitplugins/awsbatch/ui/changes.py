@@ -1,0 +1,152 @@
+"""What has changed on a page since a browser was last told, as server-sent events."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..local.console.tracebacks import readable
+from ..local.history.run_view import Node, RunReader
+from .ansi import AnsiLines
+from .frame import Place, anchor
+from .html import Markup
+from .list_page import runs_part
+from .rows import RowMaker, base_of
+from .run_page import RunPage
+
+# Seconds after which the page of a run that goes on is made anew, for its clocks and to see whether it still does.
+AGAIN_AFTER = 3.0
+TAIL_BYTES = 256 * 1024
+
+
+class Changes:
+    """What one browser has not been told yet. `next` is called in the reading thread."""
+
+    over = False
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def next(self) -> list[bytes]:
+        raise NotImplementedError
+
+    def parts(self, parts: dict[str, Markup]) -> list[bytes]:
+        """Events for the parts that are not what they were."""
+        news = [(name, html) for name, html in parts.items() if self._told.get(name) != html]
+        self._told.update(news)
+        return [event("part", {"id": name, "html": html}) for name, html in news]
+
+
+class RunsChanges(Changes):
+    """Of the list of executions."""
+
+    def __init__(self, reader: RunReader, place: Place) -> None:
+        super().__init__()
+        self._reader = reader
+        self._place = place
+
+    def next(self) -> list[bytes]:
+        return self.parts({"runs": runs_part(self._reader.runs(), self._place)})
+
+
+class RunChanges(Changes):
+    """Of an execution's page.
+
+    :param make: makes the page as it is now.
+    :param asked: `node`, the one that is shown whole; `stamp`, of the look that the page was made from.
+    """
+
+    def __init__(self, reader: RunReader, make: Callable[[str], RunPage], name: str, asked: Mapping[str, str]) -> None:
+        super().__init__()
+        self._reader = reader
+        self._make = make
+        self._name = name
+        self._node = asked.get("node", "")
+        self._known = asked.get("stamp", "")
+        self._seen: tuple[object, ...] | None = None
+        self._made = 0.0
+        self._running = True
+        self._rows: dict[int, Any] = {}
+        self._maker = RowMaker()
+        self._base: int | None = None
+
+    def next(self) -> list[bytes]:
+        stamp = self._reader.stamp(self._name)
+        old = time.monotonic() - self._made > AGAIN_AFTER
+        if stamp == self._seen and not (old and self._running):
+            return []
+        first = self._seen is None
+        self._seen, self._made = stamp, time.monotonic()
+        page = self._make(self._name)
+        self._running = page.execution.info.status == "running"
+        node = next((one for one in page.execution.nodes if one.info.node == self._node), None)
+        parts = page.parts()
+        if node is not None:
+            parts[f"status-{anchor(page.name, node.info.node)}"] = page.node_status(node)
+        events = [*self.parts(parts), *self._row_events(page, node)]
+        if first and mark_of(stamp) == self._known:
+            # The page has just been made from the same.
+            return []
+        return [*events, event("title", page.title), event("stamp", mark_of(stamp))] if events else []
+
+    def _row_events(self, page: RunPage, node: Node | None) -> list[bytes]:
+        if node is None:
+            return []
+        base = base_of(node)
+        if base != self._base:
+            self._base = base
+            self._rows.clear()
+        changed = []
+        said = page.headlines(node)
+        for child in node.children:
+            row = self._maker.row(child, base, said.get(child.index, ""))
+            if self._rows.get(child.index) != row:
+                self._rows[child.index] = row
+                changed.append(row)
+        if not changed:
+            return []
+        message = {
+            "node": node.info.node,
+            "size": len(node.children),
+            "base": base,
+            "now": page.now - base,
+            "rows": changed,
+            "texts": self._maker.texts,
+        }
+        return [event("rows", message)]
+
+
+class LogGrows(Changes):
+    """Of a log, from a place in its file on, until `ended`."""
+
+    def __init__(self, path: Path, start: int, ended: Callable[[], bool]) -> None:
+        super().__init__()
+        self._path = path
+        self._start = start
+        self._ended = ended
+        self._lines = AnsiLines()
+
+    def next(self) -> list[bytes]:
+        # Asked first: what is in the log now is then all there will be.
+        ended = self._ended()
+        with self._path.open("rb") as file:
+            file.seek(self._start)
+            block = file.read(TAIL_BYTES)
+        whole = len(block) if ended or len(block) == TAIL_BYTES else block.rfind(b"\n") + 1
+        if not whole:
+            self.over = ended
+            return [event("end", None)] if ended else []
+        self._start += whole
+        text = block[:whole].decode("utf-8", "replace").removesuffix("\n")
+        return [event("lines", self._lines.lines(readable(text.split("\n"))))]
+
+
+def event(kind: str, value: Any) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
+
+
+def mark_of(stamp: tuple[object, ...]) -> str:
+    return "-".join(str(part).strip("()").replace(", ", ".") for part in stamp)

@@ -1,0 +1,113 @@
+"""Pictures of a run as SVG: bars of counts, and the course of a node over time. No text of a user's is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..local.history.run_view import FAILED, STATES, Node
+from .html import Markup, joined, tag
+
+WIDTH, HEIGHT = 1000, 30
+# Steps of the course that are drawn: more than pixels would show nothing more.
+STEPS = 240
+TICKS = 5
+
+
+def counts_bar(counts: Mapping[str, int]) -> Markup:
+    """Children by state, each state's part in proportion; said in words beside it."""
+    total = sum(counts.values())
+    parts, at = [], 0.0
+    # What is done on the left, so that the bar fills up as a progress bar does.
+    for state in reversed(STATES):
+        if counts.get(state):
+            width = counts[state] / total * 100
+            parts.append(tag("rect", x=f"{at:.3f}%", width=f"{width:.3f}%", height="100%", class_=f"fill-{state}"))
+            at += width
+    return tag("svg", *parts, class_="counts-bar", aria_hidden="true", focusable="false")
+
+
+def course(node: Node, begin: int, end: int) -> Markup:
+    """How many children waited and ran at each moment between two, with a mark where an attempt failed."""
+    length = max(1, end - begin)
+    waiting, running = [0] * (STEPS + 1), [0] * (STEPS + 1)
+    marks: set[int] = set()
+
+    def step(moment: int) -> int:
+        return max(0, min(STEPS, (moment - begin) * STEPS // length))
+
+    def add(row: list[int], first: int, last: int) -> None:
+        row[step(first)] += 1
+        row[min(STEPS, max(step(last), step(first) + 1))] -= 1
+
+    for child in node.children:
+        for place, attempt in enumerate(child.attempts):
+            add(waiting, attempt.queued, attempt.started if attempt.started is not None else (attempt.stopped or end))
+            if attempt.started is not None:
+                add(running, attempt.started, attempt.stopped or end)
+            failed = attempt.stopped is not None and (place + 1 < len(child.attempts) or child.state == FAILED)
+            if failed and attempt.stopped is not None:
+                marks.add(step(attempt.stopped))
+    waits, runs = _sums(waiting), _sums(running)
+    # Each to its own scale: thousands wait where few can run.
+    areas = [
+        tag("path", d=_area(waits, max(waits, default=0) or 1), class_="fill-queued"),
+        tag("path", d=_area(runs, max(runs, default=0) or 1), class_="fill-running"),
+    ]
+    ticks = [
+        tag("rect", x=mark * WIDTH // STEPS, y=0, width=WIDTH // STEPS, height=5, class_="fill-failed")
+        for mark in sorted(marks)
+    ]
+    return tag(
+        "svg",
+        *areas,
+        *ticks,
+        viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        preserveAspectRatio="none",
+        class_="course",
+        aria_hidden="true",
+        focusable="false",
+    )
+
+
+def axis(begin: int, end: int) -> Markup:
+    """Lengths of time from the begin on, above courses."""
+    length = max(1, end - begin)
+    marks = [
+        tag(
+            "text",
+            _short(length * tick / TICKS),
+            x=f"{tick * 100 / TICKS:g}%",
+            y="11",
+            text_anchor="start" if tick == 0 else "end" if tick == TICKS else "middle",
+        )
+        for tick in range(TICKS + 1)
+    ]
+    return tag("svg", joined(marks), class_="axis", aria_hidden="true", focusable="false")
+
+
+def _short(milliseconds: float) -> str:
+    seconds = milliseconds / 1000
+    if seconds < 10:
+        return f"{seconds:.1f}s".replace(".0s", "s")
+    if seconds < 120:
+        return f"{seconds:.0f}s"
+    return f"{seconds / 60:.0f}m" if seconds < 7200 else f"{seconds / 3600:.1f}h"
+
+
+def _sums(changes: Sequence[int]) -> list[int]:
+    total, found = 0, []
+    for change in changes[:-1]:
+        total += change
+        found.append(total)
+    return found
+
+
+def _area(values: Sequence[int], most: int) -> str:
+    """The outline of a stepped area that stands on the ground."""
+    words = [f"M0 {HEIGHT}"]
+    before = None
+    for place, value in enumerate(values):
+        if value != before:
+            words.append(f"H{place * WIDTH / STEPS:.1f}V{HEIGHT - value * (HEIGHT - 6) / most:.1f}")
+            before = value
+    return "".join([*words, f"H{WIDTH}V{HEIGHT}Z"])

@@ -1,0 +1,70 @@
+"""What failed and why: the children's exceptions, the same ones together."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..local.console.exit_reasons import end_in_words
+from ..local.console.tracebacks import error_lines, exception_line
+from ..local.history.run_view import FAILED, Child, Node, RunReader
+from .ansi import plain
+
+# Children of a node whose errors are read: enough to say what happens most.
+LOOKED_AT = 200
+# Digits and quoted words differ between children that fail in the same way.
+_DETAIL = re.compile(r"'[^']*'|\"[^\"]*\"|<[^>]*>|\d+")
+
+
+@dataclass(frozen=True)
+class Told:
+    """An error for people. :param headline: the exception in one line. :param trace: its traceback, "" for none."""
+
+    headline: str
+    trace: str = ""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Children of a node that failed in the same way. :param first: whose error is told. :param headlines: of each."""
+
+    node: Node
+    first: Child
+    told: Told
+    indexes: tuple[int, ...]
+    headlines: tuple[str, ...]
+
+
+def told(error: str, reason: str = "") -> Told:
+    """:param error: what the child left, "" for nothing. :param reason: what AWS says, for want of it."""
+    error = plain(error).strip()
+    if not error or error == reason:
+        return Told(reason or "failed without a word")
+    lines = error_lines(error)
+    headline = exception_line(error)
+    return Told(headline, "\n".join(lines) if lines != [headline] else "")
+
+
+def reason_of(child: Child) -> str:
+    """How the last attempt ended, in words."""
+    last = next((one for one in reversed(child.attempts) if one.stopped is not None), None)
+    words = [child.reason, last.reason if last is not None else ""]
+    if last is not None and last.exit_code is not None:
+        words.append(f"exit({last.exit_code})")
+    return end_in_words(" - ".join(word for word in dict.fromkeys(words) if word))
+
+
+def failures(reader: RunReader, nodes: tuple[Node, ...] | list[Node]) -> list[Failure]:
+    """The most frequent first, within the order of the nodes."""
+    found: list[Failure] = []
+    for node in nodes:
+        alike: dict[str, list[tuple[Child, Told]]] = {}
+        failed = [child for child in node.children if child.state == FAILED]
+        for child in failed[:LOOKED_AT]:
+            one = told(reader.error(node, child), reason_of(child))
+            alike.setdefault(_DETAIL.sub("·", one.headline), []).append((child, one))
+        for group in sorted(alike.values(), key=len, reverse=True):
+            indexes = tuple(child.index for child, _ in group)
+            headlines = tuple(one.headline for _, one in group)
+            found.append(Failure(node, group[0][0], group[0][1], indexes, headlines))
+    return found
