@@ -16,7 +16,6 @@ from flytekit.core.type_engine import SimpleTransformer, TypeEngine
 from flytekit.models.literals import Literal, LiteralMap
 from flytekit.utils.asyn import run_sync
 
-from ...sdk.key_order import note_order
 from ...task import AWSBatchFunctionTask
 
 # What an ordinary task leaves to flytekit, or to our class, which does nothing before a job's task runs.
@@ -78,7 +77,7 @@ class TaskLiterals:
             kind = self.task.get_type_for_output_var(name, native)
             literal = run_sync(TypeEngine.async_to_literal, context, native, kind, variable.type)
             outputs = LiteralMap({name: literal})
-            note_order(outputs, context.file_access.raw_output_prefix)
+            AWSBatchFunctionTask.note_order(outputs, context.file_access.raw_output_prefix)
             return serialised(outputs.to_flyte_idl())
         except Exception:
             return None
