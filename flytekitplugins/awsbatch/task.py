@@ -8,10 +8,11 @@ from typing import Any
 
 from flytekit.configuration import SerializationSettings
 from flytekit.core.array_node_map_task import ArrayNodeMapTask
-from flytekit.core.context_manager import ExecutionParameters, FlyteContextManager
+from flytekit.core.context_manager import ExecutionParameters, FlyteContext, FlyteContextManager
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.python_function_task import PythonFunctionTask
 from flytekit.core.task import TaskPlugins
+from flytekit.models.literals import LiteralMap
 from flytekit.models.task import Container
 
 from .sdk import (
@@ -20,6 +21,7 @@ from .sdk import (
 )
 from .sdk.emulated_calls import EmulatedCalls
 from .sdk.errors import AWSBatchTaskError, AWSBatchWarning, refuse_what_cannot_be_a_job
+from .sdk.key_order import note_order
 from .sdk.metadata import attempt_seconds
 from .sdk.task_config import AWSBatchConfig
 from .wire import PLATFORM_CAPABILITIES, SINGLE_TASK_TYPE, TIMEOUT_SCRIPT
@@ -35,6 +37,8 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
 
     :raises AWSBatchTaskError: for a function that no job can run: `@dynamic`, or with a pod template.
     """
+
+    note_order = staticmethod(note_order)
 
     def __init__(self, task_config: AWSBatchConfig | None, task_function: Callable[..., Any], **kwargs: Any) -> None:
         refuse_what_cannot_be_a_job(task_function, kwargs)
@@ -105,6 +109,13 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
 
         fit_to_single_job(user_params)
         return super().pre_execute(user_params)
+
+    def dispatch_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap) -> Any:
+        # Not `super()`: the fast path of a map's children hands a stand-in over.
+        outputs = PythonFunctionTask.dispatch_execute(self, ctx, input_literal_map)
+        if isinstance(outputs, LiteralMap):
+            note_order(outputs, ctx.file_access.raw_output_prefix)
+        return outputs
 
     def execute(self, **kwargs: Any) -> Any:
         state = FlyteContextManager.current_context().execution_state

@@ -75,7 +75,7 @@ def test_a_failure_ends_with_the_line_that_runs_its_first_child_again(past: Past
     assert again.returncode == 1
     assert "item 1 of the list" in again.stdout
     assert "ValueError: 1 cannot be done" in again.stdout + again.stderr
-    output = past.home / "runs" / past.execution / "again" / "n0-1"
+    output = past.home / "runs" / past.execution / "reruns" / "n0-1"
     assert again.stderr.splitlines()[-1] == f"Child 1 of n0 ended with exit status 1. It wrote to {output}"
     assert (output / "outputs" / "1" / "error.pb").exists()
     assert {path: path.read_bytes() for path in before} == before
@@ -92,7 +92,7 @@ def test_a_breakpoint_in_a_child_that_runs_again_is_a_debugger(past: Past, termi
         assert run.ended() == 0, run.plain
     finally:
         (past.marks / "debug").unlink()
-    assert (past.home / "runs" / past.execution / "again" / "n0-2" / "outputs" / "2" / "outputs.pb").exists()
+    assert (past.home / "runs" / past.execution / "reruns" / "n0-2" / "outputs" / "2" / "outputs.pb").exists()
 
 
 def test_runs_lists_what_the_home_remembers(past: Past) -> None:

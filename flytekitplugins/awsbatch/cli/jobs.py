@@ -55,7 +55,8 @@ def jobs(
 ) -> None:
     """The jobs of an execution (the newest, unless one is named), with the memory and the CPU that they took.
 
-    The beginning of its name is enough, here as in the other commands. MEMORY is the most that a job held, beside its
+    The beginning of its name is enough, here as in the other commands. TRY is the node's attempt, where there were
+    several, ATTEMPTS how often AWS Batch tried the job. MEMORY is the most that a job held, beside its
     limit; VCPUS what it used on average in its last attempt, beside what it asked for.
     """
     with failing():
@@ -114,7 +115,7 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
         cells += [_memory(row), _vcpus(row)] if measured else []
         shown.append((*cells, row["end"] or row["reason"]))
     usage = ("MEMORY", "VCPUS") if measured else ()
-    head = ("NODE", "FUNCTION", *(("NODE ATTEMPT",) if several else ()), "JOB", "STATUS", "ATTEMPTS", "DURATION")
+    head = ("NODE", "FUNCTION", *(("TRY",) if several else ()), "JOB", "STATUS", "ATTEMPTS", "DURATION")
     print_table((*head, *usage, "REASON"), shown)
 
 

@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterator, Sequence
 
 import rich_click as click
 
+GAP = "  "
+# Columns that are enough for the last cell of a row beside the others.
+LAST_CELL = 24
+
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table that fits a terminal; in a pipe, columns padded with blanks and nothing cut."""
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
+    """A table that fits a terminal, whose last column holds sentences; in a pipe nothing is wrapped or cut."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in table_lines(columns, rows, width):
+        click.echo(line)
 
-        shown = Table(box=None, header_style="bold", pad_edge=False)
-        for column in columns:
-            shown.add_column(column, overflow="fold")
-        for row in rows:
-            shown.add_row(*row)
-        Console(highlight=False, markup=False).print(shown)
-        return
+
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> Iterator[str]:
+    """:param width: None for one without end. What is too wide goes below its row; where even the other cells are too
+    wide, each row is a paragraph.
+    """
     widths = [max(len(row[at]) for row in [columns, *rows]) for at in range(len(columns))]
-    for row in [columns, *rows]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    before = sum(widths[:-1]) + len(GAP) * (len(widths) - 1)
+    if width is None or before + widths[-1] <= width:
+        yield from (padded(row, widths) for row in [columns, *rows])
+    elif before + LAST_CELL <= width:
+        for row in [columns, *rows]:
+            first, *more = textwrap.wrap(row[-1], width - before) or [""]
+            yield padded([*row[:-1], first], widths)
+            yield from (" " * before + line for line in more)
+    elif before <= width:
+        yield padded(columns[:-1], widths)
+        for row in rows:
+            yield padded(row[:-1], widths)
+            yield from below(row[-1], width)
+    else:
+        for row in rows:
+            pairs = [f"{column} {cell}" for column, cell in zip(columns[:-1], row[:-1], strict=True) if cell]
+            # A pair stays together.
+            whole = textwrap.wrap(GAP.join(pair.replace(" ", "\0") for pair in pairs), width, break_on_hyphens=False)
+            yield from (line.replace("\0", " ") for line in whole)
+            yield from below(row[-1], width)
+
+
+def padded(row: Sequence[str], widths: Sequence[int]) -> str:
+    return GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
+
+
+def below(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, initial_indent=GAP, subsequent_indent=GAP)

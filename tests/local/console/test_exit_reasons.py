@@ -16,11 +16,11 @@ OOM = "Essential container in task exited - OutOfMemoryError: Container killed d
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (f"{ENDED}exit(1)", "ended with exit status 1"),
-        (" exit(3)", "ended with exit status 3"),
+        (f"{ENDED}exit(1)", "exit status 1"),
+        (" exit(3)", "exit status 3"),
         (f"{ENDED}exit(139)", "killed by signal 11, segmentation fault"),
         (f"{ENDED}exit(137)", "killed by signal 9, killed"),
-        (f"{ENDED}exit(255)", "ended with exit status 255"),
+        (f"{ENDED}exit(255)", "exit status 255"),
         (OOM, "killed for holding more memory than its limit"),
         ("Host EC2 (instance i-0) terminated. - ", "Host EC2 (instance i-0) terminated."),
         (

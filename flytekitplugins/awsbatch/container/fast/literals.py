@@ -76,7 +76,9 @@ class TaskLiterals:
                 return self._primitive(context, name, native, variable)
             kind = self.task.get_type_for_output_var(name, native)
             literal = run_sync(TypeEngine.async_to_literal, context, native, kind, variable.type)
-            return serialised(LiteralMap({name: literal}).to_flyte_idl())
+            outputs = LiteralMap({name: literal})
+            AWSBatchFunctionTask.note_order(outputs, context.file_access.raw_output_prefix)
+            return serialised(outputs.to_flyte_idl())
         except Exception:
             return None
 

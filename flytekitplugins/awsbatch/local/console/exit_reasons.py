@@ -57,7 +57,7 @@ def killed_by(status: int) -> str:
 
 
 def end_in_words(words: str) -> str:
-    """One short phrase for an end: `killed by signal 11, segmentation fault`, `ended with exit status 3`, or what AWS
+    """One short phrase for an end: `killed by signal 11, segmentation fault`, `exit status 3`, or what AWS
     Batch says."""
     if OUT_OF_MEMORY in words:
         return "killed for holding more memory than its limit"
@@ -67,7 +67,7 @@ def end_in_words(words: str) -> str:
     said = ""
     if status is not None:
         signalled = killed_by(status)
-        said = f"killed by {signalled}" if signalled else f"ended with exit status {status}"
+        said = f"killed by {signalled}" if signalled else f"exit status {status}"
     return ", ".join(part for part in (*parts, said) if part) or words.strip(" -")
 
 

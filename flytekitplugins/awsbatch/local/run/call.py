@@ -26,6 +26,7 @@ from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError, resolve_inputs
+from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from ..console.attempt_news import AttemptNews
@@ -160,9 +161,13 @@ class Call:
         if number:
             raise self._interrupts.as_before(number)
         if result.succeeded and result.outputs is not None:
-            stored = RAW_SCHEME.encode() in result.outputs.SerializeToString()
+            data = result.outputs.SerializeToString()
+            stored = RAW_SCHEME.encode() in data
             deployment.results_folder = deployment.home.run(self._execution.name) / "raw" if stored else None
-            return LiteralMap.from_flyte_idl(result.outputs)
+            outputs = LiteralMap.from_flyte_idl(result.outputs)
+            if KEYS.encode() in data:
+                restore_order(outputs)
+            return outputs
         raise self._error(result, decision)
 
     # Called by the deployment when it closes before the call has ended.

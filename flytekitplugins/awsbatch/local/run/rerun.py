@@ -66,7 +66,7 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
     if "arrayProperties" not in job:
         child = None
     container = job["container"]
-    output = home.run(run.name) / "again" / f"{node.node}-{index}"
+    output = home.run(run.name) / "reruns" / f"{node.node}-{index}"
     recorded = node.record["launch"]
     launch = Launch(
         # What lies in the account's storage is read with the credentials of this shell.
@@ -93,20 +93,20 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
     return Command(redirected(request.command, output), compose(request, launch), folder, output)
 
 
-def rerun(again: Command, raw: bool = False) -> int:
+def rerun(child: Command, raw: bool = False) -> int:
     """Runs the child with this terminal as its own and returns its exit status, as a shell says it. Raises OSError.
 
     :param raw: whether flytekit's JSON log lines are shown as they are.
     """
-    shutil.rmtree(again.output, ignore_errors=True)
+    shutil.rmtree(child.output, ignore_errors=True)
     for folder in WRITTEN.values():
-        (again.output / folder).mkdir(mode=0o700, parents=True)
+        (child.output / folder).mkdir(mode=0o700, parents=True)
     shown = nullcontext(None) if raw else readable_stderr()
     # Ctrl-C is the child's to answer; this process stays to say how it ended.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         with shown as stderr:
-            process = subprocess.Popen(again.argv, env=dict(again.environment), cwd=again.cwd, stderr=stderr)
+            process = subprocess.Popen(child.argv, env=dict(child.environment), cwd=child.cwd, stderr=stderr)
             status = process.wait()
     finally:
         signal.signal(signal.SIGINT, before)
