@@ -47,13 +47,12 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
 
 def data_block(value: Any, name: str) -> Markup:
     """JSON for the page's script. Not run as a script, whatever is in it."""
+    return tag("script", Markup(json_text(value)), type="application/json", id=name)
+
+
+def json_text(value: Any) -> str:
+    """JSON without any sign that ends or begins markup."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    for sign, code in (
-        ("<", "\\u003c"),
-        (">", "\\u003e"),
-        ("&", "\\u0026"),
-        ("\u2028", "\\u2028"),
-        ("\u2029", "\\u2029"),
-    ):
-        text = text.replace(sign, code)
-    return tag("script", Markup(text), type="application/json", id=name)
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text

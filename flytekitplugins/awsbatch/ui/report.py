@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..local.console.redaction import HIDDEN, hidden_values
 from ..local.history.run_view import FAILED, Child, Node, RunReader, worst_first
 from .child_part import child_part
 from .frame import Place, anchor, asset, document, state_sign
-from .html import Markup, joined, tag
+from .html import Markup, joined, json_text, tag
 from .run_page import RunPage, page_of
 
 if TYPE_CHECKING:
@@ -121,6 +120,6 @@ def _digest(text: str) -> str:
 def _without_secrets(text: str, environ: Mapping[str, str]) -> str:
     """:param text: HTML, with JSON in it."""
     for value in hidden_values(environ):
-        for said in {value, html.escape(value), json.dumps(value)[1:-1]}:
+        for said in {value, html.escape(value), json_text(value)[1:-1]}:
             text = text.replace(said, HIDDEN)
     return text

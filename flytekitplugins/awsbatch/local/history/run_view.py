@@ -20,8 +20,8 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
-from ..home import Home
-from .past_runs import NodeInfo, RunInfo, run, runs
+from ..home import Home, HomeError
+from .past_runs import NodeInfo, RunInfo, UnknownRunError, run, runs
 
 # The states of a child, those that people look for first.
 FAILED = "failed"
@@ -191,7 +191,7 @@ class RunReader:
 
     def execution(self, name: str | None = None) -> Execution:
         """One execution by its whole name, or the newest."""
-        info = run(self.home, name)
+        info = self._found(name)
         return Execution(info, tuple(self._node(info, node) for node in info.nodes))
 
     def node(self, info: RunInfo, name: str) -> Node | None:
@@ -200,7 +200,7 @@ class RunReader:
 
     def stamp(self, name: str) -> tuple[object, ...]:
         """Changes whenever something about the execution may have; cheap enough to ask several times a second."""
-        folder = self.home.run(name)
+        folder = self._folder(name)
         moments: list[object] = []
         for path in (folder / "execution.json", folder / "nodes"):
             with contextlib.suppress(OSError):
@@ -235,6 +235,18 @@ class RunReader:
                 raise
             return ""
         return str(document.error.message).strip()
+
+    def _found(self, name: str | None) -> RunInfo:
+        if name is not None:
+            self._folder(name)
+        return run(self.home, name)
+
+    def _folder(self, name: str) -> Path:
+        """Raises UnknownRunError also for what can be no execution's name."""
+        try:
+            return self.home.run(name)
+        except HomeError as error:
+            raise UnknownRunError(str(error)) from None
 
     def _node(self, info: RunInfo, node: NodeInfo) -> Node:
         path = self.home.run(info.name) / "nodes" / f"{node.node}.json"
