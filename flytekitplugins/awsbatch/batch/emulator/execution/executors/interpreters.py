@@ -25,7 +25,6 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.links import Li
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import CannotStart, Event, JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import Lease, Supervision
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import (
-    PYTHONPATH,
     Fit,
     Identity,
     Owner,
@@ -69,7 +68,7 @@ class Interpreters:
             if each.identity != which or each is self._spare:
                 continue
             if each.state is State.REFUSED:
-                if same_variables(each.environment, process.environment, (*OWN, PYTHONPATH, *plan.never_native)):
+                if same_variables(each.environment, process.environment, (*OWN, *plan.never_native)):
                     return None, each.reason
                 continue
             fit, reason = each.fit(process, plan)
