@@ -63,6 +63,7 @@ def test_runs_of_one_task_leave_one_revision(account: Proxy, service: Served, ho
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_hundred_and_twenty_children(account: Proxy, home: Path) -> None:
     with calling(home):
         assert map_task(tasks.square)(n=list(range(120))) == [n * n for n in range(120)]
@@ -96,6 +97,7 @@ def test_failures_that_are_tolerated_give_none(account: Proxy, home: Path, marks
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_an_attempt_that_takes_too_long_is_ended_by_aws(account: Proxy, home: Path) -> None:
     with calling(home), pytest.raises(TaskFailedError, match="timeout"):
         tasks.too_slow(seconds=300)

@@ -191,6 +191,20 @@ def test_kill_ends_a_process_that_would_only_detach_and_its_jobs(
 
 
 @pytest.mark.slow
+def test_kill_finds_a_job_that_was_never_written_down(start: Start, service: Served, home: Path, marks: Path) -> None:
+    process = start(gated(marks, [1, 3]))
+    eventually(lambda: starts(marks) == {1: 1, 3: 1})
+    os.kill(process.pid, signal.SIGKILL)
+    ended(process)
+    execution = newest(home)
+    job_id = execution.nodes[0].job_id
+    record = Home(home).run(execution.name) / "nodes" / f"{execution.nodes[0].node}.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "snapshot": {}, "job_id": None}))
+    assert f"Terminated job {job_id} of node n0." in ended(start(awsbatch("kill", execution.name)))
+    eventually(lambda: job_of(service, home)["status"] == "FAILED")
+
+
+@pytest.mark.slow
 def test_a_run_of_the_account_is_not_resumed_on_this_machine(start: Start, home: Path, marks: Path) -> None:
     process = start(gated(marks, [0]), on_interrupt="detach")
     ended(process)

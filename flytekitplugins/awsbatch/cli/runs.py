@@ -127,11 +127,12 @@ def _kill_elsewhere(run: past_runs.RunInfo) -> None:
     client = client_of(run)
     assert client is not None
     ended = terminate_jobs(the_home(), run, client)
-    if run.process is None and not ended:
-        click.echo(f"Execution {run.name} has no jobs that run.")
+    if not ended:
+        click.echo(f"Execution {run.name} has no jobs that run (it is {run.status}).")
     for node in ended:
         click.echo(f"Terminated job {node.job_id} of node {node.node}.")
-    click.echo(f"To run it on, run its command again with {wire.SWITCH_RESUME}={run.name}.")
+    if run.status != "succeeded":
+        click.echo(f"To resume it, run its command again with {wire.SWITCH_RESUME}={run.name}.")
 
 
 @click.command()

@@ -90,7 +90,7 @@ class AccountBackend(Backend):
             budgets=Budgets(_limit(plugin.get_rate_limiter), _limit(plugin.default_rate_limiter)),
             warn=warn,
         )
-        first, longest = (FIRST_LOCAL_LOOK, LONGEST_LOCAL_LOOK) if self._client.local else (FIRST_LOOK, LONGEST_LOOK)
+        first, longest = looks_of(self._client)
         self._watch = JobWatch(ReusedDefinitions(self._client), first=first, longest=longest)
         self._check = AccountCheck(settings, url)
         self._logs = CloudWatchLogs(self._client.logs)
@@ -105,7 +105,7 @@ class AccountBackend(Backend):
             EventWait(self._watch, timeout=ROUND_LOOKS * longest),
             self._watch.changed,
             endpoint=endpoint,
-            lag=[looks * first for looks in LAG],
+            lag=lag_of(self._client),
             elsewhere=not self._client.local,
         )
         # Behind a URL, and on this machine, an image is a name unless the settings say that jobs run in containers.
@@ -186,6 +186,16 @@ class AccountBackend(Backend):
         page = "array-job" if children > 1 else "detail"
         region = self._client.region
         return f"https://{region}.console.aws.amazon.com/batch/home?region={region}#jobs/{page}/{job_id}"
+
+
+def looks_of(client: AwsBatch) -> tuple[float, float]:
+    """The shortest and the longest time between two looks at a job, in seconds."""
+    return (FIRST_LOCAL_LOOK, LONGEST_LOCAL_LOOK) if client.local else (FIRST_LOOK, LONGEST_LOOK)
+
+
+def lag_of(client: AwsBatch) -> list[float]:
+    """See `Submissions`."""
+    return [looks * looks_of(client)[0] for looks in LAG]
 
 
 def _limit(settings: RateLimiterSettings) -> RateLimit:

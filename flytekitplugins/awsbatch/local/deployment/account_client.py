@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flytekitplugins.awsbatch.batch.aws import SHORT_PATIENCE, AwsBatch
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 
 from ..history.past_runs import NodeInfo, RunInfo
 from ..history.record import RunRecord
 from ..home import Home
+from .account_backend import lag_of
 from .backend import AWS
+from .submissions import Submissions
 
 
 def client_of(run: RunInfo) -> AwsBatch | None:
@@ -20,13 +24,24 @@ def client_of(run: RunInfo) -> AwsBatch | None:
 
 
 def terminate_jobs(home: Home, run: RunInfo, client: AwsBatch) -> list[NodeInfo]:
-    """Terminates the jobs of a run that have not ended; returns their nodes. Raises BatchError, UnreachableError."""
+    """Terminates the jobs of a run that have not ended; returns their nodes, with the jobs' ids. Raises BatchError,
+    UnreachableError."""
     record = RunRecord(home.run(run.name))
     ended = []
     for node in run.nodes:
-        known = client.describe_jobs(jobs=[node.job_id])["jobs"] if node.job_id else []
+        job_id = node.job_id or _never_written_down(node, client)
+        known = client.describe_jobs(jobs=[job_id])["jobs"] if job_id else []
         if known and known[0]["status"] not in ENDED:
             client.terminate_job(jobId=known[0]["jobId"], reason="Aborted")
-            record.write_node(node.node, {**node.record, "status": "aborted"})
-            ended.append(node)
+            record.write_node(node.node, {**node.record, "status": "aborted", "job_id": job_id})
+            ended.append(replace(node, job_id=job_id))
     return ended
+
+
+def _never_written_down(node: NodeInfo, client: AwsBatch) -> str | None:
+    """The job of a node whose process was killed between the submit and the record of it."""
+    queue = (node.record.get("queue") or {}).get("queue")
+    if not queue or not node.job_name or node.status not in ("interrupted", "running"):
+        return None
+    found = Submissions(client, lag=lag_of(client)).named(queue, node.job_name)
+    return None if found is None else found["jobId"]

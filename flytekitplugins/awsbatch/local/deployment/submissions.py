@@ -79,7 +79,7 @@ class Submissions:
         if name in self._answers:
             # Something else in the handler's round failed after the submit, and the round comes again.
             return self._answers[name]
-        answer = self._known(queue, name) if name in self._unanswered or name in self._earlier else None
+        answer = self.named(queue, name) if name in self._unanswered or name in self._earlier else None
         ours = answer is None or name in self._unanswered
         if answer is None:
             try:
@@ -100,11 +100,11 @@ class Submissions:
         """The id of the job of this name that was submitted here, as far as can be found out. Raises BatchError."""
         answer = self._answers.get(name)
         if answer is None and name in self._unanswered:
-            answer = self._known(self._unanswered[name], name)
+            answer = self.named(self._unanswered[name], name)
         return None if answer is None else answer["jobId"]
 
-    def _known(self, queue: str, name: str) -> SubmitJobResponseTypeDef | None:
-        """The newest job of this name as SubmitJob would have answered."""
+    def named(self, queue: str, name: str) -> SubmitJobResponseTypeDef | None:
+        """The newest job of this name as SubmitJob would have answered. Raises BatchError."""
         found = self._listed(queue, name)
         for seconds in self._lag:
             if found is not None:
