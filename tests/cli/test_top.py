@@ -48,8 +48,8 @@ def test_keys_lead_to_a_childs_log_and_back(tmp_path: Path) -> None:
         seen = Screen(leader)
         seen.wait_for("ValueError: chunk")
         seen.wait_for("Enter its log")
-        os.write(leader, b"\x1b[B")
-        os.write(leader, b"\r")
+        # All at once, as a slow connection delivers them.
+        os.write(leader, b"\x1b[B\x1b[A\r")
         seen.wait_for("no such chunk")
         os.write(leader, b"q")
         seen.wait_for("Enter its log")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import sys
 import termios
@@ -27,6 +28,8 @@ LINE_EVERY = 5.0
 ESCAPE = "\x1b"
 KEYS = {"\x1b[A": "up", "\x1bOA": "up", "k": "up", "\x1b[B": "down", "\x1bOB": "down", "j": "down"}
 KEYS |= {"\r": "enter", "\n": "enter", "q": "back", ESCAPE: "back", "\x1b[5~": "page up", "\x1b[6~": "page down"}
+# One key of what a terminal sends for several.
+KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 STEPS = {"up": -1, "down": 1, "page up": -10, "page down": 10}
 
 
@@ -151,12 +154,12 @@ def _keys() -> Iterator[Callable[[float], str]]:
     before = termios.tcgetattr(terminal)
     tty.setcbreak(terminal)
 
+    waiting: list[str] = []
+
     def pressed(seconds: float) -> str:
-        if not select.select([terminal], [], [], seconds)[0]:
-            return ""
-        typed = os.read(terminal, 32).decode("utf-8", "replace")
-        # Of several keys at once the last counts, but none is taken for the escape that begins another.
-        return KEYS.get(typed) or KEYS.get(ESCAPE + typed.rpartition(ESCAPE)[2] if ESCAPE in typed else typed[-1:], "")
+        if not waiting and select.select([terminal], [], [], seconds)[0]:
+            waiting.extend(KEY.findall(os.read(terminal, 64).decode("utf-8", "replace")))
+        return KEYS.get(waiting.pop(0), "") if waiting else ""
 
     try:
         yield pressed
