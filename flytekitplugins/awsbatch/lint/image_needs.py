@@ -36,6 +36,12 @@ class ImageNeed:
     module: str
     code_root: Path | None
 
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Codes that the task or the map says are fine."""
+        own = getattr(getattr(self.inner, "task_config", None), "lint_ignore", None) or ()
+        return frozenset((*own, *(getattr(self.task, "lint_ignore", None) or ())))
+
 
 @dataclass(frozen=True)
 class ImageReport:
@@ -75,42 +81,45 @@ def root_of(module: str) -> Path | None:
     return path.parents[parts]
 
 
-def findings_of(needs: Sequence[ImageNeed], report: ImageReport) -> Iterator[Finding]:
+def findings_of(needs: Sequence[ImageNeed], report: ImageReport) -> list[Finding]:
     """:param needs: of tasks that run in the image that the report is about."""
-    for need in needs:
-        if report.failure:
-            yield _finding("AB013", need, f"cannot start in {need.image}: {report.failure}")
-            continue
-        missing = [name for name in need.commands if not report.commands.get(name)]
-        if missing:
-            has = report.versions.get(DISTRIBUTION)
-            why = f"has {DISTRIBUTION} {has}, which does not bring it" if has else f"does not have {DISTRIBUTION}"
-            yield _finding(
-                "AB013",
-                need,
-                f"needs {shlex.join(missing)} on PATH, and {need.image} {why}. The job cannot start, leaves no log, and"
-                " the handler waits for ever. Install this version of the package in the image.",
-            )
-        elif problem := report.problems.get(need.module):
-            yield _finding(
-                "AB013",
-                need,
-                f"is imported from {need.module}, and that fails in {need.image}: {problem}. Install what is missing in"
-                " the image.",
-            )
-        mine, theirs = importlib.metadata.version(DISTRIBUTION), report.versions.get(DISTRIBUTION)
-        if theirs and theirs != mine and not missing:
-            yield _finding(
-                "AB115", need, f"is registered with {DISTRIBUTION} {mine} and runs with {theirs} of {need.image}."
-            )
-        if report.architecture and report.architecture not in ARCHITECTURES:
-            yield _finding(
-                "AB115",
-                need,
-                f"runs in {need.image}, which is for {report.architecture}: on AWS Batch's usual instances (x86-64) it"
-                ' ends with "exec format error". Build it with --platform linux/amd64, or give the compute environment'
-                " instances of that architecture.",
-            )
+    return [finding for need in needs for finding in _findings(need, report) if finding.code not in need.ignored]
+
+
+def _findings(need: ImageNeed, report: ImageReport) -> Iterator[Finding]:
+    if report.failure:
+        yield _finding("AB013", need, f"cannot start in {need.image}: {report.failure}")
+        return
+    missing = [name for name in need.commands if not report.commands.get(name)]
+    if missing:
+        has = report.versions.get(DISTRIBUTION)
+        why = f"has {DISTRIBUTION} {has}, which does not bring it" if has else f"does not have {DISTRIBUTION}"
+        yield _finding(
+            "AB013",
+            need,
+            f"needs {shlex.join(missing)} on PATH, and {need.image} {why}. The job cannot start, leaves no log, and"
+            " the handler waits for ever. Install this version of the package in the image.",
+        )
+    elif problem := report.problems.get(need.module):
+        yield _finding(
+            "AB013",
+            need,
+            f"is imported from {need.module}, and that fails in {need.image}: {problem}. Install what is missing in"
+            " the image.",
+        )
+    mine, theirs = importlib.metadata.version(DISTRIBUTION), report.versions.get(DISTRIBUTION)
+    if theirs and theirs != mine and not missing:
+        yield _finding(
+            "AB115", need, f"is registered with {DISTRIBUTION} {mine} and runs with {theirs} of {need.image}."
+        )
+    if report.architecture and report.architecture not in ARCHITECTURES:
+        yield _finding(
+            "AB115",
+            need,
+            f"runs in {need.image}, which is for {report.architecture}: on AWS Batch's usual instances (x86-64) it"
+            ' ends with "exec format error". Build it with --platform linux/amd64, or give the compute environment'
+            " instances of that architecture.",
+        )
 
 
 def _finding(code: str, need: ImageNeed, message: str) -> Finding:

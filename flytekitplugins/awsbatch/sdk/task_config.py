@@ -26,8 +26,8 @@ MAX_TAG_KEY = 128
 MAX_TAG_VALUE = 256
 MAX_PRIORITY = 9999
 # The codes of docs/reference/lint.md, which `lint.codes` describes.
-ERRORS = frozenset(f"AB{number:03}" for number in range(1, 13))
-WARNINGS = frozenset(f"AB{number}" for number in range(101, 115))
+ERRORS = frozenset(f"AB{number:03}" for number in range(1, 14))
+WARNINGS = frozenset(f"AB{number}" for number in range(101, 116))
 LINT_CODES = ERRORS | WARNINGS
 
 
