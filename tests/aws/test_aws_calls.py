@@ -100,6 +100,8 @@ def test_who_is_in_a_hurry_waits_for_no_answer(account: Proxy, monkeypatch: pyte
     with pytest.raises(BatchError):
         batch.describe_jobs(jobs=["x"])
     assert time.monotonic() - began < 5
+    # And asks no faster for it.
+    assert account.calls["describejobs"] <= 3
 
 
 def test_expired_credentials_are_told_in_one_line(account: Proxy) -> None:

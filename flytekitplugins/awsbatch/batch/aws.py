@@ -134,9 +134,9 @@ class AwsBatch(BatchCalls):
         return error.transient and (error.status == TOO_MANY or operation not in NOT_REPEATED)
 
     def _pause(self, seconds: float) -> None:
-        """Sleeps, in short naps, since a signal's handler can only set a flag."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not self._hurried:
+        """Sleeps, in short naps, since a signal's handler can only set a flag, and no longer once that is set."""
+        until, hurried = time.monotonic() + seconds, self._hurried
+        while (left := until - time.monotonic()) > 0 and self._hurried == hurried:
             time.sleep(min(left, 0.2))
 
     def _once(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
