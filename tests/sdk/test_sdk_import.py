@@ -13,6 +13,7 @@ OWN = [
     "flytekitplugins.awsbatch.sdk",
     "flytekitplugins.awsbatch.sdk.emulated_calls",
     "flytekitplugins.awsbatch.sdk.errors",
+    "flytekitplugins.awsbatch.sdk.key_order",
     "flytekitplugins.awsbatch.sdk.map_settings",
     "flytekitplugins.awsbatch.sdk.metadata",
     "flytekitplugins.awsbatch.sdk.raw_scheme",

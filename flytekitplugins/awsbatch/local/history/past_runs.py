@@ -262,7 +262,7 @@ def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
         status=status,
         process=execution["process"]["pid"] if lives else None,
         nodes=nodes,
-        endpoint=execution.get("endpoint"),
+        endpoint=str(execution["endpoint"]) if execution.get("endpoint") else None,
         region=str(execution.get("region", "")),
     )
 
