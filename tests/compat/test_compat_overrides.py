@@ -11,8 +11,8 @@ import pytest
 from compat_run import emulated, with_emulator
 
 from flytekitplugins.awsbatch.lint import report
-from flytekitplugins.awsbatch.local.history.told import Told
 from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.history.told import Told
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.testing import Emulation, emulation
 

@@ -103,7 +103,6 @@ def _entity(target: str, name: str) -> Any:
         found = target_of(target)
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint="FILE|MODULE") from error
-    before = len(FlyteEntities.entities)
     with found.importable():
         for module in found.modules:
             try:
@@ -112,7 +111,9 @@ def _entity(target: str, name: str) -> Any:
                 click.echo(f"{''.join(users_frames(error))}{module} could not be loaded: {error_text(error)}", err=True)
                 sys.exit(NOT_LOADED)
         compile_workflows()
-    every = [each for each in FlyteEntities.entities[before:] if isinstance(each, WorkflowBase | Task)]
+    own = tuple(f"{module}." for module in found.modules)
+    entities = [each for each in FlyteEntities.entities if isinstance(each, WorkflowBase | Task)]
+    every = [each for each in entities if each.name.startswith(own)]
     named = [each for each in every if f".{each.name}".endswith(f".{name}")]
     if not named:
         names = {str(each.name).rpartition(".")[2] for each in every if not hasattr(each, "run_task")}
