@@ -57,7 +57,7 @@ def test_overrides_that_a_cluster_drops_are_told(batch: Emulation, monkeypatch: 
     result, (request,) = emulated(batch, lambda: flows.dropped(n=0))
     assert result == [1]
     assert request["retryStrategy"] == {"attempts": 2}
-    assert "with_overrides(retries=, container_image=) in node n0, which does not reach AWS Batch" in batch.printed
+    assert "step has overrides that do not reach AWS Batch [AB105]" in batch.printed
 
 
 def test_where_no_node_is_known_calls_are_numbered_and_one_warning_says_so(batch: Emulation) -> None:
