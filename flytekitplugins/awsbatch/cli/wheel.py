@@ -23,8 +23,9 @@ from .common import fail_command, json_option, print_json
 
 DISTRIBUTION = "flytekitplugins-awsbatch"
 MODULES = ("flytekitplugins_awsbatch_pytest", "flytekitplugins_awsbatch_timeout")
-# Of the installation's metadata; the others say how it was installed here.
-METADATA = ("METADATA", "entry_points.txt", "top_level.txt")
+# Of the installation's metadata, as a wheel names it and, if it differs, as a working copy does; the others say how it
+# was installed here.
+METADATA = {"METADATA": "PKG-INFO", "entry_points.txt": "", "top_level.txt": ""}
 # Every wheel of the same files is the same.
 MADE = (1980, 1, 1, 0, 0, 0)
 TAG = "Wheel-Version: 1.0\nGenerator: flyte-awsbatch\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -85,7 +86,11 @@ def make_wheel(folder: Path) -> Path:
         installed = metadata.distribution(DISTRIBUTION)
     except metadata.PackageNotFoundError:
         raise IncompleteInstallationError(f"{DISTRIBUTION} is not installed: `pip install` it first.") from None
-    texts = {name: text for name in METADATA if (text := installed.read_text(name)) is not None}
+    texts = {
+        name: text
+        for name, other in METADATA.items()
+        if (text := installed.read_text(name) or (installed.read_text(other) if other else None)) is not None
+    }
     missing = [each for each in (MAP_EXECUTE_SCRIPT, TIMEOUT_SCRIPT) if each not in texts.get("entry_points.txt", "")]
     if missing:
         raise IncompleteInstallationError(
