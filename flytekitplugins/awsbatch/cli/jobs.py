@@ -11,6 +11,7 @@ import rich_click as click
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, Attempt, JobLook
+from flytekitplugins.awsbatch.batch.emulator.job_spec import container_size
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.console.amounts import shown_duration
 from flytekitplugins.awsbatch.local.console.exit_reasons import end_in_words
@@ -226,18 +227,16 @@ def _usage(every: Sequence[Attempt], job: Any, tries: Sequence[Attempt] = ()) ->
 
     :param tries: of a job that is no array: its last attempt tells of computing time.
     """
-    container = job.get("container", {})
-    needs = {each["type"]: each["value"] for each in container.get("resourceRequirements", ())}
-    memory, vcpus = needs.get("MEMORY"), needs.get("VCPU")
+    vcpus, memory = container_size(job.get("container", {}))
     measured = [each for each in tries if each.cpu_seconds is not None and each.started and each.stopped]
     computed = measured[-1].cpu_seconds if measured else None
     seconds = (measured[-1].stopped - measured[-1].started) / 1000 if measured else 0  # type: ignore[operator]
     return {
         "peak_memory": max((each.peak_memory or 0 for each in every), default=0) or None,
-        "memory": int(memory) if memory else container.get("memory"),
+        "memory": memory,
         "cpu_seconds": computed,
         "vcpus_used": computed / seconds if computed is not None and seconds > 0 else None,
-        "vcpus": float(vcpus) if vcpus else container.get("vcpus"),
+        "vcpus": vcpus,
     }
 
 

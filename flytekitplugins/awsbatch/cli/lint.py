@@ -6,8 +6,9 @@ import dataclasses
 import importlib
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import rich_click as click
 from flytekit.configuration import ImageConfig
@@ -28,21 +29,27 @@ from .image_check import check_images
 # As for any command that is used wrongly.
 NOT_LOADED = 2
 IMPORT_SYSTEM = ("<frozen importlib", str(Path(importlib.__file__).parent))
+Command = TypeVar("Command", bound=Callable[..., Any])
 STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
+
+
+def image_option(description: str) -> Callable[[Command], Command]:
+    """`--image`, in the words and with the default of pyflyte; the command gets it as `images`."""
+    return click.option(
+        "-i",
+        "--image",
+        "images",
+        multiple=True,
+        type=click.UNPROCESSED,
+        callback=ImageConfig.validate_image,
+        default=[DefaultImages.default_image()],
+        help=description,
+    )
 
 
 @click.command()
 @click.argument("targets", nargs=-1, required=True, metavar="FILE|MODULE...")
-@click.option(
-    "-i",
-    "--image",
-    "images",
-    multiple=True,
-    type=click.UNPROCESSED,
-    callback=ImageConfig.validate_image,
-    default=[DefaultImages.default_image()],
-    help="The image that the tasks will be registered with, as for pyflyte register.",
-)
+@image_option("The image that the tasks will be registered with, as for pyflyte register.")
 @click.option("--run", is_flag=True, help="Start a container of each image, and see whether the tasks can run in it.")
 @click.option("--ignore", "ignored", multiple=True, metavar="CODE", help="A code that is fine. Repeat it for several.")
 @click.option("--strict", is_flag=True, help="End with status 1 for warnings too.")

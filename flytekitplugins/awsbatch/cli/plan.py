@@ -10,7 +10,6 @@ from typing import Any
 
 import rich_click as click
 from flytekit.configuration import ImageConfig
-from flytekit.configuration.default_images import DefaultImages
 from flytekit.core.base_task import Task
 from flytekit.core.context_manager import FlyteEntities
 from flytekit.core.workflow import WorkflowBase
@@ -39,7 +38,7 @@ from .common import (
     show_block,
     show_indented,
 )
-from .lint import NOT_LOADED, error_text, users_frames
+from .lint import NOT_LOADED, error_text, image_option, users_frames
 
 
 @click.command()
@@ -48,16 +47,7 @@ from .lint import NOT_LOADED, error_text, users_frames
 @click.option("-p", "--project", metavar="P", help="Default: emulator.project of the settings.")
 @click.option("-d", "--domain", metavar="D", help="Default: emulator.domain of the settings.")
 @click.option("--execution", metavar="NAME", default="", help="Its name decides among several queues that fit.")
-@click.option(
-    "-i",
-    "--image",
-    "images",
-    multiple=True,
-    type=click.UNPROCESSED,
-    callback=ImageConfig.validate_image,
-    default=[DefaultImages.default_image()],
-    help="The image that the tasks start from, as for pyflyte run.",
-)
+@image_option("The image that the tasks start from, as for pyflyte run.")
 @config_option
 @json_option
 def plan(

@@ -19,10 +19,17 @@ def requirement(kind: str, requirements: Iterable[Mapping[str, str]]) -> str | N
     return next((each["value"] for each in requirements if each["type"] == kind), None)
 
 
+def container_size(container: Mapping[str, Any]) -> tuple[float | None, int | None]:
+    """The vCPUs and the MiB that a container asks for, in either spelling; None for what it leaves open."""
+    needs = container.get("resourceRequirements", ())
+    vcpus, memory = requirement(VCPU, needs), requirement(MEMORY, needs)
+    return float(vcpus) if vcpus else container.get("vcpus"), int(memory) if memory else container.get("memory")
+
+
 def spec_of(detail: Mapping[str, Any]) -> JobSpec:
     """:param detail: DescribeJobs' answer for the job without what changes while it runs."""
     container = detail["container"]
-    needs = {each["type"]: each["value"] for each in container.get("resourceRequirements", ())}
+    vcpus, memory = container_size(container)
     retry = detail.get("retryStrategy", {})
     return JobSpec(
         name=detail["jobName"],
@@ -30,9 +37,9 @@ def spec_of(detail: Mapping[str, Any]) -> JobSpec:
         definition=detail["jobDefinition"],
         command=substituted(container.get("command", ()), detail.get("parameters", {})),
         environment={each["name"]: each.get("value", "") for each in container.get("environment", ())},
-        vcpus=float(needs.get(VCPU) or container.get("vcpus") or 1),
-        memory=int(needs.get(MEMORY) or container.get("memory") or 0),
-        gpus=int(needs.get(GPU) or 0),
+        vcpus=float(vcpus or 1),
+        memory=int(memory or 0),
+        gpus=int(requirement(GPU, container.get("resourceRequirements", ())) or 0),
         timeout=detail.get("timeout", {}).get("attemptDurationSeconds", 0),
         attempts=retry.get("attempts", 1),
         exit_rules=tuple(

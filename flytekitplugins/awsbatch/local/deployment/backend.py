@@ -136,8 +136,6 @@ class Backend:
 class LocalBackend(Backend):
     """A service in this process. `service` is the local AWS Batch itself."""
 
-    sees_code = True
-
     def __init__(self, settings: Settings, home: Home, launch: LaunchPolicy, warn: Callable[[str], None]) -> None:
         self.service = LocalBatch(
             home.batch,

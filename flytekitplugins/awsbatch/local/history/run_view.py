@@ -16,6 +16,7 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import LogStream
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, RUNNING, STARTING, SUCCEEDED
 from flytekitplugins.awsbatch.batch.emulator.job_model import Attempt as ServiceAttempt
+from flytekitplugins.awsbatch.batch.emulator.job_spec import container_size
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
@@ -283,15 +284,14 @@ class RunReader:
                 children.append(Child(index, None, CACHED if place is None else QUEUED))
                 continue
             children.append(_child(index, place, look.units[place], look.created, halted))
-        needs = {each["type"]: each["value"] for each in detail["container"].get("resourceRequirements", ())}
-        memory, vcpus = needs.get("MEMORY"), needs.get("VCPU")
+        vcpus, memory = container_size(detail["container"])
         return Node(
             info=node,
             children=tuple(children),
             job=detail,
             array=look.size is not None,
-            memory=int(memory) if memory else detail["container"].get("memory"),
-            vcpus=float(vcpus) if vcpus else detail["container"].get("vcpus"),
+            memory=memory,
+            vcpus=vcpus,
         )
 
 

@@ -343,6 +343,8 @@ def main(link: str) -> None:
         channel.send(("refused", str(refusal)))
         return
     random_state.freeze()
+    # This process's own directory for temporary files, which `tempfile` remembers. No attempt may see it.
+    os.environ.pop("TMPDIR", None)
     interpreter = Interpreter(channel, output[0], random_state, module, search_path, settle, isolation)
     gc.freeze()
     ready = tuple(sorted(watch.variables)), tuple(watch.modules()), tuple(native_libraries())

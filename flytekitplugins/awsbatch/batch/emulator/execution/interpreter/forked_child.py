@@ -53,8 +53,6 @@ def run(
     os.close(log)
     if context.import_output:
         os.write(1, context.import_output)
-    # The interpreter has a directory for temporary files of its own, which no attempt may see.
-    os.environ.pop("TMPDIR", None)
     for name, value in environment.items():
         os.environ[name] = value
     forget_temporary_folder()

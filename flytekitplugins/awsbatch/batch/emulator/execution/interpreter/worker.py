@@ -73,8 +73,6 @@ class Worker:
         self._path = list(sys.path)
         # The dictionary behind `os.environ`, as it was when the last attempt began: comparing two is a tenth of asking
         # for each name.
-        # As in a forked child: the interpreter's own directory for temporary files is not an attempt's.
-        os.environ.pop("TMPDIR", None)
         self._environment: dict[Any, Any] = dict(os.environ._data)  # type: ignore[attr-defined]
         self._own: Mapping[str, str] = {}
         self._writers: weakref.WeakSet[Any] = weakref.WeakSet()
