@@ -52,6 +52,20 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home that does not exist yet."""
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def marks(tmp_path: Path) -> Path:
+    """Where children leave marks of having started."""
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def signals_of_a_terminal() -> Iterator[None]:
     """SIGINT and SIGHUP end what a test starts, also where the caller ignores them (`nohup make test`)."""
     own = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}

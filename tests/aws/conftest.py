@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from aws_account import Served, account_environment, served
@@ -41,15 +40,3 @@ def account(service: Served, s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterat
         for name, value in account_environment(between.url, s3).items():
             monkeypatch.setenv(name, value)
         yield between
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def marks(tmp_path: Path) -> Path:
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    return folder

@@ -3,30 +3,20 @@ process."""
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyflyte_command import SCRIPTS, Shell
+from pyflyte_command import Shell
+from serving import serving
 
 TASKS = Path(__file__).parents[1] / "support" / "file_tasks.py"
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    home = str(tmp_path_factory.mktemp("served"))
-    own = ["--home", home, "--port", "0", "--env", f"PYTHONPATH={TASKS.parent}"]
-    command = [str(SCRIPTS / "flyte-awsbatch"), "serve", *own]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found is not None
-        try:
-            yield found.group()
-        finally:
-            process.terminate()
+    with serving(tmp_path_factory.mktemp("served") / "home", "--env", f"PYTHONPATH={TASKS.parent}") as (found, _):
+        yield found
 
 
 @pytest.mark.parametrize(

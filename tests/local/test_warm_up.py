@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from inner_sessions import pytest_command
 
 from flytekitplugins.awsbatch.sdk import switch
 
@@ -40,20 +41,7 @@ def test_a_session_starts_one_when_it_collects_the_first_test_that_asks_for_the_
     tmp_path: Path, fixture: str, options: tuple[str, ...], started: int
 ) -> None:
     (tmp_path / "test_session.py").write_text(textwrap.dedent(SESSION).format(fixture=fixture, started=started))
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        os.devnull,
-        f"--rootdir={tmp_path}",
-    ]
-    done = subprocess.run(
-        [*command, *options, str(tmp_path)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(pytest_command(tmp_path, *options), cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
 

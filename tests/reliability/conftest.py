@@ -10,18 +10,6 @@ from terminals import OpenTerminal, Terminal
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def marks(tmp_path: Path) -> Path:
-    folder = tmp_path / "marks"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def terminal(home: Path, tmp_path: Path) -> Iterator[OpenTerminal]:
     opened: list[Terminal] = []
 

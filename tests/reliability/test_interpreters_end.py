@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from batch_shell import alive, eventually
+from inner_sessions import pytest_command
 
 pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process"),
@@ -71,19 +72,8 @@ def test_no_interpreter_outlives_the_process_that_keeps_it(tmp_path: Path, how: 
     end, options, number = ENDS[how]
     pids = tmp_path / "pids"
     (tmp_path / "test_session.py").write_text(textwrap.dedent(SESSION).format(pids=str(pids), end=end, after="pass"))
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        os.devnull,
-        f"--rootdir={tmp_path}",
-    ]
     with subprocess.Popen(
-        [*command, *options, str(tmp_path)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        pytest_command(tmp_path, *options), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as session:
         # As long as pytest's timeout lets it: two sessions of pytest take their time on a busy machine.
         while not pids.exists() and session.poll() is None:

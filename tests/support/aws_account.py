@@ -7,10 +7,8 @@ import contextlib
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from serving import serving
 
 from flytekitplugins.awsbatch.batch.aws import AwsBatch
 from flytekitplugins.awsbatch.local import all_settings
@@ -50,7 +49,7 @@ class Served:
 
     url: str
     home: Path
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[str]
 
     def fault(self, kind: str, **which: Any) -> None:
         self._faults("POST", {"kind": kind, **which})
@@ -82,39 +81,15 @@ class Served:
 @contextlib.contextmanager
 def served(home: Path, **environment: str) -> Iterator[Served]:
     """:param environment: what jobs see besides their own variables."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     given = {"PYTHONPATH": str(TESTS / "support"), **environment}
     options = [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
     settings = home.parent / f"{home.name}.yaml"
     home.parent.mkdir(parents=True, exist_ok=True)
     own = {"region": REGION, "accountId": ACCOUNT}
     settings.write_text(yaml.safe_dump({**SETTINGS, "plugins": {"aws": own}, "emulator": {"kill_grace": 1}}))
-    process = subprocess.Popen(
-        [BIN / "flyte-awsbatch", "serve", "--port", str(port), "--home", home, "-c", settings, *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={name: value for name, value in os.environ.items() if not name.startswith(("FLYTE", "AWS"))},
-        start_new_session=True,
-    )
-    try:
-        _until_up(port)
-        yield Served(f"http://127.0.0.1:{port}", home, process)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _until_up(port: int) -> None:
-    until = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError:
-            assert time.monotonic() < until, "the service did not come up"
-            time.sleep(0.05)
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("FLYTE", "AWS"))}
+    with serving(home, "-c", str(settings), *options, env=clean, start_new_session=True) as (url, process):
+        yield Served(url, home, process)
 
 
 def account_environment(batch: str, rest: str) -> dict[str, str]:

@@ -6,20 +6,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
-import signal
-import socket
 import subprocess
 import sysconfig
-import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from backends import moto_server
+from backends import moto_server, moto_url
+from serving import serving
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 BUCKET = "deployment"
@@ -33,40 +29,12 @@ CREDENTIALS = {
 }
 
 
-@contextlib.contextmanager
-def moto_process() -> Iterator[str | None]:
-    """The URL of a moto server; None where moto is not installed."""
-    server = moto_server()
-    if server is None:
-        yield None
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [server, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        until = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{url}/moto-api/").read()
-                break
-            except OSError:
-                assert time.monotonic() < until, "moto's server did not come up"
-                time.sleep(0.05)
-        yield url
-    finally:
-        process.terminate()
-        process.wait()
-
-
 def s3_or_skip() -> Iterator[str]:
     """For a fixture."""
-    with moto_process() as url:
-        if url is None:
-            pytest.skip("moto's server is not installed: make test-all installs it")
+    server = moto_server()
+    if server is None:
+        pytest.skip("moto's server is not installed: make test-all installs it")
+    with moto_url(server) as url:
         yield url
 
 
@@ -123,26 +91,9 @@ def world(s3: str, folder: Path, *options: str) -> Iterator[World]:
     """:param options: of `serve`. With `--host 127.0.0.2` it is, to a caller, on another machine."""
     jobs = {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": s3}
     words = [word for name, value in jobs.items() for word in ("--env", f"{name}={value}")]
-    process = subprocess.Popen(
-        [SCRIPTS / "flyte-awsbatch", "serve", "--home", folder / "served", "--port", "0", *words, *options],
-        stdout=subprocess.PIPE,
-        stderr=(folder / "serve.log").open("w"),
-        text=True,
-        cwd="/",
-        env={name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
-    )
-    try:
-        assert process.stdout is not None
-        match = re.search(r"http://\S+", process.stdout.readline())
-        assert match is not None, (folder / "serve.log").read_text()
-        made = World(s3, match.group(), folder)
+    clean = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    with serving(folder / "served", *words, *options, cwd="/", env=clean) as (url, _):
+        made = World(s3, url, folder)
         with contextlib.suppress(made.client.exceptions.BucketAlreadyOwnedByYou):
             made.client.create_bucket(Bucket=BUCKET)
         yield made
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        finally:
-            process.kill()
-            process.wait()

@@ -68,14 +68,17 @@ def moto_server() -> str | None:
 
 
 @contextlib.contextmanager
-def moto(server: str) -> Iterator[Boto3]:
+def moto_url(server: str) -> Iterator[str]:
+    """The address of a server of moto's that runs."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = subprocess.Popen([server, "-H", "127.0.0.1", "-p", str(port)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [server, "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         url = f"http://127.0.0.1:{port}"
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while True:
             try:
                 config = json.dumps({"batch": {"use_docker": False}}).encode()
@@ -85,12 +88,18 @@ def moto(server: str) -> Iterator[Boto3]:
             except OSError:
                 assert time.monotonic() < until, "moto's server did not come up"
                 time.sleep(0.05)
-        boto3 = Boto3(url)
-        boto3.iam.create_role(RoleName="role", AssumeRolePolicyDocument="{}")
-        yield boto3
+        yield url
     finally:
         process.terminate()
         process.wait()
+
+
+@contextlib.contextmanager
+def moto(server: str) -> Iterator[Boto3]:
+    with moto_url(server) as url:
+        boto3 = Boto3(url)
+        boto3.iam.create_role(RoleName="role", AssumeRolePolicyDocument="{}")
+        yield boto3
 
 
 @contextlib.contextmanager
