@@ -189,7 +189,8 @@ class AwsBatch(BatchCalls):
                     self._clients[service] = self._session.create_client(
                         service, region_name=self._region, endpoint_url=endpoint_url, config=config
                     )
-                except BotoCoreError as error:
+                except (BotoCoreError, ValueError) as error:
+                    # ValueError: what is no URL.
                     raise BatchError("ClientException", f"no client for AWS {service}: {error}") from error
             return self._clients[service]
 
