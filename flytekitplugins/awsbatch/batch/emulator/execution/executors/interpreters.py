@@ -158,7 +158,6 @@ class Interpreters:
             self.supervision.links.add(link)
         except (OSError, ValueError) as error:
             interpreter.reason = str(error)
-            interpreter.channel.close()
             self._ended(interpreter)
             return
         interpreter.flush()
@@ -240,6 +239,7 @@ class Interpreters:
                 lost, use.running = use.running, {}
             use.owner.ended(use, lost)
             use.released.set()
+        interpreter.channel.close()
         interpreter.ended.set()
 
     def _told(self, event: Event) -> None:

@@ -19,7 +19,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, M
 class Link:
     """:param first: whether it is read before others that have news at the same time.
     :param take: called with each message.
-    :param ended: called when the other end has gone.
+    :param ended: called when the other end has gone. It closes the channel, when nobody sends any more.
     """
 
     channel: Channel
@@ -69,7 +69,6 @@ class Links:
                     if not self._hear(link):
                         selector.unregister(link.channel)
                         self._links.remove(link)
-                        link.channel.close()
                         link.ended()
                 while self._new:
                     link = self._new.popleft()

@@ -298,6 +298,7 @@ class Supervision:
     def _lose(self, supervised: Supervised) -> None:
         """The supervisor has ended. Not in order, if attempts still ran: then they are ended here."""
         with self._sending:
+            supervised.channel.close()
             left, supervised.attempts = supervised.attempts, {}
             if self._supervised is supervised:
                 self._supervised = None
