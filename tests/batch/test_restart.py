@@ -132,10 +132,11 @@ def test_after_kill_9_the_next_service_goes_on_and_runs_no_child_twice_that_had_
     process, array = host(home, script, size=6)
     eventually(lambda: ran.exists() and len(ran.read_text().split()) == 3)
     kill(process)
-    go.touch()
 
     with LocalBatch(home, SETTINGS) as service:
         assert service.adopt([array]) == [array]
+        # From now on, nothing of the service before is left that could see it.
+        go.touch()
         job = Shell(service).ended(array)
 
     assert job["status"] == "SUCCEEDED"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections import Counter
 from typing import Any
@@ -64,11 +65,15 @@ def cost(children: int, play: Any, **changes: Any) -> tuple[int, Counter[str], H
         nonlocal calls
         calls += 1
 
+    # What others left for the collector, and would be counted here.
+    gc.collect()
+    gc.disable()
     sys.setprofile(count)
     try:
         execution.run(no_wait)
     finally:
         sys.setprofile(None)
+        gc.enable()
     return calls, store.count, given
 
 
