@@ -41,8 +41,8 @@ def child_part(
         parts.append(tag("p", "Its output came from the cache: nothing ran for it."))
     if child.attempts:
         parts.append(_attempts(node, child, now))
-    error = told(reader.error(node, child))
-    if reader.error(node, child):
+    if left := reader.error(node, child):
+        error = told(left)
         trace = tag("pre", error.trace, class_="trace") if error.trace else None
         parts += [tag("p", error.headline, class_="headline"), trace]
     if child.child is not None:

@@ -20,6 +20,7 @@ from flytekitplugins.awsbatch.batch.emulator.job_spec import container_size
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
+from flytekitplugins.awsbatch.wire import ERROR_FILE
 
 from ..home import Home, HomeError
 from .past_runs import NodeInfo, RunInfo, UnknownRunError, run, runs
@@ -217,10 +218,9 @@ class RunReader:
 
     def error(self, node: Node, child: Child) -> str:
         """The child's own exception with its traceback, as it left it; "" where there is none."""
-        return self._error_of(node, child.index)
-
-    def _error_of(self, node: Node, index: int) -> str:
         from flyteidl.core import errors_pb2
+
+        from flytekitplugins.awsbatch.propeller.storage import LocalStore, StorageError, read_message
 
         prefix = str(node.info.record.get("output_prefix") or "")
         # What lies in a bucket is not fetched by looking at a page.
@@ -228,12 +228,8 @@ class RunReader:
             return ""
         document = errors_pb2.ErrorDocument()
         try:
-            document.ParseFromString(Path(prefix, str(index), "error.pb").read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return ""
-        except Exception as error:  # protobuf's DecodeError, without importing its home
-            if type(error).__name__ != "DecodeError":
-                raise
+            read_message(LocalStore(), f"{prefix}/{child.index}/{ERROR_FILE}", document)
+        except StorageError:
             return ""
         return str(document.error.message).strip()
 
