@@ -68,13 +68,15 @@ class Attempt:
 
 class Reaper:
     """:ivar by_pid: the attempts that run.
-    :ivar kept: processes that are no attempt, and were not left behind by one either.
+    :ivar kept: processes that are no attempt, and were not left behind by one either; `ending`: those of them that have
+        been told to end.
     :ivar journals: of each service, the descriptor of the file that gets the ends of its attempts.
     """
 
     def __init__(self) -> None:
         self.by_pid: dict[int, Attempt] = {}
         self.kept: set[int] = set()
+        self.ending: set[int] = set()
         self.sweeping: list[Attempt] = []
         self.journals: dict[int, int] = {}
         self._releasing: set[int] = set()
@@ -104,8 +106,8 @@ class Reaper:
         return ended
 
     def released(self) -> list[int]:
-        """The services that were released meanwhile, of whose attempts nothing is left."""
-        if not self._releasing:
+        """The services released meanwhile of whose attempts nothing is left, once no kept process is ending."""
+        if not self._releasing or self.ending:
             return []
         left = {attempt.key[0] for attempt in [*self.by_pid.values(), *self.sweeping]}
         gone = [service for service in self._releasing if service not in left]
@@ -170,6 +172,7 @@ class Reaper:
                     attempt.peak = max(attempt.peak, used.ru_maxrss * (1024 if LINUX else 1))
                     attempt.cpu = used.ru_utime + used.ru_stime
             self.kept.discard(ended.si_pid)
+            self.ending.discard(ended.si_pid)
             if attempt is not None:
                 self._forget(attempt)
                 by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)

@@ -106,6 +106,8 @@ class Pool:
         """Its process ends when it hears of it, if it has not ended already."""
         if pooled in self._idle:
             self._idle.remove(pooled)
+        if pooled.pid in self._reaper.kept:
+            self._reaper.ending.add(pooled.pid)
         del self._workers[pooled.channel.fileno()]
         self._poll.unregister(pooled.channel.fileno())
         pooled.channel.close()
