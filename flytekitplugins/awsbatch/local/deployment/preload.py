@@ -34,10 +34,13 @@ DISTRIBUTIONS = {
 }
 
 HOOKS = "flytekitplugins.awsbatch.local.deployment.preload_hooks"
-# Of both kinds of commands, so that their children come out of one interpreter.
-ENTRY_MODULES = ("flytekit.bin.entrypoint", "flytekitplugins.awsbatch.entrypoint")
-# What the import of a user's module in each child needs anyway.
-REHEARSAL = "flytekitplugins.awsbatch.container.fast.rehearsal"
+# Of both kinds of commands, so that their children come out of one interpreter; and what the import of a user's module
+# in each child needs anyway.
+ENTRY_MODULES = (
+    "flytekit.bin.entrypoint",
+    "flytekitplugins.awsbatch.entrypoint",
+    "flytekitplugins.awsbatch.container.fast.rehearsal",
+)
 # Variables that FlytePropeller sets for one execution, task or child (`flyteplugins/go/tasks/pluginmachinery/flytek8s/
 # k8s_resource_adds.go` and the aws_array handler), and flytekit's.
 NEVER_NATIVE = ("FLYTE_", "_F_", "BATCH_JOB_ARRAY_INDEX", wire.FAKE_ARRAY_INDEX)
@@ -106,7 +109,7 @@ def common_plan(script: Path, options: PreloadOptions) -> WarmPlan:
         interpreter=interpreter(script),
         script=str(script),
         arguments=(),
-        preload=(*ENTRY_MODULES, *(() if options.everything else (REHEARSAL,))),
+        preload=ENTRY_MODULES,
         sources=installation(),
         settle=(Hook(f"{HOOKS}:settle"),),
         never_native=NEVER_NATIVE,

@@ -24,6 +24,7 @@ from ..reaper import Attempt, Reaper
 from . import forked_child, imports, script
 from .import_watch import ImportWatch, native_libraries
 from .random_state import RandomState
+from .settled_memory import settle_memory
 from .worker_pool import Pool
 
 # What imports may write; more is not copied into every child's log.
@@ -253,12 +254,6 @@ def set_environment(changes: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def settle_memory() -> None:
-    """What is alive now is not looked at again by the collector, in no child: looking would copy its pages."""
-    gc.collect()
-    gc.freeze()
 
 
 @contextlib.contextmanager
