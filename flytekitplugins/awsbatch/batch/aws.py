@@ -21,7 +21,7 @@ from .rate_limits import Budgets
 CONNECTION_FAILED = 503
 NOT_ALLOWED = 403
 TOO_MANY = 429
-# Calls that do more when they are made twice. Whoever makes them looks first whether the lost one was carried out.
+# Calls that do more when they are made twice. The caller looks whether the lost one was carried out.
 NOT_REPEATED = frozenset({"SubmitJob", "RegisterJobDefinition"})
 # AWS's words for too many calls; some come with status 400.
 THROTTLED = frozenset(
@@ -34,7 +34,7 @@ EXPIRED = frozenset(
 )
 # Seconds for which a call is repeated that AWS cannot answer: long enough for a laptop to find its network again.
 PATIENCE = 300.0
-# For one that may never have been right, and once somebody wants to leave.
+# The same where no call has been answered yet, and after `hurry`.
 SHORT_PATIENCE = 5.0
 FIRST_DELAY, LONGEST_DELAY = 0.25, 20.0
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 30
@@ -51,7 +51,7 @@ class AwsBatch(BatchCalls):
     :param endpoint_url: another service than AWS's, such as a local one.
     :param account_id: None asks STS when it is first needed.
     :param patience: seconds for which a call is repeated that finds no answer, once one has.
-    :param warn: is told when that begins.
+    :param warn: called with a sentence when that begins.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class AwsBatch(BatchCalls):
         return self._call("logs", operation, request)
 
     def hurry(self) -> None:
-        """From now on no call is waited for longer than `SHORT_PATIENCE`. A signal's handler may say so."""
+        """From now on no call is waited for longer than `SHORT_PATIENCE`. A signal's handler may call it."""
         self._hurried = True
 
     def _call(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -190,7 +190,7 @@ class AwsBatch(BatchCalls):
                         service, region_name=self._region, endpoint_url=endpoint_url, config=config
                     )
                 except (BotoCoreError, ValueError) as error:
-                    # ValueError: what is no URL.
+                    # ValueError: it is not a URL.
                     raise BatchError("ClientException", f"no client for AWS {service}: {error}") from error
             return self._clients[service]
 
