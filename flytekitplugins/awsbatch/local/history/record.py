@@ -32,7 +32,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            # In one piece: `dump` would write it word by word.
+            # In one write: `dump` would make many small ones.
             file.write(json.dumps({"format": FORMAT, **value}))
         Path(beside).replace(path)
     except BaseException:
@@ -59,7 +59,7 @@ def _format(value: object) -> object:
 
 @contextlib.contextmanager
 def understanding(path: Path) -> Iterator[None]:
-    """What is in the record is taken for what it should be. Raises RecordError where it is not."""
+    """The block reads a record as if it were right. Raises RecordError where it is not."""
     try:
         yield
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError) as error:
@@ -69,7 +69,7 @@ def understanding(path: Path) -> Iterator[None]:
 
 
 def child_record(child: ChildFact) -> dict[str, Any]:
-    """A child as a node's record keeps it."""
+    """The record of a child, part of its node's."""
     return {
         "original": child.original,
         "child": child.child,

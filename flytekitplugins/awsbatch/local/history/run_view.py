@@ -1,7 +1,7 @@
 """A run as people look at it: its nodes, every child of them, each attempt with its times.
 
 The page, the report and `top` read it, all from the same two sources: the records of the run, and the local AWS Batch
-of its home. Of a job that ran somewhere else (an account, another home's service) the records alone tell.
+of its home. About a job that ran somewhere else (an account, another home's service) only the records say anything.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from flytekitplugins.awsbatch.wire import ERROR_FILE
 from ..home import Home, HomeError
 from .past_runs import NodeInfo, RunInfo, UnknownRunError, run, runs
 
-# The states of a child, those that people look for first.
+# The states of a child, in the order in which people look for them.
 FAILED = "failed"
 RUNS = "running"
 STARTS = "starting"
@@ -50,8 +50,8 @@ _OF_PHASE = {
 class Attempt:
     """One attempt of a child; times in milliseconds since the epoch, None while they have not come.
 
-    :param queued: since when it waited for its place.
-    :param peak_memory: bytes, and `cpu_seconds` beside it: None where nobody measured.
+    :param queued: when it began to wait for a place.
+    :param peak_memory: in bytes; None, like `cpu_seconds`, where it was not measured.
     """
 
     number: int
@@ -70,7 +70,7 @@ class Child:
     """An item of the mapped list; of a task that is not mapped, its one job.
 
     :param index: its place in the user's list. :param child: its place in the array job, None: no job ran for it.
-    :param tries: how many attempts there were, also where nothing more is known of them.
+    :param tries: how many attempts there were, also where only their number is known.
     :param ran: milliseconds between its first start and its end, or so far; None before it started.
     """
 
@@ -124,7 +124,7 @@ class Node:
 
     @property
     def span(self) -> tuple[int, int | None] | None:
-        """From when it waited first until its last attempt stopped (None while one goes on); None before all that."""
+        """From when it first waited until its last attempt stopped (None while one runs); None before it has waited."""
         attempts = [attempt for child in self.children for attempt in child.attempts]
         if not attempts:
             return None
@@ -166,7 +166,7 @@ class RunReader:
         self.home = home
         self._own = batch is None
         self._batch = batch
-        # What an ended node looks like does not change, and may be large: the record's identity -> the node.
+        # Ended nodes, which do not change and may be large, by their records' identity.
         self._ended: dict[tuple[str, str], tuple[tuple[int, int], Node]] = {}
 
     def close(self) -> None:
@@ -201,7 +201,8 @@ class RunReader:
         return next((self._node(info, node) for node in info.nodes if node.node == name), None)
 
     def stamp(self, name: str) -> tuple[object, ...]:
-        """Changes whenever something about the execution may have; cheap enough to ask several times a second."""
+        """A value that changes whenever the execution may have changed; cheap enough to be read several times a
+        second."""
         folder = self._folder(name)
         moments: list[object] = []
         for path in (folder / "execution.json", folder / "nodes"):
@@ -223,7 +224,7 @@ class RunReader:
         from flytekitplugins.awsbatch.propeller.storage import LocalStore, StorageError, read_message
 
         prefix = str(node.info.record.get("output_prefix") or "")
-        # What lies in a bucket is not fetched by looking at a page.
+        # Looking at a page fetches nothing from a bucket.
         if not prefix.startswith("/"):
             return ""
         document = errors_pb2.ErrorDocument()
@@ -239,7 +240,7 @@ class RunReader:
         return run(self.home, name)
 
     def _folder(self, name: str) -> Path:
-        """Raises UnknownRunError also for what can be no execution's name."""
+        """Raises UnknownRunError also for what cannot be an execution's name."""
         try:
             return self.home.run(name)
         except HomeError as error:
@@ -304,7 +305,7 @@ def _child(index: int, place: int, unit: Any, created: int, halted: bool) -> Chi
     if state == QUEUED:
         # It waits, for the first time or once more.
         seen.append(Attempt(len(seen) + 1, queued, None, None))
-    # Of what went well AWS says the same as of what did not.
+    # AWS gives an attempt that succeeded the same reason as one that failed.
     reason = "" if state == SUCCESS else reason or ""
     return Child(index, place, state, reason, tuple(seen), len(attempts))
 
@@ -340,7 +341,8 @@ def _original_size(node: NodeInfo, size: int) -> int:
 
 
 def _children_of_record(node: NodeInfo) -> tuple[Child, ...]:
-    """What the record alone knows: at the end a fact for each child, before that their phases of the last look."""
+    """The children as the record alone has them: after the end a fact for each, before it their phases at the last
+    look."""
     facts = node.record.get("children")
     if facts:
         return tuple(_child_of_fact(fact) for fact in facts)

@@ -1,4 +1,4 @@
-"""What a job has or needs in an account, and in no emulation: tags to be found by, a machine that holds it. Pure."""
+"""What a job has or needs in an account only: tags by which people find it, and a machine that can hold it. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import HandlerSetting
 from flytekitplugins.awsbatch.wire import PLATFORM_CAPABILITIES
 
 TAG_PREFIX = "flyte:"
-# What AWS takes in the value of a tag, and how much of it.
+# The characters that AWS takes in the value of a tag, and how many.
 _NOT_IN_TAGS = re.compile(r"[^\w .:/=+@-]")
 _LONGEST_TAG = 256
 

@@ -39,7 +39,7 @@ from .serialise import Serialised, refuse_default_image, serialise
 
 
 def resolve(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
-    """A call's arguments with attributes of promises resolved, and why one could not be."""
+    """A call's arguments with attributes of promises resolved, and the reason if one cannot be."""
     return resolve_promises(given, reader(lambda: deployments.current().services.store))
 
 
@@ -112,12 +112,12 @@ def _check_queues(deployment: Deployment, who: Identity) -> None:
 
 
 def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:
-    """The execution that a call belongs to; one that begins is recorded and announced, in this order."""
+    """The execution that a call belongs to. A new one is recorded, and then announced."""
 
     def earlier() -> str | None:
         asked = deployment.resumptions
         if not asked.any:
-            # The inputs may be large, and their digest is for comparing alone.
+            # The inputs may be large, and comparing takes their digest only.
             return None
         return asked.take((who.project, who.domain, who.workflow), task, digest(inputs.to_flyte_idl()))
 

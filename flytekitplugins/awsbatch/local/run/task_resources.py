@@ -22,7 +22,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.requirements import (
 from flytekitplugins.awsbatch.propeller.golang.quantity import Quantity, QuantityError, parse_quantity
 
 NAMES = tasks_pb2.Resources
-# Those that a task gets in any case; the others only where somebody speaks of them.
+# The resources that every task gets; the others only if a task or the settings name them.
 ALWAYS = (NAMES.CPU, NAMES.MEMORY)
 CHECKED = (NAMES.CPU, NAMES.MEMORY, NAMES.EPHEMERAL_STORAGE)
 
@@ -32,8 +32,8 @@ class RefusedError(Exception):
 
 
 def check(template: tasks_pb2.TaskTemplate, platform: TaskResources) -> None:
-    """A request may not be above the task's own limit, nor one of them above the platform's. A limit that stands alone
-    is not looked at: it is cut at launch.
+    """A request may not be above the task's own limit, and neither of them above the platform's. A limit without a
+    request is not checked: it is cut at launch.
 
     :raises RefusedError: with what FlyteAdmin objects to.
     """
@@ -70,7 +70,7 @@ def settle(resources: tasks_pb2.Resources, platform: TaskResources) -> None:
 
 
 def requirements(platform: TaskResources) -> ResourceRequirements:
-    """The same for the handler: what is not said is zero there."""
+    """The same for the handler, with zero for what is not given."""
     return ResourceRequirements(_for_handler(platform.defaults), _for_handler(platform.limits))
 
 
