@@ -14,18 +14,18 @@ from pathlib import Path
 PREFIX = "flyte-awsbatch-jobs-"
 
 
-def make() -> Path:
+def make_temporary_folder() -> Path:
     """A folder for this process's jobs, after removing those of dead ones."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         if owner.isdecimal() and not _alive(int(owner)):
             with contextlib.suppress(OSError):
                 if folder.stat().st_uid == os.getuid() and not folder.is_symlink():
-                    remove(folder)
+                    remove_temporary_folder(folder)
     return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
 
 
-def remove(folder: Path) -> None:
+def remove_temporary_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 

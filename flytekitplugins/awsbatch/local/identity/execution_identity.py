@@ -93,7 +93,7 @@ class Identity:
         return self.calls[0].frame if self.calls else None
 
 
-def identity(emulator: AdminEmulator, task_name: str) -> Identity:
+def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
     """The identity of the execution to which a task call belongs. To be asked on the thread that makes the call.
 
     :param emulator: project and domain where `pyflyte run` gives none.
