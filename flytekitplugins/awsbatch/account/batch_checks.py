@@ -10,7 +10,7 @@ from .walk import AccountWalk, TaskNeed
 
 Described = dict[str, Any]
 DEFAULT_VCPUS = 256
-# The status of what AWS has not finished to make or to change.
+# The status of queues and environments that AWS is still creating or changing.
 AT_WORK = ("CREATING", "UPDATING")
 # What AWS Batch chooses from for these words (AWS Batch user guide, "Instance type compute table").
 CHOSEN_BY_AWS = {
@@ -52,7 +52,7 @@ NO_QUEUES = """queues:
 
 
 def new_queue_fix(walk: AccountWalk, name: str) -> Fix:
-    """A queue on the environments of another one of the settings; else the template."""
+    """The command that makes the queue, on the environments of another queue of the settings; else the template."""
     usable = [
         one
         for queue in walk.job_queues().values()
@@ -92,7 +92,7 @@ def check_environments(walk: AccountWalk) -> Iterator[StepFinding]:
 
 
 def environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
-    """(what is, what should be, fix) of an environment that runs no jobs."""
+    """(what was found, what was expected, fix) of an environment that runs no jobs."""
     name = environment["computeEnvironmentName"]
     enable = aws_command("batch", "update-compute-environment", compute_environment=name, state="ENABLED")
     if environment["state"] != "ENABLED":
@@ -131,7 +131,7 @@ def check_room_for_tasks(walk: AccountWalk) -> Iterator[StepFinding]:
 
 
 def environment_misfit(walk: AccountWalk, environment: Described, need: TaskNeed) -> tuple[str, Fix] | None:
-    """(why, fix) when an environment can never run a task."""
+    """(the reason, the fix) when an environment can never run a task."""
     name, resources = environment["computeEnvironmentName"], environment.get("computeResources")
     if resources is None:  # UNMANAGED: its machines are the user's own.
         return None

@@ -21,7 +21,7 @@ class Fix:
 
     :param commands: lines for a shell.
     :param yaml: lines for a settings file.
-    :param words: what no command or setting does.
+    :param words: what a person has to do, where no command or setting does it.
     """
 
     commands: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Fix:
 class StepFinding:
     """
     :param subject: the queue, role, setting or other thing that was looked at.
-    :param found: what is; the reason when it cannot be told.
+    :param found: what the account or the settings have; where that cannot be told, the reason.
     :param expected: what should be; empty unless it is wrong.
     """
 

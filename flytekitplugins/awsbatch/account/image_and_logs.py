@@ -54,7 +54,7 @@ def check_log_group(walk: AccountWalk) -> Iterator[StepFinding]:
     arn = f"arn:{walk.account.partition}:logs:{walk.account.region}:{walk.account_id}:log-group:{LOG_GROUP}"
     orders = [walk.environments(queue) for queue in walk.job_queues().values()]
     services = [environment.get("serviceRole", "") for order in orders for environment in order]
-    # The service-linked role, which every account without a role of its own has, may make it.
+    # An environment without a service role uses the service-linked role, which may create the group.
     own = [role for role in dict.fromkeys(services) if role and "/aws-service-role/" not in role]
     verdicts = [principal_may(walk.account, principal_of(role), "logs:CreateLogGroup", arn, {}) for role in own]
     if IamVerdict(True) in verdicts or not verdicts:

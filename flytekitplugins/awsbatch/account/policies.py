@@ -222,7 +222,7 @@ def settings_region(settings: Settings) -> str:
 
 
 def settings_account_id(settings: Settings) -> str:
-    """plugins.aws.accountId, else the account of a role; else a word in its place."""
+    """plugins.aws.accountId, else the account of a role, else a placeholder."""
     named = [match[1] for role in named_roles(settings) if (match := ROLE_ARN.fullmatch(role))]
     return settings.handler.aws.account_id or (named[0] if named else ACCOUNT)
 

@@ -35,12 +35,12 @@ class Principal:
 
     @property
     def request(self) -> dict[str, str]:
-        """What names it in a call to IAM."""
+        """The parameter that names the principal in a call to IAM."""
         return {f"{self.kind.title()}Name": self.name}
 
     @property
     def options(self) -> dict[str, str]:
-        """What names it in a line of the AWS CLI."""
+        """The option that names the principal in a line of the AWS CLI."""
         return {f"{self.kind}_name": self.name}
 
     def __str__(self) -> str:
@@ -108,7 +108,7 @@ def simulate(
 
 
 def principal_arn(account: AwsAccount, principal: Principal) -> str:
-    """Its ARN with the path, which the ARN of a session lacks."""
+    """The principal's ARN with its path, which the ARN of a session lacks."""
     kind = principal.kind.title()
     return str(account.ask("iam", f"Get{kind}", **principal.request)[kind]["Arn"])
 

@@ -63,7 +63,7 @@ def check_trust(walk: AccountWalk) -> Iterator[StepFinding]:
     context: Context = {
         "aws:sourceaccount": walk.account_id,
         "aws:sourcearn": f"arn:{walk.account.partition}:ecs:{walk.account.region}:{walk.account_id}:*",
-        # Only people and accounts have these.
+        # Only users and accounts have these.
         "sts:externalid": None,
         "aws:multifactorauthpresent": None,
         "aws:principalorgid": None,
@@ -201,7 +201,7 @@ def storage_commands(walk: AccountWalk, principal: Principal) -> list[str]:
 
 
 def existing_roles(walk: AccountWalk) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(ARN, answer of GetRole) of those that there are in this account; the step `roles` tells of the others."""
+    """(ARN, answer of GetRole) of the roles that exist in this account; the step `roles` reports the others."""
     for arn in walk.roles:
         role = None if is_of_another_account(walk, arn) else role_of(walk, arn)
         if role is not None:

@@ -91,8 +91,9 @@ def check_queue_rules(walk: AccountWalk) -> Iterator[StepFinding]:
 
 
 def first_difference(admin: AdminSettings) -> str:
-    """What is to say about the first kind of execution that FlyteAdmin 1.16 would send elsewhere; empty for none. Every
-    project, domain and workflow of the rules is tried, and one that no rule names."""
+    """A sentence about the first kind of execution that FlyteAdmin 1.16 would send elsewhere; empty if there is none.
+
+    Every project, domain and workflow of the rules is tried, and one that no rule names."""
     projects, domains, workflows = (
         dict.fromkeys(("any", *(getattr(rule, key) for rule in admin.rules if getattr(rule, key))))
         for key in ("project", "domain", "workflow")

@@ -69,7 +69,7 @@ def inner_task(task: Any) -> Any:
 
 
 def need_of(task: Any, workflow: str, settings: Settings, node: Node | None = None) -> TaskNeed:
-    """:param node: whose `with_overrides` counts too."""
+    """:param node: the node whose `with_overrides` counts too."""
     inner, admin, k8s = inner_task(task), settings.admin, settings.handler.k8s
     resources: Resources = convert_resources_to_resource_model(
         requests=inner.resources.requests, limits=inner.resources.limits

@@ -67,7 +67,7 @@ class AccountWalk:
 
     @property
     def blocked(self) -> str:
-        """Why nothing can be said about the account; empty when it can."""
+        """Why the account cannot be checked; empty when it can."""
         if isinstance(self.caller, CallError):
             return "it takes credentials to look"
         if self.named_accounts and self.account_id not in self.named_accounts.values():
@@ -79,7 +79,7 @@ class AccountWalk:
         return f"arn:{self.account.partition}:batch:{self.account.region}:{self.account_id}"
 
     def job_queues(self) -> dict[str, dict[str, Any]]:
-        """The settings' job queues that there are, by the name that the settings use."""
+        """The job queues of the settings that exist, by the name that the settings use."""
         found = job_queues(self.account, self.queues)
         return {name: one for name in self.queues for one in found if name in (one["jobQueueName"], one["jobQueueArn"])}
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..sdk.task_config import LINT_CODES
 from ..settings.reader import Reader, expand_directories
 from ..settings.section import setting
 from ..wire import SWITCH_CONFIG
@@ -18,7 +19,7 @@ class LintEmulator:
     :param lint_ignore: lint codes that are fine in this deployment.
     """
 
-    lint_ignore: tuple[str, ...] = setting("lint_ignore", ())
+    lint_ignore: tuple[str, ...] = setting("lint_ignore", (), choices=sorted(LINT_CODES))
 
     @property
     def ignore(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ them. This module only composes; each section is declared by its owner and fille
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -137,7 +138,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 def parse_settings(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
     """The settings of a text in YAML, or of the mapping that such a text would be."""
-    text = given if isinstance(given, str) else yaml.safe_dump(dict(given), sort_keys=False)
+    return _parsed(given if isinstance(given, str) else yaml.safe_dump(dict(given), sort_keys=False), name)
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed(text: str, name: str) -> Settings:
+    """Cached, since every test of a suite asks for one of a few."""
     settings, reader = _read(Reader.from_text((name, text)), (name,))
     reader.finish()
     return settings
@@ -145,9 +151,16 @@ def parse_settings(given: Mapping[str, Any] | str, name: str = "settings") -> Se
 
 def load_files(names: Sequence[str]) -> Settings:
     """The settings of some files, later ones over earlier ones; without any section of Flyte's, over the built-in."""
+    if not names:
+        return _built_in()
     settings, reader = read_files(names)
     reader.finish()
     return settings
+
+
+@functools.cache
+def _built_in() -> Settings:
+    return read_files(())[0]
 
 
 def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:

@@ -88,6 +88,7 @@ class AccountBackend(Backend):
             # Whoever answers at a URL of one's own is not asked through AWS's STS.
             account_id=settings.batch.account_id if url else None,
             budgets=Budgets(_limit(plugin.get_rate_limiter), _limit(plugin.default_rate_limiter)),
+            retries=settings.handler.aws.retries,
             warn=warn,
         )
         first, longest = looks_of(self._client)

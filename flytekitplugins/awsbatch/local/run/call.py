@@ -95,6 +95,8 @@ class Call:
         self._node: NodeExecution | None = None
         self._saved: tuple[object, ...] = ()
         self._job: tuple[str, str | None] = ("", None)
+        # What was sent for the current job, by its id.
+        self._shown: dict[str | None, dict[str, Any] | None] = {}
         self._progress: Progress | None = None
         # How the queue and the role were found, for people who look at the run.
         self._queue_decision: dict[str, Any] = {}
@@ -411,8 +413,10 @@ class Call:
     def _request_sent(self) -> dict[str, Any] | None:
         """The SubmitJob request of the current job, without secrets, for people who look at the run."""
         job_id = self._job[1]
-        sent = self._deployment.submissions.request_of(job_id) if job_id else None
-        return None if sent is None else hide_in_request(sent, os.environ)
+        if job_id not in self._shown:
+            sent = self._deployment.submissions.request_of(job_id) if job_id else None
+            self._shown = {job_id: None if sent is None else hide_in_request(sent, os.environ)}
+        return self._shown[job_id]
 
     def _error(self, result: NodeResult, decision: Decision) -> TaskFailedError:
         return failure(

@@ -1,4 +1,4 @@
-"""The handler: one round a call. `step` reads the phase, does that phase's work, and says what propeller is told.
+"""The handler: one round per call. `step` reads the phase, does that phase's work, and says what propeller is told.
 
 Source: `awsbatch/executor.go` (`Handle`, `Abort`, `Finalize`), `array/core/state.go` (`MapArrayStateToPluginPhase`).
 """
