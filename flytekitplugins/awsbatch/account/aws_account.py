@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from .policies import partition_of
+from .policies import partition_of_region
 
 # AWS's own name for a permission, where it is not the operation's.
 PERMISSIONS = {"HeadBucket": "s3:ListBucket"}
@@ -38,7 +38,7 @@ class CallError(Exception):
         super().__init__(reason)
 
 
-class Account:
+class AwsAccount:
     """
     :param region: where Batch, logs and the rest are looked for.
     :param endpoints: URLs of services that stand for AWS's own, such as `{"batch": ...}`.
@@ -56,7 +56,7 @@ class Account:
 
     @property
     def partition(self) -> str:
-        return partition_of(self.region)
+        return partition_of_region(self.region)
 
     @property
     def default_region(self) -> str:

@@ -30,7 +30,7 @@ class Fix:
 
 
 @dataclass(frozen=True)
-class Finding:
+class StepFinding:
     """
     :param subject: the queue, role, setting or other thing that was looked at.
     :param found: what the account or the settings have; where that cannot be told, the reason.
@@ -44,19 +44,19 @@ class Finding:
     fix: Fix = Fix()
 
 
-def right(subject: str, found: str) -> Finding:
-    return Finding(State.OK, subject, found)
+def right(subject: str, found: str) -> StepFinding:
+    return StepFinding(State.OK, subject, found)
 
 
-def wrong(subject: str, found: str, expected: str, fix: Fix) -> Finding:
-    return Finding(State.WRONG, subject, found, expected, fix)
+def wrong(subject: str, found: str, expected: str, fix: Fix) -> StepFinding:
+    return StepFinding(State.WRONG, subject, found, expected, fix)
 
 
-def unknown(subject: str, why: str) -> Finding:
-    return Finding(State.UNKNOWN, subject, why)
+def unknown(subject: str, why: str) -> StepFinding:
+    return StepFinding(State.UNKNOWN, subject, why)
 
 
-def aws(service: str, command: str, **options: Any) -> str:
+def aws_command(service: str, command: str, **options: Any) -> str:
     """A line of the AWS CLI; a value that is no text is written as JSON. `role_name=x` becomes `--role-name x`."""
     words = ["aws", service, command]
     for name, value in options.items():

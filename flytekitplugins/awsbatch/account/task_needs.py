@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.lint.program import nodes_of
 from flytekitplugins.awsbatch.lint.targets import target_of
 from flytekitplugins.awsbatch.local.all_settings import Settings
-from flytekitplugins.awsbatch.local.run.task_resources import requirements, settle
+from flytekitplugins.awsbatch.local.run.task_resources import requirements, settle_task_resources
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
 from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
@@ -76,7 +76,7 @@ def need_of(task: Any, workflow: str, settings: Settings, node: Node | None = No
     ).to_flyte_idl()
     platform = admin.task_resources
     if platform:
-        settle(resources, platform)
+        settle_task_resources(resources, platform)
     overrides = node._resources if node else None
     job = job_resources(
         resources,

@@ -103,8 +103,8 @@ def join_url(base: str, *keys: str) -> str:
     if _PLAIN_BASE.match(base) and all(_PLAIN_KEY.match(key) for key in keys):
         return "/".join([base.removesuffix("/"), *keys])
     try:
-        parent = url.parse(base if base.endswith("/") else f"{base}/")
-        return str(parent.resolve(url.parse("/".join(key.strip("/") for key in keys))))
+        parent = url.parse_url(base if base.endswith("/") else f"{base}/")
+        return str(parent.resolve(url.parse_url("/".join(key.strip("/") for key in keys))))
     except url.UrlError as error:
         raise StorageError(base, f"Reference is of an invalid format: {error}") from None
 

@@ -63,7 +63,7 @@ def shared_code(command: tuple[str, ...], root: Path) -> tuple[str, ...]:
     distribution, destination = options.get("--additional-distribution", ""), options.get("--dest-dir", "")
     if not inner or not distribution.endswith(".tar.gz") or not destination.startswith(("/", "~")):
         return ()
-    folder = private_folders.make(root) / hashlib.sha256(distribution.encode()).hexdigest()[:32]
+    folder = private_folders.make_private_folder(root) / hashlib.sha256(distribution.encode()).hexdigest()[:32]
     # A dynamic task hands the destination on to tasks that may run elsewhere.
     words = with_distribution(inner, distribution, destination)
     return (sys.executable, "-m", wire.CODE_MODULE, distribution, str(folder), *words)

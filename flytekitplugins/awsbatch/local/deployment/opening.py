@@ -40,7 +40,7 @@ from .job_environment import LocalLaunch
 from .locations import check_storage_url, locations
 from .packaging import Packaging
 from .submissions import Submissions
-from .transfer import Progress
+from .transfer import TransferProgress
 from .uploads import Uploads
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Deployment:
         self._report = (
             Path(report or settings.local.report).expanduser().absolute() if report or settings.local.report else None
         )
-        self._temporary = temporary_folder.make()
+        self._temporary = temporary_folder.make_temporary_folder()
         in_images = settings.local.isolation == settings_module.CONTAINER
         self.launch = LocalLaunch(
             settings.local.environment, settings.local.execution_env, self._temporary, in_images=in_images
@@ -116,8 +116,8 @@ class Deployment:
         self._storage_checked = False
         self._open = False
 
-    def _uploading(self, destination: str) -> Progress:
-        return Progress(destination, self.reporter.say)
+    def _uploading(self, destination: str) -> TransferProgress:
+        return TransferProgress(destination, self.reporter.say)
 
     @property
     def closed(self) -> bool:
@@ -179,7 +179,7 @@ class Deployment:
         left = [call.interrupt() for call in calls]
         self.note_ended(self.executions.names, cut)
         self._write_report()
-        temporary_folder.remove(self._temporary)
+        temporary_folder.remove_temporary_folder(self._temporary)
         if self.results_folder is not None and not calls and not cut:
             # What flytekit prints of a file is where it would be downloaded to.
             self._say(stopping.results(self.results_folder))

@@ -19,7 +19,7 @@ SMALL_AT_ONCE, LARGE_AT_ONCE = 32, 2
 QUIET_SECONDS, INTERVAL = 1.0, 5.0
 
 
-class Progress:
+class TransferProgress:
     """Says how many bytes have gone, once it has taken more than a second.
 
     :ivar stopped: whether nobody wants the upload any more.
@@ -58,7 +58,7 @@ class Progress:
 class _Bytes(Callback):  # type: ignore[misc]
     """Hears from fsspec of one file's bytes, where the storage tells of them."""
 
-    def __init__(self, progress: Progress, size: int) -> None:
+    def __init__(self, progress: TransferProgress, size: int) -> None:
         super().__init__()
         self._progress = progress
         self._left = size
@@ -88,7 +88,7 @@ class Transfer:
     :param filesystem: the storage's.
     """
 
-    def __init__(self, filesystem: Any, progress: Progress) -> None:
+    def __init__(self, filesystem: Any, progress: TransferProgress) -> None:
         self._filesystem = filesystem
         self._progress = progress
         self._files: list[tuple[Path, str, int]] = []

@@ -26,7 +26,7 @@ from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from .file_references import FileReferences
 from .filesystems import filesystem
-from .transfer import Progress, Transfer
+from .transfer import Transfer, TransferProgress
 
 _CHUNK = 2**20
 # How often a file is read that changes meanwhile.
@@ -67,7 +67,7 @@ class Uploads:
     :param progress: hears of bytes.
     """
 
-    def __init__(self, destination: str, store: DataStore, progress: Callable[[str], Progress]) -> None:
+    def __init__(self, destination: str, store: DataStore, progress: Callable[[str], TransferProgress]) -> None:
         self._destination = destination.rstrip("/")
         self._store = store
         self._progress = progress

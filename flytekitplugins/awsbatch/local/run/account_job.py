@@ -23,7 +23,7 @@ def job_tags(**said: str) -> dict[str, str]:
     return {f"{TAG_PREFIX}{name}": _NOT_IN_TAGS.sub("_", value)[:_LONGEST_TAG] for name, value in said.items()}
 
 
-def need_of(request: NodeRequest, queue: str, settings: HandlerSettings) -> TaskNeed:
+def needs_of_node(request: NodeRequest, queue: str, settings: HandlerSettings) -> TaskNeed:
     """What the node's job will ask of a compute environment. Raises HandlerError."""
     template = request.template
     size = job_resources(

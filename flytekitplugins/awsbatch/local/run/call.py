@@ -44,11 +44,11 @@ from ..history.resume import EarlierRun, Fingerprint, decide_resume
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
-from .account_job import job_tags, need_of
+from .account_job import job_tags, needs_of_node
 from .promises import referred_nodes
 from .resume_node import resume_node
 from .serialise import Serialised
-from .task_resources import check, requirements, settle
+from .task_resources import check_task_resources, requirements, settle_task_resources
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
@@ -120,14 +120,14 @@ class Call:
         return str(getattr(self._task, "run_task", self._task).name.rpartition(".")[2])
 
     def run(self, inputs: LiteralMap) -> LiteralMap:
-        """See `composer.run`."""
+        """See `composer.run_call`."""
         deployment = self._deployment
         template = self._serialised.template
         self._check_handled(template)
         self._asked.CopyFrom(template.container.resources)
         if resources := deployment.settings.admin.task_resources:
-            check(template, resources)
-            settle(template.container.resources, resources)
+            check_task_resources(template, resources)
+            settle_task_resources(template.container.resources, resources)
         own = self._execution
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
         decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
@@ -145,7 +145,7 @@ class Call:
             self._queue = decision.queue
             with contextlib.suppress(HandlerError):
                 # The handler refuses such a task itself, in Flyte's words.
-                deployment.backend.check_task(need_of(request, decision.queue, deployment.settings.handler), role)
+                deployment.backend.check_task(needs_of_node(request, decision.queue, deployment.settings.handler), role)
         with Interrupts(noted=deployment.backend.hurry) as self._interrupts:
             try:
                 result = self._result(request)

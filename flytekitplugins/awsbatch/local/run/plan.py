@@ -41,7 +41,7 @@ from ..console.redaction import hide_in_request
 from ..deployment.locations import Locations
 from ..identity.node_identity import Place
 from .serialise import NotLoadableError, serialise
-from .task_resources import RefusedError, check, requirements, settle
+from .task_resources import RefusedError, check_task_resources, requirements, settle_task_resources
 
 if TYPE_CHECKING:
     from flytekit.configuration import ImageConfig
@@ -84,7 +84,9 @@ class Plan:
     unknown: tuple[str, ...]
 
 
-def plan(entity: Any, settings: Settings, who: LaunchedExecution, where: Locations, images: ImageConfig) -> Plan:
+def plan_workflow(
+    entity: Any, settings: Settings, who: LaunchedExecution, where: Locations, images: ImageConfig
+) -> Plan:
     """The plan of a workflow or a task, its nodes in the order in which they are written.
 
     :param who: the execution. Its name stands in the names of jobs and folders; "" puts a placeholder there.
@@ -206,8 +208,8 @@ class _Planner:
             return PlannedNode(place.label, function, problem=handler.error)
         resources = settings.admin.task_resources
         if resources:
-            check(template, resources)
-            settle(template.container.resources, resources)
+            check_task_resources(template, resources)
+            settle_task_resources(template.container.resources, resources)
         write_queue(template, self._decision)
         name = who.name or EXECUTION
         request = NodeRequest(

@@ -33,7 +33,7 @@ def resolve_promises(given: dict[str, Any], read: Read) -> tuple[dict[str, Any],
     return found, None
 
 
-def reader(store: Callable[[], DataStore]) -> Read:
+def promise_reader(store: Callable[[], DataStore]) -> Read:
     """Reads offloaded literals."""
 
     def read(uri: str) -> literals_pb2.Literal:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest, compose
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest, compose_launch
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
@@ -43,7 +43,7 @@ WRITTEN = {"--output-prefix": "outputs", "--raw-output-data-prefix": "raw", "--c
 
 
 @dataclass(frozen=True)
-class Command:
+class RerunCommand:
     """What starts a child again. `output` is the folder it writes to now."""
 
     argv: tuple[str, ...]
@@ -52,14 +52,14 @@ class Command:
     output: Path
 
 
-def command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
+def rerun_command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunCommand:
     """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError, RecordError, and
     of a run in an account BatchError, UnreachableError."""
     with understanding(RunRecord(home.run(run.name)).node_file(node.node)):
         return _command(home, run, node, index)
 
 
-def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
+def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunCommand:
     child = child_index(node, index)
     assert node.job_id is not None
     job = _job(home, run, node.job_id)
@@ -90,10 +90,10 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
     folder = Path(recorded["folder"])
     if not folder.is_dir():
         raise UnknownRunError(f"The folder that the run was started in, {folder}, is not there any more.")
-    return Command(redirected(request.command, output), compose(request, launch), folder, output)
+    return RerunCommand(redirected(request.command, output), compose_launch(request, launch), folder, output)
 
 
-def rerun(child: Command, raw: bool = False) -> int:
+def rerun(child: RerunCommand, raw: bool = False) -> int:
     """Runs the child with this terminal as its own and returns its exit status, as a shell says it. Raises OSError.
 
     :param raw: whether flytekit's JSON log lines are shown as they are.

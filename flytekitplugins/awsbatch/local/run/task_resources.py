@@ -31,7 +31,7 @@ class RefusedError(Exception):
     """FlyteAdmin would not register the task."""
 
 
-def check(template: tasks_pb2.TaskTemplate, platform: TaskResources) -> None:
+def check_task_resources(template: tasks_pb2.TaskTemplate, platform: TaskResources) -> None:
     """A request may not be above the task's own limit, and neither of them above the platform's. A limit without a
     request is not checked: it is cut at launch.
 
@@ -50,7 +50,7 @@ def check(template: tasks_pb2.TaskTemplate, platform: TaskResources) -> None:
                 raise _refused(template, name, f"{what} of {asked} is more than task_resources.limits allows, {bound}")
 
 
-def settle(resources: tasks_pb2.Resources, platform: TaskResources) -> None:
+def settle_task_resources(resources: tasks_pb2.Resources, platform: TaskResources) -> None:
     """Fills in a task's requests and limits and cuts them at the platform's, in place.
 
     From here on every task has a limit, which a node's own request (`with_overrides`) does not lift.
