@@ -1,4 +1,4 @@
-"""What is looked at before anything is sent to an account: whose it is, and whether the queue can run the job.
+"""The checks before anything is sent to an account: whose it is, and whether the queue can run the job.
 
 The checks are those of `flyte-awsbatch doctor`. Only what is certainly wrong stops a run: an account that does not
 allow looking is no error.
@@ -38,7 +38,7 @@ class AccountCheck:
 
     @property
     def account_id(self) -> str:
-        """Of the caller; empty where nobody says."""
+        """The caller's account id; empty where it cannot be found out."""
         return self._walk(()).account_id
 
     def check_queues(self, queues: Sequence[str]) -> None:
@@ -70,7 +70,7 @@ class AccountCheck:
         return self._findings(batch_checks.check_environments, (queue,))
 
     def _require(self, what: object, *found: Iterable[StepFinding]) -> None:
-        """Each thing is looked at once."""
+        """Raises NotReadyError if a finding is wrong. What has passed once is not looked at again."""
         if what in self._passed:
             return
         wrong = [one for some in found for one in some if one.state is State.WRONG]
@@ -83,7 +83,7 @@ class AccountCheck:
         return run_step(Step("", "", check, asks_account=check not in _OF_THE_CALLER), walked)
 
     def _walk(self, queues: tuple[str, ...]) -> AccountWalk:
-        """The account, with these for the queues of the settings."""
+        """A walk through the account, in which these are the queues of the settings."""
         if self._begun is None:
             if self.endpoint_url is None:
                 self._begun = walk.begin(self.settings)

@@ -55,7 +55,7 @@ class Deployment:
     """Everything that stands between a task call and its outputs.
 
     :ivar locations: where files of executions lie.
-    :ivar told: what earlier runs have told a person already.
+    :ivar told: the messages that earlier runs have printed already.
     :ivar results_folder: holds the files that the last call's outputs refer to; None where they refer to none.
 
     :param endpoint: the URL of a Batch service to use instead of one in this process, or `aws` for AWS itself.
@@ -181,7 +181,7 @@ class Deployment:
         self._write_report()
         temporary_folder.remove_temporary_folder(self._temporary)
         if self.results_folder is not None and not calls and not cut:
-            # What flytekit prints of a file is where it would be downloaded to.
+            # flytekit prints the path to which a file would be downloaded.
             self._say(stopping.results(self.results_folder))
         if calls or cut:
             self._say(stopping.ended(left, (cut or self.executions.names)[-1], self.backend.jobs_left))
@@ -195,14 +195,14 @@ class Deployment:
         try:
             write_report(self.home, self.executions.names, self._report)
         except Exception as error:
-            # Nothing that goes wrong with it may keep a run from its end.
+            # A report that cannot be written must not keep a run from ending.
             self._say(f"The report {self._report} cannot be written: {error}")
         else:
             self._say(f"Report: {self._report}")
 
     @contextlib.contextmanager
     def closed_with(self, call: backend.UnfinishedCall) -> Iterator[None]:
-        """While a call has jobs that closing has to see to. Raises ClosedError."""
+        """The block runs a call whose jobs have to be ended or left when the deployment closes. Raises ClosedError."""
         with self._lock:
             self.check_open()
             self._calls.append(call)
@@ -213,7 +213,7 @@ class Deployment:
                 self._calls.remove(call)
 
     def note_ended(self, executions: Iterable[str], cut: Sequence[str] = ()) -> None:
-        """Writes down that this process is done with executions, though it lives on.
+        """Records that this process is done with executions, though it lives on.
 
         :param cut: those whose workflow has not come to its end.
         """
@@ -224,7 +224,7 @@ class Deployment:
                     record.update_execution(ended=time.time(), **({"interrupted": True} if name in cut else {}))
 
     def _say(self, text: str) -> None:
-        """A terminal that has gone away is no reason to leave jobs behind."""
+        """Prints a line. A terminal that has gone away is no reason to leave jobs behind."""
         with contextlib.suppress(OSError):
             self.reporter.say(text, to_copy=True)
 

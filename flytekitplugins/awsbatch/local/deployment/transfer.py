@@ -1,4 +1,4 @@
-"""Copies files of this machine into a storage, many at once and few in memory, and tells of the bytes."""
+"""Copies files of this machine into a storage, many at once and few in memory, and reports the bytes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ QUIET_SECONDS, INTERVAL = 1.0, 5.0
 
 
 class TransferProgress:
-    """Says how many bytes have gone, once it has taken more than a second.
+    """Prints how many bytes have been sent, once it has taken more than a second.
 
     :ivar stopped: whether nobody wants the upload any more.
-    :param destination: for people.
+    :param destination: its name in the lines that are printed.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class TransferProgress:
 
 
 class _Bytes(Callback):  # type: ignore[misc]
-    """Hears from fsspec of one file's bytes, where the storage tells of them."""
+    """fsspec's callback for the bytes of one file, where the storage reports them."""
 
     def __init__(self, progress: TransferProgress, size: int) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class _Bytes(Callback):  # type: ignore[misc]
 
 
 def _size(count: float) -> str:
-    """For people, in units of 1000 as storages count."""
+    """A number of bytes in words, in units of 1000 as storages count."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}"
