@@ -24,7 +24,7 @@ from flytekitplugins.awsbatch.lint.targets import TargetError, target_of
 from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations
 from flytekitplugins.awsbatch.local.home import from_environment
 from flytekitplugins.awsbatch.local.run.plan import Plan, PlannedNode, workflow_name
-from flytekitplugins.awsbatch.local.run.plan import plan as plan_of
+from flytekitplugins.awsbatch.local.run.plan import plan_workflow as plan_of
 
 from .common import (
     FOUND,

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import rich_click as click
 from rich.console import Console, RenderableType
 
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import tail
+from flytekitplugins.awsbatch.batch.emulator.execution.logs import log_tail
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, Child, Execution, Node
 from flytekitplugins.awsbatch.ui.errors import error_of
@@ -127,7 +127,7 @@ class _Watch:
         if self._in_log and children:
             node, child = children[self._place(children)]
             streams = self._reader.streams(node, child)
-            lines = tail(streams[-1].path, height).splitlines() if streams else []
+            lines = log_tail(streams[-1].path, height).splitlines() if streams else []
             return log_screen(child, node, lines, height)
         return screen(execution, children, self._place(children), _now(), self._rate, self._say, height)
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, quote, unquote
 from aiohttp import web
 
 from ..batch.api import BatchError
-from ..batch.emulator.http.guard import Guard
+from ..batch.emulator.http.guard import RequestGuard
 from ..local.history.past_runs import UnknownRunError
 from ..local.history.record import RecordError
 from ..local.history.run_reader import RunReader
@@ -66,7 +66,7 @@ class Pages:
     :param batch: the home's service where it runs in this process.
     """
 
-    def __init__(self, home: Home, guard: Guard, command: str, batch: LocalBatch | None = None) -> None:
+    def __init__(self, home: Home, guard: RequestGuard, command: str, batch: LocalBatch | None = None) -> None:
         self.home = home
         self._door = Door(guard)
         self._command = command

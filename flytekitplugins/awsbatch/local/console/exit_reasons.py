@@ -9,15 +9,15 @@ import signal
 
 _EXIT = re.compile(r"\bexit\((-?\d+)\)")
 OUT_OF_MEMORY = "OutOfMemoryError"
-# What only says that a container ended.
+# Reasons that only say that a container ended.
 _USUAL = ("Essential container in task exited", "")
 # The reasons that propeller gives when it terminates the job of a node that has ended or is aborted.
 _BY_FLYTE = ("Aborted", "Finalized")
 ENDED_BY_FLYTE = "ended by Flyte with its node"
-# As propeller says that a job has left no outputs.pb.
+# How propeller says that a job has left no outputs.pb.
 _UNREAD_OUTPUTS = "failed to read data from dataDir"
 _NO_FILE = "file does not exist"
-# As flytekit leaves after an exception of the task's own.
+# The exit status that flytekit gives after an exception of the task's own.
 _OF_EXCEPTION = 1
 
 MORE_MEMORY = (

@@ -95,7 +95,7 @@ def _child(index: int, place: int, unit: Unit, created: int, halted: bool) -> Ch
     if state == QUEUED:
         # It waits, for the first time or once more.
         seen.append(Attempt(len(seen) + 1, queued, None, None))
-    # Of what went well AWS says the same as of what did not.
+    # AWS gives an attempt that succeeded the same reason as one that failed.
     reason = "" if state == SUCCESS else reason or ""
     return Child(index, place, state, reason, tuple(seen), len(attempts), status)
 
@@ -133,7 +133,7 @@ def _items(node: NodeInfo) -> tuple[Sequence[int] | None, int]:
 
 
 def children_of_record(node: NodeInfo) -> tuple[Child, ...]:
-    """What the record alone knows: a fact for each child, or else their phases of the last look."""
+    """The children as the record alone has them: a fact for each, or else their phases at the last look."""
     halted = node.status != "running"
     if facts := node.record.get("children"):
         return tuple(_child_of_fact(fact, halted) for fact in facts)

@@ -74,7 +74,8 @@ class RunReader:
         return Execution(info, tuple(self._node(info, node) for node in info.nodes))
 
     def stamp(self, name: str) -> tuple[object, ...]:
-        """Changes whenever something about the execution may have; cheap enough to ask several times a second."""
+        """A value that changes whenever the execution may have changed; cheap enough to be read several times a
+        second."""
         folder = self._folder(name)
         moments: list[object] = []
         for path in (folder / "execution.json", folder / "nodes"):
@@ -95,7 +96,7 @@ class RunReader:
         from flytekitplugins.awsbatch.propeller.storage import LocalStore, StorageError, read_message
 
         prefix = str(node.info.record.get("output_prefix") or "")
-        # What lies in a bucket is not fetched by looking at a page.
+        # Looking at a page fetches nothing from a bucket.
         if not prefix.startswith("/"):
             return ""
         document = errors_pb2.ErrorDocument()
@@ -113,7 +114,7 @@ class RunReader:
         return self.batch.look(job_id) if self.batch is not None else None
 
     def _folder(self, name: str) -> Path:
-        """Raises UnknownRunError also for what can be no execution's name."""
+        """Raises UnknownRunError also for what cannot be an execution's name."""
         try:
             return self.home.run(name)
         except HomeError as error:

@@ -13,7 +13,7 @@ from flytekitplugins.awsbatch.batch.emulator.job_spec import container_size
 
 from .past_runs import NodeInfo, RunInfo
 
-# The states of a child, those that people look for first.
+# The states of a child, in the order in which people look for them.
 FAILED = "failed"
 RUNS = "running"
 STARTS = "starting"
@@ -29,8 +29,8 @@ DONE = frozenset((FAILED, SUCCESS, CACHED))
 class Attempt:
     """One attempt of a child; times in milliseconds since the epoch, None while they have not come.
 
-    :param queued: since when it waited for its place.
-    :param peak_memory: bytes, and `cpu_seconds` beside it: None where nobody measured.
+    :param queued: when it began to wait for a place.
+    :param peak_memory: in bytes; None, like `cpu_seconds`, where it was not measured.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Child:
     """An item of the mapped list; of a task that is not mapped, its one job.
 
     :param index: its place in the user's list. :param child: its place in the array job, None: no job ran for it.
-    :param tries: how many attempts there were, also where nothing more is known of them.
+    :param tries: how many attempts there were, also where only their number is known.
     :param status: AWS Batch's word for its state, "" where only the records tell of it.
     """
 
@@ -136,7 +136,7 @@ class Node:
 
     @cached_property
     def span(self) -> tuple[int, int | None] | None:
-        """From when it waited first until its last attempt stopped (None while one goes on); None before all that."""
+        """From when it first waited until its last attempt stopped (None while one runs); None before it has waited."""
         attempts = [attempt for child in self.children for attempt in child.attempts]
         if not attempts:
             return None

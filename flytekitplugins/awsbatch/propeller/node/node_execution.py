@@ -1,4 +1,4 @@
-"""A node's attempts: what propeller's node executor does around the handler, one round a call.
+"""A node's attempts: what propeller's node executor does around the handler, one round per call.
 
 A driver calls `step` (or `run`) until `result` is there. After each round `snapshot` can be saved, and another process
 resumes the node from it. Sources: `nodes/executor.go` (execute, handleRetryableFailure, Abort),
@@ -37,13 +37,13 @@ from .timeouts import EXPIRED, failure_wait_end, may_end, time_left, timed_out, 
 from .waiting import Wait
 
 _PHASES = {SUCCEEDING: TaskPhase.SUCCESS, FAILING: TaskPhase.PERMANENT_FAILURE, ABORTING: TaskPhase.ABORTED}
-# Seconds, as often as propeller looks at a node, more or less: a hang shows only in a round that changes nothing.
+# Seconds between two rounds, about as propeller has them: a hang shows only in a round that changes nothing.
 _LOOK_AGAIN = 1.0
 _ROUND_ERRORS = (HandlerError, BatchError, StorageError, PanicError)
 
 
 class Observer(Protocol):
-    """Hears of each round, for progress lines and for saving snapshots."""
+    """Is called after each round, to print progress and to save snapshots."""
 
     def __call__(self, execution: NodeExecution, progress: Progress) -> None: ...
 
@@ -72,7 +72,7 @@ class NodeExecution:
         self._node = NodeState(attempt=request.attempt) if saved is None else saved
         self._result: NodeResult | None = None
         self._context = self._new_context()
-        # Whether the last round met an error that only time may cure.
+        # Whether the last round met an error that may go away with time.
         self._failed = False
         self._error: str | None = None
         self._link = ""
@@ -165,7 +165,7 @@ class NodeExecution:
             else:
                 self._finish(self._node.ending)
         except _ROUND_ERRORS as error:
-            # What AWS refuses now it refuses in a moment as well: only its faults and the storage's are waited out.
+            # AWS would refuse the same request again in a moment: only faults of AWS and of the storage are waited out.
             self._failed = isinstance(error, StorageError) or (isinstance(error, BatchError) and error.transient)
             self._error = error_text(error)
             self._system_error(self._error)

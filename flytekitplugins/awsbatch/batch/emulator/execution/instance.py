@@ -66,7 +66,7 @@ def create(root: Path) -> Instance:
     """Its directory appears together with its lock: one without is taken for an instance that has closed."""
     name = f"{time.strftime('%Y%m%d%H%M%S')}-{secrets.token_hex(4)}"
     unfinished, directory = root / f"{UNFINISHED}{name}", root / name
-    private_folders.make(unfinished)
+    private_folders.make_private_folder(unfinished)
     lock = os.open(unfinished / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     unfinished.rename(directory)

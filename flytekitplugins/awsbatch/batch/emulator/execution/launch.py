@@ -67,7 +67,7 @@ def installation_scripts() -> str:
     return sysconfig.get_path("scripts")
 
 
-def clean(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
+def clean_environment(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     """The policy for anybody's jobs: what the machine needs, `extra`, a scratch directory, this installation's
     scripts.
     """
@@ -83,7 +83,7 @@ def in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     return lambda _request: answer
 
 
-def compose(request: LaunchRequest, launch: Launch) -> dict[str, str]:
+def compose_launch(request: LaunchRequest, launch: Launch) -> dict[str, str]:
     """The environment of the attempt's process."""
     return {**shared_environment(request.environment, launch), **own_environment(request)}
 

@@ -44,7 +44,7 @@ class Logs:
         path = self.path(stream)
         folder = stream[: stream.index("/")] + stream[-2:]
         if folder not in self._made:
-            private_folders.make(path.parent)
+            private_folders.make_private_folder(path.parent)
             self._made.add(folder)
         return path
 
@@ -77,7 +77,7 @@ def made_at(path: Path) -> int:
     return int(path.stem[:12], 16)
 
 
-def tail(path: Path, lines: int, most: int = 1 << 20) -> str:
+def log_tail(path: Path, lines: int, most: int = 1 << 20) -> str:
     """The last lines of a file, at most so many bytes of it; whatever is no UTF-8 is shown as U+FFFD. Empty when
     there is none.
     """

@@ -31,7 +31,7 @@ class Scratch:
         if self._free:
             return self._free.pop()
         self._number += 1
-        return private_folders.make(self._root / str(self._number))
+        return private_folders.make_private_folder(self._root / str(self._number))
 
     def give_back(self, path: Path) -> None:
         """Whatever is in it is removed."""

@@ -98,7 +98,7 @@ class WarmExecutor:
             return
         if process.scratch is not None:
             try:
-                private_folders.make(process.scratch)
+                private_folders.make_private_folder(process.scratch)
             except OSError as error:
                 self._events(CannotStart(process.key, str(error), time.time()))
                 return
@@ -202,7 +202,7 @@ class WarmExecutor:
         scratch = None
         if which.cwd is None:
             self._scratch_number += 1
-            scratch = private_folders.make(self._instance.directory / f"warm-{self._scratch_number}")
+            scratch = private_folders.make_private_folder(self._instance.directory / f"warm-{self._scratch_number}")
         interpreter = self._interpreters.add(which, plan, process, scratch)
         return self._interpreters.use(interpreter, self._lease, self)
 
