@@ -151,6 +151,17 @@ def test_a_call_that_is_denied_is_named(account: Proxy, home: Path, operation: s
         tasks.square(n=2)
 
 
+def test_calls_are_repeated_and_rounds_after_them_as_the_settings_say(account: Proxy, home: Path) -> None:
+    def rule(operation: str, request: dict[str, Any], key: str) -> Any:
+        return (429, "TooManyRequestsException", "Too many requests") if operation == "submitjob" else None
+
+    account.rule = rule
+    settings = {"plugins": {"aws": {"retries": 1}}, "propeller": {"max-workflow-retries": 1}}
+    with calling(home, **settings), pytest.raises(TaskFailedError, match="TooManyRequestsException"):
+        tasks.square(n=2)
+    assert account.calls["submitjob"] == 4
+
+
 @pytest.mark.slow
 def test_jobs_go_without_tags_where_nobody_may_tag(account: Proxy, home: Path) -> None:
     def rule(operation: str, request: dict[str, Any], key: str) -> Any:
