@@ -175,7 +175,7 @@ class Call:
     # Called by the deployment when it closes before the call has ended.
 
     def abort(self) -> None:
-        """Ends the job for good, also one that was submitted in a round that then failed."""
+        """See `UnfinishedCall`. Also a job that was submitted in a round that then failed is ended."""
         if self._node is None:
             return
         self._node.abort("Aborted")
@@ -287,7 +287,8 @@ class Call:
             except UnreachableError:
                 raise
             except BaseException:
-                self.abort()
+                with contextlib.suppress(BatchError):
+                    self.abort()
                 raise
         self._write("succeeded" if result.succeeded else "failed", result)
         deployment.reporter.finished(self.label, counts_of_result(result))
