@@ -24,7 +24,7 @@ from sdk_pyflyte import IMAGE, pyflyte_process
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchTaskError, AWSBatchWarning, map_task
 from flytekitplugins.awsbatch.cli.main import main
 from flytekitplugins.awsbatch.lint import report
-from flytekitplugins.awsbatch.lint.lint_settings import LintSettings, load
+from flytekitplugins.awsbatch.lint.lint_settings import LintSettings, load_lint_settings
 from flytekitplugins.awsbatch.local.all_settings import DEFAULT, load_files
 from flytekitplugins.awsbatch.local.run import composer
 from flytekitplugins.awsbatch.sdk import switch
@@ -172,9 +172,9 @@ def test_a_deployment_says_what_is_fine_and_how_large_an_array_may_be(
     file = tmp_path / "deployment.yaml"
     file.write_text("emulator: {lint_ignore: [AB111]}\nplugins: {aws: {batch: {maxArrayJobSize: 7}}}\n")
     expected = LintSettings(frozenset({"AB111"}), 7)
-    assert load({"FLYTE_AWSBATCH_CONFIG": str(file)}) == expected
-    assert load({"FLYTE_AWSBATCH_CONFIG": str(tmp_path)}) == expected
-    assert load({}) == LintSettings()
+    assert load_lint_settings({"FLYTE_AWSBATCH_CONFIG": str(file)}) == expected
+    assert load_lint_settings({"FLYTE_AWSBATCH_CONFIG": str(tmp_path)}) == expected
+    assert load_lint_settings({}) == LintSettings()
     monkeypatch.setenv("FLYTE_AWSBATCH_CONFIG", str(file))
     template(a_task())
     assert codes(recwarn) == []

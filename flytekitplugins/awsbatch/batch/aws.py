@@ -23,7 +23,7 @@ NO_ANSWER = "RequestError"
 NO_ANSWER_STATUS = 503
 NOT_ALLOWED = 403
 TOO_MANY = 429
-# Calls that do more when they are made twice. Whoever makes them looks first whether the lost one was carried out.
+# Calls that do more when they are made twice. The caller looks whether the lost one was carried out.
 NOT_REPEATED = frozenset({"SubmitJob", "RegisterJobDefinition"})
 # AWS's words for too many calls; some come with status 400.
 THROTTLED = frozenset(
@@ -39,7 +39,7 @@ EXPIRED = frozenset(
 RETRIES = 3
 # Seconds for which a call is repeated that finds nobody: long enough for a laptop to find its network again.
 PATIENCE = 300.0
-# For one that may never have been right, and once somebody wants to leave.
+# The same where no call has been answered yet, and after `hurry`.
 SHORT_PATIENCE = 5.0
 FIRST_DELAY, LONGEST_DELAY = 0.25, 20.0
 # As the Go SDK's `DefaultRetryer` has it.
@@ -60,7 +60,7 @@ class AwsBatch(BatchCalls):
     :param retries: how often a call is repeated that AWS throttles or answers with a 5xx.
     :param patience: seconds for which a call is repeated that brings no answer at all, once one has; and a look at jobs
         that AWS throttles or answers with a 5xx.
-    :param warn: is told when that begins.
+    :param warn: called with a sentence when that begins.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class AwsBatch(BatchCalls):
         return self._call("logs", operation, request)
 
     def hurry(self) -> None:
-        """From now on no call is waited for longer than `SHORT_PATIENCE`. A signal's handler may say so."""
+        """From now on no call is waited for longer than `SHORT_PATIENCE`. A signal's handler may call it."""
         self._hurried = True
 
     def _call(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class AwsBatch(BatchCalls):
                         service, region_name=self._region, endpoint_url=endpoint_url, config=config
                     )
                 except (BotoCoreError, ValueError) as error:
-                    # ValueError: what is no URL.
+                    # ValueError: it is not a URL.
                     raise BatchError("ClientException", f"no client for AWS {service}: {error}") from error
             return self._clients[service]
 

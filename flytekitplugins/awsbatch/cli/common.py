@@ -17,7 +17,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.account.policies import PolicyDocument
+from flytekitplugins.awsbatch.account.policies import SetupPolicy
 from flytekitplugins.awsbatch.local.all_settings import Settings, load_files
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
@@ -110,7 +110,7 @@ def command_for(home: Home) -> str:
     return home.command(os.environ)
 
 
-def show_policies(out: Console, documents: Iterable[PolicyDocument]) -> None:
+def show_policies(out: Console, documents: Iterable[SetupPolicy]) -> None:
     """To copy, each with what it is attached to."""
     for document in documents:
         out.print(Text.assemble((document.title, "bold"), f" of {document.attach_to}"))

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import rich_click as click
 from rich.text import Text
 
-from flytekitplugins.awsbatch.account.findings import Finding, Fix, State
-from flytekitplugins.awsbatch.account.steps import Step, findings
+from flytekitplugins.awsbatch.account.findings import Fix, State, StepFinding
+from flytekitplugins.awsbatch.account.steps import Step, findings_of_steps
 from flytekitplugins.awsbatch.account.walk import TaskNeed, begin
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.local.all_settings import Settings, read_files
@@ -59,9 +59,9 @@ def doctor(
     settings = readable_settings(files, as_json)
     needs = needs_of(modules, settings) if modules else None
     walk = begin(settings, roles=roles, propeller=propeller or "", image=image or "", needs=needs)
-    wrong: list[Finding] = []
+    wrong: list[StepFinding] = []
     steps = []
-    for step, found in findings(walk):
+    for step, found in findings_of_steps(walk):
         wrong += [one for one in found if one.state is State.WRONG]
         if as_json:
             steps.append({"step": step.name, "title": step.title, "findings": found})
@@ -99,7 +99,7 @@ def needs_of(modules: tuple[str, ...], settings: Settings) -> tuple[TaskNeed, ..
         raise click.BadParameter(f"{type(error).__name__}: {error}", param_hint="MODULE") from error
 
 
-def show_step(step: Step, found: Iterable[Finding]) -> None:
+def show_step(step: Step, found: Iterable[StepFinding]) -> None:
     """The step's title, and a line for each thing that was looked at."""
     out = console()
     out.print(Text(step.title, style="bold"))

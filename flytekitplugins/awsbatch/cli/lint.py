@@ -19,7 +19,7 @@ from rich.text import Text
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import NoEngineError
 from flytekitplugins.awsbatch.lint.codes import CODES
-from flytekitplugins.awsbatch.lint.findings import Finding, Severity
+from flytekitplugins.awsbatch.lint.findings import LintFinding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import look_at
 
@@ -99,7 +99,7 @@ def lint(
     sys.exit(exit_status(found, strict) if not not_loaded else NOT_LOADED)
 
 
-def exit_status(found: Sequence[Finding], strict: bool) -> int:
+def exit_status(found: Sequence[LintFinding], strict: bool) -> int:
     return FOUND if any(strict or one.severity is Severity.ERROR for one in found) else 0
 
 
@@ -118,10 +118,10 @@ def users_frames(error: BaseException) -> list[str]:
 CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/reference/lint.md"
 
 
-def show_findings(found: Sequence[Finding], complete: bool) -> None:
+def show_findings(found: Sequence[LintFinding], complete: bool) -> None:
     """One paragraph a problem, errors first, with all the tasks that have it."""
     out = console()
-    alike: dict[tuple[Severity, str, str], list[Finding]] = {}
+    alike: dict[tuple[Severity, str, str], list[LintFinding]] = {}
     for one in found:
         alike.setdefault((one.severity, one.code, one.message), []).append(one)
     for (severity, code, message), findings in sorted(alike.items(), key=lambda item: item[0]):

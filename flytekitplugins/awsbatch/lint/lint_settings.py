@@ -46,7 +46,7 @@ class LintSettings:
     max_array_job_size: int = 5000
 
 
-def load(environ: Mapping[str, str] = os.environ) -> LintSettings:
+def load_lint_settings(environ: Mapping[str, str] = os.environ) -> LintSettings:
     """The settings in the files that FLYTE_AWSBATCH_CONFIG names. `config check` finds other mistakes in them."""
     names = [name for name in environ.get(SWITCH_CONFIG, "").split(os.pathsep) if name]
     if not names:

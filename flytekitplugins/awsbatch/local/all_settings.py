@@ -40,7 +40,7 @@ from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, expand_di
 from flytekitplugins.awsbatch.settings.section import KEY, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
 
-# Long enough to come back to, short enough that a home does not grow for ever.
+# Long enough to come back to a run, short enough that a home does not grow for ever.
 RETENTION_DAYS = 30.0
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ACCOUNT = re.compile(r"\d{12}")
@@ -119,7 +119,7 @@ class Settings:
     notes: tuple[str, ...] = ()
 
     def wrong(self, key: str, value: str, expected: str) -> SettingsError:
-        """The error about a value that is found out to be wrong only when it is used. See `Problem`."""
+        """The error about a value that turns out to be wrong only when it is used. See `Problem`."""
         return SettingsError([Problem(self.files[-1] if self.files else "", 0, key, value, expected)])
 
     @property
@@ -198,7 +198,7 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
 
 
 def aws_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
-    """What AWS would not take in `plugins.aws`."""
+    """The values of `plugins.aws` that AWS would refuse."""
     for key, value, right, expected in (
         ("region", handler.aws.region, REGION, "expected a region such as us-east-2"),
         ("accountId", handler.aws.account_id or "0" * 12, ACCOUNT, "expected the twelve digits of an account"),

@@ -1,4 +1,4 @@
-"""Keeps secrets out of what a run leaves behind and prints: by the names of variables, as nothing else tells.
+"""Keeps secrets out of what a run leaves behind and prints. It finds them by the names of variables.
 
 It cannot know a secret under a harmless name, nor one that is shorter than what is worth hiding.
 """

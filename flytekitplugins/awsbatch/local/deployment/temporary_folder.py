@@ -15,7 +15,7 @@ from pathlib import Path
 PREFIX = "flyte-awsbatch-jobs-"
 
 
-def make() -> Path:
+def make_temporary_folder() -> Path:
     """A folder for this process's jobs, after removing those of dead ones."""
     _remove_left_behind(tempfile.gettempdir())
     return Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
@@ -29,10 +29,10 @@ def _remove_left_behind(temporary: str) -> None:
         if owner.isdecimal() and not _alive(int(owner)):
             with contextlib.suppress(OSError):
                 if folder.stat().st_uid == os.getuid() and not folder.is_symlink():
-                    remove(folder)
+                    remove_temporary_folder(folder)
 
 
-def remove(folder: Path) -> None:
+def remove_temporary_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 

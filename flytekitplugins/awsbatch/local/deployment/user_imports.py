@@ -15,7 +15,7 @@ from types import ModuleType
 
 KINDS = ("stdlib", "platstdlib", "purelib", "platlib")
 INSTALLED = tuple(str(Path(sysconfig.get_path(kind)).resolve()) for kind in KINDS)
-# Not the user's, also where they are installed as a link to a checkout.
+# Packages that are not the user's, also where they are installed as a link to a checkout.
 FLYTE = ("flytekit.", "flytekitplugins.awsbatch.")
 
 
