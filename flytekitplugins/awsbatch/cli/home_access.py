@@ -14,12 +14,15 @@ from typing import Any, TypeVar
 import rich_click as click
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError, UnreachableError
+from flytekitplugins.awsbatch.batch.emulator.job_model import JobLook
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.local import home as homes
 from flytekitplugins.awsbatch.local.deployment.account_client import client_of
 from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.history.children import look_of
 from flytekitplugins.awsbatch.local.history.record import RecordError
+from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 
 from .common import fail_command
 
@@ -71,6 +74,28 @@ def batch_of(run: past_runs.RunInfo) -> Iterator[BatchCalls | None]:
         return
     with batch_of_home() as batch:
         yield batch
+
+
+@contextlib.contextmanager
+def reader_of(run: past_runs.RunInfo, children: bool) -> Iterator[RunReader]:
+    """Reads a run with what the AWS Batch that has its jobs says now.
+
+    :param children: whether the children of arrays in an account are asked for, a hundred with each call.
+    """
+    client = client_of(run)
+
+    def ask(job_id: str) -> JobLook | None:
+        assert client is not None
+        known = client.describe_jobs(jobs=[job_id])["jobs"]
+        size = known[0].get("arrayProperties", {}).get("size", 0) if known and children else 0
+        found: list[Any] = []
+        for first in range(0, size, MOST_IDS):
+            ids = [f"{job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
+            found += client.describe_jobs(jobs=ids)["jobs"]
+        return look_of(known[0], found) if known else None
+
+    with RunReader(the_home(), look=None if client is None else ask) as reader:
+        yield reader
 
 
 def run_with_job(job: str) -> tuple[past_runs.RunInfo, str] | None:

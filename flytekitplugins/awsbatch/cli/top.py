@@ -16,8 +16,9 @@ import rich_click as click
 from rich.console import Console, RenderableType
 
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import log_tail
-from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, Child, Execution, Node, RunReader
-from flytekitplugins.awsbatch.ui.errors import reason_of, told
+from flytekitplugins.awsbatch.local.history.run_reader import RunReader
+from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, Child, Execution, Node
+from flytekitplugins.awsbatch.ui.errors import error_of
 
 from .home_access import failing, run_of, the_home
 from .top_view import Throughput, listed, log_screen, screen, summary
@@ -67,7 +68,9 @@ def _lines(reader: RunReader, name: str, once: bool) -> None:
         if not running or once:
             for node, child in listed(execution, _now()):
                 if child.state == FAILED:
-                    click.echo(f"{node.info.node}:{child.index}  {child.state}  {_said(reader, node, child)}")
+                    click.echo(
+                        f"{node.info.node}:{child.index}  {child.state}  {error_of(reader, node, child).headline}"
+                    )
             return
         time.sleep(LOOK_EVERY)
 
@@ -131,12 +134,8 @@ class _Watch:
     def _say(self, node: Node, child: Child) -> str:
         key = (node.info.node, child.index, child.tries)
         if key not in self._said:
-            self._said[key] = _said(self._reader, node, child)
+            self._said[key] = error_of(self._reader, node, child).headline
         return self._said[key]
-
-
-def _said(reader: RunReader, node: Node, child: Child) -> str:
-    return told(reader.error(node, child), reason_of(child)).headline
 
 
 def _now() -> int:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..local.console.tracebacks import readable
-from ..local.history.run_view import Node, RunReader
+from ..local.history.run_reader import RunReader
+from ..local.history.run_view import Node
 from .ansi import AnsiLines
-from .frame import Place, anchor
+from .frame import Place
 from .html import Markup
 from .list_page import runs_part
+from .node_part import node_status, status_id
 from .rows import RowMaker, base_of
 from .run_page import RunPage
 
@@ -82,10 +84,10 @@ class RunChanges(Changes):
         self._seen, self._made = stamp, time.monotonic()
         page = self._make(self._name)
         self._running = page.execution.info.status == "running"
-        node = next((one for one in page.execution.nodes if one.info.node == self._node), None)
+        node = page.execution.attempt(self._node)
         parts = page.parts()
         if node is not None:
-            parts[f"status-{anchor(page.name, node.info.node)}"] = page.node_status(node)
+            parts[status_id(page, node)] = node_status(page, node)
         events = [*self.parts(parts), *self._row_events(page, node)]
         if first and mark_of(stamp) == self._known:
             # The page has just been made from the same.

@@ -20,7 +20,8 @@ from ..batch.api import BatchError
 from ..batch.emulator.http.guard import RequestGuard
 from ..local.history.past_runs import UnknownRunError
 from ..local.history.record import RecordError
-from ..local.history.run_view import DONE, Child, Node, RunReader
+from ..local.history.run_reader import RunReader
+from ..local.history.run_view import DONE, Child, Node
 from .changes import Changes, LogGrows, RunChanges, RunsChanges, mark_of
 from .child_part import SHOWN_BYTES, child_part, log_part
 from .frame import PREFIX, Place, asset, document
@@ -28,6 +29,7 @@ from .html import Markup, joined, tag
 from .list_page import list_body
 from .login import PATH as LOGIN
 from .login import Door, login_body
+from .node_part import node_part
 from .run_page import RunPage, page_of
 
 if TYPE_CHECKING:
@@ -164,7 +166,7 @@ class Pages:
                 raise MissingError(f"Execution {name} has no node {node!r}.")
             parts = list(page.parts().values())
             if one is not None:
-                shown = page.node(one)
+                shown = node_part(page, one)
                 if chosen is not None:
                     shown = self._with_child(shown, name, one, chosen)
                 # What a person has asked for comes first.
@@ -196,7 +198,7 @@ class Pages:
         return web.Response(text=html, content_type="text/html", headers=SECURITY)
 
     def _node(self, name: str, node: str) -> Node:
-        found = next((one for one in self.reader.execution(name).nodes if one.info.node == node), None)
+        found = self.reader.execution(name).attempt(node)
         if found is None:
             raise MissingError(f"Execution {name} has no node {node!r}.")
         return found

@@ -319,7 +319,18 @@ class LocalBatch(BatchCalls):
                 (unit.status, unit.reason, tuple(a if a.stopped is not None else copy.copy(a) for a in unit.attempts))
                 for unit in job.units
             )
-            return JobLook(job.status, job.size, job.created, job.spec.detail, units)
+            state = job if job.size is not None else job.units[0]
+            return JobLook(
+                status=job.status,
+                size=job.size,
+                created=job.created,
+                detail=job.spec.detail,
+                units=units,
+                reason=state.reason,
+                started=state.started,
+                stopped=state.stopped,
+                counts={} if job.size is None else {status: count for status, count in job.counts.items() if count},
+            )
 
     def version(self) -> tuple[int, int]:
         """Changes with every change of a job, made by this service or by another process on the same home."""

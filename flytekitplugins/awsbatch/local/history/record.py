@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            # In one write: `dump` would make many small ones.
+            # In one piece: `dump` would write it word by word.
             file.write(json.dumps({"format": FORMAT, **value}))
         Path(beside).replace(path)
     except BaseException:
@@ -59,7 +59,7 @@ def _format(value: object) -> object:
 
 @contextlib.contextmanager
 def understanding(path: Path) -> Iterator[None]:
-    """The block reads a record as if it were right. Raises RecordError where it is not."""
+    """What is in the record is taken for what it should be. Raises RecordError where it is not."""
     try:
         yield
     except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError) as error:
@@ -68,17 +68,20 @@ def understanding(path: Path) -> Iterator[None]:
         ) from error
 
 
-def child_record(child: ChildFact) -> dict[str, Any]:
-    """The record of a child, part of its node's."""
-    return {
-        "original": child.original,
-        "child": child.child,
-        "job_id": child.job_id,
-        "phase": child.phase.name,
-        "attempts": child.attempts,
-        "message": child.message,
-        "times": child.times,
-    }
+def child_records(children: Iterable[ChildFact]) -> list[dict[str, Any]]:
+    """Children as a node's record keeps them."""
+    return [
+        {
+            "original": child.original,
+            "child": child.child,
+            "job_id": child.job_id,
+            "phase": child.phase.name,
+            "attempts": child.attempts,
+            "message": child.message,
+            "times": child.times,
+        }
+        for child in children
+    ]
 
 
 class RunRecord:

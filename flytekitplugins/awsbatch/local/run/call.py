@@ -39,7 +39,8 @@ from ..console.redaction import hide, hide_in_request
 from ..console.stopping import resume_command
 from ..console.tracebacks import exception_line
 from ..deployment.opening import Deployment
-from ..history.record import RunRecord, child_record, understanding
+from ..history.record import RunRecord, child_records, understanding
+from ..history.record_pace import RecordPace
 from ..history.resume import EarlierRun, Fingerprint, decide_resume
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
@@ -93,7 +94,7 @@ class Call:
         self._record = RunRecord(deployment.home.run(execution.name))
         self._fingerprint = Fingerprint(task.name, "", "")
         self._node: NodeExecution | None = None
-        self._saved: tuple[object, ...] = ()
+        self._pace = RecordPace(deployment.backend.endpoint is not None)
         self._job: tuple[str, str | None] = ("", None)
         # What was sent for the current job, by its id.
         self._shown: dict[str | None, dict[str, Any] | None] = {}
@@ -316,10 +317,9 @@ class Call:
         if progress.job_id is not None:
             self.submitted.set()
         self._note_attempt(progress)
-        mark = (progress.attempt, progress.phase, progress.job_id, progress.failed_attempts)
-        if mark != self._saved:
-            self._saved = mark
-            self._write("running")
+        if self._pace.due(progress):
+            with self._pace.writing():
+                self._write("running")
         items = sum(progress.counts.values())
         if progress.job_id is not None and (page := deployment.backend.console_link(progress.job_id, items)):
             deployment.say_once(f"{self.label}: {page}")
@@ -335,13 +335,28 @@ class Call:
 
     def _note_attempt(self, progress: Progress) -> None:
         reason = progress.retry_reason.strip().splitlines()
+        failed = progress.failed_attempts > 0
         self._attempts[progress.attempt] = {
             "attempt": progress.attempt,
             "job_name": progress.job_name,
             "job_id": progress.job_id,
-            "failed": progress.failed_attempts > 0,
+            "failed": failed,
             "reason": reason[0] if reason else "",
+            "children": child_records(self._node.children()) if failed and self._node is not None else None,
         }
+
+    def _children(self, result: NodeResult | None) -> list[dict[str, Any]] | None:
+        """What the record says of the children: at the end, and while they run where nobody else can look."""
+        assert self._node is not None
+        if result is None and not self._pace.elsewhere:
+            return None
+        return child_records(self._node.children() if result is None else result.children)
+
+    def _counts_elsewhere(self) -> dict[str, int] | None:
+        """Of an account's large array AWS tells how many children run, and not which."""
+        if not self._pace.elsewhere or self._progress is None:
+            return None
+        return vars(counts_of_phases(self._progress.counts, self._progress.cached))
 
     def _job_attempts(self) -> int | None:
         batch = self._deployment.settings.handler.batch
@@ -399,7 +414,8 @@ class Call:
                     "job_id": self._job[1],
                     "link": self._progress.link if self._progress is not None else "",
                     "region": self._deployment.services.batch.region,
-                    "children": [child_record(child) for child in result.children] if result is not None else None,
+                    "children": self._children(result),
+                    "counts": self._counts_elsewhere(),
                     "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
                     "output_prefix": self._node.output_prefix,

@@ -29,7 +29,7 @@ from .attempt import attempt_context
 from .child_facts import cached_items, child_facts, counts_by_phase
 from .hints import error_hint
 from .node_request import NodeRequest
-from .node_result import NodeResult, Progress
+from .node_result import ChildFact, NodeResult, Progress
 from .node_state import ABORTING, FAILING, RETRYING, SUCCEEDING, Ending, NodeState
 from .output_check import error_text, execution_error, node_outputs, validate_outputs
 from .retry_budget import max_attempts
@@ -95,6 +95,12 @@ class NodeExecution:
         """The place in the user's list of a child of the current attempt's array job."""
         indexes = self._node.plugin_state.indexes_to_run
         return int(indexes[child]) if indexes is not None and child < len(indexes) else child
+
+    def children(self) -> tuple[ChildFact, ...]:
+        """What is known of the current attempt's children."""
+        with self._lock:
+            job = self._services.jobs.get(self._context.name)
+            return child_facts(self._node.plugin_state, job, self.request.template.type)
 
     def step(self) -> Progress:
         """One round: refreshes the job's details, steps the handler, and moves the node on when the handler ended.

@@ -58,7 +58,7 @@ class Launch:
 
 LaunchPolicy = Callable[[LaunchRequest], Launch]
 
-# What a command needs of the machine to run at all; a container's image would bring it.
+# The variables without which no command runs; a container's image would bring them.
 AMBIENT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
@@ -89,7 +89,7 @@ def compose_launch(request: LaunchRequest, launch: Launch) -> dict[str, str]:
 
 
 def shared_environment(environment: Mapping[str, str], launch: Launch) -> dict[str, str]:
-    """What all attempts of a job have in common.
+    """The part of the environment that all attempts of a job have in common.
 
     :param environment: the job's own.
     """

@@ -1,4 +1,4 @@
-"""A log file as CloudWatch's events: one a line, with times, read forwards or backwards from a place in the file.
+"""A log file as CloudWatch's events: one per line, with times, read forwards or backwards from a place in the file.
 
 CloudWatch stamps each line when it arrives. Here the process writes the file itself, so a line's time is reckoned
 between the making of the stream and the file's last write, in proportion to its place: it never goes back, and it

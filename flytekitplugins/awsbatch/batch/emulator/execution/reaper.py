@@ -20,7 +20,7 @@ from .process_tree import adopt_orphans, any_child, children, descendants, kill
 
 LINUX = sys.platform.startswith("linux")
 KILLED = 128 + int(signal.SIGKILL)
-# Seconds between two checks of memory: a runaway does not get far, and checking one process takes about 30 us.
+# Seconds between two checks of memory: short enough to stop a runaway; checking one process takes about 30 us.
 CHECK_EVERY = 0.025
 CHECK_COST = 0.005
 # Seconds. A process that does not vanish after SIGKILL (uninterruptible sleep) must not hold up the rest.
@@ -31,13 +31,14 @@ Key = tuple[int, str]
 
 
 class Attempt:
-    """One that runs, or whose leftovers are being removed.
+    """An attempt that runs, or whose leftovers are being removed.
 
     :ivar signalled: whether it was sent a signal from here.
-    :ivar ended_by_reaper: whether it was killed because this process or its service ends, which is no end of its own.
+    :ivar ended_by_reaper: whether it was killed because this process or its service ends, which is not the attempt's
+    own end.
     :ivar peak: the most memory that it was seen to hold, in bytes.
-    :ivar cpu: seconds that its processes computed, as far as somebody waited for them.
-    :ivar rough: the largest of the quick sums of its memory that were looked into.
+    :ivar cpu: CPU seconds of those of its processes that have been waited for.
+    :ivar rough: the largest quick sum of its memory for which the slow one was made.
     """
 
     __slots__ = (
@@ -141,7 +142,7 @@ class Reaper:
             kill(attempt.pid, number, group=number == signal.SIGKILL)
 
     def timeout(self) -> float | None:
-        """Seconds until something has to be done that no event tells of."""
+        """Seconds until something has to be done without an event."""
         if self.sweeping:
             return 0.05
         return max(0.0, self._next_check - time.monotonic()) if self._limited else None
@@ -187,9 +188,9 @@ class Reaper:
         return gone
 
     def write_end(self, attempt: Attempt) -> tuple[str, int, str, int, bool, float, int, float]:
-        """Writes the end of an attempt into the journal, and returns the message that tells of it.
+        """Writes the end of an attempt into the journal, and returns the message that reports it.
 
-        The journal outlives the service: what is in it need not run again.
+        The journal outlives the service: an attempt that is in it need not run again.
         """
         now = time.time()
         service, key = attempt.key

@@ -51,9 +51,9 @@ from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
 if TYPE_CHECKING:
     from docker import APIClient
 
-# A line is cut where it has so many bytes: Docker's own size of a log message.
+# The bytes after which a line is cut: Docker's own size of a log message.
 LONGEST_PART = 16 * 1024
-# Seconds until a container whose output has ended is waited for with a call that returns late in some engines.
+# Seconds after the end of a container's output before `wait` is called, which some engines answer late.
 SOON = 1.0
 # Seconds for attempts to end once their containers are gone.
 CLOSING = 30.0
@@ -74,7 +74,7 @@ class Running:
     """One attempt.
 
     :ivar container: its id once it is made.
-    :ivar over: whether its end has been told, or must not be.
+    :ivar over: whether its end has been reported, or must not be.
     """
 
     def __init__(self, process: JobProcess) -> None:
@@ -88,10 +88,10 @@ class Running:
 
 
 class ContainerExecutor:
-    """An executor of images. This process's supervisor sees to it that nothing is left when this process dies.
+    """An executor of images. This process's supervisor removes what is left when this process dies.
 
     :param client: of the engine; see `container_engine.connect`.
-    :param warn: is told, once each, what jobs ask for and do not get.
+    :param warn: called once for each thing that jobs ask for and do not get.
     """
 
     name = "container"
@@ -174,7 +174,7 @@ class ContainerExecutor:
             self._signals.put(None)
             self._signaller.join()
         with self._engine_errors("containers could not be removed"):
-            # What came up while it was asked to end.
+            # Containers that were started while the executor was asked to end.
             for container in container_engine.labelled(self._client, self._labels()):
                 container_engine.remove(self._client, container["Id"])
         self._supervision.release(self._lease)
@@ -360,7 +360,7 @@ class ContainerExecutor:
             self._warned.add(note)
         self._warn(note)
 
-    # The thread that sends signals: an engine may be slow to take one.
+    # On the thread that sends signals, since an engine may be slow to take one.
 
     def _signal(self) -> None:
         while (asked := self._signals.get()) is not None:
@@ -370,7 +370,7 @@ class ContainerExecutor:
                 if early:
                     running.signals.append(number)
             if early and number == signal.SIGKILL:
-                # It may be pulling an image, which does not end.
+                # It may be pulling an image, which cannot be interrupted.
                 self._end(running, Exited(running.process.key, KILLED, time.time()))
             elif not early:
                 self._kill(running, number)
@@ -378,13 +378,14 @@ class ContainerExecutor:
     def _kill(self, running: Running, number: int) -> None:
         from docker.errors import APIError
 
-        # One that has ended is left alone.
+        # An attempt that has ended is left alone.
         with self._engine_errors("a container could not be signalled"), contextlib.suppress(APIError):
             self._client.kill(running.container, signal=int(number))
 
 
 class Log:
-    """The file of an attempt. Lines of stdout and stderr do not mix, in the order in which the engine tells them."""
+    """The log file of an attempt. Lines of stdout and stderr are kept whole, in the order in which the engine sends
+    them."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -408,7 +409,7 @@ class Log:
 
     def _put(self, texts: Iterable[bytes]) -> None:
         for text in texts:
-            # What a full disk does not take is lost, as everywhere.
+            # What a full disk does not take is lost, as with every other log.
             with contextlib.suppress(OSError):
                 rest = memoryview(text)
                 while rest:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ANSWER_TIMEOUT = 120
 CONNECTIONS = 64
 MOST_OF_MESSAGE = 200
-# Podman begins with what it was doing, and with the path of the OCI runtime where Docker has words.
+# Podman's message begins with what it was doing, and with the path of the OCI runtime.
 OF_PODMAN = re.compile(r"^(preparing container [0-9a-f]{12,64} for attach|container create): ")
 RUNTIME = re.compile(r"^\S*/(runc|crun|kata-runtime|runsc|youki): (?=\1 )?")
 WELL_KNOWN = (
@@ -45,7 +45,7 @@ class PullError(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """:param source: who names it, for people."""
+    """:param source: what names it, in words."""
 
     source: str
     url: str
@@ -82,7 +82,7 @@ def connect(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient
 
 
 def addresses(url: str, environ: Mapping[str, str]) -> Iterator[Address]:
-    """Where an engine may be: what somebody names is the only one."""
+    """The addresses where an engine may be. If one is named, it is the only one."""
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env
 
@@ -117,7 +117,7 @@ def root_cause(error: BaseException) -> str:
 
 
 def said(error: BaseException) -> str:
-    """An engine's own words about a call that it refused, as ECS hands them on."""
+    """An engine's own words about a call that it refused, as ECS passes them on."""
     words = getattr(error, "explanation", None) or root_cause(error)
     words = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
     words = OF_PODMAN.sub("", " ".join(words.split()))
@@ -178,7 +178,7 @@ class Images:
                 if line.get("error"):
                     raise PullError(f"Error response from daemon: {' '.join(str(line['error']).split())}")
         except (DockerException, RequestException) as error:
-            # ECS_IMAGE_PULL_BEHAVIOR's default: what is here will do where the registry cannot be reached.
+            # ECS_IMAGE_PULL_BEHAVIOR's default: a local image is used where the registry cannot be reached.
             if self._pull == PULL_ALWAYS and self._is_here(image):
                 return
             raise PullError(said(error)) from error
@@ -192,7 +192,7 @@ def labelled(client: APIClient, labels: Mapping[str, str]) -> list[dict[str, Any
 
 
 def remove(client: APIClient, container: str) -> None:
-    """Kills a container and removes it with the volumes that were made for it; one that has gone is fine.
+    """Kills a container, if it still exists, and removes it with the volumes that were made for it.
 
     Raises docker's and requests' errors.
     """
@@ -203,6 +203,6 @@ def remove(client: APIClient, container: str) -> None:
     except NotFound:
         pass
     except APIError as error:
-        # Somebody else removes it at this moment.
+        # Another process is removing it at this moment.
         if "already in progress" not in str(error) and "no such container" not in str(error).lower():
             raise

@@ -39,7 +39,7 @@ class ProcessExecutor:
         self._supervision.signal(self._lease, key, number)
 
     def end_left_behind(self, name: str, directory: Path) -> None:
-        """Nothing: the system ends a supervisor's processes with it."""
+        """Does nothing: the system ends a supervisor's processes with it."""
 
     def close(self) -> None:
         self._supervision.release(self._lease)
