@@ -176,7 +176,10 @@ class Call:
     # Called by the deployment when it closes before the call has ended.
 
     def abort(self) -> None:
-        """Terminates the job, also one that was submitted in a round that then failed. Raises as `UnfinishedCall` says."""
+        """Terminates the job, also one that was submitted in a round that then failed.
+
+        Raises BatchError, UnreachableError.
+        """
         if self._node is None:
             return
         self._node.abort("Aborted")
