@@ -84,7 +84,7 @@ def session(n: int, kinds: int = 1) -> dict[str, float]:
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}/temp"]
         before = time.time()
         process = subprocess.Popen(
-            [*command, "-c", "/dev/null", f"--rootdir={folder}", str(folder)],
+            [*command, "-c", "/dev/null", f"--rootdir={folder}", f"--confcutdir={folder}", str(folder)],
             cwd=folder,
             env={**clean_environment(), "TIMES": str(times)},
             stdout=subprocess.PIPE,
