@@ -80,8 +80,18 @@ def test_a_submit_is_made_again_only_when_it_was_refused_for_its_rate(account: P
 def test_a_call_is_repeated_as_often_as_plugins_aws_retries_says(account: Proxy, refusal: Any, retries: int) -> None:
     refusing(account, refusal, 10**6, {})
     with pytest.raises(BatchError, match=refusal[1]):
-        client(account, retries=retries).describe_jobs(jobs=["x"])
-    assert account.calls["describejobs"] == retries + 1
+        client(account, retries=retries).terminate_job(jobId="x", reason="")
+    assert account.calls["terminatejob"] == retries + 1
+
+
+def test_looks_at_jobs_are_repeated_for_longer_since_the_handler_never_gives_up_on_them(account: Proxy) -> None:
+    batch = client(account, retries=0, patience=1)
+    refusing(account, FAULT, 1, {"jobs": []})
+    batch.describe_jobs(jobs=["x"])
+    assert account.calls["describejobs"] == 2
+    refusing(account, FAULT, 10**6, {})
+    with pytest.raises(UnreachableError, match="could not be reached: ServerException"):
+        batch.describe_jobs(jobs=["x"])
 
 
 def test_a_refusal_is_final(account: Proxy) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .api import BatchCalls, BatchError, UnreachableError
-from .rate_limits import Budgets
+from .rate_limits import LOOKS, Budgets
 
 # The AWS SDK's word for a call that brought no answer at all.
 NO_ANSWER = "RequestError"
@@ -34,7 +34,8 @@ EXPIRED = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "UnrecognizedClientException"}
     | {"InvalidClientTokenId"}
 )
-# How often a call is repeated that AWS throttles or fails: Flyte's `plugins.aws.retries`.
+# How often a call is repeated that AWS throttles or fails: Flyte's `plugins.aws.retries`. Looks at jobs are repeated
+# for as long as `PATIENCE`: Flyte's handler never gives up on them.
 RETRIES = 3
 # Seconds for which a call is repeated that finds nobody: long enough for a laptop to find its network again.
 PATIENCE = 300.0
@@ -57,7 +58,8 @@ class AwsBatch(BatchCalls):
     :param endpoint_url: another service than AWS's, such as a local one.
     :param account_id: None asks STS when it is first needed.
     :param retries: how often a call is repeated that AWS throttles or answers with a 5xx.
-    :param patience: seconds for which a call is repeated that brings no answer at all, once one has.
+    :param patience: seconds for which a call is repeated that brings no answer at all, once one has; and a look at jobs
+        that AWS throttles or answers with a 5xx.
     :param warn: called with a sentence when that begins.
     """
 
@@ -123,14 +125,16 @@ class AwsBatch(BatchCalls):
             except BatchError as error:
                 if not self._repeatable(operation, error):
                     raise
-                unanswered = error.code == NO_ANSWER
+                patient = error.code == NO_ANSWER or operation in LOOKS
                 first = FIRST_THROTTLED_DELAY if error.status == TOO_MANY else FIRST_DELAY
                 delay = min(first * 2**failures, LONGEST_DELAY) * random.uniform(0.5, 1.0)  # noqa: S311
                 failures += 1
-                refusals += not unanswered
+                refusals += not patient
                 if refusals > self._retries or time.monotonic() + delay > began + self._time_for_a_call():
-                    if unanswered and self._answered and not self._hurried:
-                        raise UnreachableError(f"AWS Batch could not be reached: {error.message}") from error
+                    if patient and self._answered and not self._hurried:
+                        raise UnreachableError(
+                            f"AWS Batch could not be reached: {error.message or error.code}"
+                        ) from error
                     raise
                 if delay > 1:
                     self._warn(f"AWS Batch does not answer {operation} ({error.code}); it is asked again.")

@@ -79,7 +79,7 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
 
 
 def hidden_by_none(reader: Reader, settings: Settings) -> list[Problem]:
-    """Faults of the sections that could be read, whatever is wrong with the others."""
+    """The faults of the sections that could be read, whatever is wrong with the others."""
     if any(document.root is None and document.problems for document in reader.documents):
         return []
     unread = {section_of_key(problem.key) for problem in reader.problems}
@@ -92,7 +92,7 @@ def section_of_key(key: str) -> str:
 
 
 def first_of_each(problems: list[Problem]) -> list[Problem]:
-    """One a place and key: a misspelt key is also one that is not read."""
+    """The first fault of each place and key: a misspelt key is also one that is not read."""
     return list({(problem.file, problem.line, problem.key): problem for problem in reversed(problems)}.values())[::-1]
 
 
@@ -106,7 +106,7 @@ def account_advice(settings: Settings) -> list[Problem]:
 def show_check(
     out: Console, settings: Settings, problems: list[Problem], advice: list[Problem], policies: bool
 ) -> None:
-    """The long parts first, so that the verdict is what stays in sight."""
+    """Prints the long parts first, so that the verdict stays in sight."""
     papers = setup_policies(settings)
     show_policies(out, papers if policies else ())
     if advice:

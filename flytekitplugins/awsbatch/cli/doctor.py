@@ -79,7 +79,7 @@ def doctor(
 
 
 def readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
-    """The settings; role keys that differ do not end the command, since a step tells of them."""
+    """The settings. Role keys that differ do not end the command, since a step reports them."""
     settings, reader = read_files(named_files(files))
     told = set(checks.role_key_contradictions(settings.admin))
     problems = [one for one in reader.ordered() if one not in told]
@@ -90,7 +90,7 @@ def readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
 
 
 def needs_of(modules: tuple[str, ...], settings: Settings) -> tuple[TaskNeed, ...]:
-    """Imported late: flytekit takes a while, and a walk without modules does not need it."""
+    """The needs of the tasks. flytekit is imported here, since a walk without modules does not need it."""
     from flytekitplugins.awsbatch.account.task_needs import task_needs
 
     try:
@@ -100,7 +100,7 @@ def needs_of(modules: tuple[str, ...], settings: Settings) -> tuple[TaskNeed, ..
 
 
 def show_step(step: Step, found: Iterable[StepFinding]) -> None:
-    """The step's title, and a line for each thing that was looked at."""
+    """Prints the step's title, and a line for each thing that was looked at."""
     out = console()
     out.print(Text(step.title, style="bold"))
     for one in found:

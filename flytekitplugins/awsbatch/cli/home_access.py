@@ -38,7 +38,7 @@ def the_home() -> homes.Home:
 
 @contextlib.contextmanager
 def failing() -> Iterator[None]:
-    """What can be wrong with a home, an execution or a job ends the command with a sentence."""
+    """Ends the command with a sentence if the block finds something wrong with a home, an execution or a job."""
     try:
         yield
     except (past_runs.UnknownRunError, homes.HomeError, RecordError, UnusableHomeError) as error:
@@ -53,7 +53,7 @@ def failing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def batch_of_home() -> Iterator[LocalBatch | None]:
-    """The home's local AWS Batch, to be read; None when no job was ever submitted to it."""
+    """The home's local AWS Batch, for reading; None when no job was ever submitted to it."""
     home = the_home()
     if not home.database.exists():
         yield None
@@ -67,7 +67,7 @@ def batch_of_home() -> Iterator[LocalBatch | None]:
 
 @contextlib.contextmanager
 def batch_of(run: past_runs.RunInfo) -> Iterator[BatchCalls | None]:
-    """The AWS Batch that has a run's jobs, to be read: the account's, or the home's as `batch_of_home` gives it."""
+    """The AWS Batch that has a run's jobs, for reading: the account's, or the home's as `batch_of_home` gives it."""
     client = client_of(run)
     if client is not None:
         yield client
@@ -144,7 +144,7 @@ def job_named(batch: LocalBatch, name: str) -> str | None:
 
 
 def job_ids(batch: LocalBatch) -> Iterator[str]:
-    """Of all jobs that the service knows, arrays without their children."""
+    """The ids of all jobs that the service knows, arrays without their children."""
     for queue in batch.calls.without_faults("DescribeJobQueues", {})["jobQueues"]:
         every = {"jobQueue": queue["jobQueueName"], "filters": [{"name": "AFTER_CREATED_AT", "values": ["0"]}]}
         answer = batch.calls.without_faults("ListJobs", every)

@@ -68,12 +68,12 @@ def jobs(
             ]
             resources = {node.node: _resources(batch, node) for node in run.nodes if links or as_json}
     if statuses:
-        # Of an array the children are what has a status that somebody looks for.
+        # `--status` looks at the children of an array, not at the array.
         rows = [row for row in rows if row["status"].lower() in statuses and not row["children"]]
     if as_json:
         for row in rows:
             node = next(node for node in run.nodes if node.node == row["node"])
-            # The rows of children and of earlier attempts have none of their own.
+            # The rows of children and of earlier attempts have no links of their own.
             if row["job"] and row["job"] == node.job_id:
                 row |= {"link": node.record.get("link", ""), "external_resources": resources[node.node]}
         print_json({"execution": run.name, "status": run.status, "jobs": rows})
@@ -118,7 +118,7 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _short(job: str) -> str:
-    """As much of a job's id as names it, on a terminal, where whole ones would leave no room; a program gets those."""
+    """The beginning of a job's id on a terminal, where whole ids would leave no room. A program gets whole ids."""
     job_id, colon, index = job.partition(":")
     return f"{job_id[:SHORT_ID]}{colon}{index}" if sys.stdout.isatty() else job
 
@@ -146,7 +146,7 @@ def _rows_of(reader: RunReader, run: RunInfo, node: Node, children: bool) -> Ite
     about = {"node": node.name, "task": node.info.task, "function": node.info.function, "node_attempt": node.number}
     job_id, look = node.info.job_id, node.look
     if look is None:
-        # Removed since.
+        # The job has been removed since.
         reason = node.info.attempts[-1].reason
         yield about | {
             **{"job": job_id, "status": node.info.status, "attempts": None, "milliseconds": None, "reason": reason},
@@ -161,7 +161,7 @@ def _rows_of(reader: RunReader, run: RunInfo, node: Node, children: bool) -> Ite
     if not node.array:
         yield about | {"job": job_id, **_child(reader, node, node.children[0], here), "status": status(look.status)}
         return
-    # Of an array AWS says only when it was made and when its last child ended.
+    # AWS says of an array only when it was created and when its last child ended.
     began = look.started or look.created
     failed = look.status == FAILED
     yield about | {
@@ -208,7 +208,7 @@ def _child(reader: RunReader, node: Node, child: Child, here: bool) -> dict[str,
 
 
 def _usage(every: Sequence[Attempt], node: Node, last: Attempt | None = None) -> dict[str, Any]:
-    """What attempts took, and the limits beside it: bytes, seconds and vCPUs; memory's limit in MiB.
+    """What attempts used, and their limits: bytes, seconds and vCPUs; the memory limit in MiB.
 
     :param last: of a job that is no array: its last attempt tells of computing time.
     """

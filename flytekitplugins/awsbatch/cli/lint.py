@@ -108,7 +108,7 @@ def error_text(error: BaseException) -> str:
 
 
 def users_frames(error: BaseException) -> list[str]:
-    """The traceback from where it enters the user's code; that of loading it helps nobody."""
+    """The traceback from where it enters the user's code, without the frames that load it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = (str(Path(__file__).parent.parent), str(Path(module_loader.__file__).parent), *IMPORT_SYSTEM)
     users = [frame for frame in frames if not frame.filename.startswith(own)]
@@ -119,7 +119,7 @@ CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/reference/lint.md"
 
 
 def show_findings(found: Sequence[LintFinding], complete: bool) -> None:
-    """One paragraph a problem, errors first, with all the tasks that have it."""
+    """Prints one paragraph per problem, errors first, with all the tasks that have it."""
     out = console()
     alike: dict[tuple[Severity, str, str], list[LintFinding]] = {}
     for one in found:
@@ -140,6 +140,6 @@ def show_findings(found: Sequence[LintFinding], complete: bool) -> None:
 
 
 def relative_path(file: str) -> str:
-    """A file as a person in this folder would name it, and an editor opens it."""
+    """The path of a file from this folder, as an editor opens it."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

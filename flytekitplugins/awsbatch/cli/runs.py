@@ -120,7 +120,7 @@ def _end_process(run: past_runs.RunInfo, process: int, with_it: str) -> None:
 
 
 def _kill_elsewhere(run: past_runs.RunInfo) -> None:
-    """First the process, which would submit more, then the jobs that it has left."""
+    """Ends the process first, which would submit more jobs, and then the jobs that it has left."""
     if run.process is not None:
         _end_process(run, run.process, "")
         run = past_runs.run(the_home(), run.name)

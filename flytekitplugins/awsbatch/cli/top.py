@@ -29,7 +29,7 @@ LINE_EVERY = 5.0
 ESCAPE = "\x1b"
 KEYS = {"\x1b[A": "up", "\x1bOA": "up", "k": "up", "\x1b[B": "down", "\x1bOB": "down", "j": "down"}
 KEYS |= {"\r": "enter", "\n": "enter", "q": "back", ESCAPE: "back", "\x1b[5~": "page up", "\x1b[6~": "page down"}
-# One key of what a terminal sends for several.
+# One key in what a terminal has sent for several.
 KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 STEPS = {"up": -1, "down": 1, "page up": -10, "page down": 10}
 
@@ -76,7 +76,7 @@ def _lines(reader: RunReader, name: str, once: bool) -> None:
 
 
 class _Watch:
-    """The screen. What is chosen stays chosen while the children around it change places."""
+    """The screen. The chosen child stays chosen while the children around it change places."""
 
     def __init__(self, reader: RunReader, name: str) -> None:
         self._reader = reader
@@ -148,7 +148,7 @@ def _done(execution: Execution) -> int:
 
 @contextlib.contextmanager
 def _keys() -> Iterator[Callable[[float], str]]:
-    """A function that waits so many seconds for a key and returns its word, "" for none that means anything."""
+    """A function that waits some seconds for a key and returns what the key means, "" for nothing."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     tty.setcbreak(terminal)

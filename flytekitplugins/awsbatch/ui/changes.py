@@ -36,14 +36,14 @@ class Changes:
         raise NotImplementedError
 
     def parts(self, parts: dict[str, Markup]) -> list[bytes]:
-        """Events for the parts that are not what they were."""
+        """Events for the parts that have changed."""
         news = [(name, html) for name, html in parts.items() if self._told.get(name) != html]
         self._told.update(news)
         return [event("part", {"id": name, "html": html}) for name, html in news]
 
 
 class RunsChanges(Changes):
-    """Of the list of executions."""
+    """The changes of the list of executions."""
 
     def __init__(self, reader: RunReader, place: Place) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class RunsChanges(Changes):
 
 
 class RunChanges(Changes):
-    """Of an execution's page.
+    """The changes of an execution's page.
 
     :param make: makes the page as it is now.
     :param asked: `node`, the one that is shown whole; `stamp`, of the look that the page was made from.
@@ -122,7 +122,7 @@ class RunChanges(Changes):
 
 
 class LogGrows(Changes):
-    """Of a log, from a place in its file on, until `ended`."""
+    """The growth of a log, from a place in its file on, until `ended`."""
 
     def __init__(self, path: Path, start: int, ended: Callable[[], bool]) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class LogGrows(Changes):
         self._lines = AnsiLines()
 
     def next(self) -> list[bytes]:
-        # Asked first: what is in the log now is then all there will be.
+        # Asked before the log is read: if the job has ended, the log is complete.
         ended = self._ended()
         with self._path.open("rb") as file:
             file.seek(self._start)

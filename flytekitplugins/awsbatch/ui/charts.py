@@ -8,7 +8,7 @@ from ..local.history.run_view import FAILED, STATES, Node
 from .html import Markup, joined, tag
 
 WIDTH, HEIGHT = 1000, 30
-# Steps of the course that are drawn: more than pixels would show nothing more.
+# Steps of the course that are drawn: more than there are pixels would show nothing more.
 STEPS = 240
 TICKS = 5
 
@@ -72,7 +72,7 @@ def course(node: Node, begin: int, end: int) -> Markup:
 
 
 def axis(begin: int, end: int) -> Markup:
-    """Lengths of time from the begin on, above courses."""
+    """An axis of time since the beginning, above courses."""
     length = max(1, end - begin)
     marks = [
         tag(

@@ -20,7 +20,8 @@ _DETAIL = re.compile(r"'[^']*'|\"[^\"]*\"|<[^>]*>|\d+")
 
 @dataclass(frozen=True)
 class Told:
-    """An error for people. :param headline: the exception in one line. :param trace: its traceback, "" for none."""
+    """An error as the page shows it. :param headline: the exception in one line. :param trace: its traceback, "" for
+    none."""
 
     headline: str
     trace: str = ""
@@ -30,7 +31,8 @@ class Told:
 class Failure:
     """Children of a node's attempt that failed in the same way.
 
-    :param kind: what their exceptions have in common. :param first: whose error is told. :param headlines: of each.
+    :param kind: what their exceptions have in common. :param first: the child whose error is shown. :param headlines:
+    of each.
     """
 
     node: Node
@@ -42,7 +44,7 @@ class Failure:
 
 
 def told(error: str, reason: str = "") -> Told:
-    """:param error: what the child left, "" for nothing. :param reason: what AWS says, for want of it."""
+    """:param error: what the child left, "" for nothing. :param reason: AWS's, which is shown if there is no error."""
     error = plain(error).strip()
     if not error or error == reason:
         return Told(reason or "failed without a word")
@@ -52,7 +54,7 @@ def told(error: str, reason: str = "") -> Told:
 
 
 def reason_of(child: Child) -> str:
-    """How the last attempt ended, in words."""
+    """Says how the last attempt ended."""
     return end_in_words(_words(child))
 
 

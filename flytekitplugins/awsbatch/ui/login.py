@@ -28,7 +28,7 @@ class Door:
         self._name = "awsbatch-" + hmac.new(token, b"flyte-awsbatch cookie", hashlib.sha256).hexdigest()[:12]
 
     def check_site(self, headers: Mapping[str, str]) -> None:
-        """Raises BatchError for a request of another site's page, or to another host's name."""
+        """Raises BatchError for a request from another site's page, or to another host's name."""
         self._guard.check_site(headers)
 
     def opens(self, method: str, path: str, headers: Mapping[str, str]) -> bool:

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from ..batch.emulator.service import LocalBatch
     from ..local.home import Home
 
-# Children of a node whose logs are in the file, how much of each, and of all together.
+# Children per node whose logs are in the file, and the bytes of each log and of all together.
 FAILED_LOGS = 30
 SLOWEST_LOGS = 5
 LOG_BYTES = 64 * 1024
 ALL_BYTES = 12 * 1024 * 1024
-# Nodes with a part of their own; of others the table of nodes tells.
+# Nodes with a part of their own; the others are in the table of nodes.
 MOST_NODES = 60
 
 

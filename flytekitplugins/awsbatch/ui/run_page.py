@@ -19,7 +19,7 @@ from .html import NOTHING, Markup, joined, tag
 from .node_part import attempt_words
 from .rows import RowMaker
 
-# Groups of failures that are shown whole.
+# How many groups of failures are shown in full.
 SHOWN_FAILURES = 8
 SHOWN_INDEXES = 12
 
@@ -63,7 +63,7 @@ class RunPage:
         ]
 
     def headlines(self, node: Node) -> dict[int, str]:
-        """Of the failed children that were looked at, by their indexes."""
+        """The headlines of the failed children whose errors were read, by their indexes."""
         mine = [one for one in self.failures if one.node is node]
         return {index: line for one in mine for index, line in zip(one.indexes, one.headlines, strict=True)}
 
@@ -73,7 +73,7 @@ class RunPage:
         return f"{info.workflow.rpartition('.')[2]} {info.status} · {info.name}"
 
     def chosen(self, wanted: str | None = None) -> Node | None:
-        """The node that is shown whole: the wanted one, else the first with failures, the largest otherwise."""
+        """The node that is shown in full: the one asked for, else the first with failures, else the largest."""
         if wanted is not None and (node := self.execution.attempt(wanted)) is not None:
             return node
         nodes = self.execution.nodes
@@ -82,7 +82,7 @@ class RunPage:
         return max(failed or running or list(nodes), key=lambda node: len(node.children), default=None)
 
     def parts(self) -> dict[str, Markup]:
-        """By their ids; each is replaced as a whole when it has changed."""
+        """The parts of the page by their ids; each is replaced as a whole when it has changed."""
         made = {"head": self.head, "figures": self.figures, "failed": self.failed, "nodes": self.nodes}
         return {self._id(name): make() for name, make in made.items()}
 

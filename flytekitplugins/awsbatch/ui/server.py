@@ -169,7 +169,7 @@ class Pages:
                 shown = node_part(page, one)
                 if chosen is not None:
                     shown = self._with_child(shown, name, one, chosen)
-                # What a person has asked for comes first.
+                # What the user has asked for comes first.
                 parts = [parts[0], shown, *parts[1:]] if chosen is not None else [*parts, shown]
             return self._html(
                 page.title,
@@ -238,7 +238,7 @@ class Pages:
         given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
         cookie = self._door.cookie_for(given)
         if cookie is None:
-            # Nobody tries many in a row.
+            # A pause, so that tokens cannot be tried in a row.
             await asyncio.sleep(1)
             return self._html("Runs", login_body(True), 401)
         return web.Response(status=303, headers={**SECURITY, "Location": f"{PREFIX}/", "Set-Cookie": cookie})
@@ -272,7 +272,7 @@ class Pages:
                     spoke = time.monotonic()
                 if changes.over:
                     return response
-                # A page that is dear to make is made less often.
+                # A page that takes long to make is made less often.
                 await asyncio.sleep(max(LOOK_EVERY, time.monotonic() - began))
         except (ConnectionResetError, UnknownRunError, RecordError):
             return response

@@ -130,6 +130,7 @@ class AccountBackend(Backend):
 
     def stop(self, calls: Iterable[UnfinishedCall]) -> None:
         self.hurry()
+        refused = False
         for call in calls:
             if self.jobs_left is JobsLeft.RUNNING:
                 return
@@ -138,6 +139,11 @@ class AccountBackend(Backend):
             except UnreachableError as error:
                 self.lose()
                 self._warn(f"{error}. Its jobs could not be terminated.")
+            except BatchError as error:
+                refused = True
+                self._warn(f"{call.label}: its job could not be terminated: {error}")
+        if refused:
+            self.lose()
 
     def resume_job(self, job_id: str) -> str:
         for seconds in (*self.lag, None):

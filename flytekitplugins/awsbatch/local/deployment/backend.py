@@ -44,7 +44,7 @@ class UnfinishedCall(Protocol):
     def label(self) -> str: ...
 
     def abort(self) -> None:
-        """Ends its job for good."""
+        """Ends its job for good. Raises BatchError, UnreachableError: the job runs on."""
         ...
 
     def interrupt(self) -> str:

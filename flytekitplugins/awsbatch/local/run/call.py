@@ -176,7 +176,10 @@ class Call:
     # Called by the deployment when it closes before the call has ended.
 
     def abort(self) -> None:
-        """Terminates the job, also one that was submitted in a round that then failed."""
+        """Terminates the job, also one that was submitted in a round that then failed.
+
+        Raises BatchError, UnreachableError.
+        """
         if self._node is None:
             return
         self._node.abort("Aborted")
@@ -288,7 +291,8 @@ class Call:
             except UnreachableError:
                 raise
             except BaseException:
-                self.abort()
+                with contextlib.suppress(BatchError):
+                    self.abort()
                 raise
         self._write("succeeded" if result.succeeded else "failed", result)
         deployment.reporter.finished(self.label, counts_of_result(result))

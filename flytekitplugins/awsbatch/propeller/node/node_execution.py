@@ -139,14 +139,14 @@ class NodeExecution:
     def abort(self, reason: str) -> NodeResult:
         """Terminates the job and ends the node; waits for a round in progress, and may be called while `run` waits.
 
-        A job that cannot be terminated is left as it is: the error says so.
+        Raises BatchError where the job cannot be terminated: the node is as it was.
         """
         with self._lock:
             if self._result is not None:
                 return self._result
-            problem = self._terminate(abort=not self._node.reported.terminal)
-            note = f"{reason} (the job could not be terminated: {problem})" if problem else reason
-            self._end(Ending(ABORTING, TaskError("NodeAborted", note, "USER")))
+            if problem := self._terminate(abort=not self._node.reported.terminal):
+                raise problem
+            self._end(Ending(ABORTING, TaskError("NodeAborted", reason, "USER")))
             assert self._result is not None
             return self._result
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import memory, supervision
+from flytekitplugins.awsbatch.batch.emulator.execution.executors import free_memory, supervision
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.links import Link
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import CannotStart, Event, JobProcess
@@ -263,7 +263,7 @@ class Interpreters:
                 self._end(each)
             if unused and now >= self._next_look:
                 self._next_look = now + LOOK
-                if memory.is_short():
+                if free_memory.is_memory_short():
                     self._end(unused.pop(0))
             return LOOK if unused else None
 

@@ -36,7 +36,8 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import
     Started,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILL_TIMEOUT, environment_has, kill
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import environment_has, kill
+from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILL_TIMEOUT
 
 MIB = 2**20
 STARTER = str(Path(execution.__file__).with_name("__main__.py"))

@@ -19,7 +19,8 @@ import sys
 import time
 
 from ..channel import DescriptorChannel, Message
-from ..reaper import Reaper, adopt_orphans, end_with_parent
+from ..process_tree import adopt_orphans, end_with_parent
+from ..reaper import Reaper
 
 COMMAND_NOT_FOUND = 127
 DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
-from ..reaper import adopt_orphans, end_with_parent
+from ..process_tree import adopt_orphans, end_with_parent
 from .exit import exit_process
 from .random_state import RandomState
 

@@ -21,7 +21,7 @@ from types import CodeType
 from typing import Any, NoReturn
 
 from ..channel import Channel
-from ..reaper import kill_descendants
+from ..process_tree import kill_descendants
 from .exit import STATUS_FLUSH, flush_streams, open_files, quietly, status_of, write_out
 from .forked_child import OWN_FRAMES, ForkContext, copy_all, detach, forget_temporary_folder
 

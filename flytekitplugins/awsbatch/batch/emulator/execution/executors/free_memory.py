@@ -10,7 +10,7 @@ MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def is_short() -> bool:
+def is_memory_short() -> bool:
     return min(machine_available(), cgroup_available()) < SHORT
 
 
