@@ -17,7 +17,7 @@ def account() -> None:
 
 @account.command()
 @click.option(
-    "--format", "form", type=click.Choice(("yaml", "json")), default="yaml", show_default=True, help="Of the output."
+    "--format", "form", type=click.Choice(("yaml", "json")), default="yaml", show_default=True, help="The format of the output."
 )
 @config_option
 def template(form: str, files: tuple[str, ...]) -> None:
