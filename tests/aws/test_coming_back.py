@@ -21,6 +21,9 @@ from terminals import BIN, awsbatch, eventually, execution_of, starts
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import Home
 
+# Most of it is starting interpreters, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -130,6 +133,24 @@ def test_ctrl_c_terminates_the_jobs_and_says_how_to_resume(
     assert f"Stopped execution {execution.name}; its jobs were terminated." in told
     assert f"To resume: FLYTE_AWSBATCH_RESUME={execution.name} " in told
     eventually(lambda: job_of(service, home)["status"] == "FAILED")
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_so_where_nobody_may_terminate_the_jobs(
+    account: Proxy, start: Start, service: Served, home: Path, marks: Path
+) -> None:
+    account.deny("TerminateJob")
+    process = start(gated(marks, [1, 3]))
+    eventually(lambda: starts(marks) == {1: 1, 3: 1})
+    process.send_signal(signal.SIGINT)
+    told = ended(process)
+    assert "its job could not be terminated: AccessDeniedException" in told
+    execution = execution_of(told)
+    assert f"Left execution {execution}; its jobs run on." in told
+    assert job_of(service, home)["status"] == "PENDING"
+    (marks / "gate").touch()
+    assert "[1, 9]" in ended(start(gated(marks, [1, 3]), resume=execution))
+    assert starts(marks) == {1: 1, 3: 1}
 
 
 def test_a_caller_that_detaches_leaves_its_jobs_and_says_how_to_come_back(

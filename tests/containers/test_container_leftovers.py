@@ -16,7 +16,7 @@ from batch_shell import alive, eventually
 from container_engines import TestEngine
 from container_shell import NewService, shell_of
 
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import children
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import children
 
 PROGRAM = Path(__file__).with_name("killed_service.py")
 SUPPORT = Path(__file__).parents[1] / "support"

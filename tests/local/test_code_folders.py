@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from batch_shell import SETTINGS, Shell, new_shell
 
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, clean
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, clean_environment
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.deployment import preload
 from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders, shared_code
@@ -31,7 +31,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(home: Path, root: Path) -> Iterator[Shell]:
-    with LocalBatch(home, SETTINGS, launch=CodeFolders(clean(), root, keep_days=7)) as service:
+    with LocalBatch(home, SETTINGS, launch=CodeFolders(clean_environment(), root, keep_days=7)) as service:
         shell = new_shell(service)
         # flytekit downloads the code.
         shell.define(memory=2048)

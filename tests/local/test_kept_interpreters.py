@@ -17,7 +17,7 @@ from batch_shell import eventually
 
 from flytekitplugins.awsbatch import emulation
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import children
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import children
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
 

@@ -331,15 +331,17 @@ def test_abort_before_the_job_was_submitted_asks_nothing_of_aws() -> None:
     assert batch(given).terminated == []
 
 
-def test_an_abort_that_aws_refuses_says_so() -> None:
+def test_an_abort_that_aws_refuses_leaves_the_node_as_it_was() -> None:
     given = services(lambda job, child: running())
     execution = NodeExecution(request(single(), literal_map(x=integer(1))), given)
     for _ in range(4):
         execution.step()
     batch(given).errors["terminate"] = BatchError("ServerException", "no", 500)
-    result = execution.abort("stop")
-    assert result.error is not None
-    assert result.error.message == "stop (the job could not be terminated: ServerException: no)"
+    with pytest.raises(BatchError, match="ServerException: no"):
+        execution.abort("stop")
+    assert execution.result is None
+    batch(given).errors.clear()
+    assert execution.abort("stop").phase is TaskPhase.ABORTED
 
 
 def test_the_observer_hears_of_each_round() -> None:

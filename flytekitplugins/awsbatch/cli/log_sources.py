@@ -41,11 +41,11 @@ class LogSource(Protocol):
         ...
 
     def goes_on(self) -> bool:
-        """Whether somebody runs the job, so that its log may grow."""
+        """Whether the job may still run, so that its log may grow."""
         ...
 
     def streams(self) -> Sequence[Any]:
-        """One for each attempt that has one, the oldest first."""
+        """The streams, one for each attempt that has one, the oldest first."""
         ...
 
     def copy(self, stream: Any, position: Any, show: Show, *, wait: bool) -> Any:
@@ -58,7 +58,7 @@ class LogSource(Protocol):
     def lines(self, stream: Any) -> list[str]: ...
 
     def place(self, stream: Any) -> str:
-        """Where a person finds it."""
+        """Where the log lies: a path or a link."""
         ...
 
 

@@ -7,7 +7,7 @@ import signal
 
 import rich_click as click
 
-from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback
+from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_loopback
 from flytekitplugins.awsbatch.batch.emulator.http.server import listen_with
 from flytekitplugins.awsbatch.local.history.page_address import noted
 from flytekitplugins.awsbatch.local.home import Home
@@ -47,7 +47,7 @@ def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
     with failing():
         home.prepare()
         name = run_of(execution).name if execution else None
-    asyncio.run(_serve(home, Pages(home, Guard(token), command_for(home)), host, port, name))
+    asyncio.run(_serve(home, Pages(home, RequestGuard(token), command_for(home)), host, port, name))
 
 
 async def _serve(home: Home, pages: Pages, host: str, port: int, execution: str | None) -> None:

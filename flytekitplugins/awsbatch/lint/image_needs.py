@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..wire import SINGLE_TASK_TYPE
-from .findings import Finding, found_in
+from .findings import LintFinding, findings_in
 from .image_rules import DISTRIBUTION
 
 # What AWS Batch starts jobs on unless a compute environment names instance types of another kind.
@@ -66,10 +66,10 @@ def need_of(task: Any, inner: Any, container: Any, serialization: Any) -> ImageN
     first = tuple(container.args[:1])
     # A registration with its code puts this before the task's own command.
     commands = (FAST_EXECUTE, *first) if task.task_type == SINGLE_TASK_TYPE else first
-    return ImageNeed(task, inner, container.image, commands, module, root_of(module))
+    return ImageNeed(task, inner, container.image, commands, module, code_root_of_image(module))
 
 
-def root_of(module: str) -> Path | None:
+def code_root_of_image(module: str) -> Path | None:
     file = getattr(sys.modules.get(module), "__file__", None)
     if not file:
         return None
@@ -81,12 +81,12 @@ def root_of(module: str) -> Path | None:
     return path.parents[parts]
 
 
-def findings_of(needs: Sequence[ImageNeed], report: ImageReport) -> list[Finding]:
+def findings_of(needs: Sequence[ImageNeed], report: ImageReport) -> list[LintFinding]:
     """:param needs: of tasks that run in the image that the report is about."""
     return [finding for need in needs for finding in _findings(need, report) if finding.code not in need.ignored]
 
 
-def _findings(need: ImageNeed, report: ImageReport) -> Iterator[Finding]:
+def _findings(need: ImageNeed, report: ImageReport) -> Iterator[LintFinding]:
     if report.failure:
         yield _finding("AB013", need, f"cannot start in {need.image}: {report.failure}")
         return
@@ -122,5 +122,5 @@ def _findings(need: ImageNeed, report: ImageReport) -> Iterator[Finding]:
         )
 
 
-def _finding(code: str, need: ImageNeed, message: str) -> Finding:
-    return found_in(need.inner, code, message, need.task.name)
+def _finding(code: str, need: ImageNeed, message: str) -> LintFinding:
+    return findings_in(need.inner, code, message, need.task.name)

@@ -92,7 +92,9 @@ class AwsPluginSettings:
 
     :param region: the region of the queues, which is part of every ARN.
     :param account_id: the account, which is part of every ARN.
-    :param retries: how often propeller's AWS SDK repeats a call; without effect here.
+    :param retries: how often a call is repeated that AWS throttles or answers with a 5xx, within one round of the
+        handler. Followed in an account and at a service elsewhere; a SubmitJob that may have been carried out is looked
+        for instead.
     :param batch: the plugin's own section.
     """
 

@@ -17,10 +17,11 @@ from urllib.parse import parse_qs, quote, unquote
 from aiohttp import web
 
 from ..batch.api import BatchError
-from ..batch.emulator.http.guard import Guard
+from ..batch.emulator.http.guard import RequestGuard
 from ..local.history.past_runs import UnknownRunError
 from ..local.history.record import RecordError
-from ..local.history.run_view import DONE, Child, Node, RunReader
+from ..local.history.run_reader import RunReader
+from ..local.history.run_view import DONE, Child, Node
 from .changes import Changes, LogGrows, RunChanges, RunsChanges, mark_of
 from .child_part import SHOWN_BYTES, child_part, log_part
 from .frame import PREFIX, Place, asset, document
@@ -28,6 +29,7 @@ from .html import Markup, joined, tag
 from .list_page import list_body
 from .login import PATH as LOGIN
 from .login import Door, login_body
+from .node_part import node_part
 from .run_page import RunPage, page_of
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ class Pages:
     :param batch: the home's service where it runs in this process.
     """
 
-    def __init__(self, home: Home, guard: Guard, command: str, batch: LocalBatch | None = None) -> None:
+    def __init__(self, home: Home, guard: RequestGuard, command: str, batch: LocalBatch | None = None) -> None:
         self.home = home
         self._door = Door(guard)
         self._command = command
@@ -164,10 +166,10 @@ class Pages:
                 raise MissingError(f"Execution {name} has no node {node!r}.")
             parts = list(page.parts().values())
             if one is not None:
-                shown = page.node(one)
+                shown = node_part(page, one)
                 if chosen is not None:
                     shown = self._with_child(shown, name, one, chosen)
-                # What a person has asked for comes first.
+                # What the user has asked for comes first.
                 parts = [parts[0], shown, *parts[1:]] if chosen is not None else [*parts, shown]
             return self._html(
                 page.title,
@@ -196,7 +198,7 @@ class Pages:
         return web.Response(text=html, content_type="text/html", headers=SECURITY)
 
     def _node(self, name: str, node: str) -> Node:
-        found = next((one for one in self.reader.execution(name).nodes if one.info.node == node), None)
+        found = self.reader.execution(name).attempt(node)
         if found is None:
             raise MissingError(f"Execution {name} has no node {node!r}.")
         return found
@@ -236,7 +238,7 @@ class Pages:
         given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
         cookie = self._door.cookie_for(given)
         if cookie is None:
-            # Nobody tries many in a row.
+            # A pause, so that tokens cannot be tried in a row.
             await asyncio.sleep(1)
             return self._html("Runs", login_body(True), 401)
         return web.Response(status=303, headers={**SECURITY, "Location": f"{PREFIX}/", "Set-Cookie": cookie})
@@ -270,7 +272,7 @@ class Pages:
                     spoke = time.monotonic()
                 if changes.over:
                     return response
-                # A page that is dear to make is made less often.
+                # A page that takes long to make is made less often.
                 await asyncio.sleep(max(LOOK_EVERY, time.monotonic() - began))
         except (ConnectionResetError, UnknownRunError, RecordError):
             return response

@@ -1,4 +1,4 @@
-"""Declares a task of this package's own and maps it, once in an interpreter whose children import the user's.
+"""Declares and maps a task of this package's own, once in an interpreter whose children import the user's module.
 
 What flytekit and Python work out once in a process (regular expressions of docstring formats and of Python's tokens,
 types' transformers) is then there for all children, and a quarter of what the import of a user's module costs them is
@@ -18,7 +18,7 @@ _before = len(FlyteEntities.entities)
 
 @task(task_config=AWSBatchConfig(), requests=Resources(cpu="1", mem="512Mi"))  # type: ignore[untyped-decorator]
 def rehearsed(x: int) -> int:
-    """A task with what a docstring may have.
+    """A task whose docstring has what a user's may have.
 
     :param x: a number.
     """

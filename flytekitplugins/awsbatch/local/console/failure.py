@@ -23,7 +23,7 @@ from .tracebacks import JSON_LINE, error_lines, last_lines, readable
 
 SHOWN_CHILDREN = 3
 SHOWN_LINES = 12
-# Of an exception's lines: those of its traceback, its message may have many more.
+# Lines of an exception that are shown: its traceback's; its message may have many more.
 SHOWN_ERROR_LINES = 30
 # How AWS Batch begins the reason of a container whose command is not there.
 CANNOT_START = "CannotStartContainerError"
@@ -105,8 +105,8 @@ def failure(
 
 
 def missing_script(result: NodeResult) -> list[str]:
-    """What it means on a cluster when a script of this package cannot be started: seldom here, where the caller's own
-    installation stands for the image."""
+    """What it means on a cluster when a script of this package cannot be started. It rarely happens here, where the
+    caller's own installation stands for the image."""
     said = [result.hang or "", *(child.message for child in result.children)]
     if not any(CANNOT_START in text and script in text for text in said for script in OWN_SCRIPTS):
         return []
@@ -156,7 +156,7 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
     reason = f", {how}" if how else ""
     lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
     message = error_message(store, result.output_prefix, child.original)
-    # Where the child left no error.pb the handler wrote one, of AWS's words.
+    # Where the child left no error.pb, the handler wrote one with AWS's words.
     own = bool(message) and message != child.message
     if own:
         lines.append(_indent("\n".join(last_lines(error_lines(message), SHOWN_ERROR_LINES))))

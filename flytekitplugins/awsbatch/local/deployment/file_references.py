@@ -25,9 +25,9 @@ _MESSAGEPACK = "msgpack"
 
 
 class FileReferences:
-    """Puts another URL in place of each.
+    """Replaces the URL of each reference by another one.
 
-    :param url_of: the URL for the one that stands there. :param offloaded: the same of a literal in a file of its own.
+    :param url_of: the new URL for an old one. :param offloaded: the same for a literal in a file of its own.
     """
 
     def __init__(self, url_of: Callable[[str], str], offloaded: Callable[[str, Any], str]) -> None:

@@ -34,9 +34,9 @@ DISTRIBUTIONS = {
 }
 
 HOOKS = "flytekitplugins.awsbatch.local.deployment.preload_hooks"
-# Of both kinds of commands, so that their children come out of one interpreter.
+# The modules of both kinds of commands, so that one interpreter can fork the children of both.
 ENTRY_MODULES = ("flytekit.bin.entrypoint", "flytekitplugins.awsbatch.entrypoint")
-# What the import of a user's module in each child needs anyway.
+# Modules that the import of a user's module needs in each child anyway.
 REHEARSAL = "flytekitplugins.awsbatch.container.fast.rehearsal"
 # Variables that FlytePropeller sets for one execution, task or child (`flyteplugins/go/tasks/pluginmachinery/flytek8s/
 # k8s_resource_adds.go` and the aws_array handler), and flytekit's.

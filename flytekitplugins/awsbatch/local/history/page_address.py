@@ -1,4 +1,4 @@
-"""Where the page of a home is served, if it is: a note in the home, by the process that serves it."""
+"""Where the page of a home is served: the process that serves it leaves a note in the home."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ NOTE = "page.json"
 
 @contextlib.contextmanager
 def noted(home: Home, url: str) -> Iterator[None]:
-    """While the page of the home is served at `url`. A home that cannot be written goes without a note."""
+    """Leaves the note while the block runs, in which the page is served at `url`. A home that cannot be written gets
+    none."""
     with contextlib.suppress(OSError):
         write_json(home.path / NOTE, {"url": url, "process": process_mark()})
     try:

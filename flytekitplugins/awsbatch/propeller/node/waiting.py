@@ -12,7 +12,7 @@ from typing import Protocol
 
 from ...batch.api import JobEvents
 
-# How much of the time looking may take while jobs change all the time.
+# The share of the time that rounds may take while jobs change all the time.
 _SHARE_OF_LOOKING = 0.05
 _LONGEST_PAUSE = 2.0
 _FIRST_BACKOFF = 0.05

@@ -65,7 +65,7 @@ class DamagedRecordError(UnusableHomeError, sqlite3.DataError):
     """A stored record is not what this service writes; the message names the job and what is wrong."""
 
 
-def create(path: Path) -> None:
+def create_database(path: Path) -> None:
     """Makes an empty file for its user only; SQLite gives its side files the same mode.
 
     An existing file is not even opened: closing any descriptor of a database drops all the locks that this process
@@ -141,8 +141,8 @@ class Database:
 
     def _connect(self, path: Path | None) -> sqlite3.Connection:
         if path is not None:
-            private_folders.make(path.parent)
-            create(path)
+            private_folders.make_private_folder(path.parent)
+            create_database(path)
         connection = sqlite3.connect(
             ":memory:" if path is None else path, timeout=30, isolation_level=None, check_same_thread=False
         )

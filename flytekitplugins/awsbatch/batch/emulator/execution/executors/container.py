@@ -52,10 +52,10 @@ logger = logging.getLogger(__name__)
 
 
 class ContainerExecutor:
-    """An executor of images. This process's supervisor sees to it that nothing is left when this process dies.
+    """An executor of images. This process's supervisor removes what is left when this process dies.
 
     :param client: of the engine; see `container_engine.connect`.
-    :param warn: is told, once each, what jobs ask for and do not get.
+    :param warn: called once for each thing that jobs ask for and do not get.
     """
 
     name = "container"
@@ -136,7 +136,7 @@ class ContainerExecutor:
             if thread is not None:
                 thread.join(max(0.0, until - time.monotonic()))
         with self._engine_errors("containers could not be removed"):
-            # What came up while it was asked to end.
+            # Containers that were started while the executor was asked to end.
             for container in container_engine.labelled(self._client, self._labels()):
                 container_engine.remove(self._client, container["Id"])
         self._supervision.release(self._lease)
@@ -224,12 +224,12 @@ class ContainerExecutor:
             self._warned.add(note)
         self._warn(note)
 
-    # The thread that sends signals: an engine may be slow to take one.
+    # On the thread that sends signals, since an engine may be slow to take one.
 
     def _signal(self) -> None:
         while (asked := self._signals.get()) is not None:
             attempt, number = asked
             if number == signal.SIGKILL and not attempt.started:
-                # It may be pulling an image, which does not end.
+                # It may be pulling an image, which cannot be interrupted.
                 self._tell_end(attempt, Exited(attempt.process.key, KILLED, time.time()))
             self._attempts.signal(attempt, number)

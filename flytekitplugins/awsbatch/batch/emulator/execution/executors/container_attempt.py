@@ -37,7 +37,7 @@ from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
 if TYPE_CHECKING:
     from docker import APIClient
 
-# Seconds until a container whose output has ended is waited for with a call that returns late in some engines.
+# Seconds after the end of a container's output before `wait` is called, which some engines answer late.
 SOON = 1.0
 # Seconds that an engine may be away while containers run, and between two looks whether it is back.
 AWAY = 30.0
@@ -56,10 +56,10 @@ Output = Iterable[tuple[bytes | None, bytes | None]]
 class Attempt:
     """
     :ivar container: its id once it is made.
-    :ivar started: whether its start has been told.
+    :ivar started: whether its start has been reported.
     :ivar listening: whether it can be sent signals: not before its start, and not while its engine is away.
     :ivar signals: which wait until it can.
-    :ivar over: whether its end has been told, or must not be.
+    :ivar over: whether its end has been reported, or must not be.
     """
 
     def __init__(self, process: JobProcess) -> None:
@@ -77,7 +77,7 @@ class Attempts:
     """Runs attempts of one service; any thread may call it.
 
     :param labels: of a process's container.
-    :param warn: is told, once each, what jobs ask for and do not get.
+    :param warn: called once for each thing that jobs ask for and do not get.
     """
 
     def __init__(

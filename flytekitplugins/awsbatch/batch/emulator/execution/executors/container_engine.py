@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 FIRST_ANSWER, ANSWER_TIMEOUT = 30, 120
 CONNECTIONS = 64
 MOST_OF_MESSAGE = 200
-# Podman begins with what it was doing, with the path of the OCI runtime where Docker has words, and ends with what it
-# makes of the runtime's words.
+# Podman's message begins with what it was doing and with the path of the OCI runtime, and ends with its reading of the
+# runtime's words.
 OF_PODMAN = re.compile(
     r"^(preparing container [0-9a-f]{12,64} for attach|container create"
     r"|normalizing image: normalizing name for compat API): "
@@ -66,7 +66,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Address:
-    """:param source: who names it, for people."""
+    """:param source: what names it, in words."""
 
     source: str
     url: str
@@ -104,7 +104,7 @@ def connect(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient
 
 
 def addresses(url: str, environ: Mapping[str, str]) -> Iterator[Address]:
-    """Where an engine may be: what somebody names is the only one."""
+    """The addresses where an engine may be. If one is named, it is the only one."""
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env
 
@@ -148,7 +148,7 @@ def words(error: BaseException) -> str:
 
 
 def said(error: BaseException) -> str:
-    """An engine's own words about a call that it refused, as ECS hands them on."""
+    """An engine's own words about a call that it refused, as ECS passes them on."""
     text = END_OF_PODMAN.sub(": unknown", OF_PODMAN.sub("", words(error)))
     return f"Error response from daemon: {RUNTIME.sub('OCI runtime create failed: ', text)}"
 
@@ -227,7 +227,7 @@ class Images:
                 if line.get("error"):
                     raise PullError(f"Error response from daemon: {' '.join(str(line['error']).split())}")
         except (DockerException, RequestException) as error:
-            # ECS_IMAGE_PULL_BEHAVIOR's default: what is here will do where the registry cannot be reached.
+            # ECS_IMAGE_PULL_BEHAVIOR's default: a local image is used where the registry cannot be reached.
             if self._pull == PULL_ALWAYS and self._is_here(image):
                 return
             raise PullError(said(error)) from error
@@ -241,7 +241,7 @@ def labelled(client: APIClient, labels: Mapping[str, str]) -> list[dict[str, Any
 
 
 def remove(client: APIClient, container: str) -> None:
-    """Kills a container and removes it with the volumes that were made for it; one that has gone is fine.
+    """Kills a container, if it still exists, and removes it with the volumes that were made for it.
 
     Raises docker's and requests' errors.
     """
@@ -252,6 +252,6 @@ def remove(client: APIClient, container: str) -> None:
     except NotFound:
         pass
     except APIError as error:
-        # Somebody else removes it at this moment.
+        # Another process is removing it at this moment.
         if "already in progress" not in str(error) and "no such container" not in str(error).lower():
             raise

@@ -1,7 +1,7 @@
 """Ends the containers of a service that is gone. The supervisor runs this as a command when its service has died; the
 next service on the home does the same where the supervisor died too.
 
-What had ended by itself is written into the instance's journal, as if the service had heard of it.
+Containers that had ended by themselves are written into the instance's journal, as the service would have done.
 
 Arguments: the engine's URL, the home's label, the instance's name, the instance's directory.
 """
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 def home_label(home: Path) -> str:
-    """What containers of a home are known by, on an engine that other machines may use as well."""
+    """The label of a home's containers, on an engine that other machines may use as well."""
     return f"{platform.node()}:{home}"
 
 

@@ -9,12 +9,12 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-# A line is cut where it has so many bytes: Docker's own size of a log message.
+# The bytes after which a line is cut: Docker's own size of a log message.
 LONGEST_PART = 16 * 1024
 
 
 class Log:
-    """Lines of stdout and stderr do not mix; they come in the order in which the engine tells them."""
+    """Lines of stdout and stderr are kept whole, in the order in which the engine sends them."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -38,7 +38,7 @@ class Log:
 
     def _put(self, texts: Iterable[bytes]) -> None:
         for text in texts:
-            # What a full disk does not take is lost, as everywhere.
+            # What a full disk does not take is lost, as with every other log.
             with contextlib.suppress(OSError):
                 rest = memoryview(text)
                 while rest:
