@@ -155,7 +155,7 @@ class LocalBatch(BatchCalls):
                 self._instance.close()
             except sqlite3.Error as error:
                 log.error("the state of jobs could not be written (%s); their ends stay in a journal", error)
-                self._instance.leave()
+                self._instance.release_lock()
         self._database.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
