@@ -196,7 +196,7 @@ class LocalBatch(BatchCalls):
         """
         return self._adoption.adopt(job_ids, timeout)
 
-    def goes_on(self, job_id: str) -> bool:
+    def still_runs(self, job_id: str) -> bool:
         """Whether the job has not ended and a living service, this or another one, runs it. Needs no `start`."""
         with self._table.lock:
             job = self._table.find(job_id)
