@@ -66,7 +66,7 @@ class LogTail:
 TailOf = Callable[[ChildFact], "LogTail | None"]
 
 
-def failure(
+def task_failed_error(
     result: NodeResult,
     *,
     task: str,
