@@ -30,7 +30,7 @@ from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from ..console.attempt_news import AttemptNews
-from ..console.counts import counts_of_phases, counts_of_result, phases_of_statuses
+from ..console.child_counts import counts_of_phases, counts_of_result, phases_of_statuses
 from ..console.exit_reasons import end_in_words, says_exception
 from ..console.failure import LogTail, TaskFailedError, error_message, task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
