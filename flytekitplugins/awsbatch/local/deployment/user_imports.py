@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -76,13 +77,23 @@ def is_installed(module: ModuleType) -> bool:
     return str(Path(file).resolve()).startswith(INSTALLED) or f"{name}.".startswith(FLYTE)
 
 
-def imports(module: ModuleType) -> Iterator[str]:
+def imports(module: ModuleType) -> tuple[str, ...]:
     """Every name that the module's source imports outside of functions, as far as it may be a module."""
+    file = module.__file__ or ""
     try:
-        tree = ast.parse(Path(module.__file__ or "").read_bytes())
+        status = Path(file).stat()
+        return _imports(file, module.__package__ or "", status.st_mtime_ns, status.st_size)
     except (OSError, SyntaxError, ValueError):
-        return
-    package = module.__package__ or ""
+        return ()
+
+
+@functools.lru_cache(maxsize=1024)
+def _imports(file: str, package: str, *_state: int) -> tuple[str, ...]:
+    """Once for each state of a file: a project's sources take longer to parse than a task takes to run."""
+    return tuple(_imported(ast.parse(Path(file).read_bytes()), package))
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
     statements: list[ast.AST] = [tree]
     for statement in statements:
         if isinstance(statement, ast.Import):

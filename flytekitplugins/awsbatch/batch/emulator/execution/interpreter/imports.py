@@ -102,6 +102,8 @@ def check_threads() -> None:
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
         raise RefusedError(f"an import started threads: {', '.join(others)}")
+    if not other_threads():
+        return
     # Careful libraries (OpenBLAS) end their threads when a process forks. Threads that survive a fork do not.
     pid = os.fork()
     if pid == 0:
