@@ -1,4 +1,4 @@
-# Everything a contributor runs. Each target sets up what is missing; a fresh machine needs only Python >= 3.10 and make.
+# Everything a contributor runs. Each target sets up what is missing; a fresh machine needs only Python 3.10 to 3.12 and make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -98,7 +98,7 @@ bench: $(READY) .venv-moto/.ready
 
 # Suites whose jobs are processes else, with jobs in containers; needs what .ci/install-container-engine installs.
 IN_CONTAINERS := tests/batch/execution/test_running_jobs.py tests/batch/operations tests/batch/scheduling \
-	tests/batch/test_suspending.py tests/compat/test_compat_flows.py tests/compat/test_compat_types.py
+	tests/batch/test_suspending.py $(addprefix tests/compat/test_compat_,flows.py mixtures.py remedies.py told.py types.py)
 containers: $(READY)
 	$(BIN)/python -m pytest --isolation container --timeout 600 -k "not moto" $(IN_CONTAINERS)
 

@@ -17,7 +17,12 @@ def account() -> None:
 
 @account.command()
 @click.option(
-    "--format", "form", type=click.Choice(("yaml", "json")), default="yaml", show_default=True, help="Of the output."
+    "--format",
+    "form",
+    type=click.Choice(("yaml", "json")),
+    default="yaml",
+    show_default=True,
+    help="The output format.",
 )
 @config_option
 def template(form: str, files: tuple[str, ...]) -> None:

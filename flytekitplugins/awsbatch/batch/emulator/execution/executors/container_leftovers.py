@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 HOME, SERVICE, JOB, ATTEMPT = (f"flyte-awsbatch.{name}" for name in ("home", "service", "job", "attempt"))
+# Seconds to wait for an engine.
+PATIENCE = 120.0
 # Removed at the same time.
 SIDE_BY_SIDE = 8
 
@@ -67,7 +69,7 @@ def _end_one(client: APIClient, container: dict[str, Any]) -> bytes:
             line = journal_line(container["Labels"][ATTEMPT], state["ExitCode"], False, finished(state), 0, 0.0)
         container_engine.remove(client, name)
     except (DockerException, RequestException) as error:
-        log.warning("container %s of a dead service: %s", name[:12], container_engine.root_cause(error))
+        log.warning("container %s of a dead service: %s", name[:12], container_engine.words(error))
     return line
 
 
@@ -82,7 +84,18 @@ def finished(state: dict[str, Any]) -> float:
 
 
 def main(url: str, home: str, service: str, directory: str) -> None:
-    end(container_engine.connect(url, os.environ), home, service, Path(directory))
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            client = container_engine.connect(url, os.environ)
+        except container_engine.NoEngineError:
+            # It may have been stopped with the service, and its containers go on.
+            if time.monotonic() > until:
+                raise
+            time.sleep(1)
+        else:
+            end(client, home, service, Path(directory))
+            return
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ class EngineFacts:
 
 @dataclass(frozen=True)
 class Folder:
-    """One of the host that jobs which name a path below it see at the same path."""
+    """One of the host. A job that names a path below one of them sees all, at the same paths."""
 
     path: Path
     read_only: bool = False
@@ -80,11 +80,11 @@ def request(
         **volumes(properties),
     }
     mounts = host.setdefault("Mounts", [])
-    mounted = [folder for folder in folders if any(str(folder.path) in word for word in process.argv)]
-    if mounted:
+    # A Flyte task's command names where its outputs go; where the files of its inputs lie is in the inputs.
+    if any(str(folder.path) in word for folder in folders for word in process.argv):
         mounts += [
             {"Type": "bind", "Source": str(one.path), "Target": str(one.path), "ReadOnly": one.read_only}
-            for one in mounted
+            for one in folders
         ]
         if facts.selinux:
             host["SecurityOpt"] = ["label=disable"]

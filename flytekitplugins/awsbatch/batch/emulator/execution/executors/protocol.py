@@ -16,6 +16,7 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
 CANNOT_START = "CannotStartContainerError"
 CANNOT_CREATE = "CannotCreateContainerError"
 CANNOT_PULL = "CannotPullContainerError"
+TIMED_OUT = "DockerTimeoutError"
 
 
 @dataclass(frozen=True)
