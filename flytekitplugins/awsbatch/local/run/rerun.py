@@ -174,7 +174,8 @@ def _job(home: Home, run: RunInfo, job_id: str) -> Any:
     if client is not None:
         jobs = client.describe_jobs(jobs=[job_id])["jobs"]
         if not jobs:
-            raise UnknownRunError(f"AWS Batch does not know job {job_id} any more: it forgets jobs some days after.")
+            raise UnknownRunError(f"AWS Batch does not know job {job_id} any more: it forgets jobs some days after they
+            ended.")
         return jobs[0]
     batch = LocalBatch(home.batch)
     try:
