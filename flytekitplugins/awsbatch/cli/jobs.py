@@ -11,16 +11,16 @@ import rich_click as click
 from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, FAILED
 from flytekitplugins.awsbatch.local.console.amounts import shown_duration
-from flytekitplugins.awsbatch.local.console.exit_reasons import end_in_words
+from flytekitplugins.awsbatch.local.console.exit_reasons import ENDED_BY_FLYTE, end_in_words
 from flytekitplugins.awsbatch.local.history.past_runs import NodeInfo, RunInfo
 from flytekitplugins.awsbatch.local.history.record import understanding
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import INTERRUPTED, Attempt, Child, Node
 from flytekitplugins.awsbatch.propeller.aws_array.links import resources_of_job
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
-from flytekitplugins.awsbatch.ui.errors import error_of, reason_of
+from flytekitplugins.awsbatch.ui.errors import error_of, failures, reason_of
 
-from .common import json_option, print_json
+from .common import command_for, json_option, print_json
 from .home_access import MOST_IDS, batch_of, failing, reader_of, run_of, the_home, workflow_option
 from .tables import print_table
 
@@ -85,6 +85,10 @@ def jobs(
         _show_logs(rows)
     else:
         _show_table(rows)
+        if any(row["status"] == FAILED for row in rows):
+            named = "" if execution is None and workflow is None else f" {run.name}"
+            command = f"{command_for(the_home())} logs{named} --failed"
+            click.echo(f"The logs of what failed: {command}", err=True)
 
 
 def _show_links(run: RunInfo, resources: dict[str, list[dict[str, Any]]]) -> None:
@@ -171,7 +175,7 @@ def _rows_of(reader: RunReader, run: RunInfo, node: Node, children: bool) -> Ite
         "milliseconds": look.stopped - began if look.stopped and began else None,
         "reason": look.reason or "" if failed else "",
         "end": end_in_words(look.reason or "") if failed else "",
-        "error": "",
+        "error": _most_often(reader, node) if failed else "",
         "children": dict(look.counts) or None,
         "logs": [],
         **_usage([attempt for child in node.children for attempt in child.attempts], node),
@@ -183,6 +187,14 @@ def _rows_of(reader: RunReader, run: RunInfo, node: Node, children: bool) -> Ite
                 **_child(reader, node, child, here),
                 "status": status(child.status),
             }
+
+
+def _most_often(reader: RunReader, node: Node) -> str:
+    """The exception of an array's failed children; of several kinds the most frequent."""
+    kinds = [one for one in failures(reader, [node]) if one.told.headline != ENDED_BY_FLYTE]
+    if not kinds:
+        return ""
+    return f"most often: {kinds[0].told.headline}" if len(kinds) > 1 else kinds[0].told.headline
 
 
 def _child(reader: RunReader, node: Node, child: Child, here: bool) -> dict[str, Any]:

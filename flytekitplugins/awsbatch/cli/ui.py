@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 
 import rich_click as click
@@ -57,7 +58,9 @@ async def _serve(home: Home, pages: Pages, host: str, port: int, execution: str 
     try:
         runner, bound = await listen_with(pages.respond, host, port)
     except OSError as error:
-        fail_command(f"Cannot listen on {host}, port {port}: {error.strerror}. With --port 0 a free port is taken.")
+        # asyncio's own words repeat the address.
+        why = os.strerror(error.errno) if error.errno else str(error)
+        fail_command(f"Cannot listen on {host}, port {port}: {why}. With --port 0 a free port is taken.")
     url = url_of(host, bound)
     click.echo(f"{url}/ui/{f'run/{execution}' if execution else ''}")
     click.echo(f"The runs in {home.path}. Ctrl-C ends it.", err=True)

@@ -17,7 +17,7 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
 from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_message
 
-from .exit_reasons import WITHOUT_OUTPUTS, advice, missing_outputs
+from .exit_reasons import WITHOUT_OUTPUTS, advice, missing_outputs, says_exception
 from .redaction import hide
 from .tracebacks import JSON_LINE, error_lines, last_lines, readable
 
@@ -66,7 +66,7 @@ class LogTail:
 TailOf = Callable[[ChildFact], "LogTail | None"]
 
 
-def failure(
+def task_failed_error(
     result: NodeResult,
     *,
     task: str,
@@ -152,12 +152,13 @@ def _next(failed: Sequence[ChildFact], execution: str, node: str, command: str) 
 
 def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf, how: str = "") -> str:
     attempts = f"{child.attempts} attempt{'' if child.attempts == 1 else 's'}"
-    how = how or child.message.strip(" -")
-    reason = f", {how}" if how else ""
-    lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
     message = error_message(store, result.output_prefix, child.original)
     # Where the child left no error.pb, the handler wrote one with AWS's words.
     own = bool(message) and message != child.message
+    # After an exception AWS only says that the container ended.
+    how = how or ("" if own and says_exception(child.message) else child.message.strip(" -"))
+    reason = f", {how}" if how else ""
+    lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
     if own:
         lines.append(_indent("\n".join(last_lines(error_lines(message), SHOWN_ERROR_LINES))))
     if not own and (more := advice(child.message)):
