@@ -1,4 +1,4 @@
-# Everything a contributor runs. Each target sets up what is missing; a fresh machine needs only Python >= 3.10 and make.
+# Everything a contributor runs. Each target sets up what is missing; a fresh machine needs only Python 3.10 to 3.12 and make.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin

@@ -506,3 +506,14 @@ def test_default_variables_are_taken_from_propellers_environment(monkeypatch: py
     (made,) = batch(given).submitted
     environment = {pair["name"]: pair["value"] for pair in made["containerOverrides"]["environment"]}
     assert (environment["ZONE"], environment["EMPTY"]) == ("b", "")
+
+
+@pytest.mark.parametrize("own", [1, 48, 50])
+def test_tags_of_the_run_leave_those_of_the_task_as_they_are_and_take_the_room_that_is_left(own: int) -> None:
+    tags = {"flyte:task": "mine", **{f"t{number}": "" for number in range(1, own)}}
+    room = {"flyte:project": "p", "flyte:domain": "d", "flyte:node": "n"}
+    made = request(single(custom={"tags": tags}), literal_map(x=integer(1)), job_tags={"flyte:task": "theirs", **room})
+    given = services(all_succeed)
+    run(made, given)
+    (sent,) = batch(given).submitted
+    assert sent["tags"] == {**tags, **dict([*room.items()][: 50 - own])}

@@ -40,7 +40,7 @@ class LogSource(Protocol):
         """AWS's word."""
         ...
 
-    def goes_on(self) -> bool:
+    def still_runs(self) -> bool:
         """Whether the job may still run, so that its log may grow."""
         ...
 
@@ -74,8 +74,8 @@ class LocalLog:
     def status(self) -> str:
         return str(self._batch.describe_jobs(jobs=[self._job])["jobs"][0]["status"])
 
-    def goes_on(self) -> bool:
-        return self._batch.goes_on(self._id)
+    def still_runs(self) -> bool:
+        return self._batch.still_runs(self._id)
 
     def streams(self) -> list[LogStream]:
         return self._batch.log_streams(self._id, self._index)
@@ -117,7 +117,7 @@ class AccountLog:
         (self._detail,) = self._client.describe_jobs(jobs=[self._job])["jobs"]
         return str(self._detail["status"])
 
-    def goes_on(self) -> bool:
+    def still_runs(self) -> bool:
         return True
 
     def streams(self) -> list[JobStream]:

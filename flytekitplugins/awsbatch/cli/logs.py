@@ -229,8 +229,8 @@ class _Log:
                         shown, position = stream.attempt, None
                     late = ended or not follow
                     position = self._source.copy(stream, position, show, wait=late)
-            goes_on = not ended and follow and self._source.goes_on()
-            if not goes_on:
+            more_to_come = not ended and follow and self._source.still_runs()
+            if not more_to_come:
                 print_bytes(renderer.rest())
                 if not ended and follow:
                     click.echo("-- no process runs this job any more --", err=True)
@@ -246,7 +246,7 @@ class _Log:
         fail_command(f"Job {self._job} has no log{yet}: it is {self._state(self._status)}.")
 
     def _state(self, status: str) -> str:
-        if status in ENDED or self._source.goes_on():
+        if status in ENDED or self._source.still_runs():
             return status
         return f"{status}, and no process runs it any more"
 

@@ -139,7 +139,7 @@ def decks_of_items(subject: LintSubject) -> Iterator[str]:
     """Propeller looks for one deck a node (`GetDeckPath`), below the node's own output prefix."""
     if subject.is_array and (subject.inner.enable_deck or subject.task.enable_deck):
         yield (
-            "makes decks, which Flyte's console does not show: it looks for one a node, and the children of an array "
+            "makes decks, which Flyte's console does not show: it looks for one per node, and the children of an array "
             "write one each, to <output prefix>/<index>/deck.html. Return what they show, and make a deck of it in a "
             "task that follows."
         )

@@ -155,7 +155,7 @@ class LocalBatch(BatchCalls):
                 self._instance.close()
             except sqlite3.Error as error:
                 log.error("the state of jobs could not be written (%s); their ends stay in a journal", error)
-                self._instance.leave()
+                self._instance.release_lock()
         self._database.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -196,7 +196,7 @@ class LocalBatch(BatchCalls):
         """
         return self._adoption.adopt(job_ids, timeout)
 
-    def goes_on(self, job_id: str) -> bool:
+    def still_runs(self, job_id: str) -> bool:
         """Whether the job has not ended and a living service, this or another one, runs it. Needs no `start`."""
         with self._table.lock:
             job = self._table.find(job_id)

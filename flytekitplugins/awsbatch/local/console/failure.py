@@ -66,7 +66,7 @@ class LogTail:
 TailOf = Callable[[ChildFact], "LogTail | None"]
 
 
-def failure(
+def task_failed_error(
     result: NodeResult,
     *,
     task: str,
@@ -142,7 +142,7 @@ def _explained(message: str, failed: Sequence[ChildFact]) -> bool:
 def _next(failed: Sequence[ChildFact], single: bool, execution: str, node: str, command: str) -> str:
     again = next((child for child in failed if child.job_id), None)
     if again is None:
-        return f"What there is of its jobs:\n{command} jobs {execution}"
+        return f"List its jobs:\n{command} jobs {execution}"
     # On a line of its own, so that flytekit's wrapping leaves a command that can be copied.
     whom = "it" if single else f"child {again.original}"
     return f"Run {whom} again, here and in a debugger:\n{command} rerun {execution} {node} {again.original}"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from ..home import Home
-from .past_runs import alive, process_mark
+from .past_runs import process_lives, process_mark
 from .record import RecordError, read_json, write_json
 
 NOTE = "page.json"
@@ -36,6 +36,6 @@ def page_of_run(home: Home, execution: str) -> str:
     except RecordError:
         return ""
     url, process = note.get("url"), note.get("process")
-    if not isinstance(url, str) or not isinstance(process, dict) or not alive(process):
+    if not isinstance(url, str) or not isinstance(process, dict) or not process_lives(process):
         return ""
     return f"{url}/ui/run/{quote(execution, safe='')}"

@@ -100,7 +100,7 @@ def _start_of(pid: int) -> str | None:
         return None
 
 
-def alive(mark: dict[str, Any] | None) -> bool:
+def process_lives(mark: dict[str, Any] | None) -> bool:
     """Whether the marked process still runs."""
     pid = mark["pid"] if mark else 0
     # Of a damaged record: 0 and -1 mean many processes to `kill`.
@@ -248,7 +248,7 @@ def _info(record: RunRecord) -> RunInfo:
 
 
 def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
-    lives = alive(execution.get("process")) and "ended" not in execution
+    lives = process_lives(execution.get("process")) and "ended" not in execution
     nodes = tuple(_node(record, name, value, lives) for name, value in record.nodes())
     # Also between two jobs: a process that was killed has recorded no end.
     cut = execution.get("interrupted", "ended" not in execution)

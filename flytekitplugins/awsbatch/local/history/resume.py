@@ -24,7 +24,7 @@ from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..home import Home
-from .past_runs import UnknownRunError, alive, process_mark, records
+from .past_runs import UnknownRunError, process_lives, process_mark, records
 from .past_runs import named as run_named
 from .record import RecordError, RunRecord, understanding
 
@@ -133,7 +133,7 @@ def claim(record: RunRecord) -> None:
     name = record.folder.name
     with _locked(record.folder):
         execution = record.execution()
-        if alive(execution.get("process")) and "ended" not in execution:
+        if process_lives(execution.get("process")) and "ended" not in execution:
             raise ResumeError(
                 f"Execution {name} is still run by process {execution['process']['pid']}. Wait for it, or end it "
                 f"first: flyte-awsbatch kill {name}"
@@ -213,7 +213,7 @@ def decide_resume(record: Mapping[str, Any], now: Fingerprint) -> EarlierRun:
     if before.task != now.task:
         return known.restarted(f"it was a call of {before.task} before")
     if before.inputs != now.inputs:
-        return known.restarted("its inputs are not what they were")
+        return known.restarted("its inputs have changed")
     if before.template != now.template:
         return known.restarted("the task or its settings have changed")
     if status == "failed" or (snapshot is not None and snapshot.ended and not snapshot.succeeded):

@@ -30,9 +30,9 @@ from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from ..console.attempt_news import AttemptNews
-from ..console.counts import counts_of_phases, counts_of_result, phases_of_statuses
+from ..console.child_counts import counts_of_phases, counts_of_result, phases_of_statuses
 from ..console.exit_reasons import end_in_words, says_exception
-from ..console.failure import LogTail, TaskFailedError, error_message, failure
+from ..console.failure import LogTail, TaskFailedError, error_message, task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
 from ..console.misfits import MISFIT, misfit_in_words
 from ..console.redaction import hide, hide_in_request
@@ -439,7 +439,7 @@ class Call:
         return self._shown[job_id]
 
     def _error(self, result: NodeResult, decision: Decision) -> TaskFailedError:
-        return failure(
+        return task_failed_error(
             result,
             task=self._task.name,
             execution=self._execution.name,

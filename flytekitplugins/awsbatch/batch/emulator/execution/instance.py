@@ -55,9 +55,9 @@ class Instance:
     def close(self) -> None:
         """Removes the instance. Any service may then take over its unfinished jobs."""
         shutil.rmtree(self.directory, ignore_errors=True)
-        self.leave()
+        self.release_lock()
 
-    def leave(self) -> None:
+    def release_lock(self) -> None:
         """Releases the lock and keeps the journal, for the service that takes the jobs over."""
         os.close(self.lock)
 

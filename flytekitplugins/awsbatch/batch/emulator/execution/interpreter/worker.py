@@ -217,8 +217,8 @@ def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
             status = worker.run(environment, cwd, log, copies)
             # A thread that an attempt left would run in the next one, and later code may wait for what exit functions
             # stopped.
-            goes_on = run < MOST_ATTEMPTS and threading.active_count() == 1
-            answer = ("done", status, goes_on, peak_bytes(), computed_seconds() - computed)
+            reusable = run < MOST_ATTEMPTS and threading.active_count() == 1
+            answer = ("done", status, reusable, peak_bytes(), computed_seconds() - computed)
         except OSError as error:
             answer = ("cannot", f"{error.filename or log}: {error.strerror}", True, 0, 0.0)
         channel.send(answer)

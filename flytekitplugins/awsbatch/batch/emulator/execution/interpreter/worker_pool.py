@@ -93,10 +93,10 @@ class Pool:
             if messages is None:
                 self._end(pooled)
             return None
-        ((name, result, goes_on, peak, cpu),) = messages
+        ((name, result, reusable, peak, cpu),) = messages
         attempt = self._reaper.finish(pooled.pid, result if name == "done" else 0, peak, cpu)
         # A signal that came after the attempt's end ends the worker, sooner or later.
-        if goes_on and not attempt.signalled:
+        if reusable and not attempt.signalled:
             self._idle.append(pooled)
         else:
             self._end(pooled)
