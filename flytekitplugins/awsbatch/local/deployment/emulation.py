@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from flytekitplugins.awsbatch.batch.emulator.faults import HOST_LOST, Fault
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.sdk import switch
-from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 from .. import all_settings as settings_module
 from ..console.progress import PlainReporter, reporter
@@ -141,7 +140,7 @@ def emulation(
         )
     try:
         loaded = _settings(settings, files)
-    except SettingsError as error:
+    except ValueError as error:
         # Without the frames of the readers: the message says where the mistake is.
         raise error.with_traceback(None) from None
     output = io.StringIO() if quiet else None
