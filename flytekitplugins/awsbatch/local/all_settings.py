@@ -72,7 +72,7 @@ class LocalEmulator:
         modules import; `everything`, your modules too. `everything` is faster, and jobs share what your modules make
         while they are imported: ids, scratch folders, connections, locks, open files.
     :param keep_interpreters: how many warm interpreters a process keeps for its next emulated deployment when one
-        closes, such as the next test's; each holds about 100 MB.
+        closes, such as the next test's; each holds about 70 MB.
     :param fast_path: whether forked children of an array leave out steps of flytekit's that change nothing.
     :param on_interrupt: what becomes of jobs in an account when their run is interrupted (Ctrl-C, SIGTERM, a closed
         terminal): `terminate`, or `detach`, which leaves them running. A service in this process ends with it.

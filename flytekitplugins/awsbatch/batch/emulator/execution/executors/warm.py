@@ -36,7 +36,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan impor
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
 
 FORK, WORKER = "fork", "worker"
-# Each holds about 100 MB.
+# Each holds about 70 MB.
 MOST_INTERPRETERS = 4
 # Interpreters of one kind that ended after they were ready, before the kind goes to the fallback; and while they
 # imported.
