@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import image_tasks
 import pytest
 from container_engines import BUSYBOX, PYTHON, TestEngine
+
+from flytekitplugins.awsbatch.lint.image_needs import FAST_EXECUTE, ImageNeed, ImageReport, findings_of
 
 TASKS = Path(__file__).with_name("image_tasks.py")
 
@@ -74,6 +77,21 @@ def test_a_module_that_needs_more_than_the_image_has_is_said(container_engine: T
 
     assert {task for _, task, _ in found} == {"one", "each"}
     assert all("ModuleNotFoundError: No module named 'nothing_has_this'" in message for _, _, message in found)
+
+
+@pytest.mark.parametrize(
+    ("there", "then"),
+    [
+        ({}, "The job cannot start, leaves no log"),
+        ({FAST_EXECUTE: "/bin/x"}, f"A job that is sent with its code fails in {FAST_EXECUTE}; with `--copy none` it"),
+    ],
+)
+def test_what_follows_depends_on_whether_flytekit_is_there(there: dict[str, str], then: str) -> None:
+    need = ImageNeed(image_tasks.one, image_tasks.one, "image:1", (FAST_EXECUTE, "pyflyte-execute"), "", None)
+
+    (finding,) = findings_of([need], ImageReport(commands=there))
+
+    assert then in finding.message
 
 
 def test_no_engine_is_said_in_one_line(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ class AccountWalk:
     def blocked(self) -> str:
         """Why the account cannot be checked; empty when it can."""
         if isinstance(self.caller, CallError):
-            return "it takes credentials to look"
+            return "looking takes credentials"
         if self.named_accounts and self.account_id not in self.named_accounts.values():
             return "the credentials are those of another account"
         return ""

@@ -137,7 +137,7 @@ class AwsBatch(BatchCalls):
                         ) from error
                     raise
                 if delay > 1:
-                    self._warn(f"AWS Batch does not answer {operation} ({error.code}); it is asked again.")
+                    self._warn(f"AWS Batch does not answer {operation} ({error.code}); the call is repeated.")
                 self._pause(delay)
             else:
                 self._answered = True

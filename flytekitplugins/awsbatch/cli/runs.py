@@ -70,7 +70,7 @@ def runs(prune: bool, older_than: float, workflow: str | None, statuses: tuple[s
         print_json([_run_json(run) for run in found])
         return
     if not found:
-        click.echo(f"No runs in {home.path} yet." if not every else "No run is like that.")
+        click.echo(f"No runs in {home.path} yet." if not every else "No run matches.")
         return
     print_table(
         ("EXECUTION", "STATUS", "STARTED", "NODES", "WORKFLOW"),
@@ -176,4 +176,4 @@ def clear() -> None:
         past_runs.remove_kept(home)
     click.echo("The cache is empty.")
     if shared:
-        click.echo(f"What {shared} holds is others' as well: remove the files below it to forget it.")
+        click.echo(f"Others use the cache in {shared} too: remove the files below it to forget them.")

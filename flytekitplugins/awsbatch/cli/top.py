@@ -36,7 +36,7 @@ STEPS = {"up": -1, "down": 1, "page up": -10, "page down": 10}
 
 @click.command()
 @click.argument("execution", required=False)
-@click.option("--once", is_flag=True, help="Print how it stands and end.")
+@click.option("--once", is_flag=True, help="Print the state of the execution once, and exit.")
 def top(execution: str | None, once: bool) -> None:
     """Watch an execution (the newest, unless one is named): counts, throughput, failures and the slowest children.
 

@@ -31,7 +31,7 @@ DEFAULT_PORT = 8045
     "--token",
     envvar=TOKEN,
     show_envvar=True,
-    help="What a person has to give before seeing anything. Needed off loopback, wise where others use the machine.",
+    help="The token that a browser has to give. Needed off loopback, advisable where others use the machine.",
 )
 def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
     """Serve a page of this home's runs, live while they go.

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..wire import SINGLE_TASK_TYPE
 from .findings import LintFinding, findings_in
-from .image_rules import DISTRIBUTION
+from .image_rules import DISTRIBUTION, NO_START, THEN
 
 # What AWS Batch starts jobs on unless a compute environment names instance types of another kind.
 ARCHITECTURES = ("amd64", "x86_64")
@@ -63,9 +62,8 @@ def need_of(task: Any, inner: Any, container: Any, serialization: Any) -> ImageN
     """:param container: what the task gives flytekit."""
     loader = inner.task_resolver.loader_args(serialization, inner)
     module = loader[1] if len(loader) > 1 and loader[0] == "task-module" else ""
-    first = tuple(container.args[:1])
-    # A registration with its code puts this before the task's own command.
-    commands = (FAST_EXECUTE, *first) if task.task_type == SINGLE_TASK_TYPE else first
+    # A registration with its code puts flytekit's script before the task's own command.
+    commands = (FAST_EXECUTE, *container.args[:1])
     return ImageNeed(task, inner, container.image, commands, module, code_root_of_image(module))
 
 
@@ -92,13 +90,14 @@ def _findings(need: ImageNeed, report: ImageReport) -> Iterator[LintFinding]:
         return
     missing = [name for name in need.commands if not report.commands.get(name)]
     if missing:
+        then = f"The job {NO_START}" if FAST_EXECUTE in missing else f"{THEN[0].upper()}{THEN[1:]}"
         has = report.versions.get(DISTRIBUTION)
         why = f"has {DISTRIBUTION} {has}, which does not bring it" if has else f"does not have {DISTRIBUTION}"
         yield _finding(
             "AB013",
             need,
-            f"needs {shlex.join(missing)} on PATH, and {need.image} {why}. The job cannot start, leaves no log, and"
-            " the handler waits for ever. Install this version of the package in the image.",
+            f"needs {shlex.join(missing)} on PATH, and {need.image} {why}. {then} Install this version of the package"
+            " in the image.",
         )
     elif problem := report.problems.get(need.module):
         yield _finding(

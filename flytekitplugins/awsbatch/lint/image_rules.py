@@ -26,7 +26,9 @@ SCRIPTS = (MAP_EXECUTE_SCRIPT, TIMEOUT_SCRIPT)
 # The first version with these scripts, and the newest one on PyPI, which has none.
 SCRIPTS_SINCE = Version("1.17.0")
 NEWEST_PUBLISHED = Version("1.16.31")
-THEN = "the job cannot start, leaves no log, and the handler waits for ever."
+NO_START = "cannot start, leaves no log, and the handler waits for ever."
+# flytekit's script is in these images, finds the code, and not the command that it is to run with it.
+THEN = f"a job that is sent with its code fails in pyflyte-fast-execute; with `--copy none` it {NO_START}"
 REMEDY = "Install this version: `flyte-awsbatch wheel` makes a wheel of it and prints the lines for an image."
 
 _FILE = re.compile(r"flytekitplugins[-_.]awsbatch-(?P<version>[^-/]+?)(-[^/]*\.whl|\.tar\.gz|\.zip)$", re.IGNORECASE)

@@ -47,7 +47,7 @@ def told(error: str, reason: str = "") -> Told:
     """:param error: what the child left, "" for nothing. :param reason: AWS's, which is shown if there is no error."""
     error = plain(error).strip()
     if not error or error == reason:
-        return Told(reason or "failed without a word")
+        return Told(reason or "failed without a reason")
     lines = error_lines(error)
     headline = exception_line(error)
     return Told(headline, "\n".join(lines) if lines != [headline] else "")

@@ -213,7 +213,7 @@ def decide_resume(record: Mapping[str, Any], now: Fingerprint) -> EarlierRun:
     if before.task != now.task:
         return known.restarted(f"it was a call of {before.task} before")
     if before.inputs != now.inputs:
-        return known.restarted("its inputs are not what they were")
+        return known.restarted("its inputs have changed")
     if before.template != now.template:
         return known.restarted("the task or its settings have changed")
     if status == "failed" or (snapshot is not None and snapshot.ended and not snapshot.succeeded):

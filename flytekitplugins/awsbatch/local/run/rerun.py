@@ -174,7 +174,9 @@ def _job(home: Home, run: RunInfo, job_id: str) -> Any:
     if client is not None:
         jobs = client.describe_jobs(jobs=[job_id])["jobs"]
         if not jobs:
-            raise UnknownRunError(f"AWS Batch does not know job {job_id} any more: it forgets jobs some days after.")
+            raise UnknownRunError(
+                f"AWS Batch does not know job {job_id} any more: it forgets ended jobs after some days."
+            )
         return jobs[0]
     batch = LocalBatch(home.batch)
     try:
