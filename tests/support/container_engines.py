@@ -56,6 +56,8 @@ class TestEngine:
             self.process = subprocess.Popen(
                 ["podman", *options, f"--runtime={runtime()}", "system", "service", "--time", "0", self.url],
                 env={**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")},
+                # Its monitor leaves a file `oom` where it runs.
+                cwd=folder,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

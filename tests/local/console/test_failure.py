@@ -55,6 +55,6 @@ def explained(log: str) -> str:
 def test_the_log_of_a_child_is_shown_without_what_its_message_says(log: str, told: list[str]) -> None:
     assert explained(log).splitlines()[: len(told)] == told
     assert explained(log).splitlines()[len(told) :] == [
-        "Run child 0 again, here and in a debugger:",
+        "Run it again, here and in a debugger:",
         "flyte-awsbatch rerun abc n0 0",
     ]

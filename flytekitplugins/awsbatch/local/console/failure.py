@@ -99,7 +99,7 @@ def task_failed_error(
         parts.append(result.hang)
     parts += [*missing_script(result), *hints]
     if result.job_id is not None:
-        parts.append(_next(failed or blamed, execution, node, command))
+        parts.append(_next(failed or blamed, len(result.children) == 1, execution, node, command))
     message = hide("\n".join(parts), os.environ)
     return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
 
@@ -139,15 +139,13 @@ def _explained(message: str, failed: Sequence[ChildFact]) -> bool:
     return any(f"[{child.original}]: " in message for child in failed)
 
 
-def _next(failed: Sequence[ChildFact], execution: str, node: str, command: str) -> str:
+def _next(failed: Sequence[ChildFact], single: bool, execution: str, node: str, command: str) -> str:
     again = next((child for child in failed if child.job_id), None)
     if again is None:
         return f"List its jobs:\n{command} jobs {execution}"
     # On a line of its own, so that flytekit's wrapping leaves a command that can be copied.
-    return (
-        f"Run child {again.original} again, here and in a debugger:\n"
-        f"{command} rerun {execution} {node} {again.original}"
-    )
+    whom = "it" if single else f"child {again.original}"
+    return f"Run {whom} again, here and in a debugger:\n{command} rerun {execution} {node} {again.original}"
 
 
 def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf, how: str = "") -> str:
@@ -158,7 +156,10 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
     # After an exception AWS only says that the container ended.
     how = how or ("" if own and says_exception(child.message) else child.message.strip(" -"))
     reason = f", {how}" if how else ""
-    lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
+    job = f"Batch job {child.job_id}"
+    lines = [f"\nChild {child.original} ({job}, {attempts}{reason}):"]
+    if len(result.children) == 1:
+        lines = [f"\n{job} ({attempts}{reason}):"]
     if own:
         lines.append(_indent("\n".join(last_lines(error_lines(message), SHOWN_ERROR_LINES))))
     if not own and (more := advice(child.message)):
