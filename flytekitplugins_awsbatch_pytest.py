@@ -1,9 +1,14 @@
 """The pytest plugin: every session of every project that has this distribution installed imports this module, so it
 imports nothing until a fixture is used (flytekit alone costs a second)."""
 
+import ast
+import functools
+
 import pytest
 
 FIXTURES = {"awsbatch", "awsbatch_factory"}
+# Calls that may leave out a whole file while it is imported.
+SKIPPING = (b"importorskip", b"allow_module_level")
 # Options that leave out tests which were collected.
 DESELECTING = ("keyword", "markexpr", "deselect", "lf", "stepwise")
 MARKER = "awsbatch(settings=None, files=()): the settings of this test's emulated AWS Batch, as emulation() takes them"
@@ -13,23 +18,64 @@ def pytest_configure(config):  # type: ignore[no-untyped-def]
     config.addinivalue_line("markers", MARKER)
 
 
+def pytest_collectstart(collector):  # type: ignore[no-untyped-def]
+    """Before a file is imported, which takes as long as what the interpreter imports: both go on at once."""
+    config = collector.config
+    if not isinstance(collector, pytest.Module) or is_warm() or any("::" in str(each) for each in config.args):
+        return
+    if takes_all(config) and asks_for_fixture(collector.path):
+        warm_up()
+
+
 def pytest_itemcollected(item):  # type: ignore[no-untyped-def]
-    option = item.config.option
-    if not any(getattr(option, name, None) for name in DESELECTING):
-        warm_up(option, [item])
+    if takes_all(item.config) and uses_fixture(item):
+        warm_up()
 
 
 def pytest_collection_finish(session):  # type: ignore[no-untyped-def]
-    warm_up(session.config.option, session.items)
+    if not session.config.option.collectonly and any(map(uses_fixture, session.items)):
+        warm_up()
 
 
-def warm_up(option, items):  # type: ignore[no-untyped-def]
-    """Lets an interpreter for jobs import flytekit while the session goes on, if one of these tests will need it."""
-    if option.collectonly or not any(FIXTURES.intersection(getattr(item, "fixturenames", ())) for item in items):
-        return
+def takes_all(config):  # type: ignore[no-untyped-def]
+    """Whether every test that is collected will run."""
+    option = config.option
+    return not (option.collectonly or any(getattr(option, name, None) for name in DESELECTING))
+
+
+def uses_fixture(item):  # type: ignore[no-untyped-def]
+    return not FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+
+
+def asks_for_fixture(path):  # type: ignore[no-untyped-def]
+    """Whether a file that is not imported yet has a test with one of the fixtures among its parameters."""
+    try:
+        text = path.read_bytes()
+        if b"awsbatch" not in text or any(call in text for call in SKIPPING):
+            return False
+        body = ast.parse(text).body
+    except (OSError, SyntaxError, ValueError):
+        # pytest tells what is wrong with it.
+        return False
+    functions = body + [each for node in body if isinstance(node, ast.ClassDef) for each in node.body]
+    return any(
+        isinstance(node, ast.FunctionDef)
+        and node.name.startswith("test")
+        and not FIXTURES.isdisjoint(each.arg for each in node.args.args)
+        for node in functions
+    )
+
+
+@functools.cache
+def warm_up():  # type: ignore[no-untyped-def]
+    """Lets an interpreter for jobs import flytekit while the session goes on."""
     from flytekitplugins.awsbatch.local.deployment import warm_up
 
     warm_up.once()
+
+
+def is_warm():  # type: ignore[no-untyped-def]
+    return warm_up.cache_info().currsize > 0
 
 
 @pytest.fixture(scope="session")

@@ -104,16 +104,15 @@ def isolated(request: pytest.FixtureRequest) -> Callable[[Path], dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def isolation_settings(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
-    """The settings of an emulation with the isolation that is asked for."""
+def isolation_keys(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """Keys of `emulator` for the isolation that is asked for."""
     if request.config.getoption("--isolation") != CONTAINER:
         yield {}
         return
     from container_engines import PYTHON
 
     engine = request.getfixturevalue("container_engine")
-    container = {"engine": engine.url, "network": "none", "ulimits": {"nofile": 1024, "nproc": 1000}}
     with pytest.MonkeyPatch.context() as patch:
         # What flytekit takes for its default image.
         patch.setenv("FLYTE_INTERNAL_IMAGE", PYTHON)
-        yield {"emulator": {"isolation": CONTAINER, "container": container, "vcpus": 4, "memory": 8192}}
+        yield engine.emulator()

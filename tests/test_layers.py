@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent / "flytekitplugins" / "awsbatch"
 # the rooms inside it as well. What may be imported inside a function only is listed apart.
 SDK_ROOMS = {"sdk", "task", "maptask", "container", "entrypoint", "lint"}
 EMULATOR = "batch.emulator"
+FOR_INTERPRETERS = {f"{EMULATOR}.execution.{name}" for name in ("channel", "process_tree", "reaper")}
 ALLOWED: dict[str, set[str]] = {
     "": {"sdk", "task", "maptask"},
     "wire": set(),
@@ -40,16 +41,14 @@ ALLOWED: dict[str, set[str]] = {
     EMULATOR: {"settings"},
     f"{EMULATOR}.store": {EMULATOR},
     f"{EMULATOR}.execution": {EMULATOR, "wire", f"{EMULATOR}.execution.executors"},
-    # These four know nothing of the rest: the supervisor and the interpreters start with them alone.
+    # These six know nothing of the rest: the supervisor and the interpreters start with them alone.
     f"{EMULATOR}.execution.channel": set(),
-    f"{EMULATOR}.execution.reaper": set(),
-    f"{EMULATOR}.execution.interpreter": {f"{EMULATOR}.execution.channel", f"{EMULATOR}.execution.reaper"},
-    f"{EMULATOR}.execution.executors.supervisor": {
-        *(f"{EMULATOR}.execution.channel", f"{EMULATOR}.execution.reaper"),
-    },
-    f"{EMULATOR}.execution.executors": {
-        *(EMULATOR, "wire", f"{EMULATOR}.execution", f"{EMULATOR}.execution.channel", f"{EMULATOR}.execution.reaper"),
-    },
+    f"{EMULATOR}.execution.process_tree": set(),
+    f"{EMULATOR}.execution.memory_limits": {f"{EMULATOR}.execution.process_tree"},
+    f"{EMULATOR}.execution.reaper": {f"{EMULATOR}.execution.process_tree", f"{EMULATOR}.execution.memory_limits"},
+    f"{EMULATOR}.execution.interpreter": FOR_INTERPRETERS,
+    f"{EMULATOR}.execution.executors.supervisor": FOR_INTERPRETERS,
+    f"{EMULATOR}.execution.executors": {*(EMULATOR, "wire", f"{EMULATOR}.execution"), *FOR_INTERPRETERS},
     f"{EMULATOR}.scheduling": {
         *(EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.execution.executors")
     },

@@ -29,11 +29,7 @@ ENVIRONMENT = """\
 
 | variable | meaning |
 |---|---|
-<<<<<<< HEAD
-| `FLYTE_AWSBATCH` | `local`: AWS Batch on this machine; `aws`: in your account; a URL: there; `off`: no emulation |
-=======
 | `FLYTE_AWSBATCH` | `local`: an AWS Batch on this machine; `aws`: your account; a URL: the service there; `off`: none |
->>>>>>> main
 | `FLYTE_AWSBATCH_CONFIG` | settings files, separated by colons; switches the emulation on as well |
 | `FLYTE_AWSBATCH_RESUME` | the name, or the beginning of the name, of an execution to resume |
 | `FLYTE_AWSBATCH_HOME` | where runs, logs and the cache are kept; `~/.flyte/awsbatch`, if unset |

@@ -25,9 +25,9 @@ ones; see [Settings](settings.md). Runs, logs and the cache lie in the home: `FL
 The command completes its subcommands and options when you press Tab. Put the line of your shell into its start file:
 
 ```sh
-eval "$(_FLYTE_AWSBATCH_COMPLETE=bash_source flyte-awsbatch)"               # bash: ~/.bashrc
-eval "$(_FLYTE_AWSBATCH_COMPLETE=zsh_source flyte-awsbatch)"                # zsh: ~/.zshrc
-_FLYTE_AWSBATCH_COMPLETE=fish_source flyte-awsbatch | source                # fish: ~/.config/fish/config.fish
+eval "$(_FLYTE_AWSBATCH_COMPLETE=bash_source flyte-awsbatch)"  # bash: ~/.bashrc
+eval "$(_FLYTE_AWSBATCH_COMPLETE=zsh_source flyte-awsbatch)"  # zsh: ~/.zshrc
+_FLYTE_AWSBATCH_COMPLETE=fish_source flyte-awsbatch | source  # fish: ~/.config/fish/config.fish
 ```
 """
 

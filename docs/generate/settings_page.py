@@ -122,7 +122,7 @@ def optional(hint: Any) -> Any:
 
 def shown_type(hint: Any, metadata: Mapping[str, Any]) -> str:
     hint = optional(hint)
-    if metadata[section.CHOICES] is not None:
+    if metadata[section.CHOICES] is not None and typing.get_origin(hint) is not tuple:
         return "one of " + ", ".join(code(one) for one in metadata[section.CHOICES])
     origin = typing.get_origin(hint)
     if origin is tuple:

@@ -21,7 +21,7 @@ from backends import moto, moto_server
 from botocore.awsrequest import AWSResponse
 from click.testing import CliRunner
 
-from flytekitplugins.awsbatch.account.aws_account import Account
+from flytekitplugins.awsbatch.account.aws_account import AwsAccount
 from flytekitplugins.awsbatch.account.findings import State
 from flytekitplugins.awsbatch.cli.main import main
 
@@ -182,7 +182,7 @@ def stub(patch: pytest.MonkeyPatch, service: str, operation: str, answer: Callab
 
     :param answer: from a request's parameters to the answer, or to an error's code (a text).
     """
-    make_client = Account.client
+    make_client = AwsAccount.client
     event = f"{service}.{operation}"
 
     def parameters(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
@@ -193,28 +193,28 @@ def stub(patch: pytest.MonkeyPatch, service: str, operation: str, answer: Callab
         error = {"Error": {"Code": said, "Message": said}} if isinstance(said, str) else said
         return AWSResponse("", 403 if isinstance(said, str) else 200, {}, None), {"ResponseMetadata": {}, **error}
 
-    def client(account: Account, name: str, region: str = "") -> Any:
+    def client(account: AwsAccount, name: str, region: str = "") -> Any:
         made = make_client(account, name, region)
         if name == service:
             made.meta.events.register(f"before-parameter-build.{event}", parameters, unique_id=f"asked {event}")
             made.meta.events.register_first(f"before-call.{event}", respond, unique_id=f"answer {event}")
         return made
 
-    patch.setattr(Account, "client", client)
+    patch.setattr(AwsAccount, "client", client)
 
 
 def altered(patch: pytest.MonkeyPatch, service: str, operation: str, change: Callable[[dict[str, Any]], None]) -> None:
     """Changes moto's answers to an operation."""
-    make_client = Account.client
+    make_client = AwsAccount.client
     event = f"after-call.{service}.{operation}"
 
-    def client(account: Account, name: str, region: str = "") -> Any:
+    def client(account: AwsAccount, name: str, region: str = "") -> Any:
         made = make_client(account, name, region)
         if name == service:
             made.meta.events.register(event, lambda parsed, **_: change(parsed), unique_id=event)
         return made
 
-    patch.setattr(Account, "client", client)
+    patch.setattr(AwsAccount, "client", client)
 
 
 NORMAL = ("batch_squares.py", "--propeller-role", PROPELLER_ROLE, "--image", IMAGE)

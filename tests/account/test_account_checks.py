@@ -12,12 +12,12 @@ import pytest
 from account_builders import ACCOUNT, JOB_ROLE, PROPELLER_ROLE, REGION, SETTINGS
 
 from flytekitplugins.awsbatch.account import batch_checks, image_and_logs, role_checks
-from flytekitplugins.awsbatch.account.aws_account import Account, CallError
-from flytekitplugins.awsbatch.account.findings import Finding, State
-from flytekitplugins.awsbatch.account.iam_evaluation import Policy, Verdict
+from flytekitplugins.awsbatch.account.aws_account import AwsAccount, CallError
+from flytekitplugins.awsbatch.account.findings import State, StepFinding
+from flytekitplugins.awsbatch.account.iam_evaluation import IamPolicy, IamVerdict
 from flytekitplugins.awsbatch.account.principals import permission_fix, principal_of
 from flytekitplugins.awsbatch.account.task_needs import task_needs
-from flytekitplugins.awsbatch.account.walk import Walk
+from flytekitplugins.awsbatch.account.walk import AccountWalk
 from flytekitplugins.awsbatch.local.all_settings import parse_settings
 
 Answers = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
@@ -26,7 +26,7 @@ PROPELLER = principal_of(PROPELLER_ROLE)
 MANAGED = f"arn:aws:iam::{ACCOUNT}:policy/limits"
 
 
-class AnsweringAccount(Account):
+class AnsweringAccount(AwsAccount):
     """Answers operations from a table; what is not in it may not be asked."""
 
     def __init__(self, answers: Answers) -> None:
@@ -39,9 +39,9 @@ class AnsweringAccount(Account):
         return self.table[operation](request)
 
 
-def walk_of(answers: Answers, **more: Any) -> Walk:
+def walk_of(answers: Answers, **more: Any) -> AccountWalk:
     caller = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:root"}
-    return Walk(parse_settings(SETTINGS), AnsweringAccount(answers), caller, (JOB_ROLE,), **more)
+    return AccountWalk(parse_settings(SETTINGS), AnsweringAccount(answers), caller, (JOB_ROLE,), **more)
 
 
 def environment(name: str, **more: Any) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def batch(*environments: dict[str, Any], queue_status: str = "VALID") -> Answers
     return {"DescribeJobQueues": lambda _: {"jobQueues": [queue]}, "DescribeComputeEnvironments": described}
 
 
-def states(findings: Iterable[Finding]) -> dict[str, tuple[State, str]]:
+def states(findings: Iterable[StepFinding]) -> dict[str, tuple[State, str]]:
     return {one.subject: (one.state, one.found) for one in findings}
 
 
@@ -84,8 +84,8 @@ def deny(action: str, **more: Any) -> dict[str, Any]:
 def test_what_aws_has_not_finished_is_not_wrong(status: str) -> None:
     walk = walk_of(batch(environment("spot", status=status), queue_status=status))
     expected = (State.UNKNOWN, f"it is {status}: AWS is still at work; ask again")
-    assert states(batch_checks.queues(walk))["tutorial"] == expected
-    assert states(batch_checks.environments(walk))["spot (of tutorial)"] == expected
+    assert states(batch_checks.check_queues(walk))["tutorial"] == expected
+    assert states(batch_checks.check_environments(walk))["spot (of tutorial)"] == expected
 
 
 def test_a_new_queue_gets_an_environment_of_the_settings_and_not_a_strangers() -> None:
@@ -94,7 +94,7 @@ def test_a_new_queue_gets_an_environment_of_the_settings_and_not_a_strangers() -
     answers["DescribeComputeEnvironments"] = lambda request: {
         "computeEnvironments": described(request)["computeEnvironments"][::-1]
     }
-    missing = next(one for one in batch_checks.queues(walk_of(answers)) if one.subject == "tutorial-gpu")
+    missing = next(one for one in batch_checks.check_queues(walk_of(answers)) if one.subject == "tutorial-gpu")
     assert "compute-environment/mine" in missing.fix.commands[0]
 
 
@@ -110,7 +110,7 @@ def test_a_log_group_that_a_condition_may_let_aws_make_cannot_be_told() -> None:
         "GetRolePolicy": lambda _: {"PolicyDocument": {"Statement": open_grant}},
         "ListAttachedRolePolicies": lambda _: {"AttachedPolicies": []},
     }
-    assert states(image_and_logs.log_group(walk_of(answers)))["/aws/batch/job"][0] is State.UNKNOWN
+    assert states(image_and_logs.check_log_group(walk_of(answers)))["/aws/batch/job"][0] is State.UNKNOWN
 
 
 def test_jobs_are_submitted_to_a_revision_of_a_definition() -> None:
@@ -123,7 +123,7 @@ def test_jobs_are_submitted_to_a_revision_of_a_definition() -> None:
 def test_a_role_with_another_path_is_named_with_the_line_of_the_settings() -> None:
     real = JOB_ROLE.replace("role/", "role/teams/vision/")
     walk = walk_of({"GetRole": lambda _: {"Role": {"Arn": real}}}, propeller=PROPELLER_ROLE)
-    jobs, propeller = role_checks.roles(walk)
+    jobs, propeller = role_checks.check_roles(walk)
     assert (jobs.state, jobs.found, jobs.fix.commands) == (State.WRONG, f"the role of this name is {real}", ())
     assert jobs.fix.yaml == f"emulator:\n  role: {real}"
     assert propeller.fix.words == f"Give --propeller-role {real}."
@@ -138,17 +138,17 @@ def test_a_role_with_another_path_is_named_with_the_line_of_the_settings() -> No
     ],
 )
 def test_a_policy_of_nothing_but_the_denial_is_taken_away(name: str, group: str, command: str) -> None:
-    denying = Policy(name, {"Statement": [deny("batch:*")]}, group)
+    denying = IamPolicy(name, {"Statement": [deny("batch:*")]}, group)
     requests: list[Any] = [("batch:DescribeJobs", "*", {})]
-    fix = permission_fix(PROPELLER, Verdict(False, denying), "batch:DescribeJobs", requests, "p", {})
+    fix = permission_fix(PROPELLER, IamVerdict(False, denying), "batch:DescribeJobs", requests, "p", {})
     assert fix.commands == (command,)
 
 
 def test_a_policy_of_aws_is_detached_since_nobody_else_can_change_it() -> None:
     allow = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
-    denying = Policy("arn:aws:iam::aws:policy/Limits", {"Statement": [allow, deny("batch:*")]})
+    denying = IamPolicy("arn:aws:iam::aws:policy/Limits", {"Statement": [allow, deny("batch:*")]})
     requests: list[Any] = [("batch:DescribeJobs", "*", {})]
-    fix = permission_fix(PROPELLER, Verdict(False, denying), "batch:DescribeJobs", requests, "p", {})
+    fix = permission_fix(PROPELLER, IamVerdict(False, denying), "batch:DescribeJobs", requests, "p", {})
     assert fix.commands[0].startswith("aws iam detach-role-policy --role-name flytepropeller")
 
 
@@ -162,14 +162,14 @@ def test_fixes_of_one_policy_do_not_put_back_what_another_one_takes_out() -> Non
         "ListAttachedRolePolicies": lambda _: {"AttachedPolicies": []},
     }
     walk = walk_of(answers, propeller=PROPELLER_ROLE)
-    found = [*role_checks.pass_role(walk), *role_checks.batch_calls(walk)]
+    found = [*role_checks.check_pass_role(walk), *role_checks.check_batch_calls(walk)]
     commands = {command for one in found for command in one.fix.commands if "--policy-name limits" in command}
     assert [document_of(command)["Statement"] for command in commands] == [[kept]]
 
 
 def test_a_policy_that_allows_replaces_none_of_another_deployment() -> None:
     one, other = (
-        permission_fix(PROPELLER, Verdict(False), "batch:DescribeJobs", [], "flyte-awsbatch", {"Statement": [name]})
+        permission_fix(PROPELLER, IamVerdict(False), "batch:DescribeJobs", [], "flyte-awsbatch", {"Statement": [name]})
         for name in ("one", "other")
     )
     names = [fix.commands[0].partition("--policy-name ")[2].split()[0] for fix in (one, other)]

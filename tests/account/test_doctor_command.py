@@ -13,10 +13,10 @@ from botocore.stub import Stubber
 from click.testing import CliRunner
 
 from flytekitplugins.awsbatch.account import aws_account
-from flytekitplugins.awsbatch.account.aws_account import Account
+from flytekitplugins.awsbatch.account.aws_account import AwsAccount
 from flytekitplugins.awsbatch.account.findings import State
-from flytekitplugins.awsbatch.account.iam_evaluation import Verdict
-from flytekitplugins.awsbatch.account.principals import may, principal_of
+from flytekitplugins.awsbatch.account.iam_evaluation import IamVerdict
+from flytekitplugins.awsbatch.account.principals import principal_may, principal_of
 from flytekitplugins.awsbatch.cli.main import main
 
 CALLER = {"UserId": "u", "Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/flytepropeller/session"}
@@ -141,12 +141,12 @@ NEEDS_REGION = {"Condition": {"StringEquals": {"aws:RequestedRegion": "us-east-2
 @pytest.mark.parametrize(
     ("decision", "more", "policy", "expected"),
     [
-        ("allowed", {}, None, Verdict(True)),
-        ("implicitDeny", {}, None, Verdict(False)),
-        ("explicitDeny", {}, None, Verdict(False, elsewhere=True)),
-        ("implicitDeny", {}, NEEDS_REGION, Verdict(None)),
-        ("implicitDeny", {}, {}, Verdict(False, elsewhere=True)),
-        ("implicitDeny", {"MissingContextValues": ["aws:RequestedRegion"]}, {}, Verdict(None)),
+        ("allowed", {}, None, IamVerdict(True)),
+        ("implicitDeny", {}, None, IamVerdict(False)),
+        ("explicitDeny", {}, None, IamVerdict(False, elsewhere=True)),
+        ("implicitDeny", {}, NEEDS_REGION, IamVerdict(None)),
+        ("implicitDeny", {}, {}, IamVerdict(False, elsewhere=True)),
+        ("implicitDeny", {"MissingContextValues": ["aws:RequestedRegion"]}, {}, IamVerdict(None)),
         (
             "explicitDeny",
             {
@@ -159,15 +159,15 @@ NEEDS_REGION = {"Condition": {"StringEquals": {"aws:RequestedRegion": "us-east-2
                 ]
             },
             {},
-            Verdict(None),
+            IamVerdict(None),
         ),
     ],
 )
 def test_iam_simulates_a_permission_where_the_caller_may_ask(
-    decision: str, more: dict[str, Any], policy: dict[str, Any] | None, expected: Verdict
+    decision: str, more: dict[str, Any], policy: dict[str, Any] | None, expected: IamVerdict
 ) -> None:
     """By botocore's Stubber, since moto does not simulate. `policy` is what the role's statement has besides."""
-    account = Account("us-east-2")
+    account = AwsAccount("us-east-2")
     client = botocore.session.get_session().create_client("iam", region_name="us-east-2")
     account._clients["iam", "us-east-2"] = client
     role = {"Arn": PROPELLER_ROLE, "RoleName": "flytepropeller", "Path": "/", "RoleId": "A" * 16, "CreateDate": 0}
@@ -190,7 +190,9 @@ def test_iam_simulates_a_permission_where_the_caller_may_ask(
         if names:
             stubber.add_response("get_role_policy", {**inline, "PolicyDocument": json.dumps(body)}, inline)
         stubber.add_response("list_attached_role_policies", {"AttachedPolicies": []}, {"RoleName": "flytepropeller"})
-        verdict = may(account, principal_of(CALLER["Arn"]), "iam:PassRole", JOB_ROLE, {"iam:passedtoservice": "x"})
+        verdict = principal_may(
+            account, principal_of(CALLER["Arn"]), "iam:PassRole", JOB_ROLE, {"iam:passedtoservice": "x"}
+        )
     assert verdict == expected
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flytekitplugins.awsbatch.account.iam_evaluation import (
-    Policy,
-    Verdict,
+    IamPolicy,
+    IamVerdict,
     evaluate,
     trusts,
     with_trust,
@@ -38,7 +38,7 @@ def document(*statements: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer(*statements: dict[str, Any]) -> bool | None:
-    return evaluate([Policy("p", document(*statements))], "iam:PassRole", ROLE, CONTEXT).allowed
+    return evaluate([IamPolicy("p", document(*statements))], "iam:PassRole", ROLE, CONTEXT).allowed
 
 
 @pytest.mark.parametrize(
@@ -98,16 +98,16 @@ def test_a_denial_that_cannot_be_told_leaves_the_answer_open() -> None:
 
 
 def test_a_boundary_allows_nothing_and_limits_everything() -> None:
-    own, limit = Policy("own", document(allow())), Policy("limit", document(allow("s3:*", "*")), boundary=True)
-    wide = Policy("wide", document(allow("*", "*")), boundary=True)
-    assert evaluate([own, limit], "iam:PassRole", ROLE, CONTEXT) == Verdict(False, limit)
-    assert evaluate([own, wide], "iam:PassRole", ROLE, CONTEXT) == Verdict(True)
-    assert evaluate([wide], "iam:PassRole", ROLE, CONTEXT) == Verdict(False)
+    own, limit = IamPolicy("own", document(allow())), IamPolicy("limit", document(allow("s3:*", "*")), boundary=True)
+    wide = IamPolicy("wide", document(allow("*", "*")), boundary=True)
+    assert evaluate([own, limit], "iam:PassRole", ROLE, CONTEXT) == IamVerdict(False, limit)
+    assert evaluate([own, wide], "iam:PassRole", ROLE, CONTEXT) == IamVerdict(True)
+    assert evaluate([wide], "iam:PassRole", ROLE, CONTEXT) == IamVerdict(False)
 
 
 def test_a_part_of_what_is_asked_for_is_open() -> None:
     """The name of a job definition is not known before its image is."""
-    policies = [Policy("p", document(allow("batch:*", "arn:aws:batch:us-east-2:1:job-definition/flyte-*")))]
+    policies = [IamPolicy("p", document(allow("batch:*", "arn:aws:batch:us-east-2:1:job-definition/flyte-*")))]
     asked = "arn:aws:batch:us-east-2:1:job-definition/*"
     assert evaluate(policies, "batch:SubmitJob", asked, {}).allowed is None
 

@@ -15,7 +15,7 @@ import yaml
 from account_builders import MANIFEST, MotoAccount, moto_account
 from backends import ROOT, moto_server
 
-from flytekitplugins.awsbatch.account.template import as_json
+from flytekitplugins.awsbatch.account.template import template_as_json
 
 PAGE = (ROOT / "docs" / "how-to" / "setup.md").read_text(encoding="utf-8")
 AWS_CLI = ROOT / ".venv-awscli" / "bin"
@@ -108,7 +108,7 @@ def what_is_there_already(account: MotoAccount) -> dict[str, str]:
 
 def deploy(line: str, account: MotoAccount, given: dict[str, str], environment: dict[str, str]) -> None:
     file = account.folder / "account.yaml"
-    template = account.for_moto(json.loads(as_json(file.read_text())))
+    template = account.for_moto(json.loads(template_as_json(file.read_text())))
     file.write_text(json.dumps(template))
     for name, real in given.items():
         assert name in line

@@ -28,6 +28,7 @@ FAULT = (500, "ServerException", "")
 def account(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "key")
+    monkeypatch.setattr(aws, "FIRST_THROTTLED_DELAY", 0.1)
     # There is nothing behind it: a rule answers.
     with proxy("http://127.0.0.1:9") as running:
         yield running
@@ -72,6 +73,25 @@ def test_a_submit_is_made_again_only_when_it_was_refused_for_its_rate(account: P
         client(account).submit_job(**asked)
     assert caught.value.transient
     assert account.calls["submitjob"] == 1
+
+
+@pytest.mark.parametrize("refusal", [THROTTLED, FAULT])
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_call_is_repeated_as_often_as_plugins_aws_retries_says(account: Proxy, refusal: Any, retries: int) -> None:
+    refusing(account, refusal, 10**6, {})
+    with pytest.raises(BatchError, match=refusal[1]):
+        client(account, retries=retries).terminate_job(jobId="x", reason="")
+    assert account.calls["terminatejob"] == retries + 1
+
+
+def test_looks_at_jobs_are_repeated_for_longer_since_the_handler_never_gives_up_on_them(account: Proxy) -> None:
+    batch = client(account, retries=0, patience=1)
+    refusing(account, FAULT, 1, {"jobs": []})
+    batch.describe_jobs(jobs=["x"])
+    assert account.calls["describejobs"] == 2
+    refusing(account, FAULT, 10**6, {})
+    with pytest.raises(UnreachableError, match="could not be reached: ServerException"):
+        batch.describe_jobs(jobs=["x"])
 
 
 def test_a_refusal_is_final(account: Proxy) -> None:

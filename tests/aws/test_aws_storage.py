@@ -13,6 +13,9 @@ import aws_flows
 import pytest
 from aws_world import BUCKET, SETTINGS, World, world
 
+# Most of it is starting interpreters, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture(scope="module")
 def aws(s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -30,14 +33,14 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.timeout(400)
 def test_every_kind_of_file_goes_both_ways_and_through_a_plain_task(aws: World, project: Path) -> None:
     (project / "own [1].txt").write_text("my own")
     mine = project / "mine"
     mine.mkdir()
     for number in range(40):
         (mine / f"{number:02}.txt").write_text(str(number))
-    done = aws.run(project, "aws_flows.py", "types", "--own", "own [1].txt", "--mine", "mine")
+    words = ("aws_flows.py", "types", "--own", "own [1].txt", "--mine", "mine")
+    done = aws.run(project, *words, AWS_ACCESS_KEY_ID="AKIDOFTHECALLER", AWS_SECRET_ACCESS_KEY="secretofthecaller")
     assert done.returncode == 0, done.stdout + done.stderr
 
     job = [f"first job {name}" for name in ("a.txt", "d/deep/y.txt", "d/x.txt")]
@@ -53,6 +56,13 @@ def test_every_kind_of_file_goes_both_ways_and_through_a_plain_task(aws: World, 
     assert len([key for key in keys if key.endswith(".tar.gz")]) == 1
     assert not list((aws.folder / "home" / "uploads").iterdir())
 
+    # The caller's credentials are in no record, no log, no job's environment and no object.
+    kept = {str(path): path.read_bytes() for path in aws.folder.rglob("*") if path.is_file()}
+    assert any(path.endswith(".sqlite3") for path in kept)
+    stored = {key: aws.client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+    for name, data in {**kept, **stored, "printed": (done.stdout + done.stderr).encode()}.items():
+        assert b"OFTHECALLER" not in data.upper(), name
+
 
 def test_a_bucket_that_does_not_exist_is_told_before_anything_is_sent(aws: World, project: Path) -> None:
     (aws.folder / "other.yaml").write_text(SETTINGS.replace(BUCKET, "nobodys"))
@@ -63,7 +73,6 @@ def test_a_bucket_that_does_not_exist_is_told_before_anything_is_sent(aws: World
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_code_that_changed_runs_in_the_next_run_without_an_image(aws: World, project: Path) -> None:
     def said() -> str:
         done = aws.run(project, "aws_flows.py", "sign", "--n", "1")
@@ -78,14 +87,19 @@ def test_code_that_changed_runs_in_the_next_run_without_an_image(aws: World, pro
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_run_goes_on_with_mended_code_where_it_failed(aws: World, project: Path) -> None:
     (project / "aws_helper.py").write_text('SIGN = "bad"\n')
     failed = aws.run(project, "aws_flows.py", "chain", "--n", "1")
     assert failed.returncode == 1
     found = re.search(r"Execution (\w+)", failed.stderr)
     assert found is not None, failed.stdout + failed.stderr
+    # The failed job runs here on its inputs from S3, with the code as it is now.
+    again = aws.command(project, "flyte-awsbatch", "rerun", found[1], "n1", "0")
+    assert again.returncode == 1
+    assert "ValueError: bad" in again.stderr
     (project / "aws_helper.py").write_text('SIGN = "good"\n')
+    again = aws.command(project, "flyte-awsbatch", "rerun", found[1], "n1", "0")
+    assert again.returncode == 0, again.stdout + again.stderr
     done = aws.run(project, "aws_flows.py", "chain", "--n", "1", FLYTE_AWSBATCH_RESUME=found[1])
     assert done.returncode == 0, done.stdout + done.stderr
     # The first task did not run again.
@@ -93,7 +107,17 @@ def test_a_run_goes_on_with_mended_code_where_it_failed(aws: World, project: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+def test_no_code_travels_if_none_is_asked_for(aws: World, project: Path) -> None:
+    before = aws.keys("me/raw/uploads/")
+    config = aws.folder / "copies_none.yaml"
+    config.write_text(SETTINGS.replace("emulator: {", "emulator: {copy: none, "))
+    done = aws.run(project, "aws_flows.py", "sign", "--n", "1", FLYTE_AWSBATCH_CONFIG=str(config))
+    assert done.returncode == 1
+    assert "No module named 'aws_flows'" in done.stdout + done.stderr
+    assert aws.keys("me/raw/uploads/") == before
+
+
+@pytest.mark.slow
 def test_an_ignored_file_stays_behind_and_every_other_one_travels_if_asked(aws: World, project: Path) -> None:
     subprocess.run(["git", "init", "--quiet"], cwd=project, check=True)
     (project / ".gitignore").write_text("secret.txt\n")
@@ -115,8 +139,7 @@ def test_an_ignored_file_stays_behind_and_every_other_one_travels_if_asked(aws: 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3000)
-@pytest.mark.parametrize("count", [1, 2, 120])
+@pytest.mark.parametrize("count", [1, 2])
 def test_a_shared_cache_serves_another_home_until_a_file_has_gone(aws: World, project: Path, count: int) -> None:
     cache = f"s3://{BUCKET}/cache{count}"
     config = aws.folder / "cached.yaml"
@@ -193,7 +216,6 @@ def there(n: int) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_an_image_is_built_by_flytekits_builder_unless_the_settings_say_otherwise(
     elsewhere: World, project: Path
 ) -> None:
@@ -208,7 +230,6 @@ def test_an_image_is_built_by_flytekits_builder_unless_the_settings_say_otherwis
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_the_service_in_this_process_keeps_its_files_on_s3_if_asked(aws: World, project: Path) -> None:
     uploads = set(aws.keys("me/raw/uploads/"))
     prefix = ("--raw-output-data-prefix", f"s3://{BUCKET}/asked")

@@ -19,7 +19,12 @@ from aws_proxy import Proxy
 from terminals import BIN, awsbatch, eventually, execution_of, starts
 
 from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.history.run_reader import RunReader
+from flytekitplugins.awsbatch.local.history.run_view import RUNS, SUCCESS
 from flytekitplugins.awsbatch.local.home import Home
+
+# Most of it is starting interpreters, which takes long on a busy machine.
+pytestmark = pytest.mark.timeout(900)
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -59,6 +64,13 @@ def ended(process: subprocess.Popen[str]) -> str:
 def gated(marks: Path, numbers: list[int]) -> list[str]:
     inputs = ["--n", json.dumps(numbers), "--folder", str(marks)]
     return [str(BIN / "pyflyte"), "run", tasks.__file__, "gated_map", *inputs]
+
+
+def counts(home: Path) -> dict[str, int]:
+    with RunReader(Home(home)) as reader:
+        (node,) = reader.execution().nodes
+        assert [child.state for child in node.children].count(RUNS) == node.counts.get(RUNS, 0)
+        return node.counts
 
 
 def newest(home: Path) -> past_runs.RunInfo:
@@ -132,11 +144,31 @@ def test_ctrl_c_terminates_the_jobs_and_says_how_to_resume(
     eventually(lambda: job_of(service, home)["status"] == "FAILED")
 
 
+@pytest.mark.slow
+def test_ctrl_c_says_so_where_nobody_may_terminate_the_jobs(
+    account: Proxy, start: Start, service: Served, home: Path, marks: Path
+) -> None:
+    account.deny("TerminateJob")
+    process = start(gated(marks, [1, 3]))
+    eventually(lambda: starts(marks) == {1: 1, 3: 1})
+    process.send_signal(signal.SIGINT)
+    told = ended(process)
+    assert "its job could not be terminated: AccessDeniedException" in told
+    execution = execution_of(told)
+    assert f"Left execution {execution}; its jobs run on." in told
+    assert job_of(service, home)["status"] == "PENDING"
+    (marks / "gate").touch()
+    assert "[1, 9]" in ended(start(gated(marks, [1, 3]), resume=execution))
+    assert starts(marks) == {1: 1, 3: 1}
+
+
 def test_a_caller_that_detaches_leaves_its_jobs_and_says_how_to_come_back(
     start: Start, service: Served, home: Path, marks: Path
 ) -> None:
     process = start(gated(marks, [0, 1]), on_interrupt="detach")
     eventually(lambda: starts(marks) == {0: 1, 1: 1})
+    # Its page, which asks no account, follows by what the process writes down.
+    eventually(lambda: counts(home) == {RUNS: 1, SUCCESS: 1})
     process.send_signal(signal.SIGINT)
     told = ended(process)
     execution = execution_of(told)

@@ -20,7 +20,7 @@ from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.batch.api import UnreachableError
 from flytekitplugins.awsbatch.local.deployment.filesystems import RunStore, check_container, exists, filesystem, renew
-from flytekitplugins.awsbatch.local.deployment.transfer import CHUNK, Progress
+from flytekitplugins.awsbatch.local.deployment.transfer import CHUNK, TransferProgress
 from flytekitplugins.awsbatch.local.deployment.uploads import Uploads
 from flytekitplugins.awsbatch.propeller.storage import FsspecStore, NotFoundError, SchemeStore, StorageError
 
@@ -93,7 +93,9 @@ def literals(*items: literals_pb2.Literal) -> LiteralMap:
 
 def uploads(bucket: Any, say: Callable[[str], None] = print, **clock: Any) -> Uploads:
     destination = f"s3://{bucket.name}/raw/uploads"
-    return Uploads(destination, SchemeStore(FsspecStore(filesystem)), lambda where: Progress(where, say, **clock))
+    return Uploads(
+        destination, SchemeStore(FsspecStore(filesystem)), lambda where: TransferProgress(where, say, **clock)
+    )
 
 
 def urls(given: LiteralMap) -> list[str]:
@@ -178,7 +180,7 @@ def test_an_offloaded_literal_is_uploaded_with_what_it_refers_to(bucket: Any, tm
 def test_an_upload_that_is_refused_names_the_place(bucket: Any, tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("mine")
     store = SchemeStore(FsspecStore(filesystem))
-    missing = Uploads("s3://nobodys-bucket/raw/uploads", store, lambda where: Progress(where, print))
+    missing = Uploads("s3://nobodys-bucket/raw/uploads", store, lambda where: TransferProgress(where, print))
     with pytest.raises(StorageError, match=r"s3://nobodys-bucket/raw/uploads/\w+/file\.txt: The specified bucket"):
         missing.upload(literals(blob(tmp_path / "file.txt")), {})
 

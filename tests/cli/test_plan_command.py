@@ -147,3 +147,10 @@ def test_without_a_queue_the_plan_ends_with_1(program: Path, tmp_path: Path) -> 
     settings.write_text("queues: {executionQueues: [{dynamic: q, attributes: [a]}], workflowConfigs: [{tags: [b]}]}\n")
     answer = ask(str(program), "sums", "-c", str(settings))
     assert (answer.exit_code, "Queue: none" in answer.output) == (1, True)
+
+
+def test_the_inputs_of_pyflyte_run_may_stand_there(program: Path) -> None:
+    assert ask(str(program), "sums", "--ns", "[1, -2]").output == ask(str(program), "sums").output
+    wrong = ask(str(program), "sums", "--nsx", "[1]")
+    assert wrong.exit_code == 2
+    assert "--nsx" in wrong.output

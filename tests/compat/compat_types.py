@@ -1,8 +1,8 @@
 """Tasks over every kind of value that flytekit passes between tasks; children import this module.
 
 Each changes what it is given, so that a value that only went by would be noticed. In a job, which has a copy of its
-own, they also spoil the files that they are given. COMPAT_FAIL_FIRST names a folder: each first attempt leaves a mark
-there and fails after all that.
+own, they also spoil the files that they are given. FLYTE_AWS_FAIL_FIRST names a folder: each first attempt leaves a
+mark there and fails after all that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from flytekit.types.file import FlyteFile
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
 BATCH = AWSBatchConfig(lint_ignore=["AB104", "AB111"])
-FAIL_FIRST = "COMPAT_FAIL_FIRST"
+# What begins like this is given to containers too.
+FAIL_FIRST = "FLYTE_AWS_FAIL_FIRST"
 IN_A_JOB = "AWS_BATCH_JOB_ID"
 CACHED = TaskMetadata(cache=True, cache_version="1")
 

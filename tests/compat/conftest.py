@@ -13,6 +13,7 @@ pytest.register_assert_rewrite("compat_run")
 
 
 @pytest.fixture(scope="module")
-def batch(tmp_path_factory: pytest.TempPathFactory, isolation_settings: dict[str, Any]) -> Iterator[Emulation]:
-    with emulation(tmp_path_factory.mktemp("batch"), quiet=True, settings=isolation_settings or None) as running:
+def batch(tmp_path_factory: pytest.TempPathFactory, isolation_keys: dict[str, Any]) -> Iterator[Emulation]:
+    settings = {"emulator": isolation_keys} if isolation_keys else None
+    with emulation(tmp_path_factory.mktemp("batch"), quiet=True, settings=settings) as running:
         yield running

@@ -15,8 +15,8 @@ from flytekitplugins.awsbatch.testing import Emulation, emulation
 
 
 @pytest.fixture(scope="module")
-def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulation]:
-    settings = with_emulator(fidelity="strict", vcpus=4)
+def batch(tmp_path_factory: pytest.TempPathFactory, isolation_keys: dict[str, Any]) -> Iterator[Emulation]:
+    settings = with_emulator(**isolation_keys | {"fidelity": "strict", "vcpus": 4})
     with emulation(tmp_path_factory.mktemp("batch"), settings=settings, quiet=True) as running:
         yield running
 

@@ -24,9 +24,9 @@ from flytekitplugins_awsbatch_timeout import margin
 
 
 @pytest.fixture(scope="module")
-def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulation]:
+def batch(tmp_path_factory: pytest.TempPathFactory, isolation_keys: dict[str, Any]) -> Iterator[Emulation]:
     """A hang is reported, and ends after two seconds; there is room for all children at once."""
-    settings = with_emulator(fidelity="strict", hang_limit=2, vcpus=10)
+    settings = with_emulator(**isolation_keys | {"fidelity": "strict", "hang_limit": 2, "vcpus": 10})
     with emulation(tmp_path_factory.mktemp("batch"), settings=settings, quiet=True) as running:
         yield running
 

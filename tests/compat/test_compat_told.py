@@ -20,9 +20,9 @@ from flytekitplugins.awsbatch.testing import Emulation, emulation
 
 
 @pytest.fixture(scope="module")
-def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulation]:
+def batch(tmp_path_factory: pytest.TempPathFactory, isolation_keys: dict[str, Any]) -> Iterator[Emulation]:
     """A hang is reported, and ends after two seconds; arrays have at most four items."""
-    settings = with_emulator(fidelity="strict", hang_limit=2, vcpus=4)
+    settings = with_emulator(**isolation_keys | {"fidelity": "strict", "hang_limit": 2, "vcpus": 4})
     settings["plugins"]["aws"]["batch"]["maxArrayJobSize"] = 4
     with emulation(tmp_path_factory.mktemp("batch"), settings=settings, quiet=True) as running:
         yield running
@@ -49,6 +49,7 @@ def test_overrides_that_are_too_long_fail_the_job_without_an_attempt(batch: Emul
     assert "Container Overrides length must be at most 8192" in job["statusReason"]
 
 
+@pytest.mark.processes_only("the image would be pulled")
 def test_what_lint_says_to_write_is_taken(batch: Emulation) -> None:
     value, requests = emulated(batch, lambda: tasks.remedies(ns=[1, 2]))
     assert tuple(value) == (2, [2, 3], [3, 6], [2, 3])
@@ -82,6 +83,7 @@ def test_no_retries_are_two_attempts(batch: Emulation) -> None:
     assert tasks.fails_at_first(n=1) == "attempt 2"
 
 
+@pytest.mark.processes_only("a variable of the caller's is the secret, and containers do not get it")
 def test_a_secret_is_there_only_if_the_jobs_environment_has_it(
     batch: Emulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +168,7 @@ def test_the_checkpoint_of_a_single_job_is_found_by_its_next_attempt(batch: Emul
     assert (tasks.stock_go_on(n=1), tasks.our_go_on(n=1)) == ("nothing", "half way")
 
 
+@pytest.mark.processes_only("the code is sent along, and pyflyte-fast-execute fails where it does not find the script")
 def test_a_script_that_the_image_does_not_have_is_waited_for(batch: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(maptask, "MAP_EXECUTE_SCRIPT", "pyflyte-awsbatch-map-execute-elsewhere")
     said = failure(lambda: map_task(tasks.plus_one)(n=[1, 2]))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from batch_shell import Shell
 from container_engines import TestEngine
@@ -18,6 +19,15 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_reque
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import in_image
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A container takes long to start where much else runs."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.timeout(600))
 
 
 @pytest.fixture
@@ -36,10 +46,16 @@ def new_service(container_engine: TestEngine, home: Path, warnings: list[str]) -
     with contextlib.ExitStack() as open_services:
 
         def new(
-            at: Path = home, *, folders: tuple[Folder, ...] = (), clock: Clock | None = None, **settings: Any
+            at: Path = home,
+            *,
+            client: docker.APIClient | None = None,
+            folders: tuple[Folder, ...] = (),
+            clock: Clock | None = None,
+            **settings: Any,
         ) -> LocalBatch:
             container = container_engine.settings(**settings)
-            executor = ContainerExecutor(container_engine.client(), container, folders=folders, warn=warnings.append)
+            client = client or container_engine.client()
+            executor = ContainerExecutor(client, container, folders=folders, warn=warnings.append)
             batch = BatchSettings(vcpus=4, memory=8192, kill_grace=1, container=container)
             service = LocalBatch(at, batch, executors=[executor], launch=in_image({"GIVEN": "yes"}), clock=clock)
             return open_services.enter_context(service)

@@ -19,6 +19,13 @@ def sizes(words: list[str], file: FlyteFile) -> list[int]:
 
 
 @task(task_config=AWSBatchConfig(), retries=1)
+def doubled(file: FlyteFile) -> FlyteFile:
+    made = Path.cwd() / "doubled"
+    made.write_text(2 * Path(file.download()).read_text())
+    return FlyteFile(str(made))
+
+
+@task(task_config=AWSBatchConfig(), retries=1)
 def square(x: int) -> int:
     return x * x
 

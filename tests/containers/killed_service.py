@@ -1,4 +1,5 @@
-"""A service in a process of its own, to be killed: runs a job in a container and says when it runs.
+"""A service in a process of its own, to be killed: runs jobs in containers and says when they run. They see the folder
+in which the home lies, if they name a path there.
 
 Arguments: the engine's URL, the home, the job's command.
 """
@@ -13,6 +14,7 @@ from batch_shell import Shell
 from container_engines import BUSYBOX, TestEngine
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import Folder
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import in_image
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
@@ -22,9 +24,9 @@ def main(url: str, home: str, *scripts: str) -> None:
     engine = TestEngine(url, Path())
     container = engine.settings()
     settings = BatchSettings(vcpus=4, memory=8192, kill_grace=1, container=container)
-    service = LocalBatch(
-        Path(home), settings, executors=[ContainerExecutor(engine.client(), container)], launch=in_image()
-    )
+    beside = Folder(Path(home).parent)
+    executor = ContainerExecutor(engine.client(), container, folders=[beside])
+    service = LocalBatch(Path(home), settings, executors=[executor], launch=in_image())
     service.start()
     service.ensure_queue("queue")
     shell = Shell(service)

@@ -86,7 +86,7 @@ def test_privileged_is_privileged(shell: Shell, service: LocalBatch) -> None:
     assert int(plain.split()[1], 16) < int(privileged.split()[1], 16)
 
 
-def test_a_folder_of_the_host_is_seen_by_jobs_that_name_it_and_by_no_others(
+def test_folders_of_the_host_are_seen_by_jobs_that_name_one_of_them_and_by_no_others(
     new_service: NewService, tmp_path: Path
 ) -> None:
     seen, closed = tmp_path / "seen", tmp_path / "closed"
@@ -96,12 +96,15 @@ def test_a_folder_of_the_host_is_seen_by_jobs_that_name_it_and_by_no_others(
     service = new_service(folders=(Folder(seen), Folder(closed, read_only=True)))
     shell = shell_of(service)
 
+    # The name of the other is made in the container.
     named = output(
-        shell, service, f"cat {seen}/file {closed}/file; touch {closed}/x 2>/dev/null || echo closed; touch {seen}/x"
+        shell,
+        service,
+        f"cd {seen}/../clos*; cat file; touch x 2>/dev/null || echo closed; cat {seen}/file; touch {seen}/x",
     )
     others = output(shell, service, f"ls {tmp_path} 2>/dev/null || echo nothing; ls -d {str(seen)[:-1]}? || true")
 
-    assert named == ["here", "here", "closed"]
+    assert named == ["here", "closed", "here"]
     assert (seen / "x").exists()
     assert others[0] == "nothing"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -88,15 +89,31 @@ def test_an_image_is_not_asked_for_where_settings_say_never(new_service: NewServ
     )
 
 
-def test_a_command_that_the_image_does_not_have_cannot_start(shell: Shell, service: LocalBatch) -> None:
-    job_id = shell.submit(["pyflyte-execute", "--help"])
+@pytest.mark.parametrize(
+    ("command", "properties", "expected"),
+    [
+        ("pyflyte-execute", {}, 'CannotStartContainerError: {daemon}.*"pyflyte-execute": executable file not found in'),
+        ("/bin/bash", {}, "CannotStartContainerError: {daemon}.*/bin/bash.* no such file or directory"),
+        ("/etc/passwd", {}, "CannotStartContainerError: {daemon}.*/etc/passwd.*permission denied"),
+        ("true", {"user": "nobody-here"}, "CannotStartContainerError: {daemon}unable to find user nobody-here: "),
+        ("true", {"image": "UPPER/case:1"}, "CannotPullContainerError: {daemon}.*repository name .*must be lowercase"),
+        (
+            "true",
+            {"linuxParameters": {"devices": [{"hostPath": "/dev/nothing"}]}},
+            "CannotCreateContainerError: {daemon}.*/dev/nothing.*no such file or directory",
+        ),
+    ],
+)
+def test_why_an_attempt_does_not_start_is_said_as_by_aws(
+    shell: Shell, service: LocalBatch, command: str, properties: dict[str, Any], expected: str
+) -> None:
+    shell.define("wrong", **{"image": BUSYBOX, "memory": 64, **properties})
+    job_id = shell.submit([command, "--help"], jobDefinition="wrong")
 
     ((status, code, said),) = ends(shell.ended(job_id))
 
     assert (status, code) == ("Task failed to start", None)
-    assert said is not None
-    assert said.startswith("CannotStartContainerError: Error response from daemon: ")
-    assert 'exec: "pyflyte-execute": executable file not found in $PATH' in said
+    assert re.match(expected.format(daemon="Error response from daemon: "), said or ""), said
     assert service.log_streams(job_id) == []
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from batch_shell import alive, eventually
 from container_engines import TestEngine
 from container_shell import NewService, shell_of
 
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import children
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import children
 
 PROGRAM = Path(__file__).with_name("killed_service.py")
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -41,11 +42,32 @@ class Killed:
         self.process.wait()
         eventually(lambda: not any(alive(pid) for pid in below))
 
+    def end(self) -> None:
+        """What is left of it."""
+        self.process.kill()
+        self.process.wait()
+
 
 @pytest.fixture
-def stack() -> Iterator[ExitStack]:
+def serving(container_engine: TestEngine, home: Path) -> Iterator[Callable[..., Killed]]:
+    """Starts services that run scripts as jobs."""
     with ExitStack() as stack:
-        yield stack
+
+        def start(*scripts: str) -> Killed:
+            killed = Killed(container_engine, home, *scripts)
+            stack.callback(killed.end)
+            return killed
+
+        yield start
+
+
+def knows_of(supervisor: int, home: Path) -> bool:
+    """Whether a supervisor was told of a service on a home, and so has its lock."""
+    with contextlib.suppress(OSError):
+        # Until it runs its own program it has all that its parent has.
+        if b"executors.supervisor" in Path(f"/proc/{supervisor}/cmdline").read_bytes():
+            return any(each.readlink().is_relative_to(home) for each in Path(f"/proc/{supervisor}/fd").iterdir())
+    return False
 
 
 def containers(engine: TestEngine) -> list[str]:
@@ -53,9 +75,9 @@ def containers(engine: TestEngine) -> list[str]:
 
 
 def test_containers_of_a_service_that_is_killed_are_gone_within_seconds(
-    container_engine: TestEngine, home: Path
+    container_engine: TestEngine, serving: Callable[..., Killed]
 ) -> None:
-    killed = Killed(container_engine, home, "sleep 600", "sleep 600")
+    killed = serving("sleep 600", "sleep 600")
     assert sorted(containers(container_engine)) == sorted(killed.jobs)
 
     killed.kill()
@@ -64,9 +86,9 @@ def test_containers_of_a_service_that_is_killed_are_gone_within_seconds(
 
 
 def test_the_next_start_ends_what_outlived_service_and_supervisor(
-    container_engine: TestEngine, home: Path, new_service: NewService
+    container_engine: TestEngine, serving: Callable[..., Killed], new_service: NewService
 ) -> None:
-    killed = Killed(container_engine, home, "sleep 600")
+    killed = serving("sleep 600")
     killed.kill(supervisor=True)
     assert containers(container_engine) == killed.jobs
 
@@ -83,10 +105,15 @@ def test_the_next_start_ends_what_outlived_service_and_supervisor(
 
 @pytest.mark.parametrize("supervisor", [False, True])
 def test_what_ended_while_nobody_looked_is_not_run_again(
-    container_engine: TestEngine, home: Path, new_service: NewService, supervisor: bool
+    container_engine: TestEngine,
+    serving: Callable[..., Killed],
+    new_service: NewService,
+    marks: Path,
+    supervisor: bool,
 ) -> None:
-    killed = Killed(container_engine, home, "sleep 1.5; exit 5")
+    killed = serving(f"while [ ! -e {marks}/end ]; do sleep 0.05; done; exit 5")
     os.kill(killed.process.pid, signal.SIGSTOP)
+    (marks / "end").touch()
     client = container_engine.client()
     eventually(lambda: [each["State"] for each in client.containers(all=True)] == ["exited"])
     killed.kill(supervisor=supervisor)
@@ -102,14 +129,14 @@ def test_what_ended_while_nobody_looked_is_not_run_again(
 
 
 def test_two_services_on_one_engine_leave_each_other_alone(
-    container_engine: TestEngine, home: Path, tmp_path: Path, new_service: NewService
+    container_engine: TestEngine, serving: Callable[..., Killed], tmp_path: Path, new_service: NewService
 ) -> None:
     same_home, other_home = new_service(), new_service(tmp_path / "other")
     jobs = [shell_of(service).submit("sleep 600") for service in (same_home, other_home)]
     for service, job in zip((same_home, other_home), jobs, strict=True):
         shell_of(service).running(job)
 
-    killed = Killed(container_engine, home, "sleep 600")
+    killed = serving("sleep 600")
     killed.kill()
     eventually(lambda: sorted(containers(container_engine)) == sorted(jobs))
     new_service().close()
@@ -119,11 +146,13 @@ def test_two_services_on_one_engine_leave_each_other_alone(
     assert containers(container_engine) == jobs[1:]
 
 
-def test_the_supervisor_of_a_living_service_is_replaced(container_engine: TestEngine, home: Path) -> None:
-    killed = Killed(container_engine, home, "sleep 600")
+def test_the_supervisor_of_a_living_service_is_replaced(
+    container_engine: TestEngine, home: Path, serving: Callable[..., Killed]
+) -> None:
+    killed = serving("sleep 600")
     (before,) = children(killed.process.pid)
     os.kill(before, signal.SIGKILL)
-    eventually(lambda: children(killed.process.pid) not in ([], [before]))
+    eventually(lambda: any(knows_of(pid, home) for pid in children(killed.process.pid) if pid != before))
 
     killed.kill()
 

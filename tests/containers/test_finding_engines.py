@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import docker
 import pytest
 from container_engines import TestEngine
 
@@ -13,6 +14,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engin
     NoEngineError,
     addresses,
     connect,
+    said,
 )
 
 
@@ -65,3 +67,33 @@ def test_a_host_that_is_named_is_the_only_one_tried(tmp_path: Path) -> None:
 
     assert "DOCKER_HOST): No such file" in str(caught.value)
     assert "usual" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("podman", "shown"),
+    [
+        (
+            "preparing container 0123456789abcdef for attach: /usr/sbin/runc: runc create failed: exec: "
+            '"x": executable file not found in $PATH: OCI runtime attempted to invoke a command that was not found',
+            'OCI runtime create failed: runc create failed: exec: "x": executable file not found in $PATH: unknown',
+        ),
+        (
+            "normalizing image: normalizing name for compat API: repository name must be lowercase",
+            "repository name must be lowercase",
+        ),
+    ],
+)
+def test_what_podman_says_is_shown_in_dockers_words(podman: str, shown: str) -> None:
+    refused = docker.errors.APIError("500 Server Error", explanation=podman)
+
+    assert said(refused) == f"Error response from daemon: {shown}"
+
+
+def test_only_what_the_engine_is_the_cause_of_is_said() -> None:
+    try:
+        raise ValueError("what was handled when all this began")
+    except ValueError:
+        with pytest.raises(NoEngineError) as caught:
+            connect("unix:///nothing")
+
+    assert "Tried unix:///nothing (emulator.container.engine): No such file or directory. Start" in str(caught.value)

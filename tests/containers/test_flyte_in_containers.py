@@ -22,9 +22,7 @@ from flytekitplugins.awsbatch import emulation
 @pytest.fixture
 def in_containers(container_engine: TestEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("FLYTE_INTERNAL_IMAGE", PYTHON)
-    container = {"engine": container_engine.url, "network": "none", "ulimits": {"nofile": 1024, "nproc": 1000}}
-    settings = {"emulator": {"isolation": "container", "container": container, "vcpus": 4, "memory": 8000}}
-    with emulation(tmp_path / "home", settings=settings) as emulated:
+    with emulation(tmp_path / "home", settings={"emulator": container_engine.emulator()}) as emulated:
         yield emulated
 
 
@@ -56,8 +54,7 @@ def test_an_error_comes_back_with_its_log(in_containers: Any) -> None:
 def test_a_run_sends_its_code_and_files_to_a_service_that_runs_containers(
     container_engine: TestEngine, tmp_path: Path
 ) -> None:
-    container = {"engine": container_engine.url, "network": "none", "ulimits": {"nofile": 1024, "nproc": 1000}}
-    settings = {"emulator": {"isolation": "container", "container": container, "vcpus": 4, "memory": 8000}}
+    settings = {"emulator": container_engine.emulator()}
     (tmp_path / "settings.yaml").write_text(json.dumps(settings))
     (tmp_path / "file").write_text("1234567")
     command = [sys.executable, "-m", "flytekitplugins.awsbatch.cli.main", "serve", "--port", "0"]

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import image_tasks
 import pytest
 from container_engines import BUSYBOX, PYTHON, TestEngine
+
+from flytekitplugins.awsbatch.lint.image_needs import FAST_EXECUTE, ImageNeed, ImageReport, findings_of
 
 TASKS = Path(__file__).with_name("image_tasks.py")
 
@@ -16,9 +19,7 @@ TASKS = Path(__file__).with_name("image_tasks.py")
 def lint(engine: TestEngine, folder: Path, image: str, file: Path = TASKS, *more: str) -> list[tuple[str, str, str]]:
     """(code, task, message) of what is found in the container of an image."""
     settings = folder / "settings.yaml"
-    settings.write_text(
-        json.dumps({"emulator": {"container": {"engine": engine.url, "ulimits": {"nofile": 1024, "nproc": 1000}}}})
-    )
+    settings.write_text(json.dumps({"emulator": {"container": engine.keys()}}))
     command = [sys.executable, "-m", "flytekitplugins.awsbatch.cli.main", "lint", str(file), "--image", image, "--run"]
     done = subprocess.run(
         [*command, "--config", str(settings), "--json", *more], capture_output=True, text=True, check=False
@@ -59,7 +60,8 @@ def test_what_is_wrong_with_an_image_is_said(
 ) -> None:
     image = container_engine.variant(PYTHON, change)
 
-    assert any(expected in message for _, task, message in lint(container_engine, tmp_path, image) if task == "one")
+    (message,) = (message for _, task, message in lint(container_engine, tmp_path, image) if task == "one")
+    assert expected in message
 
 
 def test_a_module_that_needs_more_than_the_image_has_is_said(container_engine: TestEngine, tmp_path: Path) -> None:
@@ -75,6 +77,21 @@ def test_a_module_that_needs_more_than_the_image_has_is_said(container_engine: T
 
     assert {task for _, task, _ in found} == {"one", "each"}
     assert all("ModuleNotFoundError: No module named 'nothing_has_this'" in message for _, _, message in found)
+
+
+@pytest.mark.parametrize(
+    ("there", "then"),
+    [
+        ({}, "The job cannot start, leaves no log"),
+        ({FAST_EXECUTE: "/bin/x"}, f"A job that is sent with its code fails in {FAST_EXECUTE}; with `--copy none` it"),
+    ],
+)
+def test_what_follows_depends_on_whether_flytekit_is_there(there: dict[str, str], then: str) -> None:
+    need = ImageNeed(image_tasks.one, image_tasks.one, "image:1", (FAST_EXECUTE, "pyflyte-execute"), "", None)
+
+    (finding,) = findings_of([need], ImageReport(commands=there))
+
+    assert then in finding.message
 
 
 def test_no_engine_is_said_in_one_line(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 from backends import ROOT
-from doc_pages import DOCS, anchors, pages, path_of, prose_of
+from doc_pages import DOCS, anchors, pages, path_of, prose_of, text_of
 
 LINK = re.compile(r"\]\(([^)\s]+)\)|<img[^>]* src=\"([^\"]+)\"")
 
@@ -38,6 +38,16 @@ def test_every_page_has_a_place_in_the_navigation() -> None:
     navigation = yaml.safe_load(re.sub(r"!!python/\S+", "", text))["nav"]
     listed = set(leaves(navigation))
     assert listed == {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")}
+
+
+def test_the_first_page_links_to_every_other() -> None:
+    linked = {link.partition("#")[0] for link in links("docs/index.md")}
+    assert {str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md")} - linked == {"index.md"}
+
+
+@pytest.mark.parametrize("page", pages())
+def test_no_page_has_the_marks_of_a_merge(page: str) -> None:
+    assert re.findall(r"^(?:<{7}|={7}|>{7})(?: .*)?$", text_of(page), flags=re.M) == []
 
 
 def leaves(node: object) -> list[str]:

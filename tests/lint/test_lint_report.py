@@ -24,10 +24,11 @@ from sdk_pyflyte import IMAGE, pyflyte_process
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchTaskError, AWSBatchWarning, map_task
 from flytekitplugins.awsbatch.cli.main import main
 from flytekitplugins.awsbatch.lint import report
-from flytekitplugins.awsbatch.lint.lint_settings import LintSettings, load
-from flytekitplugins.awsbatch.local.all_settings import DEFAULT
+from flytekitplugins.awsbatch.lint.lint_settings import LintSettings, load_lint_settings
+from flytekitplugins.awsbatch.local.all_settings import DEFAULT, load_files
 from flytekitplugins.awsbatch.local.run import composer
 from flytekitplugins.awsbatch.sdk import switch
+from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.testing import emulation
 
 
@@ -171,12 +172,22 @@ def test_a_deployment_says_what_is_fine_and_how_large_an_array_may_be(
     file = tmp_path / "deployment.yaml"
     file.write_text("emulator: {lint_ignore: [AB111]}\nplugins: {aws: {batch: {maxArrayJobSize: 7}}}\n")
     expected = LintSettings(frozenset({"AB111"}), 7)
-    assert load({"FLYTE_AWSBATCH_CONFIG": str(file)}) == expected
-    assert load({"FLYTE_AWSBATCH_CONFIG": str(tmp_path)}) == expected
-    assert load({}) == LintSettings()
+    assert load_lint_settings({"FLYTE_AWSBATCH_CONFIG": str(file)}) == expected
+    assert load_lint_settings({"FLYTE_AWSBATCH_CONFIG": str(tmp_path)}) == expected
+    assert load_lint_settings({}) == LintSettings()
     monkeypatch.setenv("FLYTE_AWSBATCH_CONFIG", str(file))
     template(a_task())
     assert codes(recwarn) == []
+
+
+def test_a_deployment_that_names_no_code_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "deployment.yaml"
+    file.write_text("emulator:\n  lint_ignore: [AB111, ABC]\n")
+    with pytest.raises(SettingsError) as refused:
+        load_files([str(file)])
+    (problem,) = refused.value.problems
+    assert (problem.line, problem.key) == (2, "emulator.lint_ignore")
+    assert problem.expected == "expected one of AB001, AB002, AB003, ..., AB115"
 
 
 def test_one_map_may_say_what_is_fine_for_it(recwarn: pytest.WarningsRecorder) -> None:

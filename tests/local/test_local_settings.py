@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import traceback
 from pathlib import Path
 
 import pytest
+from batch_tasks import double
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +26,7 @@ from flytekitplugins.awsbatch.local.all_settings import (
     parse_settings,
     read_files,
 )
+from flytekitplugins.awsbatch.local.deployment.emulation import emulation
 from flytekitplugins.awsbatch.propeller.propeller_settings import OffloadingSettings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
@@ -186,3 +189,21 @@ def test_what_propeller_reads_of_storage_and_offloading_reaches_the_handler() ->
     )
     assert found.handler.storage.limits.max_download_mbs == 10
     assert found.handler.propeller.offloading == OffloadingSettings(enabled=True, min_size=1, max_size=1000)
+
+
+def test_a_mistake_in_settings_is_told_without_this_packages_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("emulator: {isolation: warp}\n")
+    with pytest.raises(SettingsError) as in_a_block, emulation(files=[bad]):
+        pass
+    monkeypatch.setenv(wire.SWITCH, "local")
+    monkeypatch.setenv(wire.SWITCH_CONFIG, str(bad))
+    with pytest.raises(SettingsError) as in_a_call:
+        double(n=1)
+    for caught in (in_a_block, in_a_call):
+        frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+        # Those that rich leaves out, by which flytekit shows what a script raises.
+        shown = [frame.f_code.co_filename for frame in frames if not frame.f_locals.get("_rich_traceback_omit")]
+        assert [name for name in shown if f"{os.sep}flytekitplugins{os.sep}awsbatch{os.sep}" in name] == []

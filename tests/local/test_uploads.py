@@ -12,7 +12,7 @@ from flytekit.models.literals import Blob, BlobMetadata, Literal, LiteralMap, Sc
 from fsspec.core import url_to_fs
 
 from flytekitplugins.awsbatch.local.deployment import uploads
-from flytekitplugins.awsbatch.local.deployment.transfer import Progress
+from flytekitplugins.awsbatch.local.deployment.transfer import TransferProgress
 from flytekitplugins.awsbatch.local.deployment.uploads import Uploads
 from flytekitplugins.awsbatch.propeller.storage import SchemeStore
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
@@ -27,7 +27,7 @@ def uploaded(storage: str, path: Path) -> str:
     kind = BlobType("", BlobType.BlobDimensionality.SINGLE)
     blob = Literal(scalar=Scalar(blob=Blob(BlobMetadata(kind), str(path))))
     store = SchemeStore()
-    uploads = Uploads(storage, store, lambda where: Progress(where, print))
+    uploads = Uploads(storage, store, lambda where: TransferProgress(where, print))
     return str(uploads.upload(LiteralMap({"f": blob}), {}).literals["f"].scalar.blob.uri)
 
 

@@ -15,21 +15,36 @@ from flytekitplugins.awsbatch.sdk import switch
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
 
-SESSION = """
+SUPERVISORS = """
     import sys
     from pathlib import Path
 
     def supervisors():
         children = Path("/proc/self/task").glob("*/children")
         found = [pid for file in children for pid in file.read_text().split()]
-        return [pid for pid in found if "executors.supervisor" in Path(f"/proc/{{pid}}/cmdline").read_text()]
+        return [pid for pid in found if "executors.supervisor" in Path(f"/proc/{pid}/cmdline").read_text()]
+"""
+SESSION = """
+    from conftest import supervisors
+
+    {first_line}
 
     def test_before_the_fixture():
         assert len(supervisors()) == {started}
 
     def test_uses({fixture}):
+        import sys
+
         assert {started} or "flytekit" not in sys.modules
 """
+
+
+def run_session(folder: Path, first_line: str, *options: str, fixture: str = "awsbatch", started: int = 1) -> None:
+    session = SESSION.format(first_line=first_line, fixture=fixture, started=started)
+    (folder / "conftest.py").write_text(textwrap.dedent(SUPERVISORS))
+    (folder / "test_session.py").write_text(textwrap.dedent(session))
+    done = subprocess.run(pytest_command(folder, *options), cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize(
@@ -40,9 +55,25 @@ SESSION = """
 def test_a_session_starts_one_when_it_collects_the_first_test_that_asks_for_the_fixture(
     tmp_path: Path, fixture: str, options: tuple[str, ...], started: int
 ) -> None:
-    (tmp_path / "test_session.py").write_text(textwrap.dedent(SESSION).format(fixture=fixture, started=started))
-    done = subprocess.run(pytest_command(tmp_path, *options), cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    run_session(tmp_path, "", *options, fixture=fixture, started=started)
+
+
+def test_it_is_started_before_the_file_is_imported_that_has_such_a_test(tmp_path: Path) -> None:
+    run_session(tmp_path, "assert len(supervisors()) == 1")
+
+
+@pytest.mark.parametrize(
+    ("first_line", "options"),
+    [
+        ("assert len(supervisors()) == 0", ("-k", "uses")),
+        ("import pytest; assert len(supervisors()) == 0; pytest.importorskip('os')", ()),
+    ],
+    ids=["some tests are chosen", "the file may be skipped"],
+)
+def test_it_is_not_started_before_the_file_is_imported_where_its_tests_may_be_left_out(
+    tmp_path: Path, first_line: str, options: tuple[str, ...]
+) -> None:
+    run_session(tmp_path, first_line, *options)
 
 
 @pytest.mark.parametrize(

@@ -331,15 +331,17 @@ def test_abort_before_the_job_was_submitted_asks_nothing_of_aws() -> None:
     assert batch(given).terminated == []
 
 
-def test_an_abort_that_aws_refuses_says_so() -> None:
+def test_an_abort_that_aws_refuses_leaves_the_node_as_it_was() -> None:
     given = services(lambda job, child: running())
     execution = NodeExecution(request(single(), literal_map(x=integer(1))), given)
     for _ in range(4):
         execution.step()
     batch(given).errors["terminate"] = BatchError("ServerException", "no", 500)
-    result = execution.abort("stop")
-    assert result.error is not None
-    assert result.error.message == "stop (the job could not be terminated: ServerException: no)"
+    with pytest.raises(BatchError, match="ServerException: no"):
+        execution.abort("stop")
+    assert execution.result is None
+    batch(given).errors.clear()
+    assert execution.abort("stop").phase is TaskPhase.ABORTED
 
 
 def test_the_observer_hears_of_each_round() -> None:
@@ -504,3 +506,14 @@ def test_default_variables_are_taken_from_propellers_environment(monkeypatch: py
     (made,) = batch(given).submitted
     environment = {pair["name"]: pair["value"] for pair in made["containerOverrides"]["environment"]}
     assert (environment["ZONE"], environment["EMPTY"]) == ("b", "")
+
+
+@pytest.mark.parametrize("own", [1, 48, 50])
+def test_tags_of_the_run_leave_those_of_the_task_as_they_are_and_take_the_room_that_is_left(own: int) -> None:
+    tags = {"flyte:task": "mine", **{f"t{number}": "" for number in range(1, own)}}
+    room = {"flyte:project": "p", "flyte:domain": "d", "flyte:node": "n"}
+    made = request(single(custom={"tags": tags}), literal_map(x=integer(1)), job_tags={"flyte:task": "theirs", **room})
+    given = services(all_succeed)
+    run(made, given)
+    (sent,) = batch(given).submitted
+    assert sent["tags"] == {**tags, **dict([*room.items()][: 50 - own])}

@@ -25,7 +25,7 @@ from propeller_builders import integer, integers, template
 from flytekitplugins.awsbatch.propeller.aws_array.command_template import (
     Parameters,
     literal_text,
-    render,
+    render_command,
     timestamp_text,
     unique_key,
 )
@@ -312,24 +312,24 @@ def parameters(**changes: Any) -> Parameters:
 @given(st.text(max_size=30))
 def test_a_text_without_placeholders_stays(text: str) -> None:
     if "{{" not in text:
-        assert render([text], parameters()) == [text]
+        assert render_command([text], parameters()) == [text]
 
 
 @given(st.text(max_size=12))
 def test_a_dollar_in_a_value_never_breaks_the_text_around_it(value: str) -> None:
-    (rendered,) = render(["<{{.rawOutputDataPrefix}}>"], parameters(raw_output_prefix=value.replace("{{", "")))
+    (rendered,) = render_command(["<{{.rawOutputDataPrefix}}>"], parameters(raw_output_prefix=value.replace("{{", "")))
     assert rendered[0] == "<"
     assert rendered[-1] == ">"
 
 
 def test_placeholders_are_found_in_any_case_and_spacing() -> None:
-    assert render(["{{ $INPUT }} {{.Inputs.a}} {{.inputs.l}} {{.nothing}}"], parameters()) == [
+    assert render_command(["{{ $INPUT }} {{.Inputs.a}} {{.inputs.l}} {{.nothing}}"], parameters()) == [
         "s3://b/inputs.pb 1 [1,2] {{.nothing}}"
     ]
 
 
 def test_letters_fold_as_gos_do() -> None:
-    assert render(["{{.Input\u017f.a}} {{.\u0131nput}} {{.\u0130nput}} {{.Per\u212aey}}"], parameters()) == [
+    assert render_command(["{{.Input\u017f.a}} {{.\u0131nput}} {{.\u0130nput}} {{.Per\u212aey}}"], parameters()) == [
         "1 {{.\u0131nput}} {{.\u0130nput}} {{.Per\u212aey}}"
     ]
 
@@ -338,7 +338,7 @@ def test_no_text_at_all_reads_no_inputs() -> None:
     def unread() -> literals_pb2.LiteralMap:
         raise AssertionError
 
-    assert render([], parameters(inputs=unread)) == []
+    assert render_command([], parameters(inputs=unread)) == []
 
 
 @given(st.text(max_size=60))

@@ -28,7 +28,7 @@ SESSION = """
     from flytekit import task
     from flytekitplugins.awsbatch import AWSBatchConfig, map_task
     from flytekitplugins.awsbatch.batch.emulator.execution.executors import supervision
-    from flytekitplugins.awsbatch.batch.emulator.execution.reaper import descendants
+    from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import descendants
 
 
     @task(task_config=AWSBatchConfig())

@@ -18,10 +18,14 @@ from flytekitplugins.awsbatch.local.home import Home
 pytestmark = pytest.mark.usefixtures("signals_of_a_terminal")
 
 
-def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(terminal: OpenTerminal, home: Path, marks: Path) -> None:
+def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(
+    terminal: OpenTerminal, home: Path, marks: Path, tmp_path: Path
+) -> None:
     command = pyflyte("gated", "--count", "4", "--folder", str(marks))
-    first = terminal(command)
+    first = terminal([*command[:2], "--env", "FLYTE_AWSBATCH_REPORT=out/run.html", *command[2:]])
     first.expect("2 running, 2 succeeded")
+    # That they run does not mean that their code has begun.
+    eventually(lambda: starts(marks) == dict.fromkeys(range(4), 1))
     first.type("\x03")
     assert first.ended() == 1
 
@@ -35,6 +39,10 @@ def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(terminal: OpenTermin
     # Neither the modes of the terminal nor a hidden cursor stay behind.
     assert first.modes_now() == first.modes
     assert first.text.count("\x1b[?25l") == first.text.count("\x1b[?25h")
+    # What there was when it was stopped can be sent to somebody.
+    report = (tmp_path / "out" / "run.html").read_text(encoding="utf-8")
+    assert f"interrupted · {execution}" in report
+    assert "2 succeeded" in report
 
     (marks / "gate").touch()
     second = terminal(command, FLYTE_AWSBATCH_RESUME=execution)

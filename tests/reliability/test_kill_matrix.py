@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from terminals import eventually, execution_of, of_home, pyflyte, starts
 
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import children
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import children
 from flytekitplugins.awsbatch.local.all_settings import DEFAULT
 
 VICTIMS = {

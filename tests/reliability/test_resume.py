@@ -227,7 +227,7 @@ def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> N
     with emulation(home, quiet=True, resume=execution) as awsbatch:
         assert work(n=[2, 3]) == [4, 9]
         assert names(awsbatch) == [f"{execution}-n0-1"]
-        assert "n0 wait_at_the_gate: starts over, its inputs are not what they were" in awsbatch.printed
+        assert "n0 wait_at_the_gate: starts over, its inputs have changed" in awsbatch.printed
         # What nobody waits for any more does not go on either.
         assert awsbatch.batch.describe_jobs(jobs=[old])["jobs"][0]["status"] == "FAILED"
     assert starts(marks)[1] == 1

@@ -115,6 +115,7 @@ def test_jobs_folds_the_children_unless_it_is_asked(past: Past) -> None:
     (folded,) = past.json("jobs")["jobs"]
     assert (folded["job"], folded["status"], folded["attempts"]) == (past.job, "FAILED", None)
     assert folded["children"] == {"SUCCEEDED": 2, "FAILED": 1}
+    assert folded["error"] == "ValueError: 1 cannot be done"
     shown = past.json("jobs", past.execution, "--children")["jobs"]
     assert [(row["job"], row["status"], row["attempts"]) for row in shown[1:]] == [
         (f"{past.job}:0", "SUCCEEDED", 1),
@@ -148,7 +149,10 @@ def test_jobs_have_the_links_of_flytes_console(past: Past) -> None:
 def test_on_a_terminal_jobs_have_short_names_that_the_other_commands_take(past: Past, terminal: OpenTerminal) -> None:
     shown = terminal(awsbatch("jobs", "--children"), FLYTE_AWSBATCH_HOME=str(past.home))
     assert shown.ended() == 0
-    rows = [line.split() for line in shown.plain.splitlines()[2:]]
+    *lines, last = shown.plain.splitlines()[2:]
+    assert last.startswith("The logs of what failed: ")
+    assert last.endswith("flyte-awsbatch logs --failed")
+    rows = [line.split() for line in lines]
     short = past.job.partition("-")[0]
     assert [row[2] for row in rows] == [short, f"{short}:0", f"{short}:1", f"{short}:2"]
     assert past.ask("logs", f"{short}:0").exit_code == 0
@@ -184,7 +188,7 @@ def test_the_logs_of_all_that_failed_are_shown(past: Past) -> None:
 
 def test_jobs_and_runs_are_filtered(past: Past) -> None:
     rows = past.json("jobs", "--status", "failed")["jobs"]
-    assert [row["job"] for row in rows] == [f"{past.job}:1"]
+    assert [(row["job"], row["error"]) for row in rows] == [(f"{past.job}:1", "ValueError: 1 cannot be done")]
     (run,) = past.json("runs")
     assert past.json("runs", "--workflow", run["workflow"].rpartition(".")[2]) == [run]
     assert past.json("runs", "--workflow", "other") == []
@@ -212,6 +216,11 @@ def test_jobs_list_every_attempt_of_a_node(home: Path) -> None:
         (number, job["jobId"]) for number, job in enumerate(awsbatch_.jobs, start=1)
     ]
     assert len(rows) == 2
+    console = "https://console.aws.amazon.com/batch/home?region=us-east-2#/jobs/queue/arn:aws:batch:us-east-2"
+    links = [f"{console}::job-queue~2F/job/{row['job']}" for row in rows]
+    assert [row["link"] for row in rows] == links
+    listed = seen.ask("jobs", "--links").output
+    assert all(f"  AWS Batch Job  {link}\n" in listed for link in links)
     assert "attempt 1 of 2 failed: ValueError: 1 is always wrong; trying again" in awsbatch_.printed
     assert "node attempt 1 of 2 failed; node attempt 2 of 2 begins" in awsbatch_.printed
 

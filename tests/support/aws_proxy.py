@@ -29,6 +29,8 @@ def expired() -> Refusal:
 class Proxy:
     """
     :ivar calls: how often each operation was asked for, by AWS's name in lower case.
+    :ivar allowed: the operations, in lower case, that the caller's policy allows; None for all. Others are denied.
+    :ivar outside: what was asked for all the same.
     :ivar rule: is asked before each call (operation, request, access key): a refusal, an answer, or None to pass it on.
     """
 
@@ -36,6 +38,8 @@ class Proxy:
         self.target = target
         self.calls: Counter[str] = Counter()
         self.requests: list[tuple[str, dict[str, Any]]] = []
+        self.allowed: frozenset[str] | None = None
+        self.outside: set[str] = set()
         self.rule: Rule = lambda operation, request, key: None
         self.url = ""
 
@@ -49,7 +53,11 @@ class Proxy:
         self.calls[operation] += 1
         self.requests.append((operation, request))
         key = headers.get("Authorization", "").partition("Credential=")[2].partition("/")[0]
-        said = self.rule(operation, request, key)
+        if self.allowed is not None and operation not in self.allowed:
+            self.outside.add(operation)
+            said: Refusal | dict[str, Any] | None = denied(operation)
+        else:
+            said = self.rule(operation, request, key)
         if isinstance(said, dict):
             return 200, {"Content-Type": "application/json"}, json.dumps(said).encode()
         if said is not None:

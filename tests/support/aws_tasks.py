@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from flytekit import task, workflow
+from flytekit import Resources, task, workflow
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
@@ -41,6 +41,11 @@ def fails_on(n: int, bad: int, folder: str) -> int:
 def too_slow(seconds: int) -> int:
     time.sleep(seconds)
     return seconds
+
+
+@task(task_config=AWSBatchConfig(), requests=Resources(cpu="5000"))
+def too_large(n: int) -> int:
+    return n
 
 
 @task(task_config=AWSBatchConfig())

@@ -8,7 +8,7 @@ import contextlib
 import os
 import subprocess
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,8 +61,11 @@ class World:
 
     def run(self, folder: Path, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
         """`pyflyte run` in the user's folder. :param changes: to the environment."""
+        return self.command(folder, "pyflyte", "run", *words, **changes)
+
+    def command(self, folder: Path, script: str, *words: str, **changes: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [SCRIPTS / "pyflyte", "run", *words],
+            [SCRIPTS / script, *words],
             cwd=folder,
             env={**self.environment(), **changes},
             capture_output=True,
@@ -87,10 +90,13 @@ class World:
 
 
 @contextlib.contextmanager
-def world(s3: str, folder: Path, *options: str) -> Iterator[World]:
-    """:param options: of `serve`. With `--host 127.0.0.2` it is, to a caller, on another machine."""
-    jobs = {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": s3}
-    words = [word for name, value in jobs.items() for word in ("--env", f"{name}={value}")]
+def world(s3: str, folder: Path, *options: str, jobs: Mapping[str, str] = CREDENTIALS) -> Iterator[World]:
+    """
+    :param options: of `serve`. With `--host 127.0.0.2` it is, to a caller, on another machine.
+    :param jobs: variables with the credentials of jobs.
+    """
+    given = {**CREDENTIALS, **jobs, "AWS_ENDPOINT_URL_S3": s3}
+    words = [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
     clean = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     with serving(folder / "served", *words, *options, cwd="/", env=clean) as (url, _):
         made = World(s3, url, folder)

@@ -10,7 +10,7 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 
-PATIENCE = 30.0
+PATIENCE = 100.0
 SETTINGS = BatchSettings(vcpus=4, memory=8192, kill_grace=2)
 
 ENDED = ("SUCCEEDED", "FAILED")

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 
@@ -33,19 +34,64 @@ FOLDERS = ("dev", "etc", "proc", "root", "run", "sys", "tmp", "var/tmp")
 SOURCES = Path(flytekitplugins.awsbatch.__file__).parents[2]
 
 
-@dataclass(frozen=True)
+@dataclass
 class TestEngine:
-    """:param url: of the engine's socket."""
+    """
+    :param url: of the engine's socket.
+    :param folder: what it keeps.
+    :ivar process: podman's service, while it runs.
+    """
 
     __test__ = False
 
     url: str
     folder: Path
+    process: subprocess.Popen[bytes] | None = None
 
-    def settings(self, **others: object) -> ContainerSettings:
-        """With limits that a machine of CI can give, and without a network."""
-        limits = {"nofile": 1024, "nproc": 1000}
-        return ContainerSettings(engine=self.url, **{"network": "none", "ulimits": limits, **others})  # type: ignore[arg-type]
+    def start(self) -> None:
+        """Containers that outlived an earlier service are known to this one."""
+        folder = self.folder
+        options = [f"--root={folder}/root", f"--runroot={folder}/run", f"--tmpdir={folder}/tmp"]
+        with (folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["podman", *options, f"--runtime={runtime()}", "system", "service", "--time", "0", self.url],
+                env={**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")},
+                # Its monitor leaves a file `oom` where it runs.
+                cwd=folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.wait(self.process)
+
+    def wait(self, process: subprocess.Popen[bytes]) -> None:
+        until = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(docker.errors.DockerException):
+                docker.APIClient(base_url=self.url, version="auto")
+                return
+            if process.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"podman's service does not answer:\n{(self.folder / 'log').read_text()}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """Kills the service; containers stay."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self.process = None
+        (self.folder / "socket").unlink()
+
+    def keys(self, **others: Any) -> dict[str, Any]:
+        """Of `emulator.container`: with limits that a machine of CI can give, and without a network."""
+        return {"engine": self.url, "network": "none", "ulimits": {"nofile": 1024, "nproc": 1000}, **others}
+
+    def emulator(self, **others: Any) -> dict[str, Any]:
+        """Keys of `emulator`, and others of `emulator.container`."""
+        return {"isolation": "container", "container": self.keys(**others), "vcpus": 4, "memory": 8192}
+
+    def settings(self, **others: Any) -> ContainerSettings:
+        return ContainerSettings(**self.keys(**others))
 
     def client(self) -> docker.APIClient:
         return docker.APIClient(base_url=self.url, version="auto", timeout=60)
@@ -94,19 +140,9 @@ def running(folder: Path, shared: Path | None = None) -> Iterator[TestEngine]:
     mounts = [f"{place}:{place}:ro" for place in places]
     mounts += [f"{shared}:{shared}:rw"] if shared is not None else []
     (folder / "containers.conf").write_text(f"[containers]\nvolumes = {json.dumps(mounts)}\n", encoding="utf-8")
-    options = [f"--root={folder}/root", f"--runroot={folder}/run", f"--tmpdir={folder}/tmp", f"--runtime={runtime()}"]
-    socket = folder / "socket"
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            ["podman", *options, "system", "service", "--time", "0", f"unix://{socket}"],
-            env={**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    engine = TestEngine(f"unix://{socket}", folder)
+    engine = TestEngine(f"unix://{folder}/socket", folder)
     try:
-        wait_for(socket, process, folder / "log")
+        engine.start()
         client = engine.client()
         make_image(client, BUSYBOX, [])
         make_image(client, PYTHON, places)
@@ -118,8 +154,9 @@ def running(folder: Path, shared: Path | None = None) -> Iterator[TestEngine]:
         with contextlib.suppress(docker.errors.DockerException):
             for each in engine.client().containers(all=True):
                 engine.client().remove_container(each["Id"], force=True, v=True)
-        process.terminate()
-        process.wait(timeout=30)
+        if engine.process is not None:
+            engine.process.terminate()
+            engine.process.wait(timeout=30)
         subprocess.run(["umount", "-l", f"{folder}/root/overlay"], capture_output=True, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -131,17 +168,6 @@ def host_folders() -> list[str]:
     return sorted(
         one for one in wanted if not any(one != other and Path(one).is_relative_to(other) for other in wanted)
     )
-
-
-def wait_for(socket: Path, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 30
-    while True:
-        with contextlib.suppress(docker.errors.DockerException):
-            docker.APIClient(base_url=f"unix://{socket}", version="auto")
-            return
-        if process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"podman's service does not answer:\n{log.read_text()}")
-        time.sleep(0.05)
 
 
 def make_image(client: docker.APIClient, name: str, places: list[str]) -> None:

@@ -7,7 +7,7 @@ import threading
 from concurrent.futures import Future
 from types import TracebackType
 
-from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard
+from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard
 from flytekitplugins.awsbatch.batch.emulator.http.server import listen
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
@@ -15,9 +15,9 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 class ThreadedServer:
     """Answers while the `with` block runs. Does not start or close the service."""
 
-    def __init__(self, service: LocalBatch, guard: Guard | None = None) -> None:
+    def __init__(self, service: LocalBatch, guard: RequestGuard | None = None) -> None:
         self._service = service
-        self._guard = guard or Guard()
+        self._guard = guard or RequestGuard()
         self._listening: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event, int]] = Future()
         self._thread = threading.Thread(target=asyncio.run, args=(self._serve(),), name="awsbatch-http", daemon=True)
 

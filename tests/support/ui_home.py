@@ -26,12 +26,14 @@ from flytekitplugins.awsbatch.local.home import Home
 
 WORKFLOW = "census.wf"
 MIB = 1 << 20
+PHASES = {SUCCEEDED: "SUCCESS", FAILED: "RETRYABLE_FAILURE", RUNNING: "RUNNING"}
 
 
 class WrittenHome:
     """A home with one execution, whose job's children are moved by hand, as another process would.
 
     :ivar name: the execution's. :ivar base: when its job was created, in milliseconds since the epoch.
+    :ivar attempts: of the node, before the last one, as its record has them.
     """
 
     def __init__(self, path: Path, size: int, name: str = "a1b2c3d4e5f6g7h8i9j0", function: str = "parse") -> None:
@@ -40,19 +42,47 @@ class WrittenHome:
         self.size = size
         self.function = function
         self.base = int(time.time() * 1000) - 600_000
-        self.job_id = "5ed1a86d-4db1-4a33-b0b4-2ff1b31a7a7c"
+        self.attempts: list[dict[str, Any]] = []
         self._rows = JobRows(Database(self.home.database))
         self._logs = Logs(self.home.batch / "logs")
+        self.job = self._submitted()
+        self.record = RunRecord(self.home.run(name))
+        self.write("running", process_mark())
+
+    @property
+    def job_id(self) -> str:
+        return self.job.id
+
+    def _submitted(self) -> Job:
+        number = len(self.attempts)
         detail = {
-            "jobName": f"{name}-n1-0",
+            "jobName": f"{self.name}-n1-{number}",
             "jobQueue": "arn:aws:batch:us-east-1:000000000000:job-queue/spot",
             "jobDefinition": "arn:aws:batch:us-east-1:000000000000:job-definition/flytekit:1",
             "container": {"command": ["true"], "vcpus": 1, "memory": 512, "environment": []},
         }
-        self.job = Job(self.job_id, spec_of(detail), size if size > 1 else None, self.base, "somebody", RUNNABLE)
-        self._rows.add_job(self.job)
-        self.record = RunRecord(self.home.run(name))
+        job_id = f"{number + 5}ed1a86d-4db1-4a33-b0b4-2ff1b31a7a7c"
+        job = Job(job_id, spec_of(detail), self.size if self.size > 1 else None, self.base, "somebody", RUNNABLE)
+        self._rows.add_job(job)
+        return job
+
+    def again(self, reason: str) -> None:
+        """The node's attempt has failed, and the next one begins with a job of its own."""
+        units = enumerate(self.job.units)
+        facts = [
+            {"original": index, "child": index, "phase": PHASES.get(unit.status, "QUEUED")} for index, unit in units
+        ]
+        common = {"job_id": self.job_id, "attempts": 1, "message": "", "times": [None, None, None]}
+        attempt = {"attempt": len(self.attempts), "job_name": self.job.spec.name, "job_id": self.job_id}
+        attempt |= {"failed": True, "reason": reason, "children": [fact | common for fact in facts]}
+        self.attempts.append(attempt)
+        self.job = self._submitted()
         self.write("running", process_mark())
+
+    @property
+    def _folder(self) -> Path:
+        """Of the files of the node's current attempt."""
+        return self.record.folder / "meta" / str(len(self.attempts))
 
     def write(self, status: str, process: dict[str, Any] | None = None, **more: Any) -> None:
         """The execution's and the node's records."""
@@ -67,13 +97,15 @@ class WrittenHome:
         rule = {"rule": "tags: [default]", "kind": "rule", "where": {"file": "settings.yaml", "line": 6}}
         rule |= {"matched": True, "reason": "it is for every execution", "queues": ["spot"], "decided": True}
         node = {"task": "census.parse", "function": self.function, "call": 0, "status": status, "updated": time.time()}
+        last = {"job_name": self.job.spec.name, "job_id": self.job_id, "failed": False, "reason": ""}
         node |= {
             "snapshot": {"attempt": 0, "plugin_state": state},
-            "job_name": "j",
+            "job_name": self.job.spec.name,
             "job_id": self.job_id,
             "attempt": 0,
+            "attempts": [*self.attempts, {"attempt": len(self.attempts), **last}],
         }
-        node |= {"children": None, "output_prefix": str(self.record.folder / "meta" / "0"), "link": "", "region": "r"}
+        node |= {"children": None, "output_prefix": str(self._folder), "link": "", "region": "r"}
         node["request"] = {"jobName": f"{self.name}-n1-0", "arrayProperties": {"size": self.size}}
         node["queue"] = {"queue": "spot", "matching": "documented", "rules": [rule], "role": {"iam_role": "local"}}
         self.record.write_node("n1", node | more)
@@ -83,7 +115,7 @@ class WrittenHome:
         unit = self.job.units[index]
         stream = self._logs.new("flytekit", self.base + after)
         unit.attempts.append(Attempt(len(unit.attempts) + 1, stream, "local", self.base + after))
-        unit.status = RUNNING
+        unit.status, unit.started, unit.stopped = RUNNING, self.base + after, None
         return unit
 
     def ended(self, index: int, after: int, code: int = 0, last: bool = True) -> Unit:
@@ -94,6 +126,7 @@ class WrittenHome:
         attempt.reason = "Essential container in task exited"
         unit.status = (SUCCEEDED if code == 0 else FAILED) if last else RUNNABLE
         unit.reason = attempt.reason if last else None
+        unit.stopped = attempt.stopped if last else None
         return unit
 
     def log(self, index: int, text: str) -> Path:
@@ -112,7 +145,7 @@ class WrittenHome:
         document = errors_pb2.ErrorDocument()
         trace = f'Traceback (most recent call last):\n      File "census.py", line 7, in parse\n    {message}'
         document.error.message = f"Trace:\n\n    {trace}\n\nMessage:\n\n    {message}"
-        folder = self.record.folder / "meta" / "0" / str(index)
+        folder = self._folder / str(index)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "error.pb").write_bytes(document.SerializeToString())
 

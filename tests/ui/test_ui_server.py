@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from served_pages import served
+from serving import serving
 from ui_home import WrittenHome
 
 Answer = tuple[int, dict[str, str], str]
@@ -30,9 +31,11 @@ def address(home: WrittenHome) -> Iterator[str]:
         yield url.removeprefix("http://").removesuffix("/ui")
 
 
-def ask(address: str, path: str, method: str = "GET", **headers: str) -> Answer:
+def ask(address: str, path: str, method: str = "GET", body: str = "", **headers: str) -> Answer:
     connection = http.client.HTTPConnection(address, timeout=20)
-    connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+    connection.request(
+        method, path, body or None, headers={name.replace("_", "-"): value for name, value in headers.items()}
+    )
     answer = connection.getresponse()
     return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read().decode()
 
@@ -77,6 +80,7 @@ def test_nothing_can_be_changed(address: str, method: str) -> None:
         "/ui/run/a1b2c3d4e5f6g7h8i9j0/n1/99",
         "/ui/run/a1b2c3d4e5f6g7h8i9j0/n1/0/log/x",
         "/ui/nothing",
+        f"/ui/run/a1b2c3d4e5f6g7h8i9j0/n1/{'9' * 5000}",
     ],
 )
 def test_what_is_not_there_is_said_so(address: str, path: str) -> None:
@@ -113,3 +117,48 @@ def test_without_the_token_there_is_only_the_form(tmp_path: Path) -> None:
         assert ask(at, f"/ui/run/{written.name}", Cookie="awsbatch-000000000000=1")[0] == 401
         assert ask(at, f"/ui/run/{written.name}", Authorization="Bearer wrong")[0] == 401
         assert ask(at, f"/ui/run/{written.name}", Authorization="Bearer open sesame")[0] == 200
+
+
+def test_serve_has_the_page_on_its_own_port_under_its_own_rules(tmp_path: Path) -> None:
+    written = WrittenHome(tmp_path / "home", 1)
+    with serving(written.home.path, "--token", "open sesame") as (url, _):
+        at = url.removeprefix("http://")
+        run = f"/ui/run/{written.name}"
+        token = {"Authorization": "Bearer open sesame"}
+        assert "census" in ask(at, run, **token)[2]
+        assert ask(at, run)[0] == 401
+        for wrong in ({"Origin": "http://evil.test"}, {"Sec_Fetch_Site": "cross-site"}):
+            assert ask(at, run, **token, **wrong)[0] == 403
+        assert ask(at, "/ui/", "POST", **token)[0] == 405
+        # The form's cookie opens it, and only below /ui.
+        _, headers, _ = ask(at, "/ui/login", "POST", "token=open+sesame")
+        cookie = headers["set-cookie"]
+        assert "; Path=/ui; HttpOnly; SameSite=Strict" in cookie
+        assert ask(at, run, Cookie=cookie.partition(";")[0])[0] == 200
+        assert ask(at, "/v1/describejobs", "POST", "{}", Cookie=cookie.partition(";")[0])[0] in (401, 403)
+
+
+def test_every_attempt_of_a_node_is_there_with_its_job_and_its_errors(tmp_path: Path) -> None:
+    written = WrittenHome(tmp_path, 2)
+    first = written.job_id
+    written.commit(written.started(0, 10), written.started(1, 10))
+    written.log(1, "the first log\n")
+    written.error(1, "ValueError: the first try")
+    written.commit(written.ended(0, 20), written.ended(1, 20, 1))
+    written.again("1 of 2 children failed")
+    written.commit(written.started(0, 30), written.started(1, 30))
+    with served(written.home.path) as url:
+        at = url.removeprefix("http://").removesuffix("/ui")
+        _, _, text = ask(at, f"/ui/run/{written.name}")
+        assert written.job_id in text
+        # While the second attempt runs, the first one says what has failed so far.
+        assert "ValueError: the first try" in text
+        assert f'href="/ui/run/{written.name}/n1~1"' in text
+        _, _, before = ask(at, f"/ui/run/{written.name}/n1~1")
+        assert first in before
+        assert "node attempt 1" in before
+        _, _, child = ask(at, f"/ui/run/{written.name}/n1~1/1?part=1")
+        assert "ValueError: the first try" in child
+        assert "the first log" in child
+        _, _, now = ask(at, f"/ui/run/{written.name}/n1/1?part=1")
+        assert "the first" not in now

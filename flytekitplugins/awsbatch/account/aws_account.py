@@ -1,4 +1,5 @@
-"""The account as botocore sees it: each question asked once, whoever asks, and every failure one error.
+"""The account as botocore sees it. Each call is made once, however many checks need its answer, and every failure is a
+CallError.
 
 Credentials, profiles and endpoints are botocore's own business; nothing is changed in the account.
 """
@@ -11,19 +12,19 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from .policies import partition_of
+from .policies import partition_of_region
 
 # AWS's own name for a permission, where it is not the operation's.
 PERMISSIONS = {"HeadBucket": "s3:ListBucket"}
 DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403", "NotAuthorized")
 MISSING = ("NoSuchEntity", "NoSuchBucket", "NotFound", "404", "RepositoryNotFoundException", "ImageNotFoundException")
 THROTTLED = ("Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "503")
-# A walk asks a few dozen questions side by side: seconds, and tries of one call.
+# A walk makes a few dozen calls side by side: the seconds for an answer, and the tries of one call.
 CONNECT_TIMEOUT, READ_TIMEOUT, ATTEMPTS = 5, 20, 4
 
 
 class CallError(Exception):
-    """A call that gave no answer; the text says why, as the end of a sentence."""
+    """A call brought no answer. The text says why, and fits at the end of a sentence."""
 
     def __init__(self, permission: str, code: str, message: str) -> None:
         self.code = code
@@ -37,7 +38,7 @@ class CallError(Exception):
         super().__init__(reason)
 
 
-class Account:
+class AwsAccount:
     """
     :param region: where Batch, logs and the rest are looked for.
     :param endpoints: URLs of services that stand for AWS's own, such as `{"batch": ...}`.
@@ -55,7 +56,7 @@ class Account:
 
     @property
     def partition(self) -> str:
-        return partition_of(self.region)
+        return partition_of_region(self.region)
 
     @property
     def default_region(self) -> str:
@@ -88,7 +89,7 @@ class Account:
             return self._clients[key]
 
     def ask(self, service: str, operation: str, region: str = "", **request: Any) -> dict[str, Any]:
-        """The answer of an operation, all its pages. Raises CallError."""
+        """Returns the answer of an operation with all its pages. Raises CallError."""
         question = json.dumps([service, operation, region, request], sort_keys=True)
         with self._lock:
             mine = question not in self._answers

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .findings import Finding, Fix, aws, right, unknown, wrong
-from .walk import TaskNeed, Walk
+from .findings import Fix, StepFinding, aws_command, right, unknown, wrong
+from .walk import AccountWalk, TaskNeed
 
 Described = dict[str, Any]
 DEFAULT_VCPUS = 256
-# The status of what AWS has not finished to make or to change.
+# The status of queues and environments that AWS is still creating or changing.
 AT_WORK = ("CREATING", "UPDATING")
 # What AWS Batch chooses from for these words (AWS Batch user guide, "Instance type compute table").
 CHOSEN_BY_AWS = {
@@ -22,13 +22,13 @@ CHOSEN_BY_AWS = {
 FARGATE_SIZE = (16, 122_880)
 
 
-def queues(walk: Walk) -> Iterator[Finding]:
+def check_queues(walk: AccountWalk) -> Iterator[StepFinding]:
     known = walk.job_queues()
     if not walk.queues:
         yield wrong("queues.executionQueues", "no job queue", "a job queue", Fix(yaml=NO_QUEUES))
     for name in walk.queues:
         queue = known.get(name)
-        enable = aws("batch", "update-job-queue", job_queue=name, state="ENABLED")
+        enable = aws_command("batch", "update-job-queue", job_queue=name, state="ENABLED")
         if queue is None:
             yield wrong(name, "there is no such job queue", "a job queue of this name", new_queue_fix(walk, name))
         elif queue["state"] != "ENABLED":
@@ -51,8 +51,8 @@ NO_QUEUES = """queues:
     - tags: [default]"""
 
 
-def new_queue_fix(walk: Walk, name: str) -> Fix:
-    """A queue on the environments of another one of the settings; else the template."""
+def new_queue_fix(walk: AccountWalk, name: str) -> Fix:
+    """The command that makes the queue, on the environments of another queue of the settings; else the template."""
     usable = [
         one
         for queue in walk.job_queues().values()
@@ -63,10 +63,10 @@ def new_queue_fix(walk: Walk, name: str) -> Fix:
         return Fix(words="No compute environment could serve it; `flyte-awsbatch account template` makes both.")
     order = [{"order": 1, "computeEnvironment": usable[0]["computeEnvironmentArn"]}]
     options = {"job_queue_name": name.rpartition("/")[2], "state": "ENABLED", "priority": "1"}
-    return Fix((aws("batch", "create-job-queue", **options, compute_environment_order=order),))
+    return Fix((aws_command("batch", "create-job-queue", **options, compute_environment_order=order),))
 
 
-def environments(walk: Walk) -> Iterator[Finding]:
+def check_environments(walk: AccountWalk) -> Iterator[StepFinding]:
     """A queue's last environment decides whether jobs that found no room before it can run at all."""
     described: dict[str, Described] = {}
     queues_of: dict[str, list[str]] = {}
@@ -92,9 +92,9 @@ def environments(walk: Walk) -> Iterator[Finding]:
 
 
 def environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
-    """(what is, what should be, fix) of an environment that runs no jobs."""
+    """(what was found, what was expected, fix) of an environment that runs no jobs."""
     name = environment["computeEnvironmentName"]
-    enable = aws("batch", "update-compute-environment", compute_environment=name, state="ENABLED")
+    enable = aws_command("batch", "update-compute-environment", compute_environment=name, state="ENABLED")
     if environment["state"] != "ENABLED":
         return f"it is {environment['state']}", "ENABLED", Fix((enable,))
     if environment["status"] != "VALID":
@@ -108,10 +108,10 @@ def environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
 def more_vcpus(environment: str, vcpus: int) -> Fix:
     resources = f"maxvCpus={vcpus}"
     options = {"compute_environment": environment, "compute_resources": resources}
-    return Fix((aws("batch", "update-compute-environment", **options),))
+    return Fix((aws_command("batch", "update-compute-environment", **options),))
 
 
-def room_for_tasks(walk: Walk) -> Iterator[Finding]:
+def check_room_for_tasks(walk: AccountWalk) -> Iterator[StepFinding]:
     if walk.needs is None:
         yield unknown("tasks", "no MODULE was named")
         return
@@ -121,7 +121,7 @@ def room_for_tasks(walk: Walk) -> Iterator[Finding]:
         for name in need.queues:
             order = walk.environments(known[name]) if name in known else []
             usable = [one for one in order if one["status"] in AT_WORK or environment_fault(one) is None]
-            misfits = [misfit(walk, one, need) for one in usable]
+            misfits = [environment_misfit(walk, one, need) for one in usable]
             if None in misfits:
                 yield right(need.task, f"{asked} fit into queue {name}")
             elif misfits:
@@ -130,8 +130,8 @@ def room_for_tasks(walk: Walk) -> Iterator[Finding]:
                 yield wrong(need.task, found, "a compute environment that holds it", fix)
 
 
-def misfit(walk: Walk, environment: Described, need: TaskNeed) -> tuple[str, Fix] | None:
-    """(why, fix) when an environment can never run a task."""
+def environment_misfit(walk: AccountWalk, environment: Described, need: TaskNeed) -> tuple[str, Fix] | None:
+    """(the reason, the fix) when an environment can never run a task."""
     name, resources = environment["computeEnvironmentName"], environment.get("computeResources")
     if resources is None:  # UNMANAGED: its machines are the user's own.
         return None
@@ -149,14 +149,14 @@ def misfit(walk: Walk, environment: Described, need: TaskNeed) -> tuple[str, Fix
     return f"no machine of {name} is that large", Fix(words=words)
 
 
-def instance_sizes(walk: Walk, types: Iterable[str]) -> list[tuple[int, int]]:
+def instance_sizes(walk: AccountWalk, types: Iterable[str]) -> list[tuple[int, int]]:
     """(vCPUs, MiB) of what an environment may start; empty when AWS knows none of them."""
     names = [one for kind in types for one in CHOSEN_BY_AWS.get(kind, (kind if "." in kind else f"{kind}.*",))]
     answer = walk.account.ask("ec2", "DescribeInstanceTypes", Filters=[{"Name": "instance-type", "Values": names}])
     return [(one["VCpuInfo"]["DefaultVCpus"], one["MemoryInfo"]["SizeInMiB"]) for one in answer["InstanceTypes"]]
 
 
-def scheduling(walk: Walk) -> Iterator[Finding]:
+def check_scheduling(walk: AccountWalk) -> Iterator[StepFinding]:
     """A queue with a fair-share policy takes only jobs with a share identifier, another one only jobs without."""
     for name, queue in walk.job_queues().items():
         fair = bool(queue.get("schedulingPolicyArn"))

@@ -21,7 +21,7 @@ class Fix:
 
     :param commands: lines for a shell.
     :param yaml: lines for a settings file.
-    :param words: what no command or setting does.
+    :param words: what a person has to do, where no command or setting does it.
     """
 
     commands: tuple[str, ...] = ()
@@ -30,10 +30,10 @@ class Fix:
 
 
 @dataclass(frozen=True)
-class Finding:
+class StepFinding:
     """
     :param subject: the queue, role, setting or other thing that was looked at.
-    :param found: what is; the reason when it cannot be told.
+    :param found: what the account or the settings have; where that cannot be told, the reason.
     :param expected: what should be; empty unless it is wrong.
     """
 
@@ -44,19 +44,19 @@ class Finding:
     fix: Fix = Fix()
 
 
-def right(subject: str, found: str) -> Finding:
-    return Finding(State.OK, subject, found)
+def right(subject: str, found: str) -> StepFinding:
+    return StepFinding(State.OK, subject, found)
 
 
-def wrong(subject: str, found: str, expected: str, fix: Fix) -> Finding:
-    return Finding(State.WRONG, subject, found, expected, fix)
+def wrong(subject: str, found: str, expected: str, fix: Fix) -> StepFinding:
+    return StepFinding(State.WRONG, subject, found, expected, fix)
 
 
-def unknown(subject: str, why: str) -> Finding:
-    return Finding(State.UNKNOWN, subject, why)
+def unknown(subject: str, why: str) -> StepFinding:
+    return StepFinding(State.UNKNOWN, subject, why)
 
 
-def aws(service: str, command: str, **options: Any) -> str:
+def aws_command(service: str, command: str, **options: Any) -> str:
     """A line of the AWS CLI; a value that is no text is written as JSON. `role_name=x` becomes `--role-name x`."""
     words = ["aws", service, command]
     for name, value in options.items():

@@ -17,7 +17,7 @@ Context = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
-class Policy:
+class IamPolicy:
     """
     :param name: of an inline policy; the ARN of a managed one.
     :param group: the group that has it; empty when the principal has it itself.
@@ -31,7 +31,7 @@ class Policy:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class IamVerdict:
     """
     :param allowed: None when it cannot be told.
     :param policy: the policy that denies.
@@ -39,38 +39,38 @@ class Verdict:
     """
 
     allowed: bool | None
-    policy: Policy | None = None
+    policy: IamPolicy | None = None
     elsewhere: bool = False
 
 
-def evaluate(policies: Sequence[Policy], action: str, resource: str, context: Context) -> Verdict:
+def evaluate(policies: Sequence[IamPolicy], action: str, resource: str, context: Context) -> IamVerdict:
     """Whether a principal with these policies may make a request."""
     for policy in policies:
         if denies(policy.document, action, resource, context):
-            return Verdict(False, policy)
+            return IamVerdict(False, policy)
     granting = [policy for policy in policies if not policy.boundary]
     boundaries = [policy for policy in policies if policy.boundary]
     answers = [any_of(allows(policy.document, action, resource, context) for policy in granting)]
     for policy in boundaries:
         answers.append(allows(policy.document, action, resource, context))
         if answers[-1] is False:
-            return Verdict(False, policy)
+            return IamVerdict(False, policy)
     unsure = any(denies(policy.document, action, resource, context) is None for policy in policies)
-    return Verdict(all_of([*answers, None if unsure else True]))
+    return IamVerdict(all_of([*answers, None if unsure else True]))
 
 
 def allows(document: Json, action: str, resource: str, context: Context) -> bool | None:
-    return any_of(applies(one, action, resource, context) for one in statements(document, "Allow"))
+    return any_of(statement_applies(one, action, resource, context) for one in policy_statements(document, "Allow"))
 
 
 def denies(document: Json, action: str, resource: str, context: Context) -> bool | None:
-    return any_of(applies(one, action, resource, context) for one in statements(document, "Deny"))
+    return any_of(statement_applies(one, action, resource, context) for one in policy_statements(document, "Deny"))
 
 
 def trusts(document: Json, service: str, context: Context) -> bool | None:
     """Whether a role's trust policy lets a service assume it."""
-    denied = any_of(trust_applies(one, service, context) for one in statements(document, "Deny"))
-    allowed = any_of(trust_applies(one, service, context) for one in statements(document, "Allow"))
+    denied = any_of(trust_statement_applies(one, service, context) for one in policy_statements(document, "Deny"))
+    allowed = any_of(trust_statement_applies(one, service, context) for one in policy_statements(document, "Allow"))
     return all_of([allowed, None if denied is None else not denied])
 
 
@@ -78,8 +78,8 @@ def without_denials(document: Json, action: str, resource: str, context: Context
     """The policy without the statements that deny a request."""
     kept = [
         one
-        for one in statements(document)
-        if one.get("Effect") != "Deny" or applies(one, action, resource, context) is not True
+        for one in policy_statements(document)
+        if one.get("Effect") != "Deny" or statement_applies(one, action, resource, context) is not True
     ]
     return {**document, "Statement": kept}
 
@@ -88,65 +88,65 @@ def with_trust(document: Json, service: str, context: Context, statement: Json) 
     """The trust policy without what keeps a service out, and with a statement that lets it in unless one does."""
     kept = [
         one
-        for one in statements(document)
-        if one.get("Effect") != "Deny" or trust_applies(one, service, context) is not True
+        for one in policy_statements(document)
+        if one.get("Effect") != "Deny" or trust_statement_applies(one, service, context) is not True
     ]
     changed = {"Version": "2012-10-17", **document, "Statement": kept}
-    allowed = any_of(trust_applies(one, service, context) for one in statements(changed, "Allow"))
+    allowed = any_of(trust_statement_applies(one, service, context) for one in policy_statements(changed, "Allow"))
     return changed if allowed else {**changed, "Statement": [*kept, statement]}
 
 
-def statements(document: Json, effect: str = "") -> list[Json]:
-    found = [one for one in listed(document.get("Statement")) if isinstance(one, Mapping)]
+def policy_statements(document: Json, effect: str = "") -> list[Json]:
+    found = [one for one in as_list(document.get("Statement")) if isinstance(one, Mapping)]
     return [one for one in found if not effect or one.get("Effect") == effect]
 
 
-def applies(statement: Json, action: str, resource: str, context: Context) -> bool | None:
+def statement_applies(statement: Json, action: str, resource: str, context: Context) -> bool | None:
     return all_of(
         [
-            element(statement, "Action", action.lower(), lower=True),
-            element(statement, "Resource", resource),
+            element_covers(statement, "Action", action.lower(), lower=True),
+            element_covers(statement, "Resource", resource),
             conditions_hold(statement.get("Condition"), context),
         ]
     )
 
 
-def trust_applies(statement: Json, service: str, context: Context) -> bool | None:
+def trust_statement_applies(statement: Json, service: str, context: Context) -> bool | None:
     negated = "NotPrincipal" in statement
     principal = statement.get("NotPrincipal" if negated else "Principal")
     if isinstance(principal, Mapping):
         # Everybody may be written as AWS's principals too.
-        services = [*listed(principal.get("Service")), *(one for one in listed(principal.get("AWS")) if one == "*")]
+        services = [*as_list(principal.get("Service")), *(one for one in as_list(principal.get("AWS")) if one == "*")]
     else:
-        services = listed(principal)
-    named = any(matches(str(one), service) for one in services)
+        services = as_list(principal)
+    named = any(matches_iam_pattern(str(one), service) for one in services)
     return all_of(
         [
             named is not negated,
-            element(statement, "Action", "sts:assumerole", lower=True),
+            element_covers(statement, "Action", "sts:assumerole", lower=True),
             conditions_hold(statement.get("Condition"), context),
         ]
     )
 
 
-def element(statement: Json, name: str, asked: str, lower: bool = False) -> bool | None:
+def element_covers(statement: Json, name: str, asked: str, lower: bool = False) -> bool | None:
     """Whether an element such as Action, or its negation, covers what is asked for."""
     negated = f"Not{name}" in statement
-    patterns = [str(one) for one in listed(statement.get(f"Not{name}" if negated else name))]
-    covered = any_of(matches(one.lower() if lower else one, asked) for one in patterns)
+    patterns = [str(one) for one in as_list(statement.get(f"Not{name}" if negated else name))]
+    covered = any_of(matches_iam_pattern(one.lower() if lower else one, asked) for one in patterns)
     return covered if not negated or covered is None else not covered
 
 
-def matches(pattern: str, asked: str) -> bool | None:
+def matches_iam_pattern(pattern: str, asked: str) -> bool | None:
     """Whether a text is one that IAM's pattern (`*`, `?`) stands for. None: a policy variable, or the text stands for
     several itself (`job-definition/*`) and only some of them are meant."""
-    if re.fullmatch(as_regex(pattern), asked, flags=re.DOTALL):
+    if re.fullmatch(iam_pattern_as_regex(pattern), asked, flags=re.DOTALL):
         return True
     several = asked.endswith("*") and pattern.startswith(asked[:-1])
     return None if several or "${" in pattern else False
 
 
-def as_regex(pattern: str) -> str:
+def iam_pattern_as_regex(pattern: str) -> str:
     return "".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern)
 
 
@@ -154,13 +154,13 @@ def conditions_hold(condition: Any, context: Context) -> bool | None:
     if not condition:
         return True
     return all_of(
-        holds(str(operator), str(key).lower(), [str(value) for value in listed(values)], context)
+        condition_holds(str(operator), str(key).lower(), [str(value) for value in as_list(values)], context)
         for operator, keys in condition.items()
         for key, values in keys.items()
     )
 
 
-def holds(operator: str, key: str, values: list[str], context: Context) -> bool | None:
+def condition_holds(operator: str, key: str, values: list[str], context: Context) -> bool | None:
     """One condition: several values are alternatives, for a negated operator exclusions."""
     name = operator.rpartition(":")[2].lower()
     if name == "null":
@@ -176,34 +176,34 @@ def holds(operator: str, key: str, values: list[str], context: Context) -> bool 
     return found if not negated or found is None else not found
 
 
-def same(value: str, actual: str) -> bool | None:
+def same_value(value: str, actual: str) -> bool | None:
     return True if value == actual else None if actual.endswith("*") else False
 
 
-def same_in_any_case(value: str, actual: str) -> bool | None:
-    return same(value.lower(), actual.lower())
+def same_value_in_any_case(value: str, actual: str) -> bool | None:
+    return same_value(value.lower(), actual.lower())
 
 
 def arn_like(pattern: str, actual: str) -> bool | None:
     """Field by field; the last one may hold colons. An actual field `*` stands for any that AWS will send."""
     patterns, actuals = pattern.split(":", 5), actual.split(":", 5)
     if len(patterns) != len(actuals):
-        return matches(pattern, actual)
-    return all_of(matches(*pair) for pair in zip(patterns, actuals, strict=True))
+        return matches_iam_pattern(pattern, actual)
+    return all_of(matches_iam_pattern(*pair) for pair in zip(patterns, actuals, strict=True))
 
 
 COMPARISONS = {
-    "stringequals": same,
-    "stringnotequals": same,
-    "stringequalsignorecase": same_in_any_case,
-    "stringnotequalsignorecase": same_in_any_case,
+    "stringequals": same_value,
+    "stringnotequals": same_value,
+    "stringequalsignorecase": same_value_in_any_case,
+    "stringnotequalsignorecase": same_value_in_any_case,
     "stringlike": arn_like,
     "stringnotlike": arn_like,
     "arnequals": arn_like,
     "arnlike": arn_like,
     "arnnotequals": arn_like,
     "arnnotlike": arn_like,
-    "bool": same_in_any_case,
+    "bool": same_value_in_any_case,
 }
 
 
@@ -217,5 +217,5 @@ def all_of(answers: Iterable[bool | None]) -> bool | None:
     return False if False in found else None if None in found else True
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 
 from .aws_account import CallError
-from .findings import Finding, Fix, aws, right, unknown, wrong
-from .iam_evaluation import Verdict
+from .findings import Fix, StepFinding, aws_command, right, unknown, wrong
+from .iam_evaluation import IamVerdict
 from .policies import LOG_GROUP
-from .principals import may, principal_of
-from .walk import Walk
+from .principals import principal_may, principal_of
+from .walk import AccountWalk
 
 ECR = re.compile(
     r"(?P<host>(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?)/"
@@ -18,7 +18,7 @@ ECR = re.compile(
 )
 
 
-def image(walk: Walk) -> Iterator[Finding]:
+def check_image(walk: AccountWalk) -> Iterator[StepFinding]:
     if not walk.image:
         yield unknown("image", "none was named; give --image")
         return
@@ -38,7 +38,7 @@ def image(walk: Walk) -> Iterator[Finding]:
     except CallError as error:
         if error.code == "RepositoryNotFoundException":
             options = {"repository_name": found["repository"], "region": found["region"]}
-            fix = Fix((aws("ecr", "create-repository", **options), *push))
+            fix = Fix((aws_command("ecr", "create-repository", **options), *push))
             yield wrong(walk.image, f"there is no repository {found['repository']}", "a repository with it", fix)
         elif error.code == "ImageNotFoundException":
             yield wrong(walk.image, "the repository does not have it", "an image of this tag", Fix(push))
@@ -46,7 +46,7 @@ def image(walk: Walk) -> Iterator[Finding]:
             raise
 
 
-def log_group(walk: Walk) -> Iterator[Finding]:
+def check_log_group(walk: AccountWalk) -> Iterator[StepFinding]:
     groups = walk.account.ask("logs", "DescribeLogGroups", logGroupNamePrefix=LOG_GROUP)["logGroups"]
     if any(one["logGroupName"] == LOG_GROUP for one in groups):
         yield right(LOG_GROUP, "exists")
@@ -54,13 +54,13 @@ def log_group(walk: Walk) -> Iterator[Finding]:
     arn = f"arn:{walk.account.partition}:logs:{walk.account.region}:{walk.account_id}:log-group:{LOG_GROUP}"
     orders = [walk.environments(queue) for queue in walk.job_queues().values()]
     services = [environment.get("serviceRole", "") for order in orders for environment in order]
-    # The service-linked role, which every account without a role of its own has, may make it.
+    # An environment without a service role uses the service-linked role, which may create the group.
     own = [role for role in dict.fromkeys(services) if role and "/aws-service-role/" not in role]
-    verdicts = [may(walk.account, principal_of(role), "logs:CreateLogGroup", arn, {}) for role in own]
-    if Verdict(True) in verdicts or not verdicts:
+    verdicts = [principal_may(walk.account, principal_of(role), "logs:CreateLogGroup", arn, {}) for role in own]
+    if IamVerdict(True) in verdicts or not verdicts:
         yield right(LOG_GROUP, "AWS Batch makes it with the first job")
-    elif Verdict(None) in verdicts:
+    elif IamVerdict(None) in verdicts:
         yield unknown(LOG_GROUP, "it does not exist, and a condition decides whether AWS Batch may make it")
     else:
-        fix = Fix((aws("logs", "create-log-group", log_group_name=LOG_GROUP),))
+        fix = Fix((aws_command("logs", "create-log-group", log_group_name=LOG_GROUP),))
         yield wrong(LOG_GROUP, f"it does not exist, and {own[0]} may not make it", "the log group", fix)

@@ -38,7 +38,7 @@ _S3 = re.compile(r"s3://([^/]+)/*(.*?)/*")
 
 
 @dataclass(frozen=True)
-class PolicyDocument:
+class SetupPolicy:
     """A policy, and where it belongs."""
 
     title: str
@@ -47,7 +47,7 @@ class PolicyDocument:
 
 
 @dataclass(frozen=True)
-class Prefix:
+class StoragePrefix:
     """A place in S3 that jobs read and write; an empty key prefix is the whole bucket."""
 
     bucket: str
@@ -61,13 +61,13 @@ class Prefix:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def documents(settings: Settings) -> tuple[PolicyDocument, PolicyDocument]:
+def setup_policies(settings: Settings) -> tuple[SetupPolicy, SetupPolicy]:
     """The two policies of the setup document."""
     roles = job_roles(settings)
-    batch = f"arn:{partition(settings)}:batch:{region(settings)}:{account(settings)}"
+    batch = f"arn:{settings_partition(settings)}:batch:{settings_region(settings)}:{settings_account_id(settings)}"
     return (
-        PolicyDocument("Trust policy", " and ".join(roles), trust_policy()),
-        PolicyDocument(
+        SetupPolicy("Trust policy", " and ".join(roles), trust_policy()),
+        SetupPolicy(
             "Policy",
             "the IAM role of flytepropeller's service account",
             propeller_policy(batch, queue_arns(settings, batch), roles),
@@ -75,21 +75,24 @@ def documents(settings: Settings) -> tuple[PolicyDocument, PolicyDocument]:
     )
 
 
-def all_documents(settings: Settings) -> tuple[PolicyDocument, ...]:
+def all_setup_policies(settings: Settings) -> tuple[SetupPolicy, ...]:
     """The same, with PassRole limited to ECS, and the policy for the bucket."""
-    trust, propeller = documents(settings)
-    limited = PolicyDocument(propeller.title, propeller.attach_to, limited_to_ecs(propeller.body))
+    trust, propeller = setup_policies(settings)
+    limited = SetupPolicy(propeller.title, propeller.attach_to, limited_to_ecs(propeller.body))
     storage = storage_policy(
-        storage_prefixes(settings) or (Prefix(BUCKET),), settings.handler.storage.container, partition(settings)
+        storage_prefixes(settings) or (StoragePrefix(BUCKET),),
+        settings.handler.storage.container,
+        settings_partition(settings),
     )
-    batch = f"arn:{partition(settings)}:batch:{region(settings)}:{account(settings)}"
-    logs = f"arn:{partition(settings)}:logs:{region(settings)}:{account(settings)}:log-group:{LOG_GROUP}"
+    partition, place = settings_partition(settings), f"{settings_region(settings)}:{settings_account_id(settings)}"
+    batch = f"arn:{partition}:batch:{place}"
+    logs = f"arn:{partition}:logs:{place}:log-group:{LOG_GROUP}"
     caller = caller_policy(limited.body, batch, queue_arns(settings, batch), logs, caller_storage(settings))
     return (
         trust,
         limited,
-        PolicyDocument("Policy", trust.attach_to, storage),
-        PolicyDocument("Policy", "whoever runs with FLYTE_AWSBATCH=aws", caller),
+        SetupPolicy("Policy", trust.attach_to, storage),
+        SetupPolicy("Policy", "whoever runs with FLYTE_AWSBATCH=aws", caller),
     )
 
 
@@ -117,8 +120,13 @@ def caller_policy(propeller: Json, batch: str, queues: Iterable[str], logs: str,
 def caller_storage(settings: Settings) -> Json:
     """The jobs' policy for the storage, the shared cache besides, and uploads in parts that break off."""
     cache = _S3.fullmatch(settings.local.cache)
-    prefixes = [*(storage_prefixes(settings) or (Prefix(BUCKET),)), *([Prefix(cache[1], cache[2])] if cache else [])]
-    first, *others = storage_policy(prefixes, settings.handler.storage.container, partition(settings))["Statement"]
+    prefixes = [
+        *(storage_prefixes(settings) or (StoragePrefix(BUCKET),)),
+        *([StoragePrefix(cache[1], cache[2])] if cache else []),
+    ]
+    first, *others = storage_policy(prefixes, settings.handler.storage.container, settings_partition(settings))[
+        "Statement"
+    ]
     return policy({**first, "Action": [*first["Action"], "s3:AbortMultipartUpload"]}, *others)
 
 
@@ -151,7 +159,7 @@ def limited_to_ecs(document: Json) -> Json:
     )
 
 
-def storage_policy(prefixes: Iterable[Prefix], container: str, partition: str) -> Json:
+def storage_policy(prefixes: Iterable[StoragePrefix], container: str, partition: str) -> Json:
     """Lets a job read and write below some prefixes, and list their buckets, which fsspec does before it reads.
 
     :param container: the bucket at whose top `pyflyte register` leaves the archives of code; jobs read those too.
@@ -159,7 +167,9 @@ def storage_policy(prefixes: Iterable[Prefix], container: str, partition: str) -
     prefixes = tuple(prefixes)
     buckets = [f"arn:{partition}:s3:::{bucket}" for bucket in dict.fromkeys(one.bucket for one in prefixes)]
     objects = [one.objects(partition) for one in prefixes]
-    code = [] if not container or Prefix(container) in prefixes else [f"arn:{partition}:s3:::{container}/*.tar.gz"]
+    code = (
+        [] if not container or StoragePrefix(container) in prefixes else [f"arn:{partition}:s3:::{container}/*.tar.gz"]
+    )
     return policy(
         {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], "Resource": objects},
         *({"Effect": "Allow", "Action": "s3:GetObject", "Resource": archive} for archive in code),
@@ -171,16 +181,16 @@ def policy(*statements: Json) -> Json:
     return {"Version": VERSION, "Statement": list(statements)}
 
 
-def storage_prefixes(settings: Settings) -> tuple[Prefix, ...]:
+def storage_prefixes(settings: Settings) -> tuple[StoragePrefix, ...]:
     """Where jobs read and write: inputs and outputs below `propeller.metadata-prefix` of `storage.container`, and what
     tasks write themselves below `propeller.rawoutput-prefix`, by default the whole container; and both below
     `emulator.storage`. Empty when no bucket is named."""
     container, propeller = settings.handler.storage.container, settings.handler.propeller
     raw, own = (_S3.fullmatch(url) for url in (propeller.raw_output_prefix, settings.local.storage))
-    metadata = [Prefix(container, propeller.metadata_prefix.strip("/"))] if container else []
-    outputs = [Prefix(raw[1], raw[2])] if raw else [Prefix(container)] if container else []
+    metadata = [StoragePrefix(container, propeller.metadata_prefix.strip("/"))] if container else []
+    outputs = [StoragePrefix(raw[1], raw[2])] if raw else [StoragePrefix(container)] if container else []
     whole = [one for one in outputs if not one.key and one.bucket == container]
-    ours = [Prefix(own[1], own[2])] if own else []
+    ours = [StoragePrefix(own[1], own[2])] if own else []
     return tuple(dict.fromkeys([*(whole or [*metadata, *outputs]), *ours]))
 
 
@@ -202,23 +212,25 @@ def named_roles(settings: Settings) -> list[str]:
 
 def job_roles(settings: Settings) -> list[str]:
     """The roles that the settings give to jobs; a placeholder when they name none that an account could have."""
-    return named_roles(settings) or [f"arn:{partition(settings)}:iam::{account(settings)}:role/JOB_ROLE"]
+    return named_roles(settings) or [
+        f"arn:{settings_partition(settings)}:iam::{settings_account_id(settings)}:role/JOB_ROLE"
+    ]
 
 
-def region(settings: Settings) -> str:
+def settings_region(settings: Settings) -> str:
     return settings.handler.aws.region
 
 
-def account(settings: Settings) -> str:
-    """plugins.aws.accountId, else the account of a role; else a word in its place."""
+def settings_account_id(settings: Settings) -> str:
+    """plugins.aws.accountId, else the account of a role, else a placeholder."""
     named = [match[1] for role in named_roles(settings) if (match := ROLE_ARN.fullmatch(role))]
     return settings.handler.aws.account_id or (named[0] if named else ACCOUNT)
 
 
-def partition(settings: Settings) -> str:
+def settings_partition(settings: Settings) -> str:
     """The first part of every ARN: China and the US government have their own."""
-    return partition_of(region(settings))
+    return partition_of_region(settings_region(settings))
 
 
-def partition_of(region: str) -> str:
+def partition_of_region(region: str) -> str:
     return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"

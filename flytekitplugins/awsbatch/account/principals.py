@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .aws_account import Account, CallError
-from .findings import Fix, aws
-from .iam_evaluation import Context, Policy, Verdict, evaluate, statements, without_denials
+from .aws_account import AwsAccount, CallError
+from .findings import Fix, aws_command
+from .iam_evaluation import Context, IamPolicy, IamVerdict, evaluate, policy_statements, without_denials
 
 ALLOWED = "allowed"
 EXPLICITLY_DENIED = "explicitDeny"
@@ -35,12 +35,12 @@ class Principal:
 
     @property
     def request(self) -> dict[str, str]:
-        """What names it in a call to IAM."""
+        """The parameter that names the principal in a call to IAM."""
         return {f"{self.kind.title()}Name": self.name}
 
     @property
     def options(self) -> dict[str, str]:
-        """What names it in a line of the AWS CLI."""
+        """The option that names the principal in a line of the AWS CLI."""
         return {f"{self.kind}_name": self.name}
 
     def __str__(self) -> str:
@@ -58,10 +58,12 @@ def principal_of(arn: str) -> Principal:
     return Principal(kind, path.rpartition("/")[2], account)
 
 
-def may(account: Account, principal: Principal, action: str, resource: str, context: Context) -> Verdict:
+def principal_may(
+    account: AwsAccount, principal: Principal, action: str, resource: str, context: Context
+) -> IamVerdict:
     """Whether a principal may do something. Raises CallError where nothing of it can be looked at."""
     if principal.kind not in ("role", "user"):
-        return Verdict(True if principal.kind == "root" else None)
+        return IamVerdict(True if principal.kind == "root" else None)
     decision, lacking = "", False
     try:
         decision, lacking = simulate(account, principal, action, resource, context)
@@ -69,22 +71,24 @@ def may(account: Account, principal: Principal, action: str, resource: str, cont
         if error.missing:
             raise
     if decision == ALLOWED:
-        return Verdict(True)
+        return IamVerdict(True)
     try:
         read = evaluate(policies_of(account, principal), action, resource, context)
     except CallError:
         if not decision:
             raise
-        return Verdict(None if lacking else False)
+        return IamVerdict(None if lacking else False)
     if not decision:
         return read
     if (read.allowed is None and decision != EXPLICITLY_DENIED) or (read.allowed is not False and lacking):
-        return Verdict(None)
+        return IamVerdict(None)
     elsewhere = read.allowed is True or (decision == EXPLICITLY_DENIED and read.policy is None)
-    return Verdict(False, read.policy, elsewhere)
+    return IamVerdict(False, read.policy, elsewhere)
 
 
-def simulate(account: Account, principal: Principal, action: str, resource: str, context: Context) -> tuple[str, bool]:
+def simulate(
+    account: AwsAccount, principal: Principal, action: str, resource: str, context: Context
+) -> tuple[str, bool]:
     """AWS's own decision, SimulatePrincipalPolicy's EvalDecision, and whether it lacked a condition key for it."""
     entries = [
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
@@ -92,7 +96,7 @@ def simulate(account: Account, principal: Principal, action: str, resource: str,
     ]
     answer = account.ask(
         *("iam", "SimulatePrincipalPolicy"),
-        PolicySourceArn=arn_of(account, principal),
+        PolicySourceArn=principal_arn(account, principal),
         ActionNames=[action],
         ResourceArns=[resource],
         ContextEntries=entries,
@@ -103,13 +107,13 @@ def simulate(account: Account, principal: Principal, action: str, resource: str,
     return str(result["EvalDecision"]), any(one.get("MissingContextValues") for one in results)
 
 
-def arn_of(account: Account, principal: Principal) -> str:
-    """Its ARN with the path, which the ARN of a session lacks."""
+def principal_arn(account: AwsAccount, principal: Principal) -> str:
+    """The principal's ARN with its path, which the ARN of a session lacks."""
     kind = principal.kind.title()
     return str(account.ask("iam", f"Get{kind}", **principal.request)[kind]["Arn"])
 
 
-def policies_of(account: Account, principal: Principal) -> list[Policy]:
+def policies_of(account: AwsAccount, principal: Principal) -> list[IamPolicy]:
     """All policies that decide what a principal may do: its own, its groups', and its boundary."""
     kind = principal.kind.title()
     boundary = account.ask("iam", f"Get{kind}", **principal.request)[kind].get("PermissionsBoundary")
@@ -119,21 +123,21 @@ def policies_of(account: Account, principal: Principal) -> list[Policy]:
             found += own_policies(account, "Group", {"GroupName": group["GroupName"]}, group["GroupName"])
     if boundary:
         arn = boundary["PermissionsBoundaryArn"]
-        found.append(Policy(arn, managed(account, arn), boundary=True))
+        found.append(IamPolicy(arn, managed_policy(account, arn), boundary=True))
     return found
 
 
-def own_policies(account: Account, kind: str, request: dict[str, str], group: str = "") -> list[Policy]:
+def own_policies(account: AwsAccount, kind: str, request: dict[str, str], group: str = "") -> list[IamPolicy]:
     found = []
     for name in account.ask("iam", f"List{kind}Policies", **request)["PolicyNames"]:
         answer = account.ask("iam", f"Get{kind}Policy", PolicyName=name, **request)
-        found.append(Policy(name, as_document(answer["PolicyDocument"]), group))
+        found.append(IamPolicy(name, as_document(answer["PolicyDocument"]), group))
     for one in account.ask("iam", f"ListAttached{kind}Policies", **request)["AttachedPolicies"]:
-        found.append(Policy(one["PolicyArn"], managed(account, one["PolicyArn"]), group))
+        found.append(IamPolicy(one["PolicyArn"], managed_policy(account, one["PolicyArn"]), group))
     return found
 
 
-def managed(account: Account, arn: str) -> dict[str, Any]:
+def managed_policy(account: AwsAccount, arn: str) -> dict[str, Any]:
     version = account.ask("iam", "GetPolicy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
     answer = account.ask("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=version)
     return as_document(answer["PolicyVersion"]["Document"])
@@ -145,7 +149,7 @@ def as_document(value: Any) -> dict[str, Any]:
 
 
 def permission_fix(
-    principal: Principal, verdict: Verdict, action: str, requests: Sequence[Request], name: str, document: Any
+    principal: Principal, verdict: IamVerdict, action: str, requests: Sequence[Request], name: str, document: Any
 ) -> Fix:
     """How to let a principal do something: without what denies it, else with a policy that allows it.
 
@@ -158,7 +162,7 @@ def permission_fix(
         return Fix(words=f"A policy of the organization denies {action}; its administrator can change that.")
     denying = verdict.policy
     if denying is None:
-        return Fix((grant(principal, name, document),))
+        return Fix((grant_command(principal, name, document),))
     if denying.boundary:
         return Fix(words=f"The permissions boundary {denying.name} does not allow {action}; widen it.")
     corrected: Any = denying.document
@@ -166,25 +170,25 @@ def permission_fix(
         corrected = without_denials(corrected, *request)
     holder = Principal("group", denying.group, principal.account) if denying.group else principal
     managed_policy = denying.name.startswith("arn:")
-    if managed_policy and (AWS_OWNED in denying.name or not statements(corrected)):
-        command = aws("iam", f"detach-{holder.kind}-policy", **holder.options, policy_arn=denying.name)
+    if managed_policy and (AWS_OWNED in denying.name or not policy_statements(corrected)):
+        command = aws_command("iam", f"detach-{holder.kind}-policy", **holder.options, policy_arn=denying.name)
         return Fix((command,), words=f"{action} is denied by {denying.name}; detach it, unless the Deny is meant.")
     if managed_policy:
         options = {"policy_arn": denying.name, "policy_document": corrected, "set_as_default": True}
-        command = aws("iam", "create-policy-version", **options)
-    elif statements(corrected):
-        command = put_policy(holder, denying.name, corrected)
+        command = aws_command("iam", "create-policy-version", **options)
+    elif policy_statements(corrected):
+        command = put_policy_command(holder, denying.name, corrected)
     else:
-        command = aws("iam", f"delete-{holder.kind}-policy", **holder.options, policy_name=denying.name)
+        command = aws_command("iam", f"delete-{holder.kind}-policy", **holder.options, policy_name=denying.name)
     return Fix((command,), words=f"{action} is denied by {denying.name}; take the Deny out of it, unless it is meant.")
 
 
-def grant(principal: Principal, name: str, document: Any) -> str:
+def grant_command(principal: Principal, name: str, document: Any) -> str:
     """Adds an inline policy. Its name is that of this very document, so that it replaces no other deployment's."""
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:8]
-    return put_policy(principal, f"{name}-{digest}", document)
+    return put_policy_command(principal, f"{name}-{digest}", document)
 
 
-def put_policy(principal: Principal, name: str, document: Any) -> str:
+def put_policy_command(principal: Principal, name: str, document: Any) -> str:
     options = {**principal.options, "policy_name": name, "policy_document": document}
-    return aws("iam", f"put-{principal.kind}-policy", **options)
+    return aws_command("iam", f"put-{principal.kind}-policy", **options)

@@ -8,12 +8,12 @@ from typing import Any
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
 
 from .aws_account import CallError
-from .findings import Finding, Fix, aws, right, unknown, wrong
+from .findings import Fix, StepFinding, aws_command, right, unknown, wrong
 from .iam_evaluation import Context, trusts, with_trust
 from .policies import (
     ECS_TASKS,
     Json,
-    Prefix,
+    StoragePrefix,
     limited_to_ecs,
     propeller_policy,
     queue_arn,
@@ -21,9 +21,9 @@ from .policies import (
     storage_prefixes,
     trust_policy,
 )
-from .principals import Principal, Request, as_document, grant, may, permission_fix, principal_of
-from .settings_checks import dumped
-from .walk import Walk
+from .principals import Principal, Request, as_document, grant_command, permission_fix, principal_may, principal_of
+from .settings_checks import as_yaml
+from .walk import AccountWalk
 
 NO_ROLE = "no role was named; give --role, or set emulator.role"
 # Stands for any object below a prefix.
@@ -31,25 +31,27 @@ SAMPLE = "flyte-awsbatch-doctor"
 PASSED_TO_ECS: Context = {"iam:passedtoservice": ECS_TASKS}
 
 
-def roles(walk: Walk) -> Iterator[Finding]:
+def check_roles(walk: AccountWalk) -> Iterator[StepFinding]:
     for arn in walk.roles:
-        if foreign(walk, arn):
+        if is_of_another_account(walk, arn):
             yield unknown(arn, "it is in another account")
-        elif real := other_path(walk, arn):
-            yield wrong(arn, f"the role of this name is {real}", "its ARN with its path", renaming(walk, arn, real))
+        elif real := role_with_another_path(walk, arn):
+            yield wrong(
+                arn, f"the role of this name is {real}", "its ARN with its path", role_renaming_fix(walk, arn, real)
+            )
         elif role_of(walk, arn) is None:
             options = {"role_name": principal_of(arn).name, "assume_role_policy_document": trust_policy()}
             if path := arn.partition(":role/")[2].rpartition("/")[0]:
                 options["path"] = f"/{path}/"
-            fix = Fix((aws("iam", "create-role", **options), *storage_commands(walk, principal_of(arn))))
+            fix = Fix((aws_command("iam", "create-role", **options), *storage_commands(walk, principal_of(arn))))
             yield wrong(arn, "there is no such role", "a role", fix)
         else:
             yield right(arn, "exists")
     if not walk.roles:
         yield unknown("roles", NO_ROLE)
-    if walk.propeller and foreign(walk, walk.propeller):
+    if walk.propeller and is_of_another_account(walk, walk.propeller):
         yield unknown(walk.propeller, "it is in another account")
-    elif walk.propeller and (real := other_path(walk, walk.propeller)):
+    elif walk.propeller and (real := role_with_another_path(walk, walk.propeller)):
         fix = Fix(words=f"Give --propeller-role {real}.")
         yield wrong(walk.propeller, f"the role of this name is {real}", "its ARN with its path", fix)
     elif walk.propeller and role_of(walk, walk.propeller) is None:
@@ -57,11 +59,11 @@ def roles(walk: Walk) -> Iterator[Finding]:
         yield wrong(walk.propeller, "there is no such role", "propeller's role", fix)
 
 
-def trust(walk: Walk) -> Iterator[Finding]:
+def check_trust(walk: AccountWalk) -> Iterator[StepFinding]:
     context: Context = {
         "aws:sourceaccount": walk.account_id,
         "aws:sourcearn": f"arn:{walk.account.partition}:ecs:{walk.account.region}:{walk.account_id}:*",
-        # Only people and accounts have these.
+        # Only users and accounts have these.
         "sts:externalid": None,
         "aws:multifactorauthpresent": None,
         "aws:principalorgid": None,
@@ -76,24 +78,24 @@ def trust(walk: Walk) -> Iterator[Finding]:
         else:
             corrected = with_trust(document, ECS_TASKS, context, trust_policy()["Statement"][0])
             options = {"role_name": role["RoleName"], "policy_document": corrected}
-            fix = Fix((aws("iam", "update-assume-role-policy", **options),))
+            fix = Fix((aws_command("iam", "update-assume-role-policy", **options),))
             yield wrong(arn, f"its trust policy does not let {ECS_TASKS} assume it", f"a trust in {ECS_TASKS}", fix)
 
 
-def pass_role(walk: Walk) -> Iterator[Finding]:
+def check_pass_role(walk: AccountWalk) -> Iterator[StepFinding]:
     for arn, _ in existing_roles(walk):
-        yield from permission(walk, "iam:PassRole", arn, PASSED_TO_ECS)
+        yield from check_permission(walk, "iam:PassRole", arn, PASSED_TO_ECS)
     if not walk.roles:
         yield unknown("roles", NO_ROLE)
 
 
-def batch_calls(walk: Walk) -> Iterator[Finding]:
+def check_batch_calls(walk: AccountWalk) -> Iterator[StepFinding]:
     """The calls of the aws_array handler."""
     for request in batch_requests(walk):
-        yield from permission(walk, *request)
+        yield from check_permission(walk, *request)
 
 
-def batch_requests(walk: Walk) -> list[Request]:
+def batch_requests(walk: AccountWalk) -> list[Request]:
     """A definition has the name of its image; jobs are submitted to a revision of it."""
     definitions = f"{walk.batch_arn}:job-definition/"
     name = definition_name(walk.image) if walk.image else ""
@@ -107,7 +109,7 @@ def batch_requests(walk: Walk) -> list[Request]:
     ]
 
 
-def storage_requests(walk: Walk) -> list[tuple[Prefix, Request]]:
+def storage_requests(walk: AccountWalk) -> list[tuple[StoragePrefix, Request]]:
     """What a job does below each prefix of the storage, and with its bucket."""
     prefixes, partition = storage_prefixes(walk.settings), walk.account.partition
     buckets = dict.fromkeys(one.bucket for one in prefixes)
@@ -117,13 +119,13 @@ def storage_requests(walk: Walk) -> list[tuple[Prefix, Request]]:
             for one in prefixes
             for action in ("s3:GetObject", "s3:PutObject")
         ),
-        *((Prefix(bucket), ("s3:ListBucket", f"arn:{partition}:s3:::{bucket}", {})) for bucket in buckets),
+        *((StoragePrefix(bucket), ("s3:ListBucket", f"arn:{partition}:s3:::{bucket}", {})) for bucket in buckets),
     ]
 
 
-def requests_of(walk: Walk, principal: Principal) -> list[Request]:
+def requests_of(walk: AccountWalk, principal: Principal) -> list[Request]:
     """Everything that a principal has to be able to do, as propeller and as the role of jobs."""
-    own = [arn for arn in walk.roles if not foreign(walk, arn)]
+    own = [arn for arn in walk.roles if not is_of_another_account(walk, arn)]
     requests: list[Request] = []
     if principal == principal_of(walk.propeller or walk.caller_arn):
         requests += [*(("iam:PassRole", arn, PASSED_TO_ECS) for arn in own), *batch_requests(walk)]
@@ -132,14 +134,14 @@ def requests_of(walk: Walk, principal: Principal) -> list[Request]:
     return requests
 
 
-def permission(walk: Walk, action: str, resource: str, context: Context) -> Iterator[Finding]:
+def check_permission(walk: AccountWalk, action: str, resource: str, context: Context) -> Iterator[StepFinding]:
     """Whether propeller, or the caller in its place, may do something."""
     principal = principal_of(walk.propeller or walk.caller_arn)
     subject = f"{principal}: {action} {resource}".removesuffix(" *")
-    if walk.propeller and foreign(walk, walk.propeller):
+    if walk.propeller and is_of_another_account(walk, walk.propeller):
         yield unknown(subject, "the role is in another account")
         return
-    verdict = may(walk.account, principal, action, resource, context)
+    verdict = principal_may(walk.account, principal, action, resource, context)
     if verdict.allowed:
         yield right(subject, "allowed")
     elif verdict.allowed is None:
@@ -151,7 +153,7 @@ def permission(walk: Walk, action: str, resource: str, context: Context) -> Iter
         yield wrong(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
-def storage(walk: Walk) -> Iterator[Finding]:
+def check_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
     prefixes = storage_prefixes(walk.settings)
     if not prefixes:
         yield unknown("bucket", "the settings name none: storage.container, propeller.rawoutput-prefix")
@@ -160,7 +162,7 @@ def storage(walk: Walk) -> Iterator[Finding]:
     for arn, _ in existing_roles(walk):
         principal = principal_of(arn)
         for prefix, (action, resource, context) in storage_requests(walk):
-            verdict = may(walk.account, principal, action, resource, context)
+            verdict = principal_may(walk.account, principal, action, resource, context)
             subject = f"{principal}: {action} {prefix}"
             if verdict.allowed:
                 yield right(subject, "allowed")
@@ -174,7 +176,7 @@ def storage(walk: Walk) -> Iterator[Finding]:
                 yield wrong(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
-def bucket_exists(walk: Walk, bucket: str) -> Iterator[Finding]:
+def bucket_exists(walk: AccountWalk, bucket: str) -> Iterator[StepFinding]:
     try:
         walk.account.ask("s3", "HeadBucket", Bucket=bucket)
         yield right(bucket, "exists")
@@ -186,32 +188,32 @@ def bucket_exists(walk: Walk, bucket: str) -> Iterator[Finding]:
         yield wrong(bucket, "there is no such bucket", "a bucket", fix)
 
 
-def storage_document(walk: Walk) -> Json:
+def storage_document(walk: AccountWalk) -> Json:
     container = walk.settings.handler.storage.container
     return storage_policy(storage_prefixes(walk.settings), container, walk.account.partition)
 
 
-def storage_commands(walk: Walk, principal: Principal) -> list[str]:
+def storage_commands(walk: AccountWalk, principal: Principal) -> list[str]:
     """What lets a new role reach the storage."""
     if not storage_prefixes(walk.settings):
         return []
-    return [grant(principal, "flyte-storage", storage_document(walk))]
+    return [grant_command(principal, "flyte-storage", storage_document(walk))]
 
 
-def existing_roles(walk: Walk) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(ARN, answer of GetRole) of those that there are in this account; the step `roles` tells of the others."""
+def existing_roles(walk: AccountWalk) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(ARN, answer of GetRole) of the roles that exist in this account; the step `roles` reports the others."""
     for arn in walk.roles:
-        role = None if foreign(walk, arn) else role_of(walk, arn)
+        role = None if is_of_another_account(walk, arn) else role_of(walk, arn)
         if role is not None:
             yield arn, role
 
 
-def role_of(walk: Walk, arn: str) -> dict[str, Any] | None:
+def role_of(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
     role = role_of_name(walk, arn)
     return role if role and role["Arn"] == arn else None
 
 
-def role_of_name(walk: Walk, arn: str) -> dict[str, Any] | None:
+def role_of_name(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
     """GetRole's answer, which does not look at the path of the ARN."""
     try:
         role: dict[str, Any] = walk.account.ask("iam", "GetRole", RoleName=principal_of(arn).name)["Role"]
@@ -222,13 +224,13 @@ def role_of_name(walk: Walk, arn: str) -> dict[str, Any] | None:
     return role
 
 
-def other_path(walk: Walk, arn: str) -> str:
+def role_with_another_path(walk: AccountWalk, arn: str) -> str:
     """The ARN of the role of this name when it has another path; empty when it has this one, or there is no role."""
     role = role_of_name(walk, arn)
     return str(role["Arn"]) if role and role["Arn"] != arn else ""
 
 
-def renaming(walk: Walk, arn: str, real: str) -> Fix:
+def role_renaming_fix(walk: AccountWalk, arn: str, real: str) -> Fix:
     """The setting that names a role, with its real ARN."""
     admin = walk.settings.admin
     mended: Json = {}
@@ -236,8 +238,8 @@ def renaming(walk: Walk, arn: str, real: str) -> Fix:
         mended["emulator"] = {"role": real}
     if admin.server.assumable_iam_role == arn:
         mended["flyteadmin"] = {"assumableIamRole": real}
-    return Fix(yaml=dumped(mended)) if mended else Fix(words=f"Give --role {real}.")
+    return Fix(yaml=as_yaml(mended)) if mended else Fix(words=f"Give --role {real}.")
 
 
-def foreign(walk: Walk, arn: str) -> bool:
+def is_of_another_account(walk: AccountWalk, arn: str) -> bool:
     return principal_of(arn).account != walk.account_id

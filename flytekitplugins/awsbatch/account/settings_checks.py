@@ -18,16 +18,16 @@ from flytekitplugins.awsbatch.admin.launch_decision import ROLE_KEY
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 
 from .aws_account import CallError
-from .findings import Finding, Fix, right, unknown, wrong
-from .policies import region
-from .walk import Walk
+from .findings import Fix, StepFinding, right, unknown, wrong
+from .policies import settings_region
+from .walk import AccountWalk
 
 # AWS Batch's own limit, which no quota raises.
 MAX_ARRAY_SIZE = 10_000
 MAX_EXECUTIONS = 10_000
 
 
-def credentials(walk: Walk) -> Iterator[Finding]:
+def check_credentials(walk: AccountWalk) -> Iterator[StepFinding]:
     if not isinstance(walk.caller, CallError):
         yield right("caller", str(walk.caller["Arn"]))
     elif "Connect" in walk.caller.code or "Timeout" in walk.caller.code:
@@ -37,7 +37,7 @@ def credentials(walk: Walk) -> Iterator[Finding]:
         yield wrong("caller", str(walk.caller), "credentials that AWS accepts", fix)
 
 
-def account(walk: Walk) -> Iterator[Finding]:
+def check_account(walk: AccountWalk) -> Iterator[StepFinding]:
     if isinstance(walk.caller, CallError):
         yield unknown("account", walk.blocked)
         return
@@ -52,8 +52,8 @@ def account(walk: Walk) -> Iterator[Finding]:
         yield right("account", walk.account_id)
 
 
-def regions(walk: Walk) -> Iterator[Finding]:
-    named, default = region(walk.settings), walk.account.default_region
+def check_regions(walk: AccountWalk) -> Iterator[StepFinding]:
+    named, default = settings_region(walk.settings), walk.account.default_region
     if named != walk.account.region:
         expected = f"{walk.account.region}, where the job queues are"
         yield wrong("plugins.aws.region", named, expected, Fix(yaml=plugins_aws(region=walk.account.region)))
@@ -62,7 +62,7 @@ def regions(walk: Walk) -> Iterator[Finding]:
         yield right("plugins.aws.region", f"{named}{also}")
 
 
-def queue_rules(walk: Walk) -> Iterator[Finding]:
+def check_queue_rules(walk: AccountWalk) -> Iterator[StepFinding]:
     """Whether the server's generation follows the rules as they are written."""
     admin = walk.settings.admin
     faults = [one for one in checks.deployment_faults(admin) if one.key.startswith(("queues.", "tags for"))]
@@ -81,7 +81,7 @@ def queue_rules(walk: Walk) -> Iterator[Finding]:
                 shlex.join(["flyte-awsbatch", "queue", "export", "--attributes", "attributes", *files]),
                 "for file in attributes/*; do flytectl update execution-queue-attribute --attrFile $file; done",
             ),
-            dumped({"queues": {"workflowConfigs": kept}}),
+            as_yaml({"queues": {"workflowConfigs": kept}}),
             "Keep only these rules in the file. Or, for a FlyteAdmin of 2019, set emulator.queue_matching to "
             "flyteadmin-2019.",
         )
@@ -91,8 +91,9 @@ def queue_rules(walk: Walk) -> Iterator[Finding]:
 
 
 def first_difference(admin: AdminSettings) -> str:
-    """What is to say about the first kind of execution that FlyteAdmin 1.16 would send elsewhere; empty for none. Every
-    project, domain and workflow of the rules is tried, and one that no rule names."""
+    """A sentence about the first kind of execution that FlyteAdmin 1.16 would send elsewhere; empty if there is none.
+
+    Every project, domain and workflow of the rules is tried, and one that no rule names."""
     projects, domains, workflows = (
         dict.fromkeys(("any", *(getattr(rule, key) for rule in admin.rules if getattr(rule, key))))
         for key in ("project", "domain", "workflow")
@@ -102,7 +103,7 @@ def first_difference(admin: AdminSettings) -> str:
     return next(filter(None, (queue_difference_warning(admin, match_queue(admin, one)) for one in executions)), "")
 
 
-def annotation(walk: Walk) -> Iterator[Finding]:
+def check_annotation_keys(walk: AccountWalk) -> Iterator[StepFinding]:
     admin = walk.settings.admin
     server, handler = admin.server.role_name_key, admin.handler.role_annotation_key
     subject = "plugins.aws.batch.roleAnnotationKey"
@@ -111,13 +112,13 @@ def annotation(walk: Walk) -> Iterator[Finding]:
     elif server is None and handler is None:
         yield unknown(subject, "the settings have neither this nor flyteadmin.roleNameKey")
     else:
-        mend = dumped({"plugins": {"aws": {"batch": {"roleAnnotationKey": server}}}})
+        mend = as_yaml({"plugins": {"aws": {"batch": {"roleAnnotationKey": server}}}})
         if not server:
-            mend = dumped({"flyteadmin": {"roleNameKey": handler or ROLE_KEY}})
+            mend = as_yaml({"flyteadmin": {"roleNameKey": handler or ROLE_KEY}})
         yield wrong(subject, handler or "not set", f"flyteadmin.roleNameKey, {server or 'not set'}", Fix(yaml=mend))
 
 
-def plugins(walk: Walk) -> Iterator[Finding]:
+def check_plugins(walk: AccountWalk) -> Iterator[StepFinding]:
     switches = walk.settings.admin.task_plugins
     if switches is None:
         yield unknown("tasks.task-plugins", "the settings do not have it; give propeller's file too")
@@ -125,31 +126,31 @@ def plugins(walk: Walk) -> Iterator[Finding]:
     for task_type in (wire.ARRAY_TASK_TYPE, wire.SINGLE_TASK_TYPE):
         handler = handler_of(task_type, switches)
         if handler.error:
-            fix = Fix(yaml=dumped({"tasks": {"task-plugins": enabling(switches)}}))
+            fix = Fix(yaml=as_yaml({"tasks": {"task-plugins": switches_that_enable(switches)}}))
             yield wrong(task_type, handler.error, f"{AWS_ARRAY} takes {task_type} tasks", fix)
         else:
             yield right(task_type, handler.note or f"{AWS_ARRAY} takes it")
 
 
-def enabling(switches: TaskPlugins) -> dict[str, object]:
+def switches_that_enable(switches: TaskPlugins) -> dict[str, object]:
     """The same switches with aws_array enabled, and the default for both types. No list means that all are enabled."""
     defaults = {**switches.default_for, wire.ARRAY_TASK_TYPE: AWS_ARRAY, wire.SINGLE_TASK_TYPE: AWS_ARRAY}
     enabled = list(dict.fromkeys((*switches.enabled, *defaults.values())))
     return {**({"enabled-plugins": enabled} if switches.enabled else {}), "default-for-task-types": defaults}
 
 
-def array_size(walk: Walk) -> Iterator[Finding]:
+def check_array_size(walk: AccountWalk) -> Iterator[StepFinding]:
     subject, size = "plugins.aws.batch.maxArrayJobSize", walk.settings.handler.batch.max_array_job_size
     if size <= MAX_ARRAY_SIZE:
         yield right(subject, f"{size}, of the {MAX_ARRAY_SIZE} that AWS Batch takes")
     else:
-        mend = dumped({"plugins": {"aws": {"batch": {"maxArrayJobSize": MAX_ARRAY_SIZE}}}})
+        mend = as_yaml({"plugins": {"aws": {"batch": {"maxArrayJobSize": MAX_ARRAY_SIZE}}}})
         yield wrong(subject, str(size), f"at most {MAX_ARRAY_SIZE}, AWS Batch's limit", Fix(yaml=mend))
 
 
 def plugins_aws(**keys: str) -> str:
-    return dumped({"plugins": {"aws": keys}})
+    return as_yaml({"plugins": {"aws": keys}})
 
 
-def dumped(value: object) -> str:
+def as_yaml(value: object) -> str:
     return yaml.safe_dump(value, sort_keys=False).strip()

@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.lint.program import nodes_of
 from flytekitplugins.awsbatch.lint.targets import target_of
 from flytekitplugins.awsbatch.local.all_settings import Settings
-from flytekitplugins.awsbatch.local.run.task_resources import requirements, settle
+from flytekitplugins.awsbatch.local.run.task_resources import requirements, settle_task_resources
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
 from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
@@ -69,14 +69,14 @@ def inner_task(task: Any) -> Any:
 
 
 def need_of(task: Any, workflow: str, settings: Settings, node: Node | None = None) -> TaskNeed:
-    """:param node: whose `with_overrides` counts too."""
+    """:param node: the node whose `with_overrides` counts too."""
     inner, admin, k8s = inner_task(task), settings.admin, settings.handler.k8s
     resources: Resources = convert_resources_to_resource_model(
         requests=inner.resources.requests, limits=inner.resources.limits
     ).to_flyte_idl()
     platform = admin.task_resources
     if platform:
-        settle(resources, platform)
+        settle_task_resources(resources, platform)
     overrides = node._resources if node else None
     job = job_resources(
         resources,

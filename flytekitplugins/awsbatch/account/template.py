@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.local.all_settings import Settings
 
 from .policies import (
     Json,
-    Prefix,
+    StoragePrefix,
     limited_to_ecs,
     named_roles,
     propeller_policy,
@@ -31,31 +31,42 @@ BATCH = "arn:${AWS::Partition}:batch:${AWS::Region}:${AWS::AccountId}"
 SKELETON = Path(__file__).with_name("template.yaml")
 
 
-def template(settings: Settings) -> str:
+def cloudformation_template(settings: Settings) -> str:
     """The template in YAML, for the job queues and job roles that the settings name."""
     queues = list(dict.fromkeys(one.dynamic.rpartition("/")[2] for one in settings.admin.queues if one.dynamic))
     roles = logical_ids("JobRole", named_roles(settings) or [""])
     arns = [{"Fn::GetAtt": f"{logical}.Arn"} for logical in roles]
     resources = [
-        ("The role that jobs run in: they read and write the deployment's storage.", logical, job_role(settings, role))
+        (
+            "The role that jobs run in: they read and write the deployment's storage.",
+            logical,
+            job_role_resource(settings, role),
+        )
         for logical, role in roles.items()
     ]
-    resources.append(("What flytepropeller does: pass the jobs' roles on, and call AWS Batch.", *policy(queues, arns)))
+    resources.append(
+        (
+            "What flytepropeller does: pass the jobs' roles on, and call AWS Batch.",
+            *propeller_policy_resource(queues, arns),
+        )
+    )
     resources += [
-        ("A job queue of the settings.", logical, job_queue(name))
+        ("A job queue of the settings.", logical, job_queue_resource(name))
         for logical, name in logical_ids("JobQueue", queues).items()
     ]
     text = SKELETON.read_text(encoding="utf-8")
-    text = text.replace("{{role_arns}}", flow({"Fn::Join": [",", arns]})).replace("{{queues}}", flow(",".join(queues)))
+    text = text.replace("{{role_arns}}", one_line_yaml({"Fn::Join": [",", arns]})).replace(
+        "{{queues}}", one_line_yaml(",".join(queues))
+    )
     for comment, logical, body in resources:
-        block = yaml.dump({logical: body}, Dumper=Dumper, sort_keys=False, width=100)
+        block = yaml.dump({logical: body}, Dumper=TemplateDumper, sort_keys=False, width=100)
         text += "\n" + textwrap.indent(f"# {comment}\n{block}", "  ")
     return text
 
 
-def as_json(text: str) -> str:
+def template_as_json(text: str) -> str:
     """The same template in JSON."""
-    return json.dumps(yaml.load(text, Loader=Loader), indent=2)  # noqa: S506 - a SafeLoader that knows !Ref and !Sub
+    return json.dumps(yaml.load(text, Loader=TemplateLoader), indent=2)  # noqa: S506 - a SafeLoader that knows !Ref and !Sub
 
 
 def logical_ids(kind: str, names: list[str]) -> dict[str, str]:
@@ -71,15 +82,15 @@ def logical_ids(kind: str, names: list[str]) -> dict[str, str]:
     }
 
 
-def job_role(settings: Settings, role: str) -> Json:
+def job_role_resource(settings: Settings, role: str) -> Json:
     """:param role: its ARN; empty lets CloudFormation name it."""
     container = settings.handler.storage.container
     buckets = {container: "${Bucket}"} if container else {}
-    prefixes = [Prefix(buckets.get(one.bucket, one.bucket), one.key) for one in storage_prefixes(settings)]
-    storage = storage_policy(prefixes or [Prefix("${Bucket}")], buckets.get(container, ""), "${AWS::Partition}")
+    prefixes = [StoragePrefix(buckets.get(one.bucket, one.bucket), one.key) for one in storage_prefixes(settings)]
+    storage = storage_policy(prefixes or [StoragePrefix("${Bucket}")], buckets.get(container, ""), "${AWS::Partition}")
     body: Json = {
         "AssumeRolePolicyDocument": trust_policy(),
-        "Policies": [{"PolicyName": "storage", "PolicyDocument": substituted(storage)}],
+        "Policies": [{"PolicyName": "storage", "PolicyDocument": with_substitutions(storage)}],
     }
     if role:
         path, _, name = role.partition(":role/")[2].rpartition("/")
@@ -87,17 +98,17 @@ def job_role(settings: Settings, role: str) -> Json:
     return {"Type": "AWS::IAM::Role", "Properties": body}
 
 
-def policy(queues: list[str], roles: list[Json]) -> tuple[str, Json]:
+def propeller_policy_resource(queues: list[str], roles: list[Json]) -> tuple[str, Json]:
     document = limited_to_ecs(propeller_policy(BATCH, [f"{BATCH}:job-queue/{queue}" for queue in queues], roles))
     properties = {
         "Description": "Lets flytepropeller run jobs on AWS Batch",
         "Roles": {"Fn::If": ["AttachToPropeller", [{"Ref": "PropellerRole"}], {"Ref": "AWS::NoValue"}]},
-        "PolicyDocument": substituted(document),
+        "PolicyDocument": with_substitutions(document),
     }
     return "PropellerPolicy", {"Type": "AWS::IAM::ManagedPolicy", "Properties": properties}
 
 
-def job_queue(name: str) -> Json:
+def job_queue_resource(name: str) -> Json:
     spot, on_demand = {"Ref": "SpotEnvironment"}, {"Ref": "OnDemandEnvironment"}
     both = [{"Order": 1, "ComputeEnvironment": spot}, {"Order": 2, "ComputeEnvironment": on_demand}]
     one = [{"Order": 1, "ComputeEnvironment": {"Fn::If": ["UseSpot", spot, on_demand]}}]
@@ -112,16 +123,16 @@ def job_queue(name: str) -> Json:
     }
 
 
-def substituted(value: Any) -> Any:
+def with_substitutions(value: Any) -> Any:
     """A document with `Fn::Sub` around every text that has a ${...}."""
     if isinstance(value, list):
-        return [substituted(one) for one in value]
+        return [with_substitutions(one) for one in value]
     if isinstance(value, str):
         return {"Fn::Sub": value} if "${" in value else value
-    return {key: substituted(one) for key, one in value.items()} if isinstance(value, dict) else value
+    return {key: with_substitutions(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
-class Dumper(yaml.SafeDumper):
+class TemplateDumper(yaml.SafeDumper):
     """Writes `!Ref x` for `{"Ref": x}`, `!Sub x` for `{"Fn::Sub": x}`, and never an alias."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -136,7 +147,7 @@ class Dumper(yaml.SafeDumper):
         return node
 
 
-class Loader(yaml.SafeLoader):
+class TemplateLoader(yaml.SafeLoader):
     """Reads them back in the long form, which JSON has to use."""
 
     def function(self, suffix: str, node: yaml.Node) -> Json:
@@ -148,10 +159,10 @@ class Loader(yaml.SafeLoader):
         return {name: self.construct_sequence(node, deep=True)}
 
 
-Dumper.add_representer(dict, Dumper.mapping)
-Loader.add_multi_constructor("!", Loader.function)
+TemplateDumper.add_representer(dict, TemplateDumper.mapping)
+TemplateLoader.add_multi_constructor("!", TemplateLoader.function)
 
 
-def flow(value: Any) -> str:
+def one_line_yaml(value: Any) -> str:
     """A value on one line of YAML."""
-    return yaml.dump(value, Dumper=Dumper, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+    return yaml.dump(value, Dumper=TemplateDumper, default_flow_style=True, width=10_000).removesuffix("...\n").strip()

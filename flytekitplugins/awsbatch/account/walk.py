@@ -8,8 +8,8 @@ from typing import Any
 from flytekitplugins.awsbatch.admin.checks import ROLE_ARN
 from flytekitplugins.awsbatch.local.all_settings import Settings
 
-from .aws_account import Account, CallError
-from .policies import named_roles, queue_arns, region
+from .aws_account import AwsAccount, CallError
+from .policies import named_roles, queue_arns, settings_region
 
 # The largest answer of DescribeJobQueues and DescribeComputeEnvironments to names.
 CHUNK = 100
@@ -33,7 +33,7 @@ class TaskNeed:
 
 
 @dataclass(frozen=True)
-class Walk:
+class AccountWalk:
     """
     :param account: in the region where the queues are, even if the settings name another.
     :param caller: the answer of GetCallerIdentity, or why there is none.
@@ -44,7 +44,7 @@ class Walk:
     """
 
     settings: Settings
-    account: Account
+    account: AwsAccount
     caller: dict[str, Any] | CallError
     roles: tuple[str, ...] = ()
     propeller: str = ""
@@ -67,9 +67,9 @@ class Walk:
 
     @property
     def blocked(self) -> str:
-        """Why nothing can be said about the account; empty when it can."""
+        """Why the account cannot be checked; empty when it can."""
         if isinstance(self.caller, CallError):
-            return "it takes credentials to look"
+            return "looking takes credentials"
         if self.named_accounts and self.account_id not in self.named_accounts.values():
             return "the credentials are those of another account"
         return ""
@@ -79,7 +79,7 @@ class Walk:
         return f"arn:{self.account.partition}:batch:{self.account.region}:{self.account_id}"
 
     def job_queues(self) -> dict[str, dict[str, Any]]:
-        """The settings' job queues that there are, by the name that the settings use."""
+        """The job queues of the settings that exist, by the name that the settings use."""
         found = job_queues(self.account, self.queues)
         return {name: one for name in self.queues for one in found if name in (one["jobQueueName"], one["jobQueueArn"])}
 
@@ -94,7 +94,7 @@ class Walk:
         return [known[name] for name in names if name in known]
 
 
-def job_queues(account: Account, names: list[str]) -> list[dict[str, Any]]:
+def job_queues(account: AwsAccount, names: list[str]) -> list[dict[str, Any]]:
     """:param names: names or ARNs; without any, nothing is asked, since AWS would answer with all queues."""
     found = []
     for start in range(0, len(names), CHUNK):
@@ -109,9 +109,9 @@ def begin(
     propeller: str = "",
     image: str = "",
     needs: tuple[TaskNeed, ...] | None = None,
-) -> Walk:
+) -> AccountWalk:
     """Asks who is calling, and in which region the queues are."""
-    account = Account(region(settings))
+    account = AwsAccount(settings_region(settings))
     all_roles = tuple(dict.fromkeys((*named_roles(settings), *roles)))
     caller: dict[str, Any] | CallError
     try:
@@ -119,15 +119,17 @@ def begin(
         account = where_the_queues_are(account, [one.dynamic for one in settings.admin.queues if one.dynamic])
     except CallError as error:
         caller = error
-    return Walk(settings, account, caller, all_roles, propeller, image, needs, accounts_named(settings, all_roles))
+    return AccountWalk(
+        settings, account, caller, all_roles, propeller, image, needs, accounts_named(settings, all_roles)
+    )
 
 
-def where_the_queues_are(account: Account, queues: list[str]) -> Account:
+def where_the_queues_are(account: AwsAccount, queues: list[str]) -> AwsAccount:
     """The account in the settings' region, or in the credentials' own when the queues are found only there."""
     other = account.default_region
     if not other or other == account.region:
         return account
-    elsewhere = Account(other)
+    elsewhere = AwsAccount(other)
     try:
         return account if job_queues(account, queues) or not job_queues(elsewhere, queues) else elsewhere
     except CallError:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from .admin_settings import DOCUMENTED, AdminSettings, ExecutionQueue
-from .explanation import Explanation, LaunchedExecution, Verdict
+from .explanation import Explanation, LaunchedExecution, RuleVerdict
 from .rules import PLACES, Rule
 
 SINGLE_TASK_PREFIX = ".flytegen."
@@ -63,7 +63,7 @@ def match_as_documented(settings: AdminSettings, execution: LaunchedExecution) -
     return Explanation(DOCUMENTED, execution, verdicts[deciding].queues, tuple(verdicts))
 
 
-def rule_verdicts(settings: AdminSettings, execution: LaunchedExecution) -> Iterator[Verdict]:
+def rule_verdicts(settings: AdminSettings, execution: LaunchedExecution) -> Iterator[RuleVerdict]:
     for rule in rules_in_order(settings):
         reason = rule_mismatch(rule, execution)
         queues = () if reason else queues_with_all_tags(settings.queues, rule.tags)
@@ -85,7 +85,7 @@ def matching_reason(rule: Rule, queues: Sequence[str]) -> str:
     return f"{matched}, but {lacking}: it gives way"
 
 
-def superseded(verdict: Verdict) -> Verdict:
+def superseded(verdict: RuleVerdict) -> RuleVerdict:
     if not verdict.matched:
         return verdict
     return replace(verdict, reason=f"{verdict.reason}; a more specific or earlier rule has decided")

@@ -19,7 +19,7 @@ class LaunchedExecution:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RuleVerdict:
     """What became of one rule.
 
     :param rule: the rule in the words of its file.
@@ -53,7 +53,7 @@ class Explanation:
     matching: str
     execution: LaunchedExecution
     candidates: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[RuleVerdict, ...]
     crash: str = ""
     queue: str = field(init=False)
 

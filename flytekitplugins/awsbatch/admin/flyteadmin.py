@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .admin_settings import FLYTEADMIN, AdminSettings, ExecutionQueue
-from .explanation import Explanation, LaunchedExecution, Verdict
+from .explanation import Explanation, LaunchedExecution, RuleVerdict
 from .rules import PLACES, Rule, StoredRule
 
 # Begins the words on keys that the server passes over.
@@ -74,7 +74,7 @@ def stored_reason(rule: StoredRule, execution: LaunchedExecution, chosen: bool, 
 
 def file_rules(
     rules: Sequence[Rule], by_tag: dict[str, tuple[str, ...]], execution: LaunchedExecution, undecided: bool
-) -> Iterator[Verdict]:
+) -> Iterator[RuleVerdict]:
     """The file's rules: the last of the domain, else the last without a domain.
 
     :param undecided: whether no stored rule has decided.

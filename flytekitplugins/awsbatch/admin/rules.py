@@ -13,7 +13,7 @@ from typing import ClassVar
 from flytekitplugins.awsbatch.settings.section import setting, where
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
-from .explanation import Verdict
+from .explanation import RuleVerdict
 
 PLACES = ("project", "domain", "workflow")
 PRIORITY_WORKFLOW, PRIORITY_PROJECT_DOMAIN, PRIORITY_PROJECT = 500, 100, 50
@@ -46,8 +46,8 @@ class Rule:
         parts = [f"{key}: {value}" for key, value in given if value]
         return ", ".join([*parts, f"tags: [{', '.join(self.tags)}]"])
 
-    def verdict(self, matched: bool, reason: str, queues: tuple[str, ...], decided: bool = False) -> Verdict:
-        return Verdict(str(self), self.kind, self.where, matched, reason, queues, decided)
+    def verdict(self, matched: bool, reason: str, queues: tuple[str, ...], decided: bool = False) -> RuleVerdict:
+        return RuleVerdict(str(self), self.kind, self.where, matched, reason, queues, decided)
 
 
 class StoredRule(Rule):

@@ -16,12 +16,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .api import BatchCalls, BatchError, UnreachableError
-from .rate_limits import Budgets
+from .rate_limits import LOOKS, Budgets
 
-CONNECTION_FAILED = 503
+# The AWS SDK's word for a call that brought no answer at all.
+NO_ANSWER = "RequestError"
+NO_ANSWER_STATUS = 503
 NOT_ALLOWED = 403
 TOO_MANY = 429
-# Calls that do more when they are made twice. Whoever makes them looks first whether the lost one was carried out.
+# Calls that do more when they are made twice. The caller looks whether the lost one was carried out.
 NOT_REPEATED = frozenset({"SubmitJob", "RegisterJobDefinition"})
 # AWS's words for too many calls; some come with status 400.
 THROTTLED = frozenset(
@@ -32,11 +34,16 @@ EXPIRED = frozenset(
     {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired", "UnrecognizedClientException"}
     | {"InvalidClientTokenId"}
 )
-# Seconds for which a call is repeated that AWS cannot answer: long enough for a laptop to find its network again.
+# How often a call is repeated that AWS throttles or fails: Flyte's `plugins.aws.retries`. Looks at jobs are repeated
+# for as long as `PATIENCE`: Flyte's handler never gives up on them.
+RETRIES = 3
+# Seconds for which a call is repeated that finds nobody: long enough for a laptop to find its network again.
 PATIENCE = 300.0
-# For one that may never have been right, and once somebody wants to leave.
+# The same where no call has been answered yet, and after `hurry`.
 SHORT_PATIENCE = 5.0
 FIRST_DELAY, LONGEST_DELAY = 0.25, 20.0
+# As the Go SDK's `DefaultRetryer` has it.
+FIRST_THROTTLED_DELAY = 1.0
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 30
 
 
@@ -50,8 +57,10 @@ class AwsBatch(BatchCalls):
     :param region: None takes botocore's own (environment, profile).
     :param endpoint_url: another service than AWS's, such as a local one.
     :param account_id: None asks STS when it is first needed.
-    :param patience: seconds for which a call is repeated that finds no answer, once one has.
-    :param warn: is told when that begins.
+    :param retries: how often a call is repeated that AWS throttles or answers with a 5xx.
+    :param patience: seconds for which a call is repeated that brings no answer at all, once one has; and a look at jobs
+        that AWS throttles or answers with a 5xx.
+    :param warn: called with a sentence when that begins.
     """
 
     def __init__(
@@ -61,12 +70,14 @@ class AwsBatch(BatchCalls):
         endpoint_url: str | None = None,
         account_id: str | None = None,
         budgets: Budgets | None = None,
+        retries: int = RETRIES,
         patience: float = PATIENCE,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._endpoint_url = endpoint_url
         self._account_id = account_id
         self._budgets = budgets or Budgets()
+        self._retries = retries
         self._patience = patience
         self._warn = warn
         self._answered = False
@@ -101,11 +112,11 @@ class AwsBatch(BatchCalls):
         return self._call("logs", operation, request)
 
     def hurry(self) -> None:
-        """From now on no call is waited for longer than `SHORT_PATIENCE`. A signal's handler may say so."""
+        """From now on no call is waited for longer than `SHORT_PATIENCE`. A signal's handler may call it."""
         self._hurried = True
 
     def _call(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        began, failures = time.monotonic(), 0
+        began, failures, refusals = time.monotonic(), 0, 0
         while True:
             if service == "batch":
                 self._pause(self._budgets.of(operation).take())
@@ -114,14 +125,19 @@ class AwsBatch(BatchCalls):
             except BatchError as error:
                 if not self._repeatable(operation, error):
                     raise
-                delay = min(FIRST_DELAY * 2**failures, LONGEST_DELAY) * random.uniform(0.5, 1.0)  # noqa: S311
+                patient = error.code == NO_ANSWER or operation in LOOKS
+                first = FIRST_THROTTLED_DELAY if error.status == TOO_MANY else FIRST_DELAY
+                delay = min(first * 2**failures, LONGEST_DELAY) * random.uniform(0.5, 1.0)  # noqa: S311
                 failures += 1
-                if time.monotonic() + delay > began + self._time_for_a_call():
-                    if error.status == CONNECTION_FAILED and self._answered and not self._hurried:
-                        raise UnreachableError(f"AWS Batch could not be reached: {error.message}") from error
+                refusals += not patient
+                if refusals > self._retries or time.monotonic() + delay > began + self._time_for_a_call():
+                    if patient and self._answered and not self._hurried:
+                        raise UnreachableError(
+                            f"AWS Batch could not be reached: {error.message or error.code}"
+                        ) from error
                     raise
                 if delay > 1:
-                    self._warn(f"AWS Batch does not answer {operation} ({error.code}); it is asked again.")
+                    self._warn(f"AWS Batch does not answer {operation} ({error.code}); the call is repeated.")
                 self._pause(delay)
             else:
                 self._answered = True
@@ -190,7 +206,7 @@ class AwsBatch(BatchCalls):
                         service, region_name=self._region, endpoint_url=endpoint_url, config=config
                     )
                 except (BotoCoreError, ValueError) as error:
-                    # ValueError: what is no URL.
+                    # ValueError: it is not a URL.
                     raise BatchError("ClientException", f"no client for AWS {service}: {error}") from error
             return self._clients[service]
 
@@ -221,7 +237,7 @@ class AwsBatch(BatchCalls):
         except exceptions.ParamValidationError as error:
             raise BatchError("ClientException", str(error)) from error
         except (exceptions.ConnectionError, exceptions.HTTPClientError, ResponseParserError) as error:
-            raise BatchError("RequestError", str(error), CONNECTION_FAILED) from error
+            raise BatchError(NO_ANSWER, str(error), NO_ANSWER_STATUS) from error
         except exceptions.BotoCoreError as error:
             raise BatchError("ClientException", str(error)) from error
         answer.pop("ResponseMetadata", None)

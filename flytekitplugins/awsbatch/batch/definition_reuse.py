@@ -14,7 +14,7 @@ from .api import BatchCalls, BatchError
 
 # What DescribeJobDefinitions adds of its own, and tags, which change nothing for a job.
 ADDED = {"jobDefinitionArn", "revision", "status", "containerOrchestrationType", "tags"}
-# What a part means that says nothing.
+# The defaults of fields that a definition may leave out.
 SAYS_NOTHING: tuple[Any, ...] = ({}, [], "", None, False, {"platformVersion": "LATEST"})
 
 

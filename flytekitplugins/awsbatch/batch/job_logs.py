@@ -29,7 +29,7 @@ class JobStream:
 
 
 def streams_of(detail: Mapping[str, Any]) -> list[JobStream]:
-    """The streams that DescribeJobs tells of, an attempt each, the current one's last."""
+    """The streams in an answer of DescribeJobs, one per attempt, the current attempt's last."""
     container = detail.get("container") or {}
     logging = container.get("logConfiguration") or {}
     driver = logging.get("logDriver", AWSLOGS)
@@ -49,8 +49,8 @@ class CloudWatchLogs:
         self._call = call
 
     def read(self, stream: JobStream, token: str | None) -> tuple[list[str], str | None]:
-        """The lines after a token (None: from the beginning), and the token behind them. A stream that is not there yet
-        has no lines. Raises BatchError."""
+        """The lines after a token (None: from the beginning), and the next token. A stream that is not there yet has no
+        lines. Raises BatchError."""
         lines: list[str] = []
         while True:
             place = {"startFromHead": True} if token is None else {"startFromHead": True, "nextToken": token}

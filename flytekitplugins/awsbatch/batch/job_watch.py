@@ -1,9 +1,9 @@
-"""Watching jobs of an account that tells nobody of changes, with few calls.
+"""Watches the jobs of an account, which does not report changes by itself, with few calls.
 
-One look a job: DescribeJobs of the parent, whose `statusSummary` says whether anything changed; all jobs that somebody
-waits for share it. Looks come every two seconds while things change and slow down to one in thirty. Which children have
-changed is asked only when there is something to learn: ListJobs by status, then DescribeJobs of those alone. A child
-that failed is looked up at once; what succeeded is listed when so much has that the pages cost little a child.
+One look per job: DescribeJobs of the parent, whose `statusSummary` says whether anything changed. All jobs that are
+waited for share it. Looks come every two seconds while things change and slow down to one in thirty. Which children
+have changed is asked only when there is something to learn: ListJobs by status, then DescribeJobs of those alone. A
+child that failed is looked up at once; what succeeded is listed when so much has that the pages cost little per child.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Watched:
     """
     :ivar changes: how often its summary has changed.
     :ivar size: of an array; 0 for a single job, and before the first look.
-    :ivar known: children whose end DescribeJobs has told.
+    :ivar known: children whose end DescribeJobs has reported.
     :ivar listed: how many of a status there were when they were last listed.
     :ivar pages: of ListJobs that looking for what succeeded has cost.
     """
@@ -54,11 +54,11 @@ class _Watched:
 
     @property
     def small(self) -> bool:
-        """Whether one call tells of the job and all its children."""
+        """Whether one call describes the job and all its children."""
         return self.size < CHUNK
 
     def unknown(self) -> list[int]:
-        """The children whose end nobody has told of."""
+        """The children whose end is not known yet."""
         return [index for index in range(self.size) if index not in self.known]
 
 
@@ -105,7 +105,7 @@ class JobWatch(BatchCalls):
         """See `batch.api.JobEvents`. Raises UnreachableError."""
         job = self._job(job_id)
         until = self._clock() + timeout
-        # Who asks for the first time has just looked.
+        # A caller that asks for the first time has just looked.
         seen = job.changes if seen < 0 else seen
         job.waiting += 1
         try:
@@ -140,7 +140,7 @@ class JobWatch(BatchCalls):
         except BatchError as error:
             if error.transient:
                 raise
-            # Nobody may list: all children are asked for.
+            # These credentials may not list jobs: all children are asked for.
             return changes, job.unknown()
 
     def _news(self, job_id: str, job: _Watched) -> set[int]:

@@ -32,7 +32,7 @@ class Budget:
         self._at = clock()
 
     def take(self) -> float:
-        """Draws one call; returns the seconds to wait before it may be made. Who comes later waits longer."""
+        """Draws one call; returns the seconds to wait before it may be made. Later callers wait longer."""
         with self._lock:
             now = self._clock()
             self._left = min(self._left + (now - self._at) * self._limit.rate, self._limit.burst) - 1

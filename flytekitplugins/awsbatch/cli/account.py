@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import rich_click as click
 
-from flytekitplugins.awsbatch.account.policies import all_documents
-from flytekitplugins.awsbatch.account.template import as_json as template_as_json
-from flytekitplugins.awsbatch.account.template import template as template_text
+from flytekitplugins.awsbatch.account.policies import all_setup_policies
+from flytekitplugins.awsbatch.account.template import cloudformation_template, template_as_json
 
 from .common import config_option, console, json_option, print_json, settings_of, show_policies
 
@@ -18,7 +17,12 @@ def account() -> None:
 
 @account.command()
 @click.option(
-    "--format", "form", type=click.Choice(("yaml", "json")), default="yaml", show_default=True, help="Of the output."
+    "--format",
+    "form",
+    type=click.Choice(("yaml", "json")),
+    default="yaml",
+    show_default=True,
+    help="The output format.",
 )
 @config_option
 def template(form: str, files: tuple[str, ...]) -> None:
@@ -26,7 +30,7 @@ def template(form: str, files: tuple[str, ...]) -> None:
 
     Its first lines show how to deploy it.
     """
-    text = template_text(settings_of(files, as_json=False))
+    text = cloudformation_template(settings_of(files, as_json=False))
     click.echo(text if form == "yaml" else f"{template_as_json(text)}\n", nl=False)
 
 
@@ -36,7 +40,7 @@ def template(form: str, files: tuple[str, ...]) -> None:
 def policies(files: tuple[str, ...], as_json: bool) -> None:
     """Print the IAM policies alone: the trust in ECS, flytepropeller's, that of the jobs' storage, and that of people
     who run with FLYTE_AWSBATCH=aws."""
-    documents = all_documents(settings_of(files, as_json))
+    documents = all_setup_policies(settings_of(files, as_json))
     if as_json:
         print_json({"documents": documents})
         return

@@ -1,4 +1,4 @@
-"""What the commands share: where settings come from, how problems look, JSON beside everything printed, exits."""
+"""What the commands share: reading settings, showing problems, printing JSON, exit statuses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.account.policies import PolicyDocument
+from flytekitplugins.awsbatch.account.policies import SetupPolicy
 from flytekitplugins.awsbatch.local.all_settings import Settings, load_files
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
@@ -28,7 +28,7 @@ FOUND = 1
 
 
 def console() -> Console:
-    """Each command makes its own, which follows the terminal or the file that output goes to."""
+    """A console of the command's own, which fits the terminal or the file that output goes to."""
     return Console(highlight=False, soft_wrap=False)
 
 
@@ -54,7 +54,7 @@ def named_files(files: Sequence[str]) -> list[str]:
 
 
 def settings_of(files: Sequence[str], as_json: bool) -> Settings:
-    """The settings of the files; the problems in them end the command."""
+    """The settings of the files. Problems in them end the command."""
     with reporting_problems(as_json):
         return load_files(named_files(files))
 
@@ -89,14 +89,14 @@ def counted(number: int, what: str) -> str:
 
 
 def show_indented(out: Console, paragraph: str, columns: int = 2) -> None:
-    """A paragraph so many columns in, wrapped, without blanks at the ends of its lines."""
+    """Prints a paragraph, wrapped and indented, without blanks at the ends of its lines."""
     width = max(out.width - columns, 20)
     for line in textwrap.wrap(paragraph, width, break_long_words=False, break_on_hyphens=False):
         out.print(Text(" " * columns + line), soft_wrap=True)
 
 
 def show_block(out: Console, block: Text) -> None:
-    """Lines to copy, two columns in and never wrapped."""
+    """Prints lines to copy, indented by two columns and never wrapped."""
     for line in block.split():
         out.print(Text("  ").append_text(line), soft_wrap=True)
 
@@ -110,8 +110,8 @@ def command_for(home: Home) -> str:
     return home.command(os.environ)
 
 
-def show_policies(out: Console, documents: Iterable[PolicyDocument]) -> None:
-    """To copy, each with what it is attached to."""
+def show_policies(out: Console, documents: Iterable[SetupPolicy]) -> None:
+    """Prints policies to copy, each with the role or bucket that it belongs to."""
     for document in documents:
         out.print(Text.assemble((document.title, "bold"), f" of {document.attach_to}"))
         body = json.dumps(document.body, indent=2)
@@ -124,7 +124,7 @@ def print_json(value: Any) -> None:
 
 
 def json_value(value: Any) -> Any:
-    """Dataclasses and sets as JSON has them."""
+    """Turns dataclasses and sets into what JSON has."""
     return sorted(value) if isinstance(value, set | frozenset) else dataclasses.asdict(value)
 
 

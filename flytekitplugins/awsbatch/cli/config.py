@@ -9,7 +9,13 @@ import rich_click as click
 from rich.console import Console
 from rich.text import Text
 
-from flytekitplugins.awsbatch.account.policies import ACCOUNT, account, documents, job_roles, region
+from flytekitplugins.awsbatch.account.policies import (
+    ACCOUNT,
+    job_roles,
+    settings_account_id,
+    settings_region,
+    setup_policies,
+)
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, misspelt_keys, unread_queue_keys
 from flytekitplugins.awsbatch.local.all_settings import Settings, aws_faults, read_files
@@ -54,15 +60,15 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
     problems = [*reader.ordered(), *hidden_by_none(reader, settings)]
     others = [*unread_queue_keys(reader), *checks.deployment_advice(settings.admin), *account_advice(settings)]
     advice = first_of_each([*misspelt_keys(reader), *keys_not_followed(reader), *([] if reader.problems else others)])
-    papers = documents(settings)
+    papers = setup_policies(settings)
     if as_json:
         print_json(
             {
                 "files": settings.files,
                 "problems": problems,
                 "advice": advice,
-                "region": region(settings),
-                "account": account(settings),
+                "region": settings_region(settings),
+                "account": settings_account_id(settings),
                 "roles": job_roles(settings),
                 "documents": papers,
             }
@@ -73,7 +79,7 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
 
 
 def hidden_by_none(reader: Reader, settings: Settings) -> list[Problem]:
-    """Faults of the sections that could be read, whatever is wrong with the others."""
+    """The faults of the sections that could be read, whatever is wrong with the others."""
     if any(document.root is None and document.problems for document in reader.documents):
         return []
     unread = {section_of_key(problem.key) for problem in reader.problems}
@@ -86,12 +92,12 @@ def section_of_key(key: str) -> str:
 
 
 def first_of_each(problems: list[Problem]) -> list[Problem]:
-    """One a place and key: a misspelt key is also one that is not read."""
+    """The first fault of each place and key: a misspelt key is also one that is not read."""
     return list({(problem.file, problem.line, problem.key): problem for problem in reversed(problems)}.values())[::-1]
 
 
 def account_advice(settings: Settings) -> list[Problem]:
-    if account(settings) != ACCOUNT:
+    if settings_account_id(settings) != ACCOUNT:
         return []
     expected = f"is not set, nor does a role name the account: the policies say {ACCOUNT} for it"
     return [Problem("", 0, "plugins.aws.accountId", "", expected)]
@@ -100,8 +106,8 @@ def account_advice(settings: Settings) -> list[Problem]:
 def show_check(
     out: Console, settings: Settings, problems: list[Problem], advice: list[Problem], policies: bool
 ) -> None:
-    """The long parts first, so that the verdict is what stays in sight."""
-    papers = documents(settings)
+    """Prints the long parts first, so that the verdict stays in sight."""
+    papers = setup_policies(settings)
     show_policies(out, papers if policies else ())
     if advice:
         out.print(Text("To know", style="bold yellow"))

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import rich_click as click
 from rich.text import Text
 
-from flytekitplugins.awsbatch.account.findings import Finding, Fix, State
-from flytekitplugins.awsbatch.account.steps import Step, findings
+from flytekitplugins.awsbatch.account.findings import Fix, State, StepFinding
+from flytekitplugins.awsbatch.account.steps import Step, findings_of_steps
 from flytekitplugins.awsbatch.account.walk import TaskNeed, begin
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.local.all_settings import Settings, read_files
@@ -59,9 +59,9 @@ def doctor(
     settings = readable_settings(files, as_json)
     needs = needs_of(modules, settings) if modules else None
     walk = begin(settings, roles=roles, propeller=propeller or "", image=image or "", needs=needs)
-    wrong: list[Finding] = []
+    wrong: list[StepFinding] = []
     steps = []
-    for step, found in findings(walk):
+    for step, found in findings_of_steps(walk):
         wrong += [one for one in found if one.state is State.WRONG]
         if as_json:
             steps.append({"step": step.name, "title": step.title, "findings": found})
@@ -79,7 +79,7 @@ def doctor(
 
 
 def readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
-    """The settings; role keys that differ do not end the command, since a step tells of them."""
+    """The settings. Role keys that differ do not end the command, since a step reports them."""
     settings, reader = read_files(named_files(files))
     told = set(checks.role_key_contradictions(settings.admin))
     problems = [one for one in reader.ordered() if one not in told]
@@ -90,7 +90,7 @@ def readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
 
 
 def needs_of(modules: tuple[str, ...], settings: Settings) -> tuple[TaskNeed, ...]:
-    """Imported late: flytekit takes a while, and a walk without modules does not need it."""
+    """The needs of the tasks. flytekit is imported here, since a walk without modules does not need it."""
     from flytekitplugins.awsbatch.account.task_needs import task_needs
 
     try:
@@ -99,8 +99,8 @@ def needs_of(modules: tuple[str, ...], settings: Settings) -> tuple[TaskNeed, ..
         raise click.BadParameter(f"{type(error).__name__}: {error}", param_hint="MODULE") from error
 
 
-def show_step(step: Step, found: Iterable[Finding]) -> None:
-    """The step's title, and a line for each thing that was looked at."""
+def show_step(step: Step, found: Iterable[StepFinding]) -> None:
+    """Prints the step's title, and a line for each thing that was looked at."""
     out = console()
     out.print(Text(step.title, style="bold"))
     for one in found:

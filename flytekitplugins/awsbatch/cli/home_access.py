@@ -14,12 +14,15 @@ from typing import Any, TypeVar
 import rich_click as click
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError, UnreachableError
+from flytekitplugins.awsbatch.batch.emulator.job_model import JobLook
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.local import home as homes
 from flytekitplugins.awsbatch.local.deployment.account_client import client_of
 from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.history.children import look_of
 from flytekitplugins.awsbatch.local.history.record import RecordError
+from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 
 from .common import fail_command
 
@@ -35,7 +38,7 @@ def the_home() -> homes.Home:
 
 @contextlib.contextmanager
 def failing() -> Iterator[None]:
-    """What can be wrong with a home, an execution or a job ends the command with a sentence."""
+    """Ends the command with a sentence if the block finds something wrong with a home, an execution or a job."""
     try:
         yield
     except (past_runs.UnknownRunError, homes.HomeError, RecordError, UnusableHomeError) as error:
@@ -50,7 +53,7 @@ def failing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def batch_of_home() -> Iterator[LocalBatch | None]:
-    """The home's local AWS Batch, to be read; None when no job was ever submitted to it."""
+    """The home's local AWS Batch, for reading; None when no job was ever submitted to it."""
     home = the_home()
     if not home.database.exists():
         yield None
@@ -64,13 +67,35 @@ def batch_of_home() -> Iterator[LocalBatch | None]:
 
 @contextlib.contextmanager
 def batch_of(run: past_runs.RunInfo) -> Iterator[BatchCalls | None]:
-    """The AWS Batch that has a run's jobs, to be read: the account's, or the home's as `batch_of_home` gives it."""
+    """The AWS Batch that has a run's jobs, for reading: the account's, or the home's as `batch_of_home` gives it."""
     client = client_of(run)
     if client is not None:
         yield client
         return
     with batch_of_home() as batch:
         yield batch
+
+
+@contextlib.contextmanager
+def reader_of(run: past_runs.RunInfo, children: bool) -> Iterator[RunReader]:
+    """Reads a run with what the AWS Batch that has its jobs says now.
+
+    :param children: whether the children of arrays in an account are asked for, a hundred with each call.
+    """
+    client = client_of(run)
+
+    def ask(job_id: str) -> JobLook | None:
+        assert client is not None
+        known = client.describe_jobs(jobs=[job_id])["jobs"]
+        size = known[0].get("arrayProperties", {}).get("size", 0) if known and children else 0
+        found: list[Any] = []
+        for first in range(0, size, MOST_IDS):
+            ids = [f"{job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
+            found += client.describe_jobs(jobs=ids)["jobs"]
+        return look_of(known[0], found) if known else None
+
+    with RunReader(the_home(), look=None if client is None else ask) as reader:
+        yield reader
 
 
 def run_with_job(job: str) -> tuple[past_runs.RunInfo, str] | None:
@@ -119,7 +144,7 @@ def job_named(batch: LocalBatch, name: str) -> str | None:
 
 
 def job_ids(batch: LocalBatch) -> Iterator[str]:
-    """Of all jobs that the service knows, arrays without their children."""
+    """The ids of all jobs that the service knows, arrays without their children."""
     for queue in batch.calls.without_faults("DescribeJobQueues", {})["jobQueues"]:
         every = {"jobQueue": queue["jobQueueName"], "filters": [{"name": "AFTER_CREATED_AT", "values": ["0"]}]}
         answer = batch.calls.without_faults("ListJobs", every)

@@ -14,7 +14,7 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
 from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
 from flytekitplugins.awsbatch.lint import image_probe
-from flytekitplugins.awsbatch.lint.findings import Finding
+from flytekitplugins.awsbatch.lint.findings import LintFinding
 from flytekitplugins.awsbatch.lint.image_needs import ImageNeed, ImageReport, findings_of
 
 PLACE = "/tmp"  # noqa: S108 - in a container of its own
@@ -23,7 +23,7 @@ PYTHONS = ("python", "python3")
 LONGEST_TAIL = 300
 
 
-def check_images(needs: Iterable[ImageNeed], settings: ContainerSettings) -> list[Finding]:
+def check_images(needs: Iterable[ImageNeed], settings: ContainerSettings) -> list[LintFinding]:
     """Raises NoEngineError."""
     by_image: dict[str, list[ImageNeed]] = {}
     for need in needs:
@@ -111,7 +111,8 @@ def archive(roots: Sequence[Path]) -> bytes:
                 if not any(part.startswith(".") or part == "__pycache__" for part in inner.parts):
                     with contextlib.suppress(OSError):
                         add(tar, f"{CODE}/{inner}", file.read_bytes())
-    return data.getvalue()
+    # Podman's reader is gone after the two blocks that end an archive, and its writer fails over what tar fills up.
+    return data.getvalue()[: tar.offset]
 
 
 def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

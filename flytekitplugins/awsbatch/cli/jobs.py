@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import rich_click as click
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls
-from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, Attempt, JobLook
-from flytekitplugins.awsbatch.batch.emulator.job_spec import container_size
-from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, FAILED
 from flytekitplugins.awsbatch.local.console.amounts import shown_duration
-from flytekitplugins.awsbatch.local.console.exit_reasons import end_in_words
-from flytekitplugins.awsbatch.local.history.past_runs import NodeAttempt, NodeInfo, RunInfo
+from flytekitplugins.awsbatch.local.console.exit_reasons import ENDED_BY_FLYTE, end_in_words
+from flytekitplugins.awsbatch.local.history.past_runs import NodeInfo, RunInfo
 from flytekitplugins.awsbatch.local.history.record import understanding
+from flytekitplugins.awsbatch.local.history.run_reader import RunReader
+from flytekitplugins.awsbatch.local.history.run_view import INTERRUPTED, Attempt, Child, Node
 from flytekitplugins.awsbatch.propeller.aws_array.links import resources_of_job
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
+from flytekitplugins.awsbatch.ui.errors import error_of, failures, reason_of
 
-from .common import json_option, print_json
-from .home_access import MOST_IDS, batch_of, failing, run_of, the_home, workflow_option
+from .common import command_for, json_option, print_json
+from .home_access import MOST_IDS, batch_of, failing, reader_of, run_of, the_home, workflow_option
 from .tables import print_table
 
 # The first part of a UUID.
 SHORT_ID = 8
 MIB = 2**20
-INTERRUPTED = "interrupted"
 STATUSES = (*("submitted", "pending", "runnable", "starting", "running", "succeeded", "failed"), INTERRUPTED)
 
 
@@ -62,23 +61,24 @@ def jobs(
     """
     with failing():
         run = run_of(execution, workflow)
-        with batch_of(run) as batch, understanding(the_home().run(run.name)):
+        children = children or bool(statuses)
+        with reader_of(run, children) as reader, batch_of(run) as batch, understanding(the_home().run(run.name)):
             rows = [
-                row
-                for node in run.nodes
-                for attempt in node.attempts
-                for row in _jobs_of(batch, _Place(run, node, attempt), children or bool(statuses))
+                row for node in reader.execution(run.name).attempts for row in _rows_of(reader, run, node, children)
             ]
             resources = {node.node: _resources(batch, node) for node in run.nodes if links or as_json}
     if statuses:
-        # Of an array the children are what has a status that somebody looks for.
+        # `--status` looks at the children of an array, not at the array.
         rows = [row for row in rows if row["status"].lower() in statuses and not row["children"]]
     if as_json:
         for row in rows:
             node = next(node for node in run.nodes if node.node == row["node"])
-            # The rows of children and of earlier attempts have none of their own.
+            # The rows of children have no links of their own.
+            for attempt in node.attempts:
+                if row["job"] and row["job"] == attempt.job_id:
+                    row |= {"link": attempt.link}
             if row["job"] and row["job"] == node.job_id:
-                row |= {"link": node.record.get("link", ""), "external_resources": resources[node.node]}
+                row |= {"external_resources": resources[node.node]}
         print_json({"execution": run.name, "status": run.status, "jobs": rows})
         return
     click.echo(f"Execution {run.name} ({run.workflow}): {run.status}")
@@ -88,11 +88,16 @@ def jobs(
         _show_logs(rows)
     else:
         _show_table(rows)
+        if any(row["status"] == FAILED for row in rows):
+            named = "" if execution is None and workflow is None else f" {run.name}"
+            command = f"{command_for(the_home())} logs{named} --failed"
+            click.echo(f"The logs of what failed: {command}", err=True)
 
 
 def _show_links(run: RunInfo, resources: dict[str, list[dict[str, Any]]]) -> None:
     for node in run.nodes:
-        click.echo(f"{node.node}  AWS Batch Job  {node.record.get('link') or '-'}")
+        for attempt in node.attempts:
+            click.echo(f"{node.node}  AWS Batch Job  {attempt.link or '-'}")
         for resource in resources[node.node]:
             for link in resource["logs"]:
                 click.echo(f"{node.node}  {link['name']}  {link['uri']}")
@@ -114,14 +119,14 @@ def _show_table(rows: Sequence[dict[str, Any]]) -> None:
         cells += [_short(row["job"] or "-"), row["status"] + _counted(row["status"], row["children"])]
         cells += ["" if row["attempts"] is None else str(row["attempts"]), shown_duration(row["milliseconds"])]
         cells += [_memory(row), _vcpus(row)] if measured else []
-        shown.append((*cells, row["end"] or row["reason"]))
+        shown.append((*cells, row["error"] or row["end"] or row["reason"]))
     usage = ("MEMORY", "VCPUS") if measured else ()
     head = ("NODE", "FUNCTION", *(("TRY",) if several else ()), "JOB", "STATUS", "ATTEMPTS", "DURATION")
     print_table((*head, *usage, "REASON"), shown)
 
 
 def _short(job: str) -> str:
-    """As much of a job's id as names it, on a terminal, where whole ones would leave no room; a program gets those."""
+    """The beginning of a job's id on a terminal, where whole ids would leave no room. A program gets whole ids."""
     job_id, colon, index = job.partition(":")
     return f"{job_id[:SHORT_ID]}{colon}{index}" if sys.stdout.isatty() else job
 
@@ -144,99 +149,93 @@ def _vcpus(row: dict[str, Any]) -> str:
     return "" if row["vcpus_used"] is None else f"{row['vcpus_used']:.1f}/{row['vcpus']:g}"
 
 
-@dataclass(frozen=True)
-class _Place:
-    """Where a job belongs."""
-
-    run: RunInfo
-    node: NodeInfo
-    attempt: NodeAttempt
-
-    def about(self) -> dict[str, Any]:
-        node = self.node
-        return {"node": node.node, "task": node.task, "function": node.function, "node_attempt": self.attempt.number}
-
-    @property
-    def halted(self) -> bool:
-        """Nobody runs a job of this machine once its run's process has gone."""
-        return self.node.status == INTERRUPTED and self.run.endpoint is None
-
-
-def _jobs_of(batch: BatchCalls | None, place: _Place, children: bool) -> Iterator[dict[str, Any]]:
-    job_id = place.attempt.job_id
-    known = batch.describe_jobs(jobs=[job_id])["jobs"] if batch is not None and job_id else []
-    if batch is None or not known:
-        # Removed since.
-        last = place.attempt is place.node.attempts[-1]
-        yield place.about() | {
-            **{"job": job_id, "status": place.node.status if last else "failed", "attempts": None},
-            **{"milliseconds": None, "reason": place.attempt.reason, "end": "", "children": None, "logs": []},
-            **_usage((), {}),
+def _rows_of(reader: RunReader, run: RunInfo, node: Node, children: bool) -> Iterator[dict[str, Any]]:
+    """Of one attempt of a node: its job, and the children of an array."""
+    about = {"node": node.name, "task": node.info.task, "function": node.info.function, "node_attempt": node.number}
+    job_id, look = node.info.job_id, node.look
+    if look is None:
+        # The job has been removed since.
+        reason = node.info.attempts[-1].reason
+        yield about | {
+            **{"job": job_id, "status": node.info.status, "attempts": None, "milliseconds": None, "reason": reason},
+            **{"end": "", "error": "", "children": None, "logs": [], **_usage((), node)},
         }
         return
-    (job,) = known
-    look = batch.look(str(job_id)) if isinstance(batch, LocalBatch) else None
-    every = [attempt for unit in look.units for attempt in unit[2]] if look is not None else []
-    yield _job_row(batch, place, job, look) | _usage(every, job)
-    size = job.get("arrayProperties", {}).get("size", 0)
-    for first in range(0, size if children else 0, MOST_IDS):
-        ids = [f"{job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
-        for child in batch.describe_jobs(jobs=ids)["jobs"]:
-            yield _job_row(batch, place, child, look)
+    here = run.endpoint is None
+
+    def status(word: str) -> str:
+        return INTERRUPTED if here and node.info.status == INTERRUPTED and word not in ENDED else word
+
+    if not node.array:
+        yield about | {"job": job_id, **_child(reader, node, node.children[0], here), "status": status(look.status)}
+        return
+    # AWS says of an array only when it was created and when its last child ended.
+    began = look.started or look.created
+    failed = look.status == FAILED
+    yield about | {
+        "job": job_id,
+        "status": status(look.status),
+        "attempts": None,
+        "milliseconds": look.stopped - began if look.stopped and began else None,
+        "reason": look.reason or "" if failed else "",
+        "end": end_in_words(look.reason or "") if failed else "",
+        "error": _most_often(reader, node) if failed else "",
+        "children": dict(look.counts) or None,
+        "logs": [],
+        **_usage([attempt for child in node.children for attempt in child.attempts], node),
+    }
+    for child in node.children if children else ():
+        if child.child is not None:
+            yield about | {
+                "job": f"{job_id}:{child.child}",
+                **_child(reader, node, child, here),
+                "status": status(child.status),
+            }
 
 
-def _job_row(batch: BatchCalls, place: _Place, job: Any, look: JobLook | None) -> dict[str, Any]:
-    created, started, stopped = job.get("createdAt"), job.get("startedAt"), job.get("stoppedAt")
-    array = "size" in job.get("arrayProperties", {})
-    tries: Sequence[Attempt] = ()
-    if look is not None and not array:
-        unit = look.units[job.get("arrayProperties", {}).get("index", 0)]
-        tries = [attempt for attempt in unit[2] if attempt.started or attempt.stopped]
-    # Of an array AWS says only when it was made and when its last child ended.
-    began = started or (created if array else None)
-    counts = {state: count for state, count in job.get("arrayProperties", {}).get("statusSummary", {}).items() if count}
-    failed = job["status"] == "FAILED"
-    streams = [attempt for attempt in tries if attempt.stream]
-    return place.about() | {
-        "job": job["jobId"],
-        "status": INTERRUPTED if place.halted and job["status"] not in ENDED else job["status"],
-        "attempts": None if array else len(tries) if look is not None else len(job.get("attempts", [])),
-        "milliseconds": stopped - began if began and stopped else None,
-        "reason": job.get("statusReason", "") if failed or job["status"] == "RUNNABLE" else "",
-        "end": _end(job) if failed else "",
-        "children": counts or None,
+def _most_often(reader: RunReader, node: Node) -> str:
+    """The exception of an array's failed children; of several kinds the most frequent."""
+    kinds = [one for one in failures(reader, [node]) if one.told.headline != ENDED_BY_FLYTE]
+    if not kinds:
+        return ""
+    return f"most often: {kinds[0].told.headline}" if len(kinds) > 1 else kinds[0].told.headline
+
+
+def _child(reader: RunReader, node: Node, child: Child, here: bool) -> dict[str, Any]:
+    """:param here: whether the job's logs are on this machine."""
+    tries = [attempt for attempt in child.attempts if attempt.started or attempt.stopped]
+    last = tries[-1] if tries and child.status in ENDED else None
+    failed = child.status == FAILED
+    batch = reader.batch if here else None
+    return {
+        "attempts": len(tries),
+        "milliseconds": last.stopped - last.started if last and last.started and last.stopped else None,
+        "reason": child.reason if failed or child.status == "RUNNABLE" else "",
+        "end": reason_of(child) if failed else "",
+        "error": error_of(reader, node, child).headline if failed else "",
+        "children": None,
         "logs": [
-            {"attempt": each.number, "path": str(batch.log_path(each.stream or ""))}
-            for each in streams
-            if isinstance(batch, LocalBatch)
+            {"attempt": attempt.number, "path": str(batch.log_path(attempt.stream))}
+            for attempt in tries
+            if batch is not None and attempt.stream
         ],
-        **_usage(tries, job, tries),
+        **_usage(tries, node, last),
     }
 
 
-def _end(job: Any) -> str:
-    """How the last attempt ended, in words."""
-    container = (job.get("attempts") or [job])[-1].get("container", {})
-    code = container.get("exitCode")
-    words = (job.get("statusReason"), container.get("reason"), None if code is None else f"exit({code})")
-    return end_in_words(" - ".join(word for word in words if word))
+def _usage(every: Sequence[Attempt], node: Node, last: Attempt | None = None) -> dict[str, Any]:
+    """What attempts used, and their limits: bytes, seconds and vCPUs; the memory limit in MiB.
 
-
-def _usage(every: Sequence[Attempt], job: Any, tries: Sequence[Attempt] = ()) -> dict[str, Any]:
-    """What attempts took, and the limits beside it: bytes, seconds and vCPUs; memory's limit in MiB.
-
-    :param tries: of a job that is no array: its last attempt tells of computing time.
+    :param last: of a job that is no array: its last attempt tells of computing time.
     """
-    vcpus, memory = container_size(job.get("container", {}))
-    measured = [each for each in tries if each.cpu_seconds is not None and each.started and each.stopped]
-    computed = measured[-1].cpu_seconds if measured else None
-    seconds = (measured[-1].stopped - measured[-1].started) / 1000 if measured else 0  # type: ignore[operator]
+    computed = last.cpu_seconds if last is not None else None
+    seconds = (last.stopped - last.started) / 1000 if last and last.started and last.stopped else 0
     return {
         "peak_memory": max((each.peak_memory or 0 for each in every), default=0) or None,
-        "memory": memory,
+        "memory": node.memory,
         "cpu_seconds": computed,
         "vcpus_used": computed / seconds if computed is not None and seconds > 0 else None,
-        "vcpus": vcpus,
+        "vcpus": node.vcpus,
     }
 
 

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import NoEngineError
 from flytekitplugins.awsbatch.lint.codes import CODES
-from flytekitplugins.awsbatch.lint.findings import Finding, Severity
+from flytekitplugins.awsbatch.lint.findings import LintFinding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import look_at
 
@@ -99,7 +99,7 @@ def lint(
     sys.exit(exit_status(found, strict) if not not_loaded else NOT_LOADED)
 
 
-def exit_status(found: Sequence[Finding], strict: bool) -> int:
+def exit_status(found: Sequence[LintFinding], strict: bool) -> int:
     return FOUND if any(strict or one.severity is Severity.ERROR for one in found) else 0
 
 
@@ -108,7 +108,7 @@ def error_text(error: BaseException) -> str:
 
 
 def users_frames(error: BaseException) -> list[str]:
-    """The traceback from where it enters the user's code; that of loading it helps nobody."""
+    """The traceback from where it enters the user's code, without the frames that load it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = (str(Path(__file__).parent.parent), str(Path(module_loader.__file__).parent), *IMPORT_SYSTEM)
     users = [frame for frame in frames if not frame.filename.startswith(own)]
@@ -118,10 +118,10 @@ def users_frames(error: BaseException) -> list[str]:
 CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/reference/lint.md"
 
 
-def show_findings(found: Sequence[Finding], complete: bool) -> None:
-    """One paragraph a problem, errors first, with all the tasks that have it."""
+def show_findings(found: Sequence[LintFinding], complete: bool) -> None:
+    """Prints one paragraph per problem, errors first, with all the tasks that have it."""
     out = console()
-    alike: dict[tuple[Severity, str, str], list[Finding]] = {}
+    alike: dict[tuple[Severity, str, str], list[LintFinding]] = {}
     for one in found:
         alike.setdefault((one.severity, one.code, one.message), []).append(one)
     for (severity, code, message), findings in sorted(alike.items(), key=lambda item: item[0]):
@@ -140,6 +140,6 @@ def show_findings(found: Sequence[Finding], complete: bool) -> None:
 
 
 def relative_path(file: str) -> str:
-    """A file as a person in this folder would name it, and an editor opens it."""
+    """The path of a file from this folder, as an editor opens it."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

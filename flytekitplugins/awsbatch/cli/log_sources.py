@@ -40,12 +40,12 @@ class LogSource(Protocol):
         """AWS's word."""
         ...
 
-    def goes_on(self) -> bool:
-        """Whether somebody runs the job, so that its log may grow."""
+    def still_runs(self) -> bool:
+        """Whether the job may still run, so that its log may grow."""
         ...
 
     def streams(self) -> Sequence[Any]:
-        """One for each attempt that has one, the oldest first."""
+        """The streams, one for each attempt that has one, the oldest first."""
         ...
 
     def copy(self, stream: Any, position: Any, show: Show, *, wait: bool) -> Any:
@@ -58,7 +58,7 @@ class LogSource(Protocol):
     def lines(self, stream: Any) -> list[str]: ...
 
     def place(self, stream: Any) -> str:
-        """Where a person finds it."""
+        """Where the log lies: a path or a link."""
         ...
 
 
@@ -74,8 +74,8 @@ class LocalLog:
     def status(self) -> str:
         return str(self._batch.describe_jobs(jobs=[self._job])["jobs"][0]["status"])
 
-    def goes_on(self) -> bool:
-        return self._batch.goes_on(self._id)
+    def still_runs(self) -> bool:
+        return self._batch.still_runs(self._id)
 
     def streams(self) -> list[LogStream]:
         return self._batch.log_streams(self._id, self._index)
@@ -117,7 +117,7 @@ class AccountLog:
         (self._detail,) = self._client.describe_jobs(jobs=[self._job])["jobs"]
         return str(self._detail["status"])
 
-    def goes_on(self) -> bool:
+    def still_runs(self) -> bool:
         return True
 
     def streams(self) -> list[JobStream]:

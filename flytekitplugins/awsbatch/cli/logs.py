@@ -57,7 +57,7 @@ def logs(names: tuple[str, ...], failed: bool, attempt: int | None, follow: bool
 
 
 def _print_failed(names: tuple[str, ...], attempt: int | None, raw: bool, as_json: bool) -> None:
-    """Of each node's last attempt, in the order of the array."""
+    """Prints the logs of what failed in each node's last attempt, in the order of the array."""
     run = run_of(names[0] if names else None)
     nodes = [past_runs.node(run, names[1].partition(":")[0])] if len(names) == 2 else list(run.nodes)
     documents = []
@@ -125,7 +125,7 @@ def _source(batch: BatchCalls, job: str) -> LogSource:
 def _job_of_node(run: past_runs.RunInfo | None, name: str) -> tuple[past_runs.RunInfo | None, str | None]:
     """The job, or the child, that ran an item of a node.
 
-    :param run: None: the name may be an execution's with a single job, or a node's of the newest one.
+    :param run: None: the name is that of an execution with a single job, or of a node of the newest execution.
     """
     if run is not None:
         return run, _job_of_item(run, name)
@@ -213,7 +213,7 @@ class _Log:
             print_bytes(renderer.feed(data))
 
         while True:
-            # Looked at first: what is in the log now is then all there will be.
+            # Asked before the log is read: if the job has ended, the log is complete.
             self._status = self._source.status()
             ended = self._status in ENDED
             streams = self.streams()
@@ -229,8 +229,8 @@ class _Log:
                         shown, position = stream.attempt, None
                     late = ended or not follow
                     position = self._source.copy(stream, position, show, wait=late)
-            goes_on = not ended and follow and self._source.goes_on()
-            if not goes_on:
+            more_to_come = not ended and follow and self._source.still_runs()
+            if not more_to_come:
                 print_bytes(renderer.rest())
                 if not ended and follow:
                     click.echo("-- no process runs this job any more --", err=True)
@@ -246,7 +246,7 @@ class _Log:
         fail_command(f"Job {self._job} has no log{yet}: it is {self._state(self._status)}.")
 
     def _state(self, status: str) -> str:
-        if status in ENDED or self._source.goes_on():
+        if status in ENDED or self._source.still_runs():
             return status
         return f"{status}, and no process runs it any more"
 

@@ -24,7 +24,7 @@ from flytekitplugins.awsbatch.lint.targets import TargetError, target_of
 from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations
 from flytekitplugins.awsbatch.local.home import from_environment
 from flytekitplugins.awsbatch.local.run.plan import Plan, PlannedNode, workflow_name
-from flytekitplugins.awsbatch.local.run.plan import plan as plan_of
+from flytekitplugins.awsbatch.local.run.plan import plan_workflow as plan_of
 
 from .common import (
     FOUND,
@@ -41,9 +41,11 @@ from .common import (
 from .lint import NOT_LOADED, error_text, image_option, users_frames
 
 
-@click.command()
+# The inputs of `pyflyte run` are options that only the workflow knows.
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("target", metavar="FILE|MODULE")
 @click.argument("name", metavar="WORKFLOW|TASK")
+@click.argument("inputs", nargs=-1, type=click.UNPROCESSED, metavar="[INPUTS]")
 @click.option("-p", "--project", metavar="P", help="Default: emulator.project of the settings.")
 @click.option("-d", "--domain", metavar="D", help="Default: emulator.domain of the settings.")
 @click.option("--execution", metavar="NAME", default="", help="Its name decides among several queues that fit.")
@@ -53,6 +55,7 @@ from .lint import NOT_LOADED, error_text, image_option, users_frames
 def plan(
     target: str,
     name: str,
+    inputs: tuple[str, ...],
     project: str | None,
     domain: str | None,
     execution: str,
@@ -64,9 +67,12 @@ def plan(
 
     Imports FILE or MODULE, as `pyflyte run` does. What only a run can know, such as the length of a list that comes out
     of a task, is said to be unknown. Ends with status 1 when there is no queue, or a task that cannot be sent.
+
+    INPUTS may stand there as for `pyflyte run`, so that its command line can be taken as it is: they change nothing.
     """
     settings = settings_of(files, as_json)
     entity = _entity(target, name)
+    _check_inputs(entity, inputs)
     admin = settings.admin.emulator
     who = LaunchedExecution(
         project or admin.project or "flytesnacks",
@@ -110,6 +116,14 @@ def _entity(target: str, name: str) -> Any:
         known = ", ".join(sorted(names)) or "none"
         fail_command(f"{target} has no workflow or task {name!r}; it has {known}.")
     return next((each for each in named if each.name == name), named[0])
+
+
+def _check_inputs(entity: Any, given: tuple[str, ...]) -> None:
+    """Any other option is a mistake that should not be taken for an input."""
+    known = [word for name in entity.python_interface.inputs for word in (f"--{name}", f"--{name.replace('_', '-')}")]
+    for word in given:
+        if word.startswith("--") and word.partition("=")[0] not in known:
+            raise click.NoSuchOption(word.partition("=")[0], possibilities=[*dict.fromkeys(known)])
 
 
 def _show(out: Console, planned: Plan) -> None:

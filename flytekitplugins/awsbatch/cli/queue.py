@@ -145,7 +145,7 @@ def export(
 ) -> None:
     """Write the documented rules as attribute files for flytectl.
 
-    A FlyteAdmin of today reads a default and one rule a domain from its file, and everything about projects and
+    A FlyteAdmin of today reads a default and one rule per domain from its file, and everything about projects and
     workflows from attributes: flytectl update execution-queue-attribute --attrFile DIR/FILE.
     Ends with status 1 when some executions would still get another queue.
     """

@@ -16,8 +16,8 @@ from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS, load
 from flytekitplugins.awsbatch.local.console.amounts import shown_time
 from flytekitplugins.awsbatch.local.deployment.account_client import client_of, terminate_jobs
 from flytekitplugins.awsbatch.local.history import past_runs
-from flytekitplugins.awsbatch.local.run.rerun import command as rerun_command
 from flytekitplugins.awsbatch.local.run.rerun import rerun as rerun_child
+from flytekitplugins.awsbatch.local.run.rerun import rerun_command
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
@@ -70,7 +70,7 @@ def runs(prune: bool, older_than: float, workflow: str | None, statuses: tuple[s
         print_json([_run_json(run) for run in found])
         return
     if not found:
-        click.echo(f"No runs in {home.path} yet." if not every else "No run is like that.")
+        click.echo(f"No runs in {home.path} yet." if not every else "No run matches.")
         return
     print_table(
         ("EXECUTION", "STATUS", "STARTED", "NODES", "WORKFLOW"),
@@ -120,7 +120,7 @@ def _end_process(run: past_runs.RunInfo, process: int, with_it: str) -> None:
 
 
 def _kill_elsewhere(run: past_runs.RunInfo) -> None:
-    """First the process, which would submit more, then the jobs that it has left."""
+    """Ends the process first, which would submit more jobs, and then the jobs that it has left."""
     if run.process is not None:
         _end_process(run, run.process, "")
         run = past_runs.run(the_home(), run.name)
@@ -176,4 +176,4 @@ def clear() -> None:
         past_runs.remove_kept(home)
     click.echo("The cache is empty.")
     if shared:
-        click.echo(f"What {shared} holds is others' as well: remove the files below it to forget it.")
+        click.echo(f"Others use the cache in {shared} too: remove the files below it to forget them.")

@@ -16,8 +16,8 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import NoEngineError
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy, clean, in_image
-from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy, clean_environment, in_image
+from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_loopback
 from flytekitplugins.awsbatch.batch.emulator.http.server import listen
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
@@ -110,11 +110,11 @@ def serve(
         if (isolation or settings.local.isolation) == CONTAINER:
             launch, executors = in_image(environment), [container_executor(settings, at.prepare(), warn)]
         else:
-            launch = CodeFolders(clean(environment), at.code, settings.batch.retention_days)
+            launch = CodeFolders(clean_environment(environment), at.code, settings.batch.retention_days)
         service = LocalBatch(at.batch, settings.batch, launch=launch, executors=executors, adopt=True)
     except (SettingsError, HomeError, UnusableHomeError, NoEngineError) as error:
         raise click.ClickException(str(error)) from error
-    guard = Guard(token)
+    guard = RequestGuard(token)
     pages = Pages(at, guard, command_for(at), service)
     asyncio.run(serve_until_signal(service, settings, guard, host, port, pages))
 
@@ -124,7 +124,7 @@ def warn(text: str) -> None:
 
 
 async def serve_until_signal(
-    service: LocalBatch, settings: Settings, guard: Guard, host: str, port: int, pages: Pages | None = None
+    service: LocalBatch, settings: Settings, guard: RequestGuard, host: str, port: int, pages: Pages | None = None
 ) -> None:
     """Serves until a signal asks to end. No process is left behind; the next start continues unfinished jobs."""
     # A request must not wait long for the thread that starts jobs.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import rich_click as click
 
 GAP = "  "
-# Columns that are enough for the last cell of a row beside the others.
+# The columns that the last cell of a row needs at least.
 LAST_CELL = 24
 
 
@@ -42,7 +42,7 @@ def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: in
     else:
         for row in rows:
             pairs = [f"{column} {cell}" for column, cell in zip(columns[:-1], row[:-1], strict=True) if cell]
-            # A pair stays together.
+            # A title and its value stay together.
             whole = textwrap.wrap(GAP.join(pair.replace(" ", "\0") for pair in pairs), width, break_on_hyphens=False)
             yield from (line.replace("\0", " ") for line in whole)
             yield from below(row[-1], width)

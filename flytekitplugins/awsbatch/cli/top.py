@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterator
 import rich_click as click
 from rich.console import Console, RenderableType
 
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import tail
-from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, Child, Execution, Node, RunReader
-from flytekitplugins.awsbatch.ui.errors import reason_of, told
+from flytekitplugins.awsbatch.batch.emulator.execution.logs import log_tail
+from flytekitplugins.awsbatch.local.history.run_reader import RunReader
+from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, Child, Execution, Node
+from flytekitplugins.awsbatch.ui.errors import error_of
 
 from .home_access import failing, run_of, the_home
 from .top_view import Throughput, listed, log_screen, screen, summary
@@ -28,14 +29,14 @@ LINE_EVERY = 5.0
 ESCAPE = "\x1b"
 KEYS = {"\x1b[A": "up", "\x1bOA": "up", "k": "up", "\x1b[B": "down", "\x1bOB": "down", "j": "down"}
 KEYS |= {"\r": "enter", "\n": "enter", "q": "back", ESCAPE: "back", "\x1b[5~": "page up", "\x1b[6~": "page down"}
-# One key of what a terminal sends for several.
+# One key in what a terminal has sent for several.
 KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 STEPS = {"up": -1, "down": 1, "page up": -10, "page down": 10}
 
 
 @click.command()
 @click.argument("execution", required=False)
-@click.option("--once", is_flag=True, help="Print how it stands and end.")
+@click.option("--once", is_flag=True, help="Print the state of the execution once, and exit.")
 def top(execution: str | None, once: bool) -> None:
     """Watch an execution (the newest, unless one is named): counts, throughput, failures and the slowest children.
 
@@ -67,13 +68,15 @@ def _lines(reader: RunReader, name: str, once: bool) -> None:
         if not running or once:
             for node, child in listed(execution, _now()):
                 if child.state == FAILED:
-                    click.echo(f"{node.info.node}:{child.index}  {child.state}  {_said(reader, node, child)}")
+                    click.echo(
+                        f"{node.info.node}:{child.index}  {child.state}  {error_of(reader, node, child).headline}"
+                    )
             return
         time.sleep(LOOK_EVERY)
 
 
 class _Watch:
-    """The screen. What is chosen stays chosen while the children around it change places."""
+    """The screen. The chosen child stays chosen while the children around it change places."""
 
     def __init__(self, reader: RunReader, name: str) -> None:
         self._reader = reader
@@ -124,19 +127,15 @@ class _Watch:
         if self._in_log and children:
             node, child = children[self._place(children)]
             streams = self._reader.streams(node, child)
-            lines = tail(streams[-1].path, height).splitlines() if streams else []
+            lines = log_tail(streams[-1].path, height).splitlines() if streams else []
             return log_screen(child, node, lines, height)
         return screen(execution, children, self._place(children), _now(), self._rate, self._say, height)
 
     def _say(self, node: Node, child: Child) -> str:
         key = (node.info.node, child.index, child.tries)
         if key not in self._said:
-            self._said[key] = _said(self._reader, node, child)
+            self._said[key] = error_of(self._reader, node, child).headline
         return self._said[key]
-
-
-def _said(reader: RunReader, node: Node, child: Child) -> str:
-    return told(reader.error(node, child), reason_of(child)).headline
 
 
 def _now() -> int:
@@ -149,7 +148,7 @@ def _done(execution: Execution) -> int:
 
 @contextlib.contextmanager
 def _keys() -> Iterator[Callable[[float], str]]:
-    """A function that waits so many seconds for a key and returns its word, "" for none that means anything."""
+    """A function that waits some seconds for a key and returns what the key means, "" for nothing."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     tty.setcbreak(terminal)

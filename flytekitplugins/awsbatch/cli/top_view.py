@@ -24,10 +24,10 @@ COLOURS = {
     "succeeded": "green",
     "cached": "green",
 }
-# Milliseconds over which the throughput is reckoned.
+# Milliseconds over which the throughput is measured.
 WINDOW = 30_000
 BAR = 24
-# Lines that are there besides the children: headline, throughput, two heads, a blank line, the keys.
+# Lines besides the children: headline, throughput, two heads, a blank line, the keys.
 FRAME = 7
 
 # Failures before the children that are under way.
@@ -38,7 +38,7 @@ Listed = tuple[Node, Child]
 
 @dataclass
 class Throughput:
-    """How many children end in a second, of late."""
+    """How many children have ended per second lately."""
 
     _seen: deque[tuple[int, int]] = field(default_factory=deque)
 
@@ -91,7 +91,7 @@ def screen(
     said: Callable[[Node, Child], str],
     height: int,
 ) -> RenderableType:
-    """:param chosen: the place in `children` that is marked. :param said: a child's exception in a line."""
+    """:param chosen: the place in `children` that is marked. :param said: a child's exception, in one line."""
     info = execution.info
     took = now - int(info.started * 1000) if info.status == "running" else None
     head = Text.assemble(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import signal
 
 import rich_click as click
 
-from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback
+from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_loopback
 from flytekitplugins.awsbatch.batch.emulator.http.server import listen_with
 from flytekitplugins.awsbatch.local.history.page_address import noted
 from flytekitplugins.awsbatch.local.home import Home
@@ -18,6 +20,7 @@ from .home_access import failing, run_of, the_home
 from .serve import TOKEN
 
 DEFAULT_PORT = 8045
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 @click.command()
@@ -30,7 +33,7 @@ DEFAULT_PORT = 8045
     "--token",
     envvar=TOKEN,
     show_envvar=True,
-    help="What a person has to give before seeing anything. Needed off loopback, wise where others use the machine.",
+    help="The token that a browser has to give. Needed off loopback, advisable where others use the machine.",
 )
 def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
     """Serve a page of this home's runs, live while they go.
@@ -47,7 +50,9 @@ def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
     with failing():
         home.prepare()
         name = run_of(execution).name if execution else None
-    asyncio.run(_serve(home, Pages(home, Guard(token), command_for(home)), host, port, name))
+    # A large run is a hundred thousand small objects at once, which the collector would look through again and again.
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
+    asyncio.run(_serve(home, Pages(home, RequestGuard(token), command_for(home)), host, port, name))
 
 
 async def _serve(home: Home, pages: Pages, host: str, port: int, execution: str | None) -> None:
@@ -57,7 +62,9 @@ async def _serve(home: Home, pages: Pages, host: str, port: int, execution: str 
     try:
         runner, bound = await listen_with(pages.respond, host, port)
     except OSError as error:
-        fail_command(f"Cannot listen on {host}, port {port}: {error.strerror}. With --port 0 a free port is taken.")
+        # asyncio's own words repeat the address.
+        why = os.strerror(error.errno) if error.errno else str(error)
+        fail_command(f"Cannot listen on {host}, port {port}: {why}. With --port 0 a free port is taken.")
     url = url_of(host, bound)
     click.echo(f"{url}/ui/{f'run/{execution}' if execution else ''}")
     click.echo(f"The runs in {home.path}. Ctrl-C ends it.", err=True)

@@ -23,10 +23,10 @@ from .common import fail_command, json_option, print_json
 
 DISTRIBUTION = "flytekitplugins-awsbatch"
 MODULES = ("flytekitplugins_awsbatch_pytest", "flytekitplugins_awsbatch_timeout")
-# Of the installation's metadata, as a wheel names it and, if it differs, as a working copy does; the others say how it
-# was installed here.
+# Files of the installation's metadata, as a wheel names them and, if it differs, as a working copy does; others say how
+# it was installed here.
 METADATA = {"METADATA": "PKG-INFO", "entry_points.txt": "", "top_level.txt": ""}
-# Every wheel of the same files is the same.
+# The time of each file in the wheel: the same files make the same wheel.
 MADE = (1980, 1, 1, 0, 0, 0)
 TAG = "Wheel-Version: 1.0\nGenerator: flyte-awsbatch\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
@@ -128,5 +128,5 @@ def code_files() -> Iterator[tuple[str, bytes]]:
 
 
 def hash_of(data: bytes) -> str:
-    """As a RECORD has it (PEP 376)."""
+    """The hash in the form of a RECORD (PEP 376)."""
     return f"sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip('=')}"

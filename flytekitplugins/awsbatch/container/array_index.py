@@ -1,4 +1,4 @@
-"""Inside a child of an array job: which child am I, which item of the user's list is that, and what are its inputs.
+"""Inside a child of an array job: which child it is, which item of the user's list that is, and what its inputs are.
 
 Pure functions over an environment and protobuf messages. They read no files and convert nothing to Python.
 """
@@ -48,7 +48,8 @@ def number(environment: Mapping[str, str], name: str) -> int:
 def original_index(child: ChildIndex, lookup: LiteralCollection | None) -> OriginalIndex:
     """Where a child's item stands in the user's list.
 
-    :param lookup: the integers of indexlookup.pb, one a child, or None where there is no such file: the handler writes
+    :param lookup: the integers of indexlookup.pb, one per child, or None where there is no such file: the handler
+    writes
         one when it looked into the cache, and then submits only the items it did not find.
     """
     if lookup is None:
@@ -59,7 +60,7 @@ def original_index(child: ChildIndex, lookup: LiteralCollection | None) -> Origi
 
 
 def item_inputs(inputs: LiteralMap, index: OriginalIndex, bound: Collection[str]) -> LiteralMap | None:
-    """The inputs of one call: of each mapped input its one item, and the bound inputs as they are.
+    """The inputs of one call: one item of each mapped input, and the bound inputs as they are.
 
     :returns: None when the mapped lists are all empty. The handler submits a job even then, but reads no outputs.
     :raises ChildError: when a mapped input has no such item.

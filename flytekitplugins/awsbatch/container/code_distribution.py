@@ -19,7 +19,7 @@ WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def unpack_once(distribution: str, folder: str) -> None:
-    """Downloads a distribution and unpacks it, unless it is there: as a whole or not at all, whoever else does so now.
+    """Downloads a distribution and unpacks it, unless it is there: as a whole or not at all, also if others do so now.
 
     :param folder: absolute; nobody may write in it afterwards.
 
@@ -29,7 +29,7 @@ def unpack_once(distribution: str, folder: str) -> None:
     with Path(f"{folder}.lock").open("w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if place.is_dir():
-            # Tells that it is in use to whoever removes old ones.
+            # Marks the folder as used, for the process that removes old ones.
             os.utime(place)
             return
         # flytekit takes seconds to import, and only the first job needs it.

@@ -1,4 +1,4 @@
-"""A map child's command line, and what it names: the task, and the paths of one item. Reads no files."""
+"""A map child's command line, the task that it names, and the paths of one item. Reads no files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Child:
     _loaded: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def load_task(self) -> Any:
-        """The task that is mapped. Raises whatever importing the user's module raises; that is tried once only."""
+        """The task that is mapped. Raises whatever importing the user's module raises; the import is tried once."""
         loaded = self._loaded
         if not loaded:
             try:
@@ -53,5 +53,5 @@ class Child:
 
 
 def at_index(path: str | None, index: OriginalIndex) -> str | None:
-    """All children are given one checkpoint path; each needs its own, and the same one after a retry."""
+    """The paths of one item. All children are given one checkpoint path; each needs its own, the same after a retry."""
     return f"{path}/{index}" if path else None

@@ -38,7 +38,7 @@ def read_index_lookup(context: FlyteContext, inputs: str) -> LiteralCollection |
 
 
 def read(context: FlyteContext, path: str, message: Message) -> Message:
-    """Fills a message from a file. Raises ChildError for bytes that are no such message."""
+    """Fills a message from a file. Raises ChildError for bytes that are not such a message."""
     local = path.removeprefix("file://")
     if "://" in local:
         local = context.file_access.get_random_local_path()

@@ -17,7 +17,7 @@ SINGLE_SUFFIX = "/0"
 
 
 class NodePrefix(str):
-    """The output prefix of a node itself, once found: it may end like that of a job."""
+    """The output prefix of a node, as a class of its own: it may end like the prefix of a job."""
 
     __slots__ = ()
 
@@ -33,8 +33,8 @@ def is_single_job() -> bool:
 
 
 def left_by_an_earlier_attempt(context: FlyteContext, checkpoint: str | None) -> str | None:
-    """The checkpoint to go on from when AWS Batch tries a job again: Flyte gives all its attempts the same paths, and
-    the previous one it names is that of the node's attempt before."""
+    """The checkpoint to continue from when AWS Batch tries a job again: Flyte gives all its attempts the same paths,
+    and the previous one it names is that of the node's attempt before."""
     return checkpoint if checkpoint and is_retry() and context.file_access.exists(checkpoint) else None
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from flytekit.core.node import Node
 
 from ..sdk import switch
-from .subject import Subject
-from .written_lists import in_call
+from .subject import LintSubject
+from .written_lists import lists_in_call
 
 # AWS Batch's own limit, whatever the handler's settings say.
 MAX_ARRAY_SIZE = 10_000
 
 
-def lost_overrides(subject: Subject) -> Iterator[str]:
+def lost_overrides(subject: LintSubject) -> Iterator[str]:
     """On a cluster, resources reach the job; these overrides stay with the node, or get lost."""
     for node in subject.calls:
         lost = names_of_lost_overrides(subject, node)
@@ -30,7 +30,7 @@ def lost_overrides(subject: Subject) -> Iterator[str]:
             )
 
 
-def names_of_lost_overrides(subject: Subject, node: Node) -> list[str]:
+def names_of_lost_overrides(subject: LintSubject, node: Node) -> list[str]:
     metadata = node.metadata
     own = subject.task.construct_node_metadata()
     lost = {
@@ -45,21 +45,21 @@ def names_of_lost_overrides(subject: Subject, node: Node) -> list[str]:
     return [name for name, is_lost in lost.items() if is_lost]
 
 
-def too_many_items(subject: Subject) -> Iterator[str]:
+def too_many_items(subject: LintSubject) -> Iterator[str]:
     """Looks at lists that are written into the program; others are known only when it runs."""
     if not subject.is_array:
         return
     mapped = [name for name in subject.task.interface.inputs if name not in subject.task.bound_inputs]
     for node in subject.calls:
-        written = [one for name in mapped for one in in_call(node, name)]
+        written = [one for name in mapped for one in lists_in_call(node, name)]
         # An emulated run is one of the calls that a workflow may get, and knows its own.
         if switch.emulation_on():
             written = [one for one in written if one[1] == f"in node {node.id}"]
         if written:
-            yield from array_size(subject, *max(written))
+            yield from array_size_of_inputs(subject, *max(written))
 
 
-def array_size(subject: Subject, items: int, where: str) -> Iterator[str]:
+def array_size_of_inputs(subject: LintSubject, items: int, where: str) -> Iterator[str]:
     limit = min(subject.settings.max_array_job_size, MAX_ARRAY_SIZE)
     if items > limit:
         yield (

@@ -10,59 +10,61 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import call_rules, container_rules, image_rules, task_rules
-from .findings import Finding, Severity, found_in, severity_of
-from .subject import Subject
+from .findings import LintFinding, Severity, findings_in, severity_of
+from .subject import LintSubject
 
 
 @dataclass(frozen=True)
-class Code:
+class LintCode:
     """:param rule: None for what is found elsewhere: as it is declared (`sdk.errors`), mapped or run."""
 
     code: str
     title: str
-    rule: Callable[[Subject], Iterator[str]] | None = None
+    rule: Callable[[LintSubject], Iterator[str]] | None = None
 
     @property
     def severity(self) -> Severity:
         return severity_of(self.code)
 
 
-CODES: dict[str, Code] = {
+CODES: dict[str, LintCode] = {
     one.code: one
     for one in (
-        Code("AB001", "a cached task that is not mapped", task_rules.cached_single),
-        Code("AB002", "flytekit's map_task over an AWS Batch task"),
-        Code("AB003", "@dynamic, @eager or async with AWSBatchConfig"),
-        Code("AB004", "a pod template"),
-        Code("AB005", "a task that a container cannot find", container_rules.loadable),
-        Code("AB006", "ten retries or more", task_rules.too_many_retries),
-        Code("AB007", "a timeout under a minute", task_rules.timeout),
-        Code("AB008", "environment variables that AWS Batch keeps for itself", container_rules.reserved_environment),
-        Code("AB009", "an image without a name", image_rules.image_name),
-        Code("AB010", "a request that is too large", container_rules.size),
-        Code("AB011", "an array that is too large", call_rules.too_many_items),
-        Code("AB012", "inputs that cannot be mapped"),
-        Code("AB013", "an image that cannot run the task"),
-        Code("AB101", "cached arrays with ignored inputs", task_rules.ignored_inputs),
-        Code("AB102", "resources that are dropped", task_rules.dropped_resources),
-        Code("AB103", "secrets that are not there", task_rules.secrets),
-        Code("AB104", "an image without this package", image_rules.image_content),
-        Code("AB105", "overrides that do not reach AWS Batch", call_rules.lost_overrides),
-        Code("AB106", "concurrency that is not held", task_rules.concurrency),
-        Code("AB107", "Fargate", task_rules.fargate),
-        Code("AB108", "a priority without a share identifier", task_rules.priority),
-        Code("AB109", "flytekit's legacy map_task over an AWS Batch task"),
-        Code("AB110", "environment variables that Flyte overwrites", container_rules.overwritten_environment),
-        Code("AB111", "no retries", task_rules.no_retries),
-        Code("AB112", "memory in other units than AWS Batch's", task_rules.memory_unit),
-        Code("AB113", "decks of a map's items", task_rules.decks_of_items),
-        Code("AB114", "variables given to an execution"),
-        Code("AB115", "an image of another version or architecture"),
+        LintCode("AB001", "a cached task that is not mapped", task_rules.cached_single),
+        LintCode("AB002", "flytekit's map_task over an AWS Batch task"),
+        LintCode("AB003", "@dynamic, @eager or async with AWSBatchConfig"),
+        LintCode("AB004", "a pod template"),
+        LintCode("AB005", "a task that a container cannot find", container_rules.unloadable_task),
+        LintCode("AB006", "ten retries or more", task_rules.too_many_retries),
+        LintCode("AB007", "a timeout under a minute", task_rules.timeout),
+        LintCode(
+            "AB008", "environment variables that AWS Batch keeps for itself", container_rules.reserved_environment
+        ),
+        LintCode("AB009", "an image without a name", image_rules.image_name),
+        LintCode("AB010", "a request that is too large", container_rules.container_size_problems),
+        LintCode("AB011", "an array that is too large", call_rules.too_many_items),
+        LintCode("AB012", "inputs that cannot be mapped"),
+        LintCode("AB013", "an image that cannot run the task"),
+        LintCode("AB101", "cached arrays with ignored inputs", task_rules.ignored_inputs),
+        LintCode("AB102", "resources that are dropped", task_rules.dropped_resources),
+        LintCode("AB103", "secrets that are not there", task_rules.secrets),
+        LintCode("AB104", "an image without this package", image_rules.image_content),
+        LintCode("AB105", "overrides that do not reach AWS Batch", call_rules.lost_overrides),
+        LintCode("AB106", "concurrency that is not held", task_rules.concurrency),
+        LintCode("AB107", "Fargate", task_rules.fargate),
+        LintCode("AB108", "a priority without a share identifier", task_rules.priority),
+        LintCode("AB109", "flytekit's legacy map_task over an AWS Batch task"),
+        LintCode("AB110", "environment variables that Flyte overwrites", container_rules.overwritten_environment),
+        LintCode("AB111", "no retries", task_rules.no_retries),
+        LintCode("AB112", "memory in other units than AWS Batch's", task_rules.memory_unit),
+        LintCode("AB113", "decks of a map's items", task_rules.decks_of_items),
+        LintCode("AB114", "variables given to an execution"),
+        LintCode("AB115", "an image of another version or architecture"),
     )
 }
 
 
-def in_one_line(finding: Finding) -> str:
+def in_one_line(finding: LintFinding) -> str:
     """For a local run, which is not the place to read about a cluster; `flyte-awsbatch lint` says all."""
     code = CODES.get(finding.code)
     if code is None or code.rule is None:
@@ -75,7 +77,7 @@ def in_one_line(finding: Finding) -> str:
     return f"On a cluster: {name} has {code.title} [{code.code}]{more}"
 
 
-def findings(subject: Subject) -> list[Finding]:
+def findings(subject: LintSubject) -> list[LintFinding]:
     """What the rules find, errors first, without the codes that are ignored.
 
     Nothing for a task that is only mapped: the map is looked at, and may say otherwise what the task says. Nothing
@@ -84,7 +86,7 @@ def findings(subject: Subject) -> list[Finding]:
     if subject.is_only_mapped or subject.is_borrowed:
         return []
     return [
-        found_in(subject.inner, one.code, message, subject.name)
+        findings_in(subject.inner, one.code, message, subject.name)
         for one in CODES.values()
         if one.rule is not None and one.code not in subject.ignored
         for message in one.rule(subject)

@@ -10,7 +10,7 @@ from flytekit.core.tracker import istestfunction
 
 from ..wire import ARRAY_INDEX_OFFSET, ARRAY_INDEX_VAR_NAME, FAIL_ON_ERROR, FAKE_ARRAY_INDEX
 from .loadable import why_not_loadable
-from .subject import Subject
+from .subject import LintSubject
 
 RESERVED = "AWS_BATCH"
 OVERWRITTEN = (ARRAY_INDEX_VAR_NAME, ARRAY_INDEX_OFFSET, FAKE_ARRAY_INDEX, FAIL_ON_ERROR)
@@ -24,7 +24,7 @@ OVERRIDES_FAIL = 'fails the job without an attempt ("Container Overrides length 
 FLYTE_ENVIRONMENT_BYTES = 700
 
 
-def loadable(subject: Subject) -> Iterator[str]:
+def unloadable_task(subject: LintSubject) -> Iterator[str]:
     """A child imports a module and reads a name; both have to lead back to the task."""
     problem = why_not_loadable(subject.inner, subject.serialization)
     if problem and not inside_a_test(subject.inner):
@@ -37,7 +37,7 @@ def inside_a_test(task: Any) -> bool:
     return function is not None and istestfunction(function)
 
 
-def reserved_environment(subject: Subject) -> Iterator[str]:
+def reserved_environment(subject: LintSubject) -> Iterator[str]:
     reserved = sorted(pair.key for pair in subject.container.env if pair.key.startswith(RESERVED))
     if reserved:
         yield (
@@ -46,7 +46,7 @@ def reserved_environment(subject: Subject) -> Iterator[str]:
         )
 
 
-def overwritten_environment(subject: Subject) -> Iterator[str]:
+def overwritten_environment(subject: LintSubject) -> Iterator[str]:
     names = (pair.key for pair in subject.container.env)
     overwritten = sorted(name for name in names if name in OVERWRITTEN or name.startswith(OVERWRITTEN_PREFIX))
     if overwritten:
@@ -56,7 +56,7 @@ def overwritten_environment(subject: Subject) -> Iterator[str]:
         )
 
 
-def size(subject: Subject) -> Iterator[str]:
+def container_size_problems(subject: LintSubject) -> Iterator[str]:
     """What is certain to be too large: the least that is sent, before paths are filled in."""
     container = subject.container
     command = [*container.command, *container.args]

@@ -21,7 +21,7 @@ def severity_of(code: str) -> Severity:
 
 
 @dataclass(frozen=True)
-class Finding:
+class LintFinding:
     """One thing found.
 
     :param entity: the name of the task, as Flyte has it.
@@ -56,15 +56,15 @@ class Finding:
         return f"{self.subject} {self.message} [{self.code}]"
 
 
-def found_in(task: Any, code: str, message: str, entity: str = "") -> Finding:
+def findings_in(task: Any, code: str, message: str, entity: str = "") -> LintFinding:
     """A finding with the place of a task's function.
 
     :param task: the one that runs: of a map the mapped one.
     :param entity: the name of the task or map that the finding is about, unless it is `task` itself.
     """
-    finding = Finding(code, entity or str(task.name), message, function=str(task.name))
-    function = inspect.unwrap(getattr(task, "task_function", None) or found_in)
+    finding = LintFinding(code, entity or str(task.name), message, function=str(task.name))
+    function = inspect.unwrap(getattr(task, "task_function", None) or findings_in)
     place = getattr(function, "__code__", None)
-    if place is None or function is found_in:
+    if place is None or function is findings_in:
         return finding
     return dataclasses.replace(finding, file=place.co_filename, line=place.co_firstlineno)

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..wire import SINGLE_TASK_TYPE
-from .findings import Finding, found_in
-from .image_rules import DISTRIBUTION
+from .findings import LintFinding, findings_in
+from .image_rules import DISTRIBUTION, NO_START, THEN
 
 # What AWS Batch starts jobs on unless a compute environment names instance types of another kind.
 ARCHITECTURES = ("amd64", "x86_64")
@@ -63,13 +62,12 @@ def need_of(task: Any, inner: Any, container: Any, serialization: Any) -> ImageN
     """:param container: what the task gives flytekit."""
     loader = inner.task_resolver.loader_args(serialization, inner)
     module = loader[1] if len(loader) > 1 and loader[0] == "task-module" else ""
-    first = tuple(container.args[:1])
-    # A registration with its code puts this before the task's own command.
-    commands = (FAST_EXECUTE, *first) if task.task_type == SINGLE_TASK_TYPE else first
-    return ImageNeed(task, inner, container.image, commands, module, root_of(module))
+    # A registration with its code puts flytekit's script before the task's own command.
+    commands = (FAST_EXECUTE, *container.args[:1])
+    return ImageNeed(task, inner, container.image, commands, module, code_root_of_image(module))
 
 
-def root_of(module: str) -> Path | None:
+def code_root_of_image(module: str) -> Path | None:
     file = getattr(sys.modules.get(module), "__file__", None)
     if not file:
         return None
@@ -81,24 +79,25 @@ def root_of(module: str) -> Path | None:
     return path.parents[parts]
 
 
-def findings_of(needs: Sequence[ImageNeed], report: ImageReport) -> list[Finding]:
+def findings_of(needs: Sequence[ImageNeed], report: ImageReport) -> list[LintFinding]:
     """:param needs: of tasks that run in the image that the report is about."""
     return [finding for need in needs for finding in _findings(need, report) if finding.code not in need.ignored]
 
 
-def _findings(need: ImageNeed, report: ImageReport) -> Iterator[Finding]:
+def _findings(need: ImageNeed, report: ImageReport) -> Iterator[LintFinding]:
     if report.failure:
         yield _finding("AB013", need, f"cannot start in {need.image}: {report.failure}")
         return
     missing = [name for name in need.commands if not report.commands.get(name)]
     if missing:
+        then = f"The job {NO_START}" if FAST_EXECUTE in missing else f"{THEN[0].upper()}{THEN[1:]}"
         has = report.versions.get(DISTRIBUTION)
         why = f"has {DISTRIBUTION} {has}, which does not bring it" if has else f"does not have {DISTRIBUTION}"
         yield _finding(
             "AB013",
             need,
-            f"needs {shlex.join(missing)} on PATH, and {need.image} {why}. The job cannot start, leaves no log, and"
-            " the handler waits for ever. Install this version of the package in the image.",
+            f"needs {shlex.join(missing)} on PATH, and {need.image} {why}. {then} Install this version of the package"
+            " in the image.",
         )
     elif problem := report.problems.get(need.module):
         yield _finding(
@@ -122,5 +121,5 @@ def _findings(need: ImageNeed, report: ImageReport) -> Iterator[Finding]:
         )
 
 
-def _finding(code: str, need: ImageNeed, message: str) -> Finding:
-    return found_in(need.inner, code, message, need.task.name)
+def _finding(code: str, need: ImageNeed, message: str) -> LintFinding:
+    return findings_in(need.inner, code, message, need.task.name)

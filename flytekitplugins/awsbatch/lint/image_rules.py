@@ -16,7 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from ..wire import MAP_EXECUTE_SCRIPT, TIMEOUT_SCRIPT
-from .subject import Subject
+from .subject import LintSubject
 
 # `containerImageRepository` in Flyte's awsbatch/job_definition.go takes the third group for the definition's name.
 IMAGE = re.compile(r"^(?:([^/]+)/)?(?:([^/]+)/)*?([^@:/]+)(?:[@:][^/]+)?$")
@@ -26,14 +26,16 @@ SCRIPTS = (MAP_EXECUTE_SCRIPT, TIMEOUT_SCRIPT)
 # The first version with these scripts, and the newest one on PyPI, which has none.
 SCRIPTS_SINCE = Version("1.17.0")
 NEWEST_PUBLISHED = Version("1.16.31")
-THEN = "the job cannot start, leaves no log, and the handler waits for ever."
+NO_START = "cannot start, leaves no log, and the handler waits for ever."
+# flytekit's script is in these images, finds the code, and not the command that it is to run with it.
+THEN = f"a job that is sent with its code fails in pyflyte-fast-execute; with `--copy none` it {NO_START}"
 REMEDY = "Install this version: `flyte-awsbatch wheel` makes a wheel of it and prints the lines for an image."
 
 _FILE = re.compile(r"flytekitplugins[-_.]awsbatch-(?P<version>[^-/]+?)(-[^/]*\.whl|\.tar\.gz|\.zip)$", re.IGNORECASE)
 _CONDA_PIN = re.compile(r"^([\w.-]+)=(?!=)")
 
 
-def image_name(subject: Subject) -> Iterator[str]:
+def image_name(subject: LintSubject) -> Iterator[str]:
     image = subject.container.image
     if not IMAGE.match(image):
         yield (
@@ -42,7 +44,7 @@ def image_name(subject: Subject) -> Iterator[str]:
         )
 
 
-def image_content(subject: Subject) -> Iterator[str]:
+def image_content(subject: LintSubject) -> Iterator[str]:
     spec = getattr(subject.inner, "container_image", None)
     if isinstance(spec, ImageSpec):
         lines = installed_lines(spec)
@@ -96,7 +98,7 @@ def names_this_package(text: str) -> bool:
 def version_problem(line: str) -> str:
     """What is wrong with the version that a requirement or a command installs; "" where nothing is, as far as one can
     see."""
-    requirement = parsed(line)
+    requirement = parsed_version(line)
     if requirement is not None:
         return problem_of(requirement)
     try:
@@ -114,11 +116,11 @@ def problem_of_word(word: str) -> str:
         except InvalidVersion:
             return ""
         return f"installs {DISTRIBUTION} {version}" if version < SCRIPTS_SINCE else ""
-    requirement = parsed(word)
+    requirement = parsed_version(word)
     return problem_of(requirement) if requirement is not None else ""
 
 
-def parsed(text: str) -> Requirement | None:
+def parsed_version(text: str) -> Requirement | None:
     """A requirement, also one in conda's words."""
     try:
         return Requirement(_CONDA_PIN.sub(r"\1==", text.strip()))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..sdk.task_config import LINT_CODES
 from ..settings.reader import Reader, expand_directories
 from ..settings.section import setting
 from ..wire import SWITCH_CONFIG
@@ -18,7 +19,7 @@ class LintEmulator:
     :param lint_ignore: lint codes that are fine in this deployment.
     """
 
-    lint_ignore: tuple[str, ...] = setting("lint_ignore", ())
+    lint_ignore: tuple[str, ...] = setting("lint_ignore", (), choices=sorted(LINT_CODES))
 
     @property
     def ignore(self) -> frozenset[str]:
@@ -45,7 +46,7 @@ class LintSettings:
     max_array_job_size: int = 5000
 
 
-def load(environ: Mapping[str, str] = os.environ) -> LintSettings:
+def load_lint_settings(environ: Mapping[str, str] = os.environ) -> LintSettings:
     """The settings in the files that FLYTE_AWSBATCH_CONFIG names. `config check` finds other mistakes in them."""
     names = [name for name in environ.get(SWITCH_CONFIG, "").split(os.pathsep) if name]
     if not names:

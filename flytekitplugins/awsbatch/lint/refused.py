@@ -10,7 +10,7 @@ import flytekit
 
 from ..sdk.errors import AWSBatchTaskError
 from ..task import AWSBatchFunctionTask
-from .findings import Finding
+from .findings import LintFinding
 
 OWN = (str(Path(flytekit.__file__).parent), str(Path(__file__).parent.parent))
 # How flytekit refuses an `async def` with a config, and a config on @eager (`task` and `eager` in its core/task.py).
@@ -18,7 +18,7 @@ ASYNC = "is not compatible with async functions"
 EAGER = "EagerAsyncPythonFunctionTask() got multiple values for keyword argument 'task_config'"
 
 
-def finding_of_error(name: str, error: BaseException) -> Finding | None:
+def finding_of_error(name: str, error: BaseException) -> LintFinding | None:
     """The finding that an error stands for, or None.
 
     :param name: the module or workflow that the error ended.
@@ -26,11 +26,11 @@ def finding_of_error(name: str, error: BaseException) -> Finding | None:
     file, line = users_line(error)
     if isinstance(error, AWSBatchTaskError):
         entity, _, message = error.message.partition(" ")
-        return Finding(error.code, entity.rstrip(":"), message, file, line)
+        return LintFinding(error.code, entity.rstrip(":"), message, file, line)
     kind = kind_that_flytekit_refuses(error)
     if not kind:
         return None
-    return Finding(
+    return LintFinding(
         "AB003",
         name,
         f"has an {kind} function with a task_config. The aws_array handler knows plain functions only, and flytekit "

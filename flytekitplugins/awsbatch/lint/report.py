@@ -20,13 +20,13 @@ from flytekit.models.task import Container
 
 from ..sdk.errors import AWSBatchTaskError, AWSBatchWarning
 from .codes import findings
-from .findings import Finding, Severity, found_in
-from .lint_settings import LintSettings, load
+from .findings import LintFinding, Severity, findings_in
+from .lint_settings import LintSettings, load_lint_settings
 from .program import compile_workflows
-from .subject import Subject
+from .subject import LintSubject
 from .task_rules import CACHED_SINGLE, legacy_map
 
-Receiver: TypeAlias = Callable[[list[Finding]], None]
+Receiver: TypeAlias = Callable[[list[LintFinding]], None]
 
 _told: set[str] = set()
 _lock = threading.Lock()
@@ -35,7 +35,7 @@ _lock = threading.Lock()
 @functools.cache
 def settings_of_environment() -> LintSettings:
     """Read once per process: a registration looks at every task of a project."""
-    return load()
+    return load_lint_settings()
 
 
 def lint_task(task: Any, container: Container, serialization: SerializationSettings) -> None:
@@ -49,8 +49,8 @@ def lint_task(task: Any, container: Container, serialization: SerializationSetti
     own = _receiver.get()
     if own is None:
         compile_workflows()
-    receive, settings = own or (tell, settings_of_environment())
-    receive(findings(Subject.of(task, serialization, container, settings)))
+    receive, settings = own or (tell_findings, settings_of_environment())
+    receive(findings(LintSubject.of(task, serialization, container, settings)))
 
 
 def lint_single_call(task: Any) -> None:
@@ -79,19 +79,19 @@ def lint_execution_env(task: Any, names: Iterable[str]) -> None:
 
 
 def _tell_unless_ignored(task: Any, code: str, message: str) -> None:
-    receive, settings = _receiver.get() or (tell, settings_of_environment())
+    receive, settings = _receiver.get() or (tell_findings, settings_of_environment())
     inner = getattr(task, "run_task", task)
     own = getattr(inner.task_config, "lint_ignore", None) or ()
     if code not in settings.ignore.union(own, getattr(task, "lint_ignore", ())):
-        receive([found_in(inner, code, message, task.name)])
+        receive([findings_in(inner, code, message, task.name)])
 
 
-def warn(finding: Finding) -> None:
+def warn_of_findings(finding: LintFinding) -> None:
     """A Python warning and not flytekit's log, which pyflyte silences below errors."""
     warnings.warn_explicit(str(finding), AWSBatchWarning, finding.file or finding.entity, finding.line)
 
 
-def tell(found: list[Finding], on_warning: Callable[[Finding], None] = warn) -> None:
+def tell_findings(found: list[LintFinding], on_warning: Callable[[LintFinding], None] = warn_of_findings) -> None:
     """Hands on each warning whose code is new to this process.
 
     :raises AWSBatchTaskError: with all errors among the findings.

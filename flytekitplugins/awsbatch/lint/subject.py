@@ -19,7 +19,7 @@ from .program import calls_of, is_only_mapped
 
 
 @dataclass(frozen=True)
-class Subject:
+class LintSubject:
     """
     :param task: the entity: a task, or a map task.
     :param inner: the task whose function runs; `task` itself unless that is a map.
@@ -39,7 +39,7 @@ class Subject:
     @classmethod
     def of(
         cls, task: Any, serialization: SerializationSettings, container: TaskContainer, settings: LintSettings
-    ) -> Subject:
+    ) -> LintSubject:
         """:param container: what the task gives flytekit, which for a fast registration puts a prefix before it."""
         inner = task.run_task if isinstance(task, MapPythonTask) else task
         custom = task.get_custom(serialization) or {}

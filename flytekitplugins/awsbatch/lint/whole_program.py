@@ -20,7 +20,7 @@ from flytekit.image_spec.image_spec import ImageSpec
 
 from ..sdk.task_config import AWSBatchConfig
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
-from .findings import Finding, found_in
+from .findings import LintFinding, findings_in
 from .image_needs import ImageNeed, need_of
 from .lint_settings import LintSettings
 from .program import is_only_mapped, is_ours
@@ -43,7 +43,7 @@ class NotLoaded:
 
 @dataclass(frozen=True)
 class Looked:
-    findings: tuple[Finding, ...]
+    findings: tuple[LintFinding, ...]
     not_loaded: tuple[NotLoaded, ...] = ()
     needs: tuple[ImageNeed, ...] = ()
 
@@ -57,7 +57,7 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
     serialization = SerializationSettings(image_config=images, project="p", domain="d", version="v", env={})
     before = len(FlyteEntities.entities)
     context = FlyteContextManager.current_context().with_serialization_settings(serialization)
-    found: list[Finding] = []
+    found: list[LintFinding] = []
     not_loaded: list[NotLoaded] = []
     needs: list[ImageNeed] = []
 
@@ -105,20 +105,20 @@ def entity_name(entity: Any) -> str:
 
 def look_at_task(
     task: Any, serialization: SerializationSettings, settings: LintSettings
-) -> tuple[list[Finding], ImageNeed | None]:
+) -> tuple[list[LintFinding], ImageNeed | None]:
     """What is found in a task, and what it needs of its image if it runs on AWS Batch."""
     inner: Any = getattr(task, "python_function_task", getattr(task, "run_task", None))
     on_batch = isinstance(getattr(inner, "task_config", None), AWSBatchConfig)
     if isinstance(task, ArrayNodeMapTask) and on_batch:
         said = "is mapped by flytekit's map_task; use flytekitplugins.awsbatch.map_task."
-        return [found_in(inner, "AB002", said)], None
+        return [findings_in(inner, "AB002", said)], None
     if isinstance(task, MapPythonTask) and not is_ours(task):
         fine = settings.ignore | set((inner.task_config.lint_ignore if on_batch else None) or ())
         wrong = on_batch and "AB109" not in fine
-        return ([found_in(inner, "AB109", legacy_map(task.name))] if wrong else []), None
+        return ([findings_in(inner, "AB109", legacy_map(task.name))] if wrong else []), None
     if getattr(task, "task_type", None) not in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE):
         return [], None
-    found: list[Finding] = []
+    found: list[LintFinding] = []
     with no_builds(inner or task, serialization), findings_to(found.extend, settings):
         container = task.get_container(serialization)
     return found, None if is_only_mapped(task) else need_of(task, inner or task, container, serialization)

@@ -19,7 +19,7 @@ from .program import nodes_of, workflows
 Written = tuple[int, str]
 
 
-def in_call(node: Node, name: str) -> Iterator[Written]:
+def lists_in_call(node: Node, name: str) -> Iterator[Written]:
     """:param name: of an input of the node's entity."""
     for binding in node.bindings:
         if binding.var != name:
@@ -36,10 +36,10 @@ def in_call(node: Node, name: str) -> Iterator[Written]:
 def handed_on(node: Node, name: str) -> Iterator[Written]:
     for workflow in workflows():
         if any(one is node for one in nodes_of(workflow)):
-            yield from of_workflow(workflow, name)
+            yield from lists_of_workflow(workflow, name)
 
 
-def of_workflow(workflow: WorkflowBase, name: str) -> Iterator[Written]:
+def lists_of_workflow(workflow: WorkflowBase, name: str) -> Iterator[Written]:
     """What the input of a workflow may be, by its default, its launch plans and the workflows that call it."""
     default = workflow.python_interface.default_inputs_as_kwargs.get(name)
     if isinstance(default, list):
@@ -52,7 +52,7 @@ def of_workflow(workflow: WorkflowBase, name: str) -> Iterator[Written]:
     for other in workflows():
         for node in nodes_of(other):
             if any(node.flyte_entity is one for one in callers):
-                yield from in_call(node, name)
+                yield from lists_in_call(node, name)
 
 
 def sizes_in_plan(plan: LaunchPlan, name: str) -> Iterator[int]:

@@ -6,6 +6,7 @@ them. This module only composes; each section is declared by its owner and fille
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +40,7 @@ from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, expand_di
 from flytekitplugins.awsbatch.settings.section import KEY, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
 
-# Long enough to come back to, short enough that a home does not grow for ever.
+# Long enough to come back to a run, short enough that a home does not grow for ever.
 RETENTION_DAYS = 30.0
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ACCOUNT = re.compile(r"\d{12}")
@@ -71,7 +72,7 @@ class LocalEmulator:
         modules import; `everything`, your modules too. `everything` is faster, and jobs share what your modules make
         while they are imported: ids, scratch folders, connections, locks, open files.
     :param keep_interpreters: how many warm interpreters a process keeps for its next emulated deployment when one
-        closes, such as the next test's; each holds about 100 MB.
+        closes, such as the next test's; each holds about 70 MB.
     :param fast_path: whether forked children of an array leave out steps of flytekit's that change nothing.
     :param on_interrupt: what becomes of jobs in an account when their run is interrupted (Ctrl-C, SIGTERM, a closed
         terminal): `terminate`, or `detach`, which leaves them running. A service in this process ends with it.
@@ -94,7 +95,7 @@ class LocalEmulator:
     keep_interpreters: int = setting("keep_interpreters", 4, minimum=0, maximum=64)
     fast_path: bool = setting("fast_path", True)
     on_interrupt: str = setting("on_interrupt", TERMINATE, choices=(TERMINATE, DETACH))
-    keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0, unit="days")
+    keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0, maximum=36_500, unit="days")
     report: str = setting("report", "")
     storage: str = setting("storage", "")
     cache: str = setting("cache", "")
@@ -118,7 +119,7 @@ class Settings:
     notes: tuple[str, ...] = ()
 
     def wrong(self, key: str, value: str, expected: str) -> SettingsError:
-        """The error about a value that is found out to be wrong only when it is used. See `Problem`."""
+        """The error about a value that turns out to be wrong only when it is used. See `Problem`."""
         return SettingsError([Problem(self.files[-1] if self.files else "", 0, key, value, expected)])
 
     @property
@@ -137,7 +138,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 def parse_settings(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
     """The settings of a text in YAML, or of the mapping that such a text would be."""
-    text = given if isinstance(given, str) else yaml.safe_dump(dict(given), sort_keys=False)
+    return _parsed(given if isinstance(given, str) else yaml.safe_dump(dict(given), sort_keys=False), name)
+
+
+@functools.lru_cache(maxsize=16)
+def _parsed(text: str, name: str) -> Settings:
+    """Cached, since every test of a suite asks for one of a few."""
     settings, reader = _read(Reader.from_text((name, text)), (name,))
     reader.finish()
     return settings
@@ -145,9 +151,16 @@ def parse_settings(given: Mapping[str, Any] | str, name: str = "settings") -> Se
 
 def load_files(names: Sequence[str]) -> Settings:
     """The settings of some files, later ones over earlier ones; without any section of Flyte's, over the built-in."""
+    if not names:
+        return _built_in()
     settings, reader = read_files(names)
     reader.finish()
     return settings
+
+
+@functools.cache
+def _built_in() -> Settings:
+    return read_files(())[0]
 
 
 def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
@@ -185,7 +198,7 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
 
 
 def aws_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
-    """What AWS would not take in `plugins.aws`."""
+    """The values of `plugins.aws` that AWS would refuse."""
     for key, value, right, expected in (
         ("region", handler.aws.region, REGION, "expected a region such as us-east-2"),
         ("accountId", handler.aws.account_id or "0" * 12, ACCOUNT, "expected the twelve digits of an account"),

@@ -53,7 +53,7 @@ class Home:
 
     @property
     def database(self) -> Path:
-        """The local AWS Batch's; there is none before the first job."""
+        """The database of the local AWS Batch; it does not exist before the first job."""
         from flytekitplugins.awsbatch.batch.emulator.service import DATABASE
 
         return self.batch / DATABASE

@@ -104,7 +104,7 @@ class Catalog(Protocol):
     def clear(self) -> None: ...
 
 
-# What a disk, a SQLite file, and bytes in it that are no value of ours end in.
+# The errors of a disk, of a SQLite file, and of bytes in it that are not a value of this package.
 _DAMAGED = (OSError, sqlite3.Error, ValueError, TypeError, EOFError)
 
 
@@ -143,7 +143,7 @@ class DiskCatalog:
             raise CatalogError(f"the cache in {self._folder} cannot be written: {error}") from error
 
     def clear(self) -> None:
-        """Forgets all entries; a folder that was never made stays so."""
+        """Removes all entries. Makes no folder where there is none yet."""
         if self._folder.exists():
             self._cache.clear()
 

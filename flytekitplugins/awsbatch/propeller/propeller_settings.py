@@ -92,7 +92,9 @@ class AwsPluginSettings:
 
     :param region: the region of the queues, which is part of every ARN.
     :param account_id: the account, which is part of every ARN.
-    :param retries: how often propeller's AWS SDK repeats a call; without effect here.
+    :param retries: how often a call is repeated that AWS throttles or answers with a 5xx, within one round of the
+        handler. Followed in an account and at a service elsewhere; a SubmitJob that may have been carried out is looked
+        for instead.
     :param batch: the plugin's own section.
     """
 
@@ -247,8 +249,8 @@ class FidelitySettings:
     """
 
     fidelity: str = setting("fidelity", SAFE, choices=(SAFE, STRICT))
-    hang_limit: float = setting("hang_limit", 30.0, minimum=0, unit="seconds")
-    failure_wait: float = setting("failure_wait", 15.0, minimum=0, unit="seconds")
+    hang_limit: float = setting("hang_limit", 30.0, minimum=0, maximum=31_536_000, unit="seconds")
+    failure_wait: float = setting("failure_wait", 15.0, minimum=0, maximum=31_536_000, unit="seconds")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from google.protobuf.json_format import MessageToDict
 from .catalog import Catalog, CatalogError, CatalogKey
 from .storage import DataStore, NotFoundError, StorageError, read_message, write_message
 
-# Under which names flytekit's files, directories, dataframes and schemas keep their URL inside a dataclass.
+# The keys under which flytekit's files, directories, dataframes and schemas keep their URL inside a dataclass.
 _FIELDS = frozenset({"path", "uri", "remote_path"})
 
 
@@ -55,14 +55,14 @@ class StoredCatalog:
             raise CatalogError(f"the cache cannot be written: {error}") from error
 
     def clear(self) -> None:
-        """Nothing: the entries are others' as well. Who may, removes the files."""
+        """Does nothing, since others use these entries too. Whoever owns the storage can remove the files."""
 
     def _place(self, key: CatalogKey) -> str:
         return "/".join([self._prefix, *(quote(part, safe="") for part in (*key.dataset(), key.tag()))]) + ".pb"
 
 
 class CheckedCatalog:
-    """Another catalog, in which an entry that refers to a file that has gone is none.
+    """Another catalog without those of its entries that refer to a file that is no longer there.
 
     :param exists: whether there is a file or a directory at a URL. Raises StorageError.
     """

@@ -25,7 +25,7 @@ _LOCAL = ("file://", f"{RAW_SCHEME}://")
 CHECKPOINT_FOLDER = "_flytecheckpoints"
 # How many requests to a storage are under way at once.
 AT_ONCE = 64
-# Up to how many files are looked for one by one: more than that, and a listing of thousands is quicker.
+# Up to this many files are looked for one by one. For more than that, a listing of thousands is quicker.
 MOST_LOOKS = 250
 
 
@@ -103,8 +103,8 @@ def join_url(base: str, *keys: str) -> str:
     if _PLAIN_BASE.match(base) and all(_PLAIN_KEY.match(key) for key in keys):
         return "/".join([base.removesuffix("/"), *keys])
     try:
-        parent = url.parse(base if base.endswith("/") else f"{base}/")
-        return str(parent.resolve(url.parse("/".join(key.strip("/") for key in keys))))
+        parent = url.parse_url(base if base.endswith("/") else f"{base}/")
+        return str(parent.resolve(url.parse_url("/".join(key.strip("/") for key in keys))))
     except url.UrlError as error:
         raise StorageError(base, f"Reference is of an invalid format: {error}") from None
 
@@ -254,13 +254,13 @@ def _of_fsspec(reference: str) -> Any:
 
 
 def _in_one_piece(filesystem: Any) -> Mapping[str, Any]:
-    """How a file is read in one request: s3fs asks for its size first, unless it may not divide it."""
+    """Options that read a file in one request: s3fs first asks for its size, unless it may not divide it."""
     code = getattr(getattr(filesystem, "_cat_file", None), "__code__", None)
     return {"max_concurrency": 1} if code is not None and "max_concurrency" in code.co_varnames else {}
 
 
 def _not_found(reference: str, error: FileNotFoundError) -> StorageError:
-    """A bucket that does not exist is more than a file that does not."""
+    """Tells a bucket that does not exist from a file that does not."""
     text = str(error)
     return StorageError(reference, text) if "bucket" in text.lower() else NotFoundError(reference)
 

@@ -42,7 +42,7 @@ class EmulatedCalls:
         if switch.emulation_on() and not inside_a_task(ctx):
             from ..local.run import composer
 
-            resolved, unresolvable = composer.resolve(kwargs)
+            resolved, unresolvable = composer.resolve_call(kwargs)
             return parent.local_execute.__func__(EmulatedTask(self, unresolvable), ctx, **resolved)
         return parent.local_execute(ctx, **kwargs)
 
@@ -60,7 +60,7 @@ class EmulatedCalls:
         is_inside, replaced = inside_a_task(ctx), replaced_task(self)
         if not is_inside and replaced is None:
             try:
-                return composer.run(self, input_literal_map, unresolvable)
+                return composer.run_call(self, input_literal_map, unresolvable)
             except Exception as error:
                 if not says_all(error):
                     raise

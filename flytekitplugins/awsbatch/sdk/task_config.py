@@ -67,6 +67,7 @@ class AWSBatchConfig(DataClassJsonMixin):  # type: ignore[misc]
         return made
 
     def __post_init__(self) -> None:
+        _rich_traceback_omit = __tracebackhide__ = True
         wrong = [
             *text_mapping("parameters", self.parameters),
             *priority_complaints(self.schedulingPriority),

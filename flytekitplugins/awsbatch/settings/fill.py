@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from . import mapstructure, section
@@ -20,6 +20,8 @@ S = TypeVar("S")
 
 # Stands for a value that was wrong and has been reported.
 WRONG = object()
+# Of the words that a setting admits, a message lists so many.
+SHOWN_CHOICES = 12
 Decoder = Callable[[Node], Any]
 WEAK: dict[Any, Decoder] = {str: mapstructure.weak_text, int: mapstructure.weak_int, bool: mapstructure.weak_bool}
 NAMES: dict[Any, str] = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
@@ -45,6 +47,17 @@ def written_key(node: MapNode | None, found: Node | None, key: str) -> str:
     """A key as the document writes it, so that a reader finds it there."""
     entries = node.entries if node is not None else ()
     return next((written.text for written, value in entries if found is not None and value is found), key)
+
+
+def wrong_choice(decoded: Any, choices: Sequence[str]) -> str | None:
+    """What is expected in the place of a value, or of a list of them, that has other words than those admitted."""
+    others = [one for one in (decoded if isinstance(decoded, tuple) else (decoded,)) if one not in choices]
+    if not others:
+        return None
+    known = choices if len(choices) <= SHOWN_CHOICES else [*choices[:3], "...", choices[-1]]
+    near = difflib.get_close_matches(str(others[0]), choices, 1, 0.6)
+    hint = f" (did you mean {near[0]}?)" if near else ""
+    return f"expected one of {', '.join(known)}{hint}"
 
 
 @dataclasses.dataclass
@@ -112,10 +125,8 @@ class SectionFiller:
             self.wrong(here, found, f"expected at least {limit:g}")
         elif most is not None and not decoded <= most:
             self.wrong(here, found, f"expected at most {most:g}")
-        elif choices is not None and decoded not in choices:
-            near = difflib.get_close_matches(str(decoded), choices, 1, 0.6)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            self.wrong(here, found, f"expected one of {', '.join(choices)}{hint}")
+        elif choices is not None and (expected := wrong_choice(decoded, choices)) is not None:
+            self.wrong(here, found, expected)
         else:
             values[fld.name] = decoded
 

@@ -39,7 +39,7 @@ def setting(
     :param key: its name in the YAML, in the owner's own spelling (`maxArrayJobSize`).
     :param default: the value when the document is silent; `factory` makes a mutable one.
     :param minimum: the least number admitted; `maximum` the largest, which also keeps out what is no number.
-    :param choices: the only words admitted.
+    :param choices: the only words admitted, also in a list.
     :param unit: of a number, for the documentation.
     """
     metadata = {

@@ -1,4 +1,4 @@
 """The page of a home's runs: served while they go (`flyte-awsbatch ui`, `serve`), or as one file (`report`).
 
-Reads `local/history` alone and changes nothing.
+Reads `local/history` only, and changes nothing.
 """

@@ -42,7 +42,7 @@ class AnsiLines:
         return joined(parts)
 
     def lines(self, texts: Iterable[str]) -> Markup:
-        """Each in an element of its own."""
+        """The lines as HTML, each in an element of its own."""
         return joined(tag("span", self.line(text), class_="line") for text in texts)
 
     def _shown(self, text: str) -> Markup:
@@ -74,5 +74,5 @@ class AnsiLines:
 
 
 def plain(text: str) -> str:
-    """Without any control sequence."""
+    """The text without control sequences."""
     return _DIRECTIONS.sub("\N{REPLACEMENT CHARACTER}", _SEQUENCE.sub("", text))

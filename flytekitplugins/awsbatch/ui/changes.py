@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ..local.console.tracebacks import readable
-from ..local.history.run_view import Node, RunReader
+from ..local.history.run_reader import RunReader
+from ..local.history.run_view import Node
 from .ansi import AnsiLines
-from .frame import Place, anchor
+from .frame import Place
 from .html import Markup
 from .list_page import runs_part
+from .node_part import node_status, status_id
 from .rows import RowMaker, base_of
 from .run_page import RunPage
 
@@ -34,14 +36,14 @@ class Changes:
         raise NotImplementedError
 
     def parts(self, parts: dict[str, Markup]) -> list[bytes]:
-        """Events for the parts that are not what they were."""
+        """Events for the parts that have changed."""
         news = [(name, html) for name, html in parts.items() if self._told.get(name) != html]
         self._told.update(news)
         return [event("part", {"id": name, "html": html}) for name, html in news]
 
 
 class RunsChanges(Changes):
-    """Of the list of executions."""
+    """The changes of the list of executions."""
 
     def __init__(self, reader: RunReader, place: Place) -> None:
         super().__init__()
@@ -53,7 +55,7 @@ class RunsChanges(Changes):
 
 
 class RunChanges(Changes):
-    """Of an execution's page.
+    """The changes of an execution's page.
 
     :param make: makes the page as it is now.
     :param asked: `node`, the one that is shown whole; `stamp`, of the look that the page was made from.
@@ -82,10 +84,10 @@ class RunChanges(Changes):
         self._seen, self._made = stamp, time.monotonic()
         page = self._make(self._name)
         self._running = page.execution.info.status == "running"
-        node = next((one for one in page.execution.nodes if one.info.node == self._node), None)
+        node = page.execution.attempt(self._node)
         parts = page.parts()
         if node is not None:
-            parts[f"status-{anchor(page.name, node.info.node)}"] = page.node_status(node)
+            parts[status_id(page, node)] = node_status(page, node)
         events = [*self.parts(parts), *self._row_events(page, node)]
         if first and mark_of(stamp) == self._known:
             # The page has just been made from the same.
@@ -120,7 +122,7 @@ class RunChanges(Changes):
 
 
 class LogGrows(Changes):
-    """Of a log, from a place in its file on, until `ended`."""
+    """The growth of a log, from a place in its file on, until `ended`."""
 
     def __init__(self, path: Path, start: int, ended: Callable[[], bool]) -> None:
         super().__init__()
@@ -130,7 +132,7 @@ class LogGrows(Changes):
         self._lines = AnsiLines()
 
     def next(self) -> list[bytes]:
-        # Asked first: what is in the log now is then all there will be.
+        # Asked before the log is read: if the job has ended, the log is complete.
         ended = self._ended()
         with self._path.open("rb") as file:
             file.seek(self._start)

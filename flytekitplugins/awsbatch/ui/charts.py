@@ -8,7 +8,7 @@ from ..local.history.run_view import FAILED, STATES, Node
 from .html import Markup, joined, tag
 
 WIDTH, HEIGHT = 1000, 30
-# Steps of the course that are drawn: more than pixels would show nothing more.
+# Steps of the course that are drawn: more than there are pixels would show nothing more.
 STEPS = 240
 TICKS = 5
 
@@ -28,25 +28,27 @@ def counts_bar(counts: Mapping[str, int]) -> Markup:
 
 def course(node: Node, begin: int, end: int) -> Markup:
     """How many children waited and ran at each moment between two, with a mark where an attempt failed."""
-    length = max(1, end - begin)
+    scale = STEPS / max(1, end - begin)
     waiting, running = [0] * (STEPS + 1), [0] * (STEPS + 1)
     marks: set[int] = set()
 
     def step(moment: int) -> int:
-        return max(0, min(STEPS, (moment - begin) * STEPS // length))
-
-    def add(row: list[int], first: int, last: int) -> None:
-        row[step(first)] += 1
-        row[min(STEPS, max(step(last), step(first) + 1))] -= 1
+        place = int((moment - begin) * scale)
+        return 0 if place < 0 else STEPS if place > STEPS else place
 
     for child in node.children:
         for place, attempt in enumerate(child.attempts):
-            add(waiting, attempt.queued, attempt.started if attempt.started is not None else (attempt.stopped or end))
-            if attempt.started is not None:
-                add(running, attempt.started, attempt.stopped or end)
-            failed = attempt.stopped is not None and (place + 1 < len(child.attempts) or child.state == FAILED)
-            if failed and attempt.stopped is not None:
-                marks.add(step(attempt.stopped))
+            started, stopped = attempt.started, attempt.stopped
+            waits_from, until = step(attempt.queued), step(stopped or end)
+            runs_from = until if started is None else step(started)
+            waiting[waits_from] += 1
+            # Also what is shorter than a step is drawn.
+            waiting[runs_from if runs_from > waits_from else min(STEPS, waits_from + 1)] -= 1
+            if started is not None:
+                running[runs_from] += 1
+                running[until if until > runs_from else min(STEPS, runs_from + 1)] -= 1
+            if stopped is not None and (place + 1 < len(child.attempts) or child.state == FAILED):
+                marks.add(until)
     waits, runs = _sums(waiting), _sums(running)
     # Each to its own scale: thousands wait where few can run.
     areas = [
@@ -70,7 +72,7 @@ def course(node: Node, begin: int, end: int) -> Markup:
 
 
 def axis(begin: int, end: int) -> Markup:
-    """Lengths of time from the begin on, above courses."""
+    """An axis of time since the beginning, above courses."""
     length = max(1, end - begin)
     marks = [
         tag(

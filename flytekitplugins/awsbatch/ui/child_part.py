@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ..local.console.amounts import shown_duration, shown_memory
 from ..local.console.tracebacks import readable
-from ..local.history.run_view import CACHED, DONE, FAILED, Child, Node, RunReader
+from ..local.history.run_reader import RunReader
+from ..local.history.run_view import CACHED, DONE, FAILED, SUCCESS, Child, Node
 from .ansi import AnsiLines
-from .errors import reason_of, told
+from .errors import error_of, reason_of
 from .frame import Place, copyable, state_sign
 from .html import Markup, joined, tag
 
@@ -27,13 +28,14 @@ def child_part(
     most: int = SHOWN_BYTES,
 ) -> Markup:
     """:param command: how a person calls `flyte-awsbatch` for this home. :param most: bytes of the log's end."""
+    reason = reason_of(child) if child.state == FAILED else child.reason
     title = tag("h3", f"Child {child.index}" if len(node.children) > 1 else "The job", tabindex="-1")
     parts: list[object] = [
         tag(
             "div",
             title,
             state_sign(child.state),
-            tag("span", reason_of(child) if child.state == FAILED else child.reason, class_="quiet"),
+            tag("span", reason, class_="quiet"),
             class_="row",
         )
     ]
@@ -41,12 +43,15 @@ def child_part(
         parts.append(tag("p", "Its output came from the cache: nothing ran for it."))
     if child.attempts:
         parts.append(_attempts(node, child, now))
-    if left := reader.error(node, child):
-        error = told(left)
-        trace = tag("pre", error.trace, class_="trace") if error.trace else None
-        parts += [tag("p", error.headline, class_="headline"), trace]
+    # Of one that is tried again: why its last attempt failed.
+    if child.state not in (SUCCESS, CACHED) and any(attempt.stopped is not None for attempt in child.attempts):
+        error = error_of(reader, node, child)
+        if error.headline != reason:
+            parts.append(tag("p", error.headline, class_="headline"))
+        if error.trace:
+            parts.append(tag("pre", error.trace, class_="trace"))
     if child.child is not None:
-        rerun = f"{command} rerun {execution} {node.info.node} {child.index}"
+        rerun = f"{command} rerun {execution} {node.name} {child.index}"
         parts.append(copyable(rerun, "the command that runs this child again"))
     parts.append(log_part(reader, execution, node, child, place, most))
     return tag("div", *parts, class_="child", data_index=child.index)

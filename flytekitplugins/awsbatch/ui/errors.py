@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..local.console.exit_reasons import end_in_words
+from ..local.console.exit_reasons import ENDED_BY_FLYTE, end_in_words, says_exception
 from ..local.console.tracebacks import error_lines, exception_line
-from ..local.history.run_view import FAILED, Child, Node, RunReader
+from ..local.history.run_reader import RunReader
+from ..local.history.run_view import FAILED, Child, Node
 from .ansi import plain
 
 # Children of a node whose errors are read: enough to say what happens most.
@@ -18,7 +20,8 @@ _DETAIL = re.compile(r"'[^']*'|\"[^\"]*\"|<[^>]*>|\d+")
 
 @dataclass(frozen=True)
 class Told:
-    """An error for people. :param headline: the exception in one line. :param trace: its traceback, "" for none."""
+    """An error as the page shows it. :param headline: the exception in one line. :param trace: its traceback, "" for
+    none."""
 
     headline: str
     trace: str = ""
@@ -26,9 +29,14 @@ class Told:
 
 @dataclass(frozen=True)
 class Failure:
-    """Children of a node that failed in the same way. :param first: whose error is told. :param headlines: of each."""
+    """Children of a node's attempt that failed in the same way.
+
+    :param kind: what their exceptions have in common. :param first: the child whose error is shown. :param headlines:
+    of each.
+    """
 
     node: Node
+    kind: str
     first: Child
     told: Told
     indexes: tuple[int, ...]
@@ -36,35 +44,48 @@ class Failure:
 
 
 def told(error: str, reason: str = "") -> Told:
-    """:param error: what the child left, "" for nothing. :param reason: what AWS says, for want of it."""
+    """:param error: what the child left, "" for nothing. :param reason: AWS's, which is shown if there is no error."""
     error = plain(error).strip()
     if not error or error == reason:
-        return Told(reason or "failed without a word")
+        return Told(reason or "failed without a reason")
     lines = error_lines(error)
     headline = exception_line(error)
     return Told(headline, "\n".join(lines) if lines != [headline] else "")
 
 
 def reason_of(child: Child) -> str:
-    """How the last attempt ended, in words."""
+    """Says how the last attempt ended."""
+    return end_in_words(_words(child))
+
+
+def error_of(reader: RunReader, node: Node, child: Child) -> Told:
+    """Why a child failed: its own exception, or else how its last attempt ended."""
+    words = _words(child)
+    # Another end than by an exception leaves the error file of the attempt before.
+    error = reader.error(node, child) if says_exception(words) else ""
+    return told(error, end_in_words(words))
+
+
+def _words(child: Child) -> str:
+    """Those of AWS Batch about the end of the last attempt."""
     last = next((one for one in reversed(child.attempts) if one.stopped is not None), None)
     words = [child.reason, last.reason if last is not None else ""]
     if last is not None and last.exit_code is not None:
         words.append(f"exit({last.exit_code})")
-    return end_in_words(" - ".join(word for word in dict.fromkeys(words) if word))
+    return " - ".join(word for word in dict.fromkeys(words) if word)
 
 
-def failures(reader: RunReader, nodes: tuple[Node, ...] | list[Node]) -> list[Failure]:
-    """The most frequent first, within the order of the nodes."""
+def failures(reader: RunReader, nodes: Sequence[Node]) -> list[Failure]:
+    """The most frequent first, within the order of the nodes; those that were ended since others failed come last."""
     found: list[Failure] = []
     for node in nodes:
         alike: dict[str, list[tuple[Child, Told]]] = {}
         failed = [child for child in node.children if child.state == FAILED]
         for child in failed[:LOOKED_AT]:
-            one = told(reader.error(node, child), reason_of(child))
+            one = error_of(reader, node, child)
             alike.setdefault(_DETAIL.sub("·", one.headline), []).append((child, one))
-        for group in sorted(alike.values(), key=len, reverse=True):
+        for kind, group in sorted(alike.items(), key=lambda each: (each[0] == ENDED_BY_FLYTE, -len(each[1]))):
             indexes = tuple(child.index for child, _ in group)
             headlines = tuple(one.headline for _, one in group)
-            found.append(Failure(node, group[0][0], group[0][1], indexes, headlines))
+            found.append(Failure(node, kind, group[0][0], group[0][1], indexes, headlines))
     return found

@@ -1,4 +1,4 @@
-"""HTML from Python calls: whatever is not markup already is escaped, so that no text of a user's can become any.
+"""HTML from Python calls. Whatever is not markup already is escaped, so that no text of a user's can become markup.
 
 `tag("p", "a < b", class_="note")` is `<p class="note">a &lt; b</p>`.
 """
@@ -51,7 +51,7 @@ def data_block(value: Any, name: str) -> Markup:
 
 
 def json_text(value: Any) -> str:
-    """JSON without any sign that ends or begins markup."""
+    """JSON without any character that begins or ends markup."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")

@@ -9,7 +9,7 @@ from ..local.history.past_runs import RunInfo
 from .frame import Place, state_sign
 from .html import Markup, joined, tag
 
-# What one page shows: more is what `flyte-awsbatch runs` is for.
+# The executions on one page; `flyte-awsbatch runs` lists the rest.
 SHOWN = 200
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 
 from ..batch.api import BatchError
-from ..batch.emulator.http.guard import Guard
+from ..batch.emulator.http.guard import RequestGuard
 from .frame import PREFIX
 from .html import Markup, joined, tag
 
@@ -20,7 +20,7 @@ PATH = f"{PREFIX}/login"
 class Door:
     """:param guard: of the service that the pages are part of."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: RequestGuard) -> None:
         self._guard = guard
         token = (guard.token or "").encode()
         self._value = hmac.new(token, b"flyte-awsbatch pages", hashlib.sha256).hexdigest()
@@ -28,7 +28,7 @@ class Door:
         self._name = "awsbatch-" + hmac.new(token, b"flyte-awsbatch cookie", hashlib.sha256).hexdigest()[:12]
 
     def check_site(self, headers: Mapping[str, str]) -> None:
-        """Raises BatchError for a request of another site's page, or to another host's name."""
+        """Raises BatchError for a request from another site's page, or to another host's name."""
         self._guard.check_site(headers)
 
     def opens(self, method: str, path: str, headers: Mapping[str, str]) -> bool:

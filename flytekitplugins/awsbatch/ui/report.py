@@ -16,22 +16,24 @@ from typing import TYPE_CHECKING
 
 from ..local.console.amounts import shown_time
 from ..local.console.redaction import HIDDEN, hidden_values
-from ..local.history.run_view import FAILED, Child, Node, RunReader, worst_first
+from ..local.history.run_reader import RunReader
+from ..local.history.run_view import FAILED, Child, Node, worst_first
 from .child_part import child_part
 from .frame import Place, anchor, asset, document, state_sign
 from .html import Markup, joined, json_text, tag
+from .node_part import node_part
 from .run_page import RunPage, page_of
 
 if TYPE_CHECKING:
     from ..batch.emulator.service import LocalBatch
     from ..local.home import Home
 
-# Children of a node whose logs are in the file, how much of each, and of all together.
+# Children per node whose logs are in the file, and the bytes of each log and of all together.
 FAILED_LOGS = 30
 SLOWEST_LOGS = 5
 LOG_BYTES = 64 * 1024
 ALL_BYTES = 12 * 1024 * 1024
-# Nodes with a part of their own; of others the table of nodes tells.
+# Nodes with a part of their own; the others are in the table of nodes.
 MOST_NODES = 60
 
 
@@ -87,11 +89,12 @@ def _whole(pages: Sequence[RunPage]) -> Iterator[Markup]:
     room = ALL_BYTES
     for page in pages:
         parts = list(page.parts().values())
-        nodes = sorted(page.execution.nodes, key=lambda node: -len(node.children))[:MOST_NODES]
-        for node in page.execution.nodes:
-            if node not in nodes:
+        largest = sorted(page.execution.attempts, key=lambda node: -len(node.children))[:MOST_NODES]
+        shown = {node.info.node for node in largest}
+        for node in page.execution.attempts:
+            if node.info.node not in shown:
                 continue
-            parts.append(page.node(node))
+            parts.append(node_part(page, node))
             for child in _told(node):
                 part = _child(page, node, child)
                 if len(part) > room:

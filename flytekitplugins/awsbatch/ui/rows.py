@@ -29,7 +29,7 @@ class RowMaker:
         """[index, state, tries, reason, peak memory, CPU milliseconds, times]; times are those of each attempt (queued,
         started, stopped, exit code), less `base`.
 
-        :param said: the child's own exception.
+        :param said: the child's own exception, in one line.
         """
         times = [
             [
@@ -62,7 +62,7 @@ class RowMaker:
 
 
 def node_data(node: Node, maker: RowMaker, base: int, now: int, headlines: Mapping[int, str]) -> dict[str, Any]:
-    """All that the script needs of a node."""
+    """The data of a node for the script."""
     return {
         "node": node.info.node,
         "base": base,
@@ -75,6 +75,6 @@ def node_data(node: Node, maker: RowMaker, base: int, now: int, headlines: Mappi
 
 
 def base_of(node: Node) -> int:
-    """The moment that the times of a node count from."""
+    """The moment from which the times of a node count."""
     span = node.span
     return span[0] if span is not None else int(node.info.updated * 1000)

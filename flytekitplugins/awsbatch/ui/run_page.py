@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-from ..local.console.amounts import shown_duration, shown_memory, shown_time
+from ..local.console.amounts import shown_duration, shown_time
 from ..local.history import run_view
-from ..local.history.run_view import Execution, Node, RunReader
+from ..local.history.run_reader import RunReader
+from ..local.history.run_view import Execution, Node
 from . import charts
 from .errors import Failure, failures
 from .frame import Place, anchor, copyable, counts_words, section, state_sign
-from .html import NOTHING, Markup, data_block, joined, tag
-from .rows import RowMaker, base_of, node_data
+from .html import NOTHING, Markup, joined, tag
+from .node_part import attempt_words
+from .rows import RowMaker
 
-# Groups of failures that are shown whole.
+# How many groups of failures are shown in full.
 SHOWN_FAILURES = 8
 SHOWN_INDEXES = 12
 
@@ -48,10 +48,22 @@ class RunPage:
 
     @cached_property
     def failures(self) -> list[Failure]:
-        return failures(self.reader, self.execution.nodes)
+        return failures(self.reader, self.execution.attempts)
+
+    @cached_property
+    def _worth_telling(self) -> list[Failure]:
+        """Without those of a node that succeeded later, or that failed in the same way in its last attempt."""
+        last = {node.name: node for node in self.execution.nodes}
+        known = {(one.node.name, one.kind) for one in self.failures if one.node.number == one.node.of}
+        return [
+            one
+            for one in self.failures
+            if one.node is last[one.node.name]
+            or (last[one.node.name].info.status != "succeeded" and (one.node.name, one.kind) not in known)
+        ]
 
     def headlines(self, node: Node) -> dict[int, str]:
-        """Of the failed children that were looked at, by their indexes."""
+        """The headlines of the failed children whose errors were read, by their indexes."""
         mine = [one for one in self.failures if one.node is node]
         return {index: line for one in mine for index, line in zip(one.indexes, one.headlines, strict=True)}
 
@@ -61,17 +73,16 @@ class RunPage:
         return f"{info.workflow.rpartition('.')[2]} {info.status} · {info.name}"
 
     def chosen(self, wanted: str | None = None) -> Node | None:
-        """The node that is shown whole: the wanted one, else the first with failures, the largest otherwise."""
+        """The node that is shown in full: the one asked for, else the first with failures, else the largest."""
+        if wanted is not None and (node := self.execution.attempt(wanted)) is not None:
+            return node
         nodes = self.execution.nodes
-        for node in nodes:
-            if node.info.node == wanted:
-                return node
         failed = [node for node in nodes if node.counts.get(run_view.FAILED)]
         running = [node for node in nodes if node.info.status == "running"]
         return max(failed or running or list(nodes), key=lambda node: len(node.children), default=None)
 
     def parts(self) -> dict[str, Markup]:
-        """By their ids; each is replaced as a whole when it has changed."""
+        """The parts of the page by their ids; each is replaced as a whole when it has changed."""
         made = {"head": self.head, "figures": self.figures, "failed": self.failed, "nodes": self.nodes}
         return {self._id(name): make() for name, make in made.items()}
 
@@ -98,7 +109,7 @@ class RunPage:
         if not counts:
             return tag("div", id=self._id("figures"))
         waited = ran = lost = 0
-        for node in self.execution.nodes:
+        for node in self.execution.attempts:
             for child in node.children:
                 for place, attempt in enumerate(child.attempts):
                     started, stopped = attempt.started, attempt.stopped
@@ -111,13 +122,14 @@ class RunPage:
                         ran += until - started
                         if stopped is not None and (place + 1 < len(child.attempts) or child.state == run_view.FAILED):
                             lost += until - started
-        retries = sum(node.retries for node in self.execution.nodes)
-        cpu = [a.cpu_seconds for n in self.execution.nodes for c in n.children for a in c.attempts if a.cpu_seconds]
+        retries = sum(node.retries for node in self.execution.attempts)
+        again = sum(len(node.earlier) for node in self.execution.nodes)
+        cpu = [a.cpu_seconds for n in self.execution.attempts for c in n.children for a in c.attempts if a.cpu_seconds]
         figures = [
             ("Ran", shown_duration(ran), "all attempts together"),
             ("Waited", shown_duration(waited), "for a place in the queue"),
             ("In failed attempts", shown_duration(lost), "of the time that they ran"),
-            ("Retries", str(retries), "attempts beyond the first"),
+            ("Retries", str(retries), "attempts of jobs" + (f", and {again} of nodes" if again else "")),
             ("From the cache", str(counts.get(run_view.CACHED, 0)), f"of {sum(counts.values())} items"),
         ]
         if cpu:
@@ -132,7 +144,7 @@ class RunPage:
 
     def failed(self) -> Markup:
         """What failed, the same errors together."""
-        found = self.failures
+        found = self._worth_telling
         cards = [self._failure(one, first=place == 0) for place, one in enumerate(found[:SHOWN_FAILURES])]
         if len(found) > SHOWN_FAILURES:
             cards.append(tag("p", f"{len(found) - SHOWN_FAILURES} more kinds of failures", class_="quiet"))
@@ -141,12 +153,12 @@ class RunPage:
 
     def nodes(self) -> Markup:
         """Every node with its children by state and its course."""
-        spans = [span for node in self.execution.nodes if (span := node.span) is not None]
+        spans = [span for node in self.execution.attempts if (span := node.span) is not None]
         begin = min((span[0] for span in spans), default=self.now)
         running = self.execution.info.status == "running"
         end = max((span[1] or (self.now if running else span[0]) for span in spans), default=self.now)
         end = max(end, begin + 1)
-        rows = [self._node_row(node, begin, end) for node in self.execution.nodes]
+        rows = [self._node_row(node, begin, end) for node in self.execution.attempts]
         if not rows:
             return tag(
                 "div", tag("p", "No AWS Batch task of it has been called yet."), id=self._id("nodes"), class_="card"
@@ -173,49 +185,6 @@ class RunPage:
         )
         return tag("section", tag("h2", "Nodes"), table, key, id=self._id("nodes"), class_="card")
 
-    def node(self, node: Node) -> Markup:
-        """A node whole: its children to look through, the request, and how its queue was found."""
-        info, name = node.info, node.info.node
-        base = base_of(node)
-        maker = self.makers.setdefault(name, RowMaker())
-        block = f"data-{anchor(self.name, name)}"
-        mark = anchor(self.name, name)
-        title = tag("h2", tag("span", name, class_="quiet"), f" {info.function}")
-        children = tag(
-            "div",
-            data_block(node_data(node, maker, base, self.now, self.headlines(node)), block),
-            tag("noscript", self._plain_children(node)),
-            class_="children",
-            data_block=block,
-            data_name=info.function,
-            data_run=self.name,
-            data_prefix=self.place.node(self.name, name),
-        )
-        job = info.job_id or "none yet"
-        facts = [
-            ("Task", info.task),
-            ("Batch job", tag("code", job)),
-            ("Queue", node.queue or "none"),
-            ("A child may use", " and ".join(filter(None, (_vcpus(node), shown_memory(_bytes(node)))))),
-        ]
-        shown = joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts if value)
-        head = tag("div", title, self.node_status(node), class_="row")
-        return tag(
-            "section",
-            head,
-            tag("dl", shown, class_="facts"),
-            children,
-            tag("div", id=f"child-{mark}", class_="child-place", aria_live="polite"),
-            self._queue(node),
-            self._request(node),
-            class_="card node",
-            id=mark,
-            data_node=name,
-        )
-
-    def node_status(self, node: Node) -> Markup:
-        return tag("span", state_sign(node.info.status), id=f"status-{anchor(self.name, node.info.node)}")
-
     # Pieces of the parts.
 
     def _id(self, part: str) -> str:
@@ -236,14 +205,16 @@ class RunPage:
         )
         more = f"and {count - SHOWN_INDEXES} more" if count > SHOWN_INDEXES else ""
         whom = "The job" if len(node.children) == 1 else f"{count} of {len(node.children)} children"
-        said = tag("p", tag("strong", f"{whom} of {node.info.node} {node.info.function}: "), links, more)
+        said = tag(
+            "p", tag("strong", f"{whom} of {node.name} {node.info.function}{attempt_words(node)}: "), links, more
+        )
         headline = tag("p", failure.told.headline, class_="headline")
         trace = None
         if failure.told.trace:
             summary = tag("summary", f"Traceback of child {failure.first.index}")
             mark = f"trace-{anchor(self.name, node.info.node, failure.first.index)}"
             trace = tag("details", summary, tag("pre", failure.told.trace, class_="trace"), open=first, id=mark)
-        rerun = f"{self.command} rerun {self.name} {node.info.node} {failure.first.index}"
+        rerun = f"{self.command} rerun {self.name} {node.name} {failure.first.index}"
         return tag(
             "div", headline, said, trace, copyable(rerun, "the command that runs this child again"), class_="failure"
         )
@@ -253,7 +224,7 @@ class RunPage:
         message = ((ending.get("error") or {}).get("message") or "").strip()
         if node.info.status != "failed" or not message:
             return NOTHING
-        said = tag("p", tag("strong", f"{node.info.node} {node.info.function}"))
+        said = tag("p", tag("strong", f"{node.name} {node.info.function}{attempt_words(node)}"))
         return tag(
             "div", tag("p", message.splitlines()[0], class_="headline"), said, tag("pre", message), class_="failure"
         )
@@ -262,12 +233,16 @@ class RunPage:
         info, span = node.info, node.span
         took = (span[1] or (self.now if info.status == "running" else span[0])) - span[0] if span else None
         link = tag(
-            "a", tag("span", info.node, class_="quiet"), f" {info.function}", href=self.place.node(self.name, info.node)
+            "a",
+            tag("span", node.name, class_="quiet"),
+            f" {info.function}",
+            href=self.place.node(self.name, info.node),
         )
+        attempt = tag("div", f"node attempt {node.number}", class_="quiet") if node.of > 1 else None
         counts = node.counts
         return tag(
             "tr",
-            tag("td", link),
+            tag("td", link, attempt),
             tag("td", state_sign(info.status)),
             tag("td", node.queue, class_="quiet wide"),
             tag(
@@ -277,76 +252,6 @@ class RunPage:
             tag("td", shown_duration(took), class_="number"),
             data_node=info.node,
         )
-
-    def _plain_children(self, node: Node) -> Markup:
-        """The children that matter most, where no script runs."""
-        first = run_view.worst_first(node.children, self.now)[:50]
-        rows = joined(
-            tag(
-                "tr",
-                tag("td", tag("a", child.index, href=self.place.child(self.name, node.info.node, child.index))),
-                tag("td", state_sign(child.state)),
-                tag("td", child.tries),
-                tag("td", shown_duration(child.ran(self.now))),
-                tag("td", child.reason),
-            )
-            for child in first
-        )
-        heads = joined(tag("th", word, scope="col") for word in ("Child", "State", "Attempts", "Ran", "Reason"))
-        return tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows))
-
-    def _queue(self, node: Node) -> Markup:
-        decision = node.info.record.get("queue")
-        if not isinstance(decision, dict) or not decision.get("rules"):
-            return NOTHING
-        rules = joined(
-            tag(
-                "tr",
-                tag("td", "✓" if rule["decided"] else "·" if rule["matched"] else "✕", class_="number"),
-                tag("td", tag("code", rule["rule"]), tag("div", _where(rule["where"]), class_="quiet")),
-                tag("td", ", ".join(dict.fromkeys(rule["queues"])) or "-"),
-                tag("td", rule["reason"]),
-                class_="decided" if rule["decided"] else None,
-            )
-            for rule in decision["rules"]
-        )
-        heads = joined(
-            tag("th", word, scope="col") for word in (tag("span", "Decides", class_="unseen"), "Rule", "Finds", "Why")
-        )
-        role = decision.get("role") or {}
-        said = tag(
-            "p",
-            "Queue ",
-            tag("strong", decision.get("queue") or "none"),
-            f", matched as {decision.get('matching')}; role ",
-            tag("code", role.get("iam_role") or "none"),
-            f" from {role.get('source')}" if role.get("source") else "",
-        )
-        warnings = [tag("p", warning, class_="warning") for warning in decision.get("warnings", ())]
-        table = tag("table", tag("thead", tag("tr", heads)), tag("tbody", rules), class_="rules")
-        return tag("details", tag("summary", "Why this queue"), said, table, *warnings)
-
-    def _request(self, node: Node) -> Markup:
-        request = node.info.record.get("request")
-        if not request:
-            return NOTHING
-        text = json.dumps(request, indent=2, ensure_ascii=False)
-        links = []
-        if link := node.info.record.get("link"):
-            links.append(tag("p", "Flyte's console would link to ", tag("code", link), class_="quiet"))
-        return tag("details", tag("summary", "The request as it was submitted"), tag("pre", text), *links)
-
-
-def _where(mark: dict[str, Any]) -> str:
-    return f"{mark.get('file')}, line {mark.get('line')}" if mark.get("file") else ""
-
-
-def _bytes(node: Node) -> int | None:
-    return node.memory * (1 << 20) if node.memory else None
-
-
-def _vcpus(node: Node) -> str:
-    return f"{node.vcpus:g} vCPU" if node.vcpus else ""
 
 
 def page_of(reader: RunReader, name: str, place: Place, command: str) -> RunPage:

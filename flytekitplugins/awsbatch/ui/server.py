@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,10 +18,11 @@ from urllib.parse import parse_qs, quote, unquote
 from aiohttp import web
 
 from ..batch.api import BatchError
-from ..batch.emulator.http.guard import Guard
+from ..batch.emulator.http.guard import RequestGuard
 from ..local.history.past_runs import UnknownRunError
 from ..local.history.record import RecordError
-from ..local.history.run_view import DONE, Child, Node, RunReader
+from ..local.history.run_reader import RunReader
+from ..local.history.run_view import DONE, Child, Node
 from .changes import Changes, LogGrows, RunChanges, RunsChanges, mark_of
 from .child_part import SHOWN_BYTES, child_part, log_part
 from .frame import PREFIX, Place, asset, document
@@ -28,6 +30,7 @@ from .html import Markup, joined, tag
 from .list_page import list_body
 from .login import PATH as LOGIN
 from .login import Door, login_body
+from .node_part import node_part
 from .run_page import RunPage, page_of
 
 if TYPE_CHECKING:
@@ -44,6 +47,8 @@ KEEP_ALIVE = 15.0
 # Browsers that may follow at once.
 MOST_STREAMS = 64
 MAX_LOGIN = 4096
+# A number in an address: one that a file and SQLite take.
+NUMBER = re.compile("[0-9]{1,18}")
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -64,7 +69,7 @@ class Pages:
     :param batch: the home's service where it runs in this process.
     """
 
-    def __init__(self, home: Home, guard: Guard, command: str, batch: LocalBatch | None = None) -> None:
+    def __init__(self, home: Home, guard: RequestGuard, command: str, batch: LocalBatch | None = None) -> None:
         self.home = home
         self._door = Door(guard)
         self._command = command
@@ -142,9 +147,9 @@ class Pages:
 
     async def _child_page(self, request: web.Request, parts: list[str], asked: dict[str, str]) -> web.StreamResponse:
         match parts:
-            case ["run", name, node, index] if index.isdecimal():
+            case ["run", name, node, index] if NUMBER.fullmatch(index):
                 return await self._child(name, node, int(index), "part" in asked)
-            case ["run", name, node, index, what] if index.isdecimal():
+            case ["run", name, node, index, what] if NUMBER.fullmatch(index):
                 return await self._log(request, (name, node, int(index)), what, asked)
         raise MissingError
 
@@ -164,10 +169,10 @@ class Pages:
                 raise MissingError(f"Execution {name} has no node {node!r}.")
             parts = list(page.parts().values())
             if one is not None:
-                shown = page.node(one)
+                shown = node_part(page, one)
                 if chosen is not None:
                     shown = self._with_child(shown, name, one, chosen)
-                # What a person has asked for comes first.
+                # What the user has asked for comes first.
                 parts = [parts[0], shown, *parts[1:]] if chosen is not None else [*parts, shown]
             return self._html(
                 page.title,
@@ -196,7 +201,7 @@ class Pages:
         return web.Response(text=html, content_type="text/html", headers=SECURITY)
 
     def _node(self, name: str, node: str) -> Node:
-        found = next((one for one in self.reader.execution(name).nodes if one.info.node == node), None)
+        found = self.reader.execution(name).attempt(node)
         if found is None:
             raise MissingError(f"Execution {name} has no node {node!r}.")
         return found
@@ -205,7 +210,7 @@ class Pages:
         self, request: web.Request, which: tuple[str, str, int], what: str, asked: dict[str, str]
     ) -> web.StreamResponse:
         name, node, index = which
-        wanted = int(asked["attempt"]) if asked.get("attempt", "").isdecimal() else None
+        wanted = _number(asked, "attempt")
 
         def find() -> tuple[Node, Child, Path | None]:
             found = self._node(name, node)
@@ -227,7 +232,7 @@ class Pages:
         if what == "log":
             return web.FileResponse(path, headers={**SECURITY, "Content-Type": "text/plain; charset=utf-8"})
         if what == "tail":
-            start = int(asked["from"]) if asked.get("from", "").isdecimal() else 0
+            start = _number(asked, "from") or 0
             return await self._stream(request, LogGrows(path, start, lambda: find()[1].state in DONE))
         raise MissingError
 
@@ -236,7 +241,7 @@ class Pages:
         given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
         cookie = self._door.cookie_for(given)
         if cookie is None:
-            # Nobody tries many in a row.
+            # A pause, so that tokens cannot be tried in a row.
             await asyncio.sleep(1)
             return self._html("Runs", login_body(True), 401)
         return web.Response(status=303, headers={**SECURITY, "Location": f"{PREFIX}/", "Set-Cookie": cookie})
@@ -270,12 +275,17 @@ class Pages:
                     spoke = time.monotonic()
                 if changes.over:
                     return response
-                # A page that is dear to make is made less often.
+                # A page that takes long to make is made less often.
                 await asyncio.sleep(max(LOOK_EVERY, time.monotonic() - began))
         except (ConnectionResetError, UnknownRunError, RecordError):
             return response
         finally:
             self._streams -= 1
+
+
+def _number(asked: dict[str, str], name: str) -> int | None:
+    given = asked.get(name, "")
+    return int(given) if NUMBER.fullmatch(given) else None
 
 
 def _child_of(node: Node, index: int) -> Child:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.emulator.execution import log_events
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs, tail
+from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs, log_tail
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 GROUP = "/aws/batch/job"
@@ -192,7 +192,7 @@ def test_a_large_log_is_read_in_pages(log_file: Path) -> None:
         place = page[-1].end
 
     assert seen == [f"line {number}" for number in range(count)]
-    assert tail(log_file, 2) == f"line {count - 2}\nline {count - 1}"
+    assert log_tail(log_file, 2) == f"line {count - 2}\nline {count - 1}"
 
 
 @given(lines=st.lists(st.binary(max_size=30).filter(lambda line: b"\n" not in line and not line.endswith(b"\r"))))

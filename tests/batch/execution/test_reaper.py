@@ -41,11 +41,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def looked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     pids: list[int] = []
 
-    def holds_more(self: Reaper, attempt: Attempt) -> bool:
+    def exceeds_limit(attempt: Attempt) -> bool:
         pids.append(attempt.pid)
         return False
 
-    monkeypatch.setattr(Reaper, "_holds_more", holds_more)
+    monkeypatch.setattr(reaper, "exceeds_limit", exceeds_limit)
     yield pids
 
 

@@ -16,7 +16,7 @@ import pytest
 from batch_shell import alive, eventually
 from warm_harness import HERE, Runner, runner
 
-from flytekitplugins.awsbatch.batch.emulator.execution import instance, reaper
+from flytekitplugins.awsbatch.batch.emulator.execution import instance, process_tree
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Exited, Lost
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
@@ -167,7 +167,7 @@ def test_a_kill_reaches_a_child_that_leads_no_group_yet() -> None:
         time.sleep(300)
         os._exit(0)
 
-    reaper.kill(pid, signal.SIGKILL, group=True)
+    process_tree.kill(pid, signal.SIGKILL, group=True)
 
     eventually(lambda: not alive(pid))
     assert os.waitpid(pid, 0)[1] == signal.SIGKILL

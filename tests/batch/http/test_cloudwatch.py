@@ -17,7 +17,7 @@ from threaded_server import ThreadedServer
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.http import cloudwatch
 from flytekitplugins.awsbatch.batch.emulator.http.cloudwatch import CloudWatch
-from flytekitplugins.awsbatch.batch.emulator.http.log_filter import matcher
+from flytekitplugins.awsbatch.batch.emulator.http.log_filter import filter_matcher
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 GROUP = "/aws/batch/job"
@@ -55,7 +55,7 @@ def messages(answer: dict[str, Any]) -> list[str]:
     ],
 )
 def test_which_messages_match_a_pattern(pattern: str, matching: list[str], other: list[str]) -> None:
-    matches = matcher(pattern)
+    matches = filter_matcher(pattern)
 
     assert [message for message in [*matching, *other] if matches(message)] == matching
 
@@ -65,7 +65,7 @@ def test_which_messages_match_a_pattern(pattern: str, matching: list[str], other
 )
 def test_a_pattern_that_is_not_taken_is_refused(pattern: str) -> None:
     with pytest.raises(BatchError) as caught:
-        matcher(pattern)
+        filter_matcher(pattern)
 
     assert (caught.value.code, caught.value.status) == ("InvalidParameterException", 400)
 
@@ -73,7 +73,7 @@ def test_a_pattern_that_is_not_taken_is_refused(pattern: str) -> None:
 @given(st.text(max_size=30), st.text(max_size=30))
 def test_any_pattern_is_taken_or_refused(pattern: str, message: str) -> None:
     try:
-        assert matcher(pattern)(message) in (True, False)
+        assert filter_matcher(pattern)(message) in (True, False)
     except BatchError as error:
         assert error.code == "InvalidParameterException"
 

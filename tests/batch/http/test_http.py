@@ -16,7 +16,7 @@ from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.aws import AwsBatch
-from flytekitplugins.awsbatch.batch.emulator.http.guard import Guard, is_loopback, known_host
+from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_loopback, known_host
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 Answer = tuple[int, dict[str, str], Any]
@@ -244,7 +244,7 @@ TOKEN = "a token for the tests"
 
 @pytest.fixture
 def guarded(service: LocalBatch) -> Iterator[ThreadedServer]:
-    with ThreadedServer(service, Guard(TOKEN)) as server:
+    with ThreadedServer(service, RequestGuard(TOKEN)) as server:
         yield server
 
 

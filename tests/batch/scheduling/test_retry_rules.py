@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.batch.emulator.job_model import ExitRule
 from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
-from flytekitplugins.awsbatch.batch.emulator.scheduling.retry_rules import End, Verdict, exited, matches, verdict
+from flytekitplugins.awsbatch.batch.emulator.scheduling.retry_rules import (
+    End,
+    RetryVerdict,
+    exited,
+    matches_pattern,
+    retry_verdict,
+)
 
 ENDS = st.builds(
     End,
@@ -44,7 +50,7 @@ RULES = st.lists(
     ],
 )
 def test_a_pattern_is_a_text_or_its_beginning(pattern: str, text: str, right: bool) -> None:
-    assert matches(pattern, text) is right
+    assert matches_pattern(pattern, text) is right
 
 
 HOST_LOST_ELSE_EXIT = (ExitRule("RETRY", on_status_reason="Host EC2*"), ExitRule("EXIT", on_reason="*"))
@@ -65,25 +71,25 @@ HOST_LOST_ELSE_EXIT = (ExitRule("RETRY", on_status_reason="Host EC2*"), ExitRule
     ],
 )
 def test_the_first_rule_that_matches_decides(end: End, rules: tuple[ExitRule, ...], retried: bool) -> None:
-    decided = verdict(end, 1, 2, rules, None, None)
+    decided = retry_verdict(end, 1, 2, rules, None, None)
 
-    assert decided == (Verdict("RUNNABLE", None) if retried else Verdict("FAILED", end.status_reason))
+    assert decided == (RetryVerdict("RUNNABLE", None) if retried else RetryVerdict("FAILED", end.status_reason))
 
 
 @given(end=ENDS, tried=st.integers(1, 10), rules=RULES, how=st.sampled_from(["terminate", "timeout", "cancel"]))
 def test_what_was_asked_to_stop_is_never_retried(end: End, tried: int, rules: list[ExitRule], how: str) -> None:
-    decided = verdict(end, tried, 10, rules, how, "words")
+    decided = retry_verdict(end, tried, 10, rules, how, "words")
 
-    assert decided == Verdict("FAILED", retry_rules.TIMED_OUT if how == "timeout" else "words")
+    assert decided == RetryVerdict("FAILED", retry_rules.TIMED_OUT if how == "timeout" else "words")
 
 
 @given(end=ENDS, attempts_=st.integers(1, 10), rules=RULES)
 def test_there_are_never_more_attempts_than_granted(end: End, attempts_: int, rules: list[ExitRule]) -> None:
-    decided = verdict(end, attempts_, attempts_, rules, None, None)
+    decided = retry_verdict(end, attempts_, attempts_, rules, None, None)
 
     assert decided.status == ("SUCCEEDED" if end.exit_code == 0 else "FAILED")
 
 
 @given(end=ENDS, rules=RULES)
 def test_success_needs_no_rule(end: End, rules: list[ExitRule]) -> None:
-    assert (verdict(end, 1, 10, rules, None, None).status == "SUCCEEDED") == (end.exit_code == 0)
+    assert (retry_verdict(end, 1, 10, rules, None, None).status == "SUCCEEDED") == (end.exit_code == 0)

@@ -6,7 +6,7 @@ import pytest
 from flyteidl.core import errors_pb2
 from in_memory import MemoryStore
 
-from flytekitplugins.awsbatch.local.console.failure import LogTail, failure
+from flytekitplugins.awsbatch.local.console.failure import LogTail, task_failed_error
 from flytekitplugins.awsbatch.propeller.aws_array.indexes import ChildIndex, OriginalIndex
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
@@ -25,7 +25,7 @@ def explained(log: str) -> str:
     result = NodeResult(TaskPhase.PERMANENT_FAILURE, None, None, 1, (child,), "name", "job", "mem://out")
     tail = LogTail("/logs/one.log", log.splitlines())
     return str(
-        failure(result, task="flow.work", execution="abc", node="n0", store=store, tail_of=lambda _: tail)
+        task_failed_error(result, task="flow.work", execution="abc", node="n0", store=store, tail_of=lambda _: tail)
     ).partition("The attempt was ended early.\n")[2]
 
 
@@ -55,6 +55,6 @@ def explained(log: str) -> str:
 def test_the_log_of_a_child_is_shown_without_what_its_message_says(log: str, told: list[str]) -> None:
     assert explained(log).splitlines()[: len(told)] == told
     assert explained(log).splitlines()[len(told) :] == [
-        "Run child 0 again, here and in a debugger:",
+        "Run it again, here and in a debugger:",
         "flyte-awsbatch rerun abc n0 0",
     ]

@@ -46,8 +46,8 @@ def test_folders_of_processes_that_died_are_removed(tmp_path: Path, monkeypatch:
     link = tmp_path / f"{temporary_folder.PREFIX}{dead.pid}-link"
     link.symlink_to(neighbours[2])
 
-    made = temporary_folder.make()
+    made = temporary_folder.make_temporary_folder()
 
     assert sorted(tmp_path.iterdir()) == sorted([made, *neighbours, link])
-    temporary_folder.remove(made)
+    temporary_folder.remove_temporary_folder(made)
     assert not made.exists()

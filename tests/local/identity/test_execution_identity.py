@@ -18,7 +18,7 @@ from flytekit.models.security import SecurityContext
 from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator
 from flytekitplugins.awsbatch.admin.role import LaunchPlan as PlanRole
 from flytekitplugins.awsbatch.admin.role import RunAs
-from flytekitplugins.awsbatch.local.identity.execution_identity import Identity, identity
+from flytekitplugins.awsbatch.local.identity.execution_identity import Identity, identity_of_call
 
 EMULATOR = AdminEmulator(project="shop", domain="staging")
 SEEN: list[Identity] = []
@@ -33,13 +33,13 @@ def seen() -> list[Identity]:
 
 @task
 def who(x: int = 0) -> int:
-    SEEN.append(identity(EMULATOR, f"{HERE}.who"))
+    SEEN.append(identity_of_call(EMULATOR, f"{HERE}.who"))
     return x
 
 
 @task
 async def async_who(x: int = 0) -> int:
-    SEEN.append(identity(EMULATOR, f"{HERE}.async_who"))
+    SEEN.append(identity_of_call(EMULATOR, f"{HERE}.async_who"))
     return x
 
 
@@ -117,11 +117,11 @@ def test_a_task_on_its_own_is_the_workflow_that_flyteadmin_makes_up() -> None:
 
 
 def test_outside_any_task_the_named_task_counts() -> None:
-    assert identity(EMULATOR, "a.b").workflow == ".flytegen.a.b"
+    assert identity_of_call(EMULATOR, "a.b").workflow == ".flytegen.a.b"
 
 
 def test_without_settings_the_defaults_of_pyflyte_hold() -> None:
-    found = identity(AdminEmulator(), "a.b")
+    found = identity_of_call(AdminEmulator(), "a.b")
     assert (found.project, found.domain) == ("flytesnacks", "development")
 
 

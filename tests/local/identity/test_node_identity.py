@@ -14,7 +14,7 @@ from flytekit import LaunchPlan, Resources, Workflow, conditional, dynamic, eage
 from flytekitplugins.awsbatch import map_task as batch_map_task
 from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator
 from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
-from flytekitplugins.awsbatch.local.identity.execution_identity import identity
+from flytekitplugins.awsbatch.local.identity.execution_identity import identity_of_call
 from flytekitplugins.awsbatch.local.identity.executions import Executions
 from flytekitplugins.awsbatch.local.identity.node_identity import Place
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
@@ -47,7 +47,7 @@ def fresh() -> Iterator[None]:
 
 def note(name: str) -> None:
     """What the composer asks when it is given a call."""
-    who = identity(AdminEmulator(), f"{HERE}.{name}")
+    who = identity_of_call(AdminEmulator(), f"{HERE}.{name}")
     execution, _ = Deployment.executions.of(who.root, who.project, who.domain, who.workflow)
     SEEN.append(Seen(who.workflow, execution.name, execution.nodes.place(who.calls, f"{HERE}.{name}")))
     if Deployment.together is not None:

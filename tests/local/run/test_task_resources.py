@@ -11,7 +11,12 @@ from flytekit import Resources, task, workflow
 from flytekitplugins.awsbatch import AWSBatchConfig, emulation, map_task
 from flytekitplugins.awsbatch.admin.admin_settings import DefaultResources, LimitResources, TaskResources
 from flytekitplugins.awsbatch.local.all_settings import DEFAULT, parse_settings
-from flytekitplugins.awsbatch.local.run.task_resources import RefusedError, check, requirements, settle
+from flytekitplugins.awsbatch.local.run.task_resources import (
+    RefusedError,
+    check_task_resources,
+    requirements,
+    settle_task_resources,
+)
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
 from flytekitplugins.awsbatch.settings.problems import SettingsError
@@ -56,20 +61,20 @@ def template(requests: dict[str, str], limits: dict[str, str] | None = None) -> 
 def test_a_job_gets_what_a_real_server_and_propeller_gave_it(
     asked: tasks_pb2.Resources, override: ResourceRequirements | None, sent: tuple[int, int]
 ) -> None:
-    settle(asked, PLATFORM)
+    settle_task_resources(asked, PLATFORM)
     job = job_resources(asked, override, requirements(PLATFORM), default_cpus="100m", default_memory="100Mi")
     assert (job.vcpus, job.memory) == sent
 
 
 def test_requests_and_limits_are_filled_in_and_cut() -> None:
     asked = resources({"cpu": "6", "gpu": "1"}, {"memory": "8Gi", "cpu": "no quantity"})
-    settle(asked, PLATFORM)
+    settle_task_resources(asked, PLATFORM)
     assert asked == resources({"cpu": "4", "memory": "4Gi", "gpu": "1"}, {"cpu": "4", "memory": "4Gi", "gpu": "1"})
 
 
 def test_what_nobody_speaks_of_is_nothing() -> None:
     asked = resources()
-    settle(asked, TaskResources(DefaultResources("", ""), LimitResources("", "", "")))
+    settle_task_resources(asked, TaskResources(DefaultResources("", ""), LimitResources("", "", "")))
     assert asked == resources({"cpu": "0", "memory": "0"}, {"cpu": "0", "memory": "0"})
 
 
@@ -83,7 +88,7 @@ def test_what_nobody_speaks_of_is_nothing() -> None:
 )
 def test_what_a_server_would_not_register_is_refused(given: tasks_pb2.TaskTemplate, objection: str) -> None:
     with pytest.raises(RefusedError) as error:
-        check(given, PLATFORM)
+        check_task_resources(given, PLATFORM)
     assert str(error.value) == f"FlyteAdmin would not register module.task: {objection}."
 
 
@@ -98,7 +103,7 @@ def test_what_a_server_would_not_register_is_refused(given: tasks_pb2.TaskTempla
     ],
 )
 def test_what_a_server_registers_is_not_refused(given: tasks_pb2.TaskTemplate) -> None:
-    check(given, PLATFORM)
+    check_task_resources(given, PLATFORM)
 
 
 def test_settings_lie_over_what_the_server_has_built_in() -> None:

@@ -182,10 +182,11 @@ class Job:
 
 @dataclass(frozen=True)
 class JobLook:
-    """A job at one moment, for people who look at it.
+    """A job at one moment, for people who look at it. Times are milliseconds since the epoch.
 
     :param detail: DescribeJobs' answer as far as it never changes.
     :param units: (status, reason, attempts) of the job, or of each child of an array.
+    :param counts: how many children of an array have each status.
     """
 
     status: str
@@ -193,6 +194,10 @@ class JobLook:
     created: int
     detail: Mapping[str, Any]
     units: tuple[tuple[str, str | None, tuple[Attempt, ...]], ...]
+    reason: str | None = None
+    started: int | None = None
+    stopped: int | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 def split_id(job_id: str) -> tuple[str, int | None]:

@@ -7,9 +7,9 @@ from pathlib import Path
 PRIVATE = 0o700
 
 
-def make(path: Path) -> Path:
+def make_private_folder(path: Path) -> Path:
     """Makes a directory and whatever is missing above it, each closed to others."""
     if not path.is_dir():
-        make(path.parent)
+        make_private_folder(path.parent)
         path.mkdir(mode=PRIVATE, exist_ok=True)
     return path

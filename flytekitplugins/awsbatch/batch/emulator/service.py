@@ -27,8 +27,8 @@ from .execution import instance as instances
 from .execution.executors.process import ProcessExecutor
 from .execution.executors.protocol import Executor
 from .execution.job_start import Starter
-from .execution.launch import LaunchPolicy, clean
-from .execution.logs import Logs, LogStream, tail
+from .execution.launch import LaunchPolicy, clean_environment
+from .execution.logs import Logs, LogStream, log_tail
 from .faults import FaultPlan
 from .job_model import Attempt, JobLook
 from .operations.context import Context
@@ -95,7 +95,7 @@ class LocalBatch(BatchCalls):
         self._engine = Engine(
             table=self._table,
             write_behind=WriteBehind(self._table, self._rows, self._clock),
-            starter=Starter(launch or clean(), executors, self.logs, settings, self._clock),
+            starter=Starter(launch or clean_environment(), executors, self.logs, settings, self._clock),
             capacity=lambda: capacity_of(resources.named(QUEUE), resources.named(ENVIRONMENT), settings),
             executors=executors,
             faults=self.faults,
@@ -155,7 +155,7 @@ class LocalBatch(BatchCalls):
                 self._instance.close()
             except sqlite3.Error as error:
                 log.error("the state of jobs could not be written (%s); their ends stay in a journal", error)
-                self._instance.leave()
+                self._instance.release_lock()
         self._database.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -196,7 +196,7 @@ class LocalBatch(BatchCalls):
         """
         return self._adoption.adopt(job_ids, timeout)
 
-    def goes_on(self, job_id: str) -> bool:
+    def still_runs(self, job_id: str) -> bool:
         """Whether the job has not ended and a living service, this or another one, runs it. Needs no `start`."""
         with self._table.lock:
             job = self._table.find(job_id)
@@ -319,7 +319,18 @@ class LocalBatch(BatchCalls):
                 (unit.status, unit.reason, tuple(a if a.stopped is not None else copy.copy(a) for a in unit.attempts))
                 for unit in job.units
             )
-            return JobLook(job.status, job.size, job.created, job.spec.detail, units)
+            state = job if job.size is not None else job.units[0]
+            return JobLook(
+                status=job.status,
+                size=job.size,
+                created=job.created,
+                detail=job.spec.detail,
+                units=units,
+                reason=state.reason,
+                started=state.started,
+                stopped=state.stopped,
+                counts={} if job.size is None else {status: count for status, count in job.counts.items() if count},
+            )
 
     def version(self) -> tuple[int, int]:
         """Changes with every change of a job, made by this service or by another process on the same home."""
@@ -332,4 +343,4 @@ class LocalBatch(BatchCalls):
     def log_tail(self, job_id: str, index: int | None = None, attempt: int | None = None, lines: int = 20) -> str:
         """The last lines of an attempt's log (the last attempt's), empty when there is none."""
         streams = [each for each in self.log_streams(job_id, index) if attempt in (None, each.attempt)]
-        return tail(streams[-1].path, lines) if streams else ""
+        return log_tail(streams[-1].path, lines) if streams else ""

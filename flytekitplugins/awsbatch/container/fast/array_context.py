@@ -27,7 +27,7 @@ from .input_index import InputIndex, UnexpectedBytesError
 from .item_context import item_context
 from .literals import TaskLiterals, is_ordinary
 
-# What flytekit reads for a whole execution or task. An array context is of no use once one of them differs.
+# Variables that flytekit reads for an execution or a task. An array context is useless once one of them differs.
 ENVIRONMENT = (b"FLYTE_", b"_F_")
 INFO = 20
 
@@ -36,9 +36,9 @@ Signature = tuple[int, int, int] | None
 
 @dataclass(frozen=True)
 class ArrayContext:
-    """:param environment: the variables that were read for all of them.
+    """:param environment: the variables that were read for all children.
     :param paths: inputs.pb and indexlookup.pb.
-    :param signatures: theirs.
+    :param signatures: the signatures of these files.
     """
 
     child: Child
@@ -51,14 +51,14 @@ class ArrayContext:
 
     @functools.cached_property
     def task_literals(self) -> TaskLiterals | None:
-        """Of the task, which is loaded now; None: let flytekit handle it. Raises what importing the user's module
-        raises."""
+        """The literals of the task, which is loaded now; None: let flytekit handle it. Raises what importing the user's
+        module raises."""
         task = self.child.load_task()
         return TaskLiterals(task) if is_ordinary(task) else None
 
     def still_valid(self) -> bool:
-        """Whether files and environment are as they were when this was found out."""
-        # As bytes, which is how they are kept: a child has a dozen of them to look at.
+        """Whether files and environment are as they were when this context was made."""
+        # As bytes, which is how `os` keeps them: a child compares a dozen.
         get = os.environb.get
         for name, value in self.environment.items():
             if get(name) != value:
@@ -67,7 +67,7 @@ class ArrayContext:
 
 
 def find_array_context(child: Child) -> ArrayContext | None:
-    """None: let flytekit handle the array, which also tells what is wrong, if something is."""
+    """The context of an array. None: let flytekit handle the array, and report what is wrong, if anything is."""
     if not (is_on_this_machine(child.inputs) and is_on_this_machine(child.output_prefix)):
         return None
     if not child.raw_output_data_prefix or child.dynamic_addl_distro or child.timeout:

@@ -22,12 +22,12 @@ LITERALS = LiteralMap.LITERALS_FIELD_NUMBER
 KEY, VALUE = 1, 2
 COLLECTION = 2
 ITEMS = 1
-# A varint has at most 64 bits; a file of nothing but continued bytes would make a number as long as itself.
+# A varint has at most 64 bits; a damaged file of continued bytes would make a number as long as itself.
 MAX_SHIFT = 63
 
 
 class UnexpectedBytesError(Exception):
-    """Valid or not, this is not how such a message is written usually."""
+    """This is not how such a message is usually written, valid or not."""
 
 
 class InputIndex:
@@ -59,7 +59,7 @@ class InputIndex:
             return cls(mmap(file.fileno(), 0, access=ACCESS_READ), bound)
 
     def item(self, index: OriginalIndex) -> LiteralMap | None:
-        """As `child.item_inputs`, but errors are ChildError without words: whoever wants them parses the whole."""
+        """As `child.item_inputs`, but a ChildError has no message: parsing the whole file gives it."""
         if self.empty:
             return None
         one = LiteralMap()
@@ -74,7 +74,7 @@ class InputIndex:
 
 
 def entry(data: mmap | bytes, start: int, end: int) -> tuple[str, tuple[int, int]]:
-    """The name of an input and the place of its literal."""
+    """Returns the name of an input and the place of its literal."""
     found = list(islice(numbered_fields(data, start, end), 3))
     if [number for number, _, _ in found] != [KEY, VALUE]:
         raise UnexpectedBytesError("an input that is not a name and a literal")

@@ -56,7 +56,7 @@ def temporary_folder() -> str:
 
 
 class LateParameters(ExecutionParameters):  # type: ignore[misc]
-    """flytekit's, which makes the working directory when it is asked for."""
+    """flytekit's ExecutionParameters, which makes the working directory only when it is used."""
 
     @property
     def working_directory(self) -> Any:
@@ -66,7 +66,7 @@ class LateParameters(ExecutionParameters):  # type: ignore[misc]
 
 
 class LateFileAccess(FileAccessProvider):  # type: ignore[misc]
-    """flytekit's, which makes the sandbox directory when it is asked for."""
+    """flytekit's FileAccessProvider, which makes the sandbox directory only when it is used."""
 
     @property
     def _local_sandbox_dir(self) -> Path:
@@ -78,7 +78,7 @@ class LateFileAccess(FileAccessProvider):  # type: ignore[misc]
 def copy_with(original: Any, kind: Any, **values: Any) -> Any:
     """A copy of an object with other values for some of its attributes. Raises AttributeError if one is not there.
 
-    :param kind: the copy's class, None for the same.
+    :param kind: the class of the copy; None for the same class.
     """
     copy = object.__new__(kind or type(original))
     before = original.__dict__
@@ -90,7 +90,7 @@ def copy_with(original: Any, kind: Any, **values: Any) -> Any:
 
 
 class LateCheckpoint(SyncCheckpoint):  # type: ignore[misc]
-    """flytekit's, which makes its directory when something is saved or restored."""
+    """flytekit's checkpointer, which makes its directory only when something is saved or restored."""
 
     def __init__(self, destination: str, source: str | None) -> None:
         self._places = destination, source

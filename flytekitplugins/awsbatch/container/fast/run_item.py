@@ -23,7 +23,7 @@ from .item_context import item_context
 
 
 def run(array: ArrayContext, child: ChildIndex) -> bool:
-    """Whether the item was run. If not, nothing of the user's has been called yet but the import of the module."""
+    """Returns whether the item was run. If not, nothing of the user's code has run but the import of the module."""
     try:
         index = original_index(child, array.lookup)
         inputs = array.inputs.item(index)
@@ -61,7 +61,7 @@ def run(array: ArrayContext, child: ChildIndex) -> bool:
 
 
 class Outcome:
-    """A task that has been run, for flytekit's `_dispatch_execute` to deal with what came out."""
+    """A task that has been run: flytekit's `_dispatch_execute` handles its outputs or its exception."""
 
     def __init__(self, task: Any, native: Any = None, error: FlyteUserRuntimeException | None = None) -> None:
         self._task = task
@@ -79,7 +79,7 @@ class Outcome:
 
 
 class Finished:
-    """The same task for flytekit's own `dispatch_execute`, except that executing it gives what came out before."""
+    """The same task for flytekit's own `dispatch_execute`, except that executing it returns the earlier outputs."""
 
     def __init__(self, task: Any, native: Any) -> None:
         self._task = task

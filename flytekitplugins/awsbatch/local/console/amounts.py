@@ -8,7 +8,8 @@ MIB = 1 << 20
 
 
 def shown_time(seconds: float) -> str:
-    """A time on this machine's clock, to the minute; "?" for what no clock shows, as a damaged record may hold."""
+    """A time on this machine's clock, to the minute; "?" for a number that is no time, which a damaged record may
+    hold."""
     try:
         return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
     except (OverflowError, ValueError, OSError):
@@ -27,7 +28,7 @@ def shown_duration(milliseconds: float | None) -> str:
 
 
 def shown_memory(amount: float | None) -> str:
-    """Of bytes; "" when it is not known."""
+    """A number of bytes in a unit that suits it; "" when it is not known."""
     if amount is None:
         return ""
     return f"{amount / MIB / 1024:.1f} GiB" if amount >= 1024 * MIB else f"{amount / MIB:.0f} MiB"

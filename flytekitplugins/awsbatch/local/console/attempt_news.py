@@ -1,4 +1,5 @@
-"""Failed attempts, told when they happen: one line each for a job, one for many where the children of an array fail.
+"""Failed attempts, reported when they happen: one line each for a job, one for many where the children of an array
+fail.
 
 It reads what the handler knows after each of its rounds, and prints nothing itself.
 """
@@ -18,7 +19,7 @@ from .exit_reasons import node_error_in_words
 
 # Seconds between two lines about the same array.
 INTERVAL = 5.0
-# Of the failures that a line is about, so many are asked for their exception.
+# For this many of the failures that a line is about, the exception is read.
 MOST_ASKED = 20
 LONGEST = 200
 AGAIN = "trying again"
@@ -37,7 +38,7 @@ class Failed:
 
 
 class AttemptNews:
-    """The failures of one node that nobody has been told of yet.
+    """The failures of one node that have not been reported yet.
 
     :param exception: the exception of a child's last attempt in one line, from its place in the array job and from AWS
         Batch's words.
@@ -62,7 +63,7 @@ class AttemptNews:
         self._said_why = False
 
     def lines(self, progress: Progress, job: Job | None, allowed: int | None) -> list[str]:
-        """What is to be said after a round.
+        """The lines to print after a round.
 
         :param job: what is known of the job. :param allowed: how often AWS Batch tries each child.
         """
@@ -91,7 +92,7 @@ class AttemptNews:
             last = child.tries - succeeded
             if last > known:
                 then = "" if child.phase.failure else "the next one succeeded" if succeeded else AGAIN
-                # What a child has left after it succeeded tells of no failure.
+                # What a child has left after it succeeded is no report of a failure.
                 message = "" if succeeded else self._message(index, child.message)
                 self._untold.append(Failed(index, last, then, message))
 
@@ -124,7 +125,7 @@ class AttemptNews:
         return f"{len(children)} children failed{self._most_often()}{then}"
 
     def _most_often(self) -> str:
-        """Exceptions count as alike by their type, since messages mostly name the item."""
+        """The most frequent exception. Those of one type count as the same, since messages mostly name the item."""
         asked = [failed.message for failed in self._untold if failed.message]
         if not asked:
             return ""

@@ -9,12 +9,15 @@ import signal
 
 _EXIT = re.compile(r"\bexit\((-?\d+)\)")
 OUT_OF_MEMORY = "OutOfMemoryError"
-# What only says that a container ended.
+# Reasons that only say that a container ended.
 _USUAL = ("Essential container in task exited", "")
-# As propeller says that a job has left no outputs.pb.
+# The reasons that propeller gives when it terminates the job of a node that has ended or is aborted.
+_BY_FLYTE = ("Aborted", "Finalized")
+ENDED_BY_FLYTE = "ended by Flyte with its node"
+# How propeller says that a job has left no outputs.pb.
 _UNREAD_OUTPUTS = "failed to read data from dataDir"
 _NO_FILE = "file does not exist"
-# As flytekit leaves after an exception of the task's own.
+# The exit status that flytekit gives after an exception of the task's own.
 _OF_EXCEPTION = 1
 
 MORE_MEMORY = (
@@ -64,6 +67,8 @@ def end_in_words(words: str) -> str:
     status = exit_status(words)
     rest = _EXIT.sub("", words).strip(" -")
     parts = [part for part in re.split(r"\s+-\s+", rest) if part not in _USUAL]
+    if parts and parts[0] in _BY_FLYTE:
+        return ENDED_BY_FLYTE
     said = ""
     if status is not None:
         signalled = killed_by(status)

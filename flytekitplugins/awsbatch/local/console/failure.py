@@ -17,13 +17,13 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
 from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_message
 
-from .exit_reasons import WITHOUT_OUTPUTS, advice, missing_outputs
+from .exit_reasons import WITHOUT_OUTPUTS, advice, missing_outputs, says_exception
 from .redaction import hide
 from .tracebacks import JSON_LINE, error_lines, last_lines, readable
 
 SHOWN_CHILDREN = 3
 SHOWN_LINES = 12
-# Of an exception's lines: those of its traceback, its message may have many more.
+# Lines of an exception that are shown: its traceback's; its message may have many more.
 SHOWN_ERROR_LINES = 30
 # How AWS Batch begins the reason of a container whose command is not there.
 CANNOT_START = "CannotStartContainerError"
@@ -66,7 +66,7 @@ class LogTail:
 TailOf = Callable[[ChildFact], "LogTail | None"]
 
 
-def failure(
+def task_failed_error(
     result: NodeResult,
     *,
     task: str,
@@ -99,14 +99,14 @@ def failure(
         parts.append(result.hang)
     parts += [*missing_script(result), *hints]
     if result.job_id is not None:
-        parts.append(_next(failed or blamed, execution, node, command))
+        parts.append(_next(failed or blamed, len(result.children) == 1, execution, node, command))
     message = hide("\n".join(parts), os.environ)
     return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
 
 
 def missing_script(result: NodeResult) -> list[str]:
-    """What it means on a cluster when a script of this package cannot be started: seldom here, where the caller's own
-    installation stands for the image."""
+    """What it means on a cluster when a script of this package cannot be started. It rarely happens here, where the
+    caller's own installation stands for the image."""
     said = [result.hang or "", *(child.message for child in result.children)]
     if not any(CANNOT_START in text and script in text for text in said for script in OWN_SCRIPTS):
         return []
@@ -139,25 +139,27 @@ def _explained(message: str, failed: Sequence[ChildFact]) -> bool:
     return any(f"[{child.original}]: " in message for child in failed)
 
 
-def _next(failed: Sequence[ChildFact], execution: str, node: str, command: str) -> str:
+def _next(failed: Sequence[ChildFact], single: bool, execution: str, node: str, command: str) -> str:
     again = next((child for child in failed if child.job_id), None)
     if again is None:
-        return f"What there is of its jobs:\n{command} jobs {execution}"
+        return f"List its jobs:\n{command} jobs {execution}"
     # On a line of its own, so that flytekit's wrapping leaves a command that can be copied.
-    return (
-        f"Run child {again.original} again, here and in a debugger:\n"
-        f"{command} rerun {execution} {node} {again.original}"
-    )
+    whom = "it" if single else f"child {again.original}"
+    return f"Run {whom} again, here and in a debugger:\n{command} rerun {execution} {node} {again.original}"
 
 
 def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf, how: str = "") -> str:
     attempts = f"{child.attempts} attempt{'' if child.attempts == 1 else 's'}"
-    how = how or child.message.strip(" -")
-    reason = f", {how}" if how else ""
-    lines = [f"\nChild {child.original} (Batch job {child.job_id}, {attempts}{reason}):"]
     message = error_message(store, result.output_prefix, child.original)
-    # Where the child left no error.pb the handler wrote one, of AWS's words.
+    # Where the child left no error.pb, the handler wrote one with AWS's words.
     own = bool(message) and message != child.message
+    # After an exception AWS only says that the container ended.
+    how = how or ("" if own and says_exception(child.message) else child.message.strip(" -"))
+    reason = f", {how}" if how else ""
+    job = f"Batch job {child.job_id}"
+    lines = [f"\nChild {child.original} ({job}, {attempts}{reason}):"]
+    if len(result.children) == 1:
+        lines = [f"\n{job} ({attempts}{reason}):"]
     if own:
         lines.append(_indent("\n".join(last_lines(error_lines(message), SHOWN_ERROR_LINES))))
     if not own and (more := advice(child.message)):

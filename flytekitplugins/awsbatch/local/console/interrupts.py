@@ -29,7 +29,7 @@ class Interrupted(BaseException):
 
 
 def leave_now(number: int) -> None:
-    """Ends this process without a word to anybody: what it started notices by itself."""
+    """Ends this process at once. What it has started notices that by itself."""
     os._exit(128 + number)
 
 
@@ -37,7 +37,7 @@ class Interrupts:
     """The signals of one call, as a context manager.
 
     :param leave: what a second signal does.
-    :param noted: hears of the first one, in the signal's handler.
+    :param noted: called at the first one, in the signal's handler.
     """
 
     def __init__(self, leave: Callable[[int], None] = leave_now, noted: Callable[[], None] = lambda: None) -> None:
@@ -69,10 +69,10 @@ class Interrupts:
             raise Interrupted(self._noted)
 
     def waiting(self, wait: Wait) -> Wait:
-        """`wait`, ended by a signal. Raises Interrupted."""
+        """Wraps `wait` so that a signal ends it. Raises Interrupted."""
 
         def interruptible(job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
-            # From here on the handler itself raises, wherever the wait may be.
+            # From here on the handler itself raises, wherever the waiting thread is.
             self._waiting = True
             try:
                 self.check()
@@ -92,8 +92,8 @@ class Interrupts:
             self._waiting = False
 
     def as_before(self, number: int) -> BaseException:
-        """What the signal would have done without this module, as an exception; after the block. A handler of the
-        program's own is called first."""
+        """Raises after the block what the signal would have raised without this module. A handler of the program's own
+        is called first."""
         before = self._before.get(number)
         if callable(before) and before is not signal.default_int_handler:
             before(number, None)
@@ -106,7 +106,7 @@ class Interrupts:
             if self._waiting:
                 raise Interrupted(number)
         elif number != signal.SIGHUP:
-            # A closing terminal sends its signal more than once, and nobody means anything by it.
+            # A closing terminal sends its signal more than once: the second is no wish to leave at once.
             self._leave(number)
 
 
@@ -125,7 +125,7 @@ class BetweenCalls:
         self.cut: list[str] = []
 
     def watch(self) -> None:
-        """From now on; nothing happens off the main thread."""
+        """Watches from now on. Does nothing off the main thread."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in SIGNALS:
@@ -135,14 +135,14 @@ class BetweenCalls:
                 signal.signal(number, self._note)
 
     def release(self) -> None:
-        """Puts the handlers back that were there before, where nobody has put another one since."""
+        """Restores the handlers of before, unless others have been set since."""
         if threading.current_thread() is not threading.main_thread():
             return
         for number in [one for one in self._before if signal.getsignal(one) == self._note]:
             signal.signal(number, self._before.pop(number))
 
     def note_call(self) -> None:
-        """A workflow calls a further task: it has survived any signal so far."""
+        """Forgets earlier signals: a workflow that calls a further task has survived them."""
         self.cut = []
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -154,7 +154,7 @@ class BetweenCalls:
         self.cut = self._running()
         if callable(before):
             before(number, frame)
-            # A handler that returns has its own way of ending the program, or none.
+            # The program's own handler has returned: it ends the program in its own way, or not at all.
             self.cut = []
         elif self.cut:
             raise SystemExit(128 + number)

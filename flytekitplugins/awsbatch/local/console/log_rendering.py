@@ -1,4 +1,4 @@
-"""A job's log as it comes, for people: flytekit's JSON lines are made readable, all else passes byte for byte."""
+"""Makes a job's log readable as it comes: flytekit's JSON lines are rewritten, all else passes byte for byte."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class LogRenderer:
         return b"".join(shown)
 
     def rest(self) -> bytes:
-        """What was held back, at the end of the log."""
+        """Returns what was held back, at the end of the log."""
         held, self._held = self._held, b""
         return _rendered(held)
 

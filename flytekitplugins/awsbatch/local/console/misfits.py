@@ -1,4 +1,4 @@
-"""A job that no compute environment can ever hold: who asks for so much, and what to do. Pure."""
+"""A job that no compute environment can ever hold: where its numbers come from, and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _DEFAULTS = "task_resources.defaults of the settings, or the handler's defaults"
 
 def misfit_in_words(reason: str, task: tasks_pb2.Resources, override: ResourceRequirements | None) -> str:
     """
-    :param reason: AWS Batch's.
-    :param task: what the task itself asks for. :param override: what `with_overrides` of the call does.
+    :param reason: AWS Batch's status reason.
+    :param task: what the task itself asks for. :param override: what `with_overrides` of the call asks for.
     """
     said = reason.strip(" -")
     if "vCPU" in said:

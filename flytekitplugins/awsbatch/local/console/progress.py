@@ -1,4 +1,4 @@
-"""What a person sees while jobs run: one line a job, with its children counted by state.
+"""What a person sees while jobs run: one line per job, with its children counted by state.
 
 On a terminal the lines are live (rich); elsewhere plain lines are printed when something changed, at most one a
 job in `PLAIN_INTERVAL` seconds, and one at the end. All of it goes to standard error: results are on standard output.
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PLAIN_INTERVAL = 5.0
 
-# In the order of a job's life, with the colour that its count has on a terminal.
+# The states in the order of a job's life, each with the colour of its count on a terminal.
 STATES = {"queued": "yellow", "running": "cyan", "succeeded": "green", "cached": "green", "failed": "red"}
 
 
@@ -63,7 +63,7 @@ class Reporter:
     def say(self, text: str, *, to_copy: bool = False) -> None:
         """A line apart from the progress, such as a warning.
 
-        :param to_copy: there is a command in it, which a line break would spoil.
+        :param to_copy: whether it holds a command, which a line break would spoil.
         """
 
     def close(self) -> None:

@@ -1,10 +1,11 @@
-"""Keeps secrets out of what a run leaves behind and prints: by the names of variables, as nothing else tells.
+"""Keeps secrets out of what a run leaves behind and prints. It finds them by the names of variables.
 
 It cannot know a secret under a harmless name, nor one that is shorter than what is worth hiding.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ _SECRET_NAME = re.compile(
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_-]*)=(?P<value>.*)", re.DOTALL)
 
 
+@functools.lru_cache(maxsize=1024)
 def secret_like(name: str) -> bool:
     """Whether the name of a variable or an option says that its value is a secret."""
     return _SECRET_NAME.search(name) is not None
@@ -27,7 +29,11 @@ def secret_like(name: str) -> bool:
 
 def hide(text: str, environ: Mapping[str, str]) -> str:
     """The text without the values of the environment's secret-like variables."""
-    for value in hidden_values(environ):
+    return _without(text, hidden_values(environ))
+
+
+def _without(text: str, values: Iterable[str]) -> str:
+    for value in values:
         text = text.replace(value, HIDDEN)
     return text
 
@@ -40,6 +46,7 @@ def hidden_values(environ: Mapping[str, str]) -> list[str]:
 
 def hide_in_command(argv: Iterable[str], environ: Mapping[str, str]) -> list[str]:
     """A command line without its secrets: `NAME=value`, `--password=value`, `--password value`, and known values."""
+    values = hidden_values(environ)
     shown: list[str] = []
     hide_next = False
     for word in argv:
@@ -49,17 +56,18 @@ def hide_in_command(argv: Iterable[str], environ: Mapping[str, str]) -> list[str
         elif assignment is not None and secret_like(assignment["name"]):
             shown.append(word[: len(word) - len(assignment["value"])] + HIDDEN)
         else:
-            shown.append(hide(word, environ))
+            shown.append(_without(word, values))
         hide_next = word.startswith("-") and "=" not in word and secret_like(word)
     return shown
 
 
 def hide_in_request(request: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """A SubmitJob request without the values of its own secret-like variables, nor those of the environment."""
+    values = hidden_values(environ)
 
     def hidden(value: Any) -> Any:
         if isinstance(value, str):
-            return hide(value, environ)
+            return _without(value, values)
         if isinstance(value, Mapping):
             name = value.get("name")
             if isinstance(name, str) and "value" in value and secret_like(name):

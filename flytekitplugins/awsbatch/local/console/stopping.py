@@ -37,7 +37,7 @@ def begins(labels: Sequence[str], grace: float, jobs: JobsLeft) -> str:
 
 def ended(left: Sequence[str], execution: str, jobs: JobsLeft) -> str:
     """:param left: how far each task call came; none where the workflow was stopped between two."""
-    # Behind the `^C` of a terminal.
+    # The line break ends the line on which the terminal prints `^C`.
     begins = "" if left else "\n"
     did, again = ("Left", "To come back") if jobs is JobsLeft.RUNNING and left else ("Stopped", "To resume")
     how = f"; {jobs.value}" if left or jobs is JobsLeft.ENDED else ""
@@ -55,7 +55,7 @@ def results(folder: Path) -> str:
 
 
 def typed(argv: Sequence[str], environ: Mapping[str, str]) -> str:
-    """The command of this process as somebody would type it, without secrets."""
+    """The command of this process as a person would type it, without secrets."""
     words = list(argv)
     if words:
         words[0] = _short(words[0])

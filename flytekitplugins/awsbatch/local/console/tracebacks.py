@@ -16,7 +16,7 @@ TRACEBACK = "Traceback (most recent call last):"
 _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line \d+')
 _MARKERS = re.compile(r"\s*[\^~]+\s*")
 _MESSAGE = re.compile(r"\n\s*Message:\s*\n", re.MULTILINE)
-# Around the traceback, which says the same.
+# flytekit's lines around a traceback, which say the same as it does.
 _AROUND = re.compile(r"Exception when (executing task|loading_task)\b|!! (Begin|End) .*Error Captured by Flyte !!")
 JSON_LINE = '{"asctime": '
 # Code between the interpreter and the function of a task.

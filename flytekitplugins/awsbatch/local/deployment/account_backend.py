@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 # Seconds between two looks at a job of a service on this machine.
 FIRST_LOCAL_LOOK, LONGEST_LOCAL_LOOK = 0.1, 2.0
-# Looks of the first kind after which ListJobs surely has a job, and the last lines of an ended job are in its log.
+# After this many of the shortest looks ListJobs surely has a job, and an ended job's last lines are in its log.
 LAG = (0.5, 1.5)
 LATE_LINES = 5
-# Slowest looks after which the handler has a round although nothing has changed.
+# After this many of the longest looks the handler has a round although nothing has changed.
 ROUND_LOOKS = 4
-# First looks that a job may queue before it is asked why.
+# A job may wait for this many of the shortest looks before AWS is asked why.
 LONG_IN_QUEUE = 30
 NO_REASON = (
     "no child has started yet, and AWS gives no reason. It may wait for machines, or behind other jobs of its queue; "
@@ -85,9 +85,10 @@ class AccountBackend(Backend):
         self._client = AwsBatch(
             settings.batch.region,
             endpoint_url=url,
-            # Whoever answers at a URL of one's own is not asked through AWS's STS.
+            # For a URL of the user's own, AWS's STS is not asked whose the account is.
             account_id=settings.batch.account_id if url else None,
             budgets=Budgets(_limit(plugin.get_rate_limiter), _limit(plugin.default_rate_limiter)),
+            retries=settings.handler.aws.retries,
             warn=warn,
         )
         first, longest = looks_of(self._client)
@@ -129,6 +130,7 @@ class AccountBackend(Backend):
 
     def stop(self, calls: Iterable[UnfinishedCall]) -> None:
         self.hurry()
+        refused = False
         for call in calls:
             if self.jobs_left is JobsLeft.RUNNING:
                 return
@@ -137,6 +139,11 @@ class AccountBackend(Backend):
             except UnreachableError as error:
                 self.lose()
                 self._warn(f"{error}. Its jobs could not be terminated.")
+            except BatchError as error:
+                refused = True
+                self._warn(f"{call.label}: its job could not be terminated: {error}")
+        if refused:
+            self.lose()
 
     def resume_job(self, job_id: str) -> str:
         for seconds in (*self.lag, None):

@@ -1,4 +1,4 @@
-"""What is looked at before anything is sent to an account: whose it is, and whether the queue can run the job.
+"""The checks before anything is sent to an account: whose it is, and whether the queue can run the job.
 
 The checks are those of `flyte-awsbatch doctor`. Only what is certainly wrong stops a run: an account that does not
 allow looking is no error.
@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from flytekitplugins.awsbatch.account import batch_checks, settings_checks, walk
-from flytekitplugins.awsbatch.account.aws_account import Account
-from flytekitplugins.awsbatch.account.findings import Finding, State
-from flytekitplugins.awsbatch.account.steps import Step, look
-from flytekitplugins.awsbatch.account.walk import TaskNeed, Walk
+from flytekitplugins.awsbatch.account.aws_account import AwsAccount
+from flytekitplugins.awsbatch.account.findings import State, StepFinding
+from flytekitplugins.awsbatch.account.steps import Step, run_step
+from flytekitplugins.awsbatch.account.walk import AccountWalk, TaskNeed
 from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue
 
 from ..all_settings import LOCAL_ROLE, Settings
 
-Check = Callable[[Walk], Iterable[Finding]]
+Check = Callable[[AccountWalk], Iterable[StepFinding]]
 
 
 class NotReadyError(Exception):
@@ -33,12 +33,12 @@ class AccountCheck:
 
     settings: Settings
     endpoint_url: str | None = None
-    _begun: Walk | None = None
+    _begun: AccountWalk | None = None
     _passed: frozenset[object] = frozenset()
 
     @property
     def account_id(self) -> str:
-        """Of the caller; empty where nobody says."""
+        """The caller's account id; empty where it cannot be found out."""
         return self._walk(()).account_id
 
     def check_queues(self, queues: Sequence[str]) -> None:
@@ -46,7 +46,7 @@ class AccountCheck:
         if self.endpoint_url is None:
             self._require("account", *(self._findings(check, ()) for check in _OF_THE_CALLER))
         for queue in queues:
-            self._require(queue, self._findings(batch_checks.queues, (queue,)), self._environments(queue))
+            self._require(queue, self._findings(batch_checks.check_queues, (queue,)), self._environments(queue))
 
     def check_task(self, need: TaskNeed, role: str) -> None:
         """Whether a machine can hold the job, and the role is one of an account. Raises NotReadyError."""
@@ -57,20 +57,20 @@ class AccountCheck:
                 f"The settings name no role for jobs: {LOCAL_ROLE} is the emulation's own. Say emulator.role in the "
                 f"file that FLYTE_AWSBATCH_CONFIG names, or give the launch plan a role."
             )
-        checks = (batch_checks.room_for_tasks, batch_checks.scheduling)
+        checks = (batch_checks.check_room_for_tasks, batch_checks.check_scheduling)
         self._require(need, *(self._findings(check, need.queues, need) for check in checks))
 
     def faults(self, queue: str) -> list[str]:
         """What keeps a queue's jobs from running now, a sentence each."""
         self._begun = None
-        found = (*self._findings(batch_checks.queues, (queue,)), *self._environments(queue))
+        found = (*self._findings(batch_checks.check_queues, (queue,)), *self._environments(queue))
         return [sentence(one) for one in found if one.state is State.WRONG]
 
-    def _environments(self, queue: str) -> list[Finding]:
-        return self._findings(batch_checks.environments, (queue,))
+    def _environments(self, queue: str) -> list[StepFinding]:
+        return self._findings(batch_checks.check_environments, (queue,))
 
-    def _require(self, what: object, *found: Iterable[Finding]) -> None:
-        """Each thing is looked at once."""
+    def _require(self, what: object, *found: Iterable[StepFinding]) -> None:
+        """Raises NotReadyError if a finding is wrong. What has passed once is not looked at again."""
         if what in self._passed:
             return
         wrong = [one for some in found for one in some if one.state is State.WRONG]
@@ -78,33 +78,37 @@ class AccountCheck:
             raise NotReadyError("\n".join(["Nothing was sent to AWS Batch.", *_told(wrong)]))
         self._passed |= {what}
 
-    def _findings(self, check: Check, queues: tuple[str, ...], need: TaskNeed | None = None) -> list[Finding]:
+    def _findings(self, check: Check, queues: tuple[str, ...], need: TaskNeed | None = None) -> list[StepFinding]:
         walked = replace(self._walk(queues), needs=None if need is None else (need,))
-        return look(Step("", "", check, asks_account=check not in _OF_THE_CALLER), walked)
+        return run_step(Step("", "", check, asks_account=check not in _OF_THE_CALLER), walked)
 
-    def _walk(self, queues: tuple[str, ...]) -> Walk:
-        """The account, with these for the queues of the settings."""
+    def _walk(self, queues: tuple[str, ...]) -> AccountWalk:
+        """A walk through the account, in which these are the queues of the settings."""
         if self._begun is None:
             if self.endpoint_url is None:
                 self._begun = walk.begin(self.settings)
             else:
-                account = Account(self.settings.handler.aws.region, {"batch": self.endpoint_url})
+                account = AwsAccount(self.settings.handler.aws.region, {"batch": self.endpoint_url})
                 caller = {"Account": self.settings.batch.account_id, "Arn": ""}
-                self._begun = Walk(self.settings, account, caller)
+                self._begun = AccountWalk(self.settings, account, caller)
         admin = self.settings.admin
         named = replace(admin, queues=tuple(ExecutionQueue(queue) for queue in queues))
         return replace(self._begun, settings=replace(self.settings, admin=named))
 
 
-_OF_THE_CALLER: tuple[Check, ...] = (settings_checks.credentials, settings_checks.account, settings_checks.regions)
+_OF_THE_CALLER: tuple[Check, ...] = (
+    settings_checks.check_credentials,
+    settings_checks.check_account,
+    settings_checks.check_regions,
+)
 
 
-def sentence(finding: Finding) -> str:
+def sentence(finding: StepFinding) -> str:
     expected = f"; expected {finding.expected}" if finding.expected else ""
     return f"{finding.subject}: {finding.found}{expected}"
 
 
-def _told(wrong: Iterable[Finding]) -> Iterator[str]:
+def _told(wrong: Iterable[StepFinding]) -> Iterator[str]:
     for one in wrong:
         yield sentence(one)
         yield from (part for part in (one.fix.words, *one.fix.commands, one.fix.yaml) if part)

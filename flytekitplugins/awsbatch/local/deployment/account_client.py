@@ -1,4 +1,4 @@
-"""The client for the jobs of a past run that ran in an account, or at a URL: what its record says of where that was."""
+"""The client for the jobs of a past run in an account, or at a URL: the record of the run says where that was."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .submissions import Submissions
 
 
 def client_of(run: RunInfo) -> AwsBatch | None:
-    """None where the jobs were this machine's. Raises BatchError where there can be no client."""
+    """The client; None where the jobs ran on this machine. Raises BatchError where there can be no client."""
     if run.endpoint is None:
         return None
     url = None if run.endpoint == AWS else run.endpoint

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..all_settings import Settings
     from ..home import Home
 
-# What `FLYTE_AWSBATCH` and a run's record call AWS itself.
+# The value of `FLYTE_AWSBATCH`, and of a run's record, that means AWS itself.
 AWS = "aws"
 
 
@@ -44,11 +44,11 @@ class UnfinishedCall(Protocol):
     def label(self) -> str: ...
 
     def abort(self) -> None:
-        """Ends its job for good."""
+        """Ends its job for good. Raises BatchError, UnreachableError: the job runs on."""
         ...
 
     def interrupt(self) -> str:
-        """Records the call so that it can be resumed; returns how far it came, for people."""
+        """Records the call so that it can be resumed; returns in words how far it came."""
         ...
 
 
@@ -94,13 +94,14 @@ class Backend:
         """Creates the job queue where queues are made on demand."""
 
     def check_queues(self, queues: Sequence[str]) -> None:
-        """Before anything is sent: whether the queues that an execution may get take jobs. Raises NotReadyError."""
+        """Checks, before anything is sent, that the queues that an execution may get take jobs. Raises
+        NotReadyError."""
 
     def check_task(self, need: TaskNeed, role: str) -> None:
-        """Before a job is sent: whether it can run there in this role. Raises NotReadyError."""
+        """Checks, before a job is sent, that it can run there in this role. Raises NotReadyError."""
 
     def hurry(self) -> None:
-        """Somebody wants to leave: no call is waited for any more. A signal's handler says so."""
+        """The user wants to leave: from now on no call is waited for. A signal's handler calls it."""
 
     def lose(self) -> None:
         """The service cannot be asked any more: its jobs are left as they are."""
@@ -109,7 +110,7 @@ class Backend:
         """Ends every process of this deployment's jobs, or aborts `calls` where the jobs are somewhere else."""
 
     def adopt(self, job_id: str) -> None:
-        """Has this process run a job that an earlier one submitted, where it is a process that runs jobs."""
+        """Takes over a job that an earlier process submitted, if the service is in this process."""
 
     def resume_job(self, job_id: str) -> str:
         """Adopts the job; returns why it cannot be resumed, "" when it can. Raises ResumeError."""

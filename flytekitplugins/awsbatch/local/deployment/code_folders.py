@@ -1,4 +1,5 @@
-"""Where fast-registered jobs find their code: a folder for each distribution, in place of an absolute destination.
+"""The folders in which fast-registered jobs find their code: one for each distribution, in place of an absolute
+destination.
 
 `pyflyte register` lets jobs unpack their code into `/root` unless it is told otherwise, which each container has for
 itself. Jobs here are processes of one machine: they would write into its `/root`, all at once and over each other's
@@ -63,7 +64,7 @@ def shared_code(command: tuple[str, ...], root: Path) -> tuple[str, ...]:
     distribution, destination = options.get("--additional-distribution", ""), options.get("--dest-dir", "")
     if not inner or not distribution.endswith(".tar.gz") or not destination.startswith(("/", "~")):
         return ()
-    folder = private_folders.make(root) / hashlib.sha256(distribution.encode()).hexdigest()[:32]
-    # A dynamic task hands the destination on to tasks that may run elsewhere.
+    folder = private_folders.make_private_folder(root) / hashlib.sha256(distribution.encode()).hexdigest()[:32]
+    # A dynamic task passes the destination on to tasks that may run elsewhere.
     words = with_distribution(inner, distribution, destination)
     return (sys.executable, "-m", wire.CODE_MODULE, distribution, str(folder), *words)

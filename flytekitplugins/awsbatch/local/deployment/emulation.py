@@ -131,15 +131,22 @@ def emulation(
     Raises SettingsError, HomeError, ValueError for both `settings` and `files`, and RuntimeError in a process that is
     itself a job. The block covers the whole process, threads included; jobs that still run when it ends are ended.
     """
+    # Neither rich's tracebacks nor pytest's show this frame.
+    _rich_traceback_omit = __tracebackhide__ = True
     if switch.in_a_job():
         raise RuntimeError(
             "emulation() was called in a job's own process, most likely because the job imports the script that starts "
             'it. Put the block under `if __name__ == "__main__":`.'
         )
+    try:
+        loaded = _settings(settings, files)
+    except ValueError as error:
+        # Without the frames of the readers: the message says where the mistake is.
+        raise error.with_traceback(None) from None
     output = io.StringIO() if quiet else None
     with tempfile.TemporaryDirectory(prefix="flyte-awsbatch-") if home is None else _given(home) as folder:
         deployment = Deployment(
-            _settings(settings, files),
+            loaded,
             Home(Path(folder).absolute()),
             PlainReporter(output) if output is not None else reporter(sys.stderr),
             resume=resume,

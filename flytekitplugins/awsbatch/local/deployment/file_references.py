@@ -25,9 +25,9 @@ _MESSAGEPACK = "msgpack"
 
 
 class FileReferences:
-    """Puts another URL in place of each.
+    """Replaces the URL of each reference by another one.
 
-    :param url_of: the URL for the one that stands there. :param offloaded: the same of a literal in a file of its own.
+    :param url_of: the new URL for an old one. :param offloaded: the same for a literal in a file of its own.
     """
 
     def __init__(self, url_of: Callable[[str], str], offloaded: Callable[[str, Any], str]) -> None:
@@ -77,8 +77,10 @@ class FileReferences:
             return [self._value(item, one) for item, one in zip(value, of_items, strict=True)]
         if not isinstance(value, dict):
             return value
+        # Python 3.10 takes `dict[str, int]` itself for a type.
+        bare = typing.get_origin(kind) or kind
         for flyte_type, field in _FIELDS.items():
-            if isinstance(kind, type) and issubclass(kind, flyte_type):
+            if isinstance(bare, type) and issubclass(bare, flyte_type):
                 given = value.get(field)
                 return {**value, field: self._url(given)} if isinstance(given, str) else value
         fields = _fields(kind)

@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.propeller.storage import AT_ONCE, FsspecStore, Sto
 
 T = TypeVar("T")
 
-# botocore's errors of credentials that cannot be had again without a person.
+# botocore's errors of credentials that only a person can renew.
 _CREDENTIALS_GONE = ("CredentialRetrievalError", "TokenRetrievalError", "UnauthorizedSSOTokenError")
 
 
@@ -55,7 +55,7 @@ def exists(url: str) -> bool:
 
 
 def check_container(url: str) -> None:
-    """That a URL's bucket exists and can be asked about it. One that may not be looked at is none to complain of.
+    """Checks that a URL's bucket exists. A bucket that these credentials may not look at passes.
 
     Raises StorageError.
     """
@@ -73,7 +73,7 @@ def check_container(url: str) -> None:
 
 
 class RunStore(FsspecStore):
-    """A storage for as long as a run takes, which may be longer than credentials last: newer ones are looked for once.
+    """A storage for a whole run, which may take longer than credentials last: newer ones are looked for once.
 
     Raises UnreachableError besides, where there are none: what was submitted runs on.
     """
@@ -109,7 +109,7 @@ class RunStore(FsspecStore):
 
 
 def _expired(error: BaseException | None) -> bool:
-    """Whether credentials that were right once are the reason."""
+    """Whether the error comes from credentials that have expired."""
     while error is not None:
         response = getattr(error, "response", None)
         code = response.get("Error", {}).get("Code") if isinstance(response, dict) else None

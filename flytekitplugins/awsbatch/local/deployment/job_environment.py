@@ -21,12 +21,12 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, Lau
 INHERIT, CLEAN = "inherit", "clean"
 DROP = "drop"
 
-# What a process needs to run at all, and nothing that says who started it.
+# The variables that a process needs to run at all; none of them says who started it.
 CLEAN_NAMES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV"})
 CLEAN_PREFIXES = ("LC_",)
 
-# What would tell a job that it is the caller, or another job. pytest's variable changes with every test, and a warm
-# interpreter serves jobs of one environment only.
+# Variables by which a job would take itself for the caller, or for another job. pytest's variable changes with every
+# test, and a warm interpreter serves jobs of one environment only.
 NEVER_INHERITED = (
     "FLYTE_AWSBATCH",
     "FLYTE_INTERNAL_",
@@ -36,7 +36,7 @@ NEVER_INHERITED = (
     "PYTEST_CURRENT_TEST",
 )
 
-# What of the caller's environment a container gets, as the credentials of its job role on AWS.
+# The caller's variables that a container gets, in place of the credentials of its job role on AWS.
 ROLE_NAMES = frozenset(
     {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"}
 )
@@ -65,7 +65,7 @@ class LocalLaunch:
     _execution_env: Mapping[str, str] = field(default_factory=dict)
 
     def add_code(self, task_name: str, root: str | None, execution_env: Mapping[str, str]) -> None:
-        """Says which folder has to be on the import path of a task's jobs, which see this process as it is now: all
+        """Sets the folder that has to be on the import path of a task's jobs. They see this process as it is now: all
         children of an array the same, whenever they start.
 
         :param execution_env: the variables of `pyflyte run --env`, which flytekit has put into this process.
@@ -78,7 +78,7 @@ class LocalLaunch:
         self._launches[task_name, True] = replace(launch, cwd=None)
 
     def record(self, task_name: str) -> dict[str, Any]:
-        """What it takes to start a task's jobs again from another process; no variable's value is in it."""
+        """What another process needs to start a task's jobs again; it holds no variable's value."""
         return {
             "environment": self.environment,
             "folder": str(Path.cwd()),
@@ -95,7 +95,7 @@ class LocalLaunch:
         return replace(launch, cwd=None) if in_scratch else launch
 
     def launch_now(self, task_name: str) -> Launch:
-        """For this process as it is now."""
+        """The launch of a job from this process as it is now."""
         temporary = {"TMPDIR": str(self.temporary)} if self.temporary is not None else {}
         given = self._execution_env
         inherited = {name: value for name, value in os.environ.items() if name not in given}
@@ -116,7 +116,7 @@ class LocalLaunch:
 
 
 def credentials(environ: Mapping[str, str]) -> dict[str, str]:
-    """What stands for the job's role in a container, and for where AWS is."""
+    """The variables that replace the job's role in a container, and say where AWS is."""
     return {name: value for name, value in environ.items() if name in ROLE_NAMES or name.startswith(ROLE_PREFIXES)}
 
 

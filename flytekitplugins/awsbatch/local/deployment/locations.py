@@ -39,7 +39,7 @@ class Locations:
 
     @property
     def remote(self) -> bool:
-        """Whether the files lie in a storage, and not in the home."""
+        """Whether the files lie in a storage instead of in the home."""
         return bool(self.raw)
 
     def metadata_prefix(self, execution: str) -> str:
@@ -52,7 +52,7 @@ class Locations:
 
     @property
     def uploads(self) -> str:
-        """Of what inputs refer to on this machine: `<uploads>/<digest>/<name>`."""
+        """The folder for files of this machine that inputs refer to: `<uploads>/<digest>/<name>`."""
         return join_url(self.raw, "uploads") if self.raw else raw_url(str(self.home.uploads))
 
 

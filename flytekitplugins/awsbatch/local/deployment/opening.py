@@ -40,7 +40,7 @@ from .job_environment import LocalLaunch
 from .locations import check_storage_url, locations
 from .packaging import Packaging
 from .submissions import Submissions
-from .transfer import Progress
+from .transfer import TransferProgress
 from .uploads import Uploads
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Deployment:
     """Everything that stands between a task call and its outputs.
 
     :ivar locations: where files of executions lie.
-    :ivar told: what earlier runs have told a person already.
+    :ivar told: the messages that earlier runs have printed already.
     :ivar results_folder: holds the files that the last call's outputs refer to; None where they refer to none.
 
     :param endpoint: the URL of a Batch service to use instead of one in this process, or `aws` for AWS itself.
@@ -83,7 +83,7 @@ class Deployment:
         self._report = (
             Path(report or settings.local.report).expanduser().absolute() if report or settings.local.report else None
         )
-        self._temporary = temporary_folder.make()
+        self._temporary = temporary_folder.make_temporary_folder()
         in_images = settings.local.isolation == settings_module.CONTAINER
         self.launch = LocalLaunch(
             settings.local.environment, settings.local.execution_env, self._temporary, in_images=in_images
@@ -116,8 +116,8 @@ class Deployment:
         self._storage_checked = False
         self._open = False
 
-    def _uploading(self, destination: str) -> Progress:
-        return Progress(destination, self.reporter.say)
+    def _uploading(self, destination: str) -> TransferProgress:
+        return TransferProgress(destination, self.reporter.say)
 
     @property
     def closed(self) -> bool:
@@ -179,9 +179,9 @@ class Deployment:
         left = [call.interrupt() for call in calls]
         self.note_ended(self.executions.names, cut)
         self._write_report()
-        temporary_folder.remove(self._temporary)
+        temporary_folder.remove_temporary_folder(self._temporary)
         if self.results_folder is not None and not calls and not cut:
-            # What flytekit prints of a file is where it would be downloaded to.
+            # flytekit prints the path to which a file would be downloaded.
             self._say(stopping.results(self.results_folder))
         if calls or cut:
             self._say(stopping.ended(left, (cut or self.executions.names)[-1], self.backend.jobs_left))
@@ -195,14 +195,14 @@ class Deployment:
         try:
             write_report(self.home, self.executions.names, self._report)
         except Exception as error:
-            # Nothing that goes wrong with it may keep a run from its end.
+            # A report that cannot be written must not keep a run from ending.
             self._say(f"The report {self._report} cannot be written: {error}")
         else:
             self._say(f"Report: {self._report}")
 
     @contextlib.contextmanager
     def closed_with(self, call: backend.UnfinishedCall) -> Iterator[None]:
-        """While a call has jobs that closing has to see to. Raises ClosedError."""
+        """The block runs a call whose jobs have to be ended or left when the deployment closes. Raises ClosedError."""
         with self._lock:
             self.check_open()
             self._calls.append(call)
@@ -213,7 +213,7 @@ class Deployment:
                 self._calls.remove(call)
 
     def note_ended(self, executions: Iterable[str], cut: Sequence[str] = ()) -> None:
-        """Writes down that this process is done with executions, though it lives on.
+        """Records that this process is done with executions, though it lives on.
 
         :param cut: those whose workflow has not come to its end.
         """
@@ -224,7 +224,7 @@ class Deployment:
                     record.update_execution(ended=time.time(), **({"interrupted": True} if name in cut else {}))
 
     def _say(self, text: str) -> None:
-        """A terminal that has gone away is no reason to leave jobs behind."""
+        """Prints a line. A terminal that has gone away is no reason to leave jobs behind."""
         with contextlib.suppress(OSError):
             self.reporter.say(text, to_copy=True)
 

@@ -23,7 +23,7 @@ _STYLES = {"auto": CopyFileDetection.LOADED_MODULES, ALL: CopyFileDetection.ALL}
 class Packaging:
     """The archives of one deployment.
 
-    :param copy: what travels where `pyflyte run` does not say it: `auto`, `all` or `none`.
+    :param copy: which code travels, where `pyflyte run` does not say so: `auto`, `all` or `none`.
     """
 
     def __init__(self, uploads: Uploads, copy: str) -> None:
@@ -37,7 +37,7 @@ class Packaging:
         return CallCode(self, who)
 
     def archive(self, who: Identity, root: str, folder: Path) -> Placed | str:
-        """An archive that is yet to be uploaded, or the URL of one that has been; "" where none is asked for."""
+        """An archive that is still to be uploaded, or the URL of one that has been; "" where none is needed."""
         copy = self._style(who)
         if copy not in _STYLES:
             return ""
@@ -74,7 +74,7 @@ class CallCode(contextlib.ExitStack):
         return self._who.code.source_root or code_root
 
     def package(self, code_root: str | None) -> FastSerializationSettings | None:
-        """What flytekit's translator is told; None where the image has the code."""
+        """The settings for flytekit's translator; None where the image has the code."""
         root = self.root(code_root)
         if root is None:
             return None

@@ -39,8 +39,8 @@ def settle() -> None:
 
 
 class LaterLoop:
-    """Stands for the event loop that flytekit makes on import for connectors run locally: a child that wants it makes
-    its own, since a descriptor that all children share is no event loop.
+    """Replaces the event loop that flytekit makes on import for connectors that run locally: a child that needs it
+    makes its own, since a descriptor that all children share is no event loop.
     """
 
     def __init__(self, module: Any) -> None:

@@ -33,7 +33,7 @@ class Submissions:
     """Passes every call on.
 
     :ivar made: (request, job id) of each job that was accepted, in order.
-    :param found: hears of a job of an earlier process that stands for a submit.
+    :param found: called for a job of an earlier process that takes the place of a submit.
     :param lag: seconds after which ListJobs is asked again, once each, before it is believed that there is no such job:
         AWS lists a job a moment after it was submitted.
     """
@@ -54,11 +54,11 @@ class Submissions:
         self.made: list[tuple[dict[str, Any], str]] = []
 
     def request_of(self, job_id: str) -> dict[str, Any] | None:
-        """What this process asked for when it submitted a job."""
+        """The request with which this process submitted a job."""
         return next((request for request, known in reversed(self.made) if known == job_id), None)
 
     def expect(self, name: str) -> None:
-        """An earlier process may have submitted a job of this name."""
+        """Notes that an earlier process may have submitted a job of this name."""
         self._earlier.add(name)
 
     @property

@@ -1,4 +1,4 @@
-"""Copies files of this machine into a storage, many at once and few in memory, and tells of the bytes."""
+"""Copies files of this machine into a storage, many at once and few in memory, and reports the bytes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SMALL_AT_ONCE, LARGE_AT_ONCE = 32, 2
 QUIET_SECONDS, INTERVAL = 1.0, 5.0
 
 
-class Progress:
-    """Says how many bytes have gone, once it has taken more than a second.
+class TransferProgress:
+    """Prints how many bytes have been sent, once it has taken more than a second.
 
     :ivar stopped: whether nobody wants the upload any more.
-    :param destination: for people.
+    :param destination: its name in the lines that are printed.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Progress:
 
 
 class _Bytes(Callback):  # type: ignore[misc]
-    """Hears from fsspec of one file's bytes, where the storage tells of them."""
+    """fsspec's callback for the bytes of one file, where the storage reports them."""
 
-    def __init__(self, progress: Progress, size: int) -> None:
+    def __init__(self, progress: TransferProgress, size: int) -> None:
         super().__init__()
         self._progress = progress
         self._left = size
@@ -74,7 +74,7 @@ class _Bytes(Callback):  # type: ignore[misc]
 
 
 def _size(count: float) -> str:
-    """For people, in units of 1000 as storages count."""
+    """A number of bytes in words, in units of 1000 as storages count."""
     for unit in ("bytes", "kB", "MB"):
         if count < 1000:
             return f"{count:.0f} {unit}"
@@ -88,7 +88,7 @@ class Transfer:
     :param filesystem: the storage's.
     """
 
-    def __init__(self, filesystem: Any, progress: Progress) -> None:
+    def __init__(self, filesystem: Any, progress: TransferProgress) -> None:
         self._filesystem = filesystem
         self._progress = progress
         self._files: list[tuple[Path, str, int]] = []

@@ -26,12 +26,12 @@ from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from .file_references import FileReferences
 from .filesystems import filesystem
-from .transfer import Progress, Transfer
+from .transfer import Transfer, TransferProgress
 
 _CHUNK = 2**20
-# How often a file is read that changes meanwhile.
+# How often a file is read again that has changed while it was read.
 _TRIES = 3
-# What fsspec would take for a pattern where a job downloads the file.
+# Characters that fsspec would take for a pattern when a job downloads the file.
 _PATTERN = str.maketrans("*?[]", "____")
 
 
@@ -40,7 +40,7 @@ class Placed:
     """A file or a directory of this machine, as it was when it was looked at, and where it goes.
 
     :param files: itself, or those below it. :param stats: the same, the same contents.
-    :param mark: exists when all of it is there.
+    :param mark: the file that exists once everything has been uploaded.
     """
 
     path: Path
@@ -64,10 +64,10 @@ class Uploads:
 
     :param destination: a URL; uploads go to `<destination>/<digest>/<name>`.
     :param store: looks for files there.
-    :param progress: hears of bytes.
+    :param progress: reports the bytes.
     """
 
-    def __init__(self, destination: str, store: DataStore, progress: Callable[[str], Progress]) -> None:
+    def __init__(self, destination: str, store: DataStore, progress: Callable[[str], TransferProgress]) -> None:
         self._destination = destination.rstrip("/")
         self._store = store
         self._progress = progress
@@ -144,7 +144,7 @@ class Uploads:
             filesystem(one.url).touch(one.url.rpartition("/")[0], truncate=False)
 
     def _remove(self, one: Placed) -> None:
-        """A directory without its mark is none; a file is removed."""
+        """Removes an upload that is a file. A directory is left: without its mark it does not count."""
         if one.mark == one.url:
             storage = filesystem(one.url)
             with contextlib.suppress(FileNotFoundError):
@@ -155,7 +155,7 @@ class Uploads:
 
 
 class _Found(contextlib.ExitStack):
-    """What one call's literals refer to.
+    """The files that one call's literals refer to.
 
     :ivar placed: by path.
     """
@@ -175,7 +175,7 @@ class _Found(contextlib.ExitStack):
         return self.placed[path].url
 
     def offloaded(self, uri: str, kind: Any) -> str:
-        """Of a literal in a file on this machine: of a copy in which nothing refers to this machine any more."""
+        """The URL for a literal in a file on this machine: that of a copy in which nothing refers to this machine."""
         if not uri or self._uploads.here or ("://" in uri and not uri.startswith("file://")):
             return uri
         path = Path(uri.removeprefix("file://"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from types import ModuleType
 
 KINDS = ("stdlib", "platstdlib", "purelib", "platlib")
 INSTALLED = tuple(str(Path(sysconfig.get_path(kind)).resolve()) for kind in KINDS)
-# Not the user's, also where they are installed as a link to a checkout.
+# Packages that are not the user's, also where they are installed as a link to a checkout.
 FLYTE = ("flytekit.", "flytekitplugins.awsbatch.")
 
 
@@ -70,19 +71,33 @@ def parents(name: str) -> list[str]:
 
 def is_installed(module: ModuleType) -> bool:
     """Whether a module came with the interpreter or was installed into it."""
-    name, file = module.__name__, getattr(module, "__file__", None)
+    return _is_installed(module.__name__, getattr(module, "__file__", None))
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_installed(name: str, file: str | None) -> bool:
     if file is None:
         return name in sys.builtin_module_names
     return str(Path(file).resolve()).startswith(INSTALLED) or f"{name}.".startswith(FLYTE)
 
 
-def imports(module: ModuleType) -> Iterator[str]:
+def imports(module: ModuleType) -> tuple[str, ...]:
     """Every name that the module's source imports outside of functions, as far as it may be a module."""
+    file = module.__file__ or ""
     try:
-        tree = ast.parse(Path(module.__file__ or "").read_bytes())
+        status = Path(file).stat()
+        return _imports(file, module.__package__ or "", status.st_mtime_ns, status.st_size)
     except (OSError, SyntaxError, ValueError):
-        return
-    package = module.__package__ or ""
+        return ()
+
+
+@functools.lru_cache(maxsize=1024)
+def _imports(file: str, package: str, *_state: int) -> tuple[str, ...]:
+    """Once for each state of a file: a project's sources take longer to parse than a task takes to run."""
+    return tuple(_imported(ast.parse(Path(file).read_bytes()), package))
+
+
+def _imported(tree: ast.Module, package: str) -> Iterator[str]:
     statements: list[ast.AST] = [tree]
     for statement in statements:
         if isinstance(statement, ast.Import):

@@ -1,5 +1,5 @@
-"""Starts an interpreter for jobs as soon as it is known that there will be some: it imports flytekit while this process
-still has other things to do. What it imports beyond that, the first job decides.
+"""Starts an interpreter for jobs as soon as it is known that there will be some. It imports flytekit while this process
+does other things; the first job decides what else it imports.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _done: set[int] = set()
 
 
 def once() -> None:
-    """Once in a process, where interpreters are used at all. What goes wrong is left to the first job to tell."""
+    """Starts it once in a process, where interpreters are used at all. If that fails, the first job reports it."""
     if os.getpid() in _done or not sys.platform.startswith("linux"):
         return
     _done.add(os.getpid())

@@ -1,4 +1,4 @@
-"""Where the page of a home is served, if it is: a note in the home, by the process that serves it."""
+"""Where the page of a home is served: the process that serves it leaves a note in the home."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from ..home import Home
-from .past_runs import alive, process_mark
+from .past_runs import process_lives, process_mark
 from .record import RecordError, read_json, write_json
 
 NOTE = "page.json"
@@ -16,7 +16,8 @@ NOTE = "page.json"
 
 @contextlib.contextmanager
 def noted(home: Home, url: str) -> Iterator[None]:
-    """While the page of the home is served at `url`. A home that cannot be written goes without a note."""
+    """Leaves the note while the block runs, in which the page is served at `url`. A home that cannot be written gets
+    none."""
     with contextlib.suppress(OSError):
         write_json(home.path / NOTE, {"url": url, "process": process_mark()})
     try:
@@ -35,6 +36,6 @@ def page_of_run(home: Home, execution: str) -> str:
     except RecordError:
         return ""
     url, process = note.get("url"), note.get("process")
-    if not isinstance(url, str) or not isinstance(process, dict) or not alive(process):
+    if not isinstance(url, str) or not isinstance(process, dict) or not process_lives(process):
         return ""
     return f"{url}/ui/run/{quote(execution, safe='')}"

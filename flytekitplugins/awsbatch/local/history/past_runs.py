@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,12 @@ from ..all_settings import RETENTION_DAYS
 from ..home import Home
 from .record import RecordError, RunRecord, understanding
 
-# Of nodes and of executions, which have the worst of their nodes'.
+# The statuses of nodes and executions, the worst first: an execution has the worst of its nodes'.
 STATUSES = ("failed", "interrupted", "aborted", "running", "succeeded")
-# How the name of an upload begins that is being removed, or was when a process that removed it was killed.
+# The prefix of an upload's name while it is being removed, also if the process that removed it was killed.
 _REMOVED = ".removed-"
 
-# Names that a message lists.
+# How many names a message lists.
 SHOWN = 5
 
 
@@ -36,12 +36,14 @@ class NodeAttempt:
 
     :param number: counted from 1.
     :param reason: why it failed, if it did and another one followed.
+    :param link: where Flyte's console links its job to; empty before there is one.
     """
 
     number: int
     job_name: str
     job_id: str | None
     reason: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class NodeInfo:
 
     :param function: the task's own name, of a map task the mapped one's, without its module.
     :param status: running, succeeded, failed, aborted or interrupted.
-    :param job_id: of the last attempt, as `job_name`. :param attempts: all of them that are known, in order.
+    :param job_id: of the last attempt, like `job_name`. :param attempts: all that are known, in order.
     """
 
     node: str
@@ -88,7 +90,7 @@ class RunInfo:
 
 
 def process_mark() -> dict[str, Any]:
-    """This process, so that another one can tell later whether it still lives (ids are used again)."""
+    """Names this process so that another one can tell later whether it still lives (process ids are used again)."""
     return {"pid": os.getpid(), "since": _start_of(os.getpid())}
 
 
@@ -100,7 +102,7 @@ def _start_of(pid: int) -> str | None:
         return None
 
 
-def alive(mark: dict[str, Any] | None) -> bool:
+def process_lives(mark: dict[str, Any] | None) -> bool:
     """Whether the marked process still runs."""
     pid = mark["pid"] if mark else 0
     # Of a damaged record: 0 and -1 mean many processes to `kill`.
@@ -117,7 +119,7 @@ def alive(mark: dict[str, Any] | None) -> bool:
 
 
 def records(home: Home) -> Iterator[RunRecord]:
-    """Of every execution, in no order; whether they can be read is seen when they are."""
+    """The records of all executions, in no order, unread: some may turn out to be unreadable."""
     try:
         yield from (RunRecord(entry) for entry in home.runs.iterdir() if entry.is_dir())
     except FileNotFoundError:
@@ -149,7 +151,8 @@ def run(home: Home, name: str | None = None) -> RunInfo:
 
 
 def named(home: Home, beginning: str) -> str | None:
-    """The name of the execution that begins so. Raises UnknownRunError for several, HomeError for what is no name."""
+    """The name of the execution that begins so. Raises UnknownRunError for several, HomeError for what cannot be a
+    name."""
     if home.run(beginning).exists():
         return beginning
     return the_one("executions", beginning, (record.folder.name for record in records(home)))
@@ -206,28 +209,28 @@ def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) ->
 
 def _prune_upload(upload: Path, limit: float) -> None:
     """Removes an upload that nobody has referred to since: every call that does so touches it first, also one whose
-    results are cached. It is renamed before, so that nobody takes what is left of it for all of it.
+    results are cached. It is renamed first, so that nobody takes a partly removed upload for a whole one.
     """
     removed = upload.name.startswith(_REMOVED)
     if not removed and upload.stat().st_mtime >= limit:
         return
     aside = upload if removed else upload.rename(upload.with_name(f"{_REMOVED}{upload.name}"))
     if not removed and aside.stat().st_mtime >= limit:
-        # Touched in between.
+        # It was touched in between.
         aside.rename(upload)
         return
     shutil.rmtree(aside, ignore_errors=True)
 
 
 def remove_kept(home: Home) -> None:
-    """Removes what pruned executions left for the cache."""
+    """Removes the files that pruned executions left for the cache."""
     for record in records(home):
         if not record.execution_file.exists():
             shutil.rmtree(record.folder, ignore_errors=True)
 
 
 def _remove(folder: Path, keep: set[str]) -> None:
-    # First what makes it an execution, so that nobody meets half of one.
+    # The record goes first, so that nobody finds half of an execution.
     (folder / "execution.json").unlink(missing_ok=True)
     if not keep or not any((folder / name).exists() for name in keep):
         shutil.rmtree(folder, ignore_errors=True)
@@ -247,9 +250,9 @@ def _info(record: RunRecord) -> RunInfo:
 
 
 def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
-    lives = alive(execution.get("process")) and "ended" not in execution
+    lives = process_lives(execution.get("process")) and "ended" not in execution
     nodes = tuple(_node(record, name, value, lives) for name, value in record.nodes())
-    # Also between two jobs: of a process that was killed there is no end.
+    # Also between two jobs: a process that was killed has recorded no end.
     cut = execution.get("interrupted", "ended" not in execution)
     statuses = {*(node.status for node in nodes), *(["interrupted"] if cut else [])}
     status = "running" if lives else next((word for word in STATUSES if word in statuses), "succeeded")
@@ -280,18 +283,24 @@ def _node(record: RunRecord, name: str, value: dict[str, Any], lives: bool) -> N
             updated=float(value["updated"]),
             job_name=job_name,
             job_id=job_id,
-            attempts=_attempts(value.get("attempts", ()), job_name, job_id),
+            attempts=_attempts(value.get("attempts", ()), job_name, job_id, str(value.get("link", ""))),
             record=value,
         )
 
 
-def _attempts(known: Any, job_name: str, job_id: str | None) -> tuple[NodeAttempt, ...]:
-    """The last one's job is what the node's record says: it may have been resumed."""
-    earlier = [(str(each["job_name"]), each["job_id"], str(each["reason"])) for each in known]
-    if not earlier or earlier[-1][0] != job_name:
-        earlier.append((job_name, job_id, ""))
-    earlier[-1] = (job_name, job_id, earlier[-1][2])
-    return tuple(
-        NodeAttempt(number, name, None if job is None else str(job), reason)
-        for number, (name, job, reason) in enumerate(earlier, start=1)
-    )
+def _attempts(known: Any, job_name: str, job_id: str | None, link: str) -> tuple[NodeAttempt, ...]:
+    """The last attempt's job is the one of the node's record, since the node may have been resumed."""
+    attempts = [
+        NodeAttempt(
+            number,
+            str(each["job_name"]),
+            None if each["job_id"] is None else str(each["job_id"]),
+            str(each["reason"]),
+            str(each.get("link", "")),
+        )
+        for number, each in enumerate(known, start=1)
+    ]
+    if not attempts or attempts[-1].job_name != job_name:
+        attempts.append(NodeAttempt(len(attempts) + 1, job_name, job_id, link=link))
+    attempts[-1] = replace(attempts[-1], job_id=job_id)
+    return tuple(attempts)

@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,17 +68,20 @@ def understanding(path: Path) -> Iterator[None]:
         ) from error
 
 
-def child_record(child: ChildFact) -> dict[str, Any]:
-    """A child as a node's record keeps it."""
-    return {
-        "original": child.original,
-        "child": child.child,
-        "job_id": child.job_id,
-        "phase": child.phase.name,
-        "attempts": child.attempts,
-        "message": child.message,
-        "times": child.times,
-    }
+def child_records(children: Iterable[ChildFact]) -> list[dict[str, Any]]:
+    """Children as a node's record keeps them."""
+    return [
+        {
+            "original": child.original,
+            "child": child.child,
+            "job_id": child.job_id,
+            "phase": child.phase.name,
+            "attempts": child.attempts,
+            "message": child.message,
+            "times": child.times,
+        }
+        for child in children
+    ]
 
 
 class RunRecord:

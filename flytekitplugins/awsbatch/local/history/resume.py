@@ -24,12 +24,12 @@ from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..home import Home
-from .past_runs import UnknownRunError, alive, process_mark, records
+from .past_runs import UnknownRunError, process_lives, process_mark, records
 from .past_runs import named as run_named
 from .record import RecordError, RunRecord, understanding
 
 LOCK = ".lock"
-# Of `pyflyte-fast-execute`: where the archive of the code is.
+# The option of `pyflyte-fast-execute` that names the archive of the code.
 DISTRIBUTION_OPTION = "--additional-distribution"
 
 
@@ -39,7 +39,7 @@ class ResumeError(Exception):
 
 class Resumptions:
     """The executions that this process is to resume: the one that was named, and the others of the same process
-    then (an `@eager` function starts one a call). Each is taken by the first call that is the same as its own first.
+    then (an `@eager` function starts one per call). Each is taken by the first call that equals its own first call.
 
     :param name: of an execution, or a beginning of it that no other has; None: there is nothing to resume.
     :param endpoint: the service that this process's jobs go to, as records have it.
@@ -109,7 +109,7 @@ class Resumptions:
 
 
 def _kind(endpoint: str | None) -> str:
-    """A service at a URL may have another one after a restart."""
+    """The kind of an endpoint: a service at a URL may have another URL after a restart."""
     return "url" if endpoint is not None and "://" in endpoint else str(endpoint)
 
 
@@ -133,7 +133,7 @@ def claim(record: RunRecord) -> None:
     name = record.folder.name
     with _locked(record.folder):
         execution = record.execution()
-        if alive(execution.get("process")) and "ended" not in execution:
+        if process_lives(execution.get("process")) and "ended" not in execution:
             raise ResumeError(
                 f"Execution {name} is still run by process {execution['process']['pid']}. Wait for it, or end it "
                 f"first: flyte-awsbatch kill {name}"
@@ -146,7 +146,7 @@ def claim(record: RunRecord) -> None:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Two processes that want the same execution at once: the second waits, and sees what the first has written."""
+    """If two processes want the same execution at once, the second waits, and sees what the first has written."""
     lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -157,7 +157,8 @@ def _locked(folder: Path) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """By which a node of a later run is known to be the same call; digests, so that a record holds no secrets."""
+    """Digests by which a node of a later run is recognised as the same call. Digests, so that a record holds no
+    secrets."""
 
     task: str
     template: str
@@ -182,11 +183,11 @@ def digest(message: Message) -> str:
 class EarlierRun:
     """What an earlier process left of a node.
 
-    :param snapshot: continue from here; None: from the start.
-    :param attempt: the number of the node's attempt to begin with, when it starts from the start.
-    :param job_id: of the last job that the process knew to have submitted.
+    :param snapshot: the state to continue from; None: the node starts over.
+    :param attempt: the number of the attempt to begin with, when the node starts over.
+    :param job_id: of the last job that the process knew it had submitted.
     :param succeeded: the node's record says so.
-    :param restart_reason: why what was done does not count, for people; "" when it does.
+    :param restart_reason: why the node starts over, in words; "" when it continues.
     """
 
     snapshot: NodeState | None
@@ -196,7 +197,7 @@ class EarlierRun:
     restart_reason: str = ""
 
     def restarted(self, reason: str) -> EarlierRun:
-        """The node from the start, as its next attempt."""
+        """The node starting over, as its next attempt."""
         attempt = self.snapshot.attempt if self.snapshot is not None else self.attempt
         return EarlierRun(None, attempt + 1, self.job_id, restart_reason=reason)
 
@@ -205,14 +206,14 @@ def decide_resume(record: Mapping[str, Any], now: Fingerprint) -> EarlierRun:
     """What the record of a node means for the same node of a later run."""
     snapshot = NodeState.from_dict(record["snapshot"]) if record["snapshot"] else None
     status = record["status"]
-    # The snapshot knows of a job that a process took up and was killed before it wrote the job's id down again.
+    # The snapshot may have the job of a process that resumed the node and was killed before it wrote the id down again.
     job_id = record["job_id"] or (snapshot.plugin_state.external_job_id if snapshot is not None else None)
     known = EarlierRun(snapshot, record["attempt"], job_id, status == "succeeded")
     before = Fingerprint(**record["fingerprint"])
     if before.task != now.task:
         return known.restarted(f"it was a call of {before.task} before")
     if before.inputs != now.inputs:
-        return known.restarted("its inputs are not what they were")
+        return known.restarted("its inputs have changed")
     if before.template != now.template:
         return known.restarted("the task or its settings have changed")
     if status == "failed" or (snapshot is not None and snapshot.ended and not snapshot.succeeded):

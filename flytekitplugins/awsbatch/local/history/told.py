@@ -1,4 +1,4 @@
-"""What a home's runs have told a person once already: one line each in a file of the home."""
+"""The messages that a home's runs print only once: a file of the home has a line for each that was printed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..home import Home
 
 
 class Told:
-    """Safe to use from several threads; two processes may tell the same thing at the same moment."""
+    """Safe to use from several threads; two processes may print the same message at the same moment."""
 
     def __init__(self, home: Home) -> None:
         self._path = home.path / "told"
@@ -17,7 +17,7 @@ class Told:
         self._known: set[str] | None = None
 
     def first_time(self, *what: str) -> bool:
-        """Whether this was not told before; it counts as told from now on, where it can be written down."""
+        """Whether the message was not printed before. It counts as printed from now on, if the file can be written."""
         line = "\t".join(part.replace("\n", " ") for part in what)
         with self._lock:
             if self._known is None:

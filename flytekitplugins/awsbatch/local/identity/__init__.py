@@ -1,1 +1,1 @@
-"""Whom a call belongs to: its execution, who that is for FlyteAdmin, and which node of it the call is."""
+"""What a call belongs to: its execution, what FlyteAdmin would know of that, and which of its nodes the call is."""

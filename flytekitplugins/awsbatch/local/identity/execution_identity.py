@@ -1,4 +1,4 @@
-"""Who the execution is that a local task call stands for: the project, domain and workflow that FlyteAdmin would know.
+"""The execution that a local task call stands for: its project, domain and workflow, as FlyteAdmin would know them.
 
 flytekit's local execution keeps no such record, so the answer is read from what is running: the command line of
 `pyflyte run`, and the entities whose calls lead to this task. Where a real cluster starts a new execution (a launch
@@ -34,7 +34,7 @@ PYFLYTE_RUN = "flytekit.clis.sdk_in_container.run"
 class EntityCall:
     """A call of a Flyte entity that is under way.
 
-    :param frame: stands for the call: the same object, the same call.
+    :param frame: identifies the call: the same object means the same call.
     :param made_in: flytekit's context where it was made. :param opens: the one for what is called inside it.
     :param in_branch: made in a branch of a conditional of the workflow around it.
     :param on_failure: made because the workflow around it failed.
@@ -50,9 +50,9 @@ class EntityCall:
 
 @dataclass(frozen=True)
 class CodeOptions:
-    """What `pyflyte run` was told about the code that travels.
+    """The options of `pyflyte run` about the code that it sends along.
 
-    :param copy: `auto` or `all`; None where it was not told.
+    :param copy: `auto` or `all`; None where it was not given.
     :param destination: the folder in the job's container. :param source_root: the project's; None where none is known.
     :param show_files: whether the files are listed.
     """
@@ -67,12 +67,12 @@ class CodeOptions:
 class Identity:
     """
     :param workflow: its full name; a task run on its own has the one that FlyteAdmin makes up, `.flytegen.<task>`.
-    :param source: where project and domain, and where the workflow came from, for people.
+    :param source: where project and domain, and where the workflow came from, in words.
     :param plan: what the launch plan says about the role, if one was called.
     :param calls: that lead from the one that launched the execution to the task's own, where they are known.
     :param image_config: the images that `pyflyte run` was given, if any.
     :param execution_env: the variables that `pyflyte run --env` was given.
-    :param code: what it was told about the code.
+    :param code: its options about the code.
     :param raw_output_prefix: the storage that it was told to keep raw outputs in; "" for the deployment's own.
     """
 
@@ -89,14 +89,14 @@ class Identity:
 
     @property
     def root(self) -> FrameType | None:
-        """Stands for the call that launched the execution: the same object, the same execution."""
+        """Identifies the call that launched the execution: the same object means the same execution."""
         return self.calls[0].frame if self.calls else None
 
 
-def identity(emulator: AdminEmulator, task_name: str) -> Identity:
-    """The identity of the execution to which a task call belongs. To be asked on the thread that makes the call.
+def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
+    """The identity of the execution to which a task call belongs. Call it on the thread that makes the call.
 
-    :param emulator: project and domain where `pyflyte run` gives none.
+    :param emulator: has project and domain where `pyflyte run` gives none.
     :param task_name: of the task that is called.
     """
     frames = list(calling(threading.current_thread()))
@@ -175,7 +175,7 @@ def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan |
                 calls[-1] = replace(calls[-1], in_branch=in_branch(calls[-1], call))
             calls.append(call)
         elif frame.f_code is workflow_call and calls:
-            # It outlives the handler's frame: what the workflow calls when it failed is called from here.
+            # This frame outlives the handler's: what a workflow calls after it failed is called from here.
             if calls[-1].frame.f_back is frame and calls[-1].entity is frame.f_locals["self"]:
                 calls[-1] = replace(calls[-1], frame=frame)
             else:
@@ -242,14 +242,14 @@ def pyflyte_run(frames: list[FrameType]) -> tuple[click.Context | None, Any]:
 
 
 def command_line(context: click.Context | None, params: Any) -> dict[str, Given]:
-    """Project and domain of a `pyflyte run`."""
+    """Project and domain of the `pyflyte run` that leads to here."""
     if context is None or params is None:
         return {}
     return {name: Given(getattr(params, name), typed(context, name)) for name in ("project", "domain")}
 
 
 def images(params: Any) -> ImageConfig | None:
-    """Of a `pyflyte run`, and of the configuration file that it reads, as it would register them."""
+    """The images of a `pyflyte run` and of the configuration file that it reads, as it would register them."""
     if params is None:
         return None
     from flytekit.clis.sdk_in_container.helpers import patch_image_config
@@ -259,13 +259,13 @@ def images(params: Any) -> ImageConfig | None:
 
 
 def raw_output_prefix(params: Any) -> str:
-    """Of a `pyflyte run`; one on this machine is flytekit's own business."""
+    """The raw output prefix of a `pyflyte run`; "" for one on this machine, which flytekit deals with itself."""
     given = str(getattr(params, "raw_output_data_prefix", None) or "")
     return given if "://" in given and not given.startswith("file://") else ""
 
 
 def code_options(context: click.Context | None, params: Any) -> CodeOptions:
-    """Of a `pyflyte run`."""
+    """The options of a `pyflyte run` about the code that it sends along."""
     if context is None or params is None:
         return CodeOptions()
     style = "all" if params.copy_all else {1: "auto", 2: "all"}.get(getattr(params.copy, "value", 0))
@@ -296,7 +296,8 @@ def typed(context: click.Context, name: str) -> bool:
 
 
 def chosen(given: dict[str, Given], name: str, setting: str | None, default: str) -> tuple[str, str]:
-    """A value and where it is from: the command line, else the settings, else pyflyte's default, else ours."""
+    """A value and where it comes from: the command line, else the settings, else pyflyte's default, else this
+    package's."""
     option = given.get(name)
     if option is not None and option.typed:
         return option.value, "pyflyte run"

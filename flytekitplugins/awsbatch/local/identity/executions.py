@@ -1,4 +1,5 @@
-"""The executions of this process: one for each outermost workflow or task that is called, as FlyteAdmin would make.
+"""The executions of this process: one for each outermost workflow or task that is called, as FlyteAdmin would make
+them.
 
 Names them and remembers which one a call belongs to.
 """
@@ -34,7 +35,7 @@ class Execution:
     """One execution: what its names and paths are made of, and its nodes so far.
 
     :param resumed: whether an earlier process began it.
-    :param running: its nodes that were started beside others, by node id.
+    :param running: its nodes that run beside others, by node id.
     """
 
     name: str
@@ -71,7 +72,8 @@ class Executions:
             return finished
 
     def running(self) -> list[str]:
-        """The names of executions whose outermost call has not returned. Takes no lock: a signal's handler asks."""
+        """The names of executions whose outermost call has not returned. Takes no lock, so that a signal's handler can
+        call it."""
         frames = running_frames()
         return [execution.name for root, execution in list(self._of_roots.items()) if root in frames]
 
@@ -83,9 +85,9 @@ class Executions:
         workflow: str,
         earlier: Callable[[], str | None] = lambda: None,
     ) -> tuple[Execution, bool]:
-        """(the execution, whether this process has just begun it).
+        """Returns (the execution, whether this process has just begun it).
 
-        :param root: stands for the outermost call; the same object again means the same execution. None: not known,
+        :param root: identifies the outermost call; the same object again means the same execution. None: not known,
             which joins the latest execution of the same workflow.
         :param earlier: asked for the name of an execution to resume, when the call would begin a new one.
         """

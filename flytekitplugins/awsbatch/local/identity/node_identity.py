@@ -125,7 +125,7 @@ class _Scope:
         return same[count] if count < len(same) else None
 
     def _in_branch(self, call: EntityCall) -> tuple[Node, Node] | None:
-        """The conditional's node and the one in it, where there is no other that it could be."""
+        """The conditional's node and the node in it, where only one can be meant."""
         if not isinstance(self.entity, WorkflowBase):
             return None
         branches = [(node, inner) for node in self.entity.nodes for inner in _branches(node)]
@@ -171,7 +171,8 @@ class Nodes:
         return self._scopes[call.frame]
 
     def _taking(self, place: Place) -> Place:
-        """The place, under another id if it is taken: threads of a user's may stand for one execution."""
+        """The place, under another id if that one is taken: several threads of a user's program may belong to one
+        execution."""
         number = 1
         found = place
         while found.label in self._taken:

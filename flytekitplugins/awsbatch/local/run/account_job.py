@@ -1,4 +1,4 @@
-"""What a job has or needs in an account, and in no emulation: tags to be found by, a machine that holds it. Pure."""
+"""What a job has or needs in an account only: tags by which people find it, and a machine that can hold it. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import HandlerSetting
 from flytekitplugins.awsbatch.wire import PLATFORM_CAPABILITIES
 
 TAG_PREFIX = "flyte:"
-# What AWS takes in the value of a tag, and how much of it.
+# The characters that AWS takes in the value of a tag, and how many.
 _NOT_IN_TAGS = re.compile(r"[^\w .:/=+@-]")
 _LONGEST_TAG = 256
 
@@ -23,7 +23,7 @@ def job_tags(**said: str) -> dict[str, str]:
     return {f"{TAG_PREFIX}{name}": _NOT_IN_TAGS.sub("_", value)[:_LONGEST_TAG] for name, value in said.items()}
 
 
-def need_of(request: NodeRequest, queue: str, settings: HandlerSettings) -> TaskNeed:
+def needs_of_node(request: NodeRequest, queue: str, settings: HandlerSettings) -> TaskNeed:
     """What the node's job will ask of a compute environment. Raises HandlerError."""
     template = request.template
     size = job_resources(

@@ -1,5 +1,5 @@
-"""One task call on its way through admin, propeller and Batch: what is asked for, driven to its end, recorded on the
-way, and resumed where an earlier process left it.
+"""One task call on its way through admin, propeller and Batch. It is recorded on the way, and resumed where an earlier
+process left it.
 """
 
 from __future__ import annotations
@@ -30,32 +30,33 @@ from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from ..console.attempt_news import AttemptNews
-from ..console.counts import counts_of_phases, counts_of_result, phases_of_statuses
+from ..console.child_counts import counts_of_phases, counts_of_result, phases_of_statuses
 from ..console.exit_reasons import end_in_words, says_exception
-from ..console.failure import LogTail, TaskFailedError, error_message, failure
+from ..console.failure import LogTail, TaskFailedError, error_message, task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
 from ..console.misfits import MISFIT, misfit_in_words
 from ..console.redaction import hide, hide_in_request
 from ..console.stopping import resume_command
 from ..console.tracebacks import exception_line
 from ..deployment.opening import Deployment
-from ..history.record import RunRecord, child_record, understanding
+from ..history.record import RunRecord, child_records, understanding
+from ..history.record_pace import RecordPace
 from ..history.resume import EarlierRun, Fingerprint, decide_resume
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
-from .account_job import job_tags, need_of
+from .account_job import job_tags, needs_of_node
 from .promises import referred_nodes
 from .resume_node import resume_node
 from .serialise import Serialised
-from .task_resources import check, requirements, settle
+from .task_resources import check_task_resources, requirements, settle_task_resources
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
 
     from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
 
-# Enough to begin at a frame of a traceback.
+# Enough lines of a log to begin at a frame of a traceback.
 LOG_LINES = 100
 # The node whose outputs are the workflow's inputs; flytekit compiles it without a name.
 START_NODE = "start-node"
@@ -66,7 +67,7 @@ class NotHandledError(Exception):
 
 
 class LeftRunningError(Exception):
-    """AWS Batch cannot be asked any more, while the jobs run on; the message says how to come back to them."""
+    """AWS Batch cannot be asked any more, while the jobs run on. The message has the command that resumes the run."""
 
 
 class Call:
@@ -93,10 +94,12 @@ class Call:
         self._record = RunRecord(deployment.home.run(execution.name))
         self._fingerprint = Fingerprint(task.name, "", "")
         self._node: NodeExecution | None = None
-        self._saved: tuple[object, ...] = ()
+        self._pace = RecordPace(deployment.backend.endpoint is not None)
         self._job: tuple[str, str | None] = ("", None)
+        # What was sent for the current job, by its id.
+        self._shown: dict[str | None, dict[str, Any] | None] = {}
         self._progress: Progress | None = None
-        # How the queue and the role were found, for people who look at the run.
+        # How the queue and the role were found; the page of the run shows it.
         self._queue_decision: dict[str, Any] = {}
         self._interrupts = Interrupts()
         self._queue = ""
@@ -114,18 +117,18 @@ class Call:
 
     @property
     def _function(self) -> str:
-        """Of a map task, the mapped one."""
+        """The name of the task's function; of a map task, the mapped task's."""
         return str(getattr(self._task, "run_task", self._task).name.rpartition(".")[2])
 
     def run(self, inputs: LiteralMap) -> LiteralMap:
-        """See `composer.run`."""
+        """See `composer.run_call`."""
         deployment = self._deployment
         template = self._serialised.template
         self._check_handled(template)
         self._asked.CopyFrom(template.container.resources)
         if resources := deployment.settings.admin.task_resources:
-            check(template, resources)
-            settle(template.container.resources, resources)
+            check_task_resources(template, resources)
+            settle_task_resources(template.container.resources, resources)
         own = self._execution
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
         decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
@@ -143,7 +146,7 @@ class Call:
             self._queue = decision.queue
             with contextlib.suppress(HandlerError):
                 # The handler refuses such a task itself, in Flyte's words.
-                deployment.backend.check_task(need_of(request, decision.queue, deployment.settings.handler), role)
+                deployment.backend.check_task(needs_of_node(request, decision.queue, deployment.settings.handler), role)
         with Interrupts(noted=deployment.backend.hurry) as self._interrupts:
             try:
                 result = self._result(request)
@@ -173,7 +176,10 @@ class Call:
     # Called by the deployment when it closes before the call has ended.
 
     def abort(self) -> None:
-        """Ends the job for good, also one that was submitted in a round that then failed."""
+        """Terminates the job, also one that was submitted in a round that then failed.
+
+        Raises BatchError, UnreachableError.
+        """
         if self._node is None:
             return
         self._node.abort("Aborted")
@@ -186,7 +192,7 @@ class Call:
         self._write("aborted")
 
     def interrupt(self) -> str:
-        """Records the node so that it can be resumed; returns how far it came, for people."""
+        """Records the node so that it can be resumed; returns in words how far it came."""
         if self._node is not None and self._node.result is None:
             self._write("interrupted")
         done = (
@@ -247,7 +253,7 @@ class Call:
         )
 
     def _tags(self) -> dict[str, str]:
-        """By which people find a job in an account, and its costs."""
+        """The tags by which people find a job in an account, and what it costs."""
         own = self._execution
         return job_tags(
             project=own.project,
@@ -268,7 +274,7 @@ class Call:
             deployment.reporter.say(f"{self.label}: {resumed.note}")
         self._node = node = resumed.node
         if before is not None and not before.restart_reason and before.job_id is not None:
-            # A process that resumes this run looks for the job by what is written next.
+            # A process that resumes this run finds the job by the record that is written next.
             self._job = (self._job[0], before.job_id)
         if node.result is not None:
             if not resumed.written:
@@ -279,13 +285,14 @@ class Call:
             try:
                 result = node.run(self._interrupts.waiting(deployment.backend.wait))
             except Interrupted:
-                # While this call is still one of those that closing looks after.
+                # Now, while closing the deployment still looks after this call.
                 deployment.close()
                 raise
             except UnreachableError:
                 raise
             except BaseException:
-                self.abort()
+                with contextlib.suppress(BatchError):
+                    self.abort()
                 raise
         self._write("succeeded" if result.succeeded else "failed", result)
         deployment.reporter.finished(self.label, counts_of_result(result))
@@ -314,13 +321,14 @@ class Call:
         if progress.job_id is not None:
             self.submitted.set()
         self._note_attempt(progress)
-        mark = (progress.attempt, progress.phase, progress.job_id, progress.failed_attempts)
-        if mark != self._saved:
-            self._saved = mark
-            self._write("running")
+        if self._pace.due(progress):
+            with self._pace.writing():
+                self._write("running")
         items = sum(progress.counts.values())
         if progress.job_id is not None and (page := deployment.backend.console_link(progress.job_id, items)):
             deployment.say_once(f"{self.label}: {page}")
+        elif progress.link and items > 1:
+            deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
         job = deployment.services.jobs.get(progress.job_name)
         for line in self._news.lines(progress, job, self._job_attempts()):
             deployment.reporter.say(hide(f"{self.label}: {line}", os.environ))
@@ -333,13 +341,29 @@ class Call:
 
     def _note_attempt(self, progress: Progress) -> None:
         reason = progress.retry_reason.strip().splitlines()
+        failed = progress.failed_attempts > 0
         self._attempts[progress.attempt] = {
             "attempt": progress.attempt,
             "job_name": progress.job_name,
             "job_id": progress.job_id,
-            "failed": progress.failed_attempts > 0,
+            "link": progress.link,
+            "failed": failed,
             "reason": reason[0] if reason else "",
+            "children": child_records(self._node.children()) if failed and self._node is not None else None,
         }
+
+    def _children(self, result: NodeResult | None) -> list[dict[str, Any]] | None:
+        """What the record says of the children: at the end, and while they run where nobody else can look."""
+        assert self._node is not None
+        if result is None and not self._pace.elsewhere:
+            return None
+        return child_records(self._node.children() if result is None else result.children)
+
+    def _counts_elsewhere(self) -> dict[str, int] | None:
+        """Of an account's large array AWS tells how many children run, and not which."""
+        if not self._pace.elsewhere or self._progress is None:
+            return None
+        return vars(counts_of_phases(self._progress.counts, self._progress.cached))
 
     def _job_attempts(self) -> int | None:
         batch = self._deployment.settings.handler.batch
@@ -359,7 +383,7 @@ class Call:
         return end_in_words(words)
 
     def _stuck(self, progress: Progress) -> str:
-        """AWS Batch's word for a job that can never start."""
+        """The reason that AWS Batch gives a job that can never start."""
         job = self._deployment.services.jobs.get(progress.job_name)
         if job is None or set(progress.counts) - {TaskPhase.QUEUED}:
             return ""
@@ -367,7 +391,7 @@ class Call:
         return misfit_in_words(found, self._asked, self._place.resources) if found else ""
 
     def _queued(self, progress: Progress) -> str:
-        """Why nothing of the job has started for long."""
+        """Why no attempt of the job has started for a long time."""
         if progress.job_id is None or set(progress.counts) - {TaskPhase.QUEUED, TaskPhase.NOT_READY}:
             self._queued_since = None
             return ""
@@ -397,7 +421,8 @@ class Call:
                     "job_id": self._job[1],
                     "link": self._progress.link if self._progress is not None else "",
                     "region": self._deployment.services.batch.region,
-                    "children": [child_record(child) for child in result.children] if result is not None else None,
+                    "children": self._children(result),
+                    "counts": self._counts_elsewhere(),
                     "cacheable": self._serialised.template.metadata.discoverable,
                     "launch": self._deployment.launch.record(self._task.name),
                     "output_prefix": self._node.output_prefix,
@@ -409,13 +434,15 @@ class Call:
             self._deployment.say_once(f"This run cannot be recorded, and so not be resumed: {error}")
 
     def _request_sent(self) -> dict[str, Any] | None:
-        """The SubmitJob request of the current job, without secrets, for people who look at the run."""
+        """The SubmitJob request of the current job, without secrets; the page of the run shows it."""
         job_id = self._job[1]
-        sent = self._deployment.submissions.request_of(job_id) if job_id else None
-        return None if sent is None else hide_in_request(sent, os.environ)
+        if job_id not in self._shown:
+            sent = self._deployment.submissions.request_of(job_id) if job_id else None
+            self._shown = {job_id: None if sent is None else hide_in_request(sent, os.environ)}
+        return self._shown[job_id]
 
     def _error(self, result: NodeResult, decision: Decision) -> TaskFailedError:
-        return failure(
+        return task_failed_error(
             result,
             task=self._task.name,
             execution=self._execution.name,
@@ -427,7 +454,8 @@ class Call:
         )
 
     def _import_hint(self, result: NodeResult) -> list[str]:
-        """Jobs at a URL see what that service gives them, which mostly is not this process's import path."""
+        """A hint for jobs at a URL: they see what that service gives them, which rarely is this process's import
+        path."""
         endpoint = self._deployment.backend.endpoint
         module = self._serialised.module.partition(".")[0]
         if endpoint is None or "://" not in endpoint or self._serialised.code_root is None:

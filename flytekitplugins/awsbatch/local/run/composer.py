@@ -15,8 +15,8 @@ from flytekit.models.literals import LiteralMap
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.lint.codes import in_one_line
-from flytekitplugins.awsbatch.lint.findings import Finding
-from flytekitplugins.awsbatch.lint.report import findings_to, lint_execution_env, tell
+from flytekitplugins.awsbatch.lint.findings import LintFinding
+from flytekitplugins.awsbatch.lint.report import findings_to, lint_execution_env, tell_findings
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
 
 from ..console.redaction import hide_in_command
@@ -29,21 +29,21 @@ from ..history.past_runs import process_mark
 from ..history.record import RunRecord
 from ..history.resume import digest
 from ..home import HomeError
-from ..identity.execution_identity import Identity, identity
+from ..identity.execution_identity import Identity, identity_of_call
 from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
 from .concurrent_nodes import run_node
-from .promises import reader, resolve_promises
+from .promises import promise_reader, resolve_promises
 from .serialise import Serialised, refuse_default_image, serialise
 
 
-def resolve(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
-    """A call's arguments with attributes of promises resolved, and why one could not be."""
-    return resolve_promises(given, reader(lambda: deployments.current().services.store))
+def resolve_call(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
+    """A call's arguments with attributes of promises resolved, and the reason if one cannot be."""
+    return resolve_promises(given, promise_reader(lambda: deployments.current().services.store))
 
 
-def run(task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError | None = None) -> LiteralMap:
+def run_call(task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError | None = None) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
     :param unresolvable: why `inputs` are not whole: the node fails before it starts.
@@ -56,13 +56,13 @@ def run(task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError | No
     deployment = deployments.current()
     deployment.check_open()
     deployment.between_calls.note_call()
-    who = identity(deployment.settings.admin.emulator, task.name)
+    who = identity_of_call(deployment.settings.admin.emulator, task.name)
     deployment.check_storage()
     _check_queues(deployment, who)
-    findings: list[Finding] = []
+    findings: list[LintFinding] = []
     with contextlib.ExitStack() as opened:
         code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.sends_code else None
-        with findings_to(partial(tell, on_warning=findings.append), deployment.settings.lint_settings):
+        with findings_to(partial(tell_findings, on_warning=findings.append), deployment.settings.lint_settings):
             serialised = _serialised(deployment, task, who, code)
         if deployment.backend.from_images:
             refuse_default_image(serialised.template)
@@ -85,13 +85,14 @@ def run(task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError | No
 def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode | None) -> Serialised:
     local = deployment.settings.local
     task.check_emulated_call()
-    if local.execution_env == DROP:
+    # Only a job that this machine starts can be given variables beside its definition's.
+    if local.execution_env == DROP or deployment.backend.endpoint is not None:
         lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
     build = deployment.backend.from_images and local.build_images
     return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)
 
 
-def finding_key(finding: Finding) -> tuple[str, str, str]:
+def finding_key(finding: LintFinding) -> tuple[str, str, str]:
     return finding.code, finding.file, finding.entity
 
 
@@ -112,12 +113,12 @@ def _check_queues(deployment: Deployment, who: Identity) -> None:
 
 
 def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:
-    """The execution that a call belongs to; one that begins is recorded and announced, in this order."""
+    """The execution that a call belongs to. A new one is recorded, and then announced."""
 
     def earlier() -> str | None:
         asked = deployment.resumptions
         if not asked.any:
-            # The inputs may be large, and their digest is for comparing alone.
+            # The inputs may be large, and comparing takes their digest only.
             return None
         return asked.take((who.project, who.domain, who.workflow), task, digest(inputs.to_flyte_idl()))
 
@@ -155,4 +156,4 @@ def _record(deployment: Deployment, execution: Execution) -> None:
         raise HomeError(f"The run cannot be recorded in {deployment.home.path}: {error.strerror}.") from error
 
 
-__all__ = ["NotHandledError", "run"]
+__all__ = ["NotHandledError", "run_call"]

@@ -1,7 +1,7 @@
 """Nodes of a workflow that run side by side, as propeller runs them, although flytekit calls one task after another.
 
 A node that another one does not wait for runs on a thread of its own. Its outputs are literals that are filled in when
-somebody looks at them: flytekit only hands them on. Whoever needs a value waits for the node, and gets its error.
+something reads them; flytekit only passes them on. Reading a value waits for the node, and raises the node's error.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 
 class PendingLiteral(Literal):  # type: ignore[misc]
-    """One output of a node that may still run. Its attributes are those of the literal, once somebody asks for one."""
+    """One output of a node that may still run. Reading an attribute waits for the node, and reads that of the
+    literal."""
 
     def __init__(self, outputs: Callable[[], LiteralMap], name: str) -> None:
         self.__dict__["outputs_of_node"] = outputs
@@ -80,7 +81,8 @@ class RunningNode:
             self._submitted.set()
 
     def outputs(self) -> LiteralMap:
-        """Waits for the end. Raises what the node's call raised, on the main thread also what a signal means."""
+        """Waits for the node's end. Raises what its call raised; on the main thread also KeyboardInterrupt or
+        SystemExit after a signal."""
         wait_for(self.ended, self.stop)
         if self._outputs is None:
             assert self.error is not None
@@ -93,7 +95,7 @@ def run_node(
 ) -> LiteralMap:
     """Runs a node where its workflow lets it: beside others on a thread of its own, or here.
 
-    :param workflow: the one that the node stands in, if it stands right in the one that was launched.
+    :param workflow: the workflow that was launched, if the node is one of its own nodes; else None.
     """
     node = place.node
     if node is None or not isinstance(workflow, WorkflowBase):
@@ -129,7 +131,7 @@ def outputs_of(node: RunningNode, beside: Collection[RunningNode]) -> LiteralMap
         return node.outputs()
     except Exception as error:
         own = error
-    # The thread of a node must not wait for itself.
+    # A node's thread must not wait for itself.
     on_main_thread = threading.current_thread() is threading.main_thread()
     raise (first_error(beside) if on_main_thread else None) or own
 
@@ -154,8 +156,8 @@ def wait_for(event: threading.Event, stop: Callable[[], None]) -> None:
 
 
 def runs_beside_others(workflow: WorkflowBase, node: Node) -> bool:
-    """Whether a node may run on while flytekit calls the next task: something else of the workflow does not depend on
-    it, nor it on that, and everybody who must come after it waits for its outputs."""
+    """Whether a node may run on while flytekit calls the next task: another node of the workflow and this one do not
+    depend on each other, and every node that must come after this one waits for its outputs."""
     related = {one.id for one in (*upstream_of(node), *downstream_of(workflow, node), node)}
     if all(other.id in related for other in workflow.nodes):
         return False

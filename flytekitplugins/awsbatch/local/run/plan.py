@@ -41,7 +41,7 @@ from ..console.redaction import hide_in_request
 from ..deployment.locations import Locations
 from ..identity.node_identity import Place
 from .serialise import NotLoadableError, serialise
-from .task_resources import RefusedError, check, requirements, settle
+from .task_resources import RefusedError, check_task_resources, requirements, settle_task_resources
 
 if TYPE_CHECKING:
     from flytekit.configuration import ImageConfig
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from ..all_settings import Settings
 
-# Stands for what is known when an execution runs.
+# Stands in a request for what only a run knows.
 EXECUTION = "EXECUTION"
 UNKNOWN = "as long as the list"
 
@@ -60,7 +60,7 @@ class PlannedNode:
     """A node that would submit a job.
 
     :param request: by boto3's names, without secrets; empty where there is a problem.
-    :param size: of the array: a number, or words where only a run knows it; None for a single job.
+    :param size: the array's: a number, or a phrase where only a run knows it; None for a single job.
     :param definition: what the job definition would say.
     :param attempts: how often the node is tried.
     """
@@ -76,7 +76,7 @@ class PlannedNode:
 
 @dataclass(frozen=True)
 class Plan:
-    """:param unknown: what of the workflow only a run can know, a sentence each."""
+    """:param unknown: what only a run can know, one sentence each."""
 
     execution: LaunchedExecution
     decision: Decision
@@ -84,10 +84,12 @@ class Plan:
     unknown: tuple[str, ...]
 
 
-def plan(entity: Any, settings: Settings, who: LaunchedExecution, where: Locations, images: ImageConfig) -> Plan:
-    """Of a workflow or a task, in the order in which its nodes are written.
+def plan_workflow(
+    entity: Any, settings: Settings, who: LaunchedExecution, where: Locations, images: ImageConfig
+) -> Plan:
+    """The plan of a workflow or a task, its nodes in the order in which they are written.
 
-    :param who: its name stands in the names of jobs and folders; "" for a word in its place.
+    :param who: the execution. Its name stands in the names of jobs and folders; "" puts a placeholder there.
     """
     decision = decide_launch(settings.admin, who)
     planner = _Planner(settings, who, where, images, decision)
@@ -104,7 +106,7 @@ def workflow_name(entity: Any) -> str:
 class _Scope:
     """A workflow whose nodes are planned.
 
-    :param node: that calls it in `outer`; None: it is what the execution runs.
+    :param node: the node that calls it in `outer`; None: it is the workflow that the execution runs.
     """
 
     workflow: WorkflowBase
@@ -113,7 +115,7 @@ class _Scope:
     outer: _Scope | None = None
 
     def length(self, given: BindingData | None) -> int | None:
-        """Of the list that an input of a node in it is bound to; None where only a run knows."""
+        """The length of the list that an input of one of its nodes is bound to; None where only a run knows."""
         if given is None:
             return None
         if given.collection is not None:
@@ -132,7 +134,7 @@ def binding_of(node: Node, name: str) -> BindingData | None:
 
 
 class _NoFiles(SchemeStore):
-    """There are no inputs yet, and nothing is written."""
+    """A store without files: there are no inputs yet, and nothing is written."""
 
     def read(self, reference: str) -> bytes:
         return b""
@@ -206,8 +208,8 @@ class _Planner:
             return PlannedNode(place.label, function, problem=handler.error)
         resources = settings.admin.task_resources
         if resources:
-            check(template, resources)
-            settle(template.container.resources, resources)
+            check_task_resources(template, resources)
+            settle_task_resources(template.container.resources, resources)
         write_queue(template, self._decision)
         name = who.name or EXECUTION
         request = NodeRequest(
@@ -249,7 +251,7 @@ class _Planner:
 
 
 def _size(task: Any, place: Place, scope: _Scope | None) -> int | str:
-    """Of a map's array, where the program has the list."""
+    """The size of a map's array, where the workflow has the list itself."""
     if place.node is None or scope is None or not hasattr(task, "run_task"):
         return UNKNOWN
     mapped = [name for name in task.run_task.interface.inputs if name not in task.bound_inputs]

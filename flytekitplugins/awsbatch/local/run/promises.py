@@ -1,4 +1,4 @@
-"""The inputs of a call as propeller takes them out of the nodes before: attributes of promises (`config().sizes[0]`).
+"""The inputs of a call as propeller takes them from earlier nodes: attributes of promises (`config().sizes[0]`).
 
 flytekit's own local run resolves them too, by other rules: a dataclass in its older format it cannot take apart at all.
 Nothing here knows where a task runs.
@@ -21,7 +21,7 @@ from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, 
 def resolve_promises(given: dict[str, Any], read: Read) -> tuple[dict[str, Any], UnresolvableInputError | None]:
     """
     :param given: a call's arguments: values, promises, and lists and dicts of both.
-    :returns: the same with promises that have no path any more, and why the first that leads nowhere does so.
+    :returns: the same with promises that have no path any more, and the reason of the first that cannot be resolved.
     """
     found = {}
     for name, value in given.items():
@@ -33,7 +33,7 @@ def resolve_promises(given: dict[str, Any], read: Read) -> tuple[dict[str, Any],
     return found, None
 
 
-def reader(store: Callable[[], DataStore]) -> Read:
+def promise_reader(store: Callable[[], DataStore]) -> Read:
     """Reads offloaded literals."""
 
     def read(uri: str) -> literals_pb2.Literal:

@@ -1,8 +1,8 @@
-"""One child of a past run, once more in the foreground: its own command and inputs, for a debugger. Here, also where it
-ran in an account.
+"""Runs one child of a past run again, in the foreground, with its own command and inputs, for a debugger. It runs on
+this machine, also if it ran in an account.
 
-Its outputs go to a folder of their own in the run's: what the run wrote stays as it was. Variables that the job took
-over from its caller are those of this shell now, since a run does not keep their values; its own are as they were. No
+Its outputs go to a folder of their own in the run's folder, so the run stays as it was. Variables that the job took
+over from its caller have the values of this shell, since a run does not keep them; the job's own are as they were. No
 time limit and no memory limit apply.
 """
 
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest, compose
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest, compose_launch
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
@@ -36,14 +36,14 @@ from ..history.past_runs import NodeInfo, RunInfo, UnknownRunError
 from ..history.record import RunRecord, understanding
 from ..home import Home
 
-# Seconds for what a child wrote last.
+# Seconds to wait for the last lines of a child.
 LAST_LINES_SECONDS = 2.0
-# Options of a child's command that name places to write to, and the folder that stands for each now.
+# Options of a child's command that name places to write to, and the folder that replaces each.
 WRITTEN = {"--output-prefix": "outputs", "--raw-output-data-prefix": "raw", "--checkpoint-path": "checkpoint"}
 
 
 @dataclass(frozen=True)
-class Command:
+class RerunCommand:
     """What starts a child again. `output` is the folder it writes to now."""
 
     argv: tuple[str, ...]
@@ -52,14 +52,14 @@ class Command:
     output: Path
 
 
-def command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
+def rerun_command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunCommand:
     """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError, RecordError, and
     of a run in an account BatchError, UnreachableError."""
     with understanding(RunRecord(home.run(run.name)).node_file(node.node)):
         return _command(home, run, node, index)
 
 
-def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
+def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunCommand:
     child = child_index(node, index)
     assert node.job_id is not None
     job = _job(home, run, node.job_id)
@@ -69,7 +69,7 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
     output = home.run(run.name) / "reruns" / f"{node.node}-{index}"
     recorded = node.record["launch"]
     launch = Launch(
-        # What lies in the account's storage is read with the credentials of this shell.
+        # Files in the account's storage are read with the credentials of this shell.
         environment=base_environment(os.environ, recorded["environment"] if run.endpoint is None else INHERIT),
         path=scripts_directories(),
         python_path=tuple(recorded["python_path"]),
@@ -90,10 +90,10 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Command:
     folder = Path(recorded["folder"])
     if not folder.is_dir():
         raise UnknownRunError(f"The folder that the run was started in, {folder}, is not there any more.")
-    return Command(redirected(request.command, output), compose(request, launch), folder, output)
+    return RerunCommand(redirected(request.command, output), compose_launch(request, launch), folder, output)
 
 
-def rerun(child: Command, raw: bool = False) -> int:
+def rerun(child: RerunCommand, raw: bool = False) -> int:
     """Runs the child with this terminal as its own and returns its exit status, as a shell says it. Raises OSError.
 
     :param raw: whether flytekit's JSON log lines are shown as they are.
@@ -102,7 +102,7 @@ def rerun(child: Command, raw: bool = False) -> int:
     for folder in WRITTEN.values():
         (child.output / folder).mkdir(mode=0o700, parents=True)
     shown = nullcontext(None) if raw else readable_stderr()
-    # Ctrl-C is the child's to answer; this process stays to say how it ended.
+    # Ctrl-C is for the child; this process stays to report how the child ended.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         with shown as stderr:
@@ -131,7 +131,7 @@ def readable_stderr() -> Iterator[int]:
         yield writing
     finally:
         os.close(writing)
-        # A process that the child has left may keep it open.
+        # A process that the child has left behind may keep it open.
         reader.join(LAST_LINES_SECONDS)
 
 
@@ -174,7 +174,9 @@ def _job(home: Home, run: RunInfo, job_id: str) -> Any:
     if client is not None:
         jobs = client.describe_jobs(jobs=[job_id])["jobs"]
         if not jobs:
-            raise UnknownRunError(f"AWS Batch does not know job {job_id} any more: it forgets jobs some days after.")
+            raise UnknownRunError(
+                f"AWS Batch does not know job {job_id} any more: it forgets ended jobs after some days."
+            )
         return jobs[0]
     batch = LocalBatch(home.batch)
     try:
@@ -190,7 +192,7 @@ def _job(home: Home, run: RunInfo, job_id: str) -> Any:
 
 
 def redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
-    """The command with what it writes sent elsewhere, and without its time limit. It runs the code of the working tree,
+    """The command with its output folders replaced, and without its time limit. It runs the code of the working tree,
     not the distribution that was uploaded for the job."""
     words = list(argv)
     if words[:1] == [FAST_EXECUTE] and "--" in words:

@@ -1,6 +1,6 @@
 """Starting a node, or resuming it from what an earlier process left of it and of its job.
 
-What counts is decided in `resume`; here jobs are taken over, or ended where they do not count any more.
+`history.resume` decides what still counts; here jobs are adopted, or ended where they do not count any more.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class ResumedNode:
     """
-    :param note: what a person should know about it.
+    :param note: a line for the user.
     :param written: the node has ended, and its record says so.
     """
 
@@ -57,7 +57,7 @@ def resume_node(
         _end_job(deployment, before.job_id)
         note = f"starts over, {before.restart_reason}"
     request = replace(request, attempt=before.attempt)
-    # An earlier process may have submitted a job whose id it did not come to write down.
+    # An earlier process may have submitted a job and been killed before it wrote the job's id down.
     attempt = before.snapshot.attempt if before.snapshot is not None else before.attempt
     node_id = current_node_id(request.parents, request.node_id, request.event_version)
     deployment.submissions.expect(generated_name(request.execution.name, node_id, attempt))
@@ -67,7 +67,7 @@ def resume_node(
 
 
 def _end_job(deployment: Deployment, job_id: str | None) -> None:
-    """What does not count any more need not run."""
+    """Ends a job that does not count any more."""
     if job_id is not None:
         deployment.backend.adopt(job_id)
         deployment.backend.batch.terminate_job(jobId=job_id, reason="Aborted")

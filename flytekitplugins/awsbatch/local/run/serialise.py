@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ..deployment.packaging import CallCode
 
-# Emulated code is the working tree as it is; FlyteAdmin wants a version all the same.
+# Emulated runs use the working tree as it is. A task still needs a version.
 VERSION = "local"
 
 
@@ -75,7 +75,7 @@ def serialise(
         settings.source_root = code.root(code_root)
         settings.fast_serialization_settings = code.package(code_root)
     context = FlyteContextManager.current_context()
-    # Within an execution, and a local one is one, flytekit's builder builds nothing.
+    # flytekit's builder builds nothing within an execution, and a local run is one.
     state = context.new_execution_state() if build else context.execution_state
     with FlyteContextManager.with_context(context.new_builder().with_execution_state(state)):
         spec = get_serializable(OrderedDict(), settings, task)

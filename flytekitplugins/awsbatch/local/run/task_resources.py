@@ -22,7 +22,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.requirements import (
 from flytekitplugins.awsbatch.propeller.golang.quantity import Quantity, QuantityError, parse_quantity
 
 NAMES = tasks_pb2.Resources
-# Those that a task gets in any case; the others only where somebody speaks of them.
+# The resources that every task gets; the others only if a task or the settings name them.
 ALWAYS = (NAMES.CPU, NAMES.MEMORY)
 CHECKED = (NAMES.CPU, NAMES.MEMORY, NAMES.EPHEMERAL_STORAGE)
 
@@ -31,9 +31,9 @@ class RefusedError(Exception):
     """FlyteAdmin would not register the task."""
 
 
-def check(template: tasks_pb2.TaskTemplate, platform: TaskResources) -> None:
-    """A request may not be above the task's own limit, nor one of them above the platform's. A limit that stands alone
-    is not looked at: it is cut at launch.
+def check_task_resources(template: tasks_pb2.TaskTemplate, platform: TaskResources) -> None:
+    """A request may not be above the task's own limit, and neither of them above the platform's. A limit without a
+    request is not checked: it is cut at launch.
 
     :raises RefusedError: with what FlyteAdmin objects to.
     """
@@ -50,7 +50,7 @@ def check(template: tasks_pb2.TaskTemplate, platform: TaskResources) -> None:
                 raise _refused(template, name, f"{what} of {asked} is more than task_resources.limits allows, {bound}")
 
 
-def settle(resources: tasks_pb2.Resources, platform: TaskResources) -> None:
+def settle_task_resources(resources: tasks_pb2.Resources, platform: TaskResources) -> None:
     """Fills in a task's requests and limits and cuts them at the platform's, in place.
 
     From here on every task has a limit, which a node's own request (`with_overrides`) does not lift.
@@ -70,7 +70,7 @@ def settle(resources: tasks_pb2.Resources, platform: TaskResources) -> None:
 
 
 def requirements(platform: TaskResources) -> ResourceRequirements:
-    """The same for the handler: what is not said is zero there."""
+    """The same for the handler, with zero for what is not given."""
     return ResourceRequirements(_for_handler(platform.defaults), _for_handler(platform.limits))
 
 

@@ -1,1 +1,1 @@
-"""The aws_array handler: one module a step, one table of phases."""
+"""The aws_array handler: one module per step, one table of phases."""

@@ -72,7 +72,7 @@ class Parameters:
     task_path: Callable[[], str]
 
 
-def render(texts: Sequence[str], parameters: Parameters) -> list[str]:
+def render_command(texts: Sequence[str], parameters: Parameters) -> list[str]:
     """The texts with their placeholders replaced; unknown ones stay as they are.
 
     :raises HandlerError: an input that is not there or has no text form. StorageError: the inputs cannot be read.

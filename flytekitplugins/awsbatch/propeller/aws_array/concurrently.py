@@ -28,5 +28,5 @@ def in_order(work: Callable[[T], R], items: Iterable[T], at_once: int) -> Iterat
         while pending:
             yield pending.popleft().result()
     finally:
-        # Not waited for: what is under way may take long, and nobody wants it any more.
+        # Nobody needs the rest any more, and it may take long: it is not waited for.
         pool.shutdown(wait=False, cancel_futures=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# freecache's: it is never smaller than this, has so many segments, and takes entries of up to a quarter of one.
+# freecache's, in bytes but for the segments. An entry with its header takes up to a quarter of a segment.
 _SMALLEST_CACHE = 512 * 1024
 _SEGMENTS = 256
 _HEADER = 24

@@ -27,7 +27,7 @@ NO_SIZE = "Unable to determine array size from inputs"
 _LONGEST_SLICE = 2**44
 
 
-def discover(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
+def discover_subtasks(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
     """PhaseStart -> PhasePreLaunch, or past it when everything is cached, or a permanent failure; and the deviations
     made. Raises HandlerError, PanicError, StorageError."""
     sizes = array_size(context, services)

@@ -18,7 +18,7 @@ class ErrorSummary:
         self._indexes.setdefault(message, []).append(index)
 
     def text(self, limit: int) -> str:
-        """One line a message, in byte order, until `limit` bytes are reached; never cut within a line.
+        """One line per message, in byte order, until `limit` bytes are reached; never cut within a line.
 
         Empty when not even the note that there is more would fit.
         """

@@ -1,4 +1,4 @@
-"""The handler: one round a call. `step` reads the phase, does that phase's work, and says what propeller is told.
+"""The handler: one round per call. `step` reads the phase, does that phase's work, and says what propeller is told.
 
 Source: `awsbatch/executor.go` (`Handle`, `Abort`, `Finalize`), `array/core/state.go` (`MapArrayStateToPluginPhase`).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from .assemble import assemble_errors, assemble_outputs
-from .discovery import discover
+from .discovery import discover_subtasks
 from .handler_errors import ARRAY_JOB_GENERIC_FAILURE
 from .job_definition import ensure_definition
 from .links import initial_resources, task_links
@@ -16,7 +16,7 @@ from .monitor import check_subtasks
 from .phases import Phase, TaskPhase, task_phase
 from .plugin_state import State, TaskError
 from .services import HandlerServices
-from .submit import launch
+from .submit import launch_job
 from .task_context import TaskContext
 from .transition import LogLink, MakeResources, Step, Transition
 from .writeback import write_back
@@ -36,11 +36,11 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
     outputs_ready = False
     made: tuple[str, ...] = ()
     if before is Phase.START:
-        state, made = discover(state, context, services)
+        state, made = discover_subtasks(state, context, services)
     elif before is Phase.PRE_LAUNCH:
         state = ensure_definition(state, context, services)
     elif before in (Phase.LAUNCH, Phase.WAITING_FOR_RESOURCES):
-        state = launch(state, context, services)
+        state = launch_job(state, context, services)
     elif before is Phase.CHECKING_SUBTASKS:
         state, made = check_subtasks(state, context, services)
     elif before is Phase.ASSEMBLE_FINAL_OUTPUT:

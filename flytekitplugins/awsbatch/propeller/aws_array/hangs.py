@@ -13,7 +13,7 @@ from .plugin_state import State
 PREFIX = "real Flyte would wait here for ever: "
 
 
-def diagnose(before: State, after: State, job: Job | None, allowed: int | None) -> str | None:
+def diagnose_hang(before: State, after: State, job: Job | None, allowed: int | None) -> str | None:
     """Why no later round can differ from this one; None while one can.
 
     :param allowed: the attempts of the job's retry strategy.

@@ -83,7 +83,7 @@ def _get(
 
 
 def store_items(context: TaskContext, services: HandlerServices, size: int, indexes: Iterable[OriginalIndex]) -> bool:
-    """Stores the outputs of these items; False while that is not done. What the catalog refuses is let go.
+    """Stores the outputs of these items; False while that is not done. What the catalog refuses is not stored.
 
     :raises HandlerError: the inputs of an item cannot be read; the next round fails again.
     """

@@ -38,7 +38,7 @@ Times = tuple[int | None, int | None, int | None]
 
 @dataclass
 class Job:
-    """A job, or a child of one. `log_streams` has one entry an attempt, "" where it had no stream.
+    """A job, or a child of one. `log_streams` has one entry per attempt, "" where it had no stream.
 
     :param tries: attempts as AWS lists them.
     :param known: whether AWS's last answer about it had it.
@@ -113,7 +113,7 @@ Changed = Callable[[str, int], tuple[int, list[int]] | None]
 
 
 def no_change_feed(job_id: str, seen: int) -> None:
-    """Stands for a service that counts no changes: every child is asked for."""
+    """The answer of a service that counts no changes: every child is asked for."""
 
 
 class JobStore:

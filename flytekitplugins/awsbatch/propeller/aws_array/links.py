@@ -33,7 +33,7 @@ def job_uri(size: int, account: str, region: str, queue: str, job_id: str) -> st
 
 
 def initial_resources(state: State, context: TaskContext) -> tuple[ExternalResource, ...]:
-    """One a list item, once the cache has been asked (`InitializeExternalResources`)."""
+    """One per list item, once the cache has been asked (`InitializeExternalResources`)."""
     if state.indexes_to_run is None:
         if state.original_size > 0:
             raise PanicError(NIL_DEREFERENCE, state.reason)

@@ -33,7 +33,7 @@ class _Round:
     job: Job
     allowed: int | None
     deviations: set[str] = field(default_factory=set)
-    # What was looked for in advance, and whether it was there.
+    # The files that were looked for in advance, and whether each was there.
     known: dict[str, bool] = field(default_factory=dict)
     unwritten: list[tuple[Job, OutputFiles, str]] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ class _Round:
                 elif child.phase.failure and child.message and not child.has_error:
                     ended.append(self.files(ChildIndex(number)).error_path)
         except StorageError:
-            # It is told of the child whose turn it is.
+            # The same error comes up again when this child's turn comes.
             return
         self._look_for(ended)
         self._look_for([error for outputs, error in errors.items() if not self.known[outputs]])

@@ -56,5 +56,5 @@ class HandlerServices:
         self.error_assembler = WorkQueue(max_items=100_000, max_retries=5, lag=self.lag)
 
     def fresh(self) -> HandlerServices:
-        """The services of a restarted process: the same world, every cache empty."""
+        """The services of a restarted process: the same client and storage, every cache empty."""
         return HandlerServices(self.batch, self.store, self.catalog, self.settings, self.lag, self.changed)

@@ -11,7 +11,7 @@ from flyteidl.core import literals_pb2
 
 from ...wire import ARRAY_TASK_TYPE, DYNAMIC_QUEUE, INPUTS_FILE, SINGLE_TASK_TYPE
 from ..storage import StorageError, checkpoint_prefix, read_message, write_message
-from .command_template import Parameters, render
+from .command_template import Parameters, render_command
 from .compact_array import CompactArray
 from .environment import TaskIdentity, array_environment, batch_environment
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MOST_TAGS = 50
 
 
-def launch(state: State, context: TaskContext, services: HandlerServices) -> State:
+def launch_job(state: State, context: TaskContext, services: HandlerServices) -> State:
     """PhaseLaunch -> PhaseCheckingSubTaskExecutions.
 
     :raises HandlerError: the template cannot become a request. BatchError, StorageError.
@@ -70,7 +70,10 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
     if not queue:
         raise HandlerError(BAD_TASK_SPECIFICATION, f"config[{DYNAMIC_QUEUE}] is missing")
     parameters = _parameters(context, services)
-    command = [*render(template.container.command, parameters), *render(template.container.args, parameters)]
+    command = [
+        *render_command(template.container.command, parameters),
+        *render_command(template.container.args, parameters),
+    ]
     environment = batch_environment(
         [(pair.key, pair.value) for pair in template.container.env],
         TaskIdentity(

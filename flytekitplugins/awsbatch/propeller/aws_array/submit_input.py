@@ -54,7 +54,7 @@ def read_custom(custom: Struct) -> dict[str, Any]:
 def check_parameters(request: Mapping[str, Any]) -> None:
     """What the SDK checks before it sends a SubmitJob request. Raises ParameterError."""
     problems = []
-    # The SDK goes through the members by their names, and says what a structure lacks before what is wrong inside it.
+    # The SDK takes members in the order of their names, and reports what a structure lacks before what is wrong in it.
     by_name = json.loads(json.dumps(request, sort_keys=True))
     for shape, value, place in walk(SUBMIT_JOB, by_name, "SubmitJobInput", _inner_place):
         if shape["type"] == "structure" and value is not None:

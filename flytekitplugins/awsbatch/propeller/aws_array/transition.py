@@ -1,4 +1,4 @@
-"""What a round tells propeller: the task's phase, why, links, and one external resource a subtask."""
+"""What a round tells propeller: the task's phase, why, links, and one external resource per subtask."""
 
 from __future__ import annotations
 

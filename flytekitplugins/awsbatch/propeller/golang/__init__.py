@@ -1,1 +1,1 @@
-"""Behaviour of Go and its libraries that Flyte's results depend on, one module a library. No knowledge of Flyte."""
+"""Behaviour of Go and its libraries that Flyte's results depend on, one module per library. No knowledge of Flyte."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from fractions import Fraction
 
@@ -20,6 +21,7 @@ _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _LIMIT = Fraction(2**63, 10**9)
 
 
+@functools.lru_cache(maxsize=256)
 def parse_duration(text: str) -> Fraction:
     """Seconds that a Go duration such as `72h`, `1h30m` or `-1.5s` stands for, in whole nanoseconds.
 

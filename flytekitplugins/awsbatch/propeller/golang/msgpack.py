@@ -30,7 +30,7 @@ _KINDS = ["", "string", "int8", "uint8", "int16", "uint16", "int32", "uint32", "
 _KINDS += ["float32", "float64", "bool", "time.Time"]
 _TIMESTAMP = 0xFF
 _BILLION = 10**9
-# Go's calendar: 400 years have so many days, and the first year is so far before the year 0.
+# Go's calendar: the days in 400 years, and how many years Go's first year lies before the year 0.
 _CYCLE = 146097
 _FIRST_YEAR = 292277022400
 _DAY = 86400

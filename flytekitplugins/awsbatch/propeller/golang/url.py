@@ -107,7 +107,7 @@ class Url:
         return text.encode("latin-1").decode("utf-8", "replace")
 
 
-def parse(text: str) -> Url:
+def parse_url(text: str) -> Url:
     """`url.Parse`. Raises UrlError."""
     written, _, fragment = text.encode("utf-8", "surrogateescape").decode("latin-1").partition("#")
     url = _parse(written)

@@ -38,7 +38,7 @@ def fixed_length_id(text: str, length: int, *, bits: int = 32) -> str:
 
 
 def join_parts(parts: Sequence[str]) -> str:
-    """Joined by dashes, a dash only once something is written."""
+    """Joins the parts by dashes. Empty parts at the beginning get no dash."""
     text = ""
     for part in parts:
         text += f"-{part}" if text else part

@@ -1,4 +1,4 @@
-"""A node's attempts: what propeller's node executor does around the handler, one round a call.
+"""A node's attempts: what propeller's node executor does around the handler, one round per call.
 
 A driver calls `step` (or `run`) until `result` is there. After each round `snapshot` can be saved, and another process
 resumes the node from it. Sources: `nodes/executor.go` (execute, handleRetryableFailure, Abort),
@@ -29,7 +29,7 @@ from .attempt import attempt_context
 from .child_facts import cached_items, child_facts, counts_by_phase
 from .hints import error_hint
 from .node_request import NodeRequest
-from .node_result import NodeResult, Progress
+from .node_result import ChildFact, NodeResult, Progress
 from .node_state import ABORTING, FAILING, RETRYING, SUCCEEDING, Ending, NodeState
 from .output_check import error_text, execution_error, node_outputs, validate_outputs
 from .retry_budget import max_attempts
@@ -37,13 +37,13 @@ from .timeouts import EXPIRED, failure_wait_end, may_end, time_left, timed_out, 
 from .waiting import Wait
 
 _PHASES = {SUCCEEDING: TaskPhase.SUCCESS, FAILING: TaskPhase.PERMANENT_FAILURE, ABORTING: TaskPhase.ABORTED}
-# Seconds, as often as propeller looks at a node, more or less: a hang shows only in a round that changes nothing.
+# Seconds between two rounds, about as propeller has them: a hang shows only in a round that changes nothing.
 _LOOK_AGAIN = 1.0
 _ROUND_ERRORS = (HandlerError, BatchError, StorageError, PanicError)
 
 
 class Observer(Protocol):
-    """Hears of each round, for progress lines and for saving snapshots."""
+    """Is called after each round, to print progress and to save snapshots."""
 
     def __call__(self, execution: NodeExecution, progress: Progress) -> None: ...
 
@@ -72,7 +72,7 @@ class NodeExecution:
         self._node = NodeState(attempt=request.attempt) if saved is None else saved
         self._result: NodeResult | None = None
         self._context = self._new_context()
-        # Whether the last round met an error that only time may cure.
+        # Whether the last round met an error that may go away with time.
         self._failed = False
         self._error: str | None = None
         self._link = ""
@@ -95,6 +95,12 @@ class NodeExecution:
         """The place in the user's list of a child of the current attempt's array job."""
         indexes = self._node.plugin_state.indexes_to_run
         return int(indexes[child]) if indexes is not None and child < len(indexes) else child
+
+    def children(self) -> tuple[ChildFact, ...]:
+        """What is known of the current attempt's children."""
+        with self._lock:
+            job = self._services.jobs.get(self._context.name)
+            return child_facts(self._node.plugin_state, job, self.request.template.type)
 
     def step(self) -> Progress:
         """One round: refreshes the job's details, steps the handler, and moves the node on when the handler ended.
@@ -133,14 +139,14 @@ class NodeExecution:
     def abort(self, reason: str) -> NodeResult:
         """Terminates the job and ends the node; waits for a round in progress, and may be called while `run` waits.
 
-        A job that cannot be terminated is left as it is: the error says so.
+        Raises BatchError where the job cannot be terminated: the node is as it was.
         """
         with self._lock:
             if self._result is not None:
                 return self._result
-            problem = self._terminate(abort=not self._node.reported.terminal)
-            note = f"{reason} (the job could not be terminated: {problem})" if problem else reason
-            self._end(Ending(ABORTING, TaskError("NodeAborted", note, "USER")))
+            if problem := self._terminate(abort=not self._node.reported.terminal):
+                raise problem
+            self._end(Ending(ABORTING, TaskError("NodeAborted", reason, "USER")))
             assert self._result is not None
             return self._result
 
@@ -159,7 +165,7 @@ class NodeExecution:
             else:
                 self._finish(self._node.ending)
         except _ROUND_ERRORS as error:
-            # What AWS refuses now it refuses in a moment as well: only its faults and the storage's are waited out.
+            # AWS would refuse the same request again in a moment: only faults of AWS and of the storage are waited out.
             self._failed = isinstance(error, StorageError) or (isinstance(error, BatchError) and error.transient)
             self._error = error_text(error)
             self._system_error(self._error)

@@ -21,7 +21,7 @@ class ChildFact:
     :param child: its place in the array job; None: it was cached and never ran.
     :param job_id: `<array job>:<child>`, or the job itself where it is no array; "" when it never ran.
     :param attempts: how many attempts AWS reported.
-    :param log_streams: one an attempt that had one, in order.
+    :param log_streams: one per attempt that had one, in order.
     :param message: AWS's status reason and exit code, "" when there is none.
     :param times: when it was created, started and stopped, in milliseconds since the epoch, as AWS says.
     """

@@ -20,7 +20,7 @@ class UnresolvableInputError(ValueError):
 
     :ivar code: propeller's, of the error that it found.
     :ivar message: its words, without the nodes around them.
-    :ivar name: the input's, as soon as somebody knows it.
+    :ivar name: the input's, once it is known.
     """
 
     def __init__(self, message: str, code: str = "PromiseAttributeResolveError") -> None:

@@ -59,7 +59,7 @@ def _read(uri: str, read: Read) -> literals_pb2.Literal:
     return literal
 
 
-# Go asks a protobuf message for the text, or the number, of an attribute that has none: it gets "" and 0.
+# An attribute without a text, or without a number, gives Go "" and 0: protobuf's defaults.
 
 
 def _entry(literal: literals_pb2.Literal, attribute: Attribute) -> literals_pb2.Literal:

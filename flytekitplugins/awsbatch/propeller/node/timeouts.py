@@ -91,7 +91,7 @@ def watch_hangs(
     if not settings.strict:
         return node
     allowed = job_attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
-    hang = hangs.diagnose(before, after, job, allowed)
+    hang = hangs.diagnose_hang(before, after, job, allowed)
     if hang is None:
         return node
     node = replace(node, hang=hang, hang_since=node.hang_since or now)

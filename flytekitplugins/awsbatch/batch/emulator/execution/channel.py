@@ -13,14 +13,14 @@ from typing import Any
 
 Message = tuple[Any, ...]
 CHUNK = 1 << 18
-# More descriptors than come with one call.
+# More descriptors than one call can bring.
 MOST_DESCRIPTORS = 16
 
 
 class Channel:
     """One end. Not for several threads at once, except that one may send while another receives.
 
-    :ivar descriptors: those that came with messages, in order; whoever takes one out closes it.
+    :ivar descriptors: those that came with messages, in order; the code that takes one out closes it.
     """
 
     def __init__(self, link: socket.socket) -> None:
@@ -46,7 +46,7 @@ class Channel:
         try:
             data = self._read()
         except OSError:
-            # A process that was killed may leave a reset behind.
+            # The other process was killed, and the connection reset.
             return None
         if not data:
             return None

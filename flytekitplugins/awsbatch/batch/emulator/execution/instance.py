@@ -45,28 +45,28 @@ class Instance:
         return self.directory / SCRATCH
 
     def suspend(self) -> None:
-        """Notes that attempts are asked to end from now on: exits with an error that follow say nothing about them.
+        """Notes that attempts are asked to end from now on: an exit with an error that follows is no failure of theirs.
 
-        Where nothing can be written any more the note is missing: then those count as failed attempts.
+        On a full disk the note is missing, and those exits count as failed attempts.
         """
         with contextlib.suppress(OSError):
             (self.directory / SUSPENDED).touch()
 
     def close(self) -> None:
-        """Leaves nothing of the instance; its jobs, if any are unfinished, are then anybody's to take over."""
+        """Removes the instance. Any service may then take over its unfinished jobs."""
         shutil.rmtree(self.directory, ignore_errors=True)
-        self.leave()
+        self.release_lock()
 
-    def leave(self) -> None:
-        """Leaves the journal for whoever takes the jobs over."""
+    def release_lock(self) -> None:
+        """Releases the lock and keeps the journal, for the service that takes the jobs over."""
         os.close(self.lock)
 
 
 def create(root: Path) -> Instance:
-    """Its directory appears together with its lock: one without is taken for an instance that has closed."""
+    """Makes the directory together with its lock: one without a lock is taken for a closed instance."""
     name = f"{time.strftime('%Y%m%d%H%M%S')}-{secrets.token_hex(4)}"
     unfinished, directory = root / f"{UNFINISHED}{name}", root / name
-    private_folders.make(unfinished)
+    private_folders.make_private_folder(unfinished)
     lock = os.open(unfinished / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     unfinished.rename(directory)
@@ -75,7 +75,7 @@ def create(root: Path) -> Instance:
 
 @contextlib.contextmanager
 def left_behind(root: Path, name: str, patience: float) -> Iterator[Path | None]:
-    """The directory of an instance that is dead, locked against others who want to take over; None when it lives.
+    """The directory of a dead instance, locked against other services that want to take over; None when it lives.
 
     Waits up to `patience` seconds for what it started to be gone. An instance without a directory closed in order.
     """
@@ -102,7 +102,7 @@ def left_behind(root: Path, name: str, patience: float) -> Iterator[Path | None]
 
 
 def names(root: Path) -> list[str]:
-    """Of the instances that are there, alive or left behind."""
+    """The names of all instances, alive or left behind."""
     found = (entry.name for entry in root.iterdir()) if root.is_dir() else ()
     return sorted(name for name in found if not name.startswith(UNFINISHED))
 
@@ -118,8 +118,8 @@ class RecordedExit(NamedTuple):
 
 
 def exits(directory: Path) -> dict[str, RecordedExit]:
-    """What the supervisor of an instance wrote down, by the attempt's key. A torn last line is left out, and so is what
-    failed after it was asked to end.
+    """The exits that an instance's supervisor has recorded, by the attempt's key. A torn last line is left out, and so
+    are attempts that failed after they were asked to end.
     """
     found: dict[str, RecordedExit] = {}
     try:

@@ -21,7 +21,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.scratch import Scratch
 from flytekitplugins.awsbatch.batch.emulator.job_model import Job, Unit
 from flytekitplugins.awsbatch.batch.emulator.settings import ENFORCE, BatchSettings
 
-# Jobs whose environment is kept: as many as start attempts in turns.
+# For how many jobs the environment is kept: as many as start attempts in turns.
 REMEMBERED = 64
 
 
@@ -55,7 +55,7 @@ class Starter:
         self._shared: dict[str, tuple[Launch, dict[str, str]]] = {}
 
     def prepare(self, unit: Unit) -> Start:
-        """Everything for the unit's current attempt. Raises whatever the launch policy raises, OSError, LookupError."""
+        """Prepares the unit's current attempt. Raises whatever the launch policy raises, OSError, LookupError."""
         spec, attempt = unit.job.spec, unit.current
         definition = split_revision(name_of(DEFINITION, spec.definition) or "")[0]
         stream = self._logs.new(definition, self._clock.now_ms())

@@ -58,7 +58,7 @@ class Launch:
 
 LaunchPolicy = Callable[[LaunchRequest], Launch]
 
-# What a command needs of the machine to run at all; a container's image would bring it.
+# The variables without which no command runs; a container's image would bring them.
 AMBIENT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
@@ -67,7 +67,7 @@ def installation_scripts() -> str:
     return sysconfig.get_path("scripts")
 
 
-def clean(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
+def clean_environment(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     """The policy for anybody's jobs: what the machine needs, `extra`, a scratch directory, this installation's
     scripts.
     """
@@ -83,13 +83,13 @@ def in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     return lambda _request: answer
 
 
-def compose(request: LaunchRequest, launch: Launch) -> dict[str, str]:
+def compose_launch(request: LaunchRequest, launch: Launch) -> dict[str, str]:
     """The environment of the attempt's process."""
     return {**shared_environment(request.environment, launch), **own_environment(request)}
 
 
 def shared_environment(environment: Mapping[str, str], launch: Launch) -> dict[str, str]:
-    """What all attempts of a job have in common.
+    """The part of the environment that all attempts of a job have in common.
 
     :param environment: the job's own.
     """

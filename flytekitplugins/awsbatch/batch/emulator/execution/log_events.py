@@ -1,4 +1,4 @@
-"""A log file as CloudWatch's events: one a line, with times, read forwards or backwards from a place in the file.
+"""A log file as CloudWatch's events: one per line, with times, read forwards or backwards from a place in the file.
 
 CloudWatch stamps each line when it arrives. Here the process writes the file itself, so a line's time is reckoned
 between the making of the stream and the file's last write, in proportion to its place: it never goes back, and it
@@ -18,7 +18,7 @@ MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Line:
+class LogLine:
     """:param start: where it begins in the file, in bytes; `end` where the next one does.
     :param time: milliseconds since the epoch.
     """
@@ -30,27 +30,27 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Page:
+class LogPage:
     """:param start: where what was read begins, `end` where it ends: the places to go on from, backwards and
     forwards.
     """
 
-    lines: list[Line]
+    lines: list[LogLine]
     start: int
     end: int
 
 
-def forwards(path: Path, start: int, limit: int) -> Page:
+def forwards(path: Path, start: int, limit: int) -> LogPage:
     """Whole lines from a place on; an unfinished last line counts, so that a prompt can be seen."""
     with path.open("rb") as file:
         file.seek(start)
         block = file.read(MOST_BYTES)
         more = bool(file.read(1))
     lines = _split(path, block, start, whole_end=more)[:limit]
-    return Page(lines, start, lines[-1].end if lines else start)
+    return LogPage(lines, start, lines[-1].end if lines else start)
 
 
-def backwards(path: Path, end: int | None, limit: int) -> Page:
+def backwards(path: Path, end: int | None, limit: int) -> LogPage:
     """The last whole lines before a place, or before the end of the file."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
@@ -63,10 +63,10 @@ def backwards(path: Path, end: int | None, limit: int) -> Page:
         cut = block.find(b"\n") + 1
         block, start = block[cut:], start + cut
     lines = _split(path, block, start, whole_end=False)[-limit:]
-    return Page(lines, lines[0].start if lines else end, end)
+    return LogPage(lines, lines[0].start if lines else end, end)
 
 
-def _split(path: Path, block: bytes, start: int, whole_end: bool) -> list[Line]:
+def _split(path: Path, block: bytes, start: int, whole_end: bool) -> list[LogLine]:
     pieces = block.split(b"\n")
     last = pieces.pop()
     # What follows the last newline is a line if nothing more will come, or if there is no newline at all.
@@ -80,6 +80,6 @@ def _split(path: Path, block: bytes, start: int, whole_end: bool) -> list[Line]:
     for piece, newline in ends_in_newline:
         end = start + len(piece) + newline
         time = first + span * min(end, size) // size
-        lines.append(Line(start, end, time, piece.decode("utf-8", "replace").rstrip("\r")))
+        lines.append(LogLine(start, end, time, piece.decode("utf-8", "replace").rstrip("\r")))
         start = end
     return lines

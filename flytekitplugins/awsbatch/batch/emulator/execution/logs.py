@@ -1,4 +1,4 @@
-"""Where the log of each attempt lies, and how it is read: CloudWatch's group `/aws/batch/job`, one file a stream.
+"""Where the log of each attempt lies, and how it is read: CloudWatch's group `/aws/batch/job`, one file per stream.
 
 A process writes its file itself, so a line costs the service nothing. Events carry no time of their own in such a
 file; they get times between the attempt's start and its last write.
@@ -44,12 +44,13 @@ class Logs:
         path = self.path(stream)
         folder = stream[: stream.index("/")] + stream[-2:]
         if folder not in self._made:
-            private_folders.make(path.parent)
+            private_folders.make_private_folder(path.parent)
             self._made.add(folder)
         return path
 
     def path(self, stream: str) -> Path:
-        """Raises ValueError for what cannot be a stream's name: nothing outside the logs can be reached."""
+        """The file of a stream. Raises ValueError for what cannot be its name: no name leads out of the folder of
+        logs."""
         match = STREAM.fullmatch(stream)
         if match is None:
             raise ValueError(f"{stream!r} is no log stream's name")
@@ -77,8 +78,8 @@ def made_at(path: Path) -> int:
     return int(path.stem[:12], 16)
 
 
-def tail(path: Path, lines: int, most: int = 1 << 20) -> str:
-    """The last lines of a file, at most so many bytes of it; whatever is no UTF-8 is shown as U+FFFD. Empty when
+def log_tail(path: Path, lines: int, most: int = 1 << 20) -> str:
+    """The last lines of a file, at most so many bytes of it; bytes that are not UTF-8 are shown as U+FFFD. Empty when
     there is none.
     """
     try:

@@ -10,43 +10,38 @@ reaping process that is no attempt is what an ended one left behind.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import math
 import os
 import signal
 import sys
 import time
 
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
+from .memory_limits import exceeds_limit
+from .process_tree import adopt_orphans, any_child, children, descendants, kill
+
 LINUX = sys.platform.startswith("linux")
-PAGE = os.sysconf("SC_PAGE_SIZE")
 KILLED = 128 + int(signal.SIGKILL)
-# Seconds between two checks of an attempt's memory, and from its start to the first: a runaway does not get far, and
-# checking one process takes about 30 us.
+# Seconds between two checks of an attempt's memory, and from its start to the first: short enough to stop a runaway.
+# Checking one process takes about 30 us.
 CHECK_EVERY = 0.025
 CHECK_COST = 0.005
-# Bytes by which a quick sum of an attempt's memory has to grow before the slower one is made.
-WORTH_A_LOOK = 8 << 20
 # Seconds. A process that does not vanish after SIGKILL (uninterruptible sleep) must not hold up the rest.
 KILL_TIMEOUT = 10.0
-
-libc = ctypes.CDLL(None, use_errno=True) if LINUX else None
-
 
 # A service's number and what it calls the attempt.
 Key = tuple[int, str]
 
 
 class Attempt:
-    """One that runs, or whose leftovers are being removed.
+    """An attempt that runs, or whose leftovers are being removed.
 
     :ivar signalled: whether it was sent a signal from here.
-    :ivar ended_by_reaper: whether it was killed because this process or its service ends, which is no end of its own.
+    :ivar ended_by_reaper: whether it was killed because this process or its service ends, which is not the attempt's
+    own end.
     :ivar peak: the most memory that it was seen to hold, in bytes.
-    :ivar cpu: seconds that its processes computed, as far as somebody waited for them.
-    :ivar rough: the largest of the quick sums of its memory that were looked into.
-    :ivar next_check: when its memory is looked at again, by `time.monotonic`.
+    :ivar cpu: CPU seconds of those of its processes that have been waited for.
+    :ivar rough: the largest quick sum of its memory for which the slow one was made.
+    :ivar next_check: when its memory is checked again, by `time.monotonic`.
     """
 
     __slots__ = (
@@ -85,7 +80,7 @@ class Reaper:
         self.journals: dict[int, int] = {}
         self._releasing: set[int] = set()
         self._by_key: dict[Key, Attempt] = {}
-        # Of the attempt that comes first.
+        # The earliest of the attempts'.
         self._next_check = math.inf
         adopt_orphans()
 
@@ -150,7 +145,7 @@ class Reaper:
             kill(attempt.pid, number, group=number == signal.SIGKILL)
 
     def timeout(self) -> float | None:
-        """Seconds until something has to be done that no event tells of."""
+        """Seconds until something has to be done without an event."""
         if self.sweeping:
             return 0.05
         return None if self._next_check == math.inf else max(0.0, self._next_check - time.monotonic())
@@ -196,9 +191,9 @@ class Reaper:
         return gone
 
     def write_end(self, attempt: Attempt) -> tuple[str, int, str, int, bool, float, int, float]:
-        """Writes the end of an attempt into the journal, and returns the message that tells of it.
+        """Writes the end of an attempt into the journal, and returns the message that reports it.
 
-        The journal outlives the service: what is in it need not run again.
+        The journal outlives the service: an attempt that is in it need not run again.
         """
         now = time.time()
         service, key = attempt.key
@@ -218,24 +213,13 @@ class Reaper:
             if attempt.next_check > now:
                 continue
             attempt.next_check = now + max(CHECK_EVERY, CHECK_COST * len(self.by_pid))
-            if attempt.out_of_memory or not self._holds_more(attempt):
+            if attempt.out_of_memory or not exceeds_limit(attempt):
                 continue
             attempt.out_of_memory = attempt.signalled = True
             for pid in descendants(attempt.pid):
                 kill(pid, signal.SIGKILL)
             kill(attempt.pid, signal.SIGKILL, group=True)
         self._next_check = min((attempt.next_check for attempt in self.by_pid.values()), default=math.inf)
-
-    def _holds_more(self, attempt: Attempt) -> bool:
-        """Whether an attempt holds more memory than it may. Notes the most that it was seen to hold."""
-        below = descendants(attempt.pid)
-        rough = sum(map(anonymous_bytes, [attempt.pid, *below]))
-        if rough <= min(attempt.limit, attempt.rough + WORTH_A_LOOK):
-            return False
-        attempt.rough = max(attempt.rough, rough)
-        held = held_bytes(attempt.pid, below) if below else rough
-        attempt.peak = max(attempt.peak, held)
-        return held > attempt.limit
 
     def end(self) -> list[Attempt]:
         """Kills everything below this process, waits until it is gone, and returns the attempts. Those that had not
@@ -260,105 +244,3 @@ class Reaper:
 def journal_line(key: str, exit_code: int, out_of_memory: bool, at: float, peak: int, cpu: float) -> bytes:
     """The end of an attempt as a journal has it (`instance.exits` reads it)."""
     return f"{key}\t{exit_code}\t{int(out_of_memory)}\t{at:.3f}\t{peak}\t{cpu:.3f}\n".encode()
-
-
-def adopt_orphans() -> None:
-    """Makes orphans below this process its children, as in a container those of process 1 (Linux)."""
-    if libc is not None:
-        libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def end_with_parent(parent: int) -> None:
-    """Lets the kernel kill this process when `parent` ends; ends it now when that has happened already (Linux)."""
-    if libc is not None:
-        libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-
-def children(pid: int) -> list[int]:
-    """The living and dead children of a process; empty where the kernel does not tell."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", "rb", buffering=0) as file:
-                found.extend(map(int, file.read().split()))
-    return found
-
-
-def descendants(pid: int) -> list[int]:
-    found = children(pid)
-    for each in found:
-        found.extend(children(each))
-    return found
-
-
-def any_child() -> bool:
-    """Whether this process has a living or dead child, which it has while anything is below it: it adopts orphans."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
-def kill_descendants() -> None:
-    """Kills all processes below this one, and waits for them."""
-    while any_child():
-        for each in descendants(os.getpid()):
-            kill(each, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(each, 0)
-
-
-def kill(pid: int, number: int, group: bool = False) -> None:
-    """:param group: the whole group that the process leads. One that has just been forked leads none yet, and gets the
-    signal for itself.
-    """
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if group:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, number)
-                return
-        os.kill(pid, number)
-
-
-def held_bytes(pid: int, below: list[int]) -> int:
-    """How many bytes of memory of their own a process and all below it hold.
-
-    A page that several of them share counts once. Two sums never count one twice: all pages of the first process with
-    the private ones of the others, and each page divided among all who share it. The larger one is nearer to the
-    truth. What an interpreter shares with an attempt forked from it counts in the first sum: a process started from
-    nothing would have it of its own.
-    """
-    private = anonymous_bytes(pid) + sum(mapped_bytes(each, b"Private_Dirty:") for each in below)
-    return max(private, sum(mapped_bytes(each, b"Pss_Anon:") for each in [pid, *below]))
-
-
-def anonymous_bytes(pid: int) -> int:
-    """Resident memory without mapped files, as a container is charged for it."""
-    try:
-        with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:
-            fields = file.read().split()
-    except OSError:
-        return 0
-    return (int(fields[1]) - int(fields[2])) * PAGE
-
-
-def mapped_bytes(pid: int, field: bytes) -> int:
-    """One sum over a process's mappings (slower to ask for). Kernels before 5.9 have no `Pss_Anon`: 0."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-        for line in file:
-            if line.startswith(field):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-def environment_has(pid: int, entries: tuple[bytes, ...]) -> bool:
-    """Whether a process was started with these variables, each as `NAME=value`."""
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            environment = file.read().split(b"\0")
-    except OSError:
-        return False
-    return all(entry in environment for entry in entries)

@@ -1,7 +1,7 @@
 """Scratch directories of attempts, each empty and its attempt's alone while it runs.
 
 Making and removing a directory costs milliseconds on a busy disk, so one that was left empty serves the next attempt,
-and others are removed by a thread that nobody waits for.
+and others are removed in the background.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Scratch:
         if self._free:
             return self._free.pop()
         self._number += 1
-        return private_folders.make(self._root / str(self._number))
+        return private_folders.make_private_folder(self._root / str(self._number))
 
     def give_back(self, path: Path) -> None:
-        """Whatever is in it is removed."""
+        """Takes a directory back and removes its contents."""
         if untouched(path):
             self._free.append(path)
             return
@@ -57,7 +57,7 @@ class Scratch:
 
 
 def untouched(path: Path) -> bool:
-    """Whether a directory is as it was made."""
+    """Whether a directory is as it was when it was made."""
     try:
         return not os.listdir(path) and stat.S_IMODE(os.stat(path).st_mode) == private_folders.PRIVATE  # noqa: PTH116, PTH208
     except OSError:

@@ -13,12 +13,12 @@ from typing import Any
 
 from ...api import BatchError
 from ..execution import log_events
-from ..execution.log_events import Line, Page
+from ..execution.log_events import LogLine, LogPage
 from ..execution.logs import GROUP, Logs, made_at
 from ..operations import shapes
 from ..operations.paging import position_of, token_for
 from . import log_filter
-from .log_filter import invalid
+from .log_filter import invalid_filter
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -32,7 +32,7 @@ SEARCHED_BYTES = 1 << 24
 LINES_AT_ONCE = 1000
 
 
-def missing(what: str) -> BatchError:
+def missing_resource(what: str) -> BatchError:
     return BatchError("ResourceNotFoundException", f"The specified {what} does not exist.", 400)
 
 
@@ -54,16 +54,16 @@ class CloudWatch:
             raise BatchError("UnknownOperationException", f"{operation}: not supported here", 400)
         wrong = shapes.problems(shapes.LOGS, operation, request)
         if wrong:
-            raise invalid("; ".join(wrong))
+            raise invalid_filter("; ".join(wrong))
         return perform(request)
 
     def _groups(self, request: Request) -> Answer:
         prefix, pattern = request.get("logGroupNamePrefix"), request.get("logGroupNamePattern")
         wanted = request.get("logGroupIdentifiers")
         if prefix and pattern:
-            raise invalid("logGroupNamePrefix and logGroupNamePattern are mutually exclusive")
+            raise invalid_filter("logGroupNamePrefix and logGroupNamePattern are mutually exclusive")
         if wanted and (prefix or pattern):
-            raise invalid("logGroupIdentifiers goes with no other filter than includeLinkedAccounts")
+            raise invalid_filter("logGroupIdentifiers goes with no other filter than includeLinkedAccounts")
         self._limit(request, STREAMS_PAGE, STREAMS_PAGE)
         if not GROUP.startswith(prefix or "") or (pattern or "") not in GROUP:
             return {"logGroups": []}
@@ -79,7 +79,7 @@ class CloudWatch:
         prefix = request.get("logStreamNamePrefix") or ""
         by_time = request.get("orderBy") == "LastEventTime"
         if by_time and prefix:
-            raise invalid("Cannot order by LastEventTime with a logStreamNamePrefix.")
+            raise invalid_filter("Cannot order by LastEventTime with a logStreamNamePrefix.")
         limit = self._limit(request, STREAMS_PAGE, STREAMS_PAGE)
         found = list(self._logs.streams(prefix))
         if by_time:
@@ -118,7 +118,7 @@ class CloudWatch:
             "nextBackwardToken": f"b/{page.start:056d}/s",
         }
 
-    def _page(self, path: Path, request: Request, limit: int) -> Page:
+    def _page(self, path: Path, request: Request, limit: int) -> LogPage:
         token = request.get("nextToken")
         if token is None:
             if request.get("startFromHead"):
@@ -129,18 +129,18 @@ class CloudWatch:
             return log_events.forwards(path, int(ahead[1]), limit)
         if back is not None:
             return log_events.backwards(path, int(back[1]), limit)
-        raise invalid("The specified nextToken is invalid.")
+        raise invalid_filter("The specified nextToken is invalid.")
 
     def _filter(self, request: Request) -> Answer:
         """Events of several streams in the order of their times."""
         self._group(request)
         names, prefix = request.get("logStreamNames"), request.get("logStreamNamePrefix")
         if names and prefix:
-            raise invalid("logStreamNames and logStreamNamePrefix are mutually exclusive")
+            raise invalid_filter("logStreamNames and logStreamNamePrefix are mutually exclusive")
         if request.get("startFromHead") is False:
-            raise invalid("startFromHead=false (the newest events first): not supported here")
+            raise invalid_filter("startFromHead=false (the newest events first): not supported here")
         paths = [(name, self._path(name)) for name in names] if names else list(self._logs.streams(prefix or ""))
-        matches = log_filter.matcher(request.get("filterPattern") or "")
+        matches = log_filter.filter_matcher(request.get("filterPattern") or "")
         limit = self._limit(request, log_events.MOST_EVENTS, log_events.MOST_EVENTS)
         places: dict[str, int] = dict(position_of(request.get("nextToken"), {}, {}))
         events: list[dict[str, Any]] = []
@@ -160,19 +160,19 @@ class CloudWatch:
         name, identifier = request.get("logGroupName"), request.get("logGroupIdentifier")
         if bool(name) == bool(identifier):
             # "You must include one of these two parameters, but you can't include both."
-            raise invalid("one of logGroupName and logGroupIdentifier is required, and not both")
+            raise invalid_filter("one of logGroupName and logGroupIdentifier is required, and not both")
         if (name or identifier) not in (GROUP, self._arn, f"{self._arn}:*"):
-            raise missing("log group")
+            raise missing_resource("log group")
 
     def _path(self, stream: str | None) -> Path:
         if stream is None:
-            raise invalid("logStreamName is required")
+            raise invalid_filter("logStreamName is required")
         try:
             path = self._logs.path(stream)
         except ValueError:
-            raise missing("log stream") from None
+            raise missing_resource("log stream") from None
         if not path.exists():
-            raise missing("log stream")
+            raise missing_resource("log stream")
         return path
 
     def _limit(self, request: Request, default: int, most: int) -> int:
@@ -180,16 +180,16 @@ class CloudWatch:
         if limit is None:
             return default
         if not 1 <= limit <= most:
-            raise invalid(f"limit is {limit}: expected 1 to {most}")
+            raise invalid_filter(f"limit is {limit}: expected 1 to {most}")
         return limit
 
-    def _within(self, line: Line, request: Request, end_counts: bool = False) -> bool:
+    def _within(self, line: LogLine, request: Request, end_counts: bool = False) -> bool:
         """:param end_counts: whether an event at `endTime` is still within, as for FilterLogEvents."""
         start, end = request.get("startTime"), request.get("endTime")
         return (start is None or line.time >= start) and (end is None or line.time < end + end_counts)
 
 
-def lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, Line]]:
+def lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, LogLine]]:
     """The lines of a stream from a place on, read page by page."""
     while page := log_events.forwards(path, start, LINES_AT_ONCE).lines:
         for line in page:
@@ -197,11 +197,11 @@ def lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, Line]]:
         start = page[-1].end
 
 
-def time_of(line: tuple[str, Line]) -> int:
+def time_of(line: tuple[str, LogLine]) -> int:
     return line[1].time
 
 
-def _filtered(line: Line, stream: str) -> dict[str, Any]:
+def _filtered(line: LogLine, stream: str) -> dict[str, Any]:
     return {
         "logStreamName": stream,
         "timestamp": line.time,

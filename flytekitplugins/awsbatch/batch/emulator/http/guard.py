@@ -40,7 +40,7 @@ def is_loopback(host: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Guard:
+class RequestGuard:
     """:param token: the secret access key with which requests must be signed (SigV4), or a bearer token; None asks
     for none, and then only this machine's own names are answered to.
     """

@@ -14,14 +14,16 @@ from ...api import BatchError
 TERM = re.compile(r'\s*([?-]?)(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))(?=\s|$)')
 
 
-def invalid(message: str) -> BatchError:
+def invalid_filter(message: str) -> BatchError:
     return BatchError("InvalidParameterException", message, 400)
 
 
-def matcher(pattern: str) -> Callable[[str], bool]:
+def filter_matcher(pattern: str) -> Callable[[str], bool]:
     """Whether a message matches. Raises BatchError for a pattern that CloudWatch or this service does not take."""
     if pattern.strip()[:1] in ("{", "[", "%"):
-        raise invalid(f"filterPattern {pattern!r}: JSON, space-delimited and regex patterns are not supported here")
+        raise invalid_filter(
+            f"filterPattern {pattern!r}: JSON, space-delimited and regex patterns are not supported here"
+        )
     required: list[str] = []
     optional: list[str] = []
     excluded: list[str] = []
@@ -30,10 +32,10 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     while pattern[place:].strip():
         match = TERM.match(pattern, place)
         if match is None:
-            raise invalid(f"Invalid filter pattern: {pattern[place:]!r}")
+            raise invalid_filter(f"Invalid filter pattern: {pattern[place:]!r}")
         kind, phrase, word = match.groups()
         if word is not None and not word.replace("_", "").isalnum():
-            raise invalid(f"Invalid character(s) in term {word!r}: put it in double quotation marks")
+            raise invalid_filter(f"Invalid character(s) in term {word!r}: put it in double quotation marks")
         terms[kind].append(re.sub(r"\\(.)", r"\1", phrase) if word is None else word)
         place = match.end()
 

@@ -24,7 +24,7 @@ from ..operations.errors import refused
 from ..operations.jobs import new_id
 from ..service import LocalBatch
 from .cloudwatch import CloudWatch
-from .guard import Guard
+from .guard import RequestGuard
 
 log = logging.getLogger(__name__)
 # aiohttp reports what is no HTTP as an error, with a traceback; the client's mistake is not the service's.
@@ -59,10 +59,10 @@ class Pages(Protocol):
     async def respond(self, request: web.Request) -> web.StreamResponse: ...
 
 
-class Server:
+class HttpServer:
     """:param guard: decides who may call it. :param pages: answer what is theirs."""
 
-    def __init__(self, service: LocalBatch, guard: Guard, pages: Pages | None = None) -> None:
+    def __init__(self, service: LocalBatch, guard: RequestGuard, pages: Pages | None = None) -> None:
         self._service = service
         self._guard = guard
         self._pages = pages
@@ -190,7 +190,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 async def listen(
-    service: LocalBatch, guard: Guard, host: str, port: int, pages: Pages | None = None
+    service: LocalBatch, guard: RequestGuard, host: str, port: int, pages: Pages | None = None
 ) -> tuple[web.AppRunner, int]:
     """Starts to answer; returns what listens (to be cleaned up) and the port. Raises OSError when the address cannot
     be had.
@@ -198,7 +198,7 @@ async def listen(
     # Reading the service model takes a moment that no request should wait for.
     shapes.operations()
     shapes.check_request("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
-    return await listen_with(Server(service, guard, pages).respond, host, port)
+    return await listen_with(HttpServer(service, guard, pages).respond, host, port)
 
 
 async def listen_with(respond: Respond, host: str, port: int) -> tuple[web.AppRunner, int]:

@@ -340,7 +340,7 @@ class Engine:
     def end_attempt(self, unit: Unit, end: retry_rules.End, at: int) -> None:
         """Ends a unit's last attempt, and the unit with it unless it may try again."""
         attempt, spec = unit.current, unit.job.spec
-        decided = retry_rules.verdict(
+        decided = retry_rules.retry_verdict(
             end, len(unit.attempts), spec.attempts, spec.exit_rules, unit.stop, unit.stop_reason
         )
         attempt.stopped = at

@@ -55,29 +55,29 @@ def host_lost(instance: str) -> End:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RetryVerdict:
     """:param status: of the unit: SUCCEEDED, FAILED, or RUNNABLE for one more attempt."""
 
     status: str
     reason: str | None
 
 
-def verdict(
+def retry_verdict(
     end: End, tried: int, attempts: int, rules: Sequence[ExitRule], stop: str | None, words: str | None
-) -> Verdict:
+) -> RetryVerdict:
     """:param tried: how many attempts were made, this one included; `attempts` how many the strategy grants.
     :param stop: how the unit was asked to stop, if it was: such units are never retried; `words` is the reason that was
         given.
     """
     if stop == TIMEOUT:
-        return Verdict(FAILED, TIMED_OUT)
+        return RetryVerdict(FAILED, TIMED_OUT)
     if stop in (TERMINATE, CANCEL):
-        return Verdict(FAILED, words)
+        return RetryVerdict(FAILED, words)
     if end.exit_code == 0:
-        return Verdict(SUCCEEDED, end.status_reason)
+        return RetryVerdict(SUCCEEDED, end.status_reason)
     if tried < attempts and action(end, rules) == RETRY:
-        return Verdict(RUNNABLE, None)
-    return Verdict(FAILED, end.status_reason)
+        return RetryVerdict(RUNNABLE, None)
+    return RetryVerdict(FAILED, end.status_reason)
 
 
 def action(end: End, rules: Sequence[ExitRule]) -> str:
@@ -89,12 +89,12 @@ def action(end: End, rules: Sequence[ExitRule]) -> str:
             (rule.on_reason, end.reason or ""),
             (rule.on_exit_code, exit_code),
         )
-        if all(pattern is None or matches(pattern, text) for pattern, text in pairs):
+        if all(pattern is None or matches_pattern(pattern, text) for pattern, text in pairs):
             return rule.action
     return RETRY
 
 
-def matches(pattern: str, text: str) -> bool:
+def matches_pattern(pattern: str, text: str) -> bool:
     """A pattern is the text itself, or its beginning and an asterisk; case does not matter."""
     pattern, text = pattern.lower(), text.lower()
     return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern

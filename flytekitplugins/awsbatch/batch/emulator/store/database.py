@@ -1,7 +1,7 @@
 """The SQLite file: schema, connections, transactions. It does not know what the rows mean.
 
 The write-ahead log is not synced at every commit: a killed process loses nothing that was committed; a machine that
-loses power may lose the last moments.
+loses power may lose the last moments. In a folder for temporary files nothing is synced at all.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import os
 import shlex
 import sqlite3
+import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
@@ -65,7 +66,7 @@ class DamagedRecordError(UnusableHomeError, sqlite3.DataError):
     """A stored record is not what this service writes; the message names the job and what is wrong."""
 
 
-def create(path: Path) -> None:
+def create_database(path: Path) -> None:
     """Makes an empty file for its user only; SQLite gives its side files the same mode.
 
     An existing file is not even opened: closing any descriptor of a database drops all the locks that this process
@@ -74,6 +75,13 @@ def create(path: Path) -> None:
     """
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether the file lies where programs keep what need not outlive the machine's next start: a test's home mostly
+    does, and waiting for the disk as it opens and closes would take longer than its jobs.
+    """
+    return path.resolve().is_relative_to(Path(tempfile.gettempdir()).resolve())
 
 
 class Database:
@@ -141,12 +149,13 @@ class Database:
 
     def _connect(self, path: Path | None) -> sqlite3.Connection:
         if path is not None:
-            private_folders.make(path.parent)
-            create(path)
+            private_folders.make_private_folder(path.parent)
+            create_database(path)
         connection = sqlite3.connect(
             ":memory:" if path is None else path, timeout=30, isolation_level=None, check_same_thread=False
         )
-        connection.execute("PRAGMA synchronous = NORMAL")
+        synced = path is not None and not is_temporary(path)
+        connection.execute(f"PRAGMA synchronous = {'NORMAL' if synced else 'OFF'}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -16000")
         return connection

@@ -1,1 +1,1 @@
-"""How attempts are really run: one protocol, one module a way."""
+"""How attempts are really run: one protocol, and one module for each way to do it."""

@@ -1,6 +1,6 @@
-"""What the kernel counts of a container: whether it killed for want of memory, the peak, the computing time.
+"""What the kernel counts for a container: OOM kills, peak memory, computing time.
 
-For engines on this machine only. Not every engine tells of an OOM kill (Podman 4.3's monitor does not hear of it under
+For engines on this machine only. Not every engine reports an OOM kill (Podman 4.3's monitor does not notice it under
 cgroup v1), and none keeps the peak. A control group is gone soon after its container, so its files are opened while it
 runs and read in the moment in which the main process ends. On a busy machine that may be too late: then the last look
 counts, and of OOM kills an event counter that outlives the group.
@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
-# Seconds to wait for the news of a process that has ended.
+# Seconds to wait for the counters of a process that has ended.
 PATIENCE = 2.0
-# Seconds between two looks at containers that run, and until the kernel has told of a group's end.
+# Seconds between two looks at running containers, and until the kernel has reported a group's end.
 LOOK_EVERY = 0.5
 TELLING = 0.1
 OOM_CONTROL = "memory.oom_control"
@@ -62,7 +62,7 @@ class Watched:
         there = self.look()
         usage = usage_of(self.texts)
         if not there and self.events >= 0:
-            # One is for the end of the group itself.
+            # One of the events is the end of the group itself.
             usage = replace(usage, out_of_memory=count_of(self.events) > 1)
         for descriptor in (*self.files.values(), self.process, self.events):
             if descriptor >= 0:
@@ -102,7 +102,7 @@ class CgroupWatch:
             self._epoll.register(process, select.EPOLLIN)
 
     def take(self, key: str) -> Usage:
-        """What was counted of a container that has ended."""
+        """The usage of a container that has ended."""
         with self._lock:
             watched = self._by_key.pop(key, None)
         if watched is None:
@@ -142,7 +142,7 @@ class CgroupWatch:
 
 
 def open_files(pid: int, container: str) -> dict[str, int]:
-    """The files of a process's control group that tell something; none where the group is not the container's."""
+    """Opens the files with counters in a process's control group; none where the group is not the container's."""
     paths: dict[str, Path] = {}
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/cgroup").read_text(encoding="ascii").splitlines():

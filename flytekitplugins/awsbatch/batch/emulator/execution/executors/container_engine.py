@@ -14,18 +14,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
+    CANNOT_CREATE,
+    CANNOT_PULL,
+    CANNOT_START,
+    TIMED_OUT,
+)
 from flytekitplugins.awsbatch.batch.emulator.settings import PULL_ALWAYS, PULL_NEVER
 
 if TYPE_CHECKING:
     from docker import APIClient
 
-# Seconds for one answer; an engine with hundreds of containers takes its time.
-ANSWER_TIMEOUT = 120
+# Seconds for the first answer, and for one later; an engine with hundreds of containers takes its time.
+FIRST_ANSWER, ANSWER_TIMEOUT = 30, 120
 CONNECTIONS = 64
 MOST_OF_MESSAGE = 200
-# Podman begins with what it was doing, and with the path of the OCI runtime where Docker has words.
-OF_PODMAN = re.compile(r"^(preparing container [0-9a-f]{12,64} for attach|container create): ")
+# Podman's message begins with what it was doing and with the path of the OCI runtime, and ends with its reading of the
+# runtime's words.
+OF_PODMAN = re.compile(
+    r"^(preparing container [0-9a-f]{12,64} for attach|container create"
+    r"|normalizing image: normalizing name for compat API): "
+)
+END_OF_PODMAN = re.compile(r": OCI (runtime attempted to invoke a command that was not found|permission denied)$")
 RUNTIME = re.compile(r"^\S*/(runc|crun|kata-runtime|runsc|youki): (?=\1 )?")
+# ECS's word for what the engine was asked to do.
+STEPS = {CANNOT_PULL: "pulled", CANNOT_CREATE: "created", CANNOT_START: "started"}
 WELL_KNOWN = (
     "/var/run/docker.sock",
     "{runtime}/docker.sock",
@@ -43,9 +56,17 @@ class PullError(Exception):
     """An image is not there and cannot be brought; the message is the engine's."""
 
 
+class RefusedError(Exception):
+    """The engine did not start an attempt: ECS's name for it, and the engine's words."""
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message)
+        self.error = error
+
+
 @dataclass(frozen=True)
 class Address:
-    """:param source: who names it, for people."""
+    """:param source: what names it, in words."""
 
     source: str
     url: str
@@ -65,13 +86,14 @@ def connect(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient
             client = docker.APIClient(
                 base_url=address.url,
                 version="auto",
-                timeout=ANSWER_TIMEOUT,
+                timeout=FIRST_ANSWER,
                 tls=address.tls or False,
                 max_pool_size=CONNECTIONS,
             )
         except (docker.errors.DockerException, docker.errors.TLSParameterError, RequestException, OSError) as error:
-            tried.append(f"{address.url} ({address.source}): {root_cause(error)}")
+            tried.append(f"{address.url} ({address.source}): {words(error)}")
             continue
+        client.timeout = ANSWER_TIMEOUT
         return client
     raise NoEngineError(
         "No container engine answers. Tried "
@@ -82,7 +104,7 @@ def connect(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient
 
 
 def addresses(url: str, environ: Mapping[str, str]) -> Iterator[Address]:
-    """Where an engine may be: what somebody names is the only one."""
+    """The addresses where an engine may be. If one is named, it is the only one."""
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env
 
@@ -108,20 +130,44 @@ def addresses(url: str, environ: Mapping[str, str]) -> Iterator[Address]:
         yield Address("a usual socket", f"unix://{path.format(**places)}")
 
 
-def root_cause(error: BaseException) -> str:
-    """The innermost words of an error that has been wrapped many times."""
-    while (inner := error.__cause__ or error.__context__) is not None:
+def words(error: BaseException) -> str:
+    """What an engine said about a call that it refused, else the innermost words of an error that has been wrapped many
+    times.
+    """
+    from docker.errors import DockerException
+    from urllib3.exceptions import HTTPError
+
+    explanation = getattr(error, "explanation", None)
+    if explanation:
+        text = explanation.decode("utf-8", "replace") if isinstance(explanation, bytes) else str(explanation)
+        return " ".join(text.split())
+    # What was being handled when all this began is not the engine's.
+    while isinstance(inner := error.__cause__ or error.__context__, (DockerException, HTTPError, OSError)):
         error = inner
-    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return words[:MOST_OF_MESSAGE]
+    return ((isinstance(error, OSError) and error.strerror) or str(error))[:MOST_OF_MESSAGE]
 
 
 def said(error: BaseException) -> str:
-    """An engine's own words about a call that it refused, as ECS hands them on."""
-    words = getattr(error, "explanation", None) or root_cause(error)
-    words = words.decode("utf-8", "replace") if isinstance(words, bytes) else str(words)
-    words = OF_PODMAN.sub("", " ".join(words.split()))
-    return f"Error response from daemon: {RUNTIME.sub('OCI runtime create failed: ', words)}"
+    """An engine's own words about a call that it refused, as ECS passes them on."""
+    text = END_OF_PODMAN.sub(": unknown", OF_PODMAN.sub("", words(error)))
+    return f"Error response from daemon: {RUNTIME.sub('OCI runtime create failed: ', text)}"
+
+
+@contextlib.contextmanager
+def refusals(error: str) -> Iterator[None]:
+    """Raises RefusedError, by ECS's name, where the engine refuses or does not answer."""
+    from docker.errors import APIError
+    from requests import Timeout
+
+    try:
+        yield
+    except PullError as refused:
+        raise RefusedError(error, str(refused)) from refused
+    except APIError as refused:
+        raise RefusedError(error, said(refused)) from refused
+    except Timeout as silent:
+        words = f"Could not transition to {STEPS[error]}; the container engine does not answer"
+        raise RefusedError(TIMED_OUT, words) from silent
 
 
 class Images:
@@ -161,12 +207,15 @@ class Images:
                 del self._pulling[image]
 
     def _is_here(self, image: str) -> bool:
-        from docker.errors import ImageNotFound, NotFound
+        from docker.errors import APIError, NotFound
 
         try:
             self._client.inspect_image(image)
-        except (ImageNotFound, NotFound):
+        except NotFound:
             return False
+        except APIError as error:
+            # The name is none of an image.
+            raise PullError(said(error)) from error
         return True
 
     def _bring(self, image: str) -> None:
@@ -178,7 +227,7 @@ class Images:
                 if line.get("error"):
                     raise PullError(f"Error response from daemon: {' '.join(str(line['error']).split())}")
         except (DockerException, RequestException) as error:
-            # ECS_IMAGE_PULL_BEHAVIOR's default: what is here will do where the registry cannot be reached.
+            # ECS_IMAGE_PULL_BEHAVIOR's default: a local image is used where the registry cannot be reached.
             if self._pull == PULL_ALWAYS and self._is_here(image):
                 return
             raise PullError(said(error)) from error
@@ -192,7 +241,7 @@ def labelled(client: APIClient, labels: Mapping[str, str]) -> list[dict[str, Any
 
 
 def remove(client: APIClient, container: str) -> None:
-    """Kills a container and removes it with the volumes that were made for it; one that has gone is fine.
+    """Kills a container, if it still exists, and removes it with the volumes that were made for it.
 
     Raises docker's and requests' errors.
     """
@@ -203,6 +252,6 @@ def remove(client: APIClient, container: str) -> None:
     except NotFound:
         pass
     except APIError as error:
-        # Somebody else removes it at this moment.
+        # Another process is removing it at this moment.
         if "already in progress" not in str(error) and "no such container" not in str(error).lower():
             raise

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Ownership:
-    """:param warn: is told when an image has no `chown`."""
+    """:param warn: called when an image has no `chown`."""
 
     def __init__(
         self, client: APIClient, warn: Callable[[str], None], uid: int | None = None, gid: int | None = None
@@ -36,11 +36,11 @@ class Ownership:
 
     @property
     def needed(self) -> bool:
-        """Root may remove anything."""
+        """Whether owners have to be changed: root may remove anything."""
         return self._uid != 0
 
     def settle(self, body: Mapping[str, Any], words: Iterable[str]) -> None:
-        """Gives away what an attempt wrote below the paths that its command names.
+        """Gives this process's user the files that an attempt wrote below the paths that its command names.
 
         :param body: the request that made its container.
         """
@@ -98,7 +98,7 @@ def named_paths(words: Iterable[str], folders: Sequence[Path]) -> Iterator[tuple
 
 
 def foreign(folder: Path, path: Path, uid: int) -> Iterator[Path]:
-    """What belongs to others of a path's parts below a folder and of everything below the path: the topmost of each."""
+    """Files of other users among a path's parents below a folder, and below the path itself: the topmost of each."""
     if not path.is_relative_to(folder):
         return
     here = folder

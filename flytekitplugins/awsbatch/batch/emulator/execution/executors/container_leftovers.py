@@ -1,7 +1,7 @@
 """Ends the containers of a service that is gone. The supervisor runs this as a command when its service has died; the
 next service on the home does the same where the supervisor died too.
 
-What had ended by itself is written into the instance's journal, as if the service had heard of it.
+Containers that had ended by themselves are written into the instance's journal, as the service would have done.
 
 Arguments: the engine's URL, the home's label, the instance's name, the instance's directory.
 """
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 HOME, SERVICE, JOB, ATTEMPT = (f"flyte-awsbatch.{name}" for name in ("home", "service", "job", "attempt"))
+# Seconds to wait for an engine.
+PATIENCE = 120.0
 # Removed at the same time.
 SIDE_BY_SIDE = 8
 
@@ -35,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 def home_label(home: Path) -> str:
-    """What containers of a home are known by, on an engine that other machines may use as well."""
+    """The label of a home's containers, on an engine that other machines may use as well."""
     return f"{platform.node()}:{home}"
 
 
@@ -67,7 +69,7 @@ def _end_one(client: APIClient, container: dict[str, Any]) -> bytes:
             line = journal_line(container["Labels"][ATTEMPT], state["ExitCode"], False, finished(state), 0, 0.0)
         container_engine.remove(client, name)
     except (DockerException, RequestException) as error:
-        log.warning("container %s of a dead service: %s", name[:12], container_engine.root_cause(error))
+        log.warning("container %s of a dead service: %s", name[:12], container_engine.words(error))
     return line
 
 
@@ -82,7 +84,18 @@ def finished(state: dict[str, Any]) -> float:
 
 
 def main(url: str, home: str, service: str, directory: str) -> None:
-    end(container_engine.connect(url, os.environ), home, service, Path(directory))
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            client = container_engine.connect(url, os.environ)
+        except container_engine.NoEngineError:
+            # It may have been stopped with the service, and its containers go on.
+            if time.monotonic() > until:
+                raise
+            time.sleep(1)
+        else:
+            end(client, home, service, Path(directory))
+            return
 
 
 if __name__ == "__main__":

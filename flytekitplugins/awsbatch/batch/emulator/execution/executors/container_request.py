@@ -21,7 +21,7 @@ PERMISSIONS = {"READ": "r", "WRITE": "w", "MKNOD": "m"}
 
 
 class CannotRunError(Exception):
-    """A job asks for what no container here can have."""
+    """A job asks for something that no container here can have."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class EngineFacts:
     """What differs between engines.
 
     :param gpus: whether it can hand on GPUs.
-    :param selinux: whether a container may read a folder of the host only when it is not confined.
+    :param selinux: whether SELinux keeps a confined container from reading a folder of the host.
     """
 
     gpus: bool = False
@@ -38,7 +38,7 @@ class EngineFacts:
 
 @dataclass(frozen=True)
 class Folder:
-    """One of the host that jobs which name a path below it see at the same path."""
+    """One of the host. A job that names a path below one of them sees all, at the same paths."""
 
     path: Path
     read_only: bool = False
@@ -48,7 +48,7 @@ class Folder:
 class ContainerRequest:
     """The body of a request to create a container.
 
-    :param notes: what the job asks for and does not get.
+    :param notes: what the job asks for and does not get, one sentence each.
     """
 
     body: dict[str, Any]
@@ -80,11 +80,11 @@ def request(
         **volumes(properties),
     }
     mounts = host.setdefault("Mounts", [])
-    mounted = [folder for folder in folders if any(str(folder.path) in word for word in process.argv)]
-    if mounted:
+    # A Flyte task's command names where its outputs go; where the files of its inputs lie is in the inputs.
+    if any(str(folder.path) in word for folder in folders for word in process.argv):
         mounts += [
             {"Type": "bind", "Source": str(one.path), "Target": str(one.path), "ReadOnly": one.read_only}
-            for one in mounted
+            for one in folders
         ]
         if facts.selinux:
             host["SecurityOpt"] = ["label=disable"]
@@ -174,7 +174,7 @@ def volumes(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def left_out(spec: JobSpec, properties: Mapping[str, Any]) -> list[str]:
-    """What AWS would do for a container and nothing here does."""
+    """The fields that AWS would follow and nothing here does."""
     notes = []
     if properties.get("secrets"):
         names = ", ".join(each["name"] for each in properties["secrets"])

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import WarmPlan
 
-# Stands for all variables.
+# Means all variables.
 ALL = "*"
 # Python itself and the C library read these before anybody could notice.
 ALWAYS_READ = ("PYTHON", "LC_", "LANG", "LD_", "GLIBC_", "MALLOC_")
@@ -48,7 +48,7 @@ class ImportInputs:
         return self._significant(first) == self._significant(second)
 
     def _significant(self, entries: tuple[str, ...]) -> list[str]:
-        """Those that hold a module of a name that was looked for, or what distributions say of themselves."""
+        """The entries that hold a module of a name that was looked for, or metadata of distributions."""
         found = []
         for entry in dict.fromkeys(map(os.path.abspath, entries)):
             names = listing(entry)
@@ -66,7 +66,7 @@ class ImportInputs:
 
 
 def listing(entry: str) -> list[str] | None:
-    """What is in a directory of the import path; None for what is no directory, such as an archive."""
+    """What is in a directory of the import path; None for an entry that is no directory, such as an archive."""
     try:
         return os.listdir(entry)  # noqa: PTH208 - names are what is wanted
     except FileNotFoundError:

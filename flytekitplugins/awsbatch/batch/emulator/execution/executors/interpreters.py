@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import memory, supervision
+from flytekitplugins.awsbatch.batch.emulator.execution.executors import free_memory, supervision
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.links import Link
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import CannotStart, Event, JobProcess
@@ -36,15 +36,15 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan impor
 
 # Seconds after which an interpreter that nobody uses ends.
 IDLE = 300.0
-# Seconds between two looks at the memory of the machine while there are such.
+# Seconds between two looks at the machine's memory while there are idle interpreters.
 LOOK = 10.0
-# Interpreters of which it is kept why nothing can be forked from them.
+# For how many interpreters the reason is kept why nothing can be forked from them.
 REFUSED = 64
 PATIENCE = 15.0
 
 
 class Interpreters:
-    """Of one process; see `of_this_process`.
+    """The interpreters of one process; see `of_this_process`.
 
     :ivar lock: held for every change of an interpreter and its uses; never while something is sent.
     """
@@ -92,18 +92,18 @@ class Interpreters:
         return [each.uses[lease.number] for each in self._alive if lease.number in each.uses]
 
     def make_room(self, most: int) -> None:
-        """For one more, where so many may be kept."""
+        """Ends idle interpreters, so that one more fits in."""
         self.trim(max(most, 1) - 1)
 
     def trim(self, most: int) -> None:
-        """Ends idle ones, so that no more than so many are left, if enough are idle."""
+        """Ends idle interpreters until no more than so many are left, or none is idle."""
         for each in self._alive[: max(0, len(self._alive) - most)]:
             if each.is_idle:
                 self._end(each)
 
     def _end(self, interpreter: WarmInterpreter) -> None:
         if interpreter.state is State.STARTING and interpreter is not self._spare:
-            # It would not listen before its imports are done.
+            # An interpreter reads nothing before its imports are done.
             self.supervision.signal_interpreter(interpreter.name, signal.SIGKILL)
         else:
             interpreter.state = State.ENDED
@@ -117,7 +117,7 @@ class Interpreters:
             self._spare = None
 
     def add(self, which: Identity, plan: WarmPlan, process: JobProcess, scratch: Path | None) -> WarmInterpreter:
-        """A new one, to be launched.
+        """Adds a new interpreter, which is still to be launched.
 
         :param scratch: its directory, where each attempt has one of its own.
         """
@@ -243,7 +243,7 @@ class Interpreters:
         interpreter.ended.set()
 
     def _told(self, event: Event) -> None:
-        """How the supervisor's part went. That an interpreter has ended is heard of by its link's end, afterwards."""
+        """Takes the supervisor's answer to a launch. The end of an interpreter shows later, by the end of its link."""
         if isinstance(event, CannotStart):
             with self.lock:
                 for each in self._alive:
@@ -251,7 +251,8 @@ class Interpreters:
                         each.reason = event.message
 
     def _tick(self) -> float | None:
-        """Ends what has been idle for too long or is in the way; returns after how many seconds to look again."""
+        """Ends interpreters that have been idle for too long, or when memory is short; returns the seconds until the
+        next look."""
         now = time.monotonic()
         with self.lock:
             unused = [
@@ -262,13 +263,13 @@ class Interpreters:
                 self._end(each)
             if unused and now >= self._next_look:
                 self._next_look = now + LOOK
-                if memory.is_short():
+                if free_memory.is_memory_short():
                     self._end(unused.pop(0))
             return LOOK if unused else None
 
 
 def same_variables(mine: Mapping[str, str], theirs: Mapping[str, str], apart: tuple[str, ...]) -> bool:
-    """:param apart: beginnings of those that may differ."""
+    """:param apart: prefixes of the variables that may differ."""
     return all(mine.get(name) == theirs.get(name) or name.startswith(apart) for name in (*mine, *theirs))
 
 

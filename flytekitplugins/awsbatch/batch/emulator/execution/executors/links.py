@@ -17,9 +17,9 @@ from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, M
 
 @dataclass(frozen=True)
 class Link:
-    """:param first: whether it is read before others that have news at the same time.
+    """:param first: whether it is read before other links that have messages at the same time.
     :param take: called with each message.
-    :param ended: called when the other end has gone. It closes the channel, when nobody sends any more.
+    :param ended: called when the other end has gone. It closes the channel once nothing is being sent over it.
     """
 
     channel: Channel
@@ -29,7 +29,7 @@ class Link:
 
 
 class Links:
-    """:param tick: called now and then; returns after how many seconds it wants to be called again, None: with the next
+    """:param tick: called now and then; returns the seconds until it wants to be called again, None: with the next
     news.
     """
 
@@ -76,7 +76,7 @@ class Links:
 
     @staticmethod
     def _hear(link: Link) -> bool:
-        """Takes what came over a link; False at its end."""
+        """Reads the messages of a link; False at its end."""
         messages = link.channel.receive()
         for message in messages or ():
             link.take(message)

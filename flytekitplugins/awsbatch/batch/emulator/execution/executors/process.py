@@ -30,7 +30,7 @@ class ProcessExecutor:
     def start(self, process: JobProcess) -> None:
         try:
             if process.scratch is not None:
-                private_folders.make(process.scratch)
+                private_folders.make_private_folder(process.scratch)
             self._supervision.start(self._lease, process)
         except (OSError, ValueError) as error:
             self._events(CannotStart(process.key, str(error), time.time()))
@@ -39,7 +39,7 @@ class ProcessExecutor:
         self._supervision.signal(self._lease, key, number)
 
     def end_left_behind(self, name: str, directory: Path) -> None:
-        """Nothing: the system ends a supervisor's processes with it."""
+        """Does nothing: the system ends a supervisor's processes with it."""
 
     def close(self) -> None:
         self._supervision.release(self._lease)

@@ -16,6 +16,7 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
 CANNOT_START = "CannotStartContainerError"
 CANNOT_CREATE = "CannotCreateContainerError"
 CANNOT_PULL = "CannotPullContainerError"
+TIMED_OUT = "DockerTimeoutError"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class CannotStart:
 
 @dataclass(frozen=True)
 class Lost:
-    """The executor lost sight of the attempt (its machinery died); it does not run any more."""
+    """The executor lost track of the attempt (its supervisor died); the attempt does not run any more."""
 
     key: str
     message: str

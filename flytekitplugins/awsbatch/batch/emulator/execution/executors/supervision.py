@@ -36,15 +36,16 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import
     Started,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILL_TIMEOUT, environment_has, kill
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import environment_has, kill
+from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILL_TIMEOUT
 
 MIB = 2**20
 STARTER = str(Path(execution.__file__).with_name("__main__.py"))
-# Beyond so many differing variables a whole environment is sent anew.
+# If more variables than this differ, the whole environment is sent again.
 MAX_CHANGES = 16
 UMASK = re.compile(rb"^Umask:\s*([0-7]+)$", re.MULTILINE)
 USUAL_UMASK = 0o022
-# The number of what belongs to no service.
+# The number for processes that belong to no service.
 SHARED = 0
 
 
@@ -52,8 +53,8 @@ SHARED = 0
 class Lease:
     """A service's use of this process's supervisor and interpreters.
 
-    :param number: by which the service is known to them.
-    :param umask: of its attempts.
+    :param number: names the service in messages to them.
+    :param umask: the umask of its attempts.
     :ivar at_end: what the supervisor runs when this process has gone: argv, environment, log.
     :ivar released: set when nothing of the service is left below the supervisor.
     """
@@ -71,8 +72,8 @@ class Lease:
 class Supervised:
     """A supervisor and what was given to it.
 
-    :ivar attempts: by lease and key, the process, 0 until it is told of, and the variables by which its descendants are
-        known.
+    :ivar attempts: by lease and key, the process, 0 until its number is known, and the variables that mark its
+        descendants.
     """
 
     channel: Channel
@@ -87,7 +88,7 @@ class Supervised:
         self._introduce(lease)
         places = str(process.cwd), str(process.log), lease.umask
         key = lease.number, process.key
-        # First: its news may come before this returns.
+        # Before the start: its end may be reported before this returns.
         self.attempts[key] = 0, marks(process.environment)
         try:
             environment = self._environment(process.environment)
@@ -123,7 +124,7 @@ class Supervised:
 
 
 class Supervision:
-    """Of one process; see `of_this_process`."""
+    """The supervisor of one process; see `of_this_process`."""
 
     def __init__(self) -> None:
         # Held while sending only: the reader must never wait for a sender that waits for it.
@@ -152,7 +153,7 @@ class Supervision:
             is_known = supervised is not None and lease.number in supervised.leases
             if supervised is not None and is_known:
                 lease.released.clear()
-                # If it has gone, that is heard of.
+                # If the supervisor has gone, the reader finds out.
                 with contextlib.suppress(OSError):
                     supervised.channel.send(("release", lease.number))
         if is_known:
@@ -168,7 +169,7 @@ class Supervision:
             try:
                 supervised.start(lease, process, descriptors)
             except (BrokenPipeError, ConnectionResetError):
-                # It was killed, and its reader has not heard of that yet: this attempt never reached it.
+                # It was killed, and the reader has not noticed yet: this attempt never reached it.
                 self._start_supervisor().start(lease, process, descriptors)
 
     def at_end(self, lease: Lease, argv: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
@@ -180,7 +181,7 @@ class Supervision:
             if self._supervised is None:
                 self._start_supervisor()
             else:
-                # One that was killed is replaced when its end is heard of.
+                # A supervisor that was killed is replaced when the reader notices its end.
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     self._supervised.at_end(lease)
 
@@ -203,7 +204,7 @@ class Supervision:
 
     @property
     def directory(self) -> Path:
-        """One that goes with the supervisor. Raises OSError."""
+        """Makes a directory that is removed with the supervisor. Raises OSError."""
         with self._sending:
             return (self._supervised or self._start_supervisor()).directory
 
@@ -296,7 +297,7 @@ class Supervision:
             self._losing = [*(thread for thread in self._losing if thread.is_alive()), losing]
 
     def _lose(self, supervised: Supervised) -> None:
-        """The supervisor has ended. Not in order, if attempts still ran: then they are ended here."""
+        """The supervisor has ended. If attempts still ran, it was killed, and they are ended here."""
         with self._sending:
             supervised.channel.close()
             left, supervised.attempts = supervised.attempts, {}
@@ -356,7 +357,7 @@ os.register_at_fork(after_in_child=_forget)
 
 
 def current_umask() -> int:
-    """This process's, without changing it (Linux)."""
+    """This process's umask, without changing it (Linux)."""
     try:
         found = UMASK.search(Path("/proc/self/status").read_bytes())
     except OSError:
@@ -368,7 +369,7 @@ def kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:
     """Kills every process of this machine that has the variables of one of these attempts, however it got away."""
     until = time.monotonic() + KILL_TIMEOUT
     while time.monotonic() < until:
-        # A dead one that nobody has reaped shows no environment.
+        # A dead process that has not been reaped shows no environment.
         found = [
             int(entry.name)
             for entry in Path("/proc").glob("[0-9]*")
@@ -382,6 +383,6 @@ def kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:
 
 
 def marks(environment: Mapping[str, str]) -> tuple[bytes, ...]:
-    """The variables by which a process is known to belong to an attempt, whatever session it is in."""
+    """The variables that mark a process as part of an attempt, whatever session it is in."""
     names = (wire.AWS_JOB_ID, wire.AWS_JOB_ATTEMPT)
     return tuple(f"{name}={environment[name]}".encode() for name in names if name in environment)

@@ -19,14 +19,15 @@ import sys
 import time
 
 from ..channel import DescriptorChannel, Message
-from ..reaper import Reaper, adopt_orphans, end_with_parent
+from ..process_tree import adopt_orphans, end_with_parent
+from ..reaper import Reaper
 
 COMMAND_NOT_FOUND = 127
 DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD)
 
 
 def watch_parent() -> int:
-    """A descriptor that becomes readable when our parent ends, -1 where there is no such thing."""
+    """A descriptor that becomes readable when the parent process ends, -1 where the system has none."""
     if not hasattr(os, "pidfd_open"):
         return -1
     parent = os.getppid()
@@ -53,7 +54,7 @@ class Supervisor:
         self.last_commands: dict[int, tuple[tuple[str, ...], dict[str, str], str]] = {}
 
     def serve(self) -> None:
-        """Until the caller's process ends or this one is asked to."""
+        """Serves until the caller's process ends or asks this one to end."""
         awake, waker = os.pipe()
         for end in (awake, waker):
             os.set_blocking(end, False)
@@ -66,7 +67,7 @@ class Supervisor:
         with selectors.DefaultSelector() as selector:
             selector.register(self.channel, selectors.EVENT_READ)
             selector.register(awake, selectors.EVENT_READ)
-            # A fork of the caller's process may hold the other end of the channel open; the process cannot lie.
+            # A fork of the caller may keep the other end of the channel open; the end of the process itself is certain.
             caller = watch_parent()
             if caller >= 0:
                 selector.register(caller, selectors.EVENT_READ)
@@ -100,18 +101,18 @@ class Supervisor:
             self.channel.send(message)
 
     def on_lease(self, service: int, journal: str) -> None:
-        """Comes with the lock of the service's instance."""
+        """Takes a service's lease, with which the lock of the service's instance comes."""
         self.locks[service] = self.channel.descriptors.popleft()
         self.reaper.lease(service, journal)
 
     def on_release(self, service: int) -> None:
-        """Ends what runs of a service; that nothing is left is told later."""
+        """Ends the attempts of a service. That nothing is left is reported later."""
         self.last_commands.pop(service, None)
         for attempt in self.reaper.release(service):
             self.tell(self.reaper.write_end(attempt))
 
     def on_environment(self, number: int, environment: dict[str, str]) -> None:
-        # Messages come in order: an older one is not asked for again.
+        # Messages come in order, so an older environment is not used again.
         self.environments = {number: environment}
 
     def on_start(
@@ -136,7 +137,7 @@ class Supervisor:
             self.tell(("cannot", service, key, f"{error.filename or argv[0]}: {error.strerror}", time.time()))
             return
         finally:
-            # The end of the link is heard of after the reason for it.
+            # The reason is sent before the link ends.
             if linked:
                 os.close(link)
         self.reaper.add((service, key), pid, limit)
@@ -145,7 +146,7 @@ class Supervisor:
     def spawn(
         self, argv: tuple[str, ...], environment: dict[str, str], places: tuple[str, str, int], link: int = -1
     ) -> int:
-        """Starts a command in a session of its own; raises what chdir, open or exec say."""
+        """Starts a command in a session of its own; raises the error of chdir, open or exec."""
         cwd, log, umask = places
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         told, tells = os.pipe()
@@ -202,7 +203,7 @@ class Supervisor:
         self.last_commands[service] = argv, environment, log
 
     def hear_the_last(self) -> None:
-        """What was said of the end counts also where the end was heard of first."""
+        """Reads messages about the end that came after the end itself was noticed."""
         self.channel.link.setblocking(False)
         while messages := self.channel.receive():
             for name, *rest in messages:
@@ -212,8 +213,8 @@ class Supervisor:
                     os.close(self.channel.descriptors.popleft())
 
     def end(self) -> None:
-        """Kills everything below this process, and runs the commands for the end. What is killed by that is not told:
-        the executors find it lost.
+        """Kills everything below this process, and runs the commands for the end. Attempts that this kills are not
+        reported: the executors find them lost.
         """
         for attempt in self.reaper.end():
             message = self.reaper.write_end(attempt)

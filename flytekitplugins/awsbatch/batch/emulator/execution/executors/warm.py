@@ -1,6 +1,6 @@
-"""Forks the attempts of Python commands from an interpreter that has imported what they need, and gives everything
-else, and everything that cannot be forked safely, to another executor. What a process sees is what it would see started
-from nothing.
+"""Forks the attempts of Python commands from an interpreter that has imported what they need. Everything else, and
+everything that cannot be forked safely, goes to another executor. A forked process sees what it would see if it were
+started from nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan impor
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
 
 FORK, WORKER = "fork", "worker"
-# Each holds about 100 MB.
+# Each holds about 70 MB.
 MOST_INTERPRETERS = 4
 # Interpreters of one kind that ended after they were ready, before the kind goes to the fallback; and while they
 # imported.
@@ -61,9 +61,9 @@ class WarmExecutor:
         keep: int = MOST_INTERPRETERS,
         warn: Callable[[str], None] = logger.warning,
     ) -> None:
-        """:param isolation: `fork`, a process an attempt; `worker`, processes that run many attempts each.
+        """:param isolation: `fork`, one process per attempt; `worker`, processes that run many attempts each.
         :param keep: how many interpreters this process may keep for the next service when this one closes.
-        :param warn: is told, once each, why commands that were planned for are given to the other executor.
+        :param warn: called once for each reason for which commands with a plan go to the other executor.
         """
         self._isolation = isolation
         self._planner = planner
@@ -98,7 +98,7 @@ class WarmExecutor:
             return
         if process.scratch is not None:
             try:
-                private_folders.make(process.scratch)
+                private_folders.make_private_folder(process.scratch)
             except OSError as error:
                 self._events(CannotStart(process.key, str(error), time.time()))
                 return
@@ -159,7 +159,7 @@ class WarmExecutor:
         self._fallback.close()
 
     def _identity(self, plan: WarmPlan, process: JobProcess) -> Identity:
-        """Worked out once for all attempts of a job."""
+        """The identity of a process, found out once for all attempts of a job."""
         shared = process.shared
         if shared is None:
             return identity(plan, process, self._isolation, self._lease)
@@ -202,7 +202,7 @@ class WarmExecutor:
         scratch = None
         if which.cwd is None:
             self._scratch_number += 1
-            scratch = private_folders.make(self._instance.directory / f"warm-{self._scratch_number}")
+            scratch = private_folders.make_private_folder(self._instance.directory / f"warm-{self._scratch_number}")
         interpreter = self._interpreters.add(which, plan, process, scratch)
         return self._interpreters.use(interpreter, self._lease, self)
 
@@ -232,7 +232,7 @@ class WarmExecutor:
             self._apart(self._decline, process, values[1])
 
     def settled(self, use: Use) -> None:
-        """Those that waited start now, here or elsewhere."""
+        """Starts the attempts that waited, here or with the other executor."""
         interpreter = use.interpreter
         if interpreter.state is State.ENDED:
             self._failed_imports.setdefault(interpreter.identity, []).append(interpreter.reason)
@@ -244,7 +244,7 @@ class WarmExecutor:
             self._apart(self._resume, list(waiting.values()))
 
     def _apart(self, call: Callable[..., None], *arguments: Any) -> None:
-        """Calls it in a thread of its own, for which closing waits."""
+        """Calls a function on a thread of its own, for which `close` waits."""
         thread = threading.Thread(target=call, args=arguments, name="awsbatch-warm-start", daemon=True)
         with self._interpreters.lock:
             self._resuming = [*(each for each in self._resuming if each.is_alive()), thread]

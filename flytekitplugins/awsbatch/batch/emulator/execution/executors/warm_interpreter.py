@@ -25,7 +25,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision imp
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import AWS_PREFIX, OWN, Hook, WarmPlan
 
 PYTHONPATH = "PYTHONPATH"
-# Jobs of which it is kept what their attempts have in common.
+# For how many jobs it is kept what their attempts have in common.
 REMEMBERED = 64
 
 
@@ -37,7 +37,7 @@ class State(enum.Enum):
 
 
 class Fit(enum.Enum):
-    """Whether a process can come out of an interpreter: yes, out of another of its kind, or out of none."""
+    """Whether a process can be forked from an interpreter: from this one, from another of its kind, or from none."""
 
     HERE = "here"
     ELSEWHERE = "elsewhere"
@@ -78,7 +78,8 @@ def identity(plan: WarmPlan, process: JobProcess, isolation: str, lease: Lease) 
 
 
 def common_identity(plan: WarmPlan, cwd: Path) -> Identity:
-    """Of an interpreter that may become any in this directory that imports more than the plan says."""
+    """The identity of an interpreter that can become any one in this directory which imports more than the plan
+    says."""
     scripts = os.path.dirname(plan.script)  # noqa: PTH120 - as above
     return Identity(plan.interpreter, cwd, scripts, plan.preload, plan.sources, None, "", None)
 
@@ -110,11 +111,11 @@ class Owner(Protocol):
     """Whoever starts attempts in an interpreter, for one service."""
 
     def take(self, use: Use, name: str, values: tuple[Any, ...]) -> None:
-        """Takes what an interpreter tells of an attempt."""
+        """Takes a message of an interpreter about an attempt."""
         ...
 
     def settled(self, use: Use) -> None:
-        """It is known what becomes of an interpreter that attempts waited for."""
+        """An interpreter that attempts waited for is ready, or will never be."""
         ...
 
     def ended(self, use: Use, lost: dict[str, JobProcess]) -> None:
@@ -147,7 +148,7 @@ class WarmInterpreter:
         self.plan = plan
         self.cwd = cwd
         self.environment = with_python_path(environment, plan.python_path, cwd)
-        # Whether its import path has to be there from its first moment, and stays as it is.
+        # Whether its import path must be set from its first moment, and stays as it is.
         self.is_fixed = plan.install is not None or is_started_with(python_path(self.environment))
         self.state = State.STARTING
         self.reason = ""
@@ -166,7 +167,7 @@ class WarmInterpreter:
         return not any(use.running or use.waiting for use in self.uses.values())
 
     def process(self, directory: Path) -> JobProcess:
-        """What the supervisor is asked to start. Known by a job id of its own, should it leave anything.
+        """The command for the supervisor. A job id of its own marks what it may leave behind.
 
         :param directory: for its log and its temporary files.
         """
@@ -206,7 +207,7 @@ class WarmInterpreter:
         self.identity, self.plan = which, plan
 
     def fit(self, process: JobProcess, plan: WarmPlan) -> tuple[Fit, str]:
-        """With a reason, unless it is here."""
+        """Whether a process can be forked from it, with the reason if not."""
         if self.inputs is None:
             return Fit.HERE, ""
         job = with_python_path(process.environment, plan.python_path, self.cwd)
@@ -227,10 +228,10 @@ class WarmInterpreter:
         self._outbox.append(message)
 
     def flush(self) -> None:
-        """Sends what is in the outbox. That the other end is gone, the reader finds out."""
+        """Sends the outbox. If the other end is gone, the reader finds out."""
         with self._sending:
             messages = []
-            # What another thread adds meanwhile is taken now or by its own call, and never left in a list let go of.
+            # What another thread adds meanwhile is sent by this call or by its own, and never lost with an old list.
             with contextlib.suppress(IndexError):
                 while True:
                     messages.append(self._outbox.popleft())
@@ -239,7 +240,7 @@ class WarmInterpreter:
                     self.channel.send(*messages)
 
     def end(self) -> None:
-        """Asks it to kill what runs in it and to end."""
+        """Asks it to kill its attempts and to end."""
         with contextlib.suppress(OSError):
             self.channel.link.shutdown(socket.SHUT_WR)
 
@@ -247,7 +248,7 @@ class WarmInterpreter:
 class Use:
     """A service's use of an interpreter.
 
-    :ivar waiting: what will be started when it is ready.
+    :ivar waiting: the attempts that start when it is ready.
     :ivar released: set when nothing of the service is left in it.
     """
 
@@ -278,7 +279,7 @@ class Use:
         interpreter.put(("start", process.key, setup, own, *places, process.memory_limit * MIB))
 
     def release(self) -> None:
-        """Puts in the outbox that the service is done; `released` is set when that has been heard and done."""
+        """Puts the release in the outbox; `released` is set when the interpreter has answered it."""
         if self._is_known:
             self.interpreter.put(("release", self.lease.number))
         else:
@@ -292,7 +293,7 @@ class Use:
         shared = process.shared
         if shared is None:
             return self._setup(process.environment, plan)
-        # Kept with what they are the numbers of: those mean nothing once it is gone.
+        # Kept together with the objects whose ids they are: an id means nothing once its object is gone.
         known = self._known.get((id(plan), id(shared)))
         if known is None:
             if len(self._known) >= REMEMBERED:
@@ -317,7 +318,8 @@ class Use:
         return number
 
     def _changes(self, job: Mapping[str, str]) -> dict[str, str | None]:
-        """From the interpreter's own variables; None for what is not there. Without what belongs to an attempt."""
+        """What differs from the interpreter's own variables; None for one that is missing. Without those of an
+        attempt."""
         mine = self.interpreter.environment
         found: dict[str, str | None] = {
             name: value for name, value in job.items() if mine.get(name) != value and not name.startswith(OWN)
@@ -326,7 +328,7 @@ class Use:
         return found
 
     def _copied(self, plan: WarmPlan) -> tuple[str, ...]:
-        """What was installed into the interpreter's scratch directory, each attempt has in its own."""
+        """The directories of code in the interpreter's scratch directory: each attempt gets a copy in its own."""
         return relative(plan.python_path) if self._in_scratch(plan) else ()
 
     def _in_scratch(self, plan: WarmPlan) -> bool:

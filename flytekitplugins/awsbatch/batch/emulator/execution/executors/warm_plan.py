@@ -1,5 +1,5 @@
 """How the processes of a command can be forked from an interpreter that has imported what they need: data, made by
-someone who knows the command. Nothing here knows flytekit.
+code that knows the command. Nothing here knows flytekit.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ class WarmPlan:
         imported others is of no use.
     :param settle: called once after the imports, to end threads that they left idle.
     :param install: called once before the imports, in the interpreter's directory: brings a code distribution.
-    :param prepare: called before a fork, once for each value: what a child would else do for itself.
+    :param prepare: called before a fork, once for each value: what a child would otherwise do for itself.
     :param python_path: directories after those of PYTHONPATH.
-    :param never_native: beginnings of variables that no native code reads.
-    :param always_read: beginnings of variables that an import reads though it is not noticed.
+    :param never_native: prefixes of variables that no native code reads.
+    :param always_read: prefixes of variables that an import reads without being noticed.
     :param harmless: modules, and the beginnings of variables whose reading by them does not matter: one that takes only
         other variables out of a copy of them all, or asks only whether one is set.
     """

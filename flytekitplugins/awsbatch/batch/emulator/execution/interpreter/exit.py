@@ -1,5 +1,5 @@
-"""Ends a forked child as the end of an interpreter would: exit status, traceback, threads, atexit, files. Left out
-is the tearing down of modules, for which Python promises nothing either.
+"""Ends a forked child as an interpreter ends: exit status, traceback, threads, atexit, files. It leaves out the tearing
+down of modules, for which Python promises nothing either.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, NoReturn
 
-# A flush at the end has failed.
+# The status after a flush at the end has failed.
 STATUS_FLUSH = 120
 WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 
 
 def status_of(error: BaseException | None, skip: int) -> int:
-    """What the interpreter would return; prints what it would print.
+    """The exit status that the interpreter would return; prints what it would print.
 
     :param skip: how many frames of the traceback are not the script's.
     """
@@ -67,7 +67,7 @@ def exit_process(error: BaseException | None, skip: int) -> NoReturn:
 
 
 def quietly(call: Callable[[], object]) -> None:
-    """Errors on the way out are not reported. (One function; `contextlib.suppress` would be three for each use.)"""
+    """Suppresses errors on the way out. (One function; `contextlib.suppress` would be three for each use.)"""
     try:  # noqa: SIM105
         call()
     except BaseException:  # noqa: S110
@@ -75,7 +75,7 @@ def quietly(call: Callable[[], object]) -> None:
 
 
 def flush_streams() -> bool:
-    """Whether stdout took what it held back."""
+    """Flushes stdout and stderr; whether stdout could be flushed."""
     good = True
     out = sys.stdout
     try:
@@ -91,12 +91,12 @@ def flush_streams() -> bool:
 
 
 def open_files() -> list[Any]:
-    """Files that the child opened and left open; closing an interpreter writes out what they hold back."""
+    """The files that the child opened and left open: the end of an interpreter flushes them."""
     return [each for each in gc.get_objects() if type(each) in WRITERS]
 
 
 def write_out(files: list[Any]) -> None:
-    """The text layer first, since it writes into the binary one."""
+    """Flushes files, the text layer first, since it writes into the binary one."""
     for kind in WRITERS:
         for each in files:
             if type(each) is kind:

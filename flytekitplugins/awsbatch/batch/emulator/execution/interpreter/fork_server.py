@@ -1,5 +1,5 @@
-"""The interpreter's one loop: takes starts and signals from the executors, forks, and tells how attempts ended. It has
-one thread and polls nothing.
+"""The interpreter's one loop: takes starts and signals from the executors, forks, and reports how attempts ended. It
+has one thread and polls nothing.
 
 It outlives the services that it works for: what belongs to one of them (its journal, its setups, its attempts) comes
 with a lease and goes when that is released. Its argument is the descriptor of its channel.
@@ -27,9 +27,9 @@ from .random_state import RandomState
 from .settled_memory import settle_memory
 from .worker_pool import Pool
 
-# What imports may write; more is not copied into every child's log.
+# The most that imports may write, in bytes: more is not copied into every child's log.
 MAX_IMPORT_OUTPUT = 1 << 20
-# Seconds that the news of a start may wait, so that it goes with that of the end of a short attempt: each message
+# Seconds that the report of a start may wait, so that it goes with that of the end of a short attempt: each message
 # wakes two threads of the service.
 TOGETHER = 0.02
 WORKER = "worker"
@@ -38,7 +38,7 @@ WORKER = "worker"
 class Setup(NamedTuple):
     """What the children of one array have in common.
 
-    :param lease: whose they are.
+    :param lease: the service that they belong to.
     :param prepare: called before the first fork.
     :param environment: what differs from the interpreter's, None for what is not there.
     :param python_path: the entries of its PYTHONPATH.
@@ -90,7 +90,7 @@ class Interpreter:
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
 
     def serve(self) -> None:
-        """Until the process that it works for goes away."""
+        """Serves until the process that it works for goes away."""
         poll, reaper, link = self.poll.poll, self.reaper, self.channel.fileno()
         while True:
             timeout = reaper.timeout()
@@ -144,7 +144,7 @@ class Interpreter:
         return bool(released)
 
     def read_worker(self, descriptor: int) -> bool:
-        """Whether a worker has done with an attempt."""
+        """Reads a worker's messages; whether it has finished an attempt."""
         assert self.pool is not None
         found = self.pool.read(descriptor)
         if found is None:
@@ -162,7 +162,7 @@ class Interpreter:
             self.context.inherited.append(descriptor)
 
     def on_release(self, lease: int) -> None:
-        """Ends what runs of a service, and keeps nothing of it; that nothing is left is told later."""
+        """Ends the attempts of a service and forgets its setups. That nothing is left is reported later."""
         for attempt in self.reaper.release(lease):
             self.report(attempt)
         if self.pool is not None:
@@ -173,7 +173,7 @@ class Interpreter:
             self.prepared.discard(number)
 
     def reset(self) -> None:
-        """Makes this process what it was after the imports."""
+        """Restores this process to what it was after the imports."""
         self.current = None
         set_environment(self.before)
         self.before = {}
@@ -222,7 +222,7 @@ class Interpreter:
         return pid
 
     def switch_to(self, number: int) -> None:
-        """Makes this process what the children of a setup are to be, as far as they are alike."""
+        """Prepares this process for forking the children of a setup: everything that they have in common."""
         setup = self.setups[number]
         self.current = None
         set_environment(self.before)
@@ -258,7 +258,7 @@ def set_environment(changes: Mapping[str, str | None]) -> None:
 
 @contextlib.contextmanager
 def captured(into: list[bytes]) -> Any:
-    """What is written to stdout and stderr meanwhile. What a stream holds back, each child will hold back too."""
+    """Captures what the block writes to stdout and stderr. What a stream holds back, each child will hold back too."""
     with tempfile.TemporaryFile(buffering=0) as file:
         kept = os.dup(1), os.dup(2)
         os.dup2(file.fileno(), 1)
@@ -275,14 +275,14 @@ def captured(into: list[bytes]) -> Any:
 
 
 class Warming:
-    """Takes the messages until everything is imported."""
+    """Reads the messages until everything is imported."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._messages: list[Message] = []
 
     def next(self) -> Message:
-        """Waits for it; ends this process when there will be none."""
+        """Waits for the next message; ends this process when there will be none."""
         while not self._messages:
             received = self._channel.receive()
             if received is None:
@@ -291,7 +291,7 @@ class Warming:
         return self._messages.pop(0)
 
     def run(self, message: Message, output: list[bytes], watch: ImportWatch) -> tuple[Any, ...]:
-        """Imports what it is told to until it is told what it is to serve. Raises RefusedError."""
+        """Imports what the messages ask for, until one says what it is to serve. Raises RefusedError."""
         flag, install = message
         os.environ[flag] = "1"
         with captured(output), watch, imports.without_collecting():
@@ -320,7 +320,7 @@ def main(link: str) -> None:
     channel = Channel(socket.socket(fileno=int(link)))
     warming = Warming(channel)
     _, path, own, harmless, python_path, flag, install = warming.next()
-    # By which the supervisor knows this process; no job's.
+    # The variable by which the supervisor knows this process; no job gets it.
     for name in [each for each in os.environ if each.startswith(own)]:
         del os.environ[name]
     if python_path:

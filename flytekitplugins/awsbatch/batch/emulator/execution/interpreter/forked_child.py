@@ -1,4 +1,4 @@
-"""What a forked child does: gets a session, a log, an environment of its own; runs the script; exits as an interpreter
+"""A forked child: it gets a session, a log and an environment of its own, runs the script, and exits as an interpreter
 does.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
-from ..reaper import adopt_orphans, end_with_parent
+from ..process_tree import adopt_orphans, end_with_parent
 from .exit import exit_process
 from .random_state import RandomState
 
@@ -41,11 +41,11 @@ class ForkContext:
 def run(
     context: ForkContext, code: CodeType, environment: Mapping[str, str], log: int, copies: list[tuple[str, str]]
 ) -> NoReturn:
-    """In the child, right after the fork.
+    """Called in the child, right after the fork.
 
     :param environment: the attempt's own variables.
     :param log: a descriptor.
-    :param copies: from which directory to which.
+    :param copies: pairs of a directory and the one that it is copied to.
     """
     detach(context)
     os.dup2(log, 1)
@@ -68,7 +68,7 @@ def run(
 
 
 def detach(context: ForkContext) -> None:
-    """Gives this process a session of its own and orphans of its own, lets it end with the interpreter, and closes the
+    """Gives this process a session of its own, makes it adopt its orphans and end with the interpreter, and closes the
     interpreter's descriptors.
     """
     os.setsid()
@@ -82,7 +82,7 @@ def detach(context: ForkContext) -> None:
 
 
 def forget_temporary_folder() -> None:
-    """TMPDIR has changed since `tempfile` read it."""
+    """Makes `tempfile` read TMPDIR again, which has changed."""
     tempfile: Any = sys.modules.get("tempfile")
     if tempfile is not None:
         tempfile.tempdir = None

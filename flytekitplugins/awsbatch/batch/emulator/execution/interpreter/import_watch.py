@@ -1,5 +1,5 @@
-"""What imports depended on, beside the files of the modules themselves: the variables that somebody asked for, the
-names that the import path was searched for, the native libraries that came along. Attempts for which all of that is the
+"""What imports depended on, beside the files of the modules themselves: the variables that code asked for, the names
+that the import path was searched for, the native libraries that were loaded. Attempts for which all of that is the
 same can be forked from one interpreter.
 """
 
@@ -11,17 +11,17 @@ from collections.abc import Iterable, Sequence
 from types import FrameType
 from typing import Any
 
-# What `os.environ.get`, `os.getenv`, `os.environ.copy()` and the like come through.
+# The methods that `os.environ.get`, `os.getenv`, `os.environ.copy()` and the like end in.
 BETWEEN = ("os", "collections.abc", "_collections_abc")
-# Stands for all variables: somebody has looked through them.
+# Means all variables: code has looked through them.
 ALL = "*"
 
 
 class ImportWatch:
-    """Notes them while it is entered.
+    """Records them while it is entered.
 
-    :param apart: beginnings of variables that are no attempt's, or that each has its own value of anyway.
-    :param harmless: modules, and the beginnings of the variables that they may ask for.
+    :param apart: prefixes of variables that no attempt has, or of which each has its own value anyway.
+    :param harmless: modules, and the prefixes of the variables that they may ask for.
     """
 
     def __init__(self, apart: tuple[str, ...], harmless: Iterable[tuple[str, tuple[str, ...]]]) -> None:
@@ -53,7 +53,7 @@ class ImportWatch:
         sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: object = None) -> None:
-        """The last of the finders: hears of what none has found."""
+        """Called as the last of the finders, for names that no other has found."""
         if path is None:
             self._sought.add(name)
 
@@ -71,7 +71,7 @@ def asking() -> str:
 
 
 def native_libraries() -> list[str]:
-    """The files of code that this process has mapped."""
+    """The files of native code that this process has mapped."""
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
         fields = [line.split(maxsplit=5) for line in file]
     return sorted({each[5].strip() for each in fields if len(each) == 6 and "x" in each[1] and each[5][:1] == "/"})

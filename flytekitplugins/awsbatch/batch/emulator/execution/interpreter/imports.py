@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from .random_state import unknown_generator
 
 Hook = tuple[str, tuple[str, ...]]
-# A descriptor on one of these is the same for everybody.
+# Devices of which one descriptor is as good as another.
 SHAREABLE = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random", "/dev/full")
 # Threads by the name that their library gives them, which takes all their locks before a fork and does without them in
 # the child: that of jemalloc's, which comes with pyarrow, and so with pandas (`jemalloc_prefork`,
@@ -38,7 +38,7 @@ def call(hook: Hook) -> None:
 
 @contextlib.contextmanager
 def refusing(step: str) -> Iterator[None]:
-    """Raises RefusedError for whatever is raised meanwhile."""
+    """Turns whatever the block raises into a RefusedError."""
     try:
         yield
     except BaseException as error:
@@ -87,7 +87,7 @@ def without_collecting() -> Iterator[None]:
 
 
 def check_objects(before: dict[int, str]) -> None:
-    """Raises RefusedError, unless it is garbage only that is in the way."""
+    """Raises RefusedError for objects that cannot be forked, unless they are garbage."""
     try:
         check_descriptors(before)
         check_generators()
@@ -98,11 +98,13 @@ def check_objects(before: dict[int, str]) -> None:
 
 
 def check_threads() -> None:
-    """Only the thread that forks goes on in a child; whatever another held stays as it was for ever."""
+    """Only the thread that forks runs on in a child; a lock that another thread held stays locked for ever."""
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
         raise RefusedError(f"an import started threads: {', '.join(others)}")
-    # Libraries that take care (OpenBLAS) end their threads when a process forks: what is left after one does not.
+    if not other_threads():
+        return
+    # Careful libraries (OpenBLAS) end their threads when a process forks. Threads that survive a fork do not.
     pid = os.fork()
     if pid == 0:
         os._exit(0)
@@ -143,6 +145,6 @@ def check_descriptors(before: dict[int, str]) -> None:
 
 
 def check_generators() -> None:
-    """One with a seed from the system would give all children the same numbers."""
+    """A generator with a seed from the system would give all children the same numbers."""
     if "numpy.random" in sys.modules and any(map(unknown_generator, gc.get_objects())):
         raise RefusedError("an import made a random number generator of numpy's")

@@ -13,7 +13,7 @@ from typing import Any
 
 
 class RandomState:
-    """Made before the imports."""
+    """The state of the random generators; made before the imports."""
 
     def __init__(self) -> None:
         self._chosen: weakref.WeakKeyDictionary[random.Random, bool] = weakref.WeakKeyDictionary()
@@ -31,7 +31,7 @@ class RandomState:
         random.seed = random._inst.seed
 
     def freeze(self) -> None:
-        """After the imports."""
+        """Called after the imports."""
         random.Random.seed = self._seed  # type: ignore[method-assign]
         random.seed = random._inst.seed
         if self._chosen.pop(random._inst, False):
@@ -44,14 +44,14 @@ class RandomState:
             self._reseed += (mtrand.seed,)
 
     def after_fork(self) -> None:
-        """In a child, where Python has given the module `random` a new seed already."""
+        """Called in a child, where Python has given the module `random` a new seed already."""
         if self._state is not None:
             random.setstate(self._state)
         for reseed in self._reseed:
             reseed()
 
     def before_next_attempt(self) -> None:
-        """In a process that has run another attempt before."""
+        """Called in a process that has run another attempt before."""
         random.seed(entropy())
         for generator, state in self._seeded:
             generator.setstate(state)
@@ -69,7 +69,7 @@ def reseeding(generator: random.Random) -> Callable[[], None]:
 
 
 def unknown_generator(each: Any) -> bool:
-    """Whether this is a generator of numpy's of which nobody can say how it came to its seed."""
+    """Whether this is a generator of numpy's whose seed may come from the system."""
     numpy: Any = sys.modules.get("numpy.random")
     if numpy is None or not isinstance(each, numpy.Generator | numpy.RandomState):
         return False

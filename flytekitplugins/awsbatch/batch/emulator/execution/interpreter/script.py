@@ -15,15 +15,15 @@ def load(path: str) -> CodeType:
 
 
 def entries(python_path: str | None) -> tuple[str, ...] | None:
-    """Of a value of PYTHONPATH."""
+    """The entries of a value of PYTHONPATH."""
     return tuple(python_path.split(os.pathsep)) if python_path else None if python_path is None else ()
 
 
 class SearchPath:
     """`sys.path` as an interpreter makes it from PYTHONPATH.
 
-    :param entries: those of PYTHONPATH, which this process was started without; None where it was started with them,
-        and they are not to change.
+    :param entries: those of PYTHONPATH, which this process was started without; None where it was started with them
+        and they stay as they are.
     """
 
     def __init__(self, script: str, entries: tuple[str, ...] | None) -> None:
@@ -38,9 +38,9 @@ class SearchPath:
         return sys.path == self._initial
 
     def of(self, script: str, entries: tuple[str, ...]) -> list[str]:
-        """For a script, whose directory comes first, and other entries."""
+        """The path for a script, whose directory comes first, with these entries of PYTHONPATH."""
         first = [] if getattr(sys.flags, "safe_path", False) else [os.path.dirname(os.path.realpath(script))]
-        # Of two that are the same `site` keeps the first.
+        # `site` keeps the first of two entries that are the same.
         return first + list(dict.fromkeys([*map(os.path.abspath, entries), *self._base]))
 
     def set(self, script: str, entries: tuple[str, ...]) -> None:
@@ -53,7 +53,7 @@ class SearchPath:
 
 
 def become_main(path: str) -> types.ModuleType:
-    """A `__main__` as it is before the script's first line."""
+    """Makes `__main__` what it is before the script's first line."""
     main = types.ModuleType("__main__")
     main.__dict__.update(
         __builtins__=sys.modules["builtins"],

@@ -8,7 +8,7 @@ import contextlib
 import ctypes
 import gc
 
-from ..reaper import libc
+from ..process_tree import libc
 
 # Of Linux from 6.1 on; earlier ones refuse it.
 MADV_COLLAPSE = 25

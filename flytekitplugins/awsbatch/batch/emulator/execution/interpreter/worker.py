@@ -21,11 +21,11 @@ from types import CodeType
 from typing import Any, NoReturn
 
 from ..channel import Channel
-from ..reaper import kill_descendants
+from ..process_tree import kill_descendants
 from .exit import STATUS_FLUSH, flush_streams, open_files, quietly, status_of, write_out
 from .forked_child import OWN_FRAMES, ForkContext, copy_all, detach, forget_temporary_folder
 
-# One that has run so many makes room for a fresh one: what attempts leave in memory adds up.
+# A worker that has run this many attempts is replaced: what attempts leave in memory adds up.
 MOST_ATTEMPTS = 1000
 HANDLED = tuple(
     int(getattr(signal, name))
@@ -59,7 +59,7 @@ class ExitHandlers:
 
 
 class Worker:
-    """:param held: what the imports left in the stream's buffer, and every attempt would have there."""
+    """:param held: what the imports left in the stream's buffer: every attempt begins with it."""
 
     def __init__(self, context: ForkContext, code: CodeType, held: str) -> None:
         self._context = context
@@ -71,8 +71,8 @@ class Worker:
         self._hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
         self._arguments = list(sys.argv)
         self._path = list(sys.path)
-        # The dictionary behind `os.environ`, as it was when the last attempt began: comparing two is a tenth of asking
-        # for each name.
+        # The dictionary behind `os.environ`, as it was when the last attempt began: comparing two costs a tenth of
+        # asking for each name.
         self._environment: dict[Any, Any] = dict(os.environ._data)  # type: ignore[attr-defined]
         self._own: Mapping[str, str] = {}
         self._writers: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -119,7 +119,7 @@ class Worker:
         self._environment = dict(os.environ._data)  # type: ignore[attr-defined]
 
     def _finish(self, error: BaseException | None) -> int:
-        """As `exit.exit_process`, but the process goes on."""
+        """Ends an attempt as `exit.exit_process` does, but the process runs on."""
         for stream in (sys.stderr, sys.stdout):
             if stream is not None:
                 quietly(stream.flush)
@@ -134,11 +134,11 @@ class Worker:
         return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else status
 
     def _write_out(self) -> None:
-        """What the attempt holds back in files. It may have left them open, or write into one that another has."""
+        """Flushes the attempt's files. It may have left them open, or write into one that an earlier attempt opened."""
         self._writers.update(open_files())
         write_out([*self._writers, sys.__stdout__, sys.__stderr__])
         if not self._settled:
-            # What one attempt has brought, modules above all, need not be looked through after each of the next.
+            # Objects of earlier attempts, modules above all, are not looked through again after each further one.
             self._settled = True
             gc.collect()
             gc.freeze()
@@ -180,7 +180,7 @@ def held_back() -> str:
 
 
 def forget_peak() -> None:
-    """What this process held before is not the next attempt's peak."""
+    """Resets the kernel's peak: what this process held before does not count for the next attempt."""
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "wb", buffering=0) as file:
         file.write(b"5")
 
@@ -195,12 +195,12 @@ def peak_bytes() -> int:
 
 
 def computed_seconds() -> float:
-    """By this process and by those that it has waited for."""
+    """CPU seconds of this process and of those that it has waited for."""
     return sum(os.times()[:4])
 
 
 def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
-    """In the child, right after the fork: until the interpreter ends the channel."""
+    """Called in the child, right after the fork; runs attempts until the interpreter closes the channel."""
     detach(context)
     worker = Worker(context, code, held_back())
     run = 0
@@ -215,9 +215,10 @@ def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
         answer: tuple[str, int | str, bool, int, float]
         try:
             status = worker.run(environment, cwd, log, copies)
-            # A thread that an attempt left would be the next one's, and what exit functions stopped may be waited for.
-            goes_on = run < MOST_ATTEMPTS and threading.active_count() == 1
-            answer = ("done", status, goes_on, peak_bytes(), computed_seconds() - computed)
+            # A thread that an attempt left would run in the next one, and later code may wait for what exit functions
+            # stopped.
+            reusable = run < MOST_ATTEMPTS and threading.active_count() == 1
+            answer = ("done", status, reusable, peak_bytes(), computed_seconds() - computed)
         except OSError as error:
             answer = ("cannot", f"{error.filename or log}: {error.strerror}", True, 0, 0.0)
         channel.send(answer)

@@ -1,4 +1,4 @@
-"""The interpreter's workers: gives an attempt to one that is idle, forks one when there is none."""
+"""The interpreter's workers: gives an attempt to an idle one, or forks one."""
 
 from __future__ import annotations
 
@@ -81,29 +81,29 @@ class Pool:
         return pooled
 
     def end_idle(self, setup: int | None = None) -> None:
-        """Ends the workers that run nothing, but those of a setup."""
+        """Ends the idle workers, except those of one setup."""
         for other in [each for each in self._idle if each.setup != setup]:
             self._end(other)
 
     def read(self, descriptor: int) -> tuple[Attempt, str] | None:
-        """An attempt that a worker has done with, and why it could not start, if so."""
+        """The attempt that a worker has finished, and the reason if it could not start."""
         pooled = self._workers[descriptor]
         messages = pooled.channel.receive()
         if not messages:
             if messages is None:
                 self._end(pooled)
             return None
-        ((name, result, goes_on, peak, cpu),) = messages
+        ((name, result, reusable, peak, cpu),) = messages
         attempt = self._reaper.finish(pooled.pid, result if name == "done" else 0, peak, cpu)
         # A signal that came after the attempt's end ends the worker, sooner or later.
-        if goes_on and not attempt.signalled:
+        if reusable and not attempt.signalled:
             self._idle.append(pooled)
         else:
             self._end(pooled)
         return attempt, result if name == "cannot" else ""
 
     def _end(self, pooled: PooledWorker) -> None:
-        """Its process ends when it hears of it, if it has not ended already."""
+        """Ends a worker: its process ends when it reads that, if it has not ended already."""
         if pooled in self._idle:
             self._idle.remove(pooled)
         if pooled.pid in self._reaper.kept:

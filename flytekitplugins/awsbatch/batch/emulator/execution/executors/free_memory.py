@@ -10,12 +10,12 @@ MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 
 
-def is_short() -> bool:
+def is_memory_short() -> bool:
     return min(machine_available(), cgroup_available()) < SHORT
 
 
 def machine_available() -> float:
-    """The part of the machine's memory that can still be had; 1 where nobody tells."""
+    """The part of the machine's memory that is still available; 1 where that is not known."""
     try:
         lines = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="ascii").splitlines())
         return int(lines["MemAvailable"].split()[0]) / int(lines["MemTotal"].split()[0])
@@ -24,7 +24,7 @@ def machine_available() -> float:
 
 
 def cgroup_available() -> float:
-    """The part of the memory of a container (cgroup v2, seen from inside of it) that can still be had."""
+    """The part of a container's memory that is still available (cgroup v2, seen from inside)."""
     try:
         most = int((CGROUP / "memory.max").read_text(encoding="ascii"))
         used = int((CGROUP / "memory.current").read_text(encoding="ascii"))

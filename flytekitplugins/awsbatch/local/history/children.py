@@ -1,0 +1,172 @@
+"""The children of a node's attempt, from what AWS Batch tells of their job or from the node's record. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, RUNNING, STARTING, SUCCEEDED, JobLook
+from flytekitplugins.awsbatch.batch.emulator.job_model import Attempt as ServiceAttempt
+from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
+from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State
+from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
+
+from .past_runs import NodeInfo
+from .run_view import CACHED, DONE, FAILED, INTERRUPTED, QUEUED, RUNS, STARTS, SUCCESS, Attempt, Child
+
+_OF_STATUS = {RUNNING: RUNS, STARTING: STARTS, SUCCEEDED: SUCCESS, "FAILED": FAILED}
+_OF_PHASE = {
+    TaskPhase.RUNNING: RUNS,
+    TaskPhase.SUCCESS: SUCCESS,
+    TaskPhase.PERMANENT_FAILURE: FAILED,
+    TaskPhase.RETRYABLE_FAILURE: FAILED,
+    TaskPhase.ABORTED: FAILED,
+}
+Unit = tuple[str, str | None, tuple[ServiceAttempt, ...]]
+
+
+def look_of(job: Mapping[str, Any], children: Sequence[Mapping[str, Any]] = ()) -> JobLook:
+    """A job as DescribeJobs tells of it.
+
+    :param children: its answers about the children of an array, where they were asked for.
+    """
+    array = job.get("arrayProperties", {})
+    size = array.get("size")
+    return JobLook(
+        status=job["status"],
+        size=size,
+        created=job.get("createdAt", 0),
+        detail=job,
+        units=(_unit(job),) if size is None else tuple(map(_unit, children)),
+        reason=job.get("statusReason"),
+        started=job.get("startedAt"),
+        stopped=job.get("stoppedAt"),
+        counts={status: count for status, count in array.get("statusSummary", {}).items() if count},
+    )
+
+
+def _unit(job: Mapping[str, Any]) -> Unit:
+    attempts = [_described(number, one) for number, one in enumerate(job.get("attempts") or (), start=1)]
+    if job["status"] in (STARTING, RUNNING):
+        # The list holds those that have ended.
+        attempts.append(_described(len(attempts) + 1, job))
+    return job["status"], job.get("statusReason"), tuple(attempts)
+
+
+def _described(number: int, attempt: Mapping[str, Any]) -> ServiceAttempt:
+    container = attempt.get("container") or {}
+    return ServiceAttempt(
+        number=number,
+        stream=container.get("logStreamName"),
+        started=attempt.get("startedAt"),
+        stopped=attempt.get("stoppedAt"),
+        exit_code=container.get("exitCode"),
+        reason=container.get("reason"),
+        status_reason=attempt.get("statusReason"),
+    )
+
+
+def children_of_look(node: NodeInfo, look: JobLook, halted: bool) -> tuple[Child, ...]:
+    """:param halted: whether nobody runs what has not ended."""
+    if look.size is not None and not look.units:
+        return ()
+    indexes, total = _items(node)
+    at = {original: child for child, original in enumerate(indexes)} if indexes else None
+    children = []
+    for index in range(total or look.size or 1):
+        place = index if at is None else at.get(index)
+        if place is None or place >= len(look.units):
+            children.append(Child(index, None, CACHED if place is None else QUEUED))
+            continue
+        children.append(_child(index, place, look.units[place], look.created, halted))
+    return tuple(children)
+
+
+def _child(index: int, place: int, unit: Unit, created: int, halted: bool) -> Child:
+    status, reason, attempts = unit
+    state = _OF_STATUS.get(status, QUEUED)
+    if halted and status not in ENDED:
+        state = INTERRUPTED
+    seen: list[Attempt] = []
+    queued = created
+    for attempt in attempts:
+        seen.append(_attempt(attempt, queued))
+        queued = attempt.stopped or queued
+    if state == QUEUED:
+        # It waits, for the first time or once more.
+        seen.append(Attempt(len(seen) + 1, queued, None, None))
+    # AWS gives an attempt that succeeded the same reason as one that failed.
+    reason = "" if state == SUCCESS else reason or ""
+    return Child(index, place, state, reason, tuple(seen), len(attempts), status)
+
+
+def _attempt(attempt: ServiceAttempt, queued: int) -> Attempt:
+    return Attempt(
+        number=attempt.number,
+        queued=queued,
+        started=attempt.started,
+        stopped=attempt.stopped,
+        exit_code=attempt.exit_code,
+        reason=attempt.reason or attempt.status_reason or "",
+        stream=attempt.stream,
+        peak_memory=attempt.peak_memory or None,
+        cpu_seconds=attempt.cpu_seconds,
+    )
+
+
+def _state_of(node: NodeInfo) -> State | None:
+    """The handler's; None before its first round, and of an attempt before the node's last one."""
+    snapshot = node.record.get("snapshot") or {}
+    return NodeState.from_dict(snapshot).plugin_state if "plugin_state" in snapshot else None
+
+
+def _items(node: NodeInfo) -> tuple[Sequence[int] | None, int]:
+    """(the place in the user's list of each child of the array job, the length of that list); None and 0 where that is
+    not known."""
+    state = _state_of(node)
+    if state is not None:
+        indexes = None if state.indexes_to_run is None else [int(original) for original in state.indexes_to_run]
+        return indexes, state.original_size
+    facts = node.record.get("children") or ()
+    ran = sorted((fact["child"], fact["original"]) for fact in facts if fact["child"] is not None)
+    return [original for _, original in ran], len(facts)
+
+
+def children_of_record(node: NodeInfo) -> tuple[Child, ...]:
+    """The children as the record alone has them: a fact for each, or else their phases at the last look."""
+    halted = node.status != "running"
+    if facts := node.record.get("children"):
+        return tuple(_child_of_fact(fact, halted) for fact in facts)
+    state = _state_of(node)
+    if state is None or state.indexes_to_run is None:
+        return ()
+    at = {int(original): child for child, original in enumerate(state.indexes_to_run)}
+    children = []
+    for index in range(state.original_size):
+        place = at.get(index)
+        if place is None:
+            children.append(Child(index, None, CACHED))
+            continue
+        phase = TaskPhase(state.detailed.items[place]) if place < len(state.detailed) else TaskPhase.NOT_READY
+        children.append(Child(index, place, _state(phase, halted)))
+    return tuple(children)
+
+
+def _state(phase: TaskPhase, halted: bool) -> str:
+    state = _OF_PHASE.get(phase, QUEUED)
+    return INTERRUPTED if halted and state not in DONE else state
+
+
+def _child_of_fact(fact: Mapping[str, Any], halted: bool) -> Child:
+    child = fact.get("child")
+    state = CACHED if child is None else _state(TaskPhase[fact["phase"]], halted)
+    created, started, stopped = fact.get("times") or (None, None, None)
+    tries = int(fact["attempts"])
+    attempts = (Attempt(max(tries, 1), created, started, stopped),) if created is not None else ()
+    reason = "" if state == SUCCESS else str(fact.get("message", ""))
+    return Child(int(fact["original"]), child, state, reason, attempts, tries)
+
+
+def counts_of_record(node: NodeInfo) -> Mapping[str, int] | None:
+    """How many children are in each state while the node runs; None where the record does not say."""
+    return node.record.get("counts") if node.status == "running" else None

@@ -1,0 +1,43 @@
+"""When the record of a node that runs is written again."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from flytekitplugins.awsbatch.propeller.node.node_result import Progress
+
+# Writing takes at most one part in so many of a run's time.
+SHARE = 20
+
+
+class RecordPace:
+    """After every step of the node. What the children of a job of this machine do is not for the record to say, since
+    everybody can look; of those elsewhere it tells what this process hears, as often as that costs little.
+
+    :param elsewhere: whether the jobs run in an account, or at a URL.
+    """
+
+    def __init__(self, elsewhere: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self.elsewhere = elsewhere
+        self._clock = clock
+        self._step: object = None
+        self._counts: object = None
+        self._not_before = 0.0
+
+    def due(self, progress: Progress) -> bool:
+        """Whether the record lacks something after a round."""
+        step = progress.attempt, progress.phase, progress.job_id, progress.failed_attempts
+        counts = progress.counts if self.elsewhere else None
+        if step == self._step and (counts == self._counts or self._clock() < self._not_before):
+            return False
+        self._step, self._counts = step, counts
+        return True
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        began = self._clock()
+        yield
+        now = self._clock()
+        self._not_before = now + SHARE * (now - began)
