@@ -19,6 +19,8 @@ from aws_proxy import Proxy
 from terminals import BIN, awsbatch, eventually, execution_of, starts
 
 from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.history.run_reader import RunReader
+from flytekitplugins.awsbatch.local.history.run_view import RUNS, SUCCESS
 from flytekitplugins.awsbatch.local.home import Home
 
 # Most of it is starting interpreters, which takes long on a busy machine.
@@ -62,6 +64,13 @@ def ended(process: subprocess.Popen[str]) -> str:
 def gated(marks: Path, numbers: list[int]) -> list[str]:
     inputs = ["--n", json.dumps(numbers), "--folder", str(marks)]
     return [str(BIN / "pyflyte"), "run", tasks.__file__, "gated_map", *inputs]
+
+
+def counts(home: Path) -> dict[str, int]:
+    with RunReader(Home(home)) as reader:
+        (node,) = reader.execution().nodes
+        assert [child.state for child in node.children].count(RUNS) == node.counts.get(RUNS, 0)
+        return node.counts
 
 
 def newest(home: Path) -> past_runs.RunInfo:
@@ -158,6 +167,8 @@ def test_a_caller_that_detaches_leaves_its_jobs_and_says_how_to_come_back(
 ) -> None:
     process = start(gated(marks, [0, 1]), on_interrupt="detach")
     eventually(lambda: starts(marks) == {0: 1, 1: 1})
+    # Its page, which asks no account, follows by what the process writes down.
+    eventually(lambda: counts(home) == {RUNS: 1, SUCCESS: 1})
     process.send_signal(signal.SIGINT)
     told = ended(process)
     execution = execution_of(told)

@@ -106,3 +106,14 @@ def test_on_a_disk_with_room_again_jobs_go_on_by_themselves(tmp_path: Path) -> N
         assert shell.ended(waiting)["status"] in ("SUCCEEDED", "FAILED")
         fresh = shell.submit("true", size=10)
         assert shell.ended(fresh)["status"] == "SUCCEEDED"
+
+
+def test_a_service_that_starts_on_a_home_whose_disk_was_full_runs_its_jobs(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "16m") as disk:
+        with LocalBatch(disk / "home", SETTINGS) as service:
+            new_shell(service)
+            filler = fill(disk)
+        filler.unlink()
+        with LocalBatch(disk / "home", SETTINGS) as service:
+            shell = new_shell(service)
+            assert shell.ended(shell.submit("true", size=10))["status"] == "SUCCEEDED"

@@ -10,9 +10,12 @@ import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import botocore.session
 import pytest
 from batch_shell import SETTINGS, Shell, new_shell
+from serving import serving
 
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, clean_environment
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
@@ -119,6 +122,27 @@ def test_a_relative_destination_stays_the_jobs_own_folder(shell: Shell, tmp_path
 )
 def test_other_commands_are_started_as_they_are(root: Path, command: list[str]) -> None:
     assert shared_code(tuple(command), root) == ()
+
+
+def test_a_service_started_by_the_command_shares_the_code_too(home: Path, tmp_path: Path) -> None:
+    def body(command: list[str]) -> dict[str, Any]:
+        needs = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "2048"}]
+        return {"image": "i", "command": command, "resourceRequirements": needs}
+
+    with serving(home) as (url, _):
+        ask = botocore.session.Session().create_client(
+            "batch",
+            region_name="us-east-2",
+            endpoint_url=url,
+            aws_access_key_id="anything",
+            aws_secret_access_key="anything",
+        )
+        command = fast(distribution(tmp_path / "one", "one"))
+        ask.register_job_definition(jobDefinitionName="d", type="container", containerProperties=body(command))
+        job = ask.submit_job(jobName="j", jobQueue="default", jobDefinition="d")["jobId"]
+        while (seen := ask.describe_jobs(jobs=[job])["jobs"][0])["status"] not in ("SUCCEEDED", "FAILED"):
+            time.sleep(0.05)
+    assert seen["status"] == "SUCCEEDED", seen
 
 
 def test_a_dynamic_task_hands_the_destination_on_as_it_was(root: Path) -> None:

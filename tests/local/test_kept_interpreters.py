@@ -48,7 +48,7 @@ def running() -> list[str]:
 @pytest.fixture
 def no_interpreters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """None that another test has left, and enough memory."""
-    monkeypatch.setattr(interpreters.memory, "is_short", lambda: False)
+    monkeypatch.setattr(interpreters.free_memory, "is_memory_short", lambda: False)
     its = interpreters.of_this_process()
     with its.lock:
         its.trim(0)
@@ -194,7 +194,7 @@ def test_idle_ones_end_after_a_while_and_when_memory_is_short(
     if reason == "idle":
         monkeypatch.setattr(interpreters, "IDLE", 0.0)
     else:
-        monkeypatch.setattr(interpreters.memory, "is_short", lambda: True)
+        monkeypatch.setattr(interpreters.free_memory, "is_memory_short", lambda: True)
     its.supervision.links.wake()
     assert only.ended.wait(30)
     assert running() == []

@@ -53,3 +53,9 @@ def test_without_a_job_only_time_passes() -> None:
     events, slept = Events(), []
     EventWait(events, sleep=slept.append)(None, round_seconds=0.0, error=False, timeout=12.0)
     assert (slept, events.asked) == ([12.0], [])
+
+
+def test_no_wait_is_longer_than_a_clock_takes() -> None:
+    slept: list[float] = []
+    EventWait(Events(), sleep=slept.append)(None, round_seconds=0.0, error=False, timeout=1e12)
+    assert slept == [3600.0]

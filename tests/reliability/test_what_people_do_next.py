@@ -216,6 +216,11 @@ def test_jobs_list_every_attempt_of_a_node(home: Path) -> None:
         (number, job["jobId"]) for number, job in enumerate(awsbatch_.jobs, start=1)
     ]
     assert len(rows) == 2
+    console = "https://console.aws.amazon.com/batch/home?region=us-east-2#/jobs/queue/arn:aws:batch:us-east-2"
+    links = [f"{console}::job-queue~2F/job/{row['job']}" for row in rows]
+    assert [row["link"] for row in rows] == links
+    listed = seen.ask("jobs", "--links").output
+    assert all(f"  AWS Batch Job  {link}\n" in listed for link in links)
     assert "attempt 1 of 2 failed: ValueError: 1 is always wrong; trying again" in awsbatch_.printed
     assert "node attempt 1 of 2 failed; node attempt 2 of 2 begins" in awsbatch_.printed
 

@@ -80,6 +80,7 @@ def test_nothing_can_be_changed(address: str, method: str) -> None:
         "/ui/run/a1b2c3d4e5f6g7h8i9j0/n1/99",
         "/ui/run/a1b2c3d4e5f6g7h8i9j0/n1/0/log/x",
         "/ui/nothing",
+        f"/ui/run/a1b2c3d4e5f6g7h8i9j0/n1/{'9' * 5000}",
     ],
 )
 def test_what_is_not_there_is_said_so(address: str, path: str) -> None:

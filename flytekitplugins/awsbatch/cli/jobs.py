@@ -73,9 +73,12 @@ def jobs(
     if as_json:
         for row in rows:
             node = next(node for node in run.nodes if node.node == row["node"])
-            # The rows of children and of earlier attempts have no links of their own.
+            # The rows of children have no links of their own.
+            for attempt in node.attempts:
+                if row["job"] and row["job"] == attempt.job_id:
+                    row |= {"link": attempt.link}
             if row["job"] and row["job"] == node.job_id:
-                row |= {"link": node.record.get("link", ""), "external_resources": resources[node.node]}
+                row |= {"external_resources": resources[node.node]}
         print_json({"execution": run.name, "status": run.status, "jobs": rows})
         return
     click.echo(f"Execution {run.name} ({run.workflow}): {run.status}")
@@ -93,7 +96,8 @@ def jobs(
 
 def _show_links(run: RunInfo, resources: dict[str, list[dict[str, Any]]]) -> None:
     for node in run.nodes:
-        click.echo(f"{node.node}  AWS Batch Job  {node.record.get('link') or '-'}")
+        for attempt in node.attempts:
+            click.echo(f"{node.node}  AWS Batch Job  {attempt.link or '-'}")
         for resource in resources[node.node]:
             for link in resource["logs"]:
                 click.echo(f"{node.node}  {link['name']}  {link['uri']}")

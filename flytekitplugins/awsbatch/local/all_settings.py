@@ -95,7 +95,7 @@ class LocalEmulator:
     keep_interpreters: int = setting("keep_interpreters", 4, minimum=0, maximum=64)
     fast_path: bool = setting("fast_path", True)
     on_interrupt: str = setting("on_interrupt", TERMINATE, choices=(TERMINATE, DETACH))
-    keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0, unit="days")
+    keep_runs_days: float = setting("keep_runs_days", RETENTION_DAYS, minimum=0, maximum=36_500, unit="days")
     report: str = setting("report", "")
     storage: str = setting("storage", "")
     cache: str = setting("cache", "")

@@ -249,8 +249,8 @@ class FidelitySettings:
     """
 
     fidelity: str = setting("fidelity", SAFE, choices=(SAFE, STRICT))
-    hang_limit: float = setting("hang_limit", 30.0, minimum=0, unit="seconds")
-    failure_wait: float = setting("failure_wait", 15.0, minimum=0, unit="seconds")
+    hang_limit: float = setting("hang_limit", 30.0, minimum=0, maximum=31_536_000, unit="seconds")
+    failure_wait: float = setting("failure_wait", 15.0, minimum=0, maximum=31_536_000, unit="seconds")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -46,6 +47,8 @@ KEEP_ALIVE = 15.0
 # Browsers that may follow at once.
 MOST_STREAMS = 64
 MAX_LOGIN = 4096
+# A number in an address: one that a file and SQLite take.
+NUMBER = re.compile("[0-9]{1,18}")
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
@@ -144,9 +147,9 @@ class Pages:
 
     async def _child_page(self, request: web.Request, parts: list[str], asked: dict[str, str]) -> web.StreamResponse:
         match parts:
-            case ["run", name, node, index] if index.isdecimal():
+            case ["run", name, node, index] if NUMBER.fullmatch(index):
                 return await self._child(name, node, int(index), "part" in asked)
-            case ["run", name, node, index, what] if index.isdecimal():
+            case ["run", name, node, index, what] if NUMBER.fullmatch(index):
                 return await self._log(request, (name, node, int(index)), what, asked)
         raise MissingError
 
@@ -207,7 +210,7 @@ class Pages:
         self, request: web.Request, which: tuple[str, str, int], what: str, asked: dict[str, str]
     ) -> web.StreamResponse:
         name, node, index = which
-        wanted = int(asked["attempt"]) if asked.get("attempt", "").isdecimal() else None
+        wanted = _number(asked, "attempt")
 
         def find() -> tuple[Node, Child, Path | None]:
             found = self._node(name, node)
@@ -229,7 +232,7 @@ class Pages:
         if what == "log":
             return web.FileResponse(path, headers={**SECURITY, "Content-Type": "text/plain; charset=utf-8"})
         if what == "tail":
-            start = int(asked["from"]) if asked.get("from", "").isdecimal() else 0
+            start = _number(asked, "from") or 0
             return await self._stream(request, LogGrows(path, start, lambda: find()[1].state in DONE))
         raise MissingError
 
@@ -278,6 +281,11 @@ class Pages:
             return response
         finally:
             self._streams -= 1
+
+
+def _number(asked: dict[str, str], name: str) -> int | None:
+    given = asked.get(name, "")
+    return int(given) if NUMBER.fullmatch(given) else None
 
 
 def _child_of(node: Node, index: int) -> Child:

@@ -58,6 +58,11 @@ def test_a_workflow_hands_data_from_job_to_job(awsbatch: Emulation) -> None:
     assert batch_tasks.pipeline(numbers=[1, 2, 3]) == 12
     assert len(awsbatch.jobs) == 2
     assert awsbatch.printed.count("Execution ") == 1
+    # Of the array, and not of the single job.
+    array = next(job["jobId"] for job in awsbatch.jobs if "arrayProperties" in job)
+    assert awsbatch.printed.count("Flyte's console links") == 1
+    link = f"https://console.aws.amazon.com/batch/home?region=us-east-2#/jobs/{array}"
+    assert f"Flyte's console links the array to {link}\n" in awsbatch.printed
 
 
 def test_bound_inputs_stay_whole(awsbatch: Emulation) -> None:

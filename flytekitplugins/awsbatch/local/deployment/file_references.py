@@ -77,8 +77,10 @@ class FileReferences:
             return [self._value(item, one) for item, one in zip(value, of_items, strict=True)]
         if not isinstance(value, dict):
             return value
+        # Python 3.10 takes `dict[str, int]` itself for a type.
+        bare = typing.get_origin(kind) or kind
         for flyte_type, field in _FIELDS.items():
-            if isinstance(kind, type) and issubclass(kind, flyte_type):
+            if isinstance(bare, type) and issubclass(bare, flyte_type):
                 given = value.get(field)
                 return {**value, field: self._url(given)} if isinstance(given, str) else value
         fields = _fields(kind)

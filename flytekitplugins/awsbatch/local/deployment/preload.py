@@ -32,6 +32,9 @@ DISTRIBUTIONS = {
     FAST_EXECUTE: "flytekit",
     OURS: "flytekitplugins-awsbatch",
 }
+# Of this interpreter, for every call of a task: `sysconfig` works them out anew each time.
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+LIBRARIES = tuple(dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib")))
 
 HOOKS = "flytekitplugins.awsbatch.local.deployment.preload_hooks"
 # The modules of both kinds of commands, so that one interpreter can fork the children of both.
@@ -117,15 +120,13 @@ def common_plan(script: Path, options: PreloadOptions) -> WarmPlan:
 
 def installation() -> tuple[tuple[str, int, int], ...]:
     """The folders that distributions are installed into, as they are now."""
-    folders = dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib"))
-    return tuple((folder, Path(folder).stat().st_mtime_ns, 0) for folder in folders if Path(folder).is_dir())
+    return tuple((folder, Path(folder).stat().st_mtime_ns, 0) for folder in LIBRARIES if Path(folder).is_dir())
 
 
 def console_script(command: str, path: str) -> Path | None:
     """The script file when a shell would run one of this installation's Flyte scripts for the command."""
     found = shutil.which(command, path=path)
-    scripts = Path(sysconfig.get_path("scripts"))
-    if found is None or Path(found).name not in DISTRIBUTIONS or not scripts.samefile(Path(found).parent):
+    if found is None or Path(found).name not in DISTRIBUTIONS or not SCRIPTS.samefile(Path(found).parent):
         return None
     return Path(found) if entry_module(Path(found).name) else None
 

@@ -71,7 +71,11 @@ def parents(name: str) -> list[str]:
 
 def is_installed(module: ModuleType) -> bool:
     """Whether a module came with the interpreter or was installed into it."""
-    name, file = module.__name__, getattr(module, "__file__", None)
+    return _is_installed(module.__name__, getattr(module, "__file__", None))
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_installed(name: str, file: str | None) -> bool:
     if file is None:
         return name in sys.builtin_module_names
     return str(Path(file).resolve()).startswith(INSTALLED) or f"{name}.".startswith(FLYTE)

@@ -7,7 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +36,14 @@ class NodeAttempt:
 
     :param number: counted from 1.
     :param reason: why it failed, if it did and another one followed.
+    :param link: where Flyte's console links its job to; empty before there is one.
     """
 
     number: int
     job_name: str
     job_id: str | None
     reason: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -281,18 +283,24 @@ def _node(record: RunRecord, name: str, value: dict[str, Any], lives: bool) -> N
             updated=float(value["updated"]),
             job_name=job_name,
             job_id=job_id,
-            attempts=_attempts(value.get("attempts", ()), job_name, job_id),
+            attempts=_attempts(value.get("attempts", ()), job_name, job_id, str(value.get("link", ""))),
             record=value,
         )
 
 
-def _attempts(known: Any, job_name: str, job_id: str | None) -> tuple[NodeAttempt, ...]:
+def _attempts(known: Any, job_name: str, job_id: str | None, link: str) -> tuple[NodeAttempt, ...]:
     """The last attempt's job is the one of the node's record, since the node may have been resumed."""
-    earlier = [(str(each["job_name"]), each["job_id"], str(each["reason"])) for each in known]
-    if not earlier or earlier[-1][0] != job_name:
-        earlier.append((job_name, job_id, ""))
-    earlier[-1] = (job_name, job_id, earlier[-1][2])
-    return tuple(
-        NodeAttempt(number, name, None if job is None else str(job), reason)
-        for number, (name, job, reason) in enumerate(earlier, start=1)
-    )
+    attempts = [
+        NodeAttempt(
+            number,
+            str(each["job_name"]),
+            None if each["job_id"] is None else str(each["job_id"]),
+            str(each["reason"]),
+            str(each.get("link", "")),
+        )
+        for number, each in enumerate(known, start=1)
+    ]
+    if not attempts or attempts[-1].job_name != job_name:
+        attempts.append(NodeAttempt(len(attempts) + 1, job_name, job_id, link=link))
+    attempts[-1] = replace(attempts[-1], job_id=job_id)
+    return tuple(attempts)

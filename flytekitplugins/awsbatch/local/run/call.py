@@ -327,6 +327,8 @@ class Call:
         items = sum(progress.counts.values())
         if progress.job_id is not None and (page := deployment.backend.console_link(progress.job_id, items)):
             deployment.say_once(f"{self.label}: {page}")
+        elif progress.link and items > 1:
+            deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
         job = deployment.services.jobs.get(progress.job_name)
         for line in self._news.lines(progress, job, self._job_attempts()):
             deployment.reporter.say(hide(f"{self.label}: {line}", os.environ))
@@ -344,6 +346,7 @@ class Call:
             "attempt": progress.attempt,
             "job_name": progress.job_name,
             "job_id": progress.job_id,
+            "link": progress.link,
             "failed": failed,
             "reason": reason[0] if reason else "",
             "children": child_records(self._node.children()) if failed and self._node is not None else None,

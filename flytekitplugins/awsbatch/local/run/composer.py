@@ -85,7 +85,8 @@ def run_call(task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError
 def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode | None) -> Serialised:
     local = deployment.settings.local
     task.check_emulated_call()
-    if local.execution_env == DROP:
+    # Only a job that this machine starts can be given variables beside its definition's.
+    if local.execution_env == DROP or deployment.backend.endpoint is not None:
         lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
     build = deployment.backend.from_images and local.build_images
     return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)

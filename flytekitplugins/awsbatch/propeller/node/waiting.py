@@ -17,6 +17,8 @@ _SHARE_OF_LOOKING = 0.05
 _LONGEST_PAUSE = 2.0
 _FIRST_BACKOFF = 0.05
 _LONGEST_BACKOFF = 5.0
+# A task may have a timeout that is longer than Python's clocks can wait.
+_LONGEST_WAIT = 3600.0
 
 
 class Wait(Protocol):
@@ -58,7 +60,7 @@ class EventWait:
 
     def __call__(self, job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
         backoff = self._backoff.seconds(error)
-        longest = self._timeout if timeout is None else timeout
+        longest = min(self._timeout if timeout is None else timeout, _LONGEST_WAIT)
         if error or job_id is None:
             self._sleep(min(backoff, longest) if error else longest)
             return

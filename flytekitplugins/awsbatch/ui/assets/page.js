@@ -382,7 +382,7 @@
         row.bar.append(shape("rect", { width: `${part}%`, height: "100%", class: part > 90 ? "fill-failed" : "fill-running" }));
       }
       text(row.cpu, child.cpu == null ? "" : duration(child.cpu));
-      text(row.reason, (child.tries > 1 ? `${child.tries} attempts` : "") + (child.tries > 1 && child.reason ? ", " : "") + child.reason);
+      text(row.reason, [child.reason, child.tries > 1 ? `${child.tries} attempts` : ""].filter(Boolean).join(" · "));
       row.reason.title = child.reason;
       this.fillLane(row.lane, child, name);
     }
