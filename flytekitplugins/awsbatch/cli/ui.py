@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 
@@ -19,6 +20,7 @@ from .home_access import failing, run_of, the_home
 from .serve import TOKEN
 
 DEFAULT_PORT = 8045
+OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
 @click.command()
@@ -48,6 +50,8 @@ def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
     with failing():
         home.prepare()
         name = run_of(execution).name if execution else None
+    # A large run is a hundred thousand small objects at once, which the collector would look through again and again.
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     asyncio.run(_serve(home, Pages(home, RequestGuard(token), command_for(home)), host, port, name))
 
 
