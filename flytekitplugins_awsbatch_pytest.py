@@ -21,9 +21,12 @@ def pytest_configure(config):  # type: ignore[no-untyped-def]
 def pytest_collectstart(collector):  # type: ignore[no-untyped-def]
     """Before a file is imported, which takes as long as what the interpreter imports: both go on at once."""
     config = collector.config
-    if not isinstance(collector, pytest.Module) or is_warm() or any("::" in str(each) for each in config.args):
+    # Before pytest 7 a collector has none.
+    path = getattr(collector, "path", None)
+    if path is None or not isinstance(collector, pytest.Module) or is_warm():
         return
-    if takes_all(config) and asks_for_fixture(collector.path):
+    names_tests = any("::" in str(each) for each in config.args)
+    if takes_all(config) and not names_tests and asks_for_fixture(path):
         warm_up()
 
 

@@ -78,6 +78,10 @@ def test_a_host_that_is_named_is_the_only_one_tried(tmp_path: Path) -> None:
             'OCI runtime create failed: runc create failed: exec: "x": executable file not found in $PATH: unknown',
         ),
         (
+            "crun: cgroups in hybrid mode not supported: OCI runtime error",
+            "OCI runtime create failed: cgroups in hybrid mode not supported: unknown",
+        ),
+        (
             "normalizing image: normalizing name for compat API: repository name must be lowercase",
             "repository name must be lowercase",
         ),

@@ -138,6 +138,18 @@ def test_serve_has_the_page_on_its_own_port_under_its_own_rules(tmp_path: Path) 
         assert ask(at, "/v1/describejobs", "POST", "{}", Cookie=cookie.partition(";")[0])[0] in (401, 403)
 
 
+def test_a_child_that_ran_elsewhere_says_which_command_shows_its_log(tmp_path: Path) -> None:
+    written = WrittenHome(tmp_path, 1)
+    fact = {"original": 0, "child": 0, "job_id": "j", "phase": "SUCCESS", "attempts": 1, "message": ""}
+    written.write("succeeded", job_id="elsewhere", children=[fact | {"times": [1, 2, 3]}])
+    written.record.update_execution(endpoint="aws")
+    with served(written.home.path) as url:
+        at = url.removeprefix("http://").removesuffix("/ui")
+        _, _, child = ask(at, f"/ui/run/{written.name}/n1/0?part=1")
+    assert f"logs {written.name} n1:0</code>" in child
+    assert "There is no log" not in child
+
+
 def test_every_attempt_of_a_node_is_there_with_its_job_and_its_errors(tmp_path: Path) -> None:
     written = WrittenHome(tmp_path, 2)
     first = written.job_id

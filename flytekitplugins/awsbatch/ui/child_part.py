@@ -53,7 +53,12 @@ def child_part(
     if child.child is not None:
         rerun = f"{command} rerun {execution} {node.name} {child.index}"
         parts.append(copyable(rerun, "the command that runs this child again"))
-    parts.append(log_part(reader, execution, node, child, place, most))
+    if node.elsewhere and node.look is None and child.child is not None:
+        parts.append(tag("p", "Its log is where the job ran:", class_="quiet"))
+        line = f"{command} logs {execution} {node.name}:{child.index}"
+        parts.append(copyable(line, "the command that shows its log"))
+    else:
+        parts.append(log_part(reader, execution, node, child, place, most))
     return tag("div", *parts, class_="child", data_index=child.index)
 
 
@@ -94,8 +99,7 @@ def log_part(
     """The end of an attempt's log (the last's), with what finds words in it."""
     streams = reader.streams(node, child)
     if not streams:
-        where = "" if node.job or child.child is None else " on this machine: the job ran somewhere else"
-        return tag("p", f"There is no log{where}.", class_="quiet") if child.child is not None else Markup("")
+        return tag("p", "There is no log.", class_="quiet") if child.child is not None else Markup("")
     stream = next((one for one in streams if one.attempt == attempt), streams[-1])
     text, start, end = log_end(stream.path, most)
     base = place.child(execution, node.info.node, child.index)

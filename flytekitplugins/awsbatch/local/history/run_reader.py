@@ -150,11 +150,14 @@ class RunReader:
 
     def _attempt(self, info: RunInfo, node: NodeInfo) -> Node:
         look = self._look(node.job_id) if node.job_id else None
+        elsewhere = info.endpoint is not None
         if look is None:
-            return Node(node, children_of_record(node), known_counts=counts_of_record(node))
+            counts = counts_of_record(node)
+            return Node(node, children_of_record(node), elsewhere=elsewhere, known_counts=counts)
         # Nobody runs a job of this machine once its run's process has gone.
-        halted = node.status != "running" and (info.endpoint is None or node.status != "interrupted")
-        return Node(node, children_of_look(node, look, halted), look=replace(look, units=()))
+        halted = node.status != "running" and (not elsewhere or node.status != "interrupted")
+        children = children_of_look(node, look, halted)
+        return Node(node, children, look=replace(look, units=()), elsewhere=elsewhere)
 
 
 def earlier_attempts(node: NodeInfo) -> list[NodeInfo]:

@@ -77,6 +77,7 @@ class Node:
     :param info: of an earlier attempt: the node as it was then, under an id of its own (`n0~1`).
     :param number: of the attempt, from 1. :param of: how many the node has made.
     :param look: the job as AWS Batch tells of it, without its units; None where only the records do.
+    :param elsewhere: whether the job was sent to an account, or to a URL.
     :param earlier: the attempts before this one, the oldest first.
     :param known_counts: how many children are in each state, where the children themselves do not tell.
     """
@@ -86,6 +87,7 @@ class Node:
     number: int = 1
     of: int = 1
     look: JobLook | None = None
+    elsewhere: bool = False
     earlier: tuple[Node, ...] = ()
     known_counts: Mapping[str, int] | None = None
 

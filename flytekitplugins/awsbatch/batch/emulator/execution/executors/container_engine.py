@@ -35,8 +35,10 @@ OF_PODMAN = re.compile(
     r"^(preparing container [0-9a-f]{12,64} for attach|container create"
     r"|normalizing image: normalizing name for compat API): "
 )
-END_OF_PODMAN = re.compile(r": OCI (runtime attempted to invoke a command that was not found|permission denied)$")
-RUNTIME = re.compile(r"^\S*/(runc|crun|kata-runtime|runsc|youki): (?=\1 )?")
+END_OF_PODMAN = re.compile(
+    r": OCI (runtime attempted to invoke a command that was not found|permission denied|runtime error)$"
+)
+RUNTIME = re.compile(r"^(?:\S*/)?(runc|crun|kata-runtime|runsc|youki): (?=\1 )?")
 # ECS's word for what the engine was asked to do.
 STEPS = {CANNOT_PULL: "pulled", CANNOT_CREATE: "created", CANNOT_START: "started"}
 WELL_KNOWN = (
