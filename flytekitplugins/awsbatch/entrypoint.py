@@ -166,7 +166,8 @@ def prepare(*arguments: str) -> None:
 
         array = find_array_context(child_of(**options))
         if array is not None and not _prepared:
-            rehearse(array)
+            with switch.overridden(False):
+                rehearse(array)
     except Exception as error:
         logger.debug(f"Children run flytekit's own way: {error!r}")
         return

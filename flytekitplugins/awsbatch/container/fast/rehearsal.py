@@ -18,7 +18,6 @@ from flytekit.core.context_manager import FlyteEntities
 from flytekit.core.python_auto_container import default_task_resolver
 
 from ...maptask import map_task
-from ...sdk import switch
 from ...task import AWSBatchConfig
 from ..array_index import ChildIndex
 from .array_context import ArrayContext
@@ -50,7 +49,7 @@ def rehearse(array: ArrayContext) -> None:
     inputs.literals["x"].collection.literals.add().scalar.primitive.integer = 1
     index = InputIndex(inputs.SerializeToString(), ())
     words = ("vars", ",", "resolver", default_task_resolver.location, "task-module", __name__, "task-name", "rehearsed")
-    with tempfile.TemporaryDirectory() as folder, switch.overridden(False):
+    with tempfile.TemporaryDirectory() as folder:
         for _ in range(TIMES):
             child = dataclasses.replace(array.child, output_prefix=folder, resolver_args=words, _loaded={})
             run(dataclasses.replace(array, child=child, inputs=index, lookup=None), ChildIndex(0))
