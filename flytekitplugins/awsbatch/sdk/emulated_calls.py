@@ -22,7 +22,7 @@ class EmulatedCalls:
     """Mixed in before a flytekit task class: its local calls are emulated when the switch is on."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # By which a class whose method is patched later is told.
+        # The class's method as it is now: another one later shows that it has been patched.
         self._class_execute: Any = type(self).execute  # type: ignore[attr-defined]
         super().__init__(*args, **kwargs)
         if switch.expects_calls():

@@ -1,4 +1,4 @@
-"""The moving part of the service: one thread that starts the jobs that fit, hears of the attempts that end, keeps
+"""The moving part of the service: one thread that starts the jobs that fit, learns of attempts that end, keeps
 deadlines and writes changes to the store.
 
 It stands for AWS Batch's scheduler and the ECS cluster under it. It waits on one queue: an event, a request or the
