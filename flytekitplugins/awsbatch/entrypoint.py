@@ -162,9 +162,12 @@ def prepare(*arguments: str) -> None:
     importable_from_working_directory()
     try:
         from .container.fast.array_context import find_array_context
-        from .container.fast.run_item import run  # noqa: F401 - its imports are tried here, before any child needs them
+        from .container.fast.rehearsal import rehearse
 
         array = find_array_context(child_of(**options))
+        if array is not None and not _prepared:
+            with switch.overridden(False):
+                rehearse(array)
     except Exception as error:
         logger.debug(f"Children run flytekit's own way: {error!r}")
         return

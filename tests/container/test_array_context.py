@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sdk_builders import collection, inputs, integer
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.container.command_line import Child
 from flytekitplugins.awsbatch.container.fast.array_context import find_array_context
+from flytekitplugins.awsbatch.container.fast.item_context import temporary_folder
 from flytekitplugins.awsbatch.maptask import MapTaskResolver
 
 
@@ -134,3 +136,15 @@ def test_an_array_context_is_valid_until_the_files_or_the_environment_change(
 
     os.utime(child.inputs, ns=(1, 1))
     assert not found.still_valid()
+
+
+def test_an_items_files_go_where_tempfile_would_put_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(value: str) -> tuple[str, str]:
+        monkeypatch.setenv("TMPDIR", value)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        return temporary_folder(), tempfile.gettempdir()
+
+    for value in (str(tmp_path), str(tmp_path / "missing"), "", "relative"):
+        mine, pythons = found(value)
+        assert mine == pythons
+    assert list(tmp_path.iterdir()) == []

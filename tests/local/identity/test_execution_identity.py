@@ -173,12 +173,12 @@ SCRIPT = """
 import json, os
 from flytekit import eager, task, workflow
 from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator
-from flytekitplugins.awsbatch.local.identity.execution_identity import identity
+from flytekitplugins.awsbatch.local.identity.execution_identity import identity_of_call
 
 @task
 def who() -> int:
     settings = json.loads(os.environ["EMULATOR"])
-    found = identity(AdminEmulator(**settings), "script.who")
+    found = identity_of_call(AdminEmulator(**settings), "script.who")
     with open(os.environ["ANSWER"], "w") as answer:
         json.dump([found.project, found.domain, found.workflow, found.source], answer)
     return 1

@@ -27,7 +27,7 @@ def item_context(array: ArrayContext, index: OriginalIndex) -> FlyteContext:
     child, base = array.child, array.context
     state = base.execution_state
     # This attempt's own, and not the one of the interpreter that it was forked from.
-    sandbox = f"{tempfile.gettempdir()}/flyte{os.urandom(16).hex()}/local_flytekit"
+    sandbox = f"{temporary_folder()}/flyte{os.urandom(16).hex()}/local_flytekit"
     checkpoint = at_index(child.checkpoint_path, index)
     parameters = copy_with(
         state.user_space_params,
@@ -47,6 +47,12 @@ def item_context(array: ArrayContext, index: OriginalIndex) -> FlyteContext:
         ),
         output_metadata_tracker=copy_with(base.output_metadata_tracker, None, output_metadata={}),
     )
+
+
+def temporary_folder() -> str:
+    """`tempfile.gettempdir()`, which writes a file into the attempt's own folder to see whether that can be written."""
+    own = os.environ.get("TMPDIR", "")
+    return own if own.startswith("/") and os.access(own, os.W_OK | os.X_OK) else tempfile.gettempdir()
 
 
 class LateParameters(ExecutionParameters):  # type: ignore[misc]

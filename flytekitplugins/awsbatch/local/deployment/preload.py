@@ -37,10 +37,13 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 LIBRARIES = tuple(dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib")))
 
 HOOKS = "flytekitplugins.awsbatch.local.deployment.preload_hooks"
-# The modules of both kinds of commands, so that one interpreter can fork the children of both.
-ENTRY_MODULES = ("flytekit.bin.entrypoint", "flytekitplugins.awsbatch.entrypoint")
-# Modules that the import of a user's module needs in each child anyway.
-REHEARSAL = "flytekitplugins.awsbatch.container.fast.rehearsal"
+# The modules of both kinds of commands, so that one interpreter can fork the children of both, and what each child
+# would work out for itself.
+ENTRY_MODULES = (
+    "flytekit.bin.entrypoint",
+    "flytekitplugins.awsbatch.entrypoint",
+    "flytekitplugins.awsbatch.container.fast.rehearsal",
+)
 # Variables that FlytePropeller sets for one execution, task or child (`flyteplugins/go/tasks/pluginmachinery/flytek8s/
 # k8s_resource_adds.go` and the aws_array handler), and flytekit's.
 NEVER_NATIVE = ("FLYTE_", "_F_", "BATCH_JOB_ARRAY_INDEX", wire.FAKE_ARRAY_INDEX)
@@ -109,7 +112,7 @@ def common_plan(script: Path, options: PreloadOptions) -> WarmPlan:
         interpreter=interpreter(script),
         script=str(script),
         arguments=(),
-        preload=(*ENTRY_MODULES, *(() if options.everything else (REHEARSAL,))),
+        preload=ENTRY_MODULES,
         sources=installation(),
         settle=(Hook(f"{HOOKS}:settle"),),
         never_native=NEVER_NATIVE,

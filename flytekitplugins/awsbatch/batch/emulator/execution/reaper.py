@@ -10,6 +10,7 @@ reaping process that is no attempt is what an ended one left behind.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -20,7 +21,8 @@ from .process_tree import adopt_orphans, any_child, children, descendants, kill
 
 LINUX = sys.platform.startswith("linux")
 KILLED = 128 + int(signal.SIGKILL)
-# Seconds between two checks of memory: short enough to stop a runaway; checking one process takes about 30 us.
+# Seconds between two checks of an attempt's memory, and from its start to the first: short enough to stop a runaway.
+# Checking one process takes about 30 us.
 CHECK_EVERY = 0.025
 CHECK_COST = 0.005
 # Seconds. A process that does not vanish after SIGKILL (uninterruptible sleep) must not hold up the rest.
@@ -39,11 +41,12 @@ class Attempt:
     :ivar peak: the most memory that it was seen to hold, in bytes.
     :ivar cpu: CPU seconds of those of its processes that have been waited for.
     :ivar rough: the largest quick sum of its memory for which the slow one was made.
+    :ivar next_check: when its memory is checked again, by `time.monotonic`.
     """
 
     __slots__ = (
-        *("cpu", "ended_at", "ended_by_reaper", "exit_code", "key", "limit", "out_of_memory", "peak", "pid", "rough"),
-        "signalled",
+        *("cpu", "ended_at", "ended_by_reaper", "exit_code", "key", "limit", "next_check", "out_of_memory", "peak"),
+        *("pid", "rough", "signalled"),
     )
 
     def __init__(self, key: Key, pid: int, limit: int) -> None:
@@ -58,6 +61,7 @@ class Attempt:
         self.ended_at = 0.0
         self.peak = 0
         self.rough = 0
+        self.next_check = time.monotonic() + CHECK_EVERY if limit and LINUX else math.inf
         self.cpu = 0.0
 
 
@@ -76,8 +80,8 @@ class Reaper:
         self.journals: dict[int, int] = {}
         self._releasing: set[int] = set()
         self._by_key: dict[Key, Attempt] = {}
-        self._limited = 0
-        self._next_check = 0.0
+        # The earliest of the attempts'.
+        self._next_check = math.inf
         adopt_orphans()
 
     def lease(self, service: int, journal: str) -> int:
@@ -114,8 +118,8 @@ class Reaper:
         return gone
 
     def add(self, key: Key, pid: int, limit: int) -> None:
-        self.by_pid[pid] = self._by_key[key] = Attempt(key, pid, limit)
-        self._limited += limit > 0
+        attempt = self.by_pid[pid] = self._by_key[key] = Attempt(key, pid, limit)
+        self._next_check = min(self._next_check, attempt.next_check)
 
     def finish(self, pid: int, exit_code: int, peak: int = 0, cpu: float = 0.0) -> Attempt:
         """Ends an attempt whose process goes on without it: whatever killed that came too late for the attempt.
@@ -132,7 +136,6 @@ class Reaper:
 
     def _forget(self, attempt: Attempt) -> None:
         del self._by_key[attempt.key]
-        self._limited -= attempt.limit > 0
 
     def signal(self, key: Key, number: int) -> None:
         """Signals an attempt's main process, as a container's stop does; SIGKILL goes to all of it."""
@@ -145,7 +148,7 @@ class Reaper:
         """Seconds until something has to be done without an event."""
         if self.sweeping:
             return 0.05
-        return max(0.0, self._next_check - time.monotonic()) if self._limited else None
+        return None if self._next_check == math.inf else max(0.0, self._next_check - time.monotonic())
 
     def reap(self) -> list[Attempt]:
         """Returns the attempts that have ended and left nothing."""
@@ -202,18 +205,21 @@ class Reaper:
         return "exited", service, key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu
 
     def enforce_memory_limits(self) -> None:
-        """Kills attempts that hold more memory than they may."""
+        """Kills attempts that hold more memory than they may (Linux)."""
         now = time.monotonic()
-        if not self._limited or now < self._next_check or not LINUX:
+        if now < self._next_check:
             return
         for attempt in self.by_pid.values():
-            if not attempt.limit or attempt.out_of_memory or not exceeds_limit(attempt):
+            if attempt.next_check > now:
+                continue
+            attempt.next_check = now + max(CHECK_EVERY, CHECK_COST * len(self.by_pid))
+            if attempt.out_of_memory or not exceeds_limit(attempt):
                 continue
             attempt.out_of_memory = attempt.signalled = True
             for pid in descendants(attempt.pid):
                 kill(pid, signal.SIGKILL)
             kill(attempt.pid, signal.SIGKILL, group=True)
-        self._next_check = time.monotonic() + max(CHECK_EVERY, CHECK_COST * len(self.by_pid))
+        self._next_check = min((attempt.next_check for attempt in self.by_pid.values()), default=math.inf)
 
     def end(self) -> list[Attempt]:
         """Kills everything below this process, waits until it is gone, and returns the attempts. Those that had not

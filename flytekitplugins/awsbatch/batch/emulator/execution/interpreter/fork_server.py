@@ -24,6 +24,7 @@ from ..reaper import Attempt, Reaper
 from . import forked_child, imports, script
 from .import_watch import ImportWatch, native_libraries
 from .random_state import RandomState
+from .settled_memory import MANY_FORKS, settle_memory, use_huge_pages
 from .worker_pool import Pool
 
 # The most that imports may write, in bytes: more is not copied into every child's log.
@@ -76,6 +77,7 @@ class Interpreter:
         self.before: dict[str, str | None] = {}
         self.home = os.getcwd()
         self.outbox: list[Message] = []
+        self.forks = 0
         self.awake, wake = os.pipe()
         os.set_blocking(self.awake, False)
         os.set_blocking(wake, False)
@@ -211,6 +213,9 @@ class Interpreter:
     def fork(self, code: CodeType, environment: Mapping[str, str], places: tuple[str, list[tuple[str, str]]]) -> int:
         """:param places: the log, what to copy. Raises OSError."""
         log, copies = places
+        self.forks += 1
+        if self.forks == MANY_FORKS:
+            use_huge_pages()
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             pid = os.fork()
@@ -253,13 +258,6 @@ def set_environment(changes: Mapping[str, str | None]) -> None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-def settle_memory() -> None:
-    """Freezes the objects that are alive now: no child's garbage collector looks at them, which would copy their
-    pages."""
-    gc.collect()
-    gc.freeze()
 
 
 @contextlib.contextmanager
