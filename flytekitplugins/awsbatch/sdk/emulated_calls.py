@@ -28,7 +28,7 @@ class EmulatedCalls:
         if switch.expects_calls():
             from ..local.deployment import warm_up
 
-            warm_up.once()
+            warm_up.warm_up_once()
 
     def local_execute(self, ctx: FlyteContext, **kwargs: Any) -> Any:
         """As flytekit's, with promises resolved by propeller's rules, and without flytekit's local cache around an
