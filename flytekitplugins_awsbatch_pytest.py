@@ -74,7 +74,7 @@ def warm_up():  # type: ignore[no-untyped-def]
     """Lets an interpreter for jobs import flytekit while the session goes on."""
     from flytekitplugins.awsbatch.local.deployment import warm_up
 
-    warm_up.once()
+    warm_up.warm_up_once()
 
 
 def is_warm():  # type: ignore[no-untyped-def]

@@ -23,7 +23,7 @@ from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import EngineFacts, request
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import EngineFacts, container_request
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import in_image
 from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
@@ -104,7 +104,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             service.register_job_definition(jobDefinitionName="child", type="container", containerProperties=container)
             detail = {"jobName": "child", "jobQueue": "q", "jobDefinition": "d", "container": container}
             process = JobProcess("bare#1#0", COMMAND, {}, Path("/"), Path("log"), MEMORY, spec=spec_of(detail))
-            body = request(process, settings, EngineFacts(), (), {}).body
+            body = container_request(process, settings, EngineFacts(), (), {}).body
             run_bare, run_ours = bare(client, body, options.vcpus), through_batch(service)
             run_bare(options.vcpus)
             run_ours(2 * options.vcpus)

@@ -13,7 +13,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_reque
     CannotRunError,
     EngineFacts,
     Folder,
-    request,
+    container_request,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
 from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
@@ -112,8 +112,8 @@ def test_folders_of_the_host_are_seen_by_jobs_that_name_one_of_them_and_by_no_ot
 def test_a_job_with_a_gpu_gets_those_of_the_engine() -> None:
     process = job(resourceRequirements=[{"type": "GPU", "value": "2"}])
 
-    got = request(process, ContainerSettings(), EngineFacts(gpus=True), (), {})
-    without = request(process, ContainerSettings(), EngineFacts(), (), {})
+    got = container_request(process, ContainerSettings(), EngineFacts(gpus=True), (), {})
+    without = container_request(process, ContainerSettings(), EngineFacts(), (), {})
 
     assert got.body["HostConfig"]["DeviceRequests"] == [{"Driver": "", "Count": 2, "Capabilities": [["gpu"]]}]
     assert got.notes == ()
@@ -134,7 +134,7 @@ def test_a_job_with_a_gpu_gets_those_of_the_engine() -> None:
 def test_swap_is_what_docker_understands_by_it(
     parameters: dict[str, int], memory: int, expected: dict[str, int]
 ) -> None:
-    got = request(job(memory, linuxParameters=parameters), ContainerSettings(), EngineFacts(), (), {})
+    got = container_request(job(memory, linuxParameters=parameters), ContainerSettings(), EngineFacts(), (), {})
 
     assert {name: value for name, value in got.body["HostConfig"].items() if name.startswith("Memory")} == expected
 
@@ -143,9 +143,9 @@ def test_settings_give_runtime_network_and_limits_where_the_job_sets_none() -> N
     settings = ContainerSettings(runtime="runc", network="bridge", ulimits={"nofile": 1, "nproc": 2})
     own = [{"name": "nofile", "softLimit": 3, "hardLimit": 4}]
 
-    host = request(job(ulimits=own, ephemeralStorage={"sizeInGiB": 30}), settings, EngineFacts(), (), {}).body[
-        "HostConfig"
-    ]
+    host = container_request(
+        job(ulimits=own, ephemeralStorage={"sizeInGiB": 30}), settings, EngineFacts(), (), {}
+    ).body["HostConfig"]
 
     assert (host["Runtime"], host["NetworkMode"], host["StorageOpt"]) == ("runc", "bridge", {"size": "30G"})
     assert host["Ulimits"] == [
@@ -170,7 +170,7 @@ def test_settings_give_runtime_network_and_limits_where_the_job_sets_none() -> N
 )
 def test_what_no_container_here_can_have_is_said(properties: dict[str, object], words: str) -> None:
     with pytest.raises(CannotRunError, match=words):
-        request(job(**properties), ContainerSettings(), EngineFacts(), (), {})
+        container_request(job(**properties), ContainerSettings(), EngineFacts(), (), {})
 
 
 def test_storage_that_the_engine_cannot_bound_is_left_out_and_said_once(

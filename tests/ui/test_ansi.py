@@ -8,7 +8,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flytekitplugins.awsbatch.ui.ansi import AnsiLines, plain
+from flytekitplugins.awsbatch.ui.ansi import AnsiLines, without_ansi
 
 # Text that is likely to hold the beginnings of sequences and of markup.
 signs = ["\x1b", "\x1b[", "31", ";", "m", "]0;", "\x07", "<", ">", "&", '"', "a", "\r", "\x9b", "\u202e"]
@@ -27,7 +27,7 @@ def test_whatever_is_logged_only_spans_come_out(parts: list[str]) -> None:
 
 @given(pieces)
 def test_plain_text_has_no_control_characters(parts: list[str]) -> None:
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", plain("".join(parts)))
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", without_ansi("".join(parts)))
 
 
 def test_colours_last_until_they_are_taken_back() -> None:

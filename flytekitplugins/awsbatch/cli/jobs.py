@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.local.console.exit_reasons import ENDED_BY_FLYTE, 
 from flytekitplugins.awsbatch.local.history.past_runs import NodeInfo, RunInfo
 from flytekitplugins.awsbatch.local.history.record import understanding
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
-from flytekitplugins.awsbatch.local.history.run_view import INTERRUPTED, Attempt, Child, Node
+from flytekitplugins.awsbatch.local.history.run_view import INTERRUPTED, AttemptView, ChildView, NodeView
 from flytekitplugins.awsbatch.propeller.aws_array.links import resources_of_job
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 from flytekitplugins.awsbatch.ui.errors import error_of, failures, reason_of
@@ -149,7 +149,7 @@ def _vcpus(row: dict[str, Any]) -> str:
     return "" if row["vcpus_used"] is None else f"{row['vcpus_used']:.1f}/{row['vcpus']:g}"
 
 
-def _rows_of(reader: RunReader, run: RunInfo, node: Node, children: bool) -> Iterator[dict[str, Any]]:
+def _rows_of(reader: RunReader, run: RunInfo, node: NodeView, children: bool) -> Iterator[dict[str, Any]]:
     """Of one attempt of a node: its job, and the children of an array."""
     about = {"node": node.name, "task": node.info.task, "function": node.info.function, "node_attempt": node.number}
     job_id, look = node.info.job_id, node.look
@@ -193,7 +193,7 @@ def _rows_of(reader: RunReader, run: RunInfo, node: Node, children: bool) -> Ite
             }
 
 
-def _most_often(reader: RunReader, node: Node) -> str:
+def _most_often(reader: RunReader, node: NodeView) -> str:
     """The exception of an array's failed children; of several kinds the most frequent."""
     kinds = [one for one in failures(reader, [node]) if one.told.headline != ENDED_BY_FLYTE]
     if not kinds:
@@ -201,7 +201,7 @@ def _most_often(reader: RunReader, node: Node) -> str:
     return f"most often: {kinds[0].told.headline}" if len(kinds) > 1 else kinds[0].told.headline
 
 
-def _child(reader: RunReader, node: Node, child: Child, here: bool) -> dict[str, Any]:
+def _child(reader: RunReader, node: NodeView, child: ChildView, here: bool) -> dict[str, Any]:
     """:param here: whether the job's logs are on this machine."""
     tries = [attempt for attempt in child.attempts if attempt.started or attempt.stopped]
     last = tries[-1] if tries and child.status in ENDED else None
@@ -223,7 +223,7 @@ def _child(reader: RunReader, node: Node, child: Child, here: bool) -> dict[str,
     }
 
 
-def _usage(every: Sequence[Attempt], node: Node, last: Attempt | None = None) -> dict[str, Any]:
+def _usage(every: Sequence[AttemptView], node: NodeView, last: AttemptView | None = None) -> dict[str, Any]:
     """What attempts used, and their limits: bytes, seconds and vCPUs; the memory limit in MiB.
 
     :param last: of a job that is no array: its last attempt tells of computing time.

@@ -27,7 +27,7 @@ from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders
 from flytekitplugins.awsbatch.local.history.page_address import noted
 from flytekitplugins.awsbatch.local.home import Home, HomeError, from_environment
 from flytekitplugins.awsbatch.settings.problems import SettingsError
-from flytekitplugins.awsbatch.ui.server import Pages
+from flytekitplugins.awsbatch.ui.server import RunPages
 
 from .common import command_for, config_option, named_files, url_of
 
@@ -115,7 +115,7 @@ def serve(
     except (SettingsError, HomeError, UnusableHomeError, NoEngineError) as error:
         raise click.ClickException(str(error)) from error
     guard = RequestGuard(token)
-    pages = Pages(at, guard, command_for(at), service)
+    pages = RunPages(at, guard, command_for(at), service)
     asyncio.run(serve_until_signal(service, settings, guard, host, port, pages))
 
 
@@ -124,7 +124,7 @@ def warn(text: str) -> None:
 
 
 async def serve_until_signal(
-    service: LocalBatch, settings: Settings, guard: RequestGuard, host: str, port: int, pages: Pages | None = None
+    service: LocalBatch, settings: Settings, guard: RequestGuard, host: str, port: int, pages: RunPages | None = None
 ) -> None:
     """Serves until a signal asks to end. No process is left behind; the next start continues unfinished jobs."""
     # A request must not wait long for the thread that starts jobs.

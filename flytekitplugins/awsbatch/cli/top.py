@@ -17,11 +17,11 @@ from rich.console import Console, RenderableType
 
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import log_tail
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
-from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, Child, Execution, Node
+from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, ChildView, ExecutionView, NodeView
 from flytekitplugins.awsbatch.ui.errors import error_of
 
 from .home_access import failing, run_of, the_home
-from .top_view import Throughput, listed, log_screen, screen, summary
+from .top_view import Throughput, listed_children, log_screen, screen, summary
 
 # Seconds between two looks, and between two lines where there is no terminal.
 LOOK_EVERY = 0.5
@@ -66,7 +66,7 @@ def _lines(reader: RunReader, name: str, once: bool) -> None:
                 click.echo(f"{node.info.node} {node.info.function}  {node.info.status}  {words}")
             click.echo(f"{name}  {execution.info.status}  {summary(execution, rate).plain}")
         if not running or once:
-            for node, child in listed(execution, _now()):
+            for node, child in listed_children(execution, _now()):
                 if child.state == FAILED:
                     click.echo(
                         f"{node.info.node}:{child.index}  {child.state}  {error_of(reader, node, child).headline}"
@@ -98,14 +98,14 @@ class _Watch:
                 if now != stamp or execution.info.status == "running":
                     stamp, execution = now, self._reader.execution(self._name)
                 self._rate.add(_now(), _done(execution))
-                children = listed(execution, _now())
+                children = listed_children(execution, _now())
                 live.update(self._shown(execution, children), refresh=True)
                 key = pressed(LOOK_EVERY)
                 if key == "back" and not self._in_log:
                     return
                 self._act(key, children)
 
-    def _act(self, key: str, children: list[tuple[Node, Child]]) -> None:
+    def _act(self, key: str, children: list[tuple[NodeView, ChildView]]) -> None:
         place = self._place(children)
         if key == "back":
             self._in_log = False
@@ -115,14 +115,14 @@ class _Watch:
         elif key in STEPS and children and not self._in_log:
             self._choose(children[max(0, min(len(children) - 1, place + STEPS[key]))])
 
-    def _choose(self, one: tuple[Node, Child]) -> None:
+    def _choose(self, one: tuple[NodeView, ChildView]) -> None:
         self._chosen = (one[0].info.node, one[1].index)
 
-    def _place(self, children: list[tuple[Node, Child]]) -> int:
+    def _place(self, children: list[tuple[NodeView, ChildView]]) -> int:
         places = (at for at, (node, child) in enumerate(children) if (node.info.node, child.index) == self._chosen)
         return next(places, 0)
 
-    def _shown(self, execution: Execution, children: list[tuple[Node, Child]]) -> RenderableType:
+    def _shown(self, execution: ExecutionView, children: list[tuple[NodeView, ChildView]]) -> RenderableType:
         height = self._console.height
         if self._in_log and children:
             node, child = children[self._place(children)]
@@ -131,7 +131,7 @@ class _Watch:
             return log_screen(child, node, lines, height)
         return screen(execution, children, self._place(children), _now(), self._rate, self._say, height)
 
-    def _say(self, node: Node, child: Child) -> str:
+    def _say(self, node: NodeView, child: ChildView) -> str:
         key = (node.info.node, child.index, child.tries)
         if key not in self._said:
             self._said[key] = error_of(self._reader, node, child).headline
@@ -142,7 +142,7 @@ def _now() -> int:
     return int(time.time() * 1000)
 
 
-def _done(execution: Execution) -> int:
+def _done(execution: ExecutionView) -> int:
     return sum(count for state, count in execution.counts.items() if state in DONE)
 
 

@@ -11,8 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from flytekitplugins.awsbatch.local.console.amounts import shown_duration, shown_memory
-from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, QUEUED, Child, Execution, Node, worst_first
-from flytekitplugins.awsbatch.ui.ansi import plain
+from flytekitplugins.awsbatch.local.history.run_view import (
+    DONE,
+    FAILED,
+    QUEUED,
+    ChildView,
+    ExecutionView,
+    NodeView,
+    worst_first,
+)
+from flytekitplugins.awsbatch.ui.ansi import without_ansi
 
 COLOURS = {
     "failed": "red",
@@ -33,7 +41,7 @@ FRAME = 7
 # Failures before the children that are under way.
 LAST_FAILURES = 8
 
-Listed = tuple[Node, Child]
+Listed = tuple[NodeView, ChildView]
 
 
 @dataclass
@@ -53,7 +61,7 @@ class Throughput:
         return (after - before) / ((last - first) / 1000) if last > first else 0.0
 
 
-def listed(execution: Execution, now: int) -> list[Listed]:
+def listed_children(execution: ExecutionView, now: int) -> list[Listed]:
     """The children to look at: the latest failures, those under way with the slowest first, then all the others."""
     found: list[tuple[int, int, Listed]] = []
     for node in execution.nodes:
@@ -70,7 +78,7 @@ def listed(execution: Execution, now: int) -> list[Listed]:
     return [*failed[:LAST_FAILURES], *rest[:going], *failed[LAST_FAILURES:], *rest[going:]]
 
 
-def summary(execution: Execution, rate: Throughput) -> Text:
+def summary(execution: ExecutionView, rate: Throughput) -> Text:
     """One line: counts, and how fast they change."""
     counts = execution.counts
     words = Text(", ").join(Text(f"{count} {state}", style=COLOURS[state]) for state, count in counts.items())
@@ -83,12 +91,12 @@ def summary(execution: Execution, rate: Throughput) -> Text:
 
 
 def screen(
-    execution: Execution,
+    execution: ExecutionView,
     children: Sequence[Listed],
     chosen: int,
     now: int,
     rate: Throughput,
-    said: Callable[[Node, Child], str],
+    said: Callable[[NodeView, ChildView], str],
     height: int,
 ) -> RenderableType:
     """:param chosen: the place in `children` that is marked. :param said: a child's exception, in one line."""
@@ -112,16 +120,16 @@ def screen(
     )
 
 
-def log_screen(child: Child, node: Node, lines: Sequence[str], height: int) -> RenderableType:
+def log_screen(child: ChildView, node: NodeView, lines: Sequence[str], height: int) -> RenderableType:
     """The end of a child's log."""
     title = Text.assemble((f"{node.info.node}:{child.index}", "bold"), "  ", (child.state, COLOURS[child.state]))
     # What a job prints must not move the cursor of somebody else's terminal.
-    end = [Text(plain(line), overflow="ellipsis", no_wrap=True) for line in lines[-max(1, height - 3) :]]
+    end = [Text(without_ansi(line), overflow="ellipsis", no_wrap=True) for line in lines[-max(1, height - 3) :]]
     body = end or [Text("It has no log yet.", style="dim")]
     return Group(title, *body, Text("q back", style="dim"))
 
 
-def _nodes(execution: Execution, most: int, now: int) -> Table:
+def _nodes(execution: ExecutionView, most: int, now: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for name in ("NODE", "STATUS", "", "CHILDREN"):
         table.add_column(name, no_wrap=True, overflow="ellipsis")
@@ -140,7 +148,7 @@ def _nodes(execution: Execution, most: int, now: int) -> Table:
     return table
 
 
-def _children(children: Sequence[Listed], chosen: int, now: int, said: Callable[[Node, Child], str]) -> Table:
+def _children(children: Sequence[Listed], chosen: int, now: int, said: Callable[[NodeView, ChildView], str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
     for name in ("CHILD", "STATE", "TRIES", "RAN", "MEMORY"):
         table.add_column(name, no_wrap=True)

@@ -13,7 +13,7 @@ from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_
 from flytekitplugins.awsbatch.batch.emulator.http.server import listen_with
 from flytekitplugins.awsbatch.local.history.page_address import noted
 from flytekitplugins.awsbatch.local.home import Home
-from flytekitplugins.awsbatch.ui.server import Pages
+from flytekitplugins.awsbatch.ui.server import RunPages
 
 from .common import command_for, fail_command, url_of
 from .home_access import failing, run_of, the_home
@@ -52,10 +52,10 @@ def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
         name = run_of(execution).name if execution else None
     # A large run is a hundred thousand small objects at once, which the collector would look through again and again.
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    asyncio.run(_serve(home, Pages(home, RequestGuard(token), command_for(home)), host, port, name))
+    asyncio.run(_serve(home, RunPages(home, RequestGuard(token), command_for(home)), host, port, name))
 
 
-async def _serve(home: Home, pages: Pages, host: str, port: int, execution: str | None) -> None:
+async def _serve(home: Home, pages: RunPages, host: str, port: int, execution: str | None) -> None:
     asked = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)

@@ -101,7 +101,7 @@ def make_wheel(folder: Path) -> Path:
     about = f"{name}.dist-info"
     files = {**dict(code_files()), **{f"{about}/{each}": text.encode() for each, text in texts.items()}}
     files[f"{about}/WHEEL"] = TAG.encode()
-    record = "".join(f"{path},{hash_of(data)},{len(data)}\n" for path, data in sorted(files.items()))
+    record = "".join(f"{path},{record_hash(data)},{len(data)}\n" for path, data in sorted(files.items()))
     files[f"{about}/RECORD"] = f"{record}{about}/RECORD,,\n".encode()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder.absolute() / f"{name}-py3-none-any.whl"
@@ -127,6 +127,6 @@ def code_files() -> Iterator[tuple[str, bytes]]:
         yield f"{module}.py", Path(spec.origin).read_bytes()
 
 
-def hash_of(data: bytes) -> str:
+def record_hash(data: bytes) -> str:
     """The hash in the form of a RECORD (PEP 376)."""
     return f"sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip('=')}"

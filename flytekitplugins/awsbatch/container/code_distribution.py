@@ -43,11 +43,11 @@ def unpack_once(distribution: str, folder: str) -> None:
                     path.chmod(path.stat().st_mode & ~WRITE_BITS)
             unfinished.rename(place)
         except BaseException:
-            remove(unfinished)
+            remove_distribution(unfinished)
             raise
 
 
-def remove(folder: Path) -> None:
+def remove_distribution(folder: Path) -> None:
     """Removes a folder in which nobody may write."""
     for path in (folder, *folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():

@@ -22,13 +22,13 @@ class EmulatedCalls:
     """Mixed in before a flytekit task class: its local calls are emulated when the switch is on."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # By which a class whose method is patched later is told.
+        # The class's method as it is now: another one later shows that it has been patched.
         self._class_execute: Any = type(self).execute  # type: ignore[attr-defined]
         super().__init__(*args, **kwargs)
         if switch.expects_calls():
             from ..local.deployment import warm_up
 
-            warm_up.once()
+            warm_up.warm_up_once()
 
     def local_execute(self, ctx: FlyteContext, **kwargs: Any) -> Any:
         """As flytekit's, with promises resolved by propeller's rules, and without flytekit's local cache around an

@@ -73,6 +73,6 @@ class AnsiLines:
                     self._colour = f"c{wanted[0] % 8}"
 
 
-def plain(text: str) -> str:
+def without_ansi(text: str) -> str:
     """The text without control sequences."""
     return _DIRECTIONS.sub("\N{REPLACEMENT CHARACTER}", _SEQUENCE.sub("", text))

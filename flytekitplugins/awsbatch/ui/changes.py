@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..local.console.tracebacks import readable
+from ..local.console.tracebacks import readable_log
 from ..local.history.run_reader import RunReader
-from ..local.history.run_view import Node
+from ..local.history.run_view import NodeView
 from .ansi import AnsiLines
-from .frame import Place
+from .frame import PagePlace
 from .html import Markup
 from .list_page import runs_part
 from .node_part import node_status, status_id
@@ -39,13 +39,13 @@ class Changes:
         """Events for the parts that have changed."""
         news = [(name, html) for name, html in parts.items() if self._told.get(name) != html]
         self._told.update(news)
-        return [event("part", {"id": name, "html": html}) for name, html in news]
+        return [server_sent_event("part", {"id": name, "html": html}) for name, html in news]
 
 
 class RunsChanges(Changes):
     """The changes of the list of executions."""
 
-    def __init__(self, reader: RunReader, place: Place) -> None:
+    def __init__(self, reader: RunReader, place: PagePlace) -> None:
         super().__init__()
         self._reader = reader
         self._place = place
@@ -92,9 +92,13 @@ class RunChanges(Changes):
         if first and mark_of(stamp) == self._known:
             # The page has just been made from the same.
             return []
-        return [*events, event("title", page.title), event("stamp", mark_of(stamp))] if events else []
+        return (
+            [*events, server_sent_event("title", page.title), server_sent_event("stamp", mark_of(stamp))]
+            if events
+            else []
+        )
 
-    def _row_events(self, page: RunPage, node: Node | None) -> list[bytes]:
+    def _row_events(self, page: RunPage, node: NodeView | None) -> list[bytes]:
         if node is None:
             return []
         base = base_of(node)
@@ -118,7 +122,7 @@ class RunChanges(Changes):
             "rows": changed,
             "texts": self._maker.texts,
         }
-        return [event("rows", message)]
+        return [server_sent_event("rows", message)]
 
 
 class LogGrows(Changes):
@@ -140,13 +144,13 @@ class LogGrows(Changes):
         whole = len(block) if ended or len(block) == TAIL_BYTES else block.rfind(b"\n") + 1
         if not whole:
             self.over = ended
-            return [event("end", None)] if ended else []
+            return [server_sent_event("end", None)] if ended else []
         self._start += whole
         text = block[:whole].decode("utf-8", "replace").removesuffix("\n")
-        return [event("lines", self._lines.lines(readable(text.split("\n"))))]
+        return [server_sent_event("lines", self._lines.lines(readable_log(text.split("\n"))))]
 
 
-def event(kind: str, value: Any) -> bytes:
+def server_sent_event(kind: str, value: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
 
 

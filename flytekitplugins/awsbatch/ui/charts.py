@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..local.history.run_view import FAILED, STATES, Node
+from ..local.history.run_view import FAILED, STATES, NodeView
 from .html import Markup, joined, tag
 
 WIDTH, HEIGHT = 1000, 30
@@ -26,7 +26,7 @@ def counts_bar(counts: Mapping[str, int]) -> Markup:
     return tag("svg", *parts, class_="counts-bar", aria_hidden="true", focusable="false")
 
 
-def course(node: Node, begin: int, end: int) -> Markup:
+def course(node: NodeView, begin: int, end: int) -> Markup:
     """How many children waited and ran at each moment between two, with a mark where an attempt failed."""
     scale = STEPS / max(1, end - begin)
     waiting, running = [0] * (STEPS + 1), [0] * (STEPS + 1)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..local.console.amounts import shown_duration, shown_memory
-from ..local.console.tracebacks import readable
+from ..local.console.tracebacks import readable_log
 from ..local.history.run_reader import RunReader
-from ..local.history.run_view import CACHED, DONE, FAILED, SUCCESS, Child, Node
+from ..local.history.run_view import CACHED, DONE, FAILED, SUCCESS, ChildView, NodeView
 from .ansi import AnsiLines
 from .errors import error_of, reason_of
-from .frame import Place, copyable, state_sign
+from .frame import PagePlace, copyable, state_sign
 from .html import Markup, joined, tag
 
 # Bytes of a log's end that a page shows at first.
@@ -20,9 +20,9 @@ SHOWN_BYTES = 512 * 1024
 def child_part(
     reader: RunReader,
     execution: str,
-    node: Node,
-    child: Child,
-    place: Place,
+    node: NodeView,
+    child: ChildView,
+    place: PagePlace,
     command: str,
     now: int,
     most: int = SHOWN_BYTES,
@@ -62,7 +62,7 @@ def child_part(
     return tag("div", *parts, class_="child", data_index=child.index)
 
 
-def _attempts(node: Node, child: Child, now: int) -> Markup:
+def _attempts(node: NodeView, child: ChildView, now: int) -> Markup:
     rows = []
     for attempt in child.attempts:
         until = attempt.stopped or (now if child.state not in DONE else None)
@@ -90,9 +90,9 @@ def _attempts(node: Node, child: Child, now: int) -> Markup:
 def log_part(
     reader: RunReader,
     execution: str,
-    node: Node,
-    child: Child,
-    place: Place,
+    node: NodeView,
+    child: ChildView,
+    place: PagePlace,
     most: int,
     attempt: int | None = None,
 ) -> Markup:
@@ -125,7 +125,7 @@ def log_part(
     cut = tag("p", f"The beginning is left out; the whole log is in {stream.path}", class_="quiet") if start else None
     log = tag(
         "pre",
-        AnsiLines().lines(readable(text.split("\n"))) if text else tag("span", "It is empty.", class_="quiet"),
+        AnsiLines().lines(readable_log(text.split("\n"))) if text else tag("span", "It is empty.", class_="quiet"),
         class_="log",
         tabindex="0",
         role="log",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from ..local.console.exit_reasons import ENDED_BY_FLYTE, end_in_words, says_exception
 from ..local.console.tracebacks import error_lines, exception_line
 from ..local.history.run_reader import RunReader
-from ..local.history.run_view import FAILED, Child, Node
-from .ansi import plain
+from ..local.history.run_view import FAILED, ChildView, NodeView
+from .ansi import without_ansi
 
 # Children of a node whose errors are read: enough to say what happens most.
 LOOKED_AT = 200
@@ -19,7 +19,7 @@ _DETAIL = re.compile(r"'[^']*'|\"[^\"]*\"|<[^>]*>|\d+")
 
 
 @dataclass(frozen=True)
-class Told:
+class ToldError:
     """An error as the page shows it. :param headline: the exception in one line. :param trace: its traceback, "" for
     none."""
 
@@ -35,38 +35,38 @@ class Failure:
     of each.
     """
 
-    node: Node
+    node: NodeView
     kind: str
-    first: Child
-    told: Told
+    first: ChildView
+    told: ToldError
     indexes: tuple[int, ...]
     headlines: tuple[str, ...]
 
 
-def told(error: str, reason: str = "") -> Told:
+def told_errors(error: str, reason: str = "") -> ToldError:
     """:param error: what the child left, "" for nothing. :param reason: AWS's, which is shown if there is no error."""
-    error = plain(error).strip()
+    error = without_ansi(error).strip()
     if not error or error == reason:
-        return Told(reason or "failed without a reason")
+        return ToldError(reason or "failed without a reason")
     lines = error_lines(error)
     headline = exception_line(error)
-    return Told(headline, "\n".join(lines) if lines != [headline] else "")
+    return ToldError(headline, "\n".join(lines) if lines != [headline] else "")
 
 
-def reason_of(child: Child) -> str:
+def reason_of(child: ChildView) -> str:
     """Says how the last attempt ended."""
     return end_in_words(_words(child))
 
 
-def error_of(reader: RunReader, node: Node, child: Child) -> Told:
+def error_of(reader: RunReader, node: NodeView, child: ChildView) -> ToldError:
     """Why a child failed: its own exception, or else how its last attempt ended."""
     words = _words(child)
     # Another end than by an exception leaves the error file of the attempt before.
     error = reader.error(node, child) if says_exception(words) else ""
-    return told(error, end_in_words(words))
+    return told_errors(error, end_in_words(words))
 
 
-def _words(child: Child) -> str:
+def _words(child: ChildView) -> str:
     """Those of AWS Batch about the end of the last attempt."""
     last = next((one for one in reversed(child.attempts) if one.stopped is not None), None)
     words = [child.reason, last.reason if last is not None else ""]
@@ -75,11 +75,11 @@ def _words(child: Child) -> str:
     return " - ".join(word for word in dict.fromkeys(words) if word)
 
 
-def failures(reader: RunReader, nodes: Sequence[Node]) -> list[Failure]:
+def failures(reader: RunReader, nodes: Sequence[NodeView]) -> list[Failure]:
     """The most frequent first, within the order of the nodes; those that were ended since others failed come last."""
     found: list[Failure] = []
     for node in nodes:
-        alike: dict[str, list[tuple[Child, Told]]] = {}
+        alike: dict[str, list[tuple[ChildView, ToldError]]] = {}
         failed = [child for child in node.children if child.state == FAILED]
         for child in failed[:LOOKED_AT]:
             one = error_of(reader, node, child)

@@ -25,7 +25,7 @@ SIGNS = {
 
 
 @dataclass(frozen=True)
-class Place:
+class PagePlace:
     """Where a page stands: served, with links to other pages, or all in one file, with links inside of it.
 
     :param served: whether there is a server to ask for more.
@@ -82,7 +82,7 @@ def document(
     body: Markup,
     head: Markup,
     home: str,
-    place: Place,
+    place: PagePlace,
     script: Markup = NOTHING,
     **attributes: Any,
 ) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from ..local.console.amounts import shown_time
 from ..local.history.past_runs import RunInfo
-from .frame import Place, state_sign
+from .frame import PagePlace, state_sign
 from .html import Markup, joined, tag
 
 # The executions on one page; `flyte-awsbatch runs` lists the rest.
 SHOWN = 200
 
 
-def runs_part(runs: Sequence[RunInfo], place: Place) -> Markup:
+def runs_part(runs: Sequence[RunInfo], place: PagePlace) -> Markup:
     """The table, as it is replaced when something changes."""
     if not runs:
         return tag(
@@ -48,7 +48,7 @@ def runs_part(runs: Sequence[RunInfo], place: Place) -> Markup:
     return tag("div", table, more, id="runs", class_="card")
 
 
-def list_body(runs: Sequence[RunInfo], place: Place) -> Markup:
+def list_body(runs: Sequence[RunInfo], place: PagePlace) -> Markup:
     search = tag("input", type="search", id="find", placeholder="Find a workflow, a name, a status", aria_label="Find")
     head = tag("div", tag("h1", "Executions"), search, class_="row")
     return joined([head, runs_part(runs, place)])

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..local.console.amounts import shown_duration, shown_memory
-from ..local.history.run_view import Node, worst_first
+from ..local.history.run_view import NodeView, worst_first
 from .frame import anchor, state_sign
 from .html import NOTHING, Markup, data_block, joined, tag
 from .rows import RowMaker, base_of, node_data
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PLAIN_CHILDREN = 50
 
 
-def node_part(page: RunPage, node: Node) -> Markup:
+def node_part(page: RunPage, node: NodeView) -> Markup:
     info, name = node.info, node.info.node
     mark = anchor(page.name, name)
     block = f"data-{mark}"
@@ -58,20 +58,20 @@ def node_part(page: RunPage, node: Node) -> Markup:
     )
 
 
-def status_id(page: RunPage, node: Node) -> str:
+def status_id(page: RunPage, node: NodeView) -> str:
     return f"status-{anchor(page.name, node.info.node)}"
 
 
-def node_status(page: RunPage, node: Node) -> Markup:
+def node_status(page: RunPage, node: NodeView) -> Markup:
     return tag("span", state_sign(node.info.status), id=status_id(page, node))
 
 
-def attempt_words(node: Node) -> str:
+def attempt_words(node: NodeView) -> str:
     """Which attempt it is, of a node that has several."""
     return f", node attempt {node.number}" if node.of > 1 else ""
 
 
-def _attempt_links(page: RunPage, node: Node) -> Markup:
+def _attempt_links(page: RunPage, node: NodeView) -> Markup:
     """To the other attempts of the node."""
     others = [one for one in page.execution.attempts if one.name == node.name and one is not node]
     if not others:
@@ -83,7 +83,7 @@ def _attempt_links(page: RunPage, node: Node) -> Markup:
     return tag("p", "See also ", *links)
 
 
-def _plain_children(page: RunPage, node: Node) -> Markup:
+def _plain_children(page: RunPage, node: NodeView) -> Markup:
     """The children that matter most, where no script runs."""
     rows = joined(
         tag(
@@ -146,9 +146,9 @@ def _where(mark: Mapping[str, Any]) -> str:
     return f"{mark.get('file')}, line {mark.get('line')}" if mark.get("file") else ""
 
 
-def _memory(node: Node) -> str:
+def _memory(node: NodeView) -> str:
     return shown_memory(node.memory * (1 << 20)) if node.memory else ""
 
 
-def _vcpus(node: Node) -> str:
+def _vcpus(node: NodeView) -> str:
     return f"{node.vcpus:g} vCPU" if node.vcpus else ""

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from ..local.console.amounts import shown_time
 from ..local.console.redaction import HIDDEN, hidden_values
 from ..local.history.run_reader import RunReader
-from ..local.history.run_view import FAILED, Child, Node, worst_first
+from ..local.history.run_view import FAILED, ChildView, NodeView, worst_first
 from .child_part import child_part
-from .frame import Place, anchor, asset, document, state_sign
+from .frame import PagePlace, anchor, asset, document, state_sign
 from .html import Markup, joined, json_text, tag
 from .node_part import node_part
 from .run_page import RunPage, page_of
@@ -42,7 +42,7 @@ def report(home: Home, executions: Sequence[str], batch: LocalBatch | None = Non
 
     :param batch: the home's service where it runs in this process.
     """
-    place = Place(served=False)
+    place = PagePlace(served=False)
     with RunReader(home, batch) as reader:
         pages = [page_of(reader, name, place, home.command(os.environ)) for name in executions]
         body = joined(_whole(pages))
@@ -104,14 +104,14 @@ def _whole(pages: Sequence[RunPage]) -> Iterator[Markup]:
         yield tag("article", *parts, id=anchor(page.name), class_="run")
 
 
-def _told(node: Node) -> list[Child]:
+def _told(node: NodeView) -> list[ChildView]:
     failed = [child for child in node.children if child.state == FAILED][:FAILED_LOGS]
     others = [child for child in worst_first(node.children, 0) if child.state != FAILED and child.child is not None]
     others.sort(key=lambda child: -(child.ran(0) or 0))
     return [*failed, *others[:SLOWEST_LOGS]]
 
 
-def _child(page: RunPage, node: Node, child: Child) -> Markup:
+def _child(page: RunPage, node: NodeView, child: ChildView) -> Markup:
     part = child_part(page.reader, page.name, node, child, page.place, page.command, page.now, LOG_BYTES)
     return tag("template", part, id=f"t{anchor(page.name, node.info.node, child.index)}")
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..local.history.run_view import STATES, Child, Node
+from ..local.history.run_view import STATES, ChildView, NodeView
 
 # Milliseconds: attempts, reasons and sizes of a child, in the order that `page.js` reads them.
 Row = list[Any]
@@ -25,7 +25,7 @@ class RowMaker:
     texts: list[str] = field(default_factory=lambda: [""])
     _known: dict[str, int] = field(default_factory=lambda: {"": 0})
 
-    def row(self, child: Child, base: int, said: str = "") -> Row:
+    def row(self, child: ChildView, base: int, said: str = "") -> Row:
         """[index, state, tries, reason, peak memory, CPU milliseconds, times]; times are those of each attempt (queued,
         started, stopped, exit code), less `base`.
 
@@ -61,7 +61,7 @@ class RowMaker:
         return self._known[text]
 
 
-def node_data(node: Node, maker: RowMaker, base: int, now: int, headlines: Mapping[int, str]) -> dict[str, Any]:
+def node_data(node: NodeView, maker: RowMaker, base: int, now: int, headlines: Mapping[int, str]) -> dict[str, Any]:
     """The data of a node for the script."""
     return {
         "node": node.info.node,
@@ -74,7 +74,7 @@ def node_data(node: Node, maker: RowMaker, base: int, now: int, headlines: Mappi
     }
 
 
-def base_of(node: Node) -> int:
+def base_of(node: NodeView) -> int:
     """The moment from which the times of a node count."""
     span = node.span
     return span[0] if span is not None else int(node.info.updated * 1000)

@@ -11,10 +11,10 @@ from functools import cached_property
 from ..local.console.amounts import shown_duration, shown_time
 from ..local.history import run_view
 from ..local.history.run_reader import RunReader
-from ..local.history.run_view import Execution, Node
+from ..local.history.run_view import ExecutionView, NodeView
 from . import charts
 from .errors import Failure, failures
-from .frame import Place, anchor, copyable, counts_words, section, state_sign
+from .frame import PagePlace, anchor, copyable, counts_words, section, state_sign
 from .html import NOTHING, Markup, joined, tag
 from .node_part import attempt_words
 from .rows import RowMaker
@@ -34,8 +34,8 @@ class RunPage:
     """
 
     reader: RunReader
-    execution: Execution
-    place: Place
+    execution: ExecutionView
+    place: PagePlace
     command: str
     launch: Sequence[str] = ()
     ended: float | None = None
@@ -62,7 +62,7 @@ class RunPage:
             or (last[one.node.name].info.status != "succeeded" and (one.node.name, one.kind) not in known)
         ]
 
-    def headlines(self, node: Node) -> dict[int, str]:
+    def headlines(self, node: NodeView) -> dict[int, str]:
         """The headlines of the failed children whose errors were read, by their indexes."""
         mine = [one for one in self.failures if one.node is node]
         return {index: line for one in mine for index, line in zip(one.indexes, one.headlines, strict=True)}
@@ -72,7 +72,7 @@ class RunPage:
         info = self.execution.info
         return f"{info.workflow.rpartition('.')[2]} {info.status} · {info.name}"
 
-    def chosen(self, wanted: str | None = None) -> Node | None:
+    def chosen(self, wanted: str | None = None) -> NodeView | None:
         """The node that is shown in full: the one asked for, else the first with failures, else the largest."""
         if wanted is not None and (node := self.execution.attempt(wanted)) is not None:
             return node
@@ -219,7 +219,7 @@ class RunPage:
             "div", headline, said, trace, copyable(rerun, "the command that runs this child again"), class_="failure"
         )
 
-    def _node_error(self, node: Node) -> Markup:
+    def _node_error(self, node: NodeView) -> Markup:
         ending = (node.info.record.get("snapshot") or {}).get("ending") or {}
         message = ((ending.get("error") or {}).get("message") or "").strip()
         if node.info.status != "failed" or not message:
@@ -229,7 +229,7 @@ class RunPage:
             "div", tag("p", message.splitlines()[0], class_="headline"), said, tag("pre", message), class_="failure"
         )
 
-    def _node_row(self, node: Node, begin: int, end: int) -> Markup:
+    def _node_row(self, node: NodeView, begin: int, end: int) -> Markup:
         info, span = node.info, node.span
         took = (span[1] or (self.now if info.status == "running" else span[0])) - span[0] if span else None
         link = tag(
@@ -254,7 +254,7 @@ class RunPage:
         )
 
 
-def page_of(reader: RunReader, name: str, place: Place, command: str) -> RunPage:
+def page_of(reader: RunReader, name: str, place: PagePlace, command: str) -> RunPage:
     """Raises UnknownRunError, RecordError, HomeError."""
     from ..local.history.record import RunRecord
 

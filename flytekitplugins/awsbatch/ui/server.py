@@ -22,10 +22,10 @@ from ..batch.emulator.http.guard import RequestGuard
 from ..local.history.past_runs import UnknownRunError
 from ..local.history.record import RecordError
 from ..local.history.run_reader import RunReader
-from ..local.history.run_view import DONE, Child, Node
+from ..local.history.run_view import DONE, ChildView, NodeView
 from .changes import Changes, LogGrows, RunChanges, RunsChanges, mark_of
 from .child_part import SHOWN_BYTES, child_part, log_part
-from .frame import PREFIX, Place, asset, document
+from .frame import PREFIX, PagePlace, asset, document
 from .html import Markup, joined, tag
 from .list_page import list_body
 from .login import PATH as LOGIN
@@ -64,7 +64,7 @@ class MissingError(Exception):
     """There is no such page."""
 
 
-class Pages:
+class RunPages:
     """:param command: how a person calls `flyte-awsbatch` for this home.
     :param batch: the home's service where it runs in this process.
     """
@@ -73,7 +73,7 @@ class Pages:
         self.home = home
         self._door = Door(guard)
         self._command = command
-        self.place = Place()
+        self.place = PagePlace()
         self.reader = RunReader(home, batch)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pages")
         self._streams = 0
@@ -184,12 +184,12 @@ class Pages:
 
         return await self._read(build)
 
-    def _with_child(self, shown: Markup, name: str, node: Node, index: int) -> Markup:
+    def _with_child(self, shown: Markup, name: str, node: NodeView, index: int) -> Markup:
         part = self.child(name, node, index)
         empty = 'class="child-place" aria-live="polite">'
         return Markup(shown.replace(empty, empty + part, 1))
 
-    def child(self, name: str, node: Node, index: int) -> Markup:
+    def child(self, name: str, node: NodeView, index: int) -> Markup:
         """In the reading thread. Raises MissingError."""
         now = int(time.time() * 1000)
         return child_part(self.reader, name, node, _child_of(node, index), self.place, self._command, now)
@@ -200,7 +200,7 @@ class Pages:
         html = await self._read(lambda: self.child(name, self._node(name, node), index))
         return web.Response(text=html, content_type="text/html", headers=SECURITY)
 
-    def _node(self, name: str, node: str) -> Node:
+    def _node(self, name: str, node: str) -> NodeView:
         found = self.reader.execution(name).attempt(node)
         if found is None:
             raise MissingError(f"Execution {name} has no node {node!r}.")
@@ -212,7 +212,7 @@ class Pages:
         name, node, index = which
         wanted = _number(asked, "attempt")
 
-        def find() -> tuple[Node, Child, Path | None]:
+        def find() -> tuple[NodeView, ChildView, Path | None]:
             found = self._node(name, node)
             child = _child_of(found, index)
             streams = self.reader.streams(found, child)
@@ -288,7 +288,7 @@ def _number(asked: dict[str, str], name: str) -> int | None:
     return int(given) if NUMBER.fullmatch(given) else None
 
 
-def _child_of(node: Node, index: int) -> Child:
+def _child_of(node: NodeView, index: int) -> ChildView:
     if not 0 <= index < len(node.children):
         raise MissingError(f"Node {node.info.node} has no child {index}.")
     return node.children[index]

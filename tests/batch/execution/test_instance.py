@@ -14,18 +14,18 @@ def test_an_instance_that_is_being_made_is_never_taken_for_a_dead_one(tmp_path: 
 
     def look() -> None:
         while not done.is_set():
-            for name in instances.names(tmp_path):
-                with instances.left_behind(tmp_path, name, 0) as directory:
+            for name in instances.instance_names(tmp_path):
+                with instances.instances_left_behind(tmp_path, name, 0) as directory:
                     if directory is not None:
                         taken.append(name)
 
     looking = threading.Thread(target=look)
     looking.start()
-    alive = [instances.create(tmp_path) for _ in range(300)]
+    alive = [instances.create_instance(tmp_path) for _ in range(300)]
     done.set()
     looking.join()
     assert taken == []
-    assert instances.names(tmp_path) == sorted(one.name for one in alive)
+    assert instances.instance_names(tmp_path) == sorted(one.name for one in alive)
     for one in alive:
         one.close()
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import pytest
 
 from flytekitplugins.awsbatch.batch.emulator.execution import reaper
 from flytekitplugins.awsbatch.batch.emulator.execution.interpreter.settled_memory import own_memory, use_huge_pages
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import CHECK_COST, CHECK_EVERY, Attempt, Reaper
+from flytekitplugins.awsbatch.batch.emulator.execution.reaper import CHECK_COST, CHECK_EVERY, ReapedAttempt, Reaper
 
 MAPS = """\
 00400000-00452000 r-xp 00000000 08:02 173521      /usr/bin/program with a space
@@ -41,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def looked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     pids: list[int] = []
 
-    def exceeds_limit(attempt: Attempt) -> bool:
+    def exceeds_limit(attempt: ReapedAttempt) -> bool:
         pids.append(attempt.pid)
         return False
 

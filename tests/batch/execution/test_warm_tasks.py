@@ -120,7 +120,9 @@ OPTIONS = {
 
 @pytest.fixture(scope="module", params=OPTIONS)
 def warm(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maps]:
-    with runner(tmp_path_factory.mktemp("aaaa"), warm=True, planner=preload.planner(OPTIONS[request.param])) as made:
+    with runner(
+        tmp_path_factory.mktemp("aaaa"), warm=True, planner=preload.preload_planner(OPTIONS[request.param])
+    ) as made:
         yield Maps(made)
 
 

@@ -138,7 +138,7 @@ def runner(
     if warm:
         executor = WarmExecutor(planner or plan_of(script, module), process, isolation=isolation, warn=said.append)
     made = Runner(executor, root, script, said=said)
-    instance = instances.create(root / "instances")
+    instance = instances.create_instance(root / "instances")
     executor.open(instance, made.inbox.put)
     try:
         yield made

@@ -2,7 +2,7 @@
 
 import json
 
-from flytekitplugins.awsbatch.local.console.tracebacks import error_lines, exception_line, last_lines, readable
+from flytekitplugins.awsbatch.local.console.tracebacks import error_lines, exception_line, last_lines, readable_log
 
 MESSAGE = """Trace:
 
@@ -74,7 +74,7 @@ def test_json_lines_are_rendered_and_others_stay_as_they_are() -> None:
         '{"asctime": "broken',
         '{"mine": 1}',
     ]
-    assert list(readable(lines)) == [
+    assert list(readable_log(lines)) == [
         *("", "working on 2", *SHOWN),
         *("WARNING: disk is nearly full", "hello", '{"asctime": "broken', '{"mine": 1}'),
     ]

@@ -11,7 +11,7 @@ from flytekitplugins.awsbatch.local.history.children import look_of
 from flytekitplugins.awsbatch.local.history.past_runs import process_mark
 from flytekitplugins.awsbatch.local.history.record_pace import SHARE, RecordPace
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
-from flytekitplugins.awsbatch.local.history.run_view import CACHED, FAILED, QUEUED, RUNS, SUCCESS, Node
+from flytekitplugins.awsbatch.local.history.run_view import CACHED, FAILED, QUEUED, RUNS, SUCCESS, NodeView
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import Progress
 
@@ -23,7 +23,7 @@ def fact(original: int, phase: str, child: int | None, times: list[int | None], 
     return about | {"attempts": tries, "message": "", "times": times}
 
 
-def read(home: WrittenHome) -> Node:
+def read(home: WrittenHome) -> NodeView:
     with RunReader(home.home) as reader:
         (node,) = reader.execution(home.name).nodes
     return node
@@ -60,7 +60,7 @@ def test_an_answer_of_describe_jobs_is_read_as_the_local_service_is(tmp_path: Pa
     with RunReader(home.home, look=lambda _: look_of(job, children)) as reader:
         there = reader.execution(home.name).nodes[0]
 
-    def seen(node: Node) -> list[Any]:
+    def seen(node: NodeView) -> list[Any]:
         return [
             (child.state, [(one.number, one.started, one.stopped, one.exit_code) for one in child.attempts])
             for child in node.children

@@ -51,10 +51,10 @@ class Adoption:
             if wanted is None or job_id in wanted:
                 by_owner.setdefault(owner, []).append(job_id)
         for owner, ids in by_owner.items():
-            with instance.left_behind(self._root, owner, timeout) as directory:
+            with instance.instances_left_behind(self._root, owner, timeout) as directory:
                 if directory is not None:
                     self._engine.end_left_behind(owner, directory)
-                    exits = instance.exits(directory)
+                    exits = instance.recorded_exits(directory)
                     adopted.extend(job_id for job_id in ids if self._take_over(job_id, owner, exits))
                     if not self._rows.unended(owner):
                         shutil.rmtree(directory, ignore_errors=True)

@@ -123,7 +123,7 @@ class LocalBatch(BatchCalls):
     def start(self) -> None:
         """Begins to run jobs. Raises UnusableHomeError when the home cannot be written."""
         try:
-            self._instance = instances.create(self._instances)
+            self._instance = instances.create_instance(self._instances)
         except OSError as error:
             raise UnusableHomeError(f"{self.home} cannot be used as a home: {error}") from error
         self._table.owner = self._instance.name
@@ -205,7 +205,7 @@ class LocalBatch(BatchCalls):
             owner = job.owner
         if owner == self._table.owner:
             return True
-        with instances.left_behind(self._instances, owner, 0) as directory:
+        with instances.instances_left_behind(self._instances, owner, 0) as directory:
             return directory is None
 
     def forget(self, job_ids: Iterable[str]) -> None:
@@ -214,7 +214,7 @@ class LocalBatch(BatchCalls):
             job = self._rows.load_job(job_id)
             if job is None or (job.owner == self._table.owner and not job.ended()):
                 continue
-            with instances.left_behind(self._instances, job.owner, 0) as directory:
+            with instances.instances_left_behind(self._instances, job.owner, 0) as directory:
                 if job.ended() or directory is not None:
                     self.logs.remove(self._rows.log_streams(job.sequence))
                     self._rows.remove_job(job.sequence)
@@ -271,8 +271,8 @@ class LocalBatch(BatchCalls):
             self._rows.remove_job(sequence)
             self._table.forget(job_id)
         owners = {owner for _, owner, _ in self._rows.unended()}
-        for name in instances.names(self._instances):
-            with instances.left_behind(self._instances, name, 0) as directory:
+        for name in instances.instance_names(self._instances):
+            with instances.instances_left_behind(self._instances, name, 0) as directory:
                 if directory is not None:
                     self._engine.end_left_behind(name, directory)
                     if name not in owners:

@@ -22,7 +22,7 @@ from ...task import AWSBatchConfig
 from ..array_index import ChildIndex
 from .array_context import ArrayContext
 from .input_index import InputIndex
-from .run_item import run
+from .run_item import run_item
 
 # Python 3.11 begins to specialise a function's code when it is called for the eighth time.
 TIMES = 10
@@ -52,4 +52,4 @@ def rehearse(array: ArrayContext) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(TIMES):
             child = dataclasses.replace(array.child, output_prefix=folder, resolver_args=words, _loaded={})
-            run(dataclasses.replace(array, child=child, inputs=index, lookup=None), ChildIndex(0))
+            run_item(dataclasses.replace(array, child=child, inputs=index, lookup=None), ChildIndex(0))

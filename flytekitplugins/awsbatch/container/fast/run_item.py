@@ -22,7 +22,7 @@ from .array_context import ArrayContext, local_path
 from .item_context import item_context
 
 
-def run(array: ArrayContext, child: ChildIndex) -> bool:
+def run_item(array: ArrayContext, child: ChildIndex) -> bool:
     """Returns whether the item was run. If not, nothing of the user's code has run but the import of the module."""
     try:
         index = original_index(child, array.lookup)
@@ -45,14 +45,14 @@ def run(array: ArrayContext, child: ChildIndex) -> bool:
         try:
             native = task.execute(**given)
         except Exception as error:
-            outcome = Outcome(task, error=FlyteUserRuntimeException(error))
+            outcome = ItemOutcome(task, error=FlyteUserRuntimeException(error))
             outcome.error.__cause__ = error
         else:
             outputs = literals.to_message(context, native)
             if outputs is not None:
                 write_outputs(local_path(prefix), outputs)
                 return True
-            outcome = Outcome(task, native=native)
+            outcome = ItemOutcome(task, native=native)
         dispatch_execute(context, lambda: outcome, write_item_inputs(context, inputs), prefix)
         return True
     finally:
@@ -60,7 +60,7 @@ def run(array: ArrayContext, child: ChildIndex) -> bool:
             pass
 
 
-class Outcome:
+class ItemOutcome:
     """A task that has been run: flytekit's `_dispatch_execute` handles its outputs or its exception."""
 
     def __init__(self, task: Any, native: Any = None, error: FlyteUserRuntimeException | None = None) -> None:
@@ -72,13 +72,13 @@ class Outcome:
         if self.error is not None:
             raise self.error from self.error.__cause__
         finished = self._task.dispatch_execute.__func__
-        return finished(Finished(self._task, self._native), context, inputs)
+        return finished(FinishedItem(self._task, self._native), context, inputs)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
 
 
-class Finished:
+class FinishedItem:
     """The same task for flytekit's own `dispatch_execute`, except that executing it returns the earlier outputs."""
 
     def __init__(self, task: Any, native: Any) -> None:

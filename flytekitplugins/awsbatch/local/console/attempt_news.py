@@ -26,7 +26,7 @@ AGAIN = "trying again"
 
 
 @dataclass(frozen=True)
-class Failed:
+class FailedAttempt:
     """:param child: its place in the array job. :param attempt: the last of its attempts that failed.
     :param then: what comes next, "" where nothing does.
     """
@@ -56,7 +56,7 @@ class AttemptNews:
         self._clock = clock
         self._job = ""
         self._tries: dict[int, int] = {}
-        self._untold: list[Failed] = []
+        self._untold: list[FailedAttempt] = []
         self._told_at: float | None = None
         self._asked = 0
         self._node_attempts = 0
@@ -94,7 +94,7 @@ class AttemptNews:
                 then = "" if child.phase.failure else "the next one succeeded" if succeeded else AGAIN
                 # What a child has left after it succeeded is no report of a failure.
                 message = "" if succeeded else self._message(index, child.message)
-                self._untold.append(Failed(index, last, then, message))
+                self._untold.append(FailedAttempt(index, last, then, message))
 
     def _message(self, index: int, words: str) -> str:
         self._asked += 1

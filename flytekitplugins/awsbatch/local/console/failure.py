@@ -19,7 +19,7 @@ from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, 
 
 from .exit_reasons import WITHOUT_OUTPUTS, advice, missing_outputs, says_exception
 from .redaction import hide
-from .tracebacks import JSON_LINE, error_lines, last_lines, readable
+from .tracebacks import JSON_LINE, error_lines, last_lines, readable_log
 
 SHOWN_CHILDREN = 3
 SHOWN_LINES = 12
@@ -179,7 +179,7 @@ def _told(lines: Sequence[str], message: str) -> list[str]:
     said = error_lines(message)
     found: list[str] = []
     for line in lines:
-        shown = list(readable([line]))
+        shown = list(readable_log([line]))
         repeated = line.startswith(JSON_LINE) and (shown == said or '"message": "Trace:' in line)
         found += [] if message and repeated else shown
     found = _without_end(found, message.splitlines())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .tracebacks import JSON_LINE, readable_line
+from .tracebacks import JSON_LINE, readable_log_line
 
 _BEGINS = JSON_LINE.encode()
 
@@ -47,7 +47,7 @@ def _rendered(line: bytes) -> bytes:
     if not line.startswith(_BEGINS):
         return line
     text = line.decode("utf-8", "replace")
-    shown = readable_line(text.rstrip("\r\n"))
+    shown = readable_log_line(text.rstrip("\r\n"))
     if shown == [text.rstrip("\r\n")]:
         return line
     return "".join(f"{each}\n" for each in shown).encode("utf-8", "replace")

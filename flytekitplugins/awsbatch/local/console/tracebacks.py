@@ -89,16 +89,16 @@ def _inside_traceback(lines: Sequence[str], at: int) -> bool:
     return any(_FRAME.match(line) for line in lines[max(at - 2, 0) : at])
 
 
-def readable(lines: Iterable[str]) -> Iterator[str]:
+def readable_log(lines: Iterable[str]) -> Iterator[str]:
     """A job's log lines with flytekit's JSON made readable. Other lines are passed on as they are."""
     for line in lines:
         if line.startswith(JSON_LINE):
-            yield from readable_line(line)
+            yield from readable_log_line(line)
         else:
             yield line
 
 
-def readable_line(line: str) -> list[str]:
+def readable_log_line(line: str) -> list[str]:
     """One line of flytekit's JSON as the lines that it stands for; none for what only surrounds a traceback."""
     try:
         record = json.loads(line)

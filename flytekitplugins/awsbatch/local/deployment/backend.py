@@ -197,7 +197,7 @@ def executors(settings: Settings, home: Home, warn: Callable[[str], None]) -> li
         return [process]
     options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
     keep = local.keep_interpreters
-    return [WarmExecutor(preload.planner(options), process, isolation=local.isolation, keep=keep, warn=warn)]
+    return [WarmExecutor(preload.preload_planner(options), process, isolation=local.isolation, keep=keep, warn=warn)]
 
 
 def container_executor(settings: Settings, home: Home, warn: Callable[[str], None]) -> Executor:

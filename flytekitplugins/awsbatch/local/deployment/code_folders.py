@@ -42,7 +42,7 @@ class CodeFolders:
         with contextlib.suppress(OSError):
             for path in root.glob("*"):
                 if path.is_dir() and path.stat().st_mtime < oldest:
-                    code_distribution.remove(path)
+                    code_distribution.remove_distribution(path)
 
     def __call__(self, request: LaunchRequest) -> Launch:
         """Raises OSError where the folder cannot be made."""

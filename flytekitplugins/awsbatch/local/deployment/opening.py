@@ -29,7 +29,7 @@ from ..console.progress import Reporter
 from ..history import past_runs
 from ..history.record import RecordError, RunRecord
 from ..history.resume import Resumptions
-from ..history.told import Told
+from ..history.told import ToldOnce
 from ..home import Home
 from ..home import from_environment as from_home
 from ..identity.executions import Executions
@@ -109,7 +109,7 @@ class Deployment:
         )
         self.uploads = Uploads(self.locations.uploads, self.services.store, self._uploading)
         self.packaging = Packaging(self.uploads, settings.local.copy_code)
-        self.told = Told(home)
+        self.told = ToldOnce(home)
         self.results_folder: Path | None = None
         self._calls: list[backend.UnfinishedCall] = []
         self._process = os.getpid()

@@ -14,7 +14,7 @@ from flytekit.exceptions.user import FlyteAssertion
 from flytekit.tools.fast_registration import FastPackageOptions, fast_package
 
 from ..identity.execution_identity import Identity
-from .uploads import Placed, Uploads
+from .uploads import PlacedUpload, Uploads
 
 ALL = "all"
 _STYLES = {"auto": CopyFileDetection.LOADED_MODULES, ALL: CopyFileDetection.ALL}
@@ -36,7 +36,7 @@ class Packaging:
         """The code of one task call."""
         return CallCode(self, who)
 
-    def archive(self, who: Identity, root: str, folder: Path) -> Placed | str:
+    def archive(self, who: Identity, root: str, folder: Path) -> PlacedUpload | str:
         """An archive that is still to be uploaded, or the URL of one that has been; "" where none is needed."""
         copy = self._style(who)
         if copy not in _STYLES:
@@ -46,7 +46,7 @@ class Packaging:
         options = FastPackageOptions([], copy_style=_STYLES[copy], show_files=who.code.show_files)
         return self._uploads.place(Path(fast_package(Path(root), folder, False, options)))
 
-    def upload(self, who: Identity, root: str, archive: Placed) -> None:
+    def upload(self, who: Identity, root: str, archive: PlacedUpload) -> None:
         """Raises StorageError."""
         if self._uploads.put([archive]) is not None:
             raise FlyteAssertion(f"{archive.path} changes while it is being uploaded")
@@ -64,7 +64,7 @@ class CallCode(contextlib.ExitStack):
         super().__init__()
         self._packaging = packaging
         self._who = who
-        self._archive: tuple[str, Placed] | None = None
+        self._archive: tuple[str, PlacedUpload] | None = None
 
     def root(self, code_root: str | None) -> str | None:
         """The folder whose files travel: the one that `pyflyte run` takes for the project's, else the task's own.
@@ -82,7 +82,7 @@ class CallCode(contextlib.ExitStack):
         made = self._packaging.archive(self._who, root, Path(folder))
         if not made:
             return None
-        if isinstance(made, Placed):
+        if isinstance(made, PlacedUpload):
             self._archive = root, made
             made = made.url
         return FastSerializationSettings(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Hook, Planner, WarmPlan
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, PreloadHook, WarmPlan
 
 from .user_imports import installed_imports, sources
 
@@ -73,20 +73,20 @@ class PreloadOptions:
 DEFAULT = PreloadOptions()
 
 
-def planner(options: PreloadOptions = DEFAULT) -> Planner:
+def preload_planner(options: PreloadOptions = DEFAULT) -> Planner:
     """A planner for the console scripts of this installation."""
-    return lambda process: plan(process.argv, process.environment.get("PATH", os.defpath), options)
+    return lambda process: preload_plan(process.argv, process.environment.get("PATH", os.defpath), options)
 
 
 @functools.lru_cache(maxsize=256)
-def plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEFAULT) -> WarmPlan | None:
+def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEFAULT) -> WarmPlan | None:
     """None for what is not a Flyte command of this installation, or whose task module does not stand on the command
     line.
     """
     if argv[1:3] == ("-m", wire.CODE_MODULE):
         distribution, folder, *inner = argv[3:]
-        install = Hook(f"{wire.CODE_MODULE}:unpack_once", (distribution, folder))
-        return with_code(plan(tuple(inner), path, options), install, folder)
+        install = PreloadHook(f"{wire.CODE_MODULE}:unpack_once", (distribution, folder))
+        return with_code(preload_plan(tuple(inner), path, options), install, folder)
     script = console_script(argv[0], path) if argv else None
     if script is None:
         return None
@@ -95,7 +95,9 @@ def plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEFAULT) ->
     modules = task_modules(argv)
     if modules is None:
         return None
-    hook = Hook(f"{entry_module(script.name)}:{'prepare_with_task' if options.everything else 'prepare'}", argv[1:])
+    hook = PreloadHook(
+        f"{entry_module(script.name)}:{'prepare_with_task' if options.everything else 'prepare'}", argv[1:]
+    )
     first = common_plan(script, options)
     return replace(
         first,
@@ -114,7 +116,7 @@ def common_plan(script: Path, options: PreloadOptions) -> WarmPlan:
         arguments=(),
         preload=ENTRY_MODULES,
         sources=installation(),
-        settle=(Hook(f"{HOOKS}:settle"),),
+        settle=(PreloadHook(f"{HOOKS}:settle"),),
         never_native=NEVER_NATIVE,
         always_read=ALWAYS_READ,
         harmless=HARMLESS,
@@ -181,10 +183,12 @@ def fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> Warm
     if distribution is None or destination is None or not inner:
         return None
     words = with_distribution(inner, distribution, destination)
-    return with_code(plan(words, path, options), Hook(f"{HOOKS}:install", (distribution, destination)), destination)
+    return with_code(
+        preload_plan(words, path, options), PreloadHook(f"{HOOKS}:install", (distribution, destination)), destination
+    )
 
 
-def with_code(found: WarmPlan | None, install: Hook, folder: str) -> WarmPlan | None:
+def with_code(found: WarmPlan | None, install: PreloadHook, folder: str) -> WarmPlan | None:
     return replace(found, install=install, python_path=(folder,)) if found is not None else None
 
 

@@ -36,7 +36,7 @@ _PATTERN = str.maketrans("*?[]", "____")
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedUpload:
     """A file or a directory of this machine, as it was when it was looked at, and where it goes.
 
     :param files: itself, or those below it. :param stats: the same, the same contents.
@@ -72,7 +72,7 @@ class Uploads:
         self._store = store
         self._progress = progress
         self.here = destination.startswith(f"{RAW_SCHEME}://")
-        self._known: dict[tuple[Any, ...], Placed] = {}
+        self._known: dict[tuple[Any, ...], PlacedUpload] = {}
 
     def upload(self, inputs: LiteralMap, kinds: Mapping[str, Any]) -> LiteralMap:
         """The inputs, with a URL in place of each path on this machine.
@@ -92,7 +92,7 @@ class Uploads:
                 return LiteralMap.from_flyte_idl(message)
         raise FlyteAssertion(f"{changed} changes while it is being uploaded")
 
-    def place(self, path: Path) -> Placed:
+    def place(self, path: Path) -> PlacedUpload:
         """Where a path goes. Raises FlyteAssertion."""
         if not path.exists():
             raise FlyteAssertion(f"File {path} does not exist")
@@ -104,10 +104,10 @@ class Uploads:
             folder, name = f"{self._destination}/{_digest(path, files)}", path.name.translate(_PATTERN)
             # A directory's files do not come all at once.
             mark = f"{folder}/.{name}.complete" if path.is_dir() else f"{folder}/{name}"
-            return Placed(path, tuple(files), stats, f"{folder}/{name}", mark)
+            return PlacedUpload(path, tuple(files), stats, f"{folder}/{name}", mark)
         return self._known[stats]
 
-    def put(self, all_: list[Placed]) -> Path | None:
+    def put(self, all_: list[PlacedUpload]) -> Path | None:
         """Uploads what is not there yet; returns what has changed meanwhile, so that what lies there is not what its
         name says. Raises StorageError."""
         if self.here:
@@ -127,23 +127,23 @@ class Uploads:
         self._known |= {one.stats: one for one in all_ if one not in changed}
         return changed[0].path if changed else None
 
-    def _transfer(self, missing: list[Placed]) -> None:
+    def _transfer(self, missing: list[PlacedUpload]) -> None:
         transfer = Transfer(filesystem(self._destination), self._progress(self._destination))
         for one in missing:
             for file in one.files:
                 transfer.add(file, f"{one.url}/{file.relative_to(one.path)}" if one.path.is_dir() else one.url)
         transfer.run()
 
-    def _write_mark(self, one: Placed) -> None:
+    def _write_mark(self, one: PlacedUpload) -> None:
         if self.here:
             filesystem(one.url).makedirs(one.url, exist_ok=True)
         self._store.write(one.mark, b"")
 
-    def _touch(self, one: Placed) -> None:
+    def _touch(self, one: PlacedUpload) -> None:
         with contextlib.suppress(FileNotFoundError):
             filesystem(one.url).touch(one.url.rpartition("/")[0], truncate=False)
 
-    def _remove(self, one: Placed) -> None:
+    def _remove(self, one: PlacedUpload) -> None:
         """Removes an upload that is a file. A directory is left: without its mark it does not count."""
         if one.mark == one.url:
             storage = filesystem(one.url)
@@ -164,7 +164,7 @@ class _Found(contextlib.ExitStack):
         super().__init__()
         self._uploads = uploads
         self._scratch: Path | None = None
-        self.placed: dict[Path, Placed] = {}
+        self.placed: dict[Path, PlacedUpload] = {}
 
     def url(self, uri: str) -> str:
         if not uri or ("://" in uri and not uri.startswith("file://")):

@@ -20,7 +20,7 @@ from .job_environment import LocalLaunch
 _done: set[int] = set()
 
 
-def once() -> None:
+def warm_up_once() -> None:
     """Starts it once in a process, where interpreters are used at all. If that fails, the first job reports it."""
     if os.getpid() in _done or not sys.platform.startswith("linux"):
         return

@@ -12,7 +12,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .past_runs import NodeInfo
-from .run_view import CACHED, DONE, FAILED, INTERRUPTED, QUEUED, RUNS, STARTS, SUCCESS, Attempt, Child
+from .run_view import CACHED, DONE, FAILED, INTERRUPTED, QUEUED, RUNS, STARTS, SUCCESS, AttemptView, ChildView
 
 _OF_STATUS = {RUNNING: RUNS, STARTING: STARTS, SUCCEEDED: SUCCESS, "FAILED": FAILED}
 _OF_PHASE = {
@@ -66,7 +66,7 @@ def _described(number: int, attempt: Mapping[str, Any]) -> ServiceAttempt:
     )
 
 
-def children_of_look(node: NodeInfo, look: JobLook, halted: bool) -> tuple[Child, ...]:
+def children_of_look(node: NodeInfo, look: JobLook, halted: bool) -> tuple[ChildView, ...]:
     """:param halted: whether nobody runs what has not ended."""
     if look.size is not None and not look.units:
         return ()
@@ -76,32 +76,32 @@ def children_of_look(node: NodeInfo, look: JobLook, halted: bool) -> tuple[Child
     for index in range(total or look.size or 1):
         place = index if at is None else at.get(index)
         if place is None or place >= len(look.units):
-            children.append(Child(index, None, CACHED if place is None else QUEUED))
+            children.append(ChildView(index, None, CACHED if place is None else QUEUED))
             continue
         children.append(_child(index, place, look.units[place], look.created, halted))
     return tuple(children)
 
 
-def _child(index: int, place: int, unit: Unit, created: int, halted: bool) -> Child:
+def _child(index: int, place: int, unit: Unit, created: int, halted: bool) -> ChildView:
     status, reason, attempts = unit
     state = _OF_STATUS.get(status, QUEUED)
     if halted and status not in ENDED:
         state = INTERRUPTED
-    seen: list[Attempt] = []
+    seen: list[AttemptView] = []
     queued = created
     for attempt in attempts:
         seen.append(_attempt(attempt, queued))
         queued = attempt.stopped or queued
     if state == QUEUED:
         # It waits, for the first time or once more.
-        seen.append(Attempt(len(seen) + 1, queued, None, None))
+        seen.append(AttemptView(len(seen) + 1, queued, None, None))
     # AWS gives an attempt that succeeded the same reason as one that failed.
     reason = "" if state == SUCCESS else reason or ""
-    return Child(index, place, state, reason, tuple(seen), len(attempts), status)
+    return ChildView(index, place, state, reason, tuple(seen), len(attempts), status)
 
 
-def _attempt(attempt: ServiceAttempt, queued: int) -> Attempt:
-    return Attempt(
+def _attempt(attempt: ServiceAttempt, queued: int) -> AttemptView:
+    return AttemptView(
         number=attempt.number,
         queued=queued,
         started=attempt.started,
@@ -132,7 +132,7 @@ def _items(node: NodeInfo) -> tuple[Sequence[int] | None, int]:
     return [original for _, original in ran], len(facts)
 
 
-def children_of_record(node: NodeInfo) -> tuple[Child, ...]:
+def children_of_record(node: NodeInfo) -> tuple[ChildView, ...]:
     """The children as the record alone has them: a fact for each, or else their phases at the last look."""
     halted = node.status != "running"
     if facts := node.record.get("children"):
@@ -145,10 +145,10 @@ def children_of_record(node: NodeInfo) -> tuple[Child, ...]:
     for index in range(state.original_size):
         place = at.get(index)
         if place is None:
-            children.append(Child(index, None, CACHED))
+            children.append(ChildView(index, None, CACHED))
             continue
         phase = TaskPhase(state.detailed.items[place]) if place < len(state.detailed) else TaskPhase.NOT_READY
-        children.append(Child(index, place, _state(phase, halted)))
+        children.append(ChildView(index, place, _state(phase, halted)))
     return tuple(children)
 
 
@@ -157,14 +157,14 @@ def _state(phase: TaskPhase, halted: bool) -> str:
     return INTERRUPTED if halted and state not in DONE else state
 
 
-def _child_of_fact(fact: Mapping[str, Any], halted: bool) -> Child:
+def _child_of_fact(fact: Mapping[str, Any], halted: bool) -> ChildView:
     child = fact.get("child")
     state = CACHED if child is None else _state(TaskPhase[fact["phase"]], halted)
     created, started, stopped = fact.get("times") or (None, None, None)
     tries = int(fact["attempts"])
-    attempts = (Attempt(max(tries, 1), created, started, stopped),) if created is not None else ()
+    attempts = (AttemptView(max(tries, 1), created, started, stopped),) if created is not None else ()
     reason = "" if state == SUCCESS else str(fact.get("message", ""))
-    return Child(int(fact["original"]), child, state, reason, attempts, tries)
+    return ChildView(int(fact["original"]), child, state, reason, attempts, tries)
 
 
 def counts_of_record(node: NodeInfo) -> Mapping[str, int] | None:

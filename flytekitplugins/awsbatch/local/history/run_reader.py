@@ -19,7 +19,7 @@ from flytekitplugins.awsbatch.wire import ERROR_FILE
 from ..home import Home, HomeError
 from .children import children_of_look, children_of_record, counts_of_record
 from .past_runs import NodeInfo, RunInfo, UnknownRunError, run, runs
-from .run_view import ATTEMPT_SIGN, DONE, INTERRUPTED, Child, Execution, Node
+from .run_view import ATTEMPT_SIGN, DONE, INTERRUPTED, ChildView, ExecutionView, NodeView
 
 # Tells of a job by its id; None for what it does not know.
 Look = Callable[[str], JobLook | None]
@@ -42,7 +42,7 @@ class RunReader:
         self._batch = batch
         self._look = look or self._look_here
         # The record and the service's version -> the node, which may be large.
-        self._known: dict[tuple[str, str], tuple[tuple[object, ...], Node]] = {}
+        self._known: dict[tuple[str, str], tuple[tuple[object, ...], NodeView]] = {}
 
     def close(self) -> None:
         if self._own and self._batch is not None:
@@ -66,12 +66,12 @@ class RunReader:
         """All executions, newest first."""
         return runs(self.home)
 
-    def execution(self, name: str | None = None) -> Execution:
+    def execution(self, name: str | None = None) -> ExecutionView:
         """One execution by its whole name, or the newest."""
         if name is not None:
             self._folder(name)
         info = run(self.home, name)
-        return Execution(info, tuple(self._node(info, node) for node in info.nodes))
+        return ExecutionView(info, tuple(self._node(info, node) for node in info.nodes))
 
     def stamp(self, name: str) -> tuple[object, ...]:
         """A value that changes whenever the execution may have changed; cheap enough to be read several times a
@@ -83,13 +83,13 @@ class RunReader:
                 moments.append(path.stat().st_mtime_ns)
         return (*moments, self._version())
 
-    def streams(self, node: Node, child: Child) -> list[LogStream]:
+    def streams(self, node: NodeView, child: ChildView) -> list[LogStream]:
         """The logs of a child's attempts on this machine, the oldest first."""
         if self.batch is None or not node.info.job_id or child.child is None:
             return []
         return self.batch.log_streams(node.info.job_id, child.child if node.array else None)
 
-    def error(self, node: Node, child: Child) -> str:
+    def error(self, node: NodeView, child: ChildView) -> str:
         """The child's own exception with its traceback, as it left it; "" where there is none."""
         from flyteidl.core import errors_pb2
 
@@ -120,7 +120,7 @@ class RunReader:
         except HomeError as error:
             raise UnknownRunError(str(error)) from None
 
-    def _node(self, info: RunInfo, node: NodeInfo) -> Node:
+    def _node(self, info: RunInfo, node: NodeInfo) -> NodeView:
         """The node as it was last read, where neither its record nor a job of the home has changed since."""
         path = self.home.run(info.name) / "nodes" / f"{node.node}.json"
         key = info.name, node.node
@@ -142,22 +142,22 @@ class RunReader:
             self._known[key] = ((*mark, None if over else version), found)
         return found
 
-    def _read(self, info: RunInfo, node: NodeInfo) -> Node:
+    def _read(self, info: RunInfo, node: NodeInfo) -> NodeView:
         attempts = [*earlier_attempts(node), node]
         *earlier, last = (self._attempt(info, one) for one in attempts)
         numbered = [replace(one, number=number, of=len(attempts)) for number, one in enumerate(earlier, start=1)]
         return replace(last, number=len(attempts), of=len(attempts), earlier=tuple(numbered))
 
-    def _attempt(self, info: RunInfo, node: NodeInfo) -> Node:
+    def _attempt(self, info: RunInfo, node: NodeInfo) -> NodeView:
         look = self._look(node.job_id) if node.job_id else None
         elsewhere = info.endpoint is not None
         if look is None:
             counts = counts_of_record(node)
-            return Node(node, children_of_record(node), elsewhere=elsewhere, known_counts=counts)
+            return NodeView(node, children_of_record(node), elsewhere=elsewhere, known_counts=counts)
         # Nobody runs a job of this machine once its run's process has gone.
         halted = node.status != "running" and (not elsewhere or node.status != "interrupted")
         children = children_of_look(node, look, halted)
-        return Node(node, children, look=replace(look, units=()), elsewhere=elsewhere)
+        return NodeView(node, children, look=replace(look, units=()), elsewhere=elsewhere)
 
 
 def earlier_attempts(node: NodeInfo) -> list[NodeInfo]:

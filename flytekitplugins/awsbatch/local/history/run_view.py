@@ -26,7 +26,7 @@ DONE = frozenset((FAILED, SUCCESS, CACHED))
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class AttemptView:
     """One attempt of a child; times in milliseconds since the epoch, None while they have not come.
 
     :param queued: when it began to wait for a place.
@@ -45,7 +45,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class ChildView:
     """An item of the mapped list; of a task that is not mapped, its one job.
 
     :param index: its place in the user's list. :param child: its place in the array job, None: no job ran for it.
@@ -57,7 +57,7 @@ class Child:
     child: int | None
     state: str
     reason: str = ""
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[AttemptView, ...] = ()
     tries: int = 0
     status: str = ""
 
@@ -71,7 +71,7 @@ class Child:
 
 
 @dataclass(frozen=True)
-class Node:
+class NodeView:
     """A node in one of its attempts, and the children of that attempt in the order of the mapped list.
 
     :param info: of an earlier attempt: the node as it was then, under an id of its own (`n0~1`).
@@ -83,12 +83,12 @@ class Node:
     """
 
     info: NodeInfo
-    children: tuple[Child, ...]
+    children: tuple[ChildView, ...]
     number: int = 1
     of: int = 1
     look: JobLook | None = None
     elsewhere: bool = False
-    earlier: tuple[Node, ...] = ()
+    earlier: tuple[NodeView, ...] = ()
     known_counts: Mapping[str, int] | None = None
 
     @cached_property
@@ -122,7 +122,7 @@ class Node:
         return str(self.job.get("jobQueue", "")).rpartition("/")[2] or str(decision.get("queue") or "")
 
     @property
-    def attempts(self) -> tuple[Node, ...]:
+    def attempts(self) -> tuple[NodeView, ...]:
         """This attempt and those before it, the oldest first."""
         return (*self.earlier, self)
 
@@ -153,18 +153,18 @@ ATTEMPT_SIGN = "~"
 
 
 @dataclass(frozen=True)
-class Execution:
+class ExecutionView:
     """An execution with its nodes, in the order of their calls, each in its last attempt."""
 
     info: RunInfo
-    nodes: tuple[Node, ...]
+    nodes: tuple[NodeView, ...]
 
     @cached_property
-    def attempts(self) -> tuple[Node, ...]:
+    def attempts(self) -> tuple[NodeView, ...]:
         """Every attempt of every node."""
         return tuple(attempt for node in self.nodes for attempt in node.attempts)
 
-    def attempt(self, node: str) -> Node | None:
+    def attempt(self, node: str) -> NodeView | None:
         """One of them by its id."""
         return next((one for one in self.attempts if one.info.node == node), None)
 
@@ -177,7 +177,7 @@ class Execution:
         return {state: counted[state] for state in STATES if counted[state]}
 
 
-def worst_first(children: Sequence[Child], now: int) -> list[Child]:
+def worst_first(children: Sequence[ChildView], now: int) -> list[ChildView]:
     """The failed ones first, then those under way, and of each kind the slowest first."""
     order = {state: place for place, state in enumerate(STATES)}
     return sorted(children, key=lambda child: (order[child.state], -(child.ran(now) or 0), child.index))

@@ -8,7 +8,7 @@ import threading
 from ..home import Home
 
 
-class Told:
+class ToldOnce:
     """Safe to use from several threads; two processes may print the same message at the same moment."""
 
     def __init__(self, home: Home) -> None:

@@ -62,7 +62,7 @@ class Instance:
         os.close(self.lock)
 
 
-def create(root: Path) -> Instance:
+def create_instance(root: Path) -> Instance:
     """Makes the directory together with its lock: one without a lock is taken for a closed instance."""
     name = f"{time.strftime('%Y%m%d%H%M%S')}-{secrets.token_hex(4)}"
     unfinished, directory = root / f"{UNFINISHED}{name}", root / name
@@ -74,7 +74,7 @@ def create(root: Path) -> Instance:
 
 
 @contextlib.contextmanager
-def left_behind(root: Path, name: str, patience: float) -> Iterator[Path | None]:
+def instances_left_behind(root: Path, name: str, patience: float) -> Iterator[Path | None]:
     """The directory of a dead instance, locked against other services that want to take over; None when it lives.
 
     Waits up to `patience` seconds for what it started to be gone. An instance without a directory closed in order.
@@ -101,7 +101,7 @@ def left_behind(root: Path, name: str, patience: float) -> Iterator[Path | None]
         os.close(lock)
 
 
-def names(root: Path) -> list[str]:
+def instance_names(root: Path) -> list[str]:
     """The names of all instances, alive or left behind."""
     found = (entry.name for entry in root.iterdir()) if root.is_dir() else ()
     return sorted(name for name in found if not name.startswith(UNFINISHED))
@@ -117,7 +117,7 @@ class RecordedExit(NamedTuple):
     cpu_seconds: float
 
 
-def exits(directory: Path) -> dict[str, RecordedExit]:
+def recorded_exits(directory: Path) -> dict[str, RecordedExit]:
     """The exits that an instance's supervisor has recorded, by the attempt's key. A torn last line is left out, and so
     are attempts that failed after they were asked to end.
     """

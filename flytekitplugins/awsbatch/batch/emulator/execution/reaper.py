@@ -32,7 +32,7 @@ KILL_TIMEOUT = 10.0
 Key = tuple[int, str]
 
 
-class Attempt:
+class ReapedAttempt:
     """An attempt that runs, or whose leftovers are being removed.
 
     :ivar signalled: whether it was sent a signal from here.
@@ -73,13 +73,13 @@ class Reaper:
     """
 
     def __init__(self) -> None:
-        self.by_pid: dict[int, Attempt] = {}
+        self.by_pid: dict[int, ReapedAttempt] = {}
         self.kept: set[int] = set()
         self.ending: set[int] = set()
-        self.sweeping: list[Attempt] = []
+        self.sweeping: list[ReapedAttempt] = []
         self.journals: dict[int, int] = {}
         self._releasing: set[int] = set()
-        self._by_key: dict[Key, Attempt] = {}
+        self._by_key: dict[Key, ReapedAttempt] = {}
         # The earliest of the attempts'.
         self._next_check = math.inf
         adopt_orphans()
@@ -94,7 +94,7 @@ class Reaper:
         self.journals[service] = descriptor
         return descriptor
 
-    def release(self, service: int) -> list[Attempt]:
+    def release(self, service: int) -> list[ReapedAttempt]:
         """Kills the attempts of a service. Returns those that have ended and left nothing; see `released`."""
         ended = self.reap()
         self._releasing.add(service)
@@ -118,10 +118,10 @@ class Reaper:
         return gone
 
     def add(self, key: Key, pid: int, limit: int) -> None:
-        attempt = self.by_pid[pid] = self._by_key[key] = Attempt(key, pid, limit)
+        attempt = self.by_pid[pid] = self._by_key[key] = ReapedAttempt(key, pid, limit)
         self._next_check = min(self._next_check, attempt.next_check)
 
-    def finish(self, pid: int, exit_code: int, peak: int = 0, cpu: float = 0.0) -> Attempt:
+    def finish(self, pid: int, exit_code: int, peak: int = 0, cpu: float = 0.0) -> ReapedAttempt:
         """Ends an attempt whose process goes on without it: whatever killed that came too late for the attempt.
 
         :param peak, cpu: as the process has measured them.
@@ -134,7 +134,7 @@ class Reaper:
         attempt.out_of_memory = attempt.ended_by_reaper = False
         return attempt
 
-    def _forget(self, attempt: Attempt) -> None:
+    def _forget(self, attempt: ReapedAttempt) -> None:
         del self._by_key[attempt.key]
 
     def signal(self, key: Key, number: int) -> None:
@@ -150,7 +150,7 @@ class Reaper:
             return 0.05
         return None if self._next_check == math.inf else max(0.0, self._next_check - time.monotonic())
 
-    def reap(self) -> list[Attempt]:
+    def reap(self) -> list[ReapedAttempt]:
         """Returns the attempts that have ended and left nothing."""
         while True:
             try:
@@ -180,7 +180,7 @@ class Reaper:
                 self.sweeping.append(attempt)
         return self._sweep() if self.sweeping else []
 
-    def _sweep(self) -> list[Attempt]:
+    def _sweep(self) -> list[ReapedAttempt]:
         """Kills what ended attempts left behind; returns them once it is gone."""
         strays = [pid for pid in children(os.getpid()) if pid not in self.by_pid and pid not in self.kept]
         for pid in strays:
@@ -190,7 +190,7 @@ class Reaper:
         gone, self.sweeping = self.sweeping, []
         return gone
 
-    def write_end(self, attempt: Attempt) -> tuple[str, int, str, int, bool, float, int, float]:
+    def write_end(self, attempt: ReapedAttempt) -> tuple[str, int, str, int, bool, float, int, float]:
         """Writes the end of an attempt into the journal, and returns the message that reports it.
 
         The journal outlives the service: an attempt that is in it need not run again.
@@ -221,12 +221,12 @@ class Reaper:
             kill(attempt.pid, signal.SIGKILL, group=True)
         self._next_check = min((attempt.next_check for attempt in self.by_pid.values()), default=math.inf)
 
-    def end(self) -> list[Attempt]:
+    def end(self) -> list[ReapedAttempt]:
         """Kills everything below this process, waits until it is gone, and returns the attempts. Those that had not
         ended by themselves are marked.
         """
         ended = self.reap()
-        killed: list[Attempt] = []
+        killed: list[ReapedAttempt] = []
         until = time.monotonic() + KILL_TIMEOUT
         while any_child() and time.monotonic() < until:
             for pid in [*self.by_pid, *self.kept]:

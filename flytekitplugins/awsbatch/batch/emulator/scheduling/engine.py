@@ -1,4 +1,4 @@
-"""The moving part of the service: one thread that starts the jobs that fit, hears of the attempts that end, keeps
+"""The moving part of the service: one thread that starts the jobs that fit, learns of attempts that end, keeps
 deadlines and writes changes to the store.
 
 It stands for AWS Batch's scheduler and the ECS cluster under it. It waits on one queue: an event, a request or the
@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ..clock import Clock
 from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Lost, Started
-from ..execution.instance import Instance, exits
+from ..execution.instance import Instance, recorded_exits
 from ..execution.job_start import Starter
 from ..execution.scratch import Scratch
 from ..faults import CANNOT_START, HOST_LOST, FaultPlan
@@ -295,7 +295,7 @@ class Engine:
             return
         if isinstance(event, Lost):
             # What watched the attempt may have been killed between writing down its end and telling of it.
-            end = exits(self._instance.directory).get(event.key)
+            end = recorded_exits(self._instance.directory).get(event.key)
             if end is not None:
                 event = Exited(event.key, end.exit_code, end.at, end.out_of_memory, end.peak_memory, end.cpu_seconds)
         del self._running[event.key]

@@ -23,7 +23,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_reque
     ContainerRequest,
     EngineFacts,
     Folder,
-    request,
+    container_request,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
     CANNOT_CREATE,
@@ -174,7 +174,7 @@ class Attempts:
 
     def _wanted(self, process: JobProcess) -> ContainerRequest:
         try:
-            wanted = request(process, self._settings, self._facts, self._folders, self._labels(process))
+            wanted = container_request(process, self._settings, self._facts, self._folders, self._labels(process))
         except CannotRunError as error:
             raise RefusedError(CANNOT_CREATE, str(error)) from error
         for note in wanted.notes:

@@ -25,7 +25,7 @@ OOM_CONTROL = "memory.oom_control"
 
 
 @dataclass(frozen=True)
-class Usage:
+class ContainerUsage:
     """:param out_of_memory: whether the kernel killed anything in the container because of its memory limit.
     :param peak_memory: bytes, 0 where it is not known; `cpu_seconds` likewise.
     """
@@ -36,7 +36,7 @@ class Usage:
 
 
 @dataclass
-class Watched:
+class WatchedCgroup:
     """:ivar files: descriptors by what they tell.
     :ivar events: an event counter (cgroup v1) that counts OOM events, and the end of the group; -1: there is none.
     """
@@ -45,7 +45,7 @@ class Watched:
     files: dict[str, int]
     events: int = -1
     texts: dict[str, str] = field(default_factory=dict)
-    usage: Usage = field(default_factory=Usage)
+    usage: ContainerUsage = field(default_factory=ContainerUsage)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def look(self) -> bool:
@@ -76,8 +76,8 @@ class CgroupWatch:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_key: dict[str, Watched] = {}
-        self._by_process: dict[int, Watched] = {}
+        self._by_key: dict[str, WatchedCgroup] = {}
+        self._by_process: dict[int, WatchedCgroup] = {}
         self._epoll: select.epoll | None = None
         self._stop = -1
 
@@ -95,18 +95,18 @@ class CgroupWatch:
             return
         events = oom_events(files)
         with self._lock:
-            self._by_key[key] = self._by_process[process] = Watched(process, files, events)
+            self._by_key[key] = self._by_process[process] = WatchedCgroup(process, files, events)
             if self._epoll is None:
                 self._start()
             assert self._epoll is not None
             self._epoll.register(process, select.EPOLLIN)
 
-    def take(self, key: str) -> Usage:
+    def take(self, key: str) -> ContainerUsage:
         """The usage of a container that has ended."""
         with self._lock:
             watched = self._by_key.pop(key, None)
         if watched is None:
-            return Usage()
+            return ContainerUsage()
         watched.ended.wait(PATIENCE)
         return watched.usage
 
@@ -190,7 +190,7 @@ def count_of(counter: int) -> int:
     return count
 
 
-def usage_of(texts: dict[str, str]) -> Usage:
+def usage_of(texts: dict[str, str]) -> ContainerUsage:
     """:param texts: of the control group's files, by name; of cgroup v1 or v2."""
     counts = dict(
         line.split(None, 1)
@@ -202,4 +202,4 @@ def usage_of(texts: dict[str, str]) -> Usage:
     if "cpuacct.usage" in texts:
         cpu = int(texts["cpuacct.usage"]) / 1e9
     peak = texts.get("memory.max_usage_in_bytes") or texts.get("memory.peak") or "0"
-    return Usage(int(counts.get("oom_kill", 0)) > 0, int(peak), cpu)
+    return ContainerUsage(int(counts.get("oom_kill", 0)) > 0, int(peak), cpu)

@@ -2,7 +2,7 @@
 
 The root of a container is the root of the machine unless the engine runs rootless: what it writes a user could not
 remove. So a file that belongs to somebody else when an attempt has ended is given to this process's user, by a
-container of the same image, before the attempt's end is told.
+container of the same image, before the attempt's end is reported.
 """
 
 from __future__ import annotations

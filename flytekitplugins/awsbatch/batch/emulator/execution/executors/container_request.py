@@ -55,7 +55,7 @@ class ContainerRequest:
     notes: tuple[str, ...] = field(default=())
 
 
-def request(
+def container_request(
     process: JobProcess,
     settings: ContainerSettings,
     facts: EngineFacts,
@@ -74,10 +74,10 @@ def request(
         "CpuShares": max(2, round(spec.vcpus * SHARES_OF_VCPU)),
         "Privileged": bool(properties.get("privileged")),
         "ReadonlyRootfs": bool(properties.get("readonlyRootFilesystem")),
-        "Ulimits": ulimits(properties.get("ulimits") or (), settings.ulimits),
-        **memory(process.memory_limit, properties.get("linuxParameters") or {}),
-        **linux(properties.get("linuxParameters") or {}),
-        **volumes(properties),
+        "Ulimits": ulimit_options(properties.get("ulimits") or (), settings.ulimits),
+        **memory_options(process.memory_limit, properties.get("linuxParameters") or {}),
+        **linux_options(properties.get("linuxParameters") or {}),
+        **volume_options(properties),
     }
     mounts = host.setdefault("Mounts", [])
     # A Flyte task's command names where its outputs go; where the files of its inputs lie is in the inputs.
@@ -110,7 +110,7 @@ def request(
     return ContainerRequest(body, (*notes, *left_out(spec, properties)))
 
 
-def memory(limit: int, parameters: Mapping[str, Any]) -> dict[str, int]:
+def memory_options(limit: int, parameters: Mapping[str, Any]) -> dict[str, int]:
     """:param limit: MiB, 0 for none."""
     if not limit:
         return {}
@@ -124,7 +124,7 @@ def memory(limit: int, parameters: Mapping[str, Any]) -> dict[str, int]:
     return answer
 
 
-def linux(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def linux_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if parameters.get("sharedMemorySize"):
         answer["ShmSize"] = int(parameters["sharedMemorySize"]) * MIB
@@ -147,13 +147,13 @@ def linux(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def ulimits(own: Sequence[Mapping[str, Any]], defaults: Mapping[str, int]) -> list[dict[str, Any]]:
+def ulimit_options(own: Sequence[Mapping[str, Any]], defaults: Mapping[str, int]) -> list[dict[str, Any]]:
     limits = {name: (value, value) for name, value in defaults.items()}
     limits |= {each["name"]: (each["softLimit"], each["hardLimit"]) for each in own}
     return [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in limits.items()]
 
 
-def volumes(properties: Mapping[str, Any]) -> dict[str, Any]:
+def volume_options(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Volumes of the host, and empty ones that live as long as the container."""
     named = {each["name"]: each for each in properties.get("volumes") or ()}
     binds: list[str] = []

@@ -25,11 +25,11 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.links import Li
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import CannotStart, Event, JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import Lease, Supervision
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import (
-    Fit,
-    Identity,
-    Owner,
-    State,
-    Use,
+    InterpreterFit,
+    InterpreterIdentity,
+    InterpreterOwner,
+    InterpreterState,
+    InterpreterUse,
     WarmInterpreter,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import OWN, WarmPlan
@@ -62,18 +62,20 @@ class Interpreters:
 
     # Called under the lock.
 
-    def find(self, which: Identity, process: JobProcess, plan: WarmPlan) -> tuple[WarmInterpreter | None, str]:
+    def find(
+        self, which: InterpreterIdentity, process: JobProcess, plan: WarmPlan
+    ) -> tuple[WarmInterpreter | None, str]:
         """The interpreter for a process; or none, with a reason when there cannot be one."""
         for each in (*reversed(self._alive), *self._refused):
             if each.identity != which or each is self._spare:
                 continue
-            if each.state is State.REFUSED:
+            if each.state is InterpreterState.REFUSED:
                 if same_variables(each.environment, process.environment, (*OWN, *plan.never_native)):
                     return None, each.reason
                 continue
             fit, reason = each.fit(process, plan)
-            if fit is not Fit.ELSEWHERE:
-                return (each if fit is Fit.HERE else None), reason
+            if fit is not InterpreterFit.ELSEWHERE:
+                return (each if fit is InterpreterFit.HERE else None), reason
         spare = self._spare
         if spare is not None and spare.can_become(which):
             spare.serve(which, plan)
@@ -81,14 +83,14 @@ class Interpreters:
             return spare, ""
         return None, ""
 
-    def use(self, interpreter: WarmInterpreter, lease: Lease, owner: Owner) -> Use:
+    def use(self, interpreter: WarmInterpreter, lease: Lease, owner: InterpreterOwner) -> InterpreterUse:
         if interpreter in self._alive:
             self._alive.remove(interpreter)
             self._alive.append(interpreter)
         interpreter.last_used = time.monotonic()
-        return interpreter.uses.setdefault(lease.number, Use(interpreter, lease, owner))
+        return interpreter.uses.setdefault(lease.number, InterpreterUse(interpreter, lease, owner))
 
-    def uses_of(self, lease: Lease) -> list[Use]:
+    def uses_of(self, lease: Lease) -> list[InterpreterUse]:
         return [each.uses[lease.number] for each in self._alive if lease.number in each.uses]
 
     def make_room(self, most: int) -> None:
@@ -102,11 +104,11 @@ class Interpreters:
                 self._end(each)
 
     def _end(self, interpreter: WarmInterpreter) -> None:
-        if interpreter.state is State.STARTING and interpreter is not self._spare:
+        if interpreter.state is InterpreterState.STARTING and interpreter is not self._spare:
             # An interpreter reads nothing before its imports are done.
             self.supervision.signal_interpreter(interpreter.name, signal.SIGKILL)
         else:
-            interpreter.state = State.ENDED
+            interpreter.state = InterpreterState.ENDED
             interpreter.end()
         self._remove(interpreter)
 
@@ -116,7 +118,9 @@ class Interpreters:
         if self._spare is interpreter:
             self._spare = None
 
-    def add(self, which: Identity, plan: WarmPlan, process: JobProcess, scratch: Path | None) -> WarmInterpreter:
+    def add(
+        self, which: InterpreterIdentity, plan: WarmPlan, process: JobProcess, scratch: Path | None
+    ) -> WarmInterpreter:
         """Adds a new interpreter, which is still to be launched.
 
         :param scratch: its directory, where each attempt has one of its own.
@@ -126,7 +130,9 @@ class Interpreters:
         interpreter.serve(which, plan)
         return interpreter
 
-    def _new(self, which: Identity, plan: WarmPlan, variables: Mapping[str, str], cwd: Path) -> WarmInterpreter:
+    def _new(
+        self, which: InterpreterIdentity, plan: WarmPlan, variables: Mapping[str, str], cwd: Path
+    ) -> WarmInterpreter:
         name = f"interpreter-{os.getpid()}-{next(self._numbers)}-{secrets.token_hex(4)}"
         mine, theirs = socket.socketpair()
         interpreter = WarmInterpreter(name, which, plan, variables, cwd, Channel(mine), theirs)
@@ -136,7 +142,7 @@ class Interpreters:
 
     # Called without it.
 
-    def warm_up(self, which: Identity, plan: WarmPlan, variables: Mapping[str, str], cwd: Path) -> None:
+    def warm_up(self, which: InterpreterIdentity, plan: WarmPlan, variables: Mapping[str, str], cwd: Path) -> None:
         """Starts an interpreter that imports what most jobs need, before it is known what else the first one does."""
         with self.lock:
             if self._alive:
@@ -162,7 +168,7 @@ class Interpreters:
             return
         interpreter.flush()
 
-    def release(self, use: Use, most: int) -> None:
+    def release(self, use: InterpreterUse, most: int) -> None:
         """Returns when nothing of the service is left in the interpreter, which then waits for another one.
 
         :param most: how many may be kept.
@@ -170,7 +176,7 @@ class Interpreters:
         interpreter = use.interpreter
         with self.lock:
             ends = interpreter.identity.service is not None
-            if ends and interpreter.state is State.STARTING:
+            if ends and interpreter.state is InterpreterState.STARTING:
                 self._end(interpreter)
             use.release()
         interpreter.flush()
@@ -178,7 +184,7 @@ class Interpreters:
             self.supervision.signal_interpreter(interpreter.name, signal.SIGKILL)
             interpreter.ended.wait(PATIENCE)
         with self.lock:
-            if ends and interpreter.state is State.READY:
+            if ends and interpreter.state is InterpreterState.READY:
                 self._end(interpreter)
             self.trim(most)
         if ends:
@@ -194,13 +200,13 @@ class Interpreters:
             with self.lock:
                 interpreter.inputs = ImportInputs(*inputs)
                 interpreter.is_fixed |= not is_path_as_made
-            self._settle(interpreter, State.READY)
+            self._settle(interpreter, InterpreterState.READY)
         elif name == "refused":
             interpreter.reason = values[0]
             with self.lock:
                 self._remove(interpreter)
                 self._refused.appendleft(interpreter)
-            self._settle(interpreter, State.REFUSED)
+            self._settle(interpreter, InterpreterState.REFUSED)
         else:
             lease, *rest = values
             use = interpreter.uses.get(lease)
@@ -214,7 +220,7 @@ class Interpreters:
             else:
                 use.owner.take(use, name, tuple(rest))
 
-    def _settle(self, interpreter: WarmInterpreter, state: State) -> None:
+    def _settle(self, interpreter: WarmInterpreter, state: InterpreterState) -> None:
         with self.lock:
             interpreter.state = state
             uses = list(interpreter.uses.values())
@@ -224,11 +230,11 @@ class Interpreters:
     def _ended(self, interpreter: WarmInterpreter) -> None:
         with self.lock:
             self._remove(interpreter)
-            if interpreter.state is State.STARTING:
+            if interpreter.state is InterpreterState.STARTING:
                 interpreter.reason = interpreter.reason or "the interpreter ended while it imported, twice"
-            was_importing = interpreter.state is State.STARTING
-            if interpreter.state is not State.REFUSED:
-                interpreter.state = State.ENDED
+            was_importing = interpreter.state is InterpreterState.STARTING
+            if interpreter.state is not InterpreterState.REFUSED:
+                interpreter.state = InterpreterState.ENDED
             uses = list(interpreter.uses.values())
             interpreter.uses.clear()
         for use in uses:
@@ -256,7 +262,9 @@ class Interpreters:
         now = time.monotonic()
         with self.lock:
             unused = [
-                each for each in self._alive if not each.uses and (each.state is State.READY or each is self._spare)
+                each
+                for each in self._alive
+                if not each.uses and (each.state is InterpreterState.READY or each is self._spare)
             ]
             for each in [each for each in unused if now - each.last_used >= IDLE]:
                 unused.remove(each)

@@ -27,9 +27,9 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import (
     REMEMBERED,
-    Identity,
-    State,
-    Use,
+    InterpreterIdentity,
+    InterpreterState,
+    InterpreterUse,
     identity,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, WarmPlan
@@ -70,11 +70,11 @@ class WarmExecutor:
         self._fallback = fallback
         self._keep = keep
         self._warn = warn
-        self._uses: dict[str, Use] = {}
-        self._accidents: dict[Identity, int] = {}
-        self._failed_imports: dict[Identity, list[str]] = {}
-        self._identities: dict[tuple[int, int, bool], tuple[WarmPlan, Mapping[str, str], Identity]] = {}
-        self._found: dict[tuple[int, int], tuple[WarmPlan, Mapping[str, str], Use]] = {}
+        self._uses: dict[str, InterpreterUse] = {}
+        self._accidents: dict[InterpreterIdentity, int] = {}
+        self._failed_imports: dict[InterpreterIdentity, list[str]] = {}
+        self._identities: dict[tuple[int, int, bool], tuple[WarmPlan, Mapping[str, str], InterpreterIdentity]] = {}
+        self._found: dict[tuple[int, int], tuple[WarmPlan, Mapping[str, str], InterpreterUse]] = {}
         self._warned: set[str] = set()
         self._scratch_number = 0
         # Threads that start what has waited for an interpreter, or what one has declined.
@@ -112,7 +112,7 @@ class WarmExecutor:
                     reason = f"an interpreter cannot be started ({error})"
             if use is not None:
                 self._uses[process.key] = use
-                if use.interpreter.state is State.STARTING:
+                if use.interpreter.state is InterpreterState.STARTING:
                     use.waiting[process.key] = (process, plan)
                 else:
                     use.start(process, plan)
@@ -158,7 +158,7 @@ class WarmExecutor:
         self._interpreters.supervision.release(self._lease)
         self._fallback.close()
 
-    def _identity(self, plan: WarmPlan, process: JobProcess) -> Identity:
+    def _identity(self, plan: WarmPlan, process: JobProcess) -> InterpreterIdentity:
         """The identity of a process, found out once for all attempts of a job."""
         shared = process.shared
         if shared is None:
@@ -173,13 +173,17 @@ class WarmExecutor:
             known = self._identities[key] = plan, shared, which
         return known[2]
 
-    def _find(self, plan: WarmPlan, process: JobProcess) -> tuple[Use | None, str]:
+    def _find(self, plan: WarmPlan, process: JobProcess) -> tuple[InterpreterUse | None, str]:
         """The interpreter for a process; or none, with a reason when there cannot be one. The same for all attempts of
         a job, as long as it lives.
         """
         which, shared = self._identity(plan, process), process.shared
         known = self._found.get((id(plan), id(shared)))
-        if known is not None and known[2].interpreter.state is State.READY and known[2].interpreter.identity == which:
+        if (
+            known is not None
+            and known[2].interpreter.state is InterpreterState.READY
+            and known[2].interpreter.identity == which
+        ):
             return known[2], ""
         if self._accidents.get(which, 0) >= MOST_ACCIDENTS:
             return None, f"{MOST_ACCIDENTS} interpreters that it was forked from ended"
@@ -196,7 +200,7 @@ class WarmExecutor:
             self._found[id(plan), id(shared)] = plan, shared, use
         return use, ""
 
-    def _new(self, plan: WarmPlan, process: JobProcess) -> Use:
+    def _new(self, plan: WarmPlan, process: JobProcess) -> InterpreterUse:
         which = self._identity(plan, process)
         self._interpreters.make_room(self._keep)
         scratch = None
@@ -215,7 +219,7 @@ class WarmExecutor:
 
     # Below: what the interpreters tell.
 
-    def take(self, use: Use, name: str, values: tuple[Any, ...]) -> None:
+    def take(self, use: InterpreterUse, name: str, values: tuple[Any, ...]) -> None:
         if name == "started":
             self._events(Started(*values))
             return
@@ -231,10 +235,10 @@ class WarmExecutor:
             # Not here, for the same reason as below.
             self._apart(self._decline, process, values[1])
 
-    def settled(self, use: Use) -> None:
+    def settled(self, use: InterpreterUse) -> None:
         """Starts the attempts that waited, here or with the other executor."""
         interpreter = use.interpreter
-        if interpreter.state is State.ENDED:
+        if interpreter.state is InterpreterState.ENDED:
             self._failed_imports.setdefault(interpreter.identity, []).append(interpreter.reason)
         waiting, use.waiting = use.waiting, {}
         for key in waiting:
@@ -257,7 +261,7 @@ class WarmExecutor:
             else:
                 self.start(process)
 
-    def ended(self, use: Use, lost: dict[str, JobProcess]) -> None:
+    def ended(self, use: InterpreterUse, lost: dict[str, JobProcess]) -> None:
         name, which = use.interpreter.name, use.interpreter.identity
         with self._interpreters.lock:
             for key in lost:

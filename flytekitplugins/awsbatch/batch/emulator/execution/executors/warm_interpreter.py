@@ -22,21 +22,21 @@ from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs, is_started_with
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import MIB, STARTER, Lease
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import AWS_PREFIX, OWN, Hook, WarmPlan
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import AWS_PREFIX, OWN, PreloadHook, WarmPlan
 
 PYTHONPATH = "PYTHONPATH"
 # For how many jobs it is kept what their attempts have in common.
 REMEMBERED = 64
 
 
-class State(enum.Enum):
+class InterpreterState(enum.Enum):
     STARTING = "starting"
     READY = "ready"
     REFUSED = "refused"
     ENDED = "ended"
 
 
-class Fit(enum.Enum):
+class InterpreterFit(enum.Enum):
     """Whether a process can be forked from an interpreter: from this one, from another of its kind, or from none."""
 
     HERE = "here"
@@ -45,7 +45,7 @@ class Fit(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Identity:
+class InterpreterIdentity:
     """What two attempts must have in common to be forked from one interpreter, before it is known what its imports
     depend on.
 
@@ -58,14 +58,14 @@ class Identity:
     scripts: str
     preload: tuple[str, ...]
     sources: tuple[tuple[str, int, int], ...]
-    install: Hook | None
+    install: PreloadHook | None
     isolation: str
     service: int | None
 
 
-def identity(plan: WarmPlan, process: JobProcess, isolation: str, lease: Lease) -> Identity:
+def identity(plan: WarmPlan, process: JobProcess, isolation: str, lease: Lease) -> InterpreterIdentity:
     in_scratch = process.scratch == process.cwd
-    return Identity(
+    return InterpreterIdentity(
         interpreter=plan.interpreter,
         cwd=None if in_scratch else process.cwd,
         scripts=os.path.dirname(plan.script),  # noqa: PTH120 - for every attempt
@@ -77,11 +77,11 @@ def identity(plan: WarmPlan, process: JobProcess, isolation: str, lease: Lease) 
     )
 
 
-def common_identity(plan: WarmPlan, cwd: Path) -> Identity:
+def common_identity(plan: WarmPlan, cwd: Path) -> InterpreterIdentity:
     """The identity of an interpreter that can become any one in this directory which imports more than the plan
     says."""
     scripts = os.path.dirname(plan.script)  # noqa: PTH120 - as above
-    return Identity(plan.interpreter, cwd, scripts, plan.preload, plan.sources, None, "", None)
+    return InterpreterIdentity(plan.interpreter, cwd, scripts, plan.preload, plan.sources, None, "", None)
 
 
 def with_python_path(environment: Mapping[str, str], directories: tuple[str, ...], cwd: Path) -> Mapping[str, str]:
@@ -107,18 +107,18 @@ def relative(directories: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each for each in directories if not Path(each).expanduser().is_absolute())
 
 
-class Owner(Protocol):
+class InterpreterOwner(Protocol):
     """Whoever starts attempts in an interpreter, for one service."""
 
-    def take(self, use: Use, name: str, values: tuple[Any, ...]) -> None:
+    def take(self, use: InterpreterUse, name: str, values: tuple[Any, ...]) -> None:
         """Takes a message of an interpreter about an attempt."""
         ...
 
-    def settled(self, use: Use) -> None:
+    def settled(self, use: InterpreterUse) -> None:
         """An interpreter that attempts waited for is ready, or will never be."""
         ...
 
-    def ended(self, use: Use, lost: dict[str, JobProcess]) -> None:
+    def ended(self, use: InterpreterUse, lost: dict[str, JobProcess]) -> None:
         """The interpreter has ended, and what ran in it with it."""
         ...
 
@@ -136,7 +136,7 @@ class WarmInterpreter:
     def __init__(
         self,
         name: str,
-        which: Identity,
+        which: InterpreterIdentity,
         plan: WarmPlan,
         environment: Mapping[str, str],
         cwd: Path,
@@ -150,12 +150,12 @@ class WarmInterpreter:
         self.environment = with_python_path(environment, plan.python_path, cwd)
         # Whether its import path must be set from its first moment, and stays as it is.
         self.is_fixed = plan.install is not None or is_started_with(python_path(self.environment))
-        self.state = State.STARTING
+        self.state = InterpreterState.STARTING
         self.reason = ""
         self.inputs: ImportInputs | None = None
         self.channel = channel
         self.other_end = other_end
-        self.uses: dict[int, Use] = {}
+        self.uses: dict[int, InterpreterUse] = {}
         self.last_used = time.monotonic()
         self.ended = threading.Event()
         self.setup_count = 0
@@ -190,7 +190,7 @@ class WarmInterpreter:
         self.put(("begin", plan.script, AWS_PREFIX, plan.harmless, path, wire.WARMING, install))
         self.put(("import", *plan.preload))
 
-    def can_become(self, which: Identity) -> bool:
+    def can_become(self, which: InterpreterIdentity) -> bool:
         """Whether what this one imports is the first part of what one for others imports."""
         mine = self.identity
         return mine == replace(
@@ -200,29 +200,29 @@ class WarmInterpreter:
             isolation=mine.isolation,
         )
 
-    def serve(self, which: Identity, plan: WarmPlan) -> None:
+    def serve(self, which: InterpreterIdentity, plan: WarmPlan) -> None:
         """Puts the rest of the imports in the outbox; then it is ready for attempts of this kind."""
         self.put(("import", *plan.preload[len(self.identity.preload) :]))
         self.put(("serve", tuple(map(plain, plan.settle)), which.isolation))
         self.identity, self.plan = which, plan
 
-    def fit(self, process: JobProcess, plan: WarmPlan) -> tuple[Fit, str]:
+    def fit(self, process: JobProcess, plan: WarmPlan) -> tuple[InterpreterFit, str]:
         """Whether a process can be forked from it, with the reason if not."""
         if self.inputs is None:
-            return Fit.HERE, ""
+            return InterpreterFit.HERE, ""
         job = with_python_path(process.environment, plan.python_path, self.cwd)
         mine = self.environment
         names = {name for name in (*job, *mine) if job.get(name) != mine.get(name)}
         never = sorted(name for name in names & self.inputs.variables if name.startswith(AWS_PREFIX))
         if never:
-            return Fit.NOWHERE, f"an import reads {', '.join(never)}, which differs between attempts"
+            return InterpreterFit.NOWHERE, f"an import reads {', '.join(never)}, which differs between attempts"
         names = {name for name in names if not name.startswith(OWN)}
         if PYTHONPATH in names:
             names.discard(PYTHONPATH)
             mine_first, theirs_first = python_path(mine), python_path(job)
             if self.is_fixed or not self.inputs.same_modules(mine_first, theirs_first):
-                return Fit.ELSEWHERE, ""
-        return (Fit.ELSEWHERE if self.inputs.depend_on(names, plan) else Fit.HERE), ""
+                return InterpreterFit.ELSEWHERE, ""
+        return (InterpreterFit.ELSEWHERE if self.inputs.depend_on(names, plan) else InterpreterFit.HERE), ""
 
     def put(self, message: tuple[Any, ...]) -> None:
         self._outbox.append(message)
@@ -245,14 +245,14 @@ class WarmInterpreter:
             self.channel.link.shutdown(socket.SHUT_WR)
 
 
-class Use:
+class InterpreterUse:
     """A service's use of an interpreter.
 
     :ivar waiting: the attempts that start when it is ready.
     :ivar released: set when nothing of the service is left in it.
     """
 
-    def __init__(self, interpreter: WarmInterpreter, lease: Lease, owner: Owner) -> None:
+    def __init__(self, interpreter: WarmInterpreter, lease: Lease, owner: InterpreterOwner) -> None:
         self.interpreter = interpreter
         self.lease = lease
         self.owner = owner
@@ -336,5 +336,5 @@ class Use:
         return in_scratch and plan.install is not None and bool(relative(plan.python_path))
 
 
-def plain(hook: Hook) -> tuple[str, tuple[str, ...]]:
+def plain(hook: PreloadHook) -> tuple[str, tuple[str, ...]]:
     return hook.target, hook.arguments

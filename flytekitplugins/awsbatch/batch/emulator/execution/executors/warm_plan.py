@@ -15,7 +15,7 @@ OWN = (AWS_PREFIX, "TMPDIR")
 
 
 @dataclass(frozen=True)
-class Hook:
+class PreloadHook:
     """A call made inside an interpreter.
 
     :param target: `module:function`.
@@ -48,9 +48,9 @@ class WarmPlan:
     arguments: tuple[str, ...]
     preload: tuple[str, ...] = ()
     sources: tuple[tuple[str, int, int], ...] = ()
-    settle: tuple[Hook, ...] = ()
-    install: Hook | None = None
-    prepare: tuple[Hook, ...] = ()
+    settle: tuple[PreloadHook, ...] = ()
+    install: PreloadHook | None = None
+    prepare: tuple[PreloadHook, ...] = ()
     python_path: tuple[str, ...] = ()
     never_native: tuple[str, ...] = ()
     always_read: tuple[str, ...] = ()

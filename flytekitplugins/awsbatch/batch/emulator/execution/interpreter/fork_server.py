@@ -20,7 +20,7 @@ from types import CodeType, ModuleType
 from typing import Any, NamedTuple
 
 from ..channel import Channel, Message
-from ..reaper import Attempt, Reaper
+from ..reaper import ReapedAttempt, Reaper
 from . import forked_child, imports, script
 from .import_watch import ImportWatch, native_libraries
 from .random_state import RandomState
@@ -132,7 +132,7 @@ class Interpreter:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.channel.send(*messages)
 
-    def report(self, attempt: Attempt) -> None:
+    def report(self, attempt: ReapedAttempt) -> None:
         self.outbox.append(self.reaper.write_end(attempt))
 
     def report_released(self) -> bool:
@@ -237,7 +237,7 @@ class Interpreter:
         script.set_arguments(setup.script, setup.arguments)
         self.context.main.__dict__["__file__"] = setup.script
         if setup.script not in self.codes:
-            self.codes[setup.script] = script.load(setup.script)
+            self.codes[setup.script] = script.load_script(setup.script)
         if number not in self.prepared:
             for hook in setup.prepare:
                 imports.call(hook)
@@ -301,7 +301,7 @@ class Warming:
         with captured(output), watch, imports.without_collecting():
             before = imports.descriptors()
             if install is not None:
-                imports.install(install)
+                imports.install_import(install)
             while True:
                 name, *rest = self.next()
                 if name == "serve":

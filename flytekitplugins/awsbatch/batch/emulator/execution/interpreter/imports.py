@@ -53,7 +53,7 @@ def run(modules: Iterable[str]) -> None:
             importlib.import_module(name)
 
 
-def install(hook: Hook) -> None:
+def install_import(hook: Hook) -> None:
     """Brings the code. Raises RefusedError."""
     with refusing("installing the code"):
         call(hook)

@@ -9,7 +9,7 @@ import types
 from types import CodeType
 
 
-def load(path: str) -> CodeType:
+def load_script(path: str) -> CodeType:
     with open(path, "rb") as file:
         return compile(file.read(), path, "exec", dont_inherit=True)
 

@@ -185,7 +185,7 @@ def forget_peak() -> None:
         file.write(b"5")
 
 
-def peak_bytes() -> int:
+def worker_peak_bytes() -> int:
     """The most memory that this process has held since then."""
     with contextlib.suppress(OSError), open("/proc/self/status", "rb") as file:
         for line in file:
@@ -218,7 +218,7 @@ def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
             # A thread that an attempt left would run in the next one, and later code may wait for what exit functions
             # stopped.
             reusable = run < MOST_ATTEMPTS and threading.active_count() == 1
-            answer = ("done", status, reusable, peak_bytes(), computed_seconds() - computed)
+            answer = ("done", status, reusable, worker_peak_bytes(), computed_seconds() - computed)
         except OSError as error:
             answer = ("cannot", f"{error.filename or log}: {error.strerror}", True, 0, 0.0)
         channel.send(answer)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import CodeType
 
 from ..channel import Channel, Message
-from ..reaper import Attempt, Key, Reaper
+from ..reaper import Key, ReapedAttempt, Reaper
 from . import worker
 from .forked_child import ForkContext
 
@@ -85,7 +85,7 @@ class Pool:
         for other in [each for each in self._idle if each.setup != setup]:
             self._end(other)
 
-    def read(self, descriptor: int) -> tuple[Attempt, str] | None:
+    def read(self, descriptor: int) -> tuple[ReapedAttempt, str] | None:
         """The attempt that a worker has finished, and the reason if it could not start."""
         pooled = self._workers[descriptor]
         messages = pooled.channel.receive()
