@@ -42,13 +42,13 @@ def wrong(step: str, right: Any) -> Callable[..., Any]:
 
     if step.startswith("assemble"):
         return assembled
-    return state if step in ("ensure_definition", "launch") else first
+    return state if step in ("ensure_definition", "launch_job") else first
 
 
 STEPS = [
-    "discover",
+    "discover_subtasks",
     "ensure_definition",
-    "launch",
+    "launch_job",
     "check_subtasks",
     "write_back",
     "assemble_outputs",

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="el
 
 # The frame that calls the task: the fast path's own, or flytekit's. Nothing else in a trace differs.
 CALLER = re.compile(
-    r'(File \\*")[^"]*/(?:fast/run_item|flytekit/core/base_task)\.py(\\*", line )\d+, in (?:run|dispatch_execute)'
+    r'(File \\*")[^"]*/(?:fast/run_item|flytekit/core/base_task)\.py(\\*", line )\d+, in (?:run_item|dispatch_execute)'
     r"((?:\\n|\n)\s+)native(?:_outputs)? = [^\n^]*?execute\(\*\*\w+\)(?:(?:\\n|\n)[ ^]*)?(?=\\n|\n)"
 )
 SCRIPTS = sysconfig.get_path("scripts")
