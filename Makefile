@@ -29,8 +29,10 @@ demo: $(READY)
 
 test: lint types docs unit other-versions
 
-# A file's tests stay together: they share what is dear to set up.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist loadfile
+# A file's tests stay together: they share what is dear to set up. They wait a fifth of the time, so that two cores hold
+# three workers.
+WORKERS ?= $(shell [ "$$(nproc 2>/dev/null || echo 2)" -gt 2 ] && echo 4 || echo 3)
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile
 
 # The quick form under the oldest and the newest Python and flytekit that setup.py admits; `test-all` has the whole.
 QUICK := tests/sdk tests/container tests/local/run/test_run.py tests/batch/execution/test_warm_tasks.py

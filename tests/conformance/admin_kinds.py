@@ -26,7 +26,7 @@ from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, write_queue
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
 from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, refused_by_api
-from flytekitplugins.awsbatch.propeller.aws_array.queue_choice import job_config
+from flytekitplugins.awsbatch.propeller.aws_array.job_config import job_config
 from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.reader import Reader
 from flytekitplugins.awsbatch.settings.section import setting

@@ -13,7 +13,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.environment import (
     batch_environment,
     pod_environment,
 )
-from flytekitplugins.awsbatch.propeller.aws_array.queue_choice import job_config
+from flytekitplugins.awsbatch.propeller.aws_array.job_config import job_config
 from flytekitplugins.awsbatch.propeller.node import names, paths
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, ParentNode
 from flytekitplugins.awsbatch.propeller.storage import StorageError, checkpoint_prefix, join_url

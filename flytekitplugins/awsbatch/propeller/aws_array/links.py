@@ -9,10 +9,10 @@ from typing import Any
 from .compact_array import CompactArray
 from .handler_errors import NIL_DEREFERENCE, PanicError
 from .indexes import ChildIndex, OriginalIndex
+from .job_config import job_config
 from .job_store import Job, update_job
 from .phases import TaskPhase
 from .plugin_state import State
-from .queue_choice import job_config
 from .services import HandlerServices
 from .task_context import TaskContext
 from .transition import CacheStatus, ExternalResource, LogLink, MakeResources

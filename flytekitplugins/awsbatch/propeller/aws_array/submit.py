@@ -15,10 +15,10 @@ from .command_template import Parameters, render_command
 from .compact_array import CompactArray
 from .environment import TaskIdentity, array_environment, batch_environment
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError
+from .job_config import container_config, job_config
 from .job_resources import job_resources
 from .phases import Phase, TaskPhase
 from .plugin_state import State
-from .queue_choice import container_config, job_config
 from .retry_strategy import job_attempts, timeout_seconds
 from .services import HandlerServices
 from .submit_input import check_parameters, read_custom
