@@ -32,9 +32,10 @@ class Block:
 
 
 def pages() -> list[str]:
-    """Paths below the repository's root: of the repository's front, and of docs/."""
-    front = [path.name for path in ROOT.glob("*.md")]
-    return sorted([*front, "benchmarks/README.md", *(str(path.relative_to(ROOT)) for path in DOCS.rglob("*.md"))])
+    """Paths below the repository's root: of the repository's front, its templates, and the folders with pages."""
+    below = [*(ROOT / ".github").rglob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "tests").rglob("README.md")]
+    found = [*ROOT.glob("*.md"), ROOT / "benchmarks" / "README.md", *below]
+    return sorted(str(path.relative_to(ROOT)) for path in found)
 
 
 def text_of(page: str) -> str:
