@@ -25,7 +25,7 @@ from flytekit.loggers import logger
 from flytekitplugins_awsbatch_timeout import watched
 
 from .container.array_index import ChildError, child_index, item_inputs, original_index
-from .container.command_line import CommandLineChild, at_index
+from .container.command_line import Child, at_index
 from .container.input_files import read_index_lookup, read_inputs, write_item_inputs
 from .container.job_attempt import is_retry, left_by_an_earlier_attempt
 from .sdk import switch
@@ -68,11 +68,11 @@ def child_of(
     max_concurrency: int | None = None,
     test: bool = False,
     **options: Any,
-) -> CommandLineChild:
+) -> Child:
     raw_output_data_prefix, checkpoint_path, prev_checkpoint = normalize_inputs(
         raw_output_data_prefix, checkpoint_path, prev_checkpoint
     )
-    return CommandLineChild(
+    return Child(
         raw_output_data_prefix=raw_output_data_prefix,
         checkpoint_path=checkpoint_path,
         prev_checkpoint=prev_checkpoint,
@@ -80,7 +80,7 @@ def child_of(
     )
 
 
-def run_as_job(child: CommandLineChild, array: ArrayContext | None = None) -> None:
+def run_as_job(child: Child, array: ArrayContext | None = None) -> None:
     try:
         # This process is the job, also when it was forked from one in which the emulation is on.
         with switch.overridden(False):
@@ -98,7 +98,7 @@ def run_fast(array: ArrayContext) -> bool:
     return run_item(array, child_index(os.environ))
 
 
-def run_child(child: CommandLineChild) -> None:
+def run_child(child: Child) -> None:
     """Flytekit's own way. Raises ChildError before the item is known; later errors go to the item's error.pb, as
     flytekit writes it.
     """

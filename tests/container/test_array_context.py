@@ -16,7 +16,7 @@ from flytekit.core.context_manager import FlyteContextManager
 from sdk_builders import collection, inputs, integer
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
-from flytekitplugins.awsbatch.container.command_line import CommandLineChild
+from flytekitplugins.awsbatch.container.command_line import Child
 from flytekitplugins.awsbatch.container.fast.array_context import find_array_context
 from flytekitplugins.awsbatch.container.fast.item_context import temporary_folder
 from flytekitplugins.awsbatch.maptask import MapTaskResolver
@@ -46,9 +46,9 @@ own_kind = OwnTask(AWSBatchConfig(), ordinary.task_function)
 
 
 @pytest.fixture
-def child(tmp_path: Path) -> CommandLineChild:
+def child(tmp_path: Path) -> Child:
     (tmp_path / "inputs.pb").write_bytes(inputs(x=collection(map(integer, [3, 4]))).SerializeToString())
-    return CommandLineChild(
+    return Child(
         inputs=str(tmp_path / "inputs.pb"),
         output_prefix=str(tmp_path / "out"),
         raw_output_data_prefix=f"file://{tmp_path}/raw",
@@ -67,7 +67,7 @@ def context_as_before() -> Any:
         FlyteContextManager.pop_context()
 
 
-def of(child: CommandLineChild, inner: Any, **values: Any) -> CommandLineChild:
+def of(child: Child, inner: Any, **values: Any) -> Child:
     bound = map_task(inner).bound_inputs
     made = dataclasses.replace(child, resolver_args=("vars", ",".join(bound)), _loaded={}, **values)
     made._loaded["task"] = inner.func if isinstance(inner, functools.partial) else inner
@@ -75,7 +75,7 @@ def of(child: CommandLineChild, inner: Any, **values: Any) -> CommandLineChild:
 
 
 @pytest.mark.parametrize("inner", [ordinary, on_batch, sdk_tasks.square], ids=["any task", "batch", "another module"])
-def test_ordinary_tasks_with_files_here_take_the_fast_path(child: CommandLineChild, inner: Any) -> None:
+def test_ordinary_tasks_with_files_here_take_the_fast_path(child: Child, inner: Any) -> None:
     found = find_array_context(of(child, inner))
     assert found is not None
     assert found.inputs.item(1) == inputs(x=integer(4))  # type: ignore[arg-type]
@@ -83,7 +83,7 @@ def test_ordinary_tasks_with_files_here_take_the_fast_path(child: CommandLineChi
 
 
 @pytest.mark.parametrize("inner", [with_deck, own_kind], ids=["deck", "own class"])
-def test_flytekit_handles_other_tasks(child: CommandLineChild, inner: Any) -> None:
+def test_flytekit_handles_other_tasks(child: Child, inner: Any) -> None:
     found = find_array_context(of(child, inner))
     assert found is not None
     assert found.task_literals is None
@@ -100,24 +100,24 @@ def test_flytekit_handles_other_tasks(child: CommandLineChild, inner: Any) -> No
     ],
     ids=["remote outputs", "no raw prefix", "timeout", "distribution", "no inputs"],
 )
-def test_flytekit_handles_other_arrays(child: CommandLineChild, values: dict[str, Any]) -> None:
+def test_flytekit_handles_other_arrays(child: Child, values: dict[str, Any]) -> None:
     assert find_array_context(of(child, ordinary, **values)) is None
 
 
 def test_flytekit_handles_outputs_that_may_become_files_of_their_own(
-    child: CommandLineChild, monkeypatch: pytest.MonkeyPatch
+    child: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("_F_L_MIN_SIZE_MB", "10")
     assert find_array_context(of(child, ordinary)) is None
 
 
-def test_the_module_of_the_task_is_not_needed_before_the_fork(child: CommandLineChild) -> None:
+def test_the_module_of_the_task_is_not_needed_before_the_fork(child: Child) -> None:
     made = dataclasses.replace(child, resolver_args=("vars", "", "resolver", "no_such_module.resolver"))
     assert find_array_context(made) is not None
 
 
 def test_an_array_context_is_valid_until_the_files_or_the_environment_change(
-    child: CommandLineChild, monkeypatch: pytest.MonkeyPatch
+    child: Child, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "f1")
     found = find_array_context(of(child, ordinary))

@@ -197,7 +197,7 @@ def test_a_dry_run_says_what_it_would_do(squares: Array) -> None:
         check=False,
     )
     assert done.returncode == 0
-    assert done.stdout.startswith("Would run CommandLineChild(inputs=")
+    assert done.stdout.startswith("Would run Child(inputs=")
     assert squares.written() == []
 
 

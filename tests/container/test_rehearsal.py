@@ -45,13 +45,13 @@ RUN = """
 import os
 import sys
 from flytekit.core.context_manager import FlyteContextManager, FlyteEntities
-from flytekitplugins.awsbatch.container.command_line import CommandLineChild
+from flytekitplugins.awsbatch.container.command_line import Child
 from flytekitplugins.awsbatch.container.fast import rehearsal
 from flytekitplugins.awsbatch.container.fast.array_context import find_array_context
 
 folder = sys.argv[1]
 places = f"{folder}/inputs.pb", f"{folder}/out", f"file://{folder}/raw", None, None
-child = CommandLineChild(*places, "flytekitplugins.awsbatch.maptask.MapTaskResolver", ("vars", ","))
+child = Child(*places, "flytekitplugins.awsbatch.maptask.MapTaskResolver", ("vars", ","))
 array = find_array_context(child)
 entities, size, called = list(FlyteEntities.entities), FlyteContextManager.size(), []
 files = os.listdir(os.environ["TMPDIR"])

@@ -12,7 +12,7 @@ from .array_index import OriginalIndex
 
 
 @dataclass(frozen=True)
-class CommandLineChild:
+class Child:
     """A child's command line: the options of `pyflyte-map-execute`, prefixes still without the index.
 
     :param timeout: the time limit that AWS Batch was given for the attempt, in seconds; 0 for none known.

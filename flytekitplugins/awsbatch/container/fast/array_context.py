@@ -22,7 +22,7 @@ from google.protobuf.message import DecodeError
 
 from ...wire import INDEX_LOOKUP_FILE
 from ..array_index import OriginalIndex
-from ..command_line import CommandLineChild
+from ..command_line import Child
 from .input_index import InputIndex, UnexpectedBytesError
 from .item_context import item_context
 from .literals import TaskLiterals, is_ordinary
@@ -41,7 +41,7 @@ class ArrayContext:
     :param signatures: the signatures of these files.
     """
 
-    child: CommandLineChild
+    child: Child
     inputs: InputIndex
     lookup: LiteralCollection | None
     context: FlyteContext
@@ -66,7 +66,7 @@ class ArrayContext:
         return self.signatures == signatures(self.paths)
 
 
-def find_array_context(child: CommandLineChild) -> ArrayContext | None:
+def find_array_context(child: Child) -> ArrayContext | None:
     """The context of an array. None: let flytekit handle the array, and report what is wrong, if anything is."""
     if not (is_on_this_machine(child.inputs) and is_on_this_machine(child.output_prefix)):
         return None
