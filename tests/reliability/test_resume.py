@@ -230,8 +230,7 @@ def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> N
         assert "n0 wait_at_the_gate: starts over, its inputs have changed" in awsbatch.printed
         # What nobody waits for any more does not go on either.
         assert awsbatch.batch.describe_jobs(jobs=[old])["jobs"][0]["status"] == "FAILED"
-    # The interrupted child may have begun again before the call looked at its inputs and ended the job.
-    assert starts(marks)[1] <= 2
+    assert starts(marks)[1] == 1
 
 
 @pytest.mark.slow

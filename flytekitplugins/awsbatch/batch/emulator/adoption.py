@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from .arns import DEFINITION, name_of, split_revision
@@ -38,8 +38,17 @@ class Adoption:
         self._rows = rows
         self._clock = clock
 
-    def adopt(self, job_ids: Iterable[str] | None, timeout: float, remote_only: bool = False) -> list[str]:
-        """Returns the ids of the jobs taken over, oldest first. See `LocalBatch.adopt`."""
+    def adopt(
+        self,
+        job_ids: Iterable[str] | None,
+        timeout: float,
+        remote_only: bool = False,
+        end: Callable[[str], object] | None = None,
+    ) -> list[str]:
+        """Returns the ids of the jobs taken over, oldest first. See `LocalBatch.adopt`.
+
+        :param end: ends a job, before anything of it begins again.
+        """
         if self._root is None or not self._engine.running:
             return []
         wanted = None if job_ids is None else set(job_ids)
@@ -55,12 +64,12 @@ class Adoption:
                 if directory is not None:
                     self._engine.end_left_behind(owner, directory)
                     exits = instance.recorded_exits(directory)
-                    adopted.extend(job_id for job_id in ids if self._take_over(job_id, owner, exits))
+                    adopted.extend(job_id for job_id in ids if self._take_over(job_id, owner, exits, end))
                     if not self._rows.unended(owner):
                         shutil.rmtree(directory, ignore_errors=True)
         return adopted
 
-    def _take_over(self, job_id: str, owner: str, exits: Exits) -> bool:
+    def _take_over(self, job_id: str, owner: str, exits: Exits, end_job: Callable[[str], object] | None) -> bool:
         try:
             job = self._rows.load_job(job_id)
         except DamagedRecordError as error:
@@ -84,7 +93,11 @@ class Adoption:
                 else:
                     # It was asked to stop and runs no more.
                     self._engine.end_attempt(unit, retry_rules.exited(retry_rules.KILLED, False), self._clock.now_ms())
-        self._engine.add_job(job)
+        # Under one lock: the engine starts nothing of a job that is only to be ended.
+        with self._table.lock:
+            self._engine.add_job(job)
+            if end_job is not None:
+                end_job(job.id)
         self._engine.write_behind.write_now()
         return True
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 # The value of `FLYTE_AWSBATCH`, and of a run's record, that means AWS itself.
 AWS = "aws"
+# The reason that Flyte gives when it aborts.
+ABORTED = "Aborted"
 
 
 class UnfinishedCall(Protocol):
@@ -112,6 +114,10 @@ class Backend:
     def adopt(self, job_id: str) -> None:
         """Takes over a job that an earlier process submitted, if the service is in this process."""
 
+    def end_job(self, job_id: str) -> None:
+        """Ends a job that an earlier process submitted."""
+        self.batch.terminate_job(jobId=job_id, reason=ABORTED)
+
     def resume_job(self, job_id: str) -> str:
         """Adopts the job; returns why it cannot be resumed, "" when it can. Raises ResumeError."""
         return ""
@@ -163,6 +169,10 @@ class LocalBackend(Backend):
 
     def adopt(self, job_id: str) -> None:
         self.service.adopt([job_id])
+
+    def end_job(self, job_id: str) -> None:
+        self.service.adopt_and_end(job_id, ABORTED)
+        super().end_job(job_id)
 
     def resume_job(self, job_id: str) -> str:
         adopted = self.service.adopt([job_id])

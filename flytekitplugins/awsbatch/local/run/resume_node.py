@@ -54,7 +54,8 @@ def resume_node(
     ):
         before = before.restarted(problem)
     if before.restart_reason:
-        _end_job(deployment, before.job_id)
+        if before.job_id is not None:
+            deployment.backend.end_job(before.job_id)
         note = f"starts over, {before.restart_reason}"
     request = replace(request, attempt=before.attempt)
     # An earlier process may have submitted a job and been killed before it wrote the job's id down.
@@ -64,10 +65,3 @@ def resume_node(
     if before.snapshot is None:
         return ResumedNode(NodeExecution(request, services, observer=observer), note)
     return ResumedNode(NodeExecution(request, services, saved=before.snapshot, observer=observer), note)
-
-
-def _end_job(deployment: Deployment, job_id: str | None) -> None:
-    """Ends a job that does not count any more."""
-    if job_id is not None:
-        deployment.backend.adopt(job_id)
-        deployment.backend.batch.terminate_job(jobId=job_id, reason="Aborted")
