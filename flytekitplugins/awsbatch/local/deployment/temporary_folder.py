@@ -12,6 +12,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from ..history.past_runs import process_lives
+
 PREFIX = "flyte-awsbatch-jobs-"
 
 
@@ -26,7 +28,7 @@ def _remove_left_behind(temporary: str) -> None:
     """Once in a process: to look through a folder of ten thousand entries takes as long as a short job."""
     for folder in Path(temporary).glob(f"{PREFIX}*"):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
-        if owner.isdecimal() and not _alive(int(owner)):
+        if owner.isdecimal() and not process_lives({"pid": int(owner)}):
             with contextlib.suppress(OSError):
                 if folder.stat().st_uid == os.getuid() and not folder.is_symlink():
                     remove_temporary_folder(folder)
@@ -34,13 +36,3 @@ def _remove_left_behind(temporary: str) -> None:
 
 def remove_temporary_folder(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
