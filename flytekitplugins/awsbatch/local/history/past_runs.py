@@ -289,7 +289,7 @@ def _node(record: RunRecord, name: str, value: dict[str, Any], lives: bool) -> N
 
 
 def _attempts(known: Any, job_name: str, job_id: str | None, link: str) -> tuple[NodeAttempt, ...]:
-    """The last attempt's job is the one of the node's record, since the node may have been resumed."""
+    """The last attempt's job and link are those of the node's record, since the node may have been resumed."""
     attempts = [
         NodeAttempt(
             number,
@@ -301,6 +301,6 @@ def _attempts(known: Any, job_name: str, job_id: str | None, link: str) -> tuple
         for number, each in enumerate(known, start=1)
     ]
     if not attempts or attempts[-1].job_name != job_name:
-        attempts.append(NodeAttempt(len(attempts) + 1, job_name, job_id, link=link))
-    attempts[-1] = replace(attempts[-1], job_id=job_id)
+        attempts.append(NodeAttempt(len(attempts) + 1, job_name, job_id))
+    attempts[-1] = replace(attempts[-1], job_id=job_id, link=link)
     return tuple(attempts)
