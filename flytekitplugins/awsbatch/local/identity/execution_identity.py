@@ -123,7 +123,6 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
 
 def calling(thread: threading.Thread) -> Iterator[FrameType]:
     """The frames that lead to here, innermost first, on through the thread that waits for a loop runner."""
-    stacks = sys._current_frames()
     seen: set[int] = set()
     frame: FrameType | None = sys._getframe(1)
     while True:
@@ -137,18 +136,17 @@ def calling(thread: threading.Thread) -> Iterator[FrameType]:
         if len(parents) != 1 or parents[0].ident is None or parents[0].ident in seen:
             return
         thread = parents[0]
-        frame = stacks.get(parents[0].ident)
+        frame = sys._current_frames().get(parents[0].ident)  # which waits, so that nothing moves in its stack
 
 
-def running_frames() -> set[FrameType]:
-    """The frames of every call that has not returned, on all threads. Changes nothing: a signal's handler may ask."""
-    found: set[FrameType] = set()
-    for innermost in sys._current_frames().values():
-        frame: FrameType | None = innermost
-        while frame is not None and frame not in found:
-            found.add(frame)
-            frame = frame.f_back
-    return found
+def has_returned(frame: FrameType) -> bool:
+    """Whether a call is over. Asks the frame itself: to walk the frames of threads that run on, as
+    `sys._current_frames` invites to, can crash CPython 3.11 when the garbage collector runs meanwhile."""
+    try:
+        frame.clear()
+    except RuntimeError:
+        return False
+    return True
 
 
 def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None, tuple[EntityCall, ...]]:

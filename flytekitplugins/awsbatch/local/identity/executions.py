@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from .execution_identity import running_frames
+from .execution_identity import has_returned
 from .node_identity import Nodes
 
 if TYPE_CHECKING:
@@ -74,8 +74,7 @@ class Executions:
     def running(self) -> list[str]:
         """The names of executions whose outermost call has not returned. Takes no lock, so that a signal's handler can
         call it."""
-        frames = running_frames()
-        return [execution.name for root, execution in list(self._of_roots.items()) if root in frames]
+        return [execution.name for root, execution in list(self._of_roots.items()) if not has_returned(root)]
 
     def of(
         self,
@@ -95,7 +94,7 @@ class Executions:
             known = self._latest if root is None else self._of_roots.get(root)
             if known is not None and known.is_of(project, domain, workflow):
                 return known, False
-            for returned in self._of_roots.keys() - running_frames():
+            for returned in [root for root in self._of_roots if has_returned(root)]:
                 self._finished.append(self._of_roots.pop(returned).name)
             resumed = earlier()
             self._latest = Execution(resumed or new_name(), project, domain, workflow, resumed is not None)
