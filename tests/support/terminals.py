@@ -48,13 +48,13 @@ class Terminal:
             cwd=cwd,
         )
         self.text = ""
-        self._hung_up = False
+        self._closing = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         with contextlib.suppress(OSError):
-            while not self._hung_up:
+            while not self._closing:
                 # A read that waits would keep the terminal open after it was closed.
                 if select.select([self._master], [], [], 0.05)[0]:
                     self.text += os.read(self._master, 65536).decode("utf-8", "replace")
@@ -72,7 +72,7 @@ class Terminal:
 
     def hang_up(self) -> None:
         """Closes the terminal's window: the kernel tells the session."""
-        self._hung_up = True
+        self._closing = True
         self._reader.join()
         os.close(self._slave)
         os.close(self._master)
@@ -98,6 +98,9 @@ class Terminal:
         with contextlib.suppress(ProcessLookupError):
             self.process.kill()
         self.process.wait()
+        # A reader that goes on would read what comes next under the same descriptor: another terminal's output.
+        self._closing = True
+        self._reader.join()
         for end in (self._slave, self._master):
             with contextlib.suppress(OSError):
                 os.close(end)
