@@ -30,7 +30,8 @@ class ContainerSettings:
     :param pull: when an image is pulled: if it is `missing`; `always`, as AWS does it, with the image that is there
         where the registry cannot be reached; `never`.
     :param network: every job's network: `host`, which AWS Batch gives to jobs on EC2; `bridge`; `none`.
-    :param runtime: the engine's name for the OCI runtime. Empty: its own default.
+    :param runtime: Docker's name for the OCI runtime. Empty: its own default. Podman takes its runtime from its
+        own command line only.
     :param ulimits: soft and hard limit by name, for jobs whose definition does not set that one (`nofile: 1024`).
     """
 
