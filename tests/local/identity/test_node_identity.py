@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from flytekit import LaunchPlan, Resources, Workflow, conditional, dynamic, eage
 from flytekitplugins.awsbatch import map_task as batch_map_task
 from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator
 from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
-from flytekitplugins.awsbatch.local.identity.execution_identity import identity_of_call
+from flytekitplugins.awsbatch.local.identity.execution_identity import has_returned, identity_of_call
 from flytekitplugins.awsbatch.local.identity.executions import Executions
 from flytekitplugins.awsbatch.local.identity.node_identity import Place
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
@@ -303,6 +304,25 @@ def test_workflows_side_by_side_keep_their_executions_and_their_counts(monkeypat
     for one in SEEN:
         by_execution.setdefault(one.execution, []).append(one.place.label)
     assert list(by_execution.values()) == [["n0", "n2", "n3"]] * 2
+
+
+def test_whether_a_call_is_over_is_asked_of_its_own_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    # To walk the stacks of threads that run can crash the interpreter.
+    monkeypatch.delattr(sys, "_current_frames")
+    frames, begun, end = [], threading.Event(), threading.Event()
+
+    def call() -> None:
+        frames.append(sys._getframe())
+        begun.set()
+        end.wait(60)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert begun.wait(60)
+    running = has_returned(frames[0])
+    end.set()
+    thread.join()
+    assert (running, has_returned(frames[0])) == (False, True)
 
 
 def test_calls_of_which_nothing_is_known_never_share_an_id() -> None:
