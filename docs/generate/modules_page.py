@@ -14,8 +14,8 @@ from .markdown import code, page, table
 ROOT = Path(inspect.getfile(flytekitplugins.awsbatch)).parent
 INTRODUCTION = """\
 What each module is about, in the words of its docstring, from the outside in. [Architecture](architecture.md) has the
-tree of packages, which of them may import which, and the reasons. "Pure" means that a module reads no file, no clock and
-no environment.
+tree of packages, which of them may import which, and the reasons. "Pure" means that a module reads no file, no clock
+and no environment.
 """
 
 
