@@ -143,6 +143,7 @@ def test_a_bound_list_of_another_length(batch: Emulation) -> None:
     assert caught.value.code == "AB012"
 
 
+@pytest.mark.processes_only("with a dynamic task flytekit builds the image of every task that this process has")
 def test_a_dynamic_task_has_no_outputs(batch: Emulation) -> None:
     said = failure(lambda: tasks.stock_dynamic(n=1))
     assert "0/0/outputs.pb: file does not exist" in said
