@@ -21,8 +21,9 @@ _NO_FILE = "file does not exist"
 _OF_EXCEPTION = 1
 
 MORE_MEMORY = (
-    "It was killed because it held more memory than its limit, which is the memory that the task asks for. Ask for "
-    "more: @task(requests=Resources(mem=...)). `flyte-awsbatch jobs --children` shows how much each child held."
+    "It was killed because it held more memory than its job has: that of the task's limits, or of its requests where "
+    "it has no limits. Give it more: @task(limits=Resources(mem=...)). `flyte-awsbatch jobs --children` shows how much "
+    "each child held."
 )
 WITHOUT_OUTPUTS = (
     "Its process ended with status 0 before flytekit could write the outputs. A task has to return from its function: "
