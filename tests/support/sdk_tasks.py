@@ -79,7 +79,7 @@ def process_id(x: int) -> int:
     return os.getpid()
 
 
-@task(task_config=AWSBatchConfig(lint_ignore=["AB007"]), timeout=timedelta(seconds=12))
+@task(task_config=AWSBatchConfig(lint_ignore=["AB007"]), timeout=timedelta(seconds=30))
 def slow(x: int) -> int:
     """Ends at once for 0, and not by itself for anything else."""
     while x:
@@ -87,7 +87,7 @@ def slow(x: int) -> int:
     return x
 
 
-@task(task_config=AWSBatchConfig(lint_ignore=["AB007"]), timeout=timedelta(seconds=12))
+@task(task_config=AWSBatchConfig(lint_ignore=["AB007"]), timeout=timedelta(seconds=30))
 def stubborn(x: int) -> int:
     """Never lets go of the interpreter's lock: one call into the regular expressions that takes for ever."""
     re.match(r"(a+)+$", "a" * 64 + "b")
