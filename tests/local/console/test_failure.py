@@ -16,17 +16,22 @@ MESSAGE = "Where it was:\n  File flow.py, line 3, in work\n    sleep(90)\nThe at
 FLYTEKITS = '{"asctime": "2026-01-01 00:00:00,000", "message": "Trace: ..."}'
 
 
-def explained(log: str) -> str:
-    """The failure of one job that left MESSAGE in its error.pb and this in its log."""
+def failure(log: str, message: str = MESSAGE) -> str:
+    """The failure of one job that left a message in its error.pb and this in its log."""
     store = MemoryStore()
-    error = errors_pb2.ContainerError(code="USER", message=MESSAGE)
+    error = errors_pb2.ContainerError(code="USER", message=message)
     write_message(store, "mem://out/0/error.pb", errors_pb2.ErrorDocument(error=error))
     child = ChildFact(OriginalIndex(0), ChildIndex(0), "job", TaskPhase.PERMANENT_FAILURE, 2, ("stream",), "exit(1)")
     result = NodeResult(TaskPhase.PERMANENT_FAILURE, None, None, 1, (child,), "name", "job", "mem://out")
     tail = LogTail("/logs/one.log", log.splitlines())
     return str(
         task_failed_error(result, task="flow.work", execution="abc", node="n0", store=store, tail_of=lambda _: tail)
-    ).partition("The attempt was ended early.\n")[2]
+    )
+
+
+def explained(log: str) -> str:
+    """What follows MESSAGE."""
+    return failure(log).partition("The attempt was ended early.\n")[2]
 
 
 @pytest.mark.parametrize(
@@ -58,3 +63,10 @@ def test_the_log_of_a_child_is_shown_without_what_its_message_says(log: str, tol
         "Run it again, here and in a debugger:",
         "flyte-awsbatch rerun abc n0 0",
     ]
+
+
+def test_a_line_that_is_a_whole_table_is_shortened() -> None:
+    said = failure("y" * 300_000, f"ValueError: {'x' * 300_000}")
+    assert len(said) < 5_000
+    assert "ValueError: xxx" in said
+    assert said.count("… (298") == 2

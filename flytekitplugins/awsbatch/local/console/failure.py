@@ -25,6 +25,8 @@ SHOWN_CHILDREN = 3
 SHOWN_LINES = 12
 # Lines of an exception that are shown: its traceback's; its message may have many more.
 SHOWN_ERROR_LINES = 30
+# Characters of a line: a message may hold a whole table, on which flytekit's printing of errors takes minutes.
+SHOWN_LENGTH = 2_000
 # How AWS Batch begins the reason of a container whose command is not there.
 CANNOT_START = "CannotStartContainerError"
 OWN_SCRIPTS = (wire.MAP_EXECUTE_SCRIPT, wire.TIMEOUT_SCRIPT)
@@ -161,7 +163,7 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
     if len(result.children) == 1:
         lines = [f"\n{job} ({attempts}{reason}):"]
     if own:
-        lines.append(_indent("\n".join(last_lines(error_lines(message), SHOWN_ERROR_LINES))))
+        lines += [_indent(_short(line)) for line in last_lines(error_lines(message), SHOWN_ERROR_LINES)]
     if not own and (more := advice(child.message)):
         lines.append(f"  {more}")
     tail = tail_of(child)
@@ -169,7 +171,7 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
         told = _told(tail.lines, message if own else "")
         empty = "Its log has nothing beyond this" if any(tail.lines) else "Its log is empty"
         lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
-        lines += [f"    {line}" if line else "" for line in told]
+        lines += [_indent(_short(line)) for line in told]
     return "\n".join(lines)
 
 
@@ -206,6 +208,11 @@ def error_message(store: DataStore, output_prefix: str, original: int) -> str:
     except StorageError:
         return ""
     return str(document.error.message)
+
+
+def _short(line: str) -> str:
+    more = len(line) - SHOWN_LENGTH
+    return f"{line[:SHOWN_LENGTH]}… ({more} more characters)" if more > 0 else line
 
 
 def _indent(text: str) -> str:
