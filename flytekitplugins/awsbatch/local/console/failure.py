@@ -163,7 +163,7 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
     if len(result.children) == 1:
         lines = [f"\n{job} ({attempts}{reason}):"]
     if own:
-        lines += [_indent(_short(line)) for line in last_lines(error_lines(message), SHOWN_ERROR_LINES)]
+        lines.append(_indent("\n".join(last_lines(error_lines(message), SHOWN_ERROR_LINES))))
     if not own and (more := advice(child.message)):
         lines.append(f"  {more}")
     tail = tail_of(child)
@@ -171,7 +171,7 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
         told = _told(tail.lines, message if own else "")
         empty = "Its log has nothing beyond this" if any(tail.lines) else "Its log is empty"
         lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
-        lines += [_indent(_short(line)) for line in told]
+        lines += [_indent(line) for line in told]
     return "\n".join(lines)
 
 
@@ -216,4 +216,4 @@ def _short(line: str) -> str:
 
 
 def _indent(text: str) -> str:
-    return "\n".join(f"    {line}" if line else line for line in text.splitlines())
+    return "\n".join(f"    {_short(line)}" if line else line for line in text.splitlines())
