@@ -196,12 +196,15 @@ class LocalBatch(BatchCalls):
         """
         return self._adoption.adopt(job_ids, timeout)
 
-    def adopt_and_end(self, job_id: str, reason: str, timeout: float = 10.0) -> None:
-        """Takes over a job as `adopt` does, and terminates it before anything of it begins again."""
-        self._adoption.adopt(
-            [job_id],
-            timeout,
-            end=lambda job: self.calls.without_faults("TerminateJob", {"jobId": job, "reason": reason}),
+    def adopt_and_end(self, job_id: str, reason: str, timeout: float = 10.0) -> bool:
+        """Takes over a job as `adopt` does, and terminates it before anything of it begins again; whether it was there
+        to be taken over."""
+        return bool(
+            self._adoption.adopt(
+                [job_id],
+                timeout,
+                end=lambda job: self.calls.without_faults("TerminateJob", {"jobId": job, "reason": reason}),
+            )
         )
 
     def still_runs(self, job_id: str) -> bool:

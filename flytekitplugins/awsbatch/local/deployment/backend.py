@@ -171,8 +171,8 @@ class LocalBackend(Backend):
         self.service.adopt([job_id])
 
     def end_job(self, job_id: str) -> None:
-        self.service.adopt_and_end(job_id, ABORTED)
-        super().end_job(job_id)
+        if not self.service.adopt_and_end(job_id, ABORTED):
+            super().end_job(job_id)
 
     def resume_job(self, job_id: str) -> str:
         adopted = self.service.adopt([job_id])
