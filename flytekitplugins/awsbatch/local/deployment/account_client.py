@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from flytekitplugins.awsbatch.batch.aws import SHORT_PATIENCE, AwsBatch
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
+from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 
 from ..history.past_runs import NodeInfo, RunInfo
 from ..history.record import RunRecord
@@ -32,7 +33,7 @@ def terminate_jobs(home: Home, run: RunInfo, client: AwsBatch) -> list[NodeInfo]
         job_id = node.job_id or _never_written_down(node, client)
         known = client.describe_jobs(jobs=[job_id])["jobs"] if job_id else []
         if known and known[0]["status"] not in ENDED:
-            client.terminate_job(jobId=known[0]["jobId"], reason="Aborted")
+            client.terminate_job(jobId=known[0]["jobId"], reason=ABORTED)
             record.write_node(node.node, {**node.record, "status": "aborted", "job_id": job_id})
             ended.append(replace(node, job_id=job_id))
     return ended

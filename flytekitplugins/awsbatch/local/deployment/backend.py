@@ -18,6 +18,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm import War
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, no_change_feed
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, Wait
 
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 # The value of `FLYTE_AWSBATCH`, and of a run's record, that means AWS itself.
 AWS = "aws"
-# The reason that Flyte gives when it aborts.
-ABORTED = "Aborted"
 
 
 class UnfinishedCall(Protocol):

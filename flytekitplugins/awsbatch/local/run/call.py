@@ -19,6 +19,7 @@ from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
 from flytekitplugins.awsbatch.batch.api import BatchError, UnreachableError
+from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import job_attempts
@@ -182,13 +183,13 @@ class Call:
         """
         if self._node is None:
             return
-        self._node.abort("Aborted")
+        self._node.abort(ABORTED)
         name, known = self._job
         batch = self._deployment.submissions
         with contextlib.suppress(BatchError):
             job_id = None if known else batch.job_of(name)
             if job_id is not None:
-                batch.terminate_job(jobId=job_id, reason="Aborted")
+                batch.terminate_job(jobId=job_id, reason=ABORTED)
         self._write("aborted")
 
     def interrupt(self) -> str:

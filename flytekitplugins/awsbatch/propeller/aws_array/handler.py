@@ -21,6 +21,8 @@ from .task_context import TaskContext
 from .transition import LogLink, MakeResources, Step, Transition
 from .writeback import write_back
 
+# The reasons that AWS Batch is given for terminating a job.
+ABORTED, FINALIZED = "Aborted", "Finalized"
 _WRITING_BACK = (Phase.WRITE_TO_DISCOVERY, Phase.WRITE_TO_DISCOVERY_THEN_FAIL)
 
 
@@ -76,12 +78,12 @@ def transition(state: State, logs: tuple[LogLink, ...] = (), resources: MakeReso
 
 def abort(state: State, context: TaskContext, services: HandlerServices) -> None:
     """Terminates the job, if there is one, with the reason "Aborted". Raises BatchError."""
-    _terminate(state, services, "Aborted")
+    _terminate(state, services, ABORTED)
 
 
 def finalize(state: State, context: TaskContext, services: HandlerServices) -> None:
     """Terminates the job, if there is one, with the reason "Finalized", however it ended. Raises BatchError."""
-    _terminate(state, services, "Finalized")
+    _terminate(state, services, FINALIZED)
 
 
 def _terminate(state: State, services: HandlerServices, reason: str) -> None:
