@@ -9,7 +9,7 @@ UV := UV_SYSTEM_CERTS=1 $(BIN)/uv
 # Tests start hundreds of interpreters; where this is set, each would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test lint types unit docs references coverage other-versions test-all containers bench soak clean
+.PHONY: setup demo test lint types unit start docs references coverage other-versions test-all containers bench soak clean
 
 $(READY): setup.py
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if (3, 10) <= v < (3, 13) else \
@@ -27,12 +27,16 @@ demo: export FLYTE_AWSBATCH_HOME ?= $(abspath $(VENV))/demo
 demo: $(READY)
 	$(BIN)/pyflyte run --env FLYTE_AWSBATCH=local examples/stdlib_census.py census --chunks 40
 
-test: lint types docs unit other-versions
+test: lint types docs unit start other-versions
 
 # A file's tests stay together: they share what is dear to set up. They wait a fifth of the time, so that two cores hold
 # three workers.
 WORKERS ?= $(shell [ "$$(nproc 2>/dev/null || echo 2)" -gt 2 ] && echo 4 || echo 3)
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile
+
+# What a newcomer does first, installations included: they ask the package registry, as no other test does.
+start: $(READY)
+	AWSBATCH_START_INSTALLS=1 $(BIN)/python -m pytest tests/documentation/test_start.py -k "installs or readme"
 
 # The quick form under the oldest and the newest Python and flytekit that setup.py admits; `test-all` has the whole.
 QUICK := tests/sdk tests/container tests/local/run/test_run.py tests/batch/execution/test_warm_tasks.py
@@ -49,7 +53,7 @@ other-versions: $(READY)
 	$(UV) pip install --quiet --python $(@D)/bin/python $(PEER)
 	touch $@
 
-test-all: lint types docs coverage
+test-all: lint types docs coverage start
 	$(BIN)/python -m pytest $(PARALLEL) -m slow --timeout 3600
 	$(MAKE) containers
 	.ci/try-version 3.10 1.16.0
