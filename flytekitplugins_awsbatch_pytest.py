@@ -3,6 +3,7 @@ imports nothing until a fixture is used (flytekit alone costs a second)."""
 
 import ast
 import functools
+import itertools
 
 import pytest
 
@@ -84,11 +85,14 @@ def is_warm():  # type: ignore[no-untyped-def]
 @pytest.fixture(scope="session")
 def awsbatch_factory(tmp_path_factory):  # type: ignore[no-untyped-def]
     """Opens emulated deployments, each in a temporary home: `with awsbatch_factory(settings=...) as batch`."""
+    numbers = itertools.count()
 
     def open_emulation(settings=None, files=()):  # type: ignore[no-untyped-def]
         from flytekitplugins.awsbatch.testing import emulation
 
-        return emulation(tmp_path_factory.mktemp("awsbatch"), settings=settings, files=files, quiet=True)
+        # pytest would look through the folders of all tests so far for the next number.
+        home = tmp_path_factory.mktemp(f"awsbatch-home{next(numbers)}", numbered=False)
+        return emulation(home, settings=settings, files=files, quiet=True)
 
     return open_emulation
 

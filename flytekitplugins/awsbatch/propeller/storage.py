@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -20,6 +18,7 @@ from google.protobuf.message import DecodeError, Message
 
 from ..wire import RAW_SCHEME, raw_path
 from .golang import url
+from .replace_file import replace_file
 
 _LOCAL = ("file://", f"{RAW_SCHEME}://")
 CHECKPOINT_FOLDER = "_flytecheckpoints"
@@ -141,17 +140,8 @@ class LocalStore:
             raise StorageError(reference, str(error)) from error
 
     def write(self, reference: str, data: bytes) -> None:
-        path = Path(local_path(reference))
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                Path(beside).replace(path)
-            except BaseException:
-                Path(beside).unlink(missing_ok=True)
-                raise
+            replace_file(local_path(reference), data)
         except OSError as error:
             raise StorageError(reference, str(error)) from error
 

@@ -131,7 +131,8 @@ def base_environment(environ: Mapping[str, str], mode: str) -> dict[str, str]:
 
 def import_path(code_root: str | None, paths: Iterable[str]) -> tuple[str, ...]:
     """The root of the task's module, then the caller's path without what every interpreter of this installation has."""
-    return _import_path(code_root, tuple(paths), str(Path.cwd()))
+    # flytekit may put the same folder on the path again with each call.
+    return _import_path(code_root, tuple(dict.fromkeys(paths)), str(Path.cwd()))
 
 
 @functools.lru_cache(maxsize=64)

@@ -33,7 +33,7 @@ def settle() -> None:
             thread.join(5)
     runners.clear()
     connectors: Any = sys.modules.get("flytekit.extend.backend.base_connector")
-    if connectors is not None:
+    if connectors is not None and not isinstance(connectors.local_connector_loop, LaterLoop):
         connectors.local_connector_loop.close()
         connectors.local_connector_loop = LaterLoop(connectors)
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from flytekitplugins.awsbatch.propeller.replace_file import replace_file
 
 if TYPE_CHECKING:
     from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
@@ -28,16 +28,7 @@ class RecordError(Exception):
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Replaces the file, for its user only."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            # In one piece: `dump` would write it word by word.
-            file.write(json.dumps({"format": FORMAT, **value}))
-        Path(beside).replace(path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
+    replace_file(str(path), json.dumps({"format": FORMAT, **value}).encode(), folder_mode=0o700)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -6,14 +6,18 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
+from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase
 from flytekitplugins.awsbatch.propeller.node.node_result import Progress
 
+# A process that resumes the node finds the same again from the step before: nothing outside of it has changed.
+REPEATABLE = frozenset({Phase.PRE_LAUNCH, Phase.ASSEMBLE_FINAL_OUTPUT, Phase.WRITE_TO_DISCOVERY, Phase.SUCCESS})
 # Writing takes at most one part in so many of a run's time.
 SHARE = 20
 
 
 class RecordPace:
-    """After every step of the node. What the children of a job of this machine do is not for the record to say, since
+    """After every step of the node that could not be repeated, so before a job is submitted, when its id is known, and
+    after a failure. What the children of a job of this machine do is not for the record to say, since
     everybody can look; of those elsewhere it tells what this process hears, as often as that costs little.
 
     :param elsewhere: whether the jobs run in an account, or at a URL.
@@ -28,6 +32,8 @@ class RecordPace:
 
     def due(self, progress: Progress) -> bool:
         """Whether the record lacks something after a round."""
+        if progress.phase in REPEATABLE:
+            return False
         step = progress.attempt, progress.phase, progress.job_id, progress.failed_attempts
         counts = progress.counts if self.elsewhere else None
         if step == self._step and (counts == self._counts or self._clock() < self._not_before):

@@ -93,20 +93,24 @@ class Database:
     def __init__(self, path: Path | None) -> None:
         self._write_lock = threading.RLock()
         self._writes = 0
+        self._path = path
+        self._synced = path is not None and not is_temporary(path)
         self._checkpointer: sqlite3.Connection | None = None
         try:
-            self._writer = self._connect(path)
+            if path is not None:
+                private_folders.make_private_folder(path.parent)
+                create_database(path)
+            self._writer = self._connect()
             self._set_up(path)
         except (OSError, sqlite3.Error) as error:
             raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {error}") from error
         if path is None:
             self._reader, self._read_lock = self._writer, self._write_lock
         else:
-            self._reader, self._read_lock = self._connect(path), threading.RLock()
+            self._reader, self._read_lock = self._connect(), threading.RLock()
             self._reader.execute("PRAGMA query_only = ON")
             # Moving the log into the file takes milliseconds, with a sync of the disk: no caller should wait for that.
             self._writer.execute("PRAGMA wal_autocheckpoint = 0")
-            self._checkpointer = self._connect(path)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -135,8 +139,10 @@ class Database:
 
     def checkpoint(self) -> None:
         """Moves the write-ahead log into the file when it has grown. Readers and writers go on meanwhile."""
-        if self._checkpointer is not None and self._writes >= CHECKPOINT_EVERY:
+        if self._path is not None and self._writes >= CHECKPOINT_EVERY:
             self._writes = 0
+            if self._checkpointer is None:
+                self._checkpointer = self._connect()
             self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
@@ -147,15 +153,11 @@ class Database:
                 self._reader.close()
             self._writer.close()
 
-    def _connect(self, path: Path | None) -> sqlite3.Connection:
-        if path is not None:
-            private_folders.make_private_folder(path.parent)
-            create_database(path)
+    def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            ":memory:" if path is None else path, timeout=30, isolation_level=None, check_same_thread=False
+            self._path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
         )
-        synced = path is not None and not is_temporary(path)
-        connection.execute(f"PRAGMA synchronous = {'NORMAL' if synced else 'OFF'}")
+        connection.execute(f"PRAGMA synchronous = {'NORMAL' if self._synced else 'OFF'}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -16000")
         return connection
