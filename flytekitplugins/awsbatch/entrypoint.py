@@ -54,14 +54,14 @@ MOST_PREPARED = 64
 @click.argument("resolver-args", type=click.UNPROCESSED, nargs=-1, required=True)
 def execute(test: bool, **options: Any) -> None:
     """Runs one item of a map task, as a child of an array job on AWS Batch."""
-    child = child_of(**options)
+    child = _child_of(**options)
     if test:
         click.echo(f"Would run {child}")
         return
-    run_as_job(child)
+    _run_as_job(child)
 
 
-def child_of(
+def _child_of(
     raw_output_data_prefix: str | None,
     checkpoint_path: str | None,
     prev_checkpoint: str | None,
@@ -80,25 +80,25 @@ def child_of(
     )
 
 
-def run_as_job(child: Child, array: ArrayContext | None = None) -> None:
+def _run_as_job(child: Child, array: ArrayContext | None = None) -> None:
     try:
         # This process is the job, also when it was forked from one in which the emulation is on.
         with switch.overridden(False):
             # A second attempt may have a checkpoint to go on from, which is flytekit's to find.
-            if array is None or is_retry() or not run_fast(array):
-                run_child(child)
+            if array is None or is_retry() or not _run_fast(array):
+                _run_child(child)
     except ChildError as error:
         raise click.ClickException(str(error)) from error
 
 
-def run_fast(array: ArrayContext) -> bool:
+def _run_fast(array: ArrayContext) -> bool:
     """Whether the item was run. If not, run_child runs it, or says what is wrong."""
     from .container.fast.run_item import run_item
 
     return run_item(array, child_index(os.environ))
 
 
-def run_child(child: Child) -> None:
+def _run_child(child: Child) -> None:
     """Flytekit's own way. Raises ChildError before the item is known; later errors go to the item's error.pb, as
     flytekit writes it.
     """
@@ -116,9 +116,9 @@ def run_child(child: Child) -> None:
             child.dynamic_addl_distro,
             child.dynamic_dest_dir,
         ) as context,
-        in_time(child.timeout, output_prefix),
+        _in_time(child.timeout, output_prefix),
     ):
-        importable_from_working_directory()
+        _importable_from_working_directory()
         try:
             inputs = item_inputs(read_inputs(context, child.inputs, bound), index, bound)
         except Exception as error:
@@ -130,7 +130,7 @@ def run_child(child: Child) -> None:
         dispatch_execute(context, child.load_task, write_item_inputs(context, inputs), output_prefix)
 
 
-def in_time(limit: int, output_prefix: str) -> AbstractContextManager[None]:
+def _in_time(limit: int, output_prefix: str) -> AbstractContextManager[None]:
     return watched(limit, output_prefix) if limit else nullcontext()
 
 
@@ -143,7 +143,7 @@ def failing(error: Exception) -> Callable[[], Any]:
     return load
 
 
-def importable_from_working_directory() -> None:
+def _importable_from_working_directory() -> None:
     """As flytekit does it: a container's user code often lies in its working directory only."""
     here = Path.cwd()
     if str(here) not in sys.path and all(Path(entry).resolve() != here for entry in sys.path):
@@ -159,12 +159,12 @@ def prepare(*arguments: str) -> None:
     options = execute.make_context(MAP_EXECUTE_SCRIPT, list(arguments)).params
     if options["test"]:
         return
-    importable_from_working_directory()
+    _importable_from_working_directory()
     try:
         from .container.fast.array_context import find_array_context
         from .container.fast.rehearsal import rehearse
 
-        array = find_array_context(child_of(**options))
+        array = find_array_context(_child_of(**options))
         if array is not None and not _prepared:
             with switch.overridden(False):
                 rehearse(array)
@@ -193,12 +193,12 @@ def main() -> None:
         execute()
         return
     try:
-        run_as_job(array.child, array)
+        _run_as_job(array.child, array)
     except (Exception, KeyboardInterrupt) as error:
-        end_as_click_does(error)
+        _end_as_click_does(error)
 
 
-def end_as_click_does(error: BaseException) -> None:
+def _end_as_click_does(error: BaseException) -> None:
     """A command line that was parsed before the fork ends like one that is parsed now."""
 
     def fail() -> None:

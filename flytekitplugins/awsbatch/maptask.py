@@ -66,13 +66,13 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         refuse_options(kwargs)
-        self.lint_ignore = checked_lint_ignore(lint_ignore)
+        self.lint_ignore = _checked_lint_ignore(lint_ignore)
         parallelism, ratio = checked_parallelism(concurrency), checked_ratio(min_success_ratio)
         inner: Any = task.func if isinstance(task, functools.partial) else task
         if isinstance(task, functools.partial) and isinstance(inner, PythonFunctionTask | PythonInstanceTask):
             # flytekit refuses a list here too, and says nothing of what to do.
             refuse_what_cannot_be_mapped(inner, bound_inputs or set(task.keywords))
-        changed = changed_options(inner, kwargs)
+        changed = _changed_options(inner, kwargs)
         if "metadata" not in kwargs and getattr(inner, "metadata", None) is not None:
             # A copy: the translator notes decks in the metadata, and the two tasks may differ in that.
             kwargs["metadata"] = dataclasses.replace(inner.metadata, generates_deck=False)
@@ -169,14 +169,14 @@ def bound_names(loader_args: list[str]) -> set[str]:
     return {name for name in loader_args[1].split(",") if name}
 
 
-def checked_lint_ignore(codes: Sequence[str] | None) -> tuple[str, ...]:
+def _checked_lint_ignore(codes: Sequence[str] | None) -> tuple[str, ...]:
     wrong = lint_complaints(codes)
     if wrong:
         raise ValueError(f"map_task: {'; '.join(wrong)}")
     return tuple(codes or ())
 
 
-def changed_options(inner: Any, options: dict[str, Any]) -> dict[str, Any]:
+def _changed_options(inner: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The options that make this map's template differ from what the inner task alone would give."""
     changed: dict[str, Any] = {}
     metadata = options.get("metadata")

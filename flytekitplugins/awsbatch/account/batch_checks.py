@@ -30,7 +30,7 @@ def check_queues(walk: AccountWalk) -> Iterator[StepFinding]:
         queue = known.get(name)
         enable = aws_command("batch", "update-job-queue", job_queue=name, state="ENABLED")
         if queue is None:
-            yield wrong(name, "there is no such job queue", "a job queue of this name", new_queue_fix(walk, name))
+            yield wrong(name, "there is no such job queue", "a job queue of this name", _new_queue_fix(walk, name))
         elif queue["state"] != "ENABLED":
             yield wrong(name, f"it is {queue['state']}", "ENABLED", Fix((enable,)))
         elif queue["status"] in AT_WORK:
@@ -51,13 +51,13 @@ NO_QUEUES = """queues:
     - tags: [default]"""
 
 
-def new_queue_fix(walk: AccountWalk, name: str) -> Fix:
+def _new_queue_fix(walk: AccountWalk, name: str) -> Fix:
     """The command that makes the queue, on the environments of another queue of the settings; else the template."""
     usable = [
         one
         for queue in walk.job_queues().values()
         for one in walk.environments(queue)
-        if environment_fault(one) is None
+        if _environment_fault(one) is None
     ]
     if not usable:
         return Fix(words="No compute environment could serve it; `flyte-awsbatch account template` makes both.")
@@ -79,7 +79,7 @@ def check_environments(walk: AccountWalk) -> Iterator[StepFinding]:
         last |= {one["computeEnvironmentName"] for one in order[-1:]}
     for name, environment in described.items():
         subject = f"{name} (of {', '.join(queues_of[name])})"
-        fault = environment_fault(environment)
+        fault = _environment_fault(environment)
         if environment["state"] == "ENABLED" and environment["status"] in AT_WORK:
             yield unknown(subject, f"it is {environment['status']}: AWS is still at work; ask again")
         elif fault is None:
@@ -91,7 +91,7 @@ def check_environments(walk: AccountWalk) -> Iterator[StepFinding]:
             yield right(subject, f"{fault[0]}; jobs go to the next environment in the order")
 
 
-def environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
+def _environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
     """(what was found, what was expected, fix) of an environment that runs no jobs."""
     name = environment["computeEnvironmentName"]
     enable = aws_command("batch", "update-compute-environment", compute_environment=name, state="ENABLED")
@@ -101,11 +101,11 @@ def environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
         said = f"it is {environment['status']}: {environment.get('statusReason', 'AWS gives no reason')}"
         return said, "VALID", Fix((enable,), words="Mend what AWS names; an update makes AWS look again.")
     if "computeResources" in environment and int(environment["computeResources"].get("maxvCpus", 0)) <= 0:
-        return "it may have 0 vCPUs", "maxvCpus above 0", more_vcpus(name, DEFAULT_VCPUS)
+        return "it may have 0 vCPUs", "maxvCpus above 0", _more_vcpus(name, DEFAULT_VCPUS)
     return None
 
 
-def more_vcpus(environment: str, vcpus: int) -> Fix:
+def _more_vcpus(environment: str, vcpus: int) -> Fix:
     resources = f"maxvCpus={vcpus}"
     options = {"compute_environment": environment, "compute_resources": resources}
     return Fix((aws_command("batch", "update-compute-environment", **options),))
@@ -120,8 +120,8 @@ def check_room_for_tasks(walk: AccountWalk) -> Iterator[StepFinding]:
         asked = f"{need.vcpus} vCPUs and {need.memory} MiB"
         for name in need.queues:
             order = walk.environments(known[name]) if name in known else []
-            usable = [one for one in order if one["status"] in AT_WORK or environment_fault(one) is None]
-            misfits = [environment_misfit(walk, one, need) for one in usable]
+            usable = [one for one in order if one["status"] in AT_WORK or _environment_fault(one) is None]
+            misfits = [_environment_misfit(walk, one, need) for one in usable]
             if None in misfits:
                 yield right(need.task, f"{asked} fit into queue {name}")
             elif misfits:
@@ -130,7 +130,7 @@ def check_room_for_tasks(walk: AccountWalk) -> Iterator[StepFinding]:
                 yield wrong(need.task, found, "a compute environment that holds it", fix)
 
 
-def environment_misfit(walk: AccountWalk, environment: Described, need: TaskNeed) -> tuple[str, Fix] | None:
+def _environment_misfit(walk: AccountWalk, environment: Described, need: TaskNeed) -> tuple[str, Fix] | None:
     """(the reason, the fix) when an environment can never run a task."""
     name, resources = environment["computeEnvironmentName"], environment.get("computeResources")
     if resources is None:  # UNMANAGED: its machines are the user's own.
@@ -140,8 +140,8 @@ def environment_misfit(walk: AccountWalk, environment: Described, need: TaskNeed
         words = f"Set platformCapabilities of the task to {'FARGATE' if fargate else 'EC2'}, or use another queue."
         return f"{name} has {resources['type']} machines, not {need.platform}", Fix(words=words)
     if int(resources["maxvCpus"]) < need.vcpus:
-        return f"{name} has at most {resources['maxvCpus']} vCPUs", more_vcpus(name, need.vcpus)
-    sizes = [FARGATE_SIZE] if fargate else instance_sizes(walk, resources.get("instanceTypes", []))
+        return f"{name} has at most {resources['maxvCpus']} vCPUs", _more_vcpus(name, need.vcpus)
+    sizes = [FARGATE_SIZE] if fargate else _instance_sizes(walk, resources.get("instanceTypes", []))
     # A machine keeps some memory for itself.
     if not sizes or any(vcpus >= need.vcpus and memory > need.memory for vcpus, memory in sizes):
         return None
@@ -149,7 +149,7 @@ def environment_misfit(walk: AccountWalk, environment: Described, need: TaskNeed
     return f"no machine of {name} is that large", Fix(words=words)
 
 
-def instance_sizes(walk: AccountWalk, types: Iterable[str]) -> list[tuple[int, int]]:
+def _instance_sizes(walk: AccountWalk, types: Iterable[str]) -> list[tuple[int, int]]:
     """(vCPUs, MiB) of what an environment may start; empty when AWS knows none of them."""
     names = [one for kind in types for one in CHOSEN_BY_AWS.get(kind, (kind if "." in kind else f"{kind}.*",))]
     answer = walk.account.ask("ec2", "DescribeInstanceTypes", Filters=[{"Name": "instance-type", "Values": names}])

@@ -46,32 +46,32 @@ class IamVerdict:
 def evaluate(policies: Sequence[IamPolicy], action: str, resource: str, context: Context) -> IamVerdict:
     """Whether a principal with these policies may make a request."""
     for policy in policies:
-        if denies(policy.document, action, resource, context):
+        if _denies(policy.document, action, resource, context):
             return IamVerdict(False, policy)
     granting = [policy for policy in policies if not policy.boundary]
     boundaries = [policy for policy in policies if policy.boundary]
-    answers = [any_of(allows(policy.document, action, resource, context) for policy in granting)]
+    answers = [_any_of(_allows(policy.document, action, resource, context) for policy in granting)]
     for policy in boundaries:
-        answers.append(allows(policy.document, action, resource, context))
+        answers.append(_allows(policy.document, action, resource, context))
         if answers[-1] is False:
             return IamVerdict(False, policy)
-    unsure = any(denies(policy.document, action, resource, context) is None for policy in policies)
-    return IamVerdict(all_of([*answers, None if unsure else True]))
+    unsure = any(_denies(policy.document, action, resource, context) is None for policy in policies)
+    return IamVerdict(_all_of([*answers, None if unsure else True]))
 
 
-def allows(document: Json, action: str, resource: str, context: Context) -> bool | None:
-    return any_of(statement_applies(one, action, resource, context) for one in policy_statements(document, "Allow"))
+def _allows(document: Json, action: str, resource: str, context: Context) -> bool | None:
+    return _any_of(_statement_applies(one, action, resource, context) for one in policy_statements(document, "Allow"))
 
 
-def denies(document: Json, action: str, resource: str, context: Context) -> bool | None:
-    return any_of(statement_applies(one, action, resource, context) for one in policy_statements(document, "Deny"))
+def _denies(document: Json, action: str, resource: str, context: Context) -> bool | None:
+    return _any_of(_statement_applies(one, action, resource, context) for one in policy_statements(document, "Deny"))
 
 
 def trusts(document: Json, service: str, context: Context) -> bool | None:
     """Whether a role's trust policy lets a service assume it."""
-    denied = any_of(trust_statement_applies(one, service, context) for one in policy_statements(document, "Deny"))
-    allowed = any_of(trust_statement_applies(one, service, context) for one in policy_statements(document, "Allow"))
-    return all_of([allowed, None if denied is None else not denied])
+    denied = _any_of(_trust_statement_applies(one, service, context) for one in policy_statements(document, "Deny"))
+    allowed = _any_of(_trust_statement_applies(one, service, context) for one in policy_statements(document, "Allow"))
+    return _all_of([allowed, None if denied is None else not denied])
 
 
 def without_denials(document: Json, action: str, resource: str, context: Context) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def without_denials(document: Json, action: str, resource: str, context: Context
     kept = [
         one
         for one in policy_statements(document)
-        if one.get("Effect") != "Deny" or statement_applies(one, action, resource, context) is not True
+        if one.get("Effect") != "Deny" or _statement_applies(one, action, resource, context) is not True
     ]
     return {**document, "Statement": kept}
 
@@ -89,78 +89,78 @@ def with_trust(document: Json, service: str, context: Context, statement: Json) 
     kept = [
         one
         for one in policy_statements(document)
-        if one.get("Effect") != "Deny" or trust_statement_applies(one, service, context) is not True
+        if one.get("Effect") != "Deny" or _trust_statement_applies(one, service, context) is not True
     ]
     changed = {"Version": "2012-10-17", **document, "Statement": kept}
-    allowed = any_of(trust_statement_applies(one, service, context) for one in policy_statements(changed, "Allow"))
+    allowed = _any_of(_trust_statement_applies(one, service, context) for one in policy_statements(changed, "Allow"))
     return changed if allowed else {**changed, "Statement": [*kept, statement]}
 
 
 def policy_statements(document: Json, effect: str = "") -> list[Json]:
-    found = [one for one in as_list(document.get("Statement")) if isinstance(one, Mapping)]
+    found = [one for one in _as_list(document.get("Statement")) if isinstance(one, Mapping)]
     return [one for one in found if not effect or one.get("Effect") == effect]
 
 
-def statement_applies(statement: Json, action: str, resource: str, context: Context) -> bool | None:
-    return all_of(
+def _statement_applies(statement: Json, action: str, resource: str, context: Context) -> bool | None:
+    return _all_of(
         [
-            element_covers(statement, "Action", action.lower(), lower=True),
-            element_covers(statement, "Resource", resource),
-            conditions_hold(statement.get("Condition"), context),
+            _element_covers(statement, "Action", action.lower(), lower=True),
+            _element_covers(statement, "Resource", resource),
+            _conditions_hold(statement.get("Condition"), context),
         ]
     )
 
 
-def trust_statement_applies(statement: Json, service: str, context: Context) -> bool | None:
+def _trust_statement_applies(statement: Json, service: str, context: Context) -> bool | None:
     negated = "NotPrincipal" in statement
     principal = statement.get("NotPrincipal" if negated else "Principal")
     if isinstance(principal, Mapping):
         # Everybody may be written as AWS's principals too.
-        services = [*as_list(principal.get("Service")), *(one for one in as_list(principal.get("AWS")) if one == "*")]
+        services = [*_as_list(principal.get("Service")), *(one for one in _as_list(principal.get("AWS")) if one == "*")]
     else:
-        services = as_list(principal)
-    named = any(matches_iam_pattern(str(one), service) for one in services)
-    return all_of(
+        services = _as_list(principal)
+    named = any(_matches_iam_pattern(str(one), service) for one in services)
+    return _all_of(
         [
             named is not negated,
-            element_covers(statement, "Action", "sts:assumerole", lower=True),
-            conditions_hold(statement.get("Condition"), context),
+            _element_covers(statement, "Action", "sts:assumerole", lower=True),
+            _conditions_hold(statement.get("Condition"), context),
         ]
     )
 
 
-def element_covers(statement: Json, name: str, asked: str, lower: bool = False) -> bool | None:
+def _element_covers(statement: Json, name: str, asked: str, lower: bool = False) -> bool | None:
     """Whether an element such as Action, or its negation, covers what is asked for."""
     negated = f"Not{name}" in statement
-    patterns = [str(one) for one in as_list(statement.get(f"Not{name}" if negated else name))]
-    covered = any_of(matches_iam_pattern(one.lower() if lower else one, asked) for one in patterns)
+    patterns = [str(one) for one in _as_list(statement.get(f"Not{name}" if negated else name))]
+    covered = _any_of(_matches_iam_pattern(one.lower() if lower else one, asked) for one in patterns)
     return covered if not negated or covered is None else not covered
 
 
-def matches_iam_pattern(pattern: str, asked: str) -> bool | None:
+def _matches_iam_pattern(pattern: str, asked: str) -> bool | None:
     """Whether a text is one that IAM's pattern (`*`, `?`) stands for. None: a policy variable, or the text stands for
     several itself (`job-definition/*`) and only some of them are meant."""
-    if re.fullmatch(iam_pattern_as_regex(pattern), asked, flags=re.DOTALL):
+    if re.fullmatch(_iam_pattern_as_regex(pattern), asked, flags=re.DOTALL):
         return True
     several = asked.endswith("*") and pattern.startswith(asked[:-1])
     return None if several or "${" in pattern else False
 
 
-def iam_pattern_as_regex(pattern: str) -> str:
+def _iam_pattern_as_regex(pattern: str) -> str:
     return "".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern)
 
 
-def conditions_hold(condition: Any, context: Context) -> bool | None:
+def _conditions_hold(condition: Any, context: Context) -> bool | None:
     if not condition:
         return True
-    return all_of(
-        condition_holds(str(operator), str(key).lower(), [str(value) for value in as_list(values)], context)
+    return _all_of(
+        _condition_holds(str(operator), str(key).lower(), [str(value) for value in _as_list(values)], context)
         for operator, keys in condition.items()
         for key, values in keys.items()
     )
 
 
-def condition_holds(operator: str, key: str, values: list[str], context: Context) -> bool | None:
+def _condition_holds(operator: str, key: str, values: list[str], context: Context) -> bool | None:
     """One condition: several values are alternatives, for a negated operator exclusions."""
     name = operator.rpartition(":")[2].lower()
     if name == "null":
@@ -172,50 +172,50 @@ def condition_holds(operator: str, key: str, values: list[str], context: Context
     actual, negated = context[key], "not" in name
     if actual is None:
         return optional or negated or operator.lower().startswith("forallvalues:")
-    found = any_of(COMPARISONS[name](value, actual) for value in values)
+    found = _any_of(COMPARISONS[name](value, actual) for value in values)
     return found if not negated or found is None else not found
 
 
-def same_value(value: str, actual: str) -> bool | None:
+def _same_value(value: str, actual: str) -> bool | None:
     return True if value == actual else None if actual.endswith("*") else False
 
 
-def same_value_in_any_case(value: str, actual: str) -> bool | None:
-    return same_value(value.lower(), actual.lower())
+def _same_value_in_any_case(value: str, actual: str) -> bool | None:
+    return _same_value(value.lower(), actual.lower())
 
 
-def arn_like(pattern: str, actual: str) -> bool | None:
+def _arn_like(pattern: str, actual: str) -> bool | None:
     """Field by field; the last one may hold colons. An actual field `*` stands for any that AWS will send."""
     patterns, actuals = pattern.split(":", 5), actual.split(":", 5)
     if len(patterns) != len(actuals):
-        return matches_iam_pattern(pattern, actual)
-    return all_of(matches_iam_pattern(*pair) for pair in zip(patterns, actuals, strict=True))
+        return _matches_iam_pattern(pattern, actual)
+    return _all_of(_matches_iam_pattern(*pair) for pair in zip(patterns, actuals, strict=True))
 
 
 COMPARISONS = {
-    "stringequals": same_value,
-    "stringnotequals": same_value,
-    "stringequalsignorecase": same_value_in_any_case,
-    "stringnotequalsignorecase": same_value_in_any_case,
-    "stringlike": arn_like,
-    "stringnotlike": arn_like,
-    "arnequals": arn_like,
-    "arnlike": arn_like,
-    "arnnotequals": arn_like,
-    "arnnotlike": arn_like,
-    "bool": same_value_in_any_case,
+    "stringequals": _same_value,
+    "stringnotequals": _same_value,
+    "stringequalsignorecase": _same_value_in_any_case,
+    "stringnotequalsignorecase": _same_value_in_any_case,
+    "stringlike": _arn_like,
+    "stringnotlike": _arn_like,
+    "arnequals": _arn_like,
+    "arnlike": _arn_like,
+    "arnnotequals": _arn_like,
+    "arnnotlike": _arn_like,
+    "bool": _same_value_in_any_case,
 }
 
 
-def any_of(answers: Iterable[bool | None]) -> bool | None:
+def _any_of(answers: Iterable[bool | None]) -> bool | None:
     found = list(answers)
     return True if True in found else None if None in found else False
 
 
-def all_of(answers: Iterable[bool | None]) -> bool | None:
+def _all_of(answers: Iterable[bool | None]) -> bool | None:
     found = list(answers)
     return False if False in found else None if None in found else True
 
 
-def as_list(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list | tuple) else [] if value is None else [value]

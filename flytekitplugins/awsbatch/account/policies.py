@@ -64,7 +64,7 @@ class StoragePrefix:
 def setup_policies(settings: Settings) -> tuple[SetupPolicy, SetupPolicy]:
     """The two policies of the setup document."""
     roles = job_roles(settings)
-    batch = f"arn:{settings_partition(settings)}:batch:{settings_region(settings)}:{settings_account_id(settings)}"
+    batch = f"arn:{_settings_partition(settings)}:batch:{settings_region(settings)}:{settings_account_id(settings)}"
     return (
         SetupPolicy("Trust policy", " and ".join(roles), trust_policy()),
         SetupPolicy(
@@ -82,12 +82,12 @@ def all_setup_policies(settings: Settings) -> tuple[SetupPolicy, ...]:
     storage = storage_policy(
         storage_prefixes(settings) or (StoragePrefix(BUCKET),),
         settings.handler.storage.container,
-        settings_partition(settings),
+        _settings_partition(settings),
     )
-    partition, place = settings_partition(settings), f"{settings_region(settings)}:{settings_account_id(settings)}"
+    partition, place = _settings_partition(settings), f"{settings_region(settings)}:{settings_account_id(settings)}"
     batch = f"arn:{partition}:batch:{place}"
     logs = f"arn:{partition}:logs:{place}:log-group:{LOG_GROUP}"
-    caller = caller_policy(limited.body, batch, queue_arns(settings, batch), logs, caller_storage(settings))
+    caller = _caller_policy(limited.body, batch, queue_arns(settings, batch), logs, _caller_storage(settings))
     return (
         trust,
         limited,
@@ -96,7 +96,7 @@ def all_setup_policies(settings: Settings) -> tuple[SetupPolicy, ...]:
     )
 
 
-def caller_policy(propeller: Json, batch: str, queues: Iterable[str], logs: str, storage: Json) -> Json:
+def _caller_policy(propeller: Json, batch: str, queues: Iterable[str], logs: str, storage: Json) -> Json:
     """Lets a person run tasks without a cluster: what propeller may, tags for the jobs, their logs, looks at what is
     there, and the storage.
 
@@ -117,14 +117,14 @@ def caller_policy(propeller: Json, batch: str, queues: Iterable[str], logs: str,
     )
 
 
-def caller_storage(settings: Settings) -> Json:
+def _caller_storage(settings: Settings) -> Json:
     """The jobs' policy for the storage, the shared cache besides, and uploads in parts that break off."""
     cache = _S3.fullmatch(settings.local.cache)
     prefixes = [
         *(storage_prefixes(settings) or (StoragePrefix(BUCKET),)),
         *([StoragePrefix(cache[1], cache[2])] if cache else []),
     ]
-    first, *others = storage_policy(prefixes, settings.handler.storage.container, settings_partition(settings))[
+    first, *others = storage_policy(prefixes, settings.handler.storage.container, _settings_partition(settings))[
         "Statement"
     ]
     return policy({**first, "Action": [*first["Action"], "s3:AbortMultipartUpload"]}, *others)
@@ -213,7 +213,7 @@ def named_roles(settings: Settings) -> list[str]:
 def job_roles(settings: Settings) -> list[str]:
     """The roles that the settings give to jobs; a placeholder when they name none that an account could have."""
     return named_roles(settings) or [
-        f"arn:{settings_partition(settings)}:iam::{settings_account_id(settings)}:role/JOB_ROLE"
+        f"arn:{_settings_partition(settings)}:iam::{settings_account_id(settings)}:role/JOB_ROLE"
     ]
 
 
@@ -227,7 +227,7 @@ def settings_account_id(settings: Settings) -> str:
     return settings.handler.aws.account_id or (named[0] if named else ACCOUNT)
 
 
-def settings_partition(settings: Settings) -> str:
+def _settings_partition(settings: Settings) -> str:
     """The first part of every ARN: China and the US government have their own."""
     return partition_of_region(settings_region(settings))
 

@@ -66,14 +66,14 @@ def principal_may(
         return IamVerdict(True if principal.kind == "root" else None)
     decision, lacking = "", False
     try:
-        decision, lacking = simulate(account, principal, action, resource, context)
+        decision, lacking = _simulate(account, principal, action, resource, context)
     except CallError as error:
         if error.missing:
             raise
     if decision == ALLOWED:
         return IamVerdict(True)
     try:
-        read = evaluate(policies_of(account, principal), action, resource, context)
+        read = evaluate(_policies_of(account, principal), action, resource, context)
     except CallError:
         if not decision:
             raise
@@ -86,7 +86,7 @@ def principal_may(
     return IamVerdict(False, read.policy, elsewhere)
 
 
-def simulate(
+def _simulate(
     account: AwsAccount, principal: Principal, action: str, resource: str, context: Context
 ) -> tuple[str, bool]:
     """AWS's own decision, SimulatePrincipalPolicy's EvalDecision, and whether it lacked a condition key for it."""
@@ -96,7 +96,7 @@ def simulate(
     ]
     answer = account.ask(
         *("iam", "SimulatePrincipalPolicy"),
-        PolicySourceArn=principal_arn(account, principal),
+        PolicySourceArn=_principal_arn(account, principal),
         ActionNames=[action],
         ResourceArns=[resource],
         ContextEntries=entries,
@@ -107,37 +107,37 @@ def simulate(
     return str(result["EvalDecision"]), any(one.get("MissingContextValues") for one in results)
 
 
-def principal_arn(account: AwsAccount, principal: Principal) -> str:
+def _principal_arn(account: AwsAccount, principal: Principal) -> str:
     """The principal's ARN with its path, which the ARN of a session lacks."""
     kind = principal.kind.title()
     return str(account.ask("iam", f"Get{kind}", **principal.request)[kind]["Arn"])
 
 
-def policies_of(account: AwsAccount, principal: Principal) -> list[IamPolicy]:
+def _policies_of(account: AwsAccount, principal: Principal) -> list[IamPolicy]:
     """All policies that decide what a principal may do: its own, its groups', and its boundary."""
     kind = principal.kind.title()
     boundary = account.ask("iam", f"Get{kind}", **principal.request)[kind].get("PermissionsBoundary")
-    found = own_policies(account, kind, principal.request)
+    found = _own_policies(account, kind, principal.request)
     if principal.kind == "user":
         for group in account.ask("iam", "ListGroupsForUser", **principal.request)["Groups"]:
-            found += own_policies(account, "Group", {"GroupName": group["GroupName"]}, group["GroupName"])
+            found += _own_policies(account, "Group", {"GroupName": group["GroupName"]}, group["GroupName"])
     if boundary:
         arn = boundary["PermissionsBoundaryArn"]
-        found.append(IamPolicy(arn, managed_policy(account, arn), boundary=True))
+        found.append(IamPolicy(arn, _managed_policy(account, arn), boundary=True))
     return found
 
 
-def own_policies(account: AwsAccount, kind: str, request: dict[str, str], group: str = "") -> list[IamPolicy]:
+def _own_policies(account: AwsAccount, kind: str, request: dict[str, str], group: str = "") -> list[IamPolicy]:
     found = []
     for name in account.ask("iam", f"List{kind}Policies", **request)["PolicyNames"]:
         answer = account.ask("iam", f"Get{kind}Policy", PolicyName=name, **request)
         found.append(IamPolicy(name, as_document(answer["PolicyDocument"]), group))
     for one in account.ask("iam", f"ListAttached{kind}Policies", **request)["AttachedPolicies"]:
-        found.append(IamPolicy(one["PolicyArn"], managed_policy(account, one["PolicyArn"]), group))
+        found.append(IamPolicy(one["PolicyArn"], _managed_policy(account, one["PolicyArn"]), group))
     return found
 
 
-def managed_policy(account: AwsAccount, arn: str) -> dict[str, Any]:
+def _managed_policy(account: AwsAccount, arn: str) -> dict[str, Any]:
     version = account.ask("iam", "GetPolicy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
     answer = account.ask("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=version)
     return as_document(answer["PolicyVersion"]["Document"])
@@ -177,7 +177,7 @@ def permission_fix(
         options = {"policy_arn": denying.name, "policy_document": corrected, "set_as_default": True}
         command = aws_command("iam", "create-policy-version", **options)
     elif policy_statements(corrected):
-        command = put_policy_command(holder, denying.name, corrected)
+        command = _put_policy_command(holder, denying.name, corrected)
     else:
         command = aws_command("iam", f"delete-{holder.kind}-policy", **holder.options, policy_name=denying.name)
     return Fix((command,), words=f"{action} is denied by {denying.name}; take the Deny out of it, unless it is meant.")
@@ -186,9 +186,9 @@ def permission_fix(
 def grant_command(principal: Principal, name: str, document: Any) -> str:
     """Adds an inline policy. Its name is that of this very document, so that it replaces no other deployment's."""
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:8]
-    return put_policy_command(principal, f"{name}-{digest}", document)
+    return _put_policy_command(principal, f"{name}-{digest}", document)
 
 
-def put_policy_command(principal: Principal, name: str, document: Any) -> str:
+def _put_policy_command(principal: Principal, name: str, document: Any) -> str:
     options = {**principal.options, "policy_name": name, "policy_document": document}
     return aws_command("iam", f"put-{principal.kind}-policy", **options)

@@ -33,25 +33,25 @@ PASSED_TO_ECS: Context = {"iam:passedtoservice": ECS_TASKS}
 
 def check_roles(walk: AccountWalk) -> Iterator[StepFinding]:
     for arn in walk.roles:
-        if is_of_another_account(walk, arn):
+        if _is_of_another_account(walk, arn):
             yield unknown(arn, "it is in another account")
-        elif real := role_with_another_path(walk, arn):
+        elif real := _role_with_another_path(walk, arn):
             yield wrong(
-                arn, f"the role of this name is {real}", "its ARN with its path", role_renaming_fix(walk, arn, real)
+                arn, f"the role of this name is {real}", "its ARN with its path", _role_renaming_fix(walk, arn, real)
             )
         elif role_of(walk, arn) is None:
             options = {"role_name": principal_of(arn).name, "assume_role_policy_document": trust_policy()}
             if path := arn.partition(":role/")[2].rpartition("/")[0]:
                 options["path"] = f"/{path}/"
-            fix = Fix((aws_command("iam", "create-role", **options), *storage_commands(walk, principal_of(arn))))
+            fix = Fix((aws_command("iam", "create-role", **options), *_storage_commands(walk, principal_of(arn))))
             yield wrong(arn, "there is no such role", "a role", fix)
         else:
             yield right(arn, "exists")
     if not walk.roles:
         yield unknown("roles", NO_ROLE)
-    if walk.propeller and is_of_another_account(walk, walk.propeller):
+    if walk.propeller and _is_of_another_account(walk, walk.propeller):
         yield unknown(walk.propeller, "it is in another account")
-    elif walk.propeller and (real := role_with_another_path(walk, walk.propeller)):
+    elif walk.propeller and (real := _role_with_another_path(walk, walk.propeller)):
         fix = Fix(words=f"Give --propeller-role {real}.")
         yield wrong(walk.propeller, f"the role of this name is {real}", "its ARN with its path", fix)
     elif walk.propeller and role_of(walk, walk.propeller) is None:
@@ -68,7 +68,7 @@ def check_trust(walk: AccountWalk) -> Iterator[StepFinding]:
         "aws:multifactorauthpresent": None,
         "aws:principalorgid": None,
     }
-    for arn, role in existing_roles(walk):
+    for arn, role in _existing_roles(walk):
         document = as_document(role["AssumeRolePolicyDocument"])
         answer = trusts(document, ECS_TASKS, context)
         if answer:
@@ -83,8 +83,8 @@ def check_trust(walk: AccountWalk) -> Iterator[StepFinding]:
 
 
 def check_pass_role(walk: AccountWalk) -> Iterator[StepFinding]:
-    for arn, _ in existing_roles(walk):
-        yield from check_permission(walk, "iam:PassRole", arn, PASSED_TO_ECS)
+    for arn, _ in _existing_roles(walk):
+        yield from _check_permission(walk, "iam:PassRole", arn, PASSED_TO_ECS)
     if not walk.roles:
         yield unknown("roles", NO_ROLE)
 
@@ -92,7 +92,7 @@ def check_pass_role(walk: AccountWalk) -> Iterator[StepFinding]:
 def check_batch_calls(walk: AccountWalk) -> Iterator[StepFinding]:
     """The calls of the aws_array handler."""
     for request in batch_requests(walk):
-        yield from check_permission(walk, *request)
+        yield from _check_permission(walk, *request)
 
 
 def batch_requests(walk: AccountWalk) -> list[Request]:
@@ -109,7 +109,7 @@ def batch_requests(walk: AccountWalk) -> list[Request]:
     ]
 
 
-def storage_requests(walk: AccountWalk) -> list[tuple[StoragePrefix, Request]]:
+def _storage_requests(walk: AccountWalk) -> list[tuple[StoragePrefix, Request]]:
     """What a job does below each prefix of the storage, and with its bucket."""
     prefixes, partition = storage_prefixes(walk.settings), walk.account.partition
     buckets = dict.fromkeys(one.bucket for one in prefixes)
@@ -123,22 +123,22 @@ def storage_requests(walk: AccountWalk) -> list[tuple[StoragePrefix, Request]]:
     ]
 
 
-def requests_of(walk: AccountWalk, principal: Principal) -> list[Request]:
+def _requests_of(walk: AccountWalk, principal: Principal) -> list[Request]:
     """Everything that a principal has to be able to do, as propeller and as the role of jobs."""
-    own = [arn for arn in walk.roles if not is_of_another_account(walk, arn)]
+    own = [arn for arn in walk.roles if not _is_of_another_account(walk, arn)]
     requests: list[Request] = []
     if principal == principal_of(walk.propeller or walk.caller_arn):
         requests += [*(("iam:PassRole", arn, PASSED_TO_ECS) for arn in own), *batch_requests(walk)]
     if principal in map(principal_of, own):
-        requests += [request for _, request in storage_requests(walk)]
+        requests += [request for _, request in _storage_requests(walk)]
     return requests
 
 
-def check_permission(walk: AccountWalk, action: str, resource: str, context: Context) -> Iterator[StepFinding]:
+def _check_permission(walk: AccountWalk, action: str, resource: str, context: Context) -> Iterator[StepFinding]:
     """Whether propeller, or the caller in its place, may do something."""
     principal = principal_of(walk.propeller or walk.caller_arn)
     subject = f"{principal}: {action} {resource}".removesuffix(" *")
-    if walk.propeller and is_of_another_account(walk, walk.propeller):
+    if walk.propeller and _is_of_another_account(walk, walk.propeller):
         yield unknown(subject, "the role is in another account")
         return
     verdict = principal_may(walk.account, principal, action, resource, context)
@@ -149,7 +149,7 @@ def check_permission(walk: AccountWalk, action: str, resource: str, context: Con
     else:
         queues = [queue_arn(walk.batch_arn, name) for name in walk.queues]
         document = limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
-        fix = permission_fix(principal, verdict, action, requests_of(walk, principal), "flyte-awsbatch", document)
+        fix = permission_fix(principal, verdict, action, _requests_of(walk, principal), "flyte-awsbatch", document)
         yield wrong(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
@@ -158,10 +158,10 @@ def check_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
     if not prefixes:
         yield unknown("bucket", "the settings name none: storage.container, propeller.rawoutput-prefix")
     for bucket in dict.fromkeys(one.bucket for one in prefixes):
-        yield from bucket_exists(walk, bucket)
-    for arn, _ in existing_roles(walk):
+        yield from _bucket_exists(walk, bucket)
+    for arn, _ in _existing_roles(walk):
         principal = principal_of(arn)
-        for prefix, (action, resource, context) in storage_requests(walk):
+        for prefix, (action, resource, context) in _storage_requests(walk):
             verdict = principal_may(walk.account, principal, action, resource, context)
             subject = f"{principal}: {action} {prefix}"
             if verdict.allowed:
@@ -169,14 +169,14 @@ def check_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
             elif verdict.allowed is None:
                 yield unknown(subject, "a condition of its policies depends on more than is known here")
             else:
-                document = storage_document(walk)
+                document = _storage_document(walk)
                 fix = permission_fix(
-                    principal, verdict, action, requests_of(walk, principal), "flyte-storage", document
+                    principal, verdict, action, _requests_of(walk, principal), "flyte-storage", document
                 )
                 yield wrong(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
-def bucket_exists(walk: AccountWalk, bucket: str) -> Iterator[StepFinding]:
+def _bucket_exists(walk: AccountWalk, bucket: str) -> Iterator[StepFinding]:
     try:
         walk.account.ask("s3", "HeadBucket", Bucket=bucket)
         yield right(bucket, "exists")
@@ -188,32 +188,32 @@ def bucket_exists(walk: AccountWalk, bucket: str) -> Iterator[StepFinding]:
         yield wrong(bucket, "there is no such bucket", "a bucket", fix)
 
 
-def storage_document(walk: AccountWalk) -> Json:
+def _storage_document(walk: AccountWalk) -> Json:
     container = walk.settings.handler.storage.container
     return storage_policy(storage_prefixes(walk.settings), container, walk.account.partition)
 
 
-def storage_commands(walk: AccountWalk, principal: Principal) -> list[str]:
+def _storage_commands(walk: AccountWalk, principal: Principal) -> list[str]:
     """What lets a new role reach the storage."""
     if not storage_prefixes(walk.settings):
         return []
-    return [grant_command(principal, "flyte-storage", storage_document(walk))]
+    return [grant_command(principal, "flyte-storage", _storage_document(walk))]
 
 
-def existing_roles(walk: AccountWalk) -> Iterator[tuple[str, dict[str, Any]]]:
+def _existing_roles(walk: AccountWalk) -> Iterator[tuple[str, dict[str, Any]]]:
     """(ARN, answer of GetRole) of the roles that exist in this account; the step `roles` reports the others."""
     for arn in walk.roles:
-        role = None if is_of_another_account(walk, arn) else role_of(walk, arn)
+        role = None if _is_of_another_account(walk, arn) else role_of(walk, arn)
         if role is not None:
             yield arn, role
 
 
 def role_of(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
-    role = role_of_name(walk, arn)
+    role = _role_of_name(walk, arn)
     return role if role and role["Arn"] == arn else None
 
 
-def role_of_name(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
+def _role_of_name(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
     """GetRole's answer, which does not look at the path of the ARN."""
     try:
         role: dict[str, Any] = walk.account.ask("iam", "GetRole", RoleName=principal_of(arn).name)["Role"]
@@ -224,13 +224,13 @@ def role_of_name(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
     return role
 
 
-def role_with_another_path(walk: AccountWalk, arn: str) -> str:
+def _role_with_another_path(walk: AccountWalk, arn: str) -> str:
     """The ARN of the role of this name when it has another path; empty when it has this one, or there is no role."""
-    role = role_of_name(walk, arn)
+    role = _role_of_name(walk, arn)
     return str(role["Arn"]) if role and role["Arn"] != arn else ""
 
 
-def role_renaming_fix(walk: AccountWalk, arn: str, real: str) -> Fix:
+def _role_renaming_fix(walk: AccountWalk, arn: str, real: str) -> Fix:
     """The setting that names a role, with its real ARN."""
     admin = walk.settings.admin
     mended: Json = {}
@@ -241,5 +241,5 @@ def role_renaming_fix(walk: AccountWalk, arn: str, real: str) -> Fix:
     return Fix(yaml=as_yaml(mended)) if mended else Fix(words=f"Give --role {real}.")
 
 
-def is_of_another_account(walk: AccountWalk, arn: str) -> bool:
+def _is_of_another_account(walk: AccountWalk, arn: str) -> bool:
     return principal_of(arn).account != walk.account_id

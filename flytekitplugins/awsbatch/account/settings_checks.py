@@ -44,7 +44,7 @@ def check_account(walk: AccountWalk) -> Iterator[StepFinding]:
     others = {what: one for what, one in walk.named_accounts.items() if one != walk.account_id}
     for what, other in others.items():
         setting = what == "plugins.aws.accountId" and list(others.values()).count(other) == 1
-        mend = plugins_aws(accountId=walk.account_id) if setting else ""
+        mend = _plugins_aws(accountId=walk.account_id) if setting else ""
         words = "" if setting else f"Name one of account {walk.account_id}."
         fix = Fix(yaml=mend, words=f"{words} Or use the credentials of account {other} (AWS_PROFILE).".strip())
         yield wrong(what, f"account {other}", f"account {walk.account_id}, whose credentials these are", fix)
@@ -56,7 +56,7 @@ def check_regions(walk: AccountWalk) -> Iterator[StepFinding]:
     named, default = settings_region(walk.settings), walk.account.default_region
     if named != walk.account.region:
         expected = f"{walk.account.region}, where the job queues are"
-        yield wrong("plugins.aws.region", named, expected, Fix(yaml=plugins_aws(region=walk.account.region)))
+        yield wrong("plugins.aws.region", named, expected, Fix(yaml=_plugins_aws(region=walk.account.region)))
     else:
         also = f"; the region of these credentials is {default}" if default not in ("", named) else ""
         yield right("plugins.aws.region", f"{named}{also}")
@@ -68,7 +68,7 @@ def check_queue_rules(walk: AccountWalk) -> Iterator[StepFinding]:
     faults = [one for one in checks.deployment_faults(admin) if one.key.startswith(("queues.", "tags for"))]
     for fault in faults:
         yield wrong(fault.key, fault.value or "nothing", fault.expected, Fix(words=f"Change {fault.place}."))
-    said = "" if faults or admin.emulator.queue_matching == FLYTEADMIN_2019 else first_difference(admin)
+    said = "" if faults or admin.emulator.queue_matching == FLYTEADMIN_2019 else _first_difference(admin)
     if said:
         kept = [
             {**({"domain": one.domain} if one.domain else {}), "tags": list(one.tags)}
@@ -90,7 +90,7 @@ def check_queue_rules(walk: AccountWalk) -> Iterator[StepFinding]:
         yield right("queues.workflowConfigs", "FlyteAdmin reads the rules as they are written")
 
 
-def first_difference(admin: AdminSettings) -> str:
+def _first_difference(admin: AdminSettings) -> str:
     """A sentence about the first kind of execution that FlyteAdmin 1.16 would send elsewhere; empty if there is none.
 
     Every project, domain and workflow of the rules is tried, and one that no rule names."""
@@ -126,13 +126,13 @@ def check_plugins(walk: AccountWalk) -> Iterator[StepFinding]:
     for task_type in (wire.ARRAY_TASK_TYPE, wire.SINGLE_TASK_TYPE):
         handler = handler_of(task_type, switches)
         if handler.error:
-            fix = Fix(yaml=as_yaml({"tasks": {"task-plugins": switches_that_enable(switches)}}))
+            fix = Fix(yaml=as_yaml({"tasks": {"task-plugins": _switches_that_enable(switches)}}))
             yield wrong(task_type, handler.error, f"{AWS_ARRAY} takes {task_type} tasks", fix)
         else:
             yield right(task_type, handler.note or f"{AWS_ARRAY} takes it")
 
 
-def switches_that_enable(switches: TaskPlugins) -> dict[str, object]:
+def _switches_that_enable(switches: TaskPlugins) -> dict[str, object]:
     """The same switches with aws_array enabled, and the default for both types. No list means that all are enabled."""
     defaults = {**switches.default_for, wire.ARRAY_TASK_TYPE: AWS_ARRAY, wire.SINGLE_TASK_TYPE: AWS_ARRAY}
     enabled = list(dict.fromkeys((*switches.enabled, *defaults.values())))
@@ -148,7 +148,7 @@ def check_array_size(walk: AccountWalk) -> Iterator[StepFinding]:
         yield wrong(subject, str(size), f"at most {MAX_ARRAY_SIZE}, AWS Batch's limit", Fix(yaml=mend))
 
 
-def plugins_aws(**keys: str) -> str:
+def _plugins_aws(**keys: str) -> str:
     return as_yaml({"plugins": {"aws": keys}})
 
 

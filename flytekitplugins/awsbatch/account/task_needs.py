@@ -41,36 +41,36 @@ def task_needs(targets: Sequence[str], settings: Settings) -> tuple[TaskNeed, ..
     called = set()
     for workflow in (one for one in entities if isinstance(one, WorkflowBase)):
         workflow.compile()
-        for node in nodes_below(workflow):
-            if is_for_batch(node.flyte_entity):
-                called.add(inner_task(node.flyte_entity).name)
+        for node in _nodes_below(workflow):
+            if _is_for_batch(node.flyte_entity):
+                called.add(_inner_task(node.flyte_entity).name)
                 needs.append(need_of(node.flyte_entity, workflow.name, settings, node))
-    alone = [one for one in entities if is_for_batch(one) and inner_task(one).name not in called]
+    alone = [one for one in entities if _is_for_batch(one) and _inner_task(one).name not in called]
     needs += [need_of(one, f".flytegen.{one.name}", settings) for one in alone]
     return tuple(dict.fromkeys(needs))
 
 
-def nodes_below(workflow: WorkflowBase) -> Iterator[Node]:
+def _nodes_below(workflow: WorkflowBase) -> Iterator[Node]:
     """The nodes of a workflow and of the workflows that run in the same execution."""
     for node in nodes_of(workflow):
         if isinstance(node.flyte_entity, WorkflowBase):
-            yield from nodes_below(node.flyte_entity)
+            yield from _nodes_below(node.flyte_entity)
         else:
             yield node
 
 
-def is_for_batch(entity: Any) -> bool:
+def _is_for_batch(entity: Any) -> bool:
     return getattr(entity, "task_type", None) in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE)
 
 
-def inner_task(task: Any) -> Any:
+def _inner_task(task: Any) -> Any:
     """The task whose function runs: of a map task the mapped one."""
     return getattr(task, "run_task", task)
 
 
 def need_of(task: Any, workflow: str, settings: Settings, node: Node | None = None) -> TaskNeed:
     """:param node: the node whose `with_overrides` counts too."""
-    inner, admin, k8s = inner_task(task), settings.admin, settings.handler.k8s
+    inner, admin, k8s = _inner_task(task), settings.admin, settings.handler.k8s
     resources: Resources = convert_resources_to_resource_model(
         requests=inner.resources.requests, limits=inner.resources.limits
     ).to_flyte_idl()

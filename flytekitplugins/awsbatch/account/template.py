@@ -40,23 +40,23 @@ def cloudformation_template(settings: Settings) -> str:
         (
             "The role that jobs run in: they read and write the deployment's storage.",
             logical,
-            job_role_resource(settings, role),
+            _job_role_resource(settings, role),
         )
         for logical, role in roles.items()
     ]
     resources.append(
         (
             "What flytepropeller does: pass the jobs' roles on, and call AWS Batch.",
-            *propeller_policy_resource(queues, arns),
+            *_propeller_policy_resource(queues, arns),
         )
     )
     resources += [
-        ("A job queue of the settings.", logical, job_queue_resource(name))
+        ("A job queue of the settings.", logical, _job_queue_resource(name))
         for logical, name in logical_ids("JobQueue", queues).items()
     ]
     text = SKELETON.read_text(encoding="utf-8")
-    text = text.replace("{{role_arns}}", one_line_yaml({"Fn::Join": [",", arns]})).replace(
-        "{{queues}}", one_line_yaml(",".join(queues))
+    text = text.replace("{{role_arns}}", _one_line_yaml({"Fn::Join": [",", arns]})).replace(
+        "{{queues}}", _one_line_yaml(",".join(queues))
     )
     for comment, logical, body in resources:
         block = yaml.dump({logical: body}, Dumper=TemplateDumper, sort_keys=False, width=100)
@@ -82,7 +82,7 @@ def logical_ids(kind: str, names: list[str]) -> dict[str, str]:
     }
 
 
-def job_role_resource(settings: Settings, role: str) -> Json:
+def _job_role_resource(settings: Settings, role: str) -> Json:
     """:param role: its ARN; empty lets CloudFormation name it."""
     container = settings.handler.storage.container
     buckets = {container: "${Bucket}"} if container else {}
@@ -90,7 +90,7 @@ def job_role_resource(settings: Settings, role: str) -> Json:
     storage = storage_policy(prefixes or [StoragePrefix("${Bucket}")], buckets.get(container, ""), "${AWS::Partition}")
     body: Json = {
         "AssumeRolePolicyDocument": trust_policy(),
-        "Policies": [{"PolicyName": "storage", "PolicyDocument": with_substitutions(storage)}],
+        "Policies": [{"PolicyName": "storage", "PolicyDocument": _with_substitutions(storage)}],
     }
     if role:
         path, _, name = role.partition(":role/")[2].rpartition("/")
@@ -98,17 +98,17 @@ def job_role_resource(settings: Settings, role: str) -> Json:
     return {"Type": "AWS::IAM::Role", "Properties": body}
 
 
-def propeller_policy_resource(queues: list[str], roles: list[Json]) -> tuple[str, Json]:
+def _propeller_policy_resource(queues: list[str], roles: list[Json]) -> tuple[str, Json]:
     document = limited_to_ecs(propeller_policy(BATCH, [f"{BATCH}:job-queue/{queue}" for queue in queues], roles))
     properties = {
         "Description": "Lets flytepropeller run jobs on AWS Batch",
         "Roles": {"Fn::If": ["AttachToPropeller", [{"Ref": "PropellerRole"}], {"Ref": "AWS::NoValue"}]},
-        "PolicyDocument": with_substitutions(document),
+        "PolicyDocument": _with_substitutions(document),
     }
     return "PropellerPolicy", {"Type": "AWS::IAM::ManagedPolicy", "Properties": properties}
 
 
-def job_queue_resource(name: str) -> Json:
+def _job_queue_resource(name: str) -> Json:
     spot, on_demand = {"Ref": "SpotEnvironment"}, {"Ref": "OnDemandEnvironment"}
     both = [{"Order": 1, "ComputeEnvironment": spot}, {"Order": 2, "ComputeEnvironment": on_demand}]
     one = [{"Order": 1, "ComputeEnvironment": {"Fn::If": ["UseSpot", spot, on_demand]}}]
@@ -123,13 +123,13 @@ def job_queue_resource(name: str) -> Json:
     }
 
 
-def with_substitutions(value: Any) -> Any:
+def _with_substitutions(value: Any) -> Any:
     """A document with `Fn::Sub` around every text that has a ${...}."""
     if isinstance(value, list):
-        return [with_substitutions(one) for one in value]
+        return [_with_substitutions(one) for one in value]
     if isinstance(value, str):
         return {"Fn::Sub": value} if "${" in value else value
-    return {key: with_substitutions(one) for key, one in value.items()} if isinstance(value, dict) else value
+    return {key: _with_substitutions(one) for key, one in value.items()} if isinstance(value, dict) else value
 
 
 class TemplateDumper(yaml.SafeDumper):
@@ -163,6 +163,6 @@ TemplateDumper.add_representer(dict, TemplateDumper.mapping)
 TemplateLoader.add_multi_constructor("!", TemplateLoader.function)
 
 
-def one_line_yaml(value: Any) -> str:
+def _one_line_yaml(value: Any) -> str:
     """A value on one line of YAML."""
     return yaml.dump(value, Dumper=TemplateDumper, default_flow_style=True, width=10_000).removesuffix("...\n").strip()

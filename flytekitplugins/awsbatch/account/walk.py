@@ -116,15 +116,15 @@ def begin(
     caller: dict[str, Any] | CallError
     try:
         caller = account.ask("sts", "GetCallerIdentity")
-        account = where_the_queues_are(account, [one.dynamic for one in settings.admin.queues if one.dynamic])
+        account = _where_the_queues_are(account, [one.dynamic for one in settings.admin.queues if one.dynamic])
     except CallError as error:
         caller = error
     return AccountWalk(
-        settings, account, caller, all_roles, propeller, image, needs, accounts_named(settings, all_roles)
+        settings, account, caller, all_roles, propeller, image, needs, _accounts_named(settings, all_roles)
     )
 
 
-def where_the_queues_are(account: AwsAccount, queues: list[str]) -> AwsAccount:
+def _where_the_queues_are(account: AwsAccount, queues: list[str]) -> AwsAccount:
     """The account in the settings' region, or in the credentials' own when the queues are found only there."""
     other = account.default_region
     if not other or other == account.region:
@@ -136,7 +136,7 @@ def where_the_queues_are(account: AwsAccount, queues: list[str]) -> AwsAccount:
         return account
 
 
-def accounts_named(settings: Settings, roles: tuple[str, ...]) -> dict[str, str]:
+def _accounts_named(settings: Settings, roles: tuple[str, ...]) -> dict[str, str]:
     """The account ids in the settings, by what has them."""
     named = {"plugins.aws.accountId": settings.handler.aws.account_id}
     named |= {role: match[1] for role in roles if (match := ROLE_ARN.fullmatch(role))}

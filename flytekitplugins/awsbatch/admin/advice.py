@@ -16,16 +16,16 @@ def queue_difference_warning(settings: AdminSettings, explanation: Explanation) 
     if real.possible == explanation.possible:
         return ""
     who = explanation.execution
-    wanted = named_queues(explanation)
+    wanted = _named_queues(explanation)
     return (
-        f"FlyteAdmin 1.16 would send {who.workflow or 'this'} in {who.project}/{who.domain} to {named_queues(real)}, "
-        f"not to {wanted}{difference_reason(real)}. To have {wanted} there, keep only the default rule in its file and "
-        "store the others as attributes: `flyte-awsbatch queue export --attributes DIR` writes them, "
+        f"FlyteAdmin 1.16 would send {who.workflow or 'this'} in {who.project}/{who.domain} to {_named_queues(real)}, "
+        f"not to {wanted}{_difference_reason(real)}. To have {wanted} there, keep only the default rule in its file "
+        "and store the others as attributes: `flyte-awsbatch queue export --attributes DIR` writes them, "
         "`flytectl update execution-queue-attribute --attrFile DIR/FILE` stores them."
     )
 
 
-def difference_reason(real: Explanation) -> str:
+def _difference_reason(real: Explanation) -> str:
     """What of a server's ways led it elsewhere, told by the rule that it follows."""
     rule = next((verdict for verdict in real.verdicts if verdict.decided), None)
     if rule is None:
@@ -37,7 +37,7 @@ def difference_reason(real: Explanation) -> str:
     return f": it follows the rule{place} ({rule.rule}){ignored}"
 
 
-def named_queues(explanation: Explanation) -> str:
+def _named_queues(explanation: Explanation) -> str:
     names = sorted(explanation.possible)
     if names == [""]:
         return "no queue"
@@ -58,13 +58,13 @@ def no_queue_help(settings: AdminSettings, explanation: Explanation) -> str:
     tags = [tag for queue in settings.queues if queue.dynamic for tag in queue.attributes if tag]
     if not settings.queues:
         queues = "  executionQueues:\n    - dynamic: default\n      attributes: [default]\n"
-        return f"{asked}the settings name none; add\nqueues:\n{queues}{default_rule('default')}"
+        return f"{asked}the settings name none; add\nqueues:\n{queues}{_default_rule('default')}"
     if not tags:
         tagged = "give one of the queues `attributes: [default]`, since rules find queues by their tags, and add"
-        return f"{asked}{tagged}\nqueues:\n{default_rule('default')}"
+        return f"{asked}{tagged}\nqueues:\n{_default_rule('default')}"
     tag = "default" if "default" in tags else tags[0]
-    return f"{asked}no rule for it finds one; add a rule for every execution\nqueues:\n{default_rule(tag)}"
+    return f"{asked}no rule for it finds one; add a rule for every execution\nqueues:\n{_default_rule(tag)}"
 
 
-def default_rule(tag: str) -> str:
+def _default_rule(tag: str) -> str:
     return f"  workflowConfigs:\n    - tags: [{tag}]\n"

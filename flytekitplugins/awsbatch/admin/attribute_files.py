@@ -47,9 +47,9 @@ def read_attribute_file(document: Document, report: Callable[[Problem], None]) -
         name = key.text.lower()
         try:
             if name in PLACES:
-                values[name] = text_field(value)
+                values[name] = _text_field(value)
             elif name == "tags":
-                tags = tags_field(value)
+                tags = _tags_field(value)
             else:
                 expected = f"is not a key of an attribute file; expected one of {', '.join(KEYS)}"
                 found.append(Problem(document.file, key.mark.line, key.text, "", expected))
@@ -63,9 +63,9 @@ def read_attribute_file(document: Document, report: Callable[[Problem], None]) -
         )
 
 
-def text_field(node: Node) -> str:
+def _text_field(node: Node) -> str:
     """A text field: a number or a boolean becomes text."""
-    value = yaml_1_1(node)
+    value = _yaml_1_1(node)
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -96,17 +96,17 @@ def short_float(value: float) -> str:
     return text if exponent < -4 or exponent >= 6 else f"{float(text):.{max(digits - exponent, 0)}f}"
 
 
-def tags_field(node: Node) -> tuple[str, ...]:
+def _tags_field(node: Node) -> tuple[str, ...]:
     """The list of tags: texts only, as they are."""
     if isinstance(node, Scalar) and node.value is None:
         return ()
     if not isinstance(node, ListNode):
         raise ValueError("expected a list of texts, even for one tag")
-    return tuple(tag_text(item) for item in node.items)
+    return tuple(_tag_text(item) for item in node.items)
 
 
-def tag_text(node: Node) -> str:
-    value = yaml_1_1(node)
+def _tag_text(node: Node) -> str:
+    value = _yaml_1_1(node)
     if value is None:
         return ""
     if isinstance(value, str):
@@ -114,7 +114,7 @@ def tag_text(node: Node) -> str:
     raise ValueError(f"expected texts only: put {shown_value(node)} between quotes")
 
 
-def yaml_1_1(node: Node) -> object:
+def _yaml_1_1(node: Node) -> object:
     """A scalar as go.yaml.in/yaml/v2 resolves it; a list or a map as itself."""
     if not isinstance(node, Scalar):
         return node

@@ -34,25 +34,25 @@ def role_key_contradictions(settings: AdminSettings) -> Iterator[Problem]:
 
 def deployment_faults(settings: AdminSettings) -> Iterator[Problem]:
     """What would go wrong on a cluster or in an account."""
-    yield from queue_faults(settings)
+    yield from _queue_faults(settings)
     tags = {tag for queue in settings.queues for tag in queue.attributes}
     for place, rule in enumerate(settings.rules):
-        yield from rule_faults(rule, f"queues.workflowConfigs[{place}]", tags)
+        yield from _rule_faults(rule, f"queues.workflowConfigs[{place}]", tags)
     for override in settings.overrides:
         if not set(override.tags) & tags:
             expected = "expected a tag that a queue has in its attributes"
             yield Problem.at(override.where, f"tags for {override.scope}", expected, ", ".join(override.tags) or "none")
     yield from role_faults(settings)
-    yield from plugin_faults(settings)
+    yield from _plugin_faults(settings)
 
 
-def queue_faults(settings: AdminSettings) -> Iterator[Problem]:
+def _queue_faults(settings: AdminSettings) -> Iterator[Problem]:
     if not settings.queues:
         yield Problem.at(Mark(), "queues.executionQueues", "names no job queue, so no task can run on AWS Batch")
     for place, queue in enumerate(settings.queues):
         path = f"queues.executionQueues[{place}]"
         if not QUEUE_NAME.fullmatch(queue.dynamic):
-            yield no_queue_name(place, queue)
+            yield _no_queue_name(place, queue)
         if not queue.attributes:
             yield Problem.at(
                 queue.where, f"{path}.attributes", "expected at least one tag, by which rules find the queue"
@@ -63,15 +63,15 @@ def misnamed_queues(settings: AdminSettings) -> Iterator[Problem]:
     """Queues that neither AWS nor the local AWS Batch can have."""
     for place, queue in enumerate(settings.queues):
         if queue.dynamic and not QUEUE_NAME.fullmatch(queue.dynamic):
-            yield no_queue_name(place, queue)
+            yield _no_queue_name(place, queue)
 
 
-def no_queue_name(place: int, queue: ExecutionQueue) -> Problem:
+def _no_queue_name(place: int, queue: ExecutionQueue) -> Problem:
     expected = "expected an AWS Batch job queue: its name (letters, numbers, - and _) or its ARN"
     return Problem.at(queue.where, f"queues.executionQueues[{place}].dynamic", expected, repr(queue.dynamic))
 
 
-def rule_faults(rule: Rule, path: str, tags: set[str]) -> Iterator[Problem]:
+def _rule_faults(rule: Rule, path: str, tags: set[str]) -> Iterator[Problem]:
     if not rule.tags:
         yield Problem.at(rule.where, f"{path}.tags", "expected the tags of a queue; without them the rule finds none")
     missing = [tag for tag in rule.tags if tag not in tags]
@@ -90,7 +90,7 @@ def role_faults(settings: AdminSettings) -> Iterator[Problem]:
             yield Problem.at(place, key, "expected a role's full ARN: arn:aws:iam::<account>:role/<name>", repr(role))
 
 
-def plugin_faults(settings: AdminSettings) -> Iterator[Problem]:
+def _plugin_faults(settings: AdminSettings) -> Iterator[Problem]:
     for task_type in (wire.ARRAY_TASK_TYPE, wire.SINGLE_TASK_TYPE):
         handler = handler_of(task_type, settings.task_plugins)
         if handler.error:
@@ -114,14 +114,14 @@ def deployment_advice(settings: AdminSettings) -> Iterator[Problem]:
             yield Problem.at(rule.where, f"queues.workflowConfigs[{place}].domain", expected, repr(rule.domain))
     if settings.queues and not any(not (rule.project or rule.domain or rule.workflow) for rule in settings.rules):
         yield Problem.at(Mark(), "queues.workflowConfigs", "has no default rule: executions that no rule is for fail")
-    yield from missing_keys(settings)
+    yield from _missing_keys(settings)
     for task_type in (wire.ARRAY_TASK_TYPE, wire.SINGLE_TASK_TYPE):
         note = handler_of(task_type, settings.task_plugins).note
         if note and settings.task_plugins:
             yield Problem.at(settings.task_plugins.where, "tasks.task-plugins.default-for-task-types", note)
 
 
-def missing_keys(settings: AdminSettings) -> Iterator[Problem]:
+def _missing_keys(settings: AdminSettings) -> Iterator[Problem]:
     server, handler = settings.server.role_name_key, settings.handler.role_annotation_key
     if not server:
         yield Problem.at(Mark(), "flyteadmin.roleNameKey", "is not set: FlyteAdmin writes the role under an empty key")

@@ -36,7 +36,7 @@ def same_workflow(rule: str, workflow: str) -> bool:
     return rule in (workflow, bare)
 
 
-def rule_mismatch(rule: Rule, execution: LaunchedExecution) -> str:
+def _rule_mismatch(rule: Rule, execution: LaunchedExecution) -> str:
     """The first of the rule's conditions that the execution does not meet; empty when it meets all."""
     for place in PLACES:
         wanted, actual = getattr(rule, place), getattr(execution, place)
@@ -46,7 +46,7 @@ def rule_mismatch(rule: Rule, execution: LaunchedExecution) -> str:
     return ""
 
 
-def queues_with_all_tags(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tuple[str, ...]:
+def _queues_with_all_tags(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tuple[str, ...]:
     """The queues that have all of the tags, in file order. A rule without tags asks for nothing and finds nothing."""
     if not tags:
         return ()
@@ -54,23 +54,23 @@ def queues_with_all_tags(queues: Sequence[ExecutionQueue], tags: Sequence[str]) 
 
 
 def match_as_documented(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
-    verdicts = list(rule_verdicts(settings, execution))
+    verdicts = list(_rule_verdicts(settings, execution))
     deciding = next((place for place, verdict in enumerate(verdicts) if verdict.matched and verdict.queues), None)
     if deciding is None:
         return Explanation(DOCUMENTED, execution, (), tuple(verdicts))
     verdicts[deciding] = replace(verdicts[deciding], decided=True)
-    verdicts[deciding + 1 :] = [superseded(verdict) for verdict in verdicts[deciding + 1 :]]
+    verdicts[deciding + 1 :] = [_superseded(verdict) for verdict in verdicts[deciding + 1 :]]
     return Explanation(DOCUMENTED, execution, verdicts[deciding].queues, tuple(verdicts))
 
 
-def rule_verdicts(settings: AdminSettings, execution: LaunchedExecution) -> Iterator[RuleVerdict]:
+def _rule_verdicts(settings: AdminSettings, execution: LaunchedExecution) -> Iterator[RuleVerdict]:
     for rule in rules_in_order(settings):
-        reason = rule_mismatch(rule, execution)
-        queues = () if reason else queues_with_all_tags(settings.queues, rule.tags)
-        yield rule.verdict(not reason, reason or matching_reason(rule, queues), queues)
+        reason = _rule_mismatch(rule, execution)
+        queues = () if reason else _queues_with_all_tags(settings.queues, rule.tags)
+        yield rule.verdict(not reason, reason or _matching_reason(rule, queues), queues)
 
 
-def matching_reason(rule: Rule, queues: Sequence[str]) -> str:
+def _matching_reason(rule: Rule, queues: Sequence[str]) -> str:
     given = [place for place in PLACES if getattr(rule, place)]
     same = f"{', '.join(given[:-1])} and {given[-1]}" if len(given) > 1 else "".join(given)
     matched = (
@@ -85,7 +85,7 @@ def matching_reason(rule: Rule, queues: Sequence[str]) -> str:
     return f"{matched}, but {lacking}: it gives way"
 
 
-def superseded(verdict: RuleVerdict) -> RuleVerdict:
+def _superseded(verdict: RuleVerdict) -> RuleVerdict:
     if not verdict.matched:
         return verdict
     return replace(verdict, reason=f"{verdict.reason}; a more specific or earlier rule has decided")

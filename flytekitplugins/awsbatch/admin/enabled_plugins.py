@@ -45,8 +45,8 @@ def handler_of(task_type: str, switches: TaskPlugins | None) -> Handler:
     """
     if switches is None:
         return Handler(AWS_ARRAY if task_type in REGISTERED[AWS_ARRAY] else CONTAINER)
-    enabled = {clean_plugin_name(name) for name in switches.enabled}
-    defaults = {clean_plugin_name(kind): clean_plugin_name(plugin) for kind, plugin in switches.default_for.items()}
+    enabled = {_clean_plugin_name(name) for name in switches.enabled}
+    defaults = {_clean_plugin_name(kind): _clean_plugin_name(plugin) for kind, plugin in switches.default_for.items()}
     stray = sorted({plugin for plugin in defaults.values() if enabled and plugin not in enabled})
     if stray:
         kinds = sorted(kind for kind, plugin in defaults.items() if plugin == stray[0])
@@ -54,45 +54,45 @@ def handler_of(task_type: str, switches: TaskPlugins | None) -> Handler:
             f"cannot set default plugin [{stray[0]}] for task types [[{' '.join(kinds)}]] when it is not "
             "configured to be an enabled plugin"
         )
-        return Handler("", error, f"propeller does not start; {add_plugin(switches, stray[0])}")
+        return Handler("", error, f"propeller does not start; {_add_plugin(switches, stray[0])}")
     running = [plugin for plugin in REGISTERED if not enabled or plugin in enabled]
     able = [plugin for plugin in running if task_type in REGISTERED[plugin]]
     default = defaults.get(task_type, "")
     if default in able or len(able) == 1:
-        return chosen_handler(default, able, task_type, switches)
+        return _chosen_handler(default, able, task_type, switches)
     return (
-        undecided_handler(able, task_type, switches)
+        _undecided_handler(able, task_type, switches)
         if able
-        else unhandled_type(CONTAINER in running, task_type, switches)
+        else _unhandled_type(CONTAINER in running, task_type, switches)
     )
 
 
-def clean_plugin_name(name: str) -> str:
+def _clean_plugin_name(name: str) -> str:
     return name.strip(" ").lower()
 
 
-def undecided_handler(able: list[str], task_type: str, switches: TaskPlugins) -> Handler:
+def _undecided_handler(able: list[str], task_type: str, switches: TaskPlugins) -> Handler:
     ids = " ".join(f"{plugin}:{plugin}" for plugin in sorted(able))
     error = (
         f"Multiple plugins registered to handle task type: {task_type}. ([map[{ids}]]). "
         "Use default-for-task-type config option to choose the desired plugin."
     )
-    return Handler("", error, f"propeller does not start; {add_default(task_type, switches)}")
+    return Handler("", error, f"propeller does not start; {_add_default(task_type, switches)}")
 
 
-def unhandled_type(container: bool, task_type: str, switches: TaskPlugins) -> Handler:
+def _unhandled_type(container: bool, task_type: str, switches: TaskPlugins) -> Handler:
     if container:
         error = f"No plugin found for Handler-type [{task_type}], defaulting to [{CONTAINER}]"
-        return Handler(CONTAINER, error, f"it would run as a pod, not on AWS Batch; {add_plugin(switches)}")
+        return Handler(CONTAINER, error, f"it would run as a pod, not on AWS Batch; {_add_plugin(switches)}")
     error = f"no plugin defined for Handler type [{task_type}] and no defaultPlugin configured"
-    return Handler("", error, add_plugin(switches))
+    return Handler("", error, _add_plugin(switches))
 
 
-def chosen_handler(default: str, able: list[str], task_type: str, switches: TaskPlugins) -> Handler:
+def _chosen_handler(default: str, able: list[str], task_type: str, switches: TaskPlugins) -> Handler:
     """The default, or the only plugin registered for a type, which takes it whatever the defaults say or leave out."""
     plugin = default if default in able else able[0]
     if plugin != AWS_ARRAY:
-        remedy = add_default(task_type, switches) if plugin == default else add_plugin(switches)
+        remedy = _add_default(task_type, switches) if plugin == default else _add_plugin(switches)
         error = f"Plugin [{plugin}] resolved for Handler type [{task_type}]"
         return Handler(plugin, error, f"it would not run on AWS Batch; {remedy}")
     if plugin == default:
@@ -100,20 +100,20 @@ def chosen_handler(default: str, able: list[str], task_type: str, switches: Task
     said = f"the default is {default}, which is not made for it" if default else "there is no default"
     note = (
         f"{said} for {task_type} tasks, and {AWS_ARRAY} takes them as the only plugin registered for the type; "
-        f"to follow the setup document, {add_default(task_type, switches)}"
+        f"to follow the setup document, {_add_default(task_type, switches)}"
     )
     return Handler(plugin, note=note)
 
 
-def add_default(task_type: str, switches: TaskPlugins) -> str:
+def _add_default(task_type: str, switches: TaskPlugins) -> str:
     return (
-        f"{place_of_switches(switches)}, add to tasks.task-plugins.default-for-task-types: `{task_type}: {AWS_ARRAY}`"
+        f"{_place_of_switches(switches)}, add to tasks.task-plugins.default-for-task-types: `{task_type}: {AWS_ARRAY}`"
     )
 
 
-def add_plugin(switches: TaskPlugins, plugin: str = AWS_ARRAY) -> str:
-    return f"{place_of_switches(switches)}, add to tasks.task-plugins.enabled-plugins: `- {plugin}`"
+def _add_plugin(switches: TaskPlugins, plugin: str = AWS_ARRAY) -> str:
+    return f"{_place_of_switches(switches)}, add to tasks.task-plugins.enabled-plugins: `- {plugin}`"
 
 
-def place_of_switches(switches: TaskPlugins) -> str:
+def _place_of_switches(switches: TaskPlugins) -> str:
     return f"in {switches.where}" if switches.where.file else "in the settings"

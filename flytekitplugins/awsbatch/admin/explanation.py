@@ -58,7 +58,7 @@ class Explanation:
     queue: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "queue", pick_by_execution_name(self.candidates, self.execution))
+        object.__setattr__(self, "queue", _pick_by_execution_name(self.candidates, self.execution))
 
     @property
     def possible(self) -> frozenset[str]:
@@ -66,7 +66,7 @@ class Explanation:
         return frozenset(self.candidates) or frozenset({""})
 
 
-def pick_by_execution_name(candidates: tuple[str, ...], execution: LaunchedExecution) -> str:
+def _pick_by_execution_name(candidates: tuple[str, ...], execution: LaunchedExecution) -> str:
     """One of several queues, by the execution's name: always the same for one name, evenly spread over many.
 
     FlyteAdmin picks at random (`queues.go`), which no run could repeat.

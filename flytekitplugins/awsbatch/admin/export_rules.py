@@ -53,15 +53,15 @@ def export_rules(settings: AdminSettings, projects: Sequence[str] = (), workflow
     :param projects: further projects, for rules that name a workflow but no project.
     :param workflows: full names as registered (`module.function`), for rules that give the bare name.
     """
-    scope = scope_of(settings, projects, workflows)
-    rules = tuple(file_rules(settings, scope))
-    attributes = tuple(attributes_for(settings, scope))
+    scope = _scope_of(settings, projects, workflows)
+    rules = tuple(_file_rules(settings, scope))
+    attributes = tuple(_attributes_for(settings, scope))
     served = replace(settings, rules=rules, overrides=attributes)
-    unmet = tuple(differing_executions(settings, served, scope))
-    return Exported(attributes, rules, tuple(export_notes(settings, workflows)), unmet)
+    unmet = tuple(_differing_executions(settings, served, scope))
+    return Exported(attributes, rules, tuple(_export_notes(settings, workflows)), unmet)
 
 
-def scope_of(settings: AdminSettings, projects: Sequence[str], workflows: Sequence[str]) -> Scope:
+def _scope_of(settings: AdminSettings, projects: Sequence[str], workflows: Sequence[str]) -> Scope:
     rules = documented.rules_in_order(settings)
     named = {rule.project for rule in rules if rule.project} | set(projects)
     full: set[str] = set()
@@ -71,39 +71,39 @@ def scope_of(settings: AdminSettings, projects: Sequence[str], workflows: Sequen
     return Scope(tuple(sorted(named)), settings.domains, tuple(sorted(full)))
 
 
-def documented_queues(settings: AdminSettings, project: str, domain: str, workflow: str) -> frozenset[str]:
+def _documented_queues(settings: AdminSettings, project: str, domain: str, workflow: str) -> frozenset[str]:
     """The queues that the documented rules find."""
     return frozenset(documented.match_as_documented(settings, LaunchedExecution(project, domain, workflow)).candidates)
 
 
-def file_rules(settings: AdminSettings, scope: Scope) -> Iterator[Rule]:
+def _file_rules(settings: AdminSettings, scope: Scope) -> Iterator[Rule]:
     """The default, and a rule for each domain that differs from it."""
-    default = documented_queues(settings, ANY, ANY, ANY)
+    default = _documented_queues(settings, ANY, ANY, ANY)
     for domain in scope.domains:
-        queues = documented_queues(settings, ANY, domain, ANY)
+        queues = _documented_queues(settings, ANY, domain, ANY)
         if queues != default:
-            yield Rule(domain=domain, tags=tags_for(settings, queues))
+            yield Rule(domain=domain, tags=_tags_for(settings, queues))
     if default:
-        yield Rule(tags=tags_for(settings, default))
+        yield Rule(tags=_tags_for(settings, default))
 
 
-def attributes_for(settings: AdminSettings, scope: Scope) -> Iterator[StoredRule]:
+def _attributes_for(settings: AdminSettings, scope: Scope) -> Iterator[StoredRule]:
     for project in scope.projects:
-        of_domain = {domain: documented_queues(settings, project, domain, ANY) for domain in scope.domains}
-        elsewhere = {domain: documented_queues(settings, ANY, domain, ANY) for domain in scope.domains}
+        of_domain = {domain: _documented_queues(settings, project, domain, ANY) for domain in scope.domains}
+        elsewhere = {domain: _documented_queues(settings, ANY, domain, ANY) for domain in scope.domains}
         if of_domain != elsewhere and len(set(of_domain.values())) == 1:
-            yield StoredRule(project, tags=tags_for(settings, next(iter(of_domain.values()))))
+            yield StoredRule(project, tags=_tags_for(settings, next(iter(of_domain.values()))))
         else:
             for domain in scope.domains:
                 if of_domain[domain] != elsewhere[domain]:
-                    yield StoredRule(project, domain, tags=tags_for(settings, of_domain[domain]))
+                    yield StoredRule(project, domain, tags=_tags_for(settings, of_domain[domain]))
         for domain, workflow in product(scope.domains, scope.workflows):
-            queues = documented_queues(settings, project, domain, workflow)
+            queues = _documented_queues(settings, project, domain, workflow)
             if queues != of_domain[domain]:
-                yield StoredRule(project, domain, workflow, tags_for(settings, queues))
+                yield StoredRule(project, domain, workflow, _tags_for(settings, queues))
 
 
-def tags_for(settings: AdminSettings, queues: frozenset[str]) -> tuple[str, ...]:
+def _tags_for(settings: AdminSettings, queues: frozenset[str]) -> tuple[str, ...]:
     """A tag that finds just these queues, since a 1.16 server follows one tag; if there is none, those all share."""
     by_tag = flyteadmin.queues_by_tag(settings.queues)
     exact = [tag for tag, found in by_tag.items() if frozenset(found) == queues]
@@ -111,24 +111,24 @@ def tags_for(settings: AdminSettings, queues: frozenset[str]) -> tuple[str, ...]
     return tuple((exact or sorted(shared, key=lambda tag: len(by_tag[tag])))[:1])
 
 
-def differing_executions(settings: AdminSettings, served: AdminSettings, scope: Scope) -> Iterator[str]:
+def _differing_executions(settings: AdminSettings, served: AdminSettings, scope: Scope) -> Iterator[str]:
     """The executions that the translation does not serve as documented."""
     places = product((*scope.projects, ANY), scope.domains, (*scope.workflows, ANY))
     for project, domain, workflow in places:
-        wanted = documented_queues(settings, project, domain, workflow) or frozenset({""})
+        wanted = _documented_queues(settings, project, domain, workflow) or frozenset({""})
         real = flyteadmin.match_as_flyteadmin(served, LaunchedExecution(project, domain, workflow)).possible
         if real != wanted:
             yield (
-                f"workflow {workflow} in {project}/{domain}: documented {listed_queues(wanted)}, "
-                f"a 1.16 server {listed_queues(real)}"
+                f"workflow {workflow} in {project}/{domain}: documented {_listed_queues(wanted)}, "
+                f"a 1.16 server {_listed_queues(real)}"
             )
 
 
-def listed_queues(queues: frozenset[str]) -> str:
+def _listed_queues(queues: frozenset[str]) -> str:
     return " or ".join(sorted(queue or "no queue" for queue in queues))
 
 
-def export_notes(settings: AdminSettings, workflows: Sequence[str]) -> Iterator[str]:
+def _export_notes(settings: AdminSettings, workflows: Sequence[str]) -> Iterator[str]:
     names = sorted({rule.workflow for rule in documented.rules_in_order(settings) if rule.workflow})
     bare = [
         name

@@ -20,17 +20,17 @@ UNREAD = "the server does not read"
 def match_as_flyteadmin(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
     by_tag = queues_by_tag(settings.queues)
     chosen = stored_rule_for(settings.overrides, execution)
-    found = queues_of_first_tag(by_tag, chosen.tags) if chosen else ()
+    found = _queues_of_first_tag(by_tag, chosen.tags) if chosen else ()
     verdicts = [
         one.verdict(
-            rule_reaches(one, execution),
-            stored_reason(one, execution, one is chosen, bool(found)),
-            queues_of_first_tag(by_tag, one.tags),
+            _rule_reaches(one, execution),
+            _stored_reason(one, execution, one is chosen, bool(found)),
+            _queues_of_first_tag(by_tag, one.tags),
             decided=one is chosen and bool(found),
         )
         for one in settings.overrides
     ]
-    verdicts += file_rules(settings.rules, by_tag, execution, undecided=not found)
+    verdicts += _file_rules(settings.rules, by_tag, execution, undecided=not found)
     candidates = next((verdict.queues for verdict in verdicts if verdict.decided), ())
     return Explanation(FLYTEADMIN, execution, candidates, tuple(verdicts))
 
@@ -44,7 +44,7 @@ def queues_by_tag(queues: Sequence[ExecutionQueue]) -> dict[str, tuple[str, ...]
     return by_tag
 
 
-def queues_of_first_tag(by_tag: dict[str, tuple[str, ...]], tags: Sequence[str]) -> tuple[str, ...]:
+def _queues_of_first_tag(by_tag: dict[str, tuple[str, ...]], tags: Sequence[str]) -> tuple[str, ...]:
     """The queues of the first tag that any queue has."""
     return next((by_tag[tag] for tag in tags if tag in by_tag), ())
 
@@ -54,41 +54,41 @@ def stored_rule_for(overrides: Sequence[StoredRule], execution: LaunchedExecutio
     if not execution.project and (execution.workflow or not execution.domain):
         # The repository refuses to look up a workflow without a project.
         return None
-    reaching = [rule for rule in overrides if rule_reaches(rule, execution)]
+    reaching = [rule for rule in overrides if _rule_reaches(rule, execution)]
     return max(reaching, key=lambda rule: rule.priority, default=None)
 
 
-def rule_reaches(rule: StoredRule, execution: LaunchedExecution) -> bool:
+def _rule_reaches(rule: StoredRule, execution: LaunchedExecution) -> bool:
     """Whether each of the rule's parts is empty or the execution's."""
     return all(getattr(rule, place) in ("", getattr(execution, place)) for place in PLACES)
 
 
-def stored_reason(rule: StoredRule, execution: LaunchedExecution, chosen: bool, found: bool) -> str:
+def _stored_reason(rule: StoredRule, execution: LaunchedExecution, chosen: bool, found: bool) -> str:
     if chosen:
         said = "the most specific attribute stored for the execution"
         return said if found else f"{said}, but no queue has one of its tags: the file decides"
-    if rule_reaches(rule, execution):
+    if _rule_reaches(rule, execution):
         return "a more specific attribute is stored, and the server looks at one only"
     return "stored for another project, domain or workflow"
 
 
-def file_rules(
+def _file_rules(
     rules: Sequence[Rule], by_tag: dict[str, tuple[str, ...]], execution: LaunchedExecution, undecided: bool
 ) -> Iterator[RuleVerdict]:
     """The file's rules: the last of the domain, else the last without a domain.
 
     :param undecided: whether no stored rule has decided.
     """
-    last_of_domain = last_index([rule.domain == execution.domain for rule in rules])
-    last_default = last_index([not rule.domain and rule.domain != execution.domain for rule in rules])
+    last_of_domain = _last_index([rule.domain == execution.domain for rule in rules])
+    last_default = _last_index([not rule.domain and rule.domain != execution.domain for rule in rules])
     deciding = last_of_domain
     if deciding is None or not rules[deciding].tags:
         deciding = last_default
     for place, rule in enumerate(rules):
-        queues = queues_of_first_tag(by_tag, rule.tags)
+        queues = _queues_of_first_tag(by_tag, rule.tags)
         in_domain, default = rule.domain == execution.domain, not rule.domain
         if place == deciding and undecided:
-            reason = deciding_reason(rule, bool(queues))
+            reason = _deciding_reason(rule, bool(queues))
         elif place == deciding:
             reason = "an attribute stored with flytectl has decided"
         elif not in_domain and not default:
@@ -106,10 +106,10 @@ def file_rules(
         yield rule.verdict(in_domain or default, reason, queues, decided)
 
 
-def deciding_reason(rule: Rule, found: bool) -> str:
+def _deciding_reason(rule: Rule, found: bool) -> str:
     which = f"the last rule for the domain {rule.domain}" if rule.domain else "the last rule without a domain"
     return which if found else f"{which}, but no queue has one of its tags: no queue at all, the server does not go on"
 
 
-def last_index(hits: Sequence[bool]) -> int | None:
+def _last_index(hits: Sequence[bool]) -> int | None:
     return max((place for place, hit in enumerate(hits) if hit), default=None)

@@ -28,14 +28,14 @@ class QueuePair:
 
 def match_as_flyteadmin_2019(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
     entries = entries_by_key(settings.rules)
-    keys = lookup_keys(execution)
+    keys = _lookup_keys(execution)
     key = found_key(entries, execution)
     verdicts = []
     for place, rule in enumerate(settings.rules):
-        mine = entry_key(rule)
-        queues = tuple(pair.dynamic for pair in narrowed_queues(settings.queues, rule.tags))
+        mine = _entry_key(rule)
+        queues = tuple(pair.dynamic for pair in _narrowed_queues(settings.queues, rule.tags))
         decided = key is not None and entries[key] == place
-        why = entry_reason(mine, entries[mine] == place, mine in keys, decided, bool(queues))
+        why = _entry_reason(mine, entries[mine] == place, mine in keys, decided, bool(queues))
         verdicts.append(rule.verdict(mine in keys, why, queues, decided and bool(queues)))
     crash = "" if all(rule.tags for rule in settings.rules) else CRASH
     found = () if crash else tuple(pair.dynamic for pair in candidates(settings, execution))
@@ -46,10 +46,10 @@ def candidates(settings: AdminSettings, execution: LaunchedExecution) -> tuple[Q
     """The queues that the server could answer with; none at all is the empty tuple."""
     entries = entries_by_key(settings.rules)
     key = found_key(entries, execution)
-    return narrowed_queues(settings.queues, settings.rules[entries[key]].tags) if key is not None else ()
+    return _narrowed_queues(settings.queues, settings.rules[entries[key]].tags) if key is not None else ()
 
 
-def entry_key(rule: Rule) -> Key:
+def _entry_key(rule: Rule) -> Key:
     """No project: the default, whatever else it gives; no domain: the project's; no workflow: the domain's."""
     if not rule.project:
         return ()
@@ -60,19 +60,19 @@ def entry_key(rule: Rule) -> Key:
 
 def entries_by_key(rules: Sequence[Rule]) -> dict[Key, int]:
     """The place of the rule that holds each entry: the last one filed there."""
-    return {entry_key(rule): place for place, rule in enumerate(rules)}
+    return {_entry_key(rule): place for place, rule in enumerate(rules)}
 
 
-def lookup_keys(execution: LaunchedExecution) -> list[Key]:
+def _lookup_keys(execution: LaunchedExecution) -> list[Key]:
     whole = (execution.project, execution.domain, execution.workflow)
     return [whole, whole[:2], whole[:1], ()]
 
 
 def found_key(entries: dict[Key, int], execution: LaunchedExecution) -> Key | None:
-    return next((key for key in lookup_keys(execution) if key in entries), None)
+    return next((key for key in _lookup_keys(execution) if key in entries), None)
 
 
-def narrowed_queues(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tuple[QueuePair, ...]:
+def _narrowed_queues(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tuple[QueuePair, ...]:
     """The queues with the longest run of the rule's tags, from the first on, that any queue can meet.
 
     Two items that name the same queues are one queue here, with the tags of both.
@@ -90,7 +90,7 @@ def narrowed_queues(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> tu
     return tuple(met)
 
 
-def entry_reason(mine: Key, holds: bool, reached: bool, decided: bool, found: bool) -> str:
+def _entry_reason(mine: Key, holds: bool, reached: bool, decided: bool, found: bool) -> str:
     names = ("the default", "the project's entry", "the entry of project and domain", "the workflow's own entry")
     name = names[len(mine)]
     if decided:

@@ -45,7 +45,7 @@ def decide_launch(settings: AdminSettings, execution: LaunchedExecution, plan: L
     role = role_of(settings, LaunchRequest(), plan)
     warnings = [
         queue_difference_warning(settings, explanation),
-        "" if role.of_job(role_key(settings)) else no_role_warning(),
+        "" if role.of_job(_role_key(settings)) else no_role_warning(),
     ]
     return Decision(
         explanation.queue,
@@ -56,13 +56,13 @@ def decide_launch(settings: AdminSettings, execution: LaunchedExecution, plan: L
     )
 
 
-def role_key(settings: AdminSettings) -> str:
+def _role_key(settings: AdminSettings) -> str:
     """The annotation under which server and handler meet; where the files name none, the one of the setup document."""
     return settings.server.role_name_key or settings.handler.role_annotation_key or ROLE_KEY
 
 
 def role_of(settings: AdminSettings, request: LaunchRequest, plan: LaunchPlan | None = None) -> Role:
-    server = replace(settings.server, role_name_key=role_key(settings))
+    server = replace(settings.server, role_name_key=_role_key(settings))
     said = resolve_role(replace(server, assumable_iam_role="", k8s_service_account=""), request, plan)
     if said.run_as:
         return said

@@ -77,7 +77,7 @@ def resolve_role(
 
     :param stored: what the database has for the workflow, then for the project: workflow execution configs.
     """
-    said = ((run_as, source) for run_as, source in role_candidates(server, request, plan, stored) if run_as)
+    said = ((run_as, source) for run_as, source in _role_candidates(server, request, plan, stored) if run_as)
     run_as, source = next(said, (RunAs(), ""))
     annotations = dict(request.annotations or (plan.annotations if plan else {}) or server.annotations)
     if run_as.iam_role:
@@ -85,7 +85,7 @@ def resolve_role(
     return Role(run_as, annotations, source)
 
 
-def role_candidates(
+def _role_candidates(
     server: ServerSettings, request: LaunchRequest, plan: LaunchPlan | None, stored: Sequence[RunAs | None]
 ) -> Iterable[tuple[RunAs | None, str]]:
     """Everybody who may name the role; the first who names one decides."""
@@ -93,11 +93,11 @@ def role_candidates(
     if plan is not None:
         yield plan.security_context, "the launch plan's security context"
     yield from ((run_as, "a stored attribute") for run_as in stored)
-    yield deprecated_role(request, plan), "a deprecated field of the launch"
+    yield _deprecated_role(request, plan), "a deprecated field of the launch"
     yield RunAs(server.assumable_iam_role, server.k8s_service_account), "flyteadmin.assumableIamRole"
 
 
-def deprecated_role(request: LaunchRequest, plan: LaunchPlan | None) -> RunAs | None:
+def _deprecated_role(request: LaunchRequest, plan: LaunchPlan | None) -> RunAs | None:
     """The first of the deprecated fields that is present, even if it says nothing."""
     if request.auth_role is not None:
         return request.auth_role

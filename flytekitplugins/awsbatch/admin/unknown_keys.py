@@ -36,10 +36,10 @@ def flyte_keys() -> dict[str, list[str]]:
 def misspelt_keys(reader: Reader) -> Iterator[Problem]:
     """A problem for each key that is almost one of Flyte's, with the name that it resembles."""
     for document in reader.documents:
-        yield from resembling_keys(document.root, "", SECTIONS)
+        yield from _resembling_keys(document.root, "", SECTIONS)
     for names, known in flyte_keys().items():
         for path, node in maps_at(reader, names):
-            yield from resembling_keys(node, path, known)
+            yield from _resembling_keys(node, path, known)
 
 
 def unread_queue_keys(reader: Reader) -> Iterator[Problem]:
@@ -84,23 +84,23 @@ def unread_keys(node: MapNode, path: str, known: Iterable[str]) -> Iterator[Prob
             yield Problem.at(key.mark, f"{path}.{key.text}", "is not read by FlyteAdmin 1.16")
 
 
-def resembling_keys(node: Node | None, path: str, known: Iterable[str]) -> Iterator[Problem]:
+def _resembling_keys(node: Node | None, path: str, known: Iterable[str]) -> Iterator[Problem]:
     for key, _ in node.entries if isinstance(node, MapNode) else ():
-        name = resembled_name(key.text, known)
+        name = _resembled_name(key.text, known)
         if name is not None:
             here = f"{path}.{key.text}" if path else key.text
             expected = f"is no setting of Flyte's, which ignores it; did you mean {name}?"
             yield Problem.at(key.mark, here, expected)
 
 
-def resembled_name(key: str, known: Iterable[str]) -> str | None:
+def _resembled_name(key: str, known: Iterable[str]) -> str | None:
     """The name that a key resembles without being it."""
-    folded = {folded_key(name): name for name in known}
-    if folded_key(key) in folded:
-        return None if key.lower() == folded[folded_key(key)].lower() else folded[folded_key(key)]
-    close = difflib.get_close_matches(folded_key(key), folded, 1, CLOSE)
+    folded = {_folded_key(name): name for name in known}
+    if _folded_key(key) in folded:
+        return None if key.lower() == folded[_folded_key(key)].lower() else folded[_folded_key(key)]
+    close = difflib.get_close_matches(_folded_key(key), folded, 1, CLOSE)
     return folded[close[0]] if close else None
 
 
-def folded_key(key: str) -> str:
+def _folded_key(key: str) -> str:
     return key.lower().replace("-", "").replace("_", "")

@@ -47,7 +47,7 @@ FIRST_THROTTLED_DELAY = 1.0
 CONNECT_TIMEOUT, READ_TIMEOUT = 10, 30
 
 
-def on_this_machine(endpoint_url: str | None) -> bool:
+def _on_this_machine(endpoint_url: str | None) -> bool:
     return urlsplit(endpoint_url or "").hostname in {"localhost", "127.0.0.1", "::1"}
 
 
@@ -101,7 +101,7 @@ class AwsBatch(BatchCalls):
     @property
     def local(self) -> bool:
         """Whether the service that answers is on this machine."""
-        return on_this_machine(self._client("batch").meta.endpoint_url)
+        return _on_this_machine(self._client("batch").meta.endpoint_url)
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Raises BatchError, UnreachableError."""
@@ -180,7 +180,7 @@ class AwsBatch(BatchCalls):
             if self._session is not old:
                 return
             self._session, self._clients = botocore.session.Session(), {}
-            if on_this_machine(self._endpoint_url) and "AWS_ACCESS_KEY_ID" not in os.environ:
+            if _on_this_machine(self._endpoint_url) and "AWS_ACCESS_KEY_ID" not in os.environ:
                 # botocore signs every request; a service on this machine does not check the signature.
                 self._session.set_credentials("local", "local")
         self._client("batch")

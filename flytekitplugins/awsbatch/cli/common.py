@@ -120,10 +120,10 @@ def show_policies(out: Console, documents: Iterable[SetupPolicy]) -> None:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=json_value))
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_json_value))
 
 
-def json_value(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """Turns dataclasses and sets into what JSON has."""
     return sorted(value) if isinstance(value, set | frozenset) else dataclasses.asdict(value)
 

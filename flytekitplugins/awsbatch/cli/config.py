@@ -57,9 +57,9 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
     """
     with reporting_problems(as_json):
         settings, reader = read_files(named_files((*files, *named)))
-    problems = [*reader.ordered(), *hidden_by_none(reader, settings)]
-    others = [*unread_queue_keys(reader), *checks.deployment_advice(settings.admin), *account_advice(settings)]
-    advice = first_of_each([*misspelt_keys(reader), *keys_not_followed(reader), *([] if reader.problems else others)])
+    problems = [*reader.ordered(), *_hidden_by_none(reader, settings)]
+    others = [*unread_queue_keys(reader), *checks.deployment_advice(settings.admin), *_account_advice(settings)]
+    advice = _first_of_each([*misspelt_keys(reader), *keys_not_followed(reader), *([] if reader.problems else others)])
     papers = setup_policies(settings)
     if as_json:
         print_json(
@@ -74,36 +74,36 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
             }
         )
     else:
-        show_check(console(), settings, problems, advice, policies)
+        _show_check(console(), settings, problems, advice, policies)
     sys.exit(FOUND if problems else 0)
 
 
-def hidden_by_none(reader: Reader, settings: Settings) -> list[Problem]:
+def _hidden_by_none(reader: Reader, settings: Settings) -> list[Problem]:
     """The faults of the sections that could be read, whatever is wrong with the others."""
     if any(document.root is None and document.problems for document in reader.documents):
         return []
-    unread = {section_of_key(problem.key) for problem in reader.problems}
+    unread = {_section_of_key(problem.key) for problem in reader.problems}
     faults = (*checks.deployment_faults(settings.admin), *aws_faults(reader, settings.handler))
-    return [fault for fault in faults if section_of_key(fault.key) not in unread]
+    return [fault for fault in faults if _section_of_key(fault.key) not in unread]
 
 
-def section_of_key(key: str) -> str:
+def _section_of_key(key: str) -> str:
     return key.partition(".")[0]
 
 
-def first_of_each(problems: list[Problem]) -> list[Problem]:
+def _first_of_each(problems: list[Problem]) -> list[Problem]:
     """The first fault of each place and key: a misspelt key is also one that is not read."""
     return list({(problem.file, problem.line, problem.key): problem for problem in reversed(problems)}.values())[::-1]
 
 
-def account_advice(settings: Settings) -> list[Problem]:
+def _account_advice(settings: Settings) -> list[Problem]:
     if settings_account_id(settings) != ACCOUNT:
         return []
     expected = f"is not set, nor does a role name the account: the policies say {ACCOUNT} for it"
     return [Problem("", 0, "plugins.aws.accountId", "", expected)]
 
 
-def show_check(
+def _show_check(
     out: Console, settings: Settings, problems: list[Problem], advice: list[Problem], policies: bool
 ) -> None:
     """Prints the long parts first, so that the verdict stays in sight."""

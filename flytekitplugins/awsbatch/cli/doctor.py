@@ -56,8 +56,8 @@ def doctor(
     for arn in (*roles, *([propeller] if propeller else [])):
         if not checks.ROLE_ARN.fullmatch(arn):
             raise click.BadParameter(f"{arn} is no role's ARN: arn:aws:iam::<account>:role/<name>")
-    settings = readable_settings(files, as_json)
-    needs = needs_of(modules, settings) if modules else None
+    settings = _readable_settings(files, as_json)
+    needs = _needs_of(modules, settings) if modules else None
     walk = begin(settings, roles=roles, propeller=propeller or "", image=image or "", needs=needs)
     wrong: list[StepFinding] = []
     steps = []
@@ -66,7 +66,7 @@ def doctor(
         if as_json:
             steps.append({"step": step.name, "title": step.title, "findings": found})
         elif not fix_commands:
-            show_step(step, found)
+            _show_step(step, found)
     commands = list(dict.fromkeys(command for one in wrong for command in one.fix.commands))
     if as_json:
         print_json({"commands": commands} if fix_commands else {"steps": steps, "wrong": len(wrong)})
@@ -78,7 +78,7 @@ def doctor(
     sys.exit(FOUND if wrong else 0)
 
 
-def readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
+def _readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
     """The settings. Role keys that differ do not end the command, since a step reports them."""
     settings, reader = read_files(named_files(files))
     told = set(checks.role_key_contradictions(settings.admin))
@@ -89,7 +89,7 @@ def readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
     return settings
 
 
-def needs_of(modules: tuple[str, ...], settings: Settings) -> tuple[TaskNeed, ...]:
+def _needs_of(modules: tuple[str, ...], settings: Settings) -> tuple[TaskNeed, ...]:
     """The needs of the tasks. flytekit is imported here, since a walk without modules does not need it."""
     from flytekitplugins.awsbatch.account.task_needs import task_needs
 
@@ -99,7 +99,7 @@ def needs_of(modules: tuple[str, ...], settings: Settings) -> tuple[TaskNeed, ..
         raise click.BadParameter(f"{type(error).__name__}: {error}", param_hint="MODULE") from error
 
 
-def show_step(step: Step, found: Iterable[StepFinding]) -> None:
+def _show_step(step: Step, found: Iterable[StepFinding]) -> None:
     """Prints the step's title, and a line for each thing that was looked at."""
     out = console()
     out.print(Text(step.title, style="bold"))
@@ -110,10 +110,10 @@ def show_step(step: Step, found: Iterable[StepFinding]) -> None:
             line.append("  cannot tell", style="yellow")
         out.print(line, overflow="fold")
         show_indented(out, f"{one.found}; expected {one.expected}" if one.expected else one.found, 4)
-        show_fix(one.fix)
+        _show_fix(one.fix)
 
 
-def show_fix(fix: Fix) -> None:
+def _show_fix(fix: Fix) -> None:
     out = console()
     if fix.words:
         show_indented(out, fix.words, 4)

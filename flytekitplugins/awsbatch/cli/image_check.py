@@ -35,11 +35,11 @@ def check_images(needs: Iterable[ImageNeed], settings: ContainerSettings) -> lis
         return [
             finding
             for image, of_image in by_image.items()
-            for finding in findings_of(of_image, report_of(client, settings, image, of_image))
+            for finding in findings_of(of_image, _report_of(client, settings, image, of_image))
         ]
 
 
-def report_of(client: Any, settings: ContainerSettings, image: str, needs: Sequence[ImageNeed]) -> ImageReport:
+def _report_of(client: Any, settings: ContainerSettings, image: str, needs: Sequence[ImageNeed]) -> ImageReport:
     from docker.errors import DockerException
     from requests import RequestException
 
@@ -48,7 +48,7 @@ def report_of(client: Any, settings: ContainerSettings, image: str, needs: Seque
         architecture = client.inspect_image(image).get("Architecture") or ""
         failure = ""
         for python in PYTHONS:
-            code, output, failure = run_probe(client, settings, image, python, needs)
+            code, output, failure = _run_probe(client, settings, image, python, needs)
             marked = [line for line in output.splitlines() if line.startswith(image_probe.MARK)]
             if marked:
                 return ImageReport(architecture=architecture, **asked(marked[-1]))
@@ -68,7 +68,7 @@ def asked(line: str) -> dict[str, Any]:
     return {name: found[name] for name in ("commands", "versions", "problems")}
 
 
-def run_probe(
+def _run_probe(
     client: Any, settings: ContainerSettings, image: str, python: str, needs: Sequence[ImageNeed]
 ) -> tuple[int, str, str]:
     """(exit code, output, why it did not start) of the probe, run by a Python of the image."""

@@ -92,7 +92,7 @@ def lint(
             }
         )
     else:
-        show_findings(found, complete=not not_loaded)
+        _show_findings(found, complete=not not_loaded)
     for one in not_loaded:
         frames = "".join(users_frames(one.error))
         click.echo(f"{frames}{one.name} could not be loaded: {error_text(one.error)}", err=True)
@@ -118,7 +118,7 @@ def users_frames(error: BaseException) -> list[str]:
 CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/reference/lint.md"
 
 
-def show_findings(found: Sequence[LintFinding], complete: bool) -> None:
+def _show_findings(found: Sequence[LintFinding], complete: bool) -> None:
     """Prints one paragraph per problem, errors first, with all the tasks that have it."""
     out = console()
     alike: dict[tuple[Severity, str, str], list[LintFinding]] = {}
@@ -129,7 +129,7 @@ def show_findings(found: Sequence[LintFinding], complete: bool) -> None:
             line = Text(code, style=STYLES[severity])
             line.append(f"  {one.subject}", style="bold")
             if one.file:
-                line.append(f"  {relative_path(one.file)}:{one.line}", style="dim")
+                line.append(f"  {_relative_path(one.file)}:{one.line}", style="dim")
             out.print(line, overflow="fold")
         out.print(Padding(Text(message), (0, 0, 0, 2)))
     errors = sum(one.severity is Severity.ERROR for one in found)
@@ -139,7 +139,7 @@ def show_findings(found: Sequence[LintFinding], complete: bool) -> None:
         out.print("Nothing found.")
 
 
-def relative_path(file: str) -> str:
+def _relative_path(file: str) -> str:
     """The path of a file from this folder, as an editor opens it."""
     path = Path(file)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

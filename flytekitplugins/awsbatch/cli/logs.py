@@ -210,7 +210,7 @@ class _Log:
         renderer = LogRenderer(self._raw)
 
         def show(data: bytes) -> None:
-            print_bytes(renderer.feed(data))
+            _print_bytes(renderer.feed(data))
 
         while True:
             # Asked before the log is read: if the job has ended, the log is complete.
@@ -224,14 +224,14 @@ class _Log:
             for stream in streams:
                 if shown is not None and stream.attempt >= shown:
                     if stream.attempt > shown:
-                        print_bytes(renderer.rest())
+                        _print_bytes(renderer.rest())
                         click.echo(f"-- attempt {stream.attempt} --", err=True)
                         shown, position = stream.attempt, None
                     late = ended or not follow
                     position = self._source.copy(stream, position, show, wait=late)
             more_to_come = not ended and follow and self._source.still_runs()
             if not more_to_come:
-                print_bytes(renderer.rest())
+                _print_bytes(renderer.rest())
                 if not ended and follow:
                     click.echo("-- no process runs this job any more --", err=True)
                 return
@@ -251,7 +251,7 @@ class _Log:
         return f"{status}, and no process runs it any more"
 
 
-def print_bytes(data: bytes) -> None:
+def _print_bytes(data: bytes) -> None:
     if data:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()

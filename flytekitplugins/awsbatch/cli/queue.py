@@ -68,19 +68,19 @@ def explain(
     if as_json:
         print_json(decision_data(decision, others))
     else:
-        show_explanation(console(), decision, others)
+        _show_explanation(console(), decision, others)
     sys.exit(0 if decision.queue else FOUND)
 
 
-def show_explanation(out: Console, decision: Decision, others: dict[str, Explanation]) -> None:
+def _show_explanation(out: Console, decision: Decision, others: dict[str, Explanation]) -> None:
     explanation = decision.explanation
     who = explanation.execution
     out.print(Text.assemble(("Workflow ", ""), (who.workflow, "bold"), f" in {who.project}/{who.domain}"))
     out.print(Text(f"Rules in order, {TITLES[explanation.matching]}:", style="dim"))
-    out.print(rules_table(explanation))
-    out.print(queue_answer(explanation))
+    out.print(_rules_table(explanation))
+    out.print(_queue_answer(explanation))
     out.print()
-    out.print(matchings_table(explanation, others))
+    out.print(_matchings_table(explanation, others))
     if decision.no_queue_help:
         out.print()
         out.print(Text(decision.no_queue_help, style="yellow"))
@@ -89,7 +89,7 @@ def show_explanation(out: Console, decision: Decision, others: dict[str, Explana
         out.print(Text.assemble(("Note ", "bold yellow"), warning))
 
 
-def rules_table(explanation: Explanation) -> Table:
+def _rules_table(explanation: Explanation) -> Table:
     table = Table(box=box.ROUNDED, expand=False, show_lines=False, header_style="bold")
     table.add_column("", justify="center", no_wrap=True)
     table.add_column("Rule", ratio=5, overflow="fold")
@@ -106,7 +106,7 @@ def rules_table(explanation: Explanation) -> Table:
     return table
 
 
-def queue_answer(explanation: Explanation) -> Text:
+def _queue_answer(explanation: Explanation) -> Text:
     if not explanation.queue:
         return Text.assemble("Queue: ", ("none", "bold red"))
     text = Text.assemble("Queue: ", (explanation.queue, "bold green"))
@@ -116,7 +116,7 @@ def queue_answer(explanation: Explanation) -> Text:
     return text
 
 
-def matchings_table(explanation: Explanation, others: dict[str, Explanation]) -> Table:
+def _matchings_table(explanation: Explanation, others: dict[str, Explanation]) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, one in others.items():
         found = " or ".join(sorted(set(one.candidates))) or "none"
@@ -164,11 +164,11 @@ def export(
     if as_json:
         print_json({"files": paths, "server": block, "notes": exported.notes, "unmet": exported.unmet})
     else:
-        show_exported(console(), exported, paths, block)
+        _show_exported(console(), exported, paths, block)
     sys.exit(FOUND if exported.unmet else 0)
 
 
-def show_exported(out: Console, exported: exporting.Exported, paths: list[str], block: str) -> None:
+def _show_exported(out: Console, exported: exporting.Exported, paths: list[str], block: str) -> None:
     if paths:
         out.print(Text("Written; store each on the server:", style="bold"))
         for path in paths:

@@ -36,7 +36,7 @@ PROCESS = "process"
 TOKEN = "FLYTE_AWSBATCH_TOKEN"  # noqa: S105 - the variable's name
 
 
-def parse_environment(_context: click.Context, _option: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
+def _parse_environment(_context: click.Context, _option: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
     """`K=V` options. A bare `K` takes the value that this command was started with."""
     environment = {}
     for pair in pairs:
@@ -66,7 +66,7 @@ def parse_environment(_context: click.Context, _option: click.Parameter, pairs: 
     "environment",
     multiple=True,
     metavar="NAME=VALUE",
-    callback=parse_environment,
+    callback=_parse_environment,
     help="A variable that every job gets, such as an S3 endpoint or credentials. May be repeated.",
 )
 @click.option(
@@ -116,14 +116,14 @@ def serve(
         raise click.ClickException(str(error)) from error
     guard = RequestGuard(token)
     pages = RunPages(at, guard, command_for(at), service)
-    asyncio.run(serve_until_signal(service, settings, guard, host, port, pages))
+    asyncio.run(_serve_until_signal(service, settings, guard, host, port, pages))
 
 
 def warn(text: str) -> None:
     click.echo(text, err=True)
 
 
-async def serve_until_signal(
+async def _serve_until_signal(
     service: LocalBatch, settings: Settings, guard: RequestGuard, host: str, port: int, pages: RunPages | None = None
 ) -> None:
     """Serves until a signal asks to end. No process is left behind; the next start continues unfinished jobs."""

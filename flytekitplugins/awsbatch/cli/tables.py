@@ -28,16 +28,16 @@ def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: in
     widths = [max(len(row[at]) for row in [columns, *rows]) for at in range(len(columns))]
     before = sum(widths[:-1]) + len(GAP) * (len(widths) - 1)
     if width is None or before + widths[-1] <= width:
-        yield from (padded(row, widths) for row in [columns, *rows])
+        yield from (_padded(row, widths) for row in [columns, *rows])
     elif before + LAST_CELL <= width:
         for row in [columns, *rows]:
             first, *more = textwrap.wrap(row[-1], width - before) or [""]
-            yield padded([*row[:-1], first], widths)
+            yield _padded([*row[:-1], first], widths)
             yield from (" " * before + line for line in more)
     elif before <= width:
-        yield padded(columns[:-1], widths)
+        yield _padded(columns[:-1], widths)
         for row in rows:
-            yield padded(row[:-1], widths)
+            yield _padded(row[:-1], widths)
             yield from below(row[-1], width)
     else:
         for row in rows:
@@ -48,7 +48,7 @@ def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: in
             yield from below(row[-1], width)
 
 
-def padded(row: Sequence[str], widths: Sequence[int]) -> str:
+def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
     return GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
 
 

@@ -52,7 +52,7 @@ def wheel(output: Path, as_json: bool) -> None:
     Prints how an ImageSpec and a Dockerfile install it.
     """
     try:
-        made = make_wheel(output)
+        made = _make_wheel(output)
     except IncompleteInstallationError as error:
         fail_command(str(error))
     except OSError as error:
@@ -80,7 +80,7 @@ def how_to_install(made: Path) -> list[str]:
     return lines
 
 
-def make_wheel(folder: Path) -> Path:
+def _make_wheel(folder: Path) -> Path:
     """Writes the wheel and returns its path. Raises IncompleteInstallationError, OSError."""
     try:
         installed = metadata.distribution(DISTRIBUTION)
@@ -99,9 +99,9 @@ def make_wheel(folder: Path) -> Path:
         )
     name = f"{DISTRIBUTION.replace('-', '_')}-{installed.version}"
     about = f"{name}.dist-info"
-    files = {**dict(code_files()), **{f"{about}/{each}": text.encode() for each, text in texts.items()}}
+    files = {**dict(_code_files()), **{f"{about}/{each}": text.encode() for each, text in texts.items()}}
     files[f"{about}/WHEEL"] = TAG.encode()
-    record = "".join(f"{path},{record_hash(data)},{len(data)}\n" for path, data in sorted(files.items()))
+    record = "".join(f"{path},{_record_hash(data)},{len(data)}\n" for path, data in sorted(files.items()))
     files[f"{about}/RECORD"] = f"{record}{about}/RECORD,,\n".encode()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder.absolute() / f"{name}-py3-none-any.whl"
@@ -114,7 +114,7 @@ def make_wheel(folder: Path) -> Path:
     return beside.replace(path)
 
 
-def code_files() -> Iterator[tuple[str, bytes]]:
+def _code_files() -> Iterator[tuple[str, bytes]]:
     """(path in the wheel, content) of each file of the package and of the modules beside it."""
     root = Path(wire.__file__).parent
     for path in sorted(root.rglob("*")):
@@ -127,6 +127,6 @@ def code_files() -> Iterator[tuple[str, bytes]]:
         yield f"{module}.py", Path(spec.origin).read_bytes()
 
 
-def record_hash(data: bytes) -> str:
+def _record_hash(data: bytes) -> str:
     """The hash in the form of a RECORD (PEP 376)."""
     return f"sha256={base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip('=')}"

@@ -33,12 +33,12 @@ def child_index(environment: Mapping[str, str]) -> ChildIndex:
             f"{ARRAY_INDEX_VAR_NAME} is not set. This command is a child of an array job, started by Flyte's aws_array "
             "handler, which sets it; is container_array handled by another plugin on this cluster?"
         )
-    index = index_number(environment, name)
-    offset = index_number(environment, ARRAY_INDEX_OFFSET) if environment.get(ARRAY_INDEX_OFFSET) else 0
+    index = _index_number(environment, name)
+    offset = _index_number(environment, ARRAY_INDEX_OFFSET) if environment.get(ARRAY_INDEX_OFFSET) else 0
     return ChildIndex(index + offset)
 
 
-def index_number(environment: Mapping[str, str], name: str) -> int:
+def _index_number(environment: Mapping[str, str], name: str) -> int:
     text = environment.get(name, "")
     if not (text.isascii() and text.isdigit()):
         raise ChildError(f"{name} is {text!r}; expected a whole number, 0 or more")

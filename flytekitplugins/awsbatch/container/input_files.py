@@ -18,11 +18,11 @@ Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)
 
 def read_inputs(context: FlyteContext, path: str, bound: set[str]) -> LiteralMap:
     """All the inputs of the array. Mapped lists that were offloaded for their size are put back in place."""
-    inputs = read_input_file(context, path, LiteralMap())
+    inputs = _read_input_file(context, path, LiteralMap())
     for name in inputs.literals:
         literal = inputs.literals[name]
         if name not in bound and literal.HasField("offloaded_metadata"):
-            literal.CopyFrom(read_input_file(context, literal.offloaded_metadata.uri, Literal()))
+            literal.CopyFrom(_read_input_file(context, literal.offloaded_metadata.uri, Literal()))
     return inputs
 
 
@@ -32,12 +32,12 @@ def read_index_lookup(context: FlyteContext, inputs: str) -> LiteralCollection |
     The file is read without looking first whether it exists: the extra request costs more than the error does.
     """
     try:
-        return read_input_file(context, f"{inputs.rpartition('/')[0]}/{INDEX_LOOKUP_FILE}", LiteralCollection())
+        return _read_input_file(context, f"{inputs.rpartition('/')[0]}/{INDEX_LOOKUP_FILE}", LiteralCollection())
     except (FileNotFoundError, FlyteDataNotFoundException):
         return None
 
 
-def read_input_file(context: FlyteContext, path: str, message: Message) -> Message:
+def _read_input_file(context: FlyteContext, path: str, message: Message) -> Message:
     """Fills a message from a file. Raises ChildError for bytes that are not such a message."""
     local = path.removeprefix("file://")
     if "://" in local:

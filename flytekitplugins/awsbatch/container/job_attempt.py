@@ -26,7 +26,7 @@ def is_retry() -> bool:
     return os.environ.get(AWS_JOB_ATTEMPT, "1") != "1"
 
 
-def is_single_job() -> bool:
+def _is_single_job() -> bool:
     """Whether this process is a job and no child of an array: those are told an index, even where the handler submits
     one job only (`LaunchSubTasks` in Flyte's `awsbatch/launcher.go`)."""
     return AWS_JOB_ID in os.environ and ARRAY_INDEX_VAR_NAME not in os.environ
@@ -45,7 +45,7 @@ def fit_to_single_job(parameters: ExecutionParameters | None) -> None:
     Propeller looks for deck.html directly below the output prefix (`GetDeckPath` in Flyte's
     `ioutils/remote_file_output_writer.go`), while the handler reads outputs.pb from `0` below that.
     """
-    if parameters is None or not is_single_job():
+    if parameters is None or not _is_single_job():
         return
     prefix = parameters.output_metadata_prefix
     if not prefix or isinstance(prefix, NodePrefix) or not prefix.endswith(SINGLE_SUFFIX):

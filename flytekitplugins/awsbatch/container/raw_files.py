@@ -25,7 +25,7 @@ from ..wire import RAW_SCHEME
 _CHUNK = 2**30
 
 
-def copy_file(source: str, target: str) -> None:
+def _copy_file(source: str, target: str) -> None:
     """Copies a file's contents over `target` in one step: nobody sees half of it.
 
     The kernel copies: on file systems that can share blocks (XFS, Btrfs) this takes no space until one side changes.
@@ -112,14 +112,14 @@ class RawFileSystem(AbstractFileSystem):  # type: ignore[misc]
             return
         target = os.path.abspath(lpath)  # noqa: PTH100
         os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-        copy_file(self._path(rpath), target)
+        _copy_file(self._path(rpath), target)
 
     def put_file(self, lpath: str, rpath: str, callback: Any = DEFAULT_CALLBACK, **_: Any) -> None:
         if os.path.isdir(lpath):  # noqa: PTH112
             self.makedirs(rpath, exist_ok=True)
             return
         self._parents_of(rpath)
-        copy_file(LocalFileSystem._strip_protocol(lpath), self._path(rpath))
+        _copy_file(LocalFileSystem._strip_protocol(lpath), self._path(rpath))
 
     def cp_file(self, path1: str, path2: str, **_: Any) -> None:
         self.put_file(self._path(path1), path2)

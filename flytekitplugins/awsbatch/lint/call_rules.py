@@ -17,7 +17,7 @@ MAX_ARRAY_SIZE = 10_000
 def lost_overrides(subject: LintSubject) -> Iterator[str]:
     """On a cluster, resources reach the job; these overrides stay with the node, or get lost."""
     for node in subject.calls:
-        lost = names_of_lost_overrides(subject, node)
+        lost = _names_of_lost_overrides(subject, node)
         if lost:
             where = (
                 "in map_task(..., metadata=TaskMetadata(...)) and on the mapped task"
@@ -30,7 +30,7 @@ def lost_overrides(subject: LintSubject) -> Iterator[str]:
             )
 
 
-def names_of_lost_overrides(subject: LintSubject, node: Node) -> list[str]:
+def _names_of_lost_overrides(subject: LintSubject, node: Node) -> list[str]:
     metadata = node.metadata
     own = subject.task.construct_node_metadata()
     lost = {
@@ -56,10 +56,10 @@ def too_many_items(subject: LintSubject) -> Iterator[str]:
         if switch.emulation_on():
             written = [one for one in written if one[1] == f"in node {node.id}"]
         if written:
-            yield from array_size_of_inputs(subject, *max(written))
+            yield from _array_size_of_inputs(subject, *max(written))
 
 
-def array_size_of_inputs(subject: LintSubject, items: int, where: str) -> Iterator[str]:
+def _array_size_of_inputs(subject: LintSubject, items: int, where: str) -> Iterator[str]:
     limit = min(subject.settings.max_array_job_size, MAX_ARRAY_SIZE)
     if items > limit:
         yield (

@@ -27,11 +27,11 @@ FLYTE_ENVIRONMENT_BYTES = 700
 def unloadable_task(subject: LintSubject) -> Iterator[str]:
     """A child imports a module and reads a name; both have to lead back to the task."""
     problem = why_not_loadable(subject.inner, subject.serialization)
-    if problem and not inside_a_test(subject.inner):
+    if problem and not _inside_a_test(subject.inner):
         yield problem
 
 
-def inside_a_test(task: Any) -> bool:
+def _inside_a_test(task: Any) -> bool:
     """flytekit lets tests define tasks inside test functions, which are never sent to a cluster."""
     function = getattr(task, "task_function", None)
     return function is not None and istestfunction(function)

@@ -64,10 +64,10 @@ def need_of(task: Any, inner: Any, container: Any, serialization: Any) -> ImageN
     module = loader[1] if len(loader) > 1 and loader[0] == "task-module" else ""
     # A registration with its code puts flytekit's script before the task's own command.
     commands = (FAST_EXECUTE, *container.args[:1])
-    return ImageNeed(task, inner, container.image, commands, module, code_root_of_image(module))
+    return ImageNeed(task, inner, container.image, commands, module, _code_root_of_image(module))
 
 
-def code_root_of_image(module: str) -> Path | None:
+def _code_root_of_image(module: str) -> Path | None:
     file = getattr(sys.modules.get(module), "__file__", None)
     if not file:
         return None

@@ -14,7 +14,7 @@ DISTRIBUTIONS = ("flytekit", "flytekitplugins-awsbatch")
 RUNS_AGAIN = "FLYTE_AWSBATCH_PROBE"
 
 
-def interpreter_of(script: str) -> str:
+def _interpreter_of(script: str) -> str:
     """The Python that a console script starts; empty where its first line does not name one."""
     with open(script, "rb") as file:  # noqa: PTH123
         first = file.readline(4096).decode("utf-8", "replace").strip()
@@ -34,7 +34,7 @@ def imported(name: str) -> str:
 def main() -> None:
     asked = json.loads(sys.argv[1])
     found = {name: shutil.which(name) or "" for name in asked["commands"]}
-    python = next((interpreter_of(path) for path in found.values() if path), "")
+    python = next((_interpreter_of(path) for path in found.values() if path), "")
     if python and not os.environ.get(RUNS_AGAIN) and os.path.realpath(python) != os.path.realpath(sys.executable):
         os.environ[RUNS_AGAIN] = "1"
         os.execv(python, [python, *sys.argv])  # noqa: S606

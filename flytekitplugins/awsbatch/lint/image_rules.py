@@ -98,17 +98,17 @@ def names_this_package(text: str) -> bool:
 def version_problem(line: str) -> str:
     """What is wrong with the version that a requirement or a command installs; "" where nothing is, as far as one can
     see."""
-    requirement = parsed_version(line)
+    requirement = _parsed_version(line)
     if requirement is not None:
-        return problem_of(requirement)
+        return _problem_of(requirement)
     try:
         words = shlex.split(line)
     except ValueError:
         words = line.split()
-    return next((problem_of_word(word) for word in words if names_this_package(word)), "")
+    return next((_problem_of_word(word) for word in words if names_this_package(word)), "")
 
 
-def problem_of_word(word: str) -> str:
+def _problem_of_word(word: str) -> str:
     file = _FILE.search(word)
     if file is not None:
         try:
@@ -116,11 +116,11 @@ def problem_of_word(word: str) -> str:
         except InvalidVersion:
             return ""
         return f"installs {DISTRIBUTION} {version}" if version < SCRIPTS_SINCE else ""
-    requirement = parsed_version(word)
-    return problem_of(requirement) if requirement is not None else ""
+    requirement = _parsed_version(word)
+    return _problem_of(requirement) if requirement is not None else ""
 
 
-def parsed_version(text: str) -> Requirement | None:
+def _parsed_version(text: str) -> Requirement | None:
     """A requirement, also one in conda's words."""
     try:
         return Requirement(_CONDA_PIN.sub(r"\1==", text.strip()))
@@ -128,11 +128,11 @@ def parsed_version(text: str) -> Requirement | None:
         return None
 
 
-def problem_of(requirement: Requirement) -> str:
+def _problem_of(requirement: Requirement) -> str:
     if requirement.url is not None:
-        return problem_of_word(requirement.url) if _FILE.search(requirement.url) else ""
+        return _problem_of_word(requirement.url) if _FILE.search(requirement.url) else ""
     allowed = requirement.specifier
-    new_enough: Sequence[Version] = (SCRIPTS_SINCE, own_version(), Version("999"))
+    new_enough: Sequence[Version] = (SCRIPTS_SINCE, _own_version(), Version("999"))
     if not any(allowed.contains(version, prereleases=True) for version in new_enough):
         return f"installs {DISTRIBUTION}{allowed}"
     if allowed.contains(NEWEST_PUBLISHED):
@@ -140,7 +140,7 @@ def problem_of(requirement: Requirement) -> str:
     return ""
 
 
-def own_version() -> Version:
+def _own_version() -> Version:
     try:
         return Version(metadata.version(DISTRIBUTION))
     except (metadata.PackageNotFoundError, InvalidVersion):

@@ -24,7 +24,7 @@ def why_not_loadable(task: Any, serialization: Any) -> str:
         return f"is a lambda, which a container cannot look up by name. {move}"
     if not module_name:
         return f"is defined in a notebook or an interactive session, which a container cannot import. {move}"
-    module = loaded(module_name)
+    module = _loaded(module_name)
     if module is None:
         try:
             found = importlib.util.find_spec(module_name) is not None
@@ -32,19 +32,19 @@ def why_not_loadable(task: Any, serialization: Any) -> str:
             found = False
         return "" if found else f"is in a module, {module_name}, that cannot be imported by that name. {move}"
     there = getattr(module, name, None)
-    if there is task or same_function(there, task):
+    if there is task or _same_function(there, task):
         return ""
     what = "does not exist" if there is None else f"is something else ({type(there).__name__})"
     return f"would be looked up as {name} in {module_name}, and that {what}. {move}"
 
 
-def same_function(there: Any, task: Any) -> bool:
+def _same_function(there: Any, task: Any) -> bool:
     """Whether two tasks run one function: a copy of a task, or the same file imported under another name."""
     mine, theirs = (getattr(getattr(one, "task_function", None), "__code__", None) for one in (task, there))
     return mine is not None and mine == theirs and mine.co_filename == theirs.co_filename
 
 
-def loaded(name: str) -> ModuleType | None:
+def _loaded(name: str) -> ModuleType | None:
     """The module as it is in this process: a script that runs as `__main__` is its file's module to a container."""
     known = sys.modules.get(name)
     if known is not None:

@@ -20,10 +20,10 @@ from ..sdk.switch import in_a_job
 
 def calls_of(task: Any) -> tuple[Node, ...]:
     """The nodes that call a task, in the workflows compiled so far."""
-    return tuple(node for node in compiled_nodes() if is_same(node.flyte_entity, task))
+    return tuple(node for node in _compiled_nodes() if _is_same(node.flyte_entity, task))
 
 
-def is_same(one: Any, other: Any) -> bool:
+def _is_same(one: Any, other: Any) -> bool:
     """Whether two entities are one for Flyte: a map made in a workflow's function is another object each time that
     runs."""
     if one is other:
@@ -42,7 +42,7 @@ def is_ours(mapping: Any) -> bool:
     return hasattr(mapping, "lint_ignore")
 
 
-def compiled_nodes() -> Iterator[Node]:
+def _compiled_nodes() -> Iterator[Node]:
     for workflow in workflows():
         yield from nodes_of(workflow)
 
@@ -73,10 +73,10 @@ def nodes_of(workflow: WorkflowBase) -> Iterator[Node]:
     # Not `nodes` of a function, which would compile the workflow.
     nodes = workflow.nodes if isinstance(workflow, ImperativeWorkflow) else workflow._nodes
     for node in [*nodes, *([workflow.failure_node] if workflow.failure_node else [])]:
-        yield from with_branches(node)
+        yield from _with_branches(node)
 
 
-def with_branches(node: Node) -> Iterator[Node]:
+def _with_branches(node: Node) -> Iterator[Node]:
     """A node and, if it is a conditional, the nodes in its branches."""
     yield node
     if isinstance(node.flyte_entity, BranchNode):
@@ -84,7 +84,7 @@ def with_branches(node: Node) -> Iterator[Node]:
         branches = [block.case.then_node, *(case.then_node for case in block.other or []), block.else_node]
         for branch in branches:
             if branch is not None:
-                yield from with_branches(branch)
+                yield from _with_branches(branch)
 
 
 def is_only_mapped(task: Any) -> bool:

@@ -23,11 +23,11 @@ def finding_of_error(name: str, error: BaseException) -> LintFinding | None:
 
     :param name: the module or workflow that the error ended.
     """
-    file, line = users_line(error)
+    file, line = _users_line(error)
     if isinstance(error, AWSBatchTaskError):
         entity, _, message = error.message.partition(" ")
         return LintFinding(error.code, entity.rstrip(":"), message, file, line)
-    kind = kind_that_flytekit_refuses(error)
+    kind = _kind_that_flytekit_refuses(error)
     if not kind:
         return None
     return LintFinding(
@@ -40,7 +40,7 @@ def finding_of_error(name: str, error: BaseException) -> LintFinding | None:
     )
 
 
-def kind_that_flytekit_refuses(error: BaseException) -> str:
+def _kind_that_flytekit_refuses(error: BaseException) -> str:
     """The kind of function, `async` or `@eager`, for which flytekit refused an AWSBatchConfig; else an empty text."""
     text = str(error)
     if isinstance(error, AssertionError) and text.endswith(ASYNC) and AWSBatchFunctionTask.__name__ in text:
@@ -48,7 +48,7 @@ def kind_that_flytekit_refuses(error: BaseException) -> str:
     return "@eager" if isinstance(error, TypeError) and EAGER in text else ""
 
 
-def users_line(error: BaseException) -> tuple[str, int]:
+def _users_line(error: BaseException) -> tuple[str, int]:
     """The last line of the user's own code that led to an error."""
     frames = [one for one in traceback.extract_tb(error.__traceback__) if not one.filename.startswith(OWN)]
     frames = [one for one in frames if Path(one.filename).is_file() and "importlib" not in Path(one.filename).parts]

@@ -86,12 +86,12 @@ def _tell_unless_ignored(task: Any, code: str, message: str) -> None:
         receive([findings_in(inner, code, message, task.name)])
 
 
-def warn_of_findings(finding: LintFinding) -> None:
+def _warn_of_findings(finding: LintFinding) -> None:
     """A Python warning and not flytekit's log, which pyflyte silences below errors."""
     warnings.warn_explicit(str(finding), AWSBatchWarning, finding.file or finding.entity, finding.line)
 
 
-def tell_findings(found: list[LintFinding], on_warning: Callable[[LintFinding], None] = warn_of_findings) -> None:
+def tell_findings(found: list[LintFinding], on_warning: Callable[[LintFinding], None] = _warn_of_findings) -> None:
     """Hands on each warning whose code is new to this process.
 
     :raises AWSBatchTaskError: with all errors among the findings.

@@ -65,7 +65,7 @@ def target_of(text: str) -> Target:
         return Target(root, tuple(list_packages_and_modules(root, [text])))
     here = Path.cwd()
     with module_loader.add_sys_path(os.curdir):
-        if not is_module(text):
+        if not _is_module(text):
             raise TargetError(f"{text} is neither a file or folder nor a module that can be imported from here")
     return Target(here, (text,))
 
@@ -73,38 +73,38 @@ def target_of(text: str) -> Target:
 def folder(path: Path) -> Target:
     """All modules below a folder, whether its folders are packages or not. The working directory is a root itself."""
     path = path.resolve()
-    root = path if path == Path.cwd() and not is_package(path) else Path(find_common_root([str(path)]))
-    files = sorted(one for one in python_files(path) if is_package(one.parent) or may_hold_tasks(one))
+    root = path if path == Path.cwd() and not _is_package(path) else Path(find_common_root([str(path)]))
+    files = sorted(one for one in _python_files(path) if _is_package(one.parent) or _may_hold_tasks(one))
     if not files:
         raise TargetError(f"{path} holds no Python file that mentions flytekit")
     names = (".".join(one.relative_to(root).with_suffix("").parts) for one in files)
     return Target(root, tuple(name.removesuffix(".__init__") for name in names if name != "__init__"), True)
 
 
-def python_files(path: Path) -> Iterator[Path]:
+def _python_files(path: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(path):
         here = Path(folder)
-        folders[:] = [one for one in folders if is_entered(here / one)]
+        folders[:] = [one for one in folders if _is_entered(here / one)]
         yield from (here / one for one in files if one.endswith(".py") and one not in NEVER_LOADED)
 
 
-def is_entered(path: Path) -> bool:
+def _is_entered(path: Path) -> bool:
     hidden = path.name.startswith(".") or path.name in NEVER_ENTERED
     return not hidden and "." not in path.name and not (path / VIRTUAL_ENVIRONMENT).exists()
 
 
-def is_package(path: Path) -> bool:
+def _is_package(path: Path) -> bool:
     return (path / INIT).exists()
 
 
-def may_hold_tasks(path: Path) -> bool:
+def _may_hold_tasks(path: Path) -> bool:
     try:
         return MARK in path.read_bytes()
     except OSError:
         return False
 
 
-def is_module(name: str) -> bool:
+def _is_module(name: str) -> bool:
     try:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):

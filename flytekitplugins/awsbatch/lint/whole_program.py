@@ -74,7 +74,7 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
             return False
 
     def look(entity: Any) -> None:
-        of_task, need = look_at_task(entity, serialization, settings)
+        of_task, need = _look_at_task(entity, serialization, settings)
         found.extend(of_task)
         needs.extend([need] if need is not None else [])
 
@@ -91,11 +91,11 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
                 attempt(entity.name, entity.compile)
         for entity in FlyteEntities.entities[before:]:
             # A task that cannot be serialised does not keep the others from being looked at.
-            attempt(entity_name(entity), partial(look, entity))
+            attempt(_entity_name(entity), partial(look, entity))
     return Looked(tuple(dict.fromkeys(found)), tuple(not_loaded), tuple(needs))
 
 
-def entity_name(entity: Any) -> str:
+def _entity_name(entity: Any) -> str:
     """An entity's name; the type's where flytekit cannot tell the name."""
     try:
         return str(entity.name)
@@ -103,7 +103,7 @@ def entity_name(entity: Any) -> str:
         return type(entity).__name__
 
 
-def look_at_task(
+def _look_at_task(
     task: Any, serialization: SerializationSettings, settings: LintSettings
 ) -> tuple[list[LintFinding], ImageNeed | None]:
     """What is found in a task, and what it needs of its image if it runs on AWS Batch."""
@@ -119,13 +119,13 @@ def look_at_task(
     if getattr(task, "task_type", None) not in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE):
         return [], None
     found: list[LintFinding] = []
-    with no_builds(inner or task, serialization), findings_to(found.extend, settings):
+    with _no_builds(inner or task, serialization), findings_to(found.extend, settings):
         container = task.get_container(serialization)
     return found, None if is_only_mapped(task) else need_of(task, inner or task, container, serialization)
 
 
 @contextmanager
-def no_builds(task: Any, serialization: SerializationSettings) -> Iterator[None]:
+def _no_builds(task: Any, serialization: SerializationSettings) -> Iterator[None]:
     """Lets flytekit find a task's ImageSpec as an image that exists, so that it has none to build."""
     spec = getattr(task, "container_image", None)
     images = serialization.image_config

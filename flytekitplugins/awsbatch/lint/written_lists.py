@@ -30,23 +30,23 @@ def lists_in_call(node: Node, name: str) -> Iterator[Written]:
         elif (
             given.promise is not None and given.promise.node_id == GLOBAL_INPUT_NODE_ID and not given.promise.attr_path
         ):
-            yield from handed_on(node, given.promise.var)
+            yield from _handed_on(node, given.promise.var)
 
 
-def handed_on(node: Node, name: str) -> Iterator[Written]:
+def _handed_on(node: Node, name: str) -> Iterator[Written]:
     for workflow in workflows():
         if any(one is node for one in nodes_of(workflow)):
-            yield from lists_of_workflow(workflow, name)
+            yield from _lists_of_workflow(workflow, name)
 
 
-def lists_of_workflow(workflow: WorkflowBase, name: str) -> Iterator[Written]:
+def _lists_of_workflow(workflow: WorkflowBase, name: str) -> Iterator[Written]:
     """What the input of a workflow may be, by its default, its launch plans and the workflows that call it."""
     default = workflow.python_interface.default_inputs_as_kwargs.get(name)
     if isinstance(default, list):
         yield len(default), f"by default in {workflow.name}"
     plans = [one for one in list(FlyteEntities.entities) if isinstance(one, LaunchPlan) and one.workflow is workflow]
     for plan in plans:
-        for size in sizes_in_plan(plan, name):
+        for size in _sizes_in_plan(plan, name):
             yield size, f"in the launch plan {plan.name}"
     callers: list[Any] = [workflow, *plans]
     for other in workflows():
@@ -55,7 +55,7 @@ def lists_of_workflow(workflow: WorkflowBase, name: str) -> Iterator[Written]:
                 yield from lists_in_call(node, name)
 
 
-def sizes_in_plan(plan: LaunchPlan, name: str) -> Iterator[int]:
+def _sizes_in_plan(plan: LaunchPlan, name: str) -> Iterator[int]:
     fixed = plan.fixed_inputs.literals.get(name) if plan.fixed_inputs is not None else None
     parameter = plan.parameters.parameters.get(name) if plan.parameters is not None else None
     for literal in (fixed, parameter.default if parameter is not None else None):

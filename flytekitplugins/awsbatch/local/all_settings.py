@@ -186,8 +186,8 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
     )
     for problem in (*checks.role_key_contradictions(admin), *checks.misnamed_queues(admin)):
         reader.report(problem)
-    check_durations(reader)
-    check_quantities(reader)
+    _check_durations(reader)
+    _check_quantities(reader)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
     notes = [str(problem) for problem in (*misspelt_keys(reader), *keys_not_followed(reader))]
     notes += [f"AWS would refuse {problem}" for problem in (*checks.role_faults(admin), *aws_faults(reader, handler))]
@@ -209,7 +209,7 @@ def aws_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
             yield Problem.at(mark, path, expected, repr(value))
 
 
-def check_quantities(reader: Reader) -> None:
+def _check_quantities(reader: Reader) -> None:
     """FlyteAdmin does not start with a quantity that Kubernetes would not parse."""
     for group in ("defaults", "limits"):
         for fld in fields(ResourceSet):
@@ -221,7 +221,7 @@ def check_quantities(reader: Reader) -> None:
                     reader.wrong(path, node, "expected a quantity such as 500m or 1Gi")
 
 
-def check_durations(reader: Reader) -> None:
+def _check_durations(reader: Reader) -> None:
     """Durations are texts that propeller's part reads only when a job runs, which is too late for a user."""
     for keys in DURATIONS:
         path, node = reader.at(*keys)

@@ -39,7 +39,7 @@ class EmulatedCalls:
         # Neither rich's tracebacks nor pytest's show this frame.
         _rich_traceback_omit = __tracebackhide__ = True
         parent: Any = super()
-        if switch.emulation_on() and not inside_a_task(ctx):
+        if switch.emulation_on() and not _inside_a_task(ctx):
             from ..local.run import composer
 
             resolved, unresolvable = composer.resolve_call(kwargs)
@@ -57,12 +57,12 @@ class EmulatedCalls:
             return parent.sandbox_execute(ctx, input_literal_map)
         from ..local.run import composer
 
-        is_inside, replaced = inside_a_task(ctx), replaced_task(self)
+        is_inside, replaced = _inside_a_task(ctx), _replaced_task(self)
         if not is_inside and replaced is None:
             try:
                 return composer.run_call(self, input_literal_map, unresolvable)
             except Exception as error:
-                if not says_all(error):
+                if not _says_all(error):
                     raise
                 told = error
             # Without the way on which this package came to it: the message says what to do.
@@ -101,12 +101,12 @@ class EmulatedTask:
         return getattr(self._task, name)
 
 
-def says_all(error: Exception) -> bool:
+def _says_all(error: Exception) -> bool:
     """Whether this package made an error for people: any other is a mistake whose traceback counts."""
     return type(error).__module__.startswith(f"{PACKAGE}.")
 
 
-def replaced_task(task: Any) -> Any:
+def _replaced_task(task: Any) -> Any:
     """The task, or the one that it maps, whose `execute` or function was replaced, as `flytekit.testing.task_mock` and
     `unittest.mock.patch.object` do; None where nothing was. A job would import the module and run the original.
     """
@@ -127,7 +127,7 @@ def replaced_task(task: Any) -> Any:
     return None
 
 
-def inside_a_task(ctx: FlyteContext) -> bool:
+def _inside_a_task(ctx: FlyteContext) -> bool:
     """Whether the call comes out of a running task's own code, which a real cluster runs in that task's container.
 
     flytekit hands the caller's context to `local_execute` for a call within a local run (`flyte_entity_call_handler`),

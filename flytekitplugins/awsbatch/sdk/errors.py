@@ -28,7 +28,7 @@ class AWSBatchWarning(UserWarning):
 def refuse_what_cannot_be_a_job(task_function: Callable[..., Any], options: dict[str, Any]) -> None:
     """:param options: the keyword arguments that `@task` gives a task with AWSBatchConfig."""
     name = f"{task_function.__module__}.{getattr(task_function, '__name__', task_function)}"
-    kind = special_kind(options.get("execution_mode"))
+    kind = _special_kind(options.get("execution_mode"))
     if kind:
         raise AWSBatchTaskError(
             "AB003",
@@ -47,7 +47,7 @@ def refuse_what_cannot_be_a_job(task_function: Callable[..., Any], options: dict
 def refuse_what_cannot_be_mapped(task: Any, bound: set[str]) -> None:
     """:param bound: the names of the inputs that are the same for all items."""
     name = task.name
-    kind = special_kind(getattr(task, "execution_mode", None))
+    kind = _special_kind(getattr(task, "execution_mode", None))
     if kind:
         raise AWSBatchTaskError("AB003", f"{name} is @{kind}. Only tasks that return outputs can be mapped.")
     if getattr(task, "pod_template", None) is not None:
@@ -77,7 +77,7 @@ def refuse_what_cannot_be_mapped(task: Any, bound: set[str]) -> None:
         )
 
 
-def special_kind(mode: Any) -> str:
+def _special_kind(mode: Any) -> str:
     """`dynamic` or `eager`, or nothing for a task as any other."""
     if mode in (None, PythonFunctionTask.ExecutionBehavior.DEFAULT):
         return ""

@@ -23,13 +23,13 @@ def note_order(outputs: LiteralMap, raw_output_prefix: str) -> None:
     :param raw_output_prefix: tells whether the job is emulated on this machine; elsewhere nothing is noted.
     """
     if raw_output_prefix.startswith(f"{RAW_SCHEME}://"):
-        for literal in dicts_in(list(outputs.literals.values())):
+        for literal in _dicts_in(list(outputs.literals.values())):
             literal._metadata = {**(literal.metadata or {}), KEYS: json.dumps(list(literal.map.literals))}
 
 
 def restore_order(outputs: LiteralMap) -> None:
     """In the caller."""
-    for literal in dicts_in(list(outputs.literals.values())):
+    for literal in _dicts_in(list(outputs.literals.values())):
         noted = dict(literal.metadata or {})
         keys = noted.pop(KEYS, None)
         if keys is not None:
@@ -41,13 +41,13 @@ def restore_order(outputs: LiteralMap) -> None:
             values.update(ordered)
 
 
-def dicts_in(literals: list[Literal]) -> Iterator[Literal]:
+def _dicts_in(literals: list[Literal]) -> Iterator[Literal]:
     """The dicts among literals and in them. Lists are alike throughout: one that begins with a scalar has none."""
     for literal in literals:
         if literal.map is not None:
             yield literal
-            yield from dicts_in(list(literal.map.literals.values()))
+            yield from _dicts_in(list(literal.map.literals.values()))
         elif literal.collection is not None:
             items = literal.collection.literals
             if items and any(each.map is not None or each.collection is not None for each in items[:2]):
-                yield from dicts_in(items)
+                yield from _dicts_in(items)

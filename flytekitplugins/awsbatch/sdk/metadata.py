@@ -25,12 +25,12 @@ def on_the_wire(metadata: TaskMetadata) -> dict[str, Any]:
     message.ClearField("runtime")
     if not message.generates_deck.value:
         message.ClearField("generates_deck")
-    found: dict[str, Any] = without_empty(MessageToDict(message))
+    found: dict[str, Any] = _without_empty(MessageToDict(message))
     return found
 
 
-def without_empty(value: Any) -> Any:
+def _without_empty(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    kept = {name: without_empty(one) for name, one in value.items()}
+    kept = {name: _without_empty(one) for name, one in value.items()}
     return {name: one for name, one in kept.items() if one != {}}

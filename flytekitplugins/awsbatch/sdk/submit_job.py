@@ -78,7 +78,7 @@ def advice(name: str, fields: Sequence[str]) -> str:
         known = members[close[0]] if close else None
     if known is not None and known not in OVERWRITTEN:
         return f"; pass it as extra={{{known!r}: ...}}"
-    return suggestion(name, fields)
+    return _suggestion(name, fields)
 
 
 def request_members() -> Mapping[str, Shape]:
@@ -104,7 +104,7 @@ def complaints_about_extra(extra: Any) -> list[Complaint]:
             found.append(f"extra[{name!r}] would not reach AWS Batch: the AWS SDK in Flyte 1.16 does not know it")
         elif name not in allowed:
             overwritten = next((why for one, why in OVERWRITTEN.items() if bare(one) == bare(name)), "")
-            said = f" that would reach AWS Batch: {overwritten}" if overwritten else suggestion(name, allowed)
+            said = f" that would reach AWS Batch: {overwritten}" if overwritten else _suggestion(name, allowed)
             found.append(f"extra[{name!r}] is no field of SubmitJob{said}")
         else:
             found.extend(complaints(name, value, members[name]))
@@ -116,11 +116,11 @@ def complaints(field: str, value: Any, shape: Shape) -> list[Complaint]:
     found: list[Complaint] = []
     places = walk(shape, value, f"extra[{field!r}]", lambda outer, step: f"{outer}[{step!r}]", nulls=True)
     for inner_shape, inner, place in places:
-        found += own_complaints(inner_shape, inner, place, field if inner is value else "")
+        found += _own_complaints(inner_shape, inner, place, field if inner is value else "")
     return found
 
 
-def own_complaints(shape: Shape, value: Any, where: str, field: str) -> list[Complaint]:
+def _own_complaints(shape: Shape, value: Any, where: str, field: str) -> list[Complaint]:
     """What is wrong with one value, but for what is inside it.
 
     :param field: of SubmitJob, when this is its value: there the API reference says more than the model.
@@ -131,19 +131,21 @@ def own_complaints(shape: Shape, value: Any, where: str, field: str) -> list[Com
     if kind == "structure":
         missing = [f"{where} lacks {name!r}" for name in shape.get("required", ()) if name not in value]
         unknown = [name for name in value if name not in shape["members"]]
-        return missing + [f"{where} has no field {name!r}{suggestion(str(name), shape['members'])}" for name in unknown]
+        return missing + [
+            f"{where} has no field {name!r}{_suggestion(str(name), shape['members'])}" for name in unknown
+        ]
     if kind == "string":
-        return string_complaints(where, value, shape, field)
+        return _string_complaints(where, value, shape, field)
     if kind in ("list", "map"):
         found = limits(where, len(value), "entries", shape)
         for key in value if kind == "map" else ():
-            found += own_complaints(shape["key"], key, f"the key {key!r} of {where}", "")
+            found += _own_complaints(shape["key"], key, f"the key {key!r} of {where}", "")
         return found
     low, high = RANGES.get(field, (shape.get("min", -math.inf), shape.get("max", math.inf)))
     return [] if low <= value <= high else [f"{where} is {value}; expected {low} to {high}"]
 
 
-def string_complaints(where: str, value: str, shape: Shape, name: str) -> list[Complaint]:
+def _string_complaints(where: str, value: str, shape: Shape, name: str) -> list[Complaint]:
     if "enum" in shape and value not in shape["enum"]:
         return [f"{where} is {value!r}; expected {', '.join(shape['enum'])}"]
     if name in PATTERNS and not PATTERNS[name][0].fullmatch(value):
@@ -160,7 +162,7 @@ def limits(where: str, size: int, unit: str, shape: Shape) -> list[Complaint]:
     return []
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
+def _suggestion(name: str, known: Iterable[str]) -> str:
     """`; did you mean ...?`, or what there is."""
     names = list(known)
     by_case = {one.lower(): one for one in names}

@@ -69,10 +69,10 @@ class AWSBatchConfig(DataClassJsonMixin):  # type: ignore[misc]
     def __post_init__(self) -> None:
         _rich_traceback_omit = __tracebackhide__ = True
         wrong = [
-            *text_mapping("parameters", self.parameters),
-            *priority_complaints(self.schedulingPriority),
-            *platform_complaints(self.platformCapabilities),
-            *tag_complaints(self.tags),
+            *_text_mapping("parameters", self.parameters),
+            *_priority_complaints(self.schedulingPriority),
+            *_platform_complaints(self.platformCapabilities),
+            *_tag_complaints(self.tags),
             *lint_complaints(self.lint_ignore),
         ]
         if self.propagateTags is not None and not isinstance(self.propagateTags, bool):
@@ -100,35 +100,35 @@ class AWSBatchConfig(DataClassJsonMixin):  # type: ignore[misc]
         return {**{name: value for name, value in fields.items() if value is not None}, **(self.extra or {})}
 
 
-def text_mapping(name: str, value: Any) -> list[str]:
+def _text_mapping(name: str, value: Any) -> list[str]:
     if value is None:
         return []
     if not isinstance(value, dict):
         return [f"{name} is {value!r}; expected a dict of texts"]
-    wrong = [f"{name} has the key {key!r}; expected a text{as_text(key)}" for key in value if not isinstance(key, str)]
+    wrong = [f"{name} has the key {key!r}; expected a text{_as_text(key)}" for key in value if not isinstance(key, str)]
     return wrong + [
-        f"{name}[{key!r}] is {one!r}; expected a text{as_text(one)}"
+        f"{name}[{key!r}] is {one!r}; expected a text{_as_text(one)}"
         for key, one in value.items()
         if not isinstance(one, str)
     ]
 
 
-def as_text(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return "" if value is None else f", such as {str(value)!r}"
 
 
-def priority_complaints(value: Any) -> list[str]:
+def _priority_complaints(value: Any) -> list[str]:
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_PRIORITY):
         return []
     return [f"schedulingPriority is {value!r}; expected a whole number from 0 to {MAX_PRIORITY}"]
 
 
-def platform_complaints(value: Any) -> list[str]:
+def _platform_complaints(value: Any) -> list[str]:
     return [] if value in (EC2, FARGATE) else [f"platformCapabilities is {value!r}; expected {EC2!r} or {FARGATE!r}"]
 
 
-def tag_complaints(tags: Any) -> list[str]:
-    wrong = text_mapping("tags", tags)
+def _tag_complaints(tags: Any) -> list[str]:
+    wrong = _text_mapping("tags", tags)
     if wrong or tags is None:
         return wrong
     if len(tags) > MAX_TAGS:

@@ -134,7 +134,7 @@ class DocumentBuilder:
         mark = Mark(self.file, line)
         anchor: str = getattr(event, "anchor", None) or ""
         if isinstance(event, events.AliasEvent):
-            built = self.alias(anchor, line)
+            built = self._alias(anchor, line)
         elif isinstance(event, ScalarEvent):
             built = Built(self.scalar(event, mark))
         elif depth > MAX_DEPTH:
@@ -152,7 +152,7 @@ class DocumentBuilder:
             self.anchors[anchor] = built
         return built
 
-    def alias(self, anchor: str, line: int) -> Built:
+    def _alias(self, anchor: str, line: int) -> Built:
         if anchor in self.open_anchors:
             raise self.unreadable(line, f"*{anchor}", "an anchor cannot contain itself")
         if anchor not in self.anchors:
@@ -173,7 +173,7 @@ class DocumentBuilder:
             if isinstance(event, events.SequenceEndEvent):
                 break
             items.append(self.node(event, stream, depth + 1))
-            self.check_length(len(items), "items in a list", mark)
+            self._check_length(len(items), "items in a list", mark)
         return self.parent(ListNode(tuple(item.node for item in items), mark), items)
 
     def mapping(self, stream: Iterator[Event], mark: Mark, depth: int) -> Built:
@@ -188,31 +188,31 @@ class DocumentBuilder:
             key, value = parts[-2].node, parts[-1].node
             if not isinstance(key, Scalar):
                 raise self.unreadable(key.mark.line, "", "expected a text as the key, not a list or a map")
-            self.check_length(len(parts) // 2, "keys in a map", mark)
+            self._check_length(len(parts) // 2, "keys in a map", mark)
             line = self.line(event)
             if len(key.text) > MAX_KEY:
                 raise self.unreadable(line, "", f"expected a key of at most {MAX_KEY} characters")
             if key.text in lines:
                 expected = f"expected each key once, it already stands in line {lines[key.text]}"
                 self.problems.append(Problem(self.file, line, key.text, "", expected))
-            elif isinstance(event, ScalarEvent) and is_merge_key(event):
-                merged.extend(self.merged(value))
+            elif isinstance(event, ScalarEvent) and _is_merge_key(event):
+                merged.extend(self._merged(value))
             else:
                 pairs[key.text] = key, value
             lines.setdefault(key.text, line)
         for key, value in merged:
             pairs.setdefault(key.text, (key, value))
-        self.check_length(len(pairs), "keys in a map", mark)
+        self._check_length(len(pairs), "keys in a map", mark)
         return self.parent(MapNode(tuple(pairs.values()), mark), parts)
 
     def parent(self, node: Node, parts: Sequence[Built]) -> Built:
         return Built(node, 1 + sum(part.values for part in parts), 1 + max((part.levels for part in parts), default=0))
 
-    def check_length(self, length: int, what: str, mark: Mark) -> None:
+    def _check_length(self, length: int, what: str, mark: Mark) -> None:
         if length > MAX_ITEMS:
             raise self.unreadable(mark.line, "", f"expected at most {MAX_ITEMS} {what}")
 
-    def merged(self, value: Node) -> Iterator[tuple[Scalar, Node]]:
+    def _merged(self, value: Node) -> Iterator[tuple[Scalar, Node]]:
         """The entries that a merge key brings in, in order of precedence."""
         for one in value.items if isinstance(value, ListNode) else (value,):
             if not isinstance(one, MapNode):
@@ -225,14 +225,14 @@ class DocumentBuilder:
     def unreadable(self, line: int, value: str, expected: str) -> UnreadableError:
         place = line - 1 - self.lines_before
         source = self.lines[place] if 0 <= place < len(self.lines) else ""
-        return UnreadableError(Problem(self.file, line, "", value, expected + remedy_hint(expected, source)))
+        return UnreadableError(Problem(self.file, line, "", value, expected + _remedy_hint(expected, source)))
 
 
-def is_merge_key(event: ScalarEvent) -> bool:
+def _is_merge_key(event: ScalarEvent) -> bool:
     return event.value == "<<" and (not event.style if not event.tag else event.tag == f"{TAG_PREFIX}merge")
 
 
-def remedy_hint(said: str, line: str) -> str:
+def _remedy_hint(said: str, line: str) -> str:
     """What to do about the usual causes of a complaint, as the end of its sentence."""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "; indent with spaces, this line begins with a tab"

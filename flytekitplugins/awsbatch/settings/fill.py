@@ -27,7 +27,7 @@ WEAK: dict[Any, Decoder] = {str: mapstructure.weak_text, int: mapstructure.weak_
 NAMES: dict[Any, str] = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
-def strictly_typed(kind: type, node: Node) -> Any:
+def _strictly_typed(kind: type, node: Node) -> Any:
     """One of our own settings: the type that is asked for and no other."""
     value = node.value if isinstance(node, Scalar) else node
     number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -38,18 +38,18 @@ def strictly_typed(kind: type, node: Node) -> Any:
     raise mapstructure.MismatchError(f"expected {NAMES[kind]}")
 
 
-def keyed_fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
+def _keyed_fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
     """The fields of a section that stand for a key."""
     return tuple(fld for fld in dataclasses.fields(cls) if section.KEY in fld.metadata)
 
 
-def written_key(node: MapNode | None, found: Node | None, key: str) -> str:
+def _written_key(node: MapNode | None, found: Node | None, key: str) -> str:
     """A key as the document writes it, so that a reader finds it there."""
     entries = node.entries if node is not None else ()
     return next((written.text for written, value in entries if found is not None and value is found), key)
 
 
-def wrong_choice(decoded: Any, choices: Sequence[str]) -> str | None:
+def _wrong_choice(decoded: Any, choices: Sequence[str]) -> str | None:
     """What is expected in the place of a value, or of a list of them, that has other words than those admitted."""
     others = [one for one in (decoded if isinstance(decoded, tuple) else (decoded,)) if one not in choices]
     if not others:
@@ -75,7 +75,7 @@ class SectionFiller:
     def section(self, cls: type[S], node: Node | None, path: str) -> S:
         """An instance of a section from its map."""
         if node is not None and not isinstance(node, MapNode):
-            if not (is_null(node) or self.is_time(node)):
+            if not (is_null(node) or self._is_time(node)):
                 self.wrong(path, node, "expected a map")
             node = None
         values: dict[str, Any] = {}
@@ -91,7 +91,7 @@ class SectionFiller:
 
     def check_keys(self, node: MapNode, path: str, *classes: type[Any]) -> None:
         """A problem for each key that none of the owners of a map knows."""
-        names = sorted(fld.metadata[section.KEY] for cls in classes for fld in keyed_fields(cls))
+        names = sorted(fld.metadata[section.KEY] for cls in classes for fld in _keyed_fields(cls))
         folded = {name.lower().replace("_", ""): name for name in names}
         for key, _ in node.entries:
             if key.text not in names:
@@ -108,7 +108,7 @@ class SectionFiller:
     ) -> None:
         key: str = fld.metadata[section.KEY]
         found = (node.get(key) if self.weakly else node.exact.get(key)) if node is not None else None
-        here = f"{path}.{written_key(node, found, key)}"
+        here = f"{path}.{_written_key(node, found, key)}"
         required = fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING
         if required:
             values[fld.name] = None
@@ -125,12 +125,12 @@ class SectionFiller:
             self.wrong(here, found, f"expected at least {limit:g}")
         elif most is not None and not decoded <= most:
             self.wrong(here, found, f"expected at most {most:g}")
-        elif choices is not None and (expected := wrong_choice(decoded, choices)) is not None:
+        elif choices is not None and (expected := _wrong_choice(decoded, choices)) is not None:
             self.wrong(here, found, expected)
         else:
             values[fld.name] = decoded
 
-    def is_time(self, node: Node) -> bool:
+    def _is_time(self, node: Node) -> bool:
         """Go turns a date into a struct without fields, which mapstructure takes for an empty map."""
         return self.weakly and isinstance(node, Scalar) and isinstance(node.value, Timestamp)
 
@@ -153,7 +153,7 @@ class SectionFiller:
             return self.map(arguments[1], node, path)
         if dataclasses.is_dataclass(kind):
             return self.section(cast(type[Any], kind), node, path)
-        return WEAK[kind](node) if self.weakly else strictly_typed(kind, node)
+        return WEAK[kind](node) if self.weakly else _strictly_typed(kind, node)
 
     def sequence(self, kind: Any, node: Node, path: str) -> tuple[Any, ...]:
         if not self.weakly and not isinstance(node, ListNode):
@@ -179,7 +179,7 @@ class SectionFiller:
         return {key.lower() if self.weakly and "." not in key else key: value for key, value in entries.items()}
 
     def entries(self, kind: Any, node: Node, path: str) -> dict[str, Any]:
-        if self.is_time(node):
+        if self._is_time(node):
             return {}
         if not isinstance(node, MapNode):
             raise mapstructure.MismatchError("expected a map")

@@ -35,11 +35,11 @@ def weak_text(node: Node) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        return float_text(value)
+        return _float_text(value)
     raise MismatchError("expected a text: put a date between quotes")
 
 
-def float_text(value: float) -> str:
+def _float_text(value: float) -> str:
     """strconv.FormatFloat(value, 'f', -1, 64): never an exponent."""
     if math.isnan(value):
         return "NaN"

@@ -25,10 +25,10 @@ def parse_file(content: bytes, file: str, sections: frozenset[str]) -> list[Docu
     whole = parse_yaml(content, file)
     if len(content) > MAX_BYTES:
         return [whole]
-    if not whole.problems and (carried := list(config_map_files(whole))):
+    if not whole.problems and (carried := list(_config_map_files(whole))):
         return carried
     if whole.problems or whole.unread:
-        blocks = [parse_yaml(text, file, before) for before, text in split_blocks(content, sections)]
+        blocks = [parse_yaml(text, file, before) for before, text in _split_blocks(content, sections)]
         if len(blocks) > 1 and not any(block.problems or block.unread for block in blocks):
             return blocks
     if whole.unread:
@@ -36,7 +36,7 @@ def parse_file(content: bytes, file: str, sections: frozenset[str]) -> list[Docu
     return [whole]
 
 
-def config_map_files(document: Document) -> Iterator[Document]:
+def _config_map_files(document: Document) -> Iterator[Document]:
     """The files in a Kubernetes ConfigMap, which is what `kubectl get configmap -o yaml` shows of a server."""
     kind = document.root.get("kind") if document.root is not None else None
     data = document.root.get("data") if document.root is not None else None
@@ -51,7 +51,7 @@ def config_map_files(document: Document) -> Iterator[Document]:
     yield from (parse_yaml(text.text, document.file, text.mark.line) for text in files)
 
 
-def split_blocks(content: bytes, sections: frozenset[str]) -> list[tuple[int, str]]:
+def _split_blocks(content: bytes, sections: frozenset[str]) -> list[tuple[int, str]]:
     """The blocks, each with the number of lines before it; none when the file does not begin with a section."""
     starts: list[tuple[int, int]] = []
     lines = content.decode("utf-8", "replace").split("\n")

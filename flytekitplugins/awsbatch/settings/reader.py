@@ -53,7 +53,7 @@ class Reader:
     @classmethod
     def from_files(cls, paths: Iterable[Path], aside: Callable[[Document], bool] = lambda _: False) -> Reader:
         """:param aside: says which files are of another kind."""
-        documents = [document for path in paths for document in load_documents(path)]
+        documents = [document for path in paths for document in _load_documents(path)]
         return cls(
             [document for document in documents if not aside(document)],
             others=[document for document in documents if aside(document)],
@@ -135,7 +135,7 @@ def expand_directories(names: Iterable[str]) -> Iterator[Path]:
         yield from files
 
 
-def load_documents(path: Path) -> list[Document]:
+def _load_documents(path: Path) -> list[Document]:
     """A file's documents; one that cannot be opened is a document with that problem."""
     try:
         with path.open("rb") as file:

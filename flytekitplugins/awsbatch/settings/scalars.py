@@ -47,7 +47,7 @@ def resolve_scalar(text: str, tag: str, plain: bool) -> ScalarValue:
     """
     short = tag.removeprefix(TAG_PREFIX) if tag.startswith(TAG_PREFIX) else tag
     if short in ("", "!"):
-        return resolve_plain_scalar(text) if plain else text
+        return _resolve_plain_scalar(text) if plain else text
     if short == "str":
         return text
     if short == "binary":
@@ -57,7 +57,7 @@ def resolve_scalar(text: str, tag: str, plain: bool) -> ScalarValue:
             raise UnreadableScalarError("is marked !!binary and is not base64") from None
     if short not in ("bool", "int", "float", "null", "timestamp"):
         return text
-    value = resolve_plain_scalar(text, dates=short == "timestamp")
+    value = _resolve_plain_scalar(text, dates=short == "timestamp")
     if short == "float" and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     kinds = {"bool": bool, "int": int, "float": float, "null": type(None), "timestamp": Timestamp}
@@ -66,21 +66,21 @@ def resolve_scalar(text: str, tag: str, plain: bool) -> ScalarValue:
     return value
 
 
-def resolve_plain_scalar(text: str, dates: bool = True) -> ScalarValue:
+def _resolve_plain_scalar(text: str, dates: bool = True) -> ScalarValue:
     """The value of a plain scalar without a tag."""
     if text in WORDS:
         return WORDS[text]
     if text[0] == ".":
-        return parse_float(text) if DOT_NUMBER.fullmatch(text) else text
+        return _parse_float(text) if DOT_NUMBER.fullmatch(text) else text
     if not (text[0] in "+-" or (text[0].isascii() and text[0].isdigit())):
         return text
-    if dates and is_date(text):
+    if dates and _is_date(text):
         return Timestamp(text)
     compact = text.replace("_", "")
     number = parse_integer(compact)
     if number is not None:
         return number
-    value = parse_float(compact) if NUMBER.fullmatch(compact) else text
+    value = _parse_float(compact) if NUMBER.fullmatch(compact) else text
     return text if isinstance(value, str) else value
 
 
@@ -101,13 +101,13 @@ def parse_integer(text: str) -> int | None:
     return None
 
 
-def parse_float(text: str) -> float | str:
+def _parse_float(text: str) -> float | str:
     """A float, or the text itself where Go's ParseFloat reports a range error."""
     value = float(text)
     return text if math.isinf(value) else value
 
 
-def is_date(text: str) -> bool:
+def _is_date(text: str) -> bool:
     match = DATE.fullmatch(text)
     if match is None:
         return False

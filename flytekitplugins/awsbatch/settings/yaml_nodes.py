@@ -68,13 +68,13 @@ class MapNode:
         return dict(self)
 
     @functools.cached_property
-    def folded(self) -> dict[str, Node]:
+    def _folded(self) -> dict[str, Node]:
         """The values by the keys in lower case, the first of those that differ by case only."""
         return {key.text.lower(): value for key, value in reversed(self.entries)}
 
     def get(self, name: str) -> Node | None:
         """The value of a key: in this very spelling, else of the first that differs by case only."""
-        return self.exact.get(name) or self.folded.get(name.lower())
+        return self.exact.get(name) or self._folded.get(name.lower())
 
 
 Node: TypeAlias = Scalar | ListNode | MapNode

@@ -39,7 +39,7 @@ class Changes:
         """Events for the parts that have changed."""
         news = [(name, html) for name, html in parts.items() if self._told.get(name) != html]
         self._told.update(news)
-        return [server_sent_event("part", {"id": name, "html": html}) for name, html in news]
+        return [_server_sent_event("part", {"id": name, "html": html}) for name, html in news]
 
 
 class RunsChanges(Changes):
@@ -93,7 +93,7 @@ class RunChanges(Changes):
             # The page has just been made from the same.
             return []
         return (
-            [*events, server_sent_event("title", page.title), server_sent_event("stamp", mark_of(stamp))]
+            [*events, _server_sent_event("title", page.title), _server_sent_event("stamp", mark_of(stamp))]
             if events
             else []
         )
@@ -122,7 +122,7 @@ class RunChanges(Changes):
             "rows": changed,
             "texts": self._maker.texts,
         }
-        return [server_sent_event("rows", message)]
+        return [_server_sent_event("rows", message)]
 
 
 class LogGrows(Changes):
@@ -144,13 +144,13 @@ class LogGrows(Changes):
         whole = len(block) if ended or len(block) == TAIL_BYTES else block.rfind(b"\n") + 1
         if not whole:
             self.over = ended
-            return [server_sent_event("end", None)] if ended else []
+            return [_server_sent_event("end", None)] if ended else []
         self._start += whole
         text = block[:whole].decode("utf-8", "replace").removesuffix("\n")
-        return [server_sent_event("lines", self._lines.lines(readable_log(text.split("\n"))))]
+        return [_server_sent_event("lines", self._lines.lines(readable_log(text.split("\n"))))]
 
 
-def server_sent_event(kind: str, value: Any) -> bytes:
+def _server_sent_event(kind: str, value: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
 
 

@@ -101,7 +101,7 @@ def log_part(
     if not streams:
         return tag("p", "There is no log.", class_="quiet") if child.child is not None else Markup("")
     stream = next((one for one in streams if one.attempt == attempt), streams[-1])
-    text, start, end = log_end(stream.path, most)
+    text, start, end = _log_end(stream.path, most)
     base = place.child(execution, node.info.node, child.index)
     choices = [
         tag(
@@ -137,7 +137,7 @@ def log_part(
     return tag("div", tag("div", *tools, class_="row tools"), cut, log, class_="log-part", data_from=base)
 
 
-def log_end(path: Path, most: int) -> tuple[str, int, int]:
+def _log_end(path: Path, most: int) -> tuple[str, int, int]:
     """(whole lines at the end of a file, where they begin, where they end), in bytes."""
     try:
         with path.open("rb") as file:

@@ -43,7 +43,7 @@ class Failure:
     headlines: tuple[str, ...]
 
 
-def told_errors(error: str, reason: str = "") -> ToldError:
+def _told_errors(error: str, reason: str = "") -> ToldError:
     """:param error: what the child left, "" for nothing. :param reason: AWS's, which is shown if there is no error."""
     error = without_ansi(error).strip()
     if not error or error == reason:
@@ -63,7 +63,7 @@ def error_of(reader: RunReader, node: NodeView, child: ChildView) -> ToldError:
     words = _words(child)
     # Another end than by an exception leaves the error file of the attempt before.
     error = reader.error(node, child) if says_exception(words) else ""
-    return told_errors(error, end_in_words(words))
+    return _told_errors(error, end_in_words(words))
 
 
 def _words(child: ChildView) -> str:

@@ -47,24 +47,24 @@ class RunPage:
         return self.execution.info.name
 
     @cached_property
-    def failures(self) -> list[Failure]:
+    def _failures(self) -> list[Failure]:
         return failures(self.reader, self.execution.attempts)
 
     @cached_property
     def _worth_telling(self) -> list[Failure]:
         """Without those of a node that succeeded later, or that failed in the same way in its last attempt."""
         last = {node.name: node for node in self.execution.nodes}
-        known = {(one.node.name, one.kind) for one in self.failures if one.node.number == one.node.of}
+        known = {(one.node.name, one.kind) for one in self._failures if one.node.number == one.node.of}
         return [
             one
-            for one in self.failures
+            for one in self._failures
             if one.node is last[one.node.name]
             or (last[one.node.name].info.status != "succeeded" and (one.node.name, one.kind) not in known)
         ]
 
     def headlines(self, node: NodeView) -> dict[int, str]:
         """The headlines of the failed children whose errors were read, by their indexes."""
-        mine = [one for one in self.failures if one.node is node]
+        mine = [one for one in self._failures if one.node is node]
         return {index: line for one in mine for index, line in zip(one.indexes, one.headlines, strict=True)}
 
     @property

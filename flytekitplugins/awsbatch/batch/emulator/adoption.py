@@ -81,8 +81,8 @@ class Adoption:
         job.owner = self._table.owner
         with self._table.lock:
             self._table.note_job_change(job)
-            for unit, number, stream, end in recorded(job, exits):
-                make_last_attempt(unit, number, stream)
+            for unit, number, stream, end in _recorded(job, exits):
+                _make_last_attempt(unit, number, stream)
                 unit.current.peak_memory, unit.current.cpu_seconds = end.peak_memory, end.cpu_seconds
                 self._engine.end_attempt(unit, retry_rules.exited(end.exit_code, end.out_of_memory), int(end.at * 1000))
             for unit in interrupted(job):
@@ -102,7 +102,7 @@ class Adoption:
         return True
 
 
-def recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, instance.RecordedExit]]:
+def _recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, instance.RecordedExit]]:
     """The ends of this job's attempts that the store does not know, in order: (unit, attempt's number, log stream,
     exit).
     """
@@ -125,7 +125,7 @@ def recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, instance.Reco
     return found
 
 
-def make_last_attempt(unit: Unit, number: int, stream: str) -> None:
+def _make_last_attempt(unit: Unit, number: int, stream: str) -> None:
     """Makes that attempt the unit's last one."""
     del unit.attempts[number:]
     if len(unit.attempts) < number:

@@ -63,12 +63,12 @@ class ArrayContext:
         for name, value in self.environment.items():
             if get(name) != value:
                 return False
-        return self.signatures == signatures(self.paths)
+        return self.signatures == _signatures(self.paths)
 
 
 def find_array_context(child: Child) -> ArrayContext | None:
     """The context of an array. None: let flytekit handle the array, and report what is wrong, if anything is."""
-    if not (is_on_this_machine(child.inputs) and is_on_this_machine(child.output_prefix)):
+    if not (_is_on_this_machine(child.inputs) and _is_on_this_machine(child.output_prefix)):
         return None
     if not child.raw_output_data_prefix or child.dynamic_addl_distro or child.timeout:
         return None
@@ -77,9 +77,9 @@ def find_array_context(child: Child) -> ArrayContext | None:
         return None
     inputs = local_path(child.inputs)
     paths = inputs, f"{inputs.rpartition('/')[0]}/{INDEX_LOOKUP_FILE}"
-    before = signatures(paths)
+    before = _signatures(paths)
     try:
-        lookup = read_lookup(Path(paths[1]))
+        lookup = _read_lookup(Path(paths[1]))
         index = InputIndex.of_file(Path(inputs), child.bound)
     except (OSError, ValueError, DecodeError, UnexpectedBytesError):
         return None
@@ -87,7 +87,7 @@ def find_array_context(child: Child) -> ArrayContext | None:
         return None
     with ExitStack() as stack:
         context = stack.enter_context(setup_execution(child.raw_output_data_prefix, child.output_prefix))
-        array = ArrayContext(child, index, lookup, context, relevant(os.environb), paths, before)
+        array = ArrayContext(child, index, lookup, context, _relevant(os.environb), paths, before)
         # If flytekit has changed, this fails here and not in the children.
         item_context(array, OriginalIndex(0))
         # The context does not end: children push copies of it. It is not the current one for anybody else.
@@ -100,18 +100,18 @@ def local_path(path: str) -> str:
     return path.removeprefix("file://")
 
 
-def is_on_this_machine(path: str) -> bool:
+def _is_on_this_machine(path: str) -> bool:
     return "://" not in local_path(path)
 
 
-def read_lookup(path: Path) -> LiteralCollection | None:
+def _read_lookup(path: Path) -> LiteralCollection | None:
     try:
         return LiteralCollection.FromString(path.read_bytes())
     except FileNotFoundError:
         return None
 
 
-def signatures(paths: tuple[str, ...]) -> list[Signature]:
+def _signatures(paths: tuple[str, ...]) -> list[Signature]:
     found: list[Signature] = []
     for path in paths:
         try:
@@ -123,5 +123,5 @@ def signatures(paths: tuple[str, ...]) -> list[Signature]:
     return found
 
 
-def relevant(environment: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+def _relevant(environment: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     return {name: environment[name] for name in environment if name.startswith(ENVIRONMENT)}

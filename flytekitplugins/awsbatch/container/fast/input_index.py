@@ -40,7 +40,7 @@ class InputIndex:
         self._items: dict[str, tuple[array[int], array[int]]] = {}
         seen: set[str] = set()
         for start, end in fields(data, 0, len(data), LITERALS):
-            name, value = entry(data, start, end)
+            name, value = _entry(data, start, end)
             if name in seen:
                 raise UnexpectedBytesError(f"two inputs {name}")
             seen.add(name)
@@ -73,9 +73,9 @@ class InputIndex:
         return one
 
 
-def entry(data: mmap | bytes, start: int, end: int) -> tuple[str, tuple[int, int]]:
+def _entry(data: mmap | bytes, start: int, end: int) -> tuple[str, tuple[int, int]]:
     """Returns the name of an input and the place of its literal."""
-    found = list(islice(numbered_fields(data, start, end), 3))
+    found = list(islice(_numbered_fields(data, start, end), 3))
     if [number for number, _, _ in found] != [KEY, VALUE]:
         raise UnexpectedBytesError("an input that is not a name and a literal")
     (_, a, b), (_, c, d) = found
@@ -95,13 +95,13 @@ def items(data: mmap | bytes, start: int, end: int) -> tuple[array[int], array[i
 
 
 def fields(data: mmap | bytes, start: int, end: int, only: int) -> Iterator[tuple[int, int]]:
-    for number, a, b in numbered_fields(data, start, end):
+    for number, a, b in _numbered_fields(data, start, end):
         if number != only:
             raise UnexpectedBytesError(f"field {number}")
         yield a, b
 
 
-def numbered_fields(data: mmap | bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _numbered_fields(data: mmap | bytes, start: int, end: int) -> Iterator[tuple[int, int, int]]:
     """Number, start and end of each field of a message that has only length-delimited fields with small numbers."""
     position = start
     try:

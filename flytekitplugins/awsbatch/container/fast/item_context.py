@@ -29,7 +29,7 @@ def item_context(array: ArrayContext, index: OriginalIndex) -> FlyteContext:
     # This attempt's own, and not the one of the interpreter that it was forked from.
     sandbox = f"{temporary_folder()}/flyte{os.urandom(16).hex()}/local_flytekit"
     checkpoint = at_index(child.checkpoint_path, index)
-    parameters = copy_with(
+    parameters = _copy_with(
         state.user_space_params,
         LateParameters,
         _execution_date=datetime.now(timezone.utc),
@@ -38,14 +38,14 @@ def item_context(array: ArrayContext, index: OriginalIndex) -> FlyteContext:
         _checkpoint=None if checkpoint is None else LateCheckpoint(checkpoint, at_index(child.prev_checkpoint, index)),
         _decks=[],
     )
-    return copy_with(
+    return _copy_with(
         base,
         None,
-        file_access=copy_with(base.file_access, LateFileAccess, _local_sandbox_dir=sandbox),
-        execution_state=copy_with(
+        file_access=_copy_with(base.file_access, LateFileAccess, _local_sandbox_dir=sandbox),
+        execution_state=_copy_with(
             state, None, working_dir=sandbox, engine_dir=f"{sandbox}/engine_dir", user_space_params=parameters
         ),
-        output_metadata_tracker=copy_with(base.output_metadata_tracker, None, output_metadata={}),
+        output_metadata_tracker=_copy_with(base.output_metadata_tracker, None, output_metadata={}),
     )
 
 
@@ -75,7 +75,7 @@ class LateFileAccess(FileAccessProvider):  # type: ignore[misc]
         return path
 
 
-def copy_with(original: Any, kind: Any, **values: Any) -> Any:
+def _copy_with(original: Any, kind: Any, **values: Any) -> Any:
     """A copy of an object with other values for some of its attributes. Raises AttributeError if one is not there.
 
     :param kind: the class of the copy; None for the same class.

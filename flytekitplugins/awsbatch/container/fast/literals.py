@@ -78,7 +78,7 @@ class TaskLiterals:
             literal = run_sync(TypeEngine.async_to_literal, context, native, kind, variable.type)
             outputs = LiteralMap({name: literal})
             AWSBatchFunctionTask.note_order(outputs, context.file_access.raw_output_prefix)
-            return serialised(outputs.to_flyte_idl())
+            return _serialised(outputs.to_flyte_idl())
         except Exception:
             return None
 
@@ -87,10 +87,10 @@ class TaskLiterals:
         literal = transformer.to_literal(context, native, transformer.python_type, variable.type)
         primitive = literal.scalar.primitive
         if primitive is None:
-            return serialised(LiteralMap({name: literal}).to_flyte_idl())
+            return _serialised(LiteralMap({name: literal}).to_flyte_idl())
         message = LiteralMapMessage()
         message.literals[name].scalar.primitive.CopyFrom(primitive.to_flyte_idl())
-        return serialised(message)
+        return _serialised(message)
 
 
 def simple(kind: Any) -> SimpleTransformer[Any] | None:
@@ -101,6 +101,6 @@ def simple(kind: Any) -> SimpleTransformer[Any] | None:
     return transformer if type(transformer) is SimpleTransformer else None
 
 
-def serialised(message: LiteralMapMessage) -> bytes:
+def _serialised(message: LiteralMapMessage) -> bytes:
     data: bytes = message.SerializeToString()
     return data

@@ -50,7 +50,7 @@ def run_item(array: ArrayContext, child: ChildIndex) -> bool:
         else:
             outputs = literals.to_message(context, native)
             if outputs is not None:
-                write_outputs(local_path(prefix), outputs)
+                _write_outputs(local_path(prefix), outputs)
                 return True
             outcome = ItemOutcome(task, native=native)
         dispatch_execute(context, lambda: outcome, write_item_inputs(context, inputs), prefix)
@@ -92,7 +92,7 @@ class FinishedItem:
         return getattr(self._task, name)
 
 
-def write_outputs(prefix: str, data: bytes) -> None:
+def _write_outputs(prefix: str, data: bytes) -> None:
     """outputs.pb. Nobody reads it before the job has succeeded, so that what a killed process has left does not matter
     (a rename would cost as much as all the rest here).
     """

@@ -98,13 +98,13 @@ class AttemptNews:
 
     def _message(self, index: int, words: str) -> str:
         self._asked += 1
-        return shortened(self._exception(index, words)) if self._asked <= MOST_ASKED else ""
+        return _shortened(self._exception(index, words)) if self._asked <= MOST_ASKED else ""
 
     def _node_line(self, progress: Progress) -> str:
         number, of = progress.failed_attempts, progress.max_attempts
         self._node_attempts = number
         reason = node_error_in_words(progress.retry_reason)
-        said = "" if self._said_why or not reason else f": {shortened(reason)}"
+        said = "" if self._said_why or not reason else f": {_shortened(reason)}"
         return f"node attempt {number} of {of} failed{said}; node attempt {number + 1} of {of} begins"
 
     def _line(self, single: bool, allowed: int | None) -> str:
@@ -135,5 +135,5 @@ class AttemptNews:
         return f", most often: {example}" if not alike else f": {example}"
 
 
-def shortened(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

@@ -51,7 +51,7 @@ def exit_status(words: str) -> int | None:
     return int(found[-1]) if found else None
 
 
-def killed_by(status: int) -> str:
+def _killed_by(status: int) -> str:
     """`signal 11, segmentation fault` for 139, "" for a status that no signal leads to."""
     number = status - 128
     if not 0 < number < signal.NSIG:
@@ -72,7 +72,7 @@ def end_in_words(words: str) -> str:
         return ENDED_BY_FLYTE
     said = ""
     if status is not None:
-        signalled = killed_by(status)
+        signalled = _killed_by(status)
         said = f"killed by {signalled}" if signalled else f"exit status {status}"
     return ", ".join(part for part in (*parts, said) if part) or words.strip(" -")
 
@@ -87,7 +87,7 @@ def advice(words: str) -> str:
     if OUT_OF_MEMORY in words:
         return MORE_MEMORY
     status = exit_status(words)
-    if status is None or not (signalled := killed_by(status)):
+    if status is None or not (signalled := _killed_by(status)):
         return ""
     more = f" {SEGFAULT}" if status == 128 + signal.SIGSEGV else ""
     return f"It was killed by {signalled}.{more}"

@@ -99,14 +99,14 @@ def task_failed_error(
         parts.append(WITHOUT_OUTPUTS)
     if result.hang:
         parts.append(result.hang)
-    parts += [*missing_script(result), *hints]
+    parts += [*_missing_script(result), *hints]
     if result.job_id is not None:
         parts.append(_next(failed or blamed, len(result.children) == 1, execution, node, command))
     message = hide("\n".join(parts), os.environ)
     return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
 
 
-def missing_script(result: NodeResult) -> list[str]:
+def _missing_script(result: NodeResult) -> list[str]:
     """What it means on a cluster when a script of this package cannot be started. It rarely happens here, where the
     caller's own installation stands for the image."""
     said = [result.hang or "", *(child.message for child in result.children)]

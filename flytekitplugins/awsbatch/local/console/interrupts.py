@@ -28,7 +28,7 @@ class Interrupted(BaseException):
         self.number = number
 
 
-def leave_now(number: int) -> None:
+def _leave_now(number: int) -> None:
     """Ends this process at once. What it has started notices that by itself."""
     os._exit(128 + number)
 
@@ -40,7 +40,7 @@ class Interrupts:
     :param noted: called at the first one, in the signal's handler.
     """
 
-    def __init__(self, leave: Callable[[int], None] = leave_now, noted: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, leave: Callable[[int], None] = _leave_now, noted: Callable[[], None] = lambda: None) -> None:
         self._leave = leave
         self._on_first = noted
         self._before: dict[int, Any] = {}
@@ -118,7 +118,7 @@ class BetweenCalls:
     :ivar cut: the executions that a signal has cut short.
     """
 
-    def __init__(self, running: Callable[[], list[str]], leave: Callable[[int], None] = leave_now) -> None:
+    def __init__(self, running: Callable[[], list[str]], leave: Callable[[int], None] = _leave_now) -> None:
         self._running = running
         self._leave = leave
         self._before: dict[int, Any] = {}

@@ -24,12 +24,12 @@ def misfit_in_words(reason: str, task: tasks_pb2.Resources, override: ResourceRe
     else:
         return f"{said}. It can never start."
     return (
-        f"{said}. It can never start. The number is that of {asked_by(name, argument, task, override)}. Ask for less, "
+        f"{said}. It can never start. The number is that of {_asked_by(name, argument, task, override)}. Ask for less, "
         f"or make the local compute environment larger ({setting}; this machine's size unless it is set)."
     )
 
 
-def asked_by(name: str, argument: str, task: tasks_pb2.Resources, override: ResourceRequirements | None) -> str:
+def _asked_by(name: str, argument: str, task: tasks_pb2.Resources, override: ResourceRequirements | None) -> str:
     """Where a job's number comes from: of a task the limit is sent, and the request where there is none."""
     own = ResourceRequirements.from_template(task)
     given = override or ResourceRequirements()

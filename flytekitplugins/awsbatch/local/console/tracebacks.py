@@ -25,32 +25,32 @@ _FRAMEWORK = ("/site-packages/flytekit/", str(Path(__file__).parents[2]) + "/")
 
 def error_lines(message: str) -> list[str]:
     """The traceback of an error that flytekit recorded, from the first frame of the user's, and its exception once."""
-    trace, last = split_message(message)
+    trace, last = _split_message(message)
     lines = trace.splitlines()
     if not lines:
         return last.splitlines()
     if last and not trace.rstrip().endswith(last.rstrip()):
         lines += last.splitlines()
-    return users_part(lines)
+    return _users_part(lines)
 
 
 def exception_line(message: str) -> str:
     """The exception of an error that flytekit recorded, in one line: `ValueError: bad value 2`."""
-    trace, last = split_message(message)
+    trace, last = _split_message(message)
     found = [line.strip() for line in (last or trace).splitlines() if line.strip()]
     if last:
         return found[0]
     return found[-1] if found else ""
 
 
-def split_message(message: str) -> tuple[str, str]:
+def _split_message(message: str) -> tuple[str, str]:
     """(traceback, what flytekit puts behind "Message:"), both without the indentation; "" for what is not there."""
     trace, *rest = _MESSAGE.split(message.strip("\n"), maxsplit=1)
     trace = trace.strip().removeprefix("Trace:")
     return textwrap.dedent(trace.strip("\n")).rstrip(), textwrap.dedent("".join(rest)).strip()
 
 
-def users_part(lines: Sequence[str]) -> list[str]:
+def _users_part(lines: Sequence[str]) -> list[str]:
     """A traceback without the frames that lead from the interpreter to the task; all of it where no other frames are.
 
     What comes before the traceback is kept.
@@ -111,4 +111,4 @@ def readable_log_line(line: str) -> list[str]:
     if TRACEBACK in message:
         return error_lines(message)
     text = f"{level}: {message}" if level != "INFO" else message
-    return [*text.splitlines(), *(users_part(said.splitlines()) if said else [])]
+    return [*text.splitlines(), *(_users_part(said.splitlines()) if said else [])]

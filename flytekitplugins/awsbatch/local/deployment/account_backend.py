@@ -91,7 +91,7 @@ class AccountBackend(Backend):
             retries=settings.handler.aws.retries,
             warn=warn,
         )
-        first, longest = looks_of(self._client)
+        first, longest = _looks_of(self._client)
         self._watch = JobWatch(ReusedDefinitions(self._client), first=first, longest=longest)
         self._check = AccountCheck(settings, url)
         self._logs = CloudWatchLogs(self._client.logs)
@@ -195,14 +195,14 @@ class AccountBackend(Backend):
         return f"https://{region}.console.aws.amazon.com/batch/home?region={region}#jobs/{page}/{job_id}"
 
 
-def looks_of(client: AwsBatch) -> tuple[float, float]:
+def _looks_of(client: AwsBatch) -> tuple[float, float]:
     """The shortest and the longest time between two looks at a job, in seconds."""
     return (FIRST_LOCAL_LOOK, LONGEST_LOCAL_LOOK) if client.local else (FIRST_LOOK, LONGEST_LOOK)
 
 
 def lag_of(client: AwsBatch) -> list[float]:
     """See `Submissions`."""
-    return [looks * looks_of(client)[0] for looks in LAG]
+    return [looks * _looks_of(client)[0] for looks in LAG]
 
 
 def _limit(settings: RateLimiterSettings) -> RateLimit:

@@ -82,7 +82,7 @@ class LocalLaunch:
         return {
             "environment": self.environment,
             "folder": str(Path.cwd()),
-            "python_path": list(import_path(self._code_roots.get(task_name), sys.path)),
+            "python_path": list(_import_path(self._code_roots.get(task_name), sys.path)),
         }
 
     def __call__(self, request: LaunchRequest) -> Launch:
@@ -111,7 +111,7 @@ class LocalLaunch:
             cwd=Path.cwd(),
             temporary=self.temporary,
             path=scripts_directories(),
-            python_path=import_path(self._code_roots.get(task_name), sys.path),
+            python_path=_import_path(self._code_roots.get(task_name), sys.path),
         )
 
 
@@ -129,14 +129,14 @@ def base_environment(environ: Mapping[str, str], mode: str) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith(NEVER_INHERITED)}
 
 
-def import_path(code_root: str | None, paths: Iterable[str]) -> tuple[str, ...]:
+def _import_path(code_root: str | None, paths: Iterable[str]) -> tuple[str, ...]:
     """The root of the task's module, then the caller's path without what every interpreter of this installation has."""
     # flytekit may put the same folder on the path again with each call.
-    return _import_path(code_root, tuple(dict.fromkeys(paths)), str(Path.cwd()))
+    return _path_for_jobs(code_root, tuple(dict.fromkeys(paths)), str(Path.cwd()))
 
 
 @functools.lru_cache(maxsize=64)
-def _import_path(code_root: str | None, paths: tuple[str, ...], folder: str) -> tuple[str, ...]:
+def _path_for_jobs(code_root: str | None, paths: tuple[str, ...], folder: str) -> tuple[str, ...]:
     """Cached, since it is asked for with every attempt of thousands of children."""
     own = {
         os.path.realpath(path) for name, path in sysconfig.get_paths().items() if name not in {"include", "platinclude"}

@@ -86,17 +86,17 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
     if argv[1:3] == ("-m", wire.CODE_MODULE):
         distribution, folder, *inner = argv[3:]
         install = PreloadHook(f"{wire.CODE_MODULE}:unpack_once", (distribution, folder))
-        return with_code(preload_plan(tuple(inner), path, options), install, folder)
+        return _with_code(preload_plan(tuple(inner), path, options), install, folder)
     script = console_script(argv[0], path) if argv else None
     if script is None:
         return None
     if script.name == FAST_EXECUTE:
-        return fast_plan(argv, path, options)
-    modules = task_modules(argv)
+        return _fast_plan(argv, path, options)
+    modules = _task_modules(argv)
     if modules is None:
         return None
     hook = PreloadHook(
-        f"{entry_module(script.name)}:{'prepare_with_task' if options.everything else 'prepare'}", argv[1:]
+        f"{_entry_module(script.name)}:{'prepare_with_task' if options.everything else 'prepare'}", argv[1:]
     )
     first = common_plan(script, options)
     return replace(
@@ -115,7 +115,7 @@ def common_plan(script: Path, options: PreloadOptions) -> WarmPlan:
         script=str(script),
         arguments=(),
         preload=ENTRY_MODULES,
-        sources=installation(),
+        sources=_installation(),
         settle=(PreloadHook(f"{HOOKS}:settle"),),
         never_native=NEVER_NATIVE,
         always_read=ALWAYS_READ,
@@ -123,7 +123,7 @@ def common_plan(script: Path, options: PreloadOptions) -> WarmPlan:
     )
 
 
-def installation() -> tuple[tuple[str, int, int], ...]:
+def _installation() -> tuple[tuple[str, int, int], ...]:
     """The folders that distributions are installed into, as they are now."""
     return tuple((folder, Path(folder).stat().st_mtime_ns, 0) for folder in LIBRARIES if Path(folder).is_dir())
 
@@ -133,11 +133,11 @@ def console_script(command: str, path: str) -> Path | None:
     found = shutil.which(command, path=path)
     if found is None or Path(found).name not in DISTRIBUTIONS or not SCRIPTS.samefile(Path(found).parent):
         return None
-    return Path(found) if entry_module(Path(found).name) else None
+    return Path(found) if _entry_module(Path(found).name) else None
 
 
 @functools.cache
-def entry_module(script: str) -> str:
+def _entry_module(script: str) -> str:
     """The module of a console script, as the installation's metadata says; empty when it has none such."""
     try:
         points = importlib.metadata.distribution(DISTRIBUTIONS[script]).entry_points
@@ -153,7 +153,7 @@ def interpreter(script: Path) -> str:
     return named if first.startswith("#!") and Path(named).is_file() else sys.executable
 
 
-def task_modules(argv: Sequence[str]) -> tuple[str, ...] | None:
+def _task_modules(argv: Sequence[str]) -> tuple[str, ...] | None:
     """The modules that the command imports to find its task, from `--resolver R [--] [vars B resolver R] task-module
     M ...`: those of the resolvers, then the task's.
 
@@ -173,7 +173,7 @@ def task_modules(argv: Sequence[str]) -> tuple[str, ...] | None:
     return (*(resolver.rpartition(".")[0] for resolver in resolvers), module)
 
 
-def fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> WarmPlan | None:
+def _fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> WarmPlan | None:
     """flytekit's script brings the code, puts `--dynamic-...` before `--resolver`, and starts the command that
     follows with the code's directory on PYTHONPATH (`fast_execute_task_cmd`). The interpreter brings the code once; a
     child runs that command.
@@ -183,12 +183,12 @@ def fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> Warm
     if distribution is None or destination is None or not inner:
         return None
     words = with_distribution(inner, distribution, destination)
-    return with_code(
+    return _with_code(
         preload_plan(words, path, options), PreloadHook(f"{HOOKS}:install", (distribution, destination)), destination
     )
 
 
-def with_code(found: WarmPlan | None, install: PreloadHook, folder: str) -> WarmPlan | None:
+def _with_code(found: WarmPlan | None, install: PreloadHook, folder: str) -> WarmPlan | None:
     return replace(found, install=install, python_path=(folder,)) if found is not None else None
 
 

@@ -57,7 +57,8 @@ def _walk(task_module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             if imported not in sys.modules or imported in seen:
                 continue
             seen.add(imported)
-            if is_installed(sys.modules[imported]) and imported.partition(".")[0] != own:
+            file = getattr(sys.modules[imported], "__file__", None)
+            if _is_installed(imported, file) and imported.partition(".")[0] != own:
                 found[imported] = None
             else:
                 waiting += [imported, *(parent for parent in parents(imported) if parent not in seen)]
@@ -69,13 +70,9 @@ def parents(name: str) -> list[str]:
     return [".".join(parts[:end]) for end in range(1, len(parts))]
 
 
-def is_installed(module: ModuleType) -> bool:
-    """Whether a module came with the interpreter or was installed into it."""
-    return _is_installed(module.__name__, getattr(module, "__file__", None))
-
-
 @functools.lru_cache(maxsize=4096)
 def _is_installed(name: str, file: str | None) -> bool:
+    """Whether a module came with the interpreter or was installed into it."""
     if file is None:
         return name in sys.builtin_module_names
     return str(Path(file).resolve()).startswith(INSTALLED) or f"{name}.".startswith(FLYTE)

@@ -88,7 +88,7 @@ class Resumptions:
         chosen = same[0] if same else named if first else None
         if chosen is None:
             return None
-        claim(chosen)
+        _claim(chosen)
         self._left = [record for record in self._left if record.folder != chosen.folder]
         return chosen.folder.name
 
@@ -128,7 +128,7 @@ def _began_with(record: RunRecord, task: str, inputs: str) -> bool:
     return (fingerprint.get("task"), fingerprint.get("inputs")) == (task, inputs)
 
 
-def claim(record: RunRecord) -> None:
+def _claim(record: RunRecord) -> None:
     """Makes this process the one that runs the execution. Raises ResumeError while another one does."""
     name = record.folder.name
     with _locked(record.folder):

@@ -143,7 +143,7 @@ class RunReader:
         return found
 
     def _read(self, info: RunInfo, node: NodeInfo) -> NodeView:
-        attempts = [*earlier_attempts(node), node]
+        attempts = [*_earlier_attempts(node), node]
         *earlier, last = (self._attempt(info, one) for one in attempts)
         numbered = [replace(one, number=number, of=len(attempts)) for number, one in enumerate(earlier, start=1)]
         return replace(last, number=len(attempts), of=len(attempts), earlier=tuple(numbered))
@@ -160,7 +160,7 @@ class RunReader:
         return NodeView(node, children, look=replace(look, units=()), elsewhere=elsewhere)
 
 
-def earlier_attempts(node: NodeInfo) -> list[NodeInfo]:
+def _earlier_attempts(node: NodeInfo) -> list[NodeInfo]:
     """A node as it was in each attempt before its last one, under ids of their own."""
     known = node.record.get("attempts") or []
     folder = str(node.record.get("output_prefix") or "").rpartition("/")[0]

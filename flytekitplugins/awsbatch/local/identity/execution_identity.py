@@ -100,9 +100,9 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
     :param task_name: of the task that is called.
     """
     frames = list(calling(threading.current_thread()))
-    workflow, plan, calls = launched(frames, task_name)
-    context, params = pyflyte_run(frames)
-    given = command_line(context, params)
+    workflow, plan, calls = _launched(frames, task_name)
+    context, params = _pyflyte_run(frames)
+    given = _command_line(context, params)
     project, from_project = chosen(given, "project", emulator.project, PROJECT)
     domain, from_domain = chosen(given, "domain", emulator.domain, DOMAIN)
     where = from_project if from_project == from_domain else f"project: {from_project}, domain: {from_domain}"
@@ -116,7 +116,7 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
         calls,
         images(params),
         getattr(params, "envvars", None) or {},
-        code_options(context, params),
+        _code_options(context, params),
         raw_output_prefix(params),
     )
 
@@ -149,7 +149,7 @@ def has_returned(frame: FrameType) -> bool:
     return True
 
 
-def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None, tuple[EntityCall, ...]]:
+def _launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan | None, tuple[EntityCall, ...]]:
     """The name of the workflow whose launch leads to the task, its launch plan, if any, and the calls in between.
 
     The outermost entity counts, up to the point where a cluster would start an execution of its own.
@@ -180,14 +180,14 @@ def launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan |
                 calls[-1] = replace(calls[-1], on_failure=True)
                 calls.append(EntityCall(frame.f_locals["self"], frame))
         elif frame.f_code is plan_call and calls and isinstance(calls[-1].entity, WorkflowBase):
-            plan = role_of_plan(frame.f_locals["self"])
+            plan = _role_of_plan(frame.f_locals["self"])
             break
         elif frame.f_code in eager and calls:
             break
     outermost = calls[-1].entity if calls else None
     found = tuple(reversed(calls))
     if isinstance(outermost, WorkflowBase):
-        return outermost.name, plan or role_of_workflow(outermost), found
+        return outermost.name, plan or _role_of_workflow(outermost), found
     return f"{SINGLE_TASK_PREFIX}{outermost.name if outermost is not None else task_name}", plan, found
 
 
@@ -198,22 +198,22 @@ def in_branch(call: EntityCall, around: EntityCall) -> bool:
     return bool(call.made_in.in_a_condition)
 
 
-def role_of_plan(plan: Any) -> LaunchPlan:
+def _role_of_plan(plan: Any) -> LaunchPlan:
     """The role that a launch plan names."""
     identity = plan.security_context.run_as if plan.security_context is not None else None
     return LaunchPlan(
         workflow=plan.workflow.name,
         security_context=RunAs(identity.iam_role or "", identity.k8s_service_account or "") if identity else None,
-        annotations=annotations_of(plan),
+        annotations=_annotations_of(plan),
     )
 
 
-def role_of_workflow(workflow: Any) -> LaunchPlan:
+def _role_of_workflow(workflow: Any) -> LaunchPlan:
     """A workflow's default launch plan takes the annotations of its `default_options`, and no role."""
-    return LaunchPlan(workflow=workflow.name, annotations=annotations_of(workflow.default_options))
+    return LaunchPlan(workflow=workflow.name, annotations=_annotations_of(workflow.default_options))
 
 
-def annotations_of(options: Any) -> dict[str, str]:
+def _annotations_of(options: Any) -> dict[str, str]:
     return dict(options.annotations.values) if options is not None and options.annotations is not None else {}
 
 
@@ -225,7 +225,7 @@ class Given:
     typed: bool
 
 
-def pyflyte_run(frames: list[FrameType]) -> tuple[click.Context | None, Any]:
+def _pyflyte_run(frames: list[FrameType]) -> tuple[click.Context | None, Any]:
     """The context and the parameters of the `pyflyte run` that leads to here, if any.
 
     click keeps its context for one thread only; seen from another, flytekit's own frame has it.
@@ -235,11 +235,11 @@ def pyflyte_run(frames: list[FrameType]) -> tuple[click.Context | None, Any]:
         return None, None
     context = click.get_current_context(silent=True)
     if context is None:
-        context = next((one for frame in frames if (one := context_of(frame)) is not None), None)
+        context = next((one for frame in frames if (one := _context_of(frame)) is not None), None)
     return context, context.find_object(runner.RunLevelParams) if context is not None else None
 
 
-def command_line(context: click.Context | None, params: Any) -> dict[str, Given]:
+def _command_line(context: click.Context | None, params: Any) -> dict[str, Given]:
     """Project and domain of the `pyflyte run` that leads to here."""
     if context is None or params is None:
         return {}
@@ -262,7 +262,7 @@ def raw_output_prefix(params: Any) -> str:
     return given if "://" in given and not given.startswith("file://") else ""
 
 
-def code_options(context: click.Context | None, params: Any) -> CodeOptions:
+def _code_options(context: click.Context | None, params: Any) -> CodeOptions:
     """The options of a `pyflyte run` about the code that it sends along."""
     if context is None or params is None:
         return CodeOptions()
@@ -275,7 +275,7 @@ def code_options(context: click.Context | None, params: Any) -> CodeOptions:
     )
 
 
-def context_of(frame: FrameType) -> click.Context | None:
+def _context_of(frame: FrameType) -> click.Context | None:
     """The click context that flytekit's runner of an entity works with (`run_command` in `sdk_in_container/run.py`)."""
     if frame.f_code.co_name != "_run" or frame.f_globals.get("__name__") != PYFLYTE_RUN:
         return None

@@ -25,7 +25,7 @@ _ALPHABET = string.ascii_lowercase + string.digits
 _LENGTH = 20
 
 
-def new_name() -> str:
+def _new_name() -> str:
     """A name like FlyteAdmin's own: 20 characters, a letter first."""
     return secrets.choice(_FIRST) + "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH - 1))
 
@@ -97,7 +97,7 @@ class Executions:
             for returned in [root for root in self._of_roots if has_returned(root)]:
                 self._finished.append(self._of_roots.pop(returned).name)
             resumed = earlier()
-            self._latest = Execution(resumed or new_name(), project, domain, workflow, resumed is not None)
+            self._latest = Execution(resumed or _new_name(), project, domain, workflow, resumed is not None)
             self.names.append(self._latest.name)
             if root is not None:
                 self._of_roots[root] = self._latest

@@ -71,7 +71,7 @@ def run_call(task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
-        if deployment.backend.endpoint is not None or deployment.told.first_time(*finding_key(finding)):
+        if deployment.backend.endpoint is not None or deployment.told.first_time(*_finding_key(finding)):
             deployment.say_once(in_one_line(finding))
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
@@ -92,7 +92,7 @@ def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode
     return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)
 
 
-def finding_key(finding: LintFinding) -> tuple[str, str, str]:
+def _finding_key(finding: LintFinding) -> tuple[str, str, str]:
     return finding.code, finding.file, finding.entity
 
 

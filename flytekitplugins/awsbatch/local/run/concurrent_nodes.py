@@ -104,28 +104,28 @@ def run_node(
     upstream = [running[one.id] for one in node.upstream_nodes if one.id in running]
     if not runs_beside_others(workflow, node):
         for one in upstream:
-            outputs_of(one, running.values())
-        return run_in_place(call, inputs, running.values())
+            _outputs_of(one, running.values())
+        return _run_in_place(call, inputs, running.values())
     running[node.id] = RunningNode(lambda: call.run(inputs), upstream, call.label, call.submitted, stop)
     if all(one.ended.is_set() for one in upstream):
         # Jobs are submitted in the order in which the tasks were called.
         wait_for(call.submitted, stop)
 
     def outputs() -> LiteralMap:
-        return outputs_of(running[node.id], running.values())
+        return _outputs_of(running[node.id], running.values())
 
     return LiteralMap({name: PendingLiteral(outputs, name) for name in node.flyte_entity.interface.outputs})
 
 
-def run_in_place(call: Call, inputs: LiteralMap, beside: Collection[RunningNode]) -> LiteralMap:
+def _run_in_place(call: Call, inputs: LiteralMap, beside: Collection[RunningNode]) -> LiteralMap:
     try:
         return call.run(inputs)
     except Exception as error:
         own = error
-    raise first_error(beside) or own
+    raise _first_error(beside) or own
 
 
-def outputs_of(node: RunningNode, beside: Collection[RunningNode]) -> LiteralMap:
+def _outputs_of(node: RunningNode, beside: Collection[RunningNode]) -> LiteralMap:
     """The outputs of a node that runs or has ended. Raises the first error if it failed."""
     try:
         return node.outputs()
@@ -133,10 +133,10 @@ def outputs_of(node: RunningNode, beside: Collection[RunningNode]) -> LiteralMap
         own = error
     # A node's thread must not wait for itself.
     on_main_thread = threading.current_thread() is threading.main_thread()
-    raise (first_error(beside) if on_main_thread else None) or own
+    raise (_first_error(beside) if on_main_thread else None) or own
 
 
-def first_error(nodes: Collection[RunningNode]) -> BaseException | None:
+def _first_error(nodes: Collection[RunningNode]) -> BaseException | None:
     """The first error of some nodes in the order of their calls, once all of them have ended: on a cluster they are not
     cut short by another one's failure either."""
     for node in nodes:
@@ -158,17 +158,17 @@ def wait_for(event: threading.Event, stop: Callable[[], None]) -> None:
 def runs_beside_others(workflow: WorkflowBase, node: Node) -> bool:
     """Whether a node may run on while flytekit calls the next task: another node of the workflow and this one do not
     depend on each other, and every node that must come after this one waits for its outputs."""
-    related = {one.id for one in (*upstream_of(node), *downstream_of(workflow, node), node)}
+    related = {one.id for one in (*_upstream_of(node), *_downstream_of(workflow, node), node)}
     if all(other.id in related for other in workflow.nodes):
         return False
-    returned = any(refers_to(binding, node) for binding in workflow.output_bindings)
+    returned = any(_refers_to(binding, node) for binding in workflow.output_bindings)
     after = [other for other in workflow.nodes if node in other.upstream_nodes]
-    consumers = [other for other in after if any(refers_to(binding, node) for binding in other.bindings)]
+    consumers = [other for other in after if any(_refers_to(binding, node) for binding in other.bindings)]
     waited_for = returned or any(isinstance(other.flyte_entity, PythonTask) for other in consumers)
     return waited_for and all(other in consumers or isinstance(other.flyte_entity, EmulatedCalls) for other in after)
 
 
-def upstream_of(node: Node) -> list[Node]:
+def _upstream_of(node: Node) -> list[Node]:
     """All nodes that a node waits for, directly or not."""
     found: list[Node] = []
     waiting = list(node.upstream_nodes)
@@ -180,9 +180,9 @@ def upstream_of(node: Node) -> list[Node]:
     return found
 
 
-def downstream_of(workflow: WorkflowBase, node: Node) -> list[Node]:
-    return [other for other in workflow.nodes if node in upstream_of(other)]
+def _downstream_of(workflow: WorkflowBase, node: Node) -> list[Node]:
+    return [other for other in workflow.nodes if node in _upstream_of(other)]
 
 
-def refers_to(binding: Binding, node: Node) -> bool:
+def _refers_to(binding: Binding, node: Node) -> bool:
     return node.id in referred_nodes(binding.binding)

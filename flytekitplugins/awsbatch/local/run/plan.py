@@ -124,12 +124,12 @@ class _Scope:
         if promise is None or promise.node_id != GLOBAL_INPUT_NODE_ID or promise.attr_path:
             return None
         if self.node is not None and self.outer is not None:
-            return self.outer.length(binding_of(self.node, promise.var))
+            return self.outer.length(_binding_of(self.node, promise.var))
         default = self.workflow.python_interface.default_inputs_as_kwargs.get(promise.var)
         return len(default) if isinstance(default, list) else None
 
 
-def binding_of(node: Node, name: str) -> BindingData | None:
+def _binding_of(node: Node, name: str) -> BindingData | None:
     return next((each.binding for each in node.bindings if each.var == name), None)
 
 
@@ -255,7 +255,7 @@ def _size(task: Any, place: Place, scope: _Scope | None) -> int | str:
     if place.node is None or scope is None or not hasattr(task, "run_task"):
         return UNKNOWN
     mapped = [name for name in task.run_task.interface.inputs if name not in task.bound_inputs]
-    lengths = [scope.length(binding_of(place.node, name)) for name in mapped]
+    lengths = [scope.length(_binding_of(place.node, name)) for name in mapped]
     return next((length for length in lengths if length is not None), UNKNOWN)
 
 

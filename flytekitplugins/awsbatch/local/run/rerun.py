@@ -90,7 +90,7 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunComma
     folder = Path(recorded["folder"])
     if not folder.is_dir():
         raise UnknownRunError(f"The folder that the run was started in, {folder}, is not there any more.")
-    return RerunCommand(redirected(request.command, output), compose_launch(request, launch), folder, output)
+    return RerunCommand(_redirected(request.command, output), compose_launch(request, launch), folder, output)
 
 
 def rerun(child: RerunCommand, raw: bool = False) -> int:
@@ -101,7 +101,7 @@ def rerun(child: RerunCommand, raw: bool = False) -> int:
     shutil.rmtree(child.output, ignore_errors=True)
     for folder in WRITTEN.values():
         (child.output / folder).mkdir(mode=0o700, parents=True)
-    shown = nullcontext(None) if raw else readable_stderr()
+    shown = nullcontext(None) if raw else _readable_stderr()
     # Ctrl-C is for the child; this process stays to report how the child ended.
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
@@ -114,7 +114,7 @@ def rerun(child: RerunCommand, raw: bool = False) -> int:
 
 
 @contextmanager
-def readable_stderr() -> Iterator[int]:
+def _readable_stderr() -> Iterator[int]:
     """A descriptor for a child's standard error, whose lines are shown on this process's, readable. It is a terminal
     where that is one, so that a child behaves as it would without this."""
     terminal = os.isatty(2)
@@ -191,7 +191,7 @@ def _job(home: Home, run: RunInfo, job_id: str) -> Any:
     return jobs[0]
 
 
-def redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
+def _redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
     """The command with its output folders replaced, and without its time limit. It runs the code of the working tree,
     not the distribution that was uploaded for the job."""
     words = list(argv)

@@ -32,7 +32,7 @@ def assemble_outputs(state: State, context: TaskContext, services: HandlerServic
     """PhaseAssembleFinalOutput -> PhaseSuccess, or PhaseRetryableFailure when a child's outputs cannot be read."""
 
     def work() -> None:
-        phases = final_phases(state)
+        phases = _final_phases(state)
         outputs = collect_outputs(context, services, phases)
         try:
             _files(context, services).write(outputs)
@@ -47,7 +47,7 @@ def assemble_errors(state: State, context: TaskContext, services: HandlerService
 
     def work() -> None:
         try:
-            message = collect_errors(context, services, final_phases(state))
+            message = _collect_errors(context, services, _final_phases(state))
             _files(context, services).write_error(message)
         except StorageError as error:
             raise RetryWorkError(error) from error
@@ -90,7 +90,7 @@ def _assemble(
     return Assembled(state.to(terminal, version, "Assembled error", error=error), True)
 
 
-def final_phases(state: State) -> list[TaskPhase]:
+def _final_phases(state: State) -> list[TaskPhase]:
     """The phase of each item of the user's list; what was cached has succeeded."""
     phases = [TaskPhase.SUCCESS] * state.original_size
     if state.indexes_to_run is not None:
@@ -133,7 +133,7 @@ def collect_outputs(
     return final
 
 
-def collect_errors(context: TaskContext, services: HandlerServices, phases: Sequence[TaskPhase]) -> str:
+def _collect_errors(context: TaskContext, services: HandlerServices, phases: Sequence[TaskPhase]) -> str:
     """The errors of the items that failed, as one message of limited length. Raises StorageError."""
     summary = ErrorSummary()
 

@@ -24,7 +24,7 @@ def runs(items: Sequence[int]) -> list[list[int]]:
     return [[value, sum(1 for _ in group)] for value, group in groupby(items)]
 
 
-def unroll(pairs: Sequence[Sequence[int]]) -> tuple[int, ...]:
+def _unroll(pairs: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """The items of `runs`. Raises ValueError when they are more than an array has."""
     bounded(sum(bounded(count) for _, count in pairs))
     return tuple(value for value, count in pairs for _ in range(count))
@@ -39,7 +39,7 @@ class CompactArray:
     """
 
     item_size: int = 0
-    items: tuple[int, ...] = field(default=(), metadata={"serialize": runs, "deserialize": unroll})
+    items: tuple[int, ...] = field(default=(), metadata={"serialize": runs, "deserialize": _unroll})
 
     @classmethod
     def zeros(cls, count: int, max_value: int) -> CompactArray:

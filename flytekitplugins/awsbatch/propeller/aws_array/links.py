@@ -48,7 +48,7 @@ def initial_resources(state: State, context: TaskContext) -> tuple[ExternalResou
     )
 
 
-def child_resources(state: State, streams: Sequence[Sequence[str]], region: str) -> tuple[ExternalResource, ...]:
+def _child_resources(state: State, streams: Sequence[Sequence[str]], region: str) -> tuple[ExternalResource, ...]:
     """One external resource per child, with the log of each of its attempts.
 
     :param streams: the log streams of each child's attempts, "" where an attempt had none.
@@ -66,7 +66,7 @@ def resources_of_job(state: State, details: Iterable[Mapping[str, Any]], region:
         child = Job()
         update_job(child, detail)
         streams.append(child.log_streams)
-    return child_resources(state, streams[: len(state.detailed)], region)
+    return _child_resources(state, streams[: len(state.detailed)], region)
 
 
 def task_links(
@@ -84,7 +84,7 @@ def task_links(
     if len(job.children) > len(state.detailed):
         _phase(state.detailed, ChildIndex(len(state.detailed)))
     streams = [child.log_streams for child in job.children]
-    return (LogLink("AWS Batch Job", uri),), partial(child_resources, state, streams, region)
+    return (LogLink("AWS Batch Job", uri),), partial(_child_resources, state, streams, region)
 
 
 def _resource(state: State, index: ChildIndex, streams: Sequence[str], region: str) -> ExternalResource:

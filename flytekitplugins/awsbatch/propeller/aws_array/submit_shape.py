@@ -10,18 +10,18 @@ from flytekitplugins.awsbatch.shape_walker import Shape, submit_job
 NEWER_MEMBERS = {"consumableResourcePropertiesOverride", "annotations", "namespace"}
 
 
-def known_to_flyte(shape: Shape) -> Shape:
+def _known_to_flyte(shape: Shape) -> Shape:
     """The shape without newer members; members and required ones by their names, which is how the SDK goes through
     them.
     """
     known = dict(shape)
     if shape["type"] == "structure":
-        members = {name: known_to_flyte(shape["members"][name]) for name in sorted(shape["members"])}
+        members = {name: _known_to_flyte(shape["members"][name]) for name in sorted(shape["members"])}
         known["members"] = {name: member for name, member in members.items() if name not in NEWER_MEMBERS}
         known["required"] = sorted(shape.get("required", ()))
     elif shape["type"] == "list":
-        known["member"] = known_to_flyte(shape["member"])
+        known["member"] = _known_to_flyte(shape["member"])
     return known
 
 
-SUBMIT_JOB = known_to_flyte(submit_job())
+SUBMIT_JOB = _known_to_flyte(submit_job())

@@ -56,7 +56,7 @@ class Url:
         return "*" if self.path == "*" else _escape(self.path, _ESCAPED_IN_PATH)
 
     @property
-    def escaped_fragment(self) -> str:
+    def _escaped_fragment(self) -> str:
         if (
             self.raw_fragment
             and _VALID_IN_FRAGMENT.match(self.raw_fragment)
@@ -103,7 +103,7 @@ class Url:
         if self.force_query or self.query:
             text += f"?{self.query}"
         if self.fragment:
-            text += f"#{self.escaped_fragment}"
+            text += f"#{self._escaped_fragment}"
         return text.encode("latin-1").decode("utf-8", "replace")
 
 

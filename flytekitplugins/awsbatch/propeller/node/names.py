@@ -37,7 +37,7 @@ def fixed_length_id(text: str, length: int, *, bits: int = 32) -> str:
     return name
 
 
-def join_parts(parts: Sequence[str]) -> str:
+def _join_parts(parts: Sequence[str]) -> str:
     """Joins the parts by dashes. Empty parts at the beginning get no dash."""
     text = ""
     for part in parts:
@@ -46,7 +46,7 @@ def join_parts(parts: Sequence[str]) -> str:
 
 
 def fixed_length_id_for_parts(parts: Sequence[str], length: int, *, bits: int = 32) -> str:
-    return fixed_length_id(join_parts(parts), length, bits=bits)
+    return fixed_length_id(_join_parts(parts), length, bits=bits)
 
 
 def unique_node_id(parents: Sequence[ParentNode], node_id: str) -> str:

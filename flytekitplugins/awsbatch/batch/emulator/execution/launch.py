@@ -62,7 +62,7 @@ LaunchPolicy = Callable[[LaunchRequest], Launch]
 AMBIENT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
-def installation_scripts() -> str:
+def _installation_scripts() -> str:
     """The directory of the console scripts of the installation that runs this."""
     return sysconfig.get_path("scripts")
 
@@ -72,7 +72,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     scripts.
     """
     base = {name: os.environ[name] for name in AMBIENT if name in os.environ} | dict(extra or {})
-    answer = Launch(environment=base, path=(installation_scripts(),))
+    answer = Launch(environment=base, path=(_installation_scripts(),))
     return lambda _request: answer
 
 

@@ -30,16 +30,16 @@ class LimitedAttempt(Protocol):
 def exceeds_limit(attempt: LimitedAttempt) -> bool:
     """Whether an attempt holds more memory than it may. Writes into it what it was seen to hold."""
     below = descendants(attempt.pid)
-    rough = sum(map(anonymous_bytes, [attempt.pid, *below]))
+    rough = sum(map(_anonymous_bytes, [attempt.pid, *below]))
     if rough <= min(attempt.limit, attempt.rough + WORTH_A_LOOK):
         return False
     attempt.rough = max(attempt.rough, rough)
-    held = held_bytes(attempt.pid, below) if below else rough
+    held = _held_bytes(attempt.pid, below) if below else rough
     attempt.peak = max(attempt.peak, held)
     return held > attempt.limit
 
 
-def held_bytes(pid: int, below: list[int]) -> int:
+def _held_bytes(pid: int, below: list[int]) -> int:
     """How many bytes of memory of their own a process and all below it hold.
 
     A page that several of them share counts once. Two sums never count one twice: all pages of the first process with
@@ -47,11 +47,11 @@ def held_bytes(pid: int, below: list[int]) -> int:
     truth. What an interpreter shares with an attempt forked from it counts in the first sum: a process started from
     nothing would have it of its own.
     """
-    private = anonymous_bytes(pid) + sum(mapped_bytes(each, b"Private_Dirty:") for each in below)
-    return max(private, sum(mapped_bytes(each, b"Pss_Anon:") for each in [pid, *below]))
+    private = _anonymous_bytes(pid) + sum(_mapped_bytes(each, b"Private_Dirty:") for each in below)
+    return max(private, sum(_mapped_bytes(each, b"Pss_Anon:") for each in [pid, *below]))
 
 
-def anonymous_bytes(pid: int) -> int:
+def _anonymous_bytes(pid: int) -> int:
     """Resident memory without mapped files, as a container is charged for it."""
     try:
         with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:
@@ -61,7 +61,7 @@ def anonymous_bytes(pid: int) -> int:
     return (int(fields[1]) - int(fields[2])) * PAGE
 
 
-def mapped_bytes(pid: int, field: bytes) -> int:
+def _mapped_bytes(pid: int, field: bytes) -> int:
     """One sum over a process's mappings (slower to ask for). Kernels before 5.9 have no `Pss_Anon`: 0."""
     with contextlib.suppress(OSError), open(f"/proc/{pid}/smaps_rollup", "rb") as file:
         for line in file:

@@ -35,7 +35,7 @@ class Scratch:
 
     def give_back(self, path: Path) -> None:
         """Takes a directory back and removes its contents."""
-        if untouched(path):
+        if _untouched(path):
             self._free.append(path)
             return
         if self._remover is None:
@@ -56,7 +56,7 @@ class Scratch:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def untouched(path: Path) -> bool:
+def _untouched(path: Path) -> bool:
     """Whether a directory is as it was when it was made."""
     try:
         return not os.listdir(path) and stat.S_IMODE(os.stat(path).st_mode) == private_folders.PRIVATE  # noqa: PTH116, PTH208

@@ -32,7 +32,7 @@ SEARCHED_BYTES = 1 << 24
 LINES_AT_ONCE = 1000
 
 
-def missing_resource(what: str) -> BatchError:
+def _missing_resource(what: str) -> BatchError:
     return BatchError("ResourceNotFoundException", f"The specified {what} does not exist.", 400)
 
 
@@ -145,7 +145,7 @@ class CloudWatch:
         places: dict[str, int] = dict(position_of(request.get("nextToken"), {}, {}))
         events: list[dict[str, Any]] = []
         returned = searched = 0
-        lines = heapq.merge(*[lines_of(name, path, places.get(name, 0)) for name, path in paths], key=time_of)
+        lines = heapq.merge(*[_lines_of(name, path, places.get(name, 0)) for name, path in paths], key=_time_of)
         for name, line in lines:
             if len(events) == limit or returned > PAGE_BYTES or searched > SEARCHED_BYTES:
                 return {"events": events, "searchedLogStreams": [], "nextToken": token_for(places)}
@@ -162,7 +162,7 @@ class CloudWatch:
             # "You must include one of these two parameters, but you can't include both."
             raise invalid_filter("one of logGroupName and logGroupIdentifier is required, and not both")
         if (name or identifier) not in (GROUP, self._arn, f"{self._arn}:*"):
-            raise missing_resource("log group")
+            raise _missing_resource("log group")
 
     def _path(self, stream: str | None) -> Path:
         if stream is None:
@@ -170,9 +170,9 @@ class CloudWatch:
         try:
             path = self._logs.path(stream)
         except ValueError:
-            raise missing_resource("log stream") from None
+            raise _missing_resource("log stream") from None
         if not path.exists():
-            raise missing_resource("log stream")
+            raise _missing_resource("log stream")
         return path
 
     def _limit(self, request: Request, default: int, most: int) -> int:
@@ -189,7 +189,7 @@ class CloudWatch:
         return (start is None or line.time >= start) and (end is None or line.time < end + end_counts)
 
 
-def lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, LogLine]]:
+def _lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, LogLine]]:
     """The lines of a stream from a place on, read page by page."""
     while page := log_events.forwards(path, start, LINES_AT_ONCE).lines:
         for line in page:
@@ -197,7 +197,7 @@ def lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, LogLine
         start = page[-1].end
 
 
-def time_of(line: tuple[str, LogLine]) -> int:
+def _time_of(line: tuple[str, LogLine]) -> int:
     return line[1].time
 
 

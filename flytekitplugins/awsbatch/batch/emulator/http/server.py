@@ -80,7 +80,7 @@ class HttpServer:
         if self._pages is not None and not as_logs and self._pages.answers(request.method, path):
             return await self._pages.respond(request)
         try:
-            return response(200, await self._carry_out(request, await body_of(request)), as_logs)
+            return response(200, await self._carry_out(request, await _body_of(request)), as_logs)
         except LostResponseError:
             assert request.transport is not None
             request.transport.abort()
@@ -101,11 +101,11 @@ class HttpServer:
         if amazon is not None:
             if not amazon.startswith(LOGS_TARGET):
                 raise BatchError("UnknownOperationException", f"{amazon}: not supported here", 400)
-            return compact(self._logs.call(amazon.removeprefix(LOGS_TARGET), json_of(body)))
+            return compact(self._logs.call(amazon.removeprefix(LOGS_TARGET), _json_of(body)))
         own = self._own.get((method, target.partition("?")[0]))
         if own is not None:
             return compact(own(body))
-        operation, arguments = batch_call(method, target, body)
+        operation, arguments = _batch_call(method, target, body)
         calls = self._service.calls
         hit = calls.faults_of(operation)
         for fault in hit:
@@ -114,7 +114,7 @@ class HttpServer:
         return calls.text_with_faults(operation, arguments, hit, len(body))
 
     def _add_fault(self, body: bytes) -> Any:
-        values = json_of(body)
+        values = _json_of(body)
         unknown = set(values) - {field.name for field in fields(Fault)}
         if unknown:
             raise refused(f"a fault has no {', '.join(sorted(unknown))}")
@@ -129,7 +129,7 @@ class HttpServer:
         return {}
 
 
-async def body_of(request: web.Request) -> bytes:
+async def _body_of(request: web.Request) -> bytes:
     """Raises BatchError for a body that is too large or broken. One that does not arrive closes the connection."""
     if (request.content_length or 0) > MAX_BODY:
         raise BatchError("RequestEntityTooLargeException", "the body is too large", 413)
@@ -155,7 +155,7 @@ def refusal(error: BatchError, as_logs: bool) -> web.Response:
     return response(error.status, compact(answer), as_logs, **{"x-amzn-ErrorType": error.code})
 
 
-def batch_call(method: str, raw_path: str, body: bytes) -> Call:
+def _batch_call(method: str, raw_path: str, body: bytes) -> Call:
     """The operation and its arguments of a REST-JSON request. Raises BatchError for what is neither."""
     path, _, query = raw_path.partition("?")
     if path.startswith(TAGS):
@@ -168,10 +168,10 @@ def batch_call(method: str, raw_path: str, body: bytes) -> Call:
         raise BatchError("UnknownOperationException", f"{method} {path}: not supported here", 404)
     if query:
         arguments |= {name: values for name, values in parse_qs(query).items() if name == "tagKeys"}
-    return operation, {**json_of(body), **arguments}
+    return operation, {**_json_of(body), **arguments}
 
 
-def json_of(body: bytes) -> Mapping[str, Any]:
+def _json_of(body: bytes) -> Mapping[str, Any]:
     try:
         text = body.decode() or "{}"
         value = json.loads(text, parse_constant=_refuse_constant)

@@ -37,7 +37,7 @@ class Context:
     engine: Engine
     clock: Clock
 
-    def find_named(self, kind: str, reference: str) -> tuple[str, Body] | None:
+    def _find_named(self, kind: str, reference: str) -> tuple[str, Body] | None:
         """(name, body) of a job queue or compute environment by its name or ARN."""
         name = name_of(kind, reference)
         body = self.resources.named(kind).get(name) if name is not None else None
@@ -45,7 +45,7 @@ class Context:
 
     def named(self, kind: str, reference: str) -> tuple[str, Body]:
         """The same; raises BatchError when there is none."""
-        found = self.find_named(kind, reference)
+        found = self._find_named(kind, reference)
         if found is None:
             raise refused(f"{WORDS[kind]} {reference} does not exist")
         return found
@@ -54,7 +54,7 @@ class Context:
         """The name of a job queue or compute environment that may be deleted: it must be DISABLED. None for one that
         does not exist, which is as good as deleted (AWS answers 200).
         """
-        found = self.find_named(kind, reference)
+        found = self._find_named(kind, reference)
         if found is not None and found[1]["state"] == ENABLED:
             raise refused(
                 f"{WORDS[kind]} {found[0]} cannot be deleted while it is {ENABLED}: set its state to {DISABLED} first"
@@ -68,7 +68,7 @@ class Context:
         if references:
             if len(references) > MAX_IDS:
                 raise refused(f"{len(references)} names: at most {MAX_IDS}")
-            return [found[1] for each in references if (found := self.find_named(kind, each)) is not None], {}
+            return [found[1] for each in references if (found := self._find_named(kind, each)) is not None], {}
         after = position_of(request.get("nextToken"), "", "")
         names = [name for name in sorted(bodies) if name > after]
         more = {"nextToken": token_for(names[size - 1])} if len(names) > size else {}

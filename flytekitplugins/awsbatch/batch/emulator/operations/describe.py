@@ -116,7 +116,7 @@ def times(state: Job | Unit | Attempt) -> str:
     return text
 
 
-def present(**members: Any) -> dict[str, Any]:
+def _present(**members: Any) -> dict[str, Any]:
     """The members that have a value: AWS leaves out the others."""
     return {name: value for name, value in members.items() if value is not None}
 
@@ -151,9 +151,9 @@ def summary_of_row(row: Summary, arns: Arns) -> dict[str, Any]:
         "createdAt": row.created,
         "status": row.status,
         "jobDefinition": row.definition,
-        **present(statusReason=row.reason, startedAt=row.started, stoppedAt=row.stopped),
+        **_present(statusReason=row.reason, startedAt=row.started, stoppedAt=row.stopped),
     }
-    container = present(exitCode=row.exit_code, reason=row.container_reason)
+    container = _present(exitCode=row.exit_code, reason=row.container_reason)
     if container and row.status in ENDED:
         summary["container"] = container
     if row.size is not None:

@@ -66,12 +66,12 @@ class Dispatcher:
         for fault in hit:
             if fault.kind == SLOW:
                 time.sleep(fault.seconds)
-        return self.with_faults(operation, request, hit)
+        return self._with_faults(operation, request, hit)
 
     def faults_of(self, operation: str) -> list[Fault]:
         return self._faults.of_call(operation)
 
-    def with_faults(self, operation: str, request: Request, hit: list[Fault], size: int | None = None) -> Answer:
+    def _with_faults(self, operation: str, request: Request, hit: list[Fault], size: int | None = None) -> Answer:
         """Carries a call out with all faults but slowness, which is the caller's to act.
 
         :param size: in bytes, of a request that came over HTTP.
@@ -95,10 +95,10 @@ class Dispatcher:
         """The same as JSON, for a caller over HTTP. The most frequent question takes a shorter way."""
         if operation == "DescribeJobs" and not hit:
             return self._checked(operation, request, self._jobs.describe_text)
-        return compact(self.with_faults(operation, request, hit, size))
+        return compact(self._with_faults(operation, request, hit, size))
 
     def without_faults(self, operation: str, request: Request, size: int | None = None) -> Answer:
-        """:param size: as for `with_faults`."""
+        """:param size: as for `_with_faults`."""
         perform = self._operations.get(operation)
         if perform is None:
             raise unsupported(operation)

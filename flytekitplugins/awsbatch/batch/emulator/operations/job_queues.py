@@ -45,12 +45,12 @@ class JobQueues:
             "state": state_of(request),
             "status": "VALID",
             "statusReason": "JobQueue Healthy",
-            "priority": check_priority(request["priority"]),
+            "priority": _check_priority(request["priority"]),
             "computeEnvironmentOrder": order,
             "serviceEnvironmentOrder": [],
             "jobQueueType": kind,
             "tags": rules.merge_tags(request.get("tags")),
-            "jobStateTimeLimitActions": check_time_limits(request.get("jobStateTimeLimitActions") or ()),
+            "jobStateTimeLimitActions": _check_time_limits(request.get("jobStateTimeLimitActions") or ()),
         }
         self._context.resources.put(QUEUE, name, body)
         self._context.engine.try_misfits_again()
@@ -63,12 +63,12 @@ class JobQueues:
             raise refused(f"JobQueue {name} has no scheduling policy: it can't have one added")
         changed = {**body, "state": state_of(request, body["state"])}
         if request.get("priority") is not None:
-            changed["priority"] = check_priority(request["priority"])
+            changed["priority"] = _check_priority(request["priority"])
         if request.get("computeEnvironmentOrder"):
             order, kind = self._order(request["computeEnvironmentOrder"], body["computeEnvironmentOrder"])
             changed |= {"computeEnvironmentOrder": order, "jobQueueType": kind}
         if request.get("jobStateTimeLimitActions") is not None:
-            changed["jobStateTimeLimitActions"] = check_time_limits(request["jobStateTimeLimitActions"])
+            changed["jobStateTimeLimitActions"] = _check_time_limits(request["jobStateTimeLimitActions"])
         self._context.resources.put(QUEUE, name, changed)
         self._context.engine.try_misfits_again()
         return {"jobQueueName": name, "jobQueueArn": body["jobQueueArn"]}
@@ -121,13 +121,13 @@ class JobQueues:
         return order, kinds.pop()
 
 
-def check_priority(priority: int) -> int:
+def _check_priority(priority: int) -> int:
     if priority not in PRIORITIES:
         raise refused(f"priority is {priority}: expected {PRIORITIES[0]} to {PRIORITIES[-1]}")
     return priority
 
 
-def check_time_limits(actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _check_time_limits(actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for action in actions:
         if action["maxTimeSeconds"] not in TIME_LIMITS:
             raise refused(

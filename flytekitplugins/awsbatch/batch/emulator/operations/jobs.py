@@ -166,7 +166,7 @@ class JobOperations:
             value = values[0]
             if each.get("name") == "JOB_NAME":
                 # LIKE ignores case, as the filter does.
-                conditions.append(("j.name LIKE ? ESCAPE '\\'", like(value)))
+                conditions.append(("j.name LIKE ? ESCAPE '\\'", _like(value)))
             elif each.get("name") == "JOB_DEFINITION":
                 conditions.append(("j.definition GLOB ?", self._definition_glob(value)))
             elif each.get("name") in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
@@ -186,12 +186,12 @@ class JobOperations:
     def _definition_glob(self, value: str) -> str:
         """Case counts here. A name means any revision."""
         if value.startswith("arn:"):
-            return glob_escaped(value)
-        prefix = glob_escaped(self._context.arns.of(DEFINITION, ""))
+            return _glob_escaped(value)
+        prefix = _glob_escaped(self._context.arns.of(DEFINITION, ""))
         if value.endswith("*"):
-            return prefix + glob_escaped(value[:-1]) + "*"
+            return prefix + _glob_escaped(value[:-1]) + "*"
         name, revision = split_revision(value)
-        return prefix + glob_escaped(name) + (f":{revision}" if revision is not None else ":*")
+        return prefix + _glob_escaped(name) + (f":{revision}" if revision is not None else ":*")
 
     def _stop(self, request: Request, how: str) -> Answer:
         """On a parent it reaches the children. A job that has ended, and one that is unknown, is left alone (AWS
@@ -240,7 +240,7 @@ def new_id() -> str:
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{VARIANT[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
 
 
-def like(value: str) -> str:
+def _like(value: str) -> str:
     """A name that may end in an asterisk as a pattern of LIKE."""
     begins = value.endswith("*")
     text = value[:-1] if begins else value
@@ -249,5 +249,5 @@ def like(value: str) -> str:
     return text + ("%" if begins else "")
 
 
-def glob_escaped(value: str) -> str:
+def _glob_escaped(value: str) -> str:
     return "".join(f"[{each}]" if each in "*?[" else each for each in value)

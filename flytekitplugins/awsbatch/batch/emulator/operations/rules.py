@@ -80,7 +80,7 @@ def merge_tags(values: Mapping[str, str] | None, before: Mapping[str, str] | Non
     return {key: value or "" for key, value in merged.items()}
 
 
-def check_retry_strategy(strategy: Mapping[str, Any] | None) -> None:
+def _check_retry_strategy(strategy: Mapping[str, Any] | None) -> None:
     if strategy is None:
         return
     attempts, rules = strategy.get("attempts"), strategy.get("evaluateOnExit") or ()
@@ -104,13 +104,13 @@ def check_retry_strategy(strategy: Mapping[str, Any] | None) -> None:
                 )
 
 
-def check_timeout(value: Mapping[str, Any] | None) -> None:
+def _check_timeout(value: Mapping[str, Any] | None) -> None:
     seconds = (value or {}).get("attemptDurationSeconds")
     if seconds is not None and seconds < MIN_TIMEOUT:
         raise refused(f"timeout.attemptDurationSeconds is {seconds}: at least {MIN_TIMEOUT}")
 
 
-def check_scheduling_priority(what: str, value: int | None) -> None:
+def _check_scheduling_priority(what: str, value: int | None) -> None:
     if value is not None and value not in SCHEDULING_PRIORITIES:
         raise refused(f"{what} is {value}: expected 0 to {SCHEDULING_PRIORITIES[-1]}")
 
@@ -179,9 +179,9 @@ def check_definition(request: Mapping[str, Any], fargate_rules: str) -> None:
             raise refused(f"{other}: not supported here")
     if len(json.dumps(request).encode()) > MAX_DEFINITION_BYTES:
         raise refused(f"the job definition has more than {MAX_DEFINITION_BYTES} bytes")
-    check_retry_strategy(request.get("retryStrategy"))
-    check_timeout(request.get("timeout"))
-    check_scheduling_priority("schedulingPriority", request.get("schedulingPriority"))
+    _check_retry_strategy(request.get("retryStrategy"))
+    _check_timeout(request.get("timeout"))
+    _check_scheduling_priority("schedulingPriority", request.get("schedulingPriority"))
     capabilities = request.get("platformCapabilities") or ()
     for capability in capabilities:
         if capability not in ("EC2", FARGATE, "MANAGED_INSTANCES"):
@@ -195,10 +195,10 @@ def check_definition(request: Mapping[str, Any], fargate_rules: str) -> None:
     if FARGATE not in capabilities:
         check_resources(container, False)
     elif fargate_rules == ENFORCE:
-        check_fargate_container(container)
+        _check_fargate_container(container)
 
 
-def check_fargate_container(container: Mapping[str, Any]) -> None:
+def _check_fargate_container(container: Mapping[str, Any]) -> None:
     if not container.get("executionRoleArn"):
         raise refused("a job definition for Fargate needs containerProperties.executionRoleArn")
     check_resources(container, True)
@@ -227,13 +227,13 @@ def check_submission(request: Mapping[str, Any], array: Mapping[str, Any], size:
         # SDKs send 0 for what was not set.
         if overrides.get(old) and overrides[old] < least:
             raise refused(f"containerOverrides.{old} is {overrides[old]}: at least {least}")
-    check_retry_strategy(request.get("retryStrategy"))
-    check_timeout(request.get("timeout"))
-    check_scheduling_priority("schedulingPriorityOverride", request.get("schedulingPriorityOverride"))
-    check_dependencies(request.get("dependsOn") or (), bool(array))
+    _check_retry_strategy(request.get("retryStrategy"))
+    _check_timeout(request.get("timeout"))
+    _check_scheduling_priority("schedulingPriorityOverride", request.get("schedulingPriorityOverride"))
+    _check_dependencies(request.get("dependsOn") or (), bool(array))
 
 
-def check_dependencies(values: Sequence[Mapping[str, str]], array: bool) -> None:
+def _check_dependencies(values: Sequence[Mapping[str, str]], array: bool) -> None:
     if len(values) > MAX_DEPENDENCIES:
         raise refused(f"dependsOn names {len(values)} jobs: at most {MAX_DEPENDENCIES}")
     for each in values:

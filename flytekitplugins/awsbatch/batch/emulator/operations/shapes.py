@@ -43,7 +43,7 @@ def operations() -> Mapping[tuple[str, str], str]:
 
 
 @functools.cache
-def request_shape(service: str, operation: str) -> shape_walker.Shape:
+def _request_shape(service: str, operation: str) -> shape_walker.Shape:
     from botocore.model import OperationNotFoundError
 
     try:
@@ -62,13 +62,13 @@ def check_request(operation: str, request: Mapping[str, Any]) -> None:
 def problems(service: str, operation: str, request: Mapping[str, Any]) -> list[str]:
     """What is missing or wrong in a request, a sentence for each."""
     wrong: list[str] = []
-    for shape, value, place in shape_walker.walk(request_shape(service, operation), request, "", inner_place):
+    for shape, value, place in shape_walker.walk(_request_shape(service, operation), request, "", _inner_place):
         kind = shape["type"]
         if not shape_walker.fits(shape, value):
             wrong.append(f"{place or 'the request'} is no {WORDS.get(kind, kind)}")
         elif kind == "structure":
             missing = [name for name in shape.get("required", ()) if value.get(name) is None]
-            wrong.extend(f"{inner_place(place, name)} is required" for name in missing)
+            wrong.extend(f"{_inner_place(place, name)} is required" for name in missing)
         elif kind == "string" and value not in shape.get("enum", (value,)) and value.upper() not in ANY_CASE:
             wrong.append(f"{place} {value} must be one of {' | '.join(shape['enum'])}")
         elif kind in RANGES and value not in RANGES[kind]:
@@ -76,7 +76,7 @@ def problems(service: str, operation: str, request: Mapping[str, Any]) -> list[s
     return wrong
 
 
-def inner_place(place: str, step: str | int) -> str:
+def _inner_place(place: str, step: str | int) -> str:
     if isinstance(step, int):
         return f"{place}[{step}]"
     return f"{place}.{step}" if place else step

@@ -29,7 +29,7 @@ EMPTY_LISTS = (
 )
 
 
-def container_of(properties: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+def _container_of(properties: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """A job's container: the definition's with the submission's overrides."""
     container = {key: value for key, value in properties.items() if value is not None}
     for each in EMPTY_LISTS:
@@ -72,7 +72,7 @@ def detail_of(
     fargate = rules.FARGATE in (definition.get("platformCapabilities") or ())
     if overrides.get("resourceRequirements"):
         rules.check_requirements(overrides["resourceRequirements"], fargate)
-    container = container_of(properties, overrides)
+    container = _container_of(properties, overrides)
     if fargate and requirement(VCPU, container["resourceRequirements"]) and overrides.get("resourceRequirements"):
         rules.check_resources(container, True)
     detail: dict[str, Any] = {

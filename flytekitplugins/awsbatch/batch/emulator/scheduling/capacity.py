@@ -31,14 +31,14 @@ def capacity_of(
     queues: Mapping[str, Mapping[str, Any]], environments: Mapping[str, Mapping[str, Any]], settings: BatchSettings
 ) -> Capacity:
     return Capacity(
-        sizes={name: size_of(body, settings) for name, body in environments.items() if body.get("state") == ENABLED},
+        sizes={name: _size_of(body, settings) for name, body in environments.items() if body.get("state") == ENABLED},
         by_priority=sorted(queues, key=lambda name: (-queues[name]["priority"], name)),
         orders={name: order_of(body) for name, body in queues.items()},
         time_limits={name: limits for name, body in queues.items() if (limits := body.get("jobStateTimeLimitActions"))},
     )
 
 
-def size_of(environment: Mapping[str, Any], settings: BatchSettings) -> Size:
+def _size_of(environment: Mapping[str, Any], settings: BatchSettings) -> Size:
     """maxvCpus of them, and as much memory as this machine has: AWS would add instances, here there is one."""
     resources = environment.get("computeResources", {})
     vcpus = resources.get("maxvCpus") or environment.get("unmanagedvCpus") or settings.machine_vcpus

@@ -393,7 +393,7 @@ class Engine:
 
     def _lose_host(self, key: str, running: Running) -> None:
         """Takes the host of an attempt away."""
-        running.lost_to = instance_id(key)
+        running.lost_to = _instance_id(key)
         running.executor.signal(key, signal.SIGKILL)
 
     def _ask_to_end(self, key: str | None) -> None:
@@ -437,6 +437,6 @@ class Engine:
         self.wake()
 
 
-def instance_id(key: str) -> str:
+def _instance_id(key: str) -> str:
     """An EC2 instance's id, for a machine that never was."""
     return "i-" + (key.rpartition("#")[2] or secrets.token_hex(16))[-17:]

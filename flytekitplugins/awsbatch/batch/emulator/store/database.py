@@ -66,7 +66,7 @@ class DamagedRecordError(UnusableHomeError, sqlite3.DataError):
     """A stored record is not what this service writes; the message names the job and what is wrong."""
 
 
-def create_database(path: Path) -> None:
+def _create_database(path: Path) -> None:
     """Makes an empty file for its user only; SQLite gives its side files the same mode.
 
     An existing file is not even opened: closing any descriptor of a database drops all the locks that this process
@@ -77,7 +77,7 @@ def create_database(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def is_temporary(path: Path) -> bool:
+def _is_temporary(path: Path) -> bool:
     """Whether the file lies where programs keep what need not outlive the machine's next start: a test's home mostly
     does, and waiting for the disk as it opens and closes would take longer than its jobs.
     """
@@ -94,12 +94,12 @@ class Database:
         self._write_lock = threading.RLock()
         self._writes = 0
         self._path = path
-        self._synced = path is not None and not is_temporary(path)
+        self._synced = path is not None and not _is_temporary(path)
         self._checkpointer: sqlite3.Connection | None = None
         try:
             if path is not None:
                 private_folders.make_private_folder(path.parent)
-                create_database(path)
+                _create_database(path)
             self._writer = self._connect()
             self._set_up(path)
         except (OSError, sqlite3.Error) as error:

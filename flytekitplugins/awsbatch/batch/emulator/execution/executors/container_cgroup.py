@@ -63,7 +63,7 @@ class WatchedCgroup:
         usage = usage_of(self.texts)
         if not there and self.events >= 0:
             # One of the events is the end of the group itself.
-            usage = replace(usage, out_of_memory=count_of(self.events) > 1)
+            usage = replace(usage, out_of_memory=_count_of(self.events) > 1)
         for descriptor in (*self.files.values(), self.process, self.events):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -93,7 +93,7 @@ class CgroupWatch:
         if not files:
             os.close(process)
             return
-        events = oom_events(files)
+        events = _oom_events(files)
         with self._lock:
             self._by_key[key] = self._by_process[process] = WatchedCgroup(process, files, events)
             if self._epoll is None:
@@ -165,7 +165,7 @@ def open_files(pid: int, container: str) -> dict[str, int]:
     return found
 
 
-def oom_events(files: dict[str, int]) -> int:
+def _oom_events(files: dict[str, int]) -> int:
     """A counter of a group's OOM events, for root and cgroup v1; -1 elsewhere."""
     if OOM_CONTROL not in files or not hasattr(os, "eventfd"):
         return -1
@@ -180,7 +180,7 @@ def oom_events(files: dict[str, int]) -> int:
     return counter
 
 
-def count_of(counter: int) -> int:
+def _count_of(counter: int) -> int:
     """How many events a counter of a group that has gone has counted."""
     count = 0
     waiting = select.poll()

@@ -46,7 +46,7 @@ class Ownership:
         """
         mounts = [each for each in body["HostConfig"].get("Mounts", ()) if each["Type"] == "bind"]
         writable = [Path(each["Source"]) for each in mounts if not each["ReadOnly"]]
-        found = {path for named in named_paths(words, writable) for path in foreign(*named, self._uid)}
+        found = {path for named in _named_paths(words, writable) for path in _foreign(*named, self._uid)}
         if not found:
             return
         image = body["Image"]
@@ -88,7 +88,7 @@ class Ownership:
             container_engine.remove(self._client, container)
 
 
-def named_paths(words: Iterable[str], folders: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
+def _named_paths(words: Iterable[str], folders: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
     """The paths below a folder that a command's words name, each after its folder."""
     for word in words:
         for folder in folders:
@@ -97,7 +97,7 @@ def named_paths(words: Iterable[str], folders: Sequence[Path]) -> Iterator[tuple
                 yield folder, Path(os.path.normpath(word[place:]))
 
 
-def foreign(folder: Path, path: Path, uid: int) -> Iterator[Path]:
+def _foreign(folder: Path, path: Path, uid: int) -> Iterator[Path]:
     """Files of other users among a path's parents below a folder, and below the path itself: the topmost of each."""
     if not path.is_relative_to(folder):
         return

@@ -74,10 +74,10 @@ def container_request(
         "CpuShares": max(2, round(spec.vcpus * SHARES_OF_VCPU)),
         "Privileged": bool(properties.get("privileged")),
         "ReadonlyRootfs": bool(properties.get("readonlyRootFilesystem")),
-        "Ulimits": ulimit_options(properties.get("ulimits") or (), settings.ulimits),
-        **memory_options(process.memory_limit, properties.get("linuxParameters") or {}),
-        **linux_options(properties.get("linuxParameters") or {}),
-        **volume_options(properties),
+        "Ulimits": _ulimit_options(properties.get("ulimits") or (), settings.ulimits),
+        **_memory_options(process.memory_limit, properties.get("linuxParameters") or {}),
+        **_linux_options(properties.get("linuxParameters") or {}),
+        **_volume_options(properties),
     }
     mounts = host.setdefault("Mounts", [])
     # A Flyte task's command names where its outputs go; where the files of its inputs lie is in the inputs.
@@ -107,10 +107,10 @@ def container_request(
         body["Cmd"] = list(process.argv)
     if properties.get("user"):
         body["User"] = properties["user"]
-    return ContainerRequest(body, (*notes, *left_out(spec, properties)))
+    return ContainerRequest(body, (*notes, *_left_out(spec, properties)))
 
 
-def memory_options(limit: int, parameters: Mapping[str, Any]) -> dict[str, int]:
+def _memory_options(limit: int, parameters: Mapping[str, Any]) -> dict[str, int]:
     """:param limit: MiB, 0 for none."""
     if not limit:
         return {}
@@ -124,7 +124,7 @@ def memory_options(limit: int, parameters: Mapping[str, Any]) -> dict[str, int]:
     return answer
 
 
-def linux_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def _linux_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if parameters.get("sharedMemorySize"):
         answer["ShmSize"] = int(parameters["sharedMemorySize"]) * MIB
@@ -147,13 +147,13 @@ def linux_options(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return answer
 
 
-def ulimit_options(own: Sequence[Mapping[str, Any]], defaults: Mapping[str, int]) -> list[dict[str, Any]]:
+def _ulimit_options(own: Sequence[Mapping[str, Any]], defaults: Mapping[str, int]) -> list[dict[str, Any]]:
     limits = {name: (value, value) for name, value in defaults.items()}
     limits |= {each["name"]: (each["softLimit"], each["hardLimit"]) for each in own}
     return [{"Name": name, "Soft": soft, "Hard": hard} for name, (soft, hard) in limits.items()]
 
 
-def volume_options(properties: Mapping[str, Any]) -> dict[str, Any]:
+def _volume_options(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Volumes of the host, and empty ones that live as long as the container."""
     named = {each["name"]: each for each in properties.get("volumes") or ()}
     binds: list[str] = []
@@ -173,7 +173,7 @@ def volume_options(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {**({"Binds": binds} if binds else {}), **({"Mounts": empty} if empty else {})}
 
 
-def left_out(spec: JobSpec, properties: Mapping[str, Any]) -> list[str]:
+def _left_out(spec: JobSpec, properties: Mapping[str, Any]) -> list[str]:
     """The fields that AWS would follow and nothing here does."""
     notes = []
     if properties.get("secrets"):

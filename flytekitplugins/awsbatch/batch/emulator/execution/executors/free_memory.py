@@ -11,10 +11,10 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def is_memory_short() -> bool:
-    return min(machine_available(), cgroup_available()) < SHORT
+    return min(_machine_available(), _cgroup_available()) < SHORT
 
 
-def machine_available() -> float:
+def _machine_available() -> float:
     """The part of the machine's memory that is still available; 1 where that is not known."""
     try:
         lines = dict(line.split(":", 1) for line in MEMINFO.read_text(encoding="ascii").splitlines())
@@ -23,7 +23,7 @@ def machine_available() -> float:
         return 1.0
 
 
-def cgroup_available() -> float:
+def _cgroup_available() -> float:
     """The part of a container's memory that is still available (cgroup v2, seen from inside)."""
     try:
         most = int((CGROUP / "memory.max").read_text(encoding="ascii"))

@@ -51,7 +51,7 @@ class ImportInputs:
         """The entries that hold a module of a name that was looked for, or metadata of distributions."""
         found = []
         for entry in dict.fromkeys(map(os.path.abspath, entries)):
-            names = listing(entry)
+            names = _listing(entry)
             if names is None or any(
                 name.partition(".")[0] in self._modules or name.endswith(METADATA) for name in names
             ):
@@ -61,11 +61,11 @@ class ImportInputs:
     def _native_code_names(self, name: str) -> bool:
         known = self._in_native_code.get(name)
         if known is None:
-            known = self._in_native_code[name] = any(mentions(path, name.encode()) for path in self._libraries)
+            known = self._in_native_code[name] = any(_mentions(path, name.encode()) for path in self._libraries)
         return known
 
 
-def listing(entry: str) -> list[str] | None:
+def _listing(entry: str) -> list[str] | None:
     """What is in a directory of the import path; None for an entry that is no directory, such as an archive."""
     try:
         return os.listdir(entry)  # noqa: PTH208 - names are what is wanted
@@ -77,10 +77,10 @@ def listing(entry: str) -> list[str] | None:
 
 def is_started_with(entries: tuple[str, ...]) -> bool:
     """Whether Python imports something from these entries of PYTHONPATH as it starts."""
-    return any(name.partition(".")[0] in AT_START for entry in entries for name in listing(entry) or ())
+    return any(name.partition(".")[0] in AT_START for entry in entries for name in _listing(entry) or ())
 
 
-def mentions(path: str, name: bytes) -> bool:
+def _mentions(path: str, name: bytes) -> bool:
     """Whether a file has these bytes in it; yes where it cannot be read."""
     try:
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:  # noqa: PTH123

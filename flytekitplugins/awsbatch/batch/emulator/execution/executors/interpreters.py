@@ -70,7 +70,7 @@ class Interpreters:
             if each.identity != which or each is self._spare:
                 continue
             if each.state is InterpreterState.REFUSED:
-                if same_variables(each.environment, process.environment, (*OWN, *plan.never_native)):
+                if _same_variables(each.environment, process.environment, (*OWN, *plan.never_native)):
                     return None, each.reason
                 continue
             fit, reason = each.fit(process, plan)
@@ -276,7 +276,7 @@ class Interpreters:
             return LOOK if unused else None
 
 
-def same_variables(mine: Mapping[str, str], theirs: Mapping[str, str], apart: tuple[str, ...]) -> bool:
+def _same_variables(mine: Mapping[str, str], theirs: Mapping[str, str], apart: tuple[str, ...]) -> bool:
     """:param apart: prefixes of the variables that may differ."""
     return all(mine.get(name) == theirs.get(name) or name.startswith(apart) for name in (*mine, *theirs))
 

@@ -142,7 +142,7 @@ class Supervision:
 
     def lease(self, instance: Instance, events: Events) -> Lease:
         with self._sending:
-            lease = Lease(next(self._numbers), instance.journal, instance.lock, events, current_umask())
+            lease = Lease(next(self._numbers), instance.journal, instance.lock, events, _current_umask())
             self._leases[lease.number] = lease
         return lease
 
@@ -313,7 +313,7 @@ class Supervision:
                     os.killpg(pid, signal.SIGKILL)
         traces = [trace for _, trace in left.values() if trace]
         if traces:
-            kill_marked(traces)
+            _kill_marked(traces)
         message = f"the supervisor of the attempt ended with {supervised.process.returncode}"
         leases = dict(self._leases)
         for number, key in left:
@@ -356,7 +356,7 @@ atexit.register(_close)
 os.register_at_fork(after_in_child=_forget)
 
 
-def current_umask() -> int:
+def _current_umask() -> int:
     """This process's umask, without changing it (Linux)."""
     try:
         found = UMASK.search(Path("/proc/self/status").read_bytes())
@@ -365,7 +365,7 @@ def current_umask() -> int:
     return int(found[1], 8) if found is not None else USUAL_UMASK
 
 
-def kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:
+def _kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:
     """Kills every process of this machine that has the variables of one of these attempts, however it got away."""
     until = time.monotonic() + KILL_TIMEOUT
     while time.monotonic() < until:

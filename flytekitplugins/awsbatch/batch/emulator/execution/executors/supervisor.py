@@ -26,7 +26,7 @@ COMMAND_NOT_FOUND = 127
 DEFAULT_SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGCHLD)
 
 
-def watch_parent() -> int:
+def _watch_parent() -> int:
     """A descriptor that becomes readable when the parent process ends, -1 where the system has none."""
     if not hasattr(os, "pidfd_open"):
         return -1
@@ -68,7 +68,7 @@ class Supervisor:
             selector.register(self.channel, selectors.EVENT_READ)
             selector.register(awake, selectors.EVENT_READ)
             # A fork of the caller may keep the other end of the channel open; the end of the process itself is certain.
-            caller = watch_parent()
+            caller = _watch_parent()
             if caller >= 0:
                 selector.register(caller, selectors.EVENT_READ)
             while not ending:
@@ -84,11 +84,11 @@ class Supervisor:
                             return
                         for name, *rest in messages:
                             getattr(self, f"on_{name}")(*rest)
-                            self.report_ends()
-                self.report_ends()
+                            self._report_ends()
+                self._report_ends()
                 self.reaper.enforce_memory_limits()
 
-    def report_ends(self) -> None:
+    def _report_ends(self) -> None:
         for attempt in self.reaper.reap():
             self.tell(self.reaper.write_end(attempt))
         for service in self.reaper.released():
@@ -132,7 +132,7 @@ class Supervisor:
         environment = {**self.environments[number], **changes}
         link = self.channel.descriptors.popleft() if linked else -1
         try:
-            pid = self.spawn(argv, environment, places, link)
+            pid = self._spawn(argv, environment, places, link)
         except OSError as error:
             self.tell(("cannot", service, key, f"{error.filename or argv[0]}: {error.strerror}", time.time()))
             return
@@ -143,7 +143,7 @@ class Supervisor:
         self.reaper.add((service, key), pid, limit)
         self.tell(("started", service, key, pid, time.time()))
 
-    def spawn(
+    def _spawn(
         self, argv: tuple[str, ...], environment: dict[str, str], places: tuple[str, str, int], link: int = -1
     ) -> int:
         """Starts a command in a session of its own; raises the error of chdir, open or exec."""
@@ -158,7 +158,7 @@ class Supervisor:
                 if link >= 0:
                     os.set_inheritable(link, True)
                     argv = (*argv, str(link))
-                self.become(argv, environment, cwd, output, tells, me)
+                self._become(argv, environment, cwd, output, tells, me)
             os.close(tells)
             tells = -1
             answer = os.read(told, 4096)
@@ -172,7 +172,7 @@ class Supervisor:
             raise OSError(int(number), os.strerror(int(number)), os.fsdecode(name))
         return pid
 
-    def become(
+    def _become(
         self, argv: tuple[str, ...], environment: dict[str, str], cwd: str, output: int, tells: int, parent: int
     ) -> None:
         """In the child, between fork and exec; does not return."""
@@ -202,7 +202,7 @@ class Supervisor:
     def on_at_end(self, service: int, argv: tuple[str, ...], environment: dict[str, str], log: str) -> None:
         self.last_commands[service] = argv, environment, log
 
-    def hear_the_last(self) -> None:
+    def _hear_the_last(self) -> None:
         """Reads messages about the end that came after the end itself was noticed."""
         self.channel.link.setblocking(False)
         while messages := self.channel.receive():
@@ -220,11 +220,11 @@ class Supervisor:
             message = self.reaper.write_end(attempt)
             if not attempt.ended_by_reaper:
                 self.tell(message)
-        self.hear_the_last()
+        self._hear_the_last()
         running = []
         for argv, environment, log in self.last_commands.values():
             with contextlib.suppress(OSError):
-                running.append(self.spawn(argv, environment, (os.sep, log, 0o077)))
+                running.append(self._spawn(argv, environment, (os.sep, log, 0o077)))
         for pid in running:
             os.waitpid(pid, 0)
 

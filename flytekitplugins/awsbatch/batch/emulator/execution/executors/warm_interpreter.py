@@ -84,7 +84,7 @@ def common_identity(plan: WarmPlan, cwd: Path) -> InterpreterIdentity:
     return InterpreterIdentity(plan.interpreter, cwd, scripts, plan.preload, plan.sources, None, "", None)
 
 
-def with_python_path(environment: Mapping[str, str], directories: tuple[str, ...], cwd: Path) -> Mapping[str, str]:
+def _with_python_path(environment: Mapping[str, str], directories: tuple[str, ...], cwd: Path) -> Mapping[str, str]:
     """PYTHONPATH with the plan's directories, those that are relative below `cwd`, as its last entries."""
     if not directories:
         return environment
@@ -147,7 +147,7 @@ class WarmInterpreter:
         self.identity = which
         self.plan = plan
         self.cwd = cwd
-        self.environment = with_python_path(environment, plan.python_path, cwd)
+        self.environment = _with_python_path(environment, plan.python_path, cwd)
         # Whether its import path must be set from its first moment, and stays as it is.
         self.is_fixed = plan.install is not None or is_started_with(python_path(self.environment))
         self.state = InterpreterState.STARTING
@@ -210,7 +210,7 @@ class WarmInterpreter:
         """Whether a process can be forked from it, with the reason if not."""
         if self.inputs is None:
             return InterpreterFit.HERE, ""
-        job = with_python_path(process.environment, plan.python_path, self.cwd)
+        job = _with_python_path(process.environment, plan.python_path, self.cwd)
         mine = self.environment
         names = {name for name in (*job, *mine) if job.get(name) != mine.get(name)}
         never = sorted(name for name in names & self.inputs.variables if name.startswith(AWS_PREFIX))
@@ -272,7 +272,7 @@ class InterpreterUse:
         own = {name: value for name, value in process.environment.items() if name.startswith(OWN)}
         if self._in_scratch(plan):
             # Each attempt has the code in its own scratch directory.
-            own.update(with_python_path(only(PYTHONPATH, process.environment), plan.python_path, process.cwd))
+            own.update(_with_python_path(only(PYTHONPATH, process.environment), plan.python_path, process.cwd))
         self.running[process.key] = process
         setup = self._setup_of(process, plan)
         places = str(process.cwd), str(process.log)
@@ -304,7 +304,7 @@ class InterpreterUse:
     def _setup(self, environment: Mapping[str, str], plan: WarmPlan) -> int:
         interpreter = self.interpreter
         job = (
-            environment if self._in_scratch(plan) else with_python_path(environment, plan.python_path, interpreter.cwd)
+            environment if self._in_scratch(plan) else _with_python_path(environment, plan.python_path, interpreter.cwd)
         )
         changes = self._changes(job)
         which = (plan.script, plan.arguments, plan.prepare, tuple(changes.items()))

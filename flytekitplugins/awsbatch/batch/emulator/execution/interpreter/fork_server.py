@@ -108,7 +108,7 @@ class Interpreter:
                 elif descriptor == link:
                     messages = self.channel.receive()
                 else:
-                    done += self.read_worker(descriptor)
+                    done += self._read_worker(descriptor)
             if messages is None:
                 break
             for name, *rest in messages:
@@ -116,7 +116,7 @@ class Interpreter:
             ended = reaper.reap() if awake or reaper.sweeping else []
             for attempt in ended:
                 self.report(attempt)
-            released = self.report_released()
+            released = self._report_released()
             reaper.enforce_memory_limits()
             if ended or done or released or not ready:
                 self.send_outbox()
@@ -135,7 +135,7 @@ class Interpreter:
     def report(self, attempt: ReapedAttempt) -> None:
         self.outbox.append(self.reaper.write_end(attempt))
 
-    def report_released(self) -> bool:
+    def _report_released(self) -> bool:
         before = dict(self.reaper.journals)
         released = self.reaper.released()
         for lease in released:
@@ -144,7 +144,7 @@ class Interpreter:
             self.outbox.append(("released", lease))
         return bool(released)
 
-    def read_worker(self, descriptor: int) -> bool:
+    def _read_worker(self, descriptor: int) -> bool:
         """Reads a worker's messages; whether it has finished an attempt."""
         assert self.pool is not None
         found = self.pool.read(descriptor)
@@ -176,7 +176,7 @@ class Interpreter:
     def reset(self) -> None:
         """Restores this process to what it was after the imports."""
         self.current = None
-        set_environment(self.before)
+        _set_environment(self.before)
         self.before = {}
         with contextlib.suppress(OSError):
             os.chdir(self.home)
@@ -193,7 +193,7 @@ class Interpreter:
                 os.chdir(cwd)
             if number != self.current:
                 try:
-                    self.switch_to(number)
+                    self._switch_to(number)
                 except Exception as error:
                     self.outbox.append(("declined", *attempt, f"preparing failed: {type(error).__name__}: {error}"))
                     return
@@ -225,13 +225,13 @@ class Interpreter:
             os.close(output)
         return pid
 
-    def switch_to(self, number: int) -> None:
+    def _switch_to(self, number: int) -> None:
         """Prepares this process for forking the children of a setup: everything that they have in common."""
         setup = self.setups[number]
         self.current = None
-        set_environment(self.before)
+        _set_environment(self.before)
         self.before = {name: os.environ.get(name) for name in setup.environment}
-        set_environment(setup.environment)
+        _set_environment(setup.environment)
         os.umask(setup.umask)
         self.search_path.set(setup.script, setup.python_path)
         script.set_arguments(setup.script, setup.arguments)
@@ -252,7 +252,7 @@ class Interpreter:
         self.reaper.signal((lease, key), number)
 
 
-def set_environment(changes: Mapping[str, str | None]) -> None:
+def _set_environment(changes: Mapping[str, str | None]) -> None:
     for name, value in changes.items():
         if value is None:
             os.environ.pop(name, None)
@@ -261,7 +261,7 @@ def set_environment(changes: Mapping[str, str | None]) -> None:
 
 
 @contextlib.contextmanager
-def captured(into: list[bytes]) -> Any:
+def _captured(into: list[bytes]) -> Any:
     """Captures what the block writes to stdout and stderr. What a stream holds back, each child will hold back too."""
     with tempfile.TemporaryFile(buffering=0) as file:
         kept = os.dup(1), os.dup(2)
@@ -298,7 +298,7 @@ class Warming:
         """Imports what the messages ask for, until one says what it is to serve. Raises RefusedError."""
         flag, install = message
         os.environ[flag] = "1"
-        with captured(output), watch, imports.without_collecting():
+        with _captured(output), watch, imports.without_collecting():
             before = imports.descriptors()
             if install is not None:
                 imports.install_import(install)

@@ -32,12 +32,12 @@ class ImportWatch:
 
         class Noting(kind):  # type: ignore[valid-type,misc]
             def __getitem__(self, name: str) -> str:
-                if isinstance(name, str) and not name.startswith(apart) and not name.startswith(may.get(asking(), ())):
+                if isinstance(name, str) and not name.startswith(apart) and not name.startswith(may.get(_asking(), ())):
                     noted.add(name)
                 return str(super().__getitem__(name))
 
             def __iter__(self) -> Any:
-                if "" not in may.get(asking(), ()):
+                if "" not in may.get(_asking(), ()):
                     noted.add(ALL)
                 return super().__iter__()
 
@@ -62,7 +62,7 @@ class ImportWatch:
         return sorted({name.partition(".")[0] for name in sys.modules} | self._sought)
 
 
-def asking() -> str:
+def _asking() -> str:
     """The module that asks the environment for something."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_globals.get("__name__") in BETWEEN:

@@ -37,7 +37,7 @@ def call(hook: Hook) -> None:
 
 
 @contextlib.contextmanager
-def refusing(step: str) -> Iterator[None]:
+def _refusing(step: str) -> Iterator[None]:
     """Turns whatever the block raises into a RefusedError."""
     try:
         yield
@@ -49,13 +49,13 @@ def refusing(step: str) -> Iterator[None]:
 def run(modules: Iterable[str]) -> None:
     """Raises RefusedError."""
     for name in modules:
-        with refusing(f"importing {name}"):
+        with _refusing(f"importing {name}"):
             importlib.import_module(name)
 
 
 def install_import(hook: Hook) -> None:
     """Brings the code. Raises RefusedError."""
-    with refusing("installing the code"):
+    with _refusing("installing the code"):
         call(hook)
         importlib.invalidate_caches()
 
@@ -66,10 +66,10 @@ def settle(hooks: Iterable[Hook], before: dict[int, str]) -> None:
     :param before: the descriptors that were open before the imports.
     """
     for hook in hooks:
-        with refusing(f"calling {hook[0]}"):
+        with _refusing(f"calling {hook[0]}"):
             call(hook)
     check_threads()
-    check_objects(before)
+    _check_objects(before)
 
 
 @contextlib.contextmanager
@@ -86,15 +86,15 @@ def without_collecting() -> Iterator[None]:
             gc.set_threshold(*usual)
 
 
-def check_objects(before: dict[int, str]) -> None:
+def _check_objects(before: dict[int, str]) -> None:
     """Raises RefusedError for objects that cannot be forked, unless they are garbage."""
     try:
-        check_descriptors(before)
-        check_generators()
+        _check_descriptors(before)
+        _check_generators()
     except RefusedError:
         gc.collect()
-        check_descriptors(before)
-        check_generators()
+        _check_descriptors(before)
+        _check_generators()
 
 
 def check_threads() -> None:
@@ -102,19 +102,19 @@ def check_threads() -> None:
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
         raise RefusedError(f"an import started threads: {', '.join(others)}")
-    if not other_threads():
+    if not _other_threads():
         return
     # Careful libraries (OpenBLAS) end their threads when a process forks. Threads that survive a fork do not.
     pid = os.fork()
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
-    left = [name for name in other_threads() if name not in FORKABLE]
+    left = [name for name in _other_threads() if name not in FORKABLE]
     if left:
         raise RefusedError(f"an import started threads outside of Python: {', '.join(left)}")
 
 
-def other_threads() -> list[str]:
+def _other_threads() -> list[str]:
     """The kernel's names of this process's threads but the main one."""
     found = []
     for number in os.listdir("/proc/self/task"):
@@ -134,7 +134,7 @@ def descriptors() -> dict[int, str]:
     return found
 
 
-def check_descriptors(before: dict[int, str]) -> None:
+def _check_descriptors(before: dict[int, str]) -> None:
     """Children would share connections, positions in files, and whatever a device driver keeps for a process."""
     for number, target in sorted(descriptors().items()):
         if before.get(number) == target or target in SHAREABLE:
@@ -144,7 +144,7 @@ def check_descriptors(before: dict[int, str]) -> None:
         raise RefusedError(f"an import left {target} open")
 
 
-def check_generators() -> None:
+def _check_generators() -> None:
     """A generator with a seed from the system would give all children the same numbers."""
     if "numpy.random" in sys.modules and any(map(unknown_generator, gc.get_objects())):
         raise RefusedError("an import made a random number generator of numpy's")

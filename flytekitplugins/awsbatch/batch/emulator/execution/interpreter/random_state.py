@@ -37,7 +37,7 @@ class RandomState:
         if self._chosen.pop(random._inst, False):
             self._state = random.getstate()
         self._seeded = [(generator, generator.getstate()) for generator, chosen in self._chosen.items() if chosen]
-        self._reseed = tuple(reseeding(generator) for generator, chosen in self._chosen.items() if not chosen)
+        self._reseed = tuple(_reseeding(generator) for generator, chosen in self._chosen.items() if not chosen)
         mtrand: Any = sys.modules.get("numpy.random.mtrand")
         # numpy's seed() forgets the sequence from the system that it started with.
         if mtrand is not None and mtrand._rand._bit_generator._seed_seq is not None:
@@ -52,20 +52,20 @@ class RandomState:
 
     def before_next_attempt(self) -> None:
         """Called in a process that has run another attempt before."""
-        random.seed(entropy())
+        random.seed(_entropy())
         for generator, state in self._seeded:
             generator.setstate(state)
         self.after_fork()
 
 
-def entropy() -> int:
+def _entropy() -> int:
     """A seed from the system. Without an argument `seed` asks for as much as a generator's whole state."""
     return int.from_bytes(os.urandom(32), "little")
 
 
-def reseeding(generator: random.Random) -> Callable[[], None]:
+def _reseeding(generator: random.Random) -> Callable[[], None]:
     seed = generator.seed
-    return (lambda: seed(entropy())) if type(generator) is random.Random else seed
+    return (lambda: seed(_entropy())) if type(generator) is random.Random else seed
 
 
 def unknown_generator(each: Any) -> bool:

@@ -164,7 +164,7 @@ class Worker:
         main.update(self._main)
 
 
-def held_back() -> str:
+def _held_back() -> str:
     """Takes what the imports left in the buffer of stdout."""
     stream = sys.stdout
     if not isinstance(stream, io.TextIOWrapper):
@@ -179,13 +179,13 @@ def held_back() -> str:
         return file.read()
 
 
-def forget_peak() -> None:
+def _forget_peak() -> None:
     """Resets the kernel's peak: what this process held before does not count for the next attempt."""
     with contextlib.suppress(OSError), open("/proc/self/clear_refs", "wb", buffering=0) as file:
         file.write(b"5")
 
 
-def worker_peak_bytes() -> int:
+def _worker_peak_bytes() -> int:
     """The most memory that this process has held since then."""
     with contextlib.suppress(OSError), open("/proc/self/status", "rb") as file:
         for line in file:
@@ -194,7 +194,7 @@ def worker_peak_bytes() -> int:
     return 0
 
 
-def computed_seconds() -> float:
+def _computed_seconds() -> float:
     """CPU seconds of this process and of those that it has waited for."""
     return sum(os.times()[:4])
 
@@ -202,7 +202,7 @@ def computed_seconds() -> float:
 def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
     """Called in the child, right after the fork; runs attempts until the interpreter closes the channel."""
     detach(context)
-    worker = Worker(context, code, held_back())
+    worker = Worker(context, code, _held_back())
     run = 0
     while True:
         messages = channel.receive()
@@ -210,15 +210,15 @@ def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
             break
         ((environment, cwd, log, copies),) = messages
         run += 1
-        forget_peak()
-        computed = computed_seconds()
+        _forget_peak()
+        computed = _computed_seconds()
         answer: tuple[str, int | str, bool, int, float]
         try:
             status = worker.run(environment, cwd, log, copies)
             # A thread that an attempt left would run in the next one, and later code may wait for what exit functions
             # stopped.
             reusable = run < MOST_ATTEMPTS and threading.active_count() == 1
-            answer = ("done", status, reusable, worker_peak_bytes(), computed_seconds() - computed)
+            answer = ("done", status, reusable, _worker_peak_bytes(), _computed_seconds() - computed)
         except OSError as error:
             answer = ("cannot", f"{error.filename or log}: {error.strerror}", True, 0, 0.0)
         channel.send(answer)
