@@ -39,7 +39,7 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
     BatchPluginSettings,
     HandlerSettings,
 )
-from flytekitplugins.awsbatch.propeller.storage import LocalStore, write_message
+from flytekitplugins.awsbatch.propeller.storage import LocalStore, write_stored_message
 
 TARGET = 0.05
 INTEGERS = types_pb2.LiteralType(collection_type=types_pb2.LiteralType(simple=types_pb2.INTEGER))
@@ -78,7 +78,7 @@ def integer(number: int) -> literals_pb2.Literal:
 def request_of(folder: Path, n: int, seconds: int) -> NodeRequest:
     """A map over n numbers whose children give the same number."""
     ready = str(folder / "ready.pb")
-    write_message(LocalStore(), ready, literals_pb2.LiteralMap(literals={"o0": integer(1)}))
+    write_stored_message(LocalStore(), ready, literals_pb2.LiteralMap(literals={"o0": integer(1)}))
     variables = interface_pb2.VariableMap(variables={"x": interface_pb2.Variable(type=INTEGERS)})
     template = tasks_pb2.TaskTemplate(
         id=identifier_pb2.Identifier(project="p", domain="d", name="sleeps", version="v"),

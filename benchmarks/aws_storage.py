@@ -33,8 +33,8 @@ def measure(children: int, rounds: int, url: str) -> dict[str, float]:
     import s3fs
     from propeller_builders import integer, literal_map, request, services, settings, succeeded, template
 
-    from flytekitplugins.awsbatch.local.deployment.filesystems import filesystem
-    from flytekitplugins.awsbatch.propeller.aws_array.assemble import collect_outputs
+    from flytekitplugins.awsbatch.local.deployment.filesystems import filesystem_of
+    from flytekitplugins.awsbatch.propeller.aws_array.assemble import assemble_collected_outputs
     from flytekitplugins.awsbatch.propeller.aws_array.output_files import OutputFiles
     from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
     from flytekitplugins.awsbatch.propeller.node.attempt import attempt_context
@@ -42,7 +42,7 @@ def measure(children: int, rounds: int, url: str) -> dict[str, float]:
 
     bare = s3fs.S3FileSystem(use_listings_cache=False)
     bare.mkdir(BUCKET)
-    store = SchemeStore(FsspecStore(filesystem))
+    store = SchemeStore(FsspecStore(filesystem_of))
     given = services(lambda job, child: succeeded(literal_map()), store=store, configured=settings())
     made = request(template(), literal_map())
     context = replace(attempt_context(made, store.join, 0), output_prefix=f"s3://{BUCKET}/prefix/data/0")
@@ -53,7 +53,7 @@ def measure(children: int, rounds: int, url: str) -> dict[str, float]:
     phases = [TaskPhase.SUCCESS] * children
 
     def assemble() -> None:
-        outputs = collect_outputs(context, given, phases)
+        outputs = assemble_collected_outputs(context, given, phases)
         OutputFiles(store, context.output_prefix).write(outputs)
         found = [one.scalar.primitive.integer for one in outputs.literals["o0"].collection.literals]
         assert found == list(range(children))

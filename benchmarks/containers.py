@@ -25,8 +25,8 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors import containe
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import EngineFacts, container_request
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import in_image
-from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import launch_in_image
+from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings, ContainerSettings
 
@@ -93,17 +93,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     settings = ContainerSettings(
         network=options.network, runtime=options.runtime, ulimits={name: int(value) for name, value in limits.items()}
     )
-    client = container_engine.connect()
+    client = container_engine.connect_engine()
     image = options.image or busybox(client)
     container = {"image": image, "command": list(COMMAND), "vcpus": 1, "memory": MEMORY}
     with tempfile.TemporaryDirectory() as folder:
         batch = BatchSettings(vcpus=options.vcpus, memory=2 * MEMORY * options.vcpus, container=settings)
-        executor = ContainerExecutor(container_engine.connect(), settings)
-        with LocalBatch(Path(folder), batch, executors=[executor], launch=in_image()) as service:
+        executor = ContainerExecutor(container_engine.connect_engine(), settings)
+        with LocalBatch(Path(folder), batch, executors=[executor], launch=launch_in_image()) as service:
             service.ensure_queue("queue")
             service.register_job_definition(jobDefinitionName="child", type="container", containerProperties=container)
             detail = {"jobName": "child", "jobQueue": "q", "jobDefinition": "d", "container": container}
-            process = JobProcess("bare#1#0", COMMAND, {}, Path("/"), Path("log"), MEMORY, spec=spec_of(detail))
+            process = JobProcess("bare#1#0", COMMAND, {}, Path("/"), Path("log"), MEMORY, spec=job_spec_of(detail))
             body = container_request(process, settings, EngineFacts(), (), {}).body
             run_bare, run_ours = bare(client, body, options.vcpus), through_batch(service)
             run_bare(options.vcpus)

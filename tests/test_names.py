@@ -26,6 +26,8 @@ def names_in(path: Path) -> set[str]:
             found.add(node.attr)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             found.update(re.findall(r"(?:^|[:.])([a-z]\w*)$", node.value.split("\n")[0].strip()))
+            # Of a script that a test runs.
+            found.update(name for names in re.findall(r" import ([\w, ]+)", node.value) for name in names.split(", "))
     return found
 
 

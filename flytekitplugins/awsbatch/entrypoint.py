@@ -25,9 +25,9 @@ from flytekit.loggers import logger
 from flytekitplugins_awsbatch_timeout import watched
 
 from .container.array_index import ChildError, child_index, item_inputs, original_index
-from .container.command_line import Child, at_index
+from .container.command_line import Child, command_line_at_index
 from .container.input_files import read_index_lookup, read_inputs, write_item_inputs
-from .container.job_attempt import is_retry, left_by_an_earlier_attempt
+from .container.job_attempt import is_retried_attempt, left_by_an_earlier_attempt
 from .sdk import switch
 from .wire import MAP_EXECUTE_SCRIPT
 
@@ -83,9 +83,9 @@ def _child_of(
 def _run_as_job(child: Child, array: ArrayContext | None = None) -> None:
     try:
         # This process is the job, also when it was forked from one in which the emulation is on.
-        with switch.overridden(False):
+        with switch.emulation_overridden(False):
             # A second attempt may have a checkpoint to go on from, which is flytekit's to find.
-            if array is None or is_retry() or not _run_fast(array):
+            if array is None or is_retried_attempt() or not _run_fast(array):
                 _run_child(child)
     except ChildError as error:
         raise click.ClickException(str(error)) from error
@@ -106,13 +106,13 @@ def _run_child(child: Child) -> None:
     index = original_index(child_index(os.environ), read_index_lookup(context, child.inputs))
     output_prefix = child.item_prefix(index)
     bound = child.bound
-    checkpoint = at_index(child.checkpoint_path, index)
+    checkpoint = command_line_at_index(child.checkpoint_path, index)
     with (
         setup_execution(
             child.raw_output_data_prefix,
             output_prefix,
             checkpoint,
-            left_by_an_earlier_attempt(context, checkpoint) or at_index(child.prev_checkpoint, index),
+            left_by_an_earlier_attempt(context, checkpoint) or command_line_at_index(child.prev_checkpoint, index),
             child.dynamic_addl_distro,
             child.dynamic_dest_dir,
         ) as context,
@@ -166,7 +166,7 @@ def prepare(*arguments: str) -> None:
 
         array = find_array_context(_child_of(**options))
         if array is not None and not _prepared:
-            with switch.overridden(False):
+            with switch.emulation_overridden(False):
                 rehearse(array)
     except Exception as error:
         logger.debug(f"Children run flytekit's own way: {error!r}")
@@ -189,7 +189,7 @@ def prepare_with_task(*arguments: str) -> None:
 def main() -> None:
     faulthandler.register(signal.SIGUSR1)
     array = _prepared.get(tuple(sys.argv[1:]))
-    if array is None or not array.still_valid():
+    if array is None or not array.is_context_valid():
         execute()
         return
     try:

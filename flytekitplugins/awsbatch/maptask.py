@@ -24,8 +24,8 @@ from flytekit.tools.module_loader import load_object_from_module
 from .sdk import raw_scheme  # noqa: F401 - jobs open their storage by it
 from .sdk.emulated_calls import EmulatedCalls
 from .sdk.errors import refuse_what_cannot_be_mapped
-from .sdk.map_settings import array_job, checked_parallelism, checked_ratio, name_suffix, refuse_options
-from .sdk.metadata import attempt_seconds, on_the_wire
+from .sdk.map_settings import array_job, checked_map_parallelism, checked_map_ratio, map_name_suffix, refuse_map_options
+from .sdk.metadata import metadata_attempt_seconds, metadata_on_the_wire
 from .sdk.task_config import AWSBatchConfig, lint_complaints
 from .wire import MAP_EXECUTE_SCRIPT, PLATFORM_CAPABILITIES
 
@@ -65,9 +65,9 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
         lint_ignore: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        refuse_options(kwargs)
+        refuse_map_options(kwargs)
         self.lint_ignore = _checked_lint_ignore(lint_ignore)
-        parallelism, ratio = checked_parallelism(concurrency), checked_ratio(min_success_ratio)
+        parallelism, ratio = checked_map_parallelism(concurrency), checked_map_ratio(min_success_ratio)
         inner: Any = task.func if isinstance(task, functools.partial) else task
         if isinstance(task, functools.partial) and isinstance(inner, PythonFunctionTask | PythonInstanceTask):
             # flytekit refuses a list here too, and says nothing of what to do.
@@ -78,11 +78,11 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
             kwargs["metadata"] = dataclasses.replace(inner.metadata, generates_deck=False)
         super().__init__(task, concurrency=parallelism, min_success_ratio=ratio, bound_inputs=bound_inputs, **kwargs)
         refuse_what_cannot_be_mapped(self.run_task, self.bound_inputs)
-        self._name += name_suffix(parallelism, ratio, changed)
+        self._name += map_name_suffix(parallelism, ratio, changed)
 
     def get_command(self, settings: SerializationSettings) -> list[str]:
         resolver = MapTaskResolver()
-        limit = attempt_seconds(self.metadata)
+        limit = metadata_attempt_seconds(self.metadata)
         return [
             MAP_EXECUTE_SCRIPT,
             "--inputs",
@@ -126,9 +126,9 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
     def get_container(self, settings: SerializationSettings) -> Container | None:
         container: Container | None = self._target().get_container(settings)
         if container is not None:
-            from .lint.report import lint_task
+            from .lint.report import report_task
 
-            lint_task(self, container, settings)
+            report_task(self, container, settings)
         return container
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod | None:
@@ -180,8 +180,8 @@ def _changed_options(inner: Any, options: dict[str, Any]) -> dict[str, Any]:
     """The options that make this map's template differ from what the inner task alone would give."""
     changed: dict[str, Any] = {}
     metadata = options.get("metadata")
-    if metadata is not None and on_the_wire(metadata) != on_the_wire(inner.metadata):
-        changed["metadata"] = on_the_wire(metadata)
+    if metadata is not None and metadata_on_the_wire(metadata) != metadata_on_the_wire(inner.metadata):
+        changed["metadata"] = metadata_on_the_wire(metadata)
     security = options.get("security_ctx")
     if security is not None and security != getattr(inner, "security_context", None):
         changed["security_ctx"] = security.to_flyte_idl().SerializeToString(deterministic=True).hex()

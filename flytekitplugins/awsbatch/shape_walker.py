@@ -37,28 +37,28 @@ def submit_job() -> Shape:
     return shape
 
 
-def described(shape: Any) -> dict[str, Any]:
+def described_shape(shape: Any) -> dict[str, Any]:
     """One of botocore's shape objects as a mapping."""
     found: dict[str, Any] = {"type": shape.type_name}
     found |= {name: shape.metadata[name] for name in CONSTRAINTS if name in shape.metadata}
     if shape.type_name == "structure":
-        found["members"] = {name: described(member) for name, member in shape.members.items()}
+        found["members"] = {name: described_shape(member) for name, member in shape.members.items()}
         if shape.required_members:
             found["required"] = list(shape.required_members)
     elif shape.type_name == "list":
-        found["member"] = described(shape.member)
+        found["member"] = described_shape(shape.member)
     elif shape.type_name == "map":
-        found |= {"key": described(shape.key), "value": described(shape.value)}
+        found |= {"key": described_shape(shape.key), "value": described_shape(shape.value)}
     return found
 
 
-def fits(shape: Shape, value: Any) -> bool:
+def fits_shape(shape: Shape, value: Any) -> bool:
     """Whether a value is of the shape's type. JSON's true is an int to Python, never a number to AWS."""
     kind = shape["type"]
     return isinstance(value, TYPES.get(kind, (object,))) and (kind == "boolean" or not isinstance(value, bool))
 
 
-def walk(
+def walk_shape(
     shape: Shape, value: Any, place: str, inner_place: Callable[[str, str | int], str], *, nulls: bool = False
 ) -> Iterator[tuple[Shape, Any, str]]:
     """Each value with its shape and its place, the outer before the inner ones. Members that the shape does not have,
@@ -69,7 +69,7 @@ def walk(
     """
     yield shape, value, place
     inner: Iterable[tuple[str | int, Any, Shape]] = ()
-    if not fits(shape, value):
+    if not fits_shape(shape, value):
         return
     if shape["type"] == "structure":
         members = shape["members"]
@@ -83,4 +83,4 @@ def walk(
     elif shape["type"] == "map":
         inner = ((key, each, shape["value"]) for key, each in value.items())
     for step, each, member in inner:
-        yield from walk(member, each, inner_place(place, step), inner_place, nulls=nulls)
+        yield from walk_shape(member, each, inner_place(place, step), inner_place, nulls=nulls)

@@ -21,8 +21,8 @@ from .sdk import (
 )
 from .sdk.emulated_calls import EmulatedCalls
 from .sdk.errors import AWSBatchTaskError, AWSBatchWarning, refuse_what_cannot_be_a_job
-from .sdk.key_order import note_order
-from .sdk.metadata import attempt_seconds
+from .sdk.key_order import note_key_order
+from .sdk.metadata import metadata_attempt_seconds
 from .sdk.task_config import AWSBatchConfig
 from .wire import PLATFORM_CAPABILITIES, SINGLE_TASK_TYPE, TIMEOUT_SCRIPT
 
@@ -38,7 +38,7 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
     :raises AWSBatchTaskError: for a function that no job can run: `@dynamic`, or with a pod template.
     """
 
-    note_order = staticmethod(note_order)
+    note_key_order = staticmethod(note_key_order)
 
     def __init__(self, task_config: AWSBatchConfig | None, task_function: Callable[..., Any], **kwargs: Any) -> None:
         refuse_what_cannot_be_a_job(task_function, kwargs)
@@ -63,7 +63,7 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
         array (`ConstructOutputWriter` in Flyte's `array/catalog.go`), and ending in time if it has a timeout."""
         command: list[str] = super().get_default_command(settings)
         command = [SINGLE_OUTPUT_PREFIX if argument == OUTPUT_PREFIX else argument for argument in command]
-        limit = attempt_seconds(self.metadata)
+        limit = metadata_attempt_seconds(self.metadata)
         if not limit:
             return command
         return [TIMEOUT_SCRIPT, "--timeout", str(limit), "--output-prefix", SINGLE_OUTPUT_PREFIX, "--", *command]
@@ -78,23 +78,23 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
                 "with flytekitplugins.awsbatch.map_task.",
             )
         if isinstance(mapping, MapPythonTask) and not isinstance(mapping, EmulatedCalls):
-            from .lint.report import lint_legacy_map
+            from .lint.report import report_legacy_map
 
-            lint_legacy_map(self, mapping)
+            report_legacy_map(self, mapping)
         super().set_command_fn(get_command_fn)
 
     def get_container(self, settings: SerializationSettings) -> Container | None:
         container: Container | None = super().get_container(settings)
         if container is not None and not isinstance(getattr(self._get_command_fn, "__self__", None), MapPythonTask):
-            from .lint.report import lint_task
+            from .lint.report import report_task
 
-            lint_task(self, container, settings)
+            report_task(self, container, settings)
         return container
 
     def check_emulated_call(self) -> None:
-        from .lint.report import lint_single_call
+        from .lint.report import report_single_call
 
-        lint_single_call(self)
+        report_single_call(self)
 
     def pre_execute(self, user_params: ExecutionParameters | None) -> ExecutionParameters | None:
         if switch.emulation_on():
@@ -105,16 +105,16 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
                 AWSBatchWarning,
                 stacklevel=2,
             )
-        from .container.job_attempt import fit_to_single_job
+        from .container.job_attempt import fit_attempt_to_single_job
 
-        fit_to_single_job(user_params)
+        fit_attempt_to_single_job(user_params)
         return super().pre_execute(user_params)
 
     def dispatch_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap) -> Any:
         # Not `super()`: the fast path of a map's children hands a stand-in over.
         outputs = PythonFunctionTask.dispatch_execute(self, ctx, input_literal_map)
         if isinstance(outputs, LiteralMap):
-            note_order(outputs, ctx.file_access.raw_output_prefix)
+            note_key_order(outputs, ctx.file_access.raw_output_prefix)
         return outputs
 
     def execute(self, **kwargs: Any) -> Any:

@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.account import batch_checks, image_and_logs, role_
 from flytekitplugins.awsbatch.account.aws_account import AwsAccount, CallError
 from flytekitplugins.awsbatch.account.findings import State, StepFinding
 from flytekitplugins.awsbatch.account.iam_evaluation import IamPolicy, IamVerdict
-from flytekitplugins.awsbatch.account.principals import permission_fix, principal_of
+from flytekitplugins.awsbatch.account.principals import principal_of, principal_permission_fix
 from flytekitplugins.awsbatch.account.task_needs import task_needs
 from flytekitplugins.awsbatch.account.walk import AccountWalk
 from flytekitplugins.awsbatch.local.all_settings import parse_settings
@@ -85,7 +85,7 @@ def test_what_aws_has_not_finished_is_not_wrong(status: str) -> None:
     walk = walk_of(batch(environment("spot", status=status), queue_status=status))
     expected = (State.UNKNOWN, f"it is {status}: AWS is still at work; ask again")
     assert states(batch_checks.check_queues(walk))["tutorial"] == expected
-    assert states(batch_checks.check_environments(walk))["spot (of tutorial)"] == expected
+    assert states(batch_checks.check_compute_environments(walk))["spot (of tutorial)"] == expected
 
 
 def test_a_new_queue_gets_an_environment_of_the_settings_and_not_a_strangers() -> None:
@@ -114,10 +114,10 @@ def test_a_log_group_that_a_condition_may_let_aws_make_cannot_be_told() -> None:
 
 
 def test_jobs_are_submitted_to_a_revision_of_a_definition() -> None:
-    requests = role_checks.batch_requests(walk_of({}, image="an/image:v1"))
+    requests = role_checks.role_batch_requests(walk_of({}, image="an/image:v1"))
     registered, submitted = (resource for action, resource, _ in requests[:2])
     assert submitted == f"{registered}:*"
-    assert role_checks.batch_requests(walk_of({}))[1][1].endswith(":job-definition/*")
+    assert role_checks.role_batch_requests(walk_of({}))[1][1].endswith(":job-definition/*")
 
 
 def test_a_role_with_another_path_is_named_with_the_line_of_the_settings() -> None:
@@ -140,7 +140,7 @@ def test_a_role_with_another_path_is_named_with_the_line_of_the_settings() -> No
 def test_a_policy_of_nothing_but_the_denial_is_taken_away(name: str, group: str, command: str) -> None:
     denying = IamPolicy(name, {"Statement": [deny("batch:*")]}, group)
     requests: list[Any] = [("batch:DescribeJobs", "*", {})]
-    fix = permission_fix(PROPELLER, IamVerdict(False, denying), "batch:DescribeJobs", requests, "p", {})
+    fix = principal_permission_fix(PROPELLER, IamVerdict(False, denying), "batch:DescribeJobs", requests, "p", {})
     assert fix.commands == (command,)
 
 
@@ -148,7 +148,7 @@ def test_a_policy_of_aws_is_detached_since_nobody_else_can_change_it() -> None:
     allow = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
     denying = IamPolicy("arn:aws:iam::aws:policy/Limits", {"Statement": [allow, deny("batch:*")]})
     requests: list[Any] = [("batch:DescribeJobs", "*", {})]
-    fix = permission_fix(PROPELLER, IamVerdict(False, denying), "batch:DescribeJobs", requests, "p", {})
+    fix = principal_permission_fix(PROPELLER, IamVerdict(False, denying), "batch:DescribeJobs", requests, "p", {})
     assert fix.commands[0].startswith("aws iam detach-role-policy --role-name flytepropeller")
 
 
@@ -162,14 +162,16 @@ def test_fixes_of_one_policy_do_not_put_back_what_another_one_takes_out() -> Non
         "ListAttachedRolePolicies": lambda _: {"AttachedPolicies": []},
     }
     walk = walk_of(answers, propeller=PROPELLER_ROLE)
-    found = [*role_checks.check_pass_role(walk), *role_checks.check_batch_calls(walk)]
+    found = [*role_checks.check_pass_role(walk), *role_checks.check_role_batch_calls(walk)]
     commands = {command for one in found for command in one.fix.commands if "--policy-name limits" in command}
     assert [document_of(command)["Statement"] for command in commands] == [[kept]]
 
 
 def test_a_policy_that_allows_replaces_none_of_another_deployment() -> None:
     one, other = (
-        permission_fix(PROPELLER, IamVerdict(False), "batch:DescribeJobs", [], "flyte-awsbatch", {"Statement": [name]})
+        principal_permission_fix(
+            PROPELLER, IamVerdict(False), "batch:DescribeJobs", [], "flyte-awsbatch", {"Statement": [name]}
+        )
         for name in ("one", "other")
     )
     names = [fix.commands[0].partition("--policy-name ")[2].split()[0] for fix in (one, other)]

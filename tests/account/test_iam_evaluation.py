@@ -9,10 +9,10 @@ import pytest
 from flytekitplugins.awsbatch.account.iam_evaluation import (
     IamPolicy,
     IamVerdict,
-    evaluate,
-    trusts,
-    with_trust,
-    without_denials,
+    evaluate_iam_request,
+    iam_trusts,
+    with_iam_trust,
+    without_iam_denials,
 )
 
 ROLE = "arn:aws:iam::111122223333:role/flyte-jobs"
@@ -38,7 +38,7 @@ def document(*statements: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer(*statements: dict[str, Any]) -> bool | None:
-    return evaluate([IamPolicy("p", document(*statements))], "iam:PassRole", ROLE, CONTEXT).allowed
+    return evaluate_iam_request([IamPolicy("p", document(*statements))], "iam:PassRole", ROLE, CONTEXT).allowed
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_a_denial_that_cannot_be_told_leaves_the_answer_open() -> None:
 def test_a_boundary_allows_nothing_and_limits_everything() -> None:
     own, limit = IamPolicy("own", document(allow())), IamPolicy("limit", document(allow("s3:*", "*")), boundary=True)
     wide = IamPolicy("wide", document(allow("*", "*")), boundary=True)
-    assert evaluate([own, limit], "iam:PassRole", ROLE, CONTEXT) == IamVerdict(False, limit)
-    assert evaluate([own, wide], "iam:PassRole", ROLE, CONTEXT) == IamVerdict(True)
-    assert evaluate([wide], "iam:PassRole", ROLE, CONTEXT) == IamVerdict(False)
+    assert evaluate_iam_request([own, limit], "iam:PassRole", ROLE, CONTEXT) == IamVerdict(False, limit)
+    assert evaluate_iam_request([own, wide], "iam:PassRole", ROLE, CONTEXT) == IamVerdict(True)
+    assert evaluate_iam_request([wide], "iam:PassRole", ROLE, CONTEXT) == IamVerdict(False)
 
 
 def test_a_part_of_what_is_asked_for_is_open() -> None:
     """The name of a job definition is not known before its image is."""
     policies = [IamPolicy("p", document(allow("batch:*", "arn:aws:batch:us-east-2:1:job-definition/flyte-*")))]
     asked = "arn:aws:batch:us-east-2:1:job-definition/*"
-    assert evaluate(policies, "batch:SubmitJob", asked, {}).allowed is None
+    assert evaluate_iam_request(policies, "batch:SubmitJob", asked, {}).allowed is None
 
 
 def trusting(principal: Any, effect: str = "Allow", **more: Any) -> dict[str, Any]:
@@ -136,30 +136,30 @@ def trusting(principal: Any, effect: str = "Allow", **more: Any) -> dict[str, An
     ],
 )
 def test_a_trust_policy_is_read_whatever_its_form(statements: list[dict[str, Any]], expected: bool | None) -> None:
-    assert trusts(document(*statements), ECS, CONTEXT) is expected
+    assert iam_trusts(document(*statements), ECS, CONTEXT) is expected
 
 
 def test_a_single_statement_needs_no_list() -> None:
-    assert trusts({"Statement": trusting({"Service": ECS})}, ECS, CONTEXT) is True
+    assert iam_trusts({"Statement": trusting({"Service": ECS})}, ECS, CONTEXT) is True
 
 
 def test_a_corrected_trust_policy_keeps_what_was_not_in_the_way() -> None:
     ec2, denying, right = trusting({"Service": "ec2.amazonaws.com"}), trusting("*", "Deny"), trusting({"Service": ECS})
-    assert with_trust(document(ec2, denying), ECS, CONTEXT, right) == document(ec2, right)
-    assert with_trust(document(denying, right), ECS, CONTEXT, right) == document(right)
+    assert with_iam_trust(document(ec2, denying), ECS, CONTEXT, right) == document(ec2, right)
+    assert with_iam_trust(document(denying, right), ECS, CONTEXT, right) == document(right)
 
 
 def test_a_corrected_policy_keeps_what_was_not_in_the_way() -> None:
     other = deny(Action="s3:*")
-    corrected = without_denials(document(allow(), deny(), other), "iam:PassRole", ROLE, CONTEXT)
+    corrected = without_iam_denials(document(allow(), deny(), other), "iam:PassRole", ROLE, CONTEXT)
     assert corrected == document(allow(), other)
 
 
 def test_a_correction_keeps_a_denial_of_which_it_cannot_be_told_whether_it_applies() -> None:
     open_denial = deny(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})
-    corrected = without_denials(document(allow(), deny(), open_denial), "iam:PassRole", ROLE, CONTEXT)
+    corrected = without_iam_denials(document(allow(), deny(), open_denial), "iam:PassRole", ROLE, CONTEXT)
     assert corrected == document(allow(), open_denial)
     right = trusting({"Service": ECS})
     open_denial = trusting("*", "Deny", Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/8"}})
     broken = document(trusting("*", "Deny"), open_denial, right)
-    assert with_trust(broken, ECS, CONTEXT, right) == document(open_denial, right)
+    assert with_iam_trust(broken, ECS, CONTEXT, right) == document(open_denial, right)

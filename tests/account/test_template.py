@@ -13,9 +13,9 @@ from account_builders import ACCOUNT, BUCKET, REGION, SETTINGS, template_of, wri
 from backends import ROOT
 from click.testing import CliRunner
 
-from flytekitplugins.awsbatch.account.template import cloudformation_template, logical_ids, template_as_json
+from flytekitplugins.awsbatch.account.template import cloudformation_template, template_as_json, template_logical_ids
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.local.all_settings import load_files, parse_settings
+from flytekitplugins.awsbatch.local.all_settings import load_settings_files, parse_settings
 
 CFN_LINT = ROOT / ".venv-moto" / "bin" / "cfn-lint"
 OTHERS = """\
@@ -63,12 +63,12 @@ def test_queues_have_the_names_of_the_settings() -> None:
 
 def test_no_name_takes_the_logical_id_of_another_whatever_their_order() -> None:
     names = ["a-b-2", "a-b", "a_b", "c"]
-    ids = logical_ids("JobQueue", names)
+    ids = template_logical_ids("JobQueue", names)
     assert sorted(ids.values()) == sorted(names)
-    assert ids == logical_ids("JobQueue", names[::-1])
+    assert ids == template_logical_ids("JobQueue", names[::-1])
     assert (ids["JobQueueAB2"], ids["JobQueueC"]) == ("a-b-2", "c")
     roles = [f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("jobs.a", "jobs-a")]
-    assert sorted(logical_ids("JobRole", roles).values()) == sorted(roles)
+    assert sorted(template_logical_ids("JobRole", roles).values()) == sorted(roles)
 
 
 def test_a_queue_goes_from_spot_to_on_demand_where_both_are_wanted() -> None:
@@ -120,7 +120,7 @@ def test_the_command_prints_yaml_with_comments_or_json(tmp_path: Path) -> None:
     file = str(tmp_path / "settings.yaml")
     answer = CliRunner().invoke(main, ["account", "template", "-c", file])
     assert answer.exit_code == 0
-    assert answer.output == cloudformation_template(load_files([file]))
+    assert answer.output == cloudformation_template(load_settings_files([file]))
     assert "  # A job queue of the settings.\n  JobQueueTutorial:\n" in answer.output
     assert template_of(file) == json.loads(template_as_json(answer.output))
 

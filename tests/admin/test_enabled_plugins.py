@@ -6,7 +6,7 @@ import pytest
 from admin_builders import admin
 
 from flytekitplugins.awsbatch.admin.admin_settings import TaskPlugins
-from flytekitplugins.awsbatch.admin.enabled_plugins import Handler, handler_of
+from flytekitplugins.awsbatch.admin.enabled_plugins import Handler, enabled_plugin_of
 
 
 def switches(enabled: str, defaults: str = "{}") -> TaskPlugins | None:
@@ -25,11 +25,11 @@ def add_default(kind: str) -> str:
 @pytest.mark.parametrize("kind", ["container_array", "aws-batch"])
 @pytest.mark.parametrize("enabled", ["[aws_array]", "[container, k8s-array, ' AWS_Array ']", "aws_array", "[]"])
 def test_aws_array_takes_what_it_is_the_default_for(kind: str, enabled: str) -> None:
-    assert handler_of(kind, switches(enabled, BOTH)) == Handler("aws_array")
+    assert enabled_plugin_of(kind, switches(enabled, BOTH)) == Handler("aws_array")
 
 
 def test_without_switches_the_emulation_takes_what_is_its_own() -> None:
-    assert [handler_of(kind, None).plugin for kind in ("container_array", "aws-batch", "python-task")] == [
+    assert [enabled_plugin_of(kind, None).plugin for kind in ("container_array", "aws-batch", "python-task")] == [
         "aws_array",
         "aws_array",
         "container",
@@ -103,7 +103,7 @@ def test_without_switches_the_emulation_takes_what_is_its_own() -> None:
 def test_where_aws_array_does_not_take_it_propeller_is_quoted_and_the_line_given(
     enabled: str, defaults: str, kind: str, handler: Handler
 ) -> None:
-    assert handler_of(kind, switches(enabled, defaults)) == handler
+    assert enabled_plugin_of(kind, switches(enabled, defaults)) == handler
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_where_aws_array_does_not_take_it_propeller_is_quoted_and_the_line_given
     ],
 )
 def test_the_only_plugin_for_a_type_takes_it_as_on_propeller_with_a_note(defaults: str, said: str) -> None:
-    handler = handler_of("aws-batch", switches("[container, k8s-array, aws_array]", defaults))
+    handler = enabled_plugin_of("aws-batch", switches("[container, k8s-array, aws_array]", defaults))
     assert (handler.plugin, handler.error) == ("aws_array", "")
     assert handler.note == (
         f"{said}, and aws_array takes them as the only plugin registered for the type; to follow the setup document, "

@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from flytekitplugins.awsbatch.admin import documented, flyteadmin
 from flytekitplugins.awsbatch.admin.admin_settings import DOMAINS, AdminSettings, ExecutionQueue
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
-from flytekitplugins.awsbatch.admin.export_rules import Exported, attribute_file_name, export_rules, server_block
-from flytekitplugins.awsbatch.admin.rules import Rule, StoredRule, refused_by_api
+from flytekitplugins.awsbatch.admin.export_rules import (
+    Exported,
+    export_rules,
+    exported_file_name,
+    exported_server_block,
+)
+from flytekitplugins.awsbatch.admin.rules import Rule, StoredRule, rule_refused_by_api
 
 
 def test_the_setup_documents_example() -> None:
@@ -84,14 +89,14 @@ def test_where_every_queue_has_a_tag_of_its_own_a_server_then_does_as_documented
     )
     exported = export_rules(settings, projects=["p", "q"])
     served = replace(settings, rules=exported.rules, overrides=exported.attributes)
-    assert [refused_by_api(one, DOMAINS) for one in exported.attributes] == [""] * len(exported.attributes)
+    assert [rule_refused_by_api(one, DOMAINS) for one in exported.attributes] == [""] * len(exported.attributes)
     for project in ("p", "q"):
         for domain in DOMAINS:
             for workflow in ("m.v", "m.w", "m.x"):
                 who = LaunchedExecution(project, domain, workflow)
                 assert (
-                    flyteadmin.match_as_flyteadmin(served, who).possible
-                    == documented.match_as_documented(settings, who).possible
+                    flyteadmin.match_as_flyteadmin(served, who).explained_queues
+                    == documented.match_as_documented(settings, who).explained_queues
                 )
 
 
@@ -107,11 +112,11 @@ def test_where_every_queue_has_a_tag_of_its_own_a_server_then_does_as_documented
     ],
 )
 def test_file_names_are_tame_and_never_taken(override: StoredRule, taken: set[str], name: str) -> None:
-    assert attribute_file_name(override, taken) == name
+    assert exported_file_name(override, taken) == name
     assert name.lower() in taken
 
 
 def test_the_servers_block_reads_back() -> None:
     settings = queues("[]", qa="a b", qb="")
     rules = (Rule(domain="staging", tags=("a",)), Rule(tags=("b",)))
-    assert admin(server_block(settings, rules)) == replace(settings, rules=rules)
+    assert admin(exported_server_block(settings, rules)) == replace(settings, rules=rules)

@@ -10,11 +10,11 @@ from admin_builders import SETUP_DOCUMENT, admin
 
 from flytekitplugins.awsbatch.admin import documented, flyteadmin, flyteadmin_2019
 from flytekitplugins.awsbatch.admin.admin_settings import MATCHINGS, ExecutionQueue
-from flytekitplugins.awsbatch.admin.enabled_plugins import Handler, handler_of
+from flytekitplugins.awsbatch.admin.enabled_plugins import Handler, enabled_plugin_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.admin.rules import Rule
-from flytekitplugins.awsbatch.local.all_settings import load_files
+from flytekitplugins.awsbatch.local.all_settings import load_settings_files
 
 SIMPLEST = (SETUP_DOCUMENT / "simplest.yaml").read_text()
 MATCHING = (SETUP_DOCUMENT / "matching.yaml").read_text()
@@ -103,12 +103,12 @@ def test_the_block_pasted_right_below_config_maps_reads_the_same() -> None:
 def test_two_blocks_pasted_into_one_file_are_both_read(tmp_path: Path, first: str, turned: bool) -> None:
     order = (PROPELLER, first) if turned else (first, PROPELLER)
     (tmp_path / "flyte.yaml").write_text("".join(order))
-    settings = load_files([str(tmp_path / "flyte.yaml")])
+    settings = load_settings_files([str(tmp_path / "flyte.yaml")])
     assert settings.admin == admin(*order)
 
 
 def test_propellers_block() -> None:
     settings = admin(PROPELLER)
     assert settings.handler.role_annotation_key == "eks.amazonaws.com/role-arn"
-    assert handler_of("container_array", settings.task_plugins) == Handler("aws_array")
-    assert handler_of("aws-batch", settings.task_plugins) == Handler("aws_array")
+    assert enabled_plugin_of("container_array", settings.task_plugins) == Handler("aws_array")
+    assert enabled_plugin_of("aws-batch", settings.task_plugins) == Handler("aws_array")

@@ -17,7 +17,7 @@ from flytekitplugins.awsbatch.batch.api import BatchError, UnreachableError
 from flytekitplugins.awsbatch.batch.aws import AwsBatch
 from flytekitplugins.awsbatch.batch.definition_reuse import ReusedDefinitions
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.batch.job_logs import CloudWatchLogs, JobStream, streams_of
+from flytekitplugins.awsbatch.batch.job_logs import CloudWatchLogs, JobStream, log_streams_of_job
 from flytekitplugins.awsbatch.batch.rate_limits import Budget, Budgets, RateLimit
 
 THROTTLED = (429, "TooManyRequestsException", "Too Many Requests")
@@ -175,15 +175,15 @@ def test_the_log_of_every_attempt_is_found_and_read_page_by_page(batch_here: Loc
     job_id = shell.submit("seq 1 12000; exit $((AWS_BATCH_JOB_ATTEMPT % 2))", retryStrategy={"attempts": 2})
     shell.ended(job_id)
     (detail,) = batch_here.describe_jobs(jobs=[job_id])["jobs"]
-    streams = streams_of(detail)
+    streams = log_streams_of_job(detail)
     assert [one.attempt for one in streams] == [1, 2]
     logs = CloudWatchLogs(CloudWatch(batch_here.logs, REGION, ACCOUNT).call)
     lines, token = logs.read(streams[1], None)
     assert lines == [str(number) for number in range(1, 12001)]
     assert logs.read(streams[1], token) == ([], token)
-    assert logs.tail(streams[0], 3) == ["11998", "11999", "12000"]
+    assert logs.tail_of_job_log(streams[0], 3) == ["11998", "11999", "12000"]
     assert logs.read(JobStream(1, "shell/default/" + "0" * 32), None) == ([], None)
-    assert logs.tail(JobStream(1, "shell/default/" + "0" * 32), 3) == []
+    assert logs.tail_of_job_log(JobStream(1, "shell/default/" + "0" * 32), 3) == []
 
 
 def test_a_log_that_goes_somewhere_else_is_known_as_such() -> None:
@@ -191,6 +191,6 @@ def test_a_log_that_goes_somewhere_else_is_known_as_such() -> None:
         "attempts": [{"container": {"logStreamName": "a"}}, {"container": {}}],
         "container": {"logStreamName": "b", "logConfiguration": {"logDriver": "splunk"}},
     }
-    assert streams_of(detail) == [JobStream(1, "a", elsewhere="splunk"), JobStream(3, "b", elsewhere="splunk")]
+    assert log_streams_of_job(detail) == [JobStream(1, "a", elsewhere="splunk"), JobStream(3, "b", elsewhere="splunk")]
     own = {"logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "mine"}}, "logStreamName": "b"}
-    assert streams_of({"container": own}) == [JobStream(1, "b", "mine")]
+    assert log_streams_of_job({"container": own}) == [JobStream(1, "b", "mine")]

@@ -19,7 +19,13 @@ from flyteidl.core import literals_pb2
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.batch.api import UnreachableError
-from flytekitplugins.awsbatch.local.deployment.filesystems import RunStore, check_container, exists, filesystem, renew
+from flytekitplugins.awsbatch.local.deployment.filesystems import (
+    RunStore,
+    check_container,
+    exists,
+    filesystem_of,
+    renew_filesystems,
+)
 from flytekitplugins.awsbatch.local.deployment.transfer import CHUNK, TransferProgress
 from flytekitplugins.awsbatch.local.deployment.uploads import Uploads
 from flytekitplugins.awsbatch.propeller.storage import FsspecStore, NotFoundError, SchemeStore, StorageError
@@ -31,12 +37,12 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequ
     for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL_S3": s3}.items():
         monkeypatch.setenv(name, value)
 
-    renew()
+    renew_filesystems()
     name = request.node.name.replace("_", "-").split("[")[0][:60].strip("-")
     made = boto3.resource("s3", endpoint_url=s3, region_name=REGION).Bucket(name)
     made.create()
     yield made
-    renew()
+    renew_filesystems()
 
 
 @contextlib.contextmanager
@@ -94,7 +100,7 @@ def literals(*items: literals_pb2.Literal) -> LiteralMap:
 def uploads(bucket: Any, say: Callable[[str], None] = print, **clock: Any) -> Uploads:
     destination = f"s3://{bucket.name}/raw/uploads"
     return Uploads(
-        destination, SchemeStore(FsspecStore(filesystem)), lambda where: TransferProgress(where, say, **clock)
+        destination, SchemeStore(FsspecStore(filesystem_of)), lambda where: TransferProgress(where, say, **clock)
     )
 
 
@@ -127,7 +133,7 @@ def test_the_same_content_is_uploaded_once_whoever_uploads_it(bucket: Any, tmp_p
     assert written(bucket) == keys
     inside = {key for key in keys if "/deep/" in key}
     assert inside == {f"{found[0].split('/', 3)[3]}/deep/{number}[*].txt" for number in range(60)}
-    assert filesystem(found[1]).cat_file(found[1]) == b"the same"
+    assert filesystem_of(found[1]).cat_file(found[1]) == b"the same"
 
 
 def test_a_folder_that_was_uploaded_in_part_is_uploaded_again(bucket: Any, tmp_path: Path) -> None:
@@ -139,7 +145,7 @@ def test_a_folder_that_was_uploaded_in_part_is_uploaded_again(bucket: Any, tmp_p
         if key.endswith((".complete", "/b")):
             bucket.Object(key).delete()
     assert urls(uploads(bucket).upload(literals(blob(tmp_path / "folder")), {})) == [url]
-    assert filesystem(url).cat_file(f"{url}/b") == b"b"
+    assert filesystem_of(url).cat_file(f"{url}/b") == b"b"
 
 
 def test_bytes_are_told_once_it_takes_more_than_a_second(bucket: Any, tmp_path: Path) -> None:
@@ -171,22 +177,22 @@ def test_an_offloaded_literal_is_uploaded_with_what_it_refers_to(bucket: Any, tm
     sent = uploads(bucket).upload(LiteralMap.from_flyte_idl(given), {}).to_flyte_idl()
     uri = sent.literals["x"].offloaded_metadata.uri
     assert uri.startswith(f"s3://{bucket.name}/raw/uploads/")
-    arrived = literals_pb2.Literal.FromString(filesystem(uri).cat_file(uri))
+    arrived = literals_pb2.Literal.FromString(filesystem_of(uri).cat_file(uri))
     (one,) = arrived.collection.literals
-    assert filesystem(one.scalar.blob.uri).cat_file(one.scalar.blob.uri) == b"deep"
+    assert filesystem_of(one.scalar.blob.uri).cat_file(one.scalar.blob.uri) == b"deep"
     assert inner.SerializeToString() == (tmp_path / "offloaded.pb").read_bytes()
 
 
 def test_an_upload_that_is_refused_names_the_place(bucket: Any, tmp_path: Path) -> None:
     (tmp_path / "file.txt").write_text("mine")
-    store = SchemeStore(FsspecStore(filesystem))
+    store = SchemeStore(FsspecStore(filesystem_of))
     missing = Uploads("s3://nobodys-bucket/raw/uploads", store, lambda where: TransferProgress(where, print))
     with pytest.raises(StorageError, match=r"s3://nobodys-bucket/raw/uploads/\w+/file\.txt: The specified bucket"):
         missing.upload(literals(blob(tmp_path / "file.txt")), {})
 
 
 def test_files_of_children_are_seen_as_soon_as_they_are_written(bucket: Any) -> None:
-    store = SchemeStore(FsspecStore(filesystem))
+    store = SchemeStore(FsspecStore(filesystem_of))
     references = [f"s3://{bucket.name}/meta/{number}/outputs.pb" for number in range(300)]
     assert set(store.existing(references)) == set()
     for reference in references[:2]:
@@ -208,7 +214,7 @@ def test_a_bucket_is_looked_for_before_anything_is_sent(bucket: Any, monkeypatch
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
-    renew()
+    renew_filesystems()
     with pytest.raises(StorageError, match="Unable to locate credentials"):
         check_container(f"s3://{bucket.name}/raw")
 
@@ -227,11 +233,11 @@ def test_credentials_that_have_expired_are_read_anew_or_told(
         bucket.Object("file").put(Body=b"mine")
         store, reference = RunStore(), f"s3://{bucket.name}/file"
         credentials.write_text("[default]\naws_access_key_id = old\naws_secret_access_key = x\n")
-        renew()
-        filesystem(reference).connect()
+        renew_filesystems()
+        filesystem_of(reference).connect()
         credentials.write_text("[default]\naws_access_key_id = new\naws_secret_access_key = x\n")
         assert store.read(reference) == b"mine"
         credentials.write_text("[default]\naws_access_key_id = old\naws_secret_access_key = x\n")
-        renew()
+        renew_filesystems()
         with pytest.raises(UnreachableError, match="The AWS credentials have expired"):
             store.read(reference)

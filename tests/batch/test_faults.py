@@ -48,7 +48,7 @@ def test_a_fault_of_one_operation_leaves_the_others_alone_and_is_spent(shell: Sh
     with pytest.raises(BatchError, match="ServerException"):
         shell.submit("true")
     assert shell.ended(shell.submit("true"))["status"] == "SUCCEEDED"
-    assert service.faults.active() == []
+    assert service.faults.active_faults() == []
 
 
 def test_a_lost_response_is_lost_after_the_job_was_accepted(shell: Shell, service: LocalBatch) -> None:

@@ -17,7 +17,7 @@ from flytekit.image_spec.default_builder import create_docker_context
 from flytekit.image_spec.image_spec import ImageSpec
 
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.cli.wheel import how_to_install
+from flytekitplugins.awsbatch.cli.wheel import how_to_install_wheel
 from flytekitplugins.awsbatch.local.deployment.emulation import emulation
 
 PROGRAM = """
@@ -61,7 +61,7 @@ def test_what_is_printed_makes_an_image(wheel: Path, tmp_path: Path, monkeypatch
     monkeypatch.chdir(tmp_path)
     Path("wheels").mkdir()
     place = Path(shutil.copy(wheel, "wheels")).absolute()
-    line = how_to_install(place)[1].strip().replace("...", 'name="app", registry="r"')
+    line = how_to_install_wheel(place)[1].strip().replace("...", 'name="app", registry="r"')
     spec = eval(line, {"ImageSpec": ImageSpec})
     context = tmp_path / "context"
     context.mkdir()

@@ -31,7 +31,7 @@ def with_emulator(**keys: Any) -> dict[str, Any]:
 
 def plainly(call: Callable[[], T]) -> T:
     """The call as flytekit alone runs it, whatever deployment is open."""
-    with switch.overridden(False):
+    with switch.emulation_overridden(False):
         return call()
 
 

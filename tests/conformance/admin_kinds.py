@@ -23,9 +23,9 @@ from flytekitplugins.awsbatch.admin.admin_settings import (
     ServerSettings,
 )
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, write_queue
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, write_launch_queue
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
-from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, refused_by_api
+from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, rule_refused_by_api
 from flytekitplugins.awsbatch.propeller.aws_array.job_config import job_config
 from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.reader import Reader
@@ -108,7 +108,7 @@ def refused(rule: StoredRule, domains: Sequence[str], projects: Sequence[str] | 
     """
     if rule.project and projects is not None and rule.project not in projects:
         return "expected a registered project"
-    return refused_by_api(rule, domains) or None
+    return rule_refused_by_api(rule, domains) or None
 
 
 def store(rules: Sequence[StoredRule], rule: StoredRule) -> list[StoredRule]:
@@ -154,7 +154,7 @@ def queue(case: Case) -> Any:
             "execution_queues": [{"attributes": [*one.attributes], "dynamic": one.dynamic} for one in settings.queues],
             "workflow_configs": [{"domain": one.domain, "tags": [*one.tags]} for one in settings.rules],
         },
-        "queues": sorted(explanation.possible),
+        "queues": sorted(explanation.explained_queues),
     }
 
 
@@ -166,11 +166,14 @@ def queue_2019(case: Case) -> Any:
         return {"config_error": error}
     if any(not rule.tags for one in (*before, settings) for rule in one.rules):
         return {"panic": PANIC}
-    pairs = flyteadmin_2019.candidates(settings, execution(case))
-    if not pairs and flyteadmin_2019.found_key(flyteadmin_2019.entries_by_key(settings.rules), execution(case)) is None:
+    pairs = flyteadmin_2019.candidates_2019(settings, execution(case))
+    if (
+        not pairs
+        and flyteadmin_2019.found_key_2019(flyteadmin_2019.entries_by_key_2019(settings.rules), execution(case)) is None
+    ):
         # A default that a reload drops stays in force.
-        defaults = (one for one in reversed(before) if () in flyteadmin_2019.entries_by_key(one.rules))
-        pairs = next((flyteadmin_2019.candidates(one, LaunchedExecution("", "", "")) for one in defaults), ())
+        defaults = (one for one in reversed(before) if () in flyteadmin_2019.entries_by_key_2019(one.rules))
+        pairs = next((flyteadmin_2019.candidates_2019(one, LaunchedExecution("", "", "")) for one in defaults), ())
     return {
         "config_error": None,
         "parsed": {
@@ -235,7 +238,7 @@ def role(case: Case) -> Any:
             says[rule] = run_as(one) or RunAs()
     workflow = (plan or {}).get("workflow") or ""
     asked = (LaunchedExecution(case["project"], case["domain"], workflow), LaunchedExecution(case["project"], "", ""))
-    answers = [flyteadmin.stored_rule_for(rules, who) for who in asked]
+    answers = [flyteadmin.flyteadmin_stored_rule(rules, who) for who in asked]
     chosen = resolve_role(
         server,
         LaunchRequest(
@@ -305,11 +308,11 @@ def container_config(case: Case) -> Any:
     settings, errors = with_overrides(settings, case)
     explanation = flyteadmin.match_as_flyteadmin(settings, execution(case))
     possible: list[Any] = []
-    for name in sorted(explanation.possible):
+    for name in sorted(explanation.explained_queues):
         decision = Decision(name, Role(RunAs(), {}), explanation)
         tasks = {task["id"]: template(task) for task in case["tasks"]}
         for task in tasks.values():
-            write_queue(task, decision)
+            write_launch_queue(task, decision)
         for task in case.get("dynamic_tasks") or ():
             child = template(task)
             inherit(tasks[case["dynamic_parent"]], child)

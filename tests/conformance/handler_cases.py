@@ -19,7 +19,7 @@ from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array import handler
 from flytekitplugins.awsbatch.propeller.aws_array.definition_cache import definition_key
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
-from flytekitplugins.awsbatch.propeller.aws_array.item_cache import singular_interface
+from flytekitplugins.awsbatch.propeller.aws_array.item_cache import cached_item_interface
 from flytekitplugins.awsbatch.propeller.aws_array.item_inputs import item_inputs
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State, TaskError
@@ -40,7 +40,7 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
     K8sPluginSettings,
     WorkQueueSettings,
 )
-from flytekitplugins.awsbatch.propeller.storage import StorageError, join_url
+from flytekitplugins.awsbatch.propeller.storage import StorageError, join_storage_url
 
 from .report import Outcome, differences
 from .scripted_aws import ScriptedAws
@@ -226,15 +226,15 @@ class CaseRun:
     def result(self) -> dict[str, Any]:
         requests = list(self.aws.requests)
         try:
-            handler.finalize(self.state, self.context, self.services)
+            handler.finalize_by_handler(self.state, self.context, self.services)
         except BatchError as error:
             self.flags["finalize_error"] = str(error)
         reader = None
         if self.handed_over:
             prefix = self.context.output_prefix
             reader = {
-                "exists": self.store.exists(join_url(prefix, "outputs.pb")),
-                "is_error": self.store.exists(join_url(prefix, "error.pb")),
+                "exists": self.store.exists(join_storage_url(prefix, "outputs.pb")),
+                "is_error": self.store.exists(join_storage_url(prefix, "error.pb")),
             }
         return {
             "name": self.case["name"],
@@ -268,7 +268,7 @@ class CaseRun:
     def _put_key(self, index: int) -> CatalogKey:
         """The key under which an earlier execution stored this item."""
         template = self.context.template
-        interface = singular_interface(self.context)
+        interface = cached_item_interface(self.context)
         readers = list(item_inputs(self.context, self.services, index + 1))
         inputs = readers[index]() if interface.HasField("inputs") else literals_pb2.LiteralMap()
         return CatalogKey(
@@ -325,7 +325,7 @@ def build_context(case: dict[str, Any]) -> TaskContext:
         name = f"{execution.get('name', '')}-{metadata.get('node_id', 'n0')}-{attempt}"
     raw_prefix = case.get("raw_output_prefix", "s3://bucket/raw/ab/exec1-n0-0")
     if "raw_output_base" in case:
-        raw_prefix = raw_output_prefix(join_url, case["raw_output_base"], name)
+        raw_prefix = raw_output_prefix(join_storage_url, case["raw_output_base"], name)
     return TaskContext(
         template=template,
         name=name,
@@ -336,7 +336,7 @@ def build_context(case: dict[str, Any]) -> TaskContext:
         input_prefix=input_prefix,
         output_prefix=case.get("output_prefix", f"{input_prefix}/{attempt}"),
         raw_output_prefix=raw_prefix,
-        task_path=join_url(input_prefix, "task.pb"),
+        task_path=join_storage_url(input_prefix, "task.pb"),
         task_id=_task_id(metadata),
         workflow=metadata.get("workflow_id", ""),
         namespace=metadata.get("namespace", "proj-development"),
@@ -372,7 +372,7 @@ def write_files(store: MemoryStore, prefix: str, files: dict[str, Any]) -> None:
         else:
             message = ParseDict(content, _MESSAGES[name.rsplit("/", 1)[-1]](), ignore_unknown_fields=True)
             data = message.SerializeToString(deterministic=True)
-        store.write(join_url(prefix, name), data)
+        store.write(join_storage_url(prefix, name), data)
 
 
 def read_files(store: MemoryStore, context: TaskContext) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.environment import (
 from flytekitplugins.awsbatch.propeller.aws_array.job_config import job_config
 from flytekitplugins.awsbatch.propeller.node import names, paths
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, ParentNode
-from flytekitplugins.awsbatch.propeller.storage import StorageError, checkpoint_prefix, join_url
+from flytekitplugins.awsbatch.propeller.storage import StorageError, join_storage_url, storage_checkpoint_prefix
 from flytekitplugins.awsbatch.wire import INDEX_LOOKUP_FILE
 
 from .queue_cases import kind
@@ -36,7 +36,7 @@ def generated_name(case: dict[str, Any]) -> dict[str, Any]:
         "error": None,
         "unique_node_id": unique,
         "generated_name": name,
-        "raw_output_prefix": paths.raw_output_prefix(join_url, case["raw_prefix"], name),
+        "raw_output_prefix": paths.raw_output_prefix(join_storage_url, case["raw_prefix"], name),
     }
     if case.get("with") is not None:
         try:
@@ -72,14 +72,20 @@ def raw_output_prefix(case: dict[str, Any]) -> dict[str, Any]:
             # The strategies that hash the metadata prefix (`New[Sharded]Deterministic...RawOutputPath`).
             metadata = case["metadata_prefix"]
             digest = hashlib.sha1(metadata.encode("utf-8"), usedforsecurity=False).hexdigest()
-            prefix = join_url(base, *([paths.shard(metadata)] if mode == "sharded_deterministic" else []), digest)
+            prefix = join_storage_url(
+                base, *([paths.path_shard(metadata)] if mode == "sharded_deterministic" else []), digest
+            )
         elif mode == "task_id":
             parts = [case["project"], case["domain"], case["execution"], case["node"], str(case["attempt"])]
-            prefix = join_url(base, *parts, case["task"])
+            prefix = join_storage_url(base, *parts, case["task"])
         else:
-            answer["shard"] = paths.shard(case["unique_id"])
-            prefix = paths.raw_output_prefix(join_url, base, case["unique_id"])
-        return {**answer, "raw_output_prefix": prefix, "checkpoint": checkpoint_prefix(join_url, prefix)}
+            answer["shard"] = paths.path_shard(case["unique_id"])
+            prefix = paths.raw_output_prefix(join_storage_url, base, case["unique_id"])
+        return {
+            **answer,
+            "raw_output_prefix": prefix,
+            "checkpoint": storage_checkpoint_prefix(join_storage_url, prefix),
+        }
     except StorageError as error:
         return {**answer, "error": str(error)}
 
@@ -89,20 +95,20 @@ def node_paths(case: dict[str, Any]) -> dict[str, Any]:
     execution = ExecutionId(case["project"], case["domain"], case["execution"])
     chain = [ParentNode(node["node"], node["attempt"]) for node in case["chain"]]
     levels = []
-    workflow = paths.workflow_dir(join_url, case["base"], execution)
+    workflow = paths.workflow_path(join_storage_url, case["base"], execution)
     for depth, node in enumerate(chain):
-        found = paths.node_paths(join_url, workflow, chain[:depth], node.node_id, node.attempt)
+        found = paths.node_paths(join_storage_url, workflow, chain[:depth], node.node_id, node.attempt)
         levels.append(
             {
                 "data_dir": found.data_dir,
                 "input_prefix": found.data_dir,
-                "inputs": join_url(found.data_dir, "inputs.pb"),
-                "task_template": join_url(found.data_dir, "task.pb"),
+                "inputs": join_storage_url(found.data_dir, "inputs.pb"),
+                "task_template": join_storage_url(found.data_dir, "task.pb"),
                 "output_dir": found.output_dir,
-                "outputs": join_url(found.output_dir, "outputs.pb"),
-                "error_file": join_url(found.output_dir, "error.pb"),
-                "futures": join_url(found.output_dir, "futures.pb"),
-                "deck": join_url(found.output_dir, "deck.html"),
+                "outputs": join_storage_url(found.output_dir, "outputs.pb"),
+                "error_file": join_storage_url(found.output_dir, "error.pb"),
+                "futures": join_storage_url(found.output_dir, "futures.pb"),
+                "deck": join_storage_url(found.output_dir, "deck.html"),
             }
         )
     return {"error": None, "workflow_dir": workflow, "levels": levels}
@@ -112,15 +118,19 @@ def node_paths(case: dict[str, Any]) -> dict[str, Any]:
 def array_paths(case: dict[str, Any]) -> dict[str, Any]:
     children = []
     for index in range(case["size"]):
-        prefix = join_url(case["output_prefix"], str(index))
+        prefix = join_storage_url(case["output_prefix"], str(index))
         children.append(
             {
-                "outputs": join_url(prefix, "outputs.pb"),
-                "error_file": join_url(prefix, "error.pb"),
-                "raw_output_prefix": join_url(case["raw_prefix"], str(index)),
+                "outputs": join_storage_url(prefix, "outputs.pb"),
+                "error_file": join_storage_url(prefix, "error.pb"),
+                "raw_output_prefix": join_storage_url(case["raw_prefix"], str(index)),
             }
         )
-    return {"error": None, "children": children, "index_lookup": join_url(case["output_prefix"], INDEX_LOOKUP_FILE)}
+    return {
+        "error": None,
+        "children": children,
+        "index_lookup": join_storage_url(case["output_prefix"], INDEX_LOOKUP_FILE),
+    }
 
 
 @kind("exec_env")

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flytekitplugins.awsbatch.admin.unknown_keys import flyte_keys, maps_at, unread_keys
-from flytekitplugins.awsbatch.settings.blocks import without_empty_keys
+from flytekitplugins.awsbatch.admin.unknown_keys import flyte_keys, maps_at_keys, unread_keys
+from flytekitplugins.awsbatch.settings.blocks import block_without_empty_keys
 from flytekitplugins.awsbatch.settings.document import Document
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import Reader
@@ -52,7 +52,7 @@ OF_2019 = frozenset({"primary", "project", "workflowName"})
 
 def unread_strictly(document: Document) -> Iterator[Problem]:
     """The keys of a server's file that nothing reads; the file's sections are at its top."""
-    root = without_empty_keys(document.root)
+    root = block_without_empty_keys(document.root)
     if not isinstance(root, MapNode):
         return
     for key, _ in root.entries:
@@ -60,5 +60,5 @@ def unread_strictly(document: Document) -> Iterator[Problem]:
             yield Problem(key.mark.file, key.mark.line, key.text, "", "is no section of FlyteAdmin's configuration")
     reader = Reader([Document(document.file, root)], nested=False)
     for names in ("queues", "queues.executionQueues", "queues.workflowConfigs", "domains", "flyteadmin"):
-        for path, node in maps_at(reader, names):
+        for path, node in maps_at_keys(reader, names):
             yield from unread_keys(node, path, set(flyte_keys()[names]) - OF_2019)

@@ -18,7 +18,7 @@ from sdk_builders import collection, inputs, integer
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.container.command_line import Child
 from flytekitplugins.awsbatch.container.fast.array_context import find_array_context
-from flytekitplugins.awsbatch.container.fast.item_context import temporary_folder
+from flytekitplugins.awsbatch.container.fast.item_context import item_temporary_folder
 from flytekitplugins.awsbatch.maptask import MapTaskResolver
 
 
@@ -122,27 +122,27 @@ def test_an_array_context_is_valid_until_the_files_or_the_environment_change(
     monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "f1")
     found = find_array_context(of(child, ordinary))
     assert found is not None
-    assert found.still_valid()
+    assert found.is_context_valid()
 
     monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "f2")
-    assert not found.still_valid()
+    assert not found.is_context_valid()
     monkeypatch.setenv("FLYTE_INTERNAL_EXECUTION_ID", "f1")
 
     lookup = Path(child.inputs).with_name("indexlookup.pb")
     lookup.write_bytes(b"")
-    assert not found.still_valid()
+    assert not found.is_context_valid()
     lookup.unlink()
-    assert found.still_valid()
+    assert found.is_context_valid()
 
     os.utime(child.inputs, ns=(1, 1))
-    assert not found.still_valid()
+    assert not found.is_context_valid()
 
 
 def test_an_items_files_go_where_tempfile_would_put_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def found(value: str) -> tuple[str, str]:
         monkeypatch.setenv("TMPDIR", value)
         monkeypatch.setattr(tempfile, "tempdir", None)
-        return temporary_folder(), tempfile.gettempdir()
+        return item_temporary_folder(), tempfile.gettempdir()
 
     for value in (str(tmp_path), str(tmp_path / "missing"), "", "relative"):
         mine, pythons = found(value)

@@ -13,7 +13,7 @@ from sdk_array import Array
 from sdk_builders import collection, inputs, integer, text
 
 from flytekitplugins.awsbatch import map_task
-from flytekitplugins.awsbatch.container.job_attempt import fit_to_single_job
+from flytekitplugins.awsbatch.container.job_attempt import fit_attempt_to_single_job
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def parameters(prefix: str | None) -> Any:
 def test_a_prefix_is_shortened_once(monkeypatch: pytest.MonkeyPatch, prefix: str | None, found: str | None) -> None:
     monkeypatch.setenv("AWS_BATCH_JOB_ID", "job")
     given = parameters(prefix)
-    fit_to_single_job(given)
-    fit_to_single_job(given)
+    fit_attempt_to_single_job(given)
+    fit_attempt_to_single_job(given)
     assert given.output_metadata_prefix == found
 
 
@@ -78,5 +78,5 @@ def test_elsewhere_nothing_is_changed(monkeypatch: pytest.MonkeyPatch, environme
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     given = parameters("s3://b/n0/data/0/0")
-    fit_to_single_job(given)
+    fit_attempt_to_single_job(given)
     assert given.output_metadata_prefix == "s3://b/n0/data/0/0"

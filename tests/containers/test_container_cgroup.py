@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_cgroup import ContainerUsage, usage_of
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_cgroup import ContainerUsage, cgroup_usage
 
 V1 = {
     "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n",
@@ -20,9 +20,9 @@ V2 = {
 
 @pytest.mark.parametrize("texts", [V1, V2], ids=["v1", "v2"])
 def test_both_versions_of_cgroups_tell_the_same(texts: dict[str, str]) -> None:
-    assert usage_of(texts) == ContainerUsage(out_of_memory=True, peak_memory=1000, cpu_seconds=2.5)
+    assert cgroup_usage(texts) == ContainerUsage(out_of_memory=True, peak_memory=1000, cpu_seconds=2.5)
 
 
 def test_what_a_kernel_does_not_tell_is_nothing() -> None:
-    assert usage_of({"memory.events": "oom_kill 0\n"}) == ContainerUsage()
-    assert usage_of({}) == ContainerUsage()
+    assert cgroup_usage({"memory.events": "oom_kill 0\n"}) == ContainerUsage()
+    assert cgroup_usage({}) == ContainerUsage()

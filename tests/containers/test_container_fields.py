@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_reque
     container_request,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
-from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
+from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
 
@@ -193,5 +193,5 @@ def job(memory: int = 64, **properties: object) -> JobProcess:
         "jobDefinition": "definition",
         "container": {"image": "image", "command": ["true"], "vcpus": 1, "memory": 64, **properties},
     }
-    spec = spec_of(detail)
+    spec = job_spec_of(detail)
     return JobProcess("job#1#task", spec.command, {}, Path("/"), Path("log"), memory, spec=spec)

@@ -127,4 +127,4 @@ def test_an_engine_that_hangs_is_not_waited_for_at_the_start(
     os.kill(engine.process.pid, signal.SIGSTOP)
 
     with pytest.raises(container_engine.NoEngineError, match=r"Tried unix:.*imed out"):
-        container_engine.connect(engine.url)
+        container_engine.connect_engine(engine.url)

@@ -12,18 +12,18 @@ from container_engines import TestEngine
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import (
     NoEngineError,
-    addresses,
-    connect,
-    said,
+    connect_engine,
+    engine_addresses,
+    engine_said,
 )
 
 
 def test_what_settings_name_wins_over_docker_host(container_engine: TestEngine) -> None:
-    assert connect(container_engine.url, {"DOCKER_HOST": "unix:///nothing"}).version()["ApiVersion"]
+    assert connect_engine(container_engine.url, {"DOCKER_HOST": "unix:///nothing"}).version()["ApiVersion"]
 
 
 def test_docker_host_is_podmans_socket_as_well(container_engine: TestEngine) -> None:
-    assert connect("", {"DOCKER_HOST": container_engine.url}).version()["ApiVersion"]
+    assert connect_engine("", {"DOCKER_HOST": container_engine.url}).version()["ApiVersion"]
 
 
 def test_the_current_docker_context_is_used(
@@ -39,7 +39,7 @@ def test_the_current_docker_context_is_used(
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / ".docker"))
     monkeypatch.setenv("HOME", str(tmp_path))
 
-    assert [(one.source, one.url) for one in addresses("", {"HOME": str(tmp_path)})] == [
+    assert [(one.source, one.url) for one in engine_addresses("", {"HOME": str(tmp_path)})] == [
         ("the docker context mine", container_engine.url)
     ]
 
@@ -52,7 +52,7 @@ def test_one_error_says_everything_that_was_tried(tmp_path: Path, monkeypatch: p
     )
 
     with pytest.raises(NoEngineError) as caught:
-        connect("", {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": f"{tmp_path}/run"})
+        connect_engine("", {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": f"{tmp_path}/run"})
 
     missing = "(a usual socket): No such file or directory"
     assert str(caught.value).startswith(
@@ -63,7 +63,7 @@ def test_one_error_says_everything_that_was_tried(tmp_path: Path, monkeypatch: p
 
 def test_a_host_that_is_named_is_the_only_one_tried(tmp_path: Path) -> None:
     with pytest.raises(NoEngineError) as caught:
-        connect("", {"DOCKER_HOST": f"unix://{tmp_path}/nothing"})
+        connect_engine("", {"DOCKER_HOST": f"unix://{tmp_path}/nothing"})
 
     assert "DOCKER_HOST): No such file" in str(caught.value)
     assert "usual" not in str(caught.value)
@@ -90,7 +90,7 @@ def test_a_host_that_is_named_is_the_only_one_tried(tmp_path: Path) -> None:
 def test_what_podman_says_is_shown_in_dockers_words(podman: str, shown: str) -> None:
     refused = docker.errors.APIError("500 Server Error", explanation=podman)
 
-    assert said(refused) == f"Error response from daemon: {shown}"
+    assert engine_said(refused) == f"Error response from daemon: {shown}"
 
 
 def test_only_what_the_engine_is_the_cause_of_is_said() -> None:
@@ -98,6 +98,6 @@ def test_only_what_the_engine_is_the_cause_of_is_said() -> None:
         raise ValueError("what was handled when all this began")
     except ValueError:
         with pytest.raises(NoEngineError) as caught:
-            connect("unix:///nothing")
+            connect_engine("unix:///nothing")
 
     assert "Tried unix:///nothing (emulator.container.engine): No such file or directory. Start" in str(caught.value)

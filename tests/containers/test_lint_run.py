@@ -11,7 +11,7 @@ import image_tasks
 import pytest
 from container_engines import BUSYBOX, PYTHON, TestEngine
 
-from flytekitplugins.awsbatch.lint.image_needs import FAST_EXECUTE, ImageNeed, ImageReport, findings_of
+from flytekitplugins.awsbatch.lint.image_needs import FAST_EXECUTE, ImageNeed, ImageReport, findings_of_image_needs
 
 TASKS = Path(__file__).with_name("image_tasks.py")
 
@@ -89,7 +89,7 @@ def test_a_module_that_needs_more_than_the_image_has_is_said(container_engine: T
 def test_what_follows_depends_on_whether_flytekit_is_there(there: dict[str, str], then: str) -> None:
     need = ImageNeed(image_tasks.one, image_tasks.one, "image:1", (FAST_EXECUTE, "pyflyte-execute"), "", None)
 
-    (finding,) = findings_of([need], ImageReport(commands=there))
+    (finding,) = findings_of_image_needs([need], ImageReport(commands=there))
 
     assert then in finding.message
 

@@ -19,10 +19,15 @@ from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.lint.codes import CODES
 from flytekitplugins.awsbatch.lint.container_rules import container_size_problems
 from flytekitplugins.awsbatch.lint.findings import LintFinding
-from flytekitplugins.awsbatch.lint.image_rules import IMAGE, installed_lines, names_this_package, version_problem
+from flytekitplugins.awsbatch.lint.image_rules import (
+    IMAGE,
+    image_installed_lines,
+    image_names_this_package,
+    image_version_problem,
+)
 from flytekitplugins.awsbatch.lint.lint_settings import LintSettings
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
-from flytekitplugins.awsbatch.lint.report import findings_to
+from flytekitplugins.awsbatch.lint.report import report_findings_to
 from flytekitplugins.awsbatch.lint.subject import LintSubject
 from flytekitplugins.awsbatch.sdk import switch
 from flytekitplugins.awsbatch.sdk.task_config import LINT_CODES
@@ -39,7 +44,7 @@ def found(entity: Any, lint: LintSettings = LintSettings()) -> list[str]:  # noq
         default_image=serialization.image_config.default_image,
     )
     told: list[LintFinding] = []
-    with findings_to(told.extend, lint):
+    with report_findings_to(told.extend, lint):
         entity.get_container(serialization)
     return [one.code for one in told]
 
@@ -321,7 +326,7 @@ def test_a_list_may_be_too_long_by_default_in_a_launch_plan_or_in_a_call_of_the_
 def test_an_emulated_run_is_not_stopped_by_lists_that_it_was_not_given() -> None:
     mapped, passes = long_inputs()
     LaunchPlan.get_or_create(passes, name=f"{__name__}.other", fixed_inputs={"xs": [1, 2, 3]})
-    with switch.overridden(True):
+    with switch.emulation_overridden(True):
         assert found(mapped, LintSettings(max_array_job_size=2)) == []
 
 
@@ -393,7 +398,7 @@ def test_a_task_that_only_lends_its_container_to_another_kind_of_task_is_not_loo
     resolver.loader_args, before = lambda *_: ["task-module", "m", "task-name", "notebook"], resolver.loader_args
     told: list[LintFinding] = []
     try:
-        with findings_to(told.extend, LintSettings()):
+        with report_findings_to(told.extend, LintSettings()):
             container = lender.get_container(serialization)
     finally:
         resolver.loader_args = before
@@ -415,8 +420,8 @@ def test_images_without_a_name(case: str) -> None:
 
 
 def brings_this_package(spec: ImageSpec) -> bool:
-    lines = installed_lines(spec)
-    return lines is None or any(map(names_this_package, lines))
+    lines = image_installed_lines(spec)
+    return lines is None or any(map(image_names_this_package, lines))
 
 
 def image(**options: Any) -> ImageSpec:
@@ -477,7 +482,7 @@ def test_a_requirements_file_is_read(tmp_path: Path, name: str, text: str, there
     ],
 )
 def test_the_version_of_this_package_in_an_image(line: str, problem: str) -> None:
-    assert version_problem(line) == problem
+    assert image_version_problem(line) == problem
 
 
 def test_an_image_with_the_published_version_cannot_run_a_map_or_end_a_task_in_time() -> None:

@@ -17,10 +17,10 @@ import pytest
 from batch_shell import SETTINGS, Shell, new_shell
 from serving import serving
 
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, clean_environment
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, launch_in_clean_environment
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.deployment import preload
-from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders, shared_code
+from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders, shared_code_folder
 
 # Nobody can write there, as little as a user other than root can in /root.
 NOWHERE = "/proc/no-such-folder"
@@ -34,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(home: Path, root: Path) -> Iterator[Shell]:
-    with LocalBatch(home, SETTINGS, launch=CodeFolders(clean_environment(), root, keep_days=7)) as service:
+    with LocalBatch(home, SETTINGS, launch=CodeFolders(launch_in_clean_environment(), root, keep_days=7)) as service:
         shell = new_shell(service)
         # flytekit downloads the code.
         shell.define(memory=2048)
@@ -121,7 +121,7 @@ def test_a_relative_destination_stays_the_jobs_own_folder(shell: Shell, tmp_path
     ],
 )
 def test_other_commands_are_started_as_they_are(root: Path, command: list[str]) -> None:
-    assert shared_code(tuple(command), root) == ()
+    assert shared_code_folder(tuple(command), root) == ()
 
 
 def test_a_service_started_by_the_command_shares_the_code_too(home: Path, tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_a_service_started_by_the_command_shares_the_code_too(home: Path, tmp_pa
 
 def test_a_dynamic_task_hands_the_destination_on_as_it_was(root: Path) -> None:
     given = ["--additional-distribution", "s3://b/x.tar.gz", "--dest-dir", "/root", "--", "run", "--resolver", "r"]
-    command = shared_code(("pyflyte-fast-execute", *given), root)
+    command = shared_code_folder(("pyflyte-fast-execute", *given), root)
     assert command[5:] == (
         *("run", "--dynamic-addl-distro", "s3://b/x.tar.gz", "--dynamic-dest-dir", "/root", "--resolver", "r"),
     )
@@ -156,7 +156,7 @@ def test_a_dynamic_task_hands_the_destination_on_as_it_was(root: Path) -> None:
 def test_a_warm_interpreter_brings_the_code_to_the_same_folder(root: Path) -> None:
     inner = ["pyflyte-execute", "--inputs", "i", "--resolver", "a.b", "--", "task-module", "m", "task-name", "t"]
     options = ["--additional-distribution", "s3://b/x.tar.gz", "--dest-dir", "/root"]
-    command = shared_code(("pyflyte-fast-execute", *options, "--", *inner), root)
+    command = shared_code_folder(("pyflyte-fast-execute", *options, "--", *inner), root)
     plan = preload.preload_plan(command, sysconfig.get_path("scripts"), preload.PreloadOptions(everything=True))
     assert plan is not None and plan.install is not None
     assert (plan.install.arguments, plan.python_path) == (("s3://b/x.tar.gz", command[4]), (command[4],))

@@ -51,10 +51,10 @@ def no_interpreters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(interpreters.free_memory, "is_memory_short", lambda: False)
     its = interpreters.of_this_process()
     with its.lock:
-        its.trim(0)
+        its.trim_interpreters(0)
     yield
     with its.lock:
-        its.trim(0)
+        its.trim_interpreters(0)
 
 
 @pytest.fixture(scope="module")

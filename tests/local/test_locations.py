@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flytekitplugins.awsbatch.local.all_settings import Settings, parse_settings
-from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations
+from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations_of_settings
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
@@ -15,7 +15,7 @@ HOME = Home(Path("/home/me"))
 
 
 def prefixes(settings: Settings, *, elsewhere: bool) -> tuple[str, ...]:
-    found = locations(settings, HOME, elsewhere=elsewhere)
+    found = locations_of_settings(settings, HOME, elsewhere=elsewhere)
     return found.metadata_prefix("e"), found.raw_output_prefix("e"), found.uploads
 
 
@@ -59,17 +59,17 @@ def test_the_settings_name_the_storage_that_jobs_elsewhere_reach(given: object, 
 
 def test_a_storage_that_is_named_for_the_emulation_is_used_on_this_machine_too() -> None:
     settings = parse_settings({"emulator": {"storage": "s3://bucket/me"}})
-    assert locations(settings, HOME, elsewhere=False) == Locations(
+    assert locations_of_settings(settings, HOME, elsewhere=False) == Locations(
         HOME, "s3://bucket/me/metadata/propeller", "s3://bucket/me/raw"
     )
 
 
 def test_jobs_elsewhere_without_a_storage_are_refused_with_the_line_to_add() -> None:
     with pytest.raises(SettingsError, match=r"`storage: s3://BUCKET/PREFIX`.*`storage: \{container: BUCKET\}`"):
-        locations(parse_settings({}), HOME, elsewhere=True)
+        locations_of_settings(parse_settings({}), HOME, elsewhere=True)
 
 
 @pytest.mark.parametrize("storage", ["bucket/prefix", "/tmp/folder", "file:///tmp/folder", "s3://"])
 def test_what_jobs_elsewhere_cannot_reach_is_no_storage(storage: str) -> None:
     with pytest.raises(SettingsError, match=r"emulator\.storage: got"):
-        locations(parse_settings({"emulator": {"storage": storage}}), HOME, elsewhere=True)
+        locations_of_settings(parse_settings({"emulator": {"storage": storage}}), HOME, elsewhere=True)

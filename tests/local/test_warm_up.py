@@ -98,7 +98,7 @@ def test_calls_are_expected_where_tasks_that_are_declared_run_on_this_machine(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", argv)
-    assert switch.expects_calls() is expected
+    assert switch.emulation_expected() is expected
 
 
 def test_a_script_starts_one_when_it_declares_a_task_for_jobs(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, Ca
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
-from flytekitplugins.awsbatch.propeller.shared_catalog import CheckedCatalog, StoredCatalog, references
+from flytekitplugins.awsbatch.propeller.shared_catalog import CheckedCatalog, StoredCatalog, shared_catalog_references
 from flytekitplugins.awsbatch.propeller.storage import FsspecStore, StorageError
 
 Make = Callable[..., Catalog]
@@ -253,7 +253,7 @@ def packed(value: object) -> literals_pb2.Literal:
 def test_what_an_entry_refers_to_is_found_wherever_it_is_nested(
     literal: literals_pb2.Literal, expected: list[str]
 ) -> None:
-    assert list(references(literal_map(o0=literal))) == expected
+    assert list(shared_catalog_references(literal_map(o0=literal))) == expected
 
 
 def test_an_entry_whose_file_has_gone_is_a_miss(make: Make) -> None:

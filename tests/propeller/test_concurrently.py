@@ -6,13 +6,13 @@ import threading
 
 import pytest
 
-from flytekitplugins.awsbatch.propeller.aws_array.concurrently import in_order
+from flytekitplugins.awsbatch.propeller.aws_array.concurrently import concurrently_in_order
 from flytekitplugins.awsbatch.propeller.aws_array.workqueue import WorkQueue
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
 def test_results_come_in_the_order_of_the_items(at_once: int) -> None:
-    assert list(in_order(str, range(50), at_once)) == [str(number) for number in range(50)]
+    assert list(concurrently_in_order(str, range(50), at_once)) == [str(number) for number in range(50)]
 
 
 def test_so_many_items_are_worked_on_at_the_same_time() -> None:
@@ -22,12 +22,12 @@ def test_so_many_items_are_worked_on_at_the_same_time() -> None:
         together.wait(30)
         return number
 
-    assert list(in_order(work, range(8), 4)) == list(range(8))
+    assert list(concurrently_in_order(work, range(8), 4)) == list(range(8))
 
 
 def test_no_more_is_begun_than_two_windows_before_results_are_taken() -> None:
     begun: list[int] = []
-    results = in_order(begun.append, range(100), 4)
+    results = concurrently_in_order(begun.append, range(100), 4)
     next(results)
     assert len(begun) <= 8
     results.close()
@@ -38,7 +38,7 @@ def test_an_error_comes_when_its_item_has_its_turn() -> None:
     def work(number: int) -> int:
         return 10 // (3 - number)
 
-    results = in_order(work, range(100), 4)
+    results = concurrently_in_order(work, range(100), 4)
     assert [next(results) for _ in range(3)] == [3, 5, 10]
     with pytest.raises(ZeroDivisionError):
         next(results)

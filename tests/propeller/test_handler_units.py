@@ -12,8 +12,8 @@ from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.definition_cache import DefinitionCache
 from flytekitplugins.awsbatch.propeller.aws_array.environment import TaskIdentity, batch_environment
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import JobStore, job_phase
-from flytekitplugins.awsbatch.propeller.aws_array.links import job_uri
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import JobStore, stored_job_phase
+from flytekitplugins.awsbatch.propeller.aws_array.links import job_link
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.workqueue import RetryWorkError, WorkInfo, WorkQueue, WorkStatus
 from flytekitplugins.awsbatch.propeller.propeller_settings import (
@@ -110,7 +110,7 @@ def test_the_defaults_are_flytes() -> None:
     ],
 )
 def test_each_of_awss_words_is_a_phase(status: str, phase: TaskPhase) -> None:
-    assert job_phase(status) is phase
+    assert stored_job_phase(status) is phase
 
 
 def store_of(play: Any, **options: Any) -> tuple[JobStore, MemoryBatch]:
@@ -201,15 +201,15 @@ def test_children_without_news_are_not_asked_for_again() -> None:
 
 
 def test_the_console_has_a_page_for_arrays_and_one_for_jobs() -> None:
-    assert job_uri(2, "1", "eu", "q", "j") == "https://console.aws.amazon.com/batch/home?region=eu#/jobs/j"
-    assert job_uri(1, "1", "eu", "q", "j") == (
+    assert job_link(2, "1", "eu", "q", "j") == "https://console.aws.amazon.com/batch/home?region=eu#/jobs/j"
+    assert job_link(1, "1", "eu", "q", "j") == (
         "https://console.aws.amazon.com/batch/home?region=eu#/jobs/queue/arn:aws:batch:eu:1:job-queue~2Fq/job/j"
     )
 
 
 def test_without_an_account_id_the_link_of_a_single_job_has_none() -> None:
     """`GetJobUri` of Flyte's `awsbatch/task_links.go` fills in what `plugins.aws.accountId` says, nothing included."""
-    assert job_uri(1, "", "us-east-2", "", "j") == (
+    assert job_link(1, "", "us-east-2", "", "j") == (
         "https://console.aws.amazon.com/batch/home?region=us-east-2#/jobs/queue/arn:aws:batch:us-east-2::job-queue~2F/job/j"
     )
 

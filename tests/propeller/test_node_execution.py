@@ -473,8 +473,8 @@ def test_a_saved_node_goes_on_waiting_for_the_same_moment() -> None:
 def test_failures_of_the_system_count_like_others_with_ignore_retry_cause() -> None:
     error = TaskError("C", "m", "SYSTEM")
     usual, ignoring = NodeSettings(max_system_failures=3), NodeSettings(ignore_retry_cause=True)
-    assert RetryBudget().after(error, 1, usual) == (RetryBudget(attempts=1, system_failures=1), None)
-    spent, exhausted = RetryBudget().after(error, 1, ignoring)
+    assert RetryBudget().budget_after(error, 1, usual) == (RetryBudget(attempts=1, system_failures=1), None)
+    spent, exhausted = RetryBudget().budget_after(error, 1, ignoring)
     assert spent == RetryBudget()
     assert exhausted == TaskError("RetriesExhausted|C", "[1/1] currentAttempt done. Last Error: SYSTEM::m", "USER")
 

@@ -24,33 +24,38 @@ from propeller_builders import integer, integers, template
 
 from flytekitplugins.awsbatch.propeller.aws_array.command_template import (
     Parameters,
-    literal_text,
     render_command,
-    timestamp_text,
-    unique_key,
+    template_literal_text,
+    template_timestamp_text,
+    template_unique_key,
 )
 from flytekitplugins.awsbatch.propeller.aws_array.compact_array import CompactArray
-from flytekitplugins.awsbatch.propeller.aws_array.error_summary import ErrorSummary, index_ranges
+from flytekitplugins.awsbatch.propeller.aws_array.error_summary import ErrorSummary, summary_index_ranges
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
 from flytekitplugins.awsbatch.propeller.aws_array.indexes import OriginalIndex
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job, update_job
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job, update_stored_job
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State, TaskError
-from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import job_attempts, timeout_seconds
-from flytekitplugins.awsbatch.propeller.aws_array.submit_input import check_parameters, read_custom
+from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import retry_strategy_attempts, retry_strategy_timeout
+from flytekitplugins.awsbatch.propeller.aws_array.submit_input import check_submit_input, read_submit_custom
 from flytekitplugins.awsbatch.propeller.aws_array.submit_shape import SUBMIT_JOB
-from flytekitplugins.awsbatch.propeller.aws_array.task_custom import ArrayJob, array_job, minimum_successes, struct_json
-from flytekitplugins.awsbatch.propeller.catalog import CatalogKey, hash_inputs
+from flytekitplugins.awsbatch.propeller.aws_array.task_custom import (
+    ArrayJob,
+    array_job,
+    custom_minimum_successes,
+    custom_struct_json,
+)
+from flytekitplugins.awsbatch.propeller.catalog import CatalogKey, catalog_input_hash
 from flytekitplugins.awsbatch.propeller.golang.duration import format_duration, parse_duration
 from flytekitplugins.awsbatch.propeller.golang.msgpack import MsgpackError, UnhashableError, print_msgpack
 from flytekitplugins.awsbatch.propeller.golang.numbers import json_float, print_float, to_float32
 from flytekitplugins.awsbatch.propeller.golang.objecthash import object_hash
 from flytekitplugins.awsbatch.propeller.golang.quantity import MEGA, QuantityError, parse_quantity
-from flytekitplugins.awsbatch.propeller.golang.text import message_text, quote_bytes
+from flytekitplugins.awsbatch.propeller.golang.text import quote_text_bytes, text_of_message
 from flytekitplugins.awsbatch.propeller.node.names import fixed_length_id
-from flytekitplugins.awsbatch.propeller.storage import StorageError, join_path, join_url
+from flytekitplugins.awsbatch.propeller.storage import StorageError, join_storage_path, join_storage_url
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -255,7 +260,7 @@ def test_bytes_as_a_key_are_gos_panic() -> None:
         scalar=literals_pb2.Scalar(binary=literals_pb2.Binary(tag="msgpack", value=b"\x81\xc4\x01a\x01"))
     )
     with pytest.raises(PanicError, match="unhashable"):
-        literal_text(literal)
+        template_literal_text(literal)
 
 
 @given(st.text(max_size=20))
@@ -263,17 +268,17 @@ def test_a_quoted_message_reads_back(text: str) -> None:
     from google.protobuf import text_format
 
     error = literals_pb2.Literal(hash=text)
-    assert text_format.Parse(message_text(error), literals_pb2.Literal()) == error
+    assert text_format.Parse(text_of_message(error), literals_pb2.Literal()) == error
 
 
 def test_messages_are_written_on_one_line() -> None:
-    assert message_text(struct({"b": [1, True, None], "a": {"x": 0.5}})) == (
+    assert text_of_message(struct({"b": [1, True, None], "a": {"x": 0.5}})) == (
         'fields:{key:"a" value:{struct_value:{fields:{key:"x" value:{number_value:0.5}}}}} '
         'fields:{key:"b" value:{list_value:{values:{number_value:1} values:{bool_value:true} '
         "values:{null_value:NULL_VALUE}}}}"
     )
-    assert quote_bytes(b'a"\xff\x00\n\xc3\xa9') == '"a\\"\\xff\\x00\\n\u00e9"'
-    assert message_text(Duration(seconds=90, nanos=5)) == "seconds:90 nanos:5"
+    assert quote_text_bytes(b'a"\xff\x00\n\xc3\xa9') == '"a\\"\\xff\\x00\\n\u00e9"'
+    assert text_of_message(Duration(seconds=90, nanos=5)) == "seconds:90 nanos:5"
 
 
 @pytest.mark.parametrize(
@@ -287,7 +292,7 @@ def test_messages_are_written_on_one_line() -> None:
     ],
 )
 def test_moments_are_written_in_rfc_3339(moment: Timestamp, text: str) -> None:
-    assert timestamp_text(moment) == text
+    assert template_timestamp_text(moment) == text
 
 
 # Templates.
@@ -343,7 +348,7 @@ def test_no_text_at_all_reads_no_inputs() -> None:
 
 @given(st.text(max_size=60))
 def test_the_unique_key_is_an_identifier(name: str) -> None:
-    assert re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", unique_key(name))
+    assert re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", template_unique_key(name))
 
 
 # Custom.
@@ -352,13 +357,13 @@ def test_the_unique_key_is_an_identifier(name: str) -> None:
 @given(CUSTOMS)
 def test_any_custom_is_a_request_or_a_bad_specification(custom: dict[str, Any]) -> None:
     try:
-        request = read_custom(struct(custom))
+        request = read_submit_custom(struct(custom))
     except HandlerError as error:
         assert error.code == "BadTaskSpecification"
         return
     assert request.keys() <= SUBMIT_JOB["members"].keys()
     try:
-        check_parameters({**request, "jobDefinition": "d", "jobName": "n", "jobQueue": "q"})
+        check_submit_input({**request, "jobDefinition": "d", "jobName": "n", "jobQueue": "q"})
     except ParameterError as error:
         assert error.problems
 
@@ -375,7 +380,9 @@ def test_any_custom_is_an_array_job_or_an_error(custom: dict[str, Any]) -> None:
 
 @given(st.dictionaries(st.text(max_size=5), JSON, max_size=4))
 def test_a_struct_written_as_json_reads_back(value: dict[str, Any]) -> None:
-    assert json.loads(struct_json(struct(value)), parse_int=float) == json.loads(json.dumps(value), parse_int=float)
+    assert json.loads(custom_struct_json(struct(value)), parse_int=float) == json.loads(
+        json.dumps(value), parse_int=float
+    )
 
 
 @pytest.mark.parametrize(
@@ -422,12 +429,12 @@ def test_a_wrong_type_in_custom_is_an_error(custom: dict[str, Any]) -> None:
     [(0.1, 10, 2), (0.3, 10, 4), (0.07, 100, 8), (0.5, 10, 5), (1.0, 3, 3), (0.0, 5, 0), (1.0, 0, 0), (2.0, 3, 6)],
 )
 def test_the_ratio_is_a_float32(ratio: float, size: int, needed: int) -> None:
-    assert minimum_successes(to_float32(Fraction(ratio)), size) == needed
+    assert custom_minimum_successes(to_float32(Fraction(ratio)), size) == needed
 
 
 @pytest.mark.parametrize("ratio", [math.nan, math.inf, -math.inf, 3e38])
 def test_a_ratio_beyond_all_numbers_needs_the_lowest_one(ratio: float) -> None:
-    assert minimum_successes(ratio, 5) == -(2**63)
+    assert custom_minimum_successes(ratio, 5) == -(2**63)
 
 
 def test_spellings_of_a_key_merge_in_lists_and_maps() -> None:
@@ -439,7 +446,7 @@ def test_spellings_of_a_key_merge_in_lists_and_maps() -> None:
         "shareIdentifier": None,
         "ShareIdentifier": "gone",
     }
-    assert read_custom(struct(custom)) == {
+    assert read_submit_custom(struct(custom)) == {
         "dependsOn": [{"jobId": "c", "type": "N_TO_N"}],
         "tags": {"a": "upper", "b": "long s"},
     }
@@ -455,7 +462,7 @@ def test_what_a_request_lacks_is_named_as_the_sdk_names_it() -> None:
         "eksPropertiesOverride": {"podProperties": {"containers": [{"env": [{"value": "v"}]}]}},
     }
     with pytest.raises(ParameterError) as caught:
-        check_parameters(request)
+        check_submit_input(request)
     assert caught.value.problems == (
         "missing required field, SubmitJobInput.JobDefinition.",
         "missing required field, SubmitJobInput.JobQueue.",
@@ -472,7 +479,7 @@ def test_what_a_request_lacks_is_named_as_the_sdk_names_it() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 20), st.integers(0, 20))
 def test_attempts_stay_within_the_bounds(retries: int, low: int, high: int) -> None:
-    found = job_attempts(template(retries=retries), low, high)
+    found = retry_strategy_attempts(template(retries=retries), low, high)
     if retries >= 2**31:
         assert found is None
     else:
@@ -483,9 +490,13 @@ def test_attempts_stay_within_the_bounds(retries: int, low: int, high: int) -> N
 def test_a_timeout_is_the_tasks_whole_seconds_or_the_default() -> None:
     task = template()
     task.metadata.timeout.FromNanoseconds(1_500_000_000)
-    assert timeout_seconds(task, 60) == 1
+    assert retry_strategy_timeout(task, 60) == 1
     task.metadata.timeout.FromNanoseconds(500_000_000)
-    assert (timeout_seconds(task, 60.9), timeout_seconds(task, 0.5), timeout_seconds(task, 0)) == (60, 0, None)
+    assert (retry_strategy_timeout(task, 60.9), retry_strategy_timeout(task, 0.5), retry_strategy_timeout(task, 0)) == (
+        60,
+        0,
+        None,
+    )
 
 
 # Images, summaries, indexes, states, jobs.
@@ -500,7 +511,7 @@ def test_a_definitions_name_is_one_that_aws_takes_or_none(image: str) -> None:
 def test_ranges_name_each_index_once(indexes: list[int]) -> None:
     named = [
         index
-        for first, last in re.findall(r"\[(\d+)(?:-(\d+))?\]", index_ranges(indexes))
+        for first, last in re.findall(r"\[(\d+)(?:-(\d+))?\]", summary_index_ranges(indexes))
         for index in range(int(first), int(last or first) + 1)
     ]
     assert named == sorted(indexes)
@@ -622,7 +633,7 @@ DETAILS = st.fixed_dictionaries(
 @given(DETAILS)
 def test_any_job_detail_is_taken_over(detail: dict[str, Any]) -> None:
     job = Job()
-    update_job(job, detail)
+    update_stored_job(job, detail)
     reported = len(detail.get("attempts", ()))
     assert job.tries == reported
     assert job.attempts in (reported, reported + 1)
@@ -638,7 +649,7 @@ def test_any_job_detail_is_taken_over(detail: dict[str, Any]) -> None:
 @given(st.text(max_size=15), st.text(max_size=8))
 def test_any_reference_is_joined_or_refused(base: str, key: str) -> None:
     try:
-        joined = join_url(f"s3://bucket/{base}", key)
+        joined = join_storage_url(f"s3://bucket/{base}", key)
     except StorageError as error:
         assert error.reference == f"s3://bucket/{base}"
         return
@@ -647,7 +658,7 @@ def test_any_reference_is_joined_or_refused(base: str, key: str) -> None:
 
 @given(st.lists(st.sampled_from(["a", "0", "outputs.pb", "x-y_z"]), min_size=1, max_size=3))
 def test_a_local_folder_is_joined_as_it_is(keys: list[str]) -> None:
-    assert join_path("/home/jo doe/100%/", *keys) == "/".join(["/home/jo doe/100%", *keys])
+    assert join_storage_path("/home/jo doe/100%/", *keys) == "/".join(["/home/jo doe/100%", *keys])
 
 
 @given(st.text(max_size=80), st.sampled_from([8, 20, 50]))
@@ -674,8 +685,8 @@ def test_a_literal_with_a_hash_counts_by_that_alone() -> None:
     plain, other = integer(1), integer(2)
     plain.hash = other.hash = "same"
     first, second = (literals_pb2.LiteralMap(literals={"x": literal}) for literal in (plain, other))
-    assert hash_inputs(first) == hash_inputs(second)
-    assert hash_inputs(first) != hash_inputs(literals_pb2.LiteralMap(literals={"x": integer(1)}))
+    assert catalog_input_hash(first) == catalog_input_hash(second)
+    assert catalog_input_hash(first) != catalog_input_hash(literals_pb2.LiteralMap(literals={"x": integer(1)}))
     listed = [
         literals_pb2.LiteralMap(
             literals={
@@ -690,7 +701,7 @@ def test_a_literal_with_a_hash_counts_by_that_alone() -> None:
         )
         for literal in (plain, other)
     ]
-    assert hash_inputs(listed[0]) == hash_inputs(listed[1])
+    assert catalog_input_hash(listed[0]) == catalog_input_hash(listed[1])
 
 
 def test_the_keys_are_those_of_datacatalog() -> None:

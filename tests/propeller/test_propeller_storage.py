@@ -19,9 +19,9 @@ from flytekitplugins.awsbatch.propeller.storage import (
     NotFoundError,
     SchemeStore,
     StorageError,
-    join_url,
-    read_message,
-    write_message,
+    join_storage_url,
+    read_stored_message,
+    write_stored_message,
 )
 
 STORES: dict[str, Callable[[Path], tuple[DataStore, str]]] = {
@@ -60,13 +60,13 @@ def test_a_missing_file_is_named(place: tuple[DataStore, str]) -> None:
 def test_a_message_is_read_back(place: tuple[DataStore, str]) -> None:
     store, base = place
     reference = store.join(base, "inputs.pb")
-    write_message(store, reference, literal_map(x=integer(3)))
+    write_stored_message(store, reference, literal_map(x=integer(3)))
     read = literals_pb2.LiteralMap()
-    read_message(store, reference, read)
+    read_stored_message(store, reference, read)
     assert read == literal_map(x=integer(3))
     store.write(reference, b"\x0f no message")
     with pytest.raises(StorageError, match=r"not a flyteidl\.core\.LiteralMap"):
-        read_message(store, reference, literals_pb2.LiteralMap())
+        read_stored_message(store, reference, literals_pb2.LiteralMap())
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_an_unknown_scheme_says_which_reference() -> None:
     ],
 )
 def test_references_are_joined_as_flyte_joins_them(base: str, keys: tuple[str, ...], joined: str) -> None:
-    assert join_url(base, *keys) == joined
+    assert join_storage_url(base, *keys) == joined
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_references_are_joined_as_flyte_joins_them(base: str, keys: tuple[str, .
 )
 def test_what_is_no_reference_is_refused(base: str) -> None:
     if base == "a:b":
-        assert join_url(base, "0") == "a:///0"
+        assert join_storage_url(base, "0") == "a:///0"
         return
     with pytest.raises(StorageError, match="invalid format"):
-        join_url(base, "0")
+        join_storage_url(base, "0")

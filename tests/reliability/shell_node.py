@@ -28,7 +28,7 @@ from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, No
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait
 from flytekitplugins.awsbatch.propeller.propeller_settings import HandlerSettings
-from flytekitplugins.awsbatch.propeller.storage import LocalStore, write_message
+from flytekitplugins.awsbatch.propeller.storage import LocalStore, write_stored_message
 
 QUEUE = "queue"
 INTEGERS = types_pb2.LiteralType(collection_type=types_pb2.LiteralType(simple=types_pb2.INTEGER))
@@ -137,7 +137,7 @@ class World:
     def request(self, name: str, size: int, script: str = "") -> NodeRequest:
         for number in range(size):
             # Written beside and renamed: other runs on this home may be copying it.
-            write_message(
+            write_stored_message(
                 LocalStore(),
                 str(self.home / "ready" / f"{number}.pb"),
                 literals_pb2.LiteralMap(literals={"o0": integer(number)}),
@@ -174,6 +174,6 @@ class World:
     def job_names(self) -> list[str]:
         names = []
         for status in ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING", "SUCCEEDED", "FAILED"):
-            answer = self.batch.calls.without_faults("ListJobs", {"jobQueue": QUEUE, "jobStatus": status})
+            answer = self.batch.calls.dispatch_without_faults("ListJobs", {"jobQueue": QUEUE, "jobStatus": status})
             names += [job["jobName"] for job in answer["jobSummaryList"]]
         return sorted(names)

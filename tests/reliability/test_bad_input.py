@@ -172,18 +172,18 @@ def test_records_are_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     ],
 )
 def test_a_variables_name_tells_whether_it_is_a_secret(name: str, secret: bool) -> None:
-    assert redaction.secret_like(name) is secret
+    assert redaction.is_name_to_redact(name) is secret
 
 
 def test_secrets_are_hidden_in_texts_and_in_commands() -> None:
     environ = {"API_TOKEN": "abcdefgh", "TOKEN": "short", "LONGER_TOKEN": "abcdefghij", "HOME": "/home/someone"}
-    assert redaction.hide("abcdefghij, abcdefgh, short, /home/someone", environ) == "***, ***, short, /home/someone"
+    assert redaction.redact("abcdefghij, abcdefgh, short, /home/someone", environ) == "***, ***, short, /home/someone"
     argv = ["run", "--env", "DB_PASSWORD=x=y", "--api-key", "k", "--token", "--flag", "--secret=s", "n=1", "abcdefgh"]
-    assert redaction.hide_in_command(argv, environ) == [
+    assert redaction.redact_command(argv, environ) == [
         *("run", "--env", "DB_PASSWORD=***", "--api-key", "***", "--token", "--flag", "--secret=***", "n=1", "***"),
     ]
 
 
 def test_leaving_at_once_is_the_status_of_the_signal() -> None:
-    code = f"from {interrupts.__name__} import leave_now; leave_now(2)"
+    code = f"from {interrupts.__name__} import leave_at_interrupt; leave_at_interrupt(2)"
     assert subprocess.run([__import__("sys").executable, "-c", code], check=False).returncode == 130

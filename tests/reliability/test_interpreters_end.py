@@ -28,7 +28,7 @@ SESSION = """
     from flytekit import task
     from flytekitplugins.awsbatch import AWSBatchConfig, map_task
     from flytekitplugins.awsbatch.batch.emulator.execution.executors import supervision
-    from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import descendants
+    from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import descendant_processes
 
 
     @task(task_config=AWSBatchConfig())
@@ -45,7 +45,7 @@ SESSION = """
         # Between two emulations.
         its = supervision.of_this_process()._supervised.process.pid
         with open({pids!r} + ".new", "w") as file:
-            print(os.getpid(), its, *descendants(its), file=file)
+            print(os.getpid(), its, *descendant_processes(its), file=file)
         os.rename({pids!r} + ".new", {pids!r})
         {end}
 

@@ -165,7 +165,7 @@ def test_a_signal_between_two_waits_is_acted_on_at_the_next() -> None:
     with Interrupts(left.append) as interrupts:
         signal.raise_signal(signal.SIGTERM)
         waited: list[float] = []
-        wait = interrupts.waiting(lambda job_id, **_: waited.append(time.time()))
+        wait = interrupts.interruptible_wait(lambda job_id, **_: waited.append(time.time()))
         with pytest.raises(Interrupted) as caught:
             wait("job", round_seconds=0.0, error=False, timeout=None)
         # Closing a terminal sends more than one: that is no second wish.
@@ -181,18 +181,18 @@ def test_between_calls_a_signal_does_what_it_would_have_done_and_a_second_leaves
     left: list[int] = []
     names = ["execution"]
     between = BetweenCalls(lambda: list(names), left.append)
-    between.watch()
+    between.watch_interrupts()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
     assert between.cut == ["execution"]
     signal.raise_signal(signal.SIGHUP)
     signal.raise_signal(signal.SIGTERM)
     assert left == [signal.SIGTERM]
-    between.note_call()
+    between.note_call_between()
     with pytest.raises(SystemExit) as caught:
         signal.raise_signal(signal.SIGTERM)
     assert caught.value.code == 128 + signal.SIGTERM
-    between.note_call()
+    between.note_call_between()
     names.clear()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)

@@ -277,4 +277,4 @@ def test_records_of_another_version_or_damaged_ones_are_left_alone(home: Path) -
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)
         assert "execution.json" in done.stderr.replace("\n", "")
     assert past_runs.runs(Home(home)) == []
-    assert past_runs.prune(Home(home), days=0) == []
+    assert past_runs.prune_past_runs(Home(home), days=0) == []

@@ -30,7 +30,7 @@ from flytekitplugins.awsbatch.container.fast.input_index import InputIndex, Unex
 from flytekitplugins.awsbatch.local.deployment.emulation import emulation
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import RecordError, RunRecord
-from flytekitplugins.awsbatch.local.history.resume import digest
+from flytekitplugins.awsbatch.local.history.resume import resume_digest
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.propeller.aws_array.output_files import OutputFiles
 from flytekitplugins.awsbatch.propeller.catalog import CatalogError, CatalogKey, DiskCatalog
@@ -205,7 +205,7 @@ def test_outputs_are_read_and_handed_on_whatever_flytekit_wrote_them(folder: Pat
     outputs = OutputFiles(LocalStore(), str(folder)).read()
     assert outputs is not None
     assert outputs.SerializeToString() == literals_pb2.LiteralMap.FromString(data).SerializeToString()
-    assert digest(outputs) == digest(literals_pb2.LiteralMap.FromString(data))
+    assert resume_digest(outputs) == resume_digest(literals_pb2.LiteralMap.FromString(data))
 
 
 # ErrorDocument{error 1}, ContainerError{code 1, message 2, kind 3, origin 4, timestamp 5, worker 6}.
@@ -255,7 +255,7 @@ def test_a_template_of_an_older_flytekit_has_todays_defaults() -> None:
         "v1",
     )
     assert (list(template.container.command), template.task_type_version) == (["run"], 0)
-    assert digest(template) != digest(tasks_pb2.TaskTemplate.FromString(data))
+    assert resume_digest(template) != resume_digest(tasks_pb2.TaskTemplate.FromString(data))
 
 
 # The cache.

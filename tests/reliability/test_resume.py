@@ -164,7 +164,7 @@ def test_a_submit_whose_answer_is_lost_is_not_made_twice(home: Path) -> None:
 def test_a_round_that_fails_after_its_submit_does_not_submit_again(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The handler's old state counts then, which knows of no job."""
     asked: list[int] = []
-    job_uri = links.job_uri
+    job_uri = links.job_link
 
     def page(*arguments: Any) -> str:
         asked.append(1)
@@ -172,7 +172,7 @@ def test_a_round_that_fails_after_its_submit_does_not_submit_again(home: Path, m
             raise BatchError("RequestError", "could not connect", 503)
         return job_uri(*arguments)
 
-    monkeypatch.setattr(links, "job_uri", page)
+    monkeypatch.setattr(links, "job_link", page)
     with emulation(home, quiet=True) as awsbatch:
         assert tasks.total_of(numbers=[1]) == 1
         assert len(awsbatch.batch.list_jobs(jobQueue="default", jobStatus="SUCCEEDED")["jobSummaryList"]) == 1
@@ -198,8 +198,8 @@ def test_at_a_service_elsewhere_the_job_is_terminated_and_runs_anew(
 
         resume = None
         for attempt in range(2):
-            with deployment(resume) as one, switch.overridden(True):
-                undo = deployments.override(one)
+            with deployment(resume) as one, switch.emulation_overridden(True):
+                undo = deployments.open_everywhere(one)
                 try:
                     stopped_when(lambda: len(jobs("RUNNABLE")) == 1, lambda: tasks.total_of(numbers=[1]))
                 finally:

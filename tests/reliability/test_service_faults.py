@@ -78,7 +78,7 @@ class Faults(RuleBasedStateMachine):
 
     @rule()
     def die(self) -> None:
-        left = self.world.batch.faults.active()
+        left = self.world.batch.faults.active_faults()
         self.world.close()
         self.world.open()
         for node in self.nodes:
@@ -91,7 +91,7 @@ class Faults(RuleBasedStateMachine):
             return
         try:
             # A job that stays RUNNABLE does so for ever, on AWS as here.
-            stuck = [fault for fault in self.world.batch.faults.active() if fault.kind != STAY_RUNNABLE]
+            stuck = [fault for fault in self.world.batch.faults.active_faults() if fault.kind != STAY_RUNNABLE]
             self.world.batch.faults.clear()
             for fault in stuck:
                 self.world.set_fault(fault)

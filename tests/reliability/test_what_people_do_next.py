@@ -340,7 +340,7 @@ def test_old_runs_go_and_take_their_jobs_along(home: Path) -> None:
     seen = Past(home, home, first, "", "")
     assert seen.json("runs", "--prune") == {"removed": []}
 
-    assert sorted(past_runs.prune(Home(home), days=1, now=time.time() + 2 * 86400)) == sorted([first, second])
+    assert sorted(past_runs.prune_past_runs(Home(home), days=1, now=time.time() + 2 * 86400)) == sorted([first, second])
 
     assert (seen.json("runs"), logs) == ([], 3)
     assert list((home / "batch" / "logs").rglob("*.log")) == []
@@ -366,13 +366,13 @@ def test_an_upload_is_removed_as_a_whole(home: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shutil, "rmtree", killed)
         with pytest.raises(KeyboardInterrupt):
-            past_runs.prune(Home(home), days=1)
+            past_runs.prune_past_runs(Home(home), days=1)
     # What is left of it is not where anybody looks for it.
     assert sorted(one.name for one in (home / "uploads").iterdir() if not one.name.startswith(".")) in (
         ["old", "recent"],
         ["recent"],
     )
-    past_runs.prune(Home(home), days=1)
+    past_runs.prune_past_runs(Home(home), days=1)
     assert [one.name for one in (home / "uploads").iterdir()] == ["recent"]
 
 

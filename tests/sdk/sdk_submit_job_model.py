@@ -13,7 +13,7 @@ from typing import Any
 
 import botocore.session
 
-from flytekitplugins.awsbatch.shape_walker import described
+from flytekitplugins.awsbatch.shape_walker import described_shape
 
 FILE = Path(__file__).parent.parent.parent / "flytekitplugins" / "awsbatch" / "submit_job.json"
 
@@ -21,7 +21,7 @@ FILE = Path(__file__).parent.parent.parent / "flytekitplugins" / "awsbatch" / "s
 def submit_job_model() -> dict[str, Any]:
     """The request of AWS Batch's SubmitJob as nested `{"type": ...}` descriptions."""
     service = botocore.session.get_session().get_service_model("batch")
-    return {"apiVersion": service.api_version, "request": described(service.shape_for("SubmitJobRequest"))}
+    return {"apiVersion": service.api_version, "request": described_shape(service.shape_for("SubmitJobRequest"))}
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[Calls]:
             return LiteralMap({"o0": Literal(collection=LiteralCollection([integer(1)] * size))})
         return LiteralMap({"o0": integer(1)})
 
-    monkeypatch.setattr(composer, "run_call", run)
-    with switch.overridden(True):
+    monkeypatch.setattr(composer, "compose_and_run_call", run)
+    with switch.emulation_overridden(True):
         yield seen
 
 
@@ -140,7 +140,7 @@ def test_flytekits_local_cache_is_used_as_ever_when_nothing_is_emulated(monkeypa
 
 
 def test_without_the_switch_nothing_is_emulated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composer, "run_call", lambda *_: pytest.fail("emulated"))
+    monkeypatch.setattr(composer, "compose_and_run_call", lambda *_: pytest.fail("emulated"))
     monkeypatch.setenv("FLYTE_AWSBATCH", "off")
     assert isinstance(sdk_tasks.square, AWSBatchFunctionTask)
     assert sdk_tasks.square(x=3) == 9

@@ -43,9 +43,9 @@ def test_the_environment_switches_emulation(
 def test_an_override_counts_over_the_environment_and_ends_with_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLYTE_AWSBATCH", "off")
     seen = []
-    with switch.overridden(True):
+    with switch.emulation_overridden(True):
         seen.append(switch.emulation_on())
-        with switch.overridden(False):
+        with switch.emulation_overridden(False):
             seen.append(switch.emulation_on())
         seen.append(switch.emulation_on())
     seen.append(switch.emulation_on())
@@ -55,13 +55,13 @@ def test_an_override_counts_over_the_environment_and_ends_with_its_block(monkeyp
 @pytest.mark.parametrize("name", ["AWS_BATCH_JOB_ID", "FLYTE_INTERNAL_EXECUTION_ID", "FLYTE_AWSBATCH_WARMING"])
 def test_nothing_is_emulated_in_a_job_whatever_is_overridden(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "0a1b")
-    with switch.overridden(True):
+    with switch.emulation_overridden(True):
         assert (switch.emulation_on(), switch.in_a_job()) == (False, True)
 
 
 def test_an_override_holds_in_threads_that_the_user_starts() -> None:
     seen = []
-    with switch.overridden(True):
+    with switch.emulation_overridden(True):
         thread = threading.Thread(target=lambda: seen.append(switch.emulation_on()))
         thread.start()
         thread.join()
@@ -69,7 +69,7 @@ def test_an_override_holds_in_threads_that_the_user_starts() -> None:
 
 
 def test_what_runs_in_process_is_not_emulated_even_under_an_override() -> None:
-    with switch.overridden(True):
-        with switch.in_process():
+    with switch.emulation_overridden(True):
+        with switch.emulation_kept_off():
             inside = switch.emulation_on()
         assert (inside, switch.emulation_on()) == (False, True)

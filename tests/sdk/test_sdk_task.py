@@ -150,7 +150,7 @@ def test_flytekits_map_task_over_it_is_refused_when_serialised() -> None:
 
 @pytest.mark.parametrize("flytekits", [map_task, legacy_map_task.map_task])
 def test_flytekits_map_task_over_it_is_refused_in_an_emulated_run(flytekits: Any) -> None:
-    with switch.overridden(True):
+    with switch.emulation_overridden(True):
         assert refused(lambda: flytekits(sdk_tasks.square)(x=[1, 2])) == "AB002"
 
 

@@ -11,7 +11,7 @@ from dataclasses_json import DataClassJsonMixin
 from sdk_submit_job_model import FILE, submit_job_model
 
 from flytekitplugins.awsbatch import AWSBatchConfig
-from flytekitplugins.awsbatch.sdk.submit_job import OVERWRITTEN, OWN_FIELDS, UNKNOWN_TO_FLYTE, request_members
+from flytekitplugins.awsbatch.sdk.submit_job import OVERWRITTEN, OWN_FIELDS, UNKNOWN_TO_FLYTE, submit_job_members
 
 FULL = AWSBatchConfig(
     parameters={"codec": "mp4"},
@@ -212,4 +212,4 @@ def test_the_data_file_still_says_what_botocore_says() -> None:
 
 
 def test_the_names_that_are_treated_apart_are_fields_of_the_request() -> None:
-    assert set(OVERWRITTEN) | set(OWN_FIELDS) | set(UNKNOWN_TO_FLYTE) < set(request_members())
+    assert set(OVERWRITTEN) | set(OWN_FIELDS) | set(UNKNOWN_TO_FLYTE) < set(submit_job_members())

@@ -10,7 +10,7 @@ import pytest
 
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 from flytekitplugins.awsbatch.settings.reader import Reader
-from flytekitplugins.awsbatch.settings.section import setting, where
+from flytekitplugins.awsbatch.settings.section import section_mark, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 
@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 class Queue:
     dynamic: str = setting("dynamic", "")
     attributes: tuple[str, ...] = setting("attributes", ())
-    where: Mark = where()
+    where: Mark = section_mark()
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Batch:
     env: Mapping[str, str] = setting("defaultEnvVars", factory=dict)
     limits: Limits = setting("getRateLimiter", factory=Limits)
     key: str | None = setting("roleAnnotationKey", None)
-    key_at: Mark = where("roleAnnotationKey")
+    key_at: Mark = section_mark("roleAnnotationKey")
 
 
 @dataclass(frozen=True)

@@ -143,9 +143,9 @@ def calling(home: Path, *, endpoint: str = "aws", resume: str | None = None, **s
         endpoint=endpoint,
         resume=resume,
     )
-    undo = deployments.override(deployment)
+    undo = deployments.open_everywhere(deployment)
     try:
-        with deployment, switch.overridden(True):
+        with deployment, switch.emulation_overridden(True):
             yield Caller(deployment, output)
     finally:
         undo()

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from flyteidl.core import literals_pb2
 
 from flytekitplugins.awsbatch.propeller.catalog import CatalogKey
-from flytekitplugins.awsbatch.propeller.storage import NotFoundError, join_url
+from flytekitplugins.awsbatch.propeller.storage import NotFoundError, join_storage_url
 
 
 class MemoryStore:
@@ -17,7 +17,7 @@ class MemoryStore:
         self.files: dict[str, bytes] = {}
 
     def join(self, base: str, *keys: str) -> str:
-        return join_url(base, *keys)
+        return join_storage_url(base, *keys)
 
     def exists(self, reference: str) -> bool:
         return reference in self.files

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from types import TracebackType
 
 from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard
-from flytekitplugins.awsbatch.batch.emulator.http.server import listen
+from flytekitplugins.awsbatch.batch.emulator.http.server import listen_http
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 
@@ -23,7 +23,7 @@ class ThreadedServer:
 
     async def _serve(self) -> None:
         try:
-            runner, port = await listen(self._service, self._guard, "127.0.0.1", 0)
+            runner, port = await listen_http(self._service, self._guard, "127.0.0.1", 0)
         except BaseException as error:
             self._listening.set_exception(error)
             return

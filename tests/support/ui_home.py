@@ -17,9 +17,9 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import (
     Job,
     Unit,
 )
-from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
+from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows, changes_of
+from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows, row_changes_of
 from flytekitplugins.awsbatch.local.history.past_runs import process_mark
 from flytekitplugins.awsbatch.local.history.record import RunRecord
 from flytekitplugins.awsbatch.local.home import Home
@@ -62,7 +62,7 @@ class WrittenHome:
             "container": {"command": ["true"], "vcpus": 1, "memory": 512, "environment": []},
         }
         job_id = f"{number + 5}ed1a86d-4db1-4a33-b0b4-2ff1b31a7a7c"
-        job = Job(job_id, spec_of(detail), self.size if self.size > 1 else None, self.base, "somebody", RUNNABLE)
+        job = Job(job_id, job_spec_of(detail), self.size if self.size > 1 else None, self.base, "somebody", RUNNABLE)
         self._rows.add_job(job)
         return job
 
@@ -156,7 +156,7 @@ class WrittenHome:
             self.job.counts[unit.status] = self.job.counts.get(unit.status, 0) + 1
         if len(units) == 1 and self.job.size is None:
             self.job.status, self.job.started, self.job.stopped = units[0].status, units[0].attempts[0].started, None
-        self._rows.write_changes(changes_of([self.job], units))
+        self._rows.write_changes(row_changes_of([self.job], units))
 
 
 def busy_home(path: Path, size: int, seed: int = 1) -> WrittenHome:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from .policies import partition_of_region
+from .policies import policy_partition
 
 # AWS's own name for a permission, where it is not the operation's.
 PERMISSIONS = {"HeadBucket": "s3:ListBucket"}
@@ -56,7 +56,7 @@ class AwsAccount:
 
     @property
     def partition(self) -> str:
-        return partition_of_region(self.region)
+        return policy_partition(self.region)
 
     @property
     def default_region(self) -> str:
@@ -88,7 +88,7 @@ class AwsAccount:
                 )
             return self._clients[key]
 
-    def ask(self, service: str, operation: str, region: str = "", **request: Any) -> dict[str, Any]:
+    def ask_aws(self, service: str, operation: str, region: str = "", **request: Any) -> dict[str, Any]:
         """Returns the answer of an operation with all its pages. Raises CallError."""
         question = json.dumps([service, operation, region, request], sort_keys=True)
         with self._lock:

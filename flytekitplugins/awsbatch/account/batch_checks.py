@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .findings import Fix, StepFinding, aws_command, right, unknown, wrong
+from .findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
 from .walk import AccountWalk, TaskNeed
 
 Described = dict[str, Any]
@@ -25,22 +25,24 @@ FARGATE_SIZE = (16, 122_880)
 def check_queues(walk: AccountWalk) -> Iterator[StepFinding]:
     known = walk.job_queues()
     if not walk.queues:
-        yield wrong("queues.executionQueues", "no job queue", "a job queue", Fix(yaml=NO_QUEUES))
+        yield wrong_finding("queues.executionQueues", "no job queue", "a job queue", Fix(yaml=NO_QUEUES))
     for name in walk.queues:
         queue = known.get(name)
-        enable = aws_command("batch", "update-job-queue", job_queue=name, state="ENABLED")
+        enable = aws_cli_command("batch", "update-job-queue", job_queue=name, state="ENABLED")
         if queue is None:
-            yield wrong(name, "there is no such job queue", "a job queue of this name", _new_queue_fix(walk, name))
+            yield wrong_finding(
+                name, "there is no such job queue", "a job queue of this name", _new_queue_fix(walk, name)
+            )
         elif queue["state"] != "ENABLED":
-            yield wrong(name, f"it is {queue['state']}", "ENABLED", Fix((enable,)))
+            yield wrong_finding(name, f"it is {queue['state']}", "ENABLED", Fix((enable,)))
         elif queue["status"] in AT_WORK:
-            yield unknown(name, f"it is {queue['status']}: AWS is still at work; ask again")
+            yield unknown_finding(name, f"it is {queue['status']}: AWS is still at work; ask again")
         elif queue["status"] != "VALID":
             said = f"it is {queue['status']}: {queue.get('statusReason', 'AWS gives no reason')}"
             words = "Mend what AWS names; an update makes AWS look again."
-            yield wrong(name, said, "VALID", Fix((enable,), words=words))
+            yield wrong_finding(name, said, "VALID", Fix((enable,), words=words))
         else:
-            yield right(name, "ENABLED, VALID")
+            yield right_finding(name, "ENABLED, VALID")
 
 
 NO_QUEUES = """queues:
@@ -63,10 +65,10 @@ def _new_queue_fix(walk: AccountWalk, name: str) -> Fix:
         return Fix(words="No compute environment could serve it; `flyte-awsbatch account template` makes both.")
     order = [{"order": 1, "computeEnvironment": usable[0]["computeEnvironmentArn"]}]
     options = {"job_queue_name": name.rpartition("/")[2], "state": "ENABLED", "priority": "1"}
-    return Fix((aws_command("batch", "create-job-queue", **options, compute_environment_order=order),))
+    return Fix((aws_cli_command("batch", "create-job-queue", **options, compute_environment_order=order),))
 
 
-def check_environments(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_compute_environments(walk: AccountWalk) -> Iterator[StepFinding]:
     """A queue's last environment decides whether jobs that found no room before it can run at all."""
     described: dict[str, Described] = {}
     queues_of: dict[str, list[str]] = {}
@@ -81,20 +83,20 @@ def check_environments(walk: AccountWalk) -> Iterator[StepFinding]:
         subject = f"{name} (of {', '.join(queues_of[name])})"
         fault = _environment_fault(environment)
         if environment["state"] == "ENABLED" and environment["status"] in AT_WORK:
-            yield unknown(subject, f"it is {environment['status']}: AWS is still at work; ask again")
+            yield unknown_finding(subject, f"it is {environment['status']}: AWS is still at work; ask again")
         elif fault is None:
             most = environment.get("computeResources", {}).get("maxvCpus")
-            yield right(subject, "ENABLED, VALID" + (f", at most {most} vCPUs" if most else ""))
+            yield right_finding(subject, "ENABLED, VALID" + (f", at most {most} vCPUs" if most else ""))
         elif name in last:
-            yield wrong(subject, *fault)
+            yield wrong_finding(subject, *fault)
         else:
-            yield right(subject, f"{fault[0]}; jobs go to the next environment in the order")
+            yield right_finding(subject, f"{fault[0]}; jobs go to the next environment in the order")
 
 
 def _environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
     """(what was found, what was expected, fix) of an environment that runs no jobs."""
     name = environment["computeEnvironmentName"]
-    enable = aws_command("batch", "update-compute-environment", compute_environment=name, state="ENABLED")
+    enable = aws_cli_command("batch", "update-compute-environment", compute_environment=name, state="ENABLED")
     if environment["state"] != "ENABLED":
         return f"it is {environment['state']}", "ENABLED", Fix((enable,))
     if environment["status"] != "VALID":
@@ -108,12 +110,12 @@ def _environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
 def _more_vcpus(environment: str, vcpus: int) -> Fix:
     resources = f"maxvCpus={vcpus}"
     options = {"compute_environment": environment, "compute_resources": resources}
-    return Fix((aws_command("batch", "update-compute-environment", **options),))
+    return Fix((aws_cli_command("batch", "update-compute-environment", **options),))
 
 
-def check_room_for_tasks(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_compute_environment_room(walk: AccountWalk) -> Iterator[StepFinding]:
     if walk.needs is None:
-        yield unknown("tasks", "no MODULE was named")
+        yield unknown_finding("tasks", "no MODULE was named")
         return
     known = walk.job_queues()
     for need in walk.needs:
@@ -123,11 +125,11 @@ def check_room_for_tasks(walk: AccountWalk) -> Iterator[StepFinding]:
             usable = [one for one in order if one["status"] in AT_WORK or _environment_fault(one) is None]
             misfits = [_environment_misfit(walk, one, need) for one in usable]
             if None in misfits:
-                yield right(need.task, f"{asked} fit into queue {name}")
+                yield right_finding(need.task, f"{asked} fit into queue {name}")
             elif misfits:
                 reason, fix = next(one for one in misfits if one)
                 found = f"it asks for {asked}, and in queue {name} {reason}"
-                yield wrong(need.task, found, "a compute environment that holds it", fix)
+                yield wrong_finding(need.task, found, "a compute environment that holds it", fix)
 
 
 def _environment_misfit(walk: AccountWalk, environment: Described, need: TaskNeed) -> tuple[str, Fix] | None:
@@ -152,11 +154,11 @@ def _environment_misfit(walk: AccountWalk, environment: Described, need: TaskNee
 def _instance_sizes(walk: AccountWalk, types: Iterable[str]) -> list[tuple[int, int]]:
     """(vCPUs, MiB) of what an environment may start; empty when AWS knows none of them."""
     names = [one for kind in types for one in CHOSEN_BY_AWS.get(kind, (kind if "." in kind else f"{kind}.*",))]
-    answer = walk.account.ask("ec2", "DescribeInstanceTypes", Filters=[{"Name": "instance-type", "Values": names}])
+    answer = walk.account.ask_aws("ec2", "DescribeInstanceTypes", Filters=[{"Name": "instance-type", "Values": names}])
     return [(one["VCpuInfo"]["DefaultVCpus"], one["MemoryInfo"]["SizeInMiB"]) for one in answer["InstanceTypes"]]
 
 
-def check_scheduling(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_queue_scheduling(walk: AccountWalk) -> Iterator[StepFinding]:
     """A queue with a fair-share policy takes only jobs with a share identifier, another one only jobs without."""
     for name, queue in walk.job_queues().items():
         fair = bool(queue.get("schedulingPolicyArn"))
@@ -167,8 +169,12 @@ def check_scheduling(walk: AccountWalk) -> Iterator[StepFinding]:
             found = "it has no shareIdentifier" if fair else f"it has the shareIdentifier {need.share_identifier}"
             words = f"Say {line} in the task." if fair else "Drop it, or send the task to a queue with a policy."
             expected = f"{'one' if fair else 'none'}, since queue {name} has {'a' if fair else 'no'} scheduling policy"
-            yield wrong(need.task, found, expected, Fix(words=words))
+            yield wrong_finding(need.task, found, expected, Fix(words=words))
         if fair and walk.needs is None:
-            yield unknown(name, "it has a scheduling policy, so tasks need a shareIdentifier; name a MODULE to check")
+            yield unknown_finding(
+                name, "it has a scheduling policy, so tasks need a shareIdentifier; name a MODULE to check"
+            )
         elif not odd:
-            yield right(name, "a scheduling policy; its tasks name their share" if fair else "first in, first out")
+            yield right_finding(
+                name, "a scheduling policy; its tasks name their share" if fair else "first in, first out"
+            )

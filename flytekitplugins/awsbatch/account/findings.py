@@ -44,19 +44,19 @@ class StepFinding:
     fix: Fix = Fix()
 
 
-def right(subject: str, found: str) -> StepFinding:
+def right_finding(subject: str, found: str) -> StepFinding:
     return StepFinding(State.OK, subject, found)
 
 
-def wrong(subject: str, found: str, expected: str, fix: Fix) -> StepFinding:
+def wrong_finding(subject: str, found: str, expected: str, fix: Fix) -> StepFinding:
     return StepFinding(State.WRONG, subject, found, expected, fix)
 
 
-def unknown(subject: str, why: str) -> StepFinding:
+def unknown_finding(subject: str, why: str) -> StepFinding:
     return StepFinding(State.UNKNOWN, subject, why)
 
 
-def aws_command(service: str, command: str, **options: Any) -> str:
+def aws_cli_command(service: str, command: str, **options: Any) -> str:
     """A line of the AWS CLI; a value that is no text is written as JSON. `role_name=x` becomes `--role-name x`."""
     words = ["aws", service, command]
     for name, value in options.items():

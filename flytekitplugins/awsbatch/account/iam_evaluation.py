@@ -43,7 +43,7 @@ class IamVerdict:
     elsewhere: bool = False
 
 
-def evaluate(policies: Sequence[IamPolicy], action: str, resource: str, context: Context) -> IamVerdict:
+def evaluate_iam_request(policies: Sequence[IamPolicy], action: str, resource: str, context: Context) -> IamVerdict:
     """Whether a principal with these policies may make a request."""
     for policy in policies:
         if _denies(policy.document, action, resource, context):
@@ -60,43 +60,43 @@ def evaluate(policies: Sequence[IamPolicy], action: str, resource: str, context:
 
 
 def _allows(document: Json, action: str, resource: str, context: Context) -> bool | None:
-    return _any_of(_statement_applies(one, action, resource, context) for one in policy_statements(document, "Allow"))
+    return _any_of(_statement_applies(one, action, resource, context) for one in iam_statements(document, "Allow"))
 
 
 def _denies(document: Json, action: str, resource: str, context: Context) -> bool | None:
-    return _any_of(_statement_applies(one, action, resource, context) for one in policy_statements(document, "Deny"))
+    return _any_of(_statement_applies(one, action, resource, context) for one in iam_statements(document, "Deny"))
 
 
-def trusts(document: Json, service: str, context: Context) -> bool | None:
+def iam_trusts(document: Json, service: str, context: Context) -> bool | None:
     """Whether a role's trust policy lets a service assume it."""
-    denied = _any_of(_trust_statement_applies(one, service, context) for one in policy_statements(document, "Deny"))
-    allowed = _any_of(_trust_statement_applies(one, service, context) for one in policy_statements(document, "Allow"))
+    denied = _any_of(_trust_statement_applies(one, service, context) for one in iam_statements(document, "Deny"))
+    allowed = _any_of(_trust_statement_applies(one, service, context) for one in iam_statements(document, "Allow"))
     return _all_of([allowed, None if denied is None else not denied])
 
 
-def without_denials(document: Json, action: str, resource: str, context: Context) -> dict[str, Any]:
+def without_iam_denials(document: Json, action: str, resource: str, context: Context) -> dict[str, Any]:
     """The policy without the statements that deny a request."""
     kept = [
         one
-        for one in policy_statements(document)
+        for one in iam_statements(document)
         if one.get("Effect") != "Deny" or _statement_applies(one, action, resource, context) is not True
     ]
     return {**document, "Statement": kept}
 
 
-def with_trust(document: Json, service: str, context: Context, statement: Json) -> dict[str, Any]:
+def with_iam_trust(document: Json, service: str, context: Context, statement: Json) -> dict[str, Any]:
     """The trust policy without what keeps a service out, and with a statement that lets it in unless one does."""
     kept = [
         one
-        for one in policy_statements(document)
+        for one in iam_statements(document)
         if one.get("Effect") != "Deny" or _trust_statement_applies(one, service, context) is not True
     ]
     changed = {"Version": "2012-10-17", **document, "Statement": kept}
-    allowed = _any_of(_trust_statement_applies(one, service, context) for one in policy_statements(changed, "Allow"))
+    allowed = _any_of(_trust_statement_applies(one, service, context) for one in iam_statements(changed, "Allow"))
     return changed if allowed else {**changed, "Statement": [*kept, statement]}
 
 
-def policy_statements(document: Json, effect: str = "") -> list[Json]:
+def iam_statements(document: Json, effect: str = "") -> list[Json]:
     found = [one for one in _as_list(document.get("Statement")) if isinstance(one, Mapping)]
     return [one for one in found if not effect or one.get("Effect") == effect]
 

@@ -53,7 +53,7 @@ class StoragePrefix:
     bucket: str
     key: str = ""
 
-    def objects(self, partition: str) -> str:
+    def objects_arn(self, partition: str) -> str:
         """The ARN of all objects below it."""
         return f"arn:{partition}:s3:::{self.bucket}/{self.key}{'/' if self.key else ''}*"
 
@@ -63,14 +63,14 @@ class StoragePrefix:
 
 def setup_policies(settings: Settings) -> tuple[SetupPolicy, SetupPolicy]:
     """The two policies of the setup document."""
-    roles = job_roles(settings)
-    batch = f"arn:{_settings_partition(settings)}:batch:{settings_region(settings)}:{settings_account_id(settings)}"
+    roles = policy_job_roles(settings)
+    batch = f"arn:{_settings_partition(settings)}:batch:{policy_region(settings)}:{policy_account_id(settings)}"
     return (
         SetupPolicy("Trust policy", " and ".join(roles), trust_policy()),
         SetupPolicy(
             "Policy",
             "the IAM role of flytepropeller's service account",
-            propeller_policy(batch, queue_arns(settings, batch), roles),
+            propeller_policy(batch, policy_queue_arns(settings, batch), roles),
         ),
     )
 
@@ -78,16 +78,16 @@ def setup_policies(settings: Settings) -> tuple[SetupPolicy, SetupPolicy]:
 def all_setup_policies(settings: Settings) -> tuple[SetupPolicy, ...]:
     """The same, with PassRole limited to ECS, and the policy for the bucket."""
     trust, propeller = setup_policies(settings)
-    limited = SetupPolicy(propeller.title, propeller.attach_to, limited_to_ecs(propeller.body))
+    limited = SetupPolicy(propeller.title, propeller.attach_to, policy_limited_to_ecs(propeller.body))
     storage = storage_policy(
-        storage_prefixes(settings) or (StoragePrefix(BUCKET),),
+        policy_storage_prefixes(settings) or (StoragePrefix(BUCKET),),
         settings.handler.storage.container,
         _settings_partition(settings),
     )
-    partition, place = _settings_partition(settings), f"{settings_region(settings)}:{settings_account_id(settings)}"
+    partition, place = _settings_partition(settings), f"{policy_region(settings)}:{policy_account_id(settings)}"
     batch = f"arn:{partition}:batch:{place}"
     logs = f"arn:{partition}:logs:{place}:log-group:{LOG_GROUP}"
-    caller = _caller_policy(limited.body, batch, queue_arns(settings, batch), logs, _caller_storage(settings))
+    caller = _caller_policy(limited.body, batch, policy_queue_arns(settings, batch), logs, _caller_storage(settings))
     return (
         trust,
         limited,
@@ -102,7 +102,7 @@ def _caller_policy(propeller: Json, batch: str, queues: Iterable[str], logs: str
 
     :param logs: the ARN of the log group.
     """
-    return policy(
+    return _policy_of_statements(
         *propeller["Statement"],
         # Tags come with a submit.
         {
@@ -121,18 +121,18 @@ def _caller_storage(settings: Settings) -> Json:
     """The jobs' policy for the storage, the shared cache besides, and uploads in parts that break off."""
     cache = _S3.fullmatch(settings.local.cache)
     prefixes = [
-        *(storage_prefixes(settings) or (StoragePrefix(BUCKET),)),
+        *(policy_storage_prefixes(settings) or (StoragePrefix(BUCKET),)),
         *([StoragePrefix(cache[1], cache[2])] if cache else []),
     ]
     first, *others = storage_policy(prefixes, settings.handler.storage.container, _settings_partition(settings))[
         "Statement"
     ]
-    return policy({**first, "Action": [*first["Action"], "s3:AbortMultipartUpload"]}, *others)
+    return _policy_of_statements({**first, "Action": [*first["Action"], "s3:AbortMultipartUpload"]}, *others)
 
 
 def trust_policy(principal: str = ECS_TASKS) -> Json:
     """Lets a service, by default ECS, assume a role."""
-    return policy({"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"})
+    return _policy_of_statements({"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"})
 
 
 def propeller_policy(batch: str, queues: Iterable[str], roles: list[Any]) -> Json:
@@ -141,7 +141,7 @@ def propeller_policy(batch: str, queues: Iterable[str], roles: list[Any]) -> Jso
     :param batch: how the ARNs of Batch's resources begin, `arn:aws:batch:us-east-2:111122223333`.
     :param queues: the ARNs of the job queues.
     """
-    return policy(
+    return _policy_of_statements(
         {"Effect": "Allow", "Action": "iam:PassRole", "Resource": roles},
         {"Effect": "Allow", "Action": "batch:RegisterJobDefinition", "Resource": f"{batch}:job-definition/*"},
         {"Effect": "Allow", "Action": "batch:SubmitJob", "Resource": [f"{batch}:job-definition/*", *queues]},
@@ -151,10 +151,10 @@ def propeller_policy(batch: str, queues: Iterable[str], roles: list[Any]) -> Jso
     )
 
 
-def limited_to_ecs(document: Json) -> Json:
+def policy_limited_to_ecs(document: Json) -> Json:
     """The same policy with PassRole allowed for ECS only."""
     condition = {"StringEquals": {"iam:PassedToService": ECS_TASKS}}
-    return policy(
+    return _policy_of_statements(
         *({**one, "Condition": condition} if one["Action"] == "iam:PassRole" else one for one in document["Statement"])
     )
 
@@ -166,22 +166,22 @@ def storage_policy(prefixes: Iterable[StoragePrefix], container: str, partition:
     """
     prefixes = tuple(prefixes)
     buckets = [f"arn:{partition}:s3:::{bucket}" for bucket in dict.fromkeys(one.bucket for one in prefixes)]
-    objects = [one.objects(partition) for one in prefixes]
+    objects = [one.objects_arn(partition) for one in prefixes]
     code = (
         [] if not container or StoragePrefix(container) in prefixes else [f"arn:{partition}:s3:::{container}/*.tar.gz"]
     )
-    return policy(
+    return _policy_of_statements(
         {"Effect": "Allow", "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], "Resource": objects},
         *({"Effect": "Allow", "Action": "s3:GetObject", "Resource": archive} for archive in code),
         {"Effect": "Allow", "Action": ["s3:ListBucket", "s3:GetBucketLocation"], "Resource": buckets},
     )
 
 
-def policy(*statements: Json) -> Json:
+def _policy_of_statements(*statements: Json) -> Json:
     return {"Version": VERSION, "Statement": list(statements)}
 
 
-def storage_prefixes(settings: Settings) -> tuple[StoragePrefix, ...]:
+def policy_storage_prefixes(settings: Settings) -> tuple[StoragePrefix, ...]:
     """Where jobs read and write: inputs and outputs below `propeller.metadata-prefix` of `storage.container`, and what
     tasks write themselves below `propeller.rawoutput-prefix`, by default the whole container; and both below
     `emulator.storage`. Empty when no bucket is named."""
@@ -194,43 +194,43 @@ def storage_prefixes(settings: Settings) -> tuple[StoragePrefix, ...]:
     return tuple(dict.fromkeys([*(whole or [*metadata, *outputs]), *ours]))
 
 
-def queue_arns(settings: Settings, batch: str) -> list[str]:
+def policy_queue_arns(settings: Settings, batch: str) -> list[str]:
     """The ARN of each job queue that the settings name."""
-    queues = [queue_arn(batch, queue.dynamic) for queue in settings.admin.queues if queue.dynamic]
+    queues = [policy_queue_arn(batch, queue.dynamic) for queue in settings.admin.queues if queue.dynamic]
     return list(dict.fromkeys(queues))
 
 
-def queue_arn(batch: str, queue: str) -> str:
+def policy_queue_arn(batch: str, queue: str) -> str:
     return queue if queue.startswith("arn:") else f"{batch}:job-queue/{queue}"
 
 
-def named_roles(settings: Settings) -> list[str]:
+def policy_named_roles(settings: Settings) -> list[str]:
     """The roles that the settings give to jobs, without the built-in one, which no account has."""
     named = (settings.admin.emulator.role, settings.admin.server.assumable_iam_role)
     return list(dict.fromkeys(role for role in named if role and role != LOCAL_ROLE))
 
 
-def job_roles(settings: Settings) -> list[str]:
+def policy_job_roles(settings: Settings) -> list[str]:
     """The roles that the settings give to jobs; a placeholder when they name none that an account could have."""
-    return named_roles(settings) or [
-        f"arn:{_settings_partition(settings)}:iam::{settings_account_id(settings)}:role/JOB_ROLE"
+    return policy_named_roles(settings) or [
+        f"arn:{_settings_partition(settings)}:iam::{policy_account_id(settings)}:role/JOB_ROLE"
     ]
 
 
-def settings_region(settings: Settings) -> str:
+def policy_region(settings: Settings) -> str:
     return settings.handler.aws.region
 
 
-def settings_account_id(settings: Settings) -> str:
+def policy_account_id(settings: Settings) -> str:
     """plugins.aws.accountId, else the account of a role, else a placeholder."""
-    named = [match[1] for role in named_roles(settings) if (match := ROLE_ARN.fullmatch(role))]
+    named = [match[1] for role in policy_named_roles(settings) if (match := ROLE_ARN.fullmatch(role))]
     return settings.handler.aws.account_id or (named[0] if named else ACCOUNT)
 
 
 def _settings_partition(settings: Settings) -> str:
     """The first part of every ARN: China and the US government have their own."""
-    return partition_of_region(settings_region(settings))
+    return policy_partition(policy_region(settings))
 
 
-def partition_of_region(region: str) -> str:
+def policy_partition(region: str) -> str:
     return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .aws_account import AwsAccount, CallError
-from .findings import Fix, aws_command
-from .iam_evaluation import Context, IamPolicy, IamVerdict, evaluate, policy_statements, without_denials
+from .findings import Fix, aws_cli_command
+from .iam_evaluation import Context, IamPolicy, IamVerdict, evaluate_iam_request, iam_statements, without_iam_denials
 
 ALLOWED = "allowed"
 EXPLICITLY_DENIED = "explicitDeny"
@@ -73,7 +73,7 @@ def principal_may(
     if decision == ALLOWED:
         return IamVerdict(True)
     try:
-        read = evaluate(_policies_of(account, principal), action, resource, context)
+        read = evaluate_iam_request(_policies_of(account, principal), action, resource, context)
     except CallError:
         if not decision:
             raise
@@ -94,7 +94,7 @@ def _simulate(
         {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
         for key, value in context.items()
     ]
-    answer = account.ask(
+    answer = account.ask_aws(
         *("iam", "SimulatePrincipalPolicy"),
         PolicySourceArn=_principal_arn(account, principal),
         ActionNames=[action],
@@ -110,16 +110,16 @@ def _simulate(
 def _principal_arn(account: AwsAccount, principal: Principal) -> str:
     """The principal's ARN with its path, which the ARN of a session lacks."""
     kind = principal.kind.title()
-    return str(account.ask("iam", f"Get{kind}", **principal.request)[kind]["Arn"])
+    return str(account.ask_aws("iam", f"Get{kind}", **principal.request)[kind]["Arn"])
 
 
 def _policies_of(account: AwsAccount, principal: Principal) -> list[IamPolicy]:
     """All policies that decide what a principal may do: its own, its groups', and its boundary."""
     kind = principal.kind.title()
-    boundary = account.ask("iam", f"Get{kind}", **principal.request)[kind].get("PermissionsBoundary")
+    boundary = account.ask_aws("iam", f"Get{kind}", **principal.request)[kind].get("PermissionsBoundary")
     found = _own_policies(account, kind, principal.request)
     if principal.kind == "user":
-        for group in account.ask("iam", "ListGroupsForUser", **principal.request)["Groups"]:
+        for group in account.ask_aws("iam", "ListGroupsForUser", **principal.request)["Groups"]:
             found += _own_policies(account, "Group", {"GroupName": group["GroupName"]}, group["GroupName"])
     if boundary:
         arn = boundary["PermissionsBoundaryArn"]
@@ -129,26 +129,26 @@ def _policies_of(account: AwsAccount, principal: Principal) -> list[IamPolicy]:
 
 def _own_policies(account: AwsAccount, kind: str, request: dict[str, str], group: str = "") -> list[IamPolicy]:
     found = []
-    for name in account.ask("iam", f"List{kind}Policies", **request)["PolicyNames"]:
-        answer = account.ask("iam", f"Get{kind}Policy", PolicyName=name, **request)
-        found.append(IamPolicy(name, as_document(answer["PolicyDocument"]), group))
-    for one in account.ask("iam", f"ListAttached{kind}Policies", **request)["AttachedPolicies"]:
+    for name in account.ask_aws("iam", f"List{kind}Policies", **request)["PolicyNames"]:
+        answer = account.ask_aws("iam", f"Get{kind}Policy", PolicyName=name, **request)
+        found.append(IamPolicy(name, principal_document(answer["PolicyDocument"]), group))
+    for one in account.ask_aws("iam", f"ListAttached{kind}Policies", **request)["AttachedPolicies"]:
         found.append(IamPolicy(one["PolicyArn"], _managed_policy(account, one["PolicyArn"]), group))
     return found
 
 
 def _managed_policy(account: AwsAccount, arn: str) -> dict[str, Any]:
-    version = account.ask("iam", "GetPolicy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
-    answer = account.ask("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=version)
-    return as_document(answer["PolicyVersion"]["Document"])
+    version = account.ask_aws("iam", "GetPolicy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    answer = account.ask_aws("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=version)
+    return principal_document(answer["PolicyVersion"]["Document"])
 
 
-def as_document(value: Any) -> dict[str, Any]:
+def principal_document(value: Any) -> dict[str, Any]:
     """A policy, which botocore has read already where AWS sends it as text."""
     return dict(value if isinstance(value, dict) else json.loads(value))
 
 
-def permission_fix(
+def principal_permission_fix(
     principal: Principal, verdict: IamVerdict, action: str, requests: Sequence[Request], name: str, document: Any
 ) -> Fix:
     """How to let a principal do something: without what denies it, else with a policy that allows it.
@@ -162,28 +162,28 @@ def permission_fix(
         return Fix(words=f"A policy of the organization denies {action}; its administrator can change that.")
     denying = verdict.policy
     if denying is None:
-        return Fix((grant_command(principal, name, document),))
+        return Fix((principal_grant_command(principal, name, document),))
     if denying.boundary:
         return Fix(words=f"The permissions boundary {denying.name} does not allow {action}; widen it.")
     corrected: Any = denying.document
     for request in requests:
-        corrected = without_denials(corrected, *request)
+        corrected = without_iam_denials(corrected, *request)
     holder = Principal("group", denying.group, principal.account) if denying.group else principal
     managed_policy = denying.name.startswith("arn:")
-    if managed_policy and (AWS_OWNED in denying.name or not policy_statements(corrected)):
-        command = aws_command("iam", f"detach-{holder.kind}-policy", **holder.options, policy_arn=denying.name)
+    if managed_policy and (AWS_OWNED in denying.name or not iam_statements(corrected)):
+        command = aws_cli_command("iam", f"detach-{holder.kind}-policy", **holder.options, policy_arn=denying.name)
         return Fix((command,), words=f"{action} is denied by {denying.name}; detach it, unless the Deny is meant.")
     if managed_policy:
         options = {"policy_arn": denying.name, "policy_document": corrected, "set_as_default": True}
-        command = aws_command("iam", "create-policy-version", **options)
-    elif policy_statements(corrected):
+        command = aws_cli_command("iam", "create-policy-version", **options)
+    elif iam_statements(corrected):
         command = _put_policy_command(holder, denying.name, corrected)
     else:
-        command = aws_command("iam", f"delete-{holder.kind}-policy", **holder.options, policy_name=denying.name)
+        command = aws_cli_command("iam", f"delete-{holder.kind}-policy", **holder.options, policy_name=denying.name)
     return Fix((command,), words=f"{action} is denied by {denying.name}; take the Deny out of it, unless it is meant.")
 
 
-def grant_command(principal: Principal, name: str, document: Any) -> str:
+def principal_grant_command(principal: Principal, name: str, document: Any) -> str:
     """Adds an inline policy. Its name is that of this very document, so that it replaces no other deployment's."""
     digest = hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:8]
     return _put_policy_command(principal, f"{name}-{digest}", document)
@@ -191,4 +191,4 @@ def grant_command(principal: Principal, name: str, document: Any) -> str:
 
 def _put_policy_command(principal: Principal, name: str, document: Any) -> str:
     options = {**principal.options, "policy_name": name, "policy_document": document}
-    return aws_command("iam", f"put-{principal.kind}-policy", **options)
+    return aws_cli_command("iam", f"put-{principal.kind}-policy", **options)

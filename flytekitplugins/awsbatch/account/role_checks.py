@@ -8,21 +8,29 @@ from typing import Any
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
 
 from .aws_account import CallError
-from .findings import Fix, StepFinding, aws_command, right, unknown, wrong
-from .iam_evaluation import Context, trusts, with_trust
+from .findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
+from .iam_evaluation import Context, iam_trusts, with_iam_trust
 from .policies import (
     ECS_TASKS,
     Json,
     StoragePrefix,
-    limited_to_ecs,
+    policy_limited_to_ecs,
+    policy_queue_arn,
+    policy_storage_prefixes,
     propeller_policy,
-    queue_arn,
     storage_policy,
-    storage_prefixes,
     trust_policy,
 )
-from .principals import Principal, Request, as_document, grant_command, permission_fix, principal_may, principal_of
-from .settings_checks import as_yaml
+from .principals import (
+    Principal,
+    Request,
+    principal_document,
+    principal_grant_command,
+    principal_may,
+    principal_of,
+    principal_permission_fix,
+)
+from .settings_checks import settings_as_yaml
 from .walk import AccountWalk
 
 NO_ROLE = "no role was named; give --role, or set emulator.role"
@@ -34,32 +42,32 @@ PASSED_TO_ECS: Context = {"iam:passedtoservice": ECS_TASKS}
 def check_roles(walk: AccountWalk) -> Iterator[StepFinding]:
     for arn in walk.roles:
         if _is_of_another_account(walk, arn):
-            yield unknown(arn, "it is in another account")
+            yield unknown_finding(arn, "it is in another account")
         elif real := _role_with_another_path(walk, arn):
-            yield wrong(
+            yield wrong_finding(
                 arn, f"the role of this name is {real}", "its ARN with its path", _role_renaming_fix(walk, arn, real)
             )
         elif role_of(walk, arn) is None:
             options = {"role_name": principal_of(arn).name, "assume_role_policy_document": trust_policy()}
             if path := arn.partition(":role/")[2].rpartition("/")[0]:
                 options["path"] = f"/{path}/"
-            fix = Fix((aws_command("iam", "create-role", **options), *_storage_commands(walk, principal_of(arn))))
-            yield wrong(arn, "there is no such role", "a role", fix)
+            fix = Fix((aws_cli_command("iam", "create-role", **options), *_storage_commands(walk, principal_of(arn))))
+            yield wrong_finding(arn, "there is no such role", "a role", fix)
         else:
-            yield right(arn, "exists")
+            yield right_finding(arn, "exists")
     if not walk.roles:
-        yield unknown("roles", NO_ROLE)
+        yield unknown_finding("roles", NO_ROLE)
     if walk.propeller and _is_of_another_account(walk, walk.propeller):
-        yield unknown(walk.propeller, "it is in another account")
+        yield unknown_finding(walk.propeller, "it is in another account")
     elif walk.propeller and (real := _role_with_another_path(walk, walk.propeller)):
         fix = Fix(words=f"Give --propeller-role {real}.")
-        yield wrong(walk.propeller, f"the role of this name is {real}", "its ARN with its path", fix)
+        yield wrong_finding(walk.propeller, f"the role of this name is {real}", "its ARN with its path", fix)
     elif walk.propeller and role_of(walk, walk.propeller) is None:
         fix = Fix(words="Name the role of flytepropeller's service account: its annotation eks.amazonaws.com/role-arn.")
-        yield wrong(walk.propeller, "there is no such role", "propeller's role", fix)
+        yield wrong_finding(walk.propeller, "there is no such role", "propeller's role", fix)
 
 
-def check_trust(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_role_trust(walk: AccountWalk) -> Iterator[StepFinding]:
     context: Context = {
         "aws:sourceaccount": walk.account_id,
         "aws:sourcearn": f"arn:{walk.account.partition}:ecs:{walk.account.region}:{walk.account_id}:*",
@@ -69,38 +77,40 @@ def check_trust(walk: AccountWalk) -> Iterator[StepFinding]:
         "aws:principalorgid": None,
     }
     for arn, role in _existing_roles(walk):
-        document = as_document(role["AssumeRolePolicyDocument"])
-        answer = trusts(document, ECS_TASKS, context)
+        document = principal_document(role["AssumeRolePolicyDocument"])
+        answer = iam_trusts(document, ECS_TASKS, context)
         if answer:
-            yield right(arn, f"its trust policy lets {ECS_TASKS} assume it")
+            yield right_finding(arn, f"its trust policy lets {ECS_TASKS} assume it")
         elif answer is None:
-            yield unknown(arn, "a condition of its trust policy depends on more than is known here")
+            yield unknown_finding(arn, "a condition of its trust policy depends on more than is known here")
         else:
-            corrected = with_trust(document, ECS_TASKS, context, trust_policy()["Statement"][0])
+            corrected = with_iam_trust(document, ECS_TASKS, context, trust_policy()["Statement"][0])
             options = {"role_name": role["RoleName"], "policy_document": corrected}
-            fix = Fix((aws_command("iam", "update-assume-role-policy", **options),))
-            yield wrong(arn, f"its trust policy does not let {ECS_TASKS} assume it", f"a trust in {ECS_TASKS}", fix)
+            fix = Fix((aws_cli_command("iam", "update-assume-role-policy", **options),))
+            yield wrong_finding(
+                arn, f"its trust policy does not let {ECS_TASKS} assume it", f"a trust in {ECS_TASKS}", fix
+            )
 
 
 def check_pass_role(walk: AccountWalk) -> Iterator[StepFinding]:
     for arn, _ in _existing_roles(walk):
         yield from _check_permission(walk, "iam:PassRole", arn, PASSED_TO_ECS)
     if not walk.roles:
-        yield unknown("roles", NO_ROLE)
+        yield unknown_finding("roles", NO_ROLE)
 
 
-def check_batch_calls(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_role_batch_calls(walk: AccountWalk) -> Iterator[StepFinding]:
     """The calls of the aws_array handler."""
-    for request in batch_requests(walk):
+    for request in role_batch_requests(walk):
         yield from _check_permission(walk, *request)
 
 
-def batch_requests(walk: AccountWalk) -> list[Request]:
+def role_batch_requests(walk: AccountWalk) -> list[Request]:
     """A definition has the name of its image; jobs are submitted to a revision of it."""
     definitions = f"{walk.batch_arn}:job-definition/"
     name = definition_name(walk.image) if walk.image else ""
     submitted = [f"{definitions}{name}:*" if name else f"{definitions}*"]
-    submitted += [queue_arn(walk.batch_arn, queue) for queue in walk.queues]
+    submitted += [policy_queue_arn(walk.batch_arn, queue) for queue in walk.queues]
     return [
         ("batch:RegisterJobDefinition", f"{definitions}{name or '*'}", {}),
         *(("batch:SubmitJob", resource, {}) for resource in submitted),
@@ -111,11 +121,11 @@ def batch_requests(walk: AccountWalk) -> list[Request]:
 
 def _storage_requests(walk: AccountWalk) -> list[tuple[StoragePrefix, Request]]:
     """What a job does below each prefix of the storage, and with its bucket."""
-    prefixes, partition = storage_prefixes(walk.settings), walk.account.partition
+    prefixes, partition = policy_storage_prefixes(walk.settings), walk.account.partition
     buckets = dict.fromkeys(one.bucket for one in prefixes)
     return [
         *(
-            (one, (action, one.objects(partition).removesuffix("*") + SAMPLE, {}))
+            (one, (action, one.objects_arn(partition).removesuffix("*") + SAMPLE, {}))
             for one in prefixes
             for action in ("s3:GetObject", "s3:PutObject")
         ),
@@ -127,8 +137,8 @@ def _requests_of(walk: AccountWalk, principal: Principal) -> list[Request]:
     """Everything that a principal has to be able to do, as propeller and as the role of jobs."""
     own = [arn for arn in walk.roles if not _is_of_another_account(walk, arn)]
     requests: list[Request] = []
-    if principal == principal_of(walk.propeller or walk.caller_arn):
-        requests += [*(("iam:PassRole", arn, PASSED_TO_ECS) for arn in own), *batch_requests(walk)]
+    if principal == principal_of(walk.propeller or walk.walk_caller_arn):
+        requests += [*(("iam:PassRole", arn, PASSED_TO_ECS) for arn in own), *role_batch_requests(walk)]
     if principal in map(principal_of, own):
         requests += [request for _, request in _storage_requests(walk)]
     return requests
@@ -136,27 +146,29 @@ def _requests_of(walk: AccountWalk, principal: Principal) -> list[Request]:
 
 def _check_permission(walk: AccountWalk, action: str, resource: str, context: Context) -> Iterator[StepFinding]:
     """Whether propeller, or the caller in its place, may do something."""
-    principal = principal_of(walk.propeller or walk.caller_arn)
+    principal = principal_of(walk.propeller or walk.walk_caller_arn)
     subject = f"{principal}: {action} {resource}".removesuffix(" *")
     if walk.propeller and _is_of_another_account(walk, walk.propeller):
-        yield unknown(subject, "the role is in another account")
+        yield unknown_finding(subject, "the role is in another account")
         return
     verdict = principal_may(walk.account, principal, action, resource, context)
     if verdict.allowed:
-        yield right(subject, "allowed")
+        yield right_finding(subject, "allowed")
     elif verdict.allowed is None:
-        yield unknown(subject, "a condition of its policies depends on more than is known here")
+        yield unknown_finding(subject, "a condition of its policies depends on more than is known here")
     else:
-        queues = [queue_arn(walk.batch_arn, name) for name in walk.queues]
-        document = limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
-        fix = permission_fix(principal, verdict, action, _requests_of(walk, principal), "flyte-awsbatch", document)
-        yield wrong(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
+        queues = [policy_queue_arn(walk.batch_arn, name) for name in walk.queues]
+        document = policy_limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
+        fix = principal_permission_fix(
+            principal, verdict, action, _requests_of(walk, principal), "flyte-awsbatch", document
+        )
+        yield wrong_finding(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
-def check_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
-    prefixes = storage_prefixes(walk.settings)
+def check_role_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
+    prefixes = policy_storage_prefixes(walk.settings)
     if not prefixes:
-        yield unknown("bucket", "the settings name none: storage.container, propeller.rawoutput-prefix")
+        yield unknown_finding("bucket", "the settings name none: storage.container, propeller.rawoutput-prefix")
     for bucket in dict.fromkeys(one.bucket for one in prefixes):
         yield from _bucket_exists(walk, bucket)
     for arn, _ in _existing_roles(walk):
@@ -165,39 +177,39 @@ def check_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
             verdict = principal_may(walk.account, principal, action, resource, context)
             subject = f"{principal}: {action} {prefix}"
             if verdict.allowed:
-                yield right(subject, "allowed")
+                yield right_finding(subject, "allowed")
             elif verdict.allowed is None:
-                yield unknown(subject, "a condition of its policies depends on more than is known here")
+                yield unknown_finding(subject, "a condition of its policies depends on more than is known here")
             else:
                 document = _storage_document(walk)
-                fix = permission_fix(
+                fix = principal_permission_fix(
                     principal, verdict, action, _requests_of(walk, principal), "flyte-storage", document
                 )
-                yield wrong(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
+                yield wrong_finding(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
 def _bucket_exists(walk: AccountWalk, bucket: str) -> Iterator[StepFinding]:
     try:
-        walk.account.ask("s3", "HeadBucket", Bucket=bucket)
-        yield right(bucket, "exists")
+        walk.account.ask_aws("s3", "HeadBucket", Bucket=bucket)
+        yield right_finding(bucket, "exists")
     except CallError as error:
         if not error.missing:
-            yield unknown(bucket, str(error))
+            yield unknown_finding(bucket, str(error))
             return
         fix = Fix((f"aws s3 mb s3://{bucket} --region {walk.account.region}",))
-        yield wrong(bucket, "there is no such bucket", "a bucket", fix)
+        yield wrong_finding(bucket, "there is no such bucket", "a bucket", fix)
 
 
 def _storage_document(walk: AccountWalk) -> Json:
     container = walk.settings.handler.storage.container
-    return storage_policy(storage_prefixes(walk.settings), container, walk.account.partition)
+    return storage_policy(policy_storage_prefixes(walk.settings), container, walk.account.partition)
 
 
 def _storage_commands(walk: AccountWalk, principal: Principal) -> list[str]:
     """What lets a new role reach the storage."""
-    if not storage_prefixes(walk.settings):
+    if not policy_storage_prefixes(walk.settings):
         return []
-    return [grant_command(principal, "flyte-storage", _storage_document(walk))]
+    return [principal_grant_command(principal, "flyte-storage", _storage_document(walk))]
 
 
 def _existing_roles(walk: AccountWalk) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -216,7 +228,7 @@ def role_of(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
 def _role_of_name(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
     """GetRole's answer, which does not look at the path of the ARN."""
     try:
-        role: dict[str, Any] = walk.account.ask("iam", "GetRole", RoleName=principal_of(arn).name)["Role"]
+        role: dict[str, Any] = walk.account.ask_aws("iam", "GetRole", RoleName=principal_of(arn).name)["Role"]
     except CallError as error:
         if error.missing:
             return None
@@ -238,7 +250,7 @@ def _role_renaming_fix(walk: AccountWalk, arn: str, real: str) -> Fix:
         mended["emulator"] = {"role": real}
     if admin.server.assumable_iam_role == arn:
         mended["flyteadmin"] = {"assumableIamRole": real}
-    return Fix(yaml=as_yaml(mended)) if mended else Fix(words=f"Give --role {real}.")
+    return Fix(yaml=settings_as_yaml(mended)) if mended else Fix(words=f"Give --role {real}.")
 
 
 def _is_of_another_account(walk: AccountWalk, arn: str) -> bool:

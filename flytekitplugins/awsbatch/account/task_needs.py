@@ -15,10 +15,10 @@ from flytekit.core.workflow import WorkflowBase
 from flytekitplugins.awsbatch.admin.admin_settings import DOMAINS
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
-from flytekitplugins.awsbatch.lint.program import nodes_of
+from flytekitplugins.awsbatch.lint.program import program_nodes_of
 from flytekitplugins.awsbatch.lint.targets import target_of
 from flytekitplugins.awsbatch.local.all_settings import Settings
-from flytekitplugins.awsbatch.local.run.task_resources import requirements, settle_task_resources
+from flytekitplugins.awsbatch.local.run.task_resources import settle_task_resources, task_resource_requirements
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
 from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
@@ -52,7 +52,7 @@ def task_needs(targets: Sequence[str], settings: Settings) -> tuple[TaskNeed, ..
 
 def _nodes_below(workflow: WorkflowBase) -> Iterator[Node]:
     """The nodes of a workflow and of the workflows that run in the same execution."""
-    for node in nodes_of(workflow):
+    for node in program_nodes_of(workflow):
         if isinstance(node.flyte_entity, WorkflowBase):
             yield from _nodes_below(node.flyte_entity)
         else:
@@ -81,12 +81,12 @@ def need_of(task: Any, workflow: str, settings: Settings, node: Node | None = No
     job = job_resources(
         resources,
         ResourceRequirements.from_template(overrides.to_flyte_idl()) if overrides else None,
-        requirements(platform) if platform else None,
+        task_resource_requirements(platform) if platform else None,
         default_cpus=k8s.default_cpus,
         default_memory=k8s.default_memory,
     )
     who = (admin.emulator.project or "flytesnacks", admin.emulator.domain or DOMAINS[0])
-    queues = sorted(match_queue(admin, LaunchedExecution(*who, workflow)).possible - {""})
+    queues = sorted(match_queue(admin, LaunchedExecution(*who, workflow)).explained_queues - {""})
     # flytekit's legacy map may map a plain task.
     share = str((getattr(inner.task_config, "extra", None) or {}).get("shareIdentifier", ""))
     capability = getattr(inner.task_config, "platformCapabilities", "EC2")

@@ -19,11 +19,11 @@ from flytekitplugins.awsbatch.local.all_settings import Settings
 from .policies import (
     Json,
     StoragePrefix,
-    limited_to_ecs,
-    named_roles,
+    policy_limited_to_ecs,
+    policy_named_roles,
+    policy_storage_prefixes,
     propeller_policy,
     storage_policy,
-    storage_prefixes,
     trust_policy,
 )
 
@@ -34,7 +34,7 @@ SKELETON = Path(__file__).with_name("template.yaml")
 def cloudformation_template(settings: Settings) -> str:
     """The template in YAML, for the job queues and job roles that the settings name."""
     queues = list(dict.fromkeys(one.dynamic.rpartition("/")[2] for one in settings.admin.queues if one.dynamic))
-    roles = logical_ids("JobRole", named_roles(settings) or [""])
+    roles = template_logical_ids("JobRole", policy_named_roles(settings) or [""])
     arns = [{"Fn::GetAtt": f"{logical}.Arn"} for logical in roles]
     resources = [
         (
@@ -52,7 +52,7 @@ def cloudformation_template(settings: Settings) -> str:
     )
     resources += [
         ("A job queue of the settings.", logical, _job_queue_resource(name))
-        for logical, name in logical_ids("JobQueue", queues).items()
+        for logical, name in template_logical_ids("JobQueue", queues).items()
     ]
     text = SKELETON.read_text(encoding="utf-8")
     text = text.replace("{{role_arns}}", _one_line_yaml({"Fn::Join": [",", arns]})).replace(
@@ -69,7 +69,7 @@ def template_as_json(text: str) -> str:
     return json.dumps(yaml.load(text, Loader=TemplateLoader), indent=2)  # noqa: S506 - a SafeLoader that knows !Ref and !Sub
 
 
-def logical_ids(kind: str, names: list[str]) -> dict[str, str]:
+def template_logical_ids(kind: str, names: list[str]) -> dict[str, str]:
     """A logical id for each name, whatever their order; names that differ only in what an id cannot have get a hash."""
     ids: dict[str, list[str]] = {}
     for name in names:
@@ -86,7 +86,9 @@ def _job_role_resource(settings: Settings, role: str) -> Json:
     """:param role: its ARN; empty lets CloudFormation name it."""
     container = settings.handler.storage.container
     buckets = {container: "${Bucket}"} if container else {}
-    prefixes = [StoragePrefix(buckets.get(one.bucket, one.bucket), one.key) for one in storage_prefixes(settings)]
+    prefixes = [
+        StoragePrefix(buckets.get(one.bucket, one.bucket), one.key) for one in policy_storage_prefixes(settings)
+    ]
     storage = storage_policy(prefixes or [StoragePrefix("${Bucket}")], buckets.get(container, ""), "${AWS::Partition}")
     body: Json = {
         "AssumeRolePolicyDocument": trust_policy(),
@@ -99,7 +101,7 @@ def _job_role_resource(settings: Settings, role: str) -> Json:
 
 
 def _propeller_policy_resource(queues: list[str], roles: list[Json]) -> tuple[str, Json]:
-    document = limited_to_ecs(propeller_policy(BATCH, [f"{BATCH}:job-queue/{queue}" for queue in queues], roles))
+    document = policy_limited_to_ecs(propeller_policy(BATCH, [f"{BATCH}:job-queue/{queue}" for queue in queues], roles))
     properties = {
         "Description": "Lets flytepropeller run jobs on AWS Batch",
         "Roles": {"Fn::If": ["AttachToPropeller", [{"Ref": "PropellerRole"}], {"Ref": "AWS::NoValue"}]},

@@ -9,7 +9,7 @@ from flytekitplugins.awsbatch.admin.checks import ROLE_ARN
 from flytekitplugins.awsbatch.local.all_settings import Settings
 
 from .aws_account import AwsAccount, CallError
-from .policies import named_roles, queue_arns, settings_region
+from .policies import policy_named_roles, policy_queue_arns, policy_region
 
 # The largest answer of DescribeJobQueues and DescribeComputeEnvironments to names.
 CHUNK = 100
@@ -62,11 +62,11 @@ class AccountWalk:
         return "" if isinstance(self.caller, CallError) else str(self.caller["Account"])
 
     @property
-    def caller_arn(self) -> str:
+    def walk_caller_arn(self) -> str:
         return "" if isinstance(self.caller, CallError) else str(self.caller["Arn"])
 
     @property
-    def blocked(self) -> str:
+    def walk_blocked(self) -> str:
         """Why the account cannot be checked; empty when it can."""
         if isinstance(self.caller, CallError):
             return "looking takes credentials"
@@ -88,7 +88,7 @@ class AccountWalk:
         has."""
         order = sorted(queue["computeEnvironmentOrder"], key=lambda one: int(one["order"]))
         names = [one["computeEnvironment"] for one in order]
-        found = self.account.ask("batch", "DescribeComputeEnvironments", computeEnvironments=names)
+        found = self.account.ask_aws("batch", "DescribeComputeEnvironments", computeEnvironments=names)
         keys = ("computeEnvironmentArn", "computeEnvironmentName")
         known = {one[key]: one for one in found["computeEnvironments"] for key in keys}
         return [known[name] for name in names if name in known]
@@ -98,7 +98,7 @@ def job_queues(account: AwsAccount, names: list[str]) -> list[dict[str, Any]]:
     """:param names: names or ARNs; without any, nothing is asked, since AWS would answer with all queues."""
     found = []
     for start in range(0, len(names), CHUNK):
-        found += account.ask("batch", "DescribeJobQueues", jobQueues=names[start : start + CHUNK])["jobQueues"]
+        found += account.ask_aws("batch", "DescribeJobQueues", jobQueues=names[start : start + CHUNK])["jobQueues"]
     return found
 
 
@@ -111,11 +111,11 @@ def begin(
     needs: tuple[TaskNeed, ...] | None = None,
 ) -> AccountWalk:
     """Asks who is calling, and in which region the queues are."""
-    account = AwsAccount(settings_region(settings))
-    all_roles = tuple(dict.fromkeys((*named_roles(settings), *roles)))
+    account = AwsAccount(policy_region(settings))
+    all_roles = tuple(dict.fromkeys((*policy_named_roles(settings), *roles)))
     caller: dict[str, Any] | CallError
     try:
-        caller = account.ask("sts", "GetCallerIdentity")
+        caller = account.ask_aws("sts", "GetCallerIdentity")
         account = _where_the_queues_are(account, [one.dynamic for one in settings.admin.queues if one.dynamic])
     except CallError as error:
         caller = error
@@ -140,5 +140,5 @@ def _accounts_named(settings: Settings, roles: tuple[str, ...]) -> dict[str, str
     """The account ids in the settings, by what has them."""
     named = {"plugins.aws.accountId": settings.handler.aws.account_id}
     named |= {role: match[1] for role in roles if (match := ROLE_ARN.fullmatch(role))}
-    named |= {arn: arn.split(":")[4] for arn in queue_arns(settings, "") if arn.startswith("arn:")}
+    named |= {arn: arn.split(":")[4] for arn in policy_queue_arns(settings, "") if arn.startswith("arn:")}
     return {what: account for what, account in named.items() if account}

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import Reader
-from flytekitplugins.awsbatch.settings.section import setting, where
+from flytekitplugins.awsbatch.settings.section import section_mark, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 from .attribute_files import read_attribute_file as read_attributes
-from .rules import Rule, StoredRule, refused_by_api
+from .rules import Rule, StoredRule, rule_refused_by_api
 
 DOCUMENTED = "documented"
 FLYTEADMIN = "flyteadmin"
@@ -37,7 +37,7 @@ class ExecutionQueue:
     dynamic: str = setting("Dynamic", "")
     attributes: tuple[str, ...] = setting("Attributes", ())
     primary: str = setting("primary", "")
-    where: Mark = where()
+    where: Mark = section_mark()
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ServerSettings:
     assumable_iam_role: str = setting("assumableIamRole", "")
     k8s_service_account: str = setting("k8sServiceAccount", "")
     annotations: Mapping[str, str] = setting("annotations", factory=dict)
-    where: Mark = where("roleNameKey")
+    where: Mark = section_mark("roleNameKey")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class HandlerRoleSettings:
     """
 
     role_annotation_key: str | None = setting("roleAnnotationKey", None)
-    where: Mark = where("roleAnnotationKey")
+    where: Mark = section_mark("roleAnnotationKey")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class TaskPlugins:
 
     enabled: tuple[str, ...] = setting("enabled-plugins", ())
     default_for: Mapping[str, str] = setting("default-for-task-types", factory=dict)
-    where: Mark = where()
+    where: Mark = section_mark()
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class AdminEmulator:
     domain: str | None = setting("domain", None)
     role: str = setting("role", "")
     queue_matching: str = setting("queue_matching", DOCUMENTED, choices=MATCHINGS)
-    where: Mark = where()
+    where: Mark = section_mark()
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,9 @@ def read_admin_settings(reader: Reader, emulator: AdminEmulator) -> AdminSetting
     domains = tuple(one.id for one in reader.flyte_list(Domain, "domains") if one.id) or DOMAINS
     overrides = [override for document in reader.others for override in read_attributes(document, reader.report)]
     for override in overrides:
-        refusal = refused_by_api(override, domains) if override.project else "expected a project: flytectl asks for one"
+        refusal = (
+            rule_refused_by_api(override, domains) if override.project else "expected a project: flytectl asks for one"
+        )
         if refusal:
             reader.report(Problem.at(override.where, override.scope, refusal))
     return AdminSettings(

@@ -8,12 +8,12 @@ from .flyteadmin import UNREAD
 from .queue_matching import match_queue
 
 
-def queue_difference_warning(settings: AdminSettings, explanation: Explanation) -> str:
+def queue_difference_advice(settings: AdminSettings, explanation: Explanation) -> str:
     """Where a real server would choose otherwise: which queue, why, and how to get the documented one there."""
     if explanation.matching == FLYTEADMIN:
         return ""
     real = match_queue(settings, explanation.execution, FLYTEADMIN)
-    if real.possible == explanation.possible:
+    if real.explained_queues == explanation.explained_queues:
         return ""
     who = explanation.execution
     wanted = _named_queues(explanation)
@@ -38,20 +38,20 @@ def _difference_reason(real: Explanation) -> str:
 
 
 def _named_queues(explanation: Explanation) -> str:
-    names = sorted(explanation.possible)
+    names = sorted(explanation.explained_queues)
     if names == [""]:
         return "no queue"
     return " or ".join(f"`{name}`" for name in names)
 
 
-def no_role_warning() -> str:
+def no_role_advice() -> str:
     return (
         "no role for the jobs: an AWS account would refuse them, since for AWS Batch an IAM role must be specified "
         "(and its trust policy must let ECS assume it). Set one in the launch's security context, or as emulator.role."
     )
 
 
-def no_queue_help(settings: AdminSettings, explanation: Explanation) -> str:
+def no_queue_advice(settings: AdminSettings, explanation: Explanation) -> str:
     """The lines that would give the execution a queue."""
     execution = explanation.execution
     asked = f"no queue for {execution.project}/{execution.domain}, workflow {execution.workflow or 'unnamed'}: "

@@ -10,7 +10,7 @@ from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 from .admin_settings import AdminSettings, ExecutionQueue
-from .enabled_plugins import handler_of
+from .enabled_plugins import enabled_plugin_of
 from .rules import Rule
 
 # AWS Batch, CreateJobQueue: up to 128 letters, numbers, hyphens and underscores, the first no sign; SubmitJob takes an
@@ -20,7 +20,7 @@ QUEUE_NAME = re.compile(rf"{_NAME}|arn:aws[a-z-]*:batch:[a-z0-9-]+:\d{{12}}:job-
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/\S+")
 
 
-def role_key_contradictions(settings: AdminSettings) -> Iterator[Problem]:
+def check_role_keys(settings: AdminSettings) -> Iterator[Problem]:
     """What no deployment can mean: the server writes the role where the handler does not look."""
     server, handler = settings.server.role_name_key, settings.handler.role_annotation_key
     if server is None or handler is None or server == handler:
@@ -32,7 +32,7 @@ def role_key_contradictions(settings: AdminSettings) -> Iterator[Problem]:
     yield Problem.at(settings.handler.where, "plugins.aws.batch.roleAnnotationKey", expected, repr(handler))
 
 
-def deployment_faults(settings: AdminSettings) -> Iterator[Problem]:
+def check_deployment_faults(settings: AdminSettings) -> Iterator[Problem]:
     """What would go wrong on a cluster or in an account."""
     yield from _queue_faults(settings)
     tags = {tag for queue in settings.queues for tag in queue.attributes}
@@ -42,7 +42,7 @@ def deployment_faults(settings: AdminSettings) -> Iterator[Problem]:
         if not set(override.tags) & tags:
             expected = "expected a tag that a queue has in its attributes"
             yield Problem.at(override.where, f"tags for {override.scope}", expected, ", ".join(override.tags) or "none")
-    yield from role_faults(settings)
+    yield from check_admin_roles(settings)
     yield from _plugin_faults(settings)
 
 
@@ -59,7 +59,7 @@ def _queue_faults(settings: AdminSettings) -> Iterator[Problem]:
             )
 
 
-def misnamed_queues(settings: AdminSettings) -> Iterator[Problem]:
+def check_queue_names(settings: AdminSettings) -> Iterator[Problem]:
     """Queues that neither AWS nor the local AWS Batch can have."""
     for place, queue in enumerate(settings.queues):
         if queue.dynamic and not QUEUE_NAME.fullmatch(queue.dynamic):
@@ -81,7 +81,7 @@ def _rule_faults(rule: Rule, path: str, tags: set[str]) -> Iterator[Problem]:
         )
 
 
-def role_faults(settings: AdminSettings) -> Iterator[Problem]:
+def check_admin_roles(settings: AdminSettings) -> Iterator[Problem]:
     for key, role, place in (
         ("flyteadmin.assumableIamRole", settings.server.assumable_iam_role, settings.server.where),
         ("emulator.role", settings.emulator.role, settings.emulator.where),
@@ -92,13 +92,13 @@ def role_faults(settings: AdminSettings) -> Iterator[Problem]:
 
 def _plugin_faults(settings: AdminSettings) -> Iterator[Problem]:
     for task_type in (wire.ARRAY_TASK_TYPE, wire.SINGLE_TASK_TYPE):
-        handler = handler_of(task_type, settings.task_plugins)
+        handler = enabled_plugin_of(task_type, settings.task_plugins)
         if handler.error:
             place = settings.task_plugins.where if settings.task_plugins else Mark()
             yield Problem.at(place, f"tasks.task-plugins ({task_type})", f"{handler.error}; {handler.help}")
 
 
-def deployment_advice(settings: AdminSettings) -> Iterator[Problem]:
+def check_deployment_advice(settings: AdminSettings) -> Iterator[Problem]:
     """What works here and deserves a word: chiefly where a 1.16 server does something else."""
     ignored = [rule for rule in settings.rules if rule.project or rule.workflow]
     for rule in ignored[:1]:
@@ -116,7 +116,7 @@ def deployment_advice(settings: AdminSettings) -> Iterator[Problem]:
         yield Problem.at(Mark(), "queues.workflowConfigs", "has no default rule: executions that no rule is for fail")
     yield from _missing_keys(settings)
     for task_type in (wire.ARRAY_TASK_TYPE, wire.SINGLE_TASK_TYPE):
-        note = handler_of(task_type, settings.task_plugins).note
+        note = enabled_plugin_of(task_type, settings.task_plugins).note
         if note and settings.task_plugins:
             yield Problem.at(settings.task_plugins.where, "tasks.task-plugins.default-for-task-types", note)
 

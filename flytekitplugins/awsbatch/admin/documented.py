@@ -16,7 +16,7 @@ from .rules import PLACES, Rule
 SINGLE_TASK_PREFIX = ".flytegen."
 
 
-def rules_in_order(settings: AdminSettings) -> list[Rule]:
+def documented_rules_in_order(settings: AdminSettings) -> list[Rule]:
     """All rules, the most specific first: workflow over project over domain; among equals the file's order.
 
     Every stored rule goes before every rule of the file.
@@ -29,7 +29,7 @@ def rules_in_order(settings: AdminSettings) -> list[Rule]:
     )
 
 
-def same_workflow(rule: str, workflow: str) -> bool:
+def is_documented_workflow(rule: str, workflow: str) -> bool:
     """Whether a rule's workflow name is the execution's, written with or without the path of its module."""
     prefix = SINGLE_TASK_PREFIX if workflow.startswith(SINGLE_TASK_PREFIX) else ""
     bare = prefix + workflow.removeprefix(prefix).rpartition(".")[2]
@@ -40,7 +40,7 @@ def _rule_mismatch(rule: Rule, execution: LaunchedExecution) -> str:
     """The first of the rule's conditions that the execution does not meet; empty when it meets all."""
     for place in PLACES:
         wanted, actual = getattr(rule, place), getattr(execution, place)
-        same = same_workflow(wanted, actual) if place == "workflow" else wanted == actual
+        same = is_documented_workflow(wanted, actual) if place == "workflow" else wanted == actual
         if wanted and not same:
             return f"the {place} is {actual or 'empty'}, not {wanted}"
     return ""
@@ -64,7 +64,7 @@ def match_as_documented(settings: AdminSettings, execution: LaunchedExecution) -
 
 
 def _rule_verdicts(settings: AdminSettings, execution: LaunchedExecution) -> Iterator[RuleVerdict]:
-    for rule in rules_in_order(settings):
+    for rule in documented_rules_in_order(settings):
         reason = _rule_mismatch(rule, execution)
         queues = () if reason else _queues_with_all_tags(settings.queues, rule.tags)
         yield rule.verdict(not reason, reason or _matching_reason(rule, queues), queues)

@@ -38,7 +38,7 @@ class Handler:
     note: str = ""
 
 
-def handler_of(task_type: str, switches: TaskPlugins | None) -> Handler:
+def enabled_plugin_of(task_type: str, switches: TaskPlugins | None) -> Handler:
     """Who takes tasks of a type.
 
     :param switches: None when the files have none; the emulation then takes what is its own.

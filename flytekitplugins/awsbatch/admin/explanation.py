@@ -61,7 +61,7 @@ class Explanation:
         object.__setattr__(self, "queue", _pick_by_execution_name(self.candidates, self.execution))
 
     @property
-    def possible(self) -> frozenset[str]:
+    def explained_queues(self) -> frozenset[str]:
         """The queues as a set; that of no queue is the empty text."""
         return frozenset(self.candidates) or frozenset({""})
 

@@ -62,12 +62,14 @@ def export_rules(settings: AdminSettings, projects: Sequence[str] = (), workflow
 
 
 def _scope_of(settings: AdminSettings, projects: Sequence[str], workflows: Sequence[str]) -> Scope:
-    rules = documented.rules_in_order(settings)
+    rules = documented.documented_rules_in_order(settings)
     named = {rule.project for rule in rules if rule.project} | set(projects)
     full: set[str] = set()
     for rule in rules:
         if rule.workflow:
-            full |= {one for one in workflows if documented.same_workflow(rule.workflow, one)} or {rule.workflow}
+            full |= {one for one in workflows if documented.is_documented_workflow(rule.workflow, one)} or {
+                rule.workflow
+            }
     return Scope(tuple(sorted(named)), settings.domains, tuple(sorted(full)))
 
 
@@ -105,7 +107,7 @@ def _attributes_for(settings: AdminSettings, scope: Scope) -> Iterator[StoredRul
 
 def _tags_for(settings: AdminSettings, queues: frozenset[str]) -> tuple[str, ...]:
     """A tag that finds just these queues, since a 1.16 server follows one tag; if there is none, those all share."""
-    by_tag = flyteadmin.queues_by_tag(settings.queues)
+    by_tag = flyteadmin.flyteadmin_queues_by_tag(settings.queues)
     exact = [tag for tag, found in by_tag.items() if frozenset(found) == queues]
     shared = [tag for tag, found in by_tag.items() if queues and queues <= frozenset(found)]
     return tuple((exact or sorted(shared, key=lambda tag: len(by_tag[tag])))[:1])
@@ -116,7 +118,7 @@ def _differing_executions(settings: AdminSettings, served: AdminSettings, scope:
     places = product((*scope.projects, ANY), scope.domains, (*scope.workflows, ANY))
     for project, domain, workflow in places:
         wanted = _documented_queues(settings, project, domain, workflow) or frozenset({""})
-        real = flyteadmin.match_as_flyteadmin(served, LaunchedExecution(project, domain, workflow)).possible
+        real = flyteadmin.match_as_flyteadmin(served, LaunchedExecution(project, domain, workflow)).explained_queues
         if real != wanted:
             yield (
                 f"workflow {workflow} in {project}/{domain}: documented {_listed_queues(wanted)}, "
@@ -129,11 +131,11 @@ def _listed_queues(queues: frozenset[str]) -> str:
 
 
 def _export_notes(settings: AdminSettings, workflows: Sequence[str]) -> Iterator[str]:
-    names = sorted({rule.workflow for rule in documented.rules_in_order(settings) if rule.workflow})
+    names = sorted({rule.workflow for rule in documented.documented_rules_in_order(settings) if rule.workflow})
     bare = [
         name
         for name in names
-        if "." not in name and not any(documented.same_workflow(name, full) for full in workflows)
+        if "." not in name and not any(documented.is_documented_workflow(name, full) for full in workflows)
     ]
     if bare:
         yield (
@@ -148,7 +150,7 @@ def _export_notes(settings: AdminSettings, workflows: Sequence[str]) -> Iterator
         )
 
 
-def attribute_file_name(override: StoredRule, taken: set[str]) -> str:
+def exported_file_name(override: StoredRule, taken: set[str]) -> str:
     """A name for an attribute's file, unlike those taken whatever the case, and the same on every run."""
     parts = (override.project, override.domain, override.workflow)
     stem = re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(part for part in parts if part)).lstrip(".") or "attribute"
@@ -162,7 +164,7 @@ def attribute_file_name(override: StoredRule, taken: set[str]) -> str:
     return name
 
 
-def server_block(settings: AdminSettings, rules: Sequence[Rule]) -> str:
+def exported_server_block(settings: AdminSettings, rules: Sequence[Rule]) -> str:
     """The `queues` section for the server, as YAML."""
     queues = [{"dynamic": queue.dynamic, "attributes": list(queue.attributes)} for queue in settings.queues]
     configs = [{**({"domain": rule.domain} if rule.domain else {}), "tags": list(rule.tags)} for rule in rules]

@@ -18,8 +18,8 @@ UNREAD = "the server does not read"
 
 
 def match_as_flyteadmin(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
-    by_tag = queues_by_tag(settings.queues)
-    chosen = stored_rule_for(settings.overrides, execution)
+    by_tag = flyteadmin_queues_by_tag(settings.queues)
+    chosen = flyteadmin_stored_rule(settings.overrides, execution)
     found = _queues_of_first_tag(by_tag, chosen.tags) if chosen else ()
     verdicts = [
         one.verdict(
@@ -35,7 +35,7 @@ def match_as_flyteadmin(settings: AdminSettings, execution: LaunchedExecution) -
     return Explanation(FLYTEADMIN, execution, candidates, tuple(verdicts))
 
 
-def queues_by_tag(queues: Sequence[ExecutionQueue]) -> dict[str, tuple[str, ...]]:
+def flyteadmin_queues_by_tag(queues: Sequence[ExecutionQueue]) -> dict[str, tuple[str, ...]]:
     """The queues of each tag, in file order, as often as the tag stands there."""
     by_tag: dict[str, tuple[str, ...]] = {}
     for queue in queues:
@@ -49,7 +49,7 @@ def _queues_of_first_tag(by_tag: dict[str, tuple[str, ...]], tags: Sequence[str]
     return next((by_tag[tag] for tag in tags if tag in by_tag), ())
 
 
-def stored_rule_for(overrides: Sequence[StoredRule], execution: LaunchedExecution) -> StoredRule | None:
+def flyteadmin_stored_rule(overrides: Sequence[StoredRule], execution: LaunchedExecution) -> StoredRule | None:
     """The one stored rule that the database answers with: the highest priority, then the one stored first."""
     if not execution.project and (execution.workflow or not execution.domain):
         # The repository refuses to look up a workflow without a project.

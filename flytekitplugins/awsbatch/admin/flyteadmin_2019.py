@@ -27,9 +27,9 @@ class QueuePair:
 
 
 def match_as_flyteadmin_2019(settings: AdminSettings, execution: LaunchedExecution) -> Explanation:
-    entries = entries_by_key(settings.rules)
+    entries = entries_by_key_2019(settings.rules)
     keys = _lookup_keys(execution)
-    key = found_key(entries, execution)
+    key = found_key_2019(entries, execution)
     verdicts = []
     for place, rule in enumerate(settings.rules):
         mine = _entry_key(rule)
@@ -38,14 +38,14 @@ def match_as_flyteadmin_2019(settings: AdminSettings, execution: LaunchedExecuti
         why = _entry_reason(mine, entries[mine] == place, mine in keys, decided, bool(queues))
         verdicts.append(rule.verdict(mine in keys, why, queues, decided and bool(queues)))
     crash = "" if all(rule.tags for rule in settings.rules) else CRASH
-    found = () if crash else tuple(pair.dynamic for pair in candidates(settings, execution))
+    found = () if crash else tuple(pair.dynamic for pair in candidates_2019(settings, execution))
     return Explanation(FLYTEADMIN_2019, execution, found, tuple(verdicts), crash)
 
 
-def candidates(settings: AdminSettings, execution: LaunchedExecution) -> tuple[QueuePair, ...]:
+def candidates_2019(settings: AdminSettings, execution: LaunchedExecution) -> tuple[QueuePair, ...]:
     """The queues that the server could answer with; none at all is the empty tuple."""
-    entries = entries_by_key(settings.rules)
-    key = found_key(entries, execution)
+    entries = entries_by_key_2019(settings.rules)
+    key = found_key_2019(entries, execution)
     return _narrowed_queues(settings.queues, settings.rules[entries[key]].tags) if key is not None else ()
 
 
@@ -58,7 +58,7 @@ def _entry_key(rule: Rule) -> Key:
     return (rule.project, rule.domain, rule.workflow) if rule.workflow else (rule.project, rule.domain)
 
 
-def entries_by_key(rules: Sequence[Rule]) -> dict[Key, int]:
+def entries_by_key_2019(rules: Sequence[Rule]) -> dict[Key, int]:
     """The place of the rule that holds each entry: the last one filed there."""
     return {_entry_key(rule): place for place, rule in enumerate(rules)}
 
@@ -68,7 +68,7 @@ def _lookup_keys(execution: LaunchedExecution) -> list[Key]:
     return [whole, whole[:2], whole[:1], ()]
 
 
-def found_key(entries: dict[Key, int], execution: LaunchedExecution) -> Key | None:
+def found_key_2019(entries: dict[Key, int], execution: LaunchedExecution) -> Key | None:
     return next((key for key in _lookup_keys(execution) if key in entries), None)
 
 

@@ -12,7 +12,7 @@ from flyteidl.core.tasks_pb2 import TaskTemplate
 from flytekitplugins.awsbatch import wire
 
 from .admin_settings import AdminSettings
-from .advice import no_queue_help, no_role_warning, queue_difference_warning
+from .advice import no_queue_advice, no_role_advice, queue_difference_advice
 from .explanation import Explanation, LaunchedExecution
 from .queue_matching import match_queue
 from .role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
@@ -44,15 +44,15 @@ def decide_launch(settings: AdminSettings, execution: LaunchedExecution, plan: L
     explanation = match_queue(settings, execution)
     role = role_of(settings, LaunchRequest(), plan)
     warnings = [
-        queue_difference_warning(settings, explanation),
-        "" if role.of_job(_role_key(settings)) else no_role_warning(),
+        queue_difference_advice(settings, explanation),
+        "" if role.of_job(_role_key(settings)) else no_role_advice(),
     ]
     return Decision(
         explanation.queue,
         role,
         explanation,
         tuple(warning for warning in warnings if warning),
-        "" if explanation.queue else no_queue_help(settings, explanation),
+        "" if explanation.queue else no_queue_advice(settings, explanation),
     )
 
 
@@ -72,7 +72,7 @@ def role_of(settings: AdminSettings, request: LaunchRequest, plan: LaunchPlan | 
     return replace(resolve_role(server, stand_in, plan), source="emulator.role")
 
 
-def write_queue(template: TaskTemplate, decision: Decision) -> None:
+def write_launch_queue(template: TaskTemplate, decision: Decision) -> None:
     """Appends the queue to a task's container config, as at launch: it comes after, and so beats, a task's own.
 
     Pod, SQL and agent tasks have no container and get nothing.

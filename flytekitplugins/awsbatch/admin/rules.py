@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from flytekitplugins.awsbatch.settings.section import setting, where
+from flytekitplugins.awsbatch.settings.section import section_mark, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 from .explanation import RuleVerdict
@@ -38,7 +38,7 @@ class Rule:
     domain: str = setting("domain", "")
     workflow: str = setting("workflowName", "")
     tags: tuple[str, ...] = setting("tags", ())
-    where: Mark = where()
+    where: Mark = section_mark()
 
     def __str__(self) -> str:
         """The rule in one line, in the keys of the file."""
@@ -67,7 +67,7 @@ class StoredRule(Rule):
         return "/".join(part for part in (self.project or "*", self.domain, self.workflow) if part)
 
 
-def refused_by_api(stored: StoredRule, domains: Sequence[str]) -> str:
+def rule_refused_by_api(stored: StoredRule, domains: Sequence[str]) -> str:
     """Why FlyteAdmin would not store an attribute; empty when it would."""
     if stored.workflow and not stored.domain:
         return "expected a domain: an attribute of a workflow belongs to a project and a domain"

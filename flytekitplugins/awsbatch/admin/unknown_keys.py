@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from flytekitplugins.awsbatch.settings.blocks import without_empty_keys
+from flytekitplugins.awsbatch.settings.blocks import block_without_empty_keys
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader
 from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Node, Scalar
@@ -38,16 +38,16 @@ def misspelt_keys(reader: Reader) -> Iterator[Problem]:
     for document in reader.documents:
         yield from _resembling_keys(document.root, "", SECTIONS)
     for names, known in flyte_keys().items():
-        for path, node in maps_at(reader, names):
+        for path, node in maps_at_keys(reader, names):
             yield from _resembling_keys(node, path, known)
 
 
 def unread_queue_keys(reader: Reader) -> Iterator[Problem]:
     """Keys in and around `queues` that neither 1.16 nor the setup document knows: misspelt, or misplaced."""
     for names in ("queues", "queues.executionQueues", "queues.workflowConfigs"):
-        for path, node in maps_at(reader, names):
+        for path, node in maps_at_keys(reader, names):
             yield from unread_keys(node, path, flyte_keys()[names])
-    for path, server in maps_at(reader, "flyteadmin"):
+    for path, server in maps_at_keys(reader, "flyteadmin"):
         if (misplaced := server.get("queues")) is not None:
             expected = "is not read there: queues is a section of its own, beside flyteadmin"
             yield Problem.at(misplaced.mark, f"{path}.queues", expected)
@@ -57,12 +57,14 @@ def keys_not_followed(reader: Reader) -> Iterator[Problem]:
     """A problem for each setting that a file has and that only a real Flyte follows."""
     for names in NOT_FOLLOWED:
         path, node = reader.at(*names.split("."))
-        if (node := without_empty_keys(node)) is not None and not (isinstance(node, Scalar) and node.value in NEUTRAL):
+        if (node := block_without_empty_keys(node)) is not None and not (
+            isinstance(node, Scalar) and node.value in NEUTRAL
+        ):
             expected = "acts on AWS Batch tasks in Flyte and has no effect here"
             yield Problem.at(node.mark, path, expected)
 
 
-def maps_at(reader: Reader, names: str) -> Iterator[tuple[str, MapNode]]:
+def maps_at_keys(reader: Reader, names: str) -> Iterator[tuple[str, MapNode]]:
     """The maps at a dotted path, those of a list one by one, each with its path in the files."""
     first, *others = names.split(".")
     path, node = reader.layer(first)

@@ -33,9 +33,9 @@ class ReusedDefinitions(BatchCalls):
 
     def _known(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """The oldest active definition that says the same; None where there is none, or nobody may look."""
-        wanted = content(request)
+        wanted = _definition_content(request)
         try:
-            same = [one for one in self._active(request["jobDefinitionName"]) if content(one) == wanted]
+            same = [one for one in self._active(request["jobDefinitionName"]) if _definition_content(one) == wanted]
         except BatchError as error:
             if error.transient:
                 raise
@@ -51,7 +51,7 @@ class ReusedDefinitions(BatchCalls):
             yield from answer["jobDefinitions"]
 
 
-def content(definition: Mapping[str, Any]) -> str:
+def _definition_content(definition: Mapping[str, Any]) -> str:
     """What a definition says, in a form to compare: defaults, which AWS fills in, say nothing."""
     said = {name: value for name, value in definition.items() if name not in ADDED}
     return json.dumps(_without_empty(said), sort_keys=True)

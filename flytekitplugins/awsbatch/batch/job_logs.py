@@ -28,7 +28,7 @@ class JobStream:
     elsewhere: str = ""
 
 
-def streams_of(detail: Mapping[str, Any]) -> list[JobStream]:
+def log_streams_of_job(detail: Mapping[str, Any]) -> list[JobStream]:
     """The streams in an answer of DescribeJobs, one per attempt, the current attempt's last."""
     container = detail.get("container") or {}
     logging = container.get("logConfiguration") or {}
@@ -65,7 +65,7 @@ class CloudWatchLogs:
                 return lines, token
             token = answer["nextForwardToken"]
 
-    def tail(self, stream: JobStream, count: int) -> list[str]:
+    def tail_of_job_log(self, stream: JobStream, count: int) -> list[str]:
         """The last lines; none of a stream that is not there yet. Raises BatchError."""
         lines: list[str] = []
         for page in self._backwards(stream, count):

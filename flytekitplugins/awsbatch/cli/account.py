@@ -7,7 +7,7 @@ import rich_click as click
 from flytekitplugins.awsbatch.account.policies import all_setup_policies
 from flytekitplugins.awsbatch.account.template import cloudformation_template, template_as_json
 
-from .common import config_option, console, json_option, print_json, settings_of, show_policies
+from .common import command_console, config_option, json_option, print_json, settings_of, show_policies
 
 
 @click.group()
@@ -44,4 +44,4 @@ def policies(files: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"documents": documents})
         return
-    show_policies(console(), documents)
+    show_policies(command_console(), documents)

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.account.policies import SetupPolicy
-from flytekitplugins.awsbatch.local.all_settings import Settings, load_files
+from flytekitplugins.awsbatch.local.all_settings import Settings, load_settings_files
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 
@@ -27,7 +27,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 FOUND = 1
 
 
-def console() -> Console:
+def command_console() -> Console:
     """A console of the command's own, which fits the terminal or the file that output goes to."""
     return Console(highlight=False, soft_wrap=False)
 
@@ -56,7 +56,7 @@ def named_files(files: Sequence[str]) -> list[str]:
 def settings_of(files: Sequence[str], as_json: bool) -> Settings:
     """The settings of the files. Problems in them end the command."""
     with reporting_problems(as_json):
-        return load_files(named_files(files))
+        return load_settings_files(named_files(files))
 
 
 @contextlib.contextmanager
@@ -68,7 +68,7 @@ def reporting_problems(as_json: bool) -> Iterator[None]:
         if as_json:
             print_json({"problems": error.problems})
         else:
-            show_problems(console(), error.problems)
+            show_problems(command_console(), error.problems)
         sys.exit(FOUND)
 
 
@@ -84,7 +84,7 @@ def show_problems(out: Console, problems: Iterable[Problem], style: str = "red",
         show_indented(out, f"{value}{problem.expected}")
 
 
-def counted(number: int, what: str) -> str:
+def counted_words(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
@@ -101,7 +101,7 @@ def show_block(out: Console, block: Text) -> None:
         out.print(Text("  ").append_text(line), soft_wrap=True)
 
 
-def url_of(host: str, port: int) -> str:
+def url_option_of(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

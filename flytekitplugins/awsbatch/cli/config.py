@@ -11,22 +11,22 @@ from rich.text import Text
 
 from flytekitplugins.awsbatch.account.policies import (
     ACCOUNT,
-    job_roles,
-    settings_account_id,
-    settings_region,
+    policy_account_id,
+    policy_job_roles,
+    policy_region,
     setup_policies,
 )
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, misspelt_keys, unread_queue_keys
-from flytekitplugins.awsbatch.local.all_settings import Settings, aws_faults, read_files
+from flytekitplugins.awsbatch.local.all_settings import Settings, aws_settings_faults, read_settings_files
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import Reader
 
 from .common import (
     FOUND,
+    command_console,
     config_option,
-    console,
-    counted,
+    counted_words,
     fail_command,
     json_option,
     named_files,
@@ -56,9 +56,9 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
     FILEs are laid one over another, as with -c of the other commands. Ends with status 1 when something is wrong.
     """
     with reporting_problems(as_json):
-        settings, reader = read_files(named_files((*files, *named)))
+        settings, reader = read_settings_files(named_files((*files, *named)))
     problems = [*reader.ordered(), *_hidden_by_none(reader, settings)]
-    others = [*unread_queue_keys(reader), *checks.deployment_advice(settings.admin), *_account_advice(settings)]
+    others = [*unread_queue_keys(reader), *checks.check_deployment_advice(settings.admin), *_account_advice(settings)]
     advice = _first_of_each([*misspelt_keys(reader), *keys_not_followed(reader), *([] if reader.problems else others)])
     papers = setup_policies(settings)
     if as_json:
@@ -67,14 +67,14 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
                 "files": settings.files,
                 "problems": problems,
                 "advice": advice,
-                "region": settings_region(settings),
-                "account": settings_account_id(settings),
-                "roles": job_roles(settings),
+                "region": policy_region(settings),
+                "account": policy_account_id(settings),
+                "roles": policy_job_roles(settings),
                 "documents": papers,
             }
         )
     else:
-        _show_check(console(), settings, problems, advice, policies)
+        _show_check(command_console(), settings, problems, advice, policies)
     sys.exit(FOUND if problems else 0)
 
 
@@ -83,7 +83,7 @@ def _hidden_by_none(reader: Reader, settings: Settings) -> list[Problem]:
     if any(document.root is None and document.problems for document in reader.documents):
         return []
     unread = {_section_of_key(problem.key) for problem in reader.problems}
-    faults = (*checks.deployment_faults(settings.admin), *aws_faults(reader, settings.handler))
+    faults = (*checks.check_deployment_faults(settings.admin), *aws_settings_faults(reader, settings.handler))
     return [fault for fault in faults if _section_of_key(fault.key) not in unread]
 
 
@@ -97,7 +97,7 @@ def _first_of_each(problems: list[Problem]) -> list[Problem]:
 
 
 def _account_advice(settings: Settings) -> list[Problem]:
-    if settings_account_id(settings) != ACCOUNT:
+    if policy_account_id(settings) != ACCOUNT:
         return []
     expected = f"is not set, nor does a role name the account: the policies say {ACCOUNT} for it"
     return [Problem("", 0, "plugins.aws.accountId", "", expected)]
@@ -115,12 +115,12 @@ def _show_check(
         out.print()
     names = ", ".join(settings.files) or "the built-in settings"
     if problems:
-        out.print(Text.assemble((counted(len(problems), "problem"), "bold red"), f" in {names}"))
+        out.print(Text.assemble((counted_words(len(problems), "problem"), "bold red"), f" in {names}"))
         show_problems(out, problems)
         return
     admin = settings.admin
     parts = ((admin.queues, "queue"), (admin.rules, "rule"), (admin.overrides, "attribute"))
-    said = ", ".join(counted(len(items), noun) for items, noun in parts)
+    said = ", ".join(counted_words(len(items), noun) for items, noun in parts)
     if not policies:
         needed = " and ".join(f"a {paper.title.lower()} for {paper.attach_to}" for paper in papers)
         show_indented(out, f"An account needs {needed}: --policies prints them, filled in.", 0)
@@ -149,7 +149,7 @@ def init(path: str, force: bool, as_json: bool) -> None:
     if as_json:
         print_json({"file": path, "text": STARTER_FILE})
         return
-    out = console()
+    out = command_console()
     out.print(Text.assemble("Written: ", (path, "bold")))
     out.print(Text(f"  export FLYTE_AWSBATCH_CONFIG={path}"))
     out.print(Text(f"  flyte-awsbatch config check {path}"))

@@ -12,14 +12,14 @@ from flytekitplugins.awsbatch.account.findings import Fix, State, StepFinding
 from flytekitplugins.awsbatch.account.steps import Step, findings_of_steps
 from flytekitplugins.awsbatch.account.walk import TaskNeed, begin
 from flytekitplugins.awsbatch.admin import checks
-from flytekitplugins.awsbatch.local.all_settings import Settings, read_files
+from flytekitplugins.awsbatch.local.all_settings import Settings, read_settings_files
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 from .common import (
     FOUND,
+    command_console,
     config_option,
-    console,
-    counted,
+    counted_words,
     json_option,
     named_files,
     print_json,
@@ -73,15 +73,15 @@ def doctor(
     elif fix_commands:
         click.echo("".join(f"{command}\n" for command in commands), nl=False)
     else:
-        verdict = Text(counted(len(wrong), "thing") + " wrong", "bold red") if wrong else Text("OK", "bold green")
-        console().print(verdict)
+        verdict = Text(counted_words(len(wrong), "thing") + " wrong", "bold red") if wrong else Text("OK", "bold green")
+        command_console().print(verdict)
     sys.exit(FOUND if wrong else 0)
 
 
 def _readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
     """The settings. Role keys that differ do not end the command, since a step reports them."""
-    settings, reader = read_files(named_files(files))
-    told = set(checks.role_key_contradictions(settings.admin))
+    settings, reader = read_settings_files(named_files(files))
+    told = set(checks.check_role_keys(settings.admin))
     problems = [one for one in reader.ordered() if one not in told]
     with reporting_problems(as_json):
         if problems:
@@ -101,7 +101,7 @@ def _needs_of(modules: tuple[str, ...], settings: Settings) -> tuple[TaskNeed, .
 
 def _show_step(step: Step, found: Iterable[StepFinding]) -> None:
     """Prints the step's title, and a line for each thing that was looked at."""
-    out = console()
+    out = command_console()
     out.print(Text(step.title, style="bold"))
     for one in found:
         sign, style = SIGNS[one.state]
@@ -114,7 +114,7 @@ def _show_step(step: Step, found: Iterable[StepFinding]) -> None:
 
 
 def _show_fix(fix: Fix) -> None:
-    out = console()
+    out = command_console()
     if fix.words:
         show_indented(out, fix.words, 4)
     for line in (*fix.commands, *fix.yaml.splitlines()):

@@ -18,9 +18,9 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import JobLook
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.local import home as homes
-from flytekitplugins.awsbatch.local.deployment.account_client import client_of
+from flytekitplugins.awsbatch.local.deployment.account_client import account_client_of
 from flytekitplugins.awsbatch.local.history import past_runs
-from flytekitplugins.awsbatch.local.history.children import look_of
+from flytekitplugins.awsbatch.local.history.children import look_at_children
 from flytekitplugins.awsbatch.local.history.record import RecordError
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 
@@ -32,7 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 MOST_IDS = 100
 
 
-def the_home() -> homes.Home:
+def home_of_command() -> homes.Home:
     return homes.from_environment(os.environ)
 
 
@@ -48,13 +48,13 @@ def failing() -> Iterator[None]:
     except OSError as error:
         if error.errno == errno.EPIPE:
             raise
-        fail_command(f"{error.filename or the_home().path}: {error.strerror}")
+        fail_command(f"{error.filename or home_of_command().path}: {error.strerror}")
 
 
 @contextlib.contextmanager
 def batch_of_home() -> Iterator[LocalBatch | None]:
     """The home's local AWS Batch, for reading; None when no job was ever submitted to it."""
-    home = the_home()
+    home = home_of_command()
     if not home.database.exists():
         yield None
         return
@@ -66,9 +66,9 @@ def batch_of_home() -> Iterator[LocalBatch | None]:
 
 
 @contextlib.contextmanager
-def batch_of(run: past_runs.RunInfo) -> Iterator[BatchCalls | None]:
+def batch_of_home_run(run: past_runs.RunInfo) -> Iterator[BatchCalls | None]:
     """The AWS Batch that has a run's jobs, for reading: the account's, or the home's as `batch_of_home` gives it."""
-    client = client_of(run)
+    client = account_client_of(run)
     if client is not None:
         yield client
         return
@@ -77,12 +77,12 @@ def batch_of(run: past_runs.RunInfo) -> Iterator[BatchCalls | None]:
 
 
 @contextlib.contextmanager
-def reader_of(run: past_runs.RunInfo, children: bool) -> Iterator[RunReader]:
+def reader_of_home_run(run: past_runs.RunInfo, children: bool) -> Iterator[RunReader]:
     """Reads a run with what the AWS Batch that has its jobs says now.
 
     :param children: whether the children of arrays in an account are asked for, a hundred with each call.
     """
-    client = client_of(run)
+    client = account_client_of(run)
 
     def ask(job_id: str) -> JobLook | None:
         assert client is not None
@@ -92,24 +92,24 @@ def reader_of(run: past_runs.RunInfo, children: bool) -> Iterator[RunReader]:
         for first in range(0, size, MOST_IDS):
             ids = [f"{job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
             found += client.describe_jobs(jobs=ids)["jobs"]
-        return look_of(known[0], found) if known else None
+        return look_at_children(known[0], found) if known else None
 
-    with RunReader(the_home(), look=None if client is None else ask) as reader:
+    with RunReader(home_of_command(), look=None if client is None else ask) as reader:
         yield reader
 
 
-def run_with_job(job: str) -> tuple[past_runs.RunInfo, str] | None:
+def home_run_with_job(job: str) -> tuple[past_runs.RunInfo, str] | None:
     """The run in an account that has a job, and the job's whole id with its `:INDEX`. Raises UnknownRunError for
     several."""
     beginning, colon, index = job.partition(":")
     found = {
         node.job_id: run
-        for run in past_runs.runs(the_home())
+        for run in past_runs.runs(home_of_command())
         if run.endpoint is not None
         for node in run.nodes
         if node.job_id
     }
-    job_id = past_runs.the_one("jobs", beginning, found)
+    job_id = past_runs.the_one_past_run("jobs", beginning, found)
     return (found[job_id], f"{job_id}{colon}{index}") if job_id else None
 
 
@@ -123,9 +123,9 @@ def is_of_workflow(run: past_runs.RunInfo, workflow: str | None) -> bool:
     return workflow is None or f".{run.workflow}".endswith(f".{workflow}")
 
 
-def run_of(execution: str | None, workflow: str | None = None) -> past_runs.RunInfo:
+def home_run_named(execution: str | None, workflow: str | None = None) -> past_runs.RunInfo:
     """The execution, or the newest, or the newest of a workflow. Raises UnknownRunError, HomeError, RecordError."""
-    home = the_home()
+    home = home_of_command()
     if execution is None and workflow is not None:
         found = next((run for run in past_runs.runs(home) if is_of_workflow(run, workflow)), None)
         if found is None:
@@ -134,21 +134,21 @@ def run_of(execution: str | None, workflow: str | None = None) -> past_runs.RunI
     return past_runs.run(home, None if execution is None else past_runs.named(home, execution) or execution)
 
 
-def job_named(batch: LocalBatch, name: str) -> str | None:
+def home_job_named(batch: LocalBatch, name: str) -> str | None:
     """The whole id of a job, `:INDEX` kept; None when there is no such job. Raises UnknownRunError for several."""
     job_id, colon, index = name.partition(":")
     if not batch.describe_jobs(jobs=[job_id])["jobs"]:
-        job_id = past_runs.the_one("jobs", job_id, job_ids(batch)) or ""
+        job_id = past_runs.the_one_past_run("jobs", job_id, _home_job_ids(batch)) or ""
     found = f"{job_id}{colon}{index}" if job_id else ""
     return found if found and batch.describe_jobs(jobs=[found])["jobs"] else None
 
 
-def job_ids(batch: LocalBatch) -> Iterator[str]:
+def _home_job_ids(batch: LocalBatch) -> Iterator[str]:
     """The ids of all jobs that the service knows, arrays without their children."""
-    for queue in batch.calls.without_faults("DescribeJobQueues", {})["jobQueues"]:
+    for queue in batch.calls.dispatch_without_faults("DescribeJobQueues", {})["jobQueues"]:
         every = {"jobQueue": queue["jobQueueName"], "filters": [{"name": "AFTER_CREATED_AT", "values": ["0"]}]}
-        answer = batch.calls.without_faults("ListJobs", every)
+        answer = batch.calls.dispatch_without_faults("ListJobs", every)
         yield from (job["jobId"] for job in answer["jobSummaryList"])
         while answer.get("nextToken"):
-            answer = batch.calls.without_faults("ListJobs", {**every, "nextToken": answer["nextToken"]})
+            answer = batch.calls.dispatch_without_faults("ListJobs", {**every, "nextToken": answer["nextToken"]})
             yield from (job["jobId"] for job in answer["jobSummaryList"])

@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors import containe
 from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
 from flytekitplugins.awsbatch.lint import image_probe
 from flytekitplugins.awsbatch.lint.findings import LintFinding
-from flytekitplugins.awsbatch.lint.image_needs import ImageNeed, ImageReport, findings_of
+from flytekitplugins.awsbatch.lint.image_needs import ImageNeed, ImageReport, findings_of_image_needs
 
 PLACE = "/tmp"  # noqa: S108 - in a container of its own
 PROBE, CODE = "flyte_awsbatch_probe.py", "flyte_awsbatch_code"
@@ -30,12 +30,12 @@ def check_images(needs: Iterable[ImageNeed], settings: ContainerSettings) -> lis
         by_image.setdefault(need.image, []).append(need)
     if not by_image:
         return []
-    client = container_engine.connect(settings.engine)
+    client = container_engine.connect_engine(settings.engine)
     with contextlib.closing(client):
         return [
             finding
             for image, of_image in by_image.items()
-            for finding in findings_of(of_image, _report_of(client, settings, image, of_image))
+            for finding in findings_of_image_needs(of_image, _report_of(client, settings, image, of_image))
         ]
 
 
@@ -44,7 +44,7 @@ def _report_of(client: Any, settings: ContainerSettings, image: str, needs: Sequ
     from requests import RequestException
 
     try:
-        container_engine.Images(client, settings.pull).ensure(image)
+        container_engine.Images(client, settings.pull).ensure_image(image)
         architecture = client.inspect_image(image).get("Architecture") or ""
         failure = ""
         for python in PYTHONS:
@@ -59,7 +59,7 @@ def _report_of(client: Any, settings: ContainerSettings, image: str, needs: Sequ
     except container_engine.PullError as error:
         failure = f"CannotPullContainerError: {error}"
     except (DockerException, RequestException) as error:
-        failure = container_engine.said(error)
+        failure = container_engine.engine_said(error)
     return ImageReport(failure=failure)
 
 
@@ -93,7 +93,7 @@ def _run_probe(
         try:
             client.start(container)
         except APIError as error:
-            return 0, "", container_engine.said(error)
+            return 0, "", container_engine.engine_said(error)
         code = client.wait(container)["StatusCode"]
         return code, client.logs(container).decode("utf-8", "replace"), ""
     finally:

@@ -11,17 +11,25 @@ import rich_click as click
 from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, FAILED
 from flytekitplugins.awsbatch.local.console.amounts import shown_duration
-from flytekitplugins.awsbatch.local.console.exit_reasons import ENDED_BY_FLYTE, end_in_words
+from flytekitplugins.awsbatch.local.console.exit_reasons import ENDED_BY_FLYTE, exit_in_words
 from flytekitplugins.awsbatch.local.history.past_runs import NodeInfo, RunInfo
-from flytekitplugins.awsbatch.local.history.record import understanding
+from flytekitplugins.awsbatch.local.history.record import understanding_record
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import INTERRUPTED, AttemptView, ChildView, NodeView
-from flytekitplugins.awsbatch.propeller.aws_array.links import resources_of_job
+from flytekitplugins.awsbatch.propeller.aws_array.links import resource_links_of_job
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
-from flytekitplugins.awsbatch.ui.errors import error_of, failures, reason_of
+from flytekitplugins.awsbatch.ui.errors import error_of_child, error_reason_of, failures
 
 from .common import command_for, json_option, print_json
-from .home_access import MOST_IDS, batch_of, failing, reader_of, run_of, the_home, workflow_option
+from .home_access import (
+    MOST_IDS,
+    batch_of_home_run,
+    failing,
+    home_of_command,
+    home_run_named,
+    reader_of_home_run,
+    workflow_option,
+)
 from .tables import print_table
 
 # The first part of a UUID.
@@ -60,9 +68,13 @@ def jobs(
     limit; VCPUS what it used on average in its last attempt, beside what it asked for.
     """
     with failing():
-        run = run_of(execution, workflow)
+        run = home_run_named(execution, workflow)
         children = children or bool(statuses)
-        with reader_of(run, children) as reader, batch_of(run) as batch, understanding(the_home().run(run.name)):
+        with (
+            reader_of_home_run(run, children) as reader,
+            batch_of_home_run(run) as batch,
+            understanding_record(home_of_command().run(run.name)),
+        ):
             rows = [
                 row for node in reader.execution(run.name).attempts for row in _rows_of(reader, run, node, children)
             ]
@@ -90,7 +102,7 @@ def jobs(
         _show_table(rows)
         if any(row["status"] == FAILED for row in rows):
             named = "" if execution is None and workflow is None else f" {run.name}"
-            command = f"{command_for(the_home())} logs{named} --failed"
+            command = f"{command_for(home_of_command())} logs{named} --failed"
             click.echo(f"The logs of what failed: {command}", err=True)
 
 
@@ -178,7 +190,7 @@ def _rows_of(reader: RunReader, run: RunInfo, node: NodeView, children: bool) ->
         "attempts": None,
         "milliseconds": look.stopped - began if look.stopped and began else None,
         "reason": look.reason or "" if failed else "",
-        "end": end_in_words(look.reason or "") if failed else "",
+        "end": exit_in_words(look.reason or "") if failed else "",
         "error": _most_often(reader, node) if failed else "",
         "children": dict(look.counts) or None,
         "logs": [],
@@ -211,8 +223,8 @@ def _child(reader: RunReader, node: NodeView, child: ChildView, here: bool) -> d
         "attempts": len(tries),
         "milliseconds": last.stopped - last.started if last and last.started and last.stopped else None,
         "reason": child.reason if failed or child.status == "RUNNABLE" else "",
-        "end": reason_of(child) if failed else "",
-        "error": error_of(reader, node, child).headline if failed else "",
+        "end": error_reason_of(child) if failed else "",
+        "error": error_of_child(reader, node, child).headline if failed else "",
         "children": None,
         "logs": [
             {"attempt": attempt.number, "path": str(batch.log_path(attempt.stream))}
@@ -256,5 +268,5 @@ def _resources(batch: BatchCalls | None, node: NodeInfo) -> list[dict[str, Any]]
             "retry_attempt": resource.retry_attempt,
             "logs": [vars(link) for link in resource.logs],
         }
-        for resource in resources_of_job(state, [found.get(each, {}) for each in ids], node.record["region"])
+        for resource in resource_links_of_job(state, [found.get(each, {}) for each in ids], node.record["region"])
     ]

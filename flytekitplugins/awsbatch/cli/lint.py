@@ -21,9 +21,9 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engin
 from flytekitplugins.awsbatch.lint.codes import CODES
 from flytekitplugins.awsbatch.lint.findings import LintFinding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
-from flytekitplugins.awsbatch.lint.whole_program import look_at
+from flytekitplugins.awsbatch.lint.whole_program import lint_whole_program
 
-from .common import FOUND, config_option, console, counted, json_option, print_json, settings_of
+from .common import FOUND, command_console, config_option, counted_words, json_option, print_json, settings_of
 from .image_check import check_images
 
 # As for any command that is used wrongly.
@@ -76,7 +76,7 @@ def lint(
     deployment = settings_of(files, as_json)
     settings = dataclasses.replace(deployment.lint_settings, ignore=deployment.lint.ignore | set(ignored))
     try:
-        looked = look_at(targets, images, settings)
+        looked = lint_whole_program(targets, images, settings)
         in_images = check_images(looked.needs, deployment.batch.container) if run else []
     except TargetError as error:
         raise click.BadParameter(str(error), param_hint="FILE|MODULE") from error
@@ -94,7 +94,7 @@ def lint(
     else:
         _show_findings(found, complete=not not_loaded)
     for one in not_loaded:
-        frames = "".join(users_frames(one.error))
+        frames = "".join(frames_to_lint(one.error))
         click.echo(f"{frames}{one.name} could not be loaded: {error_text(one.error)}", err=True)
     sys.exit(exit_status(found, strict) if not not_loaded else NOT_LOADED)
 
@@ -107,7 +107,7 @@ def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def users_frames(error: BaseException) -> list[str]:
+def frames_to_lint(error: BaseException) -> list[str]:
     """The traceback from where it enters the user's code, without the frames that load it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = (str(Path(__file__).parent.parent), str(Path(module_loader.__file__).parent), *IMPORT_SYSTEM)
@@ -120,7 +120,7 @@ CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/reference/lint.md"
 
 def _show_findings(found: Sequence[LintFinding], complete: bool) -> None:
     """Prints one paragraph per problem, errors first, with all the tasks that have it."""
-    out = console()
+    out = command_console()
     alike: dict[tuple[Severity, str, str], list[LintFinding]] = {}
     for one in found:
         alike.setdefault((one.severity, one.code, one.message), []).append(one)
@@ -134,7 +134,7 @@ def _show_findings(found: Sequence[LintFinding], complete: bool) -> None:
         out.print(Padding(Text(message), (0, 0, 0, 2)))
     errors = sum(one.severity is Severity.ERROR for one in found)
     if found:
-        out.print(f"{counted(errors, 'error')}, {counted(len(found) - errors, 'warning')}")
+        out.print(f"{counted_words(errors, 'error')}, {counted_words(len(found) - errors, 'warning')}")
     elif complete:
         out.print("Nothing found.")
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from flytekitplugins.awsbatch.batch.aws import AwsBatch
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import LogStream
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.batch.job_logs import CloudWatchLogs, JobStream, streams_of
+from flytekitplugins.awsbatch.batch.job_logs import CloudWatchLogs, JobStream, log_streams_of_job
 
 BLOCK = 1 << 16
 # Seconds for which CloudWatch is asked for a stream that must be there soon, or for the last lines of an ended job.
@@ -121,7 +121,7 @@ class AccountLog:
         return True
 
     def streams(self) -> list[JobStream]:
-        return streams_of(self._detail)
+        return log_streams_of_job(self._detail)
 
     def copy(self, stream: JobStream, position: Any, show: Show, *, wait: bool) -> Any:
         lines, position = self._read(stream, position, wait)

@@ -15,14 +15,23 @@ from flytekitplugins.awsbatch.batch.aws import AwsBatch
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, FAILED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.console.log_rendering import LogRenderer
-from flytekitplugins.awsbatch.local.deployment.account_client import client_of
+from flytekitplugins.awsbatch.local.deployment.account_client import account_client_of
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import HomeError
 from flytekitplugins.awsbatch.local.run.rerun import child_index
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .common import fail_command, json_option, print_json
-from .home_access import MOST_IDS, batch_of, batch_of_home, failing, job_named, run_of, run_with_job, the_home
+from .home_access import (
+    MOST_IDS,
+    batch_of_home,
+    batch_of_home_run,
+    failing,
+    home_job_named,
+    home_of_command,
+    home_run_named,
+    home_run_with_job,
+)
 from .log_sources import AccountLog, LocalLog, LogSource, LogStreamOfJob
 
 
@@ -58,10 +67,10 @@ def logs(names: tuple[str, ...], failed: bool, attempt: int | None, follow: bool
 
 def _print_failed(names: tuple[str, ...], attempt: int | None, raw: bool, as_json: bool) -> None:
     """Prints the logs of what failed in each node's last attempt, in the order of the array."""
-    run = run_of(names[0] if names else None)
+    run = home_run_named(names[0] if names else None)
     nodes = [past_runs.node(run, names[1].partition(":")[0])] if len(names) == 2 else list(run.nodes)
     documents = []
-    with batch_of(run) as batch:
+    with batch_of_home_run(run) as batch:
         for node in nodes:
             for job, child in _failed_jobs(batch, node) if batch is not None else ():
                 assert batch is not None
@@ -99,15 +108,15 @@ def _failed_jobs(batch: BatchCalls, node: past_runs.NodeInfo) -> Iterator[tuple[
 def _source_of(names: tuple[str, ...]) -> Iterator[tuple[LogSource, str]]:
     """The log that the names lead to, and its job; ends the command where there is none."""
     name = names[-1]
-    run = run_of(names[0]) if len(names) == 2 else None
+    run = home_run_named(names[0]) if len(names) == 2 else None
     with batch_of_home() as batch:
-        found = job_named(batch, name) if batch is not None and run is None else None
-        elsewhere = run_with_job(name) if found is None and run is None else None
+        found = home_job_named(batch, name) if batch is not None and run is None else None
+        elsewhere = home_run_with_job(name) if found is None and run is None else None
         if elsewhere is not None:
             run, found = elsewhere
         elif found is None:
             run, found = _job_of_node(run, name)
-        client = client_of(run) if run is not None else None
+        client = account_client_of(run) if run is not None else None
         service = client or batch
         if found is None or service is None:
             fail_command(_unknown(batch, name))
@@ -130,12 +139,12 @@ def _job_of_node(run: past_runs.RunInfo | None, name: str) -> tuple[past_runs.Ru
     if run is not None:
         return run, _job_of_item(run, name)
     with contextlib.suppress(HomeError):
-        execution = None if ":" in name else past_runs.named(the_home(), name)
+        execution = None if ":" in name else past_runs.named(home_of_command(), name)
         if execution is not None:
-            run = run_of(execution)
+            run = home_run_named(execution)
             jobs = [node.job_id for node in run.nodes]
             return run, jobs[0] if len(jobs) == 1 and not _children_of(run.nodes[0]) else None
-    newest = next(iter(past_runs.runs(the_home())), None)
+    newest = next(iter(past_runs.runs(home_of_command())), None)
     if newest is not None and any(node.node.startswith(name.partition(":")[0]) for node in newest.nodes):
         return newest, _job_of_item(newest, name)
     return None, None
@@ -172,16 +181,16 @@ def _refuse_array(batch: BatchCalls, job: str) -> None:
 
 def _unknown(batch: LocalBatch | None, job: str) -> str:
     job_id = job.partition(":")[0]
-    if batch is not None and job_id != job and (array := job_named(batch, job_id)):
+    if batch is not None and job_id != job and (array := home_job_named(batch, job_id)):
         (known,) = batch.describe_jobs(jobs=[array])["jobs"]
         size = known.get("arrayProperties", {}).get("size", 0)
         children = f"its children are {array}:0 to {array}:{size - 1}" if size else "it is no array and has no children"
         return f"There is no {job!r}: {children}."
     with contextlib.suppress(HomeError):
-        execution = past_runs.named(the_home(), job_id)
+        execution = past_runs.named(home_of_command(), job_id)
         if execution is not None:
             return f"{job!r} is an execution; `flyte-awsbatch jobs {execution}` lists its jobs, which have the logs."
-    return f"The local AWS Batch of {the_home().path} knows no job {job!r}; `flyte-awsbatch jobs` lists them."
+    return f"The local AWS Batch of {home_of_command().path} knows no job {job!r}; `flyte-awsbatch jobs` lists them."
 
 
 class _Log:
@@ -210,7 +219,7 @@ class _Log:
         renderer = LogRenderer(self._raw)
 
         def show(data: bytes) -> None:
-            _print_bytes(renderer.feed(data))
+            _print_bytes(renderer.render_log(data))
 
         while True:
             # Asked before the log is read: if the job has ended, the log is complete.
@@ -224,14 +233,14 @@ class _Log:
             for stream in streams:
                 if shown is not None and stream.attempt >= shown:
                     if stream.attempt > shown:
-                        _print_bytes(renderer.rest())
+                        _print_bytes(renderer.render_rest_of_log())
                         click.echo(f"-- attempt {stream.attempt} --", err=True)
                         shown, position = stream.attempt, None
                     late = ended or not follow
                     position = self._source.copy(stream, position, show, wait=late)
             more_to_come = not ended and follow and self._source.still_runs()
             if not more_to_come:
-                _print_bytes(renderer.rest())
+                _print_bytes(renderer.render_rest_of_log())
                 if not ended and follow:
                     click.echo("-- no process runs this job any more --", err=True)
                 return

@@ -17,19 +17,19 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from flytekitplugins.awsbatch.admin.decision_data import decision_data, other_matchings
+from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
-from flytekitplugins.awsbatch.lint.program import compile_workflows
+from flytekitplugins.awsbatch.lint.program import compile_program_workflows
 from flytekitplugins.awsbatch.lint.targets import TargetError, target_of
-from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations
+from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations_of_settings
 from flytekitplugins.awsbatch.local.home import from_environment
-from flytekitplugins.awsbatch.local.run.plan import Plan, PlannedNode, workflow_name
+from flytekitplugins.awsbatch.local.run.plan import Plan, PlannedNode, planned_workflow_name
 from flytekitplugins.awsbatch.local.run.plan import plan_workflow as plan_of
 
 from .common import (
     FOUND,
+    command_console,
     config_option,
-    console,
     fail_command,
     json_option,
     print_json,
@@ -38,7 +38,7 @@ from .common import (
     show_block,
     show_indented,
 )
-from .lint import NOT_LOADED, error_text, image_option, users_frames
+from .lint import NOT_LOADED, error_text, frames_to_lint, image_option
 
 
 # The inputs of `pyflyte run` are options that only the workflow knows.
@@ -77,19 +77,19 @@ def plan(
     who = LaunchedExecution(
         project or admin.project or "flytesnacks",
         domain or admin.domain or "development",
-        workflow_name(entity),
+        planned_workflow_name(entity),
         execution,
     )
     home = from_environment(os.environ)
     with reporting_problems(as_json):
-        where = locations(settings, home, elsewhere=False) if settings.local.storage else Locations(home)
+        where = locations_of_settings(settings, home, elsewhere=False) if settings.local.storage else Locations(home)
         planned = plan_of(entity, settings, who, where, images)
     if as_json:
-        decision = decision_data(planned.decision, other_matchings(settings.admin, planned.decision))
+        decision = decision_data(planned.decision, decisions_by_matching(settings.admin, planned.decision))
         nodes = [dataclasses.asdict(node) for node in planned.nodes]
         print_json({"decision": decision, "nodes": nodes, "unknown": planned.unknown})
     else:
-        _show(console(), planned)
+        _show(command_console(), planned)
     sys.exit(0 if planned.decision.queue and not any(node.problem for node in planned.nodes) else FOUND)
 
 
@@ -104,9 +104,11 @@ def _entity(target: str, name: str) -> Any:
             try:
                 found.load(module)
             except (Exception, SystemExit) as error:
-                click.echo(f"{''.join(users_frames(error))}{module} could not be loaded: {error_text(error)}", err=True)
+                click.echo(
+                    f"{''.join(frames_to_lint(error))}{module} could not be loaded: {error_text(error)}", err=True
+                )
                 sys.exit(NOT_LOADED)
-        compile_workflows()
+        compile_program_workflows()
     own = tuple(f"{module}." for module in found.modules)
     entities = [each for each in FlyteEntities.entities if isinstance(each, WorkflowBase | Task)]
     every = [each for each in entities if each.name.startswith(own)]

@@ -14,11 +14,20 @@ from rich.text import Text
 from flytekitplugins.awsbatch.admin import export_rules as exporting
 from flytekitplugins.awsbatch.admin.admin_settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, MATCHINGS
 from flytekitplugins.awsbatch.admin.attribute_files import dump_attribute_file
-from flytekitplugins.awsbatch.admin.decision_data import decision_data, other_matchings
+from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
 from flytekitplugins.awsbatch.admin.explanation import Explanation, LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch
 
-from .common import FOUND, config_option, console, fail_command, json_option, print_json, settings_of, show_block
+from .common import (
+    FOUND,
+    command_console,
+    config_option,
+    fail_command,
+    json_option,
+    print_json,
+    settings_of,
+    show_block,
+)
 
 TITLES = {
     DOCUMENTED: "as the setup document says",
@@ -64,11 +73,11 @@ def explain(
     if matching:
         settings = settings.matched(matching)
     decision = decide_launch(settings, who)
-    others = other_matchings(settings, decision)
+    others = decisions_by_matching(settings, decision)
     if as_json:
         print_json(decision_data(decision, others))
     else:
-        _show_explanation(console(), decision, others)
+        _show_explanation(command_console(), decision, others)
     sys.exit(0 if decision.queue else FOUND)
 
 
@@ -120,7 +129,7 @@ def _matchings_table(explanation: Explanation, others: dict[str, Explanation]) -
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name, one in others.items():
         found = " or ".join(sorted(set(one.candidates))) or "none"
-        shown = Text(one.crash or found, style="yellow" if one.possible != explanation.possible else "")
+        shown = Text(one.crash or found, style="yellow" if one.explained_queues != explanation.explained_queues else "")
         named = Text(name, style="bold" if name == explanation.matching else "")
         table.add_row(named, shown, Text(TITLES[name], style="dim"))
     return table
@@ -152,19 +161,19 @@ def export(
     settings = settings_of(files, as_json).admin
     exported = exporting.export_rules(settings, projects, workflows)
     taken: set[str] = set()
-    written = {exporting.attribute_file_name(one, taken): dump_attribute_file(one) for one in exported.attributes}
+    written = {exporting.exported_file_name(one, taken): dump_attribute_file(one) for one in exported.attributes}
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, text in written.items():
             (Path(folder) / name).write_text(text, encoding="utf-8")
     except OSError as error:
         fail_command(f"{folder}: cannot be written: {error.strerror or error}")
-    block = exporting.server_block(settings, exported.rules)
+    block = exporting.exported_server_block(settings, exported.rules)
     paths = [str(Path(folder) / name) for name in written]
     if as_json:
         print_json({"files": paths, "server": block, "notes": exported.notes, "unmet": exported.unmet})
     else:
-        _show_exported(console(), exported, paths, block)
+        _show_exported(command_console(), exported, paths, block)
     sys.exit(FOUND if exported.unmet else 0)
 
 

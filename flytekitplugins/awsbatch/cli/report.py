@@ -10,7 +10,7 @@ from flytekitplugins.awsbatch.ui.report import report as report_text
 from flytekitplugins.awsbatch.ui.report import write_report
 
 from .common import fail_command
-from .home_access import failing, run_of, the_home
+from .home_access import failing, home_of_command, home_run_named
 
 
 @click.command()
@@ -22,13 +22,13 @@ def report(execution: str | None, output: str | None) -> None:
     It has what `ui` shows, with the logs of the failed and the slowest children.
     """
     with failing():
-        name = run_of(execution).name
+        name = home_run_named(execution).name
         if output == "-":
-            click.echo(report_text(the_home(), [name]))
+            click.echo(report_text(home_of_command(), [name]))
             return
         path = Path(output or f"{name}.html")
         try:
-            write_report(the_home(), [name], path)
+            write_report(home_of_command(), [name], path)
         except OSError as error:
             fail_command(f"{path}: cannot be written: {error.strerror or error}")
     click.echo(f"{path}")

@@ -14,15 +14,15 @@ import rich_click as click
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS, load
 from flytekitplugins.awsbatch.local.console.amounts import shown_time
-from flytekitplugins.awsbatch.local.deployment.account_client import client_of, terminate_jobs
+from flytekitplugins.awsbatch.local.deployment.account_client import account_client_of, terminate_account_jobs
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.run.rerun import rerun as rerun_child
 from flytekitplugins.awsbatch.local.run.rerun import rerun_command
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
-from .common import counted, fail_command, json_option, print_json
-from .home_access import failing, is_of_workflow, run_of, the_home, workflow_option
+from .common import counted_words, fail_command, json_option, print_json
+from .home_access import failing, home_of_command, home_run_named, is_of_workflow, workflow_option
 from .tables import print_table
 
 POLL_SECONDS = 0.3
@@ -55,14 +55,14 @@ def runs(prune: bool, older_than: float, workflow: str | None, statuses: tuple[s
     Those that nobody has touched for 30 days go by themselves when a new run starts (emulator.keep_runs_days), also
     interrupted ones.
     """
-    home = the_home()
+    home = home_of_command()
     with failing():
         if prune:
-            gone = past_runs.prune(home, older_than)
+            gone = past_runs.prune_past_runs(home, older_than)
             if as_json:
                 print_json({"removed": gone})
             else:
-                click.echo(f"Removed {counted(len(gone), 'run')}.")
+                click.echo(f"Removed {counted_words(len(gone), 'run')}.")
             return
         every = past_runs.runs(home)
     found = [run for run in every if is_of_workflow(run, workflow) and (not statuses or run.status in statuses)]
@@ -95,7 +95,7 @@ def kill(execution: str) -> None:
     Jobs in an account are terminated, whether their process still runs or not.
     """
     with failing():
-        run = run_of(execution)
+        run = home_run_named(execution)
         execution = run.name
         if run.endpoint is not None:
             _kill_elsewhere(run)
@@ -113,7 +113,7 @@ def _end_process(run: past_runs.RunInfo, process: int, with_it: str) -> None:
         fail_command(f"Process {process}, which runs execution {run.name}, belongs to another user.")
     click.echo(f"Asked process {process} to end execution {run.name}.")
     until = time.monotonic() + KILL_TIMEOUT
-    while past_runs.run(the_home(), run.name).process is not None:
+    while past_runs.run(home_of_command(), run.name).process is not None:
         if time.monotonic() > until:
             fail_command(f"It has not ended yet; `kill -9 {process}` ends it {with_it}at once.")
         time.sleep(POLL_SECONDS)
@@ -123,10 +123,10 @@ def _kill_elsewhere(run: past_runs.RunInfo) -> None:
     """Ends the process first, which would submit more jobs, and then the jobs that it has left."""
     if run.process is not None:
         _end_process(run, run.process, "")
-        run = past_runs.run(the_home(), run.name)
-    client = client_of(run)
+        run = past_runs.run(home_of_command(), run.name)
+    client = account_client_of(run)
     assert client is not None
-    ended = terminate_jobs(the_home(), run, client)
+    ended = terminate_account_jobs(home_of_command(), run, client)
     if not ended:
         click.echo(f"Execution {run.name} has no jobs that run (it is {run.status}).")
     for node in ended:
@@ -148,10 +148,10 @@ def rerun(execution: str, node: str, index: int, raw: bool) -> None:
     the child's exit status.
     """
     with failing():
-        run = run_of(execution)
+        run = home_run_named(execution)
         found = past_runs.node(run, node)
         node = found.node
-        child = rerun_command(the_home(), run, found, index)
+        child = rerun_command(home_of_command(), run, found, index)
         status = rerun_child(child, raw)
     click.echo(f"Child {index} of {node} ended with exit status {status}. It wrote to {child.output}", err=True)
     sys.exit(status)
@@ -165,7 +165,7 @@ def cache() -> None:
 @cache.command()
 def clear() -> None:
     """Forget every item that is cached on this machine. A cache that others share (emulator.cache) is left as it is."""
-    home = the_home()
+    home = home_of_command()
     try:
         shared = load(os.environ).local.cache
     except SettingsError as error:
@@ -173,7 +173,7 @@ def clear() -> None:
     with failing():
         if home.catalog.exists():
             DiskCatalog(home.catalog).clear()
-        past_runs.remove_kept(home)
+        past_runs.remove_kept_of_past_runs(home)
     click.echo("The cache is empty.")
     if shared:
         click.echo(f"Others use the cache in {shared} too: remove the files below it to forget them.")

@@ -16,20 +16,24 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import NoEngineError
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolicy, clean_environment, in_image
-from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_loopback
-from flytekitplugins.awsbatch.batch.emulator.http.server import listen
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
+    LaunchPolicy,
+    launch_in_clean_environment,
+    launch_in_image,
+)
+from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_loopback_host
+from flytekitplugins.awsbatch.batch.emulator.http.server import listen_http
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
-from flytekitplugins.awsbatch.local.all_settings import CONTAINER, Settings, load_files
-from flytekitplugins.awsbatch.local.deployment.backend import container_executor
+from flytekitplugins.awsbatch.local.all_settings import CONTAINER, Settings, load_settings_files
+from flytekitplugins.awsbatch.local.deployment.backend import backend_container_executor
 from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders
-from flytekitplugins.awsbatch.local.history.page_address import noted
+from flytekitplugins.awsbatch.local.history.page_address import page_address_noted
 from flytekitplugins.awsbatch.local.home import Home, HomeError, from_environment
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.server import RunPages
 
-from .common import command_for, config_option, named_files, url_of
+from .common import command_for, config_option, named_files, url_option_of
 
 DEFAULT_PORT = 8044
 PROCESS = "process"
@@ -97,20 +101,20 @@ def serve(
     any credentials will do. Every queue of the settings is there from the start. Ctrl-C ends it; the next start on
     the same home continues the jobs that had not finished.
     """
-    if token is None and not is_loopback(host):
+    if token is None and not is_loopback_host(host):
         raise click.UsageError(
             f"{host} can be reached from other machines, and this service starts commands: give it a --token (or set"
             f" {TOKEN}), or listen on 127.0.0.1"
         )
     at = Home(home.expanduser().absolute()) if home is not None else from_environment(os.environ)
     try:
-        settings = load_files(named_files(files))
+        settings = load_settings_files(named_files(files))
         executors: list[Executor] | None = None
         launch: LaunchPolicy
         if (isolation or settings.local.isolation) == CONTAINER:
-            launch, executors = in_image(environment), [container_executor(settings, at.prepare(), warn)]
+            launch, executors = launch_in_image(environment), [backend_container_executor(settings, at.prepare(), warn)]
         else:
-            launch = CodeFolders(clean_environment(environment), at.code, settings.batch.retention_days)
+            launch = CodeFolders(launch_in_clean_environment(environment), at.code, settings.batch.retention_days)
         service = LocalBatch(at.batch, settings.batch, launch=launch, executors=executors, adopt=True)
     except (SettingsError, HomeError, UnusableHomeError, NoEngineError) as error:
         raise click.ClickException(str(error)) from error
@@ -136,7 +140,7 @@ async def _serve_until_signal(
         service.start()
         for queue in settings.admin.queues:
             service.ensure_queue(queue.dynamic)
-        runner, bound = await listen(service, guard, host, port, pages)
+        runner, bound = await listen_http(service, guard, host, port, pages)
     except UnusableHomeError as error:
         raise click.ClickException(str(error)) from error
     except BatchError as error:
@@ -145,12 +149,12 @@ async def _serve_until_signal(
     except OSError as error:
         service.close(terminate=False)
         raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error
-    url = url_of(host, bound)
+    url = url_option_of(host, bound)
     click.echo(f"AWS Batch at {url} (region {service.region}, account {service.account_id})")
     click.echo(f"state and logs in {service.home}", err=True)
     if pages is not None:
         click.echo(f"the runs of its home at {url}/ui/", err=True)
-    with noted(pages.home, url) if pages is not None else contextlib.nullcontext():
+    with page_address_noted(pages.home, url) if pages is not None else contextlib.nullcontext():
         await asked.wait()
     await runner.cleanup()
     if pages is not None:

@@ -18,10 +18,10 @@ from rich.console import Console, RenderableType
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import log_tail
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, ChildView, ExecutionView, NodeView
-from flytekitplugins.awsbatch.ui.errors import error_of
+from flytekitplugins.awsbatch.ui.errors import error_of_child
 
-from .home_access import failing, run_of, the_home
-from .top_view import Throughput, listed_children, log_screen, screen, summary
+from .home_access import failing, home_of_command, home_run_named
+from .top_view import Throughput, summary, top_children, top_log_screen, top_screen
 
 # Seconds between two looks, and between two lines where there is no terminal.
 LOOK_EVERY = 0.5
@@ -43,8 +43,8 @@ def top(execution: str | None, once: bool) -> None:
     In a terminal, the arrow keys choose a child, Enter shows its log as it grows, and q leaves. Elsewhere it prints a
     line whenever something has changed, until the execution ends.
     """
-    with failing(), RunReader(the_home()) as reader:
-        name = run_of(execution).name
+    with failing(), RunReader(home_of_command()) as reader:
+        name = home_run_named(execution).name
         if once or not (sys.stdin.isatty() and sys.stdout.isatty()):
             _lines(reader, name, once)
         else:
@@ -66,10 +66,10 @@ def _lines(reader: RunReader, name: str, once: bool) -> None:
                 click.echo(f"{node.info.node} {node.info.function}  {node.info.status}  {words}")
             click.echo(f"{name}  {execution.info.status}  {summary(execution, rate).plain}")
         if not running or once:
-            for node, child in listed_children(execution, _now()):
+            for node, child in top_children(execution, _now()):
                 if child.state == FAILED:
                     click.echo(
-                        f"{node.info.node}:{child.index}  {child.state}  {error_of(reader, node, child).headline}"
+                        f"{node.info.node}:{child.index}  {child.state}  {error_of_child(reader, node, child).headline}"
                     )
             return
         time.sleep(LOOK_EVERY)
@@ -94,11 +94,11 @@ class _Watch:
         execution = self._reader.execution(self._name)
         with _keys() as pressed, Live(console=self._console, screen=True, auto_refresh=False) as live:
             while True:
-                now = self._reader.stamp(self._name)
+                now = self._reader.run_stamp(self._name)
                 if now != stamp or execution.info.status == "running":
                     stamp, execution = now, self._reader.execution(self._name)
                 self._rate.add(_now(), _done(execution))
-                children = listed_children(execution, _now())
+                children = top_children(execution, _now())
                 live.update(self._shown(execution, children), refresh=True)
                 key = pressed(LOOK_EVERY)
                 if key == "back" and not self._in_log:
@@ -128,13 +128,13 @@ class _Watch:
             node, child = children[self._place(children)]
             streams = self._reader.streams(node, child)
             lines = log_tail(streams[-1].path, height).splitlines() if streams else []
-            return log_screen(child, node, lines, height)
-        return screen(execution, children, self._place(children), _now(), self._rate, self._say, height)
+            return top_log_screen(child, node, lines, height)
+        return top_screen(execution, children, self._place(children), _now(), self._rate, self._say, height)
 
     def _say(self, node: NodeView, child: ChildView) -> str:
         key = (node.info.node, child.index, child.tries)
         if key not in self._said:
-            self._said[key] = error_of(self._reader, node, child).headline
+            self._said[key] = error_of_child(self._reader, node, child).headline
         return self._said[key]
 
 

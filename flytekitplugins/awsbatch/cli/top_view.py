@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.local.history.run_view import (
     ChildView,
     ExecutionView,
     NodeView,
-    worst_first,
+    worst_children_first,
 )
 from flytekitplugins.awsbatch.ui.ansi import without_ansi
 
@@ -56,16 +56,16 @@ class Throughput:
             self._seen.popleft()
 
     @property
-    def a_second(self) -> float:
+    def children_a_second(self) -> float:
         (first, before), (last, after) = self._seen[0], self._seen[-1]
         return (after - before) / ((last - first) / 1000) if last > first else 0.0
 
 
-def listed_children(execution: ExecutionView, now: int) -> list[Listed]:
+def top_children(execution: ExecutionView, now: int) -> list[Listed]:
     """The children to look at: the latest failures, those under way with the slowest first, then all the others."""
     found: list[tuple[int, int, Listed]] = []
     for node in execution.nodes:
-        for place, child in enumerate(worst_first(node.children, now)):
+        for place, child in enumerate(worst_children_first(node.children, now)):
             if child.state == QUEUED or child.child is None:
                 continue
             kind = 0 if child.state == FAILED else 1 if child.state not in DONE else 2
@@ -83,14 +83,14 @@ def summary(execution: ExecutionView, rate: Throughput) -> Text:
     counts = execution.counts
     words = Text(", ").join(Text(f"{count} {state}", style=COLOURS[state]) for state, count in counts.items())
     left = sum(count for state, count in counts.items() if state not in DONE)
-    if execution.info.status == "running" and rate.a_second > 0:
-        words.append(f"   {rate.a_second:.1f} children/s")
+    if execution.info.status == "running" and rate.children_a_second > 0:
+        words.append(f"   {rate.children_a_second:.1f} children/s")
         if left:
-            words.append(f", about {shown_duration(left / rate.a_second * 1000)} left")
+            words.append(f", about {shown_duration(left / rate.children_a_second * 1000)} left")
     return words
 
 
-def screen(
+def top_screen(
     execution: ExecutionView,
     children: Sequence[Listed],
     chosen: int,
@@ -120,7 +120,7 @@ def screen(
     )
 
 
-def log_screen(child: ChildView, node: NodeView, lines: Sequence[str], height: int) -> RenderableType:
+def top_log_screen(child: ChildView, node: NodeView, lines: Sequence[str], height: int) -> RenderableType:
     """The end of a child's log."""
     title = Text.assemble((f"{node.info.node}:{child.index}", "bold"), "  ", (child.state, COLOURS[child.state]))
     # What a job prints must not move the cursor of somebody else's terminal.

@@ -9,14 +9,14 @@ import signal
 
 import rich_click as click
 
-from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_loopback
-from flytekitplugins.awsbatch.batch.emulator.http.server import listen_with
-from flytekitplugins.awsbatch.local.history.page_address import noted
+from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_loopback_host
+from flytekitplugins.awsbatch.batch.emulator.http.server import listen_http_with
+from flytekitplugins.awsbatch.local.history.page_address import page_address_noted
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.ui.server import RunPages
 
-from .common import command_for, fail_command, url_of
-from .home_access import failing, run_of, the_home
+from .common import command_for, fail_command, url_option_of
+from .home_access import failing, home_of_command, home_run_named
 from .serve import TOKEN
 
 DEFAULT_PORT = 8045
@@ -41,15 +41,15 @@ def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
     With an EXECUTION it prints that one's address. The page only shows: it starts and stops nothing. Runs print its
     address while it is served. Ctrl-C ends it.
     """
-    if token is None and not is_loopback(host):
+    if token is None and not is_loopback_host(host):
         raise click.UsageError(
             f"{host} can be reached from other machines, and the page shows logs: give it a --token (or set {TOKEN}),"
             " or listen on 127.0.0.1"
         )
-    home = the_home()
+    home = home_of_command()
     with failing():
         home.prepare()
-        name = run_of(execution).name if execution else None
+        name = home_run_named(execution).name if execution else None
     # A large run is a hundred thousand small objects at once, which the collector would look through again and again.
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
     asyncio.run(_serve(home, RunPages(home, RequestGuard(token), command_for(home)), host, port, name))
@@ -60,15 +60,15 @@ async def _serve(home: Home, pages: RunPages, host: str, port: int, execution: s
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
     try:
-        runner, bound = await listen_with(pages.respond, host, port)
+        runner, bound = await listen_http_with(pages.respond, host, port)
     except OSError as error:
         # asyncio's own words repeat the address.
         why = os.strerror(error.errno) if error.errno else str(error)
         fail_command(f"Cannot listen on {host}, port {port}: {why}. With --port 0 a free port is taken.")
-    url = url_of(host, bound)
+    url = url_option_of(host, bound)
     click.echo(f"{url}/ui/{f'run/{execution}' if execution else ''}")
     click.echo(f"The runs in {home.path}. Ctrl-C ends it.", err=True)
-    with noted(home, url):
+    with page_address_noted(home, url):
         await asked.wait()
     await runner.cleanup()
     pages.close()

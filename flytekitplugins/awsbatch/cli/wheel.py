@@ -61,10 +61,10 @@ def wheel(output: Path, as_json: bool) -> None:
         print_json({"wheel": str(made)})
         return
     click.echo(f"Made {made}")
-    click.echo("\n".join(how_to_install(made)))
+    click.echo("\n".join(how_to_install_wheel(made)))
 
 
-def how_to_install(made: Path) -> list[str]:
+def how_to_install_wheel(made: Path) -> list[str]:
     # An ImageSpec copies from below the folder that the registration is started in.
     inside = made.relative_to(Path.cwd()) if made.is_relative_to(Path.cwd()) else made
     place = inside.as_posix()

@@ -52,6 +52,6 @@ class Child:
         return bound_names(list(self.resolver_args))
 
 
-def at_index(path: str | None, index: OriginalIndex) -> str | None:
+def command_line_at_index(path: str | None, index: OriginalIndex) -> str | None:
     """The paths of one item. All children are given one checkpoint path; each needs its own, the same after a retry."""
     return f"{path}/{index}" if path else None

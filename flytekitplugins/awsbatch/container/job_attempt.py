@@ -22,7 +22,7 @@ class NodePrefix(str):
     __slots__ = ()
 
 
-def is_retry() -> bool:
+def is_retried_attempt() -> bool:
     return os.environ.get(AWS_JOB_ATTEMPT, "1") != "1"
 
 
@@ -35,10 +35,10 @@ def _is_single_job() -> bool:
 def left_by_an_earlier_attempt(context: FlyteContext, checkpoint: str | None) -> str | None:
     """The checkpoint to continue from when AWS Batch tries a job again: Flyte gives all its attempts the same paths,
     and the previous one it names is that of the node's attempt before."""
-    return checkpoint if checkpoint and is_retry() and context.file_access.exists(checkpoint) else None
+    return checkpoint if checkpoint and is_retried_attempt() and context.file_access.exists(checkpoint) else None
 
 
-def fit_to_single_job(parameters: ExecutionParameters | None) -> None:
+def fit_attempt_to_single_job(parameters: ExecutionParameters | None) -> None:
     """Makes a single job's deck visible, and its next attempt find the checkpoint, as `entrypoint` does for a map's
     children. Safe to call again, and outside of a job.
 

@@ -16,7 +16,7 @@ class Severity(str, Enum):
     WARNING = "warning"
 
 
-def severity_of(code: str) -> Severity:
+def finding_severity(code: str) -> Severity:
     return Severity.ERROR if code < "AB100" else Severity.WARNING
 
 
@@ -40,7 +40,7 @@ class LintFinding:
 
     @property
     def severity(self) -> Severity:
-        return severity_of(self.code)
+        return finding_severity(self.code)
 
     @property
     def subject(self) -> str:

@@ -79,7 +79,7 @@ def _code_root_of_image(module: str) -> Path | None:
     return path.parents[parts]
 
 
-def findings_of(needs: Sequence[ImageNeed], report: ImageReport) -> list[LintFinding]:
+def findings_of_image_needs(needs: Sequence[ImageNeed], report: ImageReport) -> list[LintFinding]:
     """:param needs: of tasks that run in the image that the report is about."""
     return [finding for need in needs for finding in _findings(need, report) if finding.code not in need.ignored]
 

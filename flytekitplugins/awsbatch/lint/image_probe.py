@@ -22,7 +22,7 @@ def _interpreter_of(script: str) -> str:
     return words[0] if len(words) == 1 and os.path.isfile(words[0]) else ""  # noqa: PTH113
 
 
-def imported(name: str) -> str:
+def _probe_import(name: str) -> str:
     """Why a module cannot be imported; empty when it can."""
     try:
         importlib.import_module(name)
@@ -50,7 +50,7 @@ def main() -> None:
     sys.path[0:1] = [os.getcwd()]  # noqa: PTH109
     if asked["code"]:
         sys.path.append(asked["code"])
-    problems = {name: imported(name) for name in asked["modules"]}
+    problems = {name: _probe_import(name) for name in asked["modules"]}
     report = {"commands": found, "versions": versions, "problems": problems, "python": sys.version.split()[0]}
     sys.stdout.flush()
     print("\n" + MARK + json.dumps(report), flush=True)  # noqa: T201

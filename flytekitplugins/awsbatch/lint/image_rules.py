@@ -47,15 +47,15 @@ def image_name(subject: LintSubject) -> Iterator[str]:
 def image_content(subject: LintSubject) -> Iterator[str]:
     spec = getattr(subject.inner, "container_image", None)
     if isinstance(spec, ImageSpec):
-        lines = installed_lines(spec)
+        lines = image_installed_lines(spec)
         if lines is None:
             return
-        found = [line for line in lines if names_this_package(line)]
+        found = [line for line in lines if image_names_this_package(line)]
         if not found:
             yield f"runs in an ImageSpec that does not install {DISTRIBUTION}. Without it {THEN} {REMEDY}"
             return
         script = next((word for word in (*subject.container.command, *subject.container.args) if word in SCRIPTS), None)
-        problems = [version_problem(line) for line in found]
+        problems = [image_version_problem(line) for line in found]
         if script is not None and all(problems):
             yield f"runs in an ImageSpec that {problems[0]}, which has no {script}: {THEN} {REMEDY}"
     elif FLYTEKIT_IMAGE.fullmatch(subject.container.image):
@@ -66,13 +66,13 @@ def image_content(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def installed_lines(spec: ImageSpec) -> list[str] | None:
+def image_installed_lines(spec: ImageSpec) -> list[str] | None:
     """What an ImageSpec installs, a requirement or a command each; None where one cannot see it: a base image of one's
     own, a lock file."""
     lines: list[str] = []
     base = spec.base_image
     if isinstance(base, ImageSpec):
-        of_base = installed_lines(base)
+        of_base = image_installed_lines(base)
         if of_base is None:
             return None
         lines += of_base
@@ -91,11 +91,11 @@ def installed_lines(spec: ImageSpec) -> list[str] | None:
     return lines
 
 
-def names_this_package(text: str) -> bool:
+def image_names_this_package(text: str) -> bool:
     return DISTRIBUTION in re.sub(r"[-_.]+", "-", text).lower()
 
 
-def version_problem(line: str) -> str:
+def image_version_problem(line: str) -> str:
     """What is wrong with the version that a requirement or a command installs; "" where nothing is, as far as one can
     see."""
     requirement = _parsed_version(line)
@@ -105,7 +105,7 @@ def version_problem(line: str) -> str:
         words = shlex.split(line)
     except ValueError:
         words = line.split()
-    return next((_problem_of_word(word) for word in words if names_this_package(word)), "")
+    return next((_problem_of_word(word) for word in words if image_names_this_package(word)), "")
 
 
 def _problem_of_word(word: str) -> str:

@@ -18,7 +18,7 @@ from flytekit.core.workflow import ImperativeWorkflow, PythonFunctionWorkflow, W
 from ..sdk.switch import in_a_job
 
 
-def calls_of(task: Any) -> tuple[Node, ...]:
+def program_calls_of(task: Any) -> tuple[Node, ...]:
     """The nodes that call a task, in the workflows compiled so far."""
     return tuple(node for node in _compiled_nodes() if _is_same(node.flyte_entity, task))
 
@@ -32,22 +32,22 @@ def _is_same(one: Any, other: Any) -> bool:
     return maps and one.run_task is other.run_task and one.name == other.name
 
 
-def maps_over(task: Any) -> tuple[Any, ...]:
+def program_maps_over(task: Any) -> tuple[Any, ...]:
     """The array tasks made so far that map a task: ours, and flytekit's legacy ones."""
     return tuple(one for one in FlyteEntities.entities if isinstance(one, MapPythonTask) and one.run_task is task)
 
 
-def is_ours(mapping: Any) -> bool:
+def is_our_map_of_program(mapping: Any) -> bool:
     """Whether a map task is an AWSBatchMapTask, which alone says what is fine for it."""
     return hasattr(mapping, "lint_ignore")
 
 
 def _compiled_nodes() -> Iterator[Node]:
-    for workflow in workflows():
-        yield from nodes_of(workflow)
+    for workflow in program_workflows():
+        yield from program_nodes_of(workflow)
 
 
-def compile_workflows() -> None:
+def compile_program_workflows() -> None:
     """Compiles the workflows that flytekit has not compiled yet.
 
     One that cannot be compiled is left as it was: flytekit tells when it is sent. Nothing is done in a job, or while a
@@ -56,7 +56,7 @@ def compile_workflows() -> None:
     context = FlyteContextManager.current_context()
     if in_a_job() or context.compilation_state is not None:
         return
-    for workflow in list(workflows()):
+    for workflow in list(program_workflows()):
         if isinstance(workflow, PythonFunctionWorkflow) and not workflow.compiled:
             try:
                 workflow.compile()
@@ -64,11 +64,11 @@ def compile_workflows() -> None:
                 workflow.compiled = False
 
 
-def workflows() -> Iterator[WorkflowBase]:
+def program_workflows() -> Iterator[WorkflowBase]:
     return (entity for entity in list(FlyteEntities.entities) if isinstance(entity, WorkflowBase))
 
 
-def nodes_of(workflow: WorkflowBase) -> Iterator[Node]:
+def program_nodes_of(workflow: WorkflowBase) -> Iterator[Node]:
     """The nodes of a workflow, as far as it was compiled."""
     # Not `nodes` of a function, which would compile the workflow.
     nodes = workflow.nodes if isinstance(workflow, ImperativeWorkflow) else workflow._nodes
@@ -89,4 +89,8 @@ def _with_branches(node: Node) -> Iterator[Node]:
 
 def is_only_mapped(task: Any) -> bool:
     """Whether a task is registered only because a map of ours has to find it: nothing calls it as a single job."""
-    return not isinstance(task, MapPythonTask) and not calls_of(task) and any(map(is_ours, maps_over(task)))
+    return (
+        not isinstance(task, MapPythonTask)
+        and not program_calls_of(task)
+        and any(map(is_our_map_of_program, program_maps_over(task)))
+    )

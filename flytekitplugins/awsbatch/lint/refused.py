@@ -18,7 +18,7 @@ ASYNC = "is not compatible with async functions"
 EAGER = "EagerAsyncPythonFunctionTask() got multiple values for keyword argument 'task_config'"
 
 
-def finding_of_error(name: str, error: BaseException) -> LintFinding | None:
+def finding_of_refused_task(name: str, error: BaseException) -> LintFinding | None:
     """The finding that an error stands for, or None.
 
     :param name: the module or workflow that the error ended.

@@ -1,8 +1,8 @@
 """Tells a user what was found in a task that is about to be sent: each code once as a Python warning, errors as an
 exception.
 
-`lint_task` is the one place where a task is looked at. The task classes call it when flytekit asks for their container,
-which is what every registration, package and emulated call does.
+`report_task` is the one place where a task is looked at. The task classes call it when flytekit asks for their
+container, which is what every registration, package and emulated call does.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from flytekit.configuration import SerializationSettings
 from flytekit.models.task import Container
 
 from ..sdk.errors import AWSBatchTaskError, AWSBatchWarning
-from .codes import findings
+from .codes import findings_by_code
 from .findings import LintFinding, Severity, findings_in
 from .lint_settings import LintSettings, load_lint_settings
-from .program import compile_workflows
+from .program import compile_program_workflows
 from .subject import LintSubject
-from .task_rules import CACHED_SINGLE, legacy_map
+from .task_rules import CACHED_SINGLE, is_legacy_map_task
 
 Receiver: TypeAlias = Callable[[list[LintFinding]], None]
 
@@ -33,12 +33,12 @@ _lock = threading.Lock()
 
 
 @functools.cache
-def settings_of_environment() -> LintSettings:
+def report_settings_of_environment() -> LintSettings:
     """Read once per process: a registration looks at every task of a project."""
     return load_lint_settings()
 
 
-def lint_task(task: Any, container: Container, serialization: SerializationSettings) -> None:
+def report_task(task: Any, container: Container, serialization: SerializationSettings) -> None:
     """Looks at a task as it is sent.
 
     Which calls of it there are, and whether it is only mapped, is known once the whole program is compiled. Of a local
@@ -48,23 +48,23 @@ def lint_task(task: Any, container: Container, serialization: SerializationSetti
     """
     own = _receiver.get()
     if own is None:
-        compile_workflows()
-    receive, settings = own or (tell_findings, settings_of_environment())
-    receive(findings(LintSubject.of(task, serialization, container, settings)))
+        compile_program_workflows()
+    receive, settings = own or (report_findings, report_settings_of_environment())
+    receive(findings_by_code(LintSubject.of(task, serialization, container, settings)))
 
 
-def lint_single_call(task: Any) -> None:
+def report_single_call(task: Any) -> None:
     """Looks at a task that is about to run as a single job, whether or not something else maps it."""
     if task.metadata.cache:
         _tell_unless_ignored(task, "AB001", CACHED_SINGLE)
 
 
-def lint_legacy_map(task: Any, mapping: Any) -> None:
+def report_legacy_map(task: Any, mapping: Any) -> None:
     """Looks at flytekit's own array task over one of ours, while that is being serialised."""
-    _tell_unless_ignored(task, "AB109", legacy_map(mapping.name))
+    _tell_unless_ignored(task, "AB109", is_legacy_map_task(mapping.name))
 
 
-def lint_execution_env(task: Any, names: Iterable[str]) -> None:
+def report_execution_env(task: Any, names: Iterable[str]) -> None:
     """Looks at the variables that an execution was given, which a job does not get.
 
     :param task: a task or a map that is about to run.
@@ -79,7 +79,7 @@ def lint_execution_env(task: Any, names: Iterable[str]) -> None:
 
 
 def _tell_unless_ignored(task: Any, code: str, message: str) -> None:
-    receive, settings = _receiver.get() or (tell_findings, settings_of_environment())
+    receive, settings = _receiver.get() or (report_findings, report_settings_of_environment())
     inner = getattr(task, "run_task", task)
     own = getattr(inner.task_config, "lint_ignore", None) or ()
     if code not in settings.ignore.union(own, getattr(task, "lint_ignore", ())):
@@ -91,7 +91,7 @@ def _warn_of_findings(finding: LintFinding) -> None:
     warnings.warn_explicit(str(finding), AWSBatchWarning, finding.file or finding.entity, finding.line)
 
 
-def tell_findings(found: list[LintFinding], on_warning: Callable[[LintFinding], None] = _warn_of_findings) -> None:
+def report_findings(found: list[LintFinding], on_warning: Callable[[LintFinding], None] = _warn_of_findings) -> None:
     """Hands on each warning whose code is new to this process.
 
     :raises AWSBatchTaskError: with all errors among the findings.
@@ -105,7 +105,7 @@ def tell_findings(found: list[LintFinding], on_warning: Callable[[LintFinding], 
 
 
 @contextmanager
-def findings_to(receive: Receiver, settings: LintSettings) -> Iterator[None]:
+def report_findings_to(receive: Receiver, settings: LintSettings) -> Iterator[None]:
     """Within the block, whatever is found goes to `receive`, and these settings hold."""
     token = _receiver.set((receive, settings))
     try:

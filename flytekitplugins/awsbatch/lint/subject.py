@@ -15,7 +15,7 @@ from flytekit.tools.translator import prefix_with_fast_execute
 
 from ..sdk.task_config import AWSBatchConfig
 from .lint_settings import LintSettings
-from .program import calls_of, is_only_mapped
+from .program import is_only_mapped, program_calls_of
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class LintSubject:
         sent = container.to_flyte_idl()
         if serialization.should_fast_serialize():
             sent.args[:] = prefix_with_fast_execute(serialization, container.args)
-        return cls(task, inner, sent, custom, calls_of(task), serialization, settings)
+        return cls(task, inner, sent, custom, program_calls_of(task), serialization, settings)
 
     @property
     def name(self) -> str:

@@ -59,7 +59,7 @@ def target_of(text: str) -> Target:
         raise TargetError("an empty name is neither a file or folder nor a module")
     path = Path(text)
     if path.is_dir():
-        return folder(path)
+        return _target_folder(path)
     if path.exists():
         root = Path(find_common_root([text]))
         return Target(root, tuple(list_packages_and_modules(root, [text])))
@@ -70,7 +70,7 @@ def target_of(text: str) -> Target:
     return Target(here, (text,))
 
 
-def folder(path: Path) -> Target:
+def _target_folder(path: Path) -> Target:
     """All modules below a folder, whether its folders are packages or not. The working directory is a root itself."""
     path = path.resolve()
     root = path if path == Path.cwd() and not _is_package(path) else Path(find_common_root([str(path)]))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from flyteidl.core.tasks_pb2 import Resources
 from flytekit.core.resources import ResourceSpec
 
-from ..sdk.metadata import attempt_seconds
+from ..sdk.metadata import metadata_attempt_seconds
 from ..sdk.task_config import FARGATE, SHARE_IDENTIFIER
-from .program import maps_over
+from .program import program_maps_over
 from .subject import LintSubject
 
 # SubmitJob's RetryStrategy: 1 to 10 attempts, the first one included.
@@ -19,10 +19,10 @@ LEAST_TIMEOUT_SECONDS = 60
 KEPT_RESOURCES = (Resources.CPU, Resources.MEMORY)
 
 
-def cached_single(subject: LintSubject) -> Iterator[str]:
+def cached_single_task(subject: LintSubject) -> Iterator[str]:
     """Seen on a cluster: the job succeeds, then the node fails after 11 tries (`array/catalog.go` reads the inputs of
     version 0 tasks from a file that nobody writes)."""
-    if subject.metadata.cache and not subject.is_array and (subject.calls or not maps_over(subject.task)):
+    if subject.metadata.cache and not subject.is_array and (subject.calls or not program_maps_over(subject.task)):
         yield CACHED_SINGLE
 
 
@@ -32,7 +32,7 @@ CACHED_SINGLE = (
 )
 
 
-def legacy_map(mapping: str) -> str:
+def is_legacy_map_task(mapping: str) -> str:
     return (
         f"is mapped by flytekit's legacy map_task ({mapping}). Tags and the like are not sent, children of a partly "
         "cached array compute the wrong items, and an error in all of them may count as success. Map it with "
@@ -40,7 +40,7 @@ def legacy_map(mapping: str) -> str:
     )
 
 
-def ignored_inputs(subject: LintSubject) -> Iterator[str]:
+def task_ignores_inputs(subject: LintSubject) -> Iterator[str]:
     if subject.is_array and subject.metadata.cache and subject.metadata.cache_ignore_input_vars:
         names = ", ".join(subject.metadata.cache_ignore_input_vars)
         yield (
@@ -49,7 +49,7 @@ def ignored_inputs(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def too_many_retries(subject: LintSubject) -> Iterator[str]:
+def task_has_too_many_retries(subject: LintSubject) -> Iterator[str]:
     count = subject.metadata.retries
     if count >= MAX_ATTEMPTS:
         yield (
@@ -58,7 +58,7 @@ def too_many_retries(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def no_retries(subject: LintSubject) -> Iterator[str]:
+def task_has_no_retries(subject: LintSubject) -> Iterator[str]:
     if subject.metadata.retries == 0:
         yield (
             "has no retries, and still a job that fails is tried a second time: the handler asks for at least two "
@@ -67,7 +67,7 @@ def no_retries(subject: LintSubject) -> Iterator[str]:
 
 
 def timeout(subject: LintSubject) -> Iterator[str]:
-    seconds = attempt_seconds(subject.metadata)
+    seconds = metadata_attempt_seconds(subject.metadata)
     if 0 < seconds < LEAST_TIMEOUT_SECONDS:
         yield (
             f"has a timeout of {seconds} s. AWS Batch takes {LEAST_TIMEOUT_SECONDS} s and more and refuses the job. "
@@ -75,7 +75,7 @@ def timeout(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def dropped_resources(subject: LintSubject) -> Iterator[str]:
+def task_drops_resources(subject: LintSubject) -> Iterator[str]:
     resources = subject.container.resources
     asked = {
         Resources.ResourceName.Name(entry.name).lower().replace("_", " ")
@@ -97,7 +97,7 @@ def dropped_resources(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def memory_unit(subject: LintSubject) -> Iterator[str]:
+def task_memory_unit(subject: LintSubject) -> Iterator[str]:
     """`toContainerOverrides`: memory in units of 10^6 bytes, rounded up; AWS reads the number as MiB."""
     spec: ResourceSpec | None = getattr(subject.inner, "resources", None)
     asked = spec and (spec.limits.mem or spec.requests.mem)
@@ -108,7 +108,7 @@ def memory_unit(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def secrets(subject: LintSubject) -> Iterator[str]:
+def task_has_secrets(subject: LintSubject) -> Iterator[str]:
     context = subject.task.security_context
     if context is not None and context.secrets:
         yield (
@@ -117,7 +117,7 @@ def secrets(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def concurrency(subject: LintSubject) -> Iterator[str]:
+def task_has_concurrency(subject: LintSubject) -> Iterator[str]:
     limit = getattr(subject.task, "_max_concurrency", None)
     if subject.is_array and limit:
         yield (
@@ -126,7 +126,7 @@ def concurrency(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def fargate(subject: LintSubject) -> Iterator[str]:
+def task_on_fargate(subject: LintSubject) -> Iterator[str]:
     if subject.config and subject.config.platformCapabilities == FARGATE:
         yield (
             "asks for FARGATE. The job definition that the handler registers has no execution role and states vcpus "
@@ -135,7 +135,7 @@ def fargate(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def decks_of_items(subject: LintSubject) -> Iterator[str]:
+def task_has_item_decks(subject: LintSubject) -> Iterator[str]:
     """Propeller looks for one deck a node (`GetDeckPath`), below the node's own output prefix."""
     if subject.is_array and (subject.inner.enable_deck or subject.task.enable_deck):
         yield (

@@ -23,11 +23,11 @@ from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
 from .findings import LintFinding, findings_in
 from .image_needs import ImageNeed, need_of
 from .lint_settings import LintSettings
-from .program import is_only_mapped, is_ours
-from .refused import finding_of_error
-from .report import findings_to
+from .program import is_only_mapped, is_our_map_of_program
+from .refused import finding_of_refused_task
+from .report import report_findings_to
 from .targets import target_of
-from .task_rules import legacy_map
+from .task_rules import is_legacy_map_task
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Looked:
     needs: tuple[ImageNeed, ...] = ()
 
 
-def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings) -> Looked:
+def lint_whole_program(targets: Sequence[str], images: ImageConfig, settings: LintSettings) -> Looked:
     """The findings in some files, folders or modules.
 
     What flytekit or this package refuses at its declaration is a finding, and the only one of its module, whose import
@@ -66,7 +66,7 @@ def look_at(targets: Sequence[str], images: ImageConfig, settings: LintSettings)
             action()
             return True
         except (Exception, SystemExit) as error:
-            refusal = finding_of_error(name, error)
+            refusal = finding_of_refused_task(name, error)
             if refusal is None:
                 not_loaded.append(NotLoaded(name, error))
             else:
@@ -112,14 +112,14 @@ def _look_at_task(
     if isinstance(task, ArrayNodeMapTask) and on_batch:
         said = "is mapped by flytekit's map_task; use flytekitplugins.awsbatch.map_task."
         return [findings_in(inner, "AB002", said)], None
-    if isinstance(task, MapPythonTask) and not is_ours(task):
+    if isinstance(task, MapPythonTask) and not is_our_map_of_program(task):
         fine = settings.ignore | set((inner.task_config.lint_ignore if on_batch else None) or ())
         wrong = on_batch and "AB109" not in fine
-        return ([findings_in(inner, "AB109", legacy_map(task.name))] if wrong else []), None
+        return ([findings_in(inner, "AB109", is_legacy_map_task(task.name))] if wrong else []), None
     if getattr(task, "task_type", None) not in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE):
         return [], None
     found: list[LintFinding] = []
-    with _no_builds(inner or task, serialization), findings_to(found.extend, settings):
+    with _no_builds(inner or task, serialization), report_findings_to(found.extend, settings):
         container = task.get_container(serialization)
     return found, None if is_only_mapped(task) else need_of(task, inner or task, container, serialization)
 

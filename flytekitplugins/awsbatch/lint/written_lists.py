@@ -13,7 +13,7 @@ from flytekit.core.launch_plan import LaunchPlan
 from flytekit.core.node import Node
 from flytekit.core.workflow import WorkflowBase
 
-from .program import nodes_of, workflows
+from .program import program_nodes_of, program_workflows
 
 # (how many items, where that is written)
 Written = tuple[int, str]
@@ -34,8 +34,8 @@ def lists_in_call(node: Node, name: str) -> Iterator[Written]:
 
 
 def _handed_on(node: Node, name: str) -> Iterator[Written]:
-    for workflow in workflows():
-        if any(one is node for one in nodes_of(workflow)):
+    for workflow in program_workflows():
+        if any(one is node for one in program_nodes_of(workflow)):
             yield from _lists_of_workflow(workflow, name)
 
 
@@ -49,8 +49,8 @@ def _lists_of_workflow(workflow: WorkflowBase, name: str) -> Iterator[Written]:
         for size in _sizes_in_plan(plan, name):
             yield size, f"in the launch plan {plan.name}"
     callers: list[Any] = [workflow, *plans]
-    for other in workflows():
-        for node in nodes_of(other):
+    for other in program_workflows():
+        for node in program_nodes_of(other):
             if any(node.flyte_entity is one for one in callers):
                 yield from lists_in_call(node, name)
 

@@ -36,9 +36,9 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
 )
 from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
-from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, expand_directories
+from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, read_directories
 from flytekitplugins.awsbatch.settings.section import KEY, setting
-from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null
+from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null_node
 
 # Long enough to come back to a run, short enough that a home does not grow for ever.
 RETENTION_DAYS = 30.0
@@ -133,7 +133,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     :raises SettingsError: with everything that is wrong in the files.
     """
     named = environ.get(wire.SWITCH_CONFIG, "")
-    return load_files([part for part in named.split(os.pathsep) if part])
+    return load_settings_files([part for part in named.split(os.pathsep) if part])
 
 
 def parse_settings(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
@@ -149,23 +149,23 @@ def _parsed(text: str, name: str) -> Settings:
     return settings
 
 
-def load_files(names: Sequence[str]) -> Settings:
+def load_settings_files(names: Sequence[str]) -> Settings:
     """The settings of some files, later ones over earlier ones; without any section of Flyte's, over the built-in."""
     if not names:
         return _built_in()
-    settings, reader = read_files(names)
+    settings, reader = read_settings_files(names)
     reader.finish()
     return settings
 
 
 @functools.cache
 def _built_in() -> Settings:
-    return read_files(())[0]
+    return read_settings_files(())[0]
 
 
-def read_files(names: Sequence[str]) -> tuple[Settings, Reader]:
+def read_settings_files(names: Sequence[str]) -> tuple[Settings, Reader]:
     """The settings as far as they can be read, and the reader that holds what is wrong with them."""
-    return _read(Reader.from_files(expand_directories(names), aside=is_attribute_file), tuple(names))
+    return _read(Reader.from_files(read_directories(names), aside=is_attribute_file), tuple(names))
 
 
 def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
@@ -184,20 +184,23 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
         storage=reader.flyte(StorageSettings, "storage"),
         emulation=fidelity,
     )
-    for problem in (*checks.role_key_contradictions(admin), *checks.misnamed_queues(admin)):
+    for problem in (*checks.check_role_keys(admin), *checks.check_queue_names(admin)):
         reader.report(problem)
     _check_durations(reader)
     _check_quantities(reader)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
     notes = [str(problem) for problem in (*misspelt_keys(reader), *keys_not_followed(reader))]
-    notes += [f"AWS would refuse {problem}" for problem in (*checks.role_faults(admin), *aws_faults(reader, handler))]
+    notes += [
+        f"AWS would refuse {problem}"
+        for problem in (*checks.check_admin_roles(admin), *aws_settings_faults(reader, handler))
+    ]
     if built_in:
         whence = "no section of Flyte's in the settings" if names else f"{wire.SWITCH_CONFIG} names yours"
         notes.append(f"Built-in settings: queue default, role {emulator.role} ({whence}).")
     return Settings(admin, handler, local, batch, lint, names, tuple(notes)), reader
 
 
-def aws_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
+def aws_settings_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
     """The values of `plugins.aws` that AWS would refuse."""
     for key, value, right, expected in (
         ("region", handler.aws.region, REGION, "expected a region such as us-east-2"),
@@ -214,7 +217,7 @@ def _check_quantities(reader: Reader) -> None:
     for group in ("defaults", "limits"):
         for fld in fields(ResourceSet):
             path, node = reader.at("task_resources", group, fld.metadata[KEY])
-            if isinstance(node, Scalar) and not is_null(node):
+            if isinstance(node, Scalar) and not is_null_node(node):
                 try:
                     parse_quantity(node.text)
                 except QuantityError:
@@ -225,7 +228,7 @@ def _check_durations(reader: Reader) -> None:
     """Durations are texts that propeller's part reads only when a job runs, which is too late for a user."""
     for keys in DURATIONS:
         path, node = reader.at(*keys)
-        if isinstance(node, Scalar) and not is_null(node):
+        if isinstance(node, Scalar) and not is_null_node(node):
             try:
                 parse_duration(node.text)
             except ValueError:

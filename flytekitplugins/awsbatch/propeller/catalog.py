@@ -52,14 +52,14 @@ class CatalogKey:
 
     def tag(self) -> str:
         """`flyte_cached-<hash of the inputs>`."""
-        return f"flyte_cached-{hash_inputs(self.inputs, self.ignored_inputs)}"
+        return f"flyte_cached-{catalog_input_hash(self.inputs, self.ignored_inputs)}"
 
     def text(self) -> str:
         """All of the key in one line."""
         return "\n".join([*self.dataset(), self.tag()])
 
 
-def hash_inputs(inputs: literals_pb2.LiteralMap, ignored: Iterable[str] = ()) -> str:
+def catalog_input_hash(inputs: literals_pb2.LiteralMap, ignored: Iterable[str] = ()) -> str:
     """The hash that stands for a map of inputs; a literal with a hash of its own counts by that alone."""
     left_out = set(ignored)
     reduced = literals_pb2.LiteralMap()

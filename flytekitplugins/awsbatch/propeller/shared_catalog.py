@@ -13,7 +13,7 @@ from flyteidl.core import literals_pb2
 from google.protobuf.json_format import MessageToDict
 
 from .catalog import Catalog, CatalogError, CatalogKey
-from .storage import DataStore, NotFoundError, StorageError, read_message, write_message
+from .storage import DataStore, NotFoundError, StorageError, read_stored_message, write_stored_message
 
 # The keys under which flytekit's files, directories, dataframes and schemas keep their URL inside a dataclass.
 _FIELDS = frozenset({"path", "uri", "remote_path"})
@@ -38,7 +38,7 @@ class StoredCatalog:
             return None
         outputs = literals_pb2.LiteralMap()
         try:
-            read_message(self._store, place, outputs)
+            read_stored_message(self._store, place, outputs)
         except NotFoundError:
             return None
         except StorageError as error:
@@ -50,7 +50,7 @@ class StoredCatalog:
         if not self.enabled:
             return
         try:
-            write_message(self._store, place, outputs)
+            write_stored_message(self._store, place, outputs)
         except StorageError as error:
             raise CatalogError(f"the cache cannot be written: {error}") from error
 
@@ -80,7 +80,7 @@ class CheckedCatalog:
         if outputs is None:
             return None
         try:
-            gone = any(not self._exists(url) for url in dict.fromkeys(references(outputs)))
+            gone = any(not self._exists(url) for url in dict.fromkeys(shared_catalog_references(outputs)))
         except StorageError as error:
             raise CatalogError(f"the files of a cached result cannot be looked for: {error}") from error
         return None if gone else outputs
@@ -92,7 +92,7 @@ class CheckedCatalog:
         self._inner.clear()
 
 
-def references(outputs: literals_pb2.LiteralMap) -> Iterator[str]:
+def shared_catalog_references(outputs: literals_pb2.LiteralMap) -> Iterator[str]:
     """The URLs of files in a storage that some literals refer to."""
     for literal in outputs.literals.values():
         yield from (url for url in _references(literal) if "://" in url and not url.startswith(("http", "file:")))

@@ -76,7 +76,7 @@ class DataStore(Protocol):
         ...
 
 
-def read_message(store: DataStore, reference: str, message: Message) -> None:
+def read_stored_message(store: DataStore, reference: str, message: Message) -> None:
     """Reads a protobuf file into `message`; StorageError when its bytes are no such message."""
     data = store.read(reference)
     try:
@@ -85,7 +85,7 @@ def read_message(store: DataStore, reference: str, message: Message) -> None:
         raise StorageError(reference, f"not a {message.DESCRIPTOR.full_name}: {error}") from None
 
 
-def write_message(store: DataStore, reference: str, message: Message) -> None:
+def write_stored_message(store: DataStore, reference: str, message: Message) -> None:
     store.write(reference, message.SerializeToString(deterministic=True))
 
 
@@ -94,7 +94,7 @@ _PLAIN_BASE = re.compile(r"[a-z][a-z0-9+-]*://[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/[A
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*\Z")
 
 
-def join_url(base: str, *keys: str) -> str:
+def join_storage_url(base: str, *keys: str) -> str:
     """As Flyte joins (`storage/url_path.go`): percent-encoded, `..` resolved, a query of the base dropped.
 
     :raises StorageError: the base or a key is no URL.
@@ -108,7 +108,7 @@ def join_url(base: str, *keys: str) -> str:
         raise StorageError(base, f"Reference is of an invalid format: {error}") from None
 
 
-def join_path(base: str, *keys: str) -> str:
+def join_storage_path(base: str, *keys: str) -> str:
     """Below a folder of this machine, whose name stays as it is: a child process opens it literally."""
     return "/".join([base.rstrip("/"), *(key.strip("/") for key in keys)])
 
@@ -119,7 +119,7 @@ class LocalStore:
     """
 
     def join(self, base: str, *keys: str) -> str:
-        return join_path(base, *keys)
+        return join_storage_path(base, *keys)
 
     def exists(self, reference: str) -> bool:
         return os.path.isfile(local_path(reference))  # noqa: PTH113 - a large array's files are looked for one by one
@@ -194,7 +194,7 @@ class FsspecStore:
         self._filesystem = filesystem or _of_fsspec
 
     def join(self, base: str, *keys: str) -> str:
-        return join_url(base, *keys)
+        return join_storage_url(base, *keys)
 
     def exists(self, reference: str) -> bool:
         with self._opened(reference) as (filesystem, path):
@@ -286,6 +286,6 @@ class SchemeStore:
         return self._remote if "://" in reference and not reference.startswith(_LOCAL) else self._local
 
 
-def checkpoint_prefix(join: Callable[..., str], raw_output_prefix: str) -> str:
+def storage_checkpoint_prefix(join: Callable[..., str], raw_output_prefix: str) -> str:
     """Where an attempt's checkpoint lies; "" without a prefix (`ioutils/raw_output_path.go`)."""
     return join(raw_output_prefix, CHECKPOINT_FOLDER) if raw_output_prefix else ""

@@ -25,7 +25,7 @@ class EmulatedCalls:
         # The class's method as it is now: another one later shows that it has been patched.
         self._class_execute: Any = type(self).execute  # type: ignore[attr-defined]
         super().__init__(*args, **kwargs)
-        if switch.expects_calls():
+        if switch.emulation_expected():
             from ..local.deployment import warm_up
 
             warm_up.warm_up_once()
@@ -42,7 +42,7 @@ class EmulatedCalls:
         if switch.emulation_on() and not _inside_a_task(ctx):
             from ..local.run import composer
 
-            resolved, unresolvable = composer.resolve_call(kwargs)
+            resolved, unresolvable = composer.compose_call(kwargs)
             return parent.local_execute.__func__(EmulatedTask(self, unresolvable), ctx, **resolved)
         return parent.local_execute(ctx, **kwargs)
 
@@ -60,7 +60,7 @@ class EmulatedCalls:
         is_inside, replaced = _inside_a_task(ctx), _replaced_task(self)
         if not is_inside and replaced is None:
             try:
-                return composer.run_call(self, input_literal_map, unresolvable)
+                return composer.compose_and_run_call(self, input_literal_map, unresolvable)
             except Exception as error:
                 if not _says_all(error):
                     raise
@@ -70,8 +70,8 @@ class EmulatedCalls:
         if unresolvable is not None:
             raise unresolvable
         if replaced is not None and not is_inside:
-            composer.say_replaced(replaced.name)
-        with switch.in_process():
+            composer.say_composer_is_left_out(replaced.name)
+        with switch.emulation_kept_off():
             return parent.sandbox_execute(ctx, input_literal_map)
 
     def check_emulated_call(self) -> None:

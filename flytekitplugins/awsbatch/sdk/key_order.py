@@ -17,7 +17,7 @@ from ..wire import RAW_SCHEME
 KEYS = "flyte-awsbatch-keys"
 
 
-def note_order(outputs: LiteralMap, raw_output_prefix: str) -> None:
+def note_key_order(outputs: LiteralMap, raw_output_prefix: str) -> None:
     """In a job.
 
     :param raw_output_prefix: tells whether the job is emulated on this machine; elsewhere nothing is noted.
@@ -27,7 +27,7 @@ def note_order(outputs: LiteralMap, raw_output_prefix: str) -> None:
             literal._metadata = {**(literal.metadata or {}), KEYS: json.dumps(list(literal.map.literals))}
 
 
-def restore_order(outputs: LiteralMap) -> None:
+def restore_key_order(outputs: LiteralMap) -> None:
     """In the caller."""
     for literal in _dicts_in(list(outputs.literals.values())):
         noted = dict(literal.metadata or {})

@@ -12,7 +12,7 @@ from typing import Any
 OPTIONS = ("metadata", "security_ctx", "docs", "enable_deck", "disable_deck", "deck_fields")
 
 
-def checked_parallelism(concurrency: int | None) -> int:
+def checked_map_parallelism(concurrency: int | None) -> int:
     """0 for as many as there is room for, which is what None means. Raises ValueError for what is no such number."""
     if concurrency is None:
         return 0
@@ -21,7 +21,7 @@ def checked_parallelism(concurrency: int | None) -> int:
     return concurrency
 
 
-def checked_ratio(ratio: float | None) -> float:
+def checked_map_ratio(ratio: float | None) -> float:
     """A 32-bit float, above 0 and at most 1, so that the handler counts as the user does. None means 1."""
     if ratio is None:
         return 1.0
@@ -42,7 +42,7 @@ def array_job(parallelism: int, ratio: float) -> dict[str, Any]:
     return {"parallelism": str(parallelism), "minSuccessRatio": ratio}
 
 
-def name_suffix(parallelism: int, ratio: float, others: Mapping[str, Any]) -> str:
+def map_name_suffix(parallelism: int, ratio: float, others: Mapping[str, Any]) -> str:
     """What a map's name needs after flytekit's own, since Flyte refuses two structures under one name.
 
     Empty for default settings, so that launch plans and caches of flytekit's legacy map task stay valid; else eight
@@ -79,7 +79,7 @@ def float32_not_above(value: float) -> float:
 SMALLEST_RATIO = 2.0**-126
 
 
-def refuse_options(options: dict[str, Any]) -> None:
+def refuse_map_options(options: dict[str, Any]) -> None:
     """Raises for keyword arguments of map_task that flytekit would drop without a word."""
     if "min_successes" in options:
         raise ValueError(

@@ -9,14 +9,14 @@ from flytekit.core.base_task import TaskMetadata
 from google.protobuf.json_format import MessageToDict
 
 
-def attempt_seconds(metadata: TaskMetadata) -> int:
+def metadata_attempt_seconds(metadata: TaskMetadata) -> int:
     """The time limit of an attempt as the handler hands it to Batch: whole seconds, 0 for the platform's own limit
     (`toTimeout` in Flyte's `awsbatch/transformer.go`)."""
     timeout = metadata.timeout
     return int(timeout.total_seconds()) if isinstance(timeout, timedelta) else int(timeout or 0)
 
 
-def on_the_wire(metadata: TaskMetadata) -> dict[str, Any]:
+def metadata_on_the_wire(metadata: TaskMetadata) -> dict[str, Any]:
     """The part of a task's metadata that the user set, without flytekit's version and fields at their default.
 
     It is the same for every version of flytekit, which differ in the empty messages that they put in.

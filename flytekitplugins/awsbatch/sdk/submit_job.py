@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from flytekitplugins.awsbatch.shape_walker import Shape, fits, submit_job, walk
+from flytekitplugins.awsbatch.shape_walker import Shape, fits_shape, submit_job, walk_shape
 
 # Set by the handler whatever the custom says (`FlyteTaskToBatchInput`, `UpdateBatchInputForArray` in Flyte's awsbatch).
 OVERWRITTEN = {
@@ -22,7 +22,7 @@ OVERWRITTEN = {
     "timeout": "use @task(timeout=...)",
     "arrayProperties": "use flytekitplugins.awsbatch.map_task",
 }
-# Fields that people look for in a config, by `bare` spelling, and where to set them instead.
+# Fields that people look for in a config, by `_bare_field_name` spelling, and where to set them instead.
 SAID_ELSEWHERE = {
     **dict.fromkeys(("queue", "dynamicqueue", "childqueue"), OVERWRITTEN["jobQueue"]),
     **dict.fromkeys(("retries", "attempts"), OVERWRITTEN["retryStrategy"]),
@@ -57,7 +57,7 @@ WORDS = {
 }
 
 
-def bare(name: str) -> str:
+def _bare_field_name(name: str) -> str:
     """A name in lower case and without underscores, to compare spellings by."""
     return name.replace("_", "").lower()
 
@@ -67,31 +67,33 @@ def advice(name: str, fields: Sequence[str]) -> str:
 
     :param fields: those that it has.
     """
-    members = {bare(one): one for one in request_members()}
-    known = members.get(bare(name))
+    members = {_bare_field_name(one): one for one in submit_job_members()}
+    known = members.get(_bare_field_name(name))
     if known in OVERWRITTEN:
         return f": {OVERWRITTEN[known]}"
-    if bare(name) in SAID_ELSEWHERE:
-        return f": {SAID_ELSEWHERE[bare(name)]}"
+    if _bare_field_name(name) in SAID_ELSEWHERE:
+        return f": {SAID_ELSEWHERE[_bare_field_name(name)]}"
     if known is None or known in fields:
-        close = difflib.get_close_matches(bare(name), [one for one in members if members[one] not in fields], 1, 0.8)
+        close = difflib.get_close_matches(
+            _bare_field_name(name), [one for one in members if members[one] not in fields], 1, 0.8
+        )
         known = members[close[0]] if close else None
     if known is not None and known not in OVERWRITTEN:
         return f"; pass it as extra={{{known!r}: ...}}"
     return _suggestion(name, fields)
 
 
-def request_members() -> Mapping[str, Shape]:
+def submit_job_members() -> Mapping[str, Shape]:
     members: Mapping[str, Shape] = submit_job()["members"]
     return members
 
 
-def complaints_about_extra(extra: Any) -> list[Complaint]:
+def submit_job_extra_complaints(extra: Any) -> list[Complaint]:
     """What is wrong with fields that a user passes through to SubmitJob, each with what to do."""
     if not isinstance(extra, Mapping):
         return [f"extra is {extra!r}; expected a mapping of SubmitJob fields"]
     found: list[Complaint] = []
-    members = request_members()
+    members = submit_job_members()
     allowed = [name for name in members if name not in (*OVERWRITTEN, *OWN_FIELDS, *UNKNOWN_TO_FLYTE)]
     for name, value in extra.items():
         if not isinstance(name, str):
@@ -103,18 +105,20 @@ def complaints_about_extra(extra: Any) -> list[Complaint]:
         elif name in UNKNOWN_TO_FLYTE:
             found.append(f"extra[{name!r}] would not reach AWS Batch: the AWS SDK in Flyte 1.16 does not know it")
         elif name not in allowed:
-            overwritten = next((why for one, why in OVERWRITTEN.items() if bare(one) == bare(name)), "")
+            overwritten = next(
+                (why for one, why in OVERWRITTEN.items() if _bare_field_name(one) == _bare_field_name(name)), ""
+            )
             said = f" that would reach AWS Batch: {overwritten}" if overwritten else _suggestion(name, allowed)
             found.append(f"extra[{name!r}] is no field of SubmitJob{said}")
         else:
-            found.extend(complaints(name, value, members[name]))
+            found.extend(_submit_job_complaints(name, value, members[name]))
     return found
 
 
-def complaints(field: str, value: Any, shape: Shape) -> list[Complaint]:
+def _submit_job_complaints(field: str, value: Any, shape: Shape) -> list[Complaint]:
     """What is wrong with the value of a field of `extra`, by the service model's description of it."""
     found: list[Complaint] = []
-    places = walk(shape, value, f"extra[{field!r}]", lambda outer, step: f"{outer}[{step!r}]", nulls=True)
+    places = walk_shape(shape, value, f"extra[{field!r}]", lambda outer, step: f"{outer}[{step!r}]", nulls=True)
     for inner_shape, inner, place in places:
         found += _own_complaints(inner_shape, inner, place, field if inner is value else "")
     return found
@@ -126,7 +130,7 @@ def _own_complaints(shape: Shape, value: Any, where: str, field: str) -> list[Co
     :param field: of SubmitJob, when this is its value: there the API reference says more than the model.
     """
     kind = shape["type"]
-    if not fits(shape, value):
+    if not fits_shape(shape, value):
         return [f"{where} is {value!r}; expected {WORDS[kind]}"]
     if kind == "structure":
         missing = [f"{where} lacks {name!r}" for name in shape.get("required", ()) if name not in value]
@@ -137,7 +141,7 @@ def _own_complaints(shape: Shape, value: Any, where: str, field: str) -> list[Co
     if kind == "string":
         return _string_complaints(where, value, shape, field)
     if kind in ("list", "map"):
-        found = limits(where, len(value), "entries", shape)
+        found = _submit_job_limits(where, len(value), "entries", shape)
         for key in value if kind == "map" else ():
             found += _own_complaints(shape["key"], key, f"the key {key!r} of {where}", "")
         return found
@@ -152,10 +156,10 @@ def _string_complaints(where: str, value: str, shape: Shape, name: str) -> list[
         return [f"{where} is {value!r}; expected {PATTERNS[name][1]}"]
     if "pattern" in shape and not re.fullmatch(shape["pattern"], value):
         return [f"{where} is {value!r}; expected a match of {shape['pattern']}"]
-    return limits(where, len(value), "characters", shape)
+    return _submit_job_limits(where, len(value), "characters", shape)
 
 
-def limits(where: str, size: int, unit: str, shape: Shape) -> list[Complaint]:
+def _submit_job_limits(where: str, size: int, unit: str, shape: Shape) -> list[Complaint]:
     low, high = shape.get("min", 0), shape.get("max")
     if size < low or (high is not None and size > high):
         return [f"{where} has {size} {unit}; expected {low} to {high}"]

@@ -49,7 +49,7 @@ def emulation_on() -> bool:
     return on
 
 
-def expects_calls() -> bool:
+def emulation_expected() -> bool:
     """Whether tasks that are declared now will be called in this process and run on this machine, as far as can be
     known. Not where `pyflyte` does something else with them.
     """
@@ -77,7 +77,7 @@ def _report_ignored_resume(execution: str) -> None:
 
 
 @contextmanager
-def overridden(on: bool) -> Iterator[None]:
+def emulation_overridden(on: bool) -> Iterator[None]:
     """Decides for the whole process, whatever the environment says, until the block ends.
 
     Process-wide on purpose: flytekit runs `@eager` functions, and users run their own threads, off the thread that
@@ -93,7 +93,7 @@ def overridden(on: bool) -> Iterator[None]:
 
 
 @contextmanager
-def in_process() -> Iterator[None]:
+def emulation_kept_off() -> Iterator[None]:
     """Within the block, and what the block starts, tasks run in process: it plays the part of a running container."""
     token = _in_process.set(True)
     try:

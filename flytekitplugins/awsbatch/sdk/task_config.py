@@ -78,9 +78,9 @@ class AWSBatchConfig(DataClassJsonMixin):  # type: ignore[misc]
         if self.propagateTags is not None and not isinstance(self.propagateTags, bool):
             wrong.append(f"propagateTags is {self.propagateTags!r}; expected True or False")
         if self.extra is not None:
-            from .submit_job import complaints_about_extra
+            from .submit_job import submit_job_extra_complaints
 
-            wrong += complaints_about_extra(self.extra)
+            wrong += submit_job_extra_complaints(self.extra)
             if self.schedulingPriority is not None and SCHEDULING_PRIORITY_OVERRIDE in self.extra:
                 wrong.append(
                     f"schedulingPriority is sent as {SCHEDULING_PRIORITY_OVERRIDE}; extra has that too, drop one"

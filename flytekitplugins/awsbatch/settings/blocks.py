@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .yaml_nodes import MapNode, Node, is_null
+from .yaml_nodes import MapNode, Node, is_null_node
 
 # What a chart wraps around a server's configuration; a section found below one of these is meant, whatever its shape.
 WRAPPERS = frozenset({"configmap", "configmaps", "configuration", "inline", "adminserver"})
 MAX_DEPTH = 12
 
 
-def find_section(root: MapNode, name: str, sections: frozenset[str], nested: bool) -> Iterator[tuple[str, Node]]:
+def find_section_blocks(root: MapNode, name: str, sections: frozenset[str], nested: bool) -> Iterator[tuple[str, Node]]:
     """The places of a section in a file, in the file's order, each with its dotted path.
 
     :param name: the section's name in lower case.
@@ -40,20 +40,20 @@ def find_section(root: MapNode, name: str, sections: frozenset[str], nested: boo
 
 def merge_layers(under: Node | None, over: Node | None) -> Node | None:
     """Two layers as one; nothing (null) hides nothing."""
-    if over is None or (under is not None and is_null(over)):
+    if over is None or (under is not None and is_null_node(over)):
         return under
     if not (isinstance(under, MapNode) and isinstance(over, MapNode)):
         return over
-    replaced = {key.text.lower() for key, value in over.entries if not is_null(value)}
+    replaced = {key.text.lower() for key, value in over.entries if not is_null_node(value)}
     kept = [(key, value) for key, value in under.entries if key.text.lower() not in replaced]
     return MapNode(
         (*kept, *((key, merge_layers(under.get(key.text), value) or value) for key, value in over.entries)), over.mark
     )
 
 
-def without_empty_keys(node: Node | None) -> Node | None:
+def block_without_empty_keys(node: Node | None) -> Node | None:
     """A section without the keys that viper drops: outside lists, a null or a map that holds nothing is no key."""
     if not isinstance(node, MapNode):
-        return None if is_null(node) else node
-    entries = [(key, kept) for key, value in node.entries if (kept := without_empty_keys(value)) is not None]
+        return None if is_null_node(node) else node
+    entries = [(key, kept) for key, value in node.entries if (kept := block_without_empty_keys(value)) is not None]
     return MapNode(tuple(entries), node.mark) if entries else None

@@ -17,7 +17,7 @@ from .yaml_nodes import MapNode, Scalar
 DEEPEST = 4
 
 
-def parse_file(content: bytes, file: str, sections: frozenset[str]) -> list[Document]:
+def parse_pasted_file(content: bytes, file: str, sections: frozenset[str]) -> list[Document]:
     """A file as one document, or as one for each block that was pasted into it.
 
     What stands unread behind the first document is a problem of the document.

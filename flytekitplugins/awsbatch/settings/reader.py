@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .blocks import find_section, merge_layers, without_empty_keys
+from .blocks import block_without_empty_keys, find_section_blocks, merge_layers
 from .document import MAX_BYTES, Document, parse_yaml
 from .fill import SectionFiller
-from .pasted import parse_file
+from .pasted import parse_pasted_file
 from .problems import Problem, SettingsError
-from .yaml_nodes import MapNode, Node, is_null, shown_value
+from .yaml_nodes import MapNode, Node, is_null_node, shown_node_value
 
 S = TypeVar("S")
 
@@ -66,7 +66,7 @@ class Reader:
         for document in self.documents:
             if document.root is None:
                 continue
-            for here, node in find_section(document.root, name.lower(), SECTIONS, self.nested):
+            for here, node in find_section_blocks(document.root, name.lower(), SECTIONS, self.nested):
                 merged, path = merge_layers(merged, node), here
         return path, merged
 
@@ -75,7 +75,7 @@ class Reader:
         path, node = self.layer(names[0])
         for name in names[1:]:
             path = f"{path}.{name}"
-            if node is None or is_null(node):
+            if node is None or is_null_node(node):
                 return path, None
             if not isinstance(node, MapNode):
                 self.wrong(path.rpartition(".")[0], node, "expected a map")
@@ -86,12 +86,12 @@ class Reader:
     def flyte(self, cls: type[S], *names: str) -> S:
         """One of Flyte's own sections (`"plugins", "aws", "batch"`), defaults where the files are silent."""
         path, node = self.at(*names)
-        return SectionFiller(self.problems, weakly=True).section(cls, without_empty_keys(node), path)
+        return SectionFiller(self.problems, weakly=True).section(cls, block_without_empty_keys(node), path)
 
     def flyte_list(self, cls: type[S], name: str) -> tuple[S, ...]:
         """One of Flyte's top-level sections that is a list of maps (`domains`)."""
         path, node = self.layer(name)
-        node = without_empty_keys(node)
+        node = block_without_empty_keys(node)
         return SectionFiller(self.problems, weakly=True).sequence(cls, node, path) if node is not None else ()
 
     def own(self, name: str, *classes: type[Any]) -> tuple[Any, ...]:
@@ -106,7 +106,7 @@ class Reader:
         self.problems.append(problem)
 
     def wrong(self, path: str, node: Node, expected: str) -> None:
-        self.problems.append(Problem.at(node.mark, path, expected, shown_value(node)))
+        self.problems.append(Problem.at(node.mark, path, expected, shown_node_value(node)))
 
     def finish(self) -> None:
         """Raises SettingsError with all problems found so far, in the order of files and lines."""
@@ -119,7 +119,7 @@ class Reader:
         return sorted(unique, key=lambda problem: (order.get(problem.file, -1), problem.line))
 
 
-def expand_directories(names: Iterable[str]) -> Iterator[Path]:
+def read_directories(names: Iterable[str]) -> Iterator[Path]:
     """The files; a directory stands for the YAML files in it, by name.
 
     :raises SettingsError: a directory holds more than a deployment has.
@@ -139,7 +139,7 @@ def _load_documents(path: Path) -> list[Document]:
     """A file's documents; one that cannot be opened is a document with that problem."""
     try:
         with path.open("rb") as file:
-            return parse_file(file.read(MAX_BYTES + 1), str(path), SECTIONS)
+            return parse_pasted_file(file.read(MAX_BYTES + 1), str(path), SECTIONS)
     except OSError as error:
         problem = Problem(str(path), 0, "", "", f"cannot be read: {error.strerror or error}")
         return [Document(str(path), None, (problem,))]

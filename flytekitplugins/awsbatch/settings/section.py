@@ -5,7 +5,7 @@ The class's docstring says what each field means (`:param`); docs/reference/sett
 The reader fills such a class from a document; it needs no knowledge of the owner, and the owner needs none of YAML.
 A field's annotation is its type: `str`, `int`, `float` (in our own sections only), `bool`, `X | None`,
 `tuple[str, ...]`, `dict[str, str]`, another section (a map), `tuple[Section, ...]` (a list of maps),
-`dict[str, Section]`, and `Mark` for a field declared with `where()`.
+`dict[str, Section]`, and `Mark` for a field declared with `section_mark()`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def where(key: str = "") -> Any:
+def section_mark(key: str = "") -> Any:
     """A field of type `Mark` that the reader fills with the place of the section, or of one key's value in it.
 
     It takes no part in `==`.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from .html import Markup, escaped, joined, tag
+from .html import Markup, html_escaped, html_joined, tag
 
 # ECMA-48: control sequences, operating system commands (titles, links), other escapes; then lone control characters.
 _SEQUENCE = re.compile(
@@ -39,15 +39,15 @@ class AnsiLines:
             if match["styles"] is not None:
                 self._set(match["styles"])
         parts.append(self._shown(text[at:]))
-        return joined(parts)
+        return html_joined(parts)
 
     def lines(self, texts: Iterable[str]) -> Markup:
         """The lines as HTML, each in an element of its own."""
-        return joined(tag("span", self.line(text), class_="line") for text in texts)
+        return html_joined(tag("span", self.line(text), class_="line") for text in texts)
 
     def _shown(self, text: str) -> Markup:
         styles = [f"a{one}" for one in sorted(self._styles)] + ([self._colour] if self._colour else [])
-        return tag("span", text, class_=" ".join(styles)) if styles and text else escaped(text)
+        return tag("span", text, class_=" ".join(styles)) if styles and text else html_escaped(text)
 
     def _set(self, styles: str) -> None:
         codes = [int(code) if code.isdigit() and len(code) < 4 else 0 for code in re.split("[;:]", styles)]

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..local.console.tracebacks import readable_log
+from ..local.console.tracebacks import log_with_readable_tracebacks
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import NodeView
 from .ansi import AnsiLines
 from .frame import PagePlace
 from .html import Markup
-from .list_page import runs_part
-from .node_part import node_status, status_id
-from .rows import RowMaker, base_of
+from .list_page import runs_list_part
+from .node_part import node_status, node_status_id
+from .rows import RowMaker, rows_base
 from .run_page import RunPage
 
 # Seconds after which the page of a run that goes on is made anew, for its clocks and to see whether it still does.
@@ -51,7 +51,7 @@ class RunsChanges(Changes):
         self._place = place
 
     def next(self) -> list[bytes]:
-        return self.parts({"runs": runs_part(self._reader.runs(), self._place)})
+        return self.parts({"runs": runs_list_part(self._reader.runs(), self._place)})
 
 
 class RunChanges(Changes):
@@ -76,7 +76,7 @@ class RunChanges(Changes):
         self._base: int | None = None
 
     def next(self) -> list[bytes]:
-        stamp = self._reader.stamp(self._name)
+        stamp = self._reader.run_stamp(self._name)
         old = time.monotonic() - self._made > AGAIN_AFTER
         if stamp == self._seen and not (old and self._running):
             return []
@@ -87,13 +87,13 @@ class RunChanges(Changes):
         node = page.execution.attempt(self._node)
         parts = page.parts()
         if node is not None:
-            parts[status_id(page, node)] = node_status(page, node)
+            parts[node_status_id(page, node)] = node_status(page, node)
         events = [*self.parts(parts), *self._row_events(page, node)]
-        if first and mark_of(stamp) == self._known:
+        if first and mark_of_changes(stamp) == self._known:
             # The page has just been made from the same.
             return []
         return (
-            [*events, _server_sent_event("title", page.title), _server_sent_event("stamp", mark_of(stamp))]
+            [*events, _server_sent_event("title", page.title), _server_sent_event("stamp", mark_of_changes(stamp))]
             if events
             else []
         )
@@ -101,7 +101,7 @@ class RunChanges(Changes):
     def _row_events(self, page: RunPage, node: NodeView | None) -> list[bytes]:
         if node is None:
             return []
-        base = base_of(node)
+        base = rows_base(node)
         if base != self._base:
             self._base = base
             self._rows.clear()
@@ -147,12 +147,12 @@ class LogGrows(Changes):
             return [_server_sent_event("end", None)] if ended else []
         self._start += whole
         text = block[:whole].decode("utf-8", "replace").removesuffix("\n")
-        return [_server_sent_event("lines", self._lines.lines(readable_log(text.split("\n"))))]
+        return [_server_sent_event("lines", self._lines.lines(log_with_readable_tracebacks(text.split("\n"))))]
 
 
 def _server_sent_event(kind: str, value: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()
 
 
-def mark_of(stamp: tuple[object, ...]) -> str:
+def mark_of_changes(stamp: tuple[object, ...]) -> str:
     return "-".join(str(part).strip("()").replace(", ", ".") for part in stamp)

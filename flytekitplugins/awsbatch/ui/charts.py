@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..local.history.run_view import FAILED, STATES, NodeView
-from .html import Markup, joined, tag
+from .html import Markup, html_joined, tag
 
 WIDTH, HEIGHT = 1000, 30
 # Steps of the course that are drawn: more than there are pixels would show nothing more.
@@ -13,7 +13,7 @@ STEPS = 240
 TICKS = 5
 
 
-def counts_bar(counts: Mapping[str, int]) -> Markup:
+def counts_bar_chart(counts: Mapping[str, int]) -> Markup:
     """Children by state, each state's part in proportion; said in words beside it."""
     total = sum(counts.values())
     parts, at = [], 0.0
@@ -26,7 +26,7 @@ def counts_bar(counts: Mapping[str, int]) -> Markup:
     return tag("svg", *parts, class_="counts-bar", aria_hidden="true", focusable="false")
 
 
-def course(node: NodeView, begin: int, end: int) -> Markup:
+def course_chart(node: NodeView, begin: int, end: int) -> Markup:
     """How many children waited and ran at each moment between two, with a mark where an attempt failed."""
     scale = STEPS / max(1, end - begin)
     waiting, running = [0] * (STEPS + 1), [0] * (STEPS + 1)
@@ -71,7 +71,7 @@ def course(node: NodeView, begin: int, end: int) -> Markup:
     )
 
 
-def axis(begin: int, end: int) -> Markup:
+def chart_axis(begin: int, end: int) -> Markup:
     """An axis of time since the beginning, above courses."""
     length = max(1, end - begin)
     marks = [
@@ -84,7 +84,7 @@ def axis(begin: int, end: int) -> Markup:
         )
         for tick in range(TICKS + 1)
     ]
-    return tag("svg", joined(marks), class_="axis", aria_hidden="true", focusable="false")
+    return tag("svg", html_joined(marks), class_="axis", aria_hidden="true", focusable="false")
 
 
 def _short(milliseconds: float) -> str:

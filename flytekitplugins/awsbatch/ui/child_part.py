@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..local.console.amounts import shown_duration, shown_memory
-from ..local.console.tracebacks import readable_log
+from ..local.console.tracebacks import log_with_readable_tracebacks
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import CACHED, DONE, FAILED, SUCCESS, ChildView, NodeView
 from .ansi import AnsiLines
-from .errors import error_of, reason_of
-from .frame import PagePlace, copyable, state_sign
-from .html import Markup, joined, tag
+from .errors import error_of_child, error_reason_of
+from .frame import PagePlace, frame_copyable, frame_state_sign
+from .html import Markup, html_joined, tag
 
 # Bytes of a log's end that a page shows at first.
 SHOWN_BYTES = 512 * 1024
@@ -28,13 +28,13 @@ def child_part(
     most: int = SHOWN_BYTES,
 ) -> Markup:
     """:param command: how a person calls `flyte-awsbatch` for this home. :param most: bytes of the log's end."""
-    reason = reason_of(child) if child.state == FAILED else child.reason
+    reason = error_reason_of(child) if child.state == FAILED else child.reason
     title = tag("h3", f"Child {child.index}" if len(node.children) > 1 else "The job", tabindex="-1")
     parts: list[object] = [
         tag(
             "div",
             title,
-            state_sign(child.state),
+            frame_state_sign(child.state),
             tag("span", reason, class_="quiet"),
             class_="row",
         )
@@ -45,18 +45,18 @@ def child_part(
         parts.append(_attempts(node, child, now))
     # Of one that is tried again: why its last attempt failed.
     if child.state not in (SUCCESS, CACHED) and any(attempt.stopped is not None for attempt in child.attempts):
-        error = error_of(reader, node, child)
+        error = error_of_child(reader, node, child)
         if error.headline != reason:
             parts.append(tag("p", error.headline, class_="headline"))
         if error.trace:
             parts.append(tag("pre", error.trace, class_="trace"))
     if child.child is not None:
         rerun = f"{command} rerun {execution} {node.name} {child.index}"
-        parts.append(copyable(rerun, "the command that runs this child again"))
+        parts.append(frame_copyable(rerun, "the command that runs this child again"))
     if node.elsewhere and node.look is None and child.child is not None:
         parts.append(tag("p", "Its log is where the job ran:", class_="quiet"))
         line = f"{command} logs {execution} {node.name}:{child.index}"
-        parts.append(copyable(line, "the command that shows its log"))
+        parts.append(frame_copyable(line, "the command that shows its log"))
     else:
         parts.append(log_part(reader, execution, node, child, place, most))
     return tag("div", *parts, class_="child", data_index=child.index)
@@ -82,7 +82,7 @@ def _attempts(node: NodeView, child: ChildView, now: int) -> Markup:
     return tag(
         "table",
         tag("thead", tag("tr", *heads, tag("th", "Ending", scope="col"))),
-        tag("tbody", joined(rows)),
+        tag("tbody", html_joined(rows)),
         class_="attempts",
     )
 
@@ -125,7 +125,9 @@ def log_part(
     cut = tag("p", f"The beginning is left out; the whole log is in {stream.path}", class_="quiet") if start else None
     log = tag(
         "pre",
-        AnsiLines().lines(readable_log(text.split("\n"))) if text else tag("span", "It is empty.", class_="quiet"),
+        AnsiLines().lines(log_with_readable_tracebacks(text.split("\n")))
+        if text
+        else tag("span", "It is empty.", class_="quiet"),
         class_="log",
         tabindex="0",
         role="log",

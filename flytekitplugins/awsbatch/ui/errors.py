@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..local.console.exit_reasons import ENDED_BY_FLYTE, end_in_words, says_exception
-from ..local.console.tracebacks import error_lines, exception_line
+from ..local.console.exit_reasons import ENDED_BY_FLYTE, exit_in_words, exit_says_exception
+from ..local.console.tracebacks import traceback_exception_line, traceback_lines
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import FAILED, ChildView, NodeView
 from .ansi import without_ansi
@@ -48,22 +48,22 @@ def _told_errors(error: str, reason: str = "") -> ToldError:
     error = without_ansi(error).strip()
     if not error or error == reason:
         return ToldError(reason or "failed without a reason")
-    lines = error_lines(error)
-    headline = exception_line(error)
+    lines = traceback_lines(error)
+    headline = traceback_exception_line(error)
     return ToldError(headline, "\n".join(lines) if lines != [headline] else "")
 
 
-def reason_of(child: ChildView) -> str:
+def error_reason_of(child: ChildView) -> str:
     """Says how the last attempt ended."""
-    return end_in_words(_words(child))
+    return exit_in_words(_words(child))
 
 
-def error_of(reader: RunReader, node: NodeView, child: ChildView) -> ToldError:
+def error_of_child(reader: RunReader, node: NodeView, child: ChildView) -> ToldError:
     """Why a child failed: its own exception, or else how its last attempt ended."""
     words = _words(child)
     # Another end than by an exception leaves the error file of the attempt before.
-    error = reader.error(node, child) if says_exception(words) else ""
-    return _told_errors(error, end_in_words(words))
+    error = reader.error(node, child) if exit_says_exception(words) else ""
+    return _told_errors(error, exit_in_words(words))
 
 
 def _words(child: ChildView) -> str:
@@ -82,7 +82,7 @@ def failures(reader: RunReader, nodes: Sequence[NodeView]) -> list[Failure]:
         alike: dict[str, list[tuple[ChildView, ToldError]]] = {}
         failed = [child for child in node.children if child.state == FAILED]
         for child in failed[:LOOKED_AT]:
-            one = error_of(reader, node, child)
+            one = error_of_child(reader, node, child)
             alike.setdefault(_DETAIL.sub("·", one.headline), []).append((child, one))
         for kind, group in sorted(alike.items(), key=lambda each: (each[0] == ENDED_BY_FLYTE, -len(each[1]))):
             indexes = tuple(child.index for child, _ in group)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..local.history import run_view
-from .html import NOTHING, Markup, joined, tag
+from .html import NOTHING, Markup, html_joined, tag
 
 PREFIX = "/ui"
 # A state's sign, which tells it apart without its colour.
@@ -37,42 +37,42 @@ class PagePlace:
         return f"{PREFIX}/" if self.served else "#"
 
     def run(self, execution: str) -> str:
-        return f"{PREFIX}/run/{quote(execution, safe='')}" if self.served else f"#{anchor(execution)}"
+        return f"{PREFIX}/run/{quote(execution, safe='')}" if self.served else f"#{frame_anchor(execution)}"
 
     def node(self, execution: str, node: str) -> str:
         if self.served:
             return f"{self.run(execution)}/{quote(node, safe='')}"
-        return f"#{anchor(execution, node)}"
+        return f"#{frame_anchor(execution, node)}"
 
     def child(self, execution: str, node: str, index: int) -> str:
-        return f"{self.node(execution, node)}/{index}" if self.served else f"#{anchor(execution, node, index)}"
+        return f"{self.node(execution, node)}/{index}" if self.served else f"#{frame_anchor(execution, node, index)}"
 
 
-def anchor(*parts: object) -> str:
+def frame_anchor(*parts: object) -> str:
     """An id that no other parts have, and that needs no quoting."""
     return "-".join(
         quote(str(part), safe="").replace("%", "_").replace("-", "_2D").replace(".", "_2E") for part in parts
     )
 
 
-def state_sign(state: str, count: int | None = None) -> Markup:
+def frame_state_sign(state: str, count: int | None = None) -> Markup:
     """A state as a sign and a word, with a count before the word."""
     words = state if count is None else f"{count} {state}"
     sign = tag("span", SIGNS.get(state, "·"), class_="sign", aria_hidden="true")
     return tag("span", sign, words, class_=f"state is-{state}")
 
 
-def counts_words(counts: dict[str, int]) -> Markup:
-    return joined(Markup(f"{state_sign(state, count)} ") for state, count in counts.items())
+def frame_counts(counts: dict[str, int]) -> Markup:
+    return html_joined(Markup(f"{frame_state_sign(state, count)} ") for state, count in counts.items())
 
 
-def copyable(command: str, label: str) -> Markup:
+def frame_copyable(command: str, label: str) -> Markup:
     """A command with a button that copies it."""
     button = tag("button", "Copy", type="button", class_="copy", data_copy=command, aria_label=f"Copy {label}")
     return tag("div", tag("code", command), button, class_="copyable")
 
 
-def asset(name: str) -> str:
+def frame_asset(name: str) -> str:
     """The text of a file that the pages need beside their own."""
     return Path(__file__).with_name("assets").joinpath(name).read_text(encoding="utf-8")
 
@@ -120,7 +120,7 @@ def document(
 
 def section(title: str, *children: object, name: str = "", **attributes: Any) -> Markup:
     """A part of a page under a heading; without any content there is none."""
-    content = joined(children)
+    content = html_joined(children)
     if not content:
         return NOTHING
     return tag("section", tag("h2", title), content, id=name or None, **{"class_": "card", **attributes})

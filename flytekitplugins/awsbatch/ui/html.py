@@ -22,12 +22,12 @@ class Markup(str):
 NOTHING = Markup("")
 
 
-def escaped(value: object) -> Markup:
+def html_escaped(value: object) -> Markup:
     return value if isinstance(value, Markup) else Markup(html.escape(str(value)))
 
 
-def joined(parts: Iterable[object]) -> Markup:
-    return Markup("".join(escaped(part) for part in parts if part is not None))
+def html_joined(parts: Iterable[object]) -> Markup:
+    return Markup("".join(html_escaped(part) for part in parts if part is not None))
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Markup:
@@ -42,10 +42,10 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
         said = key.rstrip("_").replace("_", "-")
         words.append(said if value is True else f'{said}="{html.escape(str(value))}"')
     opening = f"<{' '.join(words)}>"
-    return Markup(opening) if name in EMPTY_TAGS else Markup(f"{opening}{joined(children)}</{name}>")
+    return Markup(opening) if name in EMPTY_TAGS else Markup(f"{opening}{html_joined(children)}</{name}>")
 
 
-def data_block(value: Any, name: str) -> Markup:
+def html_data_block(value: Any, name: str) -> Markup:
     """JSON for the page's script. Not run as a script, whatever is in it."""
     return tag("script", Markup(json_text(value)), type="application/json", id=name)
 

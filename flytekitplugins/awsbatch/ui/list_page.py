@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from ..local.console.amounts import shown_time
 from ..local.history.past_runs import RunInfo
-from .frame import PagePlace, state_sign
-from .html import Markup, joined, tag
+from .frame import PagePlace, frame_state_sign
+from .html import Markup, html_joined, tag
 
 # The executions on one page; `flyte-awsbatch runs` lists the rest.
 SHOWN = 200
 
 
-def runs_part(runs: Sequence[RunInfo], place: PagePlace) -> Markup:
+def runs_list_part(runs: Sequence[RunInfo], place: PagePlace) -> Markup:
     """The table, as it is replaced when something changes."""
     if not runs:
         return tag(
@@ -26,7 +26,7 @@ def runs_part(runs: Sequence[RunInfo], place: PagePlace) -> Markup:
     rows = [
         tag(
             "tr",
-            tag("td", state_sign(run.status)),
+            tag("td", frame_state_sign(run.status)),
             tag("td", tag("a", _function(run.workflow), href=place.run(run.name)), " ", _module(run.workflow)),
             tag("td", shown_time(run.started), class_="when"),
             tag("td", len(run.nodes), class_="number"),
@@ -44,14 +44,14 @@ def runs_part(runs: Sequence[RunInfo], place: PagePlace) -> Markup:
     )
     left = len(runs) - SHOWN
     more = tag("p", f"{left} older ones: flyte-awsbatch runs", class_="quiet") if left > 0 else None
-    table = tag("table", tag("thead", head), tag("tbody", joined(rows)), class_="runs")
+    table = tag("table", tag("thead", head), tag("tbody", html_joined(rows)), class_="runs")
     return tag("div", table, more, id="runs", class_="card")
 
 
 def list_body(runs: Sequence[RunInfo], place: PagePlace) -> Markup:
     search = tag("input", type="search", id="find", placeholder="Find a workflow, a name, a status", aria_label="Find")
     head = tag("div", tag("h1", "Executions"), search, class_="row")
-    return joined([head, runs_part(runs, place)])
+    return html_joined([head, runs_list_part(runs, place)])
 
 
 def _function(workflow: str) -> str:

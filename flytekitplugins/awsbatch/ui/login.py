@@ -12,7 +12,7 @@ from http.cookies import CookieError, SimpleCookie
 from ..batch.api import BatchError
 from ..batch.emulator.http.guard import RequestGuard
 from .frame import PREFIX
-from .html import Markup, joined, tag
+from .html import Markup, html_joined, tag
 
 PATH = f"{PREFIX}/login"
 
@@ -31,7 +31,7 @@ class Door:
         """Raises BatchError for a request from another site's page, or to another host's name."""
         self._guard.check_site(headers)
 
-    def opens(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
+    def login_door_opens(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
         """Whether the request may see the pages."""
         if self._guard.token is None:
             return True
@@ -47,7 +47,7 @@ class Door:
             return False
         return True
 
-    def cookie_for(self, token: str) -> str | None:
+    def login_cookie_for(self, token: str) -> str | None:
         """The header that lets a browser in, for the right token."""
         if self._guard.token is None or not hmac.compare_digest(token.encode(), self._guard.token.encode()):
             return None
@@ -59,4 +59,4 @@ def login_body(wrong: bool) -> Markup:
     field = tag("input", type="password", name="token", id="token", autocomplete="current-password", required=True)
     said = tag("p", "This is not the token.", class_="headline", role="alert") if wrong else None
     form = tag("form", said, label, field, tag("button", "Show the runs"), method="post", action=PATH)
-    return joined([tag("h1", "Runs"), tag("div", form, class_="card login")])
+    return html_joined([tag("h1", "Runs"), tag("div", form, class_="card login")])

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..local.console.amounts import shown_duration, shown_memory
-from ..local.history.run_view import NodeView, worst_first
-from .frame import anchor, state_sign
-from .html import NOTHING, Markup, data_block, joined, tag
-from .rows import RowMaker, base_of, node_data
+from ..local.history.run_view import NodeView, worst_children_first
+from .frame import frame_anchor, frame_state_sign
+from .html import NOTHING, Markup, html_data_block, html_joined, tag
+from .rows import RowMaker, node_rows, rows_base
 
 if TYPE_CHECKING:
     from .run_page import RunPage
@@ -21,14 +21,14 @@ PLAIN_CHILDREN = 50
 
 def node_part(page: RunPage, node: NodeView) -> Markup:
     info, name = node.info, node.info.node
-    mark = anchor(page.name, name)
+    mark = frame_anchor(page.name, name)
     block = f"data-{mark}"
-    base = base_of(node)
+    base = rows_base(node)
     maker = page.makers.setdefault(name, RowMaker())
-    title = tag("h2", tag("span", node.name, class_="quiet"), f" {info.function}", attempt_words(node))
+    title = tag("h2", tag("span", node.name, class_="quiet"), f" {info.function}", node_attempt_words(node))
     children = tag(
         "div",
-        data_block(node_data(node, maker, base, page.now, page.headlines(node)), block),
+        html_data_block(node_rows(node, maker, base, page.now, page.headlines(node)), block),
         tag("noscript", _plain_children(page, node)),
         class_="children",
         data_block=block,
@@ -42,7 +42,7 @@ def node_part(page: RunPage, node: NodeView) -> Markup:
         ("Queue", node.queue or "none"),
         ("A child may use", " and ".join(filter(None, (_vcpus(node), _memory(node))))),
     ]
-    shown = joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts if value)
+    shown = html_joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts if value)
     return tag(
         "section",
         tag("div", title, node_status(page, node), class_="row"),
@@ -58,15 +58,15 @@ def node_part(page: RunPage, node: NodeView) -> Markup:
     )
 
 
-def status_id(page: RunPage, node: NodeView) -> str:
-    return f"status-{anchor(page.name, node.info.node)}"
+def node_status_id(page: RunPage, node: NodeView) -> str:
+    return f"status-{frame_anchor(page.name, node.info.node)}"
 
 
 def node_status(page: RunPage, node: NodeView) -> Markup:
-    return tag("span", state_sign(node.info.status), id=status_id(page, node))
+    return tag("span", frame_state_sign(node.info.status), id=node_status_id(page, node))
 
 
-def attempt_words(node: NodeView) -> str:
+def node_attempt_words(node: NodeView) -> str:
     """Which attempt it is, of a node that has several."""
     return f", node attempt {node.number}" if node.of > 1 else ""
 
@@ -79,24 +79,24 @@ def _attempt_links(page: RunPage, node: NodeView) -> Markup:
     links = []
     for one in others:
         where = page.place.node(page.name, one.info.node)
-        links += [tag("a", f"node attempt {one.number}", href=where), " ", state_sign(one.info.status), " "]
+        links += [tag("a", f"node attempt {one.number}", href=where), " ", frame_state_sign(one.info.status), " "]
     return tag("p", "See also ", *links)
 
 
 def _plain_children(page: RunPage, node: NodeView) -> Markup:
     """The children that matter most, where no script runs."""
-    rows = joined(
+    rows = html_joined(
         tag(
             "tr",
             tag("td", tag("a", child.index, href=page.place.child(page.name, node.info.node, child.index))),
-            tag("td", state_sign(child.state)),
+            tag("td", frame_state_sign(child.state)),
             tag("td", child.tries),
             tag("td", shown_duration(child.ran(page.now))),
             tag("td", child.reason),
         )
-        for child in worst_first(node.children, page.now)[:PLAIN_CHILDREN]
+        for child in worst_children_first(node.children, page.now)[:PLAIN_CHILDREN]
     )
-    heads = joined(tag("th", word, scope="col") for word in ("Child", "State", "Attempts", "Ran", "Reason"))
+    heads = html_joined(tag("th", word, scope="col") for word in ("Child", "State", "Attempts", "Ran", "Reason"))
     return tag("table", tag("thead", tag("tr", heads)), tag("tbody", rows))
 
 
@@ -104,7 +104,7 @@ def _queue(record: Mapping[str, Any]) -> Markup:
     decision = record.get("queue")
     if not isinstance(decision, dict) or not decision.get("rules"):
         return NOTHING
-    rules = joined(
+    rules = html_joined(
         tag(
             "tr",
             tag("td", "✓" if rule["decided"] else "·" if rule["matched"] else "✕", class_="number"),
@@ -115,7 +115,7 @@ def _queue(record: Mapping[str, Any]) -> Markup:
         )
         for rule in decision["rules"]
     )
-    heads = joined(
+    heads = html_joined(
         tag("th", word, scope="col") for word in (tag("span", "Decides", class_="unseen"), "Rule", "Finds", "Why")
     )
     role = decision.get("role") or {}

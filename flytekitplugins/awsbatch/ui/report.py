@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..local.console.amounts import shown_time
-from ..local.console.redaction import HIDDEN, hidden_values
+from ..local.console.redaction import HIDDEN, values_to_redact
 from ..local.history.run_reader import RunReader
-from ..local.history.run_view import FAILED, ChildView, NodeView, worst_first
+from ..local.history.run_view import FAILED, ChildView, NodeView, worst_children_first
 from .child_part import child_part
-from .frame import PagePlace, anchor, asset, document, state_sign
-from .html import Markup, joined, json_text, tag
+from .frame import PagePlace, document, frame_anchor, frame_asset, frame_state_sign
+from .html import Markup, html_joined, json_text, tag
 from .node_part import node_part
-from .run_page import RunPage, page_of
+from .run_page import RunPage, run_page_of
 
 if TYPE_CHECKING:
     from ..batch.emulator.service import LocalBatch
@@ -44,16 +44,16 @@ def report(home: Home, executions: Sequence[str], batch: LocalBatch | None = Non
     """
     place = PagePlace(served=False)
     with RunReader(home, batch) as reader:
-        pages = [page_of(reader, name, place, home.command(os.environ)) for name in executions]
-        body = joined(_whole(pages))
+        pages = [run_page_of(reader, name, place, home.command(os.environ)) for name in executions]
+        body = html_joined(_whole(pages))
     body = Markup(_without_secrets(body, os.environ))
-    style, script = asset("page.css"), asset("page.js")
+    style, script = frame_asset("page.css"), frame_asset("page.js")
     policy = (
         f"default-src 'none'; style-src {_digest(style)}; script-src {_digest(script)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
-    icon = base64.b64encode(asset("icon.svg").encode()).decode()
-    head = joined(
+    icon = base64.b64encode(frame_asset("icon.svg").encode()).decode()
+    head = html_joined(
         [
             tag("meta", http_equiv="Content-Security-Policy", content=policy),
             tag("link", rel="icon", href=f"data:image/svg+xml;base64,{icon}"),
@@ -78,14 +78,14 @@ def _whole(pages: Sequence[RunPage]) -> Iterator[Markup]:
         rows = [
             tag(
                 "tr",
-                tag("td", state_sign(page.execution.info.status)),
+                tag("td", frame_state_sign(page.execution.info.status)),
                 tag("td", tag("a", page.execution.info.workflow, href=page.place.run(page.name))),
                 tag("td", shown_time(page.execution.info.started)),
                 tag("td", tag("code", page.name)),
             )
             for page in pages
         ]
-        yield tag("div", tag("h1", "Executions"), tag("table", tag("tbody", joined(rows))), class_="card")
+        yield tag("div", tag("h1", "Executions"), tag("table", tag("tbody", html_joined(rows))), class_="card")
     room = ALL_BYTES
     for page in pages:
         parts = list(page.parts().values())
@@ -101,19 +101,21 @@ def _whole(pages: Sequence[RunPage]) -> Iterator[Markup]:
                     break
                 room -= len(part)
                 parts.append(part)
-        yield tag("article", *parts, id=anchor(page.name), class_="run")
+        yield tag("article", *parts, id=frame_anchor(page.name), class_="run")
 
 
 def _told(node: NodeView) -> list[ChildView]:
     failed = [child for child in node.children if child.state == FAILED][:FAILED_LOGS]
-    others = [child for child in worst_first(node.children, 0) if child.state != FAILED and child.child is not None]
+    others = [
+        child for child in worst_children_first(node.children, 0) if child.state != FAILED and child.child is not None
+    ]
     others.sort(key=lambda child: -(child.ran(0) or 0))
     return [*failed, *others[:SLOWEST_LOGS]]
 
 
 def _child(page: RunPage, node: NodeView, child: ChildView) -> Markup:
     part = child_part(page.reader, page.name, node, child, page.place, page.command, page.now, LOG_BYTES)
-    return tag("template", part, id=f"t{anchor(page.name, node.info.node, child.index)}")
+    return tag("template", part, id=f"t{frame_anchor(page.name, node.info.node, child.index)}")
 
 
 def _digest(text: str) -> str:
@@ -122,7 +124,7 @@ def _digest(text: str) -> str:
 
 def _without_secrets(text: str, environ: Mapping[str, str]) -> str:
     """:param text: HTML, with JSON in it."""
-    for value in hidden_values(environ):
+    for value in values_to_redact(environ):
         for said in {value, html.escape(value), json_text(value)[1:-1]}:
             text = text.replace(said, HIDDEN)
     return text

@@ -61,7 +61,7 @@ class RowMaker:
         return self._known[text]
 
 
-def node_data(node: NodeView, maker: RowMaker, base: int, now: int, headlines: Mapping[int, str]) -> dict[str, Any]:
+def node_rows(node: NodeView, maker: RowMaker, base: int, now: int, headlines: Mapping[int, str]) -> dict[str, Any]:
     """The data of a node for the script."""
     return {
         "node": node.info.node,
@@ -74,7 +74,7 @@ def node_data(node: NodeView, maker: RowMaker, base: int, now: int, headlines: M
     }
 
 
-def base_of(node: NodeView) -> int:
+def rows_base(node: NodeView) -> int:
     """The moment from which the times of a node count."""
     span = node.span
     return span[0] if span is not None else int(node.info.updated * 1000)

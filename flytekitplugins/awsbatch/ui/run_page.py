@@ -14,9 +14,9 @@ from ..local.history.run_reader import RunReader
 from ..local.history.run_view import ExecutionView, NodeView
 from . import charts
 from .errors import Failure, failures
-from .frame import PagePlace, anchor, copyable, counts_words, section, state_sign
-from .html import NOTHING, Markup, joined, tag
-from .node_part import attempt_words
+from .frame import PagePlace, frame_anchor, frame_copyable, frame_counts, frame_state_sign, section
+from .html import NOTHING, Markup, html_joined, tag
+from .node_part import node_attempt_words
 from .rows import RowMaker
 
 # How many groups of failures are shown in full.
@@ -96,11 +96,11 @@ class RunPage:
             ("Project", f"{info.project} / {info.domain}"),
         ]
         shown = tag(
-            "dl", joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts), class_="facts"
+            "dl", html_joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts), class_="facts"
         )
         title = tag("h1", tag("span", f"{module}." if module else "", class_="quiet"), function or info.workflow)
-        row = tag("div", title, state_sign(info.status), class_="row")
-        launch = copyable(shlex.join(self.launch), "the command that started the run") if self.launch else None
+        row = tag("div", title, frame_state_sign(info.status), class_="row")
+        launch = frame_copyable(shlex.join(self.launch), "the command that started the run") if self.launch else None
         return tag("div", row, shown, launch, id=self._id("head"), class_="head")
 
     def figures(self) -> Markup:
@@ -134,12 +134,12 @@ class RunPage:
         ]
         if cpu:
             figures.append(("Computed", shown_duration(sum(cpu) * 1000), "CPU time of all attempts"))
-        tiles = joined(
+        tiles = html_joined(
             tag("div", tag("dt", name), tag("dd", value), tag("dd", about, class_="quiet"), class_="tile")
             for name, value, about in figures
         )
-        bar = charts.counts_bar(counts)
-        words = tag("p", counts_words(counts), class_="legend")
+        bar = charts.counts_bar_chart(counts)
+        words = tag("p", frame_counts(counts), class_="legend")
         return tag("div", bar, words, tag("dl", tiles, class_="tiles"), id=self._id("figures"), class_="card")
 
     def failed(self) -> Markup:
@@ -168,11 +168,15 @@ class RunPage:
             "tr",
             *(tag("th", word, scope="col", class_="wide" if word == "Queue" else None) for word in words),
             tag(
-                "th", tag("span", "Course", class_="unseen"), charts.axis(begin, end), scope="col", class_="course-head"
+                "th",
+                tag("span", "Course", class_="unseen"),
+                charts.chart_axis(begin, end),
+                scope="col",
+                class_="course-head",
             ),
             tag("th", "Took", scope="col", class_="number"),
         )
-        table = tag("table", tag("thead", head), tag("tbody", joined(rows)), class_="nodes")
+        table = tag("table", tag("thead", head), tag("tbody", html_joined(rows)), class_="nodes")
         key = tag(
             "p",
             tag("span", "", class_="key fill-running"),
@@ -188,7 +192,7 @@ class RunPage:
     # Pieces of the parts.
 
     def _id(self, part: str) -> str:
-        return f"{part}-{anchor(self.name)}"
+        return f"{part}-{frame_anchor(self.name)}"
 
     def _length(self) -> float:
         ended = self.ended
@@ -199,24 +203,29 @@ class RunPage:
     def _failure(self, failure: Failure, first: bool) -> Markup:
         node, count = failure.node, len(failure.indexes)
         where = self.place.child
-        links = joined(
+        links = html_joined(
             Markup(f"{tag('a', index, href=where(self.name, node.info.node, index))} ")
             for index in failure.indexes[:SHOWN_INDEXES]
         )
         more = f"and {count - SHOWN_INDEXES} more" if count > SHOWN_INDEXES else ""
         whom = "The job" if len(node.children) == 1 else f"{count} of {len(node.children)} children"
         said = tag(
-            "p", tag("strong", f"{whom} of {node.name} {node.info.function}{attempt_words(node)}: "), links, more
+            "p", tag("strong", f"{whom} of {node.name} {node.info.function}{node_attempt_words(node)}: "), links, more
         )
         headline = tag("p", failure.told.headline, class_="headline")
         trace = None
         if failure.told.trace:
             summary = tag("summary", f"Traceback of child {failure.first.index}")
-            mark = f"trace-{anchor(self.name, node.info.node, failure.first.index)}"
+            mark = f"trace-{frame_anchor(self.name, node.info.node, failure.first.index)}"
             trace = tag("details", summary, tag("pre", failure.told.trace, class_="trace"), open=first, id=mark)
         rerun = f"{self.command} rerun {self.name} {node.name} {failure.first.index}"
         return tag(
-            "div", headline, said, trace, copyable(rerun, "the command that runs this child again"), class_="failure"
+            "div",
+            headline,
+            said,
+            trace,
+            frame_copyable(rerun, "the command that runs this child again"),
+            class_="failure",
         )
 
     def _node_error(self, node: NodeView) -> Markup:
@@ -224,7 +233,7 @@ class RunPage:
         message = ((ending.get("error") or {}).get("message") or "").strip()
         if node.info.status != "failed" or not message:
             return NOTHING
-        said = tag("p", tag("strong", f"{node.name} {node.info.function}{attempt_words(node)}"))
+        said = tag("p", tag("strong", f"{node.name} {node.info.function}{node_attempt_words(node)}"))
         return tag(
             "div", tag("p", message.splitlines()[0], class_="headline"), said, tag("pre", message), class_="failure"
         )
@@ -243,18 +252,20 @@ class RunPage:
         return tag(
             "tr",
             tag("td", link, attempt),
-            tag("td", state_sign(info.status)),
+            tag("td", frame_state_sign(info.status)),
             tag("td", node.queue, class_="quiet wide"),
             tag(
-                "td", charts.counts_bar(counts) if counts else None, tag("span", counts_words(counts), class_="legend")
+                "td",
+                charts.counts_bar_chart(counts) if counts else None,
+                tag("span", frame_counts(counts), class_="legend"),
             ),
-            tag("td", charts.course(node, begin, end), class_="course-cell"),
+            tag("td", charts.course_chart(node, begin, end), class_="course-cell"),
             tag("td", shown_duration(took), class_="number"),
             data_node=info.node,
         )
 
 
-def page_of(reader: RunReader, name: str, place: PagePlace, command: str) -> RunPage:
+def run_page_of(reader: RunReader, name: str, place: PagePlace, command: str) -> RunPage:
     """Raises UnknownRunError, RecordError, HomeError."""
     from ..local.history.record import RunRecord
 

@@ -23,15 +23,15 @@ from ..local.history.past_runs import UnknownRunError
 from ..local.history.record import RecordError
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import DONE, ChildView, NodeView
-from .changes import Changes, LogGrows, RunChanges, RunsChanges, mark_of
+from .changes import Changes, LogGrows, RunChanges, RunsChanges, mark_of_changes
 from .child_part import SHOWN_BYTES, child_part, log_part
-from .frame import PREFIX, PagePlace, asset, document
-from .html import Markup, joined, tag
+from .frame import PREFIX, PagePlace, document, frame_asset
+from .html import Markup, html_joined, tag
 from .list_page import list_body
 from .login import PATH as LOGIN
 from .login import Door, login_body
 from .node_part import node_part
-from .run_page import RunPage, page_of
+from .run_page import RunPage, run_page_of
 
 if TYPE_CHECKING:
     from ..batch.emulator.service import LocalBatch
@@ -77,7 +77,7 @@ class RunPages:
         self.reader = RunReader(home, batch)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pages")
         self._streams = 0
-        self._head = joined(
+        self._head = html_joined(
             [
                 tag("link", rel="icon", type="image/svg+xml", href=f"{PREFIX}/assets/icon.svg"),
                 tag("link", rel="stylesheet", href=f"{PREFIX}/assets/page.css"),
@@ -121,8 +121,8 @@ class RunPages:
             raise BatchError("AccessDeniedException", "the pages are only there to be read", 405)
         parts = [unquote(part) for part in path.removeprefix(PREFIX).strip("/").split("/")]
         if parts[0] == "assets" and len(parts) == 2 and parts[1] in ASSETS:
-            return web.Response(text=asset(parts[1]), content_type=ASSETS[parts[1]], headers=SECURITY)
-        if not self._door.opens(request.method, request.raw_path, headers):
+            return web.Response(text=frame_asset(parts[1]), content_type=ASSETS[parts[1]], headers=SECURITY)
+        if not self._door.login_door_opens(request.method, request.raw_path, headers):
             return self._html("Runs", login_body(False), 401)
         if path in ("/", PREFIX):
             return web.Response(status=302, headers={**SECURITY, "Location": f"{PREFIX}/"})
@@ -158,11 +158,11 @@ class RunPages:
 
     def page(self, name: str) -> RunPage:
         """In the reading thread."""
-        return page_of(self.reader, name, self.place, self._command)
+        return run_page_of(self.reader, name, self.place, self._command)
 
     async def _run(self, name: str, node: str | None, chosen: int | None = None) -> web.Response:
         def build() -> web.Response:
-            stamp = self.reader.stamp(name)
+            stamp = self.reader.run_stamp(name)
             page = self.page(name)
             one = page.chosen(node)
             if node is not None and (one is None or one.info.node != node):
@@ -176,9 +176,9 @@ class RunPages:
                 parts = [parts[0], shown, *parts[1:]] if chosen is not None else [*parts, shown]
             return self._html(
                 page.title,
-                joined(parts),
+                html_joined(parts),
                 data_events=f"{PREFIX}/live/{quote(name, safe='')}?node={quote(one.info.node if one else '', safe='')}",
-                data_stamp=mark_of(stamp),
+                data_stamp=mark_of_changes(stamp),
                 data_child=chosen,
             )
 
@@ -239,7 +239,7 @@ class RunPages:
     async def _log_in(self, request: web.Request) -> web.Response:
         body = await request.content.read(MAX_LOGIN)
         given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
-        cookie = self._door.cookie_for(given)
+        cookie = self._door.login_cookie_for(given)
         if cookie is None:
             # A pause, so that tokens cannot be tried in a row.
             await asyncio.sleep(1)

@@ -176,8 +176,8 @@ def log_file(tmp_path: Path) -> Path:
 def test_a_line_longer_than_a_page_is_cut_and_nothing_is_lost(log_file: Path) -> None:
     log_file.write_bytes(b"x" * (log_events.MOST_BYTES + 10) + b"\nend\n")
 
-    first = log_events.forwards(log_file, 0, 100)
-    second = log_events.forwards(log_file, first.end, 100)
+    first = log_events.log_events_forwards(log_file, 0, 100)
+    second = log_events.log_events_forwards(log_file, first.end, 100)
 
     assert [len(line.message) for line in first.lines] == [log_events.MOST_BYTES]
     assert [line.message for line in second.lines] == ["x" * 10, "end"]
@@ -187,7 +187,7 @@ def test_a_large_log_is_read_in_pages(log_file: Path) -> None:
     count = 200_000
     log_file.write_bytes(b"".join(b"line %d\n" % number for number in range(count)))
     seen, place = [], 0
-    while page := log_events.forwards(log_file, place, log_events.MOST_EVENTS).lines:
+    while page := log_events.log_events_forwards(log_file, place, log_events.MOST_EVENTS).lines:
         seen += [line.message for line in page]
         place = page[-1].end
 
@@ -203,9 +203,9 @@ def test_backwards_is_forwards_from_the_other_end(tmp_path_factory: pytest.TempP
 
     back: list[str] = []
     end: int | None = None
-    while page := log_events.backwards(path, end, 3).lines:
+    while page := log_events.log_events_backwards(path, end, 3).lines:
         back = [line.message for line in page] + back
         end = page[0].start
 
-    assert [line.message for line in log_events.forwards(path, 0, 10_000).lines] == expected
+    assert [line.message for line in log_events.log_events_forwards(path, 0, 10_000).lines] == expected
     assert back == expected

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from flytekitplugins.awsbatch.batch.emulator.execution import reaper
-from flytekitplugins.awsbatch.batch.emulator.execution.interpreter.settled_memory import own_memory, use_huge_pages
+from flytekitplugins.awsbatch.batch.emulator.execution.interpreter.settled_memory import (
+    memory_to_settle,
+    settle_in_huge_pages,
+)
 from flytekitplugins.awsbatch.batch.emulator.execution.reaper import CHECK_COST, CHECK_EVERY, ReapedAttempt, Reaper
 
 MAPS = """\
@@ -33,7 +36,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(reaper.time, "monotonic", made)
-    monkeypatch.setattr(reaper, "adopt_orphans", lambda: None)
+    monkeypatch.setattr(reaper, "adopt_orphan_processes", lambda: None)
     return made
 
 
@@ -45,7 +48,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         pids.append(attempt.pid)
         return False
 
-    monkeypatch.setattr(reaper, "exceeds_limit", exceeds_limit)
+    monkeypatch.setattr(reaper, "exceeds_memory_limit", exceeds_limit)
     yield pids
 
 
@@ -80,11 +83,11 @@ def test_nothing_is_waited_for_once_no_attempt_has_a_limit(clock: Clock, looked:
 
 
 def test_only_private_memory_of_no_file_is_an_interpreters_own() -> None:
-    assert own_memory(MAPS) == [(0xE03000, 0xE24000), (0x7F0000000000, 0x7F0000400000)]
+    assert memory_to_settle(MAPS) == [(0xE03000, 0xE24000), (0x7F0000000000, 0x7F0000400000)]
 
 
 def test_memory_keeps_what_it_holds() -> None:
     held = [bytearray(os.urandom(1 << 20)) for _ in range(16)]
     before = [bytes(each) for each in held]
-    use_huge_pages()
+    settle_in_huge_pages()
     assert [bytes(each) for each in held] == before

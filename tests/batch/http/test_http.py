@@ -16,7 +16,7 @@ from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.aws import AwsBatch
-from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_loopback, known_host
+from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, guard_knows_host, is_loopback_host
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 Answer = tuple[int, dict[str, str], Any]
@@ -231,12 +231,12 @@ def test_pages_of_other_sites_and_foreign_names_are_refused(
     ],
 )
 def test_what_counts_as_this_machine_alone(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
+    assert is_loopback_host(host) is loopback
 
 
 @given(st.text())
 def test_any_host_header_has_an_answer(host: str) -> None:
-    assert known_host(host) in (True, False)
+    assert guard_knows_host(host) in (True, False)
 
 
 TOKEN = "a token for the tests"

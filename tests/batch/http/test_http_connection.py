@@ -237,7 +237,7 @@ def test_requests_that_are_being_answered_are_answered_before_the_service_closes
         client = Client(server)
         client.send(asked("x"))
         until = time.monotonic() + 20
-        while service.faults.active():
+        while service.faults.active_faults():
             assert time.monotonic() < until
             time.sleep(0.005)
 

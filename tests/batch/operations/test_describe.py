@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.batch.emulator.arns import Arns
 from flytekitplugins.awsbatch.batch.emulator.job_model import STATUSES, Attempt, Job
-from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of
+from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of
 from flytekitplugins.awsbatch.batch.emulator.operations.describe import Descriptions
 
 ARNS = Arns("us-east-1", "000000000000")
@@ -48,7 +48,9 @@ def jobs(draw: Any) -> Job:
         "tags": draw(st.dictionaries(st.text(), st.text(), max_size=2)),
         **({"platformCapabilities": ["FARGATE"]} if draw(st.booleans()) else {}),
     }
-    job = Job("4b0c6f86-31a6-4c28-8a5d-3c6f6d3b2a11", spec_of(detail), draw(st.sampled_from([None, 2, 3])), 1, "owner")
+    job = Job(
+        "4b0c6f86-31a6-4c28-8a5d-3c6f6d3b2a11", job_spec_of(detail), draw(st.sampled_from([None, 2, 3])), 1, "owner"
+    )
     job.status, job.stop = draw(st.sampled_from(STATUSES)), draw(st.sampled_from([None, "cancel", "terminate"]))
     job.reason, job.started, job.stopped = draw(WORDS), draw(TIMES), draw(TIMES)
     for unit in job.units:
@@ -73,6 +75,6 @@ def test_a_changed_tag_is_seen_in_a_text_that_was_kept(job: Job) -> None:
     for unit in job.units:
         descriptions.text(unit)
 
-    job.spec = spec_of({**job.spec.detail, "tags": {"new": "tag"}})
+    job.spec = job_spec_of({**job.spec.detail, "tags": {"new": "tag"}})
 
     assert all(json.loads(descriptions.text(unit))["tags"] == {"new": "tag"} for unit in job.units)

@@ -9,8 +9,8 @@ from batch_shell import Shell
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_of, substituted
-from flytekitplugins.awsbatch.batch.emulator.operations.submission import detail_of
+from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of, spec_command
+from flytekitplugins.awsbatch.batch.emulator.operations.submission import submission_detail
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 NEW = [{"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "300"}]
@@ -19,7 +19,7 @@ NEW = [{"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "300"}]
 def resolved(properties: dict[str, Any], overrides: dict[str, Any], **request: Any) -> Any:
     definition = {"containerProperties": {"image": "any", **properties}}
     submission = {"jobName": "job", "containerOverrides": overrides, **request}
-    return spec_of(detail_of(submission, definition, "definition", "queue"))
+    return job_spec_of(submission_detail(submission, definition, "definition", "queue"))
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_the_size_of_a_job(properties: dict[str, Any], overrides: dict[str, Any]
 def test_parameters_are_put_into_the_command(
     command: list[str], parameters: dict[str, str], expected: tuple[str, ...]
 ) -> None:
-    assert substituted(command, parameters) == expected
+    assert spec_command(command, parameters) == expected
 
 
 @given(st.lists(st.text()), st.dictionaries(st.text(min_size=1), st.text()))
@@ -65,7 +65,7 @@ def test_a_command_without_references_stays_as_it_is(command: list[str], paramet
     plain = [word.replace("Ref::", "") for word in command]
     plain = [word for word in plain if "Ref::" not in word]
 
-    assert substituted(plain, parameters) == tuple(plain)
+    assert spec_command(plain, parameters) == tuple(plain)
 
 
 def test_parameters_of_the_submission_win_over_those_of_the_definition(shell: Shell, service: LocalBatch) -> None:

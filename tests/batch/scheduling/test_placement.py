@@ -36,7 +36,7 @@ def test_a_new_round_opens_all_again_and_room_that_is_given_back_can_be_had() ->
     assert occupancy.place(Size(1, 10), ["only"]) is Hold.WAIT
 
     occupancy.give_back("only", Size(1, 10))
-    occupancy.new_round(total)
+    occupancy.new_placement_round(total)
 
     assert occupancy.place(Size(1, 10), ["only"]) == "only"
 
@@ -63,7 +63,7 @@ def test_no_environment_is_ever_used_beyond_its_size(total: Size, needs: list[Si
     occupancy = Occupancy({"only": total})
     running: list[Size] = []
     for need in needs:
-        occupancy.new_round({"only": total})
+        occupancy.new_placement_round({"only": total})
         if occupancy.place(need, ["only"]) == "only":
             running.append(need)
         if ends and running and ends.pop() % 2:

@@ -12,7 +12,7 @@ from flytekitplugins.awsbatch.batch.emulator.scheduling.retry_rules import (
     End,
     RetryVerdict,
     exited,
-    matches_pattern,
+    matches_retry_pattern,
     retry_verdict,
 )
 
@@ -50,7 +50,7 @@ RULES = st.lists(
     ],
 )
 def test_a_pattern_is_a_text_or_its_beginning(pattern: str, text: str, right: bool) -> None:
-    assert matches_pattern(pattern, text) is right
+    assert matches_retry_pattern(pattern, text) is right
 
 
 HOST_LOST_ELSE_EXIT = (ExitRule("RETRY", on_status_reason="Host EC2*"), ExitRule("EXIT", on_reason="*"))

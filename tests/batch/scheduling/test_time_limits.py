@@ -31,20 +31,20 @@ def waiting(reason: str | None = None) -> Unit:
 def test_an_action_is_taken_after_its_time_at_the_head_of_the_queue() -> None:
     limits, unit, actions = TimeLimits(), waiting(), {"q": [action("too long")]}
 
-    assert limits.overdue([("q", unit)], actions, 1000.0) == []
+    assert limits.overdue_units([("q", unit)], actions, 1000.0) == []
     assert limits.next_due == 1600.0
-    assert limits.overdue([("q", unit)], actions, 1599.0) == []
-    assert limits.overdue([("q", unit)], actions, 1600.0) == [(unit, "too long")]
+    assert limits.overdue_units([("q", unit)], actions, 1599.0) == []
+    assert limits.overdue_units([("q", unit)], actions, 1600.0) == [(unit, "too long")]
 
 
 def test_time_counts_from_when_the_job_came_to_the_head() -> None:
     limits, first, second = TimeLimits(), waiting(), waiting()
     actions = {"q": [action("too long")]}
-    limits.overdue([("q", first)], actions, 1000.0)
+    limits.overdue_units([("q", first)], actions, 1000.0)
 
-    assert limits.overdue([("q", second)], actions, 1600.0) == []
+    assert limits.overdue_units([("q", second)], actions, 1600.0) == []
     assert limits.next_due == 2200.0
-    assert limits.overdue([], actions, 3000.0) == []
+    assert limits.overdue_units([], actions, 3000.0) == []
     assert limits.next_due is None
 
 
@@ -53,15 +53,15 @@ def test_a_status_reason_of_an_action_must_be_the_jobs() -> None:
     vcpus, memory, none = waiting(f"{TOO_LARGE} - 9 vCPUs"), waiting(f"{TOO_LARGE_MEMORY} - 9 MiB"), waiting()
     heads = [("q", vcpus), ("q", memory), ("q", none)]
 
-    assert limits.overdue(heads, actions, 0.0) == []
-    assert limits.overdue(heads, actions, 600.0) == [(vcpus, TOO_LARGE)]
-    assert limits.overdue(heads, actions, 900.0) == [(vcpus, TOO_LARGE), (memory, TOO_LARGE_MEMORY)]
+    assert limits.overdue_units(heads, actions, 0.0) == []
+    assert limits.overdue_units(heads, actions, 600.0) == [(vcpus, TOO_LARGE)]
+    assert limits.overdue_units(heads, actions, 900.0) == [(vcpus, TOO_LARGE), (memory, TOO_LARGE_MEMORY)]
 
 
 def test_other_queues_have_their_own_limits() -> None:
     limits, unit = TimeLimits(), waiting()
 
-    assert limits.overdue([("other", unit)], {"q": [action("too long")]}, 0.0) == []
+    assert limits.overdue_units([("other", unit)], {"q": [action("too long")]}, 0.0) == []
     assert limits.next_due is None
 
 

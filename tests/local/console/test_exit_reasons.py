@@ -4,9 +4,9 @@ import pytest
 
 from flytekitplugins.awsbatch.local.console.exit_reasons import (
     advice,
-    end_in_words,
-    node_error_in_words,
-    says_exception,
+    exit_in_words,
+    exit_reason_of_node,
+    exit_says_exception,
 )
 
 ENDED = "Essential container in task exited -  "
@@ -31,13 +31,13 @@ OOM = "Essential container in task exited - OutOfMemoryError: Container killed d
     ],
 )
 def test_an_end_is_told_in_one_phrase(words: str, said: str) -> None:
-    assert end_in_words(words) == said
+    assert exit_in_words(words) == said
 
 
 def test_an_error_file_is_believed_where_the_job_ended_as_after_an_exception() -> None:
-    assert says_exception(f"{ENDED}exit(1)")
-    assert not says_exception(f"{ENDED}exit(139)")
-    assert not says_exception(OOM)
+    assert exit_says_exception(f"{ENDED}exit(1)")
+    assert not exit_says_exception(f"{ENDED}exit(139)")
+    assert not exit_says_exception(OOM)
 
 
 def test_a_signal_is_named_and_a_crash_says_where_to_look() -> None:
@@ -49,5 +49,5 @@ def test_a_signal_is_named_and_a_crash_says_where_to_look() -> None:
 
 def test_missing_outputs_are_told_without_paths() -> None:
     message = "failed to read data from dataDir [/x/outputs.pb]. Error: /x/outputs.pb: file does not exist"
-    assert node_error_in_words(message) == "its job ended well and left no outputs"
-    assert node_error_in_words("one\ntwo") == "one"
+    assert exit_reason_of_node(message) == "its job ended well and left no outputs"
+    assert exit_reason_of_node("one\ntwo") == "one"

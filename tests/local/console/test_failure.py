@@ -10,7 +10,7 @@ from flytekitplugins.awsbatch.local.console.failure import LogTail, task_failed_
 from flytekitplugins.awsbatch.propeller.aws_array.indexes import ChildIndex, OriginalIndex
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
-from flytekitplugins.awsbatch.propeller.storage import write_message
+from flytekitplugins.awsbatch.propeller.storage import write_stored_message
 
 MESSAGE = "Where it was:\n  File flow.py, line 3, in work\n    sleep(90)\nThe attempt was ended early."
 FLYTEKITS = '{"asctime": "2026-01-01 00:00:00,000", "message": "Trace: ..."}'
@@ -20,7 +20,7 @@ def failure(log: str, message: str = MESSAGE) -> str:
     """The failure of one job that left a message in its error.pb and this in its log."""
     store = MemoryStore()
     error = errors_pb2.ContainerError(code="USER", message=message)
-    write_message(store, "mem://out/0/error.pb", errors_pb2.ErrorDocument(error=error))
+    write_stored_message(store, "mem://out/0/error.pb", errors_pb2.ErrorDocument(error=error))
     child = ChildFact(OriginalIndex(0), ChildIndex(0), "job", TaskPhase.PERMANENT_FAILURE, 2, ("stream",), "exit(1)")
     result = NodeResult(TaskPhase.PERMANENT_FAILURE, None, None, 1, (child,), "name", "job", "mem://out")
     tail = LogTail("/logs/one.log", log.splitlines())

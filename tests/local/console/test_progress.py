@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from flytekitplugins.awsbatch.local.console.progress import Counts, PlainReporter, reporter
+from flytekitplugins.awsbatch.local.console.progress import Counts, PlainReporter, progress_reporter
 
 
 class Hand:
@@ -57,4 +57,4 @@ def test_the_headline_leaves_out_what_is_not_known() -> None:
 
 
 def test_a_stream_that_is_no_terminal_gets_plain_lines() -> None:
-    assert isinstance(reporter(io.StringIO()), PlainReporter)
+    assert isinstance(progress_reporter(io.StringIO()), PlainReporter)

@@ -2,7 +2,12 @@
 
 import json
 
-from flytekitplugins.awsbatch.local.console.tracebacks import error_lines, exception_line, last_lines, readable_log
+from flytekitplugins.awsbatch.local.console.tracebacks import (
+    last_traceback_lines,
+    log_with_readable_tracebacks,
+    traceback_exception_line,
+    traceback_lines,
+)
 
 MESSAGE = """Trace:
 
@@ -36,29 +41,29 @@ def log_line(message: str, level: str = "ERROR") -> str:
 
 
 def test_an_error_begins_with_the_users_frame_and_says_the_exception_once() -> None:
-    assert error_lines(MESSAGE) == SHOWN
+    assert traceback_lines(MESSAGE) == SHOWN
 
 
 def test_frames_of_flytekit_stay_where_there_are_no_others() -> None:
     lines = MESSAGE.replace("/home/me/", "/venv/lib/python3.11/site-packages/flytekit/core/")
-    assert len(error_lines(lines)) == 9
+    assert len(traceback_lines(lines)) == 9
 
 
 def test_frames_of_an_exception_that_caused_another_stay() -> None:
     frame = '      File "/venv/site-packages/flytekit/x.py", line 1, in a'
     first = f"    {SHOWN[0]}\n{frame}\n    KeyError: 1"
-    assert error_lines(MESSAGE.replace("Trace:\n\n", f"Trace:\n\n{first}\n\n")).count("KeyError: 1") == 1
+    assert traceback_lines(MESSAGE.replace("Trace:\n\n", f"Trace:\n\n{first}\n\n")).count("KeyError: 1") == 1
 
 
 def test_what_is_no_traceback_is_passed_on() -> None:
-    assert error_lines("some words\nmore") == ["some words", "more"]
-    assert error_lines("") == []
+    assert traceback_lines("some words\nmore") == ["some words", "more"]
+    assert traceback_lines("") == []
 
 
 def test_the_exception_is_found_in_one_line() -> None:
-    assert exception_line(MESSAGE) == "ValueError: bad value 2"
-    assert exception_line("Traceback (most recent call last):\n  File\nKeyError: 3") == "KeyError: 3"
-    assert exception_line("") == ""
+    assert traceback_exception_line(MESSAGE) == "ValueError: bad value 2"
+    assert traceback_exception_line("Traceback (most recent call last):\n  File\nKeyError: 3") == "KeyError: 3"
+    assert traceback_exception_line("") == ""
 
 
 def test_json_lines_are_rendered_and_others_stay_as_they_are() -> None:
@@ -74,7 +79,7 @@ def test_json_lines_are_rendered_and_others_stay_as_they_are() -> None:
         '{"asctime": "broken',
         '{"mine": 1}',
     ]
-    assert list(readable_log(lines)) == [
+    assert list(log_with_readable_tracebacks(lines)) == [
         *("", "working on 2", *SHOWN),
         *("WARNING: disk is nearly full", "hello", '{"asctime": "broken', '{"mine": 1}'),
     ]
@@ -82,8 +87,8 @@ def test_json_lines_are_rendered_and_others_stay_as_they_are() -> None:
 
 def test_the_end_of_a_log_begins_at_a_frame() -> None:
     lines = ["before", *SHOWN[:3], "    ^^^^^^^^", *SHOWN[3:]]
-    assert last_lines(lines, 5)[0] == SHOWN[3]
-    assert last_lines(lines, 4)[0] == SHOWN[3]
-    assert last_lines(lines, 1) == ["ValueError: bad value 2"]
-    assert last_lines(lines, 99) == lines
-    assert last_lines(["  indented", "  output"], 1) == ["  output"]
+    assert last_traceback_lines(lines, 5)[0] == SHOWN[3]
+    assert last_traceback_lines(lines, 4)[0] == SHOWN[3]
+    assert last_traceback_lines(lines, 1) == ["ValueError: bad value 2"]
+    assert last_traceback_lines(lines, 99) == lines
+    assert last_traceback_lines(["  indented", "  output"], 1) == ["  output"]

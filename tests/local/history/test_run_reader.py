@@ -7,7 +7,7 @@ from typing import Any
 
 from ui_home import WrittenHome
 
-from flytekitplugins.awsbatch.local.history.children import look_of
+from flytekitplugins.awsbatch.local.history.children import look_at_children
 from flytekitplugins.awsbatch.local.history.past_runs import process_mark
 from flytekitplugins.awsbatch.local.history.record_pace import SHARE, RecordPace
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
@@ -57,7 +57,7 @@ def test_an_answer_of_describe_jobs_is_read_as_the_local_service_is(tmp_path: Pa
         assert batch is not None
         jobs = [home.job_id, f"{home.job_id}:0", f"{home.job_id}:1"]
         job, *children = batch.describe_jobs(jobs=jobs)["jobs"]
-    with RunReader(home.home, look=lambda _: look_of(job, children)) as reader:
+    with RunReader(home.home, look=lambda _: look_at_children(job, children)) as reader:
         there = reader.execution(home.name).nodes[0]
 
     def seen(node: NodeView) -> list[Any]:
@@ -107,13 +107,13 @@ def progress(**counts: int) -> Progress:
 def test_a_record_tells_of_children_elsewhere_as_often_as_that_costs_little() -> None:
     now = [0.0]
     pace = RecordPace(elsewhere=True, clock=lambda: now[0])
-    assert pace.due(progress(QUEUED=2))
-    with pace.writing():
+    assert pace.is_record_due(progress(QUEUED=2))
+    with pace.record_writing():
         now[0] += 1
-    assert not pace.due(progress(QUEUED=1, RUNNING=1))
+    assert not pace.is_record_due(progress(QUEUED=1, RUNNING=1))
     now[0] += SHARE
-    assert pace.due(progress(QUEUED=1, RUNNING=1))
-    assert not pace.due(progress(QUEUED=1, RUNNING=1))
+    assert pace.is_record_due(progress(QUEUED=1, RUNNING=1))
+    assert not pace.is_record_due(progress(QUEUED=1, RUNNING=1))
     here = RecordPace(elsewhere=False, clock=lambda: now[0])
-    assert here.due(progress(QUEUED=2))
-    assert not here.due(progress(QUEUED=1, RUNNING=1))
+    assert here.is_record_due(progress(QUEUED=2))
+    assert not here.is_record_due(progress(QUEUED=1, RUNNING=1))

@@ -13,10 +13,10 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from .arns import DEFINITION, name_of, split_revision
+from .arns import DEFINITION, name_in_arn, split_arn_revision
 from .clock import Clock
 from .execution import instance
-from .job_model import ENDED, RUNNABLE, Attempt, Job, Unit, split_id
+from .job_model import ENDED, RUNNABLE, Attempt, Job, Unit, split_job_id
 from .scheduling import retry_rules
 from .scheduling.engine import Engine
 from .scheduling.job_table import JobTable
@@ -63,7 +63,7 @@ class Adoption:
             with instance.instances_left_behind(self._root, owner, timeout) as directory:
                 if directory is not None:
                     self._engine.end_left_behind(owner, directory)
-                    exits = instance.recorded_exits(directory)
+                    exits = instance.exits_of_instance(directory)
                     adopted.extend(job_id for job_id in ids if self._take_over(job_id, owner, exits, end))
                     if not self._rows.unended(owner):
                         shutil.rmtree(directory, ignore_errors=True)
@@ -85,7 +85,7 @@ class Adoption:
                 _make_last_attempt(unit, number, stream)
                 unit.current.peak_memory, unit.current.cpu_seconds = end.peak_memory, end.cpu_seconds
                 self._engine.end_attempt(unit, retry_rules.exited(end.exit_code, end.out_of_memory), int(end.at * 1000))
-            for unit in interrupted(job):
+            for unit in _units_to_adopt(job):
                 if unit.stop is None:
                     unit.attempts.pop()
                     unit.started = None
@@ -98,7 +98,7 @@ class Adoption:
             self._engine.add_job(job)
             if end_job is not None:
                 end_job(job.id)
-        self._engine.write_behind.write_now()
+        self._engine.write_behind.write_behind_now()
         return True
 
 
@@ -106,7 +106,7 @@ def _recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, instance.Rec
     """The ends of this job's attempts that the store does not know, in order: (unit, attempt's number, log stream,
     exit).
     """
-    definition = split_revision(name_of(DEFINITION, job.spec.definition) or "")[0]
+    definition = split_arn_revision(name_in_arn(DEFINITION, job.spec.definition) or "")[0]
     found = []
     for key, end in exits.items():
         # Executors write keys of their own as well.
@@ -114,7 +114,7 @@ def _recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, instance.Rec
         number, _, task = rest.partition("#")
         if not unit_id.startswith(job.id):
             continue
-        parent, index = split_id(unit_id)
+        parent, index = split_job_id(unit_id)
         unit = job.unit(index) if parent == job.id else None
         stream = f"{definition}/default/{task}"
         if unit is None or unit.status in ENDED:
@@ -133,6 +133,6 @@ def _make_last_attempt(unit: Unit, number: int, stream: str) -> None:
     unit.current.stream = stream
 
 
-def interrupted(job: Job) -> list[Unit]:
+def _units_to_adopt(job: Job) -> list[Unit]:
     """Units whose last attempt has begun and has not ended."""
     return [unit for unit in job.unended() if unit.attempts and unit.current.stopped is None]

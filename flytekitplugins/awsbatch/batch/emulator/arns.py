@@ -23,14 +23,14 @@ class Arns:
     def of(self, kind: str, name: str) -> str:
         return f"arn:aws:batch:{self.region}:{self.account_id}:{kind}/{name}"
 
-    def ecs(self, kind: str, name: str) -> str:
+    def ecs_arn(self, kind: str, name: str) -> str:
         return f"arn:aws:ecs:{self.region}:{self.account_id}:{kind}/{name}"
 
     def definition(self, name: str, revision: int) -> str:
         return self.of(DEFINITION, f"{name}:{revision}")
 
 
-def name_of(kind: str, reference: str) -> str | None:
+def name_in_arn(kind: str, reference: str) -> str | None:
     """The name in an ARN of that kind, or the reference itself when it is a plain name; None for an ARN of another
     kind.
     """
@@ -46,7 +46,7 @@ def split_arn(arn: str) -> tuple[str, str] | None:
     return (match["kind"], match["name"]) if match else None
 
 
-def split_revision(name: str) -> tuple[str, int | None]:
+def split_arn_revision(name: str) -> tuple[str, int | None]:
     """`name:revision` or a bare name. What no revision can be is a part of the name."""
     match = re.fullmatch("(.*):([0-9]{1,9})", name, re.DOTALL)
     return (match[1], int(match[2])) if match else (name, None)

@@ -92,7 +92,7 @@ class FaultPlan:
             self._faults.clear()
         self.on_change()
 
-    def active(self) -> list[Fault]:
+    def active_faults(self) -> list[Fault]:
         """The faults that are not spent."""
         with self._lock:
             return [each.fault for each in self._faults]
@@ -105,7 +105,7 @@ class FaultPlan:
             hit = [each for each in self._faults if each.fault.kind in CALL_KINDS and each.hits(operation)]
             return [each.fault for each in hit if self._use(each)]
 
-    def of_attempt(self, kind: str, unit: Unit) -> Fault | None:
+    def fault_of_attempt(self, kind: str, unit: Unit) -> Fault | None:
         """The first fault of that kind for the unit's attempt: the current one, or the next one of a RUNNABLE unit."""
         if not self._faults:
             return None

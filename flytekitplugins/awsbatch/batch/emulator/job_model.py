@@ -200,7 +200,7 @@ class JobLook:
     counts: Mapping[str, int] = field(default_factory=dict)
 
 
-def split_id(job_id: str) -> tuple[str, int | None]:
+def split_job_id(job_id: str) -> tuple[str, int | None]:
     """`parent:index` or a job's own id. Raises ValueError for an index that no array has."""
     parent, colon, index = job_id.partition(":")
     if not colon:

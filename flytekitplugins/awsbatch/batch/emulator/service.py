@@ -21,13 +21,13 @@ from typing import Any
 
 from ..api import BatchCalls, BatchError
 from .adoption import Adoption
-from .arns import ENVIRONMENT, QUEUE, Arns, name_of
+from .arns import ENVIRONMENT, QUEUE, Arns, name_in_arn
 from .clock import Clock, SystemClock
 from .execution import instance as instances
 from .execution.executors.process import ProcessExecutor
 from .execution.executors.protocol import Executor
 from .execution.job_start import Starter
-from .execution.launch import LaunchPolicy, clean_environment
+from .execution.launch import LaunchPolicy, launch_in_clean_environment
 from .execution.logs import Logs, LogStream, log_tail
 from .faults import FaultPlan
 from .job_model import Attempt, JobLook
@@ -95,7 +95,7 @@ class LocalBatch(BatchCalls):
         self._engine = Engine(
             table=self._table,
             write_behind=WriteBehind(self._table, self._rows, self._clock),
-            starter=Starter(launch or clean_environment(), executors, self.logs, settings, self._clock),
+            starter=Starter(launch or launch_in_clean_environment(), executors, self.logs, settings, self._clock),
             capacity=lambda: capacity_of(resources.named(QUEUE), resources.named(ENVIRONMENT), settings),
             executors=executors,
             faults=self.faults,
@@ -151,11 +151,11 @@ class LocalBatch(BatchCalls):
             self._engine.close()
             left = [job.id for job in self._table.unended()]
             try:
-                self._engine.write_behind.write_now()
+                self._engine.write_behind.write_behind_now()
                 self._instance.close()
             except sqlite3.Error as error:
                 log.error("the state of jobs could not be written (%s); their ends stay in a journal", error)
-                self._instance.release_lock()
+                self._instance.release_instance_lock()
         self._database.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
@@ -186,7 +186,7 @@ class LocalBatch(BatchCalls):
         with self._table.lock:
             job_ids = [job.id for job in self._table.unended()]
         for job_id in job_ids:
-            self.calls.without_faults("TerminateJob", {"jobId": job_id, "reason": reason})
+            self.calls.dispatch_without_faults("TerminateJob", {"jobId": job_id, "reason": reason})
         return job_ids
 
     def adopt(self, job_ids: Iterable[str] | None = None, timeout: float = 10.0) -> list[str]:
@@ -203,7 +203,7 @@ class LocalBatch(BatchCalls):
             self._adoption.adopt(
                 [job_id],
                 timeout,
-                end=lambda job: self.calls.without_faults("TerminateJob", {"jobId": job, "reason": reason}),
+                end=lambda job: self.calls.dispatch_without_faults("TerminateJob", {"jobId": job, "reason": reason}),
             )
         )
 
@@ -240,7 +240,7 @@ class LocalBatch(BatchCalls):
 
         :param name: or its ARN.
         """
-        name = name_of(QUEUE, name) or name
+        name = name_in_arn(QUEUE, name) or name
         environments = self._context.resources.named(ENVIRONMENT)
         vcpus = math.ceil(self.settings.machine_vcpus)
         known = environments.get(LOCAL_ENVIRONMENT, {}).get("computeResources", {}).get("maxvCpus")
@@ -256,7 +256,7 @@ class LocalBatch(BatchCalls):
             self._make("CreateComputeEnvironment", request)
         elif not self._sized and self.settings.vcpus and known != vcpus:
             change = {"computeEnvironment": LOCAL_ENVIRONMENT, "computeResources": {"maxvCpus": vcpus}}
-            self.calls.without_faults("UpdateComputeEnvironment", change)
+            self.calls.dispatch_without_faults("UpdateComputeEnvironment", change)
         self._sized = True
         if name not in self._context.resources.named(QUEUE):
             order = [{"order": 1, "computeEnvironment": LOCAL_ENVIRONMENT}]
@@ -267,7 +267,7 @@ class LocalBatch(BatchCalls):
     def _make(self, operation: str, request: dict[str, Any]) -> None:
         """Makes a resource, unless another service on the same home has made it in the meantime."""
         try:
-            self.calls.without_faults(operation, request)
+            self.calls.dispatch_without_faults(operation, request)
         except BatchError as error:
             if "already exists" not in error.message:
                 raise
@@ -277,7 +277,7 @@ class LocalBatch(BatchCalls):
         directories of those without jobs.
         """
         before = self._clock.now_ms() - int(self.settings.retention_days * 86_400_000)
-        for sequence, job_id in self._rows.ended_before(before):
+        for sequence, job_id in self._rows.job_rows_ended_before(before):
             self.logs.remove(self._rows.log_streams(sequence))
             self._rows.remove_job(sequence)
             self._table.forget(job_id)
@@ -295,7 +295,7 @@ class LocalBatch(BatchCalls):
 
     def changed(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
         """See `batch.api.JobEvents`. Not known while faults are set: answers may be false on purpose then."""
-        return None if self.faults.active() else self._table.changed_since(job_id, seen)
+        return None if self.faults.active_faults() else self._table.job_changed_since(job_id, seen)
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         return self.calls(operation, request)

@@ -25,7 +25,7 @@ from ..array_index import OriginalIndex
 from ..command_line import Child
 from .input_index import InputIndex, UnexpectedBytesError
 from .item_context import item_context
-from .literals import TaskLiterals, is_ordinary
+from .literals import TaskLiterals, has_ordinary_literals
 
 # Variables that flytekit reads for an execution or a task. An array context is useless once one of them differs.
 ENVIRONMENT = (b"FLYTE_", b"_F_")
@@ -54,9 +54,9 @@ class ArrayContext:
         """The literals of the task, which is loaded now; None: let flytekit handle it. Raises what importing the user's
         module raises."""
         task = self.child.load_task()
-        return TaskLiterals(task) if is_ordinary(task) else None
+        return TaskLiterals(task) if has_ordinary_literals(task) else None
 
-    def still_valid(self) -> bool:
+    def is_context_valid(self) -> bool:
         """Whether files and environment are as they were when this context was made."""
         # As bytes, which is how `os` keeps them: a child compares a dozen.
         get = os.environb.get

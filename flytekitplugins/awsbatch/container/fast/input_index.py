@@ -39,7 +39,7 @@ class InputIndex:
         self._bound = LiteralMap()
         self._items: dict[str, tuple[array[int], array[int]]] = {}
         seen: set[str] = set()
-        for start, end in fields(data, 0, len(data), LITERALS):
+        for start, end in _fields_with_items(data, 0, len(data), LITERALS):
             name, value = _entry(data, start, end)
             if name in seen:
                 raise UnexpectedBytesError(f"two inputs {name}")
@@ -84,17 +84,17 @@ def _entry(data: mmap | bytes, start: int, end: int) -> tuple[str, tuple[int, in
 
 def items(data: mmap | bytes, start: int, end: int) -> tuple[array[int], array[int]]:
     """The places of the items of a literal that is a list and nothing else."""
-    collections = list(fields(data, start, end, COLLECTION))
+    collections = list(_fields_with_items(data, start, end, COLLECTION))
     if len(collections) != 1:
         raise UnexpectedBytesError("a mapped input that is not one list")
     starts, ends = array("Q"), array("Q")
-    for a, b in fields(data, *collections[0], ITEMS):
+    for a, b in _fields_with_items(data, *collections[0], ITEMS):
         starts.append(a)
         ends.append(b)
     return starts, ends
 
 
-def fields(data: mmap | bytes, start: int, end: int, only: int) -> Iterator[tuple[int, int]]:
+def _fields_with_items(data: mmap | bytes, start: int, end: int, only: int) -> Iterator[tuple[int, int]]:
     for number, a, b in _numbered_fields(data, start, end):
         if number != only:
             raise UnexpectedBytesError(f"field {number}")

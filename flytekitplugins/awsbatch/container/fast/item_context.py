@@ -13,7 +13,7 @@ from flytekit.core.context_manager import ExecutionParameters, FlyteContext
 from flytekit.core.data_persistence import FileAccessProvider
 
 from ..array_index import OriginalIndex
-from ..command_line import at_index
+from ..command_line import command_line_at_index
 
 if TYPE_CHECKING:
     from .array_context import ArrayContext
@@ -27,15 +27,17 @@ def item_context(array: ArrayContext, index: OriginalIndex) -> FlyteContext:
     child, base = array.child, array.context
     state = base.execution_state
     # This attempt's own, and not the one of the interpreter that it was forked from.
-    sandbox = f"{temporary_folder()}/flyte{os.urandom(16).hex()}/local_flytekit"
-    checkpoint = at_index(child.checkpoint_path, index)
+    sandbox = f"{item_temporary_folder()}/flyte{os.urandom(16).hex()}/local_flytekit"
+    checkpoint = command_line_at_index(child.checkpoint_path, index)
     parameters = _copy_with(
         state.user_space_params,
         LateParameters,
         _execution_date=datetime.now(timezone.utc),
         _working_directory=f"{sandbox}/{os.urandom(16).hex()}",
         _output_metadata_prefix=child.item_prefix(index),
-        _checkpoint=None if checkpoint is None else LateCheckpoint(checkpoint, at_index(child.prev_checkpoint, index)),
+        _checkpoint=None
+        if checkpoint is None
+        else LateCheckpoint(checkpoint, command_line_at_index(child.prev_checkpoint, index)),
         _decks=[],
     )
     return _copy_with(
@@ -49,7 +51,7 @@ def item_context(array: ArrayContext, index: OriginalIndex) -> FlyteContext:
     )
 
 
-def temporary_folder() -> str:
+def item_temporary_folder() -> str:
     """`tempfile.gettempdir()`, which writes a file into the attempt's own folder to see whether that can be written."""
     own = os.environ.get("TMPDIR", "")
     return own if own.startswith("/") and os.access(own, os.W_OK | os.X_OK) else tempfile.gettempdir()

@@ -23,7 +23,7 @@ ORDINARY = ("dispatch_execute", "pre_execute", "post_execute", "_literal_map_to_
 ORDINARY_KINDS = (PythonTask, AWSBatchFunctionTask)
 
 
-def is_ordinary(task: Any) -> bool:
+def has_ordinary_literals(task: Any) -> bool:
     """Whether executing the task is calling its function. Raises AttributeError where flytekit has changed."""
     kind = type(task)
     return (
@@ -40,11 +40,11 @@ class TaskLiterals:
     def __init__(self, task: Any) -> None:
         self.task = task
         self._types = task.python_interface.inputs
-        self._simple_inputs = {name: simple(kind) for name, kind in self._types.items()}
+        self._simple_inputs = {name: _simple_literal_transformer(kind) for name, kind in self._types.items()}
         self._outputs = tuple(task.interface.outputs.items())
         self._simple_output: Any = None
         if len(self._outputs) == 1 and type(task).get_type_for_output_var is PythonTask.get_type_for_output_var:
-            self._simple_output = simple(task.python_interface.outputs[self._outputs[0][0]])
+            self._simple_output = _simple_literal_transformer(task.python_interface.outputs[self._outputs[0][0]])
 
     def to_python(self, context: FlyteContext, inputs: LiteralMapMessage) -> dict[str, Any] | None:
         """flytekit's `_literal_map_to_kwargs`."""
@@ -93,7 +93,7 @@ class TaskLiterals:
         return _serialised(message)
 
 
-def simple(kind: Any) -> SimpleTransformer[Any] | None:
+def _simple_literal_transformer(kind: Any) -> SimpleTransformer[Any] | None:
     """The transformer of a type that is a class and has a transformer without tricks."""
     if not isinstance(kind, type):
         return None

@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import Progress
 
-from .exit_reasons import node_error_in_words
+from .exit_reasons import exit_reason_of_node
 
 # Seconds between two lines about the same array.
 INTERVAL = 5.0
@@ -103,7 +103,7 @@ class AttemptNews:
     def _node_line(self, progress: Progress) -> str:
         number, of = progress.failed_attempts, progress.max_attempts
         self._node_attempts = number
-        reason = node_error_in_words(progress.retry_reason)
+        reason = exit_reason_of_node(progress.retry_reason)
         said = "" if self._said_why or not reason else f": {_shortened(reason)}"
         return f"node attempt {number} of {of} failed{said}; node attempt {number + 1} of {of} begins"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import job_phase
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import stored_job_phase
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
 
@@ -38,7 +38,7 @@ def phases_of_statuses(statuses: Mapping[str, int], items: int) -> Mapping[TaskP
     """
     phases: dict[TaskPhase, int] = {}
     for status, count in statuses.items():
-        phases[job_phase(status)] = phases.get(job_phase(status), 0) + count
+        phases[stored_job_phase(status)] = phases.get(stored_job_phase(status), 0) + count
     cached = items - sum(statuses.values())
     return {**phases, TaskPhase.SUCCESS: phases.get(TaskPhase.SUCCESS, 0) + cached} if cached > 0 else phases
 

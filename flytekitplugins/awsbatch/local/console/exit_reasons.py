@@ -32,15 +32,15 @@ WITHOUT_OUTPUTS = (
 SEGFAULT = "Compiled code crashed, mostly an extension module or its libraries. PYTHONFAULTHANDLER=1 logs where."
 
 
-def node_error_in_words(message: str) -> str:
+def exit_reason_of_node(message: str) -> str:
     """The first line of an error of a node, without paths where they only say that there are no outputs."""
-    if missing_outputs(message):
+    if is_exit_without_outputs(message):
         return "its job ended well and left no outputs"
     lines = message.strip().splitlines()
     return lines[0] if lines else ""
 
 
-def missing_outputs(message: str) -> bool:
+def is_exit_without_outputs(message: str) -> bool:
     """Whether a node's error says that its job left no outputs."""
     return _UNREAD_OUTPUTS in message and message.rstrip().endswith(_NO_FILE)
 
@@ -60,7 +60,7 @@ def _killed_by(status: int) -> str:
     return f"signal {number}, {name[:1].lower() + name[1:]}" if name else f"signal {number}"
 
 
-def end_in_words(words: str) -> str:
+def exit_in_words(words: str) -> str:
     """One short phrase for an end: `killed by signal 11, segmentation fault`, `exit status 3`, or what AWS
     Batch says."""
     if OUT_OF_MEMORY in words:
@@ -77,7 +77,7 @@ def end_in_words(words: str) -> str:
     return ", ".join(part for part in (*parts, said) if part) or words.strip(" -")
 
 
-def says_exception(words: str) -> bool:
+def exit_says_exception(words: str) -> bool:
     """Whether a job ended as flytekit does after an exception, so that the error file is this attempt's."""
     return exit_status(words) in (None, _OF_EXCEPTION) and OUT_OF_MEMORY not in words
 

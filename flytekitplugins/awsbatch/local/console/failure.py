@@ -15,11 +15,11 @@ from flytekit.core.workflow import WorkflowBase
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
-from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_message
+from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_stored_message
 
-from .exit_reasons import WITHOUT_OUTPUTS, advice, missing_outputs, says_exception
-from .redaction import hide
-from .tracebacks import JSON_LINE, error_lines, last_lines, readable_log
+from .exit_reasons import WITHOUT_OUTPUTS, advice, exit_says_exception, is_exit_without_outputs
+from .redaction import redact
+from .tracebacks import JSON_LINE, last_traceback_lines, log_with_readable_tracebacks, traceback_lines
 
 SHOWN_CHILDREN = 3
 SHOWN_LINES = 12
@@ -95,14 +95,14 @@ def task_failed_error(
     if result.error is not None and not _explained(result.error.message, failed):
         parts.append(_indent(result.error.message.strip() or "no message"))
     parts += [_child(child, result, store, tail_of, NO_OUTPUTS) for child in blamed]
-    if blamed and result.error is not None and missing_outputs(result.error.message):
+    if blamed and result.error is not None and is_exit_without_outputs(result.error.message):
         parts.append(WITHOUT_OUTPUTS)
     if result.hang:
         parts.append(result.hang)
     parts += [*_missing_script(result), *hints]
     if result.job_id is not None:
         parts.append(_next(failed or blamed, len(result.children) == 1, execution, node, command))
-    message = hide("\n".join(parts), os.environ)
+    message = redact("\n".join(parts), os.environ)
     return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
 
 
@@ -152,18 +152,18 @@ def _next(failed: Sequence[ChildFact], single: bool, execution: str, node: str, 
 
 def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf, how: str = "") -> str:
     attempts = f"{child.attempts} attempt{'' if child.attempts == 1 else 's'}"
-    message = error_message(store, result.output_prefix, child.original)
+    message = failure_message(store, result.output_prefix, child.original)
     # Where the child left no error.pb, the handler wrote one with AWS's words.
     own = bool(message) and message != child.message
     # After an exception AWS only says that the container ended.
-    how = how or ("" if own and says_exception(child.message) else child.message.strip(" -"))
+    how = how or ("" if own and exit_says_exception(child.message) else child.message.strip(" -"))
     reason = f", {how}" if how else ""
     job = f"Batch job {child.job_id}"
     lines = [f"\nChild {child.original} ({job}, {attempts}{reason}):"]
     if len(result.children) == 1:
         lines = [f"\n{job} ({attempts}{reason}):"]
     if own:
-        lines.append(_indent("\n".join(last_lines(error_lines(message), SHOWN_ERROR_LINES))))
+        lines.append(_indent("\n".join(last_traceback_lines(traceback_lines(message), SHOWN_ERROR_LINES))))
     if not own and (more := advice(child.message)):
         lines.append(f"  {more}")
     tail = tail_of(child)
@@ -178,10 +178,10 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
 def _told(lines: Sequence[str], message: str) -> list[str]:
     """The end of a log, without what the error says too: flytekit logs it as JSON, and an attempt that ends itself in
     time prints what it writes."""
-    said = error_lines(message)
+    said = traceback_lines(message)
     found: list[str] = []
     for line in lines:
-        shown = list(readable_log([line]))
+        shown = list(log_with_readable_tracebacks([line]))
         repeated = line.startswith(JSON_LINE) and (shown == said or '"message": "Trace:' in line)
         found += [] if message and repeated else shown
     found = _without_end(found, message.splitlines())
@@ -189,7 +189,7 @@ def _told(lines: Sequence[str], message: str) -> list[str]:
         del found[0]
     while found and not found[-1].strip():
         del found[-1]
-    return last_lines(found, SHOWN_LINES) if found else []
+    return last_traceback_lines(found, SHOWN_LINES) if found else []
 
 
 def _without_end(lines: Sequence[str], said: Sequence[str]) -> list[str]:
@@ -200,11 +200,11 @@ def _without_end(lines: Sequence[str], said: Sequence[str]) -> list[str]:
     return list(lines[: len(lines) - same])
 
 
-def error_message(store: DataStore, output_prefix: str, original: int) -> str:
+def failure_message(store: DataStore, output_prefix: str, original: int) -> str:
     """The message of a child's error.pb; "" when there is none that can be read."""
     document = errors_pb2.ErrorDocument()
     try:
-        read_message(store, f"{output_prefix}/{original}/{wire.ERROR_FILE}", document)
+        read_stored_message(store, f"{output_prefix}/{original}/{wire.ERROR_FILE}", document)
     except StorageError:
         return ""
     return str(document.error.message)

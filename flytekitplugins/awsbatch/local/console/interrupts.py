@@ -28,7 +28,7 @@ class Interrupted(BaseException):
         self.number = number
 
 
-def _leave_now(number: int) -> None:
+def leave_at_interrupt(number: int) -> None:
     """Ends this process at once. What it has started notices that by itself."""
     os._exit(128 + number)
 
@@ -40,7 +40,9 @@ class Interrupts:
     :param noted: called at the first one, in the signal's handler.
     """
 
-    def __init__(self, leave: Callable[[int], None] = _leave_now, noted: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, leave: Callable[[int], None] = leave_at_interrupt, noted: Callable[[], None] = lambda: None
+    ) -> None:
         self._leave = leave
         self._on_first = noted
         self._before: dict[int, Any] = {}
@@ -68,7 +70,7 @@ class Interrupts:
         if self._noted is not None:
             raise Interrupted(self._noted)
 
-    def waiting(self, wait: Wait) -> Wait:
+    def interruptible_wait(self, wait: Wait) -> Wait:
         """Wraps `wait` so that a signal ends it. Raises Interrupted."""
 
         def interruptible(job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
@@ -118,13 +120,13 @@ class BetweenCalls:
     :ivar cut: the executions that a signal has cut short.
     """
 
-    def __init__(self, running: Callable[[], list[str]], leave: Callable[[int], None] = _leave_now) -> None:
+    def __init__(self, running: Callable[[], list[str]], leave: Callable[[int], None] = leave_at_interrupt) -> None:
         self._running = running
         self._leave = leave
         self._before: dict[int, Any] = {}
         self.cut: list[str] = []
 
-    def watch(self) -> None:
+    def watch_interrupts(self) -> None:
         """Watches from now on. Does nothing off the main thread."""
         if threading.current_thread() is not threading.main_thread():
             return
@@ -141,7 +143,7 @@ class BetweenCalls:
         for number in [one for one in self._before if signal.getsignal(one) == self._note]:
             signal.signal(number, self._before.pop(number))
 
-    def note_call(self) -> None:
+    def note_call_between(self) -> None:
         """Forgets earlier signals: a workflow that calls a further task has survived them."""
         self.cut = []
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .tracebacks import JSON_LINE, readable_log_line
+from .tracebacks import JSON_LINE, log_line_without_traceback_json
 
 _BEGINS = JSON_LINE.encode()
 
@@ -17,7 +17,7 @@ class LogRenderer:
         self._held = b""
         self._within_line = False
 
-    def feed(self, data: bytes) -> bytes:
+    def render_log(self, data: bytes) -> bytes:
         if self._raw:
             return data
         shown = []
@@ -37,7 +37,7 @@ class LogRenderer:
             self._within_line = not whole
         return b"".join(shown)
 
-    def rest(self) -> bytes:
+    def render_rest_of_log(self) -> bytes:
         """Returns what was held back, at the end of the log."""
         held, self._held = self._held, b""
         return _rendered(held)
@@ -47,7 +47,7 @@ def _rendered(line: bytes) -> bytes:
     if not line.startswith(_BEGINS):
         return line
     text = line.decode("utf-8", "replace")
-    shown = readable_log_line(text.rstrip("\r\n"))
+    shown = log_line_without_traceback_json(text.rstrip("\r\n"))
     if shown == [text.rstrip("\r\n")]:
         return line
     return "".join(f"{each}\n" for each in shown).encode("utf-8", "replace")

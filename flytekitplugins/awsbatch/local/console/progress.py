@@ -182,7 +182,7 @@ def _headline(execution: str, details: Mapping[str, str]) -> str:
     return f"Execution {execution}" + "".join(f"  {key} {value}" for key, value in details.items() if value)
 
 
-def reporter(stream: IO[str] | None = None) -> Reporter:
+def progress_reporter(stream: IO[str] | None = None) -> Reporter:
     """The reporter that fits standard error: live on a terminal, plain lines elsewhere."""
     stream = stream if stream is not None else sys.stderr
     if stream is sys.stderr and stream.isatty():

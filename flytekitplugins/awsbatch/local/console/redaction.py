@@ -22,14 +22,14 @@ _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_-]*)=(?P<value>.*)", re.
 
 
 @functools.lru_cache(maxsize=1024)
-def secret_like(name: str) -> bool:
+def is_name_to_redact(name: str) -> bool:
     """Whether the name of a variable or an option says that its value is a secret."""
     return _SECRET_NAME.search(name) is not None
 
 
-def hide(text: str, environ: Mapping[str, str]) -> str:
+def redact(text: str, environ: Mapping[str, str]) -> str:
     """The text without the values of the environment's secret-like variables."""
-    return _without(text, hidden_values(environ))
+    return _without(text, values_to_redact(environ))
 
 
 def _without(text: str, values: Iterable[str]) -> str:
@@ -38,39 +38,39 @@ def _without(text: str, values: Iterable[str]) -> str:
     return text
 
 
-def hidden_values(environ: Mapping[str, str]) -> list[str]:
+def values_to_redact(environ: Mapping[str, str]) -> list[str]:
     """The values of the environment's secret-like variables, the longest first."""
-    values = {value for name, value in environ.items() if len(value) >= SHORTEST and secret_like(name)}
+    values = {value for name, value in environ.items() if len(value) >= SHORTEST and is_name_to_redact(name)}
     return sorted(values, key=len, reverse=True)
 
 
-def hide_in_command(argv: Iterable[str], environ: Mapping[str, str]) -> list[str]:
+def redact_command(argv: Iterable[str], environ: Mapping[str, str]) -> list[str]:
     """A command line without its secrets: `NAME=value`, `--password=value`, `--password value`, and known values."""
-    values = hidden_values(environ)
+    values = values_to_redact(environ)
     shown: list[str] = []
     hide_next = False
     for word in argv:
         assignment = _ASSIGNMENT.fullmatch(word.lstrip("-"))
         if hide_next and not word.startswith("-"):
             shown.append(HIDDEN)
-        elif assignment is not None and secret_like(assignment["name"]):
+        elif assignment is not None and is_name_to_redact(assignment["name"]):
             shown.append(word[: len(word) - len(assignment["value"])] + HIDDEN)
         else:
             shown.append(_without(word, values))
-        hide_next = word.startswith("-") and "=" not in word and secret_like(word)
+        hide_next = word.startswith("-") and "=" not in word and is_name_to_redact(word)
     return shown
 
 
-def hide_in_request(request: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+def redact_request(request: Mapping[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
     """A SubmitJob request without the values of its own secret-like variables, nor those of the environment."""
-    values = hidden_values(environ)
+    values = values_to_redact(environ)
 
     def hidden(value: Any) -> Any:
         if isinstance(value, str):
             return _without(value, values)
         if isinstance(value, Mapping):
             name = value.get("name")
-            if isinstance(name, str) and "value" in value and secret_like(name):
+            if isinstance(name, str) and "value" in value and is_name_to_redact(name):
                 return {**value, "value": HIDDEN}
             return {key: hidden(each) for key, each in value.items()}
         return [hidden(each) for each in value] if isinstance(value, list | tuple) else value

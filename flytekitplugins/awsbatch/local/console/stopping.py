@@ -12,7 +12,7 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch import wire
 
-from .redaction import hide_in_command
+from .redaction import redact_command
 
 
 class JobsLeft(enum.Enum):
@@ -23,7 +23,7 @@ class JobsLeft(enum.Enum):
     RUNNING = "its jobs run on"
 
 
-def begins(labels: Sequence[str], grace: float, jobs: JobsLeft) -> str:
+def stopping_begins(labels: Sequence[str], grace: float, jobs: JobsLeft) -> str:
     """:param grace: seconds that jobs have to end by themselves."""
     if jobs is JobsLeft.RUNNING:
         return f"\nLeaving {', '.join(labels)}."
@@ -41,15 +41,17 @@ def ended(left: Sequence[str], execution: str, jobs: JobsLeft) -> str:
     begins = "" if left else "\n"
     did, again = ("Left", "To come back") if jobs is JobsLeft.RUNNING and left else ("Stopped", "To resume")
     how = f"; {jobs.value}" if left or jobs is JobsLeft.ENDED else ""
-    return "\n".join([f"{begins}{did} execution {execution}{how}.", *left, f"{again}: {resume_command(execution)}"])
+    return "\n".join(
+        [f"{begins}{did} execution {execution}{how}.", *left, f"{again}: {resume_command_at_stopping(execution)}"]
+    )
 
 
-def resume_command(execution: str) -> str:
+def resume_command_at_stopping(execution: str) -> str:
     """What to type to resume an execution of this process."""
     return f"{wire.SWITCH_RESUME}={execution} {typed(sys.orig_argv, os.environ)}"
 
 
-def results(folder: Path) -> str:
+def results_at_stopping(folder: Path) -> str:
     """Where a person finds the files of a run that has ended."""
     return f"Files of the results lie below {folder}. They are the run's: copy them before you change them."
 
@@ -62,7 +64,7 @@ def typed(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     # `python /path/to/bin/pyflyte run`: what the shell started was the script.
     if len(words) > 1 and os.access(words[1], os.X_OK) and _short(words[1]) != words[1]:
         words = [_short(words[1]), *words[2:]]
-    return shlex.join(hide_in_command(words, environ))
+    return shlex.join(redact_command(words, environ))
 
 
 def _short(program: str) -> str:

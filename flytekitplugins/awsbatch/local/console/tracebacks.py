@@ -23,7 +23,7 @@ JSON_LINE = '{"asctime": '
 _FRAMEWORK = ("/site-packages/flytekit/", str(Path(__file__).parents[2]) + "/")
 
 
-def error_lines(message: str) -> list[str]:
+def traceback_lines(message: str) -> list[str]:
     """The traceback of an error that flytekit recorded, from the first frame of the user's, and its exception once."""
     trace, last = _split_message(message)
     lines = trace.splitlines()
@@ -34,7 +34,7 @@ def error_lines(message: str) -> list[str]:
     return _users_part(lines)
 
 
-def exception_line(message: str) -> str:
+def traceback_exception_line(message: str) -> str:
     """The exception of an error that flytekit recorded, in one line: `ValueError: bad value 2`."""
     trace, last = _split_message(message)
     found = [line.strip() for line in (last or trace).splitlines() if line.strip()]
@@ -71,7 +71,7 @@ def _is_framework(line: str) -> bool:
     return found is not None and any(part in found["file"] for part in _FRAMEWORK)
 
 
-def last_lines(lines: Sequence[str], most: int) -> list[str]:
+def last_traceback_lines(lines: Sequence[str], most: int) -> list[str]:
     """The last lines, at most so many, beginning at a frame where they would begin within a traceback's."""
     shown = list(lines[-most:])
     for at, line in enumerate(shown):
@@ -89,16 +89,16 @@ def _inside_traceback(lines: Sequence[str], at: int) -> bool:
     return any(_FRAME.match(line) for line in lines[max(at - 2, 0) : at])
 
 
-def readable_log(lines: Iterable[str]) -> Iterator[str]:
+def log_with_readable_tracebacks(lines: Iterable[str]) -> Iterator[str]:
     """A job's log lines with flytekit's JSON made readable. Other lines are passed on as they are."""
     for line in lines:
         if line.startswith(JSON_LINE):
-            yield from readable_log_line(line)
+            yield from log_line_without_traceback_json(line)
         else:
             yield line
 
 
-def readable_log_line(line: str) -> list[str]:
+def log_line_without_traceback_json(line: str) -> list[str]:
     """One line of flytekit's JSON as the lines that it stands for; none for what only surrounds a traceback."""
     try:
         record = json.loads(line)
@@ -109,6 +109,6 @@ def readable_log_line(line: str) -> list[str]:
     if _AROUND.match(message):
         return []
     if TRACEBACK in message:
-        return error_lines(message)
+        return traceback_lines(message)
     text = f"{level}: {message}" if level != "INFO" else message
     return [*text.splitlines(), *(_users_part(said.splitlines()) if said else [])]

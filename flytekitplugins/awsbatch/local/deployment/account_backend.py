@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.account.walk import TaskNeed
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError, UnreachableError
 from flytekitplugins.awsbatch.batch.aws import AwsBatch
 from flytekitplugins.awsbatch.batch.definition_reuse import ReusedDefinitions
-from flytekitplugins.awsbatch.batch.job_logs import CloudWatchLogs, streams_of
+from flytekitplugins.awsbatch.batch.job_logs import CloudWatchLogs, log_streams_of_job
 from flytekitplugins.awsbatch.batch.job_watch import FIRST_LOOK, LONGEST_LOOK, JobWatch
 from flytekitplugins.awsbatch.batch.rate_limits import Budgets, RateLimit
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait
@@ -106,7 +106,7 @@ class AccountBackend(Backend):
             EventWait(self._watch, timeout=ROUND_LOOKS * longest),
             self._watch.changed,
             endpoint=endpoint,
-            lag=lag_of(self._client),
+            lag=account_backend_lag(self._client),
             elsewhere=not self._client.local,
         )
         # Behind a URL, and on this machine, an image is a name unless the settings say that jobs run in containers.
@@ -172,16 +172,16 @@ class AccountBackend(Backend):
     def log_tail(self, child: ChildFact, lines: int) -> tuple[str, str] | None:
         try:
             known = self._client.describe_jobs(jobs=[child.job_id])["jobs"]
-            streams = streams_of(known[0]) if known else []
+            streams = log_streams_of_job(known[0]) if known else []
             if not streams or streams[-1].elsewhere:
                 return None
             stream = streams[-1]
-            found = self._logs.tail(stream, lines)
+            found = self._logs.tail_of_job_log(stream, lines)
             for _ in range(LATE_LINES):
                 if found:
                     break
                 time.sleep(self._look)
-                found = self._logs.tail(stream, lines)
+                found = self._logs.tail_of_job_log(stream, lines)
         except (BatchError, UnreachableError) as error:
             self._warn(f"The log of a job could not be read: {error}")
             return None
@@ -200,7 +200,7 @@ def _looks_of(client: AwsBatch) -> tuple[float, float]:
     return (FIRST_LOCAL_LOOK, LONGEST_LOCAL_LOOK) if client.local else (FIRST_LOOK, LONGEST_LOOK)
 
 
-def lag_of(client: AwsBatch) -> list[float]:
+def account_backend_lag(client: AwsBatch) -> list[float]:
     """See `Submissions`."""
     return [looks * _looks_of(client)[0] for looks in LAG]
 

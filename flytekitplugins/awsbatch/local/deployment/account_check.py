@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from flytekitplugins.awsbatch.account import batch_checks, settings_checks, walk
 from flytekitplugins.awsbatch.account.aws_account import AwsAccount
 from flytekitplugins.awsbatch.account.findings import State, StepFinding
-from flytekitplugins.awsbatch.account.steps import Step, run_step
+from flytekitplugins.awsbatch.account.steps import Step, run_doctor_step
 from flytekitplugins.awsbatch.account.walk import AccountWalk, TaskNeed
 from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue
 
@@ -57,17 +57,17 @@ class AccountCheck:
                 f"The settings name no role for jobs: {LOCAL_ROLE} is the emulation's own. Say emulator.role in the "
                 f"file that FLYTE_AWSBATCH_CONFIG names, or give the launch plan a role."
             )
-        checks = (batch_checks.check_room_for_tasks, batch_checks.check_scheduling)
+        checks = (batch_checks.check_compute_environment_room, batch_checks.check_queue_scheduling)
         self._require(need, *(self._findings(check, need.queues, need) for check in checks))
 
     def faults(self, queue: str) -> list[str]:
         """What keeps a queue's jobs from running now, a sentence each."""
         self._begun = None
         found = (*self._findings(batch_checks.check_queues, (queue,)), *self._environments(queue))
-        return [sentence(one) for one in found if one.state is State.WRONG]
+        return [_account_check_sentence(one) for one in found if one.state is State.WRONG]
 
     def _environments(self, queue: str) -> list[StepFinding]:
-        return self._findings(batch_checks.check_environments, (queue,))
+        return self._findings(batch_checks.check_compute_environments, (queue,))
 
     def _require(self, what: object, *found: Iterable[StepFinding]) -> None:
         """Raises NotReadyError if a finding is wrong. What has passed once is not looked at again."""
@@ -80,7 +80,7 @@ class AccountCheck:
 
     def _findings(self, check: Check, queues: tuple[str, ...], need: TaskNeed | None = None) -> list[StepFinding]:
         walked = replace(self._walk(queues), needs=None if need is None else (need,))
-        return run_step(Step("", "", check, asks_account=check not in _OF_THE_CALLER), walked)
+        return run_doctor_step(Step("", "", check, asks_account=check not in _OF_THE_CALLER), walked)
 
     def _walk(self, queues: tuple[str, ...]) -> AccountWalk:
         """A walk through the account, in which these are the queues of the settings."""
@@ -97,18 +97,18 @@ class AccountCheck:
 
 
 _OF_THE_CALLER: tuple[Check, ...] = (
-    settings_checks.check_credentials,
-    settings_checks.check_account,
-    settings_checks.check_regions,
+    settings_checks.check_settings_credentials,
+    settings_checks.check_settings_account,
+    settings_checks.check_settings_regions,
 )
 
 
-def sentence(finding: StepFinding) -> str:
+def _account_check_sentence(finding: StepFinding) -> str:
     expected = f"; expected {finding.expected}" if finding.expected else ""
     return f"{finding.subject}: {finding.found}{expected}"
 
 
 def _told(wrong: Iterable[StepFinding]) -> Iterator[str]:
     for one in wrong:
-        yield sentence(one)
+        yield _account_check_sentence(one)
         yield from (part for part in (one.fix.words, *one.fix.commands, one.fix.yaml) if part)

@@ -11,12 +11,12 @@ from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 from ..history.past_runs import NodeInfo, RunInfo
 from ..history.record import RunRecord
 from ..home import Home
-from .account_backend import lag_of
+from .account_backend import account_backend_lag
 from .backend import AWS
 from .submissions import Submissions
 
 
-def client_of(run: RunInfo) -> AwsBatch | None:
+def account_client_of(run: RunInfo) -> AwsBatch | None:
     """The client; None where the jobs ran on this machine. Raises BatchError where there can be no client."""
     if run.endpoint is None:
         return None
@@ -24,7 +24,7 @@ def client_of(run: RunInfo) -> AwsBatch | None:
     return AwsBatch(run.region or None, endpoint_url=url, patience=SHORT_PATIENCE)
 
 
-def terminate_jobs(home: Home, run: RunInfo, client: AwsBatch) -> list[NodeInfo]:
+def terminate_account_jobs(home: Home, run: RunInfo, client: AwsBatch) -> list[NodeInfo]:
     """Terminates the jobs of a run that have not ended; returns their nodes, with the jobs' ids. Raises BatchError,
     UnreachableError."""
     record = RunRecord(home.run(run.name))
@@ -44,5 +44,5 @@ def _never_written_down(node: NodeInfo, client: AwsBatch) -> str | None:
     queue = (node.record.get("queue") or {}).get("queue")
     if not queue or not node.job_name or node.status not in ("interrupted", "running"):
         return None
-    found = Submissions(client, lag=lag_of(client)).named(queue, node.job_name)
+    found = Submissions(client, lag=account_backend_lag(client)).named(queue, node.job_name)
     return None if found is None else found["jobId"]

@@ -19,7 +19,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolic
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, no_change_feed
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, store_without_change_feed
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, Wait
 
 from ..all_settings import CONTAINER
@@ -70,7 +70,7 @@ class Backend:
         self,
         batch: BatchApi,
         wait: Wait,
-        changed: Changed = no_change_feed,
+        changed: Changed = store_without_change_feed,
         *,
         endpoint: str | None = None,
         lag: Sequence[float] = (),
@@ -147,7 +147,7 @@ class LocalBackend(Backend):
             home.batch,
             settings.batch,
             launch=launch,
-            executors=executors(settings, home, warn),
+            executors=_backend_executors(settings, home, warn),
             validate_shapes=False,
         )
         self._queues = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
@@ -175,7 +175,7 @@ class LocalBackend(Backend):
 
     def resume_job(self, job_id: str) -> str:
         adopted = self.service.adopt([job_id])
-        known = self.service.calls.without_faults("DescribeJobs", {"jobs": [job_id]})["jobs"]
+        known = self.service.calls.dispatch_without_faults("DescribeJobs", {"jobs": [job_id]})["jobs"]
         if not known:
             return "the local AWS Batch does not know its job any more"
         if not adopted and known[0]["status"] not in ENDED:
@@ -193,14 +193,14 @@ class LocalBackend(Backend):
         return str(self.service.log_path(child.log_streams[-1])), tail
 
 
-def executors(settings: Settings, home: Home, warn: Callable[[str], None]) -> list[Executor]:
+def _backend_executors(settings: Settings, home: Home, warn: Callable[[str], None]) -> list[Executor]:
     """A container per job; or a process, and for Flyte's own commands a warm interpreter to start it from.
 
     Raises NoEngineError.
     """
     local = settings.local
     if local.isolation == CONTAINER:
-        return [container_executor(settings, home, warn)]
+        return [backend_container_executor(settings, home, warn)]
     process = ProcessExecutor()
     if local.isolation == "process":
         return [process]
@@ -209,12 +209,12 @@ def executors(settings: Settings, home: Home, warn: Callable[[str], None]) -> li
     return [WarmExecutor(preload.preload_planner(options), process, isolation=local.isolation, keep=keep, warn=warn)]
 
 
-def container_executor(settings: Settings, home: Home, warn: Callable[[str], None]) -> Executor:
+def backend_container_executor(settings: Settings, home: Home, warn: Callable[[str], None]) -> Executor:
     """Runs jobs in their own images. Of this machine they see the home's runs, and what was uploaded for them.
 
     Raises NoEngineError.
     """
     container = settings.batch.container
-    client = container_engine.connect(container.engine)
+    client = container_engine.connect_engine(container.engine)
     folders = (Folder(home.runs), Folder(home.uploads, read_only=True))
     return ContainerExecutor(client, container, folders=folders, warn=warn)

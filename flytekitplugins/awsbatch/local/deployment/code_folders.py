@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.batch.emulator import private_folders
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchPolicy, LaunchRequest
 from flytekitplugins.awsbatch.container import code_distribution
 
-from .preload import FAST_EXECUTE, split_fast, with_distribution
+from .preload import FAST_EXECUTE, preload_split_fast, preload_with_distribution
 
 SECONDS_A_DAY = 86_400
 # Commands whose launch is kept: as many as start attempts in turns.
@@ -52,19 +52,19 @@ class CodeFolders:
             # All attempts of a job have to get the very same launch.
             if len(self._launches) >= REMEMBERED:
                 self._launches.clear()
-            command = shared_code(request.command, self._root)
+            command = shared_code_folder(request.command, self._root)
             answer = replace(launch, command=command) if command else launch
             self._launches[request.command] = launch, answer
         return answer
 
 
-def shared_code(command: tuple[str, ...], root: Path) -> tuple[str, ...]:
+def shared_code_folder(command: tuple[str, ...], root: Path) -> tuple[str, ...]:
     """The command that starts a job with its distribution's folder; empty where the job's own is right as it is."""
-    options, inner = split_fast(command[1:]) if command[:1] == (FAST_EXECUTE,) else ({}, ())
+    options, inner = preload_split_fast(command[1:]) if command[:1] == (FAST_EXECUTE,) else ({}, ())
     distribution, destination = options.get("--additional-distribution", ""), options.get("--dest-dir", "")
     if not inner or not distribution.endswith(".tar.gz") or not destination.startswith(("/", "~")):
         return ()
     folder = private_folders.make_private_folder(root) / hashlib.sha256(distribution.encode()).hexdigest()[:32]
     # A dynamic task passes the destination on to tasks that may run elsewhere.
-    words = with_distribution(inner, distribution, destination)
+    words = preload_with_distribution(inner, distribution, destination)
     return (sys.executable, "-m", wire.CODE_MODULE, distribution, str(folder), *words)

@@ -19,7 +19,7 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.sdk import switch
 
 from .. import all_settings as settings_module
-from ..console.progress import PlainReporter, reporter
+from ..console.progress import PlainReporter, progress_reporter
 from ..home import Home
 from . import opening as deployments
 from .backend import LocalBackend
@@ -148,12 +148,12 @@ def emulation(
         deployment = Deployment(
             loaded,
             Home(Path(folder).absolute()),
-            PlainReporter(output) if output is not None else reporter(sys.stderr),
+            PlainReporter(output) if output is not None else progress_reporter(sys.stderr),
             resume=resume,
         )
-        undo = deployments.override(deployment)
+        undo = deployments.open_everywhere(deployment)
         try:
-            with deployment, switch.overridden(True):
+            with deployment, switch.emulation_overridden(True):
                 yield Emulation(deployment, output)
         finally:
             undo()
@@ -163,7 +163,7 @@ def _settings(given: Mapping[str, Any] | str | None, files: Sequence[str | os.Pa
     if files:
         if given is not None:
             raise ValueError("emulation() takes settings or files, not both")
-        return settings_module.load_files([os.fspath(file) for file in files])
+        return settings_module.load_settings_files([os.fspath(file) for file in files])
     return settings_module.load(os.environ) if given is None else settings_module.parse_settings(given)
 
 

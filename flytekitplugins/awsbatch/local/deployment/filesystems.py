@@ -22,7 +22,7 @@ T = TypeVar("T")
 _CREDENTIALS_GONE = ("CredentialRetrievalError", "TokenRetrievalError", "UnauthorizedSSOTokenError")
 
 
-def filesystem(url: str) -> Any:
+def filesystem_of(url: str) -> Any:
     """The file system of a URL; one for all URLs of a scheme, and not the one that flytekit has, which remembers
     listings: jobs write meanwhile.
     """
@@ -38,7 +38,7 @@ def _of_scheme(scheme: str) -> Any:
     return fsspec.filesystem(scheme, use_listings_cache=False, **options)
 
 
-def renew() -> None:
+def renew_filesystems() -> None:
     """Forgets the file systems: the next ones read credentials anew."""
     _of_scheme.cache_clear()
     for scheme in ("s3", "s3a"):
@@ -49,7 +49,7 @@ def renew() -> None:
 def exists(url: str) -> bool:
     """Whether there is a file, or anything below a directory. Raises StorageError."""
     try:
-        return bool(filesystem(url).exists(url))
+        return bool(filesystem_of(url).exists(url))
     except Exception as error:
         raise StorageError(url, str(error) or type(error).__name__) from error
 
@@ -62,7 +62,7 @@ def check_container(url: str) -> None:
     scheme, _, rest = url.partition("://")
     container = f"{scheme}://{rest.partition('/')[0]}"
     try:
-        filesystem(container).info(container)
+        filesystem_of(container).info(container)
     except FileNotFoundError:
         raise StorageError(container, "there is no such bucket, or it is not this account's") from None
     except OSError as error:
@@ -79,7 +79,7 @@ class RunStore(FsspecStore):
     """
 
     def __init__(self) -> None:
-        super().__init__(filesystem)
+        super().__init__(filesystem_of)
 
     def exists(self, reference: str) -> bool:
         return self._renewed(super().exists, reference)
@@ -99,7 +99,7 @@ class RunStore(FsspecStore):
         except StorageError as error:
             if not _expired(error):
                 raise
-        renew()
+        renew_filesystems()
         try:
             return call(*arguments)
         except StorageError as error:

@@ -105,22 +105,22 @@ class LocalLaunch:
             else {name: value for name, value in given.items() if not name.startswith(NEVER_INHERITED)}
         )
         if self.in_images:
-            return Launch(environment=credentials(os.environ) | forwarded, cwd=Path("/"))
+            return Launch(environment=_job_credentials(os.environ) | forwarded, cwd=Path("/"))
         return Launch(
-            environment=base_environment(inherited, self.environment) | forwarded | temporary,
+            environment=base_job_environment(inherited, self.environment) | forwarded | temporary,
             cwd=Path.cwd(),
             temporary=self.temporary,
-            path=scripts_directories(),
+            path=job_scripts_directories(),
             python_path=_import_path(self._code_roots.get(task_name), sys.path),
         )
 
 
-def credentials(environ: Mapping[str, str]) -> dict[str, str]:
+def _job_credentials(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables that replace the job's role in a container, and say where AWS is."""
     return {name: value for name, value in environ.items() if name in ROLE_NAMES or name.startswith(ROLE_PREFIXES)}
 
 
-def base_environment(environ: Mapping[str, str], mode: str) -> dict[str, str]:
+def base_job_environment(environ: Mapping[str, str], mode: str) -> dict[str, str]:
     """The variables that a job has before its own are set."""
     if mode == CLEAN:
         return {
@@ -151,7 +151,7 @@ def _path_for_jobs(code_root: str | None, paths: tuple[str, ...], folder: str) -
 
 
 @functools.cache
-def scripts_directories() -> tuple[str, ...]:
+def job_scripts_directories() -> tuple[str, ...]:
     """Where this installation has its console scripts (`pyflyte-execute`, ...), most likely first."""
     candidates = [
         sysconfig.get_path("scripts"),

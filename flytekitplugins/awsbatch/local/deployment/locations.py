@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flytekitplugins.awsbatch.propeller.storage import join_url
+from flytekitplugins.awsbatch.propeller.storage import join_storage_url
 from flytekitplugins.awsbatch.wire import raw_url
 
 from ..home import Home
@@ -53,10 +53,10 @@ class Locations:
     @property
     def uploads(self) -> str:
         """The folder for files of this machine that inputs refer to: `<uploads>/<digest>/<name>`."""
-        return join_url(self.raw, "uploads") if self.raw else raw_url(str(self.home.uploads))
+        return join_storage_url(self.raw, "uploads") if self.raw else raw_url(str(self.home.uploads))
 
 
-def locations(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:
+def locations_of_settings(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:
     """The locations that the settings ask for.
 
     :param elsewhere: whether jobs run on other machines, which do not see the home. Where they run on this one, the
@@ -66,8 +66,8 @@ def locations(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:
     """
     propeller, container = settings.handler.propeller, settings.handler.storage.container
     if named := settings.local.storage:
-        check_storage_url("emulator.storage", named, settings)
-        return Locations(home, join_url(named, propeller.metadata_prefix), join_url(named, "raw"))
+        check_location_url("emulator.storage", named, settings)
+        return Locations(home, join_storage_url(named, propeller.metadata_prefix), join_storage_url(named, "raw"))
     if not elsewhere:
         return Locations(home)
     if not container:
@@ -80,11 +80,11 @@ def locations(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:
         )
     base = f"{CONTAINER_SCHEME}://{container}"
     raw = propeller.raw_output_prefix or base
-    check_storage_url("propeller.rawoutput-prefix", raw, settings)
-    return Locations(home, join_url(base, propeller.metadata_prefix), raw.rstrip("/"))
+    check_location_url("propeller.rawoutput-prefix", raw, settings)
+    return Locations(home, join_storage_url(base, propeller.metadata_prefix), raw.rstrip("/"))
 
 
-def check_storage_url(key: str, url: str, settings: Settings) -> str:
+def check_location_url(key: str, url: str, settings: Settings) -> str:
     """The URL without a slash at its end. Raises SettingsError for one that leads to no storage."""
     found = _URL.fullmatch(url)
     if found is None or found["scheme"] == "file":

@@ -37,7 +37,7 @@ from . import backend, temporary_folder
 from .code_folders import CodeFolders
 from .filesystems import RunStore, check_container, exists
 from .job_environment import LocalLaunch
-from .locations import check_storage_url, locations
+from .locations import check_location_url, locations_of_settings
 from .packaging import Packaging
 from .submissions import Submissions
 from .transfer import TransferProgress
@@ -98,7 +98,7 @@ class Deployment:
             else _account_backend(endpoint, settings, self.say_once)
         )
         self.submissions = Submissions(self.backend.batch, self.backend.adopt, self.backend.lag)
-        self.locations = locations(settings, home, elsewhere=self.backend.elsewhere)
+        self.locations = locations_of_settings(settings, home, elsewhere=self.backend.elsewhere)
         store = SchemeStore(RunStore())
         self.services = HandlerServices(
             batch=self.submissions,
@@ -136,7 +136,7 @@ class Deployment:
     def open(self) -> Deployment:
         """Begins to run jobs, after removing what nobody has touched for long. Raises UnusableHomeError."""
         if self.settings.local.keep_runs_days:
-            past_runs.prune(self.home, self.settings.local.keep_runs_days)
+            past_runs.prune_past_runs(self.home, self.settings.local.keep_runs_days)
         self.backend.start()
         self._open = True
         return self
@@ -174,15 +174,15 @@ class Deployment:
             self.reporter.close()
         if calls:
             labels = [call.label for call in calls]
-            self._say(stopping.begins(labels, self.settings.batch.kill_grace, self.backend.jobs_left))
+            self._say(stopping.stopping_begins(labels, self.settings.batch.kill_grace, self.backend.jobs_left))
         self.backend.stop(calls)
         left = [call.interrupt() for call in calls]
-        self.note_ended(self.executions.names, cut)
+        self.note_executions_ended(self.executions.names, cut)
         self._write_report()
         temporary_folder.remove_temporary_folder(self._temporary)
         if self.results_folder is not None and not calls and not cut:
             # flytekit prints the path to which a file would be downloaded.
-            self._say(stopping.results(self.results_folder))
+            self._say(stopping.results_at_stopping(self.results_folder))
         if calls or cut:
             self._say(stopping.ended(left, (cut or self.executions.names)[-1], self.backend.jobs_left))
 
@@ -212,7 +212,7 @@ class Deployment:
             with self._lock:
                 self._calls.remove(call)
 
-    def note_ended(self, executions: Iterable[str], cut: Sequence[str] = ()) -> None:
+    def note_executions_ended(self, executions: Iterable[str], cut: Sequence[str] = ()) -> None:
         """Records that this process is done with executions, though it lives on.
 
         :param cut: those whose workflow has not come to its end.
@@ -260,7 +260,7 @@ def _catalog(settings: Settings, home: Home, store: DataStore) -> Catalog:
     switches = {"enabled": local.cache_enabled, "overwrite": local.cache_overwrite}
     if not settings.local.cache:
         return CheckedCatalog(DiskCatalog(home.catalog, **switches), exists)
-    prefix = check_storage_url("emulator.cache", settings.local.cache, settings)
+    prefix = check_location_url("emulator.cache", settings.local.cache, settings)
     return CheckedCatalog(StoredCatalog(store, prefix, **switches), exists)
 
 
@@ -305,14 +305,14 @@ def from_environment(environ: Mapping[str, str]) -> Deployment:
     return Deployment(
         settings,
         from_home(environ),
-        progress.reporter(sys.stderr),
+        progress.progress_reporter(sys.stderr),
         endpoint=endpoint,
         resume=environ.get(wire.SWITCH_RESUME, "").strip() or None,
         report=environ.get(wire.SWITCH_REPORT, "").strip() or None,
     )
 
 
-def override(deployment: Deployment) -> Callable[[], None]:
+def open_everywhere(deployment: Deployment) -> Callable[[], None]:
     """Sends every task call of this process to `deployment` until the returned function is called."""
     with _lock:
         _overrides.append(deployment)

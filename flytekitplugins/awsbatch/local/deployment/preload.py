@@ -20,7 +20,7 @@ from pathlib import Path
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, PreloadHook, WarmPlan
 
-from .user_imports import installed_imports, sources
+from .user_imports import installed_imports, user_import_sources
 
 EXECUTE = "pyflyte-execute"
 MAP_EXECUTE = "pyflyte-map-execute"
@@ -87,7 +87,7 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
         distribution, folder, *inner = argv[3:]
         install = PreloadHook(f"{wire.CODE_MODULE}:unpack_once", (distribution, folder))
         return _with_code(preload_plan(tuple(inner), path, options), install, folder)
-    script = console_script(argv[0], path) if argv else None
+    script = preload_console_script(argv[0], path) if argv else None
     if script is None:
         return None
     if script.name == FAST_EXECUTE:
@@ -98,20 +98,20 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
     hook = PreloadHook(
         f"{_entry_module(script.name)}:{'prepare_with_task' if options.everything else 'prepare'}", argv[1:]
     )
-    first = common_plan(script, options)
+    first = common_preload_plan(script, options)
     return replace(
         first,
         arguments=argv[1:],
         preload=(*first.preload, *(modules if options.everything else installed_imports(modules[-1]))),
-        sources=(*first.sources, *(sources(modules[-1]) if options.everything else ())),
+        sources=(*first.sources, *(user_import_sources(modules[-1]) if options.everything else ())),
         prepare=(hook,) if script.name == OURS and options.fast_path else (),
     )
 
 
-def common_plan(script: Path, options: PreloadOptions) -> WarmPlan:
+def common_preload_plan(script: Path, options: PreloadOptions) -> WarmPlan:
     """What the plans for all commands of this installation begin with."""
     return WarmPlan(
-        interpreter=interpreter(script),
+        interpreter=_preload_interpreter(script),
         script=str(script),
         arguments=(),
         preload=ENTRY_MODULES,
@@ -128,7 +128,7 @@ def _installation() -> tuple[tuple[str, int, int], ...]:
     return tuple((folder, Path(folder).stat().st_mtime_ns, 0) for folder in LIBRARIES if Path(folder).is_dir())
 
 
-def console_script(command: str, path: str) -> Path | None:
+def preload_console_script(command: str, path: str) -> Path | None:
     """The script file when a shell would run one of this installation's Flyte scripts for the command."""
     found = shutil.which(command, path=path)
     if found is None or Path(found).name not in DISTRIBUTIONS or not SCRIPTS.samefile(Path(found).parent):
@@ -146,7 +146,7 @@ def _entry_module(script: str) -> str:
     return next((point.module for point in points if point.group == "console_scripts" and point.name == script), "")
 
 
-def interpreter(script: Path) -> str:
+def _preload_interpreter(script: Path) -> str:
     """The one that the script's first line names, else this one."""
     first = script.open("rb").readline().decode(errors="replace").strip()
     named = first.removeprefix("#!").strip()
@@ -178,11 +178,11 @@ def _fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> War
     follows with the code's directory on PYTHONPATH (`fast_execute_task_cmd`). The interpreter brings the code once; a
     child runs that command.
     """
-    named, inner = split_fast(argv[1:])
+    named, inner = preload_split_fast(argv[1:])
     distribution, destination = named.get("--additional-distribution"), named.get("--dest-dir")
     if distribution is None or destination is None or not inner:
         return None
-    words = with_distribution(inner, distribution, destination)
+    words = preload_with_distribution(inner, distribution, destination)
     return _with_code(
         preload_plan(words, path, options), PreloadHook(f"{HOOKS}:install", (distribution, destination)), destination
     )
@@ -192,7 +192,7 @@ def _with_code(found: WarmPlan | None, install: PreloadHook, folder: str) -> War
     return replace(found, install=install, python_path=(folder,)) if found is not None else None
 
 
-def with_distribution(command: Sequence[str], distribution: str, destination: str) -> tuple[str, ...]:
+def preload_with_distribution(command: Sequence[str], distribution: str, destination: str) -> tuple[str, ...]:
     """A command that knows where its code came from, as `pyflyte-fast-execute` would start it."""
     words: list[str] = []
     for word in command:
@@ -202,7 +202,7 @@ def with_distribution(command: Sequence[str], distribution: str, destination: st
     return tuple(words)
 
 
-def split_fast(words: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
+def preload_split_fast(words: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The script's own options, and the command that it would start."""
     options: dict[str, str] = {}
     position = 0

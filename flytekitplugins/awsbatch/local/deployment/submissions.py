@@ -53,11 +53,11 @@ class Submissions:
         self._earlier: set[str] = set()
         self.made: list[tuple[dict[str, Any], str]] = []
 
-    def request_of(self, job_id: str) -> dict[str, Any] | None:
+    def submitted_request(self, job_id: str) -> dict[str, Any] | None:
         """The request with which this process submitted a job."""
         return next((request for request, known in reversed(self.made) if known == job_id), None)
 
-    def expect(self, name: str) -> None:
+    def expect_submission(self, name: str) -> None:
         """Notes that an earlier process may have submitted a job of this name."""
         self._earlier.add(name)
 
@@ -96,7 +96,7 @@ class Submissions:
             self._found(answer["jobId"])
         return answer
 
-    def job_of(self, name: str) -> str | None:
+    def submitted_job(self, name: str) -> str | None:
         """The id of the job of this name that was submitted here, as far as can be found out. Raises BatchError."""
         answer = self._answers.get(name)
         if answer is None and name in self._unanswered:

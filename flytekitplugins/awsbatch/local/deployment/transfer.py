@@ -10,7 +10,7 @@ from typing import Any
 
 from fsspec.callbacks import Callback
 
-from flytekitplugins.awsbatch.propeller.aws_array.concurrently import in_order
+from flytekitplugins.awsbatch.propeller.aws_array.concurrently import concurrently_in_order
 from flytekitplugins.awsbatch.propeller.storage import StorageError
 
 # s3fs sends a file of less than two chunks at once, and a longer one in pieces of which several are under way.
@@ -104,7 +104,7 @@ class Transfer:
         waits = bool(self._filesystem.async_impl)
         try:
             for files, at_once in ((small, SMALL_AT_ONCE), (large, LARGE_AT_ONCE)):
-                for _ in in_order(self._copy, files, at_once if waits else 1):
+                for _ in concurrently_in_order(self._copy, files, at_once if waits else 1):
                     pass
         except BaseException:
             self._progress.stopped = True

@@ -20,12 +20,12 @@ from flyteidl.core import literals_pb2
 from flytekit.exceptions.user import FlyteAssertion
 from flytekit.models.literals import LiteralMap
 
-from flytekitplugins.awsbatch.propeller.aws_array.concurrently import in_order
+from flytekitplugins.awsbatch.propeller.aws_array.concurrently import concurrently_in_order
 from flytekitplugins.awsbatch.propeller.storage import DataStore
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from .file_references import FileReferences
-from .filesystems import filesystem
+from .filesystems import filesystem_of
 from .transfer import Transfer, TransferProgress
 
 _CHUNK = 2**20
@@ -122,13 +122,13 @@ class Uploads:
         for one in changed:
             self._remove(one)
         marks = [one for one in missing if one not in changed and one.mark != one.url]
-        for _ in in_order(self._write_mark, marks, self._store.at_once(self._destination)):
+        for _ in concurrently_in_order(self._write_mark, marks, self._store.at_once(self._destination)):
             pass
         self._known |= {one.stats: one for one in all_ if one not in changed}
         return changed[0].path if changed else None
 
     def _transfer(self, missing: list[PlacedUpload]) -> None:
-        transfer = Transfer(filesystem(self._destination), self._progress(self._destination))
+        transfer = Transfer(filesystem_of(self._destination), self._progress(self._destination))
         for one in missing:
             for file in one.files:
                 transfer.add(file, f"{one.url}/{file.relative_to(one.path)}" if one.path.is_dir() else one.url)
@@ -136,17 +136,17 @@ class Uploads:
 
     def _write_mark(self, one: PlacedUpload) -> None:
         if self.here:
-            filesystem(one.url).makedirs(one.url, exist_ok=True)
+            filesystem_of(one.url).makedirs(one.url, exist_ok=True)
         self._store.write(one.mark, b"")
 
     def _touch(self, one: PlacedUpload) -> None:
         with contextlib.suppress(FileNotFoundError):
-            filesystem(one.url).touch(one.url.rpartition("/")[0], truncate=False)
+            filesystem_of(one.url).touch(one.url.rpartition("/")[0], truncate=False)
 
     def _remove(self, one: PlacedUpload) -> None:
         """Removes an upload that is a file. A directory is left: without its mark it does not count."""
         if one.mark == one.url:
-            storage = filesystem(one.url)
+            storage = filesystem_of(one.url)
             with contextlib.suppress(FileNotFoundError):
                 storage.rm_file(one.url)
             if self.here:

@@ -27,7 +27,7 @@ def installed_imports(task_module: str) -> tuple[str, ...]:
     return _walk(task_module)[0]
 
 
-def sources(task_module: str) -> tuple[tuple[str, int, int], ...]:
+def user_import_sources(task_module: str) -> tuple[tuple[str, int, int], ...]:
     """The files of the task's module and of the user's modules that it imports, as they are now: the time of their
     change in ns, their size.
     """
@@ -47,13 +47,13 @@ def _walk(task_module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """
     found: dict[str, None] = {}
     seen = {task_module}
-    waiting = [task_module, *parents(task_module)]
+    waiting = [task_module, *_parents_of_import(task_module)]
     own = task_module.partition(".")[0]
     for name in waiting:
         module = sys.modules.get(name)
         if module is None:
             continue
-        for imported in imports(module):
+        for imported in _imports_of_user_module(module):
             if imported not in sys.modules or imported in seen:
                 continue
             seen.add(imported)
@@ -61,11 +61,11 @@ def _walk(task_module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
             if _is_installed(imported, file) and imported.partition(".")[0] != own:
                 found[imported] = None
             else:
-                waiting += [imported, *(parent for parent in parents(imported) if parent not in seen)]
+                waiting += [imported, *(parent for parent in _parents_of_import(imported) if parent not in seen)]
     return tuple(found), tuple(dict.fromkeys(name for name in waiting if name in sys.modules))
 
 
-def parents(name: str) -> list[str]:
+def _parents_of_import(name: str) -> list[str]:
     parts = name.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts))]
 
@@ -78,7 +78,7 @@ def _is_installed(name: str, file: str | None) -> bool:
     return str(Path(file).resolve()).startswith(INSTALLED) or f"{name}.".startswith(FLYTE)
 
 
-def imports(module: ModuleType) -> tuple[str, ...]:
+def _imports_of_user_module(module: ModuleType) -> tuple[str, ...]:
     """Every name that the module's source imports outside of functions, as far as it may be a module."""
     file = module.__file__ or ""
     try:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import common_identity
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import shared_environment
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import common_interpreter_identity
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import shared_launch_environment
 
 from . import preload
 from .job_environment import LocalLaunch
@@ -30,11 +30,13 @@ def warm_up_once() -> None:
         if options is None:
             return
         launch = LocalLaunch(environment).launch_now("")
-        variables = shared_environment({preload.EXECUTION_ID: "warm"}, launch)
-        script = preload.console_script(preload.EXECUTE, variables["PATH"])
+        variables = shared_launch_environment({preload.EXECUTION_ID: "warm"}, launch)
+        script = preload.preload_console_script(preload.EXECUTE, variables["PATH"])
         if script is not None:
-            plan = preload.common_plan(script, options)
-            interpreters.of_this_process().warm_up(common_identity(plan, Path.cwd()), plan, variables, Path.cwd())
+            plan = preload.common_preload_plan(script, options)
+            interpreters.of_this_process().warm_up_interpreter(
+                common_interpreter_identity(plan, Path.cwd()), plan, variables, Path.cwd()
+            )
 
 
 def _settings() -> tuple[str, preload.PreloadOptions | None]:

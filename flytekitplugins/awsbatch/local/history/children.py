@@ -25,7 +25,7 @@ _OF_PHASE = {
 Unit = tuple[str, str | None, tuple[ServiceAttempt, ...]]
 
 
-def look_of(job: Mapping[str, Any], children: Sequence[Mapping[str, Any]] = ()) -> JobLook:
+def look_at_children(job: Mapping[str, Any], children: Sequence[Mapping[str, Any]] = ()) -> JobLook:
     """A job as DescribeJobs tells of it.
 
     :param children: its answers about the children of an array, where they were asked for.

@@ -9,30 +9,30 @@ from urllib.parse import quote
 
 from ..home import Home
 from .past_runs import process_lives, process_mark
-from .record import RecordError, read_json, write_json
+from .record import RecordError, read_record_file, write_record_file
 
 NOTE = "page.json"
 
 
 @contextlib.contextmanager
-def noted(home: Home, url: str) -> Iterator[None]:
+def page_address_noted(home: Home, url: str) -> Iterator[None]:
     """Leaves the note while the block runs, in which the page is served at `url`. A home that cannot be written gets
     none."""
     with contextlib.suppress(OSError):
-        write_json(home.path / NOTE, {"url": url, "process": process_mark()})
+        write_record_file(home.path / NOTE, {"url": url, "process": process_mark()})
     try:
         yield
     finally:
         with contextlib.suppress(OSError, RecordError):
             # Another process may serve it by now.
-            if read_json(home.path / NOTE).get("process", {}).get("pid") == os.getpid():
+            if read_record_file(home.path / NOTE).get("process", {}).get("pid") == os.getpid():
                 (home.path / NOTE).unlink()
 
 
-def page_of_run(home: Home, execution: str) -> str:
+def page_address_of_run(home: Home, execution: str) -> str:
     """The address of an execution's page; "" where nobody serves one."""
     try:
-        note = read_json(home.path / NOTE)
+        note = read_record_file(home.path / NOTE)
     except RecordError:
         return ""
     url, process = note.get("url"), note.get("process")

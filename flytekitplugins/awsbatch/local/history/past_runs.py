@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 from ..all_settings import RETENTION_DAYS
 from ..home import Home
-from .record import RecordError, RunRecord, understanding
+from .record import RecordError, RunRecord, understanding_record
 
 # The statuses of nodes and executions, the worst first: an execution has the worst of its nodes'.
 STATUSES = ("failed", "interrupted", "aborted", "running", "succeeded")
@@ -118,7 +118,7 @@ def process_lives(mark: dict[str, Any] | None) -> bool:
     return since is None or _start_of(pid) == since
 
 
-def records(home: Home) -> Iterator[RunRecord]:
+def past_records(home: Home) -> Iterator[RunRecord]:
     """The records of all executions, in no order, unread: some may turn out to be unreadable."""
     try:
         yield from (RunRecord(entry) for entry in home.runs.iterdir() if entry.is_dir())
@@ -129,7 +129,7 @@ def records(home: Home) -> Iterator[RunRecord]:
 def runs(home: Home) -> list[RunInfo]:
     """All executions, newest first; folders that hold no readable record are left out."""
     found = []
-    for record in records(home):
+    for record in past_records(home):
         try:
             found.append(_info(record))
         except RecordError:
@@ -155,10 +155,10 @@ def named(home: Home, beginning: str) -> str | None:
     name."""
     if home.run(beginning).exists():
         return beginning
-    return the_one("executions", beginning, (record.folder.name for record in records(home)))
+    return the_one_past_run("executions", beginning, (record.folder.name for record in past_records(home)))
 
 
-def the_one(kind: str, beginning: str, names: Iterable[str]) -> str | None:
+def the_one_past_run(kind: str, beginning: str, names: Iterable[str]) -> str | None:
     """The one name that begins so, None for none. Raises UnknownRunError for several."""
     found = sorted(name for name in names if beginning and name.startswith(beginning))
     if len(found) > 1:
@@ -179,20 +179,20 @@ def node(info: RunInfo, name: str) -> NodeInfo:
     raise UnknownRunError(f"Execution {info.name} has no node {name!r}; it has {known}.")
 
 
-def prune(home: Home, days: float = RETENTION_DAYS, now: float | None = None) -> list[str]:
+def prune_past_runs(home: Home, days: float = RETENTION_DAYS, now: float | None = None) -> list[str]:
     """Removes the executions that were last written to more than `days` ago and do not run, and uploads that no call
     has referred to since; returns the names of the executions.
 
-    Their files that cached results may refer to stay until the cache is cleared (see `remove_kept`).
+    Their files that cached results may refer to stay until the cache is cleared (see `remove_kept_of_past_runs`).
     """
     limit = (time.time() if now is None else now) - days * 86400
     for upload in home.uploads.glob("*"):
         with contextlib.suppress(OSError):
             _prune_upload(upload, limit)
     gone = []
-    for record in records(home):
+    for record in past_records(home):
         with contextlib.suppress(RecordError, FileNotFoundError):
-            if record.written_at() < limit and (run := _info(record)).status != "running":
+            if record.record_written_at() < limit and (run := _info(record)).status != "running":
                 gone.append(run)
     if gone and home.database.exists():
         batch = LocalBatch(home.batch)
@@ -222,9 +222,9 @@ def _prune_upload(upload: Path, limit: float) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def remove_kept(home: Home) -> None:
+def remove_kept_of_past_runs(home: Home) -> None:
     """Removes the files that pruned executions left for the cache."""
-    for record in records(home):
+    for record in past_records(home):
         if not record.execution_file.exists():
             shutil.rmtree(record.folder, ignore_errors=True)
 
@@ -245,7 +245,7 @@ def _remove(folder: Path, keep: set[str]) -> None:
 
 
 def _info(record: RunRecord) -> RunInfo:
-    with understanding(record.execution_file):
+    with understanding_record(record.execution_file):
         return _info_of(record, record.execution())
 
 
@@ -271,7 +271,7 @@ def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
 
 
 def _node(record: RunRecord, name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
-    with understanding(record.node_file(name)):
+    with understanding_record(record.node_file(name)):
         status = str(value["status"])
         job_name = str(value.get("job_name", ""))
         job_id = None if value.get("job_id") is None else str(value["job_id"])

@@ -26,12 +26,12 @@ class RecordError(Exception):
     """A run's record is missing, damaged, or of another version; the message says which file."""
 
 
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
+def write_record_file(path: Path, value: Mapping[str, Any]) -> None:
     """Replaces the file, for its user only."""
     replace_file(str(path), json.dumps({"format": FORMAT, **value}).encode(), folder_mode=0o700)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_record_file(path: Path) -> dict[str, Any]:
     """The record in `path`. Raises RecordError."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -49,7 +49,7 @@ def _format(value: object) -> object:
 
 
 @contextlib.contextmanager
-def understanding(path: Path) -> Iterator[None]:
+def understanding_record(path: Path) -> Iterator[None]:
     """What is in the record is taken for what it should be. Raises RecordError where it is not."""
     try:
         yield
@@ -89,15 +89,15 @@ class RunRecord:
         return self.folder / "nodes" / f"{node}.json"
 
     def write_execution(self, value: Mapping[str, Any]) -> None:
-        write_json(self.execution_file, value)
+        write_record_file(self.execution_file, value)
 
     def update_execution(self, **changes: Any) -> None:
-        write_json(self.execution_file, {**self.execution(), **changes})
+        write_record_file(self.execution_file, {**self.execution(), **changes})
 
     def execution(self) -> dict[str, Any]:
-        return read_json(self.execution_file)
+        return read_record_file(self.execution_file)
 
-    def written_at(self) -> float:
+    def record_written_at(self) -> float:
         """When the last of these files was written. Raises FileNotFoundError when there is no execution."""
         moments = [self.execution_file.stat().st_mtime]
         with contextlib.suppress(FileNotFoundError):
@@ -108,12 +108,12 @@ class RunRecord:
         return self.node_file(node).exists()
 
     def write_node(self, node: str, value: Mapping[str, Any]) -> None:
-        write_json(self.node_file(node), value)
+        write_record_file(self.node_file(node), value)
 
     def node(self, node: str) -> dict[str, Any]:
-        return read_json(self.node_file(node))
+        return read_record_file(self.node_file(node))
 
     def nodes(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """(node id, record) of each node, in the order of their calls."""
-        found = [(path.stem, read_json(path)) for path in (self.folder / "nodes").glob("[!.]*.json")]
+        found = [(path.stem, read_record_file(path)) for path in (self.folder / "nodes").glob("[!.]*.json")]
         yield from sorted(found, key=lambda node: (node[1].get("call", 0), node[0]))

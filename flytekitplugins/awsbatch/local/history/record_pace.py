@@ -30,7 +30,7 @@ class RecordPace:
         self._counts: object = None
         self._not_before = 0.0
 
-    def due(self, progress: Progress) -> bool:
+    def is_record_due(self, progress: Progress) -> bool:
         """Whether the record lacks something after a round."""
         if progress.phase in REPEATABLE:
             return False
@@ -42,7 +42,7 @@ class RecordPace:
         return True
 
     @contextlib.contextmanager
-    def writing(self) -> Iterator[None]:
+    def record_writing(self) -> Iterator[None]:
         began = self._clock()
         yield
         now = self._clock()

@@ -24,9 +24,9 @@ from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..home import Home
-from .past_runs import UnknownRunError, process_lives, process_mark, records
+from .past_runs import UnknownRunError, past_records, process_lives, process_mark
 from .past_runs import named as run_named
-from .record import RecordError, RunRecord, understanding
+from .record import RecordError, RunRecord, understanding_record
 
 LOCK = ".lock"
 # The option of `pyflyte-fast-execute` that names the archive of the code.
@@ -64,7 +64,7 @@ class Resumptions:
         if self._name is None:
             return None
         named = RunRecord(self._home.run(run_named(self._home, self._name) or self._name))
-        with understanding(named.execution_file):
+        with understanding_record(named.execution_file):
             return self._take(named, who, task, inputs)
 
     def _take(self, named: RunRecord, who: tuple[str, str, str], task: str, inputs: str) -> str | None:
@@ -100,7 +100,7 @@ class Resumptions:
             )
         launch = named.execution()["launch"]
         found = []
-        for record in records(self._home):
+        for record in past_records(self._home):
             with contextlib.suppress(RecordError):
                 execution = record.execution()
                 if execution["launch"] == launch:
@@ -172,10 +172,10 @@ class Fingerprint:
         if DISTRIBUTION_OPTION in words:
             # Code may change between runs, here as where jobs see the working tree.
             words[list(words).index(DISTRIBUTION_OPTION) + 1] = ""
-        return cls(template.id.name, digest(template), digest(request.inputs))
+        return cls(template.id.name, resume_digest(template), resume_digest(request.inputs))
 
 
-def digest(message: Message) -> str:
+def resume_digest(message: Message) -> str:
     return hashlib.sha256(message.SerializeToString(deterministic=True)).hexdigest()
 
 

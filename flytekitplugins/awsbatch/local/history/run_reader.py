@@ -73,7 +73,7 @@ class RunReader:
         info = run(self.home, name)
         return ExecutionView(info, tuple(self._node(info, node) for node in info.nodes))
 
-    def stamp(self, name: str) -> tuple[object, ...]:
+    def run_stamp(self, name: str) -> tuple[object, ...]:
         """A value that changes whenever the execution may have changed; cheap enough to be read several times a
         second."""
         folder = self._folder(name)
@@ -93,7 +93,7 @@ class RunReader:
         """The child's own exception with its traceback, as it left it; "" where there is none."""
         from flyteidl.core import errors_pb2
 
-        from flytekitplugins.awsbatch.propeller.storage import LocalStore, StorageError, read_message
+        from flytekitplugins.awsbatch.propeller.storage import LocalStore, StorageError, read_stored_message
 
         prefix = str(node.info.record.get("output_prefix") or "")
         # Looking at a page fetches nothing from a bucket.
@@ -101,7 +101,7 @@ class RunReader:
             return ""
         document = errors_pb2.ErrorDocument()
         try:
-            read_message(LocalStore(), f"{prefix}/{child.index}/{ERROR_FILE}", document)
+            read_stored_message(LocalStore(), f"{prefix}/{child.index}/{ERROR_FILE}", document)
         except StorageError:
             return ""
         return str(document.error.message).strip()

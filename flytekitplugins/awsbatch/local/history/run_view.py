@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.job_model import JobLook
-from flytekitplugins.awsbatch.batch.emulator.job_spec import container_size
+from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_container_size
 
 from .past_runs import NodeInfo, RunInfo
 
@@ -109,12 +109,12 @@ class NodeView:
     @property
     def vcpus(self) -> float | None:
         """What a child asks for; None where that is not known."""
-        return container_size(self.job.get("container", {}))[0]
+        return spec_container_size(self.job.get("container", {}))[0]
 
     @property
     def memory(self) -> int | None:
         """MiB that a child may use; None where that is not known."""
-        return container_size(self.job.get("container", {}))[1]
+        return spec_container_size(self.job.get("container", {}))[1]
 
     @property
     def queue(self) -> str:
@@ -177,7 +177,7 @@ class ExecutionView:
         return {state: counted[state] for state in STATES if counted[state]}
 
 
-def worst_first(children: Sequence[ChildView], now: int) -> list[ChildView]:
+def worst_children_first(children: Sequence[ChildView], now: int) -> list[ChildView]:
     """The failed ones first, then those under way, and of each kind the slowest first."""
     order = {state: place for place, state in enumerate(STATES)}
     return sorted(children, key=lambda child: (order[child.state], -(child.ran(now) or 0), child.index))

@@ -99,7 +99,7 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
     :param emulator: has project and domain where `pyflyte run` gives none.
     :param task_name: of the task that is called.
     """
-    frames = list(calling(threading.current_thread()))
+    frames = list(_calling_frames(threading.current_thread()))
     workflow, plan, calls = _launched(frames, task_name)
     context, params = _pyflyte_run(frames)
     given = _command_line(context, params)
@@ -114,14 +114,14 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
         f"{where}; {what}",
         plan,
         calls,
-        images(params),
+        _images_of_execution(params),
         getattr(params, "envvars", None) or {},
         _code_options(context, params),
         raw_output_prefix(params),
     )
 
 
-def calling(thread: threading.Thread) -> Iterator[FrameType]:
+def _calling_frames(thread: threading.Thread) -> Iterator[FrameType]:
     """The frames that lead to here, innermost first, on through the thread that waits for a loop runner."""
     seen: set[int] = set()
     frame: FrameType | None = sys._getframe(1)
@@ -139,7 +139,7 @@ def calling(thread: threading.Thread) -> Iterator[FrameType]:
         frame = sys._current_frames().get(parents[0].ident)  # which waits, so that nothing moves in its stack
 
 
-def has_returned(frame: FrameType) -> bool:
+def has_call_returned(frame: FrameType) -> bool:
     """Whether a call is over. Asks the frame itself: to walk the frames of threads that run on, as
     `sys._current_frames` invites to, can crash CPython 3.11 when the garbage collector runs meanwhile."""
     try:
@@ -170,7 +170,7 @@ def _launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan 
             known = frame.f_locals
             call = EntityCall(known["entity"], frame, known.get("ctx"), known.get("child_ctx"))
             if calls:
-                calls[-1] = replace(calls[-1], in_branch=in_branch(calls[-1], call))
+                calls[-1] = replace(calls[-1], in_branch=_is_call_in_branch(calls[-1], call))
             calls.append(call)
         elif frame.f_code is workflow_call and calls:
             # This frame outlives the handler's: what a workflow calls after it failed is called from here.
@@ -191,7 +191,7 @@ def _launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan 
     return f"{SINGLE_TASK_PREFIX}{outermost.name if outermost is not None else task_name}", plan, found
 
 
-def in_branch(call: EntityCall, around: EntityCall) -> bool:
+def _is_call_in_branch(call: EntityCall, around: EntityCall) -> bool:
     """Whether a call comes out of a conditional, which puts a context of its own around its branches."""
     if call.made_in is None or around.opens is None or call.made_in is around.opens:
         return False
@@ -246,7 +246,7 @@ def _command_line(context: click.Context | None, params: Any) -> dict[str, Given
     return {name: Given(getattr(params, name), typed(context, name)) for name in ("project", "domain")}
 
 
-def images(params: Any) -> ImageConfig | None:
+def _images_of_execution(params: Any) -> ImageConfig | None:
     """The images of a `pyflyte run` and of the configuration file that it reads, as it would register them."""
     if params is None:
         return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from .execution_identity import has_returned
+from .execution_identity import has_call_returned
 from .node_identity import Nodes
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Executions:
         self._lock = threading.Lock()
         self.names: list[str] = []
 
-    def take_finished(self) -> list[str]:
+    def take_finished_executions(self) -> list[str]:
         """The names of executions whose outermost call has returned, each one once."""
         with self._lock:
             finished, self._finished = self._finished, []
@@ -74,7 +74,7 @@ class Executions:
     def running(self) -> list[str]:
         """The names of executions whose outermost call has not returned. Takes no lock, so that a signal's handler can
         call it."""
-        return [execution.name for root, execution in list(self._of_roots.items()) if not has_returned(root)]
+        return [execution.name for root, execution in list(self._of_roots.items()) if not has_call_returned(root)]
 
     def of(
         self,
@@ -94,7 +94,7 @@ class Executions:
             known = self._latest if root is None else self._of_roots.get(root)
             if known is not None and known.is_of(project, domain, workflow):
                 return known, False
-            for returned in [root for root in self._of_roots if has_returned(root)]:
+            for returned in [root for root in self._of_roots if has_call_returned(root)]:
                 self._finished.append(self._of_roots.pop(returned).name)
             resumed = earlier()
             self._latest = Execution(resumed or _new_name(), project, domain, workflow, resumed is not None)

@@ -7,7 +7,7 @@ import re
 from flytekitplugins.awsbatch.account.walk import TaskNeed
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import DEFAULT_PLATFORM
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
-from flytekitplugins.awsbatch.propeller.aws_array.submit_input import read_custom
+from flytekitplugins.awsbatch.propeller.aws_array.submit_input import read_submit_custom
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.propeller_settings import HandlerSettings
 from flytekitplugins.awsbatch.wire import PLATFORM_CAPABILITIES
@@ -33,7 +33,7 @@ def needs_of_node(request: NodeRequest, queue: str, settings: HandlerSettings) -
         default_cpus=settings.k8s.default_cpus,
         default_memory=settings.k8s.default_memory,
     )
-    custom = read_custom(template.custom) if template.HasField("custom") else {}
+    custom = read_submit_custom(template.custom) if template.HasField("custom") else {}
     return TaskNeed(
         task=template.id.name,
         vcpus=size.vcpus,

@@ -14,33 +14,33 @@ from typing import TYPE_CHECKING, Any
 from flyteidl.core import tasks_pb2
 from flytekit.models.literals import LiteralMap
 
-from flytekitplugins.awsbatch.admin.decision_data import decision_data, other_matchings
-from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
+from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
+from flytekitplugins.awsbatch.admin.enabled_plugins import enabled_plugin_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_launch_queue
 from flytekitplugins.awsbatch.batch.api import BatchError, UnreachableError
 from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
-from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import job_attempts
+from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import retry_strategy_attempts
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError, resolve_inputs
-from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_order
+from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from ..console.attempt_news import AttemptNews
 from ..console.child_counts import counts_of_phases, counts_of_result, phases_of_statuses
-from ..console.exit_reasons import end_in_words, says_exception
-from ..console.failure import LogTail, TaskFailedError, error_message, task_failed_error
+from ..console.exit_reasons import exit_in_words, exit_says_exception
+from ..console.failure import LogTail, TaskFailedError, failure_message, task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
 from ..console.misfits import MISFIT, misfit_in_words
-from ..console.redaction import hide, hide_in_request
-from ..console.stopping import resume_command
-from ..console.tracebacks import exception_line
+from ..console.redaction import redact, redact_request
+from ..console.stopping import resume_command_at_stopping
+from ..console.tracebacks import traceback_exception_line
 from ..deployment.opening import Deployment
-from ..history.record import RunRecord, child_records, understanding
+from ..history.record import RunRecord, child_records, understanding_record
 from ..history.record_pace import RecordPace
 from ..history.resume import EarlierRun, Fingerprint, decide_resume
 from ..identity.execution_identity import Identity
@@ -50,7 +50,7 @@ from .account_job import job_tags, needs_of_node
 from .promises import referred_nodes
 from .resume_node import resume_node
 from .serialise import Serialised
-from .task_resources import check_task_resources, requirements, settle_task_resources
+from .task_resources import check_task_resources, settle_task_resources, task_resource_requirements
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
@@ -122,7 +122,7 @@ class Call:
         return str(getattr(self._task, "run_task", self._task).name.rpartition(".")[2])
 
     def run(self, inputs: LiteralMap) -> LiteralMap:
-        """See `composer.run_call`."""
+        """See `composer.compose_and_run_call`."""
         deployment = self._deployment
         template = self._serialised.template
         self._check_handled(template)
@@ -134,10 +134,10 @@ class Call:
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
         decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
         admin = deployment.settings.admin
-        self._queue_decision = decision_data(decision, other_matchings(admin, decision))
+        self._queue_decision = decision_data(decision, decisions_by_matching(admin, decision))
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
-        write_queue(template, decision)
+        write_launch_queue(template, decision)
         if decision.queue:
             deployment.backend.ensure_queue(decision.queue)
         deployment.launch.add_code(template.id.name, self._serialised.code_root, self._who.execution_env)
@@ -158,7 +158,7 @@ class Call:
             except UnreachableError as error:
                 deployment.backend.lose()
                 self._write("interrupted")
-                back = resume_command(self._execution.name)
+                back = resume_command_at_stopping(self._execution.name)
                 raise LeftRunningError(f"{error}. What was submitted runs on. To come back: {back}") from error
             else:
                 number = 0
@@ -170,7 +170,7 @@ class Call:
             deployment.results_folder = deployment.home.run(self._execution.name) / "raw" if stored else None
             outputs = LiteralMap.from_flyte_idl(result.outputs)
             if KEYS.encode() in data:
-                restore_order(outputs)
+                restore_key_order(outputs)
             return outputs
         raise self._error(result, decision)
 
@@ -187,7 +187,7 @@ class Call:
         name, known = self._job
         batch = self._deployment.submissions
         with contextlib.suppress(BatchError):
-            job_id = None if known else batch.job_of(name)
+            job_id = None if known else batch.submitted_job(name)
             if job_id is not None:
                 batch.terminate_job(jobId=job_id, reason=ABORTED)
         self._write("aborted")
@@ -206,7 +206,7 @@ class Call:
     # The steps of a call.
 
     def _check_handled(self, template: tasks_pb2.TaskTemplate) -> None:
-        handler = handler_of(template.type, self._deployment.settings.admin.task_plugins)
+        handler = enabled_plugin_of(template.type, self._deployment.settings.admin.task_plugins)
         if handler.error:
             raise NotHandledError("\n".join(part for part in (handler.error, handler.help) if part))
         if handler.note:
@@ -234,7 +234,7 @@ class Call:
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,
-            platform_resources=requirements(resources) if resources else None,
+            platform_resources=task_resource_requirements(resources) if resources else None,
             retries=self._place.retries(self._task),
             timeout=self._place.timeout(self._task),
             job_tags=self._tags() if self._deployment.backend.endpoint is not None else {},
@@ -269,7 +269,7 @@ class Call:
         deployment = self._deployment
         self._fingerprint = Fingerprint.of(request)
         before = self._before()
-        with understanding(self._record.node_file(self._node_id)) if before else contextlib.nullcontext():
+        with understanding_record(self._record.node_file(self._node_id)) if before else contextlib.nullcontext():
             resumed = resume_node(deployment, request, before, self._observe)
         if resumed.note:
             deployment.reporter.say(f"{self.label}: {resumed.note}")
@@ -284,7 +284,7 @@ class Call:
         with deployment.closed_with(self):
             self._write("running")
             try:
-                result = node.run(self._interrupts.waiting(deployment.backend.wait))
+                result = node.run(self._interrupts.interruptible_wait(deployment.backend.wait))
             except Interrupted:
                 # Now, while closing the deployment still looks after this call.
                 deployment.close()
@@ -306,7 +306,7 @@ class Call:
         record = self._record.node(self._node_id)
         self._job = (record.get("job_name", ""), None)
         self._attempts = {int(each["attempt"]): each for each in record.get("attempts", ())}
-        with understanding(self._record.node_file(self._node_id)):
+        with understanding_record(self._record.node_file(self._node_id)):
             return decide_resume(record, self._fingerprint)
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
@@ -322,8 +322,8 @@ class Call:
         if progress.job_id is not None:
             self.submitted.set()
         self._note_attempt(progress)
-        if self._pace.due(progress):
-            with self._pace.writing():
+        if self._pace.is_record_due(progress):
+            with self._pace.record_writing():
                 self._write("running")
         items = sum(progress.counts.values())
         if progress.job_id is not None and (page := deployment.backend.console_link(progress.job_id, items)):
@@ -332,7 +332,7 @@ class Call:
             deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
         job = deployment.services.jobs.get(progress.job_name)
         for line in self._news.lines(progress, job, self._job_attempts()):
-            deployment.reporter.say(hide(f"{self.label}: {line}", os.environ))
+            deployment.reporter.say(redact(f"{self.label}: {line}", os.environ))
         refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
         for notice in (progress.hang, self._stuck(progress) or self._queued(progress), refused):
             if notice:
@@ -368,7 +368,7 @@ class Call:
 
     def _job_attempts(self) -> int | None:
         batch = self._deployment.settings.handler.batch
-        return job_attempts(self._serialised.template, batch.min_retries, batch.max_retries)
+        return retry_strategy_attempts(self._serialised.template, batch.min_retries, batch.max_retries)
 
     def _original_index(self, child: int) -> int:
         return self._node.original_index(child) if self._node is not None else child
@@ -376,12 +376,12 @@ class Call:
     def _exception_of(self, child: int, words: str) -> str:
         """What ended the last attempt of a child, in one line."""
         assert self._node is not None
-        if says_exception(words):
+        if exit_says_exception(words):
             store, original = self._deployment.services.store, self._original_index(child)
-            line = exception_line(error_message(store, self._node.output_prefix, original))
+            line = traceback_exception_line(failure_message(store, self._node.output_prefix, original))
             if line:
                 return line
-        return end_in_words(words)
+        return exit_in_words(words)
 
     def _stuck(self, progress: Progress) -> str:
         """The reason that AWS Batch gives a job that can never start."""
@@ -438,8 +438,8 @@ class Call:
         """The SubmitJob request of the current job, without secrets; the page of the run shows it."""
         job_id = self._job[1]
         if job_id not in self._shown:
-            sent = self._deployment.submissions.request_of(job_id) if job_id else None
-            self._shown = {job_id: None if sent is None else hide_in_request(sent, os.environ)}
+            sent = self._deployment.submissions.submitted_request(job_id) if job_id else None
+            self._shown = {job_id: None if sent is None else redact_request(sent, os.environ)}
         return self._shown[job_id]
 
     def _error(self, result: NodeResult, decision: Decision) -> TaskFailedError:
@@ -464,7 +464,7 @@ class Call:
         missing = f"No module named '{module}"
         for child in [child for child in result.children if child.phase.failure][:1]:
             tail = self._tail(child)
-            said = error_message(self._deployment.services.store, result.output_prefix, child.original)
+            said = failure_message(self._deployment.services.store, result.output_prefix, child.original)
             if missing in said or (tail is not None and any(missing in line for line in tail.lines)):
                 return [
                     f"The jobs run at {endpoint}, which does not have {module} on its import path. Start it with "

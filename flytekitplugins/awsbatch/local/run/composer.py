@@ -14,36 +14,38 @@ from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
-from flytekitplugins.awsbatch.lint.codes import in_one_line
+from flytekitplugins.awsbatch.lint.codes import code_in_one_line
 from flytekitplugins.awsbatch.lint.findings import LintFinding
-from flytekitplugins.awsbatch.lint.report import findings_to, lint_execution_env, tell_findings
+from flytekitplugins.awsbatch.lint.report import report_execution_env, report_findings, report_findings_to
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
 
-from ..console.redaction import hide_in_command
+from ..console.redaction import redact_command
 from ..deployment import opening as deployments
 from ..deployment.job_environment import DROP, NEVER_INHERITED
 from ..deployment.opening import Deployment
 from ..deployment.packaging import CallCode
-from ..history.page_address import page_of_run
+from ..history.page_address import page_address_of_run
 from ..history.past_runs import process_mark
 from ..history.record import RunRecord
-from ..history.resume import digest
+from ..history.resume import resume_digest
 from ..home import HomeError
 from ..identity.execution_identity import Identity, identity_of_call
 from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
-from .concurrent_nodes import run_node
+from .concurrent_nodes import run_node_concurrently
 from .promises import promise_reader, resolve_promises
-from .serialise import Serialised, refuse_default_image, serialise
+from .serialise import Serialised, refuse_to_serialise_default_image, serialise
 
 
-def resolve_call(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
+def compose_call(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
     """A call's arguments with attributes of promises resolved, and the reason if one cannot be."""
     return resolve_promises(given, promise_reader(lambda: deployments.current().services.store))
 
 
-def run_call(task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError | None = None) -> LiteralMap:
+def compose_and_run_call(
+    task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError | None = None
+) -> LiteralMap:
     """Runs one task call on the deployment of this process and returns its outputs.
 
     :param unresolvable: why `inputs` are not whole: the node fails before it starts.
@@ -55,31 +57,33 @@ def run_call(task: Any, inputs: LiteralMap, unresolvable: UnresolvableInputError
     """
     deployment = deployments.current()
     deployment.check_open()
-    deployment.between_calls.note_call()
+    deployment.between_calls.note_call_between()
     who = identity_of_call(deployment.settings.admin.emulator, task.name)
     deployment.check_storage()
     _check_queues(deployment, who)
     findings: list[LintFinding] = []
     with contextlib.ExitStack() as opened:
         code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.sends_code else None
-        with findings_to(partial(tell_findings, on_warning=findings.append), deployment.settings.lint_settings):
+        with report_findings_to(
+            partial(report_findings, on_warning=findings.append), deployment.settings.lint_settings
+        ):
             serialised = _serialised(deployment, task, who, code)
         if deployment.backend.from_images:
-            refuse_default_image(serialised.template)
+            refuse_to_serialise_default_image(serialised.template)
         if code is not None:
             code.upload()
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
         if deployment.backend.endpoint is not None or deployment.told.first_time(*_finding_key(finding)):
-            deployment.say_once(in_one_line(finding))
+            deployment.say_once(code_in_one_line(finding))
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
     call = Call(deployment, task, execution, place, serialised, who, unresolvable)
     # A node of a subworkflow, or of what a launch plan calls, runs when flytekit calls it.
     workflow = who.calls[0].entity if len(who.calls) == 2 else None
-    return run_node(call, inputs, place, workflow, execution, deployment.close)
+    return run_node_concurrently(call, inputs, place, workflow, execution, deployment.close)
 
 
 def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode | None) -> Serialised:
@@ -87,7 +91,7 @@ def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode
     task.check_emulated_call()
     # Only a job that this machine starts can be given variables beside its definition's.
     if local.execution_env == DROP or deployment.backend.endpoint is not None:
-        lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
+        report_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
     build = deployment.backend.from_images and local.build_images
     return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)
 
@@ -96,7 +100,7 @@ def _finding_key(finding: LintFinding) -> tuple[str, str, str]:
     return finding.code, finding.file, finding.entity
 
 
-def say_replaced(name: str) -> None:
+def say_composer_is_left_out(name: str) -> None:
     """Tells, once per task, that a task whose `execute` or function was replaced is not run as a job."""
     deployments.current().say_once(
         f"{name} is called in this process, not as a job: its execute or its function has been replaced, as a test's "
@@ -108,7 +112,7 @@ def _check_queues(deployment: Deployment, who: Identity) -> None:
     """Before an image is built or anything uploaded. Which of its queues an execution gets depends on its name."""
     if deployment.backend.endpoint is not None:
         launched = LaunchedExecution(who.project, who.domain, who.workflow)
-        possible = match_queue(deployment.settings.admin, launched).possible
+        possible = match_queue(deployment.settings.admin, launched).explained_queues
         deployment.backend.check_queues(sorted(possible - {""}))
 
 
@@ -120,18 +124,18 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
         if not asked.any:
             # The inputs may be large, and comparing takes their digest only.
             return None
-        return asked.take((who.project, who.domain, who.workflow), task, digest(inputs.to_flyte_idl()))
+        return asked.take((who.project, who.domain, who.workflow), task, resume_digest(inputs.to_flyte_idl()))
 
     execution, begins = deployment.executions.of(who.root, who.project, who.domain, who.workflow, earlier)
     if not begins:
         return execution
-    deployment.note_ended(deployment.executions.take_finished())
+    deployment.note_executions_ended(deployment.executions.take_finished_executions())
     if not execution.resumed:
         _record(deployment, execution)
     deployment.reporter.started(execution.name, {"of": execution.workflow + ", resumed" * execution.resumed})
-    if address := page_of_run(deployment.home, execution.name):
+    if address := page_address_of_run(deployment.home, execution.name):
         deployment.reporter.say(f"Its page: {address}", to_copy=True)
-    deployment.between_calls.watch()
+    deployment.between_calls.watch_interrupts()
     return execution
 
 
@@ -148,7 +152,7 @@ def _record(deployment: Deployment, execution: Execution) -> None:
                 "workflow": execution.workflow,
                 "started": time.time(),
                 "process": process_mark(),
-                "command": hide_in_command(sys.argv, os.environ),
+                "command": redact_command(sys.argv, os.environ),
                 "folder": str(Path.cwd()),
             }
         )
@@ -156,4 +160,4 @@ def _record(deployment: Deployment, execution: Execution) -> None:
         raise HomeError(f"The run cannot be recorded in {deployment.home.path}: {error.strerror}.") from error
 
 
-__all__ = ["NotHandledError", "run_call"]
+__all__ = ["NotHandledError", "compose_and_run_call"]

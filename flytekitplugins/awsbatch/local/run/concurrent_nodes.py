@@ -90,7 +90,7 @@ class RunningNode:
         return self._outputs
 
 
-def run_node(
+def run_node_concurrently(
     call: Call, inputs: LiteralMap, place: Place, workflow: Any, execution: Execution, stop: Callable[[], None]
 ) -> LiteralMap:
     """Runs a node where its workflow lets it: beside others on a thread of its own, or here.

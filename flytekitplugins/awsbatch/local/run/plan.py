@@ -19,14 +19,18 @@ from flytekit.core.launch_plan import LaunchPlan
 from flytekit.core.workflow import WorkflowBase
 
 from flytekitplugins.awsbatch.admin.documented import SINGLE_TASK_PREFIX
-from flytekitplugins.awsbatch.admin.enabled_plugins import handler_of
+from flytekitplugins.awsbatch.admin.enabled_plugins import enabled_plugin_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_queue
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_launch_queue
 from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
-from flytekitplugins.awsbatch.lint.program import nodes_of
-from flytekitplugins.awsbatch.lint.report import findings_to
+from flytekitplugins.awsbatch.lint.program import program_nodes_of
+from flytekitplugins.awsbatch.lint.report import report_findings_to
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
-from flytekitplugins.awsbatch.propeller.aws_array.job_definition import DEFAULT_PLATFORM, definition_name, job_role
+from flytekitplugins.awsbatch.propeller.aws_array.job_definition import (
+    DEFAULT_PLATFORM,
+    definition_name,
+    definition_role,
+)
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.aws_array.submit import submit_request
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
@@ -37,11 +41,11 @@ from flytekitplugins.awsbatch.propeller.storage import SchemeStore, StorageError
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, PLATFORM_CAPABILITIES
 
-from ..console.redaction import hide_in_request
+from ..console.redaction import redact_request
 from ..deployment.locations import Locations
 from ..identity.node_identity import Place
 from .serialise import NotLoadableError, serialise
-from .task_resources import RefusedError, check_task_resources, requirements, settle_task_resources
+from .task_resources import RefusedError, check_task_resources, settle_task_resources, task_resource_requirements
 
 if TYPE_CHECKING:
     from flytekit.configuration import ImageConfig
@@ -97,7 +101,7 @@ def plan_workflow(
     return Plan(who, decision, planned, tuple(dict.fromkeys(planner.unknown)))
 
 
-def workflow_name(entity: Any) -> str:
+def planned_workflow_name(entity: Any) -> str:
     """The name of the workflow that an execution is of: FlyteAdmin makes one for a task on its own."""
     return str(entity.name) if isinstance(entity, WorkflowBase) else f"{SINGLE_TASK_PREFIX}{entity.name}"
 
@@ -168,7 +172,7 @@ class _Planner:
 
     def _of_workflow(self, workflow: WorkflowBase, scope: _Scope) -> Iterator[PlannedNode]:
         branch, parents = "", scope.parents
-        for node in nodes_of(workflow):
+        for node in program_nodes_of(workflow):
             if isinstance(node.flyte_entity, BranchNode):
                 branch = node.id
                 self.unknown.append(f"Which branch of {branch} is taken: the nodes of all are listed.")
@@ -201,16 +205,16 @@ class _Planner:
 
     def _plan_task(self, task: Any, place: Place, function: str, items: int | str) -> PlannedNode:
         settings, who = self._settings, self._who
-        with findings_to(lambda found: None, settings.lint_settings):
+        with report_findings_to(lambda found: None, settings.lint_settings):
             template = serialise(task, who.project, who.domain, self._images).template
-        handler = handler_of(template.type, settings.admin.task_plugins)
+        handler = enabled_plugin_of(template.type, settings.admin.task_plugins)
         if handler.error:
             return PlannedNode(place.label, function, problem=handler.error)
         resources = settings.admin.task_resources
         if resources:
             check_task_resources(template, resources)
             settle_task_resources(template.container.resources, resources)
-        write_queue(template, self._decision)
+        write_launch_queue(template, self._decision)
         name = who.name or EXECUTION
         request = NodeRequest(
             execution=ExecutionId(who.project, who.domain, name),
@@ -224,7 +228,7 @@ class _Planner:
             iam_role=self._decision.role.iam_role or None,
             annotations=self._decision.role.annotations,
             override_resources=place.resources,
-            platform_resources=requirements(resources) if resources else None,
+            platform_resources=task_resource_requirements(resources) if resources else None,
             retries=place.retries(task),
             timeout=place.timeout(task),
         )
@@ -233,7 +237,7 @@ class _Planner:
         definition = {
             "jobDefinitionName": definition_name(image),
             "image": image,
-            "jobRoleArn": job_role(context, settings.handler.batch.role_annotation_key),
+            "jobRoleArn": definition_role(context, settings.handler.batch.role_annotation_key),
             "platformCapabilities": [template.config.get(PLATFORM_CAPABILITIES) or DEFAULT_PLATFORM],
         }
         size = items if template.type == ARRAY_TASK_TYPE else None
@@ -243,7 +247,7 @@ class _Planner:
         return PlannedNode(
             node=place.label,
             function=function,
-            request=hide_in_request(sent, os.environ),
+            request=redact_request(sent, os.environ),
             definition=definition,
             size=size,
             attempts=max_attempts(template, request.retries, settings.handler.propeller.node_config),

@@ -15,7 +15,7 @@ from flytekit.models.literals import BindingData, Literal
 
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
 from flytekitplugins.awsbatch.propeller.node.resolve_promise import Read, resolve_promise
-from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_message
+from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_stored_message
 
 
 def resolve_promises(given: dict[str, Any], read: Read) -> tuple[dict[str, Any], UnresolvableInputError | None]:
@@ -39,7 +39,7 @@ def promise_reader(store: Callable[[], DataStore]) -> Read:
     def read(uri: str) -> literals_pb2.Literal:
         literal = literals_pb2.Literal()
         try:
-            read_message(store(), uri, literal)
+            read_stored_message(store(), uri, literal)
         except StorageError as error:
             raise LookupError(str(error)) from error
         return literal

@@ -30,10 +30,10 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..console.log_rendering import LogRenderer
-from ..deployment.account_client import client_of
-from ..deployment.job_environment import FAST_EXECUTE, INHERIT, base_environment, scripts_directories
+from ..deployment.account_client import account_client_of
+from ..deployment.job_environment import FAST_EXECUTE, INHERIT, base_job_environment, job_scripts_directories
 from ..history.past_runs import NodeInfo, RunInfo, UnknownRunError
-from ..history.record import RunRecord, understanding
+from ..history.record import RunRecord, understanding_record
 from ..home import Home
 
 # Seconds to wait for the last lines of a child.
@@ -55,7 +55,7 @@ class RerunCommand:
 def rerun_command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunCommand:
     """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError, RecordError, and
     of a run in an account BatchError, UnreachableError."""
-    with understanding(RunRecord(home.run(run.name)).node_file(node.node)):
+    with understanding_record(RunRecord(home.run(run.name)).node_file(node.node)):
         return _command(home, run, node, index)
 
 
@@ -70,8 +70,8 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunComma
     recorded = node.record["launch"]
     launch = Launch(
         # Files in the account's storage are read with the credentials of this shell.
-        environment=base_environment(os.environ, recorded["environment"] if run.endpoint is None else INHERIT),
-        path=scripts_directories(),
+        environment=base_job_environment(os.environ, recorded["environment"] if run.endpoint is None else INHERIT),
+        path=job_scripts_directories(),
         python_path=tuple(recorded["python_path"]),
     )
     request = LaunchRequest(
@@ -140,8 +140,8 @@ def _show(reading: int) -> None:
     # A terminal whose other end is closed fails to be read.
     with contextlib.suppress(OSError):
         while data := os.read(reading, 1 << 16):
-            _write(renderer.feed(data))
-    _write(renderer.rest())
+            _write(renderer.render_log(data))
+    _write(renderer.render_rest_of_log())
     os.close(reading)
 
 
@@ -170,7 +170,7 @@ def child_index(node: NodeInfo, index: int) -> int | None:
 
 
 def _job(home: Home, run: RunInfo, job_id: str) -> Any:
-    client = client_of(run)
+    client = account_client_of(run)
     if client is not None:
         jobs = client.describe_jobs(jobs=[job_id])["jobs"]
         if not jobs:

@@ -61,7 +61,7 @@ def resume_node(
     # An earlier process may have submitted a job and been killed before it wrote the job's id down.
     attempt = before.snapshot.attempt if before.snapshot is not None else before.attempt
     node_id = current_node_id(request.parents, request.node_id, request.event_version)
-    deployment.submissions.expect(generated_name(request.execution.name, node_id, attempt))
+    deployment.submissions.expect_submission(generated_name(request.execution.name, node_id, attempt))
     if before.snapshot is None:
         return ResumedNode(NodeExecution(request, services, observer=observer), note)
     return ResumedNode(NodeExecution(request, services, saved=before.snapshot, observer=observer), note)

@@ -8,9 +8,9 @@ from typing import NamedTuple
 from flyteidl.core import literals_pb2
 
 from ...wire import SINGLE_TASK_TYPE
-from ..golang.text import message_text
+from ..golang.text import text_of_message
 from ..storage import LimitedStore, StorageError
-from .concurrently import in_order
+from .concurrently import concurrently_in_order
 from .error_summary import ErrorSummary
 from .indexes import ChildIndex, OriginalIndex
 from .output_files import OutputFiles
@@ -33,7 +33,7 @@ def assemble_outputs(state: State, context: TaskContext, services: HandlerServic
 
     def work() -> None:
         phases = _final_phases(state)
-        outputs = collect_outputs(context, services, phases)
+        outputs = assemble_collected_outputs(context, services, phases)
         try:
             _files(context, services).write(outputs)
         except StorageError as error:
@@ -101,7 +101,7 @@ def _final_phases(state: State) -> list[TaskPhase]:
     return phases
 
 
-def collect_outputs(
+def assemble_collected_outputs(
     context: TaskContext, services: HandlerServices, phases: Sequence[TaskPhase]
 ) -> literals_pb2.LiteralMap:
     """A list of each output, with a null where an item has none; a single task's outputs as they are.
@@ -120,7 +120,7 @@ def collect_outputs(
             return None
         return OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number)).read()
 
-    for outputs in in_order(read, range(len(phases)), services.store.at_once(context.output_prefix)):
+    for outputs in concurrently_in_order(read, range(len(phases)), services.store.at_once(context.output_prefix)):
         if single:
             if outputs is not None:
                 final = outputs
@@ -139,10 +139,10 @@ def _collect_errors(context: TaskContext, services: HandlerServices, phases: Seq
 
     def read(number: int) -> str:
         files = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number))
-        return message_text(files.read_error()) if files.is_error() else "Job Failed."
+        return text_of_message(files.read_error()) if files.is_error() else "Job Failed."
 
     failed = [number for number, phase in enumerate(phases) if phase.failure]
-    messages = in_order(read, failed, services.store.at_once(context.output_prefix))
+    messages = concurrently_in_order(read, failed, services.store.at_once(context.output_prefix))
     for number, message in zip(failed, messages, strict=True):
         summary.collect(number, message)
     return summary.text(services.settings.batch.max_err_length) if len(summary) else ""

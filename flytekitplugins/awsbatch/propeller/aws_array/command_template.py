@@ -17,7 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ..golang.msgpack import MsgpackError, UnhashableError, print_msgpack
 from ..golang.numbers import print_float
-from ..golang.text import message_text
+from ..golang.text import text_of_message
 from .handler_errors import HandlerError, PanicError
 
 MESSAGEPACK = "msgpack"
@@ -80,7 +80,7 @@ def render_command(texts: Sequence[str], parameters: Parameters) -> list[str]:
     return [_render(text, parameters) for text in texts]
 
 
-def unique_key(name: str) -> str:
+def template_unique_key(name: str) -> str:
     """A generated name as an identifier for queries."""
     return _OUTSIDE_WORD.sub("_", _BEFORE_LETTER.sub("a", name))
 
@@ -93,7 +93,7 @@ def _render(text: str, parameters: Parameters) -> str:
         (_RAW_OUTPUT, parameters.raw_output_prefix),
         (_PREVIOUS_CHECKPOINT, parameters.previous_checkpoint or '""'),
         (_CHECKPOINT, parameters.checkpoint),
-        (_UNIQUE_KEY, unique_key(parameters.name)),
+        (_UNIQUE_KEY, template_unique_key(parameters.name)),
     ):
         text = _replace(pattern, value, text)
     if _TASK_TEMPLATE.search(text):
@@ -142,7 +142,7 @@ def _render_inputs(text: str, inputs: dict[str, literals_pb2.Literal]) -> str:
             problems.append(f"input template [{match[0]}]: requested input is not found [{name}]")
             return ""
         try:
-            return literal_text(inputs[name])
+            return template_literal_text(inputs[name])
         except ValueError as error:
             problems.append(f"input template [{match[0]}]: failed to bind a value to inputName [{name}]: {error}")
             return ""
@@ -153,11 +153,11 @@ def _render_inputs(text: str, inputs: dict[str, literals_pb2.Literal]) -> str:
     return rendered
 
 
-def literal_text(literal: literals_pb2.Literal) -> str:
+def template_literal_text(literal: literals_pb2.Literal) -> str:
     """A literal as the template engine writes it. ValueError: its kind has no text form."""
     kind = literal.WhichOneof("value")
     if kind == "collection":
-        return f"[{','.join(literal_text(item) for item in literal.collection.literals)}]"
+        return f"[{','.join(template_literal_text(item) for item in literal.collection.literals)}]"
     if kind == "scalar":
         return _scalar_text(literal.scalar)
     raise ValueError(f"received an unexpected primitive type [{_go_type('Literal', kind)}]")
@@ -183,9 +183,9 @@ def _primitive_text(primitive: literals_pb2.Primitive) -> str:
     if kind == "boolean":
         return "true" if primitive.boolean else "false"
     if kind == "datetime":
-        return timestamp_text(primitive.datetime)
+        return template_timestamp_text(primitive.datetime)
     if kind == "duration":
-        return message_text(primitive.duration)
+        return text_of_message(primitive.duration)
     if kind == "float_value":
         return print_float(primitive.float_value)
     return str(getattr(primitive, kind))
@@ -202,14 +202,14 @@ def _binary_text(binary: literals_pb2.Binary) -> str:
         raise PanicError(str(error)) from None
 
 
-def timestamp_text(moment: Timestamp) -> str:
+def template_timestamp_text(moment: Timestamp) -> str:
     """RFC 3339 with as many decimals as needed; outside of the years 1 to 9999 a note in brackets."""
     seconds, nanos = moment.seconds, moment.nanos
     if not -62135596800 <= seconds < 253402300800:
         when = "before 0001-01-01" if seconds < 0 else "after 10000-01-01"
-        return f"(timestamp: {message_text(moment)} {when})"
+        return f"(timestamp: {text_of_message(moment)} {when})"
     if not 0 <= nanos < 10**9:
-        return f"(timestamp: {message_text(moment)}: nanos not in range [0, 1e9))"
+        return f"(timestamp: {text_of_message(moment)}: nanos not in range [0, 1e9))"
     fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
     whole = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
     return f"{whole.isoformat()[:19]}{fraction}Z"

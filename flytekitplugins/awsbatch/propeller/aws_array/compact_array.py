@@ -12,7 +12,7 @@ from .handler_errors import HandlerError, PanicError
 LARGEST_ARRAY = 100_000
 
 
-def bounded(count: int) -> int:
+def bounded_array_size(count: int) -> int:
     """The count itself. ValueError: no array has as many items, so a file that says so must not be unrolled."""
     if not 0 <= count <= LARGEST_ARRAY:
         raise ValueError(f"an array of {count} items: AWS Batch takes 10000, and at most {LARGEST_ARRAY} are read")
@@ -26,7 +26,7 @@ def runs(items: Sequence[int]) -> list[list[int]]:
 
 def _unroll(pairs: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """The items of `runs`. Raises ValueError when they are more than an array has."""
-    bounded(sum(bounded(count) for _, count in pairs))
+    bounded_array_size(sum(bounded_array_size(count) for _, count in pairs))
     return tuple(value for value, count in pairs for _ in range(count))
 
 

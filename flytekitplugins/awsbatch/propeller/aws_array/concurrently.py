@@ -11,7 +11,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T], at_once: int) -> Iterator[R]:
+def concurrently_in_order(work: Callable[[T], R], items: Iterable[T], at_once: int) -> Iterator[R]:
     """What `work` makes of each item, in their order; no more than two times `at_once` are begun before they are asked
     for. An exception is raised when its item's turn comes.
     """

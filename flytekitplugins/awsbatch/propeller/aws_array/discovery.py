@@ -9,17 +9,17 @@ from dataclasses import replace
 from flyteidl.core import literals_pb2
 
 from ...wire import ARRAY_TASK_TYPE, INDEX_LOOKUP_FILE, SINGLE_TASK_TYPE
-from ..storage import write_message
+from ..storage import write_stored_message
 from . import deviations
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError, PanicError
 from .indexes import OriginalIndex
 from .item_cache import look_up_items
-from .item_inputs import list_sizes, read_inputs
+from .item_inputs import item_list_sizes, read_inputs
 from .phases import Phase
 from .plugin_state import State
 from .services import HandlerServices
 from .task_context import TaskContext
-from .task_custom import ArrayJob, array_job, minimum_successes
+from .task_custom import ArrayJob, array_job, custom_minimum_successes
 from .workqueue import WorkStatus
 
 NO_SIZE = "Unable to determine array size from inputs"
@@ -30,7 +30,7 @@ _LONGEST_SLICE = 2**44
 def discover_subtasks(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
     """PhaseStart -> PhasePreLaunch, or past it when everything is cached, or a permanent failure; and the deviations
     made. Raises HandlerError, PanicError, StorageError."""
-    sizes = array_size(context, services)
+    sizes = _discover_array_size(context, services)
     if sizes is None:
         return state.to(Phase.PERMANENT_FAILURE, 0, "all maptask input lists must be the same length"), ()
     safe = not services.settings.strict
@@ -65,7 +65,7 @@ def _sized(state: State, context: TaskContext, services: HandlerServices, size: 
     return _after_lookup(state, context, services)
 
 
-def array_size(context: TaskContext, services: HandlerServices) -> tuple[int, int] | None:
+def _discover_array_size(context: TaskContext, services: HandlerServices) -> tuple[int, int] | None:
     """(items, how many must succeed); None: the lists among the inputs have different lengths.
 
     :raises HandlerError: custom or the inputs do not say. PanicError: a size that no slice can have.
@@ -76,11 +76,11 @@ def array_size(context: TaskContext, services: HandlerServices) -> tuple[int, in
         if not 0 <= job.size < _LONGEST_SLICE:
             raise PanicError("runtime error: makeslice: cap out of range", f"the array's size is {job.size}")
         return job.size, job.min_successes
-    sizes = list_sizes(read_inputs(context, services))
+    sizes = item_list_sizes(read_inputs(context, services))
     if not sizes:
         raise HandlerError(BAD_TASK_SPECIFICATION, NO_SIZE)
     size = sizes.pop()
-    return None if sizes else (size, minimum_successes(job.min_success_ratio, size))
+    return None if sizes else (size, custom_minimum_successes(job.min_success_ratio, size))
 
 
 def _run(state: State, indexes: Iterable[int], reason: str) -> State:
@@ -105,5 +105,5 @@ def _after_lookup(state: State, context: TaskContext, services: HandlerServices)
             for index in missing
         ]
     )
-    write_message(services.store, services.store.join(context.input_prefix, INDEX_LOOKUP_FILE), table)
+    write_stored_message(services.store, services.store.join(context.input_prefix, INDEX_LOOKUP_FILE), table)
     return _run(state, missing, "Finished cache lookup.")

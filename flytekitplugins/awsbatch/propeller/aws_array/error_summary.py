@@ -27,7 +27,7 @@ class ErrorSummary:
             return ""
         text, length = "", 0
         for message in sorted(self._indexes, key=lambda message: message.encode("utf-8")):
-            line = f"{index_ranges(self._indexes[message])}: {message}\n"
+            line = f"{summary_index_ranges(self._indexes[message])}: {message}\n"
             text += line
             length += len(line.encode("utf-8"))
             if length >= limit:
@@ -35,7 +35,7 @@ class ErrorSummary:
         return text
 
 
-def index_ranges(indexes: list[int]) -> str:
+def summary_index_ranges(indexes: list[int]) -> str:
     """`[0-2][5]`: the indexes in order, neighbours joined."""
     ranges: list[list[int]] = []
     for index in sorted(indexes):

@@ -11,12 +11,12 @@ from .assemble import assemble_errors, assemble_outputs
 from .discovery import discover_subtasks
 from .handler_errors import ARRAY_JOB_GENERIC_FAILURE
 from .job_definition import ensure_definition
-from .links import initial_resources, task_links
-from .monitor import check_subtasks
+from .links import initial_resource_links, task_links
+from .monitor import monitor_subtasks
 from .phases import Phase, TaskPhase, task_phase
 from .plugin_state import State, TaskError
 from .services import HandlerServices
-from .submit import launch_job
+from .submit import submit_launched_job
 from .task_context import TaskContext
 from .transition import LogLink, MakeResources, Step, Transition
 from .writeback import write_back
@@ -42,9 +42,9 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
     elif before is Phase.PRE_LAUNCH:
         state = ensure_definition(state, context, services)
     elif before in (Phase.LAUNCH, Phase.WAITING_FOR_RESOURCES):
-        state = launch_job(state, context, services)
+        state = submit_launched_job(state, context, services)
     elif before is Phase.CHECKING_SUBTASKS:
-        state, made = check_subtasks(state, context, services)
+        state, made = monitor_subtasks(state, context, services)
     elif before is Phase.ASSEMBLE_FINAL_OUTPUT:
         state, outputs_ready = assemble_outputs(state, context, services)
     elif before is Phase.ASSEMBLE_FINAL_ERROR:
@@ -54,13 +54,13 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
         resources = partial(tuple, stored)
     if before is Phase.START:
         if state.phase is not Phase.START:
-            resources = partial(tuple, initial_resources(state, context))
+            resources = partial(tuple, initial_resource_links(state, context))
     elif before not in _WRITING_BACK:
         logs, resources = task_links(state, context, services)
-    return Step(state, transition(state, logs, resources), outputs_ready, made)
+    return Step(state, _handler_transition(state, logs, resources), outputs_ready, made)
 
 
-def transition(state: State, logs: tuple[LogLink, ...] = (), resources: MakeResources = tuple) -> Transition:
+def _handler_transition(state: State, logs: tuple[LogLink, ...] = (), resources: MakeResources = tuple) -> Transition:
     """What propeller is told while the handler is in this state."""
     phase = task_phase(state.phase)
     if phase is TaskPhase.INITIALIZING:
@@ -81,7 +81,7 @@ def abort(state: State, context: TaskContext, services: HandlerServices) -> None
     _terminate(state, services, ABORTED)
 
 
-def finalize(state: State, context: TaskContext, services: HandlerServices) -> None:
+def finalize_by_handler(state: State, context: TaskContext, services: HandlerServices) -> None:
     """Terminates the job, if there is one, with the reason "Finalized", however it ended. Raises BatchError."""
     _terminate(state, services, FINALIZED)
 

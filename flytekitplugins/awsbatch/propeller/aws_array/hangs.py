@@ -28,15 +28,15 @@ def diagnose_hang(before: State, after: State, job: Job | None, allowed: int | N
     return None
 
 
-def unknown_job(job_id: str) -> str:
+def hang_of_unknown_job(job_id: str) -> str:
     return f"{PREFIX}AWS Batch does not know job {job_id}, and the handler goes on asking for it"
 
 
-def refused_describe(error: str) -> str:
+def hang_of_refused_describe(error: str) -> str:
     return f"{PREFIX}DescribeJobs fails ({error}), and the handler goes on asking"
 
 
-def panic_text(go_message: str, reason: str) -> str:
+def hang_of_panic(go_message: str, reason: str) -> str:
     """What a user of Flyte sees of a panic, and what really is wrong."""
     seen = f"panic when executing a plugin [aws_array]. Stack: [goroutine ... {go_message} ...]"
     return f"{seen}. The reason, which Flyte does not show: {reason}" if reason else seen

@@ -11,7 +11,7 @@ from functools import partial
 
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2
 
-from ..catalog import CatalogError, CatalogKey, hash_inputs
+from ..catalog import CatalogError, CatalogKey, catalog_input_hash
 from ..golang.hashes import base32, fnv1a
 from ..storage import StorageError
 from .handler_errors import NIL_DEREFERENCE, SYSTEM_ERROR, WORK_QUEUE_FAILED, HandlerError, PanicError
@@ -34,7 +34,7 @@ class CacheLookup:
 
 def look_up_items(context: TaskContext, services: HandlerServices, size: int) -> CacheLookup:
     """Asks the catalog for each item, and writes the outputs of those it has where a child would have."""
-    interface = singular_interface(context)
+    interface = cached_item_interface(context)
     template = context.template
 
     def lookups() -> Iterator[tuple[str, Callable[[], bool]]]:
@@ -87,7 +87,7 @@ def store_items(context: TaskContext, services: HandlerServices, size: int, inde
 
     :raises HandlerError: the inputs of an item cannot be read; the next round fails again.
     """
-    interface = singular_interface(context)
+    interface = cached_item_interface(context)
     template = context.template
     ignored = tuple(template.metadata.cache_ignore_input_vars)
     wanted = set(indexes)
@@ -108,7 +108,7 @@ def store_items(context: TaskContext, services: HandlerServices, size: int, inde
                     f"[{SYSTEM_ERROR}] Failed to hash inputs for item: {name}, caused by: {error}",
                 ) from None
             version = template.metadata.discovery_version
-            item = f"{name}:{version}-{number}-{hash_inputs(values, ignored)}"
+            item = f"{name}:{version}-{number}-{catalog_input_hash(values, ignored)}"
             files = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number))
             key = CatalogKey(context.task_id, version, interface, values, ignored)
             yield item, partial(_put, services, key, files)
@@ -134,7 +134,7 @@ def _put(services: HandlerServices, key: CatalogKey, files: OutputFiles) -> None
         raise RetryWorkError(error) from error
 
 
-def singular_interface(context: TaskContext) -> interface_pb2.TypedInterface:
+def cached_item_interface(context: TaskContext) -> interface_pb2.TypedInterface:
     """The task's interface with each output that is a list replaced by one of its items."""
     if not context.template.HasField("interface"):
         raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an interface")

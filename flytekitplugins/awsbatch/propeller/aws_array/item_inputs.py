@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from flyteidl.core import literals_pb2
 
 from ...wire import INPUTS_FILE
-from ..storage import StorageError, read_message
+from ..storage import StorageError, read_stored_message
 from .handler_errors import METADATA_ACCESS_FAILED, READ_FAILED, HandlerError
 from .services import HandlerServices
 from .task_context import TaskContext
@@ -20,7 +20,7 @@ def read_inputs(context: TaskContext, services: HandlerServices) -> literals_pb2
     """The task's inputs. HandlerError: the file cannot be read."""
     inputs = literals_pb2.LiteralMap()
     try:
-        read_message(services.store, services.store.join(context.input_prefix, INPUTS_FILE), inputs)
+        read_stored_message(services.store, services.store.join(context.input_prefix, INPUTS_FILE), inputs)
     except StorageError:
         raise HandlerError(
             METADATA_ACCESS_FAILED, "Could not read inputs and therefore failed to determine array job size"
@@ -28,7 +28,7 @@ def read_inputs(context: TaskContext, services: HandlerServices) -> literals_pb2
     return inputs
 
 
-def list_sizes(inputs: literals_pb2.LiteralMap) -> set[int]:
+def item_list_sizes(inputs: literals_pb2.LiteralMap) -> set[int]:
     """The lengths of the inputs that are lists."""
     return {
         len(literal.collection.literals)
@@ -52,7 +52,7 @@ def _remote_inputs(services: HandlerServices, prefix: str) -> Inputs:
     def read() -> literals_pb2.LiteralMap:
         inputs = literals_pb2.LiteralMap()
         try:
-            read_message(services.store, services.store.join(prefix, INPUTS_FILE), inputs)
+            read_stored_message(services.store, services.store.join(prefix, INPUTS_FILE), inputs)
         except StorageError as error:
             raise HandlerError(READ_FAILED, f"failed to read data from dataDir: {error}") from None
         return inputs

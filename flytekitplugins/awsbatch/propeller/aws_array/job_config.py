@@ -31,5 +31,5 @@ def job_config(pairs: Iterable[tuple[str, str]], overrides: Mapping[str, str]) -
     return JobConfig(primary, dynamic)
 
 
-def container_config(template: tasks_pb2.TaskTemplate) -> list[tuple[str, str]]:
+def job_container_config(template: tasks_pb2.TaskTemplate) -> list[tuple[str, str]]:
     return [(pair.key, pair.value) for pair in template.container.config]

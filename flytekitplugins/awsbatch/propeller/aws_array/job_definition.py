@@ -25,7 +25,7 @@ def ensure_definition(state: State, context: TaskContext, services: HandlerServi
     image = context.template.container.image
     if not image:
         raise HandlerError(BAD_TASK_SPECIFICATION, "Tasktemplate does not contain a container image.")
-    role = job_role(context, services.settings.batch.role_annotation_key)
+    role = definition_role(context, services.settings.batch.role_annotation_key)
     platform = context.template.config.get(PLATFORM_CAPABILITIES) or DEFAULT_PLATFORM
     key = definition_key(image, role, platform)
     known = services.definitions.get(key)
@@ -43,7 +43,7 @@ def ensure_definition(state: State, context: TaskContext, services: HandlerServi
     return state.to(Phase.LAUNCH, state.version + 1, "Created AWS job definition", definition_arn=arn)
 
 
-def job_role(context: TaskContext, annotation_key: str) -> str:
+def definition_role(context: TaskContext, annotation_key: str) -> str:
     """The security context's role, else the annotation under the plugin's key, else none."""
     if context.iam_role:
         return context.iam_role

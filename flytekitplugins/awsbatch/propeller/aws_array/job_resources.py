@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from flyteidl.core import tasks_pb2
 
 from ..golang.quantity import MEGA, Quantity
-from .requirements import CPU, MEMORY, ResourceRequirements, resource_quantity
+from .requirements import CPU, MEMORY, ResourceRequirements, requirement_quantity
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ def job_resources(
         limits.update(_parsed(override.limits))
     platform = platform or ResourceRequirements()
     defaults, bounds = _parsed(platform.requests), _parsed(platform.limits)
-    cpu = _limit(requests, limits, {CPU: resource_quantity(default_cpus), **defaults}, bounds, CPU)
-    memory = _limit(requests, limits, {MEMORY: resource_quantity(default_memory), **defaults}, bounds, MEMORY)
+    cpu = _limit(requests, limits, {CPU: requirement_quantity(default_cpus), **defaults}, bounds, CPU)
+    memory = _limit(requests, limits, {MEMORY: requirement_quantity(default_memory), **defaults}, bounds, MEMORY)
     return JobResources(cpu.scaled(0), memory.scaled(MEGA))
 
 
@@ -68,4 +68,4 @@ def _limit(
 
 
 def _parsed(quantities: Mapping[str, str]) -> dict[str, Quantity]:
-    return {name: resource_quantity(text) for name, text in quantities.items()}
+    return {name: requirement_quantity(text) for name, text in quantities.items()}

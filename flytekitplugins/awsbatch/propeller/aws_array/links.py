@@ -10,7 +10,7 @@ from .compact_array import CompactArray
 from .handler_errors import NIL_DEREFERENCE, PanicError
 from .indexes import ChildIndex, OriginalIndex
 from .job_config import job_config
-from .job_store import Job, update_job
+from .job_store import Job, update_stored_job
 from .phases import TaskPhase
 from .plugin_state import State
 from .services import HandlerServices
@@ -21,7 +21,7 @@ _BATCH = "https://console.aws.amazon.com/batch/home?region={region}#/jobs/"
 _LOGS = "https://console.aws.amazon.com/cloudwatch/home?region={region}#logEventViewer:group=/aws/batch/job;stream="
 
 
-def job_uri(size: int, account: str, region: str, queue: str, job_id: str) -> str:
+def job_link(size: int, account: str, region: str, queue: str, job_id: str) -> str:
     """The console's page of a job. A single job's names the queue, which is known only from the node's overrides.
 
     :param account: `plugins.aws.accountId`, "" where the deployment does not give it: the link is without it then.
@@ -32,7 +32,7 @@ def job_uri(size: int, account: str, region: str, queue: str, job_id: str) -> st
     return f"{base}queue/arn:aws:batch:{region}:{account}:job-queue~2F{queue}/job/{job_id}"
 
 
-def initial_resources(state: State, context: TaskContext) -> tuple[ExternalResource, ...]:
+def initial_resource_links(state: State, context: TaskContext) -> tuple[ExternalResource, ...]:
     """One per list item, once the cache has been asked (`InitializeExternalResources`)."""
     if state.indexes_to_run is None:
         if state.original_size > 0:
@@ -56,7 +56,9 @@ def _child_resources(state: State, streams: Sequence[Sequence[str]], region: str
     return tuple(_resource(state, ChildIndex(index), child, region) for index, child in enumerate(streams))
 
 
-def resources_of_job(state: State, details: Iterable[Mapping[str, Any]], region: str) -> tuple[ExternalResource, ...]:
+def resource_links_of_job(
+    state: State, details: Iterable[Mapping[str, Any]], region: str
+) -> tuple[ExternalResource, ...]:
     """The children's external resources of a job that ran before, from its saved state.
 
     :param details: what DescribeJobs says of the children, in order, or of the job where it is no array.
@@ -64,7 +66,7 @@ def resources_of_job(state: State, details: Iterable[Mapping[str, Any]], region:
     streams = []
     for detail in details:
         child = Job()
-        update_job(child, detail)
+        update_stored_job(child, detail)
         streams.append(child.log_streams)
     return _child_resources(state, streams[: len(state.detailed)], region)
 
@@ -79,7 +81,7 @@ def task_links(
         return (), tuple
     region = services.batch.region
     queue = job_config([], context.overrides_config).dynamic
-    uri = job_uri(state.execution_size, services.settings.aws.account_id, region, queue, job_id)
+    uri = job_link(state.execution_size, services.settings.aws.account_id, region, queue, job_id)
     job = services.jobs.get_or_create(context.name, job_id, state.execution_size)
     if len(job.children) > len(state.detailed):
         _phase(state.detailed, ChildIndex(len(state.detailed)))

@@ -9,14 +9,14 @@ from functools import cached_property
 from ..storage import StorageError
 from . import deviations
 from .compact_array import CompactArray
-from .concurrently import in_order
+from .concurrently import concurrently_in_order
 from .handler_errors import NIL_DEREFERENCE, SYSTEM_ERROR, HandlerError, PanicError
 from .indexes import ChildIndex
 from .job_store import Job
 from .output_files import OutputFiles
 from .phases import Phase, TaskPhase, summary_to_phase
 from .plugin_state import State
-from .retry_strategy import job_attempts
+from .retry_strategy import retry_strategy_attempts
 from .services import HandlerServices
 from .task_context import TaskContext
 
@@ -87,11 +87,11 @@ class _Round:
             child.has_error = True
 
         unwritten, self.unwritten = self.unwritten, []
-        for _ in in_order(write, unwritten, self.services.store.at_once(self.context.output_prefix)):
+        for _ in concurrently_in_order(write, unwritten, self.services.store.at_once(self.context.output_prefix)):
             pass
 
 
-def check_subtasks(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
+def monitor_subtasks(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, tuple[str, ...]]:
     """PhaseCheckingSubTaskExecutions -> itself, PhaseWriteToDiscovery or PhaseAbortSubTasks; and the deviations made.
 
     Writes error.pb for a failed child that wrote none. Raises StorageError, PanicError.
@@ -102,7 +102,9 @@ def check_subtasks(state: State, context: TaskContext, services: HandlerServices
         services.jobs.get_or_create(context.name, state.external_job_id, state.execution_size)
         return state, ()
     batch = services.settings.batch
-    look = _Round(state, context, services, job, job_attempts(context.template, batch.min_retries, batch.max_retries))
+    look = _Round(
+        state, context, services, job, retry_strategy_attempts(context.template, batch.min_retries, batch.max_retries)
+    )
     if services.store.at_once(context.output_prefix) > 1:
         look.look_ahead()
     counters = _counters(look)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flyteidl.core import errors_pb2, execution_pb2, literals_pb2
 
 from ...wire import ERROR_FILE, OUTPUTS_FILE
-from ..storage import DataStore, NotFoundError, StorageError, UnreadableError, read_message, write_message
+from ..storage import DataStore, NotFoundError, StorageError, UnreadableError, read_stored_message, write_stored_message
 from .indexes import OriginalIndex
 
 
@@ -42,7 +42,7 @@ class OutputFiles:
         outputs = literals_pb2.LiteralMap()
         path = self.outputs_path
         try:
-            read_message(self.store, path, outputs)
+            read_stored_message(self.store, path, outputs)
         except StorageError as error:
             raise UnreadableError(path, f"failed to read data from dataDir [{path}]. Error: {error}", error) from error
         return outputs if outputs.literals else None
@@ -52,7 +52,7 @@ class OutputFiles:
         document = errors_pb2.ErrorDocument()
         path = self.error_path
         try:
-            read_message(self.store, path, document)
+            read_stored_message(self.store, path, document)
         except NotFoundError as error:
             return _system_error("ErrorFileNotFound", str(error))
         except StorageError as error:
@@ -69,14 +69,14 @@ class OutputFiles:
         )
 
     def write(self, outputs: literals_pb2.LiteralMap) -> None:
-        write_message(self.store, self.outputs_path, outputs)
+        write_stored_message(self.store, self.outputs_path, outputs)
 
     def write_error(self, message: str) -> None:
         """An error that is not recoverable, without a code."""
         document = errors_pb2.ErrorDocument(
             error=errors_pb2.ContainerError(message=message, kind=errors_pb2.ContainerError.NON_RECOVERABLE)
         )
-        write_message(self.store, self.error_path, document)
+        write_stored_message(self.store, self.error_path, document)
 
 
 def _system_error(code: str, message: str) -> execution_pb2.ExecutionError:

@@ -12,7 +12,7 @@ from typing import Any
 from mashumaro import DataClassDictMixin
 from mashumaro.config import BaseConfig
 
-from .compact_array import CompactArray, bounded
+from .compact_array import CompactArray, bounded_array_size
 from .indexes import ChildIndex, OriginalIndex
 from .phases import Phase, TaskPhase, check_transition
 
@@ -42,7 +42,7 @@ def _indexes(ranges: Sequence[Sequence[int]] | None) -> tuple[OriginalIndex, ...
     """What `_ranges` was made of. Raises ValueError when that is more than an array has."""
     if ranges is None:
         return None
-    bounded(sum(bounded(last - first + 1) for first, last in ranges))
+    bounded_array_size(sum(bounded_array_size(last - first + 1) for first, last in ranges))
     return tuple(OriginalIndex(index) for first, last in ranges for index in range(first, last + 1))
 
 
@@ -88,9 +88,9 @@ class State(Saved):
     @classmethod
     def __post_deserialize__(cls, obj: State) -> State:
         """Raises ValueError for sizes that no array has: there would be a fact and a link for each of its items."""
-        bounded(obj.execution_size)
+        bounded_array_size(obj.execution_size)
         if obj.indexes_to_run is not None:
-            bounded(obj.original_size)
+            bounded_array_size(obj.original_size)
         return obj
 
     def to(self, phase: Phase, version: int, reason: str | None = None, **changes: Any) -> State:

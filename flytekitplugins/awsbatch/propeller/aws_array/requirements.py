@@ -43,7 +43,7 @@ _NAMES = {
 }
 
 
-def resource_quantity(text: str) -> Quantity:
+def requirement_quantity(text: str) -> Quantity:
     """A quantity as Kubernetes reads it. Raises HandlerError, in Flyte's words."""
     try:
         return parse_quantity(text)
@@ -54,6 +54,6 @@ def resource_quantity(text: str) -> Quantity:
 def _quantities(entries: Iterable[tasks_pb2.Resources.ResourceEntry]) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in entries:
-        if not resource_quantity(entry.value).zero and entry.name in _NAMES:
+        if not requirement_quantity(entry.value).zero and entry.name in _NAMES:
             found[_NAMES[entry.name]] = entry.value
     return found

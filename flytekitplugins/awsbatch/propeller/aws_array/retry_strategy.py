@@ -7,7 +7,7 @@ from flyteidl.core import tasks_pb2
 _INT32_LIMIT = 2**31
 
 
-def job_attempts(template: tasks_pb2.TaskTemplate, minimum: int, maximum: int) -> int | None:
+def retry_strategy_attempts(template: tasks_pb2.TaskTemplate, minimum: int, maximum: int) -> int | None:
     """How often AWS tries a job: the task's retries within the plugin's bounds, plus the first try.
 
     None: no strategy is sent, because the task's metadata has no retries, or more than an int32 holds.
@@ -21,7 +21,7 @@ def job_attempts(template: tasks_pb2.TaskTemplate, minimum: int, maximum: int) -
     return max(min(retries, maximum), minimum) + 1
 
 
-def timeout_seconds(template: tasks_pb2.TaskTemplate, default: float) -> int | None:
+def retry_strategy_timeout(template: tasks_pb2.TaskTemplate, default: float) -> int | None:
     """Seconds an attempt may take: the task's whole seconds, else those of the plugin's default; None: none is sent."""
     seconds: int = template.metadata.timeout.seconds
     if seconds > 0:

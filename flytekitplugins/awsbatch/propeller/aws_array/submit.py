@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, cast
 from flyteidl.core import literals_pb2
 
 from ...wire import ARRAY_TASK_TYPE, DYNAMIC_QUEUE, INPUTS_FILE, SINGLE_TASK_TYPE
-from ..storage import StorageError, checkpoint_prefix, read_message, write_message
+from ..storage import StorageError, read_stored_message, storage_checkpoint_prefix, write_stored_message
 from .command_template import Parameters, render_command
 from .compact_array import CompactArray
 from .environment import TaskIdentity, array_environment, batch_environment
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError
-from .job_config import container_config, job_config
+from .job_config import job_config, job_container_config
 from .job_resources import job_resources
 from .phases import Phase, TaskPhase
 from .plugin_state import State
-from .retry_strategy import job_attempts, timeout_seconds
+from .retry_strategy import retry_strategy_attempts, retry_strategy_timeout
 from .services import HandlerServices
-from .submit_input import check_parameters, read_custom
+from .submit_input import check_submit_input, read_submit_custom
 from .task_context import TaskContext
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MOST_TAGS = 50
 
 
-def launch_job(state: State, context: TaskContext, services: HandlerServices) -> State:
+def submit_launched_job(state: State, context: TaskContext, services: HandlerServices) -> State:
     """PhaseLaunch -> PhaseCheckingSubTaskExecutions.
 
     :raises HandlerError: the template cannot become a request. BatchError, StorageError.
@@ -57,7 +57,7 @@ def _submit(context: TaskContext, services: HandlerServices, request: dict[str, 
     known = services.jobs.get(context.name)
     if known is not None:
         return known.id
-    check_parameters(request)
+    check_submit_input(request)
     return services.batch.submit_job(**cast("SubmitJobRequestTypeDef", request))["jobId"]
 
 
@@ -66,7 +66,7 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
     template, settings = context.template, services.settings
     if not template.HasField("container"):
         raise HandlerError(BAD_TASK_SPECIFICATION, "Required value not set, taskTemplate Container")
-    queue = job_config(container_config(template), context.overrides_config).dynamic
+    queue = job_config(job_container_config(template), context.overrides_config).dynamic
     if not queue:
         raise HandlerError(BAD_TASK_SPECIFICATION, f"config[{DYNAMIC_QUEUE}] is missing")
     parameters = _parameters(context, services)
@@ -93,7 +93,7 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         default_cpus=settings.k8s.default_cpus,
         default_memory=settings.k8s.default_memory,
     )
-    request = read_custom(template.custom) if template.HasField("custom") else {}
+    request = read_submit_custom(template.custom) if template.HasField("custom") else {}
     request.update(jobName=context.name, jobDefinition=definition, jobQueue=queue)
     if template.type == ARRAY_TASK_TYPE:
         environment, array_size = array_environment(environment, size)
@@ -104,9 +104,9 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         "memory": resources.memory,
         "vcpus": resources.vcpus,
     }
-    tries = job_attempts(template, settings.batch.min_retries, settings.batch.max_retries)
+    tries = retry_strategy_attempts(template, settings.batch.min_retries, settings.batch.max_retries)
     _set(request, "retryStrategy", None if tries is None else {"attempts": tries})
-    seconds = timeout_seconds(template, settings.batch.default_timeout_seconds)
+    seconds = retry_strategy_timeout(template, settings.batch.default_timeout_seconds)
     _set(request, "timeout", None if seconds is None else {"attemptDurationSeconds": seconds})
     if context.job_tags:
         request["tags"] = _with_room(request.get("tags") or {}, context.job_tags)
@@ -144,13 +144,13 @@ def _parameters(context: TaskContext, services: HandlerServices) -> Parameters:
         # Flyte reads them again for each word of the command.
         read = literals_pb2.LiteralMap()
         try:
-            read_message(store, inputs_path, read)
+            read_stored_message(store, inputs_path, read)
         except StorageError as error:
             raise HandlerError("", f"unable to read inputs: {error}") from None
         return read
 
     def task_path() -> str:
-        write_message(store, context.task_path, context.template)
+        write_stored_message(store, context.task_path, context.template)
         return context.task_path
 
     # Arrays of version 0 are pointed at the folder, where each item has inputs of its own.
@@ -163,7 +163,7 @@ def _parameters(context: TaskContext, services: HandlerServices) -> Parameters:
         output_prefix=context.output_prefix,
         raw_output_prefix=context.raw_output_prefix,
         previous_checkpoint=context.previous_checkpoint,
-        checkpoint=checkpoint_prefix(join, context.raw_output_prefix),
+        checkpoint=storage_checkpoint_prefix(join, context.raw_output_prefix),
         inputs=inputs,
         task_path=task_path,
     )

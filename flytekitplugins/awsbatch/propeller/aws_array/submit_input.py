@@ -13,13 +13,13 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 
-from flytekitplugins.awsbatch.shape_walker import Shape, walk
+from flytekitplugins.awsbatch.shape_walker import Shape, walk_shape
 
 from ..golang.numbers import json_float
-from ..golang.text import message_text
+from ..golang.text import text_of_message
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError, ParameterError
 from .submit_shape import SUBMIT_JOB
-from .task_custom import struct_json
+from .task_custom import custom_struct_json
 
 _INT64 = 2**63
 _KINDS = {
@@ -31,14 +31,14 @@ _KINDS = {
 }
 
 
-def read_custom(custom: Struct) -> dict[str, Any]:
+def read_submit_custom(custom: Struct) -> dict[str, Any]:
     """The fields of a SubmitJob request that a custom sets, by their names on the wire.
 
     :raises HandlerError: `BadTaskSpecification`: a value of the wrong type, in a field that is overwritten later too.
     """
     problems: list[str] = []
     try:
-        struct_json(custom)
+        custom_struct_json(custom)
     except HandlerError as error:
         problems.append(error.message)
     else:
@@ -46,17 +46,17 @@ def read_custom(custom: Struct) -> dict[str, Any]:
         _read_structure(SUBMIT_JOB, custom, request, "SubmitJobInput", problems)
     if problems:
         raise HandlerError(
-            BAD_TASK_SPECIFICATION, f"invalid TaskSpecification [{message_text(custom)}], Err: [{problems[0]}]"
+            BAD_TASK_SPECIFICATION, f"invalid TaskSpecification [{text_of_message(custom)}], Err: [{problems[0]}]"
         )
     return request
 
 
-def check_parameters(request: Mapping[str, Any]) -> None:
+def check_submit_input(request: Mapping[str, Any]) -> None:
     """What the SDK checks before it sends a SubmitJob request. Raises ParameterError."""
     problems = []
     # The SDK takes members in the order of their names, and reports what a structure lacks before what is wrong in it.
     by_name = json.loads(json.dumps(request, sort_keys=True))
-    for shape, value, place in walk(SUBMIT_JOB, by_name, "SubmitJobInput", _inner_place):
+    for shape, value, place in walk_shape(SUBMIT_JOB, by_name, "SubmitJobInput", _inner_place):
         if shape["type"] == "structure" and value is not None:
             missing = [name for name in shape["required"] if value.get(name) is None]
             problems += [f"missing required field, {_inner_place(place, name)}." for name in missing]

@@ -48,7 +48,7 @@ def array_job(template: tasks_pb2.TaskTemplate) -> ArrayJob:
     return ArrayJob(size, min_successes or 0, 0.0)
 
 
-def minimum_successes(ratio: float, size: int) -> int:
+def custom_minimum_successes(ratio: float, size: int) -> int:
     """`ceil(ratio * size)` in 64 bits of a ratio of 32: 0.1 of 10 is 2. What no int64 holds is the lowest one."""
     product = ratio * size
     if not math.isfinite(product) or not -_INT64 <= math.ceil(product) < _INT64:
@@ -135,11 +135,11 @@ def json_text(value: Value) -> str:
     if kind == "list_value":
         return f"[{','.join(json_text(item) for item in value.list_value.values)}]"
     if kind == "struct_value":
-        return struct_json(value.struct_value)
+        return custom_struct_json(value.struct_value)
     raise HandlerError("", "google.protobuf.Value: none of the oneof fields is set")
 
 
-def struct_json(struct: Struct) -> str:
+def custom_struct_json(struct: Struct) -> str:
     """A struct as JSON, its keys in byte order."""
     ordered = sorted(struct.fields, key=lambda key: key.encode("utf-8"))
     return "{" + ",".join(f"{json.dumps(key)}:{json_text(struct.fields[key])}" for key in ordered) + "}"

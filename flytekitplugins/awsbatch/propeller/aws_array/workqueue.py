@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...batch.api import UnreachableError
-from .concurrently import in_order
+from .concurrently import concurrently_in_order
 
 
 class WorkStatus(enum.Enum):
@@ -65,7 +65,7 @@ class WorkQueue:
             item, worker = one
             return item, None if item in self._index else self._work(worker)
 
-        for item, info in in_order(done, items, at_once):
+        for item, info in concurrently_in_order(done, items, at_once):
             if item in self._index:
                 self._index.move_to_end(item)
             elif info is not None:

@@ -15,7 +15,7 @@ from .numbers import print_float
 _NAMED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def message_text(message: Message) -> str:
+def text_of_message(message: Message) -> str:
     """`code:"X" message:"m" kind:USER`; "" for an empty message."""
     parts: list[str] = []
     fields = sorted(message.ListFields(), key=lambda item: item[0].number)
@@ -29,12 +29,12 @@ def message_text(message: Message) -> str:
     return " ".join(parts)
 
 
-def quote(text: str) -> str:
+def _quote_text(text: str) -> str:
     """A string as the text format quotes it, non-ASCII letters left as they are."""
     return '"' + "".join(_escape(character) for character in text) + '"'
 
 
-def quote_bytes(data: bytes) -> str:
+def quote_text_bytes(data: bytes) -> str:
     """Bytes are quoted as text where they are UTF-8 and by number where they are not."""
     parts = []
     for character in data.decode("utf-8", "surrogateescape"):
@@ -65,11 +65,11 @@ def _entries(field: FieldDescriptor, value: Any) -> list[str]:
 def _field(field: FieldDescriptor, value: Any) -> str:
     kind = field.type
     if kind == FieldDescriptor.TYPE_MESSAGE:
-        return f"{field.name}:{{{message_text(value)}}}"
+        return f"{field.name}:{{{text_of_message(value)}}}"
     if kind == FieldDescriptor.TYPE_STRING:
-        written = quote(value)
+        written = _quote_text(value)
     elif kind == FieldDescriptor.TYPE_BYTES:
-        written = quote_bytes(value)
+        written = quote_text_bytes(value)
     elif kind == FieldDescriptor.TYPE_BOOL:
         written = "true" if value else "false"
     elif kind == FieldDescriptor.TYPE_ENUM:

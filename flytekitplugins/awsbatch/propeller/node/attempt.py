@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..aws_array.task_context import TaskContext
-from ..storage import checkpoint_prefix
+from ..storage import storage_checkpoint_prefix
 from .names import current_node_id, generated_name
 from .node_request import NodeRequest
-from .paths import Join, node_paths, raw_output_prefix, workflow_dir
+from .paths import Join, node_paths, raw_output_prefix, workflow_path
 
 TASK_FILE = "task.pb"
 
@@ -19,7 +19,7 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
     execution, workflow = request.execution, request.workflow
     node = current_node_id(request.parents, request.node_id, request.event_version)
     name = generated_name(execution.name, node, attempt)
-    folder = workflow_dir(join, request.metadata_prefix, execution)
+    folder = workflow_path(join, request.metadata_prefix, execution)
     paths = node_paths(join, folder, request.parents, request.node_id, attempt)
     return TaskContext(
         template=request.template,
@@ -50,4 +50,4 @@ def _previous_checkpoint(request: NodeRequest, join: Join, node: str, attempt: i
     if attempt == 0:
         return request.previous_checkpoint
     before = generated_name(request.execution.name, node, attempt - 1)
-    return checkpoint_prefix(join, raw_output_prefix(join, request.raw_output_prefix, before))
+    return storage_checkpoint_prefix(join, raw_output_prefix(join, request.raw_output_prefix, before))

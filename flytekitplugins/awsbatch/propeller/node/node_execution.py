@@ -24,16 +24,23 @@ from ..aws_array.phases import Phase, TaskPhase
 from ..aws_array.plugin_state import State, TaskError
 from ..aws_array.services import HandlerServices
 from ..aws_array.task_context import TaskContext
-from ..storage import StorageError, write_message
+from ..storage import StorageError, write_stored_message
 from .attempt import attempt_context
-from .child_facts import cached_items, child_facts, counts_by_phase
+from .child_facts import cached_child_count, child_fact_counts, child_facts
 from .hints import error_hint
 from .node_request import NodeRequest
 from .node_result import ChildFact, NodeResult, Progress
 from .node_state import ABORTING, FAILING, RETRYING, SUCCEEDING, Ending, NodeState
-from .output_check import error_text, execution_error, node_outputs, validate_outputs
+from .output_check import checked_node_outputs, error_text, output_execution_error, validate_outputs
 from .retry_budget import max_attempts
-from .timeouts import EXPIRED, failure_wait_end, may_end, time_left, timed_out, watch_hangs
+from .timeouts import (
+    EXPIRED,
+    may_end_before_timeout,
+    time_left_to_timeout,
+    timed_out,
+    timeout_of_failure_wait,
+    watch_hang_timeouts,
+)
 from .waiting import Wait
 
 _PHASES = {SUCCEEDING: TaskPhase.SUCCESS, FAILING: TaskPhase.PERMANENT_FAILURE, ABORTING: TaskPhase.ABORTED}
@@ -126,7 +133,7 @@ class NodeExecution:
                 return self._result
             spent = time.monotonic() - started
             node = self._node
-            left = time_left(node, self._services.settings, self.request, self._clock())
+            left = time_left_to_timeout(node, self._services.settings, self.request, self._clock())
             waiting = watching and node.plugin_state.phase is Phase.CHECKING_SUBTASKS and node.ending is None
             if node.hang is not None:
                 wait(None, round_seconds=spent, error=False, timeout=left)
@@ -179,7 +186,7 @@ class NodeExecution:
             return
         if self._node.queued_at is None:
             inputs = self._services.store.join(self._context.input_prefix, INPUTS_FILE)
-            write_message(self._services.store, inputs, self.request.inputs)
+            write_stored_message(self._services.store, inputs, self.request.inputs)
             self._update(queued_at=now, started_at=now)
         before = self._node.plugin_state
         problem = self._refresh() if before.phase is Phase.CHECKING_SUBTASKS else None
@@ -207,8 +214,8 @@ class NodeExecution:
         if before.phase is not Phase.CHECKING_SUBTASKS or after.phase is not Phase.ABORT_SUBTASKS:
             return after
         self._update(failing_since=self._node.failing_since or now)
-        end = failure_wait_end(self._node, self._services.settings)
-        waits = end is not None and now < end and may_end(after, self._services.settings)
+        end = timeout_of_failure_wait(self._node, self._services.settings)
+        waits = end is not None and now < end and may_end_before_timeout(after, self._services.settings)
         return replace(after, phase=before.phase) if waits else after
 
     def _refresh(self) -> BatchError | None:
@@ -231,7 +238,7 @@ class NodeExecution:
 
     def _retry(self, error: TaskError) -> None:
         settings = self._services.settings.propeller.node_config
-        budget, exhausted = self._node.budget.after(error, self._max_attempts(), settings)
+        budget, exhausted = self._node.budget.budget_after(error, self._max_attempts(), settings)
         ending = Ending(RETRYING, error) if exhausted is None else Ending(FAILING, exhausted)
         self._update(budget=budget, ending=ending)
 
@@ -239,7 +246,7 @@ class NodeExecution:
         """Ends an attempt that took too long, or one that Flyte would never end."""
         job = self._services.jobs.get(self._context.name)
         self._no_more_news = job is not None and job.phase.terminal
-        self._node = watch_hangs(self._node, self._services.settings, self.request, before, job, problem, now)
+        self._node = watch_hang_timeouts(self._node, self._services.settings, self.request, before, job, problem, now)
         error = timed_out(self._node, self.request, self._services.settings, now)
         if error is not None and error.code == EXPIRED:
             self._retry(error)
@@ -287,7 +294,7 @@ class NodeExecution:
     def _terminate(self, *, abort: bool) -> BatchError | None:
         """Ends the job as `nodeExecutor.Abort` and `Finalize` do; the last refusal of AWS, if there was one."""
         problem = None
-        for action in [handler.abort, handler.finalize] if abort else [handler.finalize]:
+        for action in [handler.abort, handler.finalize_by_handler] if abort else [handler.finalize_by_handler]:
             try:
                 action(self._node.plugin_state, self._context, self._services)
             except BatchError as error:
@@ -298,8 +305,8 @@ class NodeExecution:
         node = self._node
         outputs = None
         if ending.move == SUCCEEDING:
-            outputs = node_outputs(self.request, self._files())
-        error = None if ending.error is None else execution_error(ending.error)
+            outputs = checked_node_outputs(self.request, self._files())
+        error = None if ending.error is None else output_execution_error(ending.error)
         job = self._final_details()
         self._update(ending=ending, ended=True)
         self._result = NodeResult(
@@ -351,7 +358,7 @@ class NodeExecution:
             attempt=node.attempt,
             phase=node.plugin_state.phase,
             task_phase=phase,
-            counts=counts_by_phase(node.plugin_state),
+            counts=child_fact_counts(node.plugin_state),
             job_name=self._context.name,
             job_id=node.plugin_state.external_job_id,
             reason=node.plugin_state.reason,
@@ -362,5 +369,5 @@ class NodeExecution:
             retry_reason=retried.error.message if retried is not None and retried.error is not None else "",
             max_attempts=self._max_attempts(),
             ended=self._result is not None,
-            cached=cached_items(node.plugin_state),
+            cached=cached_child_count(node.plugin_state),
         )

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from flyteidl.core import errors_pb2, execution_pb2, literals_pb2
 
 from ..aws_array.handler_errors import PanicError
-from ..aws_array.hangs import panic_text
+from ..aws_array.hangs import hang_of_panic
 from ..aws_array.output_files import OutputFiles
 from ..aws_array.plugin_state import TaskError
-from ..storage import read_message
+from ..storage import read_stored_message
 from .node_request import NodeRequest
 
 
@@ -29,7 +29,7 @@ def validate_outputs(request: NodeRequest, files: OutputFiles, *, outputs_ready:
         return OutputError(missing, True) if declared else None
     if files.is_error():
         document = errors_pb2.ErrorDocument()
-        read_message(files.store, files.error_path, document)
+        read_stored_message(files.store, files.error_path, document)
         found = files.read_error()
         recoverable = not document.HasField("error") or (document.error.kind == errors_pb2.ContainerError.RECOVERABLE)
         return OutputError(TaskError(found.code, found.message, found.ErrorKind.Name(found.kind)), recoverable)
@@ -38,20 +38,20 @@ def validate_outputs(request: NodeRequest, files: OutputFiles, *, outputs_ready:
     return None
 
 
-def node_outputs(request: NodeRequest, files: OutputFiles) -> literals_pb2.LiteralMap:
+def checked_node_outputs(request: NodeRequest, files: OutputFiles) -> literals_pb2.LiteralMap:
     """The outputs of a node that succeeded; an empty map when its task declares none. Raises StorageError."""
     outputs = literals_pb2.LiteralMap()
     if request.template.interface.outputs.variables:
-        read_message(files.store, files.outputs_path, outputs)
+        read_stored_message(files.store, files.outputs_path, outputs)
     return outputs
 
 
 def error_text(error: Exception) -> str:
     """An error of a round as it stands in propeller's status; of a panic also what really is wrong."""
-    return panic_text(error.go_message, error.reason) if isinstance(error, PanicError) else str(error)
+    return hang_of_panic(error.go_message, error.reason) if isinstance(error, PanicError) else str(error)
 
 
-def execution_error(error: TaskError) -> execution_pb2.ExecutionError:
+def output_execution_error(error: TaskError) -> execution_pb2.ExecutionError:
     return execution_pb2.ExecutionError(
         code=error.code,
         message=error.message,

@@ -57,10 +57,10 @@ def resolve_literal(literal: literals_pb2.Literal, declared: types_pb2.LiteralTy
         return literals_pb2.Literal(map=literals_pb2.LiteralMap(literals=entries))
     if literal.scalar.binary.tag != MESSAGEPACK or declared.simple == types_pb2.STRUCT:
         return literal
-    return field_literal(literal.scalar.binary.value)
+    return resolve_field_literal(literal.scalar.binary.value)
 
 
-def field_literal(data: bytes) -> literals_pb2.Literal:
+def resolve_field_literal(data: bytes) -> literals_pb2.Literal:
     """A list as a collection of msgpack literals, a scalar as a primitive, anything else as the msgpack bytes it is
     (`resolveAttrPathInBinary`)."""
     value = msgpack.unpackb(data, strict_map_key=False)

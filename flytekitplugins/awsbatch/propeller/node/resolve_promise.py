@@ -13,8 +13,8 @@ from google.protobuf import struct_pb2
 from ..aws_array.command_template import MESSAGEPACK
 from ..golang.msgpack import print_msgpack, type_of_msgpack
 from ..golang.numbers import print_float
-from ..golang.text import message_text
-from .resolve_inputs import UnresolvableInputError, field_literal
+from ..golang.text import text_of_message
+from .resolve_inputs import UnresolvableInputError, resolve_field_literal
 
 Attribute = str | int
 Read = Callable[[str], literals_pb2.Literal]
@@ -43,7 +43,7 @@ def resolve_promise(literal: literals_pb2.Literal, path: Sequence[Attribute], re
                 f"Unsupported format '{literal.scalar.binary.tag}' found for literal value.\n"
                 "Please ensure the serialization format is supported."
             )
-        return field_literal(_field_bytes(literal.scalar.binary.value, rest))
+        return resolve_field_literal(_field_bytes(literal.scalar.binary.value, rest))
     if value == "generic":
         return _struct_literal(_struct_field(literal.scalar.generic, rest))
     return literal
@@ -71,7 +71,7 @@ def _entry(literal: literals_pb2.Literal, attribute: Attribute) -> literals_pb2.
 
 
 def _texts(entries: Mapping[str, literals_pb2.Literal]) -> str:
-    return " ".join(f"{key}:{message_text(entries[key])}" for key in sorted(entries))
+    return " ".join(f"{key}:{text_of_message(entries[key])}" for key in sorted(entries))
 
 
 def _item(literal: literals_pb2.Literal, attribute: Attribute) -> literals_pb2.Literal:
@@ -79,7 +79,7 @@ def _item(literal: literals_pb2.Literal, attribute: Attribute) -> literals_pb2.L
     index = attribute if isinstance(attribute, int) else 0
     # Propeller crashes at a negative one, which flytekit does not make.
     if not 0 <= index < len(items):
-        texts = " ".join(message_text(one) for one in items)
+        texts = " ".join(text_of_message(one) for one in items)
         raise UnresolvableInputError(f"index [{index}] is out of range of [{texts}]")
     return items[index]
 

@@ -25,7 +25,9 @@ class RetryBudget:
     attempts: int = 0
     system_failures: int = 0
 
-    def after(self, error: TaskError, maximum: int, settings: NodeSettings) -> tuple[RetryBudget, TaskError | None]:
+    def budget_after(
+        self, error: TaskError, maximum: int, settings: NodeSettings
+    ) -> tuple[RetryBudget, TaskError | None]:
         """(the budget after a retryable failure, the error that ends the node or None for another attempt)."""
         if error.kind == SYSTEM and not settings.ignore_retry_cause:
             used, limit = self.system_failures, settings.max_system_failures

@@ -11,7 +11,7 @@ from ..aws_array import hangs
 from ..aws_array.job_store import Job
 from ..aws_array.phases import Phase, TaskPhase
 from ..aws_array.plugin_state import State, TaskError
-from ..aws_array.retry_strategy import job_attempts
+from ..aws_array.retry_strategy import retry_strategy_attempts
 from ..golang.duration import format_duration
 from ..propeller_settings import HandlerSettings
 from .node_request import NodeRequest
@@ -45,7 +45,7 @@ def _deadlines(request: NodeRequest, settings: HandlerSettings) -> tuple[float, 
     return settings.propeller.node_config.default_deadlines.seconds
 
 
-def failure_wait_end(node: NodeState, settings: HandlerSettings) -> float | None:
+def timeout_of_failure_wait(node: NodeState, settings: HandlerSettings) -> float | None:
     """Until when an array that must fail waits for its children; None: it need not fail."""
     if node.failing_since is None or node.started_at is None:
         return None
@@ -59,13 +59,13 @@ def failure_wait_end(node: NodeState, settings: HandlerSettings) -> float | None
     return node.started_at + refreshes * period
 
 
-def may_end(state: State, settings: HandlerSettings) -> bool:
+def may_end_before_timeout(state: State, settings: HandlerSettings) -> bool:
     """Whether a child may still end while an array that must fail waits."""
     running = state.summary.get(TaskPhase.RUNNING, 0) > 0
     return running or (settings.strict and any(not phase.terminal for phase, count in state.summary.items() if count))
 
 
-def watch_hangs(
+def watch_hang_timeouts(
     node: NodeState,
     settings: HandlerSettings,
     request: NodeRequest,
@@ -86,11 +86,11 @@ def watch_hangs(
     node = replace(node, quiet_since=(node.quiet_since or now) if quiet else None)
     limit = settings.emulation.hang_limit
     if node.quiet_since is not None and now >= node.quiet_since + limit:
-        unknown = hangs.unknown_job(str(after.external_job_id))
-        return _ended(node, unknown if problem is None else hangs.refused_describe(str(problem)), limit)
+        unknown = hangs.hang_of_unknown_job(str(after.external_job_id))
+        return _ended(node, unknown if problem is None else hangs.hang_of_refused_describe(str(problem)), limit)
     if not settings.strict:
         return node
-    allowed = job_attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
+    allowed = retry_strategy_attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
     hang = hangs.diagnose_hang(before, after, job, allowed)
     if hang is None:
         return node
@@ -104,7 +104,7 @@ def _ended(node: NodeState, hang: str, limit: float) -> NodeState:
     return replace(node, hang=hang, ending=Ending(FAILING, TaskError("Hang", message, "SYSTEM")))
 
 
-def time_left(node: NodeState, settings: HandlerSettings, request: NodeRequest, now: float) -> float | None:
+def time_left_to_timeout(node: NodeState, settings: HandlerSettings, request: NodeRequest, now: float) -> float | None:
     """Seconds until time alone changes something; None: it never does."""
     limit = settings.emulation.hang_limit
     moments = [since + limit for since in (node.hang_since, node.quiet_since) if since is not None]
@@ -112,6 +112,6 @@ def time_left(node: NodeState, settings: HandlerSettings, request: NodeRequest, 
         execution, active = _deadlines(request, settings)
         moments += [node.started_at + execution] if execution else []
         moments += [node.queued_at + active] if active else []
-    failure = failure_wait_end(node, settings)
+    failure = timeout_of_failure_wait(node, settings)
     moments += [] if failure is None else [failure]
     return max(min(moments) - now, 0) + _MARGIN if moments else None

@@ -55,9 +55,9 @@ class Instance:
     def close(self) -> None:
         """Removes the instance. Any service may then take over its unfinished jobs."""
         shutil.rmtree(self.directory, ignore_errors=True)
-        self.release_lock()
+        self.release_instance_lock()
 
-    def release_lock(self) -> None:
+    def release_instance_lock(self) -> None:
         """Releases the lock and keeps the journal, for the service that takes the jobs over."""
         os.close(self.lock)
 
@@ -117,7 +117,7 @@ class RecordedExit(NamedTuple):
     cpu_seconds: float
 
 
-def recorded_exits(directory: Path) -> dict[str, RecordedExit]:
+def exits_of_instance(directory: Path) -> dict[str, RecordedExit]:
     """The exits that an instance's supervisor has recorded, by the attempt's key. A torn last line is left out, and so
     are attempts that failed after they were asked to end.
     """

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_of, split_revision
+from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_in_arn, split_arn_revision
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor, JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
     Launch,
     LaunchPolicy,
     LaunchRequest,
-    own_environment,
-    shared_environment,
+    own_launch_environment,
+    shared_launch_environment,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs
 from flytekitplugins.awsbatch.batch.emulator.execution.scratch import Scratch
@@ -57,7 +57,7 @@ class Starter:
     def prepare(self, unit: Unit) -> Start:
         """Prepares the unit's current attempt. Raises whatever the launch policy raises, OSError, LookupError."""
         spec, attempt = unit.job.spec, unit.current
-        definition = split_revision(name_of(DEFINITION, spec.definition) or "")[0]
+        definition = split_arn_revision(name_in_arn(DEFINITION, spec.definition) or "")[0]
         stream = self._logs.new(definition, self._clock.now_ms())
         request = LaunchRequest(
             job_id=unit.job.id,
@@ -76,7 +76,7 @@ class Starter:
         assert self.scratch is not None
         scratch = self.scratch.take() if launch.cwd is None else None
         temporary = self._temporary_below(launch.temporary).take() if launch.temporary is not None else None
-        own = own_environment(request)
+        own = own_launch_environment(request)
         if temporary is not None and "TMPDIR" not in spec.environment:
             own = own | {"TMPDIR": str(temporary)}
         shared = self._environment(unit.job, launch)
@@ -121,5 +121,5 @@ class Starter:
         if known is None or known[0] is not launch:
             if len(self._shared) >= REMEMBERED:
                 self._shared.clear()
-            known = self._shared[job.id] = launch, shared_environment(job.spec.environment, launch)
+            known = self._shared[job.id] = launch, shared_launch_environment(job.spec.environment, launch)
         return known[1]

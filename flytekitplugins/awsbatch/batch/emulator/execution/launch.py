@@ -67,7 +67,7 @@ def _installation_scripts() -> str:
     return sysconfig.get_path("scripts")
 
 
-def clean_environment(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
+def launch_in_clean_environment(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     """The policy for anybody's jobs: what the machine needs, `extra`, a scratch directory, this installation's
     scripts.
     """
@@ -76,7 +76,7 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     return lambda _request: answer
 
 
-def in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
+def launch_in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     """The policy for jobs in containers of their own images: nothing of this machine, and `extra`."""
     # An image says itself which directory a command starts in.
     answer = Launch(environment=dict(extra or {}), cwd=Path("/"))
@@ -85,10 +85,10 @@ def in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
 
 def compose_launch(request: LaunchRequest, launch: Launch) -> dict[str, str]:
     """The environment of the attempt's process."""
-    return {**shared_environment(request.environment, launch), **own_environment(request)}
+    return {**shared_launch_environment(request.environment, launch), **own_launch_environment(request)}
 
 
-def shared_environment(environment: Mapping[str, str], launch: Launch) -> dict[str, str]:
+def shared_launch_environment(environment: Mapping[str, str], launch: Launch) -> dict[str, str]:
     """The part of the environment that all attempts of a job have in common.
 
     :param environment: the job's own.
@@ -101,7 +101,7 @@ def shared_environment(environment: Mapping[str, str], launch: Launch) -> dict[s
     return shared
 
 
-def own_environment(request: LaunchRequest) -> dict[str, str]:
+def own_launch_environment(request: LaunchRequest) -> dict[str, str]:
     """What AWS Batch sets for an attempt: the user guide's "AWS Batch job environment variables"."""
     own = {
         wire.AWS_JOB_ID: request.job_id if request.index is None else f"{request.job_id}:{request.index}",

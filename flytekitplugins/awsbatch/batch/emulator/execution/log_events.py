@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import made_at
+from flytekitplugins.awsbatch.batch.emulator.execution.logs import log_made_at
 
 # CloudWatch's own limits of an answer.
 MOST_EVENTS = 10_000
@@ -40,7 +40,7 @@ class LogPage:
     end: int
 
 
-def forwards(path: Path, start: int, limit: int) -> LogPage:
+def log_events_forwards(path: Path, start: int, limit: int) -> LogPage:
     """Whole lines from a place on; an unfinished last line counts, so that a prompt can be seen."""
     with path.open("rb") as file:
         file.seek(start)
@@ -50,7 +50,7 @@ def forwards(path: Path, start: int, limit: int) -> LogPage:
     return LogPage(lines, start, lines[-1].end if lines else start)
 
 
-def backwards(path: Path, end: int | None, limit: int) -> LogPage:
+def log_events_backwards(path: Path, end: int | None, limit: int) -> LogPage:
     """The last whole lines before a place, or before the end of the file."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
@@ -74,7 +74,7 @@ def _split(path: Path, block: bytes, start: int, whole_end: bool) -> list[LogLin
     if last and (not whole_end or not pieces):
         ends_in_newline.append((last, 0))
     stat = path.stat()
-    first, size = made_at(path), max(1, stat.st_size)
+    first, size = log_made_at(path), max(1, stat.st_size)
     span = max(0, int(stat.st_mtime * 1000) - first)
     lines = []
     for piece, newline in ends_in_newline:

@@ -73,7 +73,7 @@ class Logs:
                 self.path(stream).unlink()
 
 
-def made_at(path: Path) -> int:
+def log_made_at(path: Path) -> int:
     """When the stream of a log file was made, in milliseconds since the epoch."""
     return int(path.stem[:12], 16)
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 from typing import Protocol
 
-from .process_tree import descendants
+from .process_tree import descendant_processes
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 # Bytes by which a quick sum of an attempt's memory has to grow before the slower one is made.
@@ -27,9 +27,9 @@ class LimitedAttempt(Protocol):
     rough: int
 
 
-def exceeds_limit(attempt: LimitedAttempt) -> bool:
+def exceeds_memory_limit(attempt: LimitedAttempt) -> bool:
     """Whether an attempt holds more memory than it may. Writes into it what it was seen to hold."""
-    below = descendants(attempt.pid)
+    below = descendant_processes(attempt.pid)
     rough = sum(map(_anonymous_bytes, [attempt.pid, *below]))
     if rough <= min(attempt.limit, attempt.rough + WORTH_A_LOOK):
         return False

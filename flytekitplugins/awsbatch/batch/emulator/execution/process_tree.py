@@ -15,13 +15,13 @@ PR_SET_CHILD_SUBREAPER = 36
 libc = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
 
 
-def adopt_orphans() -> None:
+def adopt_orphan_processes() -> None:
     """Makes orphans below this process its children, as in a container those of process 1 (Linux)."""
     if libc is not None:
         libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def end_with_parent(parent: int) -> None:
+def end_with_parent_process(parent: int) -> None:
     """Lets the kernel kill this process when `parent` ends; ends it now when that has happened already (Linux)."""
     if libc is not None:
         libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
@@ -39,14 +39,14 @@ def children(pid: int) -> list[int]:
     return found
 
 
-def descendants(pid: int) -> list[int]:
+def descendant_processes(pid: int) -> list[int]:
     found = children(pid)
     for each in found:
         found.extend(children(each))
     return found
 
 
-def any_child() -> bool:
+def has_child_process() -> bool:
     """Whether this process has a living or dead child, which it has while anything is below it: it adopts orphans."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -55,10 +55,10 @@ def any_child() -> bool:
     return True
 
 
-def kill_descendants() -> None:
+def kill_descendant_processes() -> None:
     """Kills all processes below this one, and waits for them."""
-    while any_child():
-        for each in descendants(os.getpid()):
+    while has_child_process():
+        for each in descendant_processes(os.getpid()):
             kill(each, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(each, 0)
@@ -76,7 +76,7 @@ def kill(pid: int, number: int, group: bool = False) -> None:
         os.kill(pid, number)
 
 
-def environment_has(pid: int, entries: tuple[bytes, ...]) -> bool:
+def process_environment_has(pid: int, entries: tuple[bytes, ...]) -> bool:
     """Whether a process was started with these variables, each as `NAME=value`."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:

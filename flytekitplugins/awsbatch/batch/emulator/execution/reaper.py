@@ -16,8 +16,8 @@ import signal
 import sys
 import time
 
-from .memory_limits import exceeds_limit
-from .process_tree import adopt_orphans, any_child, children, descendants, kill
+from .memory_limits import exceeds_memory_limit
+from .process_tree import adopt_orphan_processes, children, descendant_processes, has_child_process, kill
 
 LINUX = sys.platform.startswith("linux")
 KILLED = 128 + int(signal.SIGKILL)
@@ -82,7 +82,7 @@ class Reaper:
         self._by_key: dict[Key, ReapedAttempt] = {}
         # The earliest of the attempts'.
         self._next_check = math.inf
-        adopt_orphans()
+        adopt_orphan_processes()
 
     def lease(self, service: int, journal: str) -> int:
         """Opens the journal of a service whose attempts are to be reaped; returns its descriptor, -1 without one."""
@@ -190,7 +190,7 @@ class Reaper:
         gone, self.sweeping = self.sweeping, []
         return gone
 
-    def write_end(self, attempt: ReapedAttempt) -> tuple[str, int, str, int, bool, float, int, float]:
+    def write_reaped_end(self, attempt: ReapedAttempt) -> tuple[str, int, str, int, bool, float, int, float]:
         """Writes the end of an attempt into the journal, and returns the message that reports it.
 
         The journal outlives the service: an attempt that is in it need not run again.
@@ -198,7 +198,7 @@ class Reaper:
         now = time.time()
         service, key = attempt.key
         if not attempt.ended_by_reaper:
-            line = journal_line(key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu)
+            line = reaper_journal_line(key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu)
             # A full disk must not stop the rest.
             with contextlib.suppress(OSError):
                 os.write(self.journals.get(service, -1), line)
@@ -213,10 +213,10 @@ class Reaper:
             if attempt.next_check > now:
                 continue
             attempt.next_check = now + max(CHECK_EVERY, CHECK_COST * len(self.by_pid))
-            if attempt.out_of_memory or not exceeds_limit(attempt):
+            if attempt.out_of_memory or not exceeds_memory_limit(attempt):
                 continue
             attempt.out_of_memory = attempt.signalled = True
-            for pid in descendants(attempt.pid):
+            for pid in descendant_processes(attempt.pid):
                 kill(pid, signal.SIGKILL)
             kill(attempt.pid, signal.SIGKILL, group=True)
         self._next_check = min((attempt.next_check for attempt in self.by_pid.values()), default=math.inf)
@@ -228,7 +228,7 @@ class Reaper:
         ended = self.reap()
         killed: list[ReapedAttempt] = []
         until = time.monotonic() + KILL_TIMEOUT
-        while any_child() and time.monotonic() < until:
+        while has_child_process() and time.monotonic() < until:
             for pid in [*self.by_pid, *self.kept]:
                 kill(pid, signal.SIGKILL, group=True)
             for pid in children(os.getpid()):
@@ -241,6 +241,6 @@ class Reaper:
         return ended + killed
 
 
-def journal_line(key: str, exit_code: int, out_of_memory: bool, at: float, peak: int, cpu: float) -> bytes:
+def reaper_journal_line(key: str, exit_code: int, out_of_memory: bool, at: float, peak: int, cpu: float) -> bytes:
     """The end of an attempt as a journal has it (`instance.exits` reads it)."""
     return f"{key}\t{exit_code}\t{int(out_of_memory)}\t{at:.3f}\t{peak}\t{cpu:.3f}\n".encode()

@@ -14,9 +14,9 @@ from typing import Any
 from ...api import BatchError
 from ..execution import log_events
 from ..execution.log_events import LogLine, LogPage
-from ..execution.logs import GROUP, Logs, made_at
+from ..execution.logs import GROUP, Logs, log_made_at
 from ..operations import shapes
-from ..operations.paging import position_of, token_for
+from ..operations.paging import page_position, page_token
 from . import log_filter
 from .log_filter import invalid_filter
 
@@ -52,7 +52,7 @@ class CloudWatch:
         perform = self._operations.get(operation)
         if perform is None:
             raise BatchError("UnknownOperationException", f"{operation}: not supported here", 400)
-        wrong = shapes.problems(shapes.LOGS, operation, request)
+        wrong = shapes.shape_problems(shapes.LOGS, operation, request)
         if wrong:
             raise invalid_filter("; ".join(wrong))
         return perform(request)
@@ -86,24 +86,28 @@ class CloudWatch:
             found.sort(key=lambda each: each[1].stat().st_mtime)
         if request.get("descending"):
             found.reverse()
-        start = position_of(request.get("nextToken"), 0, 0)
+        start = page_position(request.get("nextToken"), 0, 0)
         answer: Answer = {"logStreams": [self._stream(*each) for each in found[start : start + limit]]}
         if len(found) > start + limit:
-            answer["nextToken"] = token_for(start + limit)
+            answer["nextToken"] = page_token(start + limit)
         return answer
 
     def _stream(self, name: str, path: Path) -> dict[str, Any]:
         stat = path.stat()
         described = {
             "logStreamName": name,
-            "creationTime": made_at(path),
+            "creationTime": log_made_at(path),
             "arn": f"{self._arn}:log-stream:{name}",
             "storedBytes": 0,
             "uploadSequenceToken": "0",
         }
         if stat.st_size:
-            last = max(made_at(path), int(stat.st_mtime * 1000))
-            described |= {"firstEventTimestamp": made_at(path), "lastEventTimestamp": last, "lastIngestionTime": last}
+            last = max(log_made_at(path), int(stat.st_mtime * 1000))
+            described |= {
+                "firstEventTimestamp": log_made_at(path),
+                "lastEventTimestamp": last,
+                "lastIngestionTime": last,
+            }
         return described
 
     def _events(self, request: Request) -> Answer:
@@ -122,13 +126,13 @@ class CloudWatch:
         token = request.get("nextToken")
         if token is None:
             if request.get("startFromHead"):
-                return log_events.forwards(path, 0, limit)
-            return log_events.backwards(path, None, limit)
+                return log_events.log_events_forwards(path, 0, limit)
+            return log_events.log_events_backwards(path, None, limit)
         ahead, back = FORWARD.fullmatch(token), BACKWARD.fullmatch(token)
         if ahead is not None:
-            return log_events.forwards(path, int(ahead[1]), limit)
+            return log_events.log_events_forwards(path, int(ahead[1]), limit)
         if back is not None:
-            return log_events.backwards(path, int(back[1]), limit)
+            return log_events.log_events_backwards(path, int(back[1]), limit)
         raise invalid_filter("The specified nextToken is invalid.")
 
     def _filter(self, request: Request) -> Answer:
@@ -142,13 +146,13 @@ class CloudWatch:
         paths = [(name, self._path(name)) for name in names] if names else list(self._logs.streams(prefix or ""))
         matches = log_filter.filter_matcher(request.get("filterPattern") or "")
         limit = self._limit(request, log_events.MOST_EVENTS, log_events.MOST_EVENTS)
-        places: dict[str, int] = dict(position_of(request.get("nextToken"), {}, {}))
+        places: dict[str, int] = dict(page_position(request.get("nextToken"), {}, {}))
         events: list[dict[str, Any]] = []
         returned = searched = 0
         lines = heapq.merge(*[_lines_of(name, path, places.get(name, 0)) for name, path in paths], key=_time_of)
         for name, line in lines:
             if len(events) == limit or returned > PAGE_BYTES or searched > SEARCHED_BYTES:
-                return {"events": events, "searchedLogStreams": [], "nextToken": token_for(places)}
+                return {"events": events, "searchedLogStreams": [], "nextToken": page_token(places)}
             searched += line.end - line.start
             places[name] = line.end
             if self._within(line, request, end_counts=True) and matches(line.message):
@@ -191,7 +195,7 @@ class CloudWatch:
 
 def _lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, LogLine]]:
     """The lines of a stream from a place on, read page by page."""
-    while page := log_events.forwards(path, start, LINES_AT_ONCE).lines:
+    while page := log_events.log_events_forwards(path, start, LINES_AT_ONCE).lines:
         for line in page:
             yield stream, line
         start = page[-1].end

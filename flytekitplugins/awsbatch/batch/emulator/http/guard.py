@@ -25,11 +25,11 @@ SIGV4 = re.compile(
 )
 
 
-def denied(message: str, code: str = "AccessDeniedException") -> BatchError:
+def _guard_denied(message: str, code: str = "AccessDeniedException") -> BatchError:
     return BatchError(code, message, 403)
 
 
-def is_loopback(host: str) -> bool:
+def is_loopback_host(host: str) -> bool:
     """Whether an address to listen on can only be reached from this machine."""
     if host in LOCAL_NAMES:
         return True
@@ -61,12 +61,12 @@ class RequestGuard:
         """The part of `check_request` that asks for no token. Raises BatchError (403)."""
         host = headers.get("host", "")
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise denied("requests from other sites' pages are refused")
+            raise _guard_denied("requests from other sites' pages are refused")
         origin = headers.get("origin")
         if origin is not None and origin not in (f"http://{host}", f"https://{host}"):
-            raise denied("requests from other sites' pages are refused")
-        if self.token is None and not known_host(host):
-            raise denied(f"Host {host!r} is not this service: call it by 127.0.0.1 or localhost")
+            raise _guard_denied("requests from other sites' pages are refused")
+        if self.token is None and not guard_knows_host(host):
+            raise _guard_denied(f"Host {host!r} is not this service: call it by 127.0.0.1 or localhost")
 
     def _check_token(self, token: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> None:
         authorization = headers.get("authorization", "")
@@ -74,24 +74,26 @@ class RequestGuard:
         if kind.lower() == "bearer":
             if hmac.compare_digest(value.strip().encode(), token.encode()):
                 return
-            raise denied("the bearer token is wrong")
+            raise _guard_denied("the bearer token is wrong")
         match = SIGV4.fullmatch(authorization)
         if match is None:
-            raise denied(
+            raise _guard_denied(
                 "this service needs its token: as the AWS secret access key, or as a bearer token",
                 "MissingAuthenticationTokenException",
             )
         stamp = headers.get("x-amz-date", "")
         if not fresh(stamp):
-            raise denied("the signature's time is too far from this machine's", "InvalidSignatureException")
-        if not hmac.compare_digest(signature(match, token, stamp, method, path, headers, body), match["signature"]):
-            raise denied("the request is not signed with this service's token", "InvalidSignatureException")
+            raise _guard_denied("the signature's time is too far from this machine's", "InvalidSignatureException")
+        if not hmac.compare_digest(
+            _guard_signature(match, token, stamp, method, path, headers, body), match["signature"]
+        ):
+            raise _guard_denied("the request is not signed with this service's token", "InvalidSignatureException")
 
 
 @functools.lru_cache(maxsize=64)
-def known_host(host: str) -> bool:
+def guard_knows_host(host: str) -> bool:
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
-    return is_loopback(name) or AWS_NAMES.fullmatch(name.lower()) is not None
+    return is_loopback_host(name) or AWS_NAMES.fullmatch(name.lower()) is not None
 
 
 def fresh(stamp: str) -> bool:
@@ -102,7 +104,7 @@ def fresh(stamp: str) -> bool:
     return abs(datetime.datetime.now(datetime.timezone.utc) - when) <= MAX_SKEW
 
 
-def signature(
+def _guard_signature(
     match: re.Match[str], token: str, stamp: str, method: str, path: str, headers: Mapping[str, str], body: bytes
 ) -> str:
     """What the client must have computed, by botocore's own signer."""

@@ -20,8 +20,8 @@ from ..compact_json import compact
 from ..faults import SLOW, Fault
 from ..operations import shapes
 from ..operations.dispatch import LostResponseError
-from ..operations.errors import refused
-from ..operations.jobs import new_id
+from ..operations.errors import refused_error
+from ..operations.jobs import new_job_id
 from ..service import LocalBatch
 from .cloudwatch import CloudWatch
 from .guard import RequestGuard
@@ -69,7 +69,7 @@ class HttpServer:
         self._logs = CloudWatch(service.logs, service.region, service.account_id)
         self._own: dict[tuple[str, str], Callable[[bytes], Any]] = {
             ("GET", HEALTH): lambda _: {"status": "ok"},
-            ("GET", FAULTS): lambda _: {"faults": [asdict(fault) for fault in service.faults.active()]},
+            ("GET", FAULTS): lambda _: {"faults": [asdict(fault) for fault in service.faults.active_faults()]},
             ("POST", FAULTS): self._add_fault,
             ("DELETE", FAULTS): self._clear_faults,
         }
@@ -80,22 +80,22 @@ class HttpServer:
         if self._pages is not None and not as_logs and self._pages.answers(request.method, path):
             return await self._pages.respond(request)
         try:
-            return response(200, await self._carry_out(request, await _body_of(request)), as_logs)
+            return _http_response(200, await self._carry_out(request, await _body_of(request)), as_logs)
         except LostResponseError:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
         except BatchError as error:
-            return refusal(error, as_logs)
+            return _http_refusal(error, as_logs)
         except Exception:
             log.exception("%s %s", request.method, request.raw_path)
-            return refusal(BatchError("ServerException", "an internal error occurred; see the log", 500), as_logs)
+            return _http_refusal(BatchError("ServerException", "an internal error occurred; see the log", 500), as_logs)
 
     async def _carry_out(self, request: web.Request, body: bytes) -> str:
         """The answer's JSON."""
         method, target = request.method, request.raw_path
         if len(request.headers.getall("Host", ())) > 1:
-            raise refused("a request has one Host")
+            raise refused_error("a request has one Host")
         self._guard.check_request(method, target, request.headers, body)
         amazon = request.headers.get(TARGET)
         if amazon is not None:
@@ -107,21 +107,21 @@ class HttpServer:
             return compact(own(body))
         operation, arguments = _batch_call(method, target, body)
         calls = self._service.calls
-        hit = calls.faults_of(operation)
+        hit = calls.faults_of_call(operation)
         for fault in hit:
             if fault.kind == SLOW:
                 await asyncio.sleep(fault.seconds)
-        return calls.text_with_faults(operation, arguments, hit, len(body))
+        return calls.dispatch_text(operation, arguments, hit, len(body))
 
     def _add_fault(self, body: bytes) -> Any:
         values = _json_of(body)
         unknown = set(values) - {field.name for field in fields(Fault)}
         if unknown:
-            raise refused(f"a fault has no {', '.join(sorted(unknown))}")
+            raise refused_error(f"a fault has no {', '.join(sorted(unknown))}")
         try:
             self._service.faults.add(Fault(**values))
         except (TypeError, ValueError) as error:
-            raise refused(str(error)) from error
+            raise refused_error(str(error)) from error
         return {}
 
     def _clear_faults(self, _body: bytes) -> Any:
@@ -144,15 +144,15 @@ async def _body_of(request: web.Request) -> bytes:
         too_late.cancel()
 
 
-def response(status: int, answer: str, as_logs: bool, **headers: str) -> web.Response:
+def _http_response(status: int, answer: str, as_logs: bool, **headers: str) -> web.Response:
     kind = "application/x-amz-json-1.1" if as_logs else "application/json"
-    headers |= {"Content-Type": kind, "x-amzn-RequestId": new_id()}
+    headers |= {"Content-Type": kind, "x-amzn-RequestId": new_job_id()}
     return web.Response(status=status, body=answer.encode(), headers=headers)
 
 
-def refusal(error: BatchError, as_logs: bool) -> web.Response:
+def _http_refusal(error: BatchError, as_logs: bool) -> web.Response:
     answer = {"message": error.message, **({"__type": error.code} if as_logs else {})}
-    return response(error.status, compact(answer), as_logs, **{"x-amzn-ErrorType": error.code})
+    return _http_response(error.status, compact(answer), as_logs, **{"x-amzn-ErrorType": error.code})
 
 
 def _batch_call(method: str, raw_path: str, body: bytes) -> Call:
@@ -163,7 +163,7 @@ def _batch_call(method: str, raw_path: str, body: bytes) -> Call:
         arguments: dict[str, Any] = {"resourceArn": unquote(path.removeprefix(TAGS))}
     else:
         template, arguments = path, {}
-    operation = shapes.operations().get((method, template))
+    operation = shapes.operations_by_path().get((method, template))
     if operation is None:
         raise BatchError("UnknownOperationException", f"{method} {path}: not supported here", 404)
     if query:
@@ -189,19 +189,19 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-async def listen(
+async def listen_http(
     service: LocalBatch, guard: RequestGuard, host: str, port: int, pages: Pages | None = None
 ) -> tuple[web.AppRunner, int]:
     """Starts to answer; returns what listens (to be cleaned up) and the port. Raises OSError when the address cannot
     be had.
     """
     # Reading the service model takes a moment that no request should wait for.
-    shapes.operations()
+    shapes.operations_by_path()
     shapes.check_request("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
-    return await listen_with(HttpServer(service, guard, pages).respond, host, port)
+    return await listen_http_with(HttpServer(service, guard, pages).respond, host, port)
 
 
-async def listen_with(respond: Respond, host: str, port: int) -> tuple[web.AppRunner, int]:
+async def listen_http_with(respond: Respond, host: str, port: int) -> tuple[web.AppRunner, int]:
     """The same with what answers every request."""
     application = web.Application(client_max_size=MAX_BODY)
     application.router.add_route("*", "/{path:.*}", respond)

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..arns import ENVIRONMENT, QUEUE
-from ..scheduling.capacity import order_of
+from ..scheduling.capacity import capacity_order
 from . import rules
 from .context import Answer, Context, Request, state_of
-from .errors import refused
+from .errors import refused_error
 
 MANAGED = "MANAGED"
 UNMANAGED = "UNMANAGED"
@@ -32,18 +32,18 @@ class ComputeEnvironments:
         name = rules.check_name("computeEnvironmentName", request["computeEnvironmentName"])
         kind, resources = request["type"], request.get("computeResources")
         if name in self._context.resources.named(ENVIRONMENT):
-            raise refused(f"ComputeEnvironment {name} already exists")
+            raise refused_error(f"ComputeEnvironment {name} already exists")
         if kind not in (MANAGED, UNMANAGED):
-            raise refused(f"type {kind!r}: expected {MANAGED} or {UNMANAGED}")
+            raise refused_error(f"type {kind!r}: expected {MANAGED} or {UNMANAGED}")
         if request.get("eksConfiguration"):
-            raise refused("eksConfiguration: not supported here")
+            raise refused_error("eksConfiguration: not supported here")
         if kind == MANAGED and not resources:
-            raise refused("a MANAGED compute environment needs computeResources")
+            raise refused_error("a MANAGED compute environment needs computeResources")
         if kind == MANAGED and request.get("unmanagedvCpus") is not None:
-            raise refused("unmanagedvCpus is for UNMANAGED compute environments")
+            raise refused_error("unmanagedvCpus is for UNMANAGED compute environments")
         if kind == UNMANAGED and not request.get("serviceRole"):
             # "For UNMANAGED compute environments, you must explicitly specify a serviceRole."
-            raise refused("an UNMANAGED compute environment needs a serviceRole")
+            raise refused_error("an UNMANAGED compute environment needs a serviceRole")
         if resources:
             check_resources(resources)
         arns = self._context.arns
@@ -55,7 +55,7 @@ class ComputeEnvironments:
             "state": state_of(request),
             "status": "VALID",
             "statusReason": "ComputeEnvironment Healthy",
-            "ecsClusterArn": arns.ecs("cluster", f"{name}_Batch"),
+            "ecsClusterArn": arns.ecs_arn("cluster", f"{name}_Batch"),
             "tags": rules.merge_tags(request.get("tags")),
             "containerOrchestrationType": "ECS",
             "uuid": str(uuid.uuid4()),
@@ -71,8 +71,8 @@ class ComputeEnvironments:
         if request.get("computeResources"):
             changed["computeResources"] = {**body.get("computeResources", {}), **request["computeResources"]}
             check_resources(changed["computeResources"])
-            if self._users(name) and is_fargate(changed) != is_fargate(body):
-                raise refused(f"ComputeEnvironment {name} is in a JobQueue: EC2 and Fargate can't be mixed there")
+            if self._users(name) and is_fargate_environment(changed) != is_fargate_environment(body):
+                raise refused_error(f"ComputeEnvironment {name} is in a JobQueue: EC2 and Fargate can't be mixed there")
         changed |= {key: request[key] for key in ("updatePolicy", *KEPT) if request.get(key) is not None}
         self._context.resources.put(ENVIRONMENT, name, changed)
         self._context.engine.try_misfits_again()
@@ -84,7 +84,7 @@ class ComputeEnvironments:
         if name is not None:
             users = ", ".join(self._users(name))
             if users:
-                raise refused(
+                raise refused_error(
                     f"ComputeEnvironment {name} cannot be deleted: it has a relationship with JobQueue {users}"
                 )
             self._context.resources.remove(ENVIRONMENT, name)
@@ -97,10 +97,10 @@ class ComputeEnvironments:
 
     def _users(self, name: str) -> list[str]:
         """The job queues that have the compute environment."""
-        return [queue for queue, body in self._context.resources.named(QUEUE).items() if name in order_of(body)]
+        return [queue for queue, body in self._context.resources.named(QUEUE).items() if name in capacity_order(body)]
 
 
-def is_fargate(environment: Mapping[str, Any]) -> bool:
+def is_fargate_environment(environment: Mapping[str, Any]) -> bool:
     """Whether it runs jobs on Fargate, not on EC2."""
     return str(environment.get("computeResources", {}).get("type", "")).startswith(rules.FARGATE)
 
@@ -108,10 +108,10 @@ def is_fargate(environment: Mapping[str, Any]) -> bool:
 def check_resources(resources: Mapping[str, Any]) -> None:
     most = resources.get("maxvCpus")
     if most is None or most < 0:
-        raise refused(f"computeResources.maxvCpus is {most}: expected 0 or more")
+        raise refused_error(f"computeResources.maxvCpus is {most}: expected 0 or more")
     for key in ("minvCpus", "desiredvCpus"):
         value = resources.get(key)
         if value is not None and not 0 <= value <= most:
-            raise refused(f"computeResources.{key} is {value}: expected 0 to maxvCpus ({most})")
+            raise refused_error(f"computeResources.{key} is {value}: expected 0 to maxvCpus ({most})")
     if resources.get("type") not in (None, *RESOURCE_TYPES):
-        raise refused(f"computeResources.type {resources['type']!r}: expected {', '.join(RESOURCE_TYPES)}")
+        raise refused_error(f"computeResources.type {resources['type']!r}: expected {', '.join(RESOURCE_TYPES)}")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..arns import DEFINITION, ENVIRONMENT, QUEUE, Arns, name_of, split_revision
+from ..arns import DEFINITION, ENVIRONMENT, QUEUE, Arns, name_in_arn, split_arn_revision
 from ..clock import Clock
 from ..scheduling.capacity import ENABLED
 from ..scheduling.engine import Engine
@@ -14,8 +14,8 @@ from ..scheduling.job_table import JobTable
 from ..settings import BatchSettings
 from ..store.job_rows import JobRows
 from ..store.resources import ACTIVE, INACTIVE, Body, Resources
-from .errors import refused
-from .paging import page_size, position_of, token_for
+from .errors import refused_error
+from .paging import page_position, page_size, page_token
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -39,7 +39,7 @@ class Context:
 
     def _find_named(self, kind: str, reference: str) -> tuple[str, Body] | None:
         """(name, body) of a job queue or compute environment by its name or ARN."""
-        name = name_of(kind, reference)
+        name = name_in_arn(kind, reference)
         body = self.resources.named(kind).get(name) if name is not None else None
         return (name, body) if name is not None and body is not None else None
 
@@ -47,7 +47,7 @@ class Context:
         """The same; raises BatchError when there is none."""
         found = self._find_named(kind, reference)
         if found is None:
-            raise refused(f"{WORDS[kind]} {reference} does not exist")
+            raise refused_error(f"{WORDS[kind]} {reference} does not exist")
         return found
 
     def to_delete(self, kind: str, reference: str) -> str | None:
@@ -56,7 +56,7 @@ class Context:
         """
         found = self._find_named(kind, reference)
         if found is not None and found[1]["state"] == ENABLED:
-            raise refused(
+            raise refused_error(
                 f"{WORDS[kind]} {found[0]} cannot be deleted while it is {ENABLED}: set its state to {DISABLED} first"
             )
         return found[0] if found is not None else None
@@ -67,21 +67,21 @@ class Context:
         size = page_size(request, 100, largest=100)
         if references:
             if len(references) > MAX_IDS:
-                raise refused(f"{len(references)} names: at most {MAX_IDS}")
+                raise refused_error(f"{len(references)} names: at most {MAX_IDS}")
             return [found[1] for each in references if (found := self._find_named(kind, each)) is not None], {}
-        after = position_of(request.get("nextToken"), "", "")
+        after = page_position(request.get("nextToken"), "", "")
         names = [name for name in sorted(bodies) if name > after]
-        more = {"nextToken": token_for(names[size - 1])} if len(names) > size else {}
+        more = {"nextToken": page_token(names[size - 1])} if len(names) > size else {}
         return [bodies[name] for name in names[:size]], more
 
     def definition(self, reference: str) -> tuple[str, bool, Body]:
         """(ARN, whether it is active, body) of a job definition by name (the newest active one), name and revision,
         or ARN.
         """
-        name, revision = split_revision(name_of(DEFINITION, reference) or "")
+        name, revision = split_arn_revision(name_in_arn(DEFINITION, reference) or "")
         found = self.resources.definition(name, revision) if name else None
         if found is None:
-            raise refused(f"JobDefinition {reference} does not exist")
+            raise refused_error(f"JobDefinition {reference} does not exist")
         return self.arns.definition(name, found[0]), found[1], found[2]
 
     def definition_body(self, name: str, revision: int, active: bool, body: Body) -> Body:
@@ -99,5 +99,5 @@ def state_of(request: Request, default: str = ENABLED) -> str:
     """The state that a request gives a job queue or compute environment."""
     state = request.get("state") or default
     if state not in (ENABLED, DISABLED):
-        raise refused(f"state {state!r}: expected {ENABLED} or {DISABLED}")
+        raise refused_error(f"state {state!r}: expected {ENABLED} or {DISABLED}")
     return str(state)

@@ -38,8 +38,8 @@ class Descriptions:
 
     def __init__(self, arns: Arns) -> None:
         self._arns = arns
-        self._task = arns.ecs("task", "")
-        self._instance = arns.ecs("container-instance", "")
+        self._task = arns.ecs_arn("task", "")
+        self._instance = arns.ecs_arn("container-instance", "")
         # By job id: the text of what never changes, up to where a container's own members follow.
         self._common: dict[str, tuple[JobSpec, str]] = {}
 
@@ -84,7 +84,7 @@ class Descriptions:
             job,
             container,
             f'"jobArn":"{self._arns.of(JOB, state.id)}","jobId":"{state.id}","status":"{state.status}",'
-            f'"createdAt":{job.created}{times(state)},"attempts":[{attempts}]{array},{STOPPING[state.stop]}',
+            f'"createdAt":{job.created}{_described_times(state)},"attempts":[{attempts}]{array},{STOPPING[state.stop]}',
         )
 
     def _container(self, attempt: Attempt, job: Job) -> str:
@@ -102,10 +102,10 @@ class Descriptions:
         return text
 
     def _attempt(self, attempt: Attempt, job: Job) -> str:
-        return f'{{"container":{{"networkInterfaces":[]{self._container(attempt, job)}}}{times(attempt)}}}'
+        return f'{{"container":{{"networkInterfaces":[]{self._container(attempt, job)}}}{_described_times(attempt)}}}'
 
 
-def times(state: Job | Unit | Attempt) -> str:
+def _described_times(state: Job | Unit | Attempt) -> str:
     """Why and when it started and stopped, each member after a comma."""
     reason = state.status_reason if isinstance(state, Attempt) else state.reason
     text = "" if reason is None else f',"statusReason":{encoded(reason)}'
@@ -121,7 +121,7 @@ def _present(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def summary_of_unit(unit: Unit, arns: Arns) -> dict[str, Any]:
+def describe_unit_summary(unit: Unit, arns: Arns) -> dict[str, Any]:
     """A child as ListJobs shows it."""
     job, last = unit.job, unit.attempts[-1] if unit.attempts else None
     row = Summary(
@@ -139,10 +139,10 @@ def summary_of_unit(unit: Unit, arns: Arns) -> dict[str, Any]:
         exit_code=last.exit_code if last else None,
         container_reason=last.reason if last else None,
     )
-    return {**summary_of_row(row, arns), "arrayProperties": {"index": unit.index}}
+    return {**describe_row_summary(row, arns), "arrayProperties": {"index": unit.index}}
 
 
-def summary_of_row(row: Summary, arns: Arns) -> dict[str, Any]:
+def describe_row_summary(row: Summary, arns: Arns) -> dict[str, Any]:
     """A single job or the parent of an array as ListJobs shows it."""
     summary: dict[str, Any] = {
         "jobArn": arns.of(JOB, row.id),

@@ -13,7 +13,7 @@ from ..compact_json import compact
 from ..faults import DROP_RESPONSE, SERVER_ERROR, SLOW, STALE_DESCRIBE, THROTTLE, Fault, FaultPlan
 from .compute_environments import ComputeEnvironments
 from .context import Answer, Context, Operation, Request
-from .errors import failed, refused, unsupported
+from .errors import failed, refused_error, unsupported_error
 from .job_definitions import JobDefinitions
 from .job_queues import JobQueues
 from .jobs import JobOperations
@@ -54,7 +54,7 @@ class Dispatcher:
             "SubmitJob": jobs.submit,
             "TagResource": tags.tag,
             "TerminateJob": jobs.terminate,
-            "UntagResource": tags.untag,
+            "UntagResource": tags.remove_tags,
             "UpdateComputeEnvironment": environments.update,
             "UpdateJobQueue": queues.update,
         }
@@ -62,13 +62,13 @@ class Dispatcher:
 
     def __call__(self, operation: str, request: Request) -> Answer:
         """With the faults that are set. Raises BatchError."""
-        hit = self.faults_of(operation)
+        hit = self.faults_of_call(operation)
         for fault in hit:
             if fault.kind == SLOW:
                 time.sleep(fault.seconds)
         return self._with_faults(operation, request, hit)
 
-    def faults_of(self, operation: str) -> list[Fault]:
+    def faults_of_call(self, operation: str) -> list[Fault]:
         return self._faults.of_call(operation)
 
     def _with_faults(self, operation: str, request: Request, hit: list[Fault], size: int | None = None) -> Answer:
@@ -77,7 +77,7 @@ class Dispatcher:
         :param size: in bytes, of a request that came over HTTP.
         """
         if not hit and operation != "DescribeJobs":
-            return self.without_faults(operation, request, size)
+            return self.dispatch_without_faults(operation, request, size)
         kinds = {fault.kind: fault for fault in hit}
         if THROTTLE in kinds:
             raise BatchError("TooManyRequestsException", "Too Many Requests", 429)
@@ -86,22 +86,22 @@ class Dispatcher:
         stale = kinds.get(STALE_DESCRIBE)
         if stale is not None:
             return self._stale(request, stale.seconds)
-        answer = self.without_faults(operation, request, size)
+        answer = self.dispatch_without_faults(operation, request, size)
         if DROP_RESPONSE in kinds:
             raise LostResponseError
         return answer
 
-    def text_with_faults(self, operation: str, request: Request, hit: list[Fault], size: int) -> str:
+    def dispatch_text(self, operation: str, request: Request, hit: list[Fault], size: int) -> str:
         """The same as JSON, for a caller over HTTP. The most frequent question takes a shorter way."""
         if operation == "DescribeJobs" and not hit:
-            return self._checked(operation, request, self._jobs.describe_text)
+            return self._checked(operation, request, self._jobs.describe_jobs_text)
         return compact(self._with_faults(operation, request, hit, size))
 
-    def without_faults(self, operation: str, request: Request, size: int | None = None) -> Answer:
+    def dispatch_without_faults(self, operation: str, request: Request, size: int | None = None) -> Answer:
         """:param size: as for `_with_faults`."""
         perform = self._operations.get(operation)
         if perform is None:
-            raise unsupported(operation)
+            raise unsupported_error(operation)
         if operation == "SubmitJob":
             return self._checked(operation, request, lambda submission: self._jobs.submit(submission, size))
         return self._checked(operation, request, perform)
@@ -118,7 +118,7 @@ class Dispatcher:
             raise failed(f"the service's state could not be read or written: {error}") from error
         except KeyError as error:
             if error.args and isinstance(error.args[0], str) and error.args[0] not in request:
-                raise refused(f"{operation} needs {error.args[0]}") from error
+                raise refused_error(f"{operation} needs {error.args[0]}") from error
             raise
 
     def _stale(self, request: Request, seconds: float) -> Answer:
@@ -127,7 +127,7 @@ class Dispatcher:
         """
         now = time.monotonic()
         wanted = tuple(request.get("jobs") or ())
-        fresh = self.without_faults("DescribeJobs", request)
+        fresh = self.dispatch_without_faults("DescribeJobs", request)
         known = [(at, answer) for at, ids, answer in self._answers if ids == wanted]
         self._answers.append((now, wanted, fresh))
         old = [answer for at, answer in known if now - at >= seconds]

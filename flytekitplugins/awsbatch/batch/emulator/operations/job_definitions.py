@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..arns import DEFINITION, name_of, split_revision
+from ..arns import DEFINITION, name_in_arn, split_arn_revision
 from ..store.resources import ACTIVE
 from . import rules
 from .context import MAX_IDS, Answer, Context, Request
-from .errors import refused
-from .paging import page_size, position_of, token_for
-from .submission import EMPTY_LISTS, shown_strategy
+from .errors import refused_error
+from .paging import page_position, page_size, page_token
+from .submission import EMPTY_LISTS, submitted_retry_strategy
 
 KEPT = ("type", "parameters", "schedulingPriority", "retryStrategy", "propagateTags", "timeout", "platformCapabilities")
 FILTERS = ("jobDefinitionName", "status", "maxResults", "nextToken")
@@ -30,7 +30,7 @@ class JobDefinitions:
         body: dict[str, Any] = {"parameters": {}, "platformCapabilities": ["EC2"]}
         body |= {key: request[key] for key in KEPT if request.get(key) not in (None, [])}
         if "retryStrategy" in body:
-            body["retryStrategy"] = shown_strategy(body["retryStrategy"])
+            body["retryStrategy"] = submitted_retry_strategy(body["retryStrategy"])
         body["tags"] = rules.merge_tags(request.get("tags"))
         body["containerProperties"] = {**{each: [] for each in SHOWN_EMPTY}, **request["containerProperties"]}
         body["containerOrchestrationType"] = "ECS"
@@ -45,9 +45,9 @@ class JobDefinitions:
         """Makes a revision INACTIVE; the request has to name one. A definition that does not exist or is not active any
         more is left as it is (AWS answers 200)."""
         reference = request["jobDefinition"]
-        name, revision = split_revision(name_of(DEFINITION, reference) or "")
+        name, revision = split_arn_revision(name_in_arn(DEFINITION, reference) or "")
         if not name or revision is None:
-            raise refused(f"JobDefinition {reference!r}: expected name:revision or the ARN of a revision")
+            raise refused_error(f"JobDefinition {reference!r}: expected name:revision or the ARN of a revision")
         found = self._context.resources.definition(name, revision)
         if found is not None:
             self._context.resources.change_definition(name, revision, active=False, body=found[2])
@@ -58,28 +58,28 @@ class JobDefinitions:
         wanted = request.get("jobDefinitions")
         if wanted:
             if any(request.get(other) is not None for other in FILTERS):
-                raise refused("jobDefinitions can't be used with other parameters")
+                raise refused_error("jobDefinitions can't be used with other parameters")
             return {"jobDefinitions": self._revisions(wanted)}
         status = request.get("status")
         active = None if status is None else status == ACTIVE
         name = request.get("jobDefinitionName")
         if name is not None:
-            name = split_revision(name_of(DEFINITION, name) or name)[0]
-        after = position_of(request.get("nextToken"), ["", 0], ["", 0])
+            name = split_arn_revision(name_in_arn(DEFINITION, name) or name)[0]
+        after = page_position(request.get("nextToken"), ["", 0], ["", 0])
         size = page_size(request, 100, largest=100)
         rows = self._context.resources.definitions(name, active, after, size + 1)
         answer: Answer = {"jobDefinitions": [self._context.definition_body(*row) for row in rows[:size]]}
         if len(rows) > size:
-            answer["nextToken"] = token_for(rows[size - 1][:2])
+            answer["nextToken"] = page_token(rows[size - 1][:2])
         return answer
 
     def _revisions(self, references: list[str]) -> list[dict[str, Any]]:
         """Those of the definitions that exist. A name without a revision names none."""
         if len(references) > MAX_IDS:
-            raise refused(f"jobDefinitions names {len(references)}: at most {MAX_IDS}")
+            raise refused_error(f"jobDefinitions names {len(references)}: at most {MAX_IDS}")
         found = []
         for reference in references:
-            name, revision = split_revision(name_of(DEFINITION, reference) or "")
+            name, revision = split_arn_revision(name_in_arn(DEFINITION, reference) or "")
             row = self._context.resources.definition(name, revision) if revision is not None else None
             if row is not None:
                 found.append(self._context.definition_body(name, *row))

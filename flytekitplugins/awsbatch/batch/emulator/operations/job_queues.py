@@ -9,9 +9,9 @@ from ..arns import ENVIRONMENT, QUEUE
 from ..job_model import RUNNABLE, TERMINATE
 from ..scheduling.capacity import ENABLED
 from . import rules
-from .compute_environments import is_fargate
+from .compute_environments import is_fargate_environment
 from .context import Answer, Context, Request, state_of
-from .errors import refused
+from .errors import refused_error
 
 MAX_ENVIRONMENTS_OF_QUEUE = 3
 PRIORITIES = range(1001)
@@ -30,14 +30,14 @@ class JobQueues:
         they are first in, first out. `jobStateTimeLimitActions` are honoured."""
         name = rules.check_name("jobQueueName", request["jobQueueName"])
         if name in self._context.resources.named(QUEUE):
-            raise refused(f"Job queue {name} already exists")
+            raise refused_error(f"Job queue {name} already exists")
         if request.get("schedulingPolicyArn"):
-            raise refused("scheduling policies (fair share): not supported here; queues are first in, first out")
+            raise refused_error("scheduling policies (fair share): not supported here; queues are first in, first out")
         if request.get("serviceEnvironmentOrder"):
-            raise refused("service environments: not supported here")
+            raise refused_error("service environments: not supported here")
         order, kind = self._order(request.get("computeEnvironmentOrder"), [])
         if request.get("jobQueueType") not in (None, kind):
-            raise refused(f"jobQueueType {request['jobQueueType']}: its compute environments make it {kind}")
+            raise refused_error(f"jobQueueType {request['jobQueueType']}: its compute environments make it {kind}")
         arn = self._context.arns.of(QUEUE, name)
         body = {
             "jobQueueName": name,
@@ -60,7 +60,7 @@ class JobQueues:
         """Changes a queue's state, priority, order of compute environments or time limits."""
         name, body = self._context.named(QUEUE, request["jobQueue"])
         if request.get("schedulingPolicyArn"):
-            raise refused(f"JobQueue {name} has no scheduling policy: it can't have one added")
+            raise refused_error(f"JobQueue {name} has no scheduling policy: it can't have one added")
         changed = {**body, "state": state_of(request, body["state"])}
         if request.get("priority") is not None:
             changed["priority"] = _check_priority(request["priority"])
@@ -100,40 +100,42 @@ class JobQueues:
         :param before: the order that the queue has: these may have been disabled since.
         """
         if not entries:
-            raise refused("At least 1 compute environment must be provided")
+            raise refused_error("At least 1 compute environment must be provided")
         if len(entries) > MAX_ENVIRONMENTS_OF_QUEUE:
-            raise refused(f"a queue has at most {MAX_ENVIRONMENTS_OF_QUEUE} compute environments")
+            raise refused_error(f"a queue has at most {MAX_ENVIRONMENTS_OF_QUEUE} compute environments")
         if len({entry["order"] for entry in entries}) != len(entries):
-            raise refused("computeEnvironmentOrder gives the same order twice")
+            raise refused_error("computeEnvironmentOrder gives the same order twice")
         known = {entry["computeEnvironment"] for entry in before}
         order, kinds = [], set()
         for entry in sorted(entries, key=lambda each: each["order"]):
             name, body = self._context.named(ENVIRONMENT, entry["computeEnvironment"])
             arn = body["computeEnvironmentArn"]
             if arn not in known and (body["state"], body["status"]) != (ENABLED, "VALID"):
-                raise refused(
+                raise refused_error(
                     f"ComputeEnvironment {name} is {body['state']} and {body['status']}: it must be ENABLED and VALID"
                 )
             order.append({"order": entry["order"], "computeEnvironment": arn})
-            kinds.add(FARGATE_CONTAINERS if is_fargate(body) else CONTAINERS)
+            kinds.add(FARGATE_CONTAINERS if is_fargate_environment(body) else CONTAINERS)
         if len(kinds) > 1:
-            raise refused("EC2 and Fargate compute environments can't be mixed in a job queue")
+            raise refused_error("EC2 and Fargate compute environments can't be mixed in a job queue")
         return order, kinds.pop()
 
 
 def _check_priority(priority: int) -> int:
     if priority not in PRIORITIES:
-        raise refused(f"priority is {priority}: expected {PRIORITIES[0]} to {PRIORITIES[-1]}")
+        raise refused_error(f"priority is {priority}: expected {PRIORITIES[0]} to {PRIORITIES[-1]}")
     return priority
 
 
 def _check_time_limits(actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for action in actions:
         if action["maxTimeSeconds"] not in TIME_LIMITS:
-            raise refused(
+            raise refused_error(
                 f"jobStateTimeLimitActions maxTimeSeconds is {action['maxTimeSeconds']}: expected {TIME_LIMITS[0]} to"
                 f" {TIME_LIMITS[-1]}"
             )
         if action["state"] != RUNNABLE or action["action"] != "CANCEL":
-            raise refused("jobStateTimeLimitActions: the only supported state is RUNNABLE, the only action CANCEL")
+            raise refused_error(
+                "jobStateTimeLimitActions: the only supported state is RUNNABLE, the only action CANCEL"
+            )
     return [dict(action) for action in actions]

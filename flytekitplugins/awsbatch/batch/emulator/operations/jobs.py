@@ -7,19 +7,19 @@ import re
 import secrets
 from typing import Any
 
-from ..arns import DEFINITION, JOB, QUEUE, split_revision
-from ..job_model import CANCEL, ENDED, RUNNING, STARTING, STATUSES, TERMINATE, Job, Unit, split_id
-from ..job_spec import spec_of
+from ..arns import DEFINITION, JOB, QUEUE, split_arn_revision
+from ..job_model import CANCEL, ENDED, RUNNING, STARTING, STATUSES, TERMINATE, Job, Unit, split_job_id
+from ..job_spec import job_spec_of
 from ..scheduling.capacity import ENABLED
 from ..scheduling.dependencies import N_TO_N
 from ..store.job_rows import Summary
 from ..store.resources import ACTIVE
 from . import rules
 from .context import MAX_IDS, Answer, Context, Request
-from .describe import Descriptions, summary_of_row, summary_of_unit
-from .errors import failed, refused
-from .paging import NUMBERS, page_size, position_of, token_for
-from .submission import detail_of, unstartable
+from .describe import Descriptions, describe_row_summary, describe_unit_summary
+from .errors import failed, refused_error
+from .paging import NUMBERS, page_position, page_size, page_token
+from .submission import submission_detail, unstartable_submission
 
 PAGE = 1000
 FILTERED_PAGE = 100
@@ -49,21 +49,21 @@ class JobOperations:
             raise failed("the service does not run: start it first")
         queue_name, queue = context.named(QUEUE, request["jobQueue"])
         if queue["state"] != ENABLED:
-            raise refused(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
+            raise refused_error(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
         if request.get("shareIdentifier") and ANY_SHARE_TAG not in queue["tags"]:
             # "Don't specify this parameter if the job queue doesn't have a fair-share scheduling policy."
-            raise refused(f"JobQueue {queue_name} has no scheduling policy: a job for it has no shareIdentifier")
+            raise refused_error(f"JobQueue {queue_name} has no scheduling policy: a job for it has no shareIdentifier")
         definition_arn, active, definition = context.definition(request["jobDefinition"])
         if not active:
-            raise refused(f"JobDefinition {definition_arn} is not {ACTIVE}")
-        spec = spec_of(detail_of(request, definition, definition_arn, queue["jobQueueArn"]))
+            raise refused_error(f"JobDefinition {definition_arn} is not {ACTIVE}")
+        spec = job_spec_of(submission_detail(request, definition, definition_arn, queue["jobQueueArn"]))
         if spec.dependencies:
             self._check_dependencies(request, array.get("size"))
-        job_id = new_id()
+        job_id = new_job_id()
         created = context.clock.now_ms()
         job = Job(job_id, spec, array.get("size"), created, context.table.owner, remote=size is not None)
         context.rows.add_job(job)
-        context.engine.add_job(job, unstartable(request, definition, spec))
+        context.engine.add_job(job, unstartable_submission(request, definition, spec))
         return {"jobArn": context.arns.of(JOB, job_id), "jobName": spec.name, "jobId": job_id}
 
     def describe(self, request: Request) -> Answer:
@@ -71,7 +71,7 @@ class JobOperations:
         with self._context.table.lock:
             return {"jobs": [self._descriptions.mapping(target) for target in self._wanted(request)]}
 
-    def describe_text(self, request: Request) -> str:
+    def describe_jobs_text(self, request: Request) -> str:
         """The same as JSON."""
         with self._context.table.lock:
             return f'{{"jobs":[{",".join(map(self._descriptions.text, self._wanted(request)))}]}}'
@@ -79,7 +79,7 @@ class JobOperations:
     def _wanted(self, request: Request) -> list[Job | Unit]:
         wanted = request["jobs"]
         if len(wanted) > MAX_IDS:
-            raise refused(f"jobs names {len(wanted)} ids: at most {MAX_IDS}")
+            raise refused_error(f"jobs names {len(wanted)} ids: at most {MAX_IDS}")
         return [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
 
     def cancel(self, request: Request) -> Answer:
@@ -95,25 +95,25 @@ class JobOperations:
         `JOB_DEFINITION`, `BEFORE_CREATED_AT`, `AFTER_CREATED_AT` and `SHARE_IDENTIFIER`, a page at a time."""
         sources = [key for key in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(key)]
         if len(sources) != 1:
-            raise refused("ListJobs needs exactly one of jobQueue, arrayJobId and multiNodeJobId")
+            raise refused_error("ListJobs needs exactly one of jobQueue, arrayJobId and multiNodeJobId")
         status = request.get("jobStatus")
         if status is not None and status not in STATUSES:
-            raise refused(f"jobStatus {status!r}: expected one of {', '.join(STATUSES)}")
+            raise refused_error(f"jobStatus {status!r}: expected one of {', '.join(STATUSES)}")
         if request.get("multiNodeJobId"):
-            raise refused("multi-node parallel jobs: not supported here")
+            raise refused_error("multi-node parallel jobs: not supported here")
         if request.get("arrayJobId"):
             return self._children(request, status or RUNNING)
         return self._of_queue(request, status)
 
     def _children(self, request: Request, status: str) -> Answer:
         if request.get("filters"):
-            raise refused("filters do not apply to the children of an array job")
+            raise refused_error("filters do not apply to the children of an array job")
         size = page_size(request, PAGE)
-        start = position_of(request.get("nextToken"), 0, 0)
+        start = page_position(request.get("nextToken"), 0, 0)
         with self._context.table.lock:
             job = self._find(request["arrayJobId"])
             if not isinstance(job, Job) or job.size is None:
-                raise refused(f"{request['arrayJobId']} is no array job")
+                raise refused_error(f"{request['arrayJobId']} is no array job")
             found: list[Unit] = []
             # One more than the page shows tells whether there is another.
             for unit in job.units[start:] if job.counts[status] else ():
@@ -121,9 +121,11 @@ class JobOperations:
                     found.append(unit)
                     if len(found) > size:
                         break
-            answer: Answer = {"jobSummaryList": [summary_of_unit(unit, self._context.arns) for unit in found[:size]]}
+            answer: Answer = {
+                "jobSummaryList": [describe_unit_summary(unit, self._context.arns) for unit in found[:size]]
+            }
         if len(found) > size:
-            answer["nextToken"] = token_for(found[size].index)
+            answer["nextToken"] = page_token(found[size].index)
         return answer
 
     def _of_queue(self, request: Request, status: str | None) -> Answer:
@@ -134,19 +136,19 @@ class JobOperations:
         by_share = bool(filters) and filters[0].get("name") == "SHARE_IDENTIFIER"
         status = (status if by_share else None) if filters else status or RUNNING
         size = page_size(request, FILTERED_PAGE if filters else PAGE)
-        before = position_of(request.get("nextToken"), 0, NUMBERS[-1])
-        self._context.engine.write_behind.write_now()
-        rows = self._context.rows.summaries(queue, status, where, before, size + 1)
+        before = page_position(request.get("nextToken"), 0, NUMBERS[-1])
+        self._context.engine.write_behind.write_behind_now()
+        rows = self._context.rows.job_row_summaries(queue, status, where, before, size + 1)
         answer: Answer = {"jobSummaryList": [self._summary(row) for row in rows[:size]]}
         if len(rows) > size:
-            answer["nextToken"] = token_for(rows[size - 1].seq)
+            answer["nextToken"] = page_token(rows[size - 1].seq)
         return answer
 
     def _summary(self, row: Summary) -> dict[str, Any]:
-        summary = summary_of_row(row, self._context.arns)
+        summary = describe_row_summary(row, self._context.arns)
         if row.size is not None:
             with self._context.table.lock:
-                job = self._context.table.in_memory(row.id)
+                job = self._context.table.job_in_memory(row.id)
                 known = (dict(job.counts), job.counted) if job is not None else None
             counts, counted = known or self._context.rows.child_counts(row.seq)
             summary["arrayProperties"] |= {
@@ -157,12 +159,12 @@ class JobOperations:
 
     def _conditions(self, filters: list[dict[str, Any]]) -> list[tuple[str, Any]]:
         if len(filters) > 1:
-            raise refused("only one filter can be used at a time")
+            raise refused_error("only one filter can be used at a time")
         conditions: list[tuple[str, Any]] = []
         for each in filters:
             values = each.get("values") or []
             if len(values) != 1:
-                raise refused(f"filter {each.get('name')}: expected one value")
+                raise refused_error(f"filter {each.get('name')}: expected one value")
             value = values[0]
             if each.get("name") == "JOB_NAME":
                 # LIKE ignores case, as the filter does.
@@ -171,13 +173,13 @@ class JobOperations:
                 conditions.append(("j.definition GLOB ?", self._definition_glob(value)))
             elif each.get("name") in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
                 if re.fullmatch("[0-9]{1,18}", value) is None:
-                    raise refused(f"filter {each['name']} value {value!r}: expected milliseconds since the epoch")
+                    raise refused_error(f"filter {each['name']} value {value!r}: expected milliseconds since the epoch")
                 comparison = "<" if each["name"] == "BEFORE_CREATED_AT" else ">"
                 conditions.append((f"j.created {comparison} ?", int(value)))
             elif each.get("name") == "SHARE_IDENTIFIER":
                 conditions.append(("json_extract(j.detail, '$.shareIdentifier') = ?", value))
             else:
-                raise refused(
+                raise refused_error(
                     f"filter {each.get('name')!r}: expected JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT,"
                     " AFTER_CREATED_AT or SHARE_IDENTIFIER"
                 )
@@ -190,7 +192,7 @@ class JobOperations:
         prefix = _glob_escaped(self._context.arns.of(DEFINITION, ""))
         if value.endswith("*"):
             return prefix + _glob_escaped(value[:-1]) + "*"
-        name, revision = split_revision(value)
+        name, revision = split_arn_revision(value)
         return prefix + _glob_escaped(name) + (f":{revision}" if revision is not None else ":*")
 
     def _stop(self, request: Request, how: str) -> Answer:
@@ -217,7 +219,7 @@ class JobOperations:
 
     def _find(self, job_id: str) -> Job | Unit | None:
         try:
-            parent, index = split_id(job_id)
+            parent, index = split_job_id(job_id)
         except ValueError:
             return None
         job = self._context.table.find(parent)
@@ -229,12 +231,12 @@ class JobOperations:
                 continue
             target = self._find(each["jobId"])
             if target is None:
-                raise refused(f"dependsOn: job {each['jobId']} does not exist")
+                raise refused_error(f"dependsOn: job {each['jobId']} does not exist")
             if each.get("type") == N_TO_N and (not isinstance(target, Job) or target.size != size):
-                raise refused(f"dependsOn: job {each['jobId']} is no array of the same size, as N_TO_N needs")
+                raise refused_error(f"dependsOn: job {each['jobId']} is no array of the same size, as N_TO_N needs")
 
 
-def new_id() -> str:
+def new_job_id() -> str:
     """A random UUID (version 4), without asking the system for each."""
     text = f"{RANDOM.getrandbits(128):032x}"
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{VARIANT[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from .errors import refused
+from .errors import refused_error
 
 # JSON: a number, a text, a list of such, or numbers by name.
 Position = TypeVar("Position")
@@ -15,12 +15,12 @@ Position = TypeVar("Position")
 NUMBERS = range(1 << 63)
 
 
-def token_for(position: Any) -> str:
+def page_token(position: Any) -> str:
     """A `nextToken`."""
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
-def position_of(token: str | None, like: Position, start: Position) -> Position:
+def page_position(token: str | None, like: Position, start: Position) -> Position:
     """The position in a token, `start` without one.
 
     :param like: a position of the same question, to tell a token that is not its own.
@@ -32,7 +32,7 @@ def position_of(token: str | None, like: Position, start: Position) -> Position:
     except (ValueError, RecursionError):
         position = None
     if not _alike(position, like):
-        raise refused("nextToken is invalid: use the one that the previous answer gave")
+        raise refused_error("nextToken is invalid: use the one that the previous answer gave")
     return cast(Position, position)
 
 
@@ -53,5 +53,5 @@ def page_size(request: Mapping[str, Any], default: int, largest: int | None = No
     if asked is None:
         return default
     if asked < 1 or (largest is not None and asked > largest):
-        raise refused(f"maxResults is {asked}: expected {f'1 to {largest}' if largest else 'at least 1'}")
+        raise refused_error(f"maxResults is {asked}: expected {f'1 to {largest}' if largest else 'at least 1'}")
     return min(int(asked), default)

@@ -12,7 +12,7 @@ from typing import Any
 
 from flytekitplugins.awsbatch import shape_walker
 
-from .errors import refused, unsupported
+from .errors import refused_error, unsupported_error
 
 WORDS = {
     **dict.fromkeys(("structure", "map"), "object"),
@@ -35,7 +35,7 @@ def service_model(service: str) -> Any:
 
 
 @functools.cache
-def operations() -> Mapping[tuple[str, str], str]:
+def operations_by_path() -> Mapping[tuple[str, str], str]:
     """AWS Batch's: (HTTP method, path as the model writes it) to the operation's name."""
     model = service_model(BATCH)
     requests = {name: model.operation_model(name).http for name in model.operation_names}
@@ -47,24 +47,24 @@ def _request_shape(service: str, operation: str) -> shape_walker.Shape:
     from botocore.model import OperationNotFoundError
 
     try:
-        return shape_walker.described(service_model(service).operation_model(operation).input_shape)
+        return shape_walker.described_shape(service_model(service).operation_model(operation).input_shape)
     except OperationNotFoundError:
-        raise unsupported(operation) from None
+        raise unsupported_error(operation) from None
 
 
 def check_request(operation: str, request: Mapping[str, Any]) -> None:
     """Raises BatchError that names every member that is missing or wrong."""
-    wrong = problems(BATCH, operation, request)
+    wrong = shape_problems(BATCH, operation, request)
     if wrong:
-        raise refused("; ".join(wrong))
+        raise refused_error("; ".join(wrong))
 
 
-def problems(service: str, operation: str, request: Mapping[str, Any]) -> list[str]:
+def shape_problems(service: str, operation: str, request: Mapping[str, Any]) -> list[str]:
     """What is missing or wrong in a request, a sentence for each."""
     wrong: list[str] = []
-    for shape, value, place in shape_walker.walk(_request_shape(service, operation), request, "", _inner_place):
+    for shape, value, place in shape_walker.walk_shape(_request_shape(service, operation), request, "", _inner_place):
         kind = shape["type"]
-        if not shape_walker.fits(shape, value):
+        if not shape_walker.fits_shape(shape, value):
             wrong.append(f"{place or 'the request'} is no {WORDS.get(kind, kind)}")
         elif kind == "structure":
             missing = [name for name in shape.get("required", ()) if value.get(name) is None]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..job_model import JobSpec
-from ..job_spec import MEMORY, VCPU, requirement
+from ..job_spec import MEMORY, VCPU, spec_requirement
 from . import rules
 
 # Characters.
@@ -52,7 +52,7 @@ def _container_of(properties: Mapping[str, Any], overrides: Mapping[str, Any]) -
     return container
 
 
-def shown_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
+def submitted_retry_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
     """A retry strategy as it is shown: the actions, whose case does not matter, in lower case."""
     rules_ = strategy.get("evaluateOnExit") or ()
     shown = {key: value for key, value in strategy.items() if value is not None}
@@ -61,7 +61,7 @@ def shown_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def detail_of(
+def submission_detail(
     request: Mapping[str, Any], definition: Mapping[str, Any], definition_arn: str, queue_arn: str
 ) -> dict[str, Any]:
     """The unchanging part of DescribeJobs' answer. Raises BatchError for what only the two together make wrong.
@@ -73,7 +73,7 @@ def detail_of(
     if overrides.get("resourceRequirements"):
         rules.check_requirements(overrides["resourceRequirements"], fargate)
     container = _container_of(properties, overrides)
-    if fargate and requirement(VCPU, container["resourceRequirements"]) and overrides.get("resourceRequirements"):
+    if fargate and spec_requirement(VCPU, container["resourceRequirements"]) and overrides.get("resourceRequirements"):
         rules.check_resources(container, True)
     detail: dict[str, Any] = {
         "jobName": request["jobName"],
@@ -88,7 +88,11 @@ def detail_of(
     strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
     # platformCapabilities: "If no value is specified, it defaults to EC2".
     detail["platformCapabilities"] = list(definition.get("platformCapabilities") or ["EC2"])
-    detail["retryStrategy"] = {"attempts": 1, "evaluateOnExit": [], **(shown_strategy(strategy) if strategy else {})}
+    detail["retryStrategy"] = {
+        "attempts": 1,
+        "evaluateOnExit": [],
+        **(submitted_retry_strategy(strategy) if strategy else {}),
+    }
     limit = request.get("timeout") or definition.get("timeout")
     if limit:
         detail["timeout"] = dict(limit)
@@ -100,7 +104,7 @@ def detail_of(
     return detail
 
 
-def unstartable(request: Mapping[str, Any], definition: Mapping[str, Any], spec: JobSpec) -> str | None:
+def unstartable_submission(request: Mapping[str, Any], definition: Mapping[str, Any], spec: JobSpec) -> str | None:
     """Why a job fails without an attempt, although it was accepted.
 
     Sources: RegisterJobDefinition's propagateTags: "If the total number of combined tags from the job and job

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..arns import DEFINITION, ENVIRONMENT, JOB, QUEUE, split_arn, split_revision
-from ..job_spec import spec_of
+from ..arns import DEFINITION, ENVIRONMENT, JOB, QUEUE, split_arn, split_arn_revision
+from ..job_spec import job_spec_of
 from . import rules
 from .context import Answer, Context, Request
-from .errors import refused
+from .errors import refused_error
 
 Tags = dict[str, str]
 Write = Callable[[Tags], None]
@@ -25,7 +25,7 @@ class Tagging:
         write(rules.merge_tags(request["tags"], tags))
         return {}
 
-    def untag(self, request: Request) -> Answer:
+    def remove_tags(self, request: Request) -> Answer:
         """Removes tags."""
         tags, write = self._resource(request["resourceArn"])
         write({key: value for key, value in tags.items() if key not in set(request["tagKeys"])})
@@ -44,27 +44,27 @@ class Tagging:
             return self._definition(name, arn)
         if kind in (QUEUE, ENVIRONMENT):
             return self._named(kind, name, arn)
-        raise refused(f"resourceArn {arn!r} names no job, job definition, job queue or compute environment")
+        raise refused_error(f"resourceArn {arn!r} names no job, job definition, job queue or compute environment")
 
     def _job(self, name: str, arn: str) -> tuple[Tags, Write]:
         if ":" in name:
-            raise refused(f"resourceArn {arn}: children of array jobs have no tags of their own")
+            raise refused_error(f"resourceArn {arn}: children of array jobs have no tags of their own")
         job = self._context.table.find(name)
         if job is None:
-            raise refused(f"resource {arn} does not exist")
+            raise refused_error(f"resource {arn} does not exist")
 
         def write(tags: Tags) -> None:
             detail: dict[str, Any] = {**job.spec.detail, "tags": tags}
-            job.spec = spec_of(detail)
-            self._context.rows.retag(job.sequence, detail)
+            job.spec = job_spec_of(detail)
+            self._context.rows.retag_job_row(job.sequence, detail)
 
         return dict(job.spec.tags), write
 
     def _definition(self, name: str, arn: str) -> tuple[Tags, Write]:
-        short, revision = split_revision(name)
+        short, revision = split_arn_revision(name)
         found = self._context.resources.definition(short, revision)
         if found is None:
-            raise refused(f"resource {arn} does not exist")
+            raise refused_error(f"resource {arn} does not exist")
         number, active, body = found
         return dict(body["tags"]), lambda tags: self._context.resources.change_definition(
             short, number, active, {**body, "tags": tags}

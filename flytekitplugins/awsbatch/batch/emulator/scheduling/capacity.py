@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..arns import ENVIRONMENT, name_of
+from ..arns import ENVIRONMENT, name_in_arn
 from ..settings import BatchSettings
 from .placement import Size
 
@@ -33,7 +33,7 @@ def capacity_of(
     return Capacity(
         sizes={name: _size_of(body, settings) for name, body in environments.items() if body.get("state") == ENABLED},
         by_priority=sorted(queues, key=lambda name: (-queues[name]["priority"], name)),
-        orders={name: order_of(body) for name, body in queues.items()},
+        orders={name: capacity_order(body) for name, body in queues.items()},
         time_limits={name: limits for name, body in queues.items() if (limits := body.get("jobStateTimeLimitActions"))},
     )
 
@@ -45,6 +45,6 @@ def _size_of(environment: Mapping[str, Any], settings: BatchSettings) -> Size:
     return Size(float(vcpus), settings.machine_memory)
 
 
-def order_of(queue: Mapping[str, Any]) -> list[str]:
+def capacity_order(queue: Mapping[str, Any]) -> list[str]:
     entries = sorted(queue.get("computeEnvironmentOrder", ()), key=lambda entry: entry["order"])
-    return [name_of(ENVIRONMENT, entry["computeEnvironment"]) or entry["computeEnvironment"] for entry in entries]
+    return [name_in_arn(ENVIRONMENT, entry["computeEnvironment"]) or entry["computeEnvironment"] for entry in entries]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from ..job_model import ENDED, SUCCEEDED, Job, Unit, split_id
+from ..job_model import ENDED, SUCCEEDED, Job, Unit, split_job_id
 
 SEQUENTIAL = "SEQUENTIAL"
 N_TO_N = "N_TO_N"
@@ -42,7 +42,7 @@ class Dependencies:
             if not dependency.job_id:
                 self._count(((unit, self._before(unit)) for unit in waiting), outcome)
                 continue
-            parent, index = split_id(dependency.job_id)
+            parent, index = split_job_id(dependency.job_id)
             other = find(parent)
             if other is None:
                 continue

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ..clock import Clock
 from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Lost, Started
-from ..execution.instance import Instance, recorded_exits
+from ..execution.instance import Instance, exits_of_instance
 from ..execution.job_start import Starter
 from ..execution.scratch import Scratch
 from ..faults import CANNOT_START, HOST_LOST, FaultPlan
@@ -164,7 +164,7 @@ class Engine:
                 self._apply(outcome)
             self._ready.append(unit for unit in job.units if unit.status == RUNNABLE)
             self._table.notify_readers()
-            blocked = self._ready.is_blocked(job.spec.queue)
+            blocked = self._ready.is_queue_blocked(job.spec.queue)
         if not blocked:
             self.wake()
 
@@ -241,7 +241,7 @@ class Engine:
         while self._starting:
             self._start_attempt(self._starting.popleft())
         self._return_scratch()
-        self.write_behind.write_if_due()
+        self.write_behind.write_behind_if_due()
 
     def _place(self) -> list[Unit]:
         """The units to be started now. Jobs that have waited too long at the head of their queue are cancelled."""
@@ -250,7 +250,7 @@ class Engine:
             return []
         capacity, now = self._capacity(), self._clock.monotonic()
         starting = self._ready.place(capacity)
-        for unit, reason in self._time_limits.overdue(self._ready.heads(), capacity.time_limits, now):
+        for unit, reason in self._time_limits.overdue_units(self._ready.queue_heads(), capacity.time_limits, now):
             self.stop([unit], CANCEL, reason)
         return starting
 
@@ -295,7 +295,7 @@ class Engine:
             return
         if isinstance(event, Lost):
             # What watched the attempt may have been killed between writing down its end and telling of it.
-            end = recorded_exits(self._instance.directory).get(event.key)
+            end = exits_of_instance(self._instance.directory).get(event.key)
             if end is not None:
                 event = Exited(event.key, end.exit_code, end.at, end.out_of_memory, end.peak_memory, end.cpu_seconds)
         del self._running[event.key]
@@ -330,7 +330,7 @@ class Engine:
         timeout = unit.job.spec.timeout
         if timeout:
             self._set_deadline(timeout, event.key, TIMEOUT)
-        fault = self._faults.of_attempt(HOST_LOST, unit)
+        fault = self._faults.fault_of_attempt(HOST_LOST, unit)
         if fault is not None and fault.seconds > 0:
             self._set_deadline(fault.seconds, event.key, HOST_LOST)
         elif fault is not None:
@@ -350,7 +350,7 @@ class Engine:
         if decided.status == RUNNABLE:
             unit.started = None
             self._table.set_status(unit, RUNNABLE)
-            self._ready.put_first(unit)
+            self._ready.put_first_in_queue(unit)
         else:
             self._end_unit(unit, decided.status, decided.reason, at)
 
@@ -406,7 +406,7 @@ class Engine:
 
     def _start_attempt(self, unit: Unit) -> None:
         """Hands an attempt to an executor. Without the lock: a launch policy may take its time."""
-        if self._faults.of_attempt(CANNOT_START, unit) is not None:
+        if self._faults.fault_of_attempt(CANNOT_START, unit) is not None:
             image = unit.job.spec.detail["container"].get("image", "")
             self._end_unstarted(unit, retry_rules.could_not_pull(image))
             return

@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 from ..clock import Clock
 from ..job_model import ENDED, FAILED, SUCCEEDED, Job, Unit
-from ..store.job_rows import Changes, JobRows, changes_of
+from ..store.job_rows import Changes, JobRows, row_changes_of
 from .retry_rules import CHILD_FAILED
 
 # Units of ended jobs that stay in memory to be described quickly.
@@ -37,12 +37,12 @@ class JobTable:
         self._readers_know = True
         self._changes = 0
 
-    def in_memory(self, job_id: str) -> Job | None:
+    def job_in_memory(self, job_id: str) -> Job | None:
         return self._unended.get(job_id) or self._ended.get(job_id)
 
     def find(self, job_id: str) -> Job | None:
         """A job of this service, or any other as it was last written."""
-        job = self.in_memory(job_id)
+        job = self.job_in_memory(job_id)
         if job is None:
             job = self._rows.load_job(job_id)
             if job is not None and job.ended():
@@ -116,17 +116,17 @@ class JobTable:
             while (left := quiet_until - time.monotonic()) > 0 and job_id in self._unended:
                 self._job_ended.wait(left)
             while True:
-                job = self.in_memory(job_id)
+                job = self.job_in_memory(job_id)
                 changes = job.changes if job is not None else seen
                 left = until - time.monotonic()
                 if changes != seen or left <= 0:
                     return changes
                 self._job_changed.wait(left)
 
-    def changed_since(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
+    def job_changed_since(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
         """Called without the lock. See `batch.api.JobEvents`."""
         with self.lock:
-            job = self.in_memory(job_id)
+            job = self.job_in_memory(job_id)
             # A job that was read back from the disk counts anew, so that nothing follows from an older count.
             if job is None or job.size is None or seen > job.changes:
                 return None
@@ -141,9 +141,9 @@ class JobTable:
     def unwritten(self) -> int:
         return len(self._unwritten_units) + len(self._unwritten_jobs)
 
-    def take_changes(self) -> Changes:
+    def take_unwritten_changes(self) -> Changes:
         """The rows to be written; they count as written from now on."""
-        changes = changes_of(self._unwritten_jobs.values(), self._unwritten_units.values())
+        changes = row_changes_of(self._unwritten_jobs.values(), self._unwritten_units.values())
         self._unwritten_jobs.clear()
         self._unwritten_units.clear()
         return changes

@@ -84,7 +84,7 @@ class Occupancy:
     def give_back(self, name: str, need: Size) -> None:
         self.used[name] = self.used[name].without(need)
 
-    def new_round(self, total: Mapping[str, Size]) -> None:
+    def new_placement_round(self, total: Mapping[str, Size]) -> None:
         self.total = total
         self.held.clear()
 

@@ -29,10 +29,10 @@ class ReadyQueue:
         for unit in units:
             self._ready[unit.job.spec.queue].append(unit)
 
-    def put_first(self, unit: Unit) -> None:
+    def put_first_in_queue(self, unit: Unit) -> None:
         self._ready[unit.job.spec.queue].appendleft(unit)
 
-    def is_blocked(self, queue: str) -> bool:
+    def is_queue_blocked(self, queue: str) -> bool:
         """Whether a unit that is appended to this queue cannot start until another one ends."""
         return queue in self._blocked
 
@@ -50,7 +50,7 @@ class ReadyQueue:
         """Moves the units that fit to STARTING, with an attempt that knows its compute environment."""
         starting: list[Unit] = []
         self._blocked.clear()
-        self._occupancy.new_round(capacity.sizes)
+        self._occupancy.new_placement_round(capacity.sizes)
         for name in capacity.by_priority:
             waiting, order = self._ready[name], capacity.orders[name]
             while waiting:
@@ -58,7 +58,7 @@ class ReadyQueue:
                 if unit.status != RUNNABLE:
                     waiting.popleft()
                     continue
-                if self._faults.of_attempt(STAY_RUNNABLE, unit) is not None:
+                if self._faults.fault_of_attempt(STAY_RUNNABLE, unit) is not None:
                     self._never_fitting[name].append(waiting.popleft())
                     continue
                 where = self._occupancy.place(need_of(unit), order)
@@ -79,7 +79,7 @@ class ReadyQueue:
     def any(self) -> bool:
         return any(self._ready.values()) or any(self._never_fitting.values())
 
-    def heads(self) -> Iterator[tuple[str, Unit]]:
+    def queue_heads(self) -> Iterator[tuple[str, Unit]]:
         """Each unit that nothing but room keeps from starting, with its queue."""
         for name in self._blocked:
             yield name, self._ready[name][0]

@@ -75,12 +75,12 @@ def retry_verdict(
         return RetryVerdict(FAILED, words)
     if end.exit_code == 0:
         return RetryVerdict(SUCCEEDED, end.status_reason)
-    if tried < attempts and action(end, rules) == RETRY:
+    if tried < attempts and _retry_action(end, rules) == RETRY:
         return RetryVerdict(RUNNABLE, None)
     return RetryVerdict(FAILED, end.status_reason)
 
 
-def action(end: End, rules: Sequence[ExitRule]) -> str:
+def _retry_action(end: End, rules: Sequence[ExitRule]) -> str:
     """The first rule all of whose conditions match decides; without one the job is retried."""
     exit_code = "" if end.exit_code is None else str(end.exit_code)
     for rule in rules:
@@ -89,12 +89,12 @@ def action(end: End, rules: Sequence[ExitRule]) -> str:
             (rule.on_reason, end.reason or ""),
             (rule.on_exit_code, exit_code),
         )
-        if all(pattern is None or matches_pattern(pattern, text) for pattern, text in pairs):
+        if all(pattern is None or matches_retry_pattern(pattern, text) for pattern, text in pairs):
             return rule.action
     return RETRY
 
 
-def matches_pattern(pattern: str, text: str) -> bool:
+def matches_retry_pattern(pattern: str, text: str) -> bool:
     """A pattern is the text itself, or its beginning and an asterisk; case does not matter."""
     pattern, text = pattern.lower(), text.lower()
     return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern

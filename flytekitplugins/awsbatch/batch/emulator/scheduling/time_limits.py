@@ -29,7 +29,7 @@ class TimeLimits:
         self._since: dict[Unit, float] = {}
         self.next_due: float | None = None
 
-    def overdue(
+    def overdue_units(
         self, heads: Iterable[tuple[str, Unit]], limits: Mapping[str, Sequence[Mapping[str, Any]]], now: float
     ) -> list[tuple[Unit, str]]:
         """Units that have waited too long, with the reason of the action.

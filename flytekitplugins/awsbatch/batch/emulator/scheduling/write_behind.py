@@ -31,12 +31,12 @@ class WriteBehind:
         self._unwritten = Changes([], [], [])
         self.due: float | None = None
 
-    def write_now(self) -> None:
+    def write_behind_now(self) -> None:
         """Writes all changes. Not to be called under the table's lock. Raises what SQLite says, and loses nothing."""
         # Changes that were taken first must be written first, and a later caller must find them written.
         with self._one_at_a_time:
             with self._table.lock:
-                later = self._table.take_changes()
+                later = self._table.take_unwritten_changes()
                 changes = Changes(*(before + after for before, after in zip(self._unwritten, later, strict=True)))
                 self._unwritten = Changes([], [], [])
                 self.due = None
@@ -50,7 +50,7 @@ class WriteBehind:
                     self.due = self._clock.monotonic() + RETRY_AFTER
                 raise
 
-    def write_if_due(self) -> None:
+    def write_behind_if_due(self) -> None:
         with self._table.lock:
             changes = self._table.unwritten + sum(map(len, self._unwritten))
             now = self._clock.monotonic()
@@ -59,7 +59,7 @@ class WriteBehind:
             if not changes or (changes < WRITE_AT and self.due is not None and now < self.due):
                 return
         try:
-            self.write_now()
+            self.write_behind_now()
             self._rows.checkpoint()
         except sqlite3.Error as error:
             log.error("the state of jobs could not be written (%s); it stays in memory and is tried again", error)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..compact_json import compact
 from ..job_model import ARRAY_SIZES, ENDED, STATUSES, Attempt, Job, Unit
-from ..job_spec import spec_of
+from ..job_spec import job_spec_of
 from .database import DamagedRecordError, Database
 
 SINGLE = -1
@@ -55,7 +55,7 @@ class Changes(NamedTuple):
     attempts: list[tuple[Any, ...]]
 
 
-def changes_of(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
+def row_changes_of(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
     changes = Changes([], [], [])
     for job in jobs:
         # A single job is listed with the end of its last attempt.
@@ -125,7 +125,7 @@ class JobRows:
     def checkpoint(self) -> None:
         self._database.checkpoint()
 
-    def retag(self, sequence: int, detail: dict[str, Any]) -> None:
+    def retag_job_row(self, sequence: int, detail: dict[str, Any]) -> None:
         with self._database.transaction() as connection:
             connection.execute("UPDATE jobs SET detail = ? WHERE seq = ?", (compact(detail), sequence))
 
@@ -171,7 +171,7 @@ class JobRows:
             ).fetchall()
         return [(job_id, who, bool(remote)) for job_id, who, remote in rows]
 
-    def summaries(
+    def job_row_summaries(
         self, queue: str, status: str | None, where: Sequence[tuple[str, Any]], before: int, limit: int
     ) -> list[Summary]:
         """Jobs of a queue, newest first, below a sequence number.
@@ -186,7 +186,7 @@ class JobRows:
         with self._database.reader() as connection:
             return [Summary(*row) for row in connection.execute(sql, (*values, limit))]
 
-    def ended_before(self, moment: int) -> list[tuple[int, str]]:
+    def job_rows_ended_before(self, moment: int) -> list[tuple[int, str]]:
         """(sequence, id) of the jobs that ended before a time in milliseconds."""
         with self._database.reader() as connection:
             return connection.execute("SELECT seq, id FROM jobs WHERE stopped < ?", (moment,)).fetchall()
@@ -208,7 +208,7 @@ def _assemble(row: sqlite3.Row | tuple[Any, ...], children: list[Any], attempts:
     job_id, detail, size, created, owner, status, remote, reason, stop, started, stopped, sequence = row
     if size is not None and size not in ARRAY_SIZES:
         raise ValueError(f"it has {size} children, and an array has {ARRAY_SIZES[0]} to {ARRAY_SIZES[-1]}")
-    job = Job(job_id, spec_of(json.loads(detail)), size, created, owner, status, bool(remote))
+    job = Job(job_id, job_spec_of(json.loads(detail)), size, created, owner, status, bool(remote))
     job.reason, job.stop, job.started, job.stopped, job.sequence = reason, stop, started, stopped, sequence
     if size is None:
         unit = job.units[0]

@@ -38,7 +38,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import
     Started,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILLED, journal_line
+from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILLED, reaper_journal_line
 from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 class ContainerExecutor:
     """An executor of images. This process's supervisor removes what is left when this process dies.
 
-    :param client: of the engine; see `container_engine.connect`.
+    :param client: of the engine; see `container_engine.connect_engine`.
     :param warn: called once for each thing that jobs ask for and do not get.
     """
 
@@ -82,7 +82,7 @@ class ContainerExecutor:
     def open(self, instance: Instance, events: Events) -> None:
         self._instance = instance
         self._events = events
-        self._home = container_leftovers.home_label(instance.directory.parent.parent)
+        self._home = container_leftovers.leftovers_label(instance.directory.parent.parent)
         self._journal = os.open(instance.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         info = self._client.info()
         runtimes = info.get("Runtimes") or {}
@@ -127,7 +127,7 @@ class ContainerExecutor:
         with self._lock:
             left = list(self._running.values())
         until = time.monotonic() + CLOSING
-        self._attempts.stop_waiting()
+        self._attempts.stop_waiting_for_containers()
         for attempt in left:
             self.signal(attempt.process.key, signal.SIGKILL)
         if self._signaller is not None:
@@ -137,7 +137,7 @@ class ContainerExecutor:
                 thread.join(max(0.0, until - time.monotonic()))
         with self._engine_errors("containers could not be removed"):
             # Containers that were started while the executor was asked to end.
-            for container in container_engine.labelled(self._client, self._labels()):
+            for container in container_engine.labelled_containers(self._client, self._labels()):
                 container_engine.remove(self._client, container["Id"])
         self._supervision.release(self._lease)
         self._attempts.close()
@@ -166,7 +166,7 @@ class ContainerExecutor:
     def _end_of_removed_instances(self) -> None:
         """Ends what instances left behind that have no directory any more."""
         with self._engine_errors("containers of former services could not be ended"):
-            found = container_engine.labelled(self._client, {container_leftovers.HOME: self._home})
+            found = container_engine.labelled_containers(self._client, {container_leftovers.HOME: self._home})
             for name in {each["Labels"].get(container_leftovers.SERVICE, "") for each in found}:
                 if not (self._instance.directory.parent / name).is_dir():
                     container_leftovers.end(self._client, self._home, name, self._instance.directory)
@@ -179,7 +179,7 @@ class ContainerExecutor:
         try:
             yield
         except (DockerException, RequestException) as error:
-            logger.error("%s: %s", what, container_engine.words(error))
+            logger.error("%s: %s", what, container_engine.engine_words(error))
 
     # The attempt's own thread.
 
@@ -188,7 +188,7 @@ class ContainerExecutor:
         event: Event
         try:
             event = end = self._attempts.run(attempt, lambda pid: self._tell_start(attempt, pid))
-            line = journal_line(key, end.exit_code, end.out_of_memory, end.at, end.peak_memory, end.cpu_seconds)
+            line = reaper_journal_line(key, end.exit_code, end.out_of_memory, end.at, end.peak_memory, end.cpu_seconds)
             # A full disk must not stop the rest.
             with contextlib.suppress(OSError):
                 os.write(self._journal, line)
@@ -196,7 +196,7 @@ class ContainerExecutor:
             event = CannotStart(key, str(refused), time.time(), refused.error)
         except Exception as error:
             logger.debug("attempt %s", key, exc_info=True)
-            message = f"the container engine: {container_engine.words(error)}"
+            message = f"the container engine: {container_engine.engine_words(error)}"
             event = Lost(key, message, time.time()) if attempt.started else CannotStart(key, message, time.time())
         self._tell_end(attempt, event)
         self._attempts.remove(attempt)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_cgroup import CgroupWatch
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import RefusedError, refusals
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import RefusedError, engine_refusals
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_files import Ownership
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_log import Log
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import (
@@ -103,7 +103,7 @@ class Attempts:
         # Containers that may run still, and that the engine did not answer about.
         self._left: set[str] = set()
 
-    def stop_waiting(self) -> None:
+    def stop_waiting_for_containers(self) -> None:
         """An engine that has gone is not waited for any more."""
         self._closing.set()
 
@@ -144,7 +144,7 @@ class Attempts:
             with contextlib.suppress(APIError):
                 self._client.kill(attempt.container, signal=number)
         except OSError as error:
-            logger.error("a container could not be signalled: %s", container_engine.words(error))
+            logger.error("a container could not be signalled: %s", container_engine.engine_words(error))
             with attempt.lock:
                 attempt.signals.append(number)
 
@@ -165,7 +165,7 @@ class Attempts:
         try:
             container_engine.remove(self._client, container)
         except OSError as error:
-            logger.error("a container could not be removed: %s", container_engine.words(error))
+            logger.error("a container could not be removed: %s", container_engine.engine_words(error))
             # The next attempt must not run beside it.
             if not isinstance(error, APIError):
                 self._left.add(container)
@@ -183,8 +183,8 @@ class Attempts:
 
     def _make(self, attempt: Attempt, wanted: ContainerRequest) -> str:
         """Pulls the image and creates the container; returns its id."""
-        with refusals(CANNOT_PULL):
-            self._images.ensure(wanted.body["Image"])
+        with engine_refusals(CANNOT_PULL):
+            self._images.ensure_image(wanted.body["Image"])
         if attempt.over:
             raise RefusedError(CANNOT_START, "it was asked to end before it started")
         for left in tuple(self._left):
@@ -202,7 +202,7 @@ class Attempts:
         if option is not None and not self._storage_option:
             del body["HostConfig"]["StorageOpt"]
             option = None
-        with refusals(CANNOT_CREATE):
+        with engine_refusals(CANNOT_CREATE):
             try:
                 found = self._client.create_container_from_config(body, name)
             except APIError as error:
@@ -212,12 +212,12 @@ class Attempts:
                 del body["HostConfig"]["StorageOpt"]
                 found = self._client.create_container_from_config(body, name)
                 self._storage_option = False
-                self._warn(f"ephemeralStorage is not enforced by this engine: {container_engine.said(error)}")
+                self._warn(f"ephemeralStorage is not enforced by this engine: {container_engine.engine_said(error)}")
         container: str = found["Id"]
         return container
 
     def _start(self, process: JobProcess, container: str) -> tuple[Output, int]:
-        with refusals(CANNOT_START):
+        with engine_refusals(CANNOT_START):
             # Podman makes the process now, Docker with the start: whatever it writes is here from the beginning.
             output: Output = self._client.attach(container, **OUTPUT)
             pid = self._watch(process, container)
@@ -249,7 +249,7 @@ class Attempts:
 
         with attempt.lock:
             attempt.listening = False
-        logger.error("the container engine is away: %s", container_engine.words(error))
+        logger.error("the container engine is away: %s", container_engine.engine_words(error))
         until = time.monotonic() + AWAY
         while time.monotonic() < until and not self._closing.wait(LOOK_EVERY):
             try:

@@ -60,7 +60,7 @@ class WatchedCgroup:
 
     def finish(self) -> None:
         there = self.look()
-        usage = usage_of(self.texts)
+        usage = cgroup_usage(self.texts)
         if not there and self.events >= 0:
             # One of the events is the end of the group itself.
             usage = replace(usage, out_of_memory=_count_of(self.events) > 1)
@@ -190,7 +190,7 @@ def _count_of(counter: int) -> int:
     return count
 
 
-def usage_of(texts: dict[str, str]) -> ContainerUsage:
+def cgroup_usage(texts: dict[str, str]) -> ContainerUsage:
     """:param texts: of the control group's files, by name; of cgroup v1 or v2."""
     counts = dict(
         line.split(None, 1)

@@ -75,7 +75,7 @@ class Address:
     tls: Any = None
 
 
-def connect(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient:
+def connect_engine(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient:
     """The engine at a URL; without one, the engine that `DOCKER_HOST` or the current docker context names, else the
     first that answers at one of the usual sockets. Raises NoEngineError.
     """
@@ -83,7 +83,7 @@ def connect(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient
     from requests import RequestException
 
     tried: list[str] = []
-    for address in addresses(url, environ):
+    for address in engine_addresses(url, environ):
         try:
             client = docker.APIClient(
                 base_url=address.url,
@@ -93,7 +93,7 @@ def connect(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient
                 max_pool_size=CONNECTIONS,
             )
         except (docker.errors.DockerException, docker.errors.TLSParameterError, RequestException, OSError) as error:
-            tried.append(f"{address.url} ({address.source}): {words(error)}")
+            tried.append(f"{address.url} ({address.source}): {engine_words(error)}")
             continue
         client.timeout = ANSWER_TIMEOUT
         return client
@@ -105,7 +105,7 @@ def connect(url: str = "", environ: Mapping[str, str] = os.environ) -> APIClient
     )
 
 
-def addresses(url: str, environ: Mapping[str, str]) -> Iterator[Address]:
+def engine_addresses(url: str, environ: Mapping[str, str]) -> Iterator[Address]:
     """The addresses where an engine may be. If one is named, it is the only one."""
     from docker.errors import DockerException
     from docker.utils import kwargs_from_env
@@ -132,7 +132,7 @@ def addresses(url: str, environ: Mapping[str, str]) -> Iterator[Address]:
         yield Address("a usual socket", f"unix://{path.format(**places)}")
 
 
-def words(error: BaseException) -> str:
+def engine_words(error: BaseException) -> str:
     """What an engine said about a call that it refused, else the innermost words of an error that has been wrapped many
     times.
     """
@@ -149,14 +149,14 @@ def words(error: BaseException) -> str:
     return ((isinstance(error, OSError) and error.strerror) or str(error))[:MOST_OF_MESSAGE]
 
 
-def said(error: BaseException) -> str:
+def engine_said(error: BaseException) -> str:
     """An engine's own words about a call that it refused, as ECS passes them on."""
-    text = END_OF_PODMAN.sub(": unknown", OF_PODMAN.sub("", words(error)))
+    text = END_OF_PODMAN.sub(": unknown", OF_PODMAN.sub("", engine_words(error)))
     return f"Error response from daemon: {RUNTIME.sub('OCI runtime create failed: ', text)}"
 
 
 @contextlib.contextmanager
-def refusals(error: str) -> Iterator[None]:
+def engine_refusals(error: str) -> Iterator[None]:
     """Raises RefusedError, by ECS's name, where the engine refuses or does not answer."""
     from docker.errors import APIError
     from requests import Timeout
@@ -166,7 +166,7 @@ def refusals(error: str) -> Iterator[None]:
     except PullError as refused:
         raise RefusedError(error, str(refused)) from refused
     except APIError as refused:
-        raise RefusedError(error, said(refused)) from refused
+        raise RefusedError(error, engine_said(refused)) from refused
     except Timeout as silent:
         words = f"Could not transition to {STEPS[error]}; the container engine does not answer"
         raise RefusedError(TIMED_OUT, words) from silent
@@ -184,7 +184,7 @@ class Images:
         self._lock = threading.Lock()
         self._pulling: dict[str, Future[None]] = {}
 
-    def ensure(self, image: str) -> None:
+    def ensure_image(self, image: str) -> None:
         """Raises PullError."""
         if self._pull != PULL_ALWAYS and self._is_here(image):
             return
@@ -217,7 +217,7 @@ class Images:
             return False
         except APIError as error:
             # The name is none of an image.
-            raise PullError(said(error)) from error
+            raise PullError(engine_said(error)) from error
         return True
 
     def _bring(self, image: str) -> None:
@@ -232,10 +232,10 @@ class Images:
             # ECS_IMAGE_PULL_BEHAVIOR's default: a local image is used where the registry cannot be reached.
             if self._pull == PULL_ALWAYS and self._is_here(image):
                 return
-            raise PullError(said(error)) from error
+            raise PullError(engine_said(error)) from error
 
 
-def labelled(client: APIClient, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+def labelled_containers(client: APIClient, labels: Mapping[str, str]) -> list[dict[str, Any]]:
     """All containers with these labels, running or not: Docker's summaries."""
     filters: Sequence[str] = [f"{name}={value}" for name, value in labels.items()]
     found: list[dict[str, Any]] = client.containers(all=True, filters={"label": filters})

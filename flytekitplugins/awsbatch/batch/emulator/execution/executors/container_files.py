@@ -79,7 +79,7 @@ class Ownership:
             self._client.start(container)
             failed = self._client.wait(container)["StatusCode"]
         except (DockerException, RequestException) as error:
-            failed = container_engine.said(error)
+            failed = container_engine.engine_said(error)
         if failed:
             self._warn(
                 f"files that {body['Image']} wrote belong to another user, and chown does not run there ({failed})"

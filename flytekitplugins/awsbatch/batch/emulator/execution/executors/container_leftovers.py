@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import JOURNAL
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILLED, journal_line
+from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILLED, reaper_journal_line
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -36,14 +36,14 @@ SIDE_BY_SIDE = 8
 log = logging.getLogger(__name__)
 
 
-def home_label(home: Path) -> str:
+def leftovers_label(home: Path) -> str:
     """The label of a home's containers, on an engine that other machines may use as well."""
     return f"{platform.node()}:{home}"
 
 
 def end(client: APIClient, home: str, service: str, directory: Path) -> int:
     """Ends and removes the containers of one instance; returns how many there were."""
-    found = container_engine.labelled(client, {HOME: home, SERVICE: service})
+    found = container_engine.labelled_containers(client, {HOME: home, SERVICE: service})
     if not found:
         return 0
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -66,10 +66,10 @@ def _end_one(client: APIClient, container: dict[str, Any]) -> bytes:
         state = client.inspect_container(name)["State"]
         # Podman's zero time has no year either.
         if state["ExitCode"] != KILLED and state["Status"] == "exited":
-            line = journal_line(container["Labels"][ATTEMPT], state["ExitCode"], False, finished(state), 0, 0.0)
+            line = reaper_journal_line(container["Labels"][ATTEMPT], state["ExitCode"], False, finished(state), 0, 0.0)
         container_engine.remove(client, name)
     except (DockerException, RequestException) as error:
-        log.warning("container %s of a dead service: %s", name[:12], container_engine.words(error))
+        log.warning("container %s of a dead service: %s", name[:12], container_engine.engine_words(error))
     return line
 
 
@@ -87,7 +87,7 @@ def main(url: str, home: str, service: str, directory: str) -> None:
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            client = container_engine.connect(url, os.environ)
+            client = container_engine.connect_engine(url, os.environ)
         except container_engine.NoEngineError:
             # It may have been stopped with the service, and its containers go on.
             if time.monotonic() > until:

@@ -33,7 +33,7 @@ class ImportInputs:
         self._libraries = tuple(libraries)
         self._in_native_code: dict[str, bool] = {}
 
-    def depend_on(self, names: Iterable[str], plan: WarmPlan) -> bool:
+    def imports_depend_on(self, names: Iterable[str], plan: WarmPlan) -> bool:
         """Whether an import may have read one of these variables."""
         always = (*ALWAYS_READ, *plan.always_read)
         for name in names:
@@ -43,7 +43,7 @@ class ImportInputs:
                 return True
         return False
 
-    def same_modules(self, first: tuple[str, ...], second: tuple[str, ...]) -> bool:
+    def imports_same_modules(self, first: tuple[str, ...], second: tuple[str, ...]) -> bool:
         """Whether the same would have been imported with these entries of PYTHONPATH."""
         return self._significant(first) == self._significant(second)
 
@@ -75,7 +75,7 @@ def _listing(entry: str) -> list[str] | None:
         return None
 
 
-def is_started_with(entries: tuple[str, ...]) -> bool:
+def imports_at_start(entries: tuple[str, ...]) -> bool:
     """Whether Python imports something from these entries of PYTHONPATH as it starts."""
     return any(name.partition(".")[0] in AT_START for entry in entries for name in _listing(entry) or ())
 

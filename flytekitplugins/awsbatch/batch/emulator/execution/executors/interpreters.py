@@ -73,40 +73,40 @@ class Interpreters:
                 if _same_variables(each.environment, process.environment, (*OWN, *plan.never_native)):
                     return None, each.reason
                 continue
-            fit, reason = each.fit(process, plan)
+            fit, reason = each.interpreter_fit(process, plan)
             if fit is not InterpreterFit.ELSEWHERE:
                 return (each if fit is InterpreterFit.HERE else None), reason
         spare = self._spare
-        if spare is not None and spare.can_become(which):
+        if spare is not None and spare.can_become_interpreter(which):
             spare.serve(which, plan)
             self._spare = None
             return spare, ""
         return None, ""
 
-    def use(self, interpreter: WarmInterpreter, lease: Lease, owner: InterpreterOwner) -> InterpreterUse:
+    def use_interpreter(self, interpreter: WarmInterpreter, lease: Lease, owner: InterpreterOwner) -> InterpreterUse:
         if interpreter in self._alive:
             self._alive.remove(interpreter)
             self._alive.append(interpreter)
         interpreter.last_used = time.monotonic()
         return interpreter.uses.setdefault(lease.number, InterpreterUse(interpreter, lease, owner))
 
-    def uses_of(self, lease: Lease) -> list[InterpreterUse]:
+    def interpreter_uses_of(self, lease: Lease) -> list[InterpreterUse]:
         return [each.uses[lease.number] for each in self._alive if lease.number in each.uses]
 
-    def make_room(self, most: int) -> None:
+    def make_room_for_interpreter(self, most: int) -> None:
         """Ends idle interpreters, so that one more fits in."""
-        self.trim(max(most, 1) - 1)
+        self.trim_interpreters(max(most, 1) - 1)
 
-    def trim(self, most: int) -> None:
+    def trim_interpreters(self, most: int) -> None:
         """Ends idle interpreters until no more than so many are left, or none is idle."""
         for each in self._alive[: max(0, len(self._alive) - most)]:
-            if each.is_idle:
+            if each.is_interpreter_idle:
                 self._end(each)
 
     def _end(self, interpreter: WarmInterpreter) -> None:
         if interpreter.state is InterpreterState.STARTING and interpreter is not self._spare:
             # An interpreter reads nothing before its imports are done.
-            self.supervision.signal_interpreter(interpreter.name, signal.SIGKILL)
+            self.supervision.signal_supervised_interpreter(interpreter.name, signal.SIGKILL)
         else:
             interpreter.state = InterpreterState.ENDED
             interpreter.end()
@@ -142,7 +142,9 @@ class Interpreters:
 
     # Called without it.
 
-    def warm_up(self, which: InterpreterIdentity, plan: WarmPlan, variables: Mapping[str, str], cwd: Path) -> None:
+    def warm_up_interpreter(
+        self, which: InterpreterIdentity, plan: WarmPlan, variables: Mapping[str, str], cwd: Path
+    ) -> None:
         """Starts an interpreter that imports what most jobs need, before it is known what else the first one does."""
         with self.lock:
             if self._alive:
@@ -160,7 +162,8 @@ class Interpreters:
                     lambda message: self._take(interpreter, message),
                     lambda: self._ended(interpreter),
                 )
-                self.supervision.start_interpreter(interpreter.process(directory), theirs.fileno(), self._told)
+                command = interpreter.process(directory)
+                self.supervision.start_supervised_interpreter(command, theirs.fileno(), self._told)
             self.supervision.links.add(link)
         except (OSError, ValueError) as error:
             interpreter.reason = str(error)
@@ -181,12 +184,12 @@ class Interpreters:
             use.release()
         interpreter.flush()
         if not use.released.wait(PATIENCE):
-            self.supervision.signal_interpreter(interpreter.name, signal.SIGKILL)
+            self.supervision.signal_supervised_interpreter(interpreter.name, signal.SIGKILL)
             interpreter.ended.wait(PATIENCE)
         with self.lock:
             if ends and interpreter.state is InterpreterState.READY:
                 self._end(interpreter)
-            self.trim(most)
+            self.trim_interpreters(most)
         if ends:
             interpreter.ended.wait(PATIENCE)
         self.supervision.links.wake()

@@ -36,7 +36,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import
     Started,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import environment_has, kill
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import kill, process_environment_has
 from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILL_TIMEOUT
 
 MIB = 2**20
@@ -89,7 +89,7 @@ class Supervised:
         places = str(process.cwd), str(process.log), lease.umask
         key = lease.number, process.key
         # Before the start: its end may be reported before this returns.
-        self.attempts[key] = 0, marks(process.environment)
+        self.attempts[key] = 0, _supervision_marks(process.environment)
         try:
             environment = self._environment(process.environment)
             limit = process.memory_limit * MIB
@@ -185,7 +185,7 @@ class Supervision:
                 with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                     self._supervised.at_end(lease)
 
-    def start_interpreter(self, process: JobProcess, link: int, events: Events) -> None:
+    def start_supervised_interpreter(self, process: JobProcess, link: int, events: Events) -> None:
         """Starts a process that belongs to no service; its command gets the descriptor as its last argument.
 
         Raises OSError, ValueError.
@@ -198,7 +198,7 @@ class Supervision:
             if self._supervised is not None and (lease.number, key) in self._supervised.attempts:
                 self._supervised.channel.send(("signal", lease.number, key, int(number)))
 
-    def signal_interpreter(self, name: str, number: int) -> None:
+    def signal_supervised_interpreter(self, name: str, number: int) -> None:
         if SHARED in self._leases:
             self.signal(self._leases[SHARED], name, number)
 
@@ -373,7 +373,7 @@ def _kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:
         found = [
             int(entry.name)
             for entry in Path("/proc").glob("[0-9]*")
-            if any(environment_has(int(entry.name), trace) for trace in traces)
+            if any(process_environment_has(int(entry.name), trace) for trace in traces)
         ]
         if not found:
             return
@@ -382,7 +382,7 @@ def _kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:
         time.sleep(0.01)
 
 
-def marks(environment: Mapping[str, str]) -> tuple[bytes, ...]:
+def _supervision_marks(environment: Mapping[str, str]) -> tuple[bytes, ...]:
     """The variables that mark a process as part of an attempt, whatever session it is in."""
     names = (wire.AWS_JOB_ID, wire.AWS_JOB_ATTEMPT)
     return tuple(f"{name}={environment[name]}".encode() for name in names if name in environment)

@@ -19,7 +19,7 @@ import sys
 import time
 
 from ..channel import DescriptorChannel, Message
-from ..process_tree import adopt_orphans, end_with_parent
+from ..process_tree import adopt_orphan_processes, end_with_parent_process
 from ..reaper import Reaper
 
 COMMAND_NOT_FOUND = 127
@@ -90,7 +90,7 @@ class Supervisor:
 
     def _report_ends(self) -> None:
         for attempt in self.reaper.reap():
-            self.tell(self.reaper.write_end(attempt))
+            self.tell(self.reaper.write_reaped_end(attempt))
         for service in self.reaper.released():
             os.close(self.locks.pop(service))
             self.tell(("released", service))
@@ -109,7 +109,7 @@ class Supervisor:
         """Ends the attempts of a service. That nothing is left is reported later."""
         self.last_commands.pop(service, None)
         for attempt in self.reaper.release(service):
-            self.tell(self.reaper.write_end(attempt))
+            self.tell(self.reaper.write_reaped_end(attempt))
 
     def on_environment(self, number: int, environment: dict[str, str]) -> None:
         # Messages come in order, so an older environment is not used again.
@@ -179,8 +179,8 @@ class Supervisor:
         name = cwd
         try:
             os.setsid()
-            end_with_parent(parent)
-            adopt_orphans()
+            end_with_parent_process(parent)
+            adopt_orphan_processes()
             for number in DEFAULT_SIGNALS:
                 signal.signal(number, signal.SIG_DFL)
             signal.set_wakeup_fd(-1)
@@ -217,7 +217,7 @@ class Supervisor:
         reported: the executors find them lost.
         """
         for attempt in self.reaper.end():
-            message = self.reaper.write_end(attempt)
+            message = self.reaper.write_reaped_end(attempt)
             if not attempt.ended_by_reaper:
                 self.tell(message)
         self._hear_the_last()

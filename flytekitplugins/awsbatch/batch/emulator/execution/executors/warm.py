@@ -30,7 +30,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interprete
     InterpreterIdentity,
     InterpreterState,
     InterpreterUse,
-    identity,
+    interpreter_identity,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, WarmPlan
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
@@ -144,7 +144,7 @@ class WarmExecutor:
     def close(self) -> None:
         with self._interpreters.lock:
             self._closing = True
-            uses = self._interpreters.uses_of(self._lease)
+            uses = self._interpreters.interpreter_uses_of(self._lease)
             waiting = [key for use in uses for key in use.waiting]
             for use in uses:
                 use.waiting.clear()
@@ -162,14 +162,14 @@ class WarmExecutor:
         """The identity of a process, found out once for all attempts of a job."""
         shared = process.shared
         if shared is None:
-            return identity(plan, process, self._isolation, self._lease)
+            return interpreter_identity(plan, process, self._isolation, self._lease)
         key = id(plan), id(shared), process.scratch == process.cwd
         known = self._identities.get(key)
         # The plan and the variables are kept with it: while they are, their numbers are theirs.
         if known is None or known[2].cwd not in (None, process.cwd):
             if len(self._identities) >= REMEMBERED:
                 self._identities.clear()
-            which = identity(plan, process, self._isolation, self._lease)
+            which = interpreter_identity(plan, process, self._isolation, self._lease)
             known = self._identities[key] = plan, shared, which
         return known[2]
 
@@ -193,7 +193,7 @@ class WarmExecutor:
         interpreter, reason = self._interpreters.find(which, process, plan)
         if interpreter is None:
             return None, reason
-        use = self._interpreters.use(interpreter, self._lease, self)
+        use = self._interpreters.use_interpreter(interpreter, self._lease, self)
         if shared is not None:
             if len(self._found) >= REMEMBERED:
                 self._found.clear()
@@ -202,13 +202,13 @@ class WarmExecutor:
 
     def _new(self, plan: WarmPlan, process: JobProcess) -> InterpreterUse:
         which = self._identity(plan, process)
-        self._interpreters.make_room(self._keep)
+        self._interpreters.make_room_for_interpreter(self._keep)
         scratch = None
         if which.cwd is None:
             self._scratch_number += 1
             scratch = private_folders.make_private_folder(self._instance.directory / f"warm-{self._scratch_number}")
         interpreter = self._interpreters.add(which, plan, process, scratch)
-        return self._interpreters.use(interpreter, self._lease, self)
+        return self._interpreters.use_interpreter(interpreter, self._lease, self)
 
     def _decline(self, process: JobProcess, reason: str) -> None:
         line = f"{Path(process.argv[0]).name} is started anew for each attempt: {reason}"

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs, is_started_with
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs, imports_at_start
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import MIB, STARTER, Lease
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import AWS_PREFIX, OWN, PreloadHook, WarmPlan
@@ -63,7 +63,7 @@ class InterpreterIdentity:
     service: int | None
 
 
-def identity(plan: WarmPlan, process: JobProcess, isolation: str, lease: Lease) -> InterpreterIdentity:
+def interpreter_identity(plan: WarmPlan, process: JobProcess, isolation: str, lease: Lease) -> InterpreterIdentity:
     in_scratch = process.scratch == process.cwd
     return InterpreterIdentity(
         interpreter=plan.interpreter,
@@ -77,7 +77,7 @@ def identity(plan: WarmPlan, process: JobProcess, isolation: str, lease: Lease) 
     )
 
 
-def common_identity(plan: WarmPlan, cwd: Path) -> InterpreterIdentity:
+def common_interpreter_identity(plan: WarmPlan, cwd: Path) -> InterpreterIdentity:
     """The identity of an interpreter that can become any one in this directory which imports more than the plan
     says."""
     scripts = os.path.dirname(plan.script)  # noqa: PTH120 - as above
@@ -93,7 +93,7 @@ def _with_python_path(environment: Mapping[str, str], directories: tuple[str, ..
     return {**environment, PYTHONPATH: os.pathsep.join(entries)}
 
 
-def python_path(environment: Mapping[str, str]) -> tuple[str, ...]:
+def _interpreter_python_path(environment: Mapping[str, str]) -> tuple[str, ...]:
     value = environment.get(PYTHONPATH)
     return tuple(value.split(os.pathsep)) if value else ()
 
@@ -149,7 +149,7 @@ class WarmInterpreter:
         self.cwd = cwd
         self.environment = _with_python_path(environment, plan.python_path, cwd)
         # Whether its import path must be set from its first moment, and stays as it is.
-        self.is_fixed = plan.install is not None or is_started_with(python_path(self.environment))
+        self.is_fixed = plan.install is not None or imports_at_start(_interpreter_python_path(self.environment))
         self.state = InterpreterState.STARTING
         self.reason = ""
         self.inputs: ImportInputs | None = None
@@ -163,7 +163,7 @@ class WarmInterpreter:
         self._sending = threading.Lock()
 
     @property
-    def is_idle(self) -> bool:
+    def is_interpreter_idle(self) -> bool:
         return not any(use.running or use.waiting for use in self.uses.values())
 
     def process(self, directory: Path) -> JobProcess:
@@ -190,7 +190,7 @@ class WarmInterpreter:
         self.put(("begin", plan.script, AWS_PREFIX, plan.harmless, path, wire.WARMING, install))
         self.put(("import", *plan.preload))
 
-    def can_become(self, which: InterpreterIdentity) -> bool:
+    def can_become_interpreter(self, which: InterpreterIdentity) -> bool:
         """Whether what this one imports is the first part of what one for others imports."""
         mine = self.identity
         return mine == replace(
@@ -206,7 +206,7 @@ class WarmInterpreter:
         self.put(("serve", tuple(map(plain, plan.settle)), which.isolation))
         self.identity, self.plan = which, plan
 
-    def fit(self, process: JobProcess, plan: WarmPlan) -> tuple[InterpreterFit, str]:
+    def interpreter_fit(self, process: JobProcess, plan: WarmPlan) -> tuple[InterpreterFit, str]:
         """Whether a process can be forked from it, with the reason if not."""
         if self.inputs is None:
             return InterpreterFit.HERE, ""
@@ -219,10 +219,10 @@ class WarmInterpreter:
         names = {name for name in names if not name.startswith(OWN)}
         if PYTHONPATH in names:
             names.discard(PYTHONPATH)
-            mine_first, theirs_first = python_path(mine), python_path(job)
-            if self.is_fixed or not self.inputs.same_modules(mine_first, theirs_first):
+            mine_first, theirs_first = _interpreter_python_path(mine), _interpreter_python_path(job)
+            if self.is_fixed or not self.inputs.imports_same_modules(mine_first, theirs_first):
                 return InterpreterFit.ELSEWHERE, ""
-        return (InterpreterFit.ELSEWHERE if self.inputs.depend_on(names, plan) else InterpreterFit.HERE), ""
+        return (InterpreterFit.ELSEWHERE if self.inputs.imports_depend_on(names, plan) else InterpreterFit.HERE), ""
 
     def put(self, message: tuple[Any, ...]) -> None:
         self._outbox.append(message)
@@ -313,7 +313,7 @@ class InterpreterUse:
             interpreter.setup_count += 1
             number = self._setups[which] = interpreter.setup_count
             prepare = tuple(map(plain, plan.prepare))
-            said = (plan.script, plan.arguments, prepare, changes, python_path(job), self._copied(plan))
+            said = (plan.script, plan.arguments, prepare, changes, _interpreter_python_path(job), self._copied(plan))
             interpreter.put(("setup", number, self.lease.number, *said, self.lease.umask))
         return number
 

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 from ..channel import Channel, Message
 from ..reaper import ReapedAttempt, Reaper
 from . import forked_child, imports, script
-from .import_watch import ImportWatch, native_libraries
+from .import_watch import ImportWatch, watch_native_libraries
 from .random_state import RandomState
-from .settled_memory import MANY_FORKS, settle_memory, use_huge_pages
+from .settled_memory import MANY_FORKS, settle_in_huge_pages, settle_memory
 from .worker_pool import Pool
 
 # The most that imports may write, in bytes: more is not copied into every child's log.
@@ -133,7 +133,7 @@ class Interpreter:
                 self.channel.send(*messages)
 
     def report(self, attempt: ReapedAttempt) -> None:
-        self.outbox.append(self.reaper.write_end(attempt))
+        self.outbox.append(self.reaper.write_reaped_end(attempt))
 
     def _report_released(self) -> bool:
         before = dict(self.reaper.journals)
@@ -167,13 +167,13 @@ class Interpreter:
         for attempt in self.reaper.release(lease):
             self.report(attempt)
         if self.pool is not None:
-            self.pool.end_idle()
-        self.reset()
+            self.pool.end_idle_workers()
+        self.reset_interpreter()
         for number in [number for number, setup in self.setups.items() if setup.lease == lease]:
             del self.setups[number]
             self.prepared.discard(number)
 
-    def reset(self) -> None:
+    def reset_interpreter(self) -> None:
         """Restores this process to what it was after the imports."""
         self.current = None
         _set_environment(self.before)
@@ -215,7 +215,7 @@ class Interpreter:
         log, copies = places
         self.forks += 1
         if self.forks == MANY_FORKS:
-            use_huge_pages()
+            settle_in_huge_pages()
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             pid = os.fork()
@@ -234,7 +234,7 @@ class Interpreter:
         _set_environment(setup.environment)
         os.umask(setup.umask)
         self.search_path.set(setup.script, setup.python_path)
-        script.set_arguments(setup.script, setup.arguments)
+        script.set_script_arguments(setup.script, setup.arguments)
         self.context.main.__dict__["__file__"] = setup.script
         if setup.script not in self.codes:
             self.codes[setup.script] = script.load_script(setup.script)
@@ -243,7 +243,7 @@ class Interpreter:
                 imports.call(hook)
             for hook in self.settle:
                 imports.call(hook)
-            imports.check_threads()
+            imports.check_import_threads()
             self.prepared.add(number)
             settle_memory()
         self.current = number
@@ -298,8 +298,8 @@ class Warming:
         """Imports what the messages ask for, until one says what it is to serve. Raises RefusedError."""
         flag, install = message
         os.environ[flag] = "1"
-        with _captured(output), watch, imports.without_collecting():
-            before = imports.descriptors()
+        with _captured(output), watch, imports.importing_without_collecting():
+            before = imports.import_descriptors()
             if install is not None:
                 imports.install_import(install)
             while True:
@@ -329,9 +329,9 @@ def main(link: str) -> None:
         del os.environ[name]
     if python_path:
         os.environ["PYTHONPATH"] = python_path
-    script.set_arguments(path, ())
+    script.set_script_arguments(path, ())
     search_path = script.SearchPath(path, script.entries(python_path))
-    module = script.become_main(path)
+    module = script.become_script_main(path)
     random_state = RandomState()
     output: list[bytes] = []
     watch = ImportWatch((flag, "TMPDIR"), harmless)
@@ -341,13 +341,13 @@ def main(link: str) -> None:
         os.write(2, output[0])
         channel.send(("refused", str(refusal)))
         return
-    random_state.freeze()
+    random_state.freeze_random_state()
     # This process's own directory for temporary files, which `tempfile` remembers. No attempt may see it.
     os.environ.pop("TMPDIR", None)
     interpreter = Interpreter(channel, output[0], random_state, module, search_path, settle, isolation)
     gc.freeze()
-    ready = tuple(sorted(watch.variables)), tuple(watch.modules()), tuple(native_libraries())
-    interpreter.outbox.append(("ready", *ready, search_path.is_as_made))
+    ready = tuple(sorted(watch.variables)), tuple(watch.modules()), tuple(watch_native_libraries())
+    interpreter.outbox.append(("ready", *ready, search_path.is_search_path_as_made))
     interpreter.send_outbox()
     for name, *rest in warming.unread:
         getattr(interpreter, f"on_{name}")(*rest)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import CodeType, ModuleType
 from typing import Any, NoReturn
 
-from ..process_tree import adopt_orphans, end_with_parent
+from ..process_tree import adopt_orphan_processes, end_with_parent_process
 from .exit import exit_process
 from .random_state import RandomState
 
@@ -47,7 +47,7 @@ def run(
     :param log: a descriptor.
     :param copies: pairs of a directory and the one that it is copied to.
     """
-    detach(context)
+    detach_child(context)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
@@ -55,25 +55,25 @@ def run(
         os.write(1, context.import_output)
     for name, value in environment.items():
         os.environ[name] = value
-    forget_temporary_folder()
-    context.random_state.after_fork()
+    forget_temporary_folder_in_child()
+    context.random_state.reseed_after_fork()
     error: BaseException | None = None
     try:
         if copies:
-            copy_all(copies)
+            copy_for_child(copies)
         exec(code, context.main.__dict__)  # noqa: S102 - the job's own command
     except BaseException as raised:
         error = raised
     exit_process(error, OWN_FRAMES)
 
 
-def detach(context: ForkContext) -> None:
+def detach_child(context: ForkContext) -> None:
     """Gives this process a session of its own, makes it adopt its orphans and end with the interpreter, and closes the
     interpreter's descriptors.
     """
     os.setsid()
-    end_with_parent(context.interpreter)
-    adopt_orphans()
+    end_with_parent_process(context.interpreter)
+    adopt_orphan_processes()
     signal.set_wakeup_fd(-1)
     # Not by the wrapper in `signal`, whose enumerations are more code than all the rest here.
     _signal.signal(SIGCHLD, SIG_DFL)
@@ -81,14 +81,14 @@ def detach(context: ForkContext) -> None:
         os.close(descriptor)
 
 
-def forget_temporary_folder() -> None:
+def forget_temporary_folder_in_child() -> None:
     """Makes `tempfile` read TMPDIR again, which has changed."""
     tempfile: Any = sys.modules.get("tempfile")
     if tempfile is not None:
         tempfile.tempdir = None
 
 
-def copy_all(copies: list[tuple[str, str]]) -> None:
+def copy_for_child(copies: list[tuple[str, str]]) -> None:
     import shutil
 
     for source, target in copies:

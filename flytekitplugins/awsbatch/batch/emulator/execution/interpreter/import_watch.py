@@ -70,7 +70,7 @@ def _asking() -> str:
     return str(frame.f_globals.get("__name__")) if frame is not None else ""
 
 
-def native_libraries() -> list[str]:
+def watch_native_libraries() -> list[str]:
     """The files of native code that this process has mapped."""
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
         fields = [line.split(maxsplit=5) for line in file]

@@ -13,7 +13,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator
 
-from .random_state import unknown_generator
+from .random_state import is_unknown_random_generator
 
 Hook = tuple[str, tuple[str, ...]]
 # Devices of which one descriptor is as good as another.
@@ -68,12 +68,12 @@ def settle(hooks: Iterable[Hook], before: dict[int, str]) -> None:
     for hook in hooks:
         with _refusing(f"calling {hook[0]}"):
             call(hook)
-    check_threads()
+    check_import_threads()
     _check_objects(before)
 
 
 @contextlib.contextmanager
-def without_collecting() -> Iterator[None]:
+def importing_without_collecting() -> Iterator[None]:
     """Imports make many objects and hardly any garbage: looking for it takes a sixth of their time. An import may still
     say something else.
     """
@@ -97,7 +97,7 @@ def _check_objects(before: dict[int, str]) -> None:
         _check_generators()
 
 
-def check_threads() -> None:
+def check_import_threads() -> None:
     """Only the thread that forks runs on in a child; a lock that another thread held stays locked for ever."""
     others = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if others:
@@ -124,7 +124,7 @@ def _other_threads() -> list[str]:
     return found
 
 
-def descriptors() -> dict[int, str]:
+def import_descriptors() -> dict[int, str]:
     found = {}
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -136,7 +136,7 @@ def descriptors() -> dict[int, str]:
 
 def _check_descriptors(before: dict[int, str]) -> None:
     """Children would share connections, positions in files, and whatever a device driver keeps for a process."""
-    for number, target in sorted(descriptors().items()):
+    for number, target in sorted(import_descriptors().items()):
         if before.get(number) == target or target in SHAREABLE:
             continue
         if target.startswith("/dev/nvidia"):
@@ -146,5 +146,5 @@ def _check_descriptors(before: dict[int, str]) -> None:
 
 def _check_generators() -> None:
     """A generator with a seed from the system would give all children the same numbers."""
-    if "numpy.random" in sys.modules and any(map(unknown_generator, gc.get_objects())):
+    if "numpy.random" in sys.modules and any(map(is_unknown_random_generator, gc.get_objects())):
         raise RefusedError("an import made a random number generator of numpy's")

@@ -30,7 +30,7 @@ class RandomState:
         random.Random.seed = note_seed  # type: ignore[method-assign]
         random.seed = random._inst.seed
 
-    def freeze(self) -> None:
+    def freeze_random_state(self) -> None:
         """Called after the imports."""
         random.Random.seed = self._seed  # type: ignore[method-assign]
         random.seed = random._inst.seed
@@ -43,19 +43,19 @@ class RandomState:
         if mtrand is not None and mtrand._rand._bit_generator._seed_seq is not None:
             self._reseed += (mtrand.seed,)
 
-    def after_fork(self) -> None:
+    def reseed_after_fork(self) -> None:
         """Called in a child, where Python has given the module `random` a new seed already."""
         if self._state is not None:
             random.setstate(self._state)
         for reseed in self._reseed:
             reseed()
 
-    def before_next_attempt(self) -> None:
+    def reseed_before_next_attempt(self) -> None:
         """Called in a process that has run another attempt before."""
         random.seed(_entropy())
         for generator, state in self._seeded:
             generator.setstate(state)
-        self.after_fork()
+        self.reseed_after_fork()
 
 
 def _entropy() -> int:
@@ -68,7 +68,7 @@ def _reseeding(generator: random.Random) -> Callable[[], None]:
     return (lambda: seed(_entropy())) if type(generator) is random.Random else seed
 
 
-def unknown_generator(each: Any) -> bool:
+def is_unknown_random_generator(each: Any) -> bool:
     """Whether this is a generator of numpy's whose seed may come from the system."""
     numpy: Any = sys.modules.get("numpy.random")
     if numpy is None or not isinstance(each, numpy.Generator | numpy.RandomState):

@@ -33,7 +33,7 @@ class SearchPath:
         self._initial = list(sys.path)
 
     @property
-    def is_as_made(self) -> bool:
+    def is_search_path_as_made(self) -> bool:
         """Whether no import has changed it."""
         return sys.path == self._initial
 
@@ -52,7 +52,7 @@ class SearchPath:
             sys.path_importer_cache.pop(os.path.abspath(entry), None)
 
 
-def become_main(path: str) -> types.ModuleType:
+def become_script_main(path: str) -> types.ModuleType:
     """Makes `__main__` what it is before the script's first line."""
     main = types.ModuleType("__main__")
     main.__dict__.update(
@@ -66,6 +66,6 @@ def become_main(path: str) -> types.ModuleType:
     return main
 
 
-def set_arguments(path: str, arguments: tuple[str, ...]) -> None:
+def set_script_arguments(path: str, arguments: tuple[str, ...]) -> None:
     sys.argv[:] = [path, *arguments]
     sys.orig_argv[1:] = sys.argv

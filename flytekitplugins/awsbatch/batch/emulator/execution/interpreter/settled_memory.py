@@ -22,7 +22,7 @@ def settle_memory() -> None:
     gc.freeze()
 
 
-def use_huge_pages() -> None:
+def settle_in_huge_pages() -> None:
     """Lets the kernel put this process's own memory into huge pages, as far as it fills whole ones. Where the kernel
     will not, everything stays as it is.
 
@@ -31,13 +31,13 @@ def use_huge_pages() -> None:
     if libc is None:
         return
     with contextlib.suppress(OSError), open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
-        for start, end in own_memory(file.read()):
+        for start, end in memory_to_settle(file.read()):
             first, last = -(-start // HUGE_PAGE) * HUGE_PAGE, end // HUGE_PAGE * HUGE_PAGE
             for address in range(first, last, HUGE_PAGE):
                 libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(HUGE_PAGE), MADV_COLLAPSE)
 
 
-def own_memory(maps: str) -> list[tuple[int, int]]:
+def memory_to_settle(maps: str) -> list[tuple[int, int]]:
     """First and last address of what is private, may be written and comes from no file."""
     found = []
     for line in maps.splitlines():

@@ -43,7 +43,7 @@ class Pool:
 
         :param places: its directory, its log, what to copy.
         """
-        self.end_idle(setup)
+        self.end_idle_workers(setup)
         message = (environment, *places)
         pooled = self._reuse(message)
         if pooled is None:
@@ -80,7 +80,7 @@ class Pool:
         self._reaper.kept.add(pid)
         return pooled
 
-    def end_idle(self, setup: int | None = None) -> None:
+    def end_idle_workers(self, setup: int | None = None) -> None:
         """Ends the idle workers, except those of one setup."""
         for other in [each for each in self._idle if each.setup != setup]:
             self._end(other)
