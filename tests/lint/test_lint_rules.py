@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -154,6 +156,37 @@ def test_what_a_map_says(options: dict[str, Any], codes: list[str]) -> None:
 def test_only_the_decks_of_a_maps_items_are_out_of_sight() -> None:
     single = a_task(enable_deck=True)
     assert (found(single), found(map_task(single))) == ([], ["AB113"])
+
+
+def shards(x: int) -> int:
+    return [hash(str(each)) for each in range(x)][-1]
+
+
+def counts(x: int) -> int:
+    return x
+
+
+def wrapped(x: int) -> int:
+    return shards(x)
+
+
+functools.update_wrapper(wrapped, shards)
+
+
+@pytest.mark.parametrize(
+    ("function", "environment", "codes"),
+    [
+        (shards, {}, ["AB116"]),
+        (wrapped, {}, ["AB116"]),
+        (shards, {"PYTHONHASHSEED": "0"}, []),
+        (counts, {}, []),
+    ],
+)
+def test_hashes_of_texts_differ_between_the_items_of_a_cluster(
+    function: Callable[[int], int], environment: dict[str, str], codes: list[str]
+) -> None:
+    single = task(task_config=AWSBatchConfig(), retries=1, environment=environment)(function)
+    assert (found(single), found(map_task(single))) == ([], codes)
 
 
 def test_a_map_over_a_plain_task_is_looked_at_too() -> None:

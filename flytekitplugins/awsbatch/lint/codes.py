@@ -64,6 +64,7 @@ CODES: dict[str, LintCode] = {
         LintCode("AB113", "decks of a map's items", task_rules.task_has_item_decks),
         LintCode("AB114", "variables given to an execution"),
         LintCode("AB115", "an image of another version or architecture"),
+        LintCode("AB116", "hash() in a map's items", task_rules.task_hashes_in_items),
     )
 }
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dis
+import inspect
 from collections.abc import Iterator
+from types import CodeType
 
 from flyteidl.core.tasks_pb2 import Resources
 from flytekit.core.resources import ResourceSpec
@@ -12,6 +15,8 @@ from ..sdk.task_config import FARGATE, SHARE_IDENTIFIER
 from .program import program_maps_over
 from .subject import LintSubject
 
+# With a number in it, Python takes the same seed for the hashes of texts in every process.
+HASH_SEED = "PYTHONHASHSEED"
 # SubmitJob's RetryStrategy: 1 to 10 attempts, the first one included.
 MAX_ATTEMPTS = 10
 # SubmitJob's JobTimeout.
@@ -143,6 +148,29 @@ def task_has_item_decks(subject: LintSubject) -> Iterator[str]:
             "write one each, to <output prefix>/<index>/deck.html. Return what they show, and make a deck of it in a "
             "task that follows."
         )
+
+
+def task_hashes_in_items(subject: LintSubject) -> Iterator[str]:
+    """Children that are forked from one interpreter agree in what a cluster's do not, so that no run here shows it."""
+    function = inspect.unwrap(getattr(subject.inner, "task_function", None) or subject.inner.execute)
+    code = getattr(function, "__code__", None)
+    seeded = HASH_SEED in (subject.inner.environment or {})
+    if not subject.is_array or code is None or seeded or "hash" in getattr(function, "__globals__", {}):
+        return
+    if _reads_global(code, "hash"):
+        yield (
+            "calls hash(), which gives another number for the same text in each child on a cluster. Here children that "
+            "are forked from one interpreter agree. Where they have to agree, take hashlib or zlib.crc32, or set "
+            f"{HASH_SEED} with @task(environment=...)."
+        )
+
+
+def _reads_global(code: CodeType, name: str) -> bool:
+    if name in code.co_names and any(
+        one.opname == "LOAD_GLOBAL" and one.argval == name for one in dis.get_instructions(code)
+    ):
+        return True
+    return any(_reads_global(inner, name) for inner in code.co_consts if isinstance(inner, CodeType))
 
 
 def priority(subject: LintSubject) -> Iterator[str]:
