@@ -25,7 +25,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors import containe
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import EngineFacts, container_request
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import launch_in_image
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import launch_policy_in_image
 from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings, ContainerSettings
@@ -99,7 +99,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         batch = BatchSettings(vcpus=options.vcpus, memory=2 * MEMORY * options.vcpus, container=settings)
         executor = ContainerExecutor(container_engine.connect_engine(), settings)
-        with LocalBatch(Path(folder), batch, executors=[executor], launch=launch_in_image()) as service:
+        with LocalBatch(Path(folder), batch, executors=[executor], launch=launch_policy_in_image()) as service:
             service.ensure_queue("queue")
             service.register_job_definition(jobDefinitionName="child", type="container", containerProperties=container)
             detail = {"jobName": "child", "jobQueue": "q", "jobDefinition": "d", "container": container}

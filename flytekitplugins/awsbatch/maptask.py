@@ -126,9 +126,9 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
     def get_container(self, settings: SerializationSettings) -> Container | None:
         container: Container | None = self._target().get_container(settings)
         if container is not None:
-            from .lint.report import report_task
+            from .lint.report import lint_task
 
-            report_task(self, container, settings)
+            lint_task(self, container, settings)
         return container
 
     def get_k8s_pod(self, settings: SerializationSettings) -> K8sPod | None:

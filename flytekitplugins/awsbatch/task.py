@@ -78,23 +78,23 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
                 "with flytekitplugins.awsbatch.map_task.",
             )
         if isinstance(mapping, MapPythonTask) and not isinstance(mapping, EmulatedCalls):
-            from .lint.report import report_legacy_map
+            from .lint.report import lint_legacy_map
 
-            report_legacy_map(self, mapping)
+            lint_legacy_map(self, mapping)
         super().set_command_fn(get_command_fn)
 
     def get_container(self, settings: SerializationSettings) -> Container | None:
         container: Container | None = super().get_container(settings)
         if container is not None and not isinstance(getattr(self._get_command_fn, "__self__", None), MapPythonTask):
-            from .lint.report import report_task
+            from .lint.report import lint_task
 
-            report_task(self, container, settings)
+            lint_task(self, container, settings)
         return container
 
     def check_emulated_call(self) -> None:
-        from .lint.report import report_single_call
+        from .lint.report import lint_single_call
 
-        report_single_call(self)
+        lint_single_call(self)
 
     def pre_execute(self, user_params: ExecutionParameters | None) -> ExecutionParameters | None:
         if switch.emulation_on():

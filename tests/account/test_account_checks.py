@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.account.iam_evaluation import IamPolicy, IamVerdic
 from flytekitplugins.awsbatch.account.principals import principal_of, principal_permission_fix
 from flytekitplugins.awsbatch.account.task_needs import task_needs
 from flytekitplugins.awsbatch.account.walk import AccountWalk
-from flytekitplugins.awsbatch.local.all_settings import parse_settings
+from flytekitplugins.awsbatch.local.all_settings import parse_all_settings
 
 Answers = dict[str, Callable[[dict[str, Any]], dict[str, Any]]]
 ENVIRONMENT = f"arn:aws:batch:{REGION}:{ACCOUNT}:compute-environment/"
@@ -41,7 +41,7 @@ class AnsweringAccount(AwsAccount):
 
 def walk_of(answers: Answers, **more: Any) -> AccountWalk:
     caller = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:root"}
-    return AccountWalk(parse_settings(SETTINGS), AnsweringAccount(answers), caller, (JOB_ROLE,), **more)
+    return AccountWalk(parse_all_settings(SETTINGS), AnsweringAccount(answers), caller, (JOB_ROLE,), **more)
 
 
 def environment(name: str, **more: Any) -> dict[str, Any]:
@@ -186,5 +186,5 @@ def test_a_legacy_map_of_a_plain_task_needs_ec2_and_no_share(tmp_path: Path) -> 
         "@task\ndef square(n: int) -> int:\n    return n * n\n\n\n"
         "@workflow\ndef squares(numbers: list[int]) -> list[int]:\n    return map_task(square)(n=numbers)\n"
     )
-    (need,) = task_needs([str(tmp_path / "legacy_map_of_a_plain_task.py")], parse_settings(SETTINGS))
+    (need,) = task_needs([str(tmp_path / "legacy_map_of_a_plain_task.py")], parse_all_settings(SETTINGS))
     assert (need.task.rpartition(".")[2], need.platform, need.share_identifier) == ("square", "EC2", "")

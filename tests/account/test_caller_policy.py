@@ -10,7 +10,7 @@ import yaml
 from backends import ROOT
 
 from flytekitplugins.awsbatch.account.policies import all_setup_policies
-from flytekitplugins.awsbatch.local.all_settings import parse_settings
+from flytekitplugins.awsbatch.local.all_settings import parse_all_settings
 
 PAGE = ROOT / "docs" / "how-to" / "aws-account.md"
 # Allowed to everybody.
@@ -20,7 +20,7 @@ FREE = {"sts:GetCallerIdentity"}
 def caller_statements(**emulator: Any) -> list[dict[str, Any]]:
     settings = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", Path(PAGE).read_text(), re.S)[0])
     settings["emulator"].update(emulator)
-    document = all_setup_policies(parse_settings(settings))[-1]
+    document = all_setup_policies(parse_all_settings(settings))[-1]
     assert document.attach_to == "whoever runs with FLYTE_AWSBATCH=aws"
     return list(document.body["Statement"])
 

@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.account import aws_account
 from flytekitplugins.awsbatch.account.aws_account import AwsAccount
 from flytekitplugins.awsbatch.account.findings import State
 from flytekitplugins.awsbatch.account.iam_evaluation import IamVerdict
-from flytekitplugins.awsbatch.account.principals import principal_may, principal_of
+from flytekitplugins.awsbatch.account.principals import principal_may_request, principal_of
 from flytekitplugins.awsbatch.cli.main import main
 
 CALLER = {"UserId": "u", "Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/flytepropeller/session"}
@@ -190,7 +190,7 @@ def test_iam_simulates_a_permission_where_the_caller_may_ask(
         if names:
             stubber.add_response("get_role_policy", {**inline, "PolicyDocument": json.dumps(body)}, inline)
         stubber.add_response("list_attached_role_policies", {"AttachedPolicies": []}, {"RoleName": "flytepropeller"})
-        verdict = principal_may(
+        verdict = principal_may_request(
             account, principal_of(CALLER["Arn"]), "iam:PassRole", JOB_ROLE, {"iam:passedtoservice": "x"}
         )
     assert verdict == expected

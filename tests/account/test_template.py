@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from flytekitplugins.awsbatch.account.template import cloudformation_template, template_as_json, template_logical_ids
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.local.all_settings import load_settings_files, parse_settings
+from flytekitplugins.awsbatch.local.all_settings import load_all_settings, parse_all_settings
 
 CFN_LINT = ROOT / ".venv-moto" / "bin" / "cfn-lint"
 OTHERS = """\
@@ -42,7 +42,7 @@ def resources(text: str, kind: str) -> dict[str, Any]:
 @pytest.mark.parametrize("form", ["yaml", "json"])
 @pytest.mark.parametrize("settings", EVERY)
 def test_cfn_lint_finds_nothing(tmp_path: Path, settings: str, form: str) -> None:
-    text = cloudformation_template(parse_settings(settings))
+    text = cloudformation_template(parse_all_settings(settings))
     file = tmp_path / f"account.{form}"
     file.write_text(text if form == "yaml" else template_as_json(text))
     linted = subprocess.run([CFN_LINT, file], capture_output=True, text=True, check=False)
@@ -51,13 +51,13 @@ def test_cfn_lint_finds_nothing(tmp_path: Path, settings: str, form: str) -> Non
 
 @pytest.mark.parametrize("settings", EVERY)
 def test_no_account_and_no_region_is_written_in(settings: str) -> None:
-    text = cloudformation_template(parse_settings(settings))
+    text = cloudformation_template(parse_all_settings(settings))
     assert re.findall(r"\d{12}|[a-z]{2}-[a-z]+-\d\b", text) == []
     assert ACCOUNT not in text and REGION not in text
 
 
 def test_queues_have_the_names_of_the_settings() -> None:
-    queues = resources(cloudformation_template(parse_settings(OTHERS)), "AWS::Batch::JobQueue")
+    queues = resources(cloudformation_template(parse_all_settings(OTHERS)), "AWS::Batch::JobQueue")
     assert [one["JobQueueName"] for one in queues.values()] == ["a-b", "a_b", "c"]
 
 
@@ -72,7 +72,7 @@ def test_no_name_takes_the_logical_id_of_another_whatever_their_order() -> None:
 
 
 def test_a_queue_goes_from_spot_to_on_demand_where_both_are_wanted() -> None:
-    queue = resources(cloudformation_template(parse_settings(SETTINGS)), "AWS::Batch::JobQueue")["JobQueueTutorial"]
+    queue = resources(cloudformation_template(parse_all_settings(SETTINGS)), "AWS::Batch::JobQueue")["JobQueueTutorial"]
     spot, on_demand = {"Ref": "SpotEnvironment"}, {"Ref": "OnDemandEnvironment"}
     assert queue["ComputeEnvironmentOrder"] == {
         "Fn::If": [
@@ -84,7 +84,7 @@ def test_a_queue_goes_from_spot_to_on_demand_where_both_are_wanted() -> None:
 
 
 def test_roles_have_the_names_and_paths_of_the_settings() -> None:
-    roles = resources(cloudformation_template(parse_settings(OTHERS)), "AWS::IAM::Role")
+    roles = resources(cloudformation_template(parse_all_settings(OTHERS)), "AWS::IAM::Role")
     assert [(one["RoleName"], one["Path"]) for one in roles.values() if "RoleName" in one] == [
         ("jobs", "/teams/vision/"),
         ("other.jobs", "/"),
@@ -92,7 +92,7 @@ def test_roles_have_the_names_and_paths_of_the_settings() -> None:
 
 
 def test_a_job_reaches_the_prefixes_of_the_storage_only() -> None:
-    role = resources(cloudformation_template(parse_settings(SETTINGS)), "AWS::IAM::Role")["JobRoleFlyteJobs"]
+    role = resources(cloudformation_template(parse_all_settings(SETTINGS)), "AWS::IAM::Role")["JobRoleFlyteJobs"]
     bucket = "arn:${AWS::Partition}:s3:::${Bucket}"
     statements = role["Policies"][0]["PolicyDocument"]["Statement"]
     assert [(one["Action"], one["Resource"]) for one in statements] == [
@@ -106,7 +106,9 @@ def test_a_job_reaches_the_prefixes_of_the_storage_only() -> None:
 
 
 def test_propeller_passes_the_jobs_roles_to_ecs_only() -> None:
-    policy = resources(cloudformation_template(parse_settings(SETTINGS)), "AWS::IAM::ManagedPolicy")["PropellerPolicy"]
+    policy = resources(cloudformation_template(parse_all_settings(SETTINGS)), "AWS::IAM::ManagedPolicy")[
+        "PropellerPolicy"
+    ]
     assert policy["PolicyDocument"]["Statement"][0] == {
         "Effect": "Allow",
         "Action": "iam:PassRole",
@@ -120,7 +122,7 @@ def test_the_command_prints_yaml_with_comments_or_json(tmp_path: Path) -> None:
     file = str(tmp_path / "settings.yaml")
     answer = CliRunner().invoke(main, ["account", "template", "-c", file])
     assert answer.exit_code == 0
-    assert answer.output == cloudformation_template(load_settings_files([file]))
+    assert answer.output == cloudformation_template(load_all_settings([file]))
     assert "  # A job queue of the settings.\n  JobQueueTutorial:\n" in answer.output
     assert template_of(file) == json.loads(template_as_json(answer.output))
 

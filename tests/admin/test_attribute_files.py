@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.admin.attribute_files import (
-    attribute_float_text,
+    attribute_file_float,
     dump_attribute_file,
     is_attribute_file,
     read_attribute_file,
@@ -98,4 +98,4 @@ def test_a_written_file_reads_back(project: str, domain: str, workflow: str, tag
     ],
 )
 def test_floats_are_written_as_go_writes_a_float32(value: float, text: str) -> None:
-    assert attribute_float_text(value) == text
+    assert attribute_file_float(value) == text

@@ -8,14 +8,14 @@ import pytest
 from admin_builders import SETUP_DOCUMENT, admin, queues
 
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
-from flytekitplugins.awsbatch.admin.checks import check_deployment_advice, check_deployment_faults
+from flytekitplugins.awsbatch.admin.checks import admin_deployment_advice, admin_deployment_faults
 from flytekitplugins.awsbatch.admin.rules import StoredRule
 
 PROPELLER = (SETUP_DOCUMENT / "propeller.yaml").read_text()
 
 
 def said(settings: AdminSettings) -> list[str]:
-    return [str(problem) for problem in check_deployment_faults(settings)]
+    return [str(problem) for problem in admin_deployment_faults(settings)]
 
 
 @pytest.mark.parametrize("name", ["simplest", "matching"])
@@ -95,7 +95,7 @@ def test_advice_names_what_a_server_passes_over_and_what_is_left_unsaid() -> Non
         "queues:\n  executionQueues: [{dynamic: a, attributes: [x]}]\n  workflowConfigs:\n"
         "    - {project: p, domain: lab, tags: [x]}\n    - {workflowName: w, tags: [x]}\n"
     )
-    assert [(problem.place, problem.key) for problem in check_deployment_advice(settings)] == [
+    assert [(problem.place, problem.key) for problem in admin_deployment_advice(settings)] == [
         ("f0.yaml:4", "project: p, domain: lab, tags: [x]"),
         ("f0.yaml:4", "queues.workflowConfigs[0].domain"),
         ("settings", "queues.workflowConfigs"),
@@ -108,4 +108,4 @@ def test_advice_names_what_a_server_passes_over_and_what_is_left_unsaid() -> Non
 
 def test_a_whole_setup_needs_no_advice() -> None:
     role = "emulator: {role: 'arn:aws:iam::111122223333:role/x'}"
-    assert list(check_deployment_advice(admin((SETUP_DOCUMENT / "simplest.yaml").read_text(), PROPELLER, role))) == []
+    assert list(admin_deployment_advice(admin((SETUP_DOCUMENT / "simplest.yaml").read_text(), PROPELLER, role))) == []

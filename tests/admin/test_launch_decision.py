@@ -8,7 +8,7 @@ from flyteidl.core.tasks_pb2 import TaskTemplate
 
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_launch_queue
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_decided_queue
 
 ROLE = "emulator: {role: 'arn:aws:iam::1:role/x'}\n"
 EXAMPLE = admin((SETUP_DOCUMENT / "matching.yaml").read_text(), ROLE)
@@ -91,14 +91,14 @@ def test_without_a_queue_the_lines_to_add_are_given(settings: AdminSettings, sai
 
 def test_the_queue_comes_after_and_so_beats_a_tasks_own() -> None:
     task = template(dynamic_queue="mine", other="x")
-    write_launch_queue(task, decided(EXAMPLE))
+    write_decided_queue(task, decided(EXAMPLE))
     assert pairs(task) == [("dynamic_queue", "mine"), ("other", "x"), ("child_queue", "default")]
 
 
 def test_only_containers_and_only_queues_are_written() -> None:
     pod = TaskTemplate()
     pod.k8s_pod.SetInParent()
-    write_launch_queue(pod, decided(EXAMPLE))
+    write_decided_queue(pod, decided(EXAMPLE))
     plain = template()
-    write_launch_queue(plain, decided(admin("{}")))
+    write_decided_queue(plain, decided(admin("{}")))
     assert (pod.HasField("container"), pairs(plain)) == (False, [])

@@ -9,7 +9,7 @@ from admin_builders import admin
 
 from flytekitplugins.awsbatch.admin.launch_decision import role_of
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs
-from flytekitplugins.awsbatch.local.all_settings import load_settings_files
+from flytekitplugins.awsbatch.local.all_settings import load_all_settings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 KEY = "eks.amazonaws.com/role-arn"
@@ -64,7 +64,7 @@ def test_keys_that_do_not_agree_are_an_error_that_says_which_file_to_change(tmp_
     (folder / "admin.yaml").write_text("flyteadmin:\n  roleNameKey: a\n")
     (folder / "propeller.yaml").write_text("plugins:\n  aws:\n    batch:\n      roleAnnotationKey: b\n")
     with pytest.raises(SettingsError) as error:
-        load_settings_files([str(folder / "admin.yaml"), str(folder / "propeller.yaml")])
+        load_all_settings([str(folder / "admin.yaml"), str(folder / "propeller.yaml")])
     (problem,) = error.value.problems
     assert (problem.file, problem.line, problem.value) == (str(folder / "propeller.yaml"), 4, "'b'")
     assert f"expected 'a', which is flyteadmin.roleNameKey in {folder / 'admin.yaml'}:2" in problem.expected

@@ -14,7 +14,7 @@ from flytekitplugins.awsbatch.admin.enabled_plugins import Handler, enabled_plug
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.admin.rules import Rule
-from flytekitplugins.awsbatch.local.all_settings import load_settings_files
+from flytekitplugins.awsbatch.local.all_settings import load_all_settings
 
 SIMPLEST = (SETUP_DOCUMENT / "simplest.yaml").read_text()
 MATCHING = (SETUP_DOCUMENT / "matching.yaml").read_text()
@@ -103,7 +103,7 @@ def test_the_block_pasted_right_below_config_maps_reads_the_same() -> None:
 def test_two_blocks_pasted_into_one_file_are_both_read(tmp_path: Path, first: str, turned: bool) -> None:
     order = (PROPELLER, first) if turned else (first, PROPELLER)
     (tmp_path / "flyte.yaml").write_text("".join(order))
-    settings = load_settings_files([str(tmp_path / "flyte.yaml")])
+    settings = load_all_settings([str(tmp_path / "flyte.yaml")])
     assert settings.admin == admin(*order)
 
 

@@ -11,7 +11,7 @@ from aws_proxy import Proxy, proxy
 from aws_world import s3_or_skip
 
 from flytekitplugins.awsbatch.account.policies import all_setup_policies
-from flytekitplugins.awsbatch.local.all_settings import parse_settings
+from flytekitplugins.awsbatch.local.all_settings import parse_all_settings
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ def service(service_of_module: Served) -> Iterator[Served]:
 
 def allowed_by_the_callers_policy() -> frozenset[str]:
     """The operations of AWS Batch and of CloudWatch Logs that `flyte-awsbatch account policies` allows."""
-    statements = all_setup_policies(parse_settings(SETTINGS))[-1].body["Statement"]
+    statements = all_setup_policies(parse_all_settings(SETTINGS))[-1].body["Statement"]
     said = [statement["Action"] for statement in statements]
     actions = [one for some in said for one in ([some] if isinstance(some, str) else some)]
     return frozenset(one.partition(":")[2].lower() for one in actions if one.startswith(("batch:", "logs:")))

@@ -16,7 +16,7 @@ import yaml
 from aws_world import BUCKET, REGION, SETTINGS, World, world
 
 from flytekitplugins.awsbatch.account.policies import all_setup_policies
-from flytekitplugins.awsbatch.local.all_settings import parse_settings
+from flytekitplugins.awsbatch.local.all_settings import parse_all_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -39,7 +39,7 @@ def key_of_a_user(s3: str, name: str, policy: dict[str, Any]) -> dict[str, str]:
 @pytest.fixture
 def guarded(s3: str, tmp_path: Path) -> Iterator[tuple[World, dict[str, str]]]:
     """Jobs with their policy, and the variables of a caller with hers."""
-    *_, jobs, caller = (one.body for one in all_setup_policies(parse_settings(yaml.safe_load(SETTINGS))))
+    *_, jobs, caller = (one.body for one in all_setup_policies(parse_all_settings(yaml.safe_load(SETTINGS))))
     keys = [key_of_a_user(s3, name, policy) for name, policy in (("job", jobs), ("caller", caller))]
     with world(s3, tmp_path / "guarded", jobs=keys[0]) as made:
         in_force(s3, True)

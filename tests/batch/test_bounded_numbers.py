@@ -181,7 +181,7 @@ def test_the_longest_timeout_does_not_stop_the_service(tmp_path: Path) -> None:
 )
 def test_settings_that_no_clock_takes_are_named(text: str) -> None:
     with pytest.raises(SettingsError, match=f"emulator.{text.partition(':')[0]}"):
-        all_settings.parse_settings(f"emulator:\n  {text}\n")
+        all_settings.parse_all_settings(f"emulator:\n  {text}\n")
 
 
 @pytest.mark.parametrize(

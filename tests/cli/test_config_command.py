@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.local.all_settings import load_settings_files
+from flytekitplugins.awsbatch.local.all_settings import load_all_settings
 
 BLOCKS = Path(__file__).parents[1] / "admin" / "setup_document"
 ROLE = "arn:aws:iam::111122223333:role/flyte-jobs"
@@ -211,7 +211,7 @@ def test_without_files_the_built_in_settings_are_checked() -> None:
 
 def test_the_starting_file_is_right_and_changes_no_default() -> None:
     assert run("init").exit_code == 0
-    built_in, started = load_settings_files([]), load_settings_files(["awsbatch.yaml"])
+    built_in, started = load_all_settings([]), load_all_settings(["awsbatch.yaml"])
     assert (started.admin.queues, started.admin.rules, started.admin.task_plugins, started.local, started.handler) == (
         built_in.admin.queues,
         built_in.admin.rules,
@@ -228,7 +228,7 @@ def test_every_line_that_the_starting_file_comments_out_is_right_too(here: Path)
     lines = text[text.index("# FlyteAdmin.") :].splitlines()
     settings = [line.replace("# ", "", 1) if line.lstrip().startswith(shown) else line for line in lines]
     (here / "all.yaml").write_text("\n".join(settings))
-    found = load_settings_files(["all.yaml"])
+    found = load_all_settings(["all.yaml"])
     assert (len(found.admin.queues), len(found.admin.rules), found.handler.aws.account_id) == (2, 2, "111122223333")
 
 

@@ -23,9 +23,9 @@ from flytekitplugins.awsbatch.admin.admin_settings import (
     ServerSettings,
 )
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, write_launch_queue
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, write_decided_queue
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
-from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, rule_refused_by_api
+from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, admin_refuses_rule
 from flytekitplugins.awsbatch.propeller.aws_array.job_config import job_config
 from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.reader import Reader
@@ -108,7 +108,7 @@ def refused(rule: StoredRule, domains: Sequence[str], projects: Sequence[str] | 
     """
     if rule.project and projects is not None and rule.project not in projects:
         return "expected a registered project"
-    return rule_refused_by_api(rule, domains) or None
+    return admin_refuses_rule(rule, domains) or None
 
 
 def store(rules: Sequence[StoredRule], rule: StoredRule) -> list[StoredRule]:
@@ -312,7 +312,7 @@ def container_config(case: Case) -> Any:
         decision = Decision(name, Role(RunAs(), {}), explanation)
         tasks = {task["id"]: template(task) for task in case["tasks"]}
         for task in tasks.values():
-            write_launch_queue(task, decision)
+            write_decided_queue(task, decision)
         for task in case.get("dynamic_tasks") or ():
             child = template(task)
             inherit(tasks[case["dynamic_parent"]], child)

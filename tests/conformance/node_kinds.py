@@ -9,8 +9,8 @@ from flyteidl.core import identifier_pb2
 
 from flytekitplugins.awsbatch.propeller.aws_array.environment import (
     TaskIdentity,
+    array_batch_environment,
     array_environment,
-    batch_environment,
     pod_environment,
 )
 from flytekitplugins.awsbatch.propeller.aws_array.job_config import job_config
@@ -25,9 +25,9 @@ from .queue_cases import kind
 @kind("generated_name")
 def generated_name(case: dict[str, Any]) -> dict[str, Any]:
     parents = [ParentNode(parent["node"], parent["attempt"]) for parent in case["parents"]]
-    unique = names.current_node_id(parents, case["node"], case["event_version"])
+    unique = names.propeller_current_node_id(parents, case["node"], case["event_version"])
     try:
-        name = names.generated_name(
+        name = names.propeller_generated_name(
             case["execution"], unique, case["attempt"], case.get("max_length", names.GENERATED_NAME_LENGTH)
         )
     except names.NameTooShortError as error:
@@ -73,13 +73,13 @@ def raw_output_prefix(case: dict[str, Any]) -> dict[str, Any]:
             metadata = case["metadata_prefix"]
             digest = hashlib.sha1(metadata.encode("utf-8"), usedforsecurity=False).hexdigest()
             prefix = join_storage_url(
-                base, *([paths.path_shard(metadata)] if mode == "sharded_deterministic" else []), digest
+                base, *([paths.node_path_shard(metadata)] if mode == "sharded_deterministic" else []), digest
             )
         elif mode == "task_id":
             parts = [case["project"], case["domain"], case["execution"], case["node"], str(case["attempt"])]
             prefix = join_storage_url(base, *parts, case["task"])
         else:
-            answer["shard"] = paths.path_shard(case["unique_id"])
+            answer["shard"] = paths.node_path_shard(case["unique_id"])
             prefix = paths.raw_output_prefix(join_storage_url, base, case["unique_id"])
         return {
             **answer,
@@ -95,7 +95,7 @@ def node_paths(case: dict[str, Any]) -> dict[str, Any]:
     execution = ExecutionId(case["project"], case["domain"], case["execution"])
     chain = [ParentNode(node["node"], node["attempt"]) for node in case["chain"]]
     levels = []
-    workflow = paths.workflow_path(join_storage_url, case["base"], execution)
+    workflow = paths.node_workflow_path(join_storage_url, case["base"], execution)
     for depth, node in enumerate(chain):
         found = paths.node_paths(join_storage_url, workflow, chain[:depth], node.node_id, node.attempt)
         levels.append(
@@ -146,7 +146,7 @@ def exec_env(case: dict[str, Any]) -> dict[str, Any]:
     )
     container = [(key, value) for key, value in case.get("container_env") or []]
     plugin_env = case.get("batch_default_env") or {}
-    batch = batch_environment(container, identity, plugin_env=dict(plugin_env))
+    batch = array_batch_environment(container, identity, plugin_env=dict(plugin_env))
     size = None
     if case.get("array_size") is not None:
         batch, size = array_environment(batch, case["array_size"])

@@ -42,14 +42,14 @@ def wrong(step: str, right: Any) -> Callable[..., Any]:
 
     if step.startswith("assemble"):
         return assembled
-    return state if step in ("ensure_definition", "launch_job") else first
+    return state if step in ("ensure_definition", "submit_launched_job") else first
 
 
 STEPS = [
     "discover_subtasks",
     "ensure_definition",
-    "launch_job",
-    "check_subtasks",
+    "submit_launched_job",
+    "monitor_subtasks",
     "write_back",
     "assemble_outputs",
     "assemble_errors",

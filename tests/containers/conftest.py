@@ -16,7 +16,7 @@ from container_shell import NewService, shell_of
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import Folder
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import launch_in_image
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import launch_policy_in_image
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 
@@ -57,7 +57,9 @@ def new_service(container_engine: TestEngine, home: Path, warnings: list[str]) -
             client = client or container_engine.client()
             executor = ContainerExecutor(client, container, folders=folders, warn=warnings.append)
             batch = BatchSettings(vcpus=4, memory=8192, kill_grace=1, container=container)
-            service = LocalBatch(at, batch, executors=[executor], launch=launch_in_image({"GIVEN": "yes"}), clock=clock)
+            service = LocalBatch(
+                at, batch, executors=[executor], launch=launch_policy_in_image({"GIVEN": "yes"}), clock=clock
+            )
             return open_services.enter_context(service)
 
         yield new

@@ -15,7 +15,7 @@ from container_engines import BUSYBOX, TestEngine
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import Folder
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import launch_in_image
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import launch_policy_in_image
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 
@@ -26,7 +26,7 @@ def main(url: str, home: str, *scripts: str) -> None:
     settings = BatchSettings(vcpus=4, memory=8192, kill_grace=1, container=container)
     beside = Folder(Path(home).parent)
     executor = ContainerExecutor(engine.client(), container, folders=[beside])
-    service = LocalBatch(Path(home), settings, executors=[executor], launch=launch_in_image())
+    service = LocalBatch(Path(home), settings, executors=[executor], launch=launch_policy_in_image())
     service.start()
     service.ensure_queue("queue")
     shell = Shell(service)

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from doc_pages import Block, all_blocks, blocks, pages
 
-from flytekitplugins.awsbatch.local.all_settings import parse_settings
+from flytekitplugins.awsbatch.local.all_settings import parse_all_settings
 from flytekitplugins.awsbatch.settings.reader import SECTIONS
 
 # The readers' own modules, and what they install beside this package.
@@ -70,7 +70,7 @@ def test_yaml_is_settings_that_can_be_read(block: Block) -> None:
     documents = list(yaml.safe_load_all(block.text))
     for document in documents:
         if isinstance(document, dict) and SECTIONS & set(document):
-            parse_settings(document)
+            parse_all_settings(document)
 
 
 def test_data_parses() -> None:

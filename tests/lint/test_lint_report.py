@@ -25,7 +25,7 @@ from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchTaskError, AWSBatch
 from flytekitplugins.awsbatch.cli.main import main
 from flytekitplugins.awsbatch.lint import report
 from flytekitplugins.awsbatch.lint.lint_settings import LintSettings, load_lint_settings
-from flytekitplugins.awsbatch.local.all_settings import DEFAULT, load_settings_files
+from flytekitplugins.awsbatch.local.all_settings import DEFAULT, load_all_settings
 from flytekitplugins.awsbatch.local.run import composer
 from flytekitplugins.awsbatch.sdk import switch
 from flytekitplugins.awsbatch.settings.problems import SettingsError
@@ -37,9 +37,9 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that was told nothing yet, without a deployment's settings."""
     monkeypatch.setattr(report, "_told", set())
     monkeypatch.delenv("FLYTE_AWSBATCH_CONFIG", raising=False)
-    report.report_settings_of_environment.cache_clear()
+    report.lint_settings_of_environment.cache_clear()
     yield
-    report.report_settings_of_environment.cache_clear()
+    report.lint_settings_of_environment.cache_clear()
 
 
 def codes(told: pytest.WarningsRecorder) -> list[str]:
@@ -107,7 +107,7 @@ def test_an_error_can_be_switched_off_for_a_task_and_for_a_deployment(
     assert template(map_task(fine)).metadata.retries.retries == 12
     (tmp_path / "deployment.yaml").write_text("emulator: {lint_ignore: [AB006]}")
     monkeypatch.setenv("FLYTE_AWSBATCH_CONFIG", str(tmp_path / "deployment.yaml"))
-    report.report_settings_of_environment.cache_clear()
+    report.lint_settings_of_environment.cache_clear()
     assert template(a_task(retries=12)).metadata.retries.retries == 12
 
 
@@ -147,10 +147,10 @@ def test_a_legacy_map_over_an_aws_batch_task_is_told(recwarn: pytest.WarningsRec
 
 
 def test_variables_given_to_an_execution_are_named_unless_that_is_ignored(recwarn: pytest.WarningsRecorder) -> None:
-    report.report_execution_env(map_task(a_task(), lint_ignore=["AB114"]), ["A"])
-    report.report_execution_env(a_task(), [])
+    report.lint_execution_env(map_task(a_task(), lint_ignore=["AB114"]), ["A"])
+    report.lint_execution_env(a_task(), [])
     assert codes(recwarn) == []
-    report.report_execution_env(map_task(a_task()), ["B", "A"])
+    report.lint_execution_env(map_task(a_task()), ["B", "A"])
     assert codes(recwarn) == ["AB114"]
     assert "is run with A, B for the execution" in str(recwarn[-1].message)
 
@@ -184,7 +184,7 @@ def test_a_deployment_that_names_no_code_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "deployment.yaml"
     file.write_text("emulator:\n  lint_ignore: [AB111, ABC]\n")
     with pytest.raises(SettingsError) as refused:
-        load_settings_files([str(file)])
+        load_all_settings([str(file)])
     (problem,) = refused.value.problems
     assert (problem.line, problem.key) == (2, "emulator.lint_ignore")
     assert problem.expected == "expected one of AB001, AB002, AB003, ..., AB116"

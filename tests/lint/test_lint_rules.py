@@ -19,7 +19,7 @@ from sdk_builders import settings
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 from flytekitplugins.awsbatch.lint.codes import CODES
-from flytekitplugins.awsbatch.lint.container_rules import container_size_problems
+from flytekitplugins.awsbatch.lint.container_rules import container_size_rule
 from flytekitplugins.awsbatch.lint.findings import LintFinding
 from flytekitplugins.awsbatch.lint.image_rules import (
     IMAGE,
@@ -29,7 +29,7 @@ from flytekitplugins.awsbatch.lint.image_rules import (
 )
 from flytekitplugins.awsbatch.lint.lint_settings import LintSettings
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
-from flytekitplugins.awsbatch.lint.report import report_findings_to
+from flytekitplugins.awsbatch.lint.report import report_lint_findings_to
 from flytekitplugins.awsbatch.lint.subject import LintSubject
 from flytekitplugins.awsbatch.sdk import switch
 from flytekitplugins.awsbatch.sdk.task_config import LINT_CODES
@@ -46,7 +46,7 @@ def found(entity: Any, lint: LintSettings = LintSettings()) -> list[str]:  # noq
         default_image=serialization.image_config.default_image,
     )
     told: list[LintFinding] = []
-    with report_findings_to(told.extend, lint):
+    with report_lint_findings_to(told.extend, lint):
         entity.get_container(serialization)
     return [one.code for one in told]
 
@@ -128,7 +128,7 @@ def test_parameters_count_where_the_command_has_them() -> None:
 
     def sizes(entity: Any) -> list[str]:
         container = entity.get_container(settings())
-        return list(container_size_problems(LintSubject.of(entity, settings(), container, LintSettings())))
+        return list(container_size_rule(LintSubject.of(entity, settings(), container, LintSettings())))
 
     assert sizes(a_task(AWSBatchConfig(parameters=parameters))) == []
     (message,) = sizes(with_them)
@@ -431,7 +431,7 @@ def test_a_task_that_only_lends_its_container_to_another_kind_of_task_is_not_loo
     resolver.loader_args, before = lambda *_: ["task-module", "m", "task-name", "notebook"], resolver.loader_args
     told: list[LintFinding] = []
     try:
-        with report_findings_to(told.extend, LintSettings()):
+        with report_lint_findings_to(told.extend, LintSettings()):
             container = lender.get_container(serialization)
     finally:
         resolver.loader_args = before

@@ -17,7 +17,7 @@ import pytest
 from batch_shell import SETTINGS, Shell, new_shell
 from serving import serving
 
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, launch_in_clean_environment
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, launch_policy_in_clean_environment
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.deployment import preload
 from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders, shared_code_folder
@@ -34,7 +34,9 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def shell(home: Path, root: Path) -> Iterator[Shell]:
-    with LocalBatch(home, SETTINGS, launch=CodeFolders(launch_in_clean_environment(), root, keep_days=7)) as service:
+    with LocalBatch(
+        home, SETTINGS, launch=CodeFolders(launch_policy_in_clean_environment(), root, keep_days=7)
+    ) as service:
         shell = new_shell(service)
         # flytekit downloads the code.
         shell.define(memory=2048)

@@ -22,9 +22,9 @@ from flytekitplugins.awsbatch.local.all_settings import (
     LOCAL_ROLE,
     LocalEmulator,
     load,
-    load_settings_files,
-    parse_settings,
-    read_settings_files,
+    load_all_settings,
+    parse_all_settings,
+    read_all_settings,
 )
 from flytekitplugins.awsbatch.local.deployment.emulation import emulation
 from flytekitplugins.awsbatch.propeller.propeller_settings import OffloadingSettings
@@ -36,14 +36,14 @@ def test_without_a_file_there_is_a_working_default_with_a_note() -> None:
     decision = decide_launch(found.admin, LaunchedExecution("p", "d", "w", "f"))
     assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
     assert found.notes == (f"Built-in settings: queue default, role {LOCAL_ROLE} (FLYTE_AWSBATCH_CONFIG names yours).",)
-    assert list(checks.check_deployment_faults(found.admin)) == []
+    assert list(checks.admin_deployment_faults(found.admin)) == []
 
 
 @pytest.mark.parametrize("text", ["emulator: {isolation: worker}\n", "configmap: {emulator: {isolation: worker}}\n"])
 def test_a_file_that_says_nothing_of_flyte_keeps_the_built_in_deployment(tmp_path: Path, text: str) -> None:
     file = tmp_path / "emulator.yaml"
     file.write_text(text)
-    found, built_in = load_settings_files([str(file)]), load({})
+    found, built_in = load_all_settings([str(file)]), load({})
     decision = decide_launch(found.admin, LaunchedExecution("p", "d", "w", "f"))
     assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
     assert (found.handler, found.admin.task_plugins) == (built_in.handler, built_in.admin.task_plugins)
@@ -64,7 +64,7 @@ def test_a_file_that_says_nothing_of_flyte_keeps_the_built_in_deployment(tmp_pat
     ],
 )
 def test_any_section_of_flytes_makes_a_file_a_deployments_that_is_taken_at_its_word(text: str) -> None:
-    found = parse_settings(f"{text}\nemulator: {{isolation: worker}}\n")
+    found = parse_all_settings(f"{text}\nemulator: {{isolation: worker}}\n")
     assert (found.admin.queues, found.admin.rules, found.admin.emulator.role) == ((), (), "")
 
 
@@ -97,7 +97,7 @@ def test_all_problems_of_all_owners_come_at_once(tmp_path: Path) -> None:
     attribute = tmp_path / "era.yaml"
     attribute.write_text("tags: [x]\n")
     with pytest.raises(SettingsError) as error:
-        load_settings_files([str(file), str(attribute), str(tmp_path / "absent.yaml")])
+        load_all_settings([str(file), str(attribute), str(tmp_path / "absent.yaml")])
     assert [(Path(one.file).name, one.line, one.key) for one in error.value.problems] == [
         ("flyte.yaml", 2, "emulator.vcpu"),
         ("flyte.yaml", 3, "emulator.fidelity"),
@@ -151,10 +151,10 @@ TEXTS = st.one_of(
 def test_no_file_gives_a_traceback_and_what_is_read_can_be_used(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "flyte.yaml"
     file.write_bytes(content)
-    found, reader = read_settings_files([str(file)])
+    found, reader = read_all_settings([str(file)])
     for problem in reader.ordered():
         assert problem.expected and problem.file == str(file)
-    list(checks.check_deployment_faults(found.admin)), list(checks.check_deployment_advice(found.admin))
+    list(checks.admin_deployment_faults(found.admin)), list(checks.admin_deployment_advice(found.admin))
     for matching in ("documented", "flyteadmin", "flyteadmin-2019"):
         decide_launch(found.admin.matched(matching), LaunchedExecution("p", "d", "m.w", "f"))
 
@@ -162,7 +162,7 @@ def test_no_file_gives_a_traceback_and_what_is_read_can_be_used(tmp_path: Path, 
 def test_what_aws_would_refuse_is_told_at_the_start_of_a_run_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text("plugins:\n  aws: {region: mars, accountId: 12, regoin: x}\nemulator: {role: admin}\n")
-    assert load_settings_files([str(file)]).notes == (
+    assert load_all_settings([str(file)]).notes == (
         f"{file}:2: plugins.aws.regoin: is no setting of Flyte's, which ignores it; did you mean region?",
         f"AWS would refuse {file}:3: emulator.role: got 'admin', expected a role's full ARN: "
         "arn:aws:iam::<account>:role/<name>",
@@ -173,7 +173,7 @@ def test_what_aws_would_refuse_is_told_at_the_start_of_a_run_with_its_place(tmp_
 
 def test_a_queue_that_nobody_can_have_is_refused_with_its_place() -> None:
     with pytest.raises(SettingsError, match=r"s\.yaml:1: queues\.executionQueues\[0\]\.dynamic: got 'a b'"):
-        parse_settings("queues: {executionQueues: [{dynamic: a b, attributes: [x]}]}", "s.yaml")
+        parse_all_settings("queues: {executionQueues: [{dynamic: a b, attributes: [x]}]}", "s.yaml")
 
 
 def test_a_queue_may_be_named_by_its_arn() -> None:
@@ -183,7 +183,7 @@ def test_a_queue_may_be_named_by_its_arn() -> None:
 
 
 def test_what_propeller_reads_of_storage_and_offloading_reaches_the_handler() -> None:
-    found = parse_settings(
+    found = parse_all_settings(
         "storage: {limits: {maxDownloadMBs: 10}}\n"
         "propeller: {literal-offloading-config: {enabled: true, min-size-in-mb-for-offloading: 1}}\n"
     )

@@ -10,9 +10,9 @@ from propeller_builders import MemoryBatch, Outcome, running, services, succeede
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.definition_cache import DefinitionCache
-from flytekitplugins.awsbatch.propeller.aws_array.environment import TaskIdentity, batch_environment
+from flytekitplugins.awsbatch.propeller.aws_array.environment import TaskIdentity, array_batch_environment
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import JobStore, stored_job_phase
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import JobStore, job_store_phase
 from flytekitplugins.awsbatch.propeller.aws_array.links import job_link
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.workqueue import RetryWorkError, WorkInfo, WorkQueue, WorkStatus
@@ -110,7 +110,7 @@ def test_the_defaults_are_flytes() -> None:
     ],
 )
 def test_each_of_awss_words_is_a_phase(status: str, phase: TaskPhase) -> None:
-    assert stored_job_phase(status) is phase
+    assert job_store_phase(status) is phase
 
 
 def store_of(play: Any, **options: Any) -> tuple[JobStore, MemoryBatch]:
@@ -252,7 +252,7 @@ def test_a_job_is_told_which_literals_to_put_into_files(
     offloading: OffloadingSettings, added: list[tuple[str, str]]
 ) -> None:
     identity = TaskIdentity("p", "d", "e", 0, None)
-    plain = batch_environment([("MINE", "1")], identity)
-    found = batch_environment([("MINE", "1")], identity, offloading=offloading)
+    plain = array_batch_environment([("MINE", "1")], identity)
+    found = array_batch_environment([("MINE", "1")], identity, offloading=offloading)
     # In the place that a real propeller gave them: names are sorted by byte.
     assert found == [*plain, *added]

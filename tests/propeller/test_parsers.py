@@ -35,7 +35,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerE
 from flytekitplugins.awsbatch.propeller.aws_array.indexes import OriginalIndex
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job, update_stored_job
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job, update_job_in_store
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State, TaskError
 from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import retry_strategy_attempts, retry_strategy_timeout
@@ -633,7 +633,7 @@ DETAILS = st.fixed_dictionaries(
 @given(DETAILS)
 def test_any_job_detail_is_taken_over(detail: dict[str, Any]) -> None:
     job = Job()
-    update_stored_job(job, detail)
+    update_job_in_store(job, detail)
     reported = len(detail.get("attempts", ()))
     assert job.tries == reported
     assert job.attempts in (reported, reported + 1)

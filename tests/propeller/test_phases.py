@@ -11,7 +11,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.phases import (
     ForbiddenTransitionError,
     Phase,
     TaskPhase,
-    check_transition,
+    check_phase_transition,
     summary_to_phase,
     task_phase,
 )
@@ -78,7 +78,7 @@ def test_the_phases_that_flyte_never_enters_here_are_known() -> None:
 def test_a_state_goes_only_where_the_table_says(before: Phase, after: Phase) -> None:
     state = State(phase=before)
     if after in ALLOWED[before]:
-        check_transition(before, after)
+        check_phase_transition(before, after)
         assert state.to(after, 7, "why") == State(phase=after, version=7, reason="why")
     else:
         with pytest.raises(ForbiddenTransitionError, match=f"{before.flyte_name} to {after.flyte_name}"):
@@ -113,7 +113,7 @@ def test_the_summary_decides_the_phase_whatever_the_counts(minimum: int) -> None
             decided = summary_to_phase(minimum, summary)
             assert decided is expected(minimum, children), (minimum, children)
             # It decides for an array that is being watched.
-            check_transition(Phase.CHECKING_SUBTASKS, decided)
+            check_phase_transition(Phase.CHECKING_SUBTASKS, decided)
 
 
 @pytest.mark.parametrize("phase", TaskPhase)

@@ -16,8 +16,8 @@ from google.protobuf.json_format import ParseDict
 
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import (
     UnresolvableInputError,
+    resolve_input_literal,
     resolve_inputs,
-    resolve_literal,
 )
 
 INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)
@@ -50,11 +50,11 @@ def test_a_field_becomes_what_propeller_makes_of_it(vector: Any, declared: types
     field = binary(bytes.fromhex(vector["msgpack"])[3:])
     if vector["error"] is not None:
         with pytest.raises(UnresolvableInputError, match=vector["error"]):
-            resolve_literal(field, declared)
+            resolve_input_literal(field, declared)
         return
     expected = ParseDict(vector["literal"], literals_pb2.Literal())
     # Compared as bytes: a NaN equals nothing.
-    assert resolve_literal(field, declared).SerializeToString() == expected.SerializeToString()
+    assert resolve_input_literal(field, declared).SerializeToString() == expected.SerializeToString()
 
 
 def test_whole_values_stay_as_they_are() -> None:
@@ -77,6 +77,6 @@ def test_whole_values_stay_as_they_are() -> None:
 
 
 def test_fields_in_a_list_or_a_dict_are_resolved_one_by_one() -> None:
-    assert resolve_literal(collection(binary(b"\x01"), number(2)), LIST) == collection(number(1), number(2))
+    assert resolve_input_literal(collection(binary(b"\x01"), number(2)), LIST) == collection(number(1), number(2))
     fields = literals_pb2.Literal(map=literals_pb2.LiteralMap(literals={"a": binary(b"\x07")}))
-    assert resolve_literal(fields, DICT).map.literals["a"] == number(7)
+    assert resolve_input_literal(fields, DICT).map.literals["a"] == number(7)

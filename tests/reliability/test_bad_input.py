@@ -50,7 +50,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 def read(text: str) -> None:
     """Reads settings to their end; all that may be raised is SettingsError with words in it."""
     try:
-        settings_module.parse_settings(text)
+        settings_module.parse_all_settings(text)
     except SettingsError as error:
         assert str(error).strip()
 
@@ -78,7 +78,7 @@ def test_settings_of_any_text_are_read_or_refused_with_words(text: str) -> None:
 
 def test_settings_cannot_run_anything(tmp_path: Path) -> None:
     with pytest.raises(SettingsError):
-        settings_module.parse_settings(f"emulator: !!python/object/apply:os.mkdir ['{tmp_path}/made']")
+        settings_module.parse_all_settings(f"emulator: !!python/object/apply:os.mkdir ['{tmp_path}/made']")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -189,7 +189,7 @@ def test_at_a_service_elsewhere_the_job_is_terminated_and_runs_anew(
         service.faults.add(Fault("stay_runnable"))
 
         def deployment(resume: str | None) -> Deployment:
-            given = settings_module.parse_settings(settings_module.DEFAULT)
+            given = settings_module.parse_all_settings(settings_module.DEFAULT)
             return Deployment(given, Home(home), PlainReporter(io.StringIO()), endpoint=server.url, resume=resume)
 
         def jobs(status: str) -> list[str]:
@@ -199,7 +199,7 @@ def test_at_a_service_elsewhere_the_job_is_terminated_and_runs_anew(
         resume = None
         for attempt in range(2):
             with deployment(resume) as one, switch.emulation_overridden(True):
-                undo = deployments.open_everywhere(one)
+                undo = deployments.override_deployment(one)
                 try:
                     stopped_when(lambda: len(jobs("RUNNABLE")) == 1, lambda: tasks.total_of(numbers=[1]))
                 finally:

@@ -8,7 +8,7 @@ import pytest
 
 from flytekitplugins.awsbatch.settings.document import MAX_BYTES, MAX_DEPTH, MAX_ITEMS, MAX_KEY, parse_yaml
 from flytekitplugins.awsbatch.settings.problems import SettingsError
-from flytekitplugins.awsbatch.settings.reader import MAX_FILES, Reader, read_directories
+from flytekitplugins.awsbatch.settings.reader import MAX_FILES, Reader, read_settings_directories
 
 LONG_LIST = f"[{', '.join('x' for _ in range(MAX_ITEMS + 1))}]"
 LONG_MAP = f"{{{', '.join(f'k{place}: x' for place in range(MAX_ITEMS + 1))}}}"
@@ -70,4 +70,4 @@ def test_a_directory_of_many_files_is_no_deployments(tmp_path: Path) -> None:
     for place in range(MAX_FILES + 1):
         (tmp_path / f"{place}.yaml").touch()
     with pytest.raises(SettingsError, match=f"expected at most {MAX_FILES} YAML files in a directory"):
-        list(read_directories([str(tmp_path)]))
+        list(read_settings_directories([str(tmp_path)]))

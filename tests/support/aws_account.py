@@ -137,13 +137,13 @@ def calling(home: Path, *, endpoint: str = "aws", resume: str | None = None, **s
     """Sends task calls of this process to the account, from a home of the caller's own."""
     output = io.StringIO()
     deployment = Deployment(
-        all_settings.parse_settings(merged(SETTINGS, settings)),
+        all_settings.parse_all_settings(merged(SETTINGS, settings)),
         Home(home),
         PlainReporter(output),
         endpoint=endpoint,
         resume=resume,
     )
-    undo = deployments.open_everywhere(deployment)
+    undo = deployments.override_deployment(deployment)
     try:
         with deployment, switch.emulation_overridden(True):
             yield Caller(deployment, output)

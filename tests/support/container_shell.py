@@ -13,7 +13,7 @@ from container_engines import BUSYBOX, PYTHON, TestEngine
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import Folder
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import launch_in_image
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import launch_policy_in_image
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 NewService = Callable[..., LocalBatch]
@@ -43,4 +43,4 @@ def in_any_image(engine: TestEngine, folder: Path) -> dict[str, Any]:
     :param folder: that all jobs see which name it.
     """
     executor = AnyImage(engine.client(), engine.settings(), folders=[Folder(folder)])
-    return {"executors": [executor], "launch": launch_in_image()}
+    return {"executors": [executor], "launch": launch_policy_in_image()}

@@ -19,8 +19,8 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import (
 )
 from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of
 from flytekitplugins.awsbatch.batch.emulator.store.database import Database
-from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows, row_changes_of
-from flytekitplugins.awsbatch.local.history.past_runs import process_mark
+from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows, job_row_changes
+from flytekitplugins.awsbatch.local.history.process_mark import process_mark
 from flytekitplugins.awsbatch.local.history.record import RunRecord
 from flytekitplugins.awsbatch.local.home import Home
 
@@ -156,7 +156,7 @@ class WrittenHome:
             self.job.counts[unit.status] = self.job.counts.get(unit.status, 0) + 1
         if len(units) == 1 and self.job.size is None:
             self.job.status, self.job.started, self.job.stopped = units[0].status, units[0].attempts[0].started, None
-        self._rows.write_changes(row_changes_of([self.job], units))
+        self._rows.write_changes(job_row_changes([self.job], units))
 
 
 def busy_home(path: Path, size: int, seed: int = 1) -> WrittenHome:

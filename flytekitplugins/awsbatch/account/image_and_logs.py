@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from .aws_account import CallError
-from .findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
+from .findings import Fix, StepFinding, finding_as_aws_command, right_finding, unknown_finding, wrong_finding
 from .iam_evaluation import IamVerdict
 from .policies import LOG_GROUP
-from .principals import principal_may, principal_of
+from .principals import principal_may_request, principal_of
 from .walk import AccountWalk
 
 ECR = re.compile(
@@ -38,7 +38,7 @@ def check_image(walk: AccountWalk) -> Iterator[StepFinding]:
     except CallError as error:
         if error.code == "RepositoryNotFoundException":
             options = {"repository_name": found["repository"], "region": found["region"]}
-            fix = Fix((aws_cli_command("ecr", "create-repository", **options), *push))
+            fix = Fix((finding_as_aws_command("ecr", "create-repository", **options), *push))
             yield wrong_finding(
                 walk.image, f"there is no repository {found['repository']}", "a repository with it", fix
             )
@@ -58,11 +58,11 @@ def check_log_group(walk: AccountWalk) -> Iterator[StepFinding]:
     services = [environment.get("serviceRole", "") for order in orders for environment in order]
     # An environment without a service role uses the service-linked role, which may create the group.
     own = [role for role in dict.fromkeys(services) if role and "/aws-service-role/" not in role]
-    verdicts = [principal_may(walk.account, principal_of(role), "logs:CreateLogGroup", arn, {}) for role in own]
+    verdicts = [principal_may_request(walk.account, principal_of(role), "logs:CreateLogGroup", arn, {}) for role in own]
     if IamVerdict(True) in verdicts or not verdicts:
         yield right_finding(LOG_GROUP, "AWS Batch makes it with the first job")
     elif IamVerdict(None) in verdicts:
         yield unknown_finding(LOG_GROUP, "it does not exist, and a condition decides whether AWS Batch may make it")
     else:
-        fix = Fix((aws_cli_command("logs", "create-log-group", log_group_name=LOG_GROUP),))
+        fix = Fix((finding_as_aws_command("logs", "create-log-group", log_group_name=LOG_GROUP),))
         yield wrong_finding(LOG_GROUP, f"it does not exist, and {own[0]} may not make it", "the log group", fix)

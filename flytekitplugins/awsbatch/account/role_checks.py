@@ -8,7 +8,7 @@ from typing import Any
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
 
 from .aws_account import CallError
-from .findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
+from .findings import Fix, StepFinding, finding_as_aws_command, right_finding, unknown_finding, wrong_finding
 from .iam_evaluation import Context, iam_trusts, with_iam_trust
 from .policies import (
     ECS_TASKS,
@@ -26,11 +26,11 @@ from .principals import (
     Request,
     principal_document,
     principal_grant_command,
-    principal_may,
+    principal_may_request,
     principal_of,
     principal_permission_fix,
 )
-from .settings_checks import settings_as_yaml
+from .settings_checks import account_settings_as_yaml
 from .walk import AccountWalk
 
 NO_ROLE = "no role was named; give --role, or set emulator.role"
@@ -51,7 +51,9 @@ def check_roles(walk: AccountWalk) -> Iterator[StepFinding]:
             options = {"role_name": principal_of(arn).name, "assume_role_policy_document": trust_policy()}
             if path := arn.partition(":role/")[2].rpartition("/")[0]:
                 options["path"] = f"/{path}/"
-            fix = Fix((aws_cli_command("iam", "create-role", **options), *_storage_commands(walk, principal_of(arn))))
+            fix = Fix(
+                (finding_as_aws_command("iam", "create-role", **options), *_storage_commands(walk, principal_of(arn)))
+            )
             yield wrong_finding(arn, "there is no such role", "a role", fix)
         else:
             yield right_finding(arn, "exists")
@@ -86,7 +88,7 @@ def check_role_trust(walk: AccountWalk) -> Iterator[StepFinding]:
         else:
             corrected = with_iam_trust(document, ECS_TASKS, context, trust_policy()["Statement"][0])
             options = {"role_name": role["RoleName"], "policy_document": corrected}
-            fix = Fix((aws_cli_command("iam", "update-assume-role-policy", **options),))
+            fix = Fix((finding_as_aws_command("iam", "update-assume-role-policy", **options),))
             yield wrong_finding(
                 arn, f"its trust policy does not let {ECS_TASKS} assume it", f"a trust in {ECS_TASKS}", fix
             )
@@ -151,7 +153,7 @@ def _check_permission(walk: AccountWalk, action: str, resource: str, context: Co
     if walk.propeller and _is_of_another_account(walk, walk.propeller):
         yield unknown_finding(subject, "the role is in another account")
         return
-    verdict = principal_may(walk.account, principal, action, resource, context)
+    verdict = principal_may_request(walk.account, principal, action, resource, context)
     if verdict.allowed:
         yield right_finding(subject, "allowed")
     elif verdict.allowed is None:
@@ -174,7 +176,7 @@ def check_role_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
     for arn, _ in _existing_roles(walk):
         principal = principal_of(arn)
         for prefix, (action, resource, context) in _storage_requests(walk):
-            verdict = principal_may(walk.account, principal, action, resource, context)
+            verdict = principal_may_request(walk.account, principal, action, resource, context)
             subject = f"{principal}: {action} {prefix}"
             if verdict.allowed:
                 yield right_finding(subject, "allowed")
@@ -250,7 +252,7 @@ def _role_renaming_fix(walk: AccountWalk, arn: str, real: str) -> Fix:
         mended["emulator"] = {"role": real}
     if admin.server.assumable_iam_role == arn:
         mended["flyteadmin"] = {"assumableIamRole": real}
-    return Fix(yaml=settings_as_yaml(mended)) if mended else Fix(words=f"Give --role {real}.")
+    return Fix(yaml=account_settings_as_yaml(mended)) if mended else Fix(words=f"Give --role {real}.")
 
 
 def _is_of_another_account(walk: AccountWalk, arn: str) -> bool:

@@ -27,7 +27,7 @@ MAX_ARRAY_SIZE = 10_000
 MAX_EXECUTIONS = 10_000
 
 
-def check_settings_credentials(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_account_credentials(walk: AccountWalk) -> Iterator[StepFinding]:
     if not isinstance(walk.caller, CallError):
         yield right_finding("caller", str(walk.caller["Arn"]))
     elif "Connect" in walk.caller.code or "Timeout" in walk.caller.code:
@@ -37,7 +37,7 @@ def check_settings_credentials(walk: AccountWalk) -> Iterator[StepFinding]:
         yield wrong_finding("caller", str(walk.caller), "credentials that AWS accepts", fix)
 
 
-def check_settings_account(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_account_id(walk: AccountWalk) -> Iterator[StepFinding]:
     if isinstance(walk.caller, CallError):
         yield unknown_finding("account", walk.walk_blocked)
         return
@@ -52,7 +52,7 @@ def check_settings_account(walk: AccountWalk) -> Iterator[StepFinding]:
         yield right_finding("account", walk.account_id)
 
 
-def check_settings_regions(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_account_regions(walk: AccountWalk) -> Iterator[StepFinding]:
     named, default = policy_region(walk.settings), walk.account.default_region
     if named != walk.account.region:
         expected = f"{walk.account.region}, where the job queues are"
@@ -62,10 +62,10 @@ def check_settings_regions(walk: AccountWalk) -> Iterator[StepFinding]:
         yield right_finding("plugins.aws.region", f"{named}{also}")
 
 
-def check_settings_queue_rules(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_account_queue_rules(walk: AccountWalk) -> Iterator[StepFinding]:
     """Whether the server's generation follows the rules as they are written."""
     admin = walk.settings.admin
-    faults = [one for one in checks.check_deployment_faults(admin) if one.key.startswith(("queues.", "tags for"))]
+    faults = [one for one in checks.admin_deployment_faults(admin) if one.key.startswith(("queues.", "tags for"))]
     for fault in faults:
         yield wrong_finding(fault.key, fault.value or "nothing", fault.expected, Fix(words=f"Change {fault.place}."))
     said = "" if faults or admin.emulator.queue_matching == FLYTEADMIN_2019 else _first_difference(admin)
@@ -81,7 +81,7 @@ def check_settings_queue_rules(walk: AccountWalk) -> Iterator[StepFinding]:
                 shlex.join(["flyte-awsbatch", "queue", "export", "--attributes", "attributes", *files]),
                 "for file in attributes/*; do flytectl update execution-queue-attribute --attrFile $file; done",
             ),
-            settings_as_yaml({"queues": {"workflowConfigs": kept}}),
+            account_settings_as_yaml({"queues": {"workflowConfigs": kept}}),
             "Keep only these rules in the file. Or, for a FlyteAdmin of 2019, set emulator.queue_matching to "
             "flyteadmin-2019.",
         )
@@ -103,7 +103,7 @@ def _first_difference(admin: AdminSettings) -> str:
     return next(filter(None, (queue_difference_advice(admin, match_queue(admin, one)) for one in executions)), "")
 
 
-def check_settings_annotation_keys(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_account_annotation_keys(walk: AccountWalk) -> Iterator[StepFinding]:
     admin = walk.settings.admin
     server, handler = admin.server.role_name_key, admin.handler.role_annotation_key
     subject = "plugins.aws.batch.roleAnnotationKey"
@@ -112,15 +112,15 @@ def check_settings_annotation_keys(walk: AccountWalk) -> Iterator[StepFinding]:
     elif server is None and handler is None:
         yield unknown_finding(subject, "the settings have neither this nor flyteadmin.roleNameKey")
     else:
-        mend = settings_as_yaml({"plugins": {"aws": {"batch": {"roleAnnotationKey": server}}}})
+        mend = account_settings_as_yaml({"plugins": {"aws": {"batch": {"roleAnnotationKey": server}}}})
         if not server:
-            mend = settings_as_yaml({"flyteadmin": {"roleNameKey": handler or ROLE_KEY}})
+            mend = account_settings_as_yaml({"flyteadmin": {"roleNameKey": handler or ROLE_KEY}})
         yield wrong_finding(
             subject, handler or "not set", f"flyteadmin.roleNameKey, {server or 'not set'}", Fix(yaml=mend)
         )
 
 
-def check_settings_plugins(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_account_plugins(walk: AccountWalk) -> Iterator[StepFinding]:
     switches = walk.settings.admin.task_plugins
     if switches is None:
         yield unknown_finding("tasks.task-plugins", "the settings do not have it; give propeller's file too")
@@ -128,7 +128,7 @@ def check_settings_plugins(walk: AccountWalk) -> Iterator[StepFinding]:
     for task_type in (wire.ARRAY_TASK_TYPE, wire.SINGLE_TASK_TYPE):
         handler = enabled_plugin_of(task_type, switches)
         if handler.error:
-            fix = Fix(yaml=settings_as_yaml({"tasks": {"task-plugins": _switches_that_enable(switches)}}))
+            fix = Fix(yaml=account_settings_as_yaml({"tasks": {"task-plugins": _switches_that_enable(switches)}}))
             yield wrong_finding(task_type, handler.error, f"{AWS_ARRAY} takes {task_type} tasks", fix)
         else:
             yield right_finding(task_type, handler.note or f"{AWS_ARRAY} takes it")
@@ -141,18 +141,18 @@ def _switches_that_enable(switches: TaskPlugins) -> dict[str, object]:
     return {**({"enabled-plugins": enabled} if switches.enabled else {}), "default-for-task-types": defaults}
 
 
-def check_settings_array_size(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_account_array_size(walk: AccountWalk) -> Iterator[StepFinding]:
     subject, size = "plugins.aws.batch.maxArrayJobSize", walk.settings.handler.batch.max_array_job_size
     if size <= MAX_ARRAY_SIZE:
         yield right_finding(subject, f"{size}, of the {MAX_ARRAY_SIZE} that AWS Batch takes")
     else:
-        mend = settings_as_yaml({"plugins": {"aws": {"batch": {"maxArrayJobSize": MAX_ARRAY_SIZE}}}})
+        mend = account_settings_as_yaml({"plugins": {"aws": {"batch": {"maxArrayJobSize": MAX_ARRAY_SIZE}}}})
         yield wrong_finding(subject, str(size), f"at most {MAX_ARRAY_SIZE}, AWS Batch's limit", Fix(yaml=mend))
 
 
 def _plugins_aws(**keys: str) -> str:
-    return settings_as_yaml({"plugins": {"aws": keys}})
+    return account_settings_as_yaml({"plugins": {"aws": keys}})
 
 
-def settings_as_yaml(value: object) -> str:
+def account_settings_as_yaml(value: object) -> str:
     return yaml.safe_dump(value, sort_keys=False).strip()

@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.lint.program import program_nodes_of
 from flytekitplugins.awsbatch.lint.targets import target_of
 from flytekitplugins.awsbatch.local.all_settings import Settings
-from flytekitplugins.awsbatch.local.run.task_resources import settle_task_resources, task_resource_requirements
+from flytekitplugins.awsbatch.local.run.task_resources import settle_task_resources, task_resources_required
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
 from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
@@ -81,7 +81,7 @@ def need_of(task: Any, workflow: str, settings: Settings, node: Node | None = No
     job = job_resources(
         resources,
         ResourceRequirements.from_template(overrides.to_flyte_idl()) if overrides else None,
-        task_resource_requirements(platform) if platform else None,
+        task_resources_required(platform) if platform else None,
         default_cpus=k8s.default_cpus,
         default_memory=k8s.default_memory,
     )

@@ -80,7 +80,7 @@ class AccountWalk:
 
     def job_queues(self) -> dict[str, dict[str, Any]]:
         """The job queues of the settings that exist, by the name that the settings use."""
-        found = job_queues(self.account, self.queues)
+        found = _job_queues(self.account, self.queues)
         return {name: one for name in self.queues for one in found if name in (one["jobQueueName"], one["jobQueueArn"])}
 
     def environments(self, queue: dict[str, Any]) -> list[dict[str, Any]]:
@@ -94,7 +94,7 @@ class AccountWalk:
         return [known[name] for name in names if name in known]
 
 
-def job_queues(account: AwsAccount, names: list[str]) -> list[dict[str, Any]]:
+def _job_queues(account: AwsAccount, names: list[str]) -> list[dict[str, Any]]:
     """:param names: names or ARNs; without any, nothing is asked, since AWS would answer with all queues."""
     found = []
     for start in range(0, len(names), CHUNK):
@@ -131,7 +131,7 @@ def _where_the_queues_are(account: AwsAccount, queues: list[str]) -> AwsAccount:
         return account
     elsewhere = AwsAccount(other)
     try:
-        return account if job_queues(account, queues) or not job_queues(elsewhere, queues) else elsewhere
+        return account if _job_queues(account, queues) or not _job_queues(elsewhere, queues) else elsewhere
     except CallError:
         return account
 

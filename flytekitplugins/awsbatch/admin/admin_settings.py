@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.settings.section import section_mark, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 from .attribute_files import read_attribute_file as read_attributes
-from .rules import Rule, StoredRule, rule_refused_by_api
+from .rules import Rule, StoredRule, admin_refuses_rule
 
 DOCUMENTED = "documented"
 FLYTEADMIN = "flyteadmin"
@@ -218,7 +218,7 @@ def read_admin_settings(reader: Reader, emulator: AdminEmulator) -> AdminSetting
     overrides = [override for document in reader.others for override in read_attributes(document, reader.report)]
     for override in overrides:
         refusal = (
-            rule_refused_by_api(override, domains) if override.project else "expected a project: flytectl asks for one"
+            admin_refuses_rule(override, domains) if override.project else "expected a project: flytectl asks for one"
         )
         if refusal:
             reader.report(Problem.at(override.where, override.scope, refusal))

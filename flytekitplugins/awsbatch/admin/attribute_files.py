@@ -23,7 +23,7 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import (
     Node,
     Scalar,
     Timestamp,
-    shown_node_value,
+    shown_yaml_value,
 )
 
 from .rules import PLACES, StoredRule
@@ -62,7 +62,7 @@ def read_attribute_file(document: Document, report: Callable[[Problem], None]) -
                 expected = f"is not a key of an attribute file; expected one of {', '.join(KEYS)}"
                 found.append(Problem(document.file, key.mark.line, key.text, "", expected))
         except ValueError as error:
-            found.append(Problem(document.file, value.mark.line, key.text, shown_node_value(value), str(error)))
+            found.append(Problem(document.file, value.mark.line, key.text, shown_yaml_value(value), str(error)))
     for problem in found[len(document.problems) :]:
         report(problem)
     if not found:
@@ -79,13 +79,13 @@ def _text_field(node: Node) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return attribute_float_text(value)
+        return attribute_file_float(value)
     if isinstance(value, str | int):
         return str(value)
     raise ValueError("expected a text")
 
 
-def attribute_float_text(value: float) -> str:
+def attribute_file_float(value: float) -> str:
     """strconv.FormatFloat(value, 'g', -1, 32): the fewest digits of the same float32, exponents from 1e+06 on."""
     if math.isnan(value):
         return "NaN"
@@ -119,7 +119,7 @@ def _tag_text(node: Node) -> str:
         return ""
     if isinstance(value, str):
         return value
-    raise ValueError(f"expected texts only: put {shown_node_value(node)} between quotes")
+    raise ValueError(f"expected texts only: put {shown_yaml_value(node)} between quotes")
 
 
 def _yaml_1_1(node: Node) -> object:

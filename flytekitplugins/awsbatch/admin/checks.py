@@ -20,7 +20,7 @@ QUEUE_NAME = re.compile(rf"{_NAME}|arn:aws[a-z-]*:batch:[a-z0-9-]+:\d{{12}}:job-
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/\S+")
 
 
-def check_role_keys(settings: AdminSettings) -> Iterator[Problem]:
+def admin_role_key_faults(settings: AdminSettings) -> Iterator[Problem]:
     """What no deployment can mean: the server writes the role where the handler does not look."""
     server, handler = settings.server.role_name_key, settings.handler.role_annotation_key
     if server is None or handler is None or server == handler:
@@ -32,7 +32,7 @@ def check_role_keys(settings: AdminSettings) -> Iterator[Problem]:
     yield Problem.at(settings.handler.where, "plugins.aws.batch.roleAnnotationKey", expected, repr(handler))
 
 
-def check_deployment_faults(settings: AdminSettings) -> Iterator[Problem]:
+def admin_deployment_faults(settings: AdminSettings) -> Iterator[Problem]:
     """What would go wrong on a cluster or in an account."""
     yield from _queue_faults(settings)
     tags = {tag for queue in settings.queues for tag in queue.attributes}
@@ -42,7 +42,7 @@ def check_deployment_faults(settings: AdminSettings) -> Iterator[Problem]:
         if not set(override.tags) & tags:
             expected = "expected a tag that a queue has in its attributes"
             yield Problem.at(override.where, f"tags for {override.scope}", expected, ", ".join(override.tags) or "none")
-    yield from check_admin_roles(settings)
+    yield from admin_role_faults(settings)
     yield from _plugin_faults(settings)
 
 
@@ -59,7 +59,7 @@ def _queue_faults(settings: AdminSettings) -> Iterator[Problem]:
             )
 
 
-def check_queue_names(settings: AdminSettings) -> Iterator[Problem]:
+def admin_misnamed_queues(settings: AdminSettings) -> Iterator[Problem]:
     """Queues that neither AWS nor the local AWS Batch can have."""
     for place, queue in enumerate(settings.queues):
         if queue.dynamic and not QUEUE_NAME.fullmatch(queue.dynamic):
@@ -81,7 +81,7 @@ def _rule_faults(rule: Rule, path: str, tags: set[str]) -> Iterator[Problem]:
         )
 
 
-def check_admin_roles(settings: AdminSettings) -> Iterator[Problem]:
+def admin_role_faults(settings: AdminSettings) -> Iterator[Problem]:
     for key, role, place in (
         ("flyteadmin.assumableIamRole", settings.server.assumable_iam_role, settings.server.where),
         ("emulator.role", settings.emulator.role, settings.emulator.where),
@@ -98,7 +98,7 @@ def _plugin_faults(settings: AdminSettings) -> Iterator[Problem]:
             yield Problem.at(place, f"tasks.task-plugins ({task_type})", f"{handler.error}; {handler.help}")
 
 
-def check_deployment_advice(settings: AdminSettings) -> Iterator[Problem]:
+def admin_deployment_advice(settings: AdminSettings) -> Iterator[Problem]:
     """What works here and deserves a word: chiefly where a 1.16 server does something else."""
     ignored = [rule for rule in settings.rules if rule.project or rule.workflow]
     for rule in ignored[:1]:

@@ -72,7 +72,7 @@ def role_of(settings: AdminSettings, request: LaunchRequest, plan: LaunchPlan | 
     return replace(resolve_role(server, stand_in, plan), source="emulator.role")
 
 
-def write_launch_queue(template: TaskTemplate, decision: Decision) -> None:
+def write_decided_queue(template: TaskTemplate, decision: Decision) -> None:
     """Appends the queue to a task's container config, as at launch: it comes after, and so beats, a task's own.
 
     Pod, SQL and agent tasks have no container and get nothing.

@@ -7,7 +7,14 @@ import rich_click as click
 from flytekitplugins.awsbatch.account.policies import all_setup_policies
 from flytekitplugins.awsbatch.account.template import cloudformation_template, template_as_json
 
-from .common import command_console, config_option, json_option, print_json, settings_of, show_policies
+from .common import (
+    command_console,
+    config_option,
+    json_option,
+    print_json,
+    settings_of_command,
+    show_policies_of_command,
+)
 
 
 @click.group()
@@ -30,7 +37,7 @@ def template(form: str, files: tuple[str, ...]) -> None:
 
     Its first lines show how to deploy it.
     """
-    text = cloudformation_template(settings_of(files, as_json=False))
+    text = cloudformation_template(settings_of_command(files, as_json=False))
     click.echo(text if form == "yaml" else f"{template_as_json(text)}\n", nl=False)
 
 
@@ -40,8 +47,8 @@ def template(form: str, files: tuple[str, ...]) -> None:
 def policies(files: tuple[str, ...], as_json: bool) -> None:
     """Print the IAM policies alone: the trust in ECS, flytepropeller's, that of the jobs' storage, and that of people
     who run with FLYTE_AWSBATCH=aws."""
-    documents = all_setup_policies(settings_of(files, as_json))
+    documents = all_setup_policies(settings_of_command(files, as_json))
     if as_json:
         print_json({"documents": documents})
         return
-    show_policies(command_console(), documents)
+    show_policies_of_command(command_console(), documents)

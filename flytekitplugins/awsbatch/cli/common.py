@@ -18,7 +18,7 @@ from rich.text import Text
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.account.policies import SetupPolicy
-from flytekitplugins.awsbatch.local.all_settings import Settings, load_settings_files
+from flytekitplugins.awsbatch.local.all_settings import Settings, load_all_settings
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 
@@ -53,10 +53,10 @@ def named_files(files: Sequence[str]) -> list[str]:
     return list(files) or [part for part in os.environ.get(wire.SWITCH_CONFIG, "").split(os.pathsep) if part]
 
 
-def settings_of(files: Sequence[str], as_json: bool) -> Settings:
+def settings_of_command(files: Sequence[str], as_json: bool) -> Settings:
     """The settings of the files. Problems in them end the command."""
     with reporting_problems(as_json):
-        return load_settings_files(named_files(files))
+        return load_all_settings(named_files(files))
 
 
 @contextlib.contextmanager
@@ -84,7 +84,7 @@ def show_problems(out: Console, problems: Iterable[Problem], style: str = "red",
         show_indented(out, f"{value}{problem.expected}")
 
 
-def counted_words(number: int, what: str) -> str:
+def counted_for_command(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
@@ -101,16 +101,16 @@ def show_block(out: Console, block: Text) -> None:
         out.print(Text("  ").append_text(line), soft_wrap=True)
 
 
-def url_option_of(host: str, port: int) -> str:
+def service_url_of_command(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def command_for(home: Home) -> str:
+def command_line_for_home(home: Home) -> str:
     """`flyte-awsbatch` as a person has to type it to reach a home."""
     return home.command(os.environ)
 
 
-def show_policies(out: Console, documents: Iterable[SetupPolicy]) -> None:
+def show_policies_of_command(out: Console, documents: Iterable[SetupPolicy]) -> None:
     """Prints policies to copy, each with the role or bucket that it belongs to."""
     for document in documents:
         out.print(Text.assemble((document.title, "bold"), f" of {document.attach_to}"))

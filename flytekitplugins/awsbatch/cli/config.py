@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.account.policies import (
 )
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, misspelt_keys, unread_queue_keys
-from flytekitplugins.awsbatch.local.all_settings import Settings, aws_settings_faults, read_settings_files
+from flytekitplugins.awsbatch.local.all_settings import Settings, aws_faults_of_all_settings, read_all_settings
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import Reader
 
@@ -26,14 +26,14 @@ from .common import (
     FOUND,
     command_console,
     config_option,
-    counted_words,
+    counted_for_command,
     fail_command,
     json_option,
     named_files,
     print_json,
     reporting_problems,
     show_indented,
-    show_policies,
+    show_policies_of_command,
     show_problems,
 )
 
@@ -56,9 +56,9 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
     FILEs are laid one over another, as with -c of the other commands. Ends with status 1 when something is wrong.
     """
     with reporting_problems(as_json):
-        settings, reader = read_settings_files(named_files((*files, *named)))
+        settings, reader = read_all_settings(named_files((*files, *named)))
     problems = [*reader.ordered(), *_hidden_by_none(reader, settings)]
-    others = [*unread_queue_keys(reader), *checks.check_deployment_advice(settings.admin), *_account_advice(settings)]
+    others = [*unread_queue_keys(reader), *checks.admin_deployment_advice(settings.admin), *_account_advice(settings)]
     advice = _first_of_each([*misspelt_keys(reader), *keys_not_followed(reader), *([] if reader.problems else others)])
     papers = setup_policies(settings)
     if as_json:
@@ -83,7 +83,7 @@ def _hidden_by_none(reader: Reader, settings: Settings) -> list[Problem]:
     if any(document.root is None and document.problems for document in reader.documents):
         return []
     unread = {_section_of_key(problem.key) for problem in reader.problems}
-    faults = (*checks.check_deployment_faults(settings.admin), *aws_settings_faults(reader, settings.handler))
+    faults = (*checks.admin_deployment_faults(settings.admin), *aws_faults_of_all_settings(reader, settings.handler))
     return [fault for fault in faults if _section_of_key(fault.key) not in unread]
 
 
@@ -108,19 +108,19 @@ def _show_check(
 ) -> None:
     """Prints the long parts first, so that the verdict stays in sight."""
     papers = setup_policies(settings)
-    show_policies(out, papers if policies else ())
+    show_policies_of_command(out, papers if policies else ())
     if advice:
         out.print(Text("To know", style="bold yellow"))
         show_problems(out, advice, style="yellow", sign="·")
         out.print()
     names = ", ".join(settings.files) or "the built-in settings"
     if problems:
-        out.print(Text.assemble((counted_words(len(problems), "problem"), "bold red"), f" in {names}"))
+        out.print(Text.assemble((counted_for_command(len(problems), "problem"), "bold red"), f" in {names}"))
         show_problems(out, problems)
         return
     admin = settings.admin
     parts = ((admin.queues, "queue"), (admin.rules, "rule"), (admin.overrides, "attribute"))
-    said = ", ".join(counted_words(len(items), noun) for items, noun in parts)
+    said = ", ".join(counted_for_command(len(items), noun) for items, noun in parts)
     if not policies:
         needed = " and ".join(f"a {paper.title.lower()} for {paper.attach_to}" for paper in papers)
         show_indented(out, f"An account needs {needed}: --policies prints them, filled in.", 0)

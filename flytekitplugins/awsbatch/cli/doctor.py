@@ -12,14 +12,14 @@ from flytekitplugins.awsbatch.account.findings import Fix, State, StepFinding
 from flytekitplugins.awsbatch.account.steps import Step, findings_of_steps
 from flytekitplugins.awsbatch.account.walk import TaskNeed, begin
 from flytekitplugins.awsbatch.admin import checks
-from flytekitplugins.awsbatch.local.all_settings import Settings, read_settings_files
+from flytekitplugins.awsbatch.local.all_settings import Settings, read_all_settings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 from .common import (
     FOUND,
     command_console,
     config_option,
-    counted_words,
+    counted_for_command,
     json_option,
     named_files,
     print_json,
@@ -73,15 +73,17 @@ def doctor(
     elif fix_commands:
         click.echo("".join(f"{command}\n" for command in commands), nl=False)
     else:
-        verdict = Text(counted_words(len(wrong), "thing") + " wrong", "bold red") if wrong else Text("OK", "bold green")
+        verdict = (
+            Text(counted_for_command(len(wrong), "thing") + " wrong", "bold red") if wrong else Text("OK", "bold green")
+        )
         command_console().print(verdict)
     sys.exit(FOUND if wrong else 0)
 
 
 def _readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
     """The settings. Role keys that differ do not end the command, since a step reports them."""
-    settings, reader = read_settings_files(named_files(files))
-    told = set(checks.check_role_keys(settings.admin))
+    settings, reader = read_all_settings(named_files(files))
+    told = set(checks.admin_role_key_faults(settings.admin))
     problems = [one for one in reader.ordered() if one not in told]
     with reporting_problems(as_json):
         if problems:

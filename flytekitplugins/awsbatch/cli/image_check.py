@@ -51,7 +51,7 @@ def _report_of(client: Any, settings: ContainerSettings, image: str, needs: Sequ
             code, output, failure = _run_probe(client, settings, image, python, needs)
             marked = [line for line in output.splitlines() if line.startswith(image_probe.MARK)]
             if marked:
-                return ImageReport(architecture=architecture, **asked(marked[-1]))
+                return ImageReport(architecture=architecture, **_asked(marked[-1]))
             if not failure:
                 tail = " ".join(output.split())[-LONGEST_TAIL:] or "nothing"
                 failure = f"its entrypoint does not run the command that it is given (exit code {code}, output: {tail})"
@@ -63,7 +63,7 @@ def _report_of(client: Any, settings: ContainerSettings, image: str, needs: Sequ
     return ImageReport(failure=failure)
 
 
-def asked(line: str) -> dict[str, Any]:
+def _asked(line: str) -> dict[str, Any]:
     found = json.loads(line.removeprefix(image_probe.MARK))
     return {name: found[name] for name in ("commands", "versions", "problems")}
 
@@ -89,7 +89,7 @@ def _run_probe(
     }
     container = client.create_container_from_config(body)["Id"]
     try:
-        client.put_archive(container, PLACE, archive(roots))
+        client.put_archive(container, PLACE, _archive(roots))
         try:
             client.start(container)
         except APIError as error:
@@ -100,22 +100,22 @@ def _run_probe(
         container_engine.remove(client, container)
 
 
-def archive(roots: Sequence[Path]) -> bytes:
+def _archive(roots: Sequence[Path]) -> bytes:
     """The probe and the Python files below some folders, as Docker takes files."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w") as tar:
-        add(tar, PROBE, Path(image_probe.__file__).read_bytes())
+        _add(tar, PROBE, Path(image_probe.__file__).read_bytes())
         for root in roots:
             for file in sorted(root.rglob("*.py")):
                 inner = file.relative_to(root)
                 if not any(part.startswith(".") or part == "__pycache__" for part in inner.parts):
                     with contextlib.suppress(OSError):
-                        add(tar, f"{CODE}/{inner}", file.read_bytes())
+                        _add(tar, f"{CODE}/{inner}", file.read_bytes())
     # Podman's reader is gone after the two blocks that end an archive, and its writer fails over what tar fills up.
     return data.getvalue()[: tar.offset]
 
 
-def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode, entry.mtime = len(content), 0o644, int(time.time())
     tar.addfile(entry, io.BytesIO(content))

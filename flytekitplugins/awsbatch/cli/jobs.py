@@ -18,9 +18,9 @@ from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import INTERRUPTED, AttemptView, ChildView, NodeView
 from flytekitplugins.awsbatch.propeller.aws_array.links import resource_links_of_job
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
-from flytekitplugins.awsbatch.ui.errors import error_of_child, error_reason_of, failures
+from flytekitplugins.awsbatch.ui.errors import page_error_of_child, page_error_reason, page_failures
 
-from .common import command_for, json_option, print_json
+from .common import command_line_for_home, json_option, print_json
 from .home_access import (
     MOST_IDS,
     batch_of_home_run,
@@ -102,7 +102,7 @@ def jobs(
         _show_table(rows)
         if any(row["status"] == FAILED for row in rows):
             named = "" if execution is None and workflow is None else f" {run.name}"
-            command = f"{command_for(home_of_command())} logs{named} --failed"
+            command = f"{command_line_for_home(home_of_command())} logs{named} --failed"
             click.echo(f"The logs of what failed: {command}", err=True)
 
 
@@ -207,7 +207,7 @@ def _rows_of(reader: RunReader, run: RunInfo, node: NodeView, children: bool) ->
 
 def _most_often(reader: RunReader, node: NodeView) -> str:
     """The exception of an array's failed children; of several kinds the most frequent."""
-    kinds = [one for one in failures(reader, [node]) if one.told.headline != ENDED_BY_FLYTE]
+    kinds = [one for one in page_failures(reader, [node]) if one.told.headline != ENDED_BY_FLYTE]
     if not kinds:
         return ""
     return f"most often: {kinds[0].told.headline}" if len(kinds) > 1 else kinds[0].told.headline
@@ -223,8 +223,8 @@ def _child(reader: RunReader, node: NodeView, child: ChildView, here: bool) -> d
         "attempts": len(tries),
         "milliseconds": last.stopped - last.started if last and last.started and last.stopped else None,
         "reason": child.reason if failed or child.status == "RUNNABLE" else "",
-        "end": error_reason_of(child) if failed else "",
-        "error": error_of_child(reader, node, child).headline if failed else "",
+        "end": page_error_reason(child) if failed else "",
+        "error": page_error_of_child(reader, node, child).headline if failed else "",
         "children": None,
         "logs": [
             {"attempt": attempt.number, "path": str(batch.log_path(attempt.stream))}

@@ -23,7 +23,15 @@ from flytekitplugins.awsbatch.lint.findings import LintFinding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError
 from flytekitplugins.awsbatch.lint.whole_program import lint_whole_program
 
-from .common import FOUND, command_console, config_option, counted_words, json_option, print_json, settings_of
+from .common import (
+    FOUND,
+    command_console,
+    config_option,
+    counted_for_command,
+    json_option,
+    print_json,
+    settings_of_command,
+)
 from .image_check import check_images
 
 # As for any command that is used wrongly.
@@ -73,7 +81,7 @@ def lint(
     unknown = [code for code in ignored if code not in CODES]
     if unknown:
         raise click.BadParameter(f"{', '.join(unknown)}; codes are {CODES_SHOWN}", param_hint="--ignore")
-    deployment = settings_of(files, as_json)
+    deployment = settings_of_command(files, as_json)
     settings = dataclasses.replace(deployment.lint_settings, ignore=deployment.lint.ignore | set(ignored))
     try:
         looked = lint_whole_program(targets, images, settings)
@@ -94,7 +102,7 @@ def lint(
     else:
         _show_findings(found, complete=not not_loaded)
     for one in not_loaded:
-        frames = "".join(frames_to_lint(one.error))
+        frames = "".join(frames_of_users_code(one.error))
         click.echo(f"{frames}{one.name} could not be loaded: {error_text(one.error)}", err=True)
     sys.exit(exit_status(found, strict) if not not_loaded else NOT_LOADED)
 
@@ -107,7 +115,7 @@ def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def frames_to_lint(error: BaseException) -> list[str]:
+def frames_of_users_code(error: BaseException) -> list[str]:
     """The traceback from where it enters the user's code, without the frames that load it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = (str(Path(__file__).parent.parent), str(Path(module_loader.__file__).parent), *IMPORT_SYSTEM)
@@ -134,7 +142,7 @@ def _show_findings(found: Sequence[LintFinding], complete: bool) -> None:
         out.print(Padding(Text(message), (0, 0, 0, 2)))
     errors = sum(one.severity is Severity.ERROR for one in found)
     if found:
-        out.print(f"{counted_words(errors, 'error')}, {counted_words(len(found) - errors, 'warning')}")
+        out.print(f"{counted_for_command(errors, 'error')}, {counted_for_command(len(found) - errors, 'warning')}")
     elif complete:
         out.print("Nothing found.")
 

@@ -34,11 +34,11 @@ from .common import (
     json_option,
     print_json,
     reporting_problems,
-    settings_of,
+    settings_of_command,
     show_block,
     show_indented,
 )
-from .lint import NOT_LOADED, error_text, frames_to_lint, image_option
+from .lint import NOT_LOADED, error_text, frames_of_users_code, image_option
 
 
 # The inputs of `pyflyte run` are options that only the workflow knows.
@@ -70,7 +70,7 @@ def plan(
 
     INPUTS may stand there as for `pyflyte run`, so that its command line can be taken as it is: they change nothing.
     """
-    settings = settings_of(files, as_json)
+    settings = settings_of_command(files, as_json)
     entity = _entity(target, name)
     _check_inputs(entity, inputs)
     admin = settings.admin.emulator
@@ -105,7 +105,7 @@ def _entity(target: str, name: str) -> Any:
                 found.load(module)
             except (Exception, SystemExit) as error:
                 click.echo(
-                    f"{''.join(frames_to_lint(error))}{module} could not be loaded: {error_text(error)}", err=True
+                    f"{''.join(frames_of_users_code(error))}{module} could not be loaded: {error_text(error)}", err=True
                 )
                 sys.exit(NOT_LOADED)
         compile_program_workflows()

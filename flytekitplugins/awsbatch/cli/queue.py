@@ -25,7 +25,7 @@ from .common import (
     fail_command,
     json_option,
     print_json,
-    settings_of,
+    settings_of_command,
     show_block,
 )
 
@@ -63,7 +63,7 @@ def explain(
     WORKFLOW is the full name, module and function; that of a task run on its own is .flytegen.TASK.
     Ends with status 1 when no queue is found.
     """
-    settings = settings_of(files, as_json).admin
+    settings = settings_of_command(files, as_json).admin
     who = LaunchedExecution(
         project or settings.emulator.project or "flytesnacks",
         domain or settings.emulator.domain or "development",
@@ -158,7 +158,7 @@ def export(
     workflows from attributes: flytectl update execution-queue-attribute --attrFile DIR/FILE.
     Ends with status 1 when some executions would still get another queue.
     """
-    settings = settings_of(files, as_json).admin
+    settings = settings_of_command(files, as_json).admin
     exported = exporting.export_rules(settings, projects, workflows)
     taken: set[str] = set()
     written = {exporting.exported_file_name(one, taken): dump_attribute_file(one) for one in exported.attributes}

@@ -21,7 +21,7 @@ from flytekitplugins.awsbatch.local.run.rerun import rerun_command
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
-from .common import counted_words, fail_command, json_option, print_json
+from .common import counted_for_command, fail_command, json_option, print_json
 from .home_access import failing, home_of_command, home_run_named, is_of_workflow, workflow_option
 from .tables import print_table
 
@@ -62,7 +62,7 @@ def runs(prune: bool, older_than: float, workflow: str | None, statuses: tuple[s
             if as_json:
                 print_json({"removed": gone})
             else:
-                click.echo(f"Removed {counted_words(len(gone), 'run')}.")
+                click.echo(f"Removed {counted_for_command(len(gone), 'run')}.")
             return
         every = past_runs.runs(home)
     found = [run for run in every if is_of_workflow(run, workflow) and (not statuses or run.status in statuses)]

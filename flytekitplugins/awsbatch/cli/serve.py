@@ -18,14 +18,14 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engin
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
     LaunchPolicy,
-    launch_in_clean_environment,
-    launch_in_image,
+    launch_policy_in_clean_environment,
+    launch_policy_in_image,
 )
 from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_loopback_host
 from flytekitplugins.awsbatch.batch.emulator.http.server import listen_http
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
-from flytekitplugins.awsbatch.local.all_settings import CONTAINER, Settings, load_settings_files
+from flytekitplugins.awsbatch.local.all_settings import CONTAINER, Settings, load_all_settings
 from flytekitplugins.awsbatch.local.deployment.backend import backend_container_executor
 from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders
 from flytekitplugins.awsbatch.local.history.page_address import page_address_noted
@@ -33,7 +33,7 @@ from flytekitplugins.awsbatch.local.home import Home, HomeError, from_environmen
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.server import RunPages
 
-from .common import command_for, config_option, named_files, url_option_of
+from .common import command_line_for_home, config_option, named_files, service_url_of_command
 
 DEFAULT_PORT = 8044
 PROCESS = "process"
@@ -108,22 +108,27 @@ def serve(
         )
     at = Home(home.expanduser().absolute()) if home is not None else from_environment(os.environ)
     try:
-        settings = load_settings_files(named_files(files))
+        settings = load_all_settings(named_files(files))
         executors: list[Executor] | None = None
         launch: LaunchPolicy
         if (isolation or settings.local.isolation) == CONTAINER:
-            launch, executors = launch_in_image(environment), [backend_container_executor(settings, at.prepare(), warn)]
+            launch, executors = (
+                launch_policy_in_image(environment),
+                [backend_container_executor(settings, at.prepare(), _warn)],
+            )
         else:
-            launch = CodeFolders(launch_in_clean_environment(environment), at.code, settings.batch.retention_days)
+            launch = CodeFolders(
+                launch_policy_in_clean_environment(environment), at.code, settings.batch.retention_days
+            )
         service = LocalBatch(at.batch, settings.batch, launch=launch, executors=executors, adopt=True)
     except (SettingsError, HomeError, UnusableHomeError, NoEngineError) as error:
         raise click.ClickException(str(error)) from error
     guard = RequestGuard(token)
-    pages = RunPages(at, guard, command_for(at), service)
+    pages = RunPages(at, guard, command_line_for_home(at), service)
     asyncio.run(_serve_until_signal(service, settings, guard, host, port, pages))
 
 
-def warn(text: str) -> None:
+def _warn(text: str) -> None:
     click.echo(text, err=True)
 
 
@@ -149,7 +154,7 @@ async def _serve_until_signal(
     except OSError as error:
         service.close(terminate=False)
         raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error
-    url = url_option_of(host, bound)
+    url = service_url_of_command(host, bound)
     click.echo(f"AWS Batch at {url} (region {service.region}, account {service.account_id})")
     click.echo(f"state and logs in {service.home}", err=True)
     if pages is not None:

@@ -38,19 +38,19 @@ def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: in
         yield _padded(columns[:-1], widths)
         for row in rows:
             yield _padded(row[:-1], widths)
-            yield from below(row[-1], width)
+            yield from _below(row[-1], width)
     else:
         for row in rows:
             pairs = [f"{column} {cell}" for column, cell in zip(columns[:-1], row[:-1], strict=True) if cell]
             # A title and its value stay together.
             whole = textwrap.wrap(GAP.join(pair.replace(" ", "\0") for pair in pairs), width, break_on_hyphens=False)
             yield from (line.replace("\0", " ") for line in whole)
-            yield from below(row[-1], width)
+            yield from _below(row[-1], width)
 
 
 def _padded(row: Sequence[str], widths: Sequence[int]) -> str:
     return GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip()
 
 
-def below(text: str, width: int) -> list[str]:
+def _below(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, initial_indent=GAP, subsequent_indent=GAP)

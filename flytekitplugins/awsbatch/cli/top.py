@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import log_tail
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, ChildView, ExecutionView, NodeView
-from flytekitplugins.awsbatch.ui.errors import error_of_child
+from flytekitplugins.awsbatch.ui.errors import page_error_of_child
 
 from .home_access import failing, home_of_command, home_run_named
 from .top_view import Throughput, summary, top_children, top_log_screen, top_screen
@@ -68,9 +68,8 @@ def _lines(reader: RunReader, name: str, once: bool) -> None:
         if not running or once:
             for node, child in top_children(execution, _now()):
                 if child.state == FAILED:
-                    click.echo(
-                        f"{node.info.node}:{child.index}  {child.state}  {error_of_child(reader, node, child).headline}"
-                    )
+                    error = page_error_of_child(reader, node, child)
+                    click.echo(f"{node.info.node}:{child.index}  {child.state}  {error.headline}")
             return
         time.sleep(LOOK_EVERY)
 
@@ -134,7 +133,7 @@ class _Watch:
     def _say(self, node: NodeView, child: ChildView) -> str:
         key = (node.info.node, child.index, child.tries)
         if key not in self._said:
-            self._said[key] = error_of_child(self._reader, node, child).headline
+            self._said[key] = page_error_of_child(self._reader, node, child).headline
         return self._said[key]
 
 

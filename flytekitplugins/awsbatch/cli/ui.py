@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.local.history.page_address import page_address_not
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.ui.server import RunPages
 
-from .common import command_for, fail_command, url_option_of
+from .common import command_line_for_home, fail_command, service_url_of_command
 from .home_access import failing, home_of_command, home_run_named
 from .serve import TOKEN
 
@@ -52,7 +52,7 @@ def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
         name = home_run_named(execution).name if execution else None
     # A large run is a hundred thousand small objects at once, which the collector would look through again and again.
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    asyncio.run(_serve(home, RunPages(home, RequestGuard(token), command_for(home)), host, port, name))
+    asyncio.run(_serve(home, RunPages(home, RequestGuard(token), command_line_for_home(home)), host, port, name))
 
 
 async def _serve(home: Home, pages: RunPages, host: str, port: int, execution: str | None) -> None:
@@ -65,7 +65,7 @@ async def _serve(home: Home, pages: RunPages, host: str, port: int, execution: s
         # asyncio's own words repeat the address.
         why = os.strerror(error.errno) if error.errno else str(error)
         fail_command(f"Cannot listen on {host}, port {port}: {why}. With --port 0 a free port is taken.")
-    url = url_option_of(host, bound)
+    url = service_url_of_command(host, bound)
     click.echo(f"{url}/ui/{f'run/{execution}' if execution else ''}")
     click.echo(f"The runs in {home.path}. Ctrl-C ends it.", err=True)
     with page_address_noted(home, url):

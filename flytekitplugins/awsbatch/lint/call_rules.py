@@ -14,7 +14,7 @@ from .written_lists import lists_in_call
 MAX_ARRAY_SIZE = 10_000
 
 
-def call_loses_overrides(subject: LintSubject) -> Iterator[str]:
+def lost_overrides_rule(subject: LintSubject) -> Iterator[str]:
     """On a cluster, resources reach the job; these overrides stay with the node, or get lost."""
     for node in subject.calls:
         lost = _names_of_lost_overrides(subject, node)
@@ -45,7 +45,7 @@ def _names_of_lost_overrides(subject: LintSubject, node: Node) -> list[str]:
     return [name for name, is_lost in lost.items() if is_lost]
 
 
-def call_has_too_many_items(subject: LintSubject) -> Iterator[str]:
+def too_many_items_rule(subject: LintSubject) -> Iterator[str]:
     """Looks at lists that are written into the program; others are known only when it runs."""
     if not subject.is_array:
         return

@@ -30,46 +30,44 @@ class LintCode:
 CODES: dict[str, LintCode] = {
     one.code: one
     for one in (
-        LintCode("AB001", "a cached task that is not mapped", task_rules.cached_single_task),
+        LintCode("AB001", "a cached task that is not mapped", task_rules.cached_single_rule),
         LintCode("AB002", "flytekit's map_task over an AWS Batch task"),
         LintCode("AB003", "@dynamic, @eager or async with AWSBatchConfig"),
         LintCode("AB004", "a pod template"),
-        LintCode("AB005", "a task that a container cannot find", container_rules.container_cannot_load_task),
-        LintCode("AB006", "ten retries or more", task_rules.task_has_too_many_retries),
+        LintCode("AB005", "a task that a container cannot find", container_rules.container_load_rule),
+        LintCode("AB006", "ten retries or more", task_rules.too_many_retries_rule),
         LintCode("AB007", "a timeout under a minute", task_rules.timeout),
         LintCode(
             "AB008",
             "environment variables that AWS Batch keeps for itself",
-            container_rules.container_environment_reserved,
+            container_rules.reserved_environment_rule,
         ),
-        LintCode("AB009", "an image without a name", image_rules.image_name),
-        LintCode("AB010", "a request that is too large", container_rules.container_size_problems),
-        LintCode("AB011", "an array that is too large", call_rules.call_has_too_many_items),
+        LintCode("AB009", "an image without a name", image_rules.image_name_rule),
+        LintCode("AB010", "a request that is too large", container_rules.container_size_rule),
+        LintCode("AB011", "an array that is too large", call_rules.too_many_items_rule),
         LintCode("AB012", "inputs that cannot be mapped"),
         LintCode("AB013", "an image that cannot run the task"),
-        LintCode("AB101", "cached arrays with ignored inputs", task_rules.task_ignores_inputs),
-        LintCode("AB102", "resources that are dropped", task_rules.task_drops_resources),
-        LintCode("AB103", "secrets that are not there", task_rules.task_has_secrets),
-        LintCode("AB104", "an image without this package", image_rules.image_content),
-        LintCode("AB105", "overrides that do not reach AWS Batch", call_rules.call_loses_overrides),
-        LintCode("AB106", "concurrency that is not held", task_rules.task_has_concurrency),
-        LintCode("AB107", "Fargate", task_rules.task_on_fargate),
+        LintCode("AB101", "cached arrays with ignored inputs", task_rules.ignored_inputs_rule),
+        LintCode("AB102", "resources that are dropped", task_rules.dropped_resources_rule),
+        LintCode("AB103", "secrets that are not there", task_rules.secrets_rule),
+        LintCode("AB104", "an image without this package", image_rules.image_content_rule),
+        LintCode("AB105", "overrides that do not reach AWS Batch", call_rules.lost_overrides_rule),
+        LintCode("AB106", "concurrency that is not held", task_rules.concurrency_rule),
+        LintCode("AB107", "Fargate", task_rules.fargate_rule),
         LintCode("AB108", "a priority without a share identifier", task_rules.priority),
         LintCode("AB109", "flytekit's legacy map_task over an AWS Batch task"),
-        LintCode(
-            "AB110", "environment variables that Flyte overwrites", container_rules.container_environment_overwritten
-        ),
-        LintCode("AB111", "no retries", task_rules.task_has_no_retries),
-        LintCode("AB112", "memory in other units than AWS Batch's", task_rules.task_memory_unit),
-        LintCode("AB113", "decks of a map's items", task_rules.task_has_item_decks),
+        LintCode("AB110", "environment variables that Flyte overwrites", container_rules.overwritten_environment_rule),
+        LintCode("AB111", "no retries", task_rules.no_retries_rule),
+        LintCode("AB112", "memory in other units than AWS Batch's", task_rules.memory_unit_rule),
+        LintCode("AB113", "decks of a map's items", task_rules.item_decks_rule),
         LintCode("AB114", "variables given to an execution"),
         LintCode("AB115", "an image of another version or architecture"),
-        LintCode("AB116", "hash() in a map's items", task_rules.task_hashes_in_items),
+        LintCode("AB116", "hash() in a map's items", task_rules.item_hashes_rule),
     )
 }
 
 
-def code_in_one_line(finding: LintFinding) -> str:
+def lint_code_in_one_line(finding: LintFinding) -> str:
     """For a local run, which is not the place to read about a cluster; `flyte-awsbatch lint` says all."""
     code = CODES.get(finding.code)
     if code is None or code.rule is None:
@@ -82,7 +80,7 @@ def code_in_one_line(finding: LintFinding) -> str:
     return f"On a cluster: {name} has {code.title} [{code.code}]{more}"
 
 
-def findings_by_code(subject: LintSubject) -> list[LintFinding]:
+def lint_findings_by_code(subject: LintSubject) -> list[LintFinding]:
     """What the rules find, errors first, without the codes that are ignored.
 
     Nothing for a task that is only mapped: the map is looked at, and may say otherwise what the task says. Nothing

@@ -24,7 +24,7 @@ OVERRIDES_FAIL = 'fails the job without an attempt ("Container Overrides length 
 FLYTE_ENVIRONMENT_BYTES = 700
 
 
-def container_cannot_load_task(subject: LintSubject) -> Iterator[str]:
+def container_load_rule(subject: LintSubject) -> Iterator[str]:
     """A child imports a module and reads a name; both have to lead back to the task."""
     problem = why_not_loadable(subject.inner, subject.serialization)
     if problem and not _inside_a_test(subject.inner):
@@ -37,7 +37,7 @@ def _inside_a_test(task: Any) -> bool:
     return function is not None and istestfunction(function)
 
 
-def container_environment_reserved(subject: LintSubject) -> Iterator[str]:
+def reserved_environment_rule(subject: LintSubject) -> Iterator[str]:
     reserved = sorted(pair.key for pair in subject.container.env if pair.key.startswith(RESERVED))
     if reserved:
         yield (
@@ -46,7 +46,7 @@ def container_environment_reserved(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def container_environment_overwritten(subject: LintSubject) -> Iterator[str]:
+def overwritten_environment_rule(subject: LintSubject) -> Iterator[str]:
     names = (pair.key for pair in subject.container.env)
     overwritten = sorted(name for name in names if name in OVERWRITTEN or name.startswith(OVERWRITTEN_PREFIX))
     if overwritten:
@@ -56,7 +56,7 @@ def container_environment_overwritten(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def container_size_problems(subject: LintSubject) -> Iterator[str]:
+def container_size_rule(subject: LintSubject) -> Iterator[str]:
     """What is certain to be too large: the least that is sent, before paths are filled in."""
     container = subject.container
     command = [*container.command, *container.args]

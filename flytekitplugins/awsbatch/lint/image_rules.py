@@ -35,7 +35,7 @@ _FILE = re.compile(r"flytekitplugins[-_.]awsbatch-(?P<version>[^-/]+?)(-[^/]*\.w
 _CONDA_PIN = re.compile(r"^([\w.-]+)=(?!=)")
 
 
-def image_name(subject: LintSubject) -> Iterator[str]:
+def image_name_rule(subject: LintSubject) -> Iterator[str]:
     image = subject.container.image
     if not IMAGE.match(image):
         yield (
@@ -44,7 +44,7 @@ def image_name(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def image_content(subject: LintSubject) -> Iterator[str]:
+def image_content_rule(subject: LintSubject) -> Iterator[str]:
     spec = getattr(subject.inner, "container_image", None)
     if isinstance(spec, ImageSpec):
         lines = image_installed_lines(spec)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..sdk.task_config import LINT_CODES
-from ..settings.reader import Reader, read_directories
+from ..settings.reader import Reader, read_settings_directories
 from ..settings.section import setting
 from ..wire import SWITCH_CONFIG
 
@@ -51,7 +51,7 @@ def load_lint_settings(environ: Mapping[str, str] = os.environ) -> LintSettings:
     names = [name for name in environ.get(SWITCH_CONFIG, "").split(os.pathsep) if name]
     if not names:
         return LintSettings()
-    reader = Reader.from_files(read_directories(names))
+    reader = Reader.from_files(read_settings_directories(names))
     (own,) = reader.own("emulator", LintEmulator)
     limits = reader.flyte(BatchLimits, "plugins", "aws", "batch")
     return LintSettings(own.ignore, limits.max_array_job_size)

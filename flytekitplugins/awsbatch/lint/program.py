@@ -37,7 +37,7 @@ def program_maps_over(task: Any) -> tuple[Any, ...]:
     return tuple(one for one in FlyteEntities.entities if isinstance(one, MapPythonTask) and one.run_task is task)
 
 
-def is_our_map_of_program(mapping: Any) -> bool:
+def is_our_map_in_program(mapping: Any) -> bool:
     """Whether a map task is an AWSBatchMapTask, which alone says what is fine for it."""
     return hasattr(mapping, "lint_ignore")
 
@@ -92,5 +92,5 @@ def is_only_mapped(task: Any) -> bool:
     return (
         not isinstance(task, MapPythonTask)
         and not program_calls_of(task)
-        and any(map(is_our_map_of_program, program_maps_over(task)))
+        and any(map(is_our_map_in_program, program_maps_over(task)))
     )

@@ -1,7 +1,7 @@
 """Tells a user what was found in a task that is about to be sent: each code once as a Python warning, errors as an
 exception.
 
-`report_task` is the one place where a task is looked at. The task classes call it when flytekit asks for their
+`lint_task` is the one place where a task is looked at. The task classes call it when flytekit asks for their
 container, which is what every registration, package and emulated call does.
 """
 
@@ -19,12 +19,12 @@ from flytekit.configuration import SerializationSettings
 from flytekit.models.task import Container
 
 from ..sdk.errors import AWSBatchTaskError, AWSBatchWarning
-from .codes import findings_by_code
+from .codes import lint_findings_by_code
 from .findings import LintFinding, Severity, findings_in
 from .lint_settings import LintSettings, load_lint_settings
 from .program import compile_program_workflows
 from .subject import LintSubject
-from .task_rules import CACHED_SINGLE, is_legacy_map_task
+from .task_rules import CACHED_SINGLE, legacy_map_rule
 
 Receiver: TypeAlias = Callable[[list[LintFinding]], None]
 
@@ -33,12 +33,12 @@ _lock = threading.Lock()
 
 
 @functools.cache
-def report_settings_of_environment() -> LintSettings:
+def lint_settings_of_environment() -> LintSettings:
     """Read once per process: a registration looks at every task of a project."""
     return load_lint_settings()
 
 
-def report_task(task: Any, container: Container, serialization: SerializationSettings) -> None:
+def lint_task(task: Any, container: Container, serialization: SerializationSettings) -> None:
     """Looks at a task as it is sent.
 
     Which calls of it there are, and whether it is only mapped, is known once the whole program is compiled. Of a local
@@ -49,22 +49,22 @@ def report_task(task: Any, container: Container, serialization: SerializationSet
     own = _receiver.get()
     if own is None:
         compile_program_workflows()
-    receive, settings = own or (report_findings, report_settings_of_environment())
-    receive(findings_by_code(LintSubject.of(task, serialization, container, settings)))
+    receive, settings = own or (report_lint_findings, lint_settings_of_environment())
+    receive(lint_findings_by_code(LintSubject.of(task, serialization, container, settings)))
 
 
-def report_single_call(task: Any) -> None:
+def lint_single_call(task: Any) -> None:
     """Looks at a task that is about to run as a single job, whether or not something else maps it."""
     if task.metadata.cache:
         _tell_unless_ignored(task, "AB001", CACHED_SINGLE)
 
 
-def report_legacy_map(task: Any, mapping: Any) -> None:
+def lint_legacy_map(task: Any, mapping: Any) -> None:
     """Looks at flytekit's own array task over one of ours, while that is being serialised."""
-    _tell_unless_ignored(task, "AB109", is_legacy_map_task(mapping.name))
+    _tell_unless_ignored(task, "AB109", legacy_map_rule(mapping.name))
 
 
-def report_execution_env(task: Any, names: Iterable[str]) -> None:
+def lint_execution_env(task: Any, names: Iterable[str]) -> None:
     """Looks at the variables that an execution was given, which a job does not get.
 
     :param task: a task or a map that is about to run.
@@ -79,7 +79,7 @@ def report_execution_env(task: Any, names: Iterable[str]) -> None:
 
 
 def _tell_unless_ignored(task: Any, code: str, message: str) -> None:
-    receive, settings = _receiver.get() or (report_findings, report_settings_of_environment())
+    receive, settings = _receiver.get() or (report_lint_findings, lint_settings_of_environment())
     inner = getattr(task, "run_task", task)
     own = getattr(inner.task_config, "lint_ignore", None) or ()
     if code not in settings.ignore.union(own, getattr(task, "lint_ignore", ())):
@@ -91,21 +91,23 @@ def _warn_of_findings(finding: LintFinding) -> None:
     warnings.warn_explicit(str(finding), AWSBatchWarning, finding.file or finding.entity, finding.line)
 
 
-def report_findings(found: list[LintFinding], on_warning: Callable[[LintFinding], None] = _warn_of_findings) -> None:
+def report_lint_findings(
+    found: list[LintFinding], on_warning: Callable[[LintFinding], None] = _warn_of_findings
+) -> None:
     """Hands on each warning whose code is new to this process.
 
     :raises AWSBatchTaskError: with all errors among the findings.
     """
     errors = [one for one in found if one.severity is Severity.ERROR]
     for one in found:
-        if one.severity is Severity.WARNING and first_time(one.code):
+        if one.severity is Severity.WARNING and _first_time(one.code):
             on_warning(one)
     if errors:
         raise AWSBatchTaskError(errors[0].code, "; ".join(f"{one.subject} {one.message}" for one in errors))
 
 
 @contextmanager
-def report_findings_to(receive: Receiver, settings: LintSettings) -> Iterator[None]:
+def report_lint_findings_to(receive: Receiver, settings: LintSettings) -> Iterator[None]:
     """Within the block, whatever is found goes to `receive`, and these settings hold."""
     token = _receiver.set((receive, settings))
     try:
@@ -117,7 +119,7 @@ def report_findings_to(receive: Receiver, settings: LintSettings) -> Iterator[No
 _receiver: ContextVar[tuple[Receiver, LintSettings] | None] = ContextVar("flyte_awsbatch_lint_receiver", default=None)
 
 
-def first_time(code: str) -> bool:
+def _first_time(code: str) -> bool:
     with _lock:
         if code in _told:
             return False

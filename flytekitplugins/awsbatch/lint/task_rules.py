@@ -24,7 +24,7 @@ LEAST_TIMEOUT_SECONDS = 60
 KEPT_RESOURCES = (Resources.CPU, Resources.MEMORY)
 
 
-def cached_single_task(subject: LintSubject) -> Iterator[str]:
+def cached_single_rule(subject: LintSubject) -> Iterator[str]:
     """Seen on a cluster: the job succeeds, then the node fails after 11 tries (`array/catalog.go` reads the inputs of
     version 0 tasks from a file that nobody writes)."""
     if subject.metadata.cache and not subject.is_array and (subject.calls or not program_maps_over(subject.task)):
@@ -37,7 +37,7 @@ CACHED_SINGLE = (
 )
 
 
-def is_legacy_map_task(mapping: str) -> str:
+def legacy_map_rule(mapping: str) -> str:
     return (
         f"is mapped by flytekit's legacy map_task ({mapping}). Tags and the like are not sent, children of a partly "
         "cached array compute the wrong items, and an error in all of them may count as success. Map it with "
@@ -45,7 +45,7 @@ def is_legacy_map_task(mapping: str) -> str:
     )
 
 
-def task_ignores_inputs(subject: LintSubject) -> Iterator[str]:
+def ignored_inputs_rule(subject: LintSubject) -> Iterator[str]:
     if subject.is_array and subject.metadata.cache and subject.metadata.cache_ignore_input_vars:
         names = ", ".join(subject.metadata.cache_ignore_input_vars)
         yield (
@@ -54,7 +54,7 @@ def task_ignores_inputs(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def task_has_too_many_retries(subject: LintSubject) -> Iterator[str]:
+def too_many_retries_rule(subject: LintSubject) -> Iterator[str]:
     count = subject.metadata.retries
     if count >= MAX_ATTEMPTS:
         yield (
@@ -63,7 +63,7 @@ def task_has_too_many_retries(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def task_has_no_retries(subject: LintSubject) -> Iterator[str]:
+def no_retries_rule(subject: LintSubject) -> Iterator[str]:
     if subject.metadata.retries == 0:
         yield (
             "has no retries, and still a job that fails is tried a second time: the handler asks for at least two "
@@ -80,7 +80,7 @@ def timeout(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def task_drops_resources(subject: LintSubject) -> Iterator[str]:
+def dropped_resources_rule(subject: LintSubject) -> Iterator[str]:
     resources = subject.container.resources
     asked = {
         Resources.ResourceName.Name(entry.name).lower().replace("_", " ")
@@ -102,7 +102,7 @@ def task_drops_resources(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def task_memory_unit(subject: LintSubject) -> Iterator[str]:
+def memory_unit_rule(subject: LintSubject) -> Iterator[str]:
     """`toContainerOverrides`: memory in units of 10^6 bytes, rounded up; AWS reads the number as MiB."""
     spec: ResourceSpec | None = getattr(subject.inner, "resources", None)
     asked = spec and (spec.limits.mem or spec.requests.mem)
@@ -113,7 +113,7 @@ def task_memory_unit(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def task_has_secrets(subject: LintSubject) -> Iterator[str]:
+def secrets_rule(subject: LintSubject) -> Iterator[str]:
     context = subject.task.security_context
     if context is not None and context.secrets:
         yield (
@@ -122,7 +122,7 @@ def task_has_secrets(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def task_has_concurrency(subject: LintSubject) -> Iterator[str]:
+def concurrency_rule(subject: LintSubject) -> Iterator[str]:
     limit = getattr(subject.task, "_max_concurrency", None)
     if subject.is_array and limit:
         yield (
@@ -131,7 +131,7 @@ def task_has_concurrency(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def task_on_fargate(subject: LintSubject) -> Iterator[str]:
+def fargate_rule(subject: LintSubject) -> Iterator[str]:
     if subject.config and subject.config.platformCapabilities == FARGATE:
         yield (
             "asks for FARGATE. The job definition that the handler registers has no execution role and states vcpus "
@@ -140,7 +140,7 @@ def task_on_fargate(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def task_has_item_decks(subject: LintSubject) -> Iterator[str]:
+def item_decks_rule(subject: LintSubject) -> Iterator[str]:
     """Propeller looks for one deck a node (`GetDeckPath`), below the node's own output prefix."""
     if subject.is_array and (subject.inner.enable_deck or subject.task.enable_deck):
         yield (
@@ -150,7 +150,7 @@ def task_has_item_decks(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def task_hashes_in_items(subject: LintSubject) -> Iterator[str]:
+def item_hashes_rule(subject: LintSubject) -> Iterator[str]:
     """Children that are forked from one interpreter agree in what a cluster's do not, so that no run here shows it."""
     function = inspect.unwrap(getattr(subject.inner, "task_function", None) or subject.inner.execute)
     code = getattr(function, "__code__", None)

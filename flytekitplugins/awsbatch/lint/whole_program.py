@@ -23,11 +23,11 @@ from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
 from .findings import LintFinding, findings_in
 from .image_needs import ImageNeed, need_of
 from .lint_settings import LintSettings
-from .program import is_only_mapped, is_our_map_of_program
+from .program import is_only_mapped, is_our_map_in_program
 from .refused import finding_of_refused_task
-from .report import report_findings_to
+from .report import report_lint_findings_to
 from .targets import target_of
-from .task_rules import is_legacy_map_task
+from .task_rules import legacy_map_rule
 
 
 @dataclass(frozen=True)
@@ -112,14 +112,14 @@ def _look_at_task(
     if isinstance(task, ArrayNodeMapTask) and on_batch:
         said = "is mapped by flytekit's map_task; use flytekitplugins.awsbatch.map_task."
         return [findings_in(inner, "AB002", said)], None
-    if isinstance(task, MapPythonTask) and not is_our_map_of_program(task):
+    if isinstance(task, MapPythonTask) and not is_our_map_in_program(task):
         fine = settings.ignore | set((inner.task_config.lint_ignore if on_batch else None) or ())
         wrong = on_batch and "AB109" not in fine
-        return ([findings_in(inner, "AB109", is_legacy_map_task(task.name))] if wrong else []), None
+        return ([findings_in(inner, "AB109", legacy_map_rule(task.name))] if wrong else []), None
     if getattr(task, "task_type", None) not in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE):
         return [], None
     found: list[LintFinding] = []
-    with _no_builds(inner or task, serialization), report_findings_to(found.extend, settings):
+    with _no_builds(inner or task, serialization), report_lint_findings_to(found.extend, settings):
         container = task.get_container(serialization)
     return found, None if is_only_mapped(task) else need_of(task, inner or task, container, serialization)
 

@@ -36,9 +36,9 @@ from flytekitplugins.awsbatch.propeller.propeller_settings import (
 )
 from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
-from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, read_directories
+from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader, read_settings_directories
 from flytekitplugins.awsbatch.settings.section import KEY, setting
-from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null_node
+from flytekitplugins.awsbatch.settings.yaml_nodes import Mark, Scalar, is_null_yaml
 
 # Long enough to come back to a run, short enough that a home does not grow for ever.
 RETENTION_DAYS = 30.0
@@ -133,10 +133,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
     :raises SettingsError: with everything that is wrong in the files.
     """
     named = environ.get(wire.SWITCH_CONFIG, "")
-    return load_settings_files([part for part in named.split(os.pathsep) if part])
+    return load_all_settings([part for part in named.split(os.pathsep) if part])
 
 
-def parse_settings(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
+def parse_all_settings(given: Mapping[str, Any] | str, name: str = "settings") -> Settings:
     """The settings of a text in YAML, or of the mapping that such a text would be."""
     return _parsed(given if isinstance(given, str) else yaml.safe_dump(dict(given), sort_keys=False), name)
 
@@ -149,23 +149,23 @@ def _parsed(text: str, name: str) -> Settings:
     return settings
 
 
-def load_settings_files(names: Sequence[str]) -> Settings:
+def load_all_settings(names: Sequence[str]) -> Settings:
     """The settings of some files, later ones over earlier ones; without any section of Flyte's, over the built-in."""
     if not names:
         return _built_in()
-    settings, reader = read_settings_files(names)
+    settings, reader = read_all_settings(names)
     reader.finish()
     return settings
 
 
 @functools.cache
 def _built_in() -> Settings:
-    return read_settings_files(())[0]
+    return read_all_settings(())[0]
 
 
-def read_settings_files(names: Sequence[str]) -> tuple[Settings, Reader]:
+def read_all_settings(names: Sequence[str]) -> tuple[Settings, Reader]:
     """The settings as far as they can be read, and the reader that holds what is wrong with them."""
-    return _read(Reader.from_files(read_directories(names), aside=is_attribute_file), tuple(names))
+    return _read(Reader.from_files(read_settings_directories(names), aside=is_attribute_file), tuple(names))
 
 
 def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
@@ -184,7 +184,7 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
         storage=reader.flyte(StorageSettings, "storage"),
         emulation=fidelity,
     )
-    for problem in (*checks.check_role_keys(admin), *checks.check_queue_names(admin)):
+    for problem in (*checks.admin_role_key_faults(admin), *checks.admin_misnamed_queues(admin)):
         reader.report(problem)
     _check_durations(reader)
     _check_quantities(reader)
@@ -192,7 +192,7 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
     notes = [str(problem) for problem in (*misspelt_keys(reader), *keys_not_followed(reader))]
     notes += [
         f"AWS would refuse {problem}"
-        for problem in (*checks.check_admin_roles(admin), *aws_settings_faults(reader, handler))
+        for problem in (*checks.admin_role_faults(admin), *aws_faults_of_all_settings(reader, handler))
     ]
     if built_in:
         whence = "no section of Flyte's in the settings" if names else f"{wire.SWITCH_CONFIG} names yours"
@@ -200,7 +200,7 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
     return Settings(admin, handler, local, batch, lint, names, tuple(notes)), reader
 
 
-def aws_settings_faults(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
+def aws_faults_of_all_settings(reader: Reader, handler: HandlerSettings) -> Iterator[Problem]:
     """The values of `plugins.aws` that AWS would refuse."""
     for key, value, right, expected in (
         ("region", handler.aws.region, REGION, "expected a region such as us-east-2"),
@@ -217,7 +217,7 @@ def _check_quantities(reader: Reader) -> None:
     for group in ("defaults", "limits"):
         for fld in fields(ResourceSet):
             path, node = reader.at("task_resources", group, fld.metadata[KEY])
-            if isinstance(node, Scalar) and not is_null_node(node):
+            if isinstance(node, Scalar) and not is_null_yaml(node):
                 try:
                     parse_quantity(node.text)
                 except QuantityError:
@@ -228,7 +228,7 @@ def _check_durations(reader: Reader) -> None:
     """Durations are texts that propeller's part reads only when a job runs, which is too late for a user."""
     for keys in DURATIONS:
         path, node = reader.at(*keys)
-        if isinstance(node, Scalar) and not is_null_node(node):
+        if isinstance(node, Scalar) and not is_null_yaml(node):
             try:
                 parse_duration(node.text)
             except ValueError:

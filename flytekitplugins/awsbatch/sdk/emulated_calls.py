@@ -70,7 +70,7 @@ class EmulatedCalls:
         if unresolvable is not None:
             raise unresolvable
         if replaced is not None and not is_inside:
-            composer.say_composer_is_left_out(replaced.name)
+            composer.say_task_is_replaced(replaced.name)
         with switch.emulation_kept_off():
             return parent.sandbox_execute(ctx, input_literal_map)
 

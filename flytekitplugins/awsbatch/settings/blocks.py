@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .yaml_nodes import MapNode, Node, is_null_node
+from .yaml_nodes import MapNode, Node, is_null_yaml
 
 # What a chart wraps around a server's configuration; a section found below one of these is meant, whatever its shape.
 WRAPPERS = frozenset({"configmap", "configmaps", "configuration", "inline", "adminserver"})
@@ -40,11 +40,11 @@ def find_section_blocks(root: MapNode, name: str, sections: frozenset[str], nest
 
 def merge_layers(under: Node | None, over: Node | None) -> Node | None:
     """Two layers as one; nothing (null) hides nothing."""
-    if over is None or (under is not None and is_null_node(over)):
+    if over is None or (under is not None and is_null_yaml(over)):
         return under
     if not (isinstance(under, MapNode) and isinstance(over, MapNode)):
         return over
-    replaced = {key.text.lower() for key, value in over.entries if not is_null_node(value)}
+    replaced = {key.text.lower() for key, value in over.entries if not is_null_yaml(value)}
     kept = [(key, value) for key, value in under.entries if key.text.lower() not in replaced]
     return MapNode(
         (*kept, *((key, merge_layers(under.get(key.text), value) or value) for key, value in over.entries)), over.mark
@@ -54,6 +54,6 @@ def merge_layers(under: Node | None, over: Node | None) -> Node | None:
 def block_without_empty_keys(node: Node | None) -> Node | None:
     """A section without the keys that viper drops: outside lists, a null or a map that holds nothing is no key."""
     if not isinstance(node, MapNode):
-        return None if is_null_node(node) else node
+        return None if is_null_yaml(node) else node
     entries = [(key, kept) for key, value in node.entries if (kept := block_without_empty_keys(value)) is not None]
     return MapNode(tuple(entries), node.mark) if entries else None

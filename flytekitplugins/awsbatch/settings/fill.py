@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from . import mapstructure, section
 from .problems import Problem
-from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, is_null_node, shown_node_value
+from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar, Timestamp, is_null_yaml, shown_yaml_value
 
 S = TypeVar("S")
 
@@ -75,7 +75,7 @@ class SectionFiller:
     def section(self, cls: type[S], node: Node | None, path: str) -> S:
         """An instance of a section from its map."""
         if node is not None and not isinstance(node, MapNode):
-            if not (is_null_node(node) or self._is_time(node)):
+            if not (is_null_yaml(node) or self._is_time(node)):
                 self.wrong(path, node, "expected a map")
             node = None
         values: dict[str, Any] = {}
@@ -101,7 +101,7 @@ class SectionFiller:
                 self.problems.append(Problem.at(key.mark, f"{path}.{key.text}", f"is no setting; {hint}"))
 
     def wrong(self, path: str, node: Node, expected: str) -> None:
-        self.problems.append(Problem.at(node.mark, path, expected, shown_node_value(node)))
+        self.problems.append(Problem.at(node.mark, path, expected, shown_yaml_value(node)))
 
     def field(
         self, cls: type[Any], fld: dataclasses.Field[Any], node: MapNode | None, path: str, values: dict[str, Any]
@@ -112,7 +112,7 @@ class SectionFiller:
         required = fld.default is dataclasses.MISSING and fld.default_factory is dataclasses.MISSING
         if required:
             values[fld.name] = None
-        if found is None or is_null_node(found):
+        if found is None or is_null_yaml(found):
             if required:
                 self.problems.append(Problem.at(node.mark if node is not None else Mark(), here, "is missing"))
             return
@@ -161,7 +161,7 @@ class SectionFiller:
             return (self.value(kind, node, path),)
         if kind is str and not isinstance(node, ListNode):
             return mapstructure.weak_texts(node)
-        items = enumerate(mapstructure.weak_items(node))
+        items = enumerate(mapstructure.weak_map_items(node))
         decoded = [self.decode(kind, item, f"{path}[{place}]") for place, item in items]
         return tuple(one for one in decoded if one is not WRONG)
 

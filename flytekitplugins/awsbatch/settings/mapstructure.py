@@ -62,7 +62,7 @@ def weak_texts(node: Node) -> tuple[str, ...]:
     return (weak_text(node),)
 
 
-def weak_items(node: Node) -> tuple[Node, ...]:
+def weak_map_items(node: Node) -> tuple[Node, ...]:
     """The elements of a list of maps: a single map is a list of one, an empty one an empty list."""
     if isinstance(node, ListNode):
         return node.items

@@ -16,7 +16,7 @@ from .document import MAX_BYTES, Document, parse_yaml
 from .fill import SectionFiller
 from .pasted import parse_pasted_file
 from .problems import Problem, SettingsError
-from .yaml_nodes import MapNode, Node, is_null_node, shown_node_value
+from .yaml_nodes import MapNode, Node, is_null_yaml, shown_yaml_value
 
 S = TypeVar("S")
 
@@ -75,7 +75,7 @@ class Reader:
         path, node = self.layer(names[0])
         for name in names[1:]:
             path = f"{path}.{name}"
-            if node is None or is_null_node(node):
+            if node is None or is_null_yaml(node):
                 return path, None
             if not isinstance(node, MapNode):
                 self.wrong(path.rpartition(".")[0], node, "expected a map")
@@ -106,7 +106,7 @@ class Reader:
         self.problems.append(problem)
 
     def wrong(self, path: str, node: Node, expected: str) -> None:
-        self.problems.append(Problem.at(node.mark, path, expected, shown_node_value(node)))
+        self.problems.append(Problem.at(node.mark, path, expected, shown_yaml_value(node)))
 
     def finish(self) -> None:
         """Raises SettingsError with all problems found so far, in the order of files and lines."""
@@ -119,7 +119,7 @@ class Reader:
         return sorted(unique, key=lambda problem: (order.get(problem.file, -1), problem.line))
 
 
-def read_directories(names: Iterable[str]) -> Iterator[Path]:
+def read_settings_directories(names: Iterable[str]) -> Iterator[Path]:
     """The files; a directory stands for the YAML files in it, by name.
 
     :raises SettingsError: a directory holds more than a deployment has.

@@ -80,11 +80,11 @@ class MapNode:
 Node: TypeAlias = Scalar | ListNode | MapNode
 
 
-def is_null_node(node: Node | None) -> bool:
+def is_null_yaml(node: Node | None) -> bool:
     return node is None or (isinstance(node, Scalar) and node.value is None)
 
 
-def shown_node_value(node: Node | None) -> str:
+def shown_yaml_value(node: Node | None) -> str:
     """A value as an error message quotes it."""
     if node is None:
         return ""

@@ -15,7 +15,7 @@ from .ansi import AnsiLines
 from .frame import PagePlace
 from .html import Markup
 from .list_page import runs_list_part
-from .node_part import node_status, node_status_id
+from .node_part import node_part_status, node_part_status_id
 from .rows import RowMaker, rows_base
 from .run_page import RunPage
 
@@ -87,7 +87,7 @@ class RunChanges(Changes):
         node = page.execution.attempt(self._node)
         parts = page.parts()
         if node is not None:
-            parts[node_status_id(page, node)] = node_status(page, node)
+            parts[node_part_status_id(page, node)] = node_part_status(page, node)
         events = [*self.parts(parts), *self._row_events(page, node)]
         if first and mark_of_changes(stamp) == self._known:
             # The page has just been made from the same.

@@ -9,7 +9,7 @@ from ..local.console.tracebacks import log_with_readable_tracebacks
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import CACHED, DONE, FAILED, SUCCESS, ChildView, NodeView
 from .ansi import AnsiLines
-from .errors import error_of_child, error_reason_of
+from .errors import page_error_of_child, page_error_reason
 from .frame import PagePlace, frame_copyable, frame_state_sign
 from .html import Markup, html_joined, tag
 
@@ -28,7 +28,7 @@ def child_part(
     most: int = SHOWN_BYTES,
 ) -> Markup:
     """:param command: how a person calls `flyte-awsbatch` for this home. :param most: bytes of the log's end."""
-    reason = error_reason_of(child) if child.state == FAILED else child.reason
+    reason = page_error_reason(child) if child.state == FAILED else child.reason
     title = tag("h3", f"Child {child.index}" if len(node.children) > 1 else "The job", tabindex="-1")
     parts: list[object] = [
         tag(
@@ -45,7 +45,7 @@ def child_part(
         parts.append(_attempts(node, child, now))
     # Of one that is tried again: why its last attempt failed.
     if child.state not in (SUCCESS, CACHED) and any(attempt.stopped is not None for attempt in child.attempts):
-        error = error_of_child(reader, node, child)
+        error = page_error_of_child(reader, node, child)
         if error.headline != reason:
             parts.append(tag("p", error.headline, class_="headline"))
         if error.trace:

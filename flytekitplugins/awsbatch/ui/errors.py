@@ -53,12 +53,12 @@ def _told_errors(error: str, reason: str = "") -> ToldError:
     return ToldError(headline, "\n".join(lines) if lines != [headline] else "")
 
 
-def error_reason_of(child: ChildView) -> str:
+def page_error_reason(child: ChildView) -> str:
     """Says how the last attempt ended."""
     return exit_in_words(_words(child))
 
 
-def error_of_child(reader: RunReader, node: NodeView, child: ChildView) -> ToldError:
+def page_error_of_child(reader: RunReader, node: NodeView, child: ChildView) -> ToldError:
     """Why a child failed: its own exception, or else how its last attempt ended."""
     words = _words(child)
     # Another end than by an exception leaves the error file of the attempt before.
@@ -75,14 +75,14 @@ def _words(child: ChildView) -> str:
     return " - ".join(word for word in dict.fromkeys(words) if word)
 
 
-def failures(reader: RunReader, nodes: Sequence[NodeView]) -> list[Failure]:
+def page_failures(reader: RunReader, nodes: Sequence[NodeView]) -> list[Failure]:
     """The most frequent first, within the order of the nodes; those that were ended since others failed come last."""
     found: list[Failure] = []
     for node in nodes:
         alike: dict[str, list[tuple[ChildView, ToldError]]] = {}
         failed = [child for child in node.children if child.state == FAILED]
         for child in failed[:LOOKED_AT]:
-            one = error_of_child(reader, node, child)
+            one = page_error_of_child(reader, node, child)
             alike.setdefault(_DETAIL.sub("·", one.headline), []).append((child, one))
         for kind, group in sorted(alike.items(), key=lambda each: (each[0] == ENDED_BY_FLYTE, -len(each[1]))):
             indexes = tuple(child.index for child, _ in group)

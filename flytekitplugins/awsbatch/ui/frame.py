@@ -62,7 +62,7 @@ def frame_state_sign(state: str, count: int | None = None) -> Markup:
     return tag("span", sign, words, class_=f"state is-{state}")
 
 
-def frame_counts(counts: dict[str, int]) -> Markup:
+def page_frame_counts(counts: dict[str, int]) -> Markup:
     return html_joined(Markup(f"{frame_state_sign(state, count)} ") for state, count in counts.items())
 
 

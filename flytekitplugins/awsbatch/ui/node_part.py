@@ -25,7 +25,7 @@ def node_part(page: RunPage, node: NodeView) -> Markup:
     block = f"data-{mark}"
     base = rows_base(node)
     maker = page.makers.setdefault(name, RowMaker())
-    title = tag("h2", tag("span", node.name, class_="quiet"), f" {info.function}", node_attempt_words(node))
+    title = tag("h2", tag("span", node.name, class_="quiet"), f" {info.function}", node_part_attempt(node))
     children = tag(
         "div",
         html_data_block(node_rows(node, maker, base, page.now, page.headlines(node)), block),
@@ -45,7 +45,7 @@ def node_part(page: RunPage, node: NodeView) -> Markup:
     shown = html_joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts if value)
     return tag(
         "section",
-        tag("div", title, node_status(page, node), class_="row"),
+        tag("div", title, node_part_status(page, node), class_="row"),
         _attempt_links(page, node),
         tag("dl", shown, class_="facts"),
         children,
@@ -58,15 +58,15 @@ def node_part(page: RunPage, node: NodeView) -> Markup:
     )
 
 
-def node_status_id(page: RunPage, node: NodeView) -> str:
+def node_part_status_id(page: RunPage, node: NodeView) -> str:
     return f"status-{frame_anchor(page.name, node.info.node)}"
 
 
-def node_status(page: RunPage, node: NodeView) -> Markup:
-    return tag("span", frame_state_sign(node.info.status), id=node_status_id(page, node))
+def node_part_status(page: RunPage, node: NodeView) -> Markup:
+    return tag("span", frame_state_sign(node.info.status), id=node_part_status_id(page, node))
 
 
-def node_attempt_words(node: NodeView) -> str:
+def node_part_attempt(node: NodeView) -> str:
     """Which attempt it is, of a node that has several."""
     return f", node attempt {node.number}" if node.of > 1 else ""
 

@@ -13,10 +13,10 @@ from ..local.history import run_view
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import ExecutionView, NodeView
 from . import charts
-from .errors import Failure, failures
-from .frame import PagePlace, frame_anchor, frame_copyable, frame_counts, frame_state_sign, section
+from .errors import Failure, page_failures
+from .frame import PagePlace, frame_anchor, frame_copyable, frame_state_sign, page_frame_counts, section
 from .html import NOTHING, Markup, html_joined, tag
-from .node_part import node_attempt_words
+from .node_part import node_part_attempt
 from .rows import RowMaker
 
 # How many groups of failures are shown in full.
@@ -48,7 +48,7 @@ class RunPage:
 
     @cached_property
     def _failures(self) -> list[Failure]:
-        return failures(self.reader, self.execution.attempts)
+        return page_failures(self.reader, self.execution.attempts)
 
     @cached_property
     def _worth_telling(self) -> list[Failure]:
@@ -139,7 +139,7 @@ class RunPage:
             for name, value, about in figures
         )
         bar = charts.counts_bar_chart(counts)
-        words = tag("p", frame_counts(counts), class_="legend")
+        words = tag("p", page_frame_counts(counts), class_="legend")
         return tag("div", bar, words, tag("dl", tiles, class_="tiles"), id=self._id("figures"), class_="card")
 
     def failed(self) -> Markup:
@@ -210,7 +210,7 @@ class RunPage:
         more = f"and {count - SHOWN_INDEXES} more" if count > SHOWN_INDEXES else ""
         whom = "The job" if len(node.children) == 1 else f"{count} of {len(node.children)} children"
         said = tag(
-            "p", tag("strong", f"{whom} of {node.name} {node.info.function}{node_attempt_words(node)}: "), links, more
+            "p", tag("strong", f"{whom} of {node.name} {node.info.function}{node_part_attempt(node)}: "), links, more
         )
         headline = tag("p", failure.told.headline, class_="headline")
         trace = None
@@ -233,7 +233,7 @@ class RunPage:
         message = ((ending.get("error") or {}).get("message") or "").strip()
         if node.info.status != "failed" or not message:
             return NOTHING
-        said = tag("p", tag("strong", f"{node.name} {node.info.function}{node_attempt_words(node)}"))
+        said = tag("p", tag("strong", f"{node.name} {node.info.function}{node_part_attempt(node)}"))
         return tag(
             "div", tag("p", message.splitlines()[0], class_="headline"), said, tag("pre", message), class_="failure"
         )
@@ -257,7 +257,7 @@ class RunPage:
             tag(
                 "td",
                 charts.counts_bar_chart(counts) if counts else None,
-                tag("span", frame_counts(counts), class_="legend"),
+                tag("span", page_frame_counts(counts), class_="legend"),
             ),
             tag("td", charts.course_chart(node, begin, end), class_="course-cell"),
             tag("td", shown_duration(took), class_="number"),

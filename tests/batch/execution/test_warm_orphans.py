@@ -152,8 +152,8 @@ def test_an_attempt_that_dies_with_its_service_has_no_end_of_its_own(
             eventually(lambda: not any(map(alive, pids[1:])))
             os.kill(supervisor, signal.SIGCONT)
 
-    (name,) = instance.instance_names(root / "instances")
-    with instance.instances_left_behind(root / "instances", name, 30.0) as directory:
+    (name,) = instance.service_instance_names(root / "instances")
+    with instance.service_instances_left_behind(root / "instances", name, 30.0) as directory:
         assert directory is not None
         ends = {key: code for key, (code, *_) in instance.exits_of_instance(directory).items() if key.startswith("job")}
         assert ends == {"job:1#1": 0}

@@ -11,8 +11,8 @@ from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
 from flytekitplugins.awsbatch.batch.emulator.scheduling.retry_rules import (
     End,
     RetryVerdict,
-    exited,
     matches_retry_pattern,
+    retry_end_by_exit,
     retry_verdict,
 )
 
@@ -59,15 +59,15 @@ HOST_LOST_ELSE_EXIT = (ExitRule("RETRY", on_status_reason="Host EC2*"), ExitRule
 @pytest.mark.parametrize(
     ("end", "rules", "retried"),
     [
-        (exited(1, False), (), True),
-        (exited(1, False), HOST_LOST_ELSE_EXIT, False),
-        (retry_rules.host_lost("i-0"), HOST_LOST_ELSE_EXIT, True),
-        (exited(1, True), (ExitRule("EXIT", on_reason="OutOfMemoryError*"),), False),
-        (exited(1, False), (ExitRule("EXIT", on_reason="OutOfMemoryError*"),), True),
+        (retry_end_by_exit(1, False), (), True),
+        (retry_end_by_exit(1, False), HOST_LOST_ELSE_EXIT, False),
+        (retry_rules.retry_end_host_lost("i-0"), HOST_LOST_ELSE_EXIT, True),
+        (retry_end_by_exit(1, True), (ExitRule("EXIT", on_reason="OutOfMemoryError*"),), False),
+        (retry_end_by_exit(1, False), (ExitRule("EXIT", on_reason="OutOfMemoryError*"),), True),
         # All conditions of a rule must match.
-        (exited(1, False), (ExitRule("EXIT", on_exit_code="1", on_reason="nothing*"),), True),
+        (retry_end_by_exit(1, False), (ExitRule("EXIT", on_exit_code="1", on_reason="nothing*"),), True),
         # The first match wins.
-        (exited(1, False), (ExitRule("RETRY", on_exit_code="1"), ExitRule("EXIT", on_exit_code="*")), True),
+        (retry_end_by_exit(1, False), (ExitRule("RETRY", on_exit_code="1"), ExitRule("EXIT", on_exit_code="*")), True),
     ],
 )
 def test_the_first_rule_that_matches_decides(end: End, rules: tuple[ExitRule, ...], retried: bool) -> None:

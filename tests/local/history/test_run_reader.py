@@ -8,7 +8,7 @@ from typing import Any
 from ui_home import WrittenHome
 
 from flytekitplugins.awsbatch.local.history.children import look_at_children
-from flytekitplugins.awsbatch.local.history.past_runs import process_mark
+from flytekitplugins.awsbatch.local.history.process_mark import process_mark
 from flytekitplugins.awsbatch.local.history.record_pace import SHARE, RecordPace
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import CACHED, FAILED, QUEUED, RUNS, SUCCESS, NodeView

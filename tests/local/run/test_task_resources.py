@@ -10,12 +10,12 @@ from flytekit import Resources, task, workflow
 
 from flytekitplugins.awsbatch import AWSBatchConfig, emulation, map_task
 from flytekitplugins.awsbatch.admin.admin_settings import DefaultResources, LimitResources, TaskResources
-from flytekitplugins.awsbatch.local.all_settings import DEFAULT, parse_settings
+from flytekitplugins.awsbatch.local.all_settings import DEFAULT, parse_all_settings
 from flytekitplugins.awsbatch.local.run.task_resources import (
     RefusedError,
     check_task_resources,
     settle_task_resources,
-    task_resource_requirements,
+    task_resources_required,
 )
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
@@ -62,9 +62,7 @@ def test_a_job_gets_what_a_real_server_and_propeller_gave_it(
     asked: tasks_pb2.Resources, override: ResourceRequirements | None, sent: tuple[int, int]
 ) -> None:
     settle_task_resources(asked, PLATFORM)
-    job = job_resources(
-        asked, override, task_resource_requirements(PLATFORM), default_cpus="100m", default_memory="100Mi"
-    )
+    job = job_resources(asked, override, task_resources_required(PLATFORM), default_cpus="100m", default_memory="100Mi")
     assert (job.vcpus, job.memory) == sent
 
 
@@ -109,15 +107,15 @@ def test_what_a_server_registers_is_not_refused(given: tasks_pb2.TaskTemplate) -
 
 
 def test_settings_lie_over_what_the_server_has_built_in() -> None:
-    assert parse_settings(DEFAULT).admin.task_resources is None
-    assert parse_settings(DEFAULT + SEEN).admin.task_resources == PLATFORM
-    some = parse_settings(DEFAULT + "task_resources: {defaults: {memory: 1Gi}}\n").admin.task_resources
+    assert parse_all_settings(DEFAULT).admin.task_resources is None
+    assert parse_all_settings(DEFAULT + SEEN).admin.task_resources == PLATFORM
+    some = parse_all_settings(DEFAULT + "task_resources: {defaults: {memory: 1Gi}}\n").admin.task_resources
     assert some == TaskResources(DefaultResources("2", "1Gi"), LimitResources("2", "1Gi", "1"))
 
 
 def test_what_is_no_quantity_is_told_with_its_place() -> None:
     with pytest.raises(SettingsError) as error:
-        parse_settings(
+        parse_all_settings(
             "task_resources:\n  limits:\n    memory: 4 GB\n  defaults: {cpu: 500m}\n" + DEFAULT, "flyte.yaml"
         )
     (problem,) = error.value.problems

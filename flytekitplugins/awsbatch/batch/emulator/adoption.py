@@ -60,7 +60,7 @@ class Adoption:
             if wanted is None or job_id in wanted:
                 by_owner.setdefault(owner, []).append(job_id)
         for owner, ids in by_owner.items():
-            with instance.instances_left_behind(self._root, owner, timeout) as directory:
+            with instance.service_instances_left_behind(self._root, owner, timeout) as directory:
                 if directory is not None:
                     self._engine.end_left_behind(owner, directory)
                     exits = instance.exits_of_instance(directory)
@@ -84,7 +84,9 @@ class Adoption:
             for unit, number, stream, end in _recorded(job, exits):
                 _make_last_attempt(unit, number, stream)
                 unit.current.peak_memory, unit.current.cpu_seconds = end.peak_memory, end.cpu_seconds
-                self._engine.end_attempt(unit, retry_rules.exited(end.exit_code, end.out_of_memory), int(end.at * 1000))
+                self._engine.end_attempt(
+                    unit, retry_rules.retry_end_by_exit(end.exit_code, end.out_of_memory), int(end.at * 1000)
+                )
             for unit in _units_to_adopt(job):
                 if unit.stop is None:
                     unit.attempts.pop()
@@ -92,7 +94,9 @@ class Adoption:
                     self._table.set_status(unit, RUNNABLE)
                 else:
                     # It was asked to stop and runs no more.
-                    self._engine.end_attempt(unit, retry_rules.exited(retry_rules.KILLED, False), self._clock.now_ms())
+                    self._engine.end_attempt(
+                        unit, retry_rules.retry_end_by_exit(retry_rules.KILLED, False), self._clock.now_ms()
+                    )
         # Under one lock: the engine starts nothing of a job that is only to be ended.
         with self._table.lock:
             self._engine.add_job(job)

@@ -27,7 +27,7 @@ from .execution import instance as instances
 from .execution.executors.process import ProcessExecutor
 from .execution.executors.protocol import Executor
 from .execution.job_start import Starter
-from .execution.launch import LaunchPolicy, launch_in_clean_environment
+from .execution.launch import LaunchPolicy, launch_policy_in_clean_environment
 from .execution.logs import Logs, LogStream, log_tail
 from .faults import FaultPlan
 from .job_model import Attempt, JobLook
@@ -95,7 +95,9 @@ class LocalBatch(BatchCalls):
         self._engine = Engine(
             table=self._table,
             write_behind=WriteBehind(self._table, self._rows, self._clock),
-            starter=Starter(launch or launch_in_clean_environment(), executors, self.logs, settings, self._clock),
+            starter=Starter(
+                launch or launch_policy_in_clean_environment(), executors, self.logs, settings, self._clock
+            ),
             capacity=lambda: capacity_of(resources.named(QUEUE), resources.named(ENVIRONMENT), settings),
             executors=executors,
             faults=self.faults,
@@ -216,7 +218,7 @@ class LocalBatch(BatchCalls):
             owner = job.owner
         if owner == self._table.owner:
             return True
-        with instances.instances_left_behind(self._instances, owner, 0) as directory:
+        with instances.service_instances_left_behind(self._instances, owner, 0) as directory:
             return directory is None
 
     def forget(self, job_ids: Iterable[str]) -> None:
@@ -225,7 +227,7 @@ class LocalBatch(BatchCalls):
             job = self._rows.load_job(job_id)
             if job is None or (job.owner == self._table.owner and not job.ended()):
                 continue
-            with instances.instances_left_behind(self._instances, job.owner, 0) as directory:
+            with instances.service_instances_left_behind(self._instances, job.owner, 0) as directory:
                 if job.ended() or directory is not None:
                     self.logs.remove(self._rows.log_streams(job.sequence))
                     self._rows.remove_job(job.sequence)
@@ -282,8 +284,8 @@ class LocalBatch(BatchCalls):
             self._rows.remove_job(sequence)
             self._table.forget(job_id)
         owners = {owner for _, owner, _ in self._rows.unended()}
-        for name in instances.instance_names(self._instances):
-            with instances.instances_left_behind(self._instances, name, 0) as directory:
+        for name in instances.service_instance_names(self._instances):
+            with instances.service_instances_left_behind(self._instances, name, 0) as directory:
                 if directory is not None:
                     self._engine.end_left_behind(name, directory)
                     if name not in owners:

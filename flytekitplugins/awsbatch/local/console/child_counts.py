@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import stored_job_phase
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import job_store_phase
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
 
@@ -19,7 +19,7 @@ _STATES = {
 }
 
 
-def counts_of_phases(phases: Mapping[TaskPhase, int], cached: int = 0) -> Counts:
+def child_counts_of_phases(phases: Mapping[TaskPhase, int], cached: int = 0) -> Counts:
     """While a node runs; whatever has not started counts as queued.
 
     :param cached: how many of those that succeeded came from the cache.
@@ -31,19 +31,19 @@ def counts_of_phases(phases: Mapping[TaskPhase, int], cached: int = 0) -> Counts
     return Counts(**counted, cached=cached)
 
 
-def phases_of_statuses(statuses: Mapping[str, int], items: int) -> Mapping[TaskPhase, int]:
+def child_counts_of_statuses(statuses: Mapping[str, int], items: int) -> Mapping[TaskPhase, int]:
     """The children of an array by phase, from AWS's own count of them.
 
     :param items: of the list; those without a child were cached.
     """
     phases: dict[TaskPhase, int] = {}
     for status, count in statuses.items():
-        phases[stored_job_phase(status)] = phases.get(stored_job_phase(status), 0) + count
+        phases[job_store_phase(status)] = phases.get(job_store_phase(status), 0) + count
     cached = items - sum(statuses.values())
     return {**phases, TaskPhase.SUCCESS: phases.get(TaskPhase.SUCCESS, 0) + cached} if cached > 0 else phases
 
 
-def counts_of_result(result: NodeResult) -> Counts:
+def child_counts_of_result(result: NodeResult) -> Counts:
     """At the end, with what came from the cache apart."""
     cached = sum(child.child is None for child in result.children)
     phases: dict[TaskPhase, int] = {}
@@ -51,4 +51,4 @@ def counts_of_result(result: NodeResult) -> Counts:
         if child.child is not None:
             phases[child.phase] = phases.get(child.phase, 0) + 1
     phases[TaskPhase.SUCCESS] = phases.get(TaskPhase.SUCCESS, 0) + cached
-    return counts_of_phases(phases, cached)
+    return child_counts_of_phases(phases, cached)

@@ -151,7 +151,7 @@ def emulation(
             PlainReporter(output) if output is not None else progress_reporter(sys.stderr),
             resume=resume,
         )
-        undo = deployments.open_everywhere(deployment)
+        undo = deployments.override_deployment(deployment)
         try:
             with deployment, switch.emulation_overridden(True):
                 yield Emulation(deployment, output)
@@ -163,8 +163,8 @@ def _settings(given: Mapping[str, Any] | str | None, files: Sequence[str | os.Pa
     if files:
         if given is not None:
             raise ValueError("emulation() takes settings or files, not both")
-        return settings_module.load_settings_files([os.fspath(file) for file in files])
-    return settings_module.load(os.environ) if given is None else settings_module.parse_settings(given)
+        return settings_module.load_all_settings([os.fspath(file) for file in files])
+    return settings_module.load(os.environ) if given is None else settings_module.parse_all_settings(given)
 
 
 @contextmanager

@@ -312,7 +312,7 @@ def from_environment(environ: Mapping[str, str]) -> Deployment:
     )
 
 
-def open_everywhere(deployment: Deployment) -> Callable[[], None]:
+def override_deployment(deployment: Deployment) -> Callable[[], None]:
     """Sends every task call of this process to `deployment` until the returned function is called."""
     with _lock:
         _overrides.append(deployment)

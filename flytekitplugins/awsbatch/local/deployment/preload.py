@@ -20,7 +20,7 @@ from pathlib import Path
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, PreloadHook, WarmPlan
 
-from .user_imports import installed_imports, user_import_sources
+from .user_imports import installed_user_imports, user_import_sources
 
 EXECUTE = "pyflyte-execute"
 MAP_EXECUTE = "pyflyte-map-execute"
@@ -102,7 +102,7 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
     return replace(
         first,
         arguments=argv[1:],
-        preload=(*first.preload, *(modules if options.everything else installed_imports(modules[-1]))),
+        preload=(*first.preload, *(modules if options.everything else installed_user_imports(modules[-1]))),
         sources=(*first.sources, *(user_import_sources(modules[-1]) if options.everything else ())),
         prepare=(hook,) if script.name == OURS and options.fast_path else (),
     )

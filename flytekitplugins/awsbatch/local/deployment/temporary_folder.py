@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from ..history.past_runs import process_lives
+from ..history.process_mark import process_lives
 
 PREFIX = "flyte-awsbatch-jobs-"
 

@@ -20,7 +20,7 @@ INSTALLED = tuple(str(Path(sysconfig.get_path(kind)).resolve()) for kind in KIND
 FLYTE = ("flytekit.", "flytekitplugins.awsbatch.")
 
 
-def installed_imports(task_module: str) -> tuple[str, ...]:
+def installed_user_imports(task_module: str) -> tuple[str, ...]:
     """Names of loaded modules that are installed, in the order of their import. Imports inside functions are left out,
     since a job would make them when it calls the function.
     """

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import quote
 
 from ..home import Home
-from .past_runs import process_lives, process_mark
+from .process_mark import process_lives, process_mark
 from .record import RecordError, read_record_file, write_record_file
 
 NOTE = "page.json"

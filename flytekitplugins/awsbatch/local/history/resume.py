@@ -24,8 +24,9 @@ from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..home import Home
-from .past_runs import UnknownRunError, past_records, process_lives, process_mark
+from .past_runs import UnknownRunError, past_records
 from .past_runs import named as run_named
+from .process_mark import process_lives, process_mark
 from .record import RecordError, RunRecord, understanding_record
 
 LOCK = ".lock"

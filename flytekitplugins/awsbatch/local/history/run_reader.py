@@ -17,7 +17,7 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.wire import ERROR_FILE
 
 from ..home import Home, HomeError
-from .children import children_of_look, children_of_record, counts_of_record
+from .children import children_counts_of_record, children_of_look, children_of_record
 from .past_runs import NodeInfo, RunInfo, UnknownRunError, run, runs
 from .run_view import ATTEMPT_SIGN, DONE, INTERRUPTED, ChildView, ExecutionView, NodeView
 
@@ -152,7 +152,7 @@ class RunReader:
         look = self._look(node.job_id) if node.job_id else None
         elsewhere = info.endpoint is not None
         if look is None:
-            counts = counts_of_record(node)
+            counts = children_counts_of_record(node)
             return NodeView(node, children_of_record(node), elsewhere=elsewhere, known_counts=counts)
         # Nobody runs a job of this machine once its run's process has gone.
         halted = node.status != "running" and (not elsewhere or node.status != "interrupted")

@@ -103,8 +103,8 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
     workflow, plan, calls = _launched(frames, task_name)
     context, params = _pyflyte_run(frames)
     given = _command_line(context, params)
-    project, from_project = chosen(given, "project", emulator.project, PROJECT)
-    domain, from_domain = chosen(given, "domain", emulator.domain, DOMAIN)
+    project, from_project = _chosen(given, "project", emulator.project, PROJECT)
+    domain, from_domain = _chosen(given, "domain", emulator.domain, DOMAIN)
     where = from_project if from_project == from_domain else f"project: {from_project}, domain: {from_domain}"
     what = "a task run on its own" if workflow.startswith(SINGLE_TASK_PREFIX) else "the workflow that is running"
     return Identity(
@@ -293,7 +293,7 @@ def typed(context: click.Context, name: str) -> bool:
     return False
 
 
-def chosen(given: dict[str, Given], name: str, setting: str | None, default: str) -> tuple[str, str]:
+def _chosen(given: dict[str, Given], name: str, setting: str | None, default: str) -> tuple[str, str]:
     """A value and where it comes from: the command line, else the settings, else pyflyte's default, else this
     package's."""
     option = given.get(name)

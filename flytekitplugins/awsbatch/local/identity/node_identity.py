@@ -23,7 +23,7 @@ from flytekit.models.core.workflow import NodeMetadata
 
 from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
-from flytekitplugins.awsbatch.propeller.node.names import unique_node_id
+from flytekitplugins.awsbatch.propeller.node.names import propeller_unique_node_id
 from flytekitplugins.awsbatch.propeller.node.node_request import ParentNode
 
 from .execution_identity import EntityCall, has_call_returned
@@ -62,7 +62,7 @@ class Place:
     def label(self) -> str:
         """Unique within the execution: Flyte's unique id of a node, before it is cut to 20 characters by hashing."""
         text = "-".join([*(f"{parent.node_id}-{parent.attempt}" for parent in self.parents), self.node_id])
-        return text if len(text) <= MAX_LABEL else unique_node_id(self.parents, self.node_id)
+        return text if len(text) <= MAX_LABEL else propeller_unique_node_id(self.parents, self.node_id)
 
     @property
     def numbered(self) -> bool:

@@ -18,12 +18,12 @@ _NOT_IN_TAGS = re.compile(r"[^\w .:/=+@-]")
 _LONGEST_TAG = 256
 
 
-def job_tags(**said: str) -> dict[str, str]:
+def account_job_tags(**said: str) -> dict[str, str]:
     """`project="p"` becomes the tag `flyte:project`."""
     return {f"{TAG_PREFIX}{name}": _NOT_IN_TAGS.sub("_", value)[:_LONGEST_TAG] for name, value in said.items()}
 
 
-def needs_of_node(request: NodeRequest, queue: str, settings: HandlerSettings) -> TaskNeed:
+def account_job_needs(request: NodeRequest, queue: str, settings: HandlerSettings) -> TaskNeed:
     """What the node's job will ask of a compute environment. Raises HandlerError."""
     template = request.template
     size = job_resources(

@@ -17,7 +17,7 @@ from flytekit.models.literals import LiteralMap
 from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
 from flytekitplugins.awsbatch.admin.enabled_plugins import enabled_plugin_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_launch_queue
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_decided_queue
 from flytekitplugins.awsbatch.batch.api import BatchError, UnreachableError
 from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
@@ -31,7 +31,7 @@ from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from ..console.attempt_news import AttemptNews
-from ..console.child_counts import counts_of_phases, counts_of_result, phases_of_statuses
+from ..console.child_counts import child_counts_of_phases, child_counts_of_result, child_counts_of_statuses
 from ..console.exit_reasons import exit_in_words, exit_says_exception
 from ..console.failure import LogTail, TaskFailedError, failure_message, task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
@@ -46,11 +46,11 @@ from ..history.resume import EarlierRun, Fingerprint, decide_resume
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
-from .account_job import job_tags, needs_of_node
-from .promises import referred_nodes
+from .account_job import account_job_needs, account_job_tags
+from .promises import nodes_of_promises
 from .resume_node import resume_node
 from .serialise import Serialised
-from .task_resources import check_task_resources, settle_task_resources, task_resource_requirements
+from .task_resources import check_task_resources, settle_task_resources, task_resources_required
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
@@ -137,7 +137,7 @@ class Call:
         self._queue_decision = decision_data(decision, decisions_by_matching(admin, decision))
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
-        write_launch_queue(template, decision)
+        write_decided_queue(template, decision)
         if decision.queue:
             deployment.backend.ensure_queue(decision.queue)
         deployment.launch.add_code(template.id.name, self._serialised.code_root, self._who.execution_env)
@@ -147,7 +147,9 @@ class Call:
             self._queue = decision.queue
             with contextlib.suppress(HandlerError):
                 # The handler refuses such a task itself, in Flyte's words.
-                deployment.backend.check_task(needs_of_node(request, decision.queue, deployment.settings.handler), role)
+                deployment.backend.check_task(
+                    account_job_needs(request, decision.queue, deployment.settings.handler), role
+                )
         with Interrupts(noted=deployment.backend.hurry) as self._interrupts:
             try:
                 result = self._result(request)
@@ -197,7 +199,7 @@ class Call:
         if self._node is not None and self._node.result is None:
             self._write("interrupted")
         done = (
-            counts_of_phases(self._progress.counts, self._progress.cached)
+            child_counts_of_phases(self._progress.counts, self._progress.cached)
             if self._progress is not None
             else "not begun"
         )
@@ -234,7 +236,7 @@ class Call:
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,
-            platform_resources=task_resource_requirements(resources) if resources else None,
+            platform_resources=task_resources_required(resources) if resources else None,
             retries=self._place.retries(self._task),
             timeout=self._place.timeout(self._task),
             job_tags=self._tags() if self._deployment.backend.endpoint is not None else {},
@@ -246,7 +248,7 @@ class Call:
         if error is None:
             return ""
         bindings = self._place.node.bindings if self._place.node is not None else ()
-        sources = {one for each in bindings if each.var == error.name for one in referred_nodes(each.binding)}
+        sources = {one for each in bindings if each.var == error.name for one in nodes_of_promises(each.binding)}
         source = min(sources, default="") or START_NODE
         return (
             f"failed at Node[{self._place.node_id}]. BindingResolutionError: Error binding Var [wf].[{error.name}], "
@@ -256,7 +258,7 @@ class Call:
     def _tags(self) -> dict[str, str]:
         """The tags by which people find a job in an account, and what it costs."""
         own = self._execution
-        return job_tags(
+        return account_job_tags(
             project=own.project,
             domain=own.domain,
             workflow=own.workflow,
@@ -296,7 +298,7 @@ class Call:
                     self.abort()
                 raise
         self._write("succeeded" if result.succeeded else "failed", result)
-        deployment.reporter.finished(self.label, counts_of_result(result))
+        deployment.reporter.finished(self.label, child_counts_of_result(result))
         return result
 
     def _before(self) -> EarlierRun | None:
@@ -314,10 +316,10 @@ class Call:
         if progress.phase is Phase.CHECKING_SUBTASKS and progress.job_id is not None:
             statuses = deployment.backend.children_by_status(progress.job_id)
             if statuses:
-                counts = phases_of_statuses(statuses, sum(progress.counts.values()))
+                counts = child_counts_of_statuses(statuses, sum(progress.counts.values()))
                 progress = replace(progress, counts=counts)
         self._progress = progress
-        deployment.reporter.update(self.label, counts_of_phases(progress.counts, progress.cached))
+        deployment.reporter.update(self.label, child_counts_of_phases(progress.counts, progress.cached))
         self._job = (progress.job_name, progress.job_id)
         if progress.job_id is not None:
             self.submitted.set()
@@ -364,7 +366,7 @@ class Call:
         """Of an account's large array AWS tells how many children run, and not which."""
         if not self._pace.elsewhere or self._progress is None:
             return None
-        return vars(counts_of_phases(self._progress.counts, self._progress.cached))
+        return vars(child_counts_of_phases(self._progress.counts, self._progress.cached))
 
     def _job_attempts(self) -> int | None:
         batch = self._deployment.settings.handler.batch

@@ -14,9 +14,9 @@ from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
-from flytekitplugins.awsbatch.lint.codes import code_in_one_line
+from flytekitplugins.awsbatch.lint.codes import lint_code_in_one_line
 from flytekitplugins.awsbatch.lint.findings import LintFinding
-from flytekitplugins.awsbatch.lint.report import report_execution_env, report_findings, report_findings_to
+from flytekitplugins.awsbatch.lint.report import lint_execution_env, report_lint_findings, report_lint_findings_to
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
 
 from ..console.redaction import redact_command
@@ -25,7 +25,7 @@ from ..deployment.job_environment import DROP, NEVER_INHERITED
 from ..deployment.opening import Deployment
 from ..deployment.packaging import CallCode
 from ..history.page_address import page_address_of_run
-from ..history.past_runs import process_mark
+from ..history.process_mark import process_mark
 from ..history.record import RunRecord
 from ..history.resume import resume_digest
 from ..home import HomeError
@@ -34,13 +34,13 @@ from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
 from .concurrent_nodes import run_node_concurrently
-from .promises import promise_reader, resolve_promises
+from .promises import call_promise_reader, resolve_call_promises
 from .serialise import Serialised, refuse_to_serialise_default_image, serialise
 
 
 def compose_call(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
     """A call's arguments with attributes of promises resolved, and the reason if one cannot be."""
-    return resolve_promises(given, promise_reader(lambda: deployments.current().services.store))
+    return resolve_call_promises(given, call_promise_reader(lambda: deployments.current().services.store))
 
 
 def compose_and_run_call(
@@ -64,8 +64,8 @@ def compose_and_run_call(
     findings: list[LintFinding] = []
     with contextlib.ExitStack() as opened:
         code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.sends_code else None
-        with report_findings_to(
-            partial(report_findings, on_warning=findings.append), deployment.settings.lint_settings
+        with report_lint_findings_to(
+            partial(report_lint_findings, on_warning=findings.append), deployment.settings.lint_settings
         ):
             serialised = _serialised(deployment, task, who, code)
         if deployment.backend.from_images:
@@ -76,7 +76,7 @@ def compose_and_run_call(
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
         if deployment.backend.endpoint is not None or deployment.told.first_time(*_finding_key(finding)):
-            deployment.say_once(code_in_one_line(finding))
+            deployment.say_once(lint_code_in_one_line(finding))
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
@@ -91,7 +91,7 @@ def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode
     task.check_emulated_call()
     # Only a job that this machine starts can be given variables beside its definition's.
     if local.execution_env == DROP or deployment.backend.endpoint is not None:
-        report_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
+        lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
     build = deployment.backend.from_images and local.build_images
     return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)
 
@@ -100,7 +100,7 @@ def _finding_key(finding: LintFinding) -> tuple[str, str, str]:
     return finding.code, finding.file, finding.entity
 
 
-def say_composer_is_left_out(name: str) -> None:
+def say_task_is_replaced(name: str) -> None:
     """Tells, once per task, that a task whose `execute` or function was replaced is not run as a job."""
     deployments.current().say_once(
         f"{name} is called in this process, not as a job: its execute or its function has been replaced, as a test's "

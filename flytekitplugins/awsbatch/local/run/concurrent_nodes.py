@@ -17,7 +17,7 @@ from flytekit.models.literals import Binding, Literal, LiteralMap
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 
 from ..console.interrupts import Interrupted, Interrupts
-from .promises import referred_nodes
+from .promises import nodes_of_promises
 
 if TYPE_CHECKING:
     from flytekit.core.node import Node
@@ -83,7 +83,7 @@ class RunningNode:
     def outputs(self) -> LiteralMap:
         """Waits for the node's end. Raises what its call raised; on the main thread also KeyboardInterrupt or
         SystemExit after a signal."""
-        wait_for(self.ended, self.stop)
+        _wait_for(self.ended, self.stop)
         if self._outputs is None:
             assert self.error is not None
             raise self.error
@@ -109,7 +109,7 @@ def run_node_concurrently(
     running[node.id] = RunningNode(lambda: call.run(inputs), upstream, call.label, call.submitted, stop)
     if all(one.ended.is_set() for one in upstream):
         # Jobs are submitted in the order in which the tasks were called.
-        wait_for(call.submitted, stop)
+        _wait_for(call.submitted, stop)
 
     def outputs() -> LiteralMap:
         return _outputs_of(running[node.id], running.values())
@@ -140,11 +140,11 @@ def _first_error(nodes: Collection[RunningNode]) -> BaseException | None:
     """The first error of some nodes in the order of their calls, once all of them have ended: on a cluster they are not
     cut short by another one's failure either."""
     for node in nodes:
-        wait_for(node.ended, node.stop)
+        _wait_for(node.ended, node.stop)
     return next((node.error for node in nodes if node.error is not None), None)
 
 
-def wait_for(event: threading.Event, stop: Callable[[], None]) -> None:
+def _wait_for(event: threading.Event, stop: Callable[[], None]) -> None:
     with Interrupts() as interrupts:
         try:
             interrupts.wait_for(event)
@@ -185,4 +185,4 @@ def _downstream_of(workflow: WorkflowBase, node: Node) -> list[Node]:
 
 
 def _refers_to(binding: Binding, node: Node) -> bool:
-    return node.id in referred_nodes(binding.binding)
+    return node.id in nodes_of_promises(binding.binding)

@@ -21,10 +21,10 @@ from flytekit.core.workflow import WorkflowBase
 from flytekitplugins.awsbatch.admin.documented import SINGLE_TASK_PREFIX
 from flytekitplugins.awsbatch.admin.enabled_plugins import enabled_plugin_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
-from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_launch_queue
+from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_decided_queue
 from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
 from flytekitplugins.awsbatch.lint.program import program_nodes_of
-from flytekitplugins.awsbatch.lint.report import report_findings_to
+from flytekitplugins.awsbatch.lint.report import report_lint_findings_to
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import (
     DEFAULT_PLATFORM,
@@ -45,7 +45,7 @@ from ..console.redaction import redact_request
 from ..deployment.locations import Locations
 from ..identity.node_identity import Place
 from .serialise import NotLoadableError, serialise
-from .task_resources import RefusedError, check_task_resources, settle_task_resources, task_resource_requirements
+from .task_resources import RefusedError, check_task_resources, settle_task_resources, task_resources_required
 
 if TYPE_CHECKING:
     from flytekit.configuration import ImageConfig
@@ -205,7 +205,7 @@ class _Planner:
 
     def _plan_task(self, task: Any, place: Place, function: str, items: int | str) -> PlannedNode:
         settings, who = self._settings, self._who
-        with report_findings_to(lambda found: None, settings.lint_settings):
+        with report_lint_findings_to(lambda found: None, settings.lint_settings):
             template = serialise(task, who.project, who.domain, self._images).template
         handler = enabled_plugin_of(template.type, settings.admin.task_plugins)
         if handler.error:
@@ -214,7 +214,7 @@ class _Planner:
         if resources:
             check_task_resources(template, resources)
             settle_task_resources(template.container.resources, resources)
-        write_launch_queue(template, self._decision)
+        write_decided_queue(template, self._decision)
         name = who.name or EXECUTION
         request = NodeRequest(
             execution=ExecutionId(who.project, who.domain, name),
@@ -228,7 +228,7 @@ class _Planner:
             iam_role=self._decision.role.iam_role or None,
             annotations=self._decision.role.annotations,
             override_resources=place.resources,
-            platform_resources=task_resource_requirements(resources) if resources else None,
+            platform_resources=task_resources_required(resources) if resources else None,
             retries=place.retries(task),
             timeout=place.timeout(task),
         )

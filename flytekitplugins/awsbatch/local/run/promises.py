@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.propeller.node.resolve_promise import Read, resolv
 from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_stored_message
 
 
-def resolve_promises(given: dict[str, Any], read: Read) -> tuple[dict[str, Any], UnresolvableInputError | None]:
+def resolve_call_promises(given: dict[str, Any], read: Read) -> tuple[dict[str, Any], UnresolvableInputError | None]:
     """
     :param given: a call's arguments: values, promises, and lists and dicts of both.
     :returns: the same with promises that have no path any more, and the reason of the first that cannot be resolved.
@@ -33,7 +33,7 @@ def resolve_promises(given: dict[str, Any], read: Read) -> tuple[dict[str, Any],
     return found, None
 
 
-def promise_reader(store: Callable[[], DataStore]) -> Read:
+def call_promise_reader(store: Callable[[], DataStore]) -> Read:
     """Reads offloaded literals."""
 
     def read(uri: str) -> literals_pb2.Literal:
@@ -58,11 +58,11 @@ def _resolved(value: Any, read: Read) -> Any:
     return value
 
 
-def referred_nodes(data: BindingData | None) -> set[str]:
+def nodes_of_promises(data: BindingData | None) -> set[str]:
     """The ids of the nodes whose outputs a binding uses."""
     if data is None:
         return set()
     if data.promise is not None:
         return {data.promise.node_id}
     inner = [*(data.collection.bindings if data.collection else ()), *(data.map.bindings.values() if data.map else ())]
-    return set().union(*(referred_nodes(one) for one in inner))
+    return set().union(*(nodes_of_promises(one) for one in inner))

@@ -69,7 +69,7 @@ def settle_task_resources(resources: tasks_pb2.Resources, platform: TaskResource
         resources.requests.add(name=name, value=_cut(_cut(request, bounds[name]), limit))
 
 
-def task_resource_requirements(platform: TaskResources) -> ResourceRequirements:
+def task_resources_required(platform: TaskResources) -> ResourceRequirements:
     """The same for the handler, with zero for what is not given."""
     return ResourceRequirements(_for_handler(platform.defaults), _for_handler(platform.limits))
 

@@ -53,7 +53,7 @@ def pod_environment(
     return [*pairs, *(default_env or {}).items()]
 
 
-def batch_environment(
+def array_batch_environment(
     container: Iterable[Pair],
     identity: TaskIdentity,
     *,

@@ -28,7 +28,7 @@ _PHASES: Mapping[str, TaskPhase] = {
 }
 
 
-def stored_job_phase(status: str) -> TaskPhase:
+def job_store_phase(status: str) -> TaskPhase:
     """UNDEFINED for a word that AWS does not use, in another case too (`jobPhaseToPluginsPhase`)."""
     return _PHASES.get(status, TaskPhase.UNDEFINED)
 
@@ -70,7 +70,7 @@ class Job:
         return len(self.log_streams)
 
 
-def update_stored_job(job: Job, detail: Mapping[str, Any]) -> None:
+def update_job_in_store(job: Job, detail: Mapping[str, Any]) -> None:
     """Takes over what AWS says about a job (`updateJob`).
 
     The current log stream counts as an attempt of its own unless an attempt has it - and so does no stream at all.
@@ -80,7 +80,7 @@ def update_stored_job(job: Job, detail: Mapping[str, Any]) -> None:
     if status is None:
         words.append("JobID in AWS BATCH has no Status")
     else:
-        job.phase = stored_job_phase(status)
+        job.phase = job_store_phase(status)
     reason = detail.get("statusReason")
     if reason is not None:
         words.append(reason)
@@ -112,7 +112,7 @@ def _container(source: Mapping[str, Any]) -> tuple[str, str]:
 Changed = Callable[[str, int], tuple[int, list[int]] | None]
 
 
-def store_without_change_feed(job_id: str, seen: int) -> None:
+def job_store_without_changes(job_id: str, seen: int) -> None:
     """The answer of a service that counts no changes: every child is asked for."""
 
 
@@ -132,7 +132,7 @@ class JobStore:
         chunk_size: int,
         max_jobs: int,
         ask_after_end: bool = False,
-        changed: Changed = store_without_change_feed,
+        changed: Changed = job_store_without_changes,
     ) -> None:
         self._client = client
         self._chunk_size = chunk_size
@@ -186,7 +186,7 @@ class JobStore:
                 if found is None:
                     continue
                 answered.add(detail["jobId"])
-                update_stored_job(found, detail)
+                update_job_in_store(found, detail)
                 # AWS has no arrays of one: the job itself stands for its only child.
                 if len(found.children) == 1:
                     only = found.children[0]

@@ -10,7 +10,7 @@ from .compact_array import CompactArray
 from .handler_errors import NIL_DEREFERENCE, PanicError
 from .indexes import ChildIndex, OriginalIndex
 from .job_config import job_config
-from .job_store import Job, update_stored_job
+from .job_store import Job, update_job_in_store
 from .phases import TaskPhase
 from .plugin_state import State
 from .services import HandlerServices
@@ -66,7 +66,7 @@ def resource_links_of_job(
     streams = []
     for detail in details:
         child = Job()
-        update_stored_job(child, detail)
+        update_job_in_store(child, detail)
         streams.append(child.log_streams)
     return _child_resources(state, streams[: len(state.detailed)], region)
 

@@ -112,7 +112,7 @@ class ForbiddenTransitionError(AssertionError):
     """A step led where the table does not allow: a fault of this package, never of the user."""
 
 
-def check_transition(before: Phase, after: Phase) -> None:
+def check_phase_transition(before: Phase, after: Phase) -> None:
     """Raises ForbiddenTransitionError unless the table has `before` -> `after`."""
     if after not in ALLOWED[before]:
         raise ForbiddenTransitionError(f"no step leads from {before.flyte_name} to {after.flyte_name}")

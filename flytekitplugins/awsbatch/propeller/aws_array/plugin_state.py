@@ -14,7 +14,7 @@ from mashumaro.config import BaseConfig
 
 from .compact_array import CompactArray, bounded_array_size
 from .indexes import ChildIndex, OriginalIndex
-from .phases import Phase, TaskPhase, check_transition
+from .phases import Phase, TaskPhase, check_phase_transition
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class State(Saved):
 
     def to(self, phase: Phase, version: int, reason: str | None = None, **changes: Any) -> State:
         """The state one step further. ForbiddenTransitionError unless the table of phases has the step."""
-        check_transition(self.phase, phase)
+        check_phase_transition(self.phase, phase)
         return replace(self, phase=phase, version=version, reason=self.reason if reason is None else reason, **changes)
 
     def original(self, child: ChildIndex) -> OriginalIndex:

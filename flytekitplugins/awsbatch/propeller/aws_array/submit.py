@@ -13,7 +13,7 @@ from ...wire import ARRAY_TASK_TYPE, DYNAMIC_QUEUE, INPUTS_FILE, SINGLE_TASK_TYP
 from ..storage import StorageError, read_stored_message, storage_checkpoint_prefix, write_stored_message
 from .command_template import Parameters, render_command
 from .compact_array import CompactArray
-from .environment import TaskIdentity, array_environment, batch_environment
+from .environment import TaskIdentity, array_batch_environment, array_environment
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError
 from .job_config import job_config, job_container_config
 from .job_resources import job_resources
@@ -74,7 +74,7 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         *render_command(template.container.command, parameters),
         *render_command(template.container.args, parameters),
     ]
-    environment = batch_environment(
+    environment = array_batch_environment(
         [(pair.key, pair.value) for pair in template.container.env],
         TaskIdentity(
             context.project, context.domain, context.execution, context.attempt, context.task_id, context.workflow

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..aws_array.task_context import TaskContext
 from ..storage import storage_checkpoint_prefix
-from .names import current_node_id, generated_name
+from .names import propeller_current_node_id, propeller_generated_name
 from .node_request import NodeRequest
-from .paths import Join, node_paths, raw_output_prefix, workflow_path
+from .paths import Join, node_paths, node_workflow_path, raw_output_prefix
 
 TASK_FILE = "task.pb"
 
@@ -17,9 +17,9 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
     :param attempt: the node's, from 0; each has a name and an output folder of its own.
     """
     execution, workflow = request.execution, request.workflow
-    node = current_node_id(request.parents, request.node_id, request.event_version)
-    name = generated_name(execution.name, node, attempt)
-    folder = workflow_path(join, request.metadata_prefix, execution)
+    node = propeller_current_node_id(request.parents, request.node_id, request.event_version)
+    name = propeller_generated_name(execution.name, node, attempt)
+    folder = node_workflow_path(join, request.metadata_prefix, execution)
     paths = node_paths(join, folder, request.parents, request.node_id, attempt)
     return TaskContext(
         template=request.template,
@@ -49,5 +49,5 @@ def _previous_checkpoint(request: NodeRequest, join: Join, node: str, attempt: i
     """The checkpoints of the attempt before; of the execution that is recovered, for the first."""
     if attempt == 0:
         return request.previous_checkpoint
-    before = generated_name(request.execution.name, node, attempt - 1)
+    before = propeller_generated_name(request.execution.name, node, attempt - 1)
     return storage_checkpoint_prefix(join, raw_output_prefix(join, request.raw_output_prefix, before))

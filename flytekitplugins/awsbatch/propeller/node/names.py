@@ -49,7 +49,7 @@ def fixed_length_id_for_parts(parts: Sequence[str], length: int, *, bits: int = 
     return fixed_length_id(_join_parts(parts), length, bits=bits)
 
 
-def unique_node_id(parents: Sequence[ParentNode], node_id: str) -> str:
+def propeller_unique_node_id(parents: Sequence[ParentNode], node_id: str) -> str:
     """Unique within an execution: tracks the lineage of parents, outermost first, and their attempts."""
     parts = ["", ""]
     for parent in parents:
@@ -58,11 +58,11 @@ def unique_node_id(parents: Sequence[ParentNode], node_id: str) -> str:
     return fixed_length_id_for_parts([*parts, node_id], UNIQUE_ID_LENGTH)
 
 
-def current_node_id(parents: Sequence[ParentNode], node_id: str, event_version: int) -> str:
+def propeller_current_node_id(parents: Sequence[ParentNode], node_id: str, event_version: int) -> str:
     """The node's id in names: its unique one, except with the oldest event version."""
-    return node_id if event_version == EVENT_VERSION_WITHOUT_LINEAGE else unique_node_id(parents, node_id)
+    return node_id if event_version == EVENT_VERSION_WITHOUT_LINEAGE else propeller_unique_node_id(parents, node_id)
 
 
-def generated_name(execution: str, unique_id: str, attempt: int, length: int = GENERATED_NAME_LENGTH) -> str:
+def propeller_generated_name(execution: str, unique_id: str, attempt: int, length: int = GENERATED_NAME_LENGTH) -> str:
     """The name of an attempt; also the Batch job's."""
     return fixed_length_id_for_parts([execution, unique_id, str(attempt)], length)

@@ -26,7 +26,7 @@ class NodePaths:
     output_dir: str
 
 
-def workflow_path(join: Join, metadata_prefix: str, execution: ExecutionId) -> str:
+def node_workflow_path(join: Join, metadata_prefix: str, execution: ExecutionId) -> str:
     return join(metadata_prefix, f"{execution.project}-{execution.domain}-{execution.name}")
 
 
@@ -39,7 +39,7 @@ def node_paths(join: Join, workflow: str, parents: Sequence[ParentNode], node_id
     return NodePaths(folder, join(folder, str(attempt)))
 
 
-def path_shard(unique_id: str) -> str:
+def node_path_shard(unique_id: str) -> str:
     """One of 1296 two-letter folders, by the name's hash."""
     high, low = divmod(fnv1a(unique_id.encode("utf-8")) % len(_SHARD_LETTERS) ** 2, len(_SHARD_LETTERS))
     return _SHARD_LETTERS[high] + _SHARD_LETTERS[low]
@@ -47,4 +47,4 @@ def path_shard(unique_id: str) -> str:
 
 def raw_output_prefix(join: Join, base: str, unique_id: str) -> str:
     """`NewShardedRawOutputPath`: what propeller uses."""
-    return join(base, path_shard(unique_id), unique_id)
+    return join(base, node_path_shard(unique_id), unique_id)

@@ -38,7 +38,7 @@ def resolve_inputs(inputs: literals_pb2.LiteralMap, interface: interface_pb2.Typ
     resolved = literals_pb2.LiteralMap()
     for name, literal in inputs.literals.items():
         try:
-            found = resolve_literal(literal, interface.inputs.variables[name].type)
+            found = resolve_input_literal(literal, interface.inputs.variables[name].type)
         except UnresolvableInputError as error:
             error.name = name
             raise
@@ -46,21 +46,23 @@ def resolve_inputs(inputs: literals_pb2.LiteralMap, interface: interface_pb2.Typ
     return resolved
 
 
-def resolve_literal(literal: literals_pb2.Literal, declared: types_pb2.LiteralType) -> literals_pb2.Literal:
+def resolve_input_literal(literal: literals_pb2.Literal, declared: types_pb2.LiteralType) -> literals_pb2.Literal:
     """One input, or one element of a list or dict of promises, which are resolved one by one."""
     wanted, kind = declared.WhichOneof("type"), literal.WhichOneof("value")
     if kind == "collection" and wanted == "collection_type":
-        items = [resolve_literal(item, declared.collection_type) for item in literal.collection.literals]
+        items = [resolve_input_literal(item, declared.collection_type) for item in literal.collection.literals]
         return literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
     if kind == "map" and wanted == "map_value_type":
-        entries = {key: resolve_literal(item, declared.map_value_type) for key, item in literal.map.literals.items()}
+        entries = {
+            key: resolve_input_literal(item, declared.map_value_type) for key, item in literal.map.literals.items()
+        }
         return literals_pb2.Literal(map=literals_pb2.LiteralMap(literals=entries))
     if literal.scalar.binary.tag != MESSAGEPACK or declared.simple == types_pb2.STRUCT:
         return literal
-    return resolve_field_literal(literal.scalar.binary.value)
+    return resolve_inputs_field(literal.scalar.binary.value)
 
 
-def resolve_field_literal(data: bytes) -> literals_pb2.Literal:
+def resolve_inputs_field(data: bytes) -> literals_pb2.Literal:
     """A list as a collection of msgpack literals, a scalar as a primitive, anything else as the msgpack bytes it is
     (`resolveAttrPathInBinary`)."""
     value = msgpack.unpackb(data, strict_map_key=False)

@@ -59,13 +59,13 @@ def timeout_of_failure_wait(node: NodeState, settings: HandlerSettings) -> float
     return node.started_at + refreshes * period
 
 
-def may_end_before_timeout(state: State, settings: HandlerSettings) -> bool:
+def node_may_end_before_timeout(state: State, settings: HandlerSettings) -> bool:
     """Whether a child may still end while an array that must fail waits."""
     running = state.summary.get(TaskPhase.RUNNING, 0) > 0
     return running or (settings.strict and any(not phase.terminal for phase, count in state.summary.items() if count))
 
 
-def watch_hang_timeouts(
+def node_hang_timeouts(
     node: NodeState,
     settings: HandlerSettings,
     request: NodeRequest,

@@ -74,7 +74,7 @@ def create_instance(root: Path) -> Instance:
 
 
 @contextlib.contextmanager
-def instances_left_behind(root: Path, name: str, patience: float) -> Iterator[Path | None]:
+def service_instances_left_behind(root: Path, name: str, patience: float) -> Iterator[Path | None]:
     """The directory of a dead instance, locked against other services that want to take over; None when it lives.
 
     Waits up to `patience` seconds for what it started to be gone. An instance without a directory closed in order.
@@ -101,7 +101,7 @@ def instances_left_behind(root: Path, name: str, patience: float) -> Iterator[Pa
         os.close(lock)
 
 
-def instance_names(root: Path) -> list[str]:
+def service_instance_names(root: Path) -> list[str]:
     """The names of all instances, alive or left behind."""
     found = (entry.name for entry in root.iterdir()) if root.is_dir() else ()
     return sorted(name for name in found if not name.startswith(UNFINISHED))

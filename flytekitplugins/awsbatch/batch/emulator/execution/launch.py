@@ -67,7 +67,7 @@ def _installation_scripts() -> str:
     return sysconfig.get_path("scripts")
 
 
-def launch_in_clean_environment(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
+def launch_policy_in_clean_environment(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     """The policy for anybody's jobs: what the machine needs, `extra`, a scratch directory, this installation's
     scripts.
     """
@@ -76,7 +76,7 @@ def launch_in_clean_environment(extra: Mapping[str, str] | None = None) -> Launc
     return lambda _request: answer
 
 
-def launch_in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
+def launch_policy_in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     """The policy for jobs in containers of their own images: nothing of this machine, and `extra`."""
     # An image says itself which directory a command starts in.
     answer = Launch(environment=dict(extra or {}), cwd=Path("/"))

@@ -82,7 +82,7 @@ class RequestGuard:
                 "MissingAuthenticationTokenException",
             )
         stamp = headers.get("x-amz-date", "")
-        if not fresh(stamp):
+        if not _fresh(stamp):
             raise _guard_denied("the signature's time is too far from this machine's", "InvalidSignatureException")
         if not hmac.compare_digest(
             _guard_signature(match, token, stamp, method, path, headers, body), match["signature"]
@@ -96,7 +96,7 @@ def guard_knows_host(host: str) -> bool:
     return is_loopback_host(name) or AWS_NAMES.fullmatch(name.lower()) is not None
 
 
-def fresh(stamp: str) -> bool:
+def _fresh(stamp: str) -> bool:
     try:
         when = datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
     except ValueError:

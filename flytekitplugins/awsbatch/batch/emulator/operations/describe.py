@@ -121,7 +121,7 @@ def _present(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def describe_unit_summary(unit: Unit, arns: Arns) -> dict[str, Any]:
+def unit_summary_to_describe(unit: Unit, arns: Arns) -> dict[str, Any]:
     """A child as ListJobs shows it."""
     job, last = unit.job, unit.attempts[-1] if unit.attempts else None
     row = Summary(
@@ -139,10 +139,10 @@ def describe_unit_summary(unit: Unit, arns: Arns) -> dict[str, Any]:
         exit_code=last.exit_code if last else None,
         container_reason=last.reason if last else None,
     )
-    return {**describe_row_summary(row, arns), "arrayProperties": {"index": unit.index}}
+    return {**row_summary_to_describe(row, arns), "arrayProperties": {"index": unit.index}}
 
 
-def describe_row_summary(row: Summary, arns: Arns) -> dict[str, Any]:
+def row_summary_to_describe(row: Summary, arns: Arns) -> dict[str, Any]:
     """A single job or the parent of an array as ListJobs shows it."""
     summary: dict[str, Any] = {
         "jobArn": arns.of(JOB, row.id),

@@ -13,7 +13,7 @@ from ..compact_json import compact
 from ..faults import DROP_RESPONSE, SERVER_ERROR, SLOW, STALE_DESCRIBE, THROTTLE, Fault, FaultPlan
 from .compute_environments import ComputeEnvironments
 from .context import Answer, Context, Operation, Request
-from .errors import failed, refused_error, unsupported_error
+from .errors import failed, operation_refused, operation_unsupported
 from .job_definitions import JobDefinitions
 from .job_queues import JobQueues
 from .jobs import JobOperations
@@ -101,7 +101,7 @@ class Dispatcher:
         """:param size: as for `_with_faults`."""
         perform = self._operations.get(operation)
         if perform is None:
-            raise unsupported_error(operation)
+            raise operation_unsupported(operation)
         if operation == "SubmitJob":
             return self._checked(operation, request, lambda submission: self._jobs.submit(submission, size))
         return self._checked(operation, request, perform)
@@ -118,7 +118,7 @@ class Dispatcher:
             raise failed(f"the service's state could not be read or written: {error}") from error
         except KeyError as error:
             if error.args and isinstance(error.args[0], str) and error.args[0] not in request:
-                raise refused_error(f"{operation} needs {error.args[0]}") from error
+                raise operation_refused(f"{operation} needs {error.args[0]}") from error
             raise
 
     def _stale(self, request: Request, seconds: float) -> Answer:

@@ -8,7 +8,7 @@ CLIENT = "ClientException"
 SERVER = "ServerException"
 
 
-def refused_error(message: str) -> BatchError:
+def operation_refused(message: str) -> BatchError:
     """The request is wrong (HTTP 400)."""
     return BatchError(CLIENT, message, 400)
 
@@ -18,7 +18,7 @@ def failed(message: str) -> BatchError:
     return BatchError(SERVER, message, 500)
 
 
-def unsupported_error(what: str) -> BatchError:
-    return refused_error(
+def operation_unsupported(what: str) -> BatchError:
+    return operation_refused(
         f"{what}: not supported here; this is a local AWS Batch service that runs container jobs as processes"
     )

@@ -16,8 +16,8 @@ from ..store.job_rows import Summary
 from ..store.resources import ACTIVE
 from . import rules
 from .context import MAX_IDS, Answer, Context, Request
-from .describe import Descriptions, describe_row_summary, describe_unit_summary
-from .errors import failed, refused_error
+from .describe import Descriptions, row_summary_to_describe, unit_summary_to_describe
+from .errors import failed, operation_refused
 from .paging import NUMBERS, page_position, page_size, page_token
 from .submission import submission_detail, unstartable_submission
 
@@ -43,19 +43,21 @@ class JobOperations:
         """
         # An empty arrayProperties makes no array: SDKs send what their structures hold.
         array = request.get("arrayProperties") or {}
-        rules.check_submission(request, array, size)
+        rules.check_submission_rules(request, array, size)
         context = self._context
         if not context.engine.running:
             raise failed("the service does not run: start it first")
         queue_name, queue = context.named(QUEUE, request["jobQueue"])
         if queue["state"] != ENABLED:
-            raise refused_error(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
+            raise operation_refused(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
         if request.get("shareIdentifier") and ANY_SHARE_TAG not in queue["tags"]:
             # "Don't specify this parameter if the job queue doesn't have a fair-share scheduling policy."
-            raise refused_error(f"JobQueue {queue_name} has no scheduling policy: a job for it has no shareIdentifier")
+            raise operation_refused(
+                f"JobQueue {queue_name} has no scheduling policy: a job for it has no shareIdentifier"
+            )
         definition_arn, active, definition = context.definition(request["jobDefinition"])
         if not active:
-            raise refused_error(f"JobDefinition {definition_arn} is not {ACTIVE}")
+            raise operation_refused(f"JobDefinition {definition_arn} is not {ACTIVE}")
         spec = job_spec_of(submission_detail(request, definition, definition_arn, queue["jobQueueArn"]))
         if spec.dependencies:
             self._check_dependencies(request, array.get("size"))
@@ -79,7 +81,7 @@ class JobOperations:
     def _wanted(self, request: Request) -> list[Job | Unit]:
         wanted = request["jobs"]
         if len(wanted) > MAX_IDS:
-            raise refused_error(f"jobs names {len(wanted)} ids: at most {MAX_IDS}")
+            raise operation_refused(f"jobs names {len(wanted)} ids: at most {MAX_IDS}")
         return [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
 
     def cancel(self, request: Request) -> Answer:
@@ -95,25 +97,25 @@ class JobOperations:
         `JOB_DEFINITION`, `BEFORE_CREATED_AT`, `AFTER_CREATED_AT` and `SHARE_IDENTIFIER`, a page at a time."""
         sources = [key for key in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(key)]
         if len(sources) != 1:
-            raise refused_error("ListJobs needs exactly one of jobQueue, arrayJobId and multiNodeJobId")
+            raise operation_refused("ListJobs needs exactly one of jobQueue, arrayJobId and multiNodeJobId")
         status = request.get("jobStatus")
         if status is not None and status not in STATUSES:
-            raise refused_error(f"jobStatus {status!r}: expected one of {', '.join(STATUSES)}")
+            raise operation_refused(f"jobStatus {status!r}: expected one of {', '.join(STATUSES)}")
         if request.get("multiNodeJobId"):
-            raise refused_error("multi-node parallel jobs: not supported here")
+            raise operation_refused("multi-node parallel jobs: not supported here")
         if request.get("arrayJobId"):
             return self._children(request, status or RUNNING)
         return self._of_queue(request, status)
 
     def _children(self, request: Request, status: str) -> Answer:
         if request.get("filters"):
-            raise refused_error("filters do not apply to the children of an array job")
+            raise operation_refused("filters do not apply to the children of an array job")
         size = page_size(request, PAGE)
         start = page_position(request.get("nextToken"), 0, 0)
         with self._context.table.lock:
             job = self._find(request["arrayJobId"])
             if not isinstance(job, Job) or job.size is None:
-                raise refused_error(f"{request['arrayJobId']} is no array job")
+                raise operation_refused(f"{request['arrayJobId']} is no array job")
             found: list[Unit] = []
             # One more than the page shows tells whether there is another.
             for unit in job.units[start:] if job.counts[status] else ():
@@ -122,7 +124,7 @@ class JobOperations:
                     if len(found) > size:
                         break
             answer: Answer = {
-                "jobSummaryList": [describe_unit_summary(unit, self._context.arns) for unit in found[:size]]
+                "jobSummaryList": [unit_summary_to_describe(unit, self._context.arns) for unit in found[:size]]
             }
         if len(found) > size:
             answer["nextToken"] = page_token(found[size].index)
@@ -145,7 +147,7 @@ class JobOperations:
         return answer
 
     def _summary(self, row: Summary) -> dict[str, Any]:
-        summary = describe_row_summary(row, self._context.arns)
+        summary = row_summary_to_describe(row, self._context.arns)
         if row.size is not None:
             with self._context.table.lock:
                 job = self._context.table.job_in_memory(row.id)
@@ -159,12 +161,12 @@ class JobOperations:
 
     def _conditions(self, filters: list[dict[str, Any]]) -> list[tuple[str, Any]]:
         if len(filters) > 1:
-            raise refused_error("only one filter can be used at a time")
+            raise operation_refused("only one filter can be used at a time")
         conditions: list[tuple[str, Any]] = []
         for each in filters:
             values = each.get("values") or []
             if len(values) != 1:
-                raise refused_error(f"filter {each.get('name')}: expected one value")
+                raise operation_refused(f"filter {each.get('name')}: expected one value")
             value = values[0]
             if each.get("name") == "JOB_NAME":
                 # LIKE ignores case, as the filter does.
@@ -173,13 +175,15 @@ class JobOperations:
                 conditions.append(("j.definition GLOB ?", self._definition_glob(value)))
             elif each.get("name") in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
                 if re.fullmatch("[0-9]{1,18}", value) is None:
-                    raise refused_error(f"filter {each['name']} value {value!r}: expected milliseconds since the epoch")
+                    raise operation_refused(
+                        f"filter {each['name']} value {value!r}: expected milliseconds since the epoch"
+                    )
                 comparison = "<" if each["name"] == "BEFORE_CREATED_AT" else ">"
                 conditions.append((f"j.created {comparison} ?", int(value)))
             elif each.get("name") == "SHARE_IDENTIFIER":
                 conditions.append(("json_extract(j.detail, '$.shareIdentifier') = ?", value))
             else:
-                raise refused_error(
+                raise operation_refused(
                     f"filter {each.get('name')!r}: expected JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT,"
                     " AFTER_CREATED_AT or SHARE_IDENTIFIER"
                 )
@@ -199,7 +203,7 @@ class JobOperations:
         """On a parent it reaches the children. A job that has ended, and one that is unknown, is left alone (AWS
         answers 200).
         """
-        rules.check_stop(request)
+        rules.check_stop_rules(request)
         words = request["reason"]
         table, engine = self._context.table, self._context.engine
         with table.lock:
@@ -231,9 +235,9 @@ class JobOperations:
                 continue
             target = self._find(each["jobId"])
             if target is None:
-                raise refused_error(f"dependsOn: job {each['jobId']} does not exist")
+                raise operation_refused(f"dependsOn: job {each['jobId']} does not exist")
             if each.get("type") == N_TO_N and (not isinstance(target, Job) or target.size != size):
-                raise refused_error(f"dependsOn: job {each['jobId']} is no array of the same size, as N_TO_N needs")
+                raise operation_refused(f"dependsOn: job {each['jobId']} is no array of the same size, as N_TO_N needs")
 
 
 def new_job_id() -> str:

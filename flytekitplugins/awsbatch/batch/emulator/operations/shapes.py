@@ -12,7 +12,7 @@ from typing import Any
 
 from flytekitplugins.awsbatch import shape_walker
 
-from .errors import refused_error, unsupported_error
+from .errors import operation_refused, operation_unsupported
 
 WORDS = {
     **dict.fromkeys(("structure", "map"), "object"),
@@ -28,7 +28,7 @@ LOGS = "logs"
 
 
 @functools.cache
-def service_model(service: str) -> Any:
+def _service_model(service: str) -> Any:
     import botocore.session
 
     return botocore.session.Session().get_service_model(service)
@@ -37,7 +37,7 @@ def service_model(service: str) -> Any:
 @functools.cache
 def operations_by_path() -> Mapping[tuple[str, str], str]:
     """AWS Batch's: (HTTP method, path as the model writes it) to the operation's name."""
-    model = service_model(BATCH)
+    model = _service_model(BATCH)
     requests = {name: model.operation_model(name).http for name in model.operation_names}
     return {(http["method"], http["requestUri"]): name for name, http in requests.items()}
 
@@ -47,16 +47,16 @@ def _request_shape(service: str, operation: str) -> shape_walker.Shape:
     from botocore.model import OperationNotFoundError
 
     try:
-        return shape_walker.described_shape(service_model(service).operation_model(operation).input_shape)
+        return shape_walker.described_shape(_service_model(service).operation_model(operation).input_shape)
     except OperationNotFoundError:
-        raise unsupported_error(operation) from None
+        raise operation_unsupported(operation) from None
 
 
 def check_request(operation: str, request: Mapping[str, Any]) -> None:
     """Raises BatchError that names every member that is missing or wrong."""
     wrong = shape_problems(BATCH, operation, request)
     if wrong:
-        raise refused_error("; ".join(wrong))
+        raise operation_refused("; ".join(wrong))
 
 
 def shape_problems(service: str, operation: str, request: Mapping[str, Any]) -> list[str]:

@@ -52,7 +52,7 @@ def _container_of(properties: Mapping[str, Any], overrides: Mapping[str, Any]) -
     return container
 
 
-def submitted_retry_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
+def submission_retry_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
     """A retry strategy as it is shown: the actions, whose case does not matter, in lower case."""
     rules_ = strategy.get("evaluateOnExit") or ()
     shown = {key: value for key, value in strategy.items() if value is not None}
@@ -71,7 +71,7 @@ def submission_detail(
     properties, overrides = definition["containerProperties"], request.get("containerOverrides") or {}
     fargate = rules.FARGATE in (definition.get("platformCapabilities") or ())
     if overrides.get("resourceRequirements"):
-        rules.check_requirements(overrides["resourceRequirements"], fargate)
+        rules.check_requirement_rules(overrides["resourceRequirements"], fargate)
     container = _container_of(properties, overrides)
     if fargate and spec_requirement(VCPU, container["resourceRequirements"]) and overrides.get("resourceRequirements"):
         rules.check_resources(container, True)
@@ -82,7 +82,7 @@ def submission_detail(
         "dependsOn": [dict(each) for each in request.get("dependsOn") or ()],
         "parameters": {**(definition.get("parameters") or {}), **(request.get("parameters") or {})},
         "container": container,
-        "tags": rules.merge_tags(request.get("tags")),
+        "tags": rules.merge_tags_by_rules(request.get("tags")),
         "propagateTags": bool(request.get("propagateTags", definition.get("propagateTags", False))),
     }
     strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
@@ -91,7 +91,7 @@ def submission_detail(
     detail["retryStrategy"] = {
         "attempts": 1,
         "evaluateOnExit": [],
-        **(submitted_retry_strategy(strategy) if strategy else {}),
+        **(submission_retry_strategy(strategy) if strategy else {}),
     }
     limit = request.get("timeout") or definition.get("timeout")
     if limit:

@@ -306,16 +306,16 @@ class Engine:
         if self._suspended and unit.stop is None and not (isinstance(event, Exited) and event.exit_code == 0):
             return
         if running.lost_to is not None:
-            outcome = retry_rules.host_lost(running.lost_to)
+            outcome = retry_rules.retry_end_host_lost(running.lost_to)
         elif isinstance(event, Exited):
-            outcome = retry_rules.exited(event.exit_code, event.out_of_memory)
+            outcome = retry_rules.retry_end_by_exit(event.exit_code, event.out_of_memory)
         elif isinstance(event, CannotStart):
             # AttemptContainerDetail in the API reference: an attempt receives a log stream when it reaches RUNNING.
             running.attempt.stream = None
             running.process.log.unlink(missing_ok=True)
-            outcome = retry_rules.could_not_start(event.message, event.error)
+            outcome = retry_rules.retry_end_not_started(event.message, event.error)
         else:
-            outcome = retry_rules.host_lost(f"lost: {event.message}")
+            outcome = retry_rules.retry_end_host_lost(f"lost: {event.message}")
         if isinstance(event, Exited):
             running.attempt.peak_memory, running.attempt.cpu_seconds = event.peak_memory, event.cpu_seconds
         self.end_attempt(unit, outcome, int(event.at * 1000))
@@ -408,13 +408,13 @@ class Engine:
         """Hands an attempt to an executor. Without the lock: a launch policy may take its time."""
         if self._faults.fault_of_attempt(CANNOT_START, unit) is not None:
             image = unit.job.spec.detail["container"].get("image", "")
-            self._end_unstarted(unit, retry_rules.could_not_pull(image))
+            self._end_unstarted(unit, retry_rules.retry_end_not_pulled(image))
             return
         try:
             start = self._starter.prepare(unit)
         except Exception as error:
             log.exception("the launch policy or the executors refused %s", unit.id)
-            self._end_unstarted(unit, retry_rules.could_not_start(f"{type(error).__name__}: {error}"))
+            self._end_unstarted(unit, retry_rules.retry_end_not_started(f"{type(error).__name__}: {error}"))
             return
         key = start.process.key
         with self._table.lock:

@@ -12,7 +12,7 @@ from collections import OrderedDict
 
 from ..clock import Clock
 from ..job_model import ENDED, FAILED, SUCCEEDED, Job, Unit
-from ..store.job_rows import Changes, JobRows, row_changes_of
+from ..store.job_rows import Changes, JobRows, job_row_changes
 from .retry_rules import CHILD_FAILED
 
 # Units of ended jobs that stay in memory to be described quickly.
@@ -143,7 +143,7 @@ class JobTable:
 
     def take_unwritten_changes(self) -> Changes:
         """The rows to be written; they count as written from now on."""
-        changes = row_changes_of(self._unwritten_jobs.values(), self._unwritten_units.values())
+        changes = job_row_changes(self._unwritten_jobs.values(), self._unwritten_units.values())
         self._unwritten_jobs.clear()
         self._unwritten_units.clear()
         return changes

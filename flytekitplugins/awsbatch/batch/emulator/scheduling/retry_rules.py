@@ -35,22 +35,22 @@ class End:
     reason: str | None = None
 
 
-def exited(exit_code: int, out_of_memory: bool) -> End:
+def retry_end_by_exit(exit_code: int, out_of_memory: bool) -> End:
     if out_of_memory:
         return End(EXITED, exit_code or KILLED, OUT_OF_MEMORY)
     return End(EXITED, exit_code)
 
 
-def could_not_start(message: str, error: str = CANNOT_START) -> End:
+def retry_end_not_started(message: str, error: str = CANNOT_START) -> End:
     """:param error: ECS's name for it."""
     return End(DID_NOT_START, None, f"{error}: {message}"[:255])
 
 
-def could_not_pull(image: str) -> End:
-    return could_not_start(f"image {image} could not be pulled", CANNOT_PULL)
+def retry_end_not_pulled(image: str) -> End:
+    return retry_end_not_started(f"image {image} could not be pulled", CANNOT_PULL)
 
 
-def host_lost(instance: str) -> End:
+def retry_end_host_lost(instance: str) -> End:
     return End(f"Host EC2 (instance {instance}) terminated.")
 
 

@@ -55,7 +55,7 @@ class Changes(NamedTuple):
     attempts: list[tuple[Any, ...]]
 
 
-def row_changes_of(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
+def job_row_changes(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
     changes = Changes([], [], [])
     for job in jobs:
         # A single job is listed with the end of its last attempt.

@@ -66,14 +66,14 @@ def _end_one(client: APIClient, container: dict[str, Any]) -> bytes:
         state = client.inspect_container(name)["State"]
         # Podman's zero time has no year either.
         if state["ExitCode"] != KILLED and state["Status"] == "exited":
-            line = reaper_journal_line(container["Labels"][ATTEMPT], state["ExitCode"], False, finished(state), 0, 0.0)
+            line = reaper_journal_line(container["Labels"][ATTEMPT], state["ExitCode"], False, _finished(state), 0, 0.0)
         container_engine.remove(client, name)
     except (DockerException, RequestException) as error:
         log.warning("container %s of a dead service: %s", name[:12], container_engine.engine_words(error))
     return line
 
 
-def finished(state: dict[str, Any]) -> float:
+def _finished(state: dict[str, Any]) -> float:
     """When a container ended, in seconds since the epoch."""
     match = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?", state.get("FinishedAt") or "")
     if match is None or match[0].startswith("0001"):

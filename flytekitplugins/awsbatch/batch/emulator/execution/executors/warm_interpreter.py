@@ -98,12 +98,12 @@ def _interpreter_python_path(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(value.split(os.pathsep)) if value else ()
 
 
-def only(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+def _only(name: str, environment: Mapping[str, str]) -> dict[str, str]:
     return {name: environment[name]} if name in environment else {}
 
 
 @functools.lru_cache
-def relative(directories: tuple[str, ...]) -> tuple[str, ...]:
+def _relative(directories: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each for each in directories if not Path(each).expanduser().is_absolute())
 
 
@@ -186,7 +186,7 @@ class WarmInterpreter:
         """Puts the imports in the outbox."""
         plan = self.plan
         path = None if self.is_fixed else self.environment.get(PYTHONPATH, "")
-        install = None if plan.install is None else plain(plan.install)
+        install = None if plan.install is None else _plain(plan.install)
         self.put(("begin", plan.script, AWS_PREFIX, plan.harmless, path, wire.WARMING, install))
         self.put(("import", *plan.preload))
 
@@ -203,7 +203,7 @@ class WarmInterpreter:
     def serve(self, which: InterpreterIdentity, plan: WarmPlan) -> None:
         """Puts the rest of the imports in the outbox; then it is ready for attempts of this kind."""
         self.put(("import", *plan.preload[len(self.identity.preload) :]))
-        self.put(("serve", tuple(map(plain, plan.settle)), which.isolation))
+        self.put(("serve", tuple(map(_plain, plan.settle)), which.isolation))
         self.identity, self.plan = which, plan
 
     def interpreter_fit(self, process: JobProcess, plan: WarmPlan) -> tuple[InterpreterFit, str]:
@@ -272,7 +272,7 @@ class InterpreterUse:
         own = {name: value for name, value in process.environment.items() if name.startswith(OWN)}
         if self._in_scratch(plan):
             # Each attempt has the code in its own scratch directory.
-            own.update(_with_python_path(only(PYTHONPATH, process.environment), plan.python_path, process.cwd))
+            own.update(_with_python_path(_only(PYTHONPATH, process.environment), plan.python_path, process.cwd))
         self.running[process.key] = process
         setup = self._setup_of(process, plan)
         places = str(process.cwd), str(process.log)
@@ -312,7 +312,7 @@ class InterpreterUse:
         if number is None:
             interpreter.setup_count += 1
             number = self._setups[which] = interpreter.setup_count
-            prepare = tuple(map(plain, plan.prepare))
+            prepare = tuple(map(_plain, plan.prepare))
             said = (plan.script, plan.arguments, prepare, changes, _interpreter_python_path(job), self._copied(plan))
             interpreter.put(("setup", number, self.lease.number, *said, self.lease.umask))
         return number
@@ -329,12 +329,12 @@ class InterpreterUse:
 
     def _copied(self, plan: WarmPlan) -> tuple[str, ...]:
         """The directories of code in the interpreter's scratch directory: each attempt gets a copy in its own."""
-        return relative(plan.python_path) if self._in_scratch(plan) else ()
+        return _relative(plan.python_path) if self._in_scratch(plan) else ()
 
     def _in_scratch(self, plan: WarmPlan) -> bool:
         in_scratch = self.interpreter.identity.cwd is None
-        return in_scratch and plan.install is not None and bool(relative(plan.python_path))
+        return in_scratch and plan.install is not None and bool(_relative(plan.python_path))
 
 
-def plain(hook: PreloadHook) -> tuple[str, tuple[str, ...]]:
+def _plain(hook: PreloadHook) -> tuple[str, tuple[str, ...]]:
     return hook.target, hook.arguments

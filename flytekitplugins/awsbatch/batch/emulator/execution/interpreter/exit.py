@@ -21,7 +21,7 @@ STATUS_FLUSH = 120
 WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 
 
-def exit_status_of(error: BaseException | None, skip: int) -> int:
+def interpreter_exit_status(error: BaseException | None, skip: int) -> int:
     """The exit status that the interpreter would return; prints what it would print.
 
     :param skip: how many frames of the traceback are not the script's.
@@ -44,7 +44,7 @@ def exit_status_of(error: BaseException | None, skip: int) -> int:
     try:
         sys.excepthook(type(error), error, trace)
     except SystemExit as exit_:
-        return exit_status_of(exit_, 0)
+        return interpreter_exit_status(exit_, 0)
     except BaseException:
         sys.__excepthook__(type(error), error, trace)
     return 1
@@ -53,20 +53,20 @@ def exit_status_of(error: BaseException | None, skip: int) -> int:
 def exit_process(error: BaseException | None, skip: int) -> NoReturn:
     for stream in (sys.stderr, sys.stdout):
         if stream is not None:
-            quietly_at_exit(stream.flush)
-    status = 0 if error is None else exit_status_of(error, skip)
-    quietly_at_exit(threading._shutdown)  # type: ignore[attr-defined]
+            quietly_at_interpreter_exit(stream.flush)
+    status = 0 if error is None else interpreter_exit_status(error, skip)
+    quietly_at_interpreter_exit(threading._shutdown)  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    if not flush_at_exit():
+    if not flush_at_interpreter_exit():
         status = STATUS_FLUSH
-    write_files_at_exit([*open_files(), sys.__stdout__, sys.__stderr__])
+    write_files_at_interpreter_exit([*open_files(), sys.__stdout__, sys.__stderr__])
     if isinstance(error, KeyboardInterrupt):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
     os._exit(status)
 
 
-def quietly_at_exit(call: Callable[[], object]) -> None:
+def quietly_at_interpreter_exit(call: Callable[[], object]) -> None:
     """Suppresses errors on the way out. (One function; `contextlib.suppress` would be three for each use.)"""
     try:  # noqa: SIM105
         call()
@@ -74,7 +74,7 @@ def quietly_at_exit(call: Callable[[], object]) -> None:
         pass
 
 
-def flush_at_exit() -> bool:
+def flush_at_interpreter_exit() -> bool:
     """Flushes stdout and stderr; whether stdout could be flushed."""
     good = True
     out = sys.stdout
@@ -86,7 +86,7 @@ def flush_at_exit() -> bool:
         with contextlib.suppress(Exception):
             print(f"Exception ignored in: {out!r}\n{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201
     if sys.stderr is not None:
-        quietly_at_exit(sys.stderr.flush)
+        quietly_at_interpreter_exit(sys.stderr.flush)
     return good
 
 
@@ -95,9 +95,9 @@ def open_files() -> list[Any]:
     return [each for each in gc.get_objects() if type(each) in WRITERS]
 
 
-def write_files_at_exit(files: list[Any]) -> None:
+def write_files_at_interpreter_exit(files: list[Any]) -> None:
     """Flushes files, the text layer first, since it writes into the binary one."""
     for kind in WRITERS:
         for each in files:
             if type(each) is kind:
-                quietly_at_exit(each.flush)
+                quietly_at_interpreter_exit(each.flush)

@@ -55,12 +55,12 @@ def run(
         os.write(1, context.import_output)
     for name, value in environment.items():
         os.environ[name] = value
-    forget_temporary_folder_in_child()
+    forget_temporary_folder_in_forked_child()
     context.random_state.reseed_after_fork()
     error: BaseException | None = None
     try:
         if copies:
-            copy_for_child(copies)
+            copy_into_forked_child(copies)
         exec(code, context.main.__dict__)  # noqa: S102 - the job's own command
     except BaseException as raised:
         error = raised
@@ -81,14 +81,14 @@ def detach_child(context: ForkContext) -> None:
         os.close(descriptor)
 
 
-def forget_temporary_folder_in_child() -> None:
+def forget_temporary_folder_in_forked_child() -> None:
     """Makes `tempfile` read TMPDIR again, which has changed."""
     tempfile: Any = sys.modules.get("tempfile")
     if tempfile is not None:
         tempfile.tempdir = None
 
 
-def copy_for_child(copies: list[tuple[str, str]]) -> None:
+def copy_into_forked_child(copies: list[tuple[str, str]]) -> None:
     import shutil
 
     for source, target in copies:

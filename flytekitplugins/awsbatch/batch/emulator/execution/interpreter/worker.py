@@ -22,8 +22,21 @@ from typing import Any, NoReturn
 
 from ..channel import Channel
 from ..process_tree import kill_descendant_processes
-from .exit import STATUS_FLUSH, exit_status_of, flush_at_exit, open_files, quietly_at_exit, write_files_at_exit
-from .forked_child import OWN_FRAMES, ForkContext, copy_for_child, detach_child, forget_temporary_folder_in_child
+from .exit import (
+    STATUS_FLUSH,
+    flush_at_interpreter_exit,
+    interpreter_exit_status,
+    open_files,
+    quietly_at_interpreter_exit,
+    write_files_at_interpreter_exit,
+)
+from .forked_child import (
+    OWN_FRAMES,
+    ForkContext,
+    copy_into_forked_child,
+    detach_child,
+    forget_temporary_folder_in_forked_child,
+)
 
 # A worker that has run this many attempts is replaced: what attempts leave in memory adds up.
 MOST_ATTEMPTS = 1000
@@ -97,7 +110,7 @@ class Worker:
         error: BaseException | None = None
         try:
             if copies:
-                copy_for_child(copies)
+                copy_into_forked_child(copies)
             exec(self._code, self._context.main.__dict__)  # noqa: S102 - the job's own command
         except BaseException as raised:
             error = raised
@@ -115,20 +128,20 @@ class Worker:
             if before.get(name) != value:
                 os.environ[name] = value
         self._own = environment
-        forget_temporary_folder_in_child()
+        forget_temporary_folder_in_forked_child()
         self._environment = dict(os.environ._data)  # type: ignore[attr-defined]
 
     def _finish(self, error: BaseException | None) -> int:
         """Ends an attempt as `exit.exit_process` does, but the process runs on."""
         for stream in (sys.stderr, sys.stdout):
             if stream is not None:
-                quietly_at_exit(stream.flush)
-        status = 0 if error is None else exit_status_of(error, OWN_FRAMES)
+                quietly_at_interpreter_exit(stream.flush)
+        status = 0 if error is None else interpreter_exit_status(error, OWN_FRAMES)
         for thread in threading.enumerate():
             if thread is not threading.main_thread() and not thread.daemon:
-                quietly_at_exit(thread.join)
+                quietly_at_interpreter_exit(thread.join)
         self._exits.run()
-        if not flush_at_exit():
+        if not flush_at_interpreter_exit():
             status = STATUS_FLUSH
         self._write_out()
         return 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else status
@@ -136,7 +149,7 @@ class Worker:
     def _write_out(self) -> None:
         """Flushes the attempt's files. It may have left them open, or write into one that an earlier attempt opened."""
         self._writers.update(open_files())
-        write_files_at_exit([*self._writers, sys.__stdout__, sys.__stderr__])
+        write_files_at_interpreter_exit([*self._writers, sys.__stdout__, sys.__stderr__])
         if not self._settled:
             # Objects of earlier attempts, modules above all, are not looked through again after each further one.
             self._settled = True
@@ -171,7 +184,7 @@ def _held_back() -> str:
         return ""
     reading, writing = os.memfd_create("held"), os.dup(1)
     os.dup2(reading, 1)
-    quietly_at_exit(stream.flush)
+    quietly_at_interpreter_exit(stream.flush)
     os.dup2(writing, 1)
     os.close(writing)
     with open(reading, encoding=stream.encoding, errors=stream.errors) as file:
