@@ -139,9 +139,9 @@ def runner(
         executor = WarmExecutor(planner or plan_of(script, module), process, isolation=isolation, warn=said.append)
     made = Runner(executor, root, script, said=said)
     instance = instances.create_instance(root / "instances")
-    executor.open(instance, made.inbox.put)
+    executor.open_instance(instance, made.inbox.put)
     try:
         yield made
     finally:
-        executor.close()
+        executor.close_instance()
         instance.close()

@@ -65,7 +65,7 @@ class Interrupts:
             if signal.getsignal(number) == self._note:
                 signal.signal(number, before)
 
-    def check(self) -> None:
+    def raise_if_interrupted(self) -> None:
         """Raises Interrupted when a signal has come."""
         if self._noted is not None:
             raise Interrupted(self._noted)
@@ -77,7 +77,7 @@ class Interrupts:
             # From here on the handler itself raises, wherever the waiting thread is.
             self._waiting = True
             try:
-                self.check()
+                self.raise_if_interrupted()
                 wait(job_id, round_seconds=round_seconds, error=error, timeout=timeout)
             finally:
                 self._waiting = False
@@ -88,7 +88,7 @@ class Interrupts:
         """Raises Interrupted when a signal comes first."""
         self._waiting = True
         try:
-            self.check()
+            self.raise_if_interrupted()
             event.wait()
         finally:
             self._waiting = False

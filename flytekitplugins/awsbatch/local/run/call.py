@@ -153,7 +153,7 @@ class Call:
         with Interrupts(noted=deployment.backend.hurry) as self._interrupts:
             try:
                 result = self._result(request)
-                self._interrupts.check()
+                self._interrupts.raise_if_interrupted()
             except Interrupted as interrupted:
                 deployment.close()
                 number = interrupted.number
@@ -340,7 +340,7 @@ class Call:
             if notice:
                 deployment.say_once(f"{self.label}: {notice}")
         if execution.result is None:
-            self._interrupts.check()
+            self._interrupts.raise_if_interrupted()
 
     def _note_attempt(self, progress: Progress) -> None:
         reason = progress.retry_reason.strip().splitlines()

@@ -35,7 +35,7 @@ def assemble_outputs(state: State, context: TaskContext, services: HandlerServic
         phases = _final_phases(state)
         outputs = assemble_collected_outputs(context, services, phases)
         try:
-            _files(context, services).write(outputs)
+            _files(context, services).write_outputs(outputs)
         except StorageError as error:
             raise RetryWorkError(error) from error
 

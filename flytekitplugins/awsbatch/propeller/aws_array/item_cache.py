@@ -78,7 +78,7 @@ def _get(
     outputs = services.catalog.get(key)
     if outputs is None:
         return False
-    files.write(outputs)
+    files.write_outputs(outputs)
     return True
 
 

@@ -68,7 +68,7 @@ class OutputFiles:
             worker=found.worker,
         )
 
-    def write(self, outputs: literals_pb2.LiteralMap) -> None:
+    def write_outputs(self, outputs: literals_pb2.LiteralMap) -> None:
         write_stored_message(self.store, self.outputs_path, outputs)
 
     def write_error(self, message: str) -> None:

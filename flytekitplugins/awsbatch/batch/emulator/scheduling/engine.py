@@ -121,7 +121,7 @@ class Engine:
         self._starter.scratch = Scratch(instance.scratch)
         self._instance = instance
         for executor in self._executors:
-            executor.open(instance, self._inbox.put)
+            executor.open_instance(instance, self._inbox.put)
         self._thread.start()
 
     def close(self) -> None:
@@ -131,7 +131,7 @@ class Engine:
         if self._thread.is_alive():
             self._thread.join()
         for executor in self._executors:
-            executor.close()
+            executor.close_instance()
         with self._table.lock:
             self._suspended = True
             for event in [*self._events, *self._arrived()]:

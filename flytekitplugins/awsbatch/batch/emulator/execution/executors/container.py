@@ -79,7 +79,7 @@ class ContainerExecutor:
         self._signaller: threading.Thread | None = None
         self._guarded = False
 
-    def open(self, instance: Instance, events: Events) -> None:
+    def open_instance(self, instance: Instance, events: Events) -> None:
         self._instance = instance
         self._events = events
         self._home = container_leftovers.leftovers_label(instance.directory.parent.parent)
@@ -123,7 +123,7 @@ class ContainerExecutor:
         with self._engine_errors("containers of a dead service could not be ended"):
             container_leftovers.end(self._client, self._home, name, directory)
 
-    def close(self) -> None:
+    def close_instance(self) -> None:
         with self._lock:
             left = list(self._running.values())
         until = time.monotonic() + CLOSING

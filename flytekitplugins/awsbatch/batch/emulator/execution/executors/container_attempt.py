@@ -236,7 +236,7 @@ class Attempts:
         while True:
             try:
                 for parts in output:
-                    log.write(*parts)
+                    log.write_log(*parts)
                 return self._state_at_end(container)
             except APIError:
                 raise

@@ -20,7 +20,7 @@ class Log:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._begun = [b"", b""]
 
-    def write(self, *parts: bytes | None) -> None:
+    def write_log(self, *parts: bytes | None) -> None:
         """:param parts: what came of stdout and of stderr; a line that has not ended waits for its end."""
         for place, part in enumerate(parts):
             if not part:

@@ -19,7 +19,7 @@ class ProcessExecutor:
 
     name = "process"
 
-    def open(self, instance: Instance, events: Events) -> None:
+    def open_instance(self, instance: Instance, events: Events) -> None:
         self._events = events
         self._supervision = supervision.of_this_process()
         self._lease = self._supervision.lease(instance, events)
@@ -41,5 +41,5 @@ class ProcessExecutor:
     def end_left_behind(self, name: str, directory: Path) -> None:
         """Does nothing: the system ends a supervisor's processes with it."""
 
-    def close(self) -> None:
+    def close_instance(self) -> None:
         self._supervision.release(self._lease)

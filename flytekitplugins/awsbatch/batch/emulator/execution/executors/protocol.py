@@ -102,7 +102,7 @@ class Executor(Protocol):
 
     name: str
 
-    def open(self, instance: Instance, events: Events) -> None:
+    def open_instance(self, instance: Instance, events: Events) -> None:
         """Gets ready. Whatever it starts should inherit `instance.lock`, so that nobody takes the jobs over while it
         lives, and should append to `instance.journal` every exit before it tells of it."""
         ...
@@ -122,6 +122,6 @@ class Executor(Protocol):
         """
         ...
 
-    def close(self) -> None:
+    def close_instance(self) -> None:
         """Kills what still runs and returns when nothing does."""
         ...

@@ -81,10 +81,10 @@ class WarmExecutor:
         self._resuming: list[threading.Thread] = []
         self._closing = False
 
-    def open(self, instance: Instance, events: Events) -> None:
+    def open_instance(self, instance: Instance, events: Events) -> None:
         self._instance = instance
         self._events = events
-        self._fallback.open(instance, events)
+        self._fallback.open_instance(instance, events)
         self._interpreters = all_interpreters.of_this_process()
         self._lease = self._interpreters.supervision.lease(instance, events)
 
@@ -141,7 +141,7 @@ class WarmExecutor:
     def end_left_behind(self, name: str, directory: Path) -> None:
         self._fallback.end_left_behind(name, directory)
 
-    def close(self) -> None:
+    def close_instance(self) -> None:
         with self._interpreters.lock:
             self._closing = True
             uses = self._interpreters.interpreter_uses_of(self._lease)
@@ -156,7 +156,7 @@ class WarmExecutor:
         for use in uses:
             self._interpreters.release(use, self._keep)
         self._interpreters.supervision.release(self._lease)
-        self._fallback.close()
+        self._fallback.close_instance()
 
     def _identity(self, plan: WarmPlan, process: JobProcess) -> InterpreterIdentity:
         """The identity of a process, found out once for all attempts of a job."""
