@@ -5,9 +5,7 @@ process left it.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
-import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +19,7 @@ from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_laun
 from flytekitplugins.awsbatch.batch.api import BatchError, UnreachableError
 from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
-from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
-from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import retry_strategy_attempts
+from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
@@ -30,23 +27,18 @@ from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableI
 from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
-from ..console.attempt_news import AttemptNews
 from ..console.child_counts import child_counts_of_phases, child_counts_of_result, child_counts_of_statuses
-from ..console.exit_reasons import exit_in_words, exit_says_exception
 from ..console.failure import LogTail, TaskFailedError, failure_message, task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
-from ..console.misfits import MISFIT, misfit_in_words
-from ..console.redaction import redact, redact_request
 from ..console.stopping import resume_command_at_stopping
-from ..console.tracebacks import traceback_exception_line
 from ..deployment.opening import Deployment
-from ..history.record import RunRecord, child_records, understanding_record
-from ..history.record_pace import RecordPace
-from ..history.resume import EarlierRun, Fingerprint, decide_resume
+from ..history.resume import Fingerprint
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
 from .account_job import account_job_needs, account_job_tags
+from .call_notices import CallNotices
+from .call_record import CallRecord
 from .promises import nodes_of_promises
 from .resume_node import resume_node
 from .serialise import Serialised
@@ -92,23 +84,10 @@ class Call:
         self._serialised = serialised
         self._who = who
         self._unresolvable = unresolvable
-        self._record = RunRecord(deployment.home.run(execution.name))
-        self._fingerprint = Fingerprint(task.name, "", "")
+        self._record = CallRecord(deployment, task, self._function, execution, place, serialised)
+        self._notices = CallNotices(deployment, self.label, place, serialised.template)
         self._node: NodeExecution | None = None
-        self._pace = RecordPace(deployment.backend.endpoint is not None)
-        self._job: tuple[str, str | None] = ("", None)
-        # What was sent for the current job, by its id.
-        self._shown: dict[str | None, dict[str, Any] | None] = {}
-        self._progress: Progress | None = None
-        # How the queue and the role were found; the page of the run shows it.
-        self._queue_decision: dict[str, Any] = {}
         self._interrupts = Interrupts()
-        self._queue = ""
-        self._queued_since: float | None = None
-        self._news = AttemptNews(self._exception_of, self._original_index)
-        self._attempts: dict[int, dict[str, Any]] = {}
-        # What the task itself asks for, before FlyteAdmin's defaults and limits.
-        self._asked = tasks_pb2.Resources()
         self.submitted = threading.Event()
 
     @property
@@ -126,7 +105,7 @@ class Call:
         deployment = self._deployment
         template = self._serialised.template
         self._check_handled(template)
-        self._asked.CopyFrom(template.container.resources)
+        self._notices.asked.CopyFrom(template.container.resources)
         if resources := deployment.settings.admin.task_resources:
             check_task_resources(template, resources)
             settle_task_resources(template.container.resources, resources)
@@ -134,7 +113,7 @@ class Call:
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
         decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
         admin = deployment.settings.admin
-        self._queue_decision = decision_data(decision, decisions_by_matching(admin, decision))
+        self._record.queue_decision = decision_data(decision, decisions_by_matching(admin, decision))
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
         write_decided_queue(template, decision)
@@ -144,7 +123,7 @@ class Call:
         request = self._request(template, inputs, decision)
         if deployment.backend.endpoint is not None:
             role = decision.role.of_job(deployment.settings.handler.batch.role_annotation_key)
-            self._queue = decision.queue
+            self._notices.queue = decision.queue
             with contextlib.suppress(HandlerError):
                 # The handler refuses such a task itself, in Flyte's words.
                 deployment.backend.check_task(
@@ -186,7 +165,7 @@ class Call:
         if self._node is None:
             return
         self._node.abort(ABORTED)
-        name, known = self._job
+        name, known = self._record.job
         batch = self._deployment.submissions
         with contextlib.suppress(BatchError):
             job_id = None if known else batch.submitted_job(name)
@@ -198,11 +177,8 @@ class Call:
         """Records the node so that it can be resumed; returns in words how far it came."""
         if self._node is not None and self._node.result is None:
             self._write("interrupted")
-        done = (
-            child_counts_of_phases(self._progress.counts, self._progress.cached)
-            if self._progress is not None
-            else "not begun"
-        )
+        progress = self._record.progress
+        done = child_counts_of_phases(progress.counts, progress.cached) if progress is not None else "not begun"
         return f"{self.label}: {done}"
 
     # The steps of a call.
@@ -269,16 +245,16 @@ class Call:
 
     def _result(self, request: NodeRequest) -> NodeResult:
         deployment = self._deployment
-        self._fingerprint = Fingerprint.of(request)
-        before = self._before()
-        with understanding_record(self._record.node_file(self._node_id)) if before else contextlib.nullcontext():
+        self._record.fingerprint = Fingerprint.of(request)
+        before = self._record.earlier_run()
+        with self._record.understood() if before else contextlib.nullcontext():
             resumed = resume_node(deployment, request, before, self._observe)
         if resumed.note:
             deployment.reporter.say(f"{self.label}: {resumed.note}")
         self._node = node = resumed.node
         if before is not None and not before.restart_reason and before.job_id is not None:
             # A process that resumes this run finds the job by the record that is written next.
-            self._job = (self._job[0], before.job_id)
+            self._record.job = (self._record.job[0], before.job_id)
         if node.result is not None:
             if not resumed.written:
                 self._write("succeeded", node.result)
@@ -301,16 +277,6 @@ class Call:
         deployment.reporter.finished(self.label, child_counts_of_result(result))
         return result
 
-    def _before(self) -> EarlierRun | None:
-        """What an earlier process did for this node. Raises RecordError."""
-        if not self._execution.resumed or not self._record.has_node(self._node_id):
-            return None
-        record = self._record.node(self._node_id)
-        self._job = (record.get("job_name", ""), None)
-        self._attempts = {int(each["attempt"]): each for each in record.get("attempts", ())}
-        with understanding_record(self._record.node_file(self._node_id)):
-            return decide_resume(record, self._fingerprint)
-
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment
         if progress.phase is Phase.CHECKING_SUBTASKS and progress.job_id is not None:
@@ -318,131 +284,19 @@ class Call:
             if statuses:
                 counts = child_counts_of_statuses(statuses, sum(progress.counts.values()))
                 progress = replace(progress, counts=counts)
-        self._progress = progress
         deployment.reporter.update(self.label, child_counts_of_phases(progress.counts, progress.cached))
-        self._job = (progress.job_name, progress.job_id)
+        self._record.note_progress(execution, progress)
         if progress.job_id is not None:
             self.submitted.set()
-        self._note_attempt(progress)
-        if self._pace.is_record_due(progress):
-            with self._pace.record_writing():
-                self._write("running")
-        items = sum(progress.counts.values())
-        if progress.job_id is not None and (page := deployment.backend.console_link(progress.job_id, items)):
-            deployment.say_once(f"{self.label}: {page}")
-        elif progress.link and items > 1:
-            deployment.say_once(f"{self.label}: Flyte's console links the array to {progress.link}")
-        job = deployment.services.jobs.get(progress.job_name)
-        for line in self._news.lines(progress, job, self._job_attempts()):
-            deployment.reporter.say(redact(f"{self.label}: {line}", os.environ))
-        refused = f"{progress.error} (it is tried again)" if progress.error and execution.result is None else None
-        for notice in (progress.hang, self._stuck(progress) or self._queued(progress), refused):
-            if notice:
-                deployment.say_once(f"{self.label}: {notice}")
+        if self._node is not None:
+            self._record.write_if_due(self._node, progress)
+        self._notices.tell(execution, progress)
         if execution.result is None:
             self._interrupts.raise_if_interrupted()
 
-    def _note_attempt(self, progress: Progress) -> None:
-        reason = progress.retry_reason.strip().splitlines()
-        failed = progress.failed_attempts > 0
-        self._attempts[progress.attempt] = {
-            "attempt": progress.attempt,
-            "job_name": progress.job_name,
-            "job_id": progress.job_id,
-            "link": progress.link,
-            "failed": failed,
-            "reason": reason[0] if reason else "",
-            "children": child_records(self._node.children()) if failed and self._node is not None else None,
-        }
-
-    def _children(self, result: NodeResult | None) -> list[dict[str, Any]] | None:
-        """What the record says of the children: at the end, and while they run where nobody else can look."""
-        assert self._node is not None
-        if result is None and not self._pace.elsewhere:
-            return None
-        return child_records(self._node.children() if result is None else result.children)
-
-    def _counts_elsewhere(self) -> dict[str, int] | None:
-        """Of an account's large array AWS tells how many children run, and not which."""
-        if not self._pace.elsewhere or self._progress is None:
-            return None
-        return vars(child_counts_of_phases(self._progress.counts, self._progress.cached))
-
-    def _job_attempts(self) -> int | None:
-        batch = self._deployment.settings.handler.batch
-        return retry_strategy_attempts(self._serialised.template, batch.min_retries, batch.max_retries)
-
-    def _original_index(self, child: int) -> int:
-        return self._node.original_index(child) if self._node is not None else child
-
-    def _exception_of(self, child: int, words: str) -> str:
-        """What ended the last attempt of a child, in one line."""
-        assert self._node is not None
-        if exit_says_exception(words):
-            store, original = self._deployment.services.store, self._original_index(child)
-            line = traceback_exception_line(failure_message(store, self._node.output_prefix, original))
-            if line:
-                return line
-        return exit_in_words(words)
-
-    def _stuck(self, progress: Progress) -> str:
-        """The reason that AWS Batch gives a job that can never start."""
-        job = self._deployment.services.jobs.get(progress.job_name)
-        if job is None or set(progress.counts) - {TaskPhase.QUEUED}:
-            return ""
-        found = next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
-        return misfit_in_words(found, self._asked, self._place.resources) if found else ""
-
-    def _queued(self, progress: Progress) -> str:
-        """Why no attempt of the job has started for a long time."""
-        if progress.job_id is None or set(progress.counts) - {TaskPhase.QUEUED, TaskPhase.NOT_READY}:
-            self._queued_since = None
-            return ""
-        self._queued_since = self._queued_since or time.monotonic()
-        queued = time.monotonic() - self._queued_since
-        return self._deployment.backend.why_queued(progress.job_id, self._queue, queued)
-
     def _write(self, status: str, result: NodeResult | None = None) -> None:
-        """The record of the node as it is now. Without one the run continues, but cannot be resumed."""
-        if self._node is None:
-            return
-        snapshot = self._node.snapshot()
-        try:
-            self._record.write_node(
-                self._node_id,
-                {
-                    "task": self._task.name,
-                    "function": self._function,
-                    "call": self._place.call,
-                    "status": status,
-                    "updated": time.time(),
-                    "fingerprint": vars(self._fingerprint),
-                    "attempt": self._node.request.attempt,
-                    "attempts": list(self._attempts.values()),
-                    "snapshot": snapshot,
-                    "job_name": self._job[0],
-                    "job_id": self._job[1],
-                    "link": self._progress.link if self._progress is not None else "",
-                    "region": self._deployment.services.batch.region,
-                    "children": self._children(result),
-                    "counts": self._counts_elsewhere(),
-                    "cacheable": self._serialised.template.metadata.discoverable,
-                    "launch": self._deployment.launch.record(self._task.name),
-                    "output_prefix": self._node.output_prefix,
-                    "queue": self._queue_decision,
-                    "request": self._request_sent(),
-                },
-            )
-        except OSError as error:
-            self._deployment.say_once(f"This run cannot be recorded, and so not be resumed: {error}")
-
-    def _request_sent(self) -> dict[str, Any] | None:
-        """The SubmitJob request of the current job, without secrets; the page of the run shows it."""
-        job_id = self._job[1]
-        if job_id not in self._shown:
-            sent = self._deployment.submissions.submitted_request(job_id) if job_id else None
-            self._shown = {job_id: None if sent is None else redact_request(sent, os.environ)}
-        return self._shown[job_id]
+        if self._node is not None:
+            self._record.write_record(status, self._node, result)
 
     def _error(self, result: NodeResult, decision: Decision) -> TaskFailedError:
         return task_failed_error(

@@ -1,0 +1,90 @@
+"""What a person is told of a call's node while it runs: failed attempts, jobs that wait or can never start, links."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from flyteidl.core import tasks_pb2
+
+from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
+from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import retry_strategy_attempts
+from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
+from flytekitplugins.awsbatch.propeller.node.node_result import Progress
+
+from ..console.attempt_news import AttemptNews
+from ..console.exit_reasons import exit_in_words, exit_says_exception
+from ..console.failure import failure_message
+from ..console.misfits import MISFIT, misfit_in_words
+from ..console.redaction import redact
+from ..console.tracebacks import traceback_exception_line
+from ..deployment.opening import Deployment
+from ..identity.node_identity import Place
+
+
+class CallNotices:
+    """
+    :param label: names the node in each line.
+    :ivar asked: what the task itself asks for, before FlyteAdmin's defaults and limits.
+    :ivar queue: the queue in an account; it says why a job waits. Empty elsewhere.
+    """
+
+    def __init__(self, deployment: Deployment, label: str, place: Place, template: tasks_pb2.TaskTemplate) -> None:
+        self._deployment = deployment
+        self._label = label
+        self._place = place
+        self._template = template
+        self._queued_since: float | None = None
+        self._node: NodeExecution | None = None
+        self._news = AttemptNews(self._exception_of, self._original_index)
+        self.asked = tasks_pb2.Resources()
+        self.queue = ""
+
+    def tell(self, node: NodeExecution, progress: Progress) -> None:
+        """Tells what is new after a round of the node."""
+        self._node = node
+        deployment, label = self._deployment, self._label
+        items = sum(progress.counts.values())
+        if progress.job_id is not None and (page := deployment.backend.console_link(progress.job_id, items)):
+            deployment.say_once(f"{label}: {page}")
+        elif progress.link and items > 1:
+            deployment.say_once(f"{label}: Flyte's console links the array to {progress.link}")
+        batch = deployment.settings.handler.batch
+        attempts = retry_strategy_attempts(self._template, batch.min_retries, batch.max_retries)
+        job = deployment.services.jobs.get(progress.job_name)
+        for line in self._news.lines(progress, job, attempts):
+            deployment.reporter.say(redact(f"{label}: {line}", os.environ))
+        refused = f"{progress.error} (it is tried again)" if progress.error and node.result is None else None
+        for notice in (progress.hang, self._stuck(progress) or self._queued(progress), refused):
+            if notice:
+                deployment.say_once(f"{label}: {notice}")
+
+    def _original_index(self, child: int) -> int:
+        return self._node.original_index(child) if self._node is not None else child
+
+    def _exception_of(self, child: int, words: str) -> str:
+        """What ended the last attempt of a child, in one line."""
+        assert self._node is not None
+        if exit_says_exception(words):
+            store, original = self._deployment.services.store, self._original_index(child)
+            line = traceback_exception_line(failure_message(store, self._node.output_prefix, original))
+            if line:
+                return line
+        return exit_in_words(words)
+
+    def _stuck(self, progress: Progress) -> str:
+        """The reason that AWS Batch gives a job that can never start."""
+        job = self._deployment.services.jobs.get(progress.job_name)
+        if job is None or set(progress.counts) - {TaskPhase.QUEUED}:
+            return ""
+        found = next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
+        return misfit_in_words(found, self.asked, self._place.resources) if found else ""
+
+    def _queued(self, progress: Progress) -> str:
+        """Why no attempt of the job has started for a long time."""
+        if progress.job_id is None or set(progress.counts) - {TaskPhase.QUEUED, TaskPhase.NOT_READY}:
+            self._queued_since = None
+            return ""
+        self._queued_since = self._queued_since or time.monotonic()
+        queued = time.monotonic() - self._queued_since
+        return self._deployment.backend.why_queued(progress.job_id, self.queue, queued)
