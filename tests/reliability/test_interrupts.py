@@ -180,7 +180,7 @@ def test_a_signal_between_two_waits_is_acted_on_at_the_next() -> None:
 def test_between_calls_a_signal_does_what_it_would_have_done_and_a_second_leaves_at_once() -> None:
     left: list[int] = []
     names = ["execution"]
-    between = BetweenCalls(lambda: list(names), left.append)
+    between = BetweenCalls(lambda _: list(names), left.append)
     between.watch_interrupts()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)

@@ -325,6 +325,48 @@ def test_whether_a_call_is_over_is_asked_of_its_own_frame(monkeypatch: pytest.Mo
     assert (running, has_call_returned(frames[0])) == (False, True)
 
 
+def test_a_signals_handler_drops_nothing_that_a_call_still_holds() -> None:
+    """What a frame holds may be the last of the user's objects, whose destructor is no business of a handler."""
+    dropped: list[str] = []
+
+    class Held:
+        def __del__(self) -> None:
+            dropped.append("held")
+
+    executions = Executions()
+
+    def call(number: int) -> list[str]:
+        _held = Held()
+        root = sys._getframe()
+        executions.of(root, "p", "d", f"w{number}")
+        return executions.running_at_signal(sys._getframe())
+
+    first, second = call(1), call(2)
+    assert (first, second) == (executions.names[:1], executions.names[1:])
+    assert executions.running_at_signal(sys._getframe()) == []
+    # That of the first went when the second execution began.
+    assert dropped == ["held"]
+    assert executions.running() == []
+    assert dropped == ["held", "held"]
+
+
+def test_a_signals_handler_counts_what_other_threads_run() -> None:
+    executions, go, here = Executions(), threading.Event(), threading.Event()
+
+    def call() -> None:
+        executions.of(sys._getframe(), "p", "d", "w")
+        here.set()
+        go.wait(60)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert here.wait(60)
+    assert executions.running_at_signal(sys._getframe()) == executions.names
+    go.set()
+    thread.join()
+    assert executions.running_at_signal(sys._getframe()) == []
+
+
 def test_calls_of_which_nothing_is_known_never_share_an_id() -> None:
     execution, _ = Deployment.executions.of(None, "p", "d", "w")
     again, new = Deployment.executions.of(None, "p", "d", "w")

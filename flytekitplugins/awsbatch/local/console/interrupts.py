@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
@@ -94,11 +95,11 @@ class Interrupts:
             self._waiting = False
 
     def as_before(self, number: int) -> BaseException:
-        """Raises after the block what the signal would have raised without this module. A handler of the program's own
-        is called first."""
+        """What the signal would have raised without this module, to be raised after the block. A handler of the
+        program's own is called first."""
         before = self._before.get(number)
         if callable(before) and before is not signal.default_int_handler:
-            before(number, None)
+            before(number, sys._getframe())
         return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -115,12 +116,15 @@ class Interrupts:
 class BetweenCalls:
     """The signals of a process between the task calls of its executions.
 
-    :param running: returns the names of the executions whose outermost call has not returned.
+    :param running: returns the names of the executions whose outermost call has not returned, from the frame that a
+        signal has interrupted.
     :param leave: what a second signal does.
     :ivar cut: the executions that a signal has cut short.
     """
 
-    def __init__(self, running: Callable[[], list[str]], leave: Callable[[int], None] = leave_at_interrupt) -> None:
+    def __init__(
+        self, running: Callable[[FrameType | None], list[str]], leave: Callable[[int], None] = leave_at_interrupt
+    ) -> None:
         self._running = running
         self._leave = leave
         self._before: dict[int, Any] = {}
@@ -153,7 +157,7 @@ class BetweenCalls:
             if number != signal.SIGHUP:
                 self._leave(number)
             return
-        self.cut = self._running()
+        self.cut = self._running(frame)
         if callable(before):
             before(number, frame)
             # The program's own handler has returned: it ends the program in its own way, or not at all.

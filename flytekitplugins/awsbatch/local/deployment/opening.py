@@ -77,7 +77,7 @@ class Deployment:
         self.home = home.prepare()
         self.reporter = reporter
         self.executions = Executions()
-        self.between_calls = BetweenCalls(self.executions.running)
+        self.between_calls = BetweenCalls(self.executions.running_at_signal)
         self.resumptions = Resumptions(home, resume, endpoint)
         # A task may change the folder before the end.
         self._report = (

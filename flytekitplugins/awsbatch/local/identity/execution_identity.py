@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PROJECT, DOMAIN = "flytesnacks", "development"
 # How flytekit names the thread that runs coroutines for another one (`flytekit/utils/asyn.py`).
 LOOP_RUNNER = " : loop-runner"
+LOOP_FILE = "flytekit/utils/asyn.py"
 PYFLYTE_RUN = "flytekit.clis.sdk_in_container.run"
 
 

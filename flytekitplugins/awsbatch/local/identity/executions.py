@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from .execution_identity import has_call_returned
+from .execution_identity import LOOP_FILE, LOOP_RUNNER, has_call_returned
 from .node_identity import Nodes
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ class Executions:
 
     def __init__(self) -> None:
         self._of_roots: dict[FrameType, Execution] = {}
+        self._threads: dict[str, threading.Thread] = {}
         self._latest: Execution | None = None
         self._finished: list[str] = []
         self._lock = threading.Lock()
@@ -72,9 +73,33 @@ class Executions:
             return finished
 
     def running(self) -> list[str]:
-        """The names of executions whose outermost call has not returned. Takes no lock, so that a signal's handler can
-        call it."""
+        """The names of executions whose outermost call has not returned. Not for a signal's handler: asking a call that
+        has returned drops the values that its frame still holds, and so may run code of the user's."""
         return [execution.name for root, execution in list(self._of_roots.items()) if not has_call_returned(root)]
+
+    def running_at_signal(self, frame: FrameType | None) -> list[str]:
+        """The same for a signal's handler: takes no lock, and only looks at the stack that was interrupted. An
+        execution of another thread counts as long as the thread lives, and one of flytekit's event loop while this
+        thread waits for that.
+
+        :param frame: that was interrupted, of the main thread.
+        """
+        interrupted: set[FrameType] = set()
+        waits_for_loop = False
+        while frame is not None:
+            interrupted.add(frame)
+            waits_for_loop = waits_for_loop or frame.f_code.co_filename.endswith(LOOP_FILE)
+            frame = frame.f_back
+        main = threading.main_thread()
+        found = []
+        for root, execution in list(self._of_roots.items()):
+            thread = self._threads[execution.name]
+            runs_there = (
+                waits_for_loop if thread.name.endswith(LOOP_RUNNER) else thread is not main and thread.is_alive()
+            )
+            if root in interrupted or runs_there:
+                found.append(execution.name)
+        return found
 
     def of(
         self,
@@ -99,6 +124,7 @@ class Executions:
             resumed = earlier()
             self._latest = Execution(resumed or _new_name(), project, domain, workflow, resumed is not None)
             self.names.append(self._latest.name)
+            self._threads[self._latest.name] = threading.current_thread()
             if root is not None:
                 self._of_roots[root] = self._latest
             return self._latest, True
