@@ -8,8 +8,6 @@ from typing import Any
 
 import flytekitplugins_awsbatch_pytest as plugin
 from flytekitplugins import awsbatch
-from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
-from flytekitplugins.awsbatch.testing import Emulation
 
 from .docstrings import docstring
 from .markdown import code, page, prose, sentence, table
@@ -45,7 +43,7 @@ def api_page() -> str:
     parts += described("map_task", awsbatch.map_task)
     parts += described("emulation", awsbatch.emulation)
     parts += ["## Emulation", "What `with emulation() as awsbatch` and the fixture `awsbatch` give you."]
-    parts += [members(Emulation)]
+    parts += [members(awsbatch.Emulation)]
     parts += [FIXTURES]
     for name in ("awsbatch", "awsbatch_factory"):
         parts += [f"### {name}", prose(inspect.cleandoc(unwrapped(getattr(plugin, name)).__doc__ or ""))]
@@ -55,7 +53,9 @@ def api_page() -> str:
     for name, thing in (
         ("AWSBatchTaskError", awsbatch.AWSBatchTaskError),
         ("AWSBatchWarning", awsbatch.AWSBatchWarning),
-        ("TaskFailedError", TaskFailedError),
+        ("TaskFailedError", awsbatch.TaskFailedError),
+        ("SettingsError", awsbatch.SettingsError),
+        ("HomeError", awsbatch.HomeError),
     ):
         parts += described(name, thing, "class", level=3, signature=False)
     return page("Python API", "the docstrings of the package", [*parts, ENVIRONMENT])

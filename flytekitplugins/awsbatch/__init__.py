@@ -10,10 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .local.deployment.emulation import emulation
+    from .local.console.failure import TaskFailedError
+    from .local.deployment.emulation import Emulation, emulation
+    from .local.home import HomeError
     from .maptask import AWSBatchMapTask, map_task
     from .sdk.errors import AWSBatchTaskError, AWSBatchWarning
     from .sdk.task_config import AWSBatchConfig
+    from .settings.problems import SettingsError
     from .task import AWSBatchFunctionTask
 
 __all__ = [
@@ -22,6 +25,10 @@ __all__ = [
     "AWSBatchMapTask",
     "AWSBatchTaskError",
     "AWSBatchWarning",
+    "Emulation",
+    "HomeError",
+    "SettingsError",
+    "TaskFailedError",
     "emulation",
     "map_task",
 ]
@@ -33,6 +40,10 @@ _HOMES = {
     "AWSBatchMapTask": "maptask",
     "AWSBatchTaskError": "sdk.errors",
     "AWSBatchWarning": "sdk.errors",
+    "Emulation": "local.deployment.emulation",
+    "HomeError": "local.home",
+    "SettingsError": "settings.problems",
+    "TaskFailedError": "local.console.failure",
     "emulation": "local.deployment.emulation",
     "map_task": "maptask",
 }

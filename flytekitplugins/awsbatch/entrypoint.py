@@ -92,7 +92,7 @@ def _run_as_job(child: Child, array: ArrayContext | None = None) -> None:
 
 
 def _run_fast(array: ArrayContext) -> bool:
-    """Whether the item was run. If not, run_child runs it, or says what is wrong."""
+    """Whether the item was run. If not, `_run_child` runs it, or says what is wrong."""
     from .container.fast.run_item import run_item
 
     return run_item(array, child_index(os.environ))

@@ -179,6 +179,7 @@ functools.update_wrapper(wrapped, shards)
         (shards, {}, ["AB116"]),
         (wrapped, {}, ["AB116"]),
         (shards, {"PYTHONHASHSEED": "0"}, []),
+        (shards, {"PYTHONHASHSEED": "random"}, ["AB116"]),
         (counts, {}, []),
     ],
 )

@@ -307,6 +307,15 @@ def test_an_item_from_the_cache_cannot_run_again(home: Path) -> None:
     assert past.ask("rerun", newest, "reliabilitytasksmap", "0").exit_code == 0
 
 
+def test_the_one_item_that_was_not_cached_is_shown_as_the_job_that_it_is(home: Path) -> None:
+    with emulation(home, quiet=True):
+        assert map_task(reliability_tasks.cached)(n=[1, 2]) == [2, 3]
+        assert map_task(reliability_tasks.cached)(n=[1, 2, 5]) == [2, 3, 6]
+    (job,) = Past(home, home, "", "", "").json("jobs")["jobs"]
+    assert (job["status"], job["attempts"], len(job["logs"])) == ("SUCCEEDED", 1, 1)
+    assert job["milliseconds"] > 0
+
+
 def test_a_log_is_followed_until_its_run_is_killed(terminal: OpenTerminal, home: Path, marks: Path) -> None:
     run = terminal(pyflyte("gated", "--count", "2", "--folder", str(marks)))
     eventually((marks / "1.starts").exists, lambda: run.plain[-800:])

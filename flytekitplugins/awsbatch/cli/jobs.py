@@ -179,7 +179,9 @@ def _rows_of(reader: RunReader, run: RunInfo, node: NodeView, children: bool) ->
         return INTERRUPTED if here and node.info.status == INTERRUPTED and word not in ENDED else word
 
     if not node.array:
-        yield about | {"job": job_id, **_child(reader, node, node.children[0], here), "status": status(look.status)}
+        # The items of a map that came from the cache have no job; a single one that did not is a job of its own.
+        child = next((child for child in node.children if child.child is not None), node.children[0])
+        yield about | {"job": job_id, **_child(reader, node, child, here), "status": status(look.status)}
         return
     # AWS says of an array only when it was created and when its last child ended.
     began = look.started or look.created

@@ -154,13 +154,13 @@ def item_hashes_rule(subject: LintSubject) -> Iterator[str]:
     """Children that are forked from one interpreter agree in what a cluster's do not, so that no run here shows it."""
     function = inspect.unwrap(getattr(subject.inner, "task_function", None) or subject.inner.execute)
     code = getattr(function, "__code__", None)
-    seeded = HASH_SEED in (subject.inner.environment or {})
+    seeded = str((subject.inner.environment or {}).get(HASH_SEED, "")).isdecimal()
     if not subject.is_array or code is None or seeded or "hash" in getattr(function, "__globals__", {}):
         return
     if _reads_global(code, "hash"):
         yield (
             "calls hash(), which gives another number for the same text in each child on a cluster. Here children that "
-            "are forked from one interpreter agree. Where they have to agree, take hashlib or zlib.crc32, or set "
+            "are forked from one interpreter agree. Where they have to agree, use hashlib or zlib.crc32, or set "
             f"{HASH_SEED} with @task(environment=...)."
         )
 

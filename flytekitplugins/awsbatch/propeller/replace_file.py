@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import secrets
 
-# Of this process; its number tells it from the others'.
+# In the names of files that are not finished. One that a killed process has left keeps nobody from writing, though a
+# later process may have its number; forked processes have the same token, and other numbers.
+_TOKEN = secrets.token_hex(4)
 _numbers = itertools.count()
 
 
@@ -15,7 +18,7 @@ def replace_file(path: str, data: bytes, folder_mode: int = 0o777) -> None:
     so that a reader and a killed writer never leave half of one. Raises OSError.
     """
     folder, name = os.path.split(path)
-    beside = os.path.join(folder, f".{name}.{os.getpid()}-{next(_numbers)}")  # noqa: PTH118
+    beside = os.path.join(folder, f".{name}.{_TOKEN}-{os.getpid()}-{next(_numbers)}")  # noqa: PTH118
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         handle = os.open(beside, flags, 0o600)

@@ -2,7 +2,7 @@
 lie, and flytekit's context as far as it does not depend on the item. The user's module is not needed for it.
 
 Only for arrays whose inputs and outputs lie on this machine. Everything else runs flytekit's own way
-(`entrypoint.run_child`).
+(`entrypoint._run_child`).
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ SHARE = 20
 
 
 class RecordPace:
-    """After every step of the node that could not be repeated, so before a job is submitted, when its id is known, and
-    after a failure. What the children of a job of this machine do is not for the record to say, since
-    everybody can look; of those elsewhere it tells what this process hears, as often as that costs little.
+    """Decides when a node's record is written: after each step that cannot be repeated, so before a job is submitted,
+    when its id is known, and after a failure. Of jobs in an account or at a URL it also has the children's counts,
+    which take at most a twentieth of a run's time; who looks at the jobs of this machine can ask the service for them.
 
     :param elsewhere: whether the jobs run in an account, or at a URL.
     """
