@@ -86,8 +86,8 @@ def test_a_rule_without_a_fitting_queue_gives_way_to_the_next() -> None:
     assert (explanation.queue, [verdict.reason for verdict in explanation.verdicts]) == (
         "qc",
         [
-            "the project is the execution's, but no queue has all of the tags a, b: it gives way",
-            "the domain is the execution's, but it has no tags: it gives way",
+            "the project is the execution's, but no queue has all of the tags a, b, so the next rule is used",
+            "the domain is the execution's, but it has no tags, so the next rule is used",
             "it is for every execution",
         ],
     )

@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.admin.export_rules import (
     exported_file_name,
     exported_server_block,
 )
-from flytekitplugins.awsbatch.admin.rules import Rule, StoredRule, admin_refuses_rule
+from flytekitplugins.awsbatch.admin.rules import Rule, StoredRule, why_rule_is_refused
 
 
 def test_the_setup_documents_example() -> None:
@@ -89,7 +89,7 @@ def test_where_every_queue_has_a_tag_of_its_own_a_server_then_does_as_documented
     )
     exported = export_rules(settings, projects=["p", "q"])
     served = replace(settings, rules=exported.rules, overrides=exported.attributes)
-    assert [admin_refuses_rule(one, DOMAINS) for one in exported.attributes] == [""] * len(exported.attributes)
+    assert [why_rule_is_refused(one, DOMAINS) for one in exported.attributes] == [""] * len(exported.attributes)
     for project in ("p", "q"):
         for domain in DOMAINS:
             for workflow in ("m.v", "m.w", "m.x"):

@@ -9,7 +9,7 @@ from admin_builders import queues
 
 from flytekitplugins.awsbatch.admin import flyteadmin, flyteadmin_2019
 from flytekitplugins.awsbatch.admin.explanation import Explanation, LaunchedExecution
-from flytekitplugins.awsbatch.admin.rules import StoredRule, admin_refuses_rule
+from flytekitplugins.awsbatch.admin.rules import StoredRule, why_rule_is_refused
 
 WHO = LaunchedExecution("p", "development", "w")
 THREE = {"qa": "a", "qb": "b", "qc": "c"}
@@ -125,4 +125,4 @@ def test_2019_takes_two_items_of_one_name_for_one_queue() -> None:
     ],
 )
 def test_the_api_refuses_what_has_no_place(override: StoredRule, refusal: str) -> None:
-    assert admin_refuses_rule(override, ("development", "staging")) == refusal
+    assert why_rule_is_refused(override, ("development", "staging")) == refusal

@@ -33,7 +33,7 @@ def test_a_map_and_a_single_task_run_as_jobs_of_the_account_and_take_no_secret_a
     jobs = {job["jobId"]: job for job in service.batch.describe_jobs(jobs=[array, single])["jobs"]}
     assert [jobs[one]["status"] for one in (array, single)] == ["SUCCEEDED", "SUCCEEDED"]
     assert jobs[array]["arrayProperties"]["size"] == 3
-    execution = past_runs.run(Home(home))
+    execution = past_runs.past_run(Home(home))
     assert (execution.endpoint, execution.status) == ("aws", "succeeded")
     assert jobs[array]["tags"] == {
         "flyte:project": execution.project,

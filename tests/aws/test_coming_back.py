@@ -74,7 +74,7 @@ def counts(home: Path) -> dict[str, int]:
 
 
 def newest(home: Path) -> past_runs.RunInfo:
-    return past_runs.run(Home(home))
+    return past_runs.past_run(Home(home))
 
 
 def job_of(service: Served, home: Path) -> dict[str, Any]:

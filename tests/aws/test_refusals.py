@@ -121,7 +121,7 @@ def test_credentials_that_expire_for_good_leave_the_job_and_say_how_to_come_back
     expiring(account, "AKIAIOSFODNN7EXAMPLE", 2)
     with calling(home) as caller, pytest.raises(LeftRunningError) as caught:
         tasks.square(n=2)
-    execution = past_runs.run(Home(home))
+    execution = past_runs.past_run(Home(home))
     assert "have expired" in str(caught.value)
     assert f"FLYTE_AWSBATCH_RESUME={execution.name}" in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -41,7 +41,7 @@ def test_overridden_resources_reach_the_job_of_their_node(batch: Emulation) -> N
         ("n2-0-n0", 3, 500),
         ("n3", 1, 700),
     ]
-    run = past_runs.run(Home(batch.home))
+    run = past_runs.past_run(Home(batch.home))
     assert [(one.node, one.task.rpartition(".")[2][:8]) for one in run.nodes] == [
         ("n0", "step"),
         ("wide", "step"),

@@ -25,7 +25,7 @@ from flytekitplugins.awsbatch.admin.admin_settings import (
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, write_decided_queue
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
-from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, admin_refuses_rule
+from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, why_rule_is_refused
 from flytekitplugins.awsbatch.propeller.aws_array.job_config import job_config
 from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.reader import Reader
@@ -108,7 +108,7 @@ def refused(rule: StoredRule, domains: Sequence[str], projects: Sequence[str] | 
     """
     if rule.project and projects is not None and rule.project not in projects:
         return "expected a registered project"
-    return admin_refuses_rule(rule, domains) or None
+    return why_rule_is_refused(rule, domains) or None
 
 
 def store(rules: Sequence[StoredRule], rule: StoredRule) -> list[StoredRule]:

@@ -152,7 +152,7 @@ def test_variables_given_to_an_execution_are_named_unless_that_is_ignored(recwar
     assert codes(recwarn) == []
     report.lint_execution_env(map_task(a_task()), ["B", "A"])
     assert codes(recwarn) == ["AB114"]
-    assert "is run with A, B for the execution" in str(recwarn[-1].message)
+    assert "gets A, B for the execution" in str(recwarn[-1].message)
 
 
 def test_a_wrapper_that_holds_a_config_is_told_that_it_is_not_emulated(recwarn: pytest.WarningsRecorder) -> None:

@@ -70,7 +70,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
         work = map_task(partial(bad_children.misbehave, folder=str(home)), min_success_ratio=0.01)
         outputs = work(how=HOWS)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-        (node,) = past_runs.run(Home(home)).nodes
+        (node,) = past_runs.past_run(Home(home)).nodes
         assert node.job_id is not None
         yield Ended(home, outputs, node.record["children"], awsbatch, node.job_id, grown)
 

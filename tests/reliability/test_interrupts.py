@@ -110,7 +110,7 @@ def test_a_workflow_that_is_ended_between_two_jobs_says_how_to_go_on(
     if how != "a closed terminal":
         assert f"\nTo resume: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
         assert "Traceback" not in first.plain
-    assert past_runs.run(Home(home)).status == "interrupted"
+    assert past_runs.past_run(Home(home)).status == "interrupted"
     if how != "Ctrl-C":
         return
 
@@ -119,7 +119,7 @@ def test_a_workflow_that_is_ended_between_two_jobs_says_how_to_go_on(
     assert second.ended() == 0, second.plain[-800:]
     assert second.plain.rstrip().endswith("64")
     assert "n0 power: succeeded before" in second.plain
-    assert past_runs.run(Home(home)).status == "succeeded"
+    assert past_runs.past_run(Home(home)).status == "succeeded"
 
 
 def test_a_call_off_the_main_thread_is_stopped_as_the_process_ends(

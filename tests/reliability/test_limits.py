@@ -85,7 +85,7 @@ def test_literals_of_five_megabytes_go_in_and_out(home: Path) -> None:
     with emulation(home, quiet=True):
         assert map_task(tasks.upper)(text=texts) == [text.upper() for text in texts]
     # What is written at every change of phase does not hold them.
-    (run,) = past_runs.runs(Home(home))
+    (run,) = past_runs.past_runs_of(Home(home))
     assert sum(path.stat().st_size for path in (home / "runs" / run.name / "nodes").iterdir()) < 100_000
 
 
@@ -276,5 +276,5 @@ def test_records_of_another_version_or_damaged_ones_are_left_alone(home: Path) -
         )
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)
         assert "execution.json" in done.stderr.replace("\n", "")
-    assert past_runs.runs(Home(home)) == []
+    assert past_runs.past_runs_of(Home(home)) == []
     assert past_runs.prune_past_runs(Home(home), days=0) == []

@@ -299,7 +299,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
     home = tmp_path_factory.mktemp("ended") / "home"
     with emulation(home, quiet=True):
         tasks.total_of(numbers=[1, 2])
-    yield home, past_runs.run(Home(home)).name
+    yield home, past_runs.past_run(Home(home)).name
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -69,7 +69,7 @@ def with_emulator(**keys: Any) -> dict[str, Any]:
 
 
 def newest(home: Path) -> str:
-    return past_runs.run(Home(home)).name
+    return past_runs.past_run(Home(home)).name
 
 
 def names(awsbatch: Emulation) -> list[str]:
@@ -85,7 +85,7 @@ def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path, w
         assert tasks.total_of(numbers=[1, 2, 3]) == 6
         assert awsbatch.requests == []
         assert "n0 total: succeeded before" in awsbatch.printed
-    assert [run.name for run in past_runs.runs(Home(home))] == [execution]
+    assert [run.name for run in past_runs.past_runs_of(Home(home))] == [execution]
 
 
 @pytest.mark.parametrize("isolation", ["fork", "process", "worker"])
@@ -96,14 +96,14 @@ def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: 
         stopped_when(lambda: half_done(awsbatch, marks), lambda: work(n=[0, 1]))
         with pytest.raises(ClosedError, match="a signal stopped its jobs"):
             tasks.total(numbers=[1])
-    (execution,) = (run.name for run in past_runs.runs(Home(home)) if run.workflow.endswith("gated_map"))
-    assert past_runs.run(Home(home), execution).nodes[0].status == "interrupted"
+    (execution,) = (run.name for run in past_runs.past_runs_of(Home(home)) if run.workflow.endswith("gated_map"))
+    assert past_runs.past_run(Home(home), execution).nodes[0].status == "interrupted"
     (marks / "gate").touch()
     with emulation(home, settings=settings, quiet=True, resume=execution) as awsbatch:
         assert work(n=[0, 1]) == [0, 1]
         assert awsbatch.requests == []
     assert starts(marks) == {0: 1, 1: 2}
-    info = past_runs.run(Home(home), execution)
+    info = past_runs.past_run(Home(home), execution)
     assert (info.status, [node.status for node in info.nodes]) == ("succeeded", ["succeeded"])
 
 
@@ -206,15 +206,15 @@ def test_at_a_service_elsewhere_the_job_is_terminated_and_runs_anew(
                     undo()
             resume = newest(home)
             assert sorted(jobs("FAILED")) == [f"{resume}-n0-{number}" for number in range(attempt + 1)]
-    assert [node.status for node in past_runs.run(Home(home)).nodes] == ["aborted"]
+    assert [node.status for node in past_runs.past_run(Home(home)).nodes] == ["aborted"]
 
 
 def test_a_process_that_lives_on_is_done_with_an_execution_when_the_next_begins(home: Path) -> None:
     with emulation(home, quiet=True):
         tasks.total_of(numbers=[1])
         tasks.total_of(numbers=[2])
-        assert [run.status for run in past_runs.runs(Home(home))] == ["running", "succeeded"]
-    assert [run.status for run in past_runs.runs(Home(home))] == ["succeeded", "succeeded"]
+        assert [run.status for run in past_runs.past_runs_of(Home(home))] == ["running", "succeeded"]
+    assert [run.status for run in past_runs.past_runs_of(Home(home))] == ["succeeded", "succeeded"]
 
 
 def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> None:
@@ -222,7 +222,7 @@ def test_other_inputs_run_anew_as_the_next_attempt(home: Path, marks: Path) -> N
     with emulation(home, quiet=True) as awsbatch:
         stopped_when(lambda: half_done(awsbatch, marks), lambda: work(n=[0, 1]))
     execution = newest(home)
-    old = past_runs.run(Home(home), execution).nodes[0].job_id
+    old = past_runs.past_run(Home(home), execution).nodes[0].job_id
     (marks / "gate").touch()
     with emulation(home, quiet=True, resume=execution) as awsbatch:
         assert work(n=[2, 3]) == [4, 9]
@@ -263,13 +263,13 @@ def test_each_of_the_executions_of_one_process_is_found_again(home: Path) -> Non
         tasks.total_of(numbers=[1])
         tasks.total_of(numbers=[2])
         tasks.listed_total(count=3)
-    first = [run.name for run in past_runs.runs(Home(home))]
+    first = [run.name for run in past_runs.past_runs_of(Home(home))]
     with emulation(home, quiet=True, resume=first[0]) as awsbatch:
         assert (tasks.listed_total(count=3), tasks.total_of(numbers=[2]), tasks.total_of(numbers=[1])) == (3, 2, 1)
         assert awsbatch.requests == []
         tasks.total_of(numbers=[9])
-    assert {run.name for run in past_runs.runs(Home(home))} > set(first)
-    assert len(past_runs.runs(Home(home))) == 4
+    assert {run.name for run in past_runs.past_runs_of(Home(home))} > set(first)
+    assert len(past_runs.past_runs_of(Home(home))) == 4
 
 
 def test_what_cannot_be_taken_up_is_refused_with_words(home: Path) -> None:

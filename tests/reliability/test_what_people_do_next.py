@@ -299,7 +299,7 @@ def test_an_item_from_the_cache_cannot_run_again(home: Path) -> None:
         assert map_task(reliability_tasks.cached)(n=[1, 2]) == [2, 3]
         assert map_task(reliability_tasks.cached)(n=[5, 2]) == [6, 3]
         assert len(awsbatch_.jobs) == 2
-    newest = past_runs.runs(Home(home))[0].name
+    newest = past_runs.past_runs_of(Home(home))[0].name
     past = Past(home, home, newest, "", "")
     cached = past.ask("rerun", newest, "reliabilitytasks", "1")
     assert "came from the cache: nothing ran for it" in " ".join(cached.output.split())
@@ -342,7 +342,7 @@ def test_old_runs_go_and_take_their_jobs_along(home: Path) -> None:
     with emulation(home, quiet=True):
         reliability_tasks.total(numbers=[1, 2])
         map_task(reliability_tasks.cached)(n=[1, 2])
-    first, second = (run.name for run in reversed(past_runs.runs(Home(home))))
+    first, second = (run.name for run in reversed(past_runs.past_runs_of(Home(home))))
     kept = home / "runs" / second / "raw"
     kept.mkdir(exist_ok=True)
     logs = sum(1 for _ in (home / "batch" / "logs").rglob("*.log"))
@@ -388,8 +388,8 @@ def test_an_upload_is_removed_as_a_whole(home: Path) -> None:
 def test_an_untouched_home_is_tidied_when_a_run_starts(home: Path) -> None:
     with emulation(home, quiet=True):
         reliability_tasks.total(numbers=[1])
-    (old,) = past_runs.runs(Home(home))
+    (old,) = past_runs.past_runs_of(Home(home))
     for path in (home / "runs" / old.name / "nodes", home / "runs" / old.name / "execution.json"):
         os.utime(path, (0, 0))
     with emulation(home, quiet=True):
-        assert past_runs.runs(Home(home)) == []
+        assert past_runs.past_runs_of(Home(home)) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .findings import Fix, StepFinding, finding_as_aws_command, right_finding, unknown_finding, wrong_finding
+from .findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
 from .walk import AccountWalk, TaskNeed
 
 Described = dict[str, Any]
@@ -28,7 +28,7 @@ def check_queues(walk: AccountWalk) -> Iterator[StepFinding]:
         yield wrong_finding("queues.executionQueues", "no job queue", "a job queue", Fix(yaml=NO_QUEUES))
     for name in walk.queues:
         queue = known.get(name)
-        enable = finding_as_aws_command("batch", "update-job-queue", job_queue=name, state="ENABLED")
+        enable = aws_cli_command("batch", "update-job-queue", job_queue=name, state="ENABLED")
         if queue is None:
             yield wrong_finding(
                 name, "there is no such job queue", "a job queue of this name", _new_queue_fix(walk, name)
@@ -65,7 +65,7 @@ def _new_queue_fix(walk: AccountWalk, name: str) -> Fix:
         return Fix(words="No compute environment could serve it; `flyte-awsbatch account template` makes both.")
     order = [{"order": 1, "computeEnvironment": usable[0]["computeEnvironmentArn"]}]
     options = {"job_queue_name": name.rpartition("/")[2], "state": "ENABLED", "priority": "1"}
-    return Fix((finding_as_aws_command("batch", "create-job-queue", **options, compute_environment_order=order),))
+    return Fix((aws_cli_command("batch", "create-job-queue", **options, compute_environment_order=order),))
 
 
 def check_compute_environments(walk: AccountWalk) -> Iterator[StepFinding]:
@@ -96,7 +96,7 @@ def check_compute_environments(walk: AccountWalk) -> Iterator[StepFinding]:
 def _environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
     """(what was found, what was expected, fix) of an environment that runs no jobs."""
     name = environment["computeEnvironmentName"]
-    enable = finding_as_aws_command("batch", "update-compute-environment", compute_environment=name, state="ENABLED")
+    enable = aws_cli_command("batch", "update-compute-environment", compute_environment=name, state="ENABLED")
     if environment["state"] != "ENABLED":
         return f"it is {environment['state']}", "ENABLED", Fix((enable,))
     if environment["status"] != "VALID":
@@ -110,7 +110,7 @@ def _environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
 def _more_vcpus(environment: str, vcpus: int) -> Fix:
     resources = f"maxvCpus={vcpus}"
     options = {"compute_environment": environment, "compute_resources": resources}
-    return Fix((finding_as_aws_command("batch", "update-compute-environment", **options),))
+    return Fix((aws_cli_command("batch", "update-compute-environment", **options),))
 
 
 def check_compute_environment_room(walk: AccountWalk) -> Iterator[StepFinding]:

@@ -56,7 +56,7 @@ def unknown_finding(subject: str, why: str) -> StepFinding:
     return StepFinding(State.UNKNOWN, subject, why)
 
 
-def finding_as_aws_command(service: str, command: str, **options: Any) -> str:
+def aws_cli_command(service: str, command: str, **options: Any) -> str:
     """A line of the AWS CLI; a value that is no text is written as JSON. `role_name=x` becomes `--role-name x`."""
     words = ["aws", service, command]
     for name, value in options.items():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from .aws_account import CallError
-from .findings import Fix, StepFinding, finding_as_aws_command, right_finding, unknown_finding, wrong_finding
+from .findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
 from .iam_evaluation import IamVerdict
 from .policies import LOG_GROUP
 from .principals import principal_may_request, principal_of
@@ -38,7 +38,7 @@ def check_image(walk: AccountWalk) -> Iterator[StepFinding]:
     except CallError as error:
         if error.code == "RepositoryNotFoundException":
             options = {"repository_name": found["repository"], "region": found["region"]}
-            fix = Fix((finding_as_aws_command("ecr", "create-repository", **options), *push))
+            fix = Fix((aws_cli_command("ecr", "create-repository", **options), *push))
             yield wrong_finding(
                 walk.image, f"there is no repository {found['repository']}", "a repository with it", fix
             )
@@ -64,5 +64,5 @@ def check_log_group(walk: AccountWalk) -> Iterator[StepFinding]:
     elif IamVerdict(None) in verdicts:
         yield unknown_finding(LOG_GROUP, "it does not exist, and a condition decides whether AWS Batch may make it")
     else:
-        fix = Fix((finding_as_aws_command("logs", "create-log-group", log_group_name=LOG_GROUP),))
+        fix = Fix((aws_cli_command("logs", "create-log-group", log_group_name=LOG_GROUP),))
         yield wrong_finding(LOG_GROUP, f"it does not exist, and {own[0]} may not make it", "the log group", fix)

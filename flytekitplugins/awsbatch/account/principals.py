@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .aws_account import AwsAccount, CallError
-from .findings import Fix, finding_as_aws_command
+from .findings import Fix, aws_cli_command
 from .iam_evaluation import Context, IamPolicy, IamVerdict, evaluate_iam_request, iam_statements, without_iam_denials
 
 ALLOWED = "allowed"
@@ -171,19 +171,15 @@ def principal_permission_fix(
     holder = Principal("group", denying.group, principal.account) if denying.group else principal
     managed_policy = denying.name.startswith("arn:")
     if managed_policy and (AWS_OWNED in denying.name or not iam_statements(corrected)):
-        command = finding_as_aws_command(
-            "iam", f"detach-{holder.kind}-policy", **holder.options, policy_arn=denying.name
-        )
+        command = aws_cli_command("iam", f"detach-{holder.kind}-policy", **holder.options, policy_arn=denying.name)
         return Fix((command,), words=f"{action} is denied by {denying.name}; detach it, unless the Deny is meant.")
     if managed_policy:
         options = {"policy_arn": denying.name, "policy_document": corrected, "set_as_default": True}
-        command = finding_as_aws_command("iam", "create-policy-version", **options)
+        command = aws_cli_command("iam", "create-policy-version", **options)
     elif iam_statements(corrected):
         command = _put_policy_command(holder, denying.name, corrected)
     else:
-        command = finding_as_aws_command(
-            "iam", f"delete-{holder.kind}-policy", **holder.options, policy_name=denying.name
-        )
+        command = aws_cli_command("iam", f"delete-{holder.kind}-policy", **holder.options, policy_name=denying.name)
     return Fix((command,), words=f"{action} is denied by {denying.name}; take the Deny out of it, unless it is meant.")
 
 
@@ -195,4 +191,4 @@ def principal_grant_command(principal: Principal, name: str, document: Any) -> s
 
 def _put_policy_command(principal: Principal, name: str, document: Any) -> str:
     options = {**principal.options, "policy_name": name, "policy_document": document}
-    return finding_as_aws_command("iam", f"put-{principal.kind}-policy", **options)
+    return aws_cli_command("iam", f"put-{principal.kind}-policy", **options)

@@ -8,7 +8,7 @@ from typing import Any
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
 
 from .aws_account import CallError
-from .findings import Fix, StepFinding, finding_as_aws_command, right_finding, unknown_finding, wrong_finding
+from .findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
 from .iam_evaluation import Context, iam_trusts, with_iam_trust
 from .policies import (
     ECS_TASKS,
@@ -51,9 +51,7 @@ def check_roles(walk: AccountWalk) -> Iterator[StepFinding]:
             options = {"role_name": principal_of(arn).name, "assume_role_policy_document": trust_policy()}
             if path := arn.partition(":role/")[2].rpartition("/")[0]:
                 options["path"] = f"/{path}/"
-            fix = Fix(
-                (finding_as_aws_command("iam", "create-role", **options), *_storage_commands(walk, principal_of(arn)))
-            )
+            fix = Fix((aws_cli_command("iam", "create-role", **options), *_storage_commands(walk, principal_of(arn))))
             yield wrong_finding(arn, "there is no such role", "a role", fix)
         else:
             yield right_finding(arn, "exists")
@@ -88,7 +86,7 @@ def check_role_trust(walk: AccountWalk) -> Iterator[StepFinding]:
         else:
             corrected = with_iam_trust(document, ECS_TASKS, context, trust_policy()["Statement"][0])
             options = {"role_name": role["RoleName"], "policy_document": corrected}
-            fix = Fix((finding_as_aws_command("iam", "update-assume-role-policy", **options),))
+            fix = Fix((aws_cli_command("iam", "update-assume-role-policy", **options),))
             yield wrong_finding(
                 arn, f"its trust policy does not let {ECS_TASKS} assume it", f"a trust in {ECS_TASKS}", fix
             )

@@ -27,7 +27,7 @@ MAX_ARRAY_SIZE = 10_000
 MAX_EXECUTIONS = 10_000
 
 
-def check_account_credentials(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_settings_credentials(walk: AccountWalk) -> Iterator[StepFinding]:
     if not isinstance(walk.caller, CallError):
         yield right_finding("caller", str(walk.caller["Arn"]))
     elif "Connect" in walk.caller.code or "Timeout" in walk.caller.code:
@@ -37,7 +37,7 @@ def check_account_credentials(walk: AccountWalk) -> Iterator[StepFinding]:
         yield wrong_finding("caller", str(walk.caller), "credentials that AWS accepts", fix)
 
 
-def check_account_id(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_settings_account(walk: AccountWalk) -> Iterator[StepFinding]:
     if isinstance(walk.caller, CallError):
         yield unknown_finding("account", walk.walk_blocked)
         return
@@ -52,7 +52,7 @@ def check_account_id(walk: AccountWalk) -> Iterator[StepFinding]:
         yield right_finding("account", walk.account_id)
 
 
-def check_account_regions(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_settings_regions(walk: AccountWalk) -> Iterator[StepFinding]:
     named, default = policy_region(walk.settings), walk.account.default_region
     if named != walk.account.region:
         expected = f"{walk.account.region}, where the job queues are"
@@ -62,7 +62,7 @@ def check_account_regions(walk: AccountWalk) -> Iterator[StepFinding]:
         yield right_finding("plugins.aws.region", f"{named}{also}")
 
 
-def check_account_queue_rules(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_settings_queue_rules(walk: AccountWalk) -> Iterator[StepFinding]:
     """Whether the server's generation follows the rules as they are written."""
     admin = walk.settings.admin
     faults = [one for one in checks.admin_deployment_faults(admin) if one.key.startswith(("queues.", "tags for"))]
@@ -103,7 +103,7 @@ def _first_difference(admin: AdminSettings) -> str:
     return next(filter(None, (queue_difference_advice(admin, match_queue(admin, one)) for one in executions)), "")
 
 
-def check_account_annotation_keys(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_settings_annotation_keys(walk: AccountWalk) -> Iterator[StepFinding]:
     admin = walk.settings.admin
     server, handler = admin.server.role_name_key, admin.handler.role_annotation_key
     subject = "plugins.aws.batch.roleAnnotationKey"
@@ -120,7 +120,7 @@ def check_account_annotation_keys(walk: AccountWalk) -> Iterator[StepFinding]:
         )
 
 
-def check_account_plugins(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_settings_plugins(walk: AccountWalk) -> Iterator[StepFinding]:
     switches = walk.settings.admin.task_plugins
     if switches is None:
         yield unknown_finding("tasks.task-plugins", "the settings do not have it; give propeller's file too")
@@ -141,7 +141,7 @@ def _switches_that_enable(switches: TaskPlugins) -> dict[str, object]:
     return {**({"enabled-plugins": enabled} if switches.enabled else {}), "default-for-task-types": defaults}
 
 
-def check_account_array_size(walk: AccountWalk) -> Iterator[StepFinding]:
+def check_settings_array_size(walk: AccountWalk) -> Iterator[StepFinding]:
     subject, size = "plugins.aws.batch.maxArrayJobSize", walk.settings.handler.batch.max_array_job_size
     if size <= MAX_ARRAY_SIZE:
         yield right_finding(subject, f"{size}, of the {MAX_ARRAY_SIZE} that AWS Batch takes")

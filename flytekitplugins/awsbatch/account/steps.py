@@ -26,9 +26,9 @@ class Step:
 
 
 STEPS = (
-    Step("credentials", "Credentials", settings_checks.check_account_credentials, asks_account=False),
-    Step("account", "The account of the settings", settings_checks.check_account_id, asks_account=False),
-    Step("region", "The region of the settings", settings_checks.check_account_regions, asks_account=False),
+    Step("credentials", "Credentials", settings_checks.check_settings_credentials, asks_account=False),
+    Step("account", "The account of the settings", settings_checks.check_settings_account, asks_account=False),
+    Step("region", "The region of the settings", settings_checks.check_settings_regions, asks_account=False),
     Step("environments", "Compute environments", batch_checks.check_compute_environments),
     Step("queues", "Job queues", batch_checks.check_queues),
     Step("tasks", "Room for the tasks", batch_checks.check_compute_environment_room),
@@ -41,17 +41,17 @@ STEPS = (
     Step(
         "queue-rules",
         "FlyteAdmin reads the queue rules",
-        settings_checks.check_account_queue_rules,
+        settings_checks.check_settings_queue_rules,
         asks_account=False,
     ),
     Step(
         "annotation",
         "FlyteAdmin and propeller agree on the role",
-        settings_checks.check_account_annotation_keys,
+        settings_checks.check_settings_annotation_keys,
         asks_account=False,
     ),
-    Step("plugins", "Propeller's plugins", settings_checks.check_account_plugins, asks_account=False),
-    Step("array-size", "The size of arrays", settings_checks.check_account_array_size, asks_account=False),
+    Step("plugins", "Propeller's plugins", settings_checks.check_settings_plugins, asks_account=False),
+    Step("array-size", "The size of arrays", settings_checks.check_settings_array_size, asks_account=False),
     Step("image", "The image", image_and_logs.check_image),
     Step("logs", "The log group", image_and_logs.check_log_group),
 )

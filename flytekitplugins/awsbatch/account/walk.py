@@ -21,7 +21,7 @@ class TaskNeed:
 
     :param memory: in MiB.
     :param platform: `EC2` or `FARGATE`.
-    :param queues: those that its executions can get, as the settings name them.
+    :param queues: the queues that its executions may get, as the settings name them.
     """
 
     task: str
@@ -38,7 +38,7 @@ class AccountWalk:
     :param account: in the region where the queues are, even if the settings name another.
     :param caller: the answer of GetCallerIdentity, or why there is none.
     :param roles: ARNs of the jobs' roles.
-    :param propeller: the ARN of propeller's role; empty: the caller stands for it.
+    :param propeller: the ARN of propeller's role; empty: the caller is taken for it.
     :param image: empty: none was named.
     :param needs: None: no module was named.
     """

@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.settings.section import section_mark, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 from .attribute_files import read_attribute_file as read_attributes
-from .rules import Rule, StoredRule, admin_refuses_rule
+from .rules import Rule, StoredRule, why_rule_is_refused
 
 DOCUMENTED = "documented"
 FLYTEADMIN = "flyteadmin"
@@ -54,7 +54,7 @@ class QueueSettings:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """`flyteadmin`: the part of it that concerns roles. None: the files do not say.
+    """`flyteadmin`: the part of it that concerns roles. None: not set in the files.
 
     :param role_name_key: the annotation in which FlyteAdmin leaves an execution's role.
     :param assumable_iam_role: the role of executions that name none.
@@ -71,7 +71,7 @@ class ServerSettings:
 
 @dataclass(frozen=True)
 class HandlerRoleSettings:
-    """`plugins.aws.batch`: the key under which the handler looks for the role. None: the files do not say.
+    """`plugins.aws.batch`: the key under which the handler looks for the role. None: not set in the files.
 
     :param role_annotation_key: the annotation in which the handler looks for the role; the same as
         `flyteadmin.roleNameKey`.
@@ -218,7 +218,7 @@ def read_admin_settings(reader: Reader, emulator: AdminEmulator) -> AdminSetting
     overrides = [override for document in reader.others for override in read_attributes(document, reader.report)]
     for override in overrides:
         refusal = (
-            admin_refuses_rule(override, domains) if override.project else "expected a project: flytectl asks for one"
+            why_rule_is_refused(override, domains) if override.project else "expected a project: flytectl asks for one"
         )
         if refusal:
             reader.report(Problem.at(override.where, override.scope, refusal))

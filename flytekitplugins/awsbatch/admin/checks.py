@@ -13,8 +13,8 @@ from .admin_settings import AdminSettings, ExecutionQueue
 from .enabled_plugins import enabled_plugin_of
 from .rules import Rule
 
-# AWS Batch, CreateJobQueue: up to 128 letters, numbers, hyphens and underscores, the first no sign; SubmitJob takes an
-# ARN too.
+# AWS Batch, CreateJobQueue: up to 128 letters, numbers, hyphens and underscores, beginning with a letter or number;
+# SubmitJob takes an ARN too.
 _NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,127}"
 QUEUE_NAME = re.compile(rf"{_NAME}|arn:aws[a-z-]*:batch:[a-z0-9-]+:\d{{12}}:job-queue/{_NAME}")
 ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role/\S+")

@@ -82,7 +82,7 @@ def _matching_reason(rule: Rule, queues: Sequence[str]) -> str:
     lacking = (
         f"no queue has {'all of the tags' if len(rule.tags) > 1 else 'the tag'} {tags}" if tags else "it has no tags"
     )
-    return f"{matched}, but {lacking}: it gives way"
+    return f"{matched}, but {lacking}, so the next rule is used"
 
 
 def _superseded(verdict: RuleVerdict) -> RuleVerdict:

@@ -1,4 +1,4 @@
-"""How a queue was chosen, kept so that a person can follow it: every rule in order, why it did or did not match."""
+"""Records how a queue was chosen: every rule in order, and why it matched or did not."""
 
 from __future__ import annotations
 

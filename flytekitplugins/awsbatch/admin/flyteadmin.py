@@ -36,7 +36,7 @@ def match_as_flyteadmin(settings: AdminSettings, execution: LaunchedExecution) -
 
 
 def flyteadmin_queues_by_tag(queues: Sequence[ExecutionQueue]) -> dict[str, tuple[str, ...]]:
-    """The queues of each tag, in file order, as often as the tag stands there."""
+    """The queues of each tag in file order; a queue that repeats a tag is listed that often."""
     by_tag: dict[str, tuple[str, ...]] = {}
     for queue in queues:
         for tag in queue.attributes:

@@ -95,7 +95,7 @@ def _entry_reason(mine: Key, holds: bool, reached: bool, decided: bool, found: b
     name = names[len(mine)]
     if decided:
         return f"it is filed as {name}, which the lookup finds first" + (
-            "" if found else ", with no queue: none at all"
+            "" if found else ", but no queue has its tags, so there is none"
         )
     if not holds:
         return f"a later rule is filed as {name}"

@@ -57,7 +57,7 @@ def decide_launch(settings: AdminSettings, execution: LaunchedExecution, plan: L
 
 
 def _role_key(settings: AdminSettings) -> str:
-    """The annotation under which server and handler meet; where the files name none, the one of the setup document."""
+    """The annotation that FlyteAdmin writes and the handler reads; the setup document's where the files name none."""
     return settings.server.role_name_key or settings.handler.role_annotation_key or ROLE_KEY
 
 

@@ -67,7 +67,7 @@ class StoredRule(Rule):
         return "/".join(part for part in (self.project or "*", self.domain, self.workflow) if part)
 
 
-def admin_refuses_rule(stored: StoredRule, domains: Sequence[str]) -> str:
+def why_rule_is_refused(stored: StoredRule, domains: Sequence[str]) -> str:
     """Why FlyteAdmin would not store an attribute; empty when it would."""
     if stored.workflow and not stored.domain:
         return "expected a domain: an attribute of a workflow belongs to a project and a domain"

@@ -45,8 +45,8 @@ class BatchError(Exception):
 
 
 class UnreachableError(Exception):
-    """AWS Batch cannot be asked any more, though what was submitted runs on: credentials have expired and no new ones
-    are to be had, or the network has been away for too long. No BatchError, since no later round of the handler helps.
+    """AWS Batch cannot be asked any more, though what was submitted runs on: credentials have expired and cannot be
+    renewed, or the network has been away for too long. No BatchError, since no later round of the handler helps.
     """
 
 

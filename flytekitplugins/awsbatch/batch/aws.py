@@ -37,7 +37,7 @@ EXPIRED = frozenset(
 # How often a call is repeated that AWS throttles or fails: Flyte's `plugins.aws.retries`. Looks at jobs are repeated
 # for as long as `PATIENCE`: Flyte's handler never gives up on them.
 RETRIES = 3
-# Seconds for which a call is repeated that finds nobody: long enough for a laptop to find its network again.
+# Seconds for which a call that cannot reach AWS is repeated: long enough for a laptop to find its network again.
 PATIENCE = 300.0
 # The same where no call has been answered yet, and after `hurry`.
 SHORT_PATIENCE = 5.0

@@ -85,7 +85,7 @@ class JobWatch(BatchCalls):
         # Held during a look, so that one look serves all who wait.
         self._looking = threading.Lock()
         self._jobs: dict[str, _Watched] = {}
-        # What the last looks said, for the round that follows them: each answer is given once.
+        # Answers of the last looks. Each is used once, in the round that follows.
         self._fresh: dict[str, tuple[float, dict[str, Any]]] = {}
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from .common import (
     json_option,
     print_json,
     settings_of_command,
-    show_policies_of_command,
+    show_iam_policies,
 )
 
 
@@ -51,4 +51,4 @@ def policies(files: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"documents": documents})
         return
-    show_policies_of_command(command_console(), documents)
+    show_iam_policies(command_console(), documents)

@@ -84,7 +84,7 @@ def show_problems(out: Console, problems: Iterable[Problem], style: str = "red",
         show_indented(out, f"{value}{problem.expected}")
 
 
-def counted_for_command(number: int, what: str) -> str:
+def counted_noun(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
@@ -101,7 +101,7 @@ def show_block(out: Console, block: Text) -> None:
         out.print(Text("  ").append_text(line), soft_wrap=True)
 
 
-def service_url_of_command(host: str, port: int) -> str:
+def service_url(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 
@@ -110,7 +110,7 @@ def command_line_for_home(home: Home) -> str:
     return home.command(os.environ)
 
 
-def show_policies_of_command(out: Console, documents: Iterable[SetupPolicy]) -> None:
+def show_iam_policies(out: Console, documents: Iterable[SetupPolicy]) -> None:
     """Prints policies to copy, each with the role or bucket that it belongs to."""
     for document in documents:
         out.print(Text.assemble((document.title, "bold"), f" of {document.attach_to}"))

@@ -26,14 +26,14 @@ from .common import (
     FOUND,
     command_console,
     config_option,
-    counted_for_command,
+    counted_noun,
     fail_command,
     json_option,
     named_files,
     print_json,
     reporting_problems,
+    show_iam_policies,
     show_indented,
-    show_policies_of_command,
     show_problems,
 )
 
@@ -108,19 +108,19 @@ def _show_check(
 ) -> None:
     """Prints the long parts first, so that the verdict stays in sight."""
     papers = setup_policies(settings)
-    show_policies_of_command(out, papers if policies else ())
+    show_iam_policies(out, papers if policies else ())
     if advice:
         out.print(Text("To know", style="bold yellow"))
         show_problems(out, advice, style="yellow", sign="·")
         out.print()
     names = ", ".join(settings.files) or "the built-in settings"
     if problems:
-        out.print(Text.assemble((counted_for_command(len(problems), "problem"), "bold red"), f" in {names}"))
+        out.print(Text.assemble((counted_noun(len(problems), "problem"), "bold red"), f" in {names}"))
         show_problems(out, problems)
         return
     admin = settings.admin
     parts = ((admin.queues, "queue"), (admin.rules, "rule"), (admin.overrides, "attribute"))
-    said = ", ".join(counted_for_command(len(items), noun) for items, noun in parts)
+    said = ", ".join(counted_noun(len(items), noun) for items, noun in parts)
     if not policies:
         needed = " and ".join(f"a {paper.title.lower()} for {paper.attach_to}" for paper in papers)
         show_indented(out, f"An account needs {needed}: --policies prints them, filled in.", 0)

@@ -19,7 +19,7 @@ from .common import (
     FOUND,
     command_console,
     config_option,
-    counted_for_command,
+    counted_noun,
     json_option,
     named_files,
     print_json,
@@ -73,9 +73,7 @@ def doctor(
     elif fix_commands:
         click.echo("".join(f"{command}\n" for command in commands), nl=False)
     else:
-        verdict = (
-            Text(counted_for_command(len(wrong), "thing") + " wrong", "bold red") if wrong else Text("OK", "bold green")
-        )
+        verdict = Text(counted_noun(len(wrong), "thing") + " wrong", "bold red") if wrong else Text("OK", "bold green")
         command_console().print(verdict)
     sys.exit(FOUND if wrong else 0)
 

@@ -104,7 +104,7 @@ def home_run_with_job(job: str) -> tuple[past_runs.RunInfo, str] | None:
     beginning, colon, index = job.partition(":")
     found = {
         node.job_id: run
-        for run in past_runs.runs(home_of_command())
+        for run in past_runs.past_runs_of(home_of_command())
         if run.endpoint is not None
         for node in run.nodes
         if node.job_id
@@ -127,11 +127,13 @@ def home_run_named(execution: str | None, workflow: str | None = None) -> past_r
     """The execution, or the newest, or the newest of a workflow. Raises UnknownRunError, HomeError, RecordError."""
     home = home_of_command()
     if execution is None and workflow is not None:
-        found = next((run for run in past_runs.runs(home) if is_of_workflow(run, workflow)), None)
+        found = next((run for run in past_runs.past_runs_of(home) if is_of_workflow(run, workflow)), None)
         if found is None:
             raise past_runs.UnknownRunError(f"{home.path} has no execution of {workflow!r}.")
         return found
-    return past_runs.run(home, None if execution is None else past_runs.named(home, execution) or execution)
+    return past_runs.past_run(
+        home, None if execution is None else past_runs.past_run_named(home, execution) or execution
+    )
 
 
 def home_job_named(batch: LocalBatch, name: str) -> str | None:

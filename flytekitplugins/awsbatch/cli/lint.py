@@ -27,7 +27,7 @@ from .common import (
     FOUND,
     command_console,
     config_option,
-    counted_for_command,
+    counted_noun,
     json_option,
     print_json,
     settings_of_command,
@@ -142,7 +142,7 @@ def _show_findings(found: Sequence[LintFinding], complete: bool) -> None:
         out.print(Padding(Text(message), (0, 0, 0, 2)))
     errors = sum(one.severity is Severity.ERROR for one in found)
     if found:
-        out.print(f"{counted_for_command(errors, 'error')}, {counted_for_command(len(found) - errors, 'warning')}")
+        out.print(f"{counted_noun(errors, 'error')}, {counted_noun(len(found) - errors, 'warning')}")
     elif complete:
         out.print("Nothing found.")
 

@@ -68,7 +68,7 @@ def logs(names: tuple[str, ...], failed: bool, attempt: int | None, follow: bool
 def _print_failed(names: tuple[str, ...], attempt: int | None, raw: bool, as_json: bool) -> None:
     """Prints the logs of what failed in each node's last attempt, in the order of the array."""
     run = home_run_named(names[0] if names else None)
-    nodes = [past_runs.node(run, names[1].partition(":")[0])] if len(names) == 2 else list(run.nodes)
+    nodes = [past_runs.past_node(run, names[1].partition(":")[0])] if len(names) == 2 else list(run.nodes)
     documents = []
     with batch_of_home_run(run) as batch:
         for node in nodes:
@@ -87,7 +87,7 @@ def _print_failed(names: tuple[str, ...], attempt: int | None, raw: bool, as_jso
     if as_json:
         print_json(documents)
     elif not documents:
-        click.echo(f"Nothing of execution {run.name} has failed with a log.", err=True)
+        click.echo(f"No job of execution {run.name} has failed and left a log.", err=True)
 
 
 def _failed_jobs(batch: BatchCalls, node: past_runs.NodeInfo) -> Iterator[tuple[str, int | None]]:
@@ -139,12 +139,12 @@ def _job_of_node(run: past_runs.RunInfo | None, name: str) -> tuple[past_runs.Ru
     if run is not None:
         return run, _job_of_item(run, name)
     with contextlib.suppress(HomeError):
-        execution = None if ":" in name else past_runs.named(home_of_command(), name)
+        execution = None if ":" in name else past_runs.past_run_named(home_of_command(), name)
         if execution is not None:
             run = home_run_named(execution)
             jobs = [node.job_id for node in run.nodes]
             return run, jobs[0] if len(jobs) == 1 and not _children_of(run.nodes[0]) else None
-    newest = next(iter(past_runs.runs(home_of_command())), None)
+    newest = next(iter(past_runs.past_runs_of(home_of_command())), None)
     if newest is not None and any(node.node.startswith(name.partition(":")[0]) for node in newest.nodes):
         return newest, _job_of_item(newest, name)
     return None, None
@@ -153,7 +153,7 @@ def _job_of_node(run: past_runs.RunInfo | None, name: str) -> tuple[past_runs.Ru
 def _job_of_item(run: past_runs.RunInfo, name: str) -> str | None:
     """Raises UnknownRunError."""
     node_name, colon, item = name.partition(":")
-    node = past_runs.node(run, node_name)
+    node = past_runs.past_node(run, node_name)
     if not colon or node.job_id is None:
         return node.job_id
     child = child_index(node, int(item))
@@ -187,7 +187,7 @@ def _unknown(batch: LocalBatch | None, job: str) -> str:
         children = f"its children are {array}:0 to {array}:{size - 1}" if size else "it is no array and has no children"
         return f"There is no {job!r}: {children}."
     with contextlib.suppress(HomeError):
-        execution = past_runs.named(home_of_command(), job_id)
+        execution = past_runs.past_run_named(home_of_command(), job_id)
         if execution is not None:
             return f"{job!r} is an execution; `flyte-awsbatch jobs {execution}` lists its jobs, which have the logs."
     return f"The local AWS Batch of {home_of_command().path} knows no job {job!r}; `flyte-awsbatch jobs` lists them."

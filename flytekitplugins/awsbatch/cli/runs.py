@@ -21,7 +21,7 @@ from flytekitplugins.awsbatch.local.run.rerun import rerun_command
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
-from .common import counted_for_command, fail_command, json_option, print_json
+from .common import counted_noun, fail_command, json_option, print_json
 from .home_access import failing, home_of_command, home_run_named, is_of_workflow, workflow_option
 from .tables import print_table
 
@@ -62,9 +62,9 @@ def runs(prune: bool, older_than: float, workflow: str | None, statuses: tuple[s
             if as_json:
                 print_json({"removed": gone})
             else:
-                click.echo(f"Removed {counted_for_command(len(gone), 'run')}.")
+                click.echo(f"Removed {counted_noun(len(gone), 'run')}.")
             return
-        every = past_runs.runs(home)
+        every = past_runs.past_runs_of(home)
     found = [run for run in every if is_of_workflow(run, workflow) and (not statuses or run.status in statuses)]
     if as_json:
         print_json([_run_json(run) for run in found])
@@ -113,7 +113,7 @@ def _end_process(run: past_runs.RunInfo, process: int, with_it: str) -> None:
         fail_command(f"Process {process}, which runs execution {run.name}, belongs to another user.")
     click.echo(f"Asked process {process} to end execution {run.name}.")
     until = time.monotonic() + KILL_TIMEOUT
-    while past_runs.run(home_of_command(), run.name).process is not None:
+    while past_runs.past_run(home_of_command(), run.name).process is not None:
         if time.monotonic() > until:
             fail_command(f"It has not ended yet; `kill -9 {process}` ends it {with_it}at once.")
         time.sleep(POLL_SECONDS)
@@ -123,7 +123,7 @@ def _kill_elsewhere(run: past_runs.RunInfo) -> None:
     """Ends the process first, which would submit more jobs, and then the jobs that it has left."""
     if run.process is not None:
         _end_process(run, run.process, "")
-        run = past_runs.run(home_of_command(), run.name)
+        run = past_runs.past_run(home_of_command(), run.name)
     client = account_client_of(run)
     assert client is not None
     ended = terminate_account_jobs(home_of_command(), run, client)
@@ -149,7 +149,7 @@ def rerun(execution: str, node: str, index: int, raw: bool) -> None:
     """
     with failing():
         run = home_run_named(execution)
-        found = past_runs.node(run, node)
+        found = past_runs.past_node(run, node)
         node = found.node
         child = rerun_command(home_of_command(), run, found, index)
         status = rerun_child(child, raw)
@@ -173,7 +173,7 @@ def clear() -> None:
     with failing():
         if home.catalog.exists():
             DiskCatalog(home.catalog).clear()
-        past_runs.remove_kept_of_past_runs(home)
+        past_runs.remove_files_kept_for_cache(home)
     click.echo("The cache is empty.")
     if shared:
         click.echo(f"Others use the cache in {shared} too: remove the files below it to forget them.")

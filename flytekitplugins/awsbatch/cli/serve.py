@@ -33,7 +33,7 @@ from flytekitplugins.awsbatch.local.home import Home, HomeError, from_environmen
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.server import RunPages
 
-from .common import command_line_for_home, config_option, named_files, service_url_of_command
+from .common import command_line_for_home, config_option, named_files, service_url
 
 DEFAULT_PORT = 8044
 PROCESS = "process"
@@ -154,7 +154,7 @@ async def _serve_until_signal(
     except OSError as error:
         service.close(terminate=False)
         raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error
-    url = service_url_of_command(host, bound)
+    url = service_url(host, bound)
     click.echo(f"AWS Batch at {url} (region {service.region}, account {service.account_id})")
     click.echo(f"state and logs in {service.home}", err=True)
     if pages is not None:

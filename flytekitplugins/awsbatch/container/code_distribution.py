@@ -48,7 +48,7 @@ def unpack_once(distribution: str, folder: str) -> None:
 
 
 def remove_distribution(folder: Path) -> None:
-    """Removes a folder in which nobody may write."""
+    """Removes a read-only folder."""
     for path in (folder, *folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():
             path.chmod(stat.S_IRWXU)

@@ -125,7 +125,7 @@ class RawFileSystem(AbstractFileSystem):  # type: ignore[misc]
         self.put_file(self._path(path1), path2)
 
     def rm_file(self, path: str) -> None:
-        # fsspec removes a tree by this alone: its files first, then its directories.
+        # fsspec removes a tree by calling only this: for its files first, then for its directories.
         if self.isdir(path):
             self.rmdir(path)
         else:

@@ -36,7 +36,7 @@ CODES: dict[str, LintCode] = {
         LintCode("AB004", "a pod template"),
         LintCode("AB005", "a task that a container cannot find", container_rules.container_load_rule),
         LintCode("AB006", "ten retries or more", task_rules.too_many_retries_rule),
-        LintCode("AB007", "a timeout under a minute", task_rules.timeout),
+        LintCode("AB007", "a timeout under a minute", task_rules.timeout_rule),
         LintCode(
             "AB008",
             "environment variables that AWS Batch keeps for itself",
@@ -54,7 +54,7 @@ CODES: dict[str, LintCode] = {
         LintCode("AB105", "overrides that do not reach AWS Batch", call_rules.lost_overrides_rule),
         LintCode("AB106", "concurrency that is not held", task_rules.concurrency_rule),
         LintCode("AB107", "Fargate", task_rules.fargate_rule),
-        LintCode("AB108", "a priority without a share identifier", task_rules.priority),
+        LintCode("AB108", "a priority without a share identifier", task_rules.priority_rule),
         LintCode("AB109", "flytekit's legacy map_task over an AWS Batch task"),
         LintCode("AB110", "environment variables that Flyte overwrites", container_rules.overwritten_environment_rule),
         LintCode("AB111", "no retries", task_rules.no_retries_rule),

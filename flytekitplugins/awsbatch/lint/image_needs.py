@@ -58,7 +58,7 @@ class ImageReport:
     problems: Mapping[str, str] = field(default_factory=dict)
 
 
-def need_of(task: Any, inner: Any, container: Any, serialization: Any) -> ImageNeed:
+def image_need_of(task: Any, inner: Any, container: Any, serialization: Any) -> ImageNeed:
     """:param container: what the task gives flytekit."""
     loader = inner.task_resolver.loader_args(serialization, inner)
     module = loader[1] if len(loader) > 1 and loader[0] == "task-module" else ""

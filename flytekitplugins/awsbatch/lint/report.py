@@ -24,7 +24,7 @@ from .findings import LintFinding, Severity, findings_in
 from .lint_settings import LintSettings, load_lint_settings
 from .program import compile_program_workflows
 from .subject import LintSubject
-from .task_rules import CACHED_SINGLE, legacy_map_rule
+from .task_rules import CACHED_SINGLE, legacy_map_message
 
 Receiver: TypeAlias = Callable[[list[LintFinding]], None]
 
@@ -61,7 +61,7 @@ def lint_single_call(task: Any) -> None:
 
 def lint_legacy_map(task: Any, mapping: Any) -> None:
     """Looks at flytekit's own array task over one of ours, while that is being serialised."""
-    _tell_unless_ignored(task, "AB109", legacy_map_rule(mapping.name))
+    _tell_unless_ignored(task, "AB109", legacy_map_message(mapping.name))
 
 
 def lint_execution_env(task: Any, names: Iterable[str]) -> None:
@@ -73,8 +73,8 @@ def lint_execution_env(task: Any, names: Iterable[str]) -> None:
         _tell_unless_ignored(
             task,
             "AB114",
-            f"is run with {', '.join(sorted(names))} for the execution, which Flyte gives to pods and never to jobs on "
-            "AWS Batch. Use @task(environment=...), or emulator.execution_env: forward to have them in emulated runs.",
+            f"gets {', '.join(sorted(names))} for the execution. Flyte passes these to pods and never to jobs on AWS "
+            "Batch. Use @task(environment=...), or emulator.execution_env: forward to have them in emulated runs.",
         )
 
 

@@ -56,7 +56,7 @@ class Target:
 def target_of(text: str) -> Target:
     """Raises TargetError."""
     if not text:
-        raise TargetError("an empty name is neither a file or folder nor a module")
+        raise TargetError("the name is empty, so it is neither a file or folder nor a module")
     path = Path(text)
     if path.is_dir():
         return _target_folder(path)

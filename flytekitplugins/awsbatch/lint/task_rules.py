@@ -37,7 +37,7 @@ CACHED_SINGLE = (
 )
 
 
-def legacy_map_rule(mapping: str) -> str:
+def legacy_map_message(mapping: str) -> str:
     return (
         f"is mapped by flytekit's legacy map_task ({mapping}). Tags and the like are not sent, children of a partly "
         "cached array compute the wrong items, and an error in all of them may count as success. Map it with "
@@ -71,7 +71,7 @@ def no_retries_rule(subject: LintSubject) -> Iterator[str]:
         )
 
 
-def timeout(subject: LintSubject) -> Iterator[str]:
+def timeout_rule(subject: LintSubject) -> Iterator[str]:
     seconds = metadata_attempt_seconds(subject.metadata)
     if 0 < seconds < LEAST_TIMEOUT_SECONDS:
         yield (
@@ -173,7 +173,7 @@ def _reads_global(code: CodeType, name: str) -> bool:
     return any(_reads_global(inner, name) for inner in code.co_consts if isinstance(inner, CodeType))
 
 
-def priority(subject: LintSubject) -> Iterator[str]:
+def priority_rule(subject: LintSubject) -> Iterator[str]:
     config = subject.config
     if config and config.schedulingPriority is not None and SHARE_IDENTIFIER not in (config.extra or {}):
         yield (

@@ -21,13 +21,13 @@ from flytekit.image_spec.image_spec import ImageSpec
 from ..sdk.task_config import AWSBatchConfig
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
 from .findings import LintFinding, findings_in
-from .image_needs import ImageNeed, need_of
+from .image_needs import ImageNeed, image_need_of
 from .lint_settings import LintSettings
 from .program import is_only_mapped, is_our_map_in_program
 from .refused import finding_of_refused_task
 from .report import report_lint_findings_to
 from .targets import target_of
-from .task_rules import legacy_map_rule
+from .task_rules import legacy_map_message
 
 
 @dataclass(frozen=True)
@@ -115,13 +115,13 @@ def _look_at_task(
     if isinstance(task, MapPythonTask) and not is_our_map_in_program(task):
         fine = settings.ignore | set((inner.task_config.lint_ignore if on_batch else None) or ())
         wrong = on_batch and "AB109" not in fine
-        return ([findings_in(inner, "AB109", legacy_map_rule(task.name))] if wrong else []), None
+        return ([findings_in(inner, "AB109", legacy_map_message(task.name))] if wrong else []), None
     if getattr(task, "task_type", None) not in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE):
         return [], None
     found: list[LintFinding] = []
     with _no_builds(inner or task, serialization), report_lint_findings_to(found.extend, settings):
         container = task.get_container(serialization)
-    return found, None if is_only_mapped(task) else need_of(task, inner or task, container, serialization)
+    return found, None if is_only_mapped(task) else image_need_of(task, inner or task, container, serialization)
 
 
 @contextmanager

@@ -180,7 +180,9 @@ class NodeSettings:
 
 @dataclass(frozen=True)
 class OffloadingSettings:
-    """`propeller.literal-offloading-config`: which outputs tasks put into files of their own. In MB, 0 for not said.
+    """`propeller.literal-offloading-config`: which outputs tasks put into files of their own.
+
+    Sizes are in MB; 0: not set.
 
     :param enabled: whether tasks put large literals into files of their own.
     :param min_size: the size from which a literal gets a file of its own.

@@ -167,7 +167,7 @@ def _submit_job_limits(where: str, size: int, unit: str, shape: Shape) -> list[C
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
-    """`; did you mean ...?`, or what there is."""
+    """`; did you mean ...?`, or the list of known names."""
     names = list(known)
     by_case = {one.lower(): one for one in names}
     close = [by_case[one] for one in difflib.get_close_matches(name.lower(), by_case, n=1, cutoff=0.6)]

@@ -58,7 +58,7 @@ class RunChanges(Changes):
     """The changes of an execution's page.
 
     :param make: makes the page as it is now.
-    :param asked: `node`, the one that is shown whole; `stamp`, of the look that the page was made from.
+    :param asked: the page's query: `node` is the node that is shown whole, `stamp` the version that the page shows.
     """
 
     def __init__(self, reader: RunReader, make: Callable[[str], RunPage], name: str, asked: Mapping[str, str]) -> None:

@@ -82,7 +82,7 @@ class RunPage:
         return max(failed or running or list(nodes), key=lambda node: len(node.children), default=None)
 
     def parts(self) -> dict[str, Markup]:
-        """The parts of the page by their ids; each is replaced as a whole when it has changed."""
+        """The page's parts by their ids. A part that has changed is replaced whole."""
         made = {"head": self.head, "figures": self.figures, "failed": self.failed, "nodes": self.nodes}
         return {self._id(name): make() for name, make in made.items()}
 

@@ -21,13 +21,13 @@ def test_the_command_is_shown_as_it_was_typed(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     arguments = ["run", "--env", "API_KEY=12345678", "my flow.py", "wf"]
     shown = "run --env 'API_KEY=***' 'my flow.py' wf"
-    assert stopping.typed([sys.executable, str(script), *arguments], os.environ) == f"pyflyte {shown}"
+    assert stopping.typed_command([sys.executable, str(script), *arguments], os.environ) == f"pyflyte {shown}"
     elsewhere = tmp_path / "other" / "pyflyte"
     elsewhere.parent.mkdir()
     script.rename(elsewhere)
-    assert stopping.typed([str(elsewhere), *arguments], os.environ) == f"{elsewhere} {shown}"
-    assert stopping.typed(["/no/such/python", "flow.py"], {}) == "/no/such/python flow.py"
-    assert stopping.typed([], {}) == ""
+    assert stopping.typed_command([str(elsewhere), *arguments], os.environ) == f"{elsewhere} {shown}"
+    assert stopping.typed_command(["/no/such/python", "flow.py"], {}) == "/no/such/python flow.py"
+    assert stopping.typed_command([], {}) == ""
 
 
 def test_folders_of_processes_that_died_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -188,5 +188,5 @@ def greeting() -> str:
     switch = (*SWITCH, "--env", "FLYTE_AWSBATCH_CONFIG=settings.yaml", "--env", "GREETING=hello")
     done = shell.run("run", *switch, "flow.py", "greeting")
     assert (done.returncode, done.stdout.splitlines()[1:]) == (0, [expected]), done.stderr
-    named = "greeting is run with GREETING for the execution" in " ".join(done.stderr.split())
+    named = "greeting gets GREETING for the execution" in " ".join(done.stderr.split())
     assert named is (setting == "drop"), done.stderr

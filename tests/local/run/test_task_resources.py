@@ -14,8 +14,8 @@ from flytekitplugins.awsbatch.local.all_settings import DEFAULT, parse_all_setti
 from flytekitplugins.awsbatch.local.run.task_resources import (
     RefusedError,
     check_task_resources,
+    handler_resource_requirements,
     settle_task_resources,
-    task_resources_required,
 )
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
@@ -62,7 +62,9 @@ def test_a_job_gets_what_a_real_server_and_propeller_gave_it(
     asked: tasks_pb2.Resources, override: ResourceRequirements | None, sent: tuple[int, int]
 ) -> None:
     settle_task_resources(asked, PLATFORM)
-    job = job_resources(asked, override, task_resources_required(PLATFORM), default_cpus="100m", default_memory="100Mi")
+    job = job_resources(
+        asked, override, handler_resource_requirements(PLATFORM), default_cpus="100m", default_memory="100Mi"
+    )
     assert (job.vcpus, job.memory) == sent
 
 

@@ -19,7 +19,7 @@ SERVER_ERROR = "server_error"
 SLOW = "slow"
 STALE_DESCRIBE = "stale_describe"
 DROP_RESPONSE = "drop_response"
-# Of an attempt.
+# The kinds that strike an attempt.
 HOST_LOST = "host_lost"
 CANNOT_START = "cannot_start"
 STAY_RUNNABLE = "stay_runnable"

@@ -44,7 +44,7 @@ del FlyteEntities.entities[_before:]
 
 
 def rehearse(array: ArrayContext) -> None:
-    """Runs the task as a child of an array runs its own, into a folder that goes again."""
+    """Runs the task as a child of an array runs its own, into a temporary folder."""
     inputs = LiteralMap()
     inputs.literals["x"].collection.literals.add().scalar.primitive.integer = 1
     index = InputIndex(inputs.SerializeToString(), ())

@@ -12,7 +12,7 @@ class LogRenderer:
     it is whole."""
 
     def __init__(self, raw: bool = False) -> None:
-        """:param raw: everything passes as it is."""
+        """:param raw: every line is passed on unchanged."""
         self._raw = raw
         self._held = b""
         self._within_line = False

@@ -35,7 +35,7 @@ def stopping_begins(labels: Sequence[str], grace: float, jobs: JobsLeft) -> str:
     )
 
 
-def ended(left: Sequence[str], execution: str, jobs: JobsLeft) -> str:
+def stopping_ended(left: Sequence[str], execution: str, jobs: JobsLeft) -> str:
     """:param left: how far each task call came; none where the workflow was stopped between two."""
     # The line break ends the line on which the terminal prints `^C`.
     begins = "" if left else "\n"
@@ -48,7 +48,7 @@ def ended(left: Sequence[str], execution: str, jobs: JobsLeft) -> str:
 
 def resume_command_at_stopping(execution: str) -> str:
     """What to type to resume an execution of this process."""
-    return f"{wire.SWITCH_RESUME}={execution} {typed(sys.orig_argv, os.environ)}"
+    return f"{wire.SWITCH_RESUME}={execution} {typed_command(sys.orig_argv, os.environ)}"
 
 
 def results_at_stopping(folder: Path) -> str:
@@ -56,7 +56,7 @@ def results_at_stopping(folder: Path) -> str:
     return f"Files of the results lie below {folder}. They are the run's: copy them before you change them."
 
 
-def typed(argv: Sequence[str], environ: Mapping[str, str]) -> str:
+def typed_command(argv: Sequence[str], environ: Mapping[str, str]) -> str:
     """The command of this process as a person would type it, without secrets."""
     words = list(argv)
     if words:

@@ -97,9 +97,9 @@ class AccountCheck:
 
 
 _OF_THE_CALLER: tuple[Check, ...] = (
-    settings_checks.check_account_credentials,
-    settings_checks.check_account_id,
-    settings_checks.check_account_regions,
+    settings_checks.check_settings_credentials,
+    settings_checks.check_settings_account,
+    settings_checks.check_settings_regions,
 )
 
 

@@ -19,7 +19,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolic
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, job_store_without_changes
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, store_without_change_feed
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, Wait
 
 from ..all_settings import CONTAINER
@@ -70,7 +70,7 @@ class Backend:
         self,
         batch: BatchApi,
         wait: Wait,
-        changed: Changed = job_store_without_changes,
+        changed: Changed = store_without_change_feed,
         *,
         endpoint: str | None = None,
         lag: Sequence[float] = (),
@@ -180,8 +180,8 @@ class LocalBackend(Backend):
             return "the local AWS Batch does not know its job any more"
         if not adopted and known[0]["status"] not in ENDED:
             raise ResumeError(
-                f"Job {job_id} is still run by another process. Look for what is left of the run that was interrupted, "
-                f"and try again when it has gone."
+                f"Job {job_id} is still run by another process. Look for a process that is left of the interrupted "
+                f"run, and try again when it has gone."
             )
         return ""
 

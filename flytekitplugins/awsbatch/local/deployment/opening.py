@@ -184,7 +184,7 @@ class Deployment:
             # flytekit prints the path to which a file would be downloaded.
             self._say(stopping.results_at_stopping(self.results_folder))
         if calls or cut:
-            self._say(stopping.ended(left, (cut or self.executions.names)[-1], self.backend.jobs_left))
+            self._say(stopping.stopping_ended(left, (cut or self.executions.names)[-1], self.backend.jobs_left))
 
     def _write_report(self) -> None:
         """One file for all executions of this process, where one is asked for: also after a failure and Ctrl-C."""

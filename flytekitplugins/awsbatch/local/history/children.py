@@ -167,6 +167,6 @@ def _child_of_fact(fact: Mapping[str, Any], halted: bool) -> ChildView:
     return ChildView(int(fact["original"]), child, state, reason, attempts, tries)
 
 
-def children_counts_of_record(node: NodeInfo) -> Mapping[str, int] | None:
+def recorded_child_counts(node: NodeInfo) -> Mapping[str, int] | None:
     """How many children are in each state while the node runs; None where the record does not say."""
     return node.record.get("counts") if node.status == "running" else None

@@ -97,7 +97,7 @@ def past_records(home: Home) -> Iterator[RunRecord]:
         return
 
 
-def runs(home: Home) -> list[RunInfo]:
+def past_runs_of(home: Home) -> list[RunInfo]:
     """All executions, newest first; folders that hold no readable record are left out."""
     found = []
     for record in past_records(home):
@@ -108,10 +108,10 @@ def runs(home: Home) -> list[RunInfo]:
     return sorted(found, key=lambda run: run.started, reverse=True)
 
 
-def run(home: Home, name: str | None = None) -> RunInfo:
+def past_run(home: Home, name: str | None = None) -> RunInfo:
     """One execution by name, or the newest. Raises UnknownRunError, RecordError."""
     if name is None:
-        every = runs(home)
+        every = past_runs_of(home)
         if not every:
             raise UnknownRunError(f"{home.path} has no execution yet.")
         return every[0]
@@ -121,7 +121,7 @@ def run(home: Home, name: str | None = None) -> RunInfo:
     return _info(record)
 
 
-def named(home: Home, beginning: str) -> str | None:
+def past_run_named(home: Home, beginning: str) -> str | None:
     """The name of the execution that begins so. Raises UnknownRunError for several, HomeError for what cannot be a
     name."""
     if home.run(beginning).exists():
@@ -138,7 +138,7 @@ def the_one_past_run(kind: str, beginning: str, names: Iterable[str]) -> str | N
     return found[0] if found else None
 
 
-def node(info: RunInfo, name: str) -> NodeInfo:
+def past_node(info: RunInfo, name: str) -> NodeInfo:
     """One node of an execution, by its id or a beginning of it that no other has. Raises UnknownRunError."""
     exact = [candidate for candidate in info.nodes if candidate.node == name]
     found = exact or [candidate for candidate in info.nodes if name and candidate.node.startswith(name)]
@@ -154,7 +154,7 @@ def prune_past_runs(home: Home, days: float = RETENTION_DAYS, now: float | None 
     """Removes the executions that were last written to more than `days` ago and do not run, and uploads that no call
     has referred to since; returns the names of the executions.
 
-    Their files that cached results may refer to stay until the cache is cleared (see `remove_kept_of_past_runs`).
+    Their files that cached results may refer to stay until the cache is cleared (see `remove_files_kept_for_cache`).
     """
     limit = (time.time() if now is None else now) - days * 86400
     for upload in home.uploads.glob("*"):
@@ -193,7 +193,7 @@ def _prune_upload(upload: Path, limit: float) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def remove_kept_of_past_runs(home: Home) -> None:
+def remove_files_kept_for_cache(home: Home) -> None:
     """Removes the files that pruned executions left for the cache."""
     for record in past_records(home):
         if not record.execution_file.exists():

@@ -25,7 +25,7 @@ from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..home import Home
 from .past_runs import UnknownRunError, past_records
-from .past_runs import named as run_named
+from .past_runs import past_run_named as run_named
 from .process_mark import process_lives, process_mark
 from .record import RecordError, RunRecord, understanding_record
 
@@ -77,13 +77,13 @@ class Resumptions:
             found = _identity(named.execution())
             raise ResumeError(
                 f"{wire.SWITCH_RESUME}={self._name} is an execution of {found[2]} in {found[0]}-{found[1]}; this is "
-                f"one of {who[2]} in {who[0]}-{who[1]}. Run the same command as then, or leave the variable out."
+                f"one of {who[2]} in {who[0]}-{who[1]}. Run the command that you ran before, or leave the variable out."
             )
         before = named.execution().get("endpoint")
         if _kind(before) != _kind(self._endpoint):
             raise ResumeError(
                 f"{wire.SWITCH_RESUME}={self._name} ran with {wire.SWITCH}={before or 'local'}, and its jobs are "
-                f"there: set it so again (it is {self._endpoint or 'local'})."
+                f"there: set it to the same value again (it is {self._endpoint or 'local'} now)."
             )
         same = [record for record in mine if _began_with(record, task, inputs)]
         chosen = same[0] if same else named if first else None

@@ -17,8 +17,8 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.wire import ERROR_FILE
 
 from ..home import Home, HomeError
-from .children import children_counts_of_record, children_of_look, children_of_record
-from .past_runs import NodeInfo, RunInfo, UnknownRunError, run, runs
+from .children import children_of_look, children_of_record, recorded_child_counts
+from .past_runs import NodeInfo, RunInfo, UnknownRunError, past_run, past_runs_of
 from .run_view import ATTEMPT_SIGN, DONE, INTERRUPTED, ChildView, ExecutionView, NodeView
 
 # Tells of a job by its id; None for what it does not know.
@@ -64,13 +64,13 @@ class RunReader:
 
     def runs(self) -> list[RunInfo]:
         """All executions, newest first."""
-        return runs(self.home)
+        return past_runs_of(self.home)
 
     def execution(self, name: str | None = None) -> ExecutionView:
         """One execution by its whole name, or the newest."""
         if name is not None:
             self._folder(name)
-        info = run(self.home, name)
+        info = past_run(self.home, name)
         return ExecutionView(info, tuple(self._node(info, node) for node in info.nodes))
 
     def run_stamp(self, name: str) -> tuple[object, ...]:
@@ -152,7 +152,7 @@ class RunReader:
         look = self._look(node.job_id) if node.job_id else None
         elsewhere = info.endpoint is not None
         if look is None:
-            counts = children_counts_of_record(node)
+            counts = recorded_child_counts(node)
             return NodeView(node, children_of_record(node), elsewhere=elsewhere, known_counts=counts)
         # Nobody runs a job of this machine once its run's process has gone.
         halted = node.status != "running" and (not elsewhere or node.status != "interrupted")

@@ -27,7 +27,7 @@ from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableI
 from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
-from ..console.child_counts import child_counts_of_phases, child_counts_of_result, child_counts_of_statuses
+from ..console.child_counts import child_counts_of_phases, child_counts_of_result, child_phases_of_statuses
 from ..console.failure import LogTail, TaskFailedError, failure_message, task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
 from ..console.stopping import resume_command_at_stopping
@@ -42,7 +42,7 @@ from .call_record import CallRecord
 from .promises import nodes_of_promises
 from .resume_node import resume_node
 from .serialise import Serialised
-from .task_resources import check_task_resources, settle_task_resources, task_resources_required
+from .task_resources import check_task_resources, handler_resource_requirements, settle_task_resources
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
@@ -212,7 +212,7 @@ class Call:
             iam_role=decision.role.iam_role or None,
             annotations=decision.role.annotations,
             override_resources=self._place.resources,
-            platform_resources=task_resources_required(resources) if resources else None,
+            platform_resources=handler_resource_requirements(resources) if resources else None,
             retries=self._place.retries(self._task),
             timeout=self._place.timeout(self._task),
             job_tags=self._tags() if self._deployment.backend.endpoint is not None else {},
@@ -282,7 +282,7 @@ class Call:
         if progress.phase is Phase.CHECKING_SUBTASKS and progress.job_id is not None:
             statuses = deployment.backend.children_by_status(progress.job_id)
             if statuses:
-                counts = child_counts_of_statuses(statuses, sum(progress.counts.values()))
+                counts = child_phases_of_statuses(statuses, sum(progress.counts.values()))
                 progress = replace(progress, counts=counts)
         deployment.reporter.update(self.label, child_counts_of_phases(progress.counts, progress.cached))
         self._record.note_progress(execution, progress)

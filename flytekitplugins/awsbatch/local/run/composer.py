@@ -38,7 +38,7 @@ from .promises import call_promise_reader, resolve_call_promises
 from .serialise import Serialised, refuse_to_serialise_default_image, serialise
 
 
-def compose_call(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
+def resolve_call_arguments(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
     """A call's arguments with attributes of promises resolved, and the reason if one cannot be."""
     return resolve_call_promises(given, call_promise_reader(lambda: deployments.current().services.store))
 

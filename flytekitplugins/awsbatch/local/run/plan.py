@@ -45,7 +45,7 @@ from ..console.redaction import redact_request
 from ..deployment.locations import Locations
 from ..identity.node_identity import Place
 from .serialise import NotLoadableError, serialise
-from .task_resources import RefusedError, check_task_resources, settle_task_resources, task_resources_required
+from .task_resources import RefusedError, check_task_resources, handler_resource_requirements, settle_task_resources
 
 if TYPE_CHECKING:
     from flytekit.configuration import ImageConfig
@@ -228,7 +228,7 @@ class _Planner:
             iam_role=self._decision.role.iam_role or None,
             annotations=self._decision.role.annotations,
             override_resources=place.resources,
-            platform_resources=task_resources_required(resources) if resources else None,
+            platform_resources=handler_resource_requirements(resources) if resources else None,
             retries=place.retries(task),
             timeout=place.timeout(task),
         )

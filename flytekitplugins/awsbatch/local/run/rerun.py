@@ -137,7 +137,7 @@ def _readable_stderr() -> Iterator[int]:
 
 def _show(reading: int) -> None:
     renderer = LogRenderer()
-    # A terminal whose other end is closed fails to be read.
+    # Reading from a terminal whose other end is closed fails.
     with contextlib.suppress(OSError):
         while data := os.read(reading, 1 << 16):
             _write(renderer.render_log(data))

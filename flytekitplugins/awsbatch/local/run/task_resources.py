@@ -69,8 +69,8 @@ def settle_task_resources(resources: tasks_pb2.Resources, platform: TaskResource
         resources.requests.add(name=name, value=_cut(_cut(request, bounds[name]), limit))
 
 
-def task_resources_required(platform: TaskResources) -> ResourceRequirements:
-    """The same for the handler, with zero for what is not given."""
+def handler_resource_requirements(platform: TaskResources) -> ResourceRequirements:
+    """The platform's defaults and limits as the handler reads them: zero where none is given."""
     return ResourceRequirements(_for_handler(platform.defaults), _for_handler(platform.limits))
 
 

@@ -16,7 +16,7 @@ from .monitor import monitor_subtasks
 from .phases import Phase, TaskPhase, task_phase
 from .plugin_state import State, TaskError
 from .services import HandlerServices
-from .submit import submit_launched_job
+from .submit import submit_batch_job
 from .task_context import TaskContext
 from .transition import LogLink, MakeResources, Step, Transition
 from .writeback import write_back
@@ -42,7 +42,7 @@ def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
     elif before is Phase.PRE_LAUNCH:
         state = ensure_definition(state, context, services)
     elif before in (Phase.LAUNCH, Phase.WAITING_FOR_RESOURCES):
-        state = submit_launched_job(state, context, services)
+        state = submit_batch_job(state, context, services)
     elif before is Phase.CHECKING_SUBTASKS:
         state, made = monitor_subtasks(state, context, services)
     elif before is Phase.ASSEMBLE_FINAL_OUTPUT:

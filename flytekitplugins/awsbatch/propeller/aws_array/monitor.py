@@ -68,7 +68,7 @@ class _Round:
                 elif child.phase.failure and child.message and not child.has_error:
                     ended.append(self.files(ChildIndex(number)).error_path)
         except StorageError:
-            # The same error comes up again when this child's turn comes.
+            # The error is raised again when this child is handled.
             return
         self._look_for(ended)
         self._look_for([error for outputs, error in errors.items() if not self.known[outputs]])

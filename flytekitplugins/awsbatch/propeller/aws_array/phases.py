@@ -38,7 +38,7 @@ class Phase(enum.IntEnum):
 
 
 class TaskPhase(enum.IntEnum):
-    """What propeller is told about a task, and what a subtask is in. The numbers are Flyte's."""
+    """The phase of a task or a subtask, as propeller is told of it. The numbers are Flyte's."""
 
     UNDEFINED = 0
     NOT_READY = 1

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MOST_TAGS = 50
 
 
-def submit_launched_job(state: State, context: TaskContext, services: HandlerServices) -> State:
+def submit_batch_job(state: State, context: TaskContext, services: HandlerServices) -> State:
     """PhaseLaunch -> PhaseCheckingSubTaskExecutions.
 
     :raises HandlerError: the template cannot become a request. BatchError, StorageError.

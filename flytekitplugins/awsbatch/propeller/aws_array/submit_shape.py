@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from flytekitplugins.awsbatch.shape_walker import Shape, submit_job
 
-# Of SubmitJob's structures, and of `metadata` in a pod's properties.
+# Members of SubmitJob's structures, and of `metadata` in a pod's properties, that are newer than Flyte's SDK.
 NEWER_MEMBERS = {"consumableResourcePropertiesOverride", "annotations", "namespace"}
 
 

@@ -114,7 +114,7 @@ def _number_text(value: Value | None) -> str | None:
         return None
     kind = value.WhichOneof("kind")
     if kind == "string_value":
-        # What the JSON writer escaped stays so, which is no number: a line break is not white space here.
+        # What the JSON writer escaped stays escaped, so it is no number: a line break is not white space here.
         return json.dumps(value.string_value)[1:-1]
     return json_text(value)
 

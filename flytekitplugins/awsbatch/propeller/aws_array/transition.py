@@ -28,7 +28,7 @@ class LogLink:
 
 @dataclass(frozen=True)
 class ExternalResource:
-    """One subtask as the console shows it. `retry_attempt` is an index, but a count after a cache put: Flyte's own."""
+    """One subtask as the console shows it. `retry_attempt` is an index; after a cache put, a count, as in Flyte."""
 
     index: OriginalIndex
     phase: TaskPhase

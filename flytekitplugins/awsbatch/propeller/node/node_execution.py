@@ -26,7 +26,7 @@ from ..aws_array.services import HandlerServices
 from ..aws_array.task_context import TaskContext
 from ..storage import StorageError, write_stored_message
 from .attempt import attempt_context
-from .child_facts import cached_child_facts, child_fact_counts, child_facts
+from .child_facts import cached_child_count, child_fact_counts, child_facts
 from .hints import error_hint
 from .node_request import NodeRequest
 from .node_result import ChildFact, NodeResult, Progress
@@ -35,7 +35,7 @@ from .output_check import checked_node_outputs, error_text, output_execution_err
 from .retry_budget import max_attempts
 from .timeouts import (
     EXPIRED,
-    node_hang_timeouts,
+    end_hanging_node,
     node_may_end_before_timeout,
     time_left_to_timeout,
     timed_out,
@@ -246,7 +246,7 @@ class NodeExecution:
         """Ends an attempt that took too long, or one that Flyte would never end."""
         job = self._services.jobs.get(self._context.name)
         self._no_more_news = job is not None and job.phase.terminal
-        self._node = node_hang_timeouts(self._node, self._services.settings, self.request, before, job, problem, now)
+        self._node = end_hanging_node(self._node, self._services.settings, self.request, before, job, problem, now)
         error = timed_out(self._node, self.request, self._services.settings, now)
         if error is not None and error.code == EXPIRED:
             self._retry(error)
@@ -369,5 +369,5 @@ class NodeExecution:
             retry_reason=retried.error.message if retried is not None and retried.error is not None else "",
             max_attempts=self._max_attempts(),
             ended=self._result is not None,
-            cached=cached_child_facts(node.plugin_state),
+            cached=cached_child_count(node.plugin_state),
         )

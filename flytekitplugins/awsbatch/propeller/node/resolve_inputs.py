@@ -59,10 +59,10 @@ def resolve_input_literal(literal: literals_pb2.Literal, declared: types_pb2.Lit
         return literals_pb2.Literal(map=literals_pb2.LiteralMap(literals=entries))
     if literal.scalar.binary.tag != MESSAGEPACK or declared.simple == types_pb2.STRUCT:
         return literal
-    return resolve_inputs_field(literal.scalar.binary.value)
+    return literal_of_msgpack(literal.scalar.binary.value)
 
 
-def resolve_inputs_field(data: bytes) -> literals_pb2.Literal:
+def literal_of_msgpack(data: bytes) -> literals_pb2.Literal:
     """A list as a collection of msgpack literals, a scalar as a primitive, anything else as the msgpack bytes it is
     (`resolveAttrPathInBinary`)."""
     value = msgpack.unpackb(data, strict_map_key=False)

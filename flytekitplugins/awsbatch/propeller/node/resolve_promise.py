@@ -14,7 +14,7 @@ from ..aws_array.command_template import MESSAGEPACK
 from ..golang.msgpack import print_msgpack, type_of_msgpack
 from ..golang.numbers import print_float
 from ..golang.text import text_of_message
-from .resolve_inputs import UnresolvableInputError, resolve_inputs_field
+from .resolve_inputs import UnresolvableInputError, literal_of_msgpack
 
 Attribute = str | int
 Read = Callable[[str], literals_pb2.Literal]
@@ -43,7 +43,7 @@ def resolve_promise(literal: literals_pb2.Literal, path: Sequence[Attribute], re
                 f"Unsupported format '{literal.scalar.binary.tag}' found for literal value.\n"
                 "Please ensure the serialization format is supported."
             )
-        return resolve_inputs_field(_field_bytes(literal.scalar.binary.value, rest))
+        return literal_of_msgpack(_field_bytes(literal.scalar.binary.value, rest))
     if value == "generic":
         return _struct_literal(_struct_field(literal.scalar.generic, rest))
     return literal

@@ -41,8 +41,8 @@ def is_loopback_host(host: str) -> bool:
 
 @dataclass(frozen=True)
 class RequestGuard:
-    """:param token: the secret access key with which requests must be signed (SigV4), or a bearer token; None asks
-    for none, and then only this machine's own names are answered to.
+    """:param token: the secret access key with which requests must be signed (SigV4), or a bearer token. None: no
+    token is needed, and only requests to this machine's own host names are answered.
     """
 
     token: str | None = None

@@ -20,7 +20,7 @@ from ..compact_json import compact
 from ..faults import SLOW, Fault
 from ..operations import shapes
 from ..operations.dispatch import LostResponseError
-from ..operations.errors import operation_refused
+from ..operations.errors import client_error
 from ..operations.jobs import new_job_id
 from ..service import LocalBatch
 from .cloudwatch import CloudWatch
@@ -95,7 +95,7 @@ class HttpServer:
         """The answer's JSON."""
         method, target = request.method, request.raw_path
         if len(request.headers.getall("Host", ())) > 1:
-            raise operation_refused("a request has one Host")
+            raise client_error("a request has one Host")
         self._guard.check_request(method, target, request.headers, body)
         amazon = request.headers.get(TARGET)
         if amazon is not None:
@@ -117,11 +117,11 @@ class HttpServer:
         values = _json_of(body)
         unknown = set(values) - {field.name for field in fields(Fault)}
         if unknown:
-            raise operation_refused(f"a fault has no {', '.join(sorted(unknown))}")
+            raise client_error(f"a fault has no {', '.join(sorted(unknown))}")
         try:
             self._service.faults.add(Fault(**values))
         except (TypeError, ValueError) as error:
-            raise operation_refused(str(error)) from error
+            raise client_error(str(error)) from error
         return {}
 
     def _clear_faults(self, _body: bytes) -> Any:

@@ -13,8 +13,8 @@ from typing import Any
 from ..arns import ENVIRONMENT, QUEUE
 from ..scheduling.capacity import capacity_order
 from . import rules
-from .context import Answer, Context, Request, state_in_operation
-from .errors import operation_refused
+from .context import Answer, Context, Request, requested_state
+from .errors import client_error
 
 MANAGED = "MANAGED"
 UNMANAGED = "UNMANAGED"
@@ -29,21 +29,21 @@ class ComputeEnvironments:
     def create(self, request: Request) -> Answer:
         """Makes a compute environment. `maxvCpus` bounds what runs at once; instance types, networks and roles are only
         kept."""
-        name = rules.check_name_rules("computeEnvironmentName", request["computeEnvironmentName"])
+        name = rules.check_resource_name("computeEnvironmentName", request["computeEnvironmentName"])
         kind, resources = request["type"], request.get("computeResources")
         if name in self._context.resources.named(ENVIRONMENT):
-            raise operation_refused(f"ComputeEnvironment {name} already exists")
+            raise client_error(f"ComputeEnvironment {name} already exists")
         if kind not in (MANAGED, UNMANAGED):
-            raise operation_refused(f"type {kind!r}: expected {MANAGED} or {UNMANAGED}")
+            raise client_error(f"type {kind!r}: expected {MANAGED} or {UNMANAGED}")
         if request.get("eksConfiguration"):
-            raise operation_refused("eksConfiguration: not supported here")
+            raise client_error("eksConfiguration: not supported here")
         if kind == MANAGED and not resources:
-            raise operation_refused("a MANAGED compute environment needs computeResources")
+            raise client_error("a MANAGED compute environment needs computeResources")
         if kind == MANAGED and request.get("unmanagedvCpus") is not None:
-            raise operation_refused("unmanagedvCpus is for UNMANAGED compute environments")
+            raise client_error("unmanagedvCpus is for UNMANAGED compute environments")
         if kind == UNMANAGED and not request.get("serviceRole"):
             # "For UNMANAGED compute environments, you must explicitly specify a serviceRole."
-            raise operation_refused("an UNMANAGED compute environment needs a serviceRole")
+            raise client_error("an UNMANAGED compute environment needs a serviceRole")
         if resources:
             check_resources(resources)
         arns = self._context.arns
@@ -52,11 +52,11 @@ class ComputeEnvironments:
             "computeEnvironmentName": name,
             "computeEnvironmentArn": arn,
             "type": kind,
-            "state": state_in_operation(request),
+            "state": requested_state(request),
             "status": "VALID",
             "statusReason": "ComputeEnvironment Healthy",
             "ecsClusterArn": arns.ecs_arn("cluster", f"{name}_Batch"),
-            "tags": rules.merge_tags_by_rules(request.get("tags")),
+            "tags": rules.merged_tags(request.get("tags")),
             "containerOrchestrationType": "ECS",
             "uuid": str(uuid.uuid4()),
         }
@@ -67,14 +67,12 @@ class ComputeEnvironments:
     def update(self, request: Request) -> Answer:
         """Changes a compute environment's state or resources; not between EC2 and Fargate while a queue uses it."""
         name, body = self._context.named(ENVIRONMENT, request["computeEnvironment"])
-        changed = {**body, "state": state_in_operation(request, body["state"])}
+        changed = {**body, "state": requested_state(request, body["state"])}
         if request.get("computeResources"):
             changed["computeResources"] = {**body.get("computeResources", {}), **request["computeResources"]}
             check_resources(changed["computeResources"])
             if self._users(name) and is_fargate_environment(changed) != is_fargate_environment(body):
-                raise operation_refused(
-                    f"ComputeEnvironment {name} is in a JobQueue: EC2 and Fargate can't be mixed there"
-                )
+                raise client_error(f"ComputeEnvironment {name} is in a JobQueue: EC2 and Fargate can't be mixed there")
         changed |= {key: request[key] for key in ("updatePolicy", *KEPT) if request.get(key) is not None}
         self._context.resources.put(ENVIRONMENT, name, changed)
         self._context.engine.try_misfits_again()
@@ -86,7 +84,7 @@ class ComputeEnvironments:
         if name is not None:
             users = ", ".join(self._users(name))
             if users:
-                raise operation_refused(
+                raise client_error(
                     f"ComputeEnvironment {name} cannot be deleted: it has a relationship with JobQueue {users}"
                 )
             self._context.resources.remove(ENVIRONMENT, name)
@@ -110,10 +108,10 @@ def is_fargate_environment(environment: Mapping[str, Any]) -> bool:
 def check_resources(resources: Mapping[str, Any]) -> None:
     most = resources.get("maxvCpus")
     if most is None or most < 0:
-        raise operation_refused(f"computeResources.maxvCpus is {most}: expected 0 or more")
+        raise client_error(f"computeResources.maxvCpus is {most}: expected 0 or more")
     for key in ("minvCpus", "desiredvCpus"):
         value = resources.get(key)
         if value is not None and not 0 <= value <= most:
-            raise operation_refused(f"computeResources.{key} is {value}: expected 0 to maxvCpus ({most})")
+            raise client_error(f"computeResources.{key} is {value}: expected 0 to maxvCpus ({most})")
     if resources.get("type") not in (None, *RESOURCE_TYPES):
-        raise operation_refused(f"computeResources.type {resources['type']!r}: expected {', '.join(RESOURCE_TYPES)}")
+        raise client_error(f"computeResources.type {resources['type']!r}: expected {', '.join(RESOURCE_TYPES)}")

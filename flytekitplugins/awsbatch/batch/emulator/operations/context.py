@@ -14,7 +14,7 @@ from ..scheduling.job_table import JobTable
 from ..settings import BatchSettings
 from ..store.job_rows import JobRows
 from ..store.resources import ACTIVE, INACTIVE, Body, Resources
-from .errors import operation_refused
+from .errors import client_error
 from .paging import page_position, page_size, page_token
 
 Request = Mapping[str, Any]
@@ -47,7 +47,7 @@ class Context:
         """The same; raises BatchError when there is none."""
         found = self._find_named(kind, reference)
         if found is None:
-            raise operation_refused(f"{WORDS[kind]} {reference} does not exist")
+            raise client_error(f"{WORDS[kind]} {reference} does not exist")
         return found
 
     def to_delete(self, kind: str, reference: str) -> str | None:
@@ -56,7 +56,7 @@ class Context:
         """
         found = self._find_named(kind, reference)
         if found is not None and found[1]["state"] == ENABLED:
-            raise operation_refused(
+            raise client_error(
                 f"{WORDS[kind]} {found[0]} cannot be deleted while it is {ENABLED}: set its state to {DISABLED} first"
             )
         return found[0] if found is not None else None
@@ -67,7 +67,7 @@ class Context:
         size = page_size(request, 100, largest=100)
         if references:
             if len(references) > MAX_IDS:
-                raise operation_refused(f"{len(references)} names: at most {MAX_IDS}")
+                raise client_error(f"{len(references)} names: at most {MAX_IDS}")
             return [found[1] for each in references if (found := self._find_named(kind, each)) is not None], {}
         after = page_position(request.get("nextToken"), "", "")
         names = [name for name in sorted(bodies) if name > after]
@@ -81,7 +81,7 @@ class Context:
         name, revision = split_arn_revision(name_in_arn(DEFINITION, reference) or "")
         found = self.resources.definition(name, revision) if name else None
         if found is None:
-            raise operation_refused(f"JobDefinition {reference} does not exist")
+            raise client_error(f"JobDefinition {reference} does not exist")
         return self.arns.definition(name, found[0]), found[1], found[2]
 
     def definition_body(self, name: str, revision: int, active: bool, body: Body) -> Body:
@@ -95,9 +95,9 @@ class Context:
         }
 
 
-def state_in_operation(request: Request, default: str = ENABLED) -> str:
+def requested_state(request: Request, default: str = ENABLED) -> str:
     """The state that a request gives a job queue or compute environment."""
     state = request.get("state") or default
     if state not in (ENABLED, DISABLED):
-        raise operation_refused(f"state {state!r}: expected {ENABLED} or {DISABLED}")
+        raise client_error(f"state {state!r}: expected {ENABLED} or {DISABLED}")
     return str(state)

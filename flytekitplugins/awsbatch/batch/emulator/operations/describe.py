@@ -18,7 +18,7 @@ from .rules import FARGATE
 STOPPED: Mapping[str | None, str] = {CANCEL: "isCancelled", TERMINATE: "isTerminated"}
 # The one container instance there is: this machine.
 MACHINE = uuid.uuid5(uuid.NAMESPACE_DNS, platform.node()).hex
-# Jobs whose encoded common part is kept.
+# Of how many jobs the encoded common part is kept.
 KEPT = 2000
 # Both are always said.
 STOPPING = {
@@ -121,7 +121,7 @@ def _present(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in members.items() if value is not None}
 
 
-def unit_summary_to_describe(unit: Unit, arns: Arns) -> dict[str, Any]:
+def list_jobs_summary_of_unit(unit: Unit, arns: Arns) -> dict[str, Any]:
     """A child as ListJobs shows it."""
     job, last = unit.job, unit.attempts[-1] if unit.attempts else None
     row = Summary(
@@ -139,10 +139,10 @@ def unit_summary_to_describe(unit: Unit, arns: Arns) -> dict[str, Any]:
         exit_code=last.exit_code if last else None,
         container_reason=last.reason if last else None,
     )
-    return {**row_summary_to_describe(row, arns), "arrayProperties": {"index": unit.index}}
+    return {**list_jobs_summary_of_row(row, arns), "arrayProperties": {"index": unit.index}}
 
 
-def row_summary_to_describe(row: Summary, arns: Arns) -> dict[str, Any]:
+def list_jobs_summary_of_row(row: Summary, arns: Arns) -> dict[str, Any]:
     """A single job or the parent of an array as ListJobs shows it."""
     summary: dict[str, Any] = {
         "jobArn": arns.of(JOB, row.id),

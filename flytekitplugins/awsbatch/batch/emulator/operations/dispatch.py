@@ -13,7 +13,7 @@ from ..compact_json import compact
 from ..faults import DROP_RESPONSE, SERVER_ERROR, SLOW, STALE_DESCRIBE, THROTTLE, Fault, FaultPlan
 from .compute_environments import ComputeEnvironments
 from .context import Answer, Context, Operation, Request
-from .errors import failed, operation_refused, operation_unsupported
+from .errors import client_error, server_error, unsupported_operation
 from .job_definitions import JobDefinitions
 from .job_queues import JobQueues
 from .jobs import JobOperations
@@ -61,7 +61,7 @@ class Dispatcher:
         self._answers: deque[tuple[float, tuple[str, ...], Answer]] = deque(maxlen=KEPT_ANSWERS)
 
     def __call__(self, operation: str, request: Request) -> Answer:
-        """With the faults that are set. Raises BatchError."""
+        """Carries a call out, with the faults that are set. Raises BatchError."""
         hit = self.faults_of_call(operation)
         for fault in hit:
             if fault.kind == SLOW:
@@ -82,7 +82,7 @@ class Dispatcher:
         if THROTTLE in kinds:
             raise BatchError("TooManyRequestsException", "Too Many Requests", 429)
         if SERVER_ERROR in kinds:
-            raise failed("An internal error occurred (a fault that was asked for)")
+            raise server_error("An internal error occurred (a fault that was asked for)")
         stale = kinds.get(STALE_DESCRIBE)
         if stale is not None:
             return self._stale(request, stale.seconds)
@@ -101,7 +101,7 @@ class Dispatcher:
         """:param size: as for `_with_faults`."""
         perform = self._operations.get(operation)
         if perform is None:
-            raise operation_unsupported(operation)
+            raise unsupported_operation(operation)
         if operation == "SubmitJob":
             return self._checked(operation, request, lambda submission: self._jobs.submit(submission, size))
         return self._checked(operation, request, perform)
@@ -115,10 +115,10 @@ class Dispatcher:
         try:
             return perform(request)
         except sqlite3.Error as error:
-            raise failed(f"the service's state could not be read or written: {error}") from error
+            raise server_error(f"the service's state could not be read or written: {error}") from error
         except KeyError as error:
             if error.args and isinstance(error.args[0], str) and error.args[0] not in request:
-                raise operation_refused(f"{operation} needs {error.args[0]}") from error
+                raise client_error(f"{operation} needs {error.args[0]}") from error
             raise
 
     def _stale(self, request: Request, seconds: float) -> Answer:

@@ -8,17 +8,17 @@ CLIENT = "ClientException"
 SERVER = "ServerException"
 
 
-def operation_refused(message: str) -> BatchError:
+def client_error(message: str) -> BatchError:
     """The request is wrong (HTTP 400)."""
     return BatchError(CLIENT, message, 400)
 
 
-def failed(message: str) -> BatchError:
+def server_error(message: str) -> BatchError:
     """The service is at fault (HTTP 500)."""
     return BatchError(SERVER, message, 500)
 
 
-def operation_unsupported(what: str) -> BatchError:
-    return operation_refused(
+def unsupported_operation(what: str) -> BatchError:
+    return client_error(
         f"{what}: not supported here; this is a local AWS Batch service that runs container jobs as processes"
     )

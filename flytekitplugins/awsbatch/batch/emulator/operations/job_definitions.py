@@ -8,7 +8,7 @@ from ..arns import DEFINITION, name_in_arn, split_arn_revision
 from ..store.resources import ACTIVE
 from . import rules
 from .context import MAX_IDS, Answer, Context, Request
-from .errors import operation_refused
+from .errors import client_error
 from .paging import page_position, page_size, page_token
 from .submission import EMPTY_LISTS, submission_retry_strategy
 
@@ -24,14 +24,14 @@ class JobDefinitions:
     def register(self, request: Request) -> Answer:
         """Makes a revision of a definition for container jobs. Definitions for Fargate are held to AWS's rules, unless
         `emulator.fargate_rules` is `ignore`."""
-        rules.check_definition_rules(request, self._context.settings.fargate_rules)
+        rules.check_definition_request(request, self._context.settings.fargate_rules)
         name = request["jobDefinitionName"]
         # platformCapabilities: "If no value is specified, it defaults to EC2".
         body: dict[str, Any] = {"parameters": {}, "platformCapabilities": ["EC2"]}
         body |= {key: request[key] for key in KEPT if request.get(key) not in (None, [])}
         if "retryStrategy" in body:
             body["retryStrategy"] = submission_retry_strategy(body["retryStrategy"])
-        body["tags"] = rules.merge_tags_by_rules(request.get("tags"))
+        body["tags"] = rules.merged_tags(request.get("tags"))
         body["containerProperties"] = {**{each: [] for each in SHOWN_EMPTY}, **request["containerProperties"]}
         body["containerOrchestrationType"] = "ECS"
         revision = self._context.resources.add_definition(name, body)
@@ -47,7 +47,7 @@ class JobDefinitions:
         reference = request["jobDefinition"]
         name, revision = split_arn_revision(name_in_arn(DEFINITION, reference) or "")
         if not name or revision is None:
-            raise operation_refused(f"JobDefinition {reference!r}: expected name:revision or the ARN of a revision")
+            raise client_error(f"JobDefinition {reference!r}: expected name:revision or the ARN of a revision")
         found = self._context.resources.definition(name, revision)
         if found is not None:
             self._context.resources.change_definition(name, revision, active=False, body=found[2])
@@ -58,7 +58,7 @@ class JobDefinitions:
         wanted = request.get("jobDefinitions")
         if wanted:
             if any(request.get(other) is not None for other in FILTERS):
-                raise operation_refused("jobDefinitions can't be used with other parameters")
+                raise client_error("jobDefinitions can't be used with other parameters")
             return {"jobDefinitions": self._revisions(wanted)}
         status = request.get("status")
         active = None if status is None else status == ACTIVE
@@ -76,7 +76,7 @@ class JobDefinitions:
     def _revisions(self, references: list[str]) -> list[dict[str, Any]]:
         """Those of the definitions that exist. A name without a revision names none."""
         if len(references) > MAX_IDS:
-            raise operation_refused(f"jobDefinitions names {len(references)}: at most {MAX_IDS}")
+            raise client_error(f"jobDefinitions names {len(references)}: at most {MAX_IDS}")
         found = []
         for reference in references:
             name, revision = split_arn_revision(name_in_arn(DEFINITION, reference) or "")

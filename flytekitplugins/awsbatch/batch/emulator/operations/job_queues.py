@@ -10,8 +10,8 @@ from ..job_model import RUNNABLE, TERMINATE
 from ..scheduling.capacity import ENABLED
 from . import rules
 from .compute_environments import is_fargate_environment
-from .context import Answer, Context, Request, state_in_operation
-from .errors import operation_refused
+from .context import Answer, Context, Request, requested_state
+from .errors import client_error
 
 MAX_ENVIRONMENTS_OF_QUEUE = 3
 PRIORITIES = range(1001)
@@ -28,30 +28,28 @@ class JobQueues:
     def create(self, request: Request) -> Answer:
         """Makes a queue over compute environments. Jobs of queues with a higher priority start first; within a queue
         they are first in, first out. `jobStateTimeLimitActions` are honoured."""
-        name = rules.check_name_rules("jobQueueName", request["jobQueueName"])
+        name = rules.check_resource_name("jobQueueName", request["jobQueueName"])
         if name in self._context.resources.named(QUEUE):
-            raise operation_refused(f"Job queue {name} already exists")
+            raise client_error(f"Job queue {name} already exists")
         if request.get("schedulingPolicyArn"):
-            raise operation_refused(
-                "scheduling policies (fair share): not supported here; queues are first in, first out"
-            )
+            raise client_error("scheduling policies (fair share): not supported here; queues are first in, first out")
         if request.get("serviceEnvironmentOrder"):
-            raise operation_refused("service environments: not supported here")
+            raise client_error("service environments: not supported here")
         order, kind = self._order(request.get("computeEnvironmentOrder"), [])
         if request.get("jobQueueType") not in (None, kind):
-            raise operation_refused(f"jobQueueType {request['jobQueueType']}: its compute environments make it {kind}")
+            raise client_error(f"jobQueueType {request['jobQueueType']}: its compute environments make it {kind}")
         arn = self._context.arns.of(QUEUE, name)
         body = {
             "jobQueueName": name,
             "jobQueueArn": arn,
-            "state": state_in_operation(request),
+            "state": requested_state(request),
             "status": "VALID",
             "statusReason": "JobQueue Healthy",
             "priority": _check_priority(request["priority"]),
             "computeEnvironmentOrder": order,
             "serviceEnvironmentOrder": [],
             "jobQueueType": kind,
-            "tags": rules.merge_tags_by_rules(request.get("tags")),
+            "tags": rules.merged_tags(request.get("tags")),
             "jobStateTimeLimitActions": _check_time_limits(request.get("jobStateTimeLimitActions") or ()),
         }
         self._context.resources.put(QUEUE, name, body)
@@ -62,8 +60,8 @@ class JobQueues:
         """Changes a queue's state, priority, order of compute environments or time limits."""
         name, body = self._context.named(QUEUE, request["jobQueue"])
         if request.get("schedulingPolicyArn"):
-            raise operation_refused(f"JobQueue {name} has no scheduling policy: it can't have one added")
-        changed = {**body, "state": state_in_operation(request, body["state"])}
+            raise client_error(f"JobQueue {name} has no scheduling policy: it can't have one added")
+        changed = {**body, "state": requested_state(request, body["state"])}
         if request.get("priority") is not None:
             changed["priority"] = _check_priority(request["priority"])
         if request.get("computeEnvironmentOrder"):
@@ -102,42 +100,40 @@ class JobQueues:
         :param before: the order that the queue has: these may have been disabled since.
         """
         if not entries:
-            raise operation_refused("At least 1 compute environment must be provided")
+            raise client_error("At least 1 compute environment must be provided")
         if len(entries) > MAX_ENVIRONMENTS_OF_QUEUE:
-            raise operation_refused(f"a queue has at most {MAX_ENVIRONMENTS_OF_QUEUE} compute environments")
+            raise client_error(f"a queue has at most {MAX_ENVIRONMENTS_OF_QUEUE} compute environments")
         if len({entry["order"] for entry in entries}) != len(entries):
-            raise operation_refused("computeEnvironmentOrder gives the same order twice")
+            raise client_error("computeEnvironmentOrder gives the same order twice")
         known = {entry["computeEnvironment"] for entry in before}
         order, kinds = [], set()
         for entry in sorted(entries, key=lambda each: each["order"]):
             name, body = self._context.named(ENVIRONMENT, entry["computeEnvironment"])
             arn = body["computeEnvironmentArn"]
             if arn not in known and (body["state"], body["status"]) != (ENABLED, "VALID"):
-                raise operation_refused(
+                raise client_error(
                     f"ComputeEnvironment {name} is {body['state']} and {body['status']}: it must be ENABLED and VALID"
                 )
             order.append({"order": entry["order"], "computeEnvironment": arn})
             kinds.add(FARGATE_CONTAINERS if is_fargate_environment(body) else CONTAINERS)
         if len(kinds) > 1:
-            raise operation_refused("EC2 and Fargate compute environments can't be mixed in a job queue")
+            raise client_error("EC2 and Fargate compute environments can't be mixed in a job queue")
         return order, kinds.pop()
 
 
 def _check_priority(priority: int) -> int:
     if priority not in PRIORITIES:
-        raise operation_refused(f"priority is {priority}: expected {PRIORITIES[0]} to {PRIORITIES[-1]}")
+        raise client_error(f"priority is {priority}: expected {PRIORITIES[0]} to {PRIORITIES[-1]}")
     return priority
 
 
 def _check_time_limits(actions: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for action in actions:
         if action["maxTimeSeconds"] not in TIME_LIMITS:
-            raise operation_refused(
+            raise client_error(
                 f"jobStateTimeLimitActions maxTimeSeconds is {action['maxTimeSeconds']}: expected {TIME_LIMITS[0]} to"
                 f" {TIME_LIMITS[-1]}"
             )
         if action["state"] != RUNNABLE or action["action"] != "CANCEL":
-            raise operation_refused(
-                "jobStateTimeLimitActions: the only supported state is RUNNABLE, the only action CANCEL"
-            )
+            raise client_error("jobStateTimeLimitActions: the only supported state is RUNNABLE, the only action CANCEL")
     return [dict(action) for action in actions]

@@ -16,8 +16,8 @@ from ..store.job_rows import Summary
 from ..store.resources import ACTIVE
 from . import rules
 from .context import MAX_IDS, Answer, Context, Request
-from .describe import Descriptions, row_summary_to_describe, unit_summary_to_describe
-from .errors import failed, operation_refused
+from .describe import Descriptions, list_jobs_summary_of_row, list_jobs_summary_of_unit
+from .errors import client_error, server_error
 from .paging import NUMBERS, page_position, page_size, page_token
 from .submission import submission_detail, unstartable_submission
 
@@ -25,7 +25,7 @@ PAGE = 1000
 FILTERED_PAGE = 100
 RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets
 VARIANT = "89ab"
-# A tag of a queue that stands for a deployment's own, of which is not known whether it has a scheduling policy: it
+# A tag of a queue that stands for a deployment's own, whose scheduling policy is unknown: it
 # takes jobs with and without a share identifier.
 ANY_SHARE_TAG = "awsbatch:share-identifiers"
 
@@ -43,21 +43,19 @@ class JobOperations:
         """
         # An empty arrayProperties makes no array: SDKs send what their structures hold.
         array = request.get("arrayProperties") or {}
-        rules.check_submission_rules(request, array, size)
+        rules.check_submission_request(request, array, size)
         context = self._context
         if not context.engine.running:
-            raise failed("the service does not run: start it first")
+            raise server_error("the service does not run: start it first")
         queue_name, queue = context.named(QUEUE, request["jobQueue"])
         if queue["state"] != ENABLED:
-            raise operation_refused(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
+            raise client_error(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
         if request.get("shareIdentifier") and ANY_SHARE_TAG not in queue["tags"]:
             # "Don't specify this parameter if the job queue doesn't have a fair-share scheduling policy."
-            raise operation_refused(
-                f"JobQueue {queue_name} has no scheduling policy: a job for it has no shareIdentifier"
-            )
+            raise client_error(f"JobQueue {queue_name} has no scheduling policy: a job for it has no shareIdentifier")
         definition_arn, active, definition = context.definition(request["jobDefinition"])
         if not active:
-            raise operation_refused(f"JobDefinition {definition_arn} is not {ACTIVE}")
+            raise client_error(f"JobDefinition {definition_arn} is not {ACTIVE}")
         spec = job_spec_of(submission_detail(request, definition, definition_arn, queue["jobQueueArn"]))
         if spec.dependencies:
             self._check_dependencies(request, array.get("size"))
@@ -81,7 +79,7 @@ class JobOperations:
     def _wanted(self, request: Request) -> list[Job | Unit]:
         wanted = request["jobs"]
         if len(wanted) > MAX_IDS:
-            raise operation_refused(f"jobs names {len(wanted)} ids: at most {MAX_IDS}")
+            raise client_error(f"jobs names {len(wanted)} ids: at most {MAX_IDS}")
         return [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
 
     def cancel(self, request: Request) -> Answer:
@@ -97,25 +95,25 @@ class JobOperations:
         `JOB_DEFINITION`, `BEFORE_CREATED_AT`, `AFTER_CREATED_AT` and `SHARE_IDENTIFIER`, a page at a time."""
         sources = [key for key in ("jobQueue", "arrayJobId", "multiNodeJobId") if request.get(key)]
         if len(sources) != 1:
-            raise operation_refused("ListJobs needs exactly one of jobQueue, arrayJobId and multiNodeJobId")
+            raise client_error("ListJobs needs exactly one of jobQueue, arrayJobId and multiNodeJobId")
         status = request.get("jobStatus")
         if status is not None and status not in STATUSES:
-            raise operation_refused(f"jobStatus {status!r}: expected one of {', '.join(STATUSES)}")
+            raise client_error(f"jobStatus {status!r}: expected one of {', '.join(STATUSES)}")
         if request.get("multiNodeJobId"):
-            raise operation_refused("multi-node parallel jobs: not supported here")
+            raise client_error("multi-node parallel jobs: not supported here")
         if request.get("arrayJobId"):
             return self._children(request, status or RUNNING)
         return self._of_queue(request, status)
 
     def _children(self, request: Request, status: str) -> Answer:
         if request.get("filters"):
-            raise operation_refused("filters do not apply to the children of an array job")
+            raise client_error("filters do not apply to the children of an array job")
         size = page_size(request, PAGE)
         start = page_position(request.get("nextToken"), 0, 0)
         with self._context.table.lock:
             job = self._find(request["arrayJobId"])
             if not isinstance(job, Job) or job.size is None:
-                raise operation_refused(f"{request['arrayJobId']} is no array job")
+                raise client_error(f"{request['arrayJobId']} is no array job")
             found: list[Unit] = []
             # One more than the page shows tells whether there is another.
             for unit in job.units[start:] if job.counts[status] else ():
@@ -124,7 +122,7 @@ class JobOperations:
                     if len(found) > size:
                         break
             answer: Answer = {
-                "jobSummaryList": [unit_summary_to_describe(unit, self._context.arns) for unit in found[:size]]
+                "jobSummaryList": [list_jobs_summary_of_unit(unit, self._context.arns) for unit in found[:size]]
             }
         if len(found) > size:
             answer["nextToken"] = page_token(found[size].index)
@@ -134,7 +132,7 @@ class JobOperations:
         queue, _ = self._context.named(QUEUE, request["jobQueue"])
         filters = request.get("filters") or []
         where = self._conditions(filters)
-        # A filter looks at jobs of every status, but for the one that goes with a status.
+        # Filters search jobs of every status, except the one that needs a status.
         by_share = bool(filters) and filters[0].get("name") == "SHARE_IDENTIFIER"
         status = (status if by_share else None) if filters else status or RUNNING
         size = page_size(request, FILTERED_PAGE if filters else PAGE)
@@ -147,7 +145,7 @@ class JobOperations:
         return answer
 
     def _summary(self, row: Summary) -> dict[str, Any]:
-        summary = row_summary_to_describe(row, self._context.arns)
+        summary = list_jobs_summary_of_row(row, self._context.arns)
         if row.size is not None:
             with self._context.table.lock:
                 job = self._context.table.job_in_memory(row.id)
@@ -161,12 +159,12 @@ class JobOperations:
 
     def _conditions(self, filters: list[dict[str, Any]]) -> list[tuple[str, Any]]:
         if len(filters) > 1:
-            raise operation_refused("only one filter can be used at a time")
+            raise client_error("only one filter can be used at a time")
         conditions: list[tuple[str, Any]] = []
         for each in filters:
             values = each.get("values") or []
             if len(values) != 1:
-                raise operation_refused(f"filter {each.get('name')}: expected one value")
+                raise client_error(f"filter {each.get('name')}: expected one value")
             value = values[0]
             if each.get("name") == "JOB_NAME":
                 # LIKE ignores case, as the filter does.
@@ -175,15 +173,13 @@ class JobOperations:
                 conditions.append(("j.definition GLOB ?", self._definition_glob(value)))
             elif each.get("name") in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
                 if re.fullmatch("[0-9]{1,18}", value) is None:
-                    raise operation_refused(
-                        f"filter {each['name']} value {value!r}: expected milliseconds since the epoch"
-                    )
+                    raise client_error(f"filter {each['name']} value {value!r}: expected milliseconds since the epoch")
                 comparison = "<" if each["name"] == "BEFORE_CREATED_AT" else ">"
                 conditions.append((f"j.created {comparison} ?", int(value)))
             elif each.get("name") == "SHARE_IDENTIFIER":
                 conditions.append(("json_extract(j.detail, '$.shareIdentifier') = ?", value))
             else:
-                raise operation_refused(
+                raise client_error(
                     f"filter {each.get('name')!r}: expected JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT,"
                     " AFTER_CREATED_AT or SHARE_IDENTIFIER"
                 )
@@ -203,7 +199,7 @@ class JobOperations:
         """On a parent it reaches the children. A job that has ended, and one that is unknown, is left alone (AWS
         answers 200).
         """
-        rules.check_stop_rules(request)
+        rules.check_stop_request(request)
         words = request["reason"]
         table, engine = self._context.table, self._context.engine
         with table.lock:
@@ -235,9 +231,9 @@ class JobOperations:
                 continue
             target = self._find(each["jobId"])
             if target is None:
-                raise operation_refused(f"dependsOn: job {each['jobId']} does not exist")
+                raise client_error(f"dependsOn: job {each['jobId']} does not exist")
             if each.get("type") == N_TO_N and (not isinstance(target, Job) or target.size != size):
-                raise operation_refused(f"dependsOn: job {each['jobId']} is no array of the same size, as N_TO_N needs")
+                raise client_error(f"dependsOn: job {each['jobId']} is no array of the same size, as N_TO_N needs")
 
 
 def new_job_id() -> str:

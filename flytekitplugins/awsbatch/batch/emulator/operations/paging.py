@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from .errors import operation_refused
+from .errors import client_error
 
 # JSON: a number, a text, a list of such, or numbers by name.
 Position = TypeVar("Position")
@@ -32,7 +32,7 @@ def page_position(token: str | None, like: Position, start: Position) -> Positio
     except (ValueError, RecursionError):
         position = None
     if not _alike(position, like):
-        raise operation_refused("nextToken is invalid: use the one that the previous answer gave")
+        raise client_error("nextToken is invalid: use the one that the previous answer gave")
     return cast(Position, position)
 
 
@@ -53,5 +53,5 @@ def page_size(request: Mapping[str, Any], default: int, largest: int | None = No
     if asked is None:
         return default
     if asked < 1 or (largest is not None and asked > largest):
-        raise operation_refused(f"maxResults is {asked}: expected {f'1 to {largest}' if largest else 'at least 1'}")
+        raise client_error(f"maxResults is {asked}: expected {f'1 to {largest}' if largest else 'at least 1'}")
     return min(int(asked), default)

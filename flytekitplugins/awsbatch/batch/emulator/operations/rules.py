@@ -15,7 +15,7 @@ from ..job_model import ARRAY_SIZES
 from ..job_spec import GPU, MEMORY, VCPU, spec_requirement
 from ..scheduling.dependencies import N_TO_N, SEQUENTIAL
 from ..settings import ENFORCE
-from .errors import operation_refused
+from .errors import client_error
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 RESERVED = "AWS_BATCH"
@@ -56,31 +56,27 @@ FARGATE_MEMORY: Mapping[float, Sequence[int]] = {
 }
 
 
-def check_name_rules(what: str, value: str) -> str:
+def check_resource_name(what: str, value: str) -> str:
     if NAME.fullmatch(value) is None:
-        raise operation_refused(
+        raise client_error(
             f"{what} {value!r} is invalid: 1 to 128 letters, numbers, hyphens and underscores,"
             " the first a letter or a number"
         )
     return value
 
 
-def merge_tags_by_rules(values: Mapping[str, str] | None, before: Mapping[str, str] | None = None) -> dict[str, str]:
+def merged_tags(values: Mapping[str, str] | None, before: Mapping[str, str] | None = None) -> dict[str, str]:
     """The tags of a resource with new ones added."""
     if not values and not before:
         return {}
     merged = {**(before or {}), **(values or {})}
     if len(merged) > MAX_TAGS:
-        raise operation_refused(
-            f"tags: Member must have length less than or equal to {MAX_TAGS}, these are {len(merged)}"
-        )
+        raise client_error(f"tags: Member must have length less than or equal to {MAX_TAGS}, these are {len(merged)}")
     for key, value in merged.items():
         if not 1 <= len(key) <= MAX_TAG_KEY or len(value or "") > MAX_TAG_VALUE:
-            raise operation_refused(
-                f"tag {key!r}: a key has 1 to {MAX_TAG_KEY} characters, a value at most {MAX_TAG_VALUE}"
-            )
+            raise client_error(f"tag {key!r}: a key has 1 to {MAX_TAG_KEY} characters, a value at most {MAX_TAG_VALUE}")
         if key.lower().startswith("aws:"):
-            raise operation_refused(f"tag {key!r}: keys that begin with aws: are AWS's own")
+            raise client_error(f"tag {key!r}: keys that begin with aws: are AWS's own")
     return {key: value or "" for key, value in merged.items()}
 
 
@@ -89,24 +85,20 @@ def _check_retry_strategy(strategy: Mapping[str, Any] | None) -> None:
         return
     attempts, rules = strategy.get("attempts"), strategy.get("evaluateOnExit") or ()
     if attempts is not None and attempts not in ATTEMPTS:
-        raise operation_refused(f"retryStrategy.attempts is {attempts}: expected 1 to 10")
+        raise client_error(f"retryStrategy.attempts is {attempts}: expected 1 to 10")
     if rules and attempts is None:
-        raise operation_refused("retryStrategy.evaluateOnExit needs retryStrategy.attempts")
+        raise client_error("retryStrategy.evaluateOnExit needs retryStrategy.attempts")
     if len(rules) > MAX_RULES:
-        raise operation_refused(f"retryStrategy.evaluateOnExit has {len(rules)} rules: at most {MAX_RULES}")
+        raise client_error(f"retryStrategy.evaluateOnExit has {len(rules)} rules: at most {MAX_RULES}")
     for rule in rules:
         if str(rule.get("action", "")).upper() not in ("RETRY", "EXIT"):
-            raise operation_refused(
-                f"retryStrategy.evaluateOnExit action {rule.get('action')!r}: expected RETRY or EXIT"
-            )
+            raise client_error(f"retryStrategy.evaluateOnExit action {rule.get('action')!r}: expected RETRY or EXIT")
         if not any(rule.get(key) for key in PATTERNS):
-            raise operation_refused(
-                "a rule of retryStrategy.evaluateOnExit needs onStatusReason, onReason or onExitCode"
-            )
+            raise client_error("a rule of retryStrategy.evaluateOnExit needs onStatusReason, onReason or onExitCode")
         for key, (allowed, words) in PATTERNS.items():
             pattern = rule.get(key) or ""
             if len(pattern) > 512 or allowed.fullmatch(pattern) is None:
-                raise operation_refused(
+                raise client_error(
                     f"retryStrategy.evaluateOnExit {key} {pattern!r}: expected at most 512 {words}, and an asterisk at"
                     " the end if you like"
                 )
@@ -115,41 +107,41 @@ def _check_retry_strategy(strategy: Mapping[str, Any] | None) -> None:
 def _check_timeout(value: Mapping[str, Any] | None) -> None:
     seconds = (value or {}).get("attemptDurationSeconds")
     if seconds is not None and seconds < MIN_TIMEOUT:
-        raise operation_refused(f"timeout.attemptDurationSeconds is {seconds}: at least {MIN_TIMEOUT}")
+        raise client_error(f"timeout.attemptDurationSeconds is {seconds}: at least {MIN_TIMEOUT}")
 
 
 def _check_scheduling_priority(what: str, value: int | None) -> None:
     if value is not None and value not in SCHEDULING_PRIORITIES:
-        raise operation_refused(f"{what} is {value}: expected 0 to {SCHEDULING_PRIORITIES[-1]}")
+        raise client_error(f"{what} is {value}: expected 0 to {SCHEDULING_PRIORITIES[-1]}")
 
 
 def check_container(container: Mapping[str, Any]) -> None:
     """What holds for a definition's container and for a submission's overrides of it."""
     if "" in (container.get("command") or ()):
-        raise operation_refused("Command field cannot have empty strings")
+        raise client_error("Command field cannot have empty strings")
     for variable in container.get("environment") or ():
         if not variable.get("name"):
-            raise operation_refused("an environment variable needs a name")
+            raise client_error("an environment variable needs a name")
         if variable["name"].startswith(RESERVED):
-            raise operation_refused(
+            raise client_error(
                 f"environment variable {variable['name']!r}: names that begin with {RESERVED} are reserved"
             )
 
 
-def check_requirement_rules(values: Iterable[Mapping[str, str]], fargate: bool) -> None:
+def check_resource_requirements(values: Iterable[Mapping[str, str]], fargate: bool) -> None:
     """`resourceRequirements` one by one; `check_resources` checks whether everything needed is there."""
     seen: set[str | None] = set()
     for each in values:
         kind, value = each.get("type"), each.get("value", "")
         if kind in seen:
-            raise operation_refused("resourceRequirements names a type twice")
+            raise client_error("resourceRequirements names a type twice")
         seen.add(kind)
         if (FRACTION if kind == VCPU else WHOLE).fullmatch(value) is None:
-            raise operation_refused(f"resourceRequirements {kind} value {value!r}: expected a number")
+            raise client_error(f"resourceRequirements {kind} value {value!r}: expected a number")
         if float(value) <= 0 or (kind == MEMORY and float(value) < MIN_MEMORY):
-            raise operation_refused(f"resourceRequirements {kind} value {value}: too small")
+            raise client_error(f"resourceRequirements {kind} value {value}: too small")
         if kind == GPU and fargate:
-            raise operation_refused("resourceRequirements GPU is not supported on Fargate")
+            raise client_error("resourceRequirements GPU is not supported on Fargate")
 
 
 def check_resources(container: Mapping[str, Any], fargate: bool) -> None:
@@ -157,52 +149,52 @@ def check_resources(container: Mapping[str, Any], fargate: bool) -> None:
     there are.
     """
     needs = container.get("resourceRequirements") or ()
-    check_requirement_rules(needs, fargate)
+    check_resource_requirements(needs, fargate)
     if fargate:
         if container.get("vcpus") or container.get("memory"):
-            raise operation_refused(
+            raise client_error(
                 "vcpus and memory are not supported on Fargate: use resourceRequirements VCPU and MEMORY"
             )
         vcpus, memory = spec_requirement(VCPU, needs), spec_requirement(MEMORY, needs)
         if vcpus is None or memory is None:
-            raise operation_refused("Fargate needs resourceRequirements of type VCPU and MEMORY")
+            raise client_error("Fargate needs resourceRequirements of type VCPU and MEMORY")
         if int(memory) not in FARGATE_MEMORY.get(float(vcpus), ()):
-            raise operation_refused(f"Fargate does not have {vcpus} vCPUs with {memory} MiB of memory")
+            raise client_error(f"Fargate does not have {vcpus} vCPUs with {memory} MiB of memory")
         return
     for kind, old in ((VCPU, "vcpus"), (MEMORY, "memory")):
         if spec_requirement(kind, needs) is None and not container.get(old):
-            raise operation_refused(f"the container needs resourceRequirements of type {kind} (or {old})")
+            raise client_error(f"the container needs resourceRequirements of type {kind} (or {old})")
         if spec_requirement(kind, needs) is not None and container.get(old):
-            raise operation_refused(f"the container says both {old} and resourceRequirements {kind}: say one")
+            raise client_error(f"the container says both {old} and resourceRequirements {kind}: say one")
     if container.get("memory") and container["memory"] < MIN_MEMORY:
-        raise operation_refused(f"memory is {container['memory']}: at least {MIN_MEMORY} MiB")
+        raise client_error(f"memory is {container['memory']}: at least {MIN_MEMORY} MiB")
 
 
-def check_definition_rules(request: Mapping[str, Any], fargate_rules: str) -> None:
+def check_definition_request(request: Mapping[str, Any], fargate_rules: str) -> None:
     """RegisterJobDefinition."""
-    check_name_rules("jobDefinitionName", request["jobDefinitionName"])
+    check_resource_name("jobDefinitionName", request["jobDefinitionName"])
     kind = request["type"]
     if kind == "multinode" or "nodeProperties" in request:
-        raise operation_refused("multi-node parallel jobs: not supported here")
+        raise client_error("multi-node parallel jobs: not supported here")
     if kind != CONTAINER:
-        raise operation_refused(f"type {kind!r}: expected container or multinode")
+        raise client_error(f"type {kind!r}: expected container or multinode")
     for other in ("eksProperties", "ecsProperties"):
         if other in request:
-            raise operation_refused(f"{other}: not supported here")
+            raise client_error(f"{other}: not supported here")
     if len(json.dumps(request).encode()) > MAX_DEFINITION_BYTES:
-        raise operation_refused(f"the job definition has more than {MAX_DEFINITION_BYTES} bytes")
+        raise client_error(f"the job definition has more than {MAX_DEFINITION_BYTES} bytes")
     _check_retry_strategy(request.get("retryStrategy"))
     _check_timeout(request.get("timeout"))
     _check_scheduling_priority("schedulingPriority", request.get("schedulingPriority"))
     capabilities = request.get("platformCapabilities") or ()
     for capability in capabilities:
         if capability not in ("EC2", FARGATE, "MANAGED_INSTANCES"):
-            raise operation_refused(f"platformCapabilities {capability!r}: expected EC2 or FARGATE")
+            raise client_error(f"platformCapabilities {capability!r}: expected EC2 or FARGATE")
     container = request.get("containerProperties")
     if container is None:
-        raise operation_refused("a job definition of type container needs containerProperties")
+        raise client_error("a job definition of type container needs containerProperties")
     if not container.get("image"):
-        raise operation_refused("containerProperties needs an image")
+        raise client_error("containerProperties needs an image")
     check_container(container)
     if FARGATE not in capabilities:
         check_resources(container, False)
@@ -212,33 +204,33 @@ def check_definition_rules(request: Mapping[str, Any], fargate_rules: str) -> No
 
 def _check_fargate_container(container: Mapping[str, Any]) -> None:
     if not container.get("executionRoleArn"):
-        raise operation_refused("a job definition for Fargate needs containerProperties.executionRoleArn")
+        raise client_error("a job definition for Fargate needs containerProperties.executionRoleArn")
     check_resources(container, True)
     for forbidden in ("privileged", "instanceType", "ulimits"):
         if container.get(forbidden):
-            raise operation_refused(f"containerProperties.{forbidden} is not supported on Fargate")
+            raise client_error(f"containerProperties.{forbidden} is not supported on Fargate")
 
 
-def check_submission_rules(request: Mapping[str, Any], array: Mapping[str, Any], size: int | None) -> None:
+def check_submission_request(request: Mapping[str, Any], array: Mapping[str, Any], size: int | None) -> None:
     """SubmitJob, as far as it can be judged without the queue and the job definition.
 
     :param array: `arrayProperties`, empty for a single job.
     :param size: of the request in bytes, if it is known.
     """
-    check_name_rules("jobName", request["jobName"])
+    check_resource_name("jobName", request["jobName"])
     if (len(json.dumps(request).encode()) if size is None else size) > MAX_SUBMIT_BYTES:
-        raise operation_refused(f"the request has more than {MAX_SUBMIT_BYTES} bytes")
+        raise client_error(f"the request has more than {MAX_SUBMIT_BYTES} bytes")
     if array and array.get("size") not in ARRAY_SIZES:
-        raise operation_refused(f"arrayProperties.size is {array.get('size')}: expected 2 to 10000")
+        raise client_error(f"arrayProperties.size is {array.get('size')}: expected 2 to 10000")
     for other in ("nodeOverrides", "eksPropertiesOverride", "ecsPropertiesOverride"):
         if request.get(other):
-            raise operation_refused(f"{other}: not supported here")
+            raise client_error(f"{other}: not supported here")
     overrides = request.get("containerOverrides") or {}
     check_container(overrides)
     for old, least in (("vcpus", 1), ("memory", MIN_MEMORY)):
         # SDKs send 0 for what was not set.
         if overrides.get(old) and overrides[old] < least:
-            raise operation_refused(f"containerOverrides.{old} is {overrides[old]}: at least {least}")
+            raise client_error(f"containerOverrides.{old} is {overrides[old]}: at least {least}")
     _check_retry_strategy(request.get("retryStrategy"))
     _check_timeout(request.get("timeout"))
     _check_scheduling_priority("schedulingPriorityOverride", request.get("schedulingPriorityOverride"))
@@ -247,22 +239,22 @@ def check_submission_rules(request: Mapping[str, Any], array: Mapping[str, Any],
 
 def _check_dependencies(values: Sequence[Mapping[str, str]], array: bool) -> None:
     if len(values) > MAX_DEPENDENCIES:
-        raise operation_refused(f"dependsOn names {len(values)} jobs: at most {MAX_DEPENDENCIES}")
+        raise client_error(f"dependsOn names {len(values)} jobs: at most {MAX_DEPENDENCIES}")
     for each in values:
         kind = each.get("type")
         if kind not in (None, SEQUENTIAL, N_TO_N):
-            raise operation_refused(f"dependsOn type {kind!r}: expected N_TO_N or SEQUENTIAL")
+            raise client_error(f"dependsOn type {kind!r}: expected N_TO_N or SEQUENTIAL")
         if not each.get("jobId") and kind != SEQUENTIAL:
-            raise operation_refused("dependsOn needs a jobId unless its type is SEQUENTIAL")
+            raise client_error("dependsOn needs a jobId unless its type is SEQUENTIAL")
         if not array and (kind == N_TO_N or not each.get("jobId")):
-            raise operation_refused(f"dependsOn type {kind} is for array jobs")
+            raise client_error(f"dependsOn type {kind} is for array jobs")
 
 
-def check_stop_rules(request: Mapping[str, Any]) -> None:
+def check_stop_request(request: Mapping[str, Any]) -> None:
     """CancelJob and TerminateJob."""
     for required in ("jobId", "reason"):
         if not request[required]:
-            raise operation_refused(f"{required} must not be empty")
+            raise client_error(f"{required} must not be empty")
     value = request["reason"]
     if len(value) > MAX_REASON:
-        raise operation_refused(f"reason has {len(value)} characters: at most {MAX_REASON}")
+        raise client_error(f"reason has {len(value)} characters: at most {MAX_REASON}")

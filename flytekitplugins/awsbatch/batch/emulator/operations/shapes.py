@@ -12,7 +12,7 @@ from typing import Any
 
 from flytekitplugins.awsbatch import shape_walker
 
-from .errors import operation_refused, operation_unsupported
+from .errors import client_error, unsupported_operation
 
 WORDS = {
     **dict.fromkeys(("structure", "map"), "object"),
@@ -49,14 +49,14 @@ def _request_shape(service: str, operation: str) -> shape_walker.Shape:
     try:
         return shape_walker.described_shape(_service_model(service).operation_model(operation).input_shape)
     except OperationNotFoundError:
-        raise operation_unsupported(operation) from None
+        raise unsupported_operation(operation) from None
 
 
 def check_request(operation: str, request: Mapping[str, Any]) -> None:
     """Raises BatchError that names every member that is missing or wrong."""
     wrong = shape_problems(BATCH, operation, request)
     if wrong:
-        raise operation_refused("; ".join(wrong))
+        raise client_error("; ".join(wrong))
 
 
 def shape_problems(service: str, operation: str, request: Mapping[str, Any]) -> list[str]:

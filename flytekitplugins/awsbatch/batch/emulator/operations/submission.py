@@ -14,7 +14,7 @@ from ..job_model import JobSpec
 from ..job_spec import MEMORY, VCPU, spec_requirement
 from . import rules
 
-# Characters.
+# The longest overrides that AWS takes, in characters.
 MAX_OVERRIDES = 8192
 
 # What a container always shows, empty or not.
@@ -71,7 +71,7 @@ def submission_detail(
     properties, overrides = definition["containerProperties"], request.get("containerOverrides") or {}
     fargate = rules.FARGATE in (definition.get("platformCapabilities") or ())
     if overrides.get("resourceRequirements"):
-        rules.check_requirement_rules(overrides["resourceRequirements"], fargate)
+        rules.check_resource_requirements(overrides["resourceRequirements"], fargate)
     container = _container_of(properties, overrides)
     if fargate and spec_requirement(VCPU, container["resourceRequirements"]) and overrides.get("resourceRequirements"):
         rules.check_resources(container, True)
@@ -82,7 +82,7 @@ def submission_detail(
         "dependsOn": [dict(each) for each in request.get("dependsOn") or ()],
         "parameters": {**(definition.get("parameters") or {}), **(request.get("parameters") or {})},
         "container": container,
-        "tags": rules.merge_tags_by_rules(request.get("tags")),
+        "tags": rules.merged_tags(request.get("tags")),
         "propagateTags": bool(request.get("propagateTags", definition.get("propagateTags", False))),
     }
     strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}

@@ -9,7 +9,7 @@ from ..arns import DEFINITION, ENVIRONMENT, JOB, QUEUE, split_arn, split_arn_rev
 from ..job_spec import job_spec_of
 from . import rules
 from .context import Answer, Context, Request
-from .errors import operation_refused
+from .errors import client_error
 
 Tags = dict[str, str]
 Write = Callable[[Tags], None]
@@ -22,7 +22,7 @@ class Tagging:
     def tag(self, request: Request) -> Answer:
         """Adds tags to a job, a job definition, a queue or a compute environment; at most 50 in all."""
         tags, write = self._resource(request["resourceArn"])
-        write(rules.merge_tags_by_rules(request["tags"], tags))
+        write(rules.merged_tags(request["tags"], tags))
         return {}
 
     def remove_tags(self, request: Request) -> Answer:
@@ -44,14 +44,14 @@ class Tagging:
             return self._definition(name, arn)
         if kind in (QUEUE, ENVIRONMENT):
             return self._named(kind, name, arn)
-        raise operation_refused(f"resourceArn {arn!r} names no job, job definition, job queue or compute environment")
+        raise client_error(f"resourceArn {arn!r} names no job, job definition, job queue or compute environment")
 
     def _job(self, name: str, arn: str) -> tuple[Tags, Write]:
         if ":" in name:
-            raise operation_refused(f"resourceArn {arn}: children of array jobs have no tags of their own")
+            raise client_error(f"resourceArn {arn}: children of array jobs have no tags of their own")
         job = self._context.table.find(name)
         if job is None:
-            raise operation_refused(f"resource {arn} does not exist")
+            raise client_error(f"resource {arn} does not exist")
 
         def write(tags: Tags) -> None:
             detail: dict[str, Any] = {**job.spec.detail, "tags": tags}
@@ -64,7 +64,7 @@ class Tagging:
         short, revision = split_arn_revision(name)
         found = self._context.resources.definition(short, revision)
         if found is None:
-            raise operation_refused(f"resource {arn} does not exist")
+            raise client_error(f"resource {arn} does not exist")
         number, active, body = found
         return dict(body["tags"]), lambda tags: self._context.resources.change_definition(
             short, number, active, {**body, "tags": tags}

@@ -51,7 +51,7 @@ CREATE TABLE attempts (
     status_reason TEXT, peak_memory INTEGER, cpu_seconds REAL, PRIMARY KEY (job, idx, number)
 ) WITHOUT ROWID;
 """
-# Of the very text, so that no change of it can be forgotten here.
+# A digest of the schema's text, so that any change of it counts.
 SCHEMA_VERSION = zlib.crc32(SCHEMA.encode()) % 2**31
 
 # Transactions between two checkpoints: a few megabytes.

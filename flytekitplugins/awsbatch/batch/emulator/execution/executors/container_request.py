@@ -62,7 +62,7 @@ def container_request(
     folders: Sequence[Folder],
     labels: Mapping[str, str],
 ) -> ContainerRequest:
-    """Raises CannotRunError."""
+    """The engine's request for a container of one attempt. Raises CannotRunError."""
     spec = process.spec
     if spec is None or not spec.detail.get("container", {}).get("image"):
         raise CannotRunError("the job names no image")

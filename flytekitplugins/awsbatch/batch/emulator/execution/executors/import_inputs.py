@@ -75,7 +75,7 @@ def _listing(entry: str) -> list[str] | None:
         return None
 
 
-def imports_at_start(entries: tuple[str, ...]) -> bool:
+def is_imported_at_start(entries: tuple[str, ...]) -> bool:
     """Whether Python imports something from these entries of PYTHONPATH as it starts."""
     return any(name.partition(".")[0] in AT_START for entry in entries for name in _listing(entry) or ())
 

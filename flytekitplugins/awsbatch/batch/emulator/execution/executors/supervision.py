@@ -284,7 +284,7 @@ class Supervision:
         return CannotStart(key[1], message, at)
 
     def _ended(self, supervised: Supervised) -> None:
-        """Takes its time, and is not for the thread that reads."""
+        """May be slow: do not call it from the thread that reads."""
         if self._closing:
             return
         losing = threading.Thread(target=self._lose, args=(supervised,), name="awsbatch-lost", daemon=True)

@@ -19,13 +19,13 @@ from typing import Any, Protocol
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs, imports_at_start
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs, is_imported_at_start
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import MIB, STARTER, Lease
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import AWS_PREFIX, OWN, PreloadHook, WarmPlan
 
 PYTHONPATH = "PYTHONPATH"
-# For how many jobs it is kept what their attempts have in common.
+# For how many jobs an interpreter keeps what their attempts have in common.
 REMEMBERED = 64
 
 
@@ -149,7 +149,7 @@ class WarmInterpreter:
         self.cwd = cwd
         self.environment = _with_python_path(environment, plan.python_path, cwd)
         # Whether its import path must be set from its first moment, and stays as it is.
-        self.is_fixed = plan.install is not None or imports_at_start(_interpreter_python_path(self.environment))
+        self.is_fixed = plan.install is not None or is_imported_at_start(_interpreter_python_path(self.environment))
         self.state = InterpreterState.STARTING
         self.reason = ""
         self.inputs: ImportInputs | None = None
