@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ PACKAGE = "flytekitplugins.awsbatch"
 ROOT = Path(__file__).parent.parent / "flytekitplugins" / "awsbatch"
 
 # What each room may import, besides itself: the longest prefix of a module's name is its room. A room's name stands for
-# the rooms inside it as well. What may be imported inside a function only is listed apart.
+# the rooms inside it as well, unless it says "only". What may be imported inside a function only is listed apart.
 SDK_ROOMS = {"sdk", "task", "maptask", "container", "entrypoint", "lint"}
 EMULATOR = "batch.emulator"
 FOR_INTERPRETERS = {f"{EMULATOR}.execution.{name}" for name in ("channel", "process_tree", "reaper")}
@@ -79,7 +80,7 @@ ALLOWED: dict[str, set[str]] = {
     # The page reads `local.history` alone; a deployment writes its report when it closes.
     "ui": {"batch.api", f"{EMULATOR}.http", "local.history", "local.console"},
     "testing": {"local"},
-    "account": {"wire", "settings", "admin", "propeller", "local", "lint"},
+    "account": {"wire", "settings", "admin", "propeller", "local only", "lint"},
     "cli": {"wire", "settings", "account", "admin", "propeller", "batch", "local", "ui", *SDK_ROOMS},
 }
 # Rooms that are one to those outside of the whole.
@@ -103,7 +104,9 @@ NOT_IN = {
 def allows(mine: str, allowed: set[str], theirs: str) -> bool:
     """Whether a room may import another. Naming a whole house from outside of it names its inner rooms too."""
     return any(
-        theirs == one or (one in WHOLE and not mine.startswith(one) and theirs.startswith(f"{one}.")) for one in allowed
+        theirs == one.removesuffix(" only")
+        or (one in WHOLE and not mine.startswith(one) and theirs.startswith(f"{one}."))
+        for one in allowed
     )
 
 
@@ -146,9 +149,14 @@ def imports(path: Path) -> list[tuple[str, bool, int]]:
 MODULES = sorted(ROOT.rglob("*.py"))
 
 
+def dotted_name(path: Path) -> str:
+    """The module's name within the package; that of the package itself is empty."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__").removesuffix("__init__")
+
+
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
-    dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__").removesuffix("__init__")
+    dotted = dotted_name(path)
     mine = room(dotted)
     wrong = []
     for module, lazy, line in imports(path):
@@ -160,3 +168,17 @@ def test_a_module_imports_only_what_its_room_may(path: Path) -> None:
         elif any(f"{dotted}.".startswith(f"{one}.") and module.split(".")[0] in NOT_IN[one] for one in NOT_IN):
             wrong.append(f"line {line}: {dotted} imports {module}")
     assert wrong == []
+
+
+def test_no_room_imports_itself_by_way_of_another() -> None:
+    """Of rooms one of which is inside the other, the inner one is a part of the outer."""
+    needs: dict[str, set[str]] = {}
+    for path in MODULES:
+        mine = room(dotted_name(path))
+        for module, lazy, _ in imports(path):
+            theirs = room(module[len(PACKAGE) + 1 :]) if module.startswith(f"{PACKAGE}.") else ""
+            inside = theirs.startswith(f"{mine}.") or mine.startswith(f"{theirs}.")
+            if theirs and mine and theirs != mine and not lazy and not inside:
+                needs.setdefault(mine, set()).add(theirs)
+    # Raises CycleError.
+    TopologicalSorter(needs).prepare()

@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.lint.program import program_nodes_of
 from flytekitplugins.awsbatch.lint.targets import target_of
 from flytekitplugins.awsbatch.local.all_settings import Settings
-from flytekitplugins.awsbatch.local.run.task_resources import handler_resource_requirements, settle_task_resources
+from flytekitplugins.awsbatch.local.task_resources import handler_resource_requirements, settle_task_resources
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
 from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
@@ -44,9 +44,9 @@ def task_needs(targets: Sequence[str], settings: Settings) -> tuple[TaskNeed, ..
         for node in _nodes_below(workflow):
             if _is_for_batch(node.flyte_entity):
                 called.add(_inner_task(node.flyte_entity).name)
-                needs.append(task_need_of(node.flyte_entity, workflow.name, settings, node))
+                needs.append(_task_need_of(node.flyte_entity, workflow.name, settings, node))
     alone = [one for one in entities if _is_for_batch(one) and _inner_task(one).name not in called]
-    needs += [task_need_of(one, f".flytegen.{one.name}", settings) for one in alone]
+    needs += [_task_need_of(one, f".flytegen.{one.name}", settings) for one in alone]
     return tuple(dict.fromkeys(needs))
 
 
@@ -68,7 +68,7 @@ def _inner_task(task: Any) -> Any:
     return getattr(task, "run_task", task)
 
 
-def task_need_of(task: Any, workflow: str, settings: Settings, node: Node | None = None) -> TaskNeed:
+def _task_need_of(task: Any, workflow: str, settings: Settings, node: Node | None = None) -> TaskNeed:
     """:param node: the node whose `with_overrides` counts too."""
     inner, admin, k8s = _inner_task(task), settings.admin, settings.handler.k8s
     resources: Resources = convert_resources_to_resource_model(

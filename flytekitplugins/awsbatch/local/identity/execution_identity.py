@@ -244,7 +244,7 @@ def _command_line(context: click.Context | None, params: Any) -> dict[str, Given
     """Project and domain of the `pyflyte run` that leads to here."""
     if context is None or params is None:
         return {}
-    return {name: Given(getattr(params, name), is_typed_option(context, name)) for name in ("project", "domain")}
+    return {name: Given(getattr(params, name), _is_typed_option(context, name)) for name in ("project", "domain")}
 
 
 def _images_of_execution(params: Any) -> ImageConfig | None:
@@ -269,7 +269,7 @@ def _code_options(context: click.Context | None, params: Any) -> CodeOptions:
         return CodeOptions()
     style = "all" if params.copy_all else {1: "auto", 2: "all"}.get(getattr(params.copy, "value", 0))
     return CodeOptions(
-        copy=style if params.copy_all or is_typed_option(context, "copy") else None,
+        copy=style if params.copy_all or _is_typed_option(context, "copy") else None,
         destination=params.destination_dir,
         source_root=params.computed_params.project_root,
         show_files=params.verbose > 0,
@@ -284,7 +284,7 @@ def _context_of(frame: FrameType) -> click.Context | None:
     return context if isinstance(context, click.Context) else None
 
 
-def is_typed_option(context: click.Context, name: str) -> bool:
+def _is_typed_option(context: click.Context, name: str) -> bool:
     """Whether an option stands on the command line, of this command or of one around it."""
     here: click.Context | None = context
     while here is not None:

@@ -36,13 +36,13 @@ from ..history.resume import Fingerprint
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
+from ..task_resources import check_task_resources, handler_resource_requirements, settle_task_resources
 from .account_job import account_job_needs, account_job_tags
 from .call_notices import CallNotices
 from .call_record import CallRecord
 from .promises import nodes_of_promises
 from .resume_node import resume_node
 from .serialise import Serialised
-from .task_resources import check_task_resources, handler_resource_requirements, settle_task_resources
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask

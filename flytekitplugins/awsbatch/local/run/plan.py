@@ -44,8 +44,8 @@ from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, PLATFORM_CAPABILITIES
 from ..console.redaction import redact_request
 from ..deployment.locations import Locations
 from ..identity.node_identity import Place
+from ..task_resources import RefusedError, check_task_resources, handler_resource_requirements, settle_task_resources
 from .serialise import NotLoadableError, serialise
-from .task_resources import RefusedError, check_task_resources, handler_resource_requirements, settle_task_resources
 
 if TYPE_CHECKING:
     from flytekit.configuration import ImageConfig

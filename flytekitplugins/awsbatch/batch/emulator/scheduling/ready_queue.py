@@ -44,7 +44,7 @@ class ReadyQueue:
 
     def give_back(self, unit: Unit, environment: str) -> None:
         """The unit does not use its room in the compute environment any more."""
-        self._occupancy.give_back(environment, ready_unit_need(unit))
+        self._occupancy.give_back(environment, _ready_unit_need(unit))
 
     def place(self, capacity: Capacity) -> list[Unit]:
         """Moves the units that fit to STARTING, with an attempt that knows its compute environment."""
@@ -61,14 +61,14 @@ class ReadyQueue:
                 if self._faults.fault_of_attempt(STAY_RUNNABLE, unit) is not None:
                     self._never_fitting[name].append(waiting.popleft())
                     continue
-                where = self._occupancy.place(ready_unit_need(unit), order)
+                where = self._occupancy.place(_ready_unit_need(unit), order)
                 if where is Hold.WAIT:
                     self._blocked.add(name)
                     break
                 waiting.popleft()
                 if isinstance(where, Hold):
                     sizes = [capacity.sizes[each] for each in order if each in capacity.sizes]
-                    self._note_misfit(unit, placement_misfit(ready_unit_need(unit), sizes))
+                    self._note_misfit(unit, placement_misfit(_ready_unit_need(unit), sizes))
                     self._never_fitting[name].append(unit)
                     continue
                 unit.attempts.append(Attempt(len(unit.attempts) + 1, None, where))
@@ -96,6 +96,6 @@ class ReadyQueue:
         self._table.note_unit_change(unit)
 
 
-def ready_unit_need(unit: Unit) -> Size:
+def _ready_unit_need(unit: Unit) -> Size:
     spec = unit.job.spec
     return Size(spec.vcpus, spec.memory, spec.gpus)

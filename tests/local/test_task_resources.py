@@ -11,7 +11,7 @@ from flytekit import Resources, task, workflow
 from flytekitplugins.awsbatch import AWSBatchConfig, emulation, map_task
 from flytekitplugins.awsbatch.admin.admin_settings import DefaultResources, LimitResources, TaskResources
 from flytekitplugins.awsbatch.local.all_settings import DEFAULT, parse_all_settings
-from flytekitplugins.awsbatch.local.run.task_resources import (
+from flytekitplugins.awsbatch.local.task_resources import (
     RefusedError,
     check_task_resources,
     handler_resource_requirements,
