@@ -137,7 +137,8 @@ def _show(out: Console, planned: Plan) -> None:
     out.print(Text.assemble("Queue: ", queue, among))
     if decision.no_queue_help:
         show_indented(out, decision.no_queue_help)
-    out.print(f"Role: {decision.role.iam_role or 'none'} ({decision.role.source})", markup=False, soft_wrap=True)
+    source = f" ({decision.role.source})" if decision.role.source else ""
+    out.print(f"Role: {decision.role.iam_role or 'none'}{source}", markup=False, soft_wrap=True)
     for node in planned.nodes:
         out.print()
         _show_node(out, node)
