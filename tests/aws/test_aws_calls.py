@@ -85,7 +85,7 @@ def test_a_call_is_repeated_as_often_as_plugins_aws_retries_says(account: Proxy,
 
 
 def test_looks_at_jobs_are_repeated_for_longer_since_the_handler_never_gives_up_on_them(account: Proxy) -> None:
-    batch = client(account, retries=0, patience=1)
+    batch = client(account, retries=0, wait_seconds=1)
     refusing(account, FAULT, 1, {"jobs": []})
     batch.describe_jobs(jobs=["x"])
     assert account.calls["describejobs"] == 2
@@ -103,7 +103,7 @@ def test_a_refusal_is_final(account: Proxy) -> None:
 
 def test_a_network_that_stays_away_is_told_apart_once_there_was_one(account: Proxy) -> None:
     refusing(account, None, 0, {"jobs": []})
-    batch = client(account, patience=0.5)
+    batch = client(account, wait_seconds=0.5)
     batch.describe_jobs(jobs=["x"])
     account.rule = lambda operation, request, key: None
     # The proxy's own target is not there: it drops the connection.
@@ -112,7 +112,7 @@ def test_a_network_that_stays_away_is_told_apart_once_there_was_one(account: Pro
 
 
 def test_who_is_in_a_hurry_waits_for_no_answer(account: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws, "SHORT_PATIENCE", 0.2)
+    monkeypatch.setattr(aws, "SHORT_WAIT_SECONDS", 0.2)
     refusing(account, FAULT, 10**6, {})
     batch = client(account)
     batch.hurry()

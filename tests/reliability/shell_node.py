@@ -87,7 +87,7 @@ class Node:
         self.execution.step()
 
     def run(self) -> NodeResult:
-        return self.execution.run(EventWait(self._world.batch, timeout=self._world.patience))
+        return self.execution.run(EventWait(self._world.batch, timeout=self._world.wait_seconds))
 
     @property
     def expected(self) -> literals_pb2.LiteralMap:
@@ -97,7 +97,7 @@ class Node:
 class World:
     """A home with its service, which may be closed, as by a kill, and opened again.
 
-    :ivar patience: how long nodes wait for news before they look again.
+    :ivar wait_seconds: how long nodes wait for news before they look again.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class World:
         **settings: Any,
     ) -> None:
         self.home = home
-        self.patience = NEVER
+        self.wait_seconds = NEVER
         self._handler = handler or HandlerSettings()
         self._clock = clock
         self._settings = BatchSettings(**{"vcpus": 4, "memory": 8192, "kill_grace": 1, **settings})
@@ -128,7 +128,7 @@ class World:
 
     def set_fault(self, fault: Fault) -> None:
         if fault.kind == STALE_DESCRIBE:
-            self.patience = STALE
+            self.wait_seconds = STALE
         self.batch.faults.add(fault)
 
     def close(self) -> None:

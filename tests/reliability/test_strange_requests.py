@@ -29,14 +29,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ThreadedServer]
         yield served
 
 
-def answer_to(server: ThreadedServer, data: bytes, patience: float = 10) -> tuple[int, bytes]:
+def answer_to(server: ThreadedServer, data: bytes, wait_seconds: float = 10) -> tuple[int, bytes]:
     """(status, body) of what comes back; 0 for nothing.
 
-    :param patience: seconds after which the sender gives up.
+    :param wait_seconds: seconds after which the sender gives up.
     """
     address = urlsplit(server.url)
     received = b""
-    with socket.create_connection((address.hostname, address.port), timeout=patience) as client:
+    with socket.create_connection((address.hostname, address.port), timeout=wait_seconds) as client:
         # The other end may have heard enough.
         with contextlib.suppress(OSError):
             client.sendall(data)
@@ -88,7 +88,7 @@ def test_a_body_that_is_no_request_is_refused_in_json(server: ThreadedServer, bo
 
 
 def test_a_body_over_the_limit_is_refused(server: ThreadedServer) -> None:
-    status, _ = answer_to(server, request(b" " * 20_000_000), patience=2)
+    status, _ = answer_to(server, request(b" " * 20_000_000), wait_seconds=2)
     # Closed while it was still being sent, the answer may be lost on the way.
     assert status in (0, 413)
     lives(server)
@@ -114,7 +114,7 @@ STRANGE = {
 
 @pytest.mark.parametrize("data", STRANGE.values(), ids=STRANGE)
 def test_what_is_no_request_has_an_answer_that_blames_it_or_none(server: ThreadedServer, data: bytes) -> None:
-    status, body = answer_to(server, data, patience=0.3)
+    status, body = answer_to(server, data, wait_seconds=0.3)
     assert status == 0 or 400 <= status < 500, (status, body)
     assert b"Traceback" not in body
     lives(server)
@@ -123,7 +123,7 @@ def test_what_is_no_request_has_an_answer_that_blames_it_or_none(server: Threade
 @FUZZ
 @given(data=st.one_of(st.binary(max_size=60), st.binary(max_size=40).map(request)))
 def test_any_bytes_leave_a_service_that_answers(server: ThreadedServer, data: bytes) -> None:
-    status, body = answer_to(server, data, patience=0.05)
+    status, body = answer_to(server, data, wait_seconds=0.05)
     assert status in (0, 200) or 400 <= status < 500, (status, body)
     assert b"Traceback" not in body
     lives(server)

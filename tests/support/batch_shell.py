@@ -10,7 +10,7 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 
-PATIENCE = 100.0
+WAIT_SECONDS = 100.0
 SETTINGS = BatchSettings(vcpus=4, memory=8192, kill_grace=2)
 
 ENDED = ("SUCCEEDED", "FAILED")
@@ -46,7 +46,7 @@ class Shell:
 
     def until(self, job_id: str, right: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The job's description as soon as it is right."""
-        limit = time.monotonic() + PATIENCE
+        limit = time.monotonic() + WAIT_SECONDS
         while True:
             job = self.describe(job_id)
             if right(job):
@@ -69,7 +69,7 @@ def new_shell(service: LocalBatch) -> Shell:
 
 
 def eventually(right: Callable[[], bool], what: str = "") -> None:
-    limit = time.monotonic() + PATIENCE
+    limit = time.monotonic() + WAIT_SECONDS
     while not right():
         assert time.monotonic() < limit, what
         time.sleep(0.01)

@@ -15,14 +15,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-PATIENCE = 90.0
+WAIT_SECONDS = 90.0
 END = "<the command has ended>"
 BIN = Path(sys.executable).parent
 TASKS = Path(__file__).parents[1] / "reliability" / "reliability_tasks.py"
 
 
 def eventually(right: Callable[[], bool], what: Callable[[], str] = str) -> None:
-    limit = time.monotonic() + PATIENCE
+    limit = time.monotonic() + WAIT_SECONDS
     while not right():
         assert time.monotonic() < limit, what()
         time.sleep(0.02)
@@ -82,13 +82,13 @@ class Terminal:
 
     def ended(self) -> int:
         """The exit status, once the command has ended and its output is read."""
-        status = self.process.wait(PATIENCE)
+        status = self.process.wait(WAIT_SECONDS)
         try:
             # Whatever the command has written comes before this.
             os.write(self._slave, END.encode())
         except OSError:
             # The kernel hung up the terminal when the session's leader ended: reading ends by itself.
-            self._reader.join(PATIENCE)
+            self._reader.join(WAIT_SECONDS)
         else:
             eventually(lambda: END in self.text)
             self.text = self.text.replace(END, "")

@@ -35,12 +35,12 @@ EXPIRED = frozenset(
     | {"InvalidClientTokenId"}
 )
 # How often a call is repeated that AWS throttles or fails: Flyte's `plugins.aws.retries`. Looks at jobs are repeated
-# for as long as `PATIENCE`: Flyte's handler never gives up on them.
+# for as long as `WAIT_SECONDS`: Flyte's handler never gives up on them.
 RETRIES = 3
 # Seconds for which a call that cannot reach AWS is repeated: long enough for a laptop to find its network again.
-PATIENCE = 300.0
+WAIT_SECONDS = 300.0
 # The same where no call has been answered yet, and after `hurry`.
-SHORT_PATIENCE = 5.0
+SHORT_WAIT_SECONDS = 5.0
 FIRST_DELAY, LONGEST_DELAY = 0.25, 20.0
 # As the Go SDK's `DefaultRetryer` has it.
 FIRST_THROTTLED_DELAY = 1.0
@@ -58,7 +58,7 @@ class AwsBatch(BatchCalls):
     :param endpoint_url: another service than AWS's, such as a local one.
     :param account_id: None asks STS when it is first needed.
     :param retries: how often a call is repeated that AWS throttles or answers with a 5xx.
-    :param patience: seconds for which a call is repeated that brings no answer at all, once one has; and a look at jobs
+    :param wait_seconds: for how long a call is repeated that brings no answer at all, once one has; and a look at jobs
         that AWS throttles or answers with a 5xx.
     :param warn: called with a sentence when that begins.
     """
@@ -71,14 +71,14 @@ class AwsBatch(BatchCalls):
         account_id: str | None = None,
         budgets: Budgets | None = None,
         retries: int = RETRIES,
-        patience: float = PATIENCE,
+        wait_seconds: float = WAIT_SECONDS,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._endpoint_url = endpoint_url
         self._account_id = account_id
         self._budgets = budgets or Budgets()
         self._retries = retries
-        self._patience = patience
+        self._wait_seconds = wait_seconds
         self._warn = warn
         self._answered = False
         self._hurried = False
@@ -112,7 +112,7 @@ class AwsBatch(BatchCalls):
         return self._call("logs", operation, request)
 
     def hurry(self) -> None:
-        """From now on no call is waited for longer than `SHORT_PATIENCE`. A signal's handler may call it."""
+        """From now on no call is waited for longer than `SHORT_WAIT_SECONDS`. A signal's handler may call it."""
         self._hurried = True
 
     def _call(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +144,9 @@ class AwsBatch(BatchCalls):
                 return answer
 
     def _time_for_a_call(self) -> float:
-        return self._patience if self._answered and not self._hurried else min(SHORT_PATIENCE, self._patience)
+        return (
+            self._wait_seconds if self._answered and not self._hurried else min(SHORT_WAIT_SECONDS, self._wait_seconds)
+        )
 
     def _repeatable(self, operation: str, error: BatchError) -> bool:
         return error.transient and (error.status == TOO_MANY or operation not in NOT_REPEATED)

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from warm_harness import PATIENCE, Runner, plan_of, runner
+from warm_harness import WAIT_SECONDS, Runner, plan_of, runner
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Exited, JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, PreloadHook, WarmPlan
@@ -147,7 +147,7 @@ def test_an_interpreter_that_wants_to_be_heard_first_gets_all_that_waits_for_it(
         (made.cwd / "go").touch()
         ended = set()
         while len(ended) < len(waiting):
-            event = made.inbox.get(timeout=PATIENCE)
+            event = made.inbox.get(timeout=WAIT_SECONDS)
             if isinstance(event, Exited):
                 ended.add(event.key)
         assert ended == {process.key for process in waiting}

@@ -28,7 +28,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan impor
 HERE = Path(__file__).parent
 SCRIPT = "#!{python}\nimport sys\nfrom {module} import main\nif __name__ == '__main__':\n    sys.exit(main())\n"
 # Only a hang takes longer, whatever else the machine does.
-PATIENCE = 100.0
+WAIT_SECONDS = 100.0
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Runner:
     def end(self, process: JobProcess) -> Ended:
         """Waits for the end of a process that has been started."""
         while True:
-            event = self.inbox.get(timeout=PATIENCE)
+            event = self.inbox.get(timeout=WAIT_SECONDS)
             if isinstance(event, Started):
                 self.pids[event.key] = event.pid
             elif event.key == process.key:
@@ -98,7 +98,7 @@ class Runner:
         """Starts a process, waits until it says that it is ready, and returns its number."""
         self.executor.start(process)
         while process.key not in self.pids:
-            event = self.inbox.get(timeout=PATIENCE)
+            event = self.inbox.get(timeout=WAIT_SECONDS)
             assert isinstance(event, Started), event
             self.pids[event.key] = event.pid
         eventually(lambda: process.log.exists() and process.log.read_bytes().endswith(ready))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from flytekitplugins.awsbatch.batch.aws import SHORT_PATIENCE, AwsBatch
+from flytekitplugins.awsbatch.batch.aws import SHORT_WAIT_SECONDS, AwsBatch
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 
@@ -21,7 +21,7 @@ def account_client_of(run: RunInfo) -> AwsBatch | None:
     if run.endpoint is None:
         return None
     url = None if run.endpoint == AWS else run.endpoint
-    return AwsBatch(run.region or None, endpoint_url=url, patience=SHORT_PATIENCE)
+    return AwsBatch(run.region or None, endpoint_url=url, wait_seconds=SHORT_WAIT_SECONDS)
 
 
 def terminate_account_jobs(home: Home, run: RunInfo, client: AwsBatch) -> list[NodeInfo]:

@@ -74,10 +74,10 @@ def create_instance(root: Path) -> Instance:
 
 
 @contextlib.contextmanager
-def service_instances_left_behind(root: Path, name: str, patience: float) -> Iterator[Path | None]:
+def service_instances_left_behind(root: Path, name: str, wait_seconds: float) -> Iterator[Path | None]:
     """The directory of a dead instance, locked against other services that want to take over; None when it lives.
 
-    Waits up to `patience` seconds for what it started to be gone. An instance without a directory closed in order.
+    Waits up to `wait_seconds` seconds for what it started to be gone. An instance without a directory closed in order.
     """
     directory = root / name
     try:
@@ -86,7 +86,7 @@ def service_instances_left_behind(root: Path, name: str, patience: float) -> Ite
         yield directory
         return
     try:
-        until = time.monotonic() + patience
+        until = time.monotonic() + wait_seconds
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
 # Seconds to wait for the counters of a process that has ended.
-PATIENCE = 2.0
+WAIT_SECONDS = 2.0
 # Seconds between two looks at running containers, and until the kernel has reported a group's end.
 LOOK_EVERY = 0.5
 TELLING = 0.1
@@ -107,7 +107,7 @@ class CgroupWatch:
             watched = self._by_key.pop(key, None)
         if watched is None:
             return ContainerUsage()
-        watched.ended.wait(PATIENCE)
+        watched.ended.wait(WAIT_SECONDS)
         return watched.usage
 
     def close(self) -> None:

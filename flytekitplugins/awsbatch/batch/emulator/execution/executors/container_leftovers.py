@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 HOME, SERVICE, JOB, ATTEMPT = (f"flyte-awsbatch.{name}" for name in ("home", "service", "job", "attempt"))
 # Seconds to wait for an engine.
-PATIENCE = 120.0
+WAIT_SECONDS = 120.0
 # Removed at the same time.
 SIDE_BY_SIDE = 8
 
@@ -84,7 +84,7 @@ def _finished(state: dict[str, Any]) -> float:
 
 
 def main(url: str, home: str, service: str, directory: str) -> None:
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + WAIT_SECONDS
     while True:
         try:
             client = container_engine.connect_engine(url, os.environ)

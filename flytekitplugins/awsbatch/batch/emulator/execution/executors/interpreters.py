@@ -40,7 +40,7 @@ IDLE = 300.0
 LOOK = 10.0
 # For how many interpreters the reason is kept why nothing can be forked from them.
 REFUSED = 64
-PATIENCE = 15.0
+WAIT_SECONDS = 15.0
 
 
 class Interpreters:
@@ -183,15 +183,15 @@ class Interpreters:
                 self._end(interpreter)
             use.release()
         interpreter.flush()
-        if not use.released.wait(PATIENCE):
+        if not use.released.wait(WAIT_SECONDS):
             self.supervision.signal_supervised_interpreter(interpreter.name, signal.SIGKILL)
-            interpreter.ended.wait(PATIENCE)
+            interpreter.ended.wait(WAIT_SECONDS)
         with self.lock:
             if ends and interpreter.state is InterpreterState.READY:
                 self._end(interpreter)
             self.trim_interpreters(most)
         if ends:
-            interpreter.ended.wait(PATIENCE)
+            interpreter.ended.wait(WAIT_SECONDS)
         self.supervision.links.wake()
 
     # Below: what the thread of the links calls.

@@ -42,7 +42,7 @@ MOST_INTERPRETERS = 4
 # imported.
 MOST_ACCIDENTS = 3
 MOST_FAILED_IMPORTS = 2
-PATIENCE = 15.0
+WAIT_SECONDS = 15.0
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ class WarmExecutor:
         for key in waiting:
             self._events(Exited(key, 128 + signal.SIGKILL, time.time()))
         for thread in resuming:
-            thread.join(PATIENCE)
+            thread.join(WAIT_SECONDS)
         for use in uses:
             self._interpreters.release(use, self._keep)
         self._interpreters.supervision.release(self._lease)
