@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from admin_builders import admin
 
-from flytekitplugins.awsbatch.admin.launch_decision import role_of
+from flytekitplugins.awsbatch.admin.launch_decision import role_of_launch
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs
 from flytekitplugins.awsbatch.local.all_settings import load_all_settings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
@@ -34,7 +34,7 @@ def test_the_call_beats_the_settings_and_the_settings_stand_in_for_it(
     settings = admin(
         f"emulator: {{role: '{emulator}'}}\nflyteadmin: {{roleNameKey: {KEY}, assumableIamRole: '{server}'}}\n"
     )
-    found = role_of(
+    found = role_of_launch(
         settings,
         LaunchRequest(RunAs(request_) if request_ else None),
         LaunchPlan("w", RunAs(plan)) if plan else None,
@@ -44,7 +44,7 @@ def test_the_call_beats_the_settings_and_the_settings_stand_in_for_it(
 
 def test_a_service_account_alone_hides_a_role_as_on_a_server() -> None:
     settings = admin(f"emulator: {{role: '{LOCAL}'}}\n")
-    assert role_of(settings, LaunchRequest(RunAs(service_account="sa"))).iam_role == ""
+    assert role_of_launch(settings, LaunchRequest(RunAs(service_account="sa"))).iam_role == ""
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_service_account_alone_hides_a_role_as_on_a_server() -> None:
     ],
 )
 def test_the_annotation_has_whichever_key_the_files_name(text: str, key: str) -> None:
-    assert role_of(admin(text), LaunchRequest(RunAs(CALL))).annotations == {key: CALL}
+    assert role_of_launch(admin(text), LaunchRequest(RunAs(CALL))).annotations == {key: CALL}
 
 
 def test_keys_that_do_not_agree_are_an_error_that_says_which_file_to_change(tmp_path: Path) -> None:

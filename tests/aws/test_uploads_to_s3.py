@@ -21,7 +21,7 @@ from flytekit.models.literals import LiteralMap
 from flytekitplugins.awsbatch.batch.api import UnreachableError
 from flytekitplugins.awsbatch.local.deployment.filesystems import (
     RunStore,
-    check_container,
+    check_storage_container,
     exists,
     filesystem_of,
     renew_filesystems,
@@ -207,16 +207,16 @@ def test_files_of_children_are_seen_as_soon_as_they_are_written(bucket: Any) -> 
 
 
 def test_a_bucket_is_looked_for_before_anything_is_sent(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    check_container(f"s3://{bucket.name}/raw")
+    check_storage_container(f"s3://{bucket.name}/raw")
     with pytest.raises(StorageError, match="s3://nobodys-bucket: there is no such bucket"):
-        check_container("s3://nobodys-bucket/raw")
+        check_storage_container("s3://nobodys-bucket/raw")
     for name in CREDENTIALS:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     renew_filesystems()
     with pytest.raises(StorageError, match="Unable to locate credentials"):
-        check_container(f"s3://{bucket.name}/raw")
+        check_storage_container(f"s3://{bucket.name}/raw")
 
 
 def test_credentials_that_have_expired_are_read_anew_or_told(

@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.propeller.aws_array import handler
 from flytekitplugins.awsbatch.propeller.aws_array.definition_cache import definition_key
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
 from flytekitplugins.awsbatch.propeller.aws_array.item_cache import item_interface
-from flytekitplugins.awsbatch.propeller.aws_array.item_inputs import item_inputs
+from flytekitplugins.awsbatch.propeller.aws_array.item_inputs import inputs_of_item
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State, TaskError
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
@@ -29,7 +29,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.task_context import TaskContex
 from flytekitplugins.awsbatch.propeller.aws_array.transition import Step
 from flytekitplugins.awsbatch.propeller.catalog import CatalogError, CatalogKey
 from flytekitplugins.awsbatch.propeller.node.names import fixed_length_id_for_parts
-from flytekitplugins.awsbatch.propeller.node.paths import raw_output_prefix
+from flytekitplugins.awsbatch.propeller.node.paths import node_raw_output_prefix
 from flytekitplugins.awsbatch.propeller.propeller_settings import (
     AwsPluginSettings,
     BatchPluginSettings,
@@ -269,7 +269,7 @@ class CaseRun:
         """The key under which an earlier execution stored this item."""
         template = self.context.template
         interface = item_interface(self.context)
-        readers = list(item_inputs(self.context, self.services, index + 1))
+        readers = list(inputs_of_item(self.context, self.services, index + 1))
         inputs = readers[index]() if interface.HasField("inputs") else literals_pb2.LiteralMap()
         return CatalogKey(
             template.id,
@@ -325,7 +325,7 @@ def build_context(case: dict[str, Any]) -> TaskContext:
         name = f"{execution.get('name', '')}-{metadata.get('node_id', 'n0')}-{attempt}"
     raw_prefix = case.get("raw_output_prefix", "s3://bucket/raw/ab/exec1-n0-0")
     if "raw_output_base" in case:
-        raw_prefix = raw_output_prefix(join_storage_url, case["raw_output_base"], name)
+        raw_prefix = node_raw_output_prefix(join_storage_url, case["raw_output_base"], name)
     return TaskContext(
         template=template,
         name=name,

@@ -36,7 +36,7 @@ def generated_name(case: dict[str, Any]) -> dict[str, Any]:
         "error": None,
         "unique_node_id": unique,
         "generated_name": name,
-        "raw_output_prefix": paths.raw_output_prefix(join_storage_url, case["raw_prefix"], name),
+        "raw_output_prefix": paths.node_raw_output_prefix(join_storage_url, case["raw_prefix"], name),
     }
     if case.get("with") is not None:
         try:
@@ -80,7 +80,7 @@ def raw_output_prefix(case: dict[str, Any]) -> dict[str, Any]:
             prefix = join_storage_url(base, *parts, case["task"])
         else:
             answer["shard"] = paths.node_path_shard(case["unique_id"])
-            prefix = paths.raw_output_prefix(join_storage_url, base, case["unique_id"])
+            prefix = paths.node_raw_output_prefix(join_storage_url, base, case["unique_id"])
         return {
             **answer,
             "raw_output_prefix": prefix,

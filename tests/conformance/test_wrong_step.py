@@ -42,13 +42,13 @@ def wrong(step: str, right: Any) -> Callable[..., Any]:
 
     if step.startswith("assemble"):
         return assembled
-    return state if step in ("ensure_definition", "submit_launched_job") else first
+    return state if step in ("ensure_definition", "submit_batch_job") else first
 
 
 STEPS = [
     "discover_subtasks",
     "ensure_definition",
-    "submit_launched_job",
+    "submit_batch_job",
     "monitor_subtasks",
     "write_back",
     "assemble_outputs",

@@ -118,7 +118,7 @@ def test_any_words_on_the_command_line_are_answered(
 @pytest.mark.parametrize("value", ["yes", "1", "ftp://host", "http:/x", "locale", "\N{SNOWMAN}"])
 def test_a_switch_that_means_nothing_says_what_it_could_mean(value: str) -> None:
     with pytest.raises(SwitchError, match="expected 'local'"):
-        opening.from_environment({"FLYTE_AWSBATCH": value})
+        opening.deployment_from_environment({"FLYTE_AWSBATCH": value})
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc", "../runs", "a\0b"])

@@ -47,7 +47,7 @@ def check_roles(walk: AccountWalk) -> Iterator[StepFinding]:
             yield wrong_finding(
                 arn, f"the role of this name is {real}", "its ARN with its path", _role_renaming_fix(walk, arn, real)
             )
-        elif role_of(walk, arn) is None:
+        elif _role_behind_arn(walk, arn) is None:
             options = {"role_name": principal_of(arn).name, "assume_role_policy_document": trust_policy()}
             if path := arn.partition(":role/")[2].rpartition("/")[0]:
                 options["path"] = f"/{path}/"
@@ -62,7 +62,7 @@ def check_roles(walk: AccountWalk) -> Iterator[StepFinding]:
     elif walk.propeller and (real := _role_with_another_path(walk, walk.propeller)):
         fix = Fix(words=f"Give --propeller-role {real}.")
         yield wrong_finding(walk.propeller, f"the role of this name is {real}", "its ARN with its path", fix)
-    elif walk.propeller and role_of(walk, walk.propeller) is None:
+    elif walk.propeller and _role_behind_arn(walk, walk.propeller) is None:
         fix = Fix(words="Name the role of flytepropeller's service account: its annotation eks.amazonaws.com/role-arn.")
         yield wrong_finding(walk.propeller, "there is no such role", "propeller's role", fix)
 
@@ -215,12 +215,12 @@ def _storage_commands(walk: AccountWalk, principal: Principal) -> list[str]:
 def _existing_roles(walk: AccountWalk) -> Iterator[tuple[str, dict[str, Any]]]:
     """(ARN, answer of GetRole) of the roles that exist in this account; the step `roles` reports the others."""
     for arn in walk.roles:
-        role = None if _is_of_another_account(walk, arn) else role_of(walk, arn)
+        role = None if _is_of_another_account(walk, arn) else _role_behind_arn(walk, arn)
         if role is not None:
             yield arn, role
 
 
-def role_of(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
+def _role_behind_arn(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
     role = _role_of_name(walk, arn)
     return role if role and role["Arn"] == arn else None
 

@@ -102,7 +102,7 @@ def _job_queues(account: AwsAccount, names: list[str]) -> list[dict[str, Any]]:
     return found
 
 
-def begin(
+def begin_walk(
     settings: Settings,
     *,
     roles: tuple[str, ...] = (),

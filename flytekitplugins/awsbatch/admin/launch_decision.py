@@ -42,7 +42,7 @@ def decide_launch(settings: AdminSettings, execution: LaunchedExecution, plan: L
     :param plan: what its launch plan says about the role; `emulator.role` stands in for a role that it leaves open.
     """
     explanation = match_queue(settings, execution)
-    role = role_of(settings, LaunchRequest(), plan)
+    role = role_of_launch(settings, LaunchRequest(), plan)
     warnings = [
         queue_difference_advice(settings, explanation),
         "" if role.of_job(_role_key(settings)) else no_role_advice(),
@@ -61,7 +61,7 @@ def _role_key(settings: AdminSettings) -> str:
     return settings.server.role_name_key or settings.handler.role_annotation_key or ROLE_KEY
 
 
-def role_of(settings: AdminSettings, request: LaunchRequest, plan: LaunchPlan | None = None) -> Role:
+def role_of_launch(settings: AdminSettings, request: LaunchRequest, plan: LaunchPlan | None = None) -> Role:
     server = replace(settings.server, role_name_key=_role_key(settings))
     said = resolve_role(replace(server, assumable_iam_role="", k8s_service_account=""), request, plan)
     if said.run_as:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from flytekitplugins.awsbatch.account.findings import Fix, State, StepFinding
 from flytekitplugins.awsbatch.account.steps import Step, findings_of_steps
-from flytekitplugins.awsbatch.account.walk import TaskNeed, begin
+from flytekitplugins.awsbatch.account.walk import TaskNeed, begin_walk
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.local.all_settings import Settings, read_all_settings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
@@ -58,7 +58,7 @@ def doctor(
             raise click.BadParameter(f"{arn} is no role's ARN: arn:aws:iam::<account>:role/<name>")
     settings = _readable_settings(files, as_json)
     needs = _needs_of(modules, settings) if modules else None
-    walk = begin(settings, roles=roles, propeller=propeller or "", image=image or "", needs=needs)
+    walk = begin_walk(settings, roles=roles, propeller=propeller or "", image=image or "", needs=needs)
     wrong: list[StepFinding] = []
     steps = []
     for step, found in findings_of_steps(walk):

@@ -33,11 +33,11 @@ MOST_IDS = 100
 
 
 def home_of_command() -> homes.Home:
-    return homes.from_environment(os.environ)
+    return homes.home_from_environment(os.environ)
 
 
 @contextlib.contextmanager
-def failing() -> Iterator[None]:
+def ending_on_failure() -> Iterator[None]:
     """Ends the command with a sentence if the block finds something wrong with a home, an execution or a job."""
     try:
         yield

@@ -24,7 +24,7 @@ from .common import command_line_for_home, json_option, print_json
 from .home_access import (
     MOST_IDS,
     batch_of_home_run,
-    failing,
+    ending_on_failure,
     home_of_command,
     home_run_named,
     reader_of_home_run,
@@ -67,7 +67,7 @@ def jobs(
     several, ATTEMPTS how often AWS Batch tried the job. MEMORY is the most that a job held, beside its
     limit; VCPUS what it used on average in its last attempt, beside what it asked for.
     """
-    with failing():
+    with ending_on_failure():
         run = home_run_named(execution, workflow)
         children = children or bool(statuses)
         with (

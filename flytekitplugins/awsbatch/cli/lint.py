@@ -104,10 +104,10 @@ def lint(
     for one in not_loaded:
         frames = "".join(frames_of_users_code(one.error))
         click.echo(f"{frames}{one.name} could not be loaded: {error_text(one.error)}", err=True)
-    sys.exit(exit_status(found, strict) if not not_loaded else NOT_LOADED)
+    sys.exit(_lint_exit_status(found, strict) if not not_loaded else NOT_LOADED)
 
 
-def exit_status(found: Sequence[LintFinding], strict: bool) -> int:
+def _lint_exit_status(found: Sequence[LintFinding], strict: bool) -> int:
     return FOUND if any(strict or one.severity is Severity.ERROR for one in found) else 0
 
 

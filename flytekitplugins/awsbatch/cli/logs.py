@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.local.console.log_rendering import LogRenderer
 from flytekitplugins.awsbatch.local.deployment.account_client import account_client_of
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import HomeError
-from flytekitplugins.awsbatch.local.run.rerun import child_index
+from flytekitplugins.awsbatch.local.run.rerun import child_index_to_rerun
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .common import fail_command, json_option, print_json
@@ -26,7 +26,7 @@ from .home_access import (
     MOST_IDS,
     batch_of_home,
     batch_of_home_run,
-    failing,
+    ending_on_failure,
     home_job_named,
     home_of_command,
     home_run_named,
@@ -56,7 +56,7 @@ def logs(names: tuple[str, ...], failed: bool, attempt: int | None, follow: bool
     if follow and (as_json or failed):
         other = "--json prints it whole" if as_json else "--failed prints what has ended"
         raise click.UsageError(f"--follow prints a log as it grows, {other}: only one of them.")
-    with failing():
+    with ending_on_failure():
         if failed:
             _print_failed(names, attempt, raw, as_json)
             return
@@ -156,7 +156,7 @@ def _job_of_item(run: past_runs.RunInfo, name: str) -> str | None:
     node = past_runs.past_node(run, node_name)
     if not colon or node.job_id is None:
         return node.job_id
-    child = child_index(node, int(item))
+    child = child_index_to_rerun(node, int(item))
     return node.job_id if child is None or not _children_of(node) else f"{node.job_id}:{child}"
 
 

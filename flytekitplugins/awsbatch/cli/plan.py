@@ -22,7 +22,7 @@ from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.lint.program import compile_program_workflows
 from flytekitplugins.awsbatch.lint.targets import TargetError, target_of
 from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations_of_settings
-from flytekitplugins.awsbatch.local.home import from_environment
+from flytekitplugins.awsbatch.local.home import home_from_environment
 from flytekitplugins.awsbatch.local.run.plan import Plan, PlannedNode, planned_workflow_name
 from flytekitplugins.awsbatch.local.run.plan import plan_workflow as plan_of
 
@@ -80,7 +80,7 @@ def plan(
         planned_workflow_name(entity),
         execution,
     )
-    home = from_environment(os.environ)
+    home = home_from_environment(os.environ)
     with reporting_problems(as_json):
         where = locations_of_settings(settings, home, elsewhere=False) if settings.local.storage else Locations(home)
         planned = plan_of(entity, settings, who, where, images)

@@ -10,7 +10,7 @@ from flytekitplugins.awsbatch.ui.report import report as report_text
 from flytekitplugins.awsbatch.ui.report import write_report
 
 from .common import fail_command
-from .home_access import failing, home_of_command, home_run_named
+from .home_access import ending_on_failure, home_of_command, home_run_named
 
 
 @click.command()
@@ -21,7 +21,7 @@ def report(execution: str | None, output: str | None) -> None:
 
     It has what `ui` shows, with the logs of the failed and the slowest children.
     """
-    with failing():
+    with ending_on_failure():
         name = home_run_named(execution).name
         if output == "-":
             click.echo(report_text(home_of_command(), [name]))

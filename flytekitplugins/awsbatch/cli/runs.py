@@ -22,7 +22,7 @@ from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 from .common import counted_noun, fail_command, json_option, print_json
-from .home_access import failing, home_of_command, home_run_named, is_of_workflow, workflow_option
+from .home_access import ending_on_failure, home_of_command, home_run_named, is_of_workflow, workflow_option
 from .tables import print_table
 
 POLL_SECONDS = 0.3
@@ -56,7 +56,7 @@ def runs(prune: bool, older_than: float, workflow: str | None, statuses: tuple[s
     interrupted ones.
     """
     home = home_of_command()
-    with failing():
+    with ending_on_failure():
         if prune:
             gone = past_runs.prune_past_runs(home, older_than)
             if as_json:
@@ -94,7 +94,7 @@ def kill(execution: str) -> None:
     Its process asks the jobs to end, kills those that do not, and exits. You can resume the execution, as after Ctrl-C.
     Jobs in an account are terminated, whether their process still runs or not.
     """
-    with failing():
+    with ending_on_failure():
         run = home_run_named(execution)
         execution = run.name
         if run.endpoint is not None:
@@ -147,7 +147,7 @@ def rerun(execution: str, node: str, index: int, raw: bool) -> None:
     the mapped list; outputs go to a folder of their own. Variables that the job inherited are this shell's. Ends with
     the child's exit status.
     """
-    with failing():
+    with ending_on_failure():
         run = home_run_named(execution)
         found = past_runs.past_node(run, node)
         node = found.node
@@ -170,7 +170,7 @@ def clear() -> None:
         shared = load(os.environ).local.cache
     except SettingsError as error:
         fail_command(str(error))
-    with failing():
+    with ending_on_failure():
         if home.catalog.exists():
             DiskCatalog(home.catalog).clear()
         past_runs.remove_files_kept_for_cache(home)

@@ -29,7 +29,7 @@ from flytekitplugins.awsbatch.local.all_settings import CONTAINER, Settings, loa
 from flytekitplugins.awsbatch.local.deployment.backend import backend_container_executor
 from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders
 from flytekitplugins.awsbatch.local.history.page_address import page_address_noted
-from flytekitplugins.awsbatch.local.home import Home, HomeError, from_environment
+from flytekitplugins.awsbatch.local.home import Home, HomeError, home_from_environment
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.server import RunPages
 
@@ -106,7 +106,7 @@ def serve(
             f"{host} can be reached from other machines, and this service starts commands: give it a --token (or set"
             f" {TOKEN}), or listen on 127.0.0.1"
         )
-    at = Home(home.expanduser().absolute()) if home is not None else from_environment(os.environ)
+    at = Home(home.expanduser().absolute()) if home is not None else home_from_environment(os.environ)
     try:
         settings = load_all_settings(named_files(files))
         executors: list[Executor] | None = None

@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, ChildView, ExecutionView, NodeView
 from flytekitplugins.awsbatch.ui.errors import page_error_of_child
 
-from .home_access import failing, home_of_command, home_run_named
+from .home_access import ending_on_failure, home_of_command, home_run_named
 from .top_view import Throughput, summary, top_children, top_log_screen, top_screen
 
 # Seconds between two looks, and between two lines where there is no terminal.
@@ -43,7 +43,7 @@ def top(execution: str | None, once: bool) -> None:
     In a terminal, the arrow keys choose a child, Enter shows its log as it grows, and q leaves. Elsewhere it prints a
     line whenever something has changed, until the execution ends.
     """
-    with failing(), RunReader(home_of_command()) as reader:
+    with ending_on_failure(), RunReader(home_of_command()) as reader:
         name = home_run_named(execution).name
         if once or not (sys.stdin.isatty() and sys.stdout.isatty()):
             _lines(reader, name, once)

@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.ui.server import RunPages
 
 from .common import command_line_for_home, fail_command, service_url
-from .home_access import failing, home_of_command, home_run_named
+from .home_access import ending_on_failure, home_of_command, home_run_named
 from .serve import TOKEN
 
 DEFAULT_PORT = 8045
@@ -47,7 +47,7 @@ def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
             " or listen on 127.0.0.1"
         )
     home = home_of_command()
-    with failing():
+    with ending_on_failure():
         home.prepare()
         name = home_run_named(execution).name if execution else None
     # A large run is a hundred thousand small objects at once, which the collector would look through again and again.

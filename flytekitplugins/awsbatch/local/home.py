@@ -66,7 +66,7 @@ class Home:
 
     def command(self, environ: Mapping[str, str]) -> str:
         """`flyte-awsbatch` as a person with this environment has to type it to reach this home."""
-        usual = from_environment(environ).path == self.path
+        usual = home_from_environment(environ).path == self.path
         return COMMAND if usual else f"{wire.SWITCH_HOME}={shlex.quote(str(self.path))} {COMMAND}"
 
     def prepare(self) -> Home:
@@ -88,7 +88,7 @@ class Home:
         return self
 
 
-def from_environment(environ: Mapping[str, str]) -> Home:
+def home_from_environment(environ: Mapping[str, str]) -> Home:
     """The home that `FLYTE_AWSBATCH_HOME` names, by default `~/.flyte/awsbatch`."""
     named = environ.get(wire.SWITCH_HOME)
     return Home(Path(named).expanduser().absolute() if named else Path.home() / ".flyte" / "awsbatch")

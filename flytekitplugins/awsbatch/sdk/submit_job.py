@@ -62,7 +62,7 @@ def _bare_field_name(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def advice(name: str, fields: Sequence[str]) -> str:
+def advice_on_field(name: str, fields: Sequence[str]) -> str:
     """What follows `has no field 'name'` of a config.
 
     :param fields: those that it has.

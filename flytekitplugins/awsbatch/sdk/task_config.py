@@ -60,9 +60,9 @@ class AWSBatchConfig(DataClassJsonMixin):  # type: ignore[misc]
         names = [one.name for one in dataclasses.fields(cls)]
         for name in kwargs:
             if name not in names:
-                from .submit_job import advice
+                from .submit_job import advice_on_field
 
-                raise TypeError(f"AWSBatchConfig has no field {name!r}{advice(name, names)}")
+                raise TypeError(f"AWSBatchConfig has no field {name!r}{advice_on_field(name, names)}")
         made: AWSBatchConfig = super().__new__(cls)
         return made
 

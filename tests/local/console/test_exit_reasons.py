@@ -3,7 +3,7 @@
 import pytest
 
 from flytekitplugins.awsbatch.local.console.exit_reasons import (
-    advice,
+    advice_on_exit,
     exit_in_words,
     exit_reason_of_node,
     exit_says_exception,
@@ -41,10 +41,10 @@ def test_an_error_file_is_believed_where_the_job_ended_as_after_an_exception() -
 
 
 def test_a_signal_is_named_and_a_crash_says_where_to_look() -> None:
-    assert "signal 11, segmentation fault" in advice(f"{ENDED}exit(139)")
-    assert "PYTHONFAULTHANDLER" in advice(f"{ENDED}exit(139)")
-    assert "Resources(mem=" in advice(OOM)
-    assert advice(f"{ENDED}exit(1)") == ""
+    assert "signal 11, segmentation fault" in advice_on_exit(f"{ENDED}exit(139)")
+    assert "PYTHONFAULTHANDLER" in advice_on_exit(f"{ENDED}exit(139)")
+    assert "Resources(mem=" in advice_on_exit(OOM)
+    assert advice_on_exit(f"{ENDED}exit(1)") == ""
 
 
 def test_missing_outputs_are_told_without_paths() -> None:

@@ -75,7 +75,7 @@ def find_array_context(child: Child) -> ArrayContext | None:
     # Large outputs may go to files of their own (`_dispatch_execute` in flytekit), and INFO tells of each step.
     if "_F_L_MIN_SIZE_MB" in os.environ or logger.isEnabledFor(INFO):
         return None
-    inputs = local_path(child.inputs)
+    inputs = local_path_of_array(child.inputs)
     paths = inputs, f"{inputs.rpartition('/')[0]}/{INDEX_LOOKUP_FILE}"
     before = _signatures(paths)
     try:
@@ -96,12 +96,12 @@ def find_array_context(child: Child) -> ArrayContext | None:
     return array
 
 
-def local_path(path: str) -> str:
+def local_path_of_array(path: str) -> str:
     return path.removeprefix("file://")
 
 
 def _is_on_this_machine(path: str) -> bool:
-    return "://" not in local_path(path)
+    return "://" not in local_path_of_array(path)
 
 
 def _read_lookup(path: Path) -> LiteralCollection | None:

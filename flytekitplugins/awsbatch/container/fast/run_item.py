@@ -18,7 +18,7 @@ from flytekit.models.literals import LiteralMap
 from ...wire import OUTPUTS_FILE
 from ..array_index import ChildIndex, original_index
 from ..input_files import write_item_inputs
-from .array_context import ArrayContext, local_path
+from .array_context import ArrayContext, local_path_of_array
 from .item_context import item_context
 
 
@@ -50,7 +50,7 @@ def run_item(array: ArrayContext, child: ChildIndex) -> bool:
         else:
             outputs = literals.to_message(context, native)
             if outputs is not None:
-                _write_outputs(local_path(prefix), outputs)
+                _write_outputs(local_path_of_array(prefix), outputs)
                 return True
             outcome = ItemOutcome(task, native=native)
         dispatch_execute(context, lambda: outcome, write_item_inputs(context, inputs), prefix)

@@ -45,7 +45,7 @@ def is_exit_without_outputs(message: str) -> bool:
     return _UNREAD_OUTPUTS in message and message.rstrip().endswith(_NO_FILE)
 
 
-def exit_status(words: str) -> int | None:
+def _exit_status_in_words(words: str) -> int | None:
     """The exit status in AWS Batch's words about a job (`Essential container in task exited - exit(139)`)."""
     found = _EXIT.findall(words)
     return int(found[-1]) if found else None
@@ -65,7 +65,7 @@ def exit_in_words(words: str) -> str:
     Batch says."""
     if OUT_OF_MEMORY in words:
         return "killed for holding more memory than its limit"
-    status = exit_status(words)
+    status = _exit_status_in_words(words)
     rest = _EXIT.sub("", words).strip(" -")
     parts = [part for part in re.split(r"\s+-\s+", rest) if part not in _USUAL]
     if parts and parts[0] in _BY_FLYTE:
@@ -79,14 +79,14 @@ def exit_in_words(words: str) -> str:
 
 def exit_says_exception(words: str) -> bool:
     """Whether a job ended as flytekit does after an exception, so that the error file is this attempt's."""
-    return exit_status(words) in (None, _OF_EXCEPTION) and OUT_OF_MEMORY not in words
+    return _exit_status_in_words(words) in (None, _OF_EXCEPTION) and OUT_OF_MEMORY not in words
 
 
-def advice(words: str) -> str:
+def advice_on_exit(words: str) -> str:
     """What to do about an end that the words of AWS Batch do not explain; "" where they do."""
     if OUT_OF_MEMORY in words:
         return MORE_MEMORY
-    status = exit_status(words)
+    status = _exit_status_in_words(words)
     if status is None or not (signalled := _killed_by(status)):
         return ""
     more = f" {SEGFAULT}" if status == 128 + signal.SIGSEGV else ""

@@ -17,7 +17,7 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
 from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_stored_message
 
-from .exit_reasons import WITHOUT_OUTPUTS, advice, exit_says_exception, is_exit_without_outputs
+from .exit_reasons import WITHOUT_OUTPUTS, advice_on_exit, exit_says_exception, is_exit_without_outputs
 from .redaction import redact
 from .tracebacks import JSON_LINE, last_traceback_lines, log_with_readable_tracebacks, traceback_lines
 
@@ -164,7 +164,7 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
         lines = [f"\n{job} ({attempts}{reason}):"]
     if own:
         lines.append(_indent("\n".join(last_traceback_lines(traceback_lines(message), SHOWN_ERROR_LINES))))
-    if not own and (more := advice(child.message)):
+    if not own and (more := advice_on_exit(child.message)):
         lines.append(f"  {more}")
     tail = tail_of(child)
     if tail is not None:

@@ -86,7 +86,7 @@ class AccountCheck:
         """A walk through the account, in which these are the queues of the settings."""
         if self._begun is None:
             if self.endpoint_url is None:
-                self._begun = walk.begin(self.settings)
+                self._begun = walk.begin_walk(self.settings)
             else:
                 account = AwsAccount(self.settings.handler.aws.region, {"batch": self.endpoint_url})
                 caller = {"Account": self.settings.batch.account_id, "Arn": ""}

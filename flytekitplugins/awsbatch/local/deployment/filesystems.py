@@ -54,7 +54,7 @@ def exists(url: str) -> bool:
         raise StorageError(url, str(error) or type(error).__name__) from error
 
 
-def check_container(url: str) -> None:
+def check_storage_container(url: str) -> None:
     """Checks that a URL's bucket exists. A bucket that these credentials may not look at passes.
 
     Raises StorageError.

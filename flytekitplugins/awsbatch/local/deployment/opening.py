@@ -31,11 +31,11 @@ from ..history.record import RecordError, RunRecord
 from ..history.resume import Resumptions
 from ..history.told import ToldOnce
 from ..home import Home
-from ..home import from_environment as from_home
+from ..home import home_from_environment as from_home
 from ..identity.executions import Executions
 from . import backend, temporary_folder
 from .code_folders import CodeFolders
-from .filesystems import RunStore, check_container, exists
+from .filesystems import RunStore, check_storage_container, exists
 from .job_environment import LocalLaunch
 from .locations import check_location_url, locations_of_settings
 from .packaging import Packaging
@@ -150,7 +150,7 @@ class Deployment:
         """Once, before anything is sent: whether the buckets for files exist. Raises StorageError."""
         if self.locations.remote and not self._storage_checked:
             for prefix in (self.locations.metadata, self.locations.raw):
-                check_container(prefix)
+                check_storage_container(prefix)
             self._storage_checked = True
 
     def close(self) -> None:
@@ -269,7 +269,7 @@ _of_process: Deployment | None = None
 _overrides: list[Deployment] = []
 
 
-def current() -> Deployment:
+def current_deployment() -> Deployment:
     """The deployment that a task call goes to: the innermost `emulation(...)`, else this process's own, opened now.
 
     Raises SettingsError, HomeError, SwitchError, NoEngineError.
@@ -279,7 +279,7 @@ def current() -> Deployment:
         if _overrides:
             return _overrides[-1]
         if _of_process is None or _of_process.closed:
-            _of_process = from_environment(os.environ).open()
+            _of_process = deployment_from_environment(os.environ).open()
             atexit.register(_of_process.close)
         return _of_process
 
@@ -288,7 +288,7 @@ class SwitchError(Exception):
     """`FLYTE_AWSBATCH` has a value that means nothing."""
 
 
-def from_environment(environ: Mapping[str, str]) -> Deployment:
+def deployment_from_environment(environ: Mapping[str, str]) -> Deployment:
     """The deployment that the switches describe. Raises SwitchError, SettingsError, HomeError."""
     from ..console import progress
 

@@ -118,7 +118,7 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
         _images_of_execution(params),
         getattr(params, "envvars", None) or {},
         _code_options(context, params),
-        raw_output_prefix(params),
+        _raw_output_prefix_of_command(params),
     )
 
 
@@ -257,7 +257,7 @@ def _images_of_execution(params: Any) -> ImageConfig | None:
     return found
 
 
-def raw_output_prefix(params: Any) -> str:
+def _raw_output_prefix_of_command(params: Any) -> str:
     """The raw output prefix of a `pyflyte run`; "" for one on this machine, which flytekit deals with itself."""
     given = str(getattr(params, "raw_output_data_prefix", None) or "")
     return given if "://" in given and not given.startswith("file://") else ""

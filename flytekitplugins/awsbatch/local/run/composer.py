@@ -40,7 +40,7 @@ from .serialise import Serialised, refuse_to_serialise_default_image, serialise
 
 def resolve_call_arguments(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
     """A call's arguments with attributes of promises resolved, and the reason if one cannot be."""
-    return resolve_call_promises(given, call_promise_reader(lambda: deployments.current().services.store))
+    return resolve_call_promises(given, call_promise_reader(lambda: deployments.current_deployment().services.store))
 
 
 def compose_and_run_call(
@@ -55,7 +55,7 @@ def compose_and_run_call(
     FlyteAssertion where an input's file does not exist. On the main thread also KeyboardInterrupt or SystemExit, after
     a signal.
     """
-    deployment = deployments.current()
+    deployment = deployments.current_deployment()
     deployment.check_open()
     deployment.between_calls.note_call_between()
     who = identity_of_call(deployment.settings.admin.emulator, task.name)
@@ -102,7 +102,7 @@ def _finding_key(finding: LintFinding) -> tuple[str, str, str]:
 
 def say_task_is_replaced(name: str) -> None:
     """Tells, once per task, that a task whose `execute` or function was replaced is not run as a job."""
-    deployments.current().say_once(
+    deployments.current_deployment().say_once(
         f"{name} is called in this process, not as a job: its execute or its function has been replaced, as a test's "
         "mock does, and a job would run the original."
     )

@@ -60,7 +60,7 @@ def rerun_command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> Rerun
 
 
 def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunCommand:
-    child = child_index(node, index)
+    child = child_index_to_rerun(node, index)
     assert node.job_id is not None
     job = _job(home, run, node.job_id)
     if "arrayProperties" not in job:
@@ -152,7 +152,7 @@ def _write(data: bytes) -> None:
             data = data[os.write(2, data) :]
 
 
-def child_index(node: NodeInfo, index: int) -> int | None:
+def child_index_to_rerun(node: NodeInfo, index: int) -> int | None:
     """The place in the array job of an item of the user's list. Raises UnknownRunError when no job ran for it."""
     snapshot = node.record["snapshot"]
     state = NodeState.from_dict(snapshot).plugin_state if snapshot else None

@@ -14,7 +14,7 @@ from . import deviations
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError, PanicError
 from .indexes import OriginalIndex
 from .item_cache import look_up_items
-from .item_inputs import item_list_sizes, read_inputs
+from .item_inputs import item_list_sizes, read_array_inputs
 from .phases import Phase
 from .plugin_state import State
 from .services import HandlerServices
@@ -76,7 +76,7 @@ def _discover_array_size(context: TaskContext, services: HandlerServices) -> tup
         if not 0 <= job.size < _LONGEST_SLICE:
             raise PanicError("runtime error: makeslice: cap out of range", f"the array's size is {job.size}")
         return job.size, job.min_successes
-    sizes = item_list_sizes(read_inputs(context, services))
+    sizes = item_list_sizes(read_array_inputs(context, services))
     if not sizes:
         raise HandlerError(BAD_TASK_SPECIFICATION, NO_SIZE)
     size = sizes.pop()

@@ -16,7 +16,7 @@ from ..golang.hashes import base32, fnv1a
 from ..storage import StorageError
 from .handler_errors import NIL_DEREFERENCE, SYSTEM_ERROR, WORK_QUEUE_FAILED, HandlerError, PanicError
 from .indexes import OriginalIndex
-from .item_inputs import Inputs, item_inputs
+from .item_inputs import Inputs, inputs_of_item
 from .output_files import OutputFiles
 from .services import HandlerServices
 from .task_context import TaskContext
@@ -38,7 +38,7 @@ def look_up_items(context: TaskContext, services: HandlerServices, size: int) ->
     template = context.template
 
     def lookups() -> Iterator[tuple[str, Callable[[], bool]]]:
-        for number, inputs in enumerate(item_inputs(context, services, size)):
+        for number, inputs in enumerate(inputs_of_item(context, services, size)):
             index = OriginalIndex(number)
             if not template.HasField("id"):
                 raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an id")
@@ -93,7 +93,7 @@ def store_items(context: TaskContext, services: HandlerServices, size: int, inde
     wanted = set(indexes)
 
     def puts() -> Iterator[tuple[str, Callable[[], None]]]:
-        for number, inputs in enumerate(item_inputs(context, services, size)):
+        for number, inputs in enumerate(inputs_of_item(context, services, size)):
             if number not in wanted:
                 continue
             if context.task_id is None:

@@ -16,7 +16,7 @@ from .task_context import TaskContext
 Inputs = Callable[[], literals_pb2.LiteralMap]
 
 
-def read_inputs(context: TaskContext, services: HandlerServices) -> literals_pb2.LiteralMap:
+def read_array_inputs(context: TaskContext, services: HandlerServices) -> literals_pb2.LiteralMap:
     """The task's inputs. HandlerError: the file cannot be read."""
     inputs = literals_pb2.LiteralMap()
     try:
@@ -37,13 +37,13 @@ def item_list_sizes(inputs: literals_pb2.LiteralMap) -> set[int]:
     }
 
 
-def item_inputs(context: TaskContext, services: HandlerServices, size: int) -> Iterator[Inputs]:
+def inputs_of_item(context: TaskContext, services: HandlerServices, size: int) -> Iterator[Inputs]:
     """A reader of each item's inputs: its own file at version 0, its element of each list after that."""
     if context.template.task_type_version == 0:
         for index in range(size):
             yield _remote_inputs(services, services.store.join(context.input_prefix, str(index)))
         return
-    inputs = read_inputs(context, services)
+    inputs = read_array_inputs(context, services)
     for index in range(size):
         yield _element(inputs, index)
 

@@ -6,7 +6,7 @@ from ..aws_array.task_context import TaskContext
 from ..storage import storage_checkpoint_prefix
 from .names import propeller_current_node_id, propeller_generated_name
 from .node_request import NodeRequest
-from .paths import Join, node_paths, node_workflow_path, raw_output_prefix
+from .paths import Join, node_paths, node_raw_output_prefix, node_workflow_path
 
 TASK_FILE = "task.pb"
 
@@ -30,7 +30,7 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
         attempt=attempt,
         input_prefix=paths.data_dir,
         output_prefix=paths.output_dir,
-        raw_output_prefix=raw_output_prefix(join, request.raw_output_prefix, name),
+        raw_output_prefix=node_raw_output_prefix(join, request.raw_output_prefix, name),
         task_path=join(paths.data_dir, TASK_FILE),
         task_id=request.template.id if request.template.HasField("id") else None,
         workflow="" if workflow is None else f"{workflow.project}:{workflow.domain}:{workflow.name}",
@@ -50,4 +50,4 @@ def _previous_checkpoint(request: NodeRequest, join: Join, node: str, attempt: i
     if attempt == 0:
         return request.previous_checkpoint
     before = propeller_generated_name(request.execution.name, node, attempt - 1)
-    return storage_checkpoint_prefix(join, raw_output_prefix(join, request.raw_output_prefix, before))
+    return storage_checkpoint_prefix(join, node_raw_output_prefix(join, request.raw_output_prefix, before))

@@ -45,6 +45,6 @@ def node_path_shard(unique_id: str) -> str:
     return _SHARD_LETTERS[high] + _SHARD_LETTERS[low]
 
 
-def raw_output_prefix(join: Join, base: str, unique_id: str) -> str:
+def node_raw_output_prefix(join: Join, base: str, unique_id: str) -> str:
     """`NewShardedRawOutputPath`: what propeller uses."""
     return join(base, node_path_shard(unique_id), unique_id)

@@ -45,7 +45,7 @@ class ComputeEnvironments:
             # "For UNMANAGED compute environments, you must explicitly specify a serviceRole."
             raise client_error("an UNMANAGED compute environment needs a serviceRole")
         if resources:
-            check_resources(resources)
+            _check_compute_resources(resources)
         arns = self._context.arns
         arn = arns.of(ENVIRONMENT, name)
         body: dict[str, Any] = {
@@ -70,7 +70,7 @@ class ComputeEnvironments:
         changed = {**body, "state": requested_state(request, body["state"])}
         if request.get("computeResources"):
             changed["computeResources"] = {**body.get("computeResources", {}), **request["computeResources"]}
-            check_resources(changed["computeResources"])
+            _check_compute_resources(changed["computeResources"])
             if self._users(name) and is_fargate_environment(changed) != is_fargate_environment(body):
                 raise client_error(f"ComputeEnvironment {name} is in a JobQueue: EC2 and Fargate can't be mixed there")
         changed |= {key: request[key] for key in ("updatePolicy", *KEPT) if request.get(key) is not None}
@@ -105,7 +105,7 @@ def is_fargate_environment(environment: Mapping[str, Any]) -> bool:
     return str(environment.get("computeResources", {}).get("type", "")).startswith(rules.FARGATE)
 
 
-def check_resources(resources: Mapping[str, Any]) -> None:
+def _check_compute_resources(resources: Mapping[str, Any]) -> None:
     most = resources.get("maxvCpus")
     if most is None or most < 0:
         raise client_error(f"computeResources.maxvCpus is {most}: expected 0 or more")

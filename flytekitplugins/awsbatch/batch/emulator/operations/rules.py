@@ -115,7 +115,7 @@ def _check_scheduling_priority(what: str, value: int | None) -> None:
         raise client_error(f"{what} is {value}: expected 0 to {SCHEDULING_PRIORITIES[-1]}")
 
 
-def check_container(container: Mapping[str, Any]) -> None:
+def _check_container_properties(container: Mapping[str, Any]) -> None:
     """What holds for a definition's container and for a submission's overrides of it."""
     if "" in (container.get("command") or ()):
         raise client_error("Command field cannot have empty strings")
@@ -129,7 +129,7 @@ def check_container(container: Mapping[str, Any]) -> None:
 
 
 def check_resource_requirements(values: Iterable[Mapping[str, str]], fargate: bool) -> None:
-    """`resourceRequirements` one by one; `check_resources` checks whether everything needed is there."""
+    """`resourceRequirements` one by one; `check_needed_resources` checks whether everything needed is there."""
     seen: set[str | None] = set()
     for each in values:
         kind, value = each.get("type"), each.get("value", "")
@@ -144,7 +144,7 @@ def check_resource_requirements(values: Iterable[Mapping[str, str]], fargate: bo
             raise client_error("resourceRequirements GPU is not supported on Fargate")
 
 
-def check_resources(container: Mapping[str, Any], fargate: bool) -> None:
+def check_needed_resources(container: Mapping[str, Any], fargate: bool) -> None:
     """A container must say what it needs, in one of the two spellings; on Fargate in the newer one and in sizes that
     there are.
     """
@@ -195,9 +195,9 @@ def check_definition_request(request: Mapping[str, Any], fargate_rules: str) -> 
         raise client_error("a job definition of type container needs containerProperties")
     if not container.get("image"):
         raise client_error("containerProperties needs an image")
-    check_container(container)
+    _check_container_properties(container)
     if FARGATE not in capabilities:
-        check_resources(container, False)
+        check_needed_resources(container, False)
     elif fargate_rules == ENFORCE:
         _check_fargate_container(container)
 
@@ -205,7 +205,7 @@ def check_definition_request(request: Mapping[str, Any], fargate_rules: str) -> 
 def _check_fargate_container(container: Mapping[str, Any]) -> None:
     if not container.get("executionRoleArn"):
         raise client_error("a job definition for Fargate needs containerProperties.executionRoleArn")
-    check_resources(container, True)
+    check_needed_resources(container, True)
     for forbidden in ("privileged", "instanceType", "ulimits"):
         if container.get(forbidden):
             raise client_error(f"containerProperties.{forbidden} is not supported on Fargate")
@@ -226,7 +226,7 @@ def check_submission_request(request: Mapping[str, Any], array: Mapping[str, Any
         if request.get(other):
             raise client_error(f"{other}: not supported here")
     overrides = request.get("containerOverrides") or {}
-    check_container(overrides)
+    _check_container_properties(overrides)
     for old, least in (("vcpus", 1), ("memory", MIN_MEMORY)):
         # SDKs send 0 for what was not set.
         if overrides.get(old) and overrides[old] < least:

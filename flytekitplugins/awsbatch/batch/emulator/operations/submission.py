@@ -74,7 +74,7 @@ def submission_detail(
         rules.check_resource_requirements(overrides["resourceRequirements"], fargate)
     container = _container_of(properties, overrides)
     if fargate and spec_requirement(VCPU, container["resourceRequirements"]) and overrides.get("resourceRequirements"):
-        rules.check_resources(container, True)
+        rules.check_needed_resources(container, True)
     detail: dict[str, Any] = {
         "jobName": request["jobName"],
         "jobQueue": queue_arn,

@@ -121,7 +121,7 @@ class ContainerExecutor:
 
     def end_left_behind(self, name: str, directory: Path) -> None:
         with self._engine_errors("containers of a dead service could not be ended"):
-            container_leftovers.end(self._client, self._home, name, directory)
+            container_leftovers.end_leftovers(self._client, self._home, name, directory)
 
     def close_instance(self) -> None:
         with self._lock:
@@ -169,7 +169,7 @@ class ContainerExecutor:
             found = container_engine.labelled_containers(self._client, {container_leftovers.HOME: self._home})
             for name in {each["Labels"].get(container_leftovers.SERVICE, "") for each in found}:
                 if not (self._instance.directory.parent / name).is_dir():
-                    container_leftovers.end(self._client, self._home, name, self._instance.directory)
+                    container_leftovers.end_leftovers(self._client, self._home, name, self._instance.directory)
 
     @contextlib.contextmanager
     def _engine_errors(self, what: str) -> Any:

@@ -89,7 +89,7 @@ class CgroupWatch:
             process = os.pidfd_open(pid)
         except OSError:
             return
-        files = open_files(pid, container)
+        files = _open_cgroup_files(pid, container)
         if not files:
             os.close(process)
             return
@@ -141,7 +141,7 @@ class CgroupWatch:
                 watched.finish()
 
 
-def open_files(pid: int, container: str) -> dict[str, int]:
+def _open_cgroup_files(pid: int, container: str) -> dict[str, int]:
     """Opens the files with counters in a process's control group; none where the group is not the container's."""
     paths: dict[str, Path] = {}
     with contextlib.suppress(OSError):

@@ -41,7 +41,7 @@ def leftovers_label(home: Path) -> str:
     return f"{platform.node()}:{home}"
 
 
-def end(client: APIClient, home: str, service: str, directory: Path) -> int:
+def end_leftovers(client: APIClient, home: str, service: str, directory: Path) -> int:
     """Ends and removes the containers of one instance; returns how many there were."""
     found = container_engine.labelled_containers(client, {HOME: home, SERVICE: service})
     if not found:
@@ -94,7 +94,7 @@ def main(url: str, home: str, service: str, directory: str) -> None:
                 raise
             time.sleep(1)
         else:
-            end(client, home, service, Path(directory))
+            end_leftovers(client, home, service, Path(directory))
             return
 
 

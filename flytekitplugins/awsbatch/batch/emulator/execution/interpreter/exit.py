@@ -59,7 +59,7 @@ def exit_process(error: BaseException | None, skip: int) -> NoReturn:
     atexit._run_exitfuncs()
     if not flush_at_interpreter_exit():
         status = STATUS_FLUSH
-    write_files_at_interpreter_exit([*open_files(), sys.__stdout__, sys.__stderr__])
+    write_files_at_interpreter_exit([*files_open_at_exit(), sys.__stdout__, sys.__stderr__])
     if isinstance(error, KeyboardInterrupt):
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
@@ -90,7 +90,7 @@ def flush_at_interpreter_exit() -> bool:
     return good
 
 
-def open_files() -> list[Any]:
+def files_open_at_exit() -> list[Any]:
     """The files that the child opened and left open: the end of an interpreter flushes them."""
     return [each for each in gc.get_objects() if type(each) in WRITERS]
 

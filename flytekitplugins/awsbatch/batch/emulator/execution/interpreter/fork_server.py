@@ -220,7 +220,7 @@ class Interpreter:
         try:
             pid = os.fork()
             if pid == 0:
-                forked_child.run(self.context, code, environment, output, copies)
+                forked_child.run_forked_child(self.context, code, environment, output, copies)
         finally:
             os.close(output)
         return pid
@@ -240,9 +240,9 @@ class Interpreter:
             self.codes[setup.script] = script.load_script(setup.script)
         if number not in self.prepared:
             for hook in setup.prepare:
-                imports.call(hook)
+                imports.call_hook(hook)
             for hook in self.settle:
-                imports.call(hook)
+                imports.call_hook(hook)
             imports.check_import_threads()
             self.prepared.add(number)
             settle_memory()
@@ -306,9 +306,9 @@ class Warming:
                 name, *rest = self.next()
                 if name == "serve":
                     break
-                imports.run(rest)
+                imports.run_imports(rest)
             settle, _ = rest
-            imports.settle(settle, before)
+            imports.settle_imports(settle, before)
             del os.environ[flag]
         if len(output[0]) > MAX_IMPORT_OUTPUT:
             raise imports.RefusedError("an import wrote more than a megabyte")

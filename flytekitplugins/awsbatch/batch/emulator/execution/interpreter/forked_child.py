@@ -38,7 +38,7 @@ class ForkContext:
     main: ModuleType
 
 
-def run(
+def run_forked_child(
     context: ForkContext, code: CodeType, environment: Mapping[str, str], log: int, copies: list[tuple[str, str]]
 ) -> NoReturn:
     """Called in the child, right after the fork.

@@ -30,7 +30,7 @@ class RefusedError(Exception):
     """Why the attempts have to be started as processes of their own."""
 
 
-def call(hook: Hook) -> None:
+def call_hook(hook: Hook) -> None:
     target, arguments = hook
     module, _, function = target.partition(":")
     getattr(importlib.import_module(module), function)(*arguments)
@@ -46,7 +46,7 @@ def _refusing(step: str) -> Iterator[None]:
         raise RefusedError(f"{step} failed: {type(error).__name__}: {error}") from None
 
 
-def run(modules: Iterable[str]) -> None:
+def run_imports(modules: Iterable[str]) -> None:
     """Raises RefusedError."""
     for name in modules:
         with _refusing(f"importing {name}"):
@@ -56,18 +56,18 @@ def run(modules: Iterable[str]) -> None:
 def install_import(hook: Hook) -> None:
     """Brings the code. Raises RefusedError."""
     with _refusing("installing the code"):
-        call(hook)
+        call_hook(hook)
         importlib.invalidate_caches()
 
 
-def settle(hooks: Iterable[Hook], before: dict[int, str]) -> None:
+def settle_imports(hooks: Iterable[Hook], before: dict[int, str]) -> None:
     """After the imports. Raises RefusedError.
 
     :param before: the descriptors that were open before the imports.
     """
     for hook in hooks:
         with _refusing(f"calling {hook[0]}"):
-            call(hook)
+            call_hook(hook)
     check_import_threads()
     _check_objects(before)
 

@@ -24,9 +24,9 @@ from ..channel import Channel
 from ..process_tree import kill_descendant_processes
 from .exit import (
     STATUS_FLUSH,
+    files_open_at_exit,
     flush_at_interpreter_exit,
     interpreter_exit_status,
-    open_files,
     quietly_at_interpreter_exit,
     write_files_at_interpreter_exit,
 )
@@ -148,7 +148,7 @@ class Worker:
 
     def _write_out(self) -> None:
         """Flushes the attempt's files. It may have left them open, or write into one that an earlier attempt opened."""
-        self._writers.update(open_files())
+        self._writers.update(files_open_at_exit())
         write_files_at_interpreter_exit([*self._writers, sys.__stdout__, sys.__stderr__])
         if not self._settled:
             # Objects of earlier attempts, modules above all, are not looked through again after each further one.
