@@ -59,8 +59,8 @@ class Executions:
     """
 
     def __init__(self) -> None:
-        self._of_roots: dict[FrameType, Execution] = {}
-        self._threads: dict[str, threading.Thread] = {}
+        # Each with the thread that began it.
+        self._of_roots: dict[FrameType, tuple[Execution, threading.Thread]] = {}
         self._latest: Execution | None = None
         self._finished: list[str] = []
         self._lock = threading.Lock()
@@ -75,7 +75,7 @@ class Executions:
     def running(self) -> list[str]:
         """The names of executions whose outermost call has not returned. Not for a signal's handler: asking a call that
         has returned drops the values that its frame still holds, and so may run code of the user's."""
-        return [execution.name for root, execution in list(self._of_roots.items()) if not has_call_returned(root)]
+        return [execution.name for root, (execution, _) in list(self._of_roots.items()) if not has_call_returned(root)]
 
     def running_at_signal(self, frame: FrameType | None) -> list[str]:
         """The same for a signal's handler: takes no lock, and only looks at the stack that was interrupted. An
@@ -92,8 +92,7 @@ class Executions:
             frame = frame.f_back
         main = threading.main_thread()
         found = []
-        for root, execution in list(self._of_roots.items()):
-            thread = self._threads[execution.name]
+        for root, (execution, thread) in list(self._of_roots.items()):
             runs_there = (
                 waits_for_loop if thread.name.endswith(LOOP_RUNNER) else thread is not main and thread.is_alive()
             )
@@ -116,15 +115,14 @@ class Executions:
         :param earlier: asked for the name of an execution to resume, when the call would begin a new one.
         """
         with self._lock:
-            known = self._latest if root is None else self._of_roots.get(root)
+            known = self._latest if root is None else self._of_roots.get(root, (None, None))[0]
             if known is not None and known.is_of(project, domain, workflow):
                 return known, False
             for returned in [root for root in self._of_roots if has_call_returned(root)]:
-                self._finished.append(self._of_roots.pop(returned).name)
+                self._finished.append(self._of_roots.pop(returned)[0].name)
             resumed = earlier()
             self._latest = Execution(resumed or _new_name(), project, domain, workflow, resumed is not None)
             self.names.append(self._latest.name)
-            self._threads[self._latest.name] = threading.current_thread()
             if root is not None:
-                self._of_roots[root] = self._latest
+                self._of_roots[root] = self._latest, threading.current_thread()
             return self._latest, True
