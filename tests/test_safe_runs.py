@@ -30,13 +30,12 @@ def test_a_worker_that_dies_ends_the_run_and_is_named(tmp_path: Path) -> None:
         (tmp_path / f"test_fine_{number}.py").write_text("def test_fine():\n    pass\n")
     (tmp_path / "test_crash.py").write_text(CRASH)
     options = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path), "-p", "no:cacheprovider"]
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "-n", "2", "--dist", "loadfile", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    command = [sys.executable, "-m", "pytest", *options, "-n", "2", "--dist", "loadfile", str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    if "cannot send (already closed?)" in run.stdout:
+        # Once in hundreds of runs pytest-xdist talks to the worker in the moment in which it dies, and ends with an
+        # error of its own.
+        run = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     assert run.returncode == 1
     assert "crashed while running 'test_crash.py::test_that_kills_its_worker'" in run.stdout
 
