@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from dataclasses import dataclass
 from enum import Enum
+from types import FunctionType
 from typing import Any
 
 
@@ -63,8 +64,15 @@ def findings_in(task: Any, code: str, message: str, entity: str = "") -> LintFin
     :param entity: the name of the task or map that the finding is about, unless it is `task` itself.
     """
     finding = LintFinding(code, entity or str(task.name), message, function=str(task.name))
-    function = inspect.unwrap(getattr(task, "task_function", None) or findings_in)
-    place = getattr(function, "__code__", None)
-    if place is None or function is findings_in:
+    function = written_function(task)
+    if function is None:
         return finding
+    place = function.__code__
     return dataclasses.replace(finding, file=place.co_filename, line=place.co_firstlineno)
+
+
+def written_function(task: Any) -> FunctionType | None:
+    """The function that a user wrote for a task, without its decorators; None for a task of another kind."""
+    function = getattr(task, "task_function", None)
+    written = inspect.unwrap(function) if function is not None else None
+    return written if isinstance(written, FunctionType) else None

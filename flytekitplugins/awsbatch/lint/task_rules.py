@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dis
-import inspect
 from collections.abc import Iterator
 from types import CodeType
 
@@ -12,6 +11,7 @@ from flytekit.core.resources import ResourceSpec
 
 from ..sdk.metadata import metadata_attempt_seconds
 from ..sdk.task_config import FARGATE, SHARE_IDENTIFIER
+from .findings import written_function
 from .program import program_maps_over
 from .subject import LintSubject
 
@@ -152,12 +152,11 @@ def item_decks_rule(subject: LintSubject) -> Iterator[str]:
 
 def item_hashes_rule(subject: LintSubject) -> Iterator[str]:
     """Children that are forked from one interpreter agree in what a cluster's do not, so that no run here shows it."""
-    function = inspect.unwrap(getattr(subject.inner, "task_function", None) or subject.inner.execute)
-    code = getattr(function, "__code__", None)
+    function = written_function(subject.inner)
     seeded = str((subject.inner.environment or {}).get(HASH_SEED, "")).isdecimal()
-    if not subject.is_array or code is None or seeded or "hash" in getattr(function, "__globals__", {}):
+    if not subject.is_array or function is None or seeded or "hash" in function.__globals__:
         return
-    if _reads_global(code, "hash"):
+    if _reads_global(function.__code__, "hash"):
         yield (
             "calls hash(), which gives another number for the same text in each child on a cluster. Here children that "
             "are forked from one interpreter agree. Where they have to agree, use hashlib or zlib.crc32, or set "

@@ -101,7 +101,7 @@ class Database:
                 private_folders.make_private_folder(path.parent)
                 _create_database(path)
             self._writer = self._connect()
-            self._set_up(path)
+            self._set_up()
         except (OSError, sqlite3.Error) as error:
             raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {error}") from error
         if path is None:
@@ -162,7 +162,7 @@ class Database:
         connection.execute("PRAGMA cache_size = -16000")
         return connection
 
-    def _set_up(self, path: Path | None) -> None:
+    def _set_up(self) -> None:
         self._writer.execute("PRAGMA journal_mode = WAL")
         with self.transaction() as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -173,10 +173,10 @@ class Database:
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             elif version != SCHEMA_VERSION:
                 # With the logs, and with what SQLite keeps beside its file.
-                assert path is not None
-                folder = path.parent
+                assert self._path is not None
+                folder = self._path.parent
                 raise UnusableHomeError(
-                    f"{path} was written by another version of this package (schema {version}, this one knows "
+                    f"{self._path} was written by another version of this package (schema {version}, this one knows "
                     f"{SCHEMA_VERSION}). Use that version, another home (FLYTE_AWSBATCH_HOME), or begin anew without "
                     f"the jobs and logs that it holds:\nmv {shlex.quote(str(folder))} {shlex.quote(f'{folder}.old')}"
                 )
