@@ -6,6 +6,7 @@ import asyncio
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -362,9 +363,23 @@ def test_a_signals_handler_counts_what_other_threads_run() -> None:
     thread.start()
     assert here.wait(60)
     assert executions.running_at_signal(sys._getframe()) == executions.names
+    assert executions.cut_by_signal(executions.names) == executions.names
     go.set()
     thread.join()
     assert executions.running_at_signal(sys._getframe()) == []
+
+
+def test_what_has_ended_in_a_thread_that_lives_on_was_not_cut_short() -> None:
+    executions = Executions()
+
+    def call() -> None:
+        executions.of(sys._getframe(), "p", "d", "w")
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pool.submit(call).result()
+        found = executions.running_at_signal(sys._getframe())
+        assert found == executions.names
+        assert executions.cut_by_signal(found) == []
 
 
 def test_calls_of_which_nothing_is_known_never_share_an_id() -> None:

@@ -169,7 +169,7 @@ class Deployment:
                 return
             self._open = False
             calls = list(self._calls)
-        cut = self.between_calls.cut or self.executions.running()
+        cut = self.executions.cut_by_signal(self.between_calls.cut) or self.executions.running()
         with contextlib.suppress(OSError):
             self.reporter.close()
         if calls:

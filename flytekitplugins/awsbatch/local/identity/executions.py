@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import string
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -50,6 +50,11 @@ class Execution:
         return (self.project, self.domain, self.workflow) == (project, domain, workflow)
 
 
+def _is_of_its_own(thread: threading.Thread) -> bool:
+    """Whether it is one of the user's threads: neither the main one nor that of an event loop of flytekit's."""
+    return thread is not threading.main_thread() and not thread.name.endswith(LOOP_RUNNER)
+
+
 class Executions:
     """Finds the execution a call belongs to; a call with another root starts another one.
 
@@ -79,8 +84,8 @@ class Executions:
 
     def running_at_signal(self, frame: FrameType | None) -> list[str]:
         """The same for a signal's handler: takes no lock, and only looks at the stack that was interrupted. An
-        execution of another thread counts as long as the thread lives, and one of flytekit's event loop while this
-        thread waits for that.
+        execution of another thread counts as long as the thread lives (`cut_by_signal` knows better, later), and one of
+        flytekit's event loop while this thread waits for that.
 
         :param frame: that was interrupted, of the main thread.
         """
@@ -90,15 +95,22 @@ class Executions:
             interrupted.add(frame)
             waits_for_loop = waits_for_loop or frame.f_code.co_filename.endswith(LOOP_FILE)
             frame = frame.f_back
-        main = threading.main_thread()
         found = []
         for root, (execution, thread) in list(self._of_roots.items()):
-            runs_there = (
-                waits_for_loop if thread.name.endswith(LOOP_RUNNER) else thread is not main and thread.is_alive()
-            )
-            if root in interrupted or runs_there:
+            in_loop = waits_for_loop and thread.name.endswith(LOOP_RUNNER)
+            if root in interrupted or in_loop or (_is_of_its_own(thread) and thread.is_alive()):
                 found.append(execution.name)
         return found
+
+    def cut_by_signal(self, running: Iterable[str]) -> list[str]:
+        """Those of `running_at_signal` that the signal has cut short: a thread may live on after its call has returned,
+        as those of a pool do. Not for a signal's handler, as `running`."""
+        returned = {
+            execution.name
+            for root, (execution, thread) in list(self._of_roots.items())
+            if _is_of_its_own(thread) and has_call_returned(root)
+        }
+        return [name for name in running if name not in returned]
 
     def of(
         self,
