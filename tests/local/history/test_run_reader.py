@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,10 @@ def test_a_record_tells_of_children_elsewhere_as_often_as_that_costs_little() ->
     here = RecordPace(elsewhere=False, clock=lambda: now[0])
     assert here.is_record_due(progress(QUEUED=2))
     assert not here.is_record_due(progress(QUEUED=1, RUNNING=1))
+
+
+def test_a_step_that_can_be_repeated_is_not_written_unless_it_ends_an_attempt() -> None:
+    """The outputs of a job that succeeded may be what the attempt fails for."""
+    pace, ended = RecordPace(elsewhere=False), replace(progress(SUCCESS=2), phase=Phase.SUCCESS)
+    assert not pace.is_record_due(ended)
+    assert pace.is_record_due(replace(ended, failed_attempts=1))

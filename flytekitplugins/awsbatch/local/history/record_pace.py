@@ -32,7 +32,7 @@ class RecordPace:
 
     def is_record_due(self, progress: Progress) -> bool:
         """Whether the record lacks something after a round."""
-        if progress.phase in REPEATABLE:
+        if progress.phase in REPEATABLE and not progress.failed_attempts:
             return False
         step = progress.attempt, progress.phase, progress.job_id, progress.failed_attempts
         counts = progress.counts if self.elsewhere else None
