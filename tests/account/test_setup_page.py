@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,13 @@ import pytest
 import yaml
 from account_builders import MANIFEST, MotoAccount, moto_account
 from backends import ROOT, moto_server
+from doc_pages import blocks, run
 
 from flytekitplugins.awsbatch.account.template import template_as_json
 
-PAGE = (ROOT / "docs" / "how-to" / "setup.md").read_text(encoding="utf-8")
+PAGE = "docs/how-to/setup.md"
 AWS_CLI = ROOT / ".venv-awscli" / "bin"
 ACCOUNT = "111122223333"
-
-
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"```{kind}\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
 def merged(under: Any, over: Any) -> Any:
@@ -49,12 +45,12 @@ def test_the_setup_leads_to_an_account_that_is_right(tmp_path: Path, monkeypatch
             "AWS_DEFAULT_REGION": "us-east-2",
             "FLYTE_AWSBATCH_HOME": str(tmp_path / "home"),
         }
-        (tmp_path / "workflow.py").write_text(blocks("python")[0])
-        started, *rest = blocks("sh")
+        (tmp_path / "workflow.py").write_text(blocks(PAGE, "python")[0].text)
+        started, *rest = (block.text for block in blocks(PAGE, "sh"))
         run(started, tmp_path, environment)
         settings: Any = yaml.safe_load((tmp_path / "awsbatch.yaml").read_text())
-        for block in blocks("yaml"):
-            settings = merged(settings, yaml.safe_load(block))
+        for block in blocks(PAGE, "yaml"):
+            settings = merged(settings, yaml.safe_load(block.text))
         (tmp_path / "awsbatch.yaml").write_text(yaml.safe_dump(settings))
         environment["FLYTE_AWSBATCH_CONFIG"] = "awsbatch.yaml"
         given = what_is_there_already(account)
@@ -74,14 +70,6 @@ def test_the_setup_leads_to_an_account_that_is_right(tmp_path: Path, monkeypatch
                     )
         report = run("flyte-awsbatch doctor -c awsbatch.yaml -c attributes/ --json", tmp_path, environment)
     assert json.loads(report)["wrong"] == 0
-
-
-def run(lines: str, folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        ["bash", "-ec", lines], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{lines}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def keep_rules_without_project(file: Path) -> None:

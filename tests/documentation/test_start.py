@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from backends import ROOT
-from doc_pages import blocks
+from doc_pages import blocks, run
 
 PAGE = "docs/start.md"
 PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -72,14 +72,6 @@ def environment_of_a_reader(tmp_path: Path) -> dict[str, str]:
 def activate(environment: dict[str, str], venv: Path) -> None:
     """What `. bin/activate` does for the commands that follow it."""
     environment |= {"PATH": f"{venv / 'bin'}{os.pathsep}{environment['PATH']}", "VIRTUAL_ENV": str(venv)}
-
-
-def run(script: str, folder: Path, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        ["bash", "-ec", script], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{script}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
 
 
 def copied_repository(tmp_path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,3 +97,12 @@ def commands(page: str) -> list[str]:
 
 def path_of(page: str, link: str) -> Path:
     return (ROOT / page).parent / link
+
+
+def run(lines: str, folder: Path, environment: dict[str, str]) -> str:
+    """What the lines of a shell block print, in which every command has to succeed."""
+    done = subprocess.run(
+        ["bash", "-ec", lines], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{lines}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
