@@ -20,6 +20,7 @@ from flytekitplugins.awsbatch.settings.reader import SECTIONS
 # The readers' own modules, and what they install beside this package.
 READERS = {"my_project", "tasks", "hello", "hello_batch", "words", "metaflow", "redun", "vision"}
 PYTHON_PAGES = [page for page in pages() if blocks(page, "python")]
+INSTRUCTIONS = {"FROM", "WORKDIR", "COPY", "RUN", "ENV", "ARG", "USER", "ENTRYPOINT", "CMD", "LABEL"}
 LANGUAGES = {"python", "sh", "text", "yaml", "json", "toml", "dockerfile", "ini"}
 
 
@@ -81,6 +82,12 @@ def test_data_parses() -> None:
 
         for block in all_blocks("toml"):
             tomllib.loads(block.text)
+
+
+def test_dockerfiles_have_instructions_that_exist() -> None:
+    lines = [line for block in all_blocks("dockerfile") for line in block.text.replace("\\\n", " ").splitlines()]
+    assert [line for line in lines if line and line.split()[0] not in INSTRUCTIONS] == []
+    assert lines[0].startswith("FROM ")
 
 
 @pytest.mark.parametrize("block", all_blocks("sh"), ids=str)

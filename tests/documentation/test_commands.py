@@ -7,6 +7,7 @@ import shlex
 
 import click
 import pytest
+from backends import ROOT
 from doc_pages import commands, pages, prose_of
 from flytekit.clis.sdk_in_container.pyflyte import main as pyflyte
 
@@ -19,6 +20,11 @@ OTHERS = {
     *("pip", "python", "python3", "pytest", "make", "git", "pre-commit", "mkdocs"),
     *("podman", "docker", "apt-get", "systemctl", "twine"),
 }
+MAKE_TARGETS = set(
+    re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.M)[0].split()
+)
+# Folders of the repository; a reader's own have other names.
+OURS = ("tests/", "benchmarks/", "examples/")
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 # `flyte-awsbatch jobs [EXECUTION] [--children]` in running text.
 MENTIONED = re.compile(r"(?<!`)`((?:flyte-awsbatch|pyflyte) [^`]+)`(?!`)")
@@ -74,15 +80,21 @@ def complaint(words: list[str], *, whole: bool) -> str:
     return ""
 
 
+def complaint_of_others(words: list[str]) -> str:
+    """What is certain to be wrong with a command that is not this package's; empty, where nothing is."""
+    if words[0].rpartition("/")[2] not in OTHERS:
+        return "unknown to this test"
+    if words[0] == "make" and (missing := {one for one in words[1:] if "=" not in one} - MAKE_TARGETS):
+        return f"no target of the Makefile: {missing}"
+    return next((f"there is no {one}" for one in words[1:] if one.startswith(OURS) and not (ROOT / one).exists()), "")
+
+
 @pytest.mark.parametrize("page", pages())
 def test_command_lines_exist(page: str) -> None:
     wrong = []
     for line in commands(page):
         for words in simple_commands(line):
-            if words[0] in CHECKED:
-                said = complaint(words, whole=True)
-            else:
-                said = "" if words[0].rpartition("/")[2] in OTHERS else "unknown to this test"
+            said = complaint(words, whole=True) if words[0] in CHECKED else complaint_of_others(words)
             if said:
                 wrong.append(f"{shlex.join(words)}: {said}")
     assert wrong == []
