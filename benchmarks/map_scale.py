@@ -15,6 +15,7 @@ import argparse
 import compileall
 import inspect
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -43,6 +44,8 @@ def floors(n: int) -> dict[str, float]:
         script = HERE / "map_scale_floor.py"
         answer = subprocess.run(
             [sys.executable, str(script), str(FLOOR_FORKS), root, str(n)],
+            # flytekit's own children leave two folders each.
+            env={**os.environ, "TMPDIR": root},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             check=True,

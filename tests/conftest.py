@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -23,6 +25,7 @@ settings.load_profile("repeatable")
 
 
 CONTAINER = "container"
+EXIT_STATUS = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,7 +44,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=f"in containers: {mark.args[0]}"))
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        _use_temporary_folder_of_this_run(config)
     if sys.platform == "linux":
         import resource
 
@@ -49,6 +54,30 @@ def pytest_configure() -> None:
         limit = MEMORY_LIMIT if most == resource.RLIM_INFINITY else min(MEMORY_LIMIT, most)
         # A browser reserves far more than it uses: whoever starts one lifts the limit for it.
         resource.setrlimit(resource.RLIMIT_AS, (limit, most))
+
+
+def _use_temporary_folder_of_this_run(config: pytest.Config) -> None:
+    """Gives this run, its workers and all that they start a TMPDIR of their own: each process that imports flytekit
+    leaves two folders there. It goes when the run ends; after a failure pytest's folders of the tests stay.
+    """
+    folder, before = Path(tempfile.mkdtemp(prefix="tests-")), os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+
+    def end() -> None:
+        tempfile.tempdir = before
+        os.environ.pop("TMPDIR") if before is None else os.environ.update(TMPDIR=before)
+        failed = config.stash.get(EXIT_STATUS, None) not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        for path in folder.iterdir():
+            if not (failed and path.name.startswith("pytest-of-")):
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink()
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+    config.add_cleanup(end)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    session.config.stash[EXIT_STATUS] = exitstatus
 
 
 @pytest.fixture

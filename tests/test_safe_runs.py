@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -49,3 +50,10 @@ def test_memory_without_end_is_an_error(started: bool) -> None:
         return
     run = subprocess.run([sys.executable, "-c", "bytearray(7 << 30)"], capture_output=True, text=True, check=False)
     assert "MemoryError" in run.stderr
+
+
+def test_a_run_leaves_nothing_in_the_folder_for_temporary_files(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/sdk/test_sdk_import.py"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=90, check=True)
+    assert list(tmp_path.iterdir()) == []
