@@ -38,7 +38,7 @@ class Shell:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if name.startswith(("LANG", "LC_", "COV_CORE_", "COVERAGE_"))
+            if name.startswith(("LANG", "LC_", "COV_CORE_", "COVERAGE_", "TMPDIR"))
         }
         own = {"HOME": str(self.user), "PATH": "/usr/bin:/bin", "FLYTE_AWSBATCH_HOME": str(self.home), "COLUMNS": "200"}
         return kept | own | self.environment

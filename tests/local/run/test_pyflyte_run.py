@@ -112,6 +112,19 @@ def test_a_failure_is_explained_and_ends_the_command_with_an_error(shell: Shell)
     assert "asctime" not in said
 
 
+def test_a_failure_ends_with_the_command_that_resumes_it(shell: Shell) -> None:
+    shell.write("flow.py", FLOW.replace("if not ns:", "if not os.path.exists('mended'):"))
+    done = shell.run("run", *SWITCH, "flow.py", "wf", "--ns", "[1, 2]")
+    assert done.returncode != 0
+    told, command = done.stderr.splitlines()[-2:]
+    assert told.endswith("once the cause is mended (what has succeeded does not run again):")
+    shell.write("mended", "")
+    again = shell.command("sh", "-c", command)
+    assert (again.returncode, again.stdout.splitlines()[-1]) == (0, "6"), again.stderr
+    assert "n0 double: succeeded before" in again.stderr
+    assert runs(shell) == 1
+
+
 def test_progress_is_live_on_a_terminal(shell: Shell) -> None:
     shell.write("flow.py", FLOW)
     status, shown = shell.on_a_terminal("run", *SWITCH, "flow.py", "wf", "--ns", "[1, 2]")

@@ -46,6 +46,14 @@ def stopping_ended(left: Sequence[str], execution: str, jobs: JobsLeft) -> str:
     )
 
 
+def how_to_resume_failed(execution: str) -> str:
+    """After a failure: flytekit has printed what failed by then."""
+    return (
+        f"To resume execution {execution} once the cause is mended (what has succeeded does not run again):\n"
+        f"{resume_command_at_stopping(execution)}"
+    )
+
+
 def resume_command_at_stopping(execution: str) -> str:
     """What to type to resume an execution of this process."""
     return f"{wire.SWITCH_RESUME}={execution} {typed_command(sys.orig_argv, os.environ)}"

@@ -56,11 +56,13 @@ class Deployment:
 
     :ivar locations: where files of executions lie.
     :ivar told: the messages that earlier runs have printed already.
+    :ivar failed_execution: the execution of the last call that failed.
     :ivar results_folder: holds the files that the last call's outputs refer to; None where they refer to none.
 
     :param endpoint: the URL of a Batch service to use instead of one in this process, or `aws` for AWS itself.
     :param resume: the name of an execution to resume.
     :param report: a file for the report that is written at the end; None: as the settings say.
+    :param is_process_own: whether this process's environment asked for it, so that its command resumes an execution.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class Deployment:
         endpoint: str | None = None,
         resume: str | None = None,
         report: str | None = None,
+        is_process_own: bool = False,
     ) -> None:
         self.settings = settings
         self.home = home.prepare()
@@ -111,6 +114,8 @@ class Deployment:
         self.packaging = Packaging(self.uploads, settings.local.copy_code)
         self.told = ToldOnce(home)
         self.results_folder: Path | None = None
+        self.failed_execution = ""
+        self._is_process_own = is_process_own
         self._calls: list[backend.UnfinishedCall] = []
         self._process = os.getpid()
         self._storage_checked = False
@@ -185,6 +190,8 @@ class Deployment:
             self._say(stopping.results_at_stopping(self.results_folder))
         if calls or cut:
             self._say(stopping.stopping_ended(left, (cut or self.executions.names)[-1], self.backend.jobs_left))
+        elif self._is_process_own and self.failed_execution and self.executions.names[-1] == self.failed_execution:
+            self._say(stopping.how_to_resume_failed(self.failed_execution))
 
     def _write_report(self) -> None:
         """One file for all executions of this process, where one is asked for: also after a failure and Ctrl-C."""
@@ -309,6 +316,7 @@ def deployment_from_environment(environ: Mapping[str, str]) -> Deployment:
         endpoint=endpoint,
         resume=environ.get(wire.SWITCH_RESUME, "").strip() or None,
         report=environ.get(wire.SWITCH_REPORT, "").strip() or None,
+        is_process_own=True,
     )
 
 

@@ -153,6 +153,7 @@ class Call:
             if KEYS.encode() in data:
                 restore_key_order(outputs)
             return outputs
+        deployment.failed_execution = self._execution.name
         raise self._error(result, decision)
 
     # Called by the deployment when it closes before the call has ended.
