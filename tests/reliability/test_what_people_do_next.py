@@ -122,7 +122,9 @@ def test_jobs_folds_the_children_unless_it_is_asked(past: Past) -> None:
         (f"{past.job}:1", "FAILED", 2),
         (f"{past.job}:2", "SUCCEEDED", 1),
     ]
-    assert "FAILED (2 succeeded, 1 failed)" in past.ask("jobs").output
+    shown = past.ask("jobs").output
+    assert "): failed, queue default" in shown.splitlines()[0]
+    assert "FAILED (2 succeeded, 1 failed)" in shown
 
 
 def test_jobs_have_the_links_of_flytes_console(past: Past) -> None:

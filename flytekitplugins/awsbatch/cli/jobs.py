@@ -93,7 +93,8 @@ def jobs(
                 row |= {"external_resources": resources[node.node]}
         print_json({"execution": run.name, "status": run.status, "jobs": rows})
         return
-    click.echo(f"Execution {run.name} ({run.workflow}): {run.status}")
+    queues = ", ".join(dict.fromkeys(row["queue"] for row in rows if row["queue"]))
+    click.echo(f"Execution {run.name} ({run.workflow}): {run.status}" + (f", queue {queues}" if queues else ""))
     if links:
         _show_links(run, resources)
     elif logs:
@@ -164,6 +165,7 @@ def _vcpus(row: dict[str, Any]) -> str:
 def _rows_of(reader: RunReader, run: RunInfo, node: NodeView, children: bool) -> Iterator[dict[str, Any]]:
     """Of one attempt of a node: its job, and the children of an array."""
     about = {"node": node.name, "task": node.info.task, "function": node.info.function, "node_attempt": node.number}
+    about |= {"queue": node.queue}
     job_id, look = node.info.job_id, node.look
     if look is None:
         # The job has been removed since.
