@@ -268,6 +268,7 @@ def test_the_command_lists_what_is_found_as_json(tmp_path: Path) -> None:
     entity = "lint_json_target.map_work_d41d8cd98f00b204e9800998ecf8427e"
     assert said == {
         "findings": [{"code": code, "entity": entity, **place} for code in ("AB105", "AB111")],
+        "tasks": 1,
         "not_loaded": [],
     }
 
@@ -291,7 +292,16 @@ def test_warnings_end_the_command_with_a_status_only_when_it_is_strict(tmp_path:
 
 def test_the_command_has_nothing_to_say_about_a_good_program(tmp_path: Path) -> None:
     file = program(tmp_path, "lint_good_target", 1)
-    assert lint(str(file), "--image", IMAGE, "--ignore", "AB105") == (0, "Nothing found.\n")
+    assert lint(str(file), "--image", IMAGE, "--ignore", "AB105") == (
+        0,
+        "Nothing found in 1 task for AWS Batch.\n",
+    )
+
+
+def test_the_command_says_where_there_is_no_task_to_look_at(tmp_path: Path) -> None:
+    file = tmp_path / "lint_plain_target.py"
+    file.write_text("from flytekit import task\n@task\ndef plain(x: int) -> int:\n    return x\n")
+    assert lint(str(file)) == (0, "There is no task for AWS Batch.\n")
 
 
 OTHER_MAPS = """

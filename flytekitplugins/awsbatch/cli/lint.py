@@ -96,11 +96,15 @@ def lint(
         print_json(
             {
                 "findings": [{**dataclasses.asdict(one), "severity": one.severity.value} for one in found],
+                "tasks": looked.tasks,
                 "not_loaded": [{"name": one.name, "error": error_text(one.error)} for one in not_loaded],
             }
         )
     else:
-        _show_findings(found, complete=not not_loaded)
+        _show_findings(found)
+        if not found and not not_loaded:
+            tasks = f"Nothing found in {counted_noun(looked.tasks, 'task')}" if looked.tasks else "There is no task"
+            click.echo(f"{tasks} for AWS Batch.")
     for one in not_loaded:
         frames = "".join(frames_of_users_code(one.error))
         click.echo(f"{frames}{one.name} could not be loaded: {error_text(one.error)}", err=True)
@@ -126,7 +130,7 @@ def frames_of_users_code(error: BaseException) -> list[str]:
 CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/reference/lint.md"
 
 
-def _show_findings(found: Sequence[LintFinding], complete: bool) -> None:
+def _show_findings(found: Sequence[LintFinding]) -> None:
     """Prints one paragraph per problem, errors first, with all the tasks that have it."""
     out = command_console()
     alike: dict[tuple[Severity, str, str], list[LintFinding]] = {}
@@ -143,8 +147,6 @@ def _show_findings(found: Sequence[LintFinding], complete: bool) -> None:
     errors = sum(one.severity is Severity.ERROR for one in found)
     if found:
         out.print(f"{counted_noun(errors, 'error')}, {counted_noun(len(found) - errors, 'warning')}")
-    elif complete:
-        out.print("Nothing found.")
 
 
 def _relative_path(file: str) -> str:

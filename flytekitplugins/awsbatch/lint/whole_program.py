@@ -43,9 +43,12 @@ class NotLoaded:
 
 @dataclass(frozen=True)
 class Looked:
+    """:param tasks: how many tasks for AWS Batch there are; a map and its task are one."""
+
     findings: tuple[LintFinding, ...]
     not_loaded: tuple[NotLoaded, ...] = ()
     needs: tuple[ImageNeed, ...] = ()
+    tasks: int = 0
 
 
 def lint_whole_program(targets: Sequence[str], images: ImageConfig, settings: LintSettings) -> Looked:
@@ -92,7 +95,8 @@ def lint_whole_program(targets: Sequence[str], images: ImageConfig, settings: Li
         for entity in FlyteEntities.entities[before:]:
             # A task that cannot be serialised does not keep the others from being looked at.
             attempt(_entity_name(entity), partial(look, entity))
-    return Looked(tuple(dict.fromkeys(found)), tuple(not_loaded), tuple(needs))
+        tasks = sum(_runs_on_batch(each) and not is_only_mapped(each) for each in FlyteEntities.entities[before:])
+    return Looked(tuple(dict.fromkeys(found)), tuple(not_loaded), tuple(needs), tasks)
 
 
 def _entity_name(entity: Any) -> str:
@@ -116,12 +120,16 @@ def _look_at_task(
         fine = settings.ignore | set((inner.task_config.lint_ignore if on_batch else None) or ())
         wrong = on_batch and "AB109" not in fine
         return ([findings_in(inner, "AB109", legacy_map_message(task.name))] if wrong else []), None
-    if getattr(task, "task_type", None) not in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE):
+    if not _runs_on_batch(task):
         return [], None
     found: list[LintFinding] = []
     with _no_builds(inner or task, serialization), report_lint_findings_to(found.extend, settings):
         container = task.get_container(serialization)
     return found, None if is_only_mapped(task) else image_need_of(task, inner or task, container, serialization)
+
+
+def _runs_on_batch(entity: Any) -> bool:
+    return getattr(entity, "task_type", None) in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE)
 
 
 @contextmanager
