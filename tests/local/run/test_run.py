@@ -11,7 +11,7 @@ import pytest
 from batch_tasks import Point
 from flytekit import task
 
-from flytekitplugins.awsbatch import AWSBatchConfig, map_task
+from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchWarning, map_task
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.run.serialise import NotLoadableError
 from flytekitplugins.awsbatch.testing import Emulation, emulation
@@ -123,6 +123,14 @@ def test_a_fault_that_a_test_asks_for_costs_the_child_an_attempt(awsbatch: Emula
     children = awsbatch.batch.describe_jobs(jobs=[f"{job['jobId']}:{index}" for index in range(3)])["jobs"]
     assert [len(child["attempts"]) for child in children] == [1, 2, 1]
     assert children[1]["attempts"][0]["statusReason"].startswith("Host EC2")
+
+
+def test_a_fault_that_has_hit_nothing_is_warned_of(home: Path) -> None:
+    with pytest.warns(AWSBatchWarning) as said, emulation(home, quiet=True) as emulated:
+        emulated.fault("host_lost", child=7, attempt=1)
+        emulated.fault("throttle", operation="SubmitJob", times=1)
+        assert map_task(batch_tasks.double)(n=[1, 2]) == [2, 4]
+    assert [str(one.message) for one in said] == ["The fault kind='host_lost', child=7, attempt=1 has hit nothing."]
 
 
 def test_a_fault_of_a_kind_or_with_a_field_that_does_not_exist_is_refused(awsbatch: Emulation) -> None:

@@ -97,6 +97,11 @@ class FaultPlan:
         with self._lock:
             return [each.fault for each in self._faults]
 
+    def unused_faults(self) -> list[Fault]:
+        """The faults that have hit nothing so far."""
+        with self._lock:
+            return [each.fault for each in self._faults if not each.used]
+
     def of_call(self, operation: str) -> list[Fault]:
         """Counts this call, and returns the faults that hit it."""
         if not self._faults:

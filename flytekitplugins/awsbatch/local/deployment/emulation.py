@@ -5,10 +5,12 @@ The test fixture is the same thing in a temporary home.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from flytekitplugins.awsbatch.batch.emulator.faults import HOST_LOST, Fault
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.sdk import switch
+from flytekitplugins.awsbatch.sdk.errors import AWSBatchWarning
 
 from .. import all_settings as settings_module
 from ..console.progress import PlainReporter, progress_reporter
@@ -93,7 +96,8 @@ class Emulation:
         :param which: `child`, `attempt`, `job`, `operation`, `every`, `seconds`, `times`, as `emulator.faults` in the
             settings has them.
 
-        Raises ValueError for another kind, TypeError for another field.
+        A fault that has hit nothing when the block ends is warned of (AWSBatchWarning). Raises ValueError for another
+        kind, TypeError for another field.
         """
         self._service.faults.add(Fault(kind, **which))
 
@@ -101,6 +105,13 @@ class Emulation:
     def printed(self) -> str:
         """What a person would have seen on the way: the execution's name, progress, warnings."""
         return self._output.getvalue() if self._output is not None else ""
+
+    def _warn_of_unused_faults(self) -> None:
+        """A test that lets the wrong child fail would pass for the wrong reason."""
+        for fault in self._service.faults.unused_faults():
+            given = (field for field in dataclasses.fields(fault) if getattr(fault, field.name) != field.default)
+            shown = ", ".join(f"{field.name}={getattr(fault, field.name)!r}" for field in given)
+            warnings.warn(f"The fault {shown} has hit nothing.", AWSBatchWarning, stacklevel=2)
 
     @property
     def _service(self) -> LocalBatch:
@@ -154,7 +165,9 @@ def emulation(
         undo = deployments.override_deployment(deployment)
         try:
             with deployment, switch.emulation_overridden(True):
-                yield Emulation(deployment, output)
+                emulated = Emulation(deployment, output)
+                yield emulated
+                emulated._warn_of_unused_faults()
         finally:
             undo()
 

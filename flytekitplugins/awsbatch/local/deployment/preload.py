@@ -36,6 +36,9 @@ DISTRIBUTIONS = {
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 LIBRARIES = tuple(dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib")))
 
+# As much of a script as Linux reads to find its interpreter (BINPRM_BUF_SIZE).
+MAX_FIRST_LINE = 256
+
 HOOKS = "flytekitplugins.awsbatch.local.deployment.preload_hooks"
 # The modules of both kinds of commands, so that one interpreter can fork the children of both, and what each child
 # would work out for itself.
@@ -148,7 +151,8 @@ def _entry_module(script: str) -> str:
 
 def _preload_interpreter(script: Path) -> str:
     """The one that the script's first line names, else this one."""
-    first = script.open("rb").readline().decode(errors="replace").strip()
+    with script.open("rb") as file:
+        first = file.readline(MAX_FIRST_LINE).decode(errors="replace").strip()
     named = first.removeprefix("#!").strip()
     return named if first.startswith("#!") and Path(named).is_file() else sys.executable
 
