@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import json
 
-compact = json.JSONEncoder(separators=(",", ":")).encode
+encode_compactly = json.JSONEncoder(separators=(",", ":")).encode

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, unquote
 from aiohttp import web
 
 from ...api import BatchError
-from ..compact_json import compact
+from ..compact_json import encode_compactly
 from ..faults import SLOW, Fault
 from ..operations import shapes
 from ..operations.dispatch import LostResponseError
@@ -101,10 +101,10 @@ class HttpServer:
         if amazon is not None:
             if not amazon.startswith(LOGS_TARGET):
                 raise BatchError("UnknownOperationException", f"{amazon}: not supported here", 400)
-            return compact(self._logs.call(amazon.removeprefix(LOGS_TARGET), _json_of(body)))
+            return encode_compactly(self._logs.call(amazon.removeprefix(LOGS_TARGET), _json_of(body)))
         own = self._own.get((method, target.partition("?")[0]))
         if own is not None:
-            return compact(own(body))
+            return encode_compactly(own(body))
         operation, arguments = _batch_call(method, target, body)
         calls = self._service.calls
         hit = calls.faults_of_call(operation)
@@ -152,7 +152,7 @@ def _http_response(status: int, answer: str, as_logs: bool, **headers: str) -> w
 
 def _http_refusal(error: BatchError, as_logs: bool) -> web.Response:
     answer = {"message": error.message, **({"__type": error.code} if as_logs else {})}
-    return _http_response(error.status, compact(answer), as_logs, **{"x-amzn-ErrorType": error.code})
+    return _http_response(error.status, encode_compactly(answer), as_logs, **{"x-amzn-ErrorType": error.code})
 
 
 def _batch_call(method: str, raw_path: str, body: bytes) -> Call:

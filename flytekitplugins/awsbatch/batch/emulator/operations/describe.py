@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..arns import JOB, Arns
-from ..compact_json import compact
+from ..compact_json import encode_compactly
 from ..job_model import CANCEL, ENDED, TERMINATE, TIMEOUT, Attempt, Job, JobSpec, Unit
 from ..store.job_rows import Summary
 from .rules import FARGATE
@@ -52,8 +52,8 @@ class Descriptions:
             if len(self._common) >= KEPT:
                 self._common.clear()
             detail = dict(job.spec.detail)
-            shared = compact(detail.pop("container"))
-            known = self._common[job.id] = job.spec, f'{compact(detail)[:-1]},"container":{shared[:-1]}'
+            shared = encode_compactly(detail.pop("container"))
+            known = self._common[job.id] = job.spec, f'{encode_compactly(detail)[:-1]},"container":{shared[:-1]}'
         return f"{known[1]}{container}}},{members}}}"
 
     def mapping(self, target: Job | Unit) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Descriptions:
         state = unit or job
         if unit is None:
             attempts, container = "", ""
-            summary = f'"statusSummary":{compact(job.counts)},"statusSummaryLastUpdatedAt":{job.counted}'
+            summary = f'"statusSummary":{encode_compactly(job.counts)},"statusSummaryLastUpdatedAt":{job.counted}'
             array = f',"arrayProperties":{{"size":{job.size},{summary}}}'
         else:
             attempts = ",".join([self._attempt(each, job) for each in unit.attempts if each.stopped is not None])

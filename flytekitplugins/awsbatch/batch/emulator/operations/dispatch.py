@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ...api import BatchError
-from ..compact_json import compact
+from ..compact_json import encode_compactly
 from ..faults import DROP_RESPONSE, SERVER_ERROR, SLOW, STALE_DESCRIBE, THROTTLE, Fault, FaultPlan
 from .compute_environments import ComputeEnvironments
 from .context import Answer, Context, Operation, Request
@@ -95,7 +95,7 @@ class Dispatcher:
         """The same as JSON, for a caller over HTTP. The most frequent question takes a shorter way."""
         if operation == "DescribeJobs" and not hit:
             return self._checked(operation, request, self._jobs.describe_jobs_text)
-        return compact(self._with_faults(operation, request, hit, size))
+        return encode_compactly(self._with_faults(operation, request, hit, size))
 
     def dispatch_without_faults(self, operation: str, request: Request, size: int | None = None) -> Answer:
         """:param size: as for `_with_faults`."""

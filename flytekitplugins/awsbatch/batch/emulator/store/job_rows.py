@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from ..compact_json import compact
+from ..compact_json import encode_compactly
 from ..job_model import ARRAY_SIZES, ENDED, STATUSES, Attempt, Job, Unit
 from ..job_spec import job_spec_of
 from .database import DamagedRecordError, Database
@@ -91,7 +91,7 @@ class JobRows:
         spec = job.spec
         values = (
             *(job.id, spec.name, spec.queue, spec.definition, job.size, job.created, job.owner, job.remote),
-            *(compact(spec.detail), job.status, job.reason, job.stop, job.started, job.stopped),
+            *(encode_compactly(spec.detail), job.status, job.reason, job.stop, job.started, job.stopped),
         )
         with self._database.transaction() as connection:
             sequence = connection.execute(INSERT_JOB, values).lastrowid
@@ -127,7 +127,7 @@ class JobRows:
 
     def retag_job_row(self, sequence: int, detail: dict[str, Any]) -> None:
         with self._database.transaction() as connection:
-            connection.execute("UPDATE jobs SET detail = ? WHERE seq = ?", (compact(detail), sequence))
+            connection.execute("UPDATE jobs SET detail = ? WHERE seq = ?", (encode_compactly(detail), sequence))
 
     def load_job(self, job_id: str) -> Job | None:
         """A whole job as it was last written, or None. Raises DamagedRecordError."""
