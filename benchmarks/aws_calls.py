@@ -56,10 +56,13 @@ class Counted(BatchCalls):
     """
 
     def __init__(self, batch: AwsBatch) -> None:
-        self.region, self.account_id = batch.region, batch.account_id
         self._batch = batch
         self.calls: Counter[str] = Counter()
         self.looks = 0
+
+    @property
+    def region(self) -> str:
+        return self._batch.region
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         self.calls[operation] += 1
@@ -115,7 +118,7 @@ def measure(n: int, seconds: int) -> dict[str, Any]:
         script = str(Path(sys.executable).parent / "flyte-awsbatch")
         command = [script, "serve", "--home", str(folder / "home"), "--port", str(port), "-c", str(settings)]
         with serving(command, port):
-            client = AwsBatch("us-east-1", endpoint_url=f"http://127.0.0.1:{port}", account_id="000000000000")
+            client = AwsBatch("us-east-1", endpoint_url=f"http://127.0.0.1:{port}")
             counted = Counted(client)
             watch = Watch(ReusedDefinitions(counted), first=FIRST_LOOK, longest=LONGEST_LOOK)
             handler = HandlerSettings(aws=AwsPluginSettings(batch=BatchPluginSettings(max_array_job_size=10_000)))

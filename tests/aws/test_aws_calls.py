@@ -41,7 +41,7 @@ def batch_here(tmp_path: Path) -> Iterator[LocalBatch]:
 
 
 def client(account: Proxy, **more: Any) -> AwsBatch:
-    return AwsBatch(REGION, endpoint_url=account.url, account_id=ACCOUNT, **more)
+    return AwsBatch(REGION, endpoint_url=account.url, **more)
 
 
 def refusing(account: Proxy, refusal: Any, times: int, answer: dict[str, Any]) -> None:

@@ -64,7 +64,7 @@ class Served:
 
     @property
     def batch(self) -> AwsBatch:
-        return AwsBatch(REGION, endpoint_url=self.url, account_id=ACCOUNT)
+        return AwsBatch(REGION, endpoint_url=self.url)
 
     def jobs(self) -> list[dict[str, Any]]:
         """All jobs that it has had, as ListJobs tells of them."""

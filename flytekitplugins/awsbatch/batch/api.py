@@ -6,6 +6,7 @@ two answers.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
         TerminateJobRequestTypeDef,
     )
     from typing_extensions import Unpack
+
+# As many jobs as one DescribeJobs call takes.
+MOST_IDS = 100
 
 
 class BatchError(Exception):
@@ -56,9 +60,6 @@ class BatchApi(Protocol):
     @property
     def region(self) -> str: ...
 
-    @property
-    def account_id(self) -> str: ...
-
     def register_job_definition(
         self, **request: Unpack[RegisterJobDefinitionRequestTypeDef]
     ) -> RegisterJobDefinitionResponseTypeDef: ...
@@ -83,9 +84,27 @@ def _operation(name: str) -> Any:
 class BatchCalls:
     """Every operation that AWS Batch has for container jobs, by boto3's method name, over one `call` by AWS's name."""
 
+    @property
+    def region(self) -> str:
+        raise NotImplementedError
+
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Raises BatchError."""
         raise NotImplementedError
+
+    def all_pages(self, operation: str, request: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """An answer page by page. Raises BatchError."""
+        answer = self.call(operation, request)
+        yield answer
+        while token := answer.get("nextToken"):
+            answer = self.call(operation, {**request, "nextToken": token})
+            yield answer
+
+    def children_of_array(self, job_id: str, size: int) -> Iterator[dict[str, Any]]:
+        """What DescribeJobs says of each child, asked for as many as one call takes. Raises BatchError."""
+        for first in range(0, size, MOST_IDS):
+            ids = [f"{job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
+            yield from self.call("DescribeJobs", {"jobs": ids})["jobs"]
 
     cancel_job = _operation("CancelJob")
     create_compute_environment = _operation("CreateComputeEnvironment")

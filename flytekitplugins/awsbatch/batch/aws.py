@@ -56,7 +56,6 @@ class AwsBatch(BatchCalls):
 
     :param region: None takes botocore's own (environment, profile).
     :param endpoint_url: another service than AWS's, such as a local one.
-    :param account_id: None asks STS when it is first needed.
     :param retries: how often a call is repeated that AWS throttles or answers with a 5xx.
     :param wait_seconds: for how long a call is repeated that brings no answer at all, once one has; and a look at jobs
         that AWS throttles or answers with a 5xx.
@@ -68,14 +67,12 @@ class AwsBatch(BatchCalls):
         region: str | None = None,
         *,
         endpoint_url: str | None = None,
-        account_id: str | None = None,
         budgets: Budgets | None = None,
         retries: int = RETRIES,
         wait_seconds: float = WAIT_SECONDS,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self._endpoint_url = endpoint_url
-        self._account_id = account_id
         self._budgets = budgets or Budgets()
         self._retries = retries
         self._wait_seconds = wait_seconds
@@ -91,12 +88,6 @@ class AwsBatch(BatchCalls):
     @property
     def region(self) -> str:
         return str(self._client("batch").meta.region_name)
-
-    @property
-    def account_id(self) -> str:
-        if self._account_id is None:
-            self._account_id = str(self._call("sts", "GetCallerIdentity", {})["Account"])
-        return self._account_id
 
     @property
     def local(self) -> bool:
@@ -199,13 +190,12 @@ class AwsBatch(BatchCalls):
             max_pool_connections=32,
             user_agent_extra="flytekitplugins-awsbatch",
         )
-        # A service at a URL of one's own has the logs of its jobs; who they are for is not its to say.
-        endpoint_url = None if service == "sts" else self._endpoint_url
+        # A service at a URL of one's own has the logs of its jobs too.
         with self._lock:
             if service not in self._clients:
                 try:
                     self._clients[service] = self._session.create_client(
-                        service, region_name=self._region, endpoint_url=endpoint_url, config=config
+                        service, region_name=self._region, endpoint_url=self._endpoint_url, config=config
                     )
                 except (BotoCoreError, ValueError) as error:
                     # ValueError: it is not a URL.

@@ -44,11 +44,8 @@ class ReusedDefinitions(BatchCalls):
 
     def _active(self, name: str) -> Iterator[dict[str, Any]]:
         asked = {"jobDefinitionName": name, "status": "ACTIVE"}
-        answer = self._batch.call("DescribeJobDefinitions", asked)
-        yield from answer["jobDefinitions"]
-        while answer.get("nextToken"):
-            answer = self._batch.call("DescribeJobDefinitions", {**asked, "nextToken": answer["nextToken"]})
-            yield from answer["jobDefinitions"]
+        for page in self._batch.all_pages("DescribeJobDefinitions", asked):
+            yield from page["jobDefinitions"]
 
 
 def _definition_content(definition: Mapping[str, Any]) -> str:

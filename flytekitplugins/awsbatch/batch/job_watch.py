@@ -162,12 +162,8 @@ class JobWatch(BatchCalls):
 
     def _listed(self, job_id: str, status: str) -> Iterator[int]:
         asked: dict[str, Any] = {"arrayJobId": job_id, "jobStatus": status, "maxResults": CHUNK}
-        while True:
-            answer = self._batch.call("ListJobs", asked)
-            yield from (int(one["arrayProperties"]["index"]) for one in answer["jobSummaryList"])
-            if not answer.get("nextToken"):
-                return
-            asked = {**asked, "nextToken": answer["nextToken"]}
+        for page in self._batch.all_pages("ListJobs", asked):
+            yield from (int(one["arrayProperties"]["index"]) for one in page["jobSummaryList"])
 
     def _job(self, job_id: str) -> _Watched:
         return self._jobs.setdefault(job_id, _Watched())

@@ -28,9 +28,6 @@ from .common import fail_command
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-# As many as one DescribeJobs call takes.
-MOST_IDS = 100
-
 
 def home_of_command() -> homes.Home:
     return homes.home_from_environment(os.environ)
@@ -88,11 +85,7 @@ def reader_of_home_run(run: past_runs.RunInfo, children: bool) -> Iterator[RunRe
         assert client is not None
         known = client.describe_jobs(jobs=[job_id])["jobs"]
         size = known[0].get("arrayProperties", {}).get("size", 0) if known and children else 0
-        found: list[Any] = []
-        for first in range(0, size, MOST_IDS):
-            ids = [f"{job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
-            found += client.describe_jobs(jobs=ids)["jobs"]
-        return look_at_children(known[0], found) if known else None
+        return look_at_children(known[0], tuple(client.children_of_array(job_id, size))) if known else None
 
     with RunReader(home_of_command(), look=None if client is None else ask) as reader:
         yield reader
@@ -147,10 +140,7 @@ def home_job_named(batch: LocalBatch, name: str) -> str | None:
 
 def _home_job_ids(batch: LocalBatch) -> Iterator[str]:
     """The ids of all jobs that the service knows, arrays without their children."""
-    for queue in batch.calls.dispatch_without_faults("DescribeJobQueues", {})["jobQueues"]:
+    for queue in batch.describe_job_queues()["jobQueues"]:
         every = {"jobQueue": queue["jobQueueName"], "filters": [{"name": "AFTER_CREATED_AT", "values": ["0"]}]}
-        answer = batch.calls.dispatch_without_faults("ListJobs", every)
-        yield from (job["jobId"] for job in answer["jobSummaryList"])
-        while answer.get("nextToken"):
-            answer = batch.calls.dispatch_without_faults("ListJobs", {**every, "nextToken": answer["nextToken"]})
-            yield from (job["jobId"] for job in answer["jobSummaryList"])
+        for page in batch.all_pages("ListJobs", every):
+            yield from (job["jobId"] for job in page["jobSummaryList"])

@@ -22,7 +22,6 @@ from flytekitplugins.awsbatch.ui.errors import page_error_of_child, page_error_r
 
 from .common import command_line_for_home, json_option, print_json
 from .home_access import (
-    MOST_IDS,
     batch_of_home_run,
     ending_on_failure,
     home_of_command,
@@ -262,9 +261,8 @@ def _resources(batch: BatchCalls | None, node: NodeInfo) -> list[dict[str, Any]]
     state = NodeState.from_dict(node.record["snapshot"]).plugin_state
     size = state.execution_size
     ids = [f"{node.job_id}:{index}" for index in range(size)] if size > 1 else [node.job_id]
-    found: dict[str, Any] = {}
-    for first in range(0, size, MOST_IDS):
-        found |= {job["jobId"]: job for job in batch.describe_jobs(jobs=ids[first : first + MOST_IDS])["jobs"]}
+    jobs = batch.children_of_array(node.job_id, size) if size > 1 else batch.describe_jobs(jobs=ids)["jobs"]
+    found = {job["jobId"]: job for job in jobs}
     return [
         {
             "index": resource.index,

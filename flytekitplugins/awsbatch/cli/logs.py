@@ -23,7 +23,6 @@ from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .common import fail_command, json_option, print_json
 from .home_access import (
-    MOST_IDS,
     batch_of_home,
     batch_of_home_run,
     ending_on_failure,
@@ -97,11 +96,9 @@ def _failed_jobs(batch: BatchCalls, node: past_runs.NodeInfo) -> Iterator[tuple[
         size = job.get("arrayProperties", {}).get("size", 0)
         if not size and job["status"] == FAILED:
             yield job["jobId"], None
-        for first in range(0, size, MOST_IDS):
-            ids = [f"{node.job_id}:{index}" for index in range(first, min(first + MOST_IDS, size))]
-            for child in batch.describe_jobs(jobs=ids)["jobs"]:
-                if child["status"] == FAILED:
-                    yield child["jobId"], child["arrayProperties"]["index"]
+        for child in batch.children_of_array(job["jobId"], size):
+            if child["status"] == FAILED:
+                yield child["jobId"], child["arrayProperties"]["index"]
 
 
 @contextlib.contextmanager

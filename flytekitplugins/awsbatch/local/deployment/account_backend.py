@@ -61,10 +61,6 @@ class AccountBatch(BatchCalls):
     def region(self) -> str:
         return self._client.region
 
-    @property
-    def account_id(self) -> str:
-        return self._client.account_id
-
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         try:
             return self._watch.call(operation, request)
@@ -85,8 +81,6 @@ class AccountBackend(Backend):
         self._client = AwsBatch(
             settings.batch.region,
             endpoint_url=url,
-            # For a URL of the user's own, AWS's STS is not asked whose the account is.
-            account_id=settings.batch.account_id if url else None,
             budgets=Budgets(_limit(plugin.get_rate_limiter), _limit(plugin.default_rate_limiter)),
             retries=settings.handler.aws.retries,
             warn=warn,

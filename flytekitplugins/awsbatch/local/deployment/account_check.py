@@ -36,11 +36,6 @@ class AccountCheck:
     _begun: AccountWalk | None = None
     _passed: frozenset[object] = frozenset()
 
-    @property
-    def account_id(self) -> str:
-        """The caller's account id; empty where it cannot be found out."""
-        return self._walk(()).account_id
-
     def check_queues(self, queues: Sequence[str]) -> None:
         """Whether the account is that of the settings and has the queues, ready for jobs. Raises NotReadyError."""
         if self.endpoint_url is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from flytekitplugins.awsbatch.batch.api import BatchApi
+from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import Folder
@@ -68,7 +68,7 @@ class Backend:
 
     def __init__(
         self,
-        batch: BatchApi,
+        batch: BatchCalls,
         wait: Wait,
         changed: Changed = store_without_change_feed,
         *,

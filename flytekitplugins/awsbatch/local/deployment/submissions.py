@@ -10,26 +10,12 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from flytekitplugins.awsbatch.batch.api import BatchApi, BatchError
-
-if TYPE_CHECKING:
-    from mypy_boto3_batch.type_defs import (
-        DescribeJobsRequestTypeDef,
-        DescribeJobsResponseTypeDef,
-        ListJobsRequestTypeDef,
-        ListJobsResponseTypeDef,
-        RegisterJobDefinitionRequestTypeDef,
-        RegisterJobDefinitionResponseTypeDef,
-        SubmitJobRequestTypeDef,
-        SubmitJobResponseTypeDef,
-        TerminateJobRequestTypeDef,
-    )
-    from typing_extensions import Unpack
+from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 
 
-class Submissions:
+class Submissions(BatchCalls):
     """Passes every call on.
 
     :ivar made: (request, job id) of each job that was accepted, in order.
@@ -40,14 +26,14 @@ class Submissions:
 
     def __init__(
         self,
-        batch: BatchApi,
+        batch: BatchCalls,
         found: Callable[[str], None] = lambda job_id: None,
         lag: Sequence[float] = (),
     ) -> None:
         self._batch = batch
         self._found = found
         self._lag = lag
-        self._answers: dict[str, SubmitJobResponseTypeDef] = {}
+        self._answers: dict[str, dict[str, Any]] = {}
         # Names (and queues) whose last submit brought no answer, and names that an earlier process may have submitted.
         self._unanswered: dict[str, str] = {}
         self._earlier: set[str] = set()
@@ -65,16 +51,10 @@ class Submissions:
     def region(self) -> str:
         return self._batch.region
 
-    @property
-    def account_id(self) -> str:
-        return self._batch.account_id
+    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        return self._submit(request) if operation == "SubmitJob" else self._batch.call(operation, request)
 
-    def register_job_definition(
-        self, **request: Unpack[RegisterJobDefinitionRequestTypeDef]
-    ) -> RegisterJobDefinitionResponseTypeDef:
-        return self._batch.register_job_definition(**request)
-
-    def submit_job(self, **request: Unpack[SubmitJobRequestTypeDef]) -> SubmitJobResponseTypeDef:
+    def _submit(self, request: dict[str, Any]) -> dict[str, Any]:
         name, queue = request["jobName"], request["jobQueue"]
         if name in self._answers:
             # Something else in the handler's round failed after the submit, and the round comes again.
@@ -83,7 +63,7 @@ class Submissions:
         ours = answer is None or name in self._unanswered
         if answer is None:
             try:
-                answer = self._batch.submit_job(**request)
+                answer = self._batch.call("SubmitJob", request)
             except BatchError as error:
                 if error.transient:
                     self._unanswered[name] = queue
@@ -91,7 +71,7 @@ class Submissions:
         self._unanswered.pop(name, None)
         self._answers[name] = answer
         if ours:
-            self.made.append((copy.deepcopy(dict(request)), answer["jobId"]))
+            self.made.append((copy.deepcopy(request), answer["jobId"]))
         else:
             self._found(answer["jobId"])
         return answer
@@ -103,7 +83,7 @@ class Submissions:
             answer = self.named(self._unanswered[name], name)
         return None if answer is None else answer["jobId"]
 
-    def named(self, queue: str, name: str) -> SubmitJobResponseTypeDef | None:
+    def named(self, queue: str, name: str) -> dict[str, Any] | None:
         """The newest job of this name as SubmitJob would have answered. Raises BatchError."""
         found = self._listed(queue, name)
         for seconds in self._lag:
@@ -113,24 +93,11 @@ class Submissions:
             found = self._listed(queue, name)
         return found
 
-    def _listed(self, queue: str, name: str) -> SubmitJobResponseTypeDef | None:
-        request: ListJobsRequestTypeDef = {"jobQueue": queue, "filters": [{"name": "JOB_NAME", "values": [name]}]}
-        while True:
-            page = self._batch.list_jobs(**request)
+    def _listed(self, queue: str, name: str) -> dict[str, Any] | None:
+        filters = [{"name": "JOB_NAME", "values": [name]}]
+        for page in self._batch.all_pages("ListJobs", {"jobQueue": queue, "filters": filters}):
             for job in page["jobSummaryList"]:
                 # The filter does not mind case.
                 if job["jobName"] == name:
-                    answer = {"jobArn": job["jobArn"], "jobName": name, "jobId": job["jobId"]}
-                    return cast("SubmitJobResponseTypeDef", answer)
-            if not page.get("nextToken"):
-                return None
-            request["nextToken"] = page["nextToken"]
-
-    def describe_jobs(self, **request: Unpack[DescribeJobsRequestTypeDef]) -> DescribeJobsResponseTypeDef:
-        return self._batch.describe_jobs(**request)
-
-    def list_jobs(self, **request: Unpack[ListJobsRequestTypeDef]) -> ListJobsResponseTypeDef:
-        return self._batch.list_jobs(**request)
-
-    def terminate_job(self, **request: Unpack[TerminateJobRequestTypeDef]) -> object:
-        return self._batch.terminate_job(**request)
+                    return {"jobArn": job["jobArn"], "jobName": name, "jobId": job["jobId"]}
+        return None
