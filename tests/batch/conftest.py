@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from batch_shell import SETTINGS, Shell, new_shell
 
-from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 Isolated = Callable[[Path], dict[str, Any]]
@@ -34,5 +34,5 @@ def shell(service: LocalBatch) -> Shell:
 @pytest.fixture
 def fast_service(home: Path, tmp_path: Path, isolated: Isolated) -> Iterator[LocalBatch]:
     """Its deadlines pass a hundred times as fast."""
-    with LocalBatch(home, SETTINGS, clock=SystemClock(speed=100), **isolated(tmp_path)) as service:
+    with LocalBatch(home, SETTINGS, clock=Clock(speed=100), **isolated(tmp_path)) as service:
         yield service

@@ -16,7 +16,7 @@ from batch_shell import SETTINGS, Shell, new_shell
 from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
-from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.local import all_settings
@@ -157,7 +157,7 @@ def test_a_log_token_that_is_too_large_is_the_callers_mistake(tmp_path: Path) ->
 
 
 def test_the_longest_timeout_does_not_stop_the_service(tmp_path: Path) -> None:
-    with LocalBatch(tmp_path, SETTINGS, clock=SystemClock(speed=1e-6)) as service:
+    with LocalBatch(tmp_path, SETTINGS, clock=Clock(speed=1e-6)) as service:
         shell = new_shell(service)
         job_id = shell.submit("true", timeout={"attemptDurationSeconds": 2**31 - 1})
 

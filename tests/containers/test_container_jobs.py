@@ -10,7 +10,7 @@ from batch_shell import Shell
 from container_engines import BUSYBOX, TestEngine
 from container_shell import NewService, shell_of
 
-from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
@@ -183,7 +183,7 @@ def test_process_1_that_does_not_handle_sigterm_is_killed_when_the_grace_has_pas
 
 
 def test_an_attempt_over_its_time_is_killed_and_not_retried(new_service: NewService) -> None:
-    shell = shell_of(new_service(clock=SystemClock(speed=100)))
+    shell = shell_of(new_service(clock=Clock(speed=100)))
     job_id = shell.submit(["sleep", "600"], timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 3})
 
     job = shell.ended(job_id)

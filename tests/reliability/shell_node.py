@@ -14,7 +14,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 from in_memory import MemoryCatalog
 
-from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.faults import STALE_DESCRIBE, Fault
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
@@ -105,7 +105,7 @@ class World:
         home: Path,
         *,
         handler: HandlerSettings | None = None,
-        clock: SystemClock | None = None,
+        clock: Clock | None = None,
         **settings: Any,
     ) -> None:
         self.home = home

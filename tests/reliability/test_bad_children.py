@@ -16,7 +16,7 @@ from shell_node import Node, World
 from terminals import eventually, of_home
 
 from flytekitplugins.awsbatch import map_task
-from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.faults import Fault
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.deployment.emulation import Emulation, emulation
@@ -161,7 +161,7 @@ def test_a_command_that_is_not_there_is_named(awsbatch: Emulation) -> None:
 
 def test_a_child_over_its_time_limit_ends_for_good_in_awss_words(tmp_path: Path) -> None:
     # Deadlines pass a hundred times as fast here: AWS takes no limit under a minute.
-    world = World(tmp_path / "home", clock=SystemClock(speed=100))
+    world = World(tmp_path / "home", clock=Clock(speed=100))
     node = Node(world, "execution", 2, "[ $i = 0 ] || sleep 300", limit=60)
     result = node.run()
     assert [(child.phase.name, child.attempts) for child in result.children] == [(SUCCEEDED, 1), (FAILED, 1)]

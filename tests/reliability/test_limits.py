@@ -22,7 +22,7 @@ from small_disk import fill, mounted
 from terminals import awsbatch as command
 
 from flytekitplugins.awsbatch import map_task
-from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.cli.main import main
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
@@ -182,7 +182,7 @@ def test_a_home_is_for_its_user_only(home: Path) -> None:
 # Clocks, neighbours, other versions.
 
 
-class JumpingClock(SystemClock):
+class JumpingClock(Clock):
     """Ahead by an hour, behind by an hour, at every look."""
 
     def __init__(self) -> None:
@@ -200,7 +200,7 @@ def test_a_clock_that_jumps_changes_nothing_in_the_end(tmp_path: Path) -> None:
     world.close()
 
 
-class LaterClock(SystemClock):
+class LaterClock(Clock):
     """Nine days on: later than AWS remembers a job that has ended."""
 
     def now_ms(self) -> int:

@@ -9,7 +9,7 @@ import pytest
 from batch_shell import SETTINGS, Shell, eventually, new_shell
 
 from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.batch.emulator.clock import SystemClock
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch
@@ -188,7 +188,7 @@ def test_an_executor_that_fails_over_one_attempt_gets_the_others_all_the_same(ho
 
 
 def test_an_attempt_over_its_time_is_killed_and_not_retried(home: Path) -> None:
-    with LocalBatch(home, SETTINGS, clock=SystemClock(speed=100)) as service:
+    with LocalBatch(home, SETTINGS, clock=Clock(speed=100)) as service:
         shell = new_shell(service)
         job_id = shell.submit("sleep 600", timeout={"attemptDurationSeconds": 60}, retryStrategy={"attempts": 3})
 

@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Protocol
 
 
-class Clock(Protocol):
-    def now_ms(self) -> int:
-        """Milliseconds since the epoch."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds that never go back, for deadlines."""
-        ...
-
-    def real_seconds(self, seconds: float) -> float:
-        """How long to wait for so many of this clock's seconds."""
-        ...
-
-
-class SystemClock:
+class Clock:
     """The machine's clock; `speed` lets deadlines (not timestamps) pass faster."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
 
     def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
         return int(time.time() * 1000)
 
     def monotonic(self) -> float:
+        """Seconds that never go back, for deadlines."""
         return time.monotonic() * self._speed
 
     def real_seconds(self, seconds: float) -> float:
+        """How long to wait for so many of this clock's seconds."""
         return seconds / self._speed

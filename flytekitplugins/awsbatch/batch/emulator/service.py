@@ -22,7 +22,7 @@ from typing import Any
 from ..api import BatchCalls, BatchError
 from .adoption import Adoption
 from .arns import ENVIRONMENT, QUEUE, Arns, name_in_arn
-from .clock import Clock, SystemClock
+from .clock import Clock
 from .execution import instance as instances
 from .execution.executors.process import ProcessExecutor
 from .execution.executors.protocol import Executor
@@ -88,7 +88,7 @@ class LocalBatch(BatchCalls):
         self._instances = self.home / "instances"
         self._instance: instances.Instance | None = None
         self.logs = Logs(self.home / "logs")
-        self._clock = clock or SystemClock()
+        self._clock = clock or Clock()
         self._rows, resources = JobRows(self._database), Resources(self._database)
         self._table = JobTable(self._rows, self._clock)
         executors = (ProcessExecutor(),) if executors is None else executors
