@@ -25,7 +25,8 @@ from .queue_cases import kind
 @kind("generated_name")
 def generated_name(case: dict[str, Any]) -> dict[str, Any]:
     parents = [ParentNode(parent["node"], parent["attempt"]) for parent in case["parents"]]
-    unique = names.propeller_current_node_id(parents, case["node"], case["event_version"])
+    # With the oldest event version Flyte does not track the lineage; here it is always the newest.
+    unique = case["node"] if case["event_version"] == 0 else names.propeller_unique_node_id(parents, case["node"])
     try:
         name = names.propeller_generated_name(
             case["execution"], unique, case["attempt"], case.get("max_length", names.GENERATED_NAME_LENGTH)

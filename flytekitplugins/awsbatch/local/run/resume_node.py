@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flytekitplugins.awsbatch.propeller.node.names import propeller_current_node_id, propeller_generated_name
+from flytekitplugins.awsbatch.propeller.node.names import propeller_generated_name, propeller_unique_node_id
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution, Observer
 from flytekitplugins.awsbatch.propeller.storage import StorageError
 
@@ -60,7 +60,7 @@ def resume_node(
     request = replace(request, attempt=before.attempt)
     # An earlier process may have submitted a job and been killed before it wrote the job's id down.
     attempt = before.snapshot.attempt if before.snapshot is not None else before.attempt
-    node_id = propeller_current_node_id(request.parents, request.node_id, request.event_version)
+    node_id = propeller_unique_node_id(request.parents, request.node_id)
     deployment.submissions.expect_submission(propeller_generated_name(request.execution.name, node_id, attempt))
     if before.snapshot is None:
         return ResumedNode(NodeExecution(request, services, observer=observer), note)

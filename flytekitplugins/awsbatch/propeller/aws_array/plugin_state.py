@@ -24,7 +24,6 @@ class TaskError:
     code: str = ""
     message: str = ""
     kind: str = "UNKNOWN"
-    error_uri: str = ""
 
 
 def _ranges(indexes: Iterable[int] | None) -> list[list[int]] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..aws_array.task_context import TaskContext
 from ..storage import storage_checkpoint_prefix
-from .names import propeller_current_node_id, propeller_generated_name
+from .names import propeller_generated_name, propeller_unique_node_id
 from .node_request import NodeRequest
 from .paths import Join, node_paths, node_raw_output_prefix, node_workflow_path
 
@@ -17,7 +17,7 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
     :param attempt: the node's, from 0; each has a name and an output folder of its own.
     """
     execution, workflow = request.execution, request.workflow
-    node = propeller_current_node_id(request.parents, request.node_id, request.event_version)
+    node = propeller_unique_node_id(request.parents, request.node_id)
     name = propeller_generated_name(execution.name, node, attempt)
     folder = node_workflow_path(join, request.metadata_prefix, execution)
     paths = node_paths(join, folder, request.parents, request.node_id, attempt)
@@ -38,7 +38,6 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
         previous_checkpoint=_previous_checkpoint(request, join, node, attempt),
         iam_role=request.iam_role,
         annotations=request.annotations,
-        overrides_config=request.overrides_config,
         override_resources=request.override_resources,
         platform_resources=request.platform_resources,
         job_tags=request.job_tags,
@@ -46,8 +45,8 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
 
 
 def _previous_checkpoint(request: NodeRequest, join: Join, node: str, attempt: int) -> str:
-    """The checkpoints of the attempt before; of the execution that is recovered, for the first."""
+    """The checkpoints of the attempt before; "" for the first."""
     if attempt == 0:
-        return request.previous_checkpoint
+        return ""
     before = propeller_generated_name(request.execution.name, node, attempt - 1)
     return storage_checkpoint_prefix(join, node_raw_output_prefix(join, request.raw_output_prefix, before))

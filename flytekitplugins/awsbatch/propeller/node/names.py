@@ -10,7 +10,6 @@ from .node_request import ParentNode
 
 UNIQUE_ID_LENGTH = 20
 GENERATED_NAME_LENGTH = 50
-EVENT_VERSION_WITHOUT_LINEAGE = 0
 
 
 class NameTooShortError(ValueError):
@@ -56,11 +55,6 @@ def propeller_unique_node_id(parents: Sequence[ParentNode], node_id: str) -> str
         unique = fixed_length_id_for_parts([*parts, parent.node_id], UNIQUE_ID_LENGTH)
         parts = [unique, str(parent.attempt)]
     return fixed_length_id_for_parts([*parts, node_id], UNIQUE_ID_LENGTH)
-
-
-def propeller_current_node_id(parents: Sequence[ParentNode], node_id: str, event_version: int) -> str:
-    """The node's id in names: its unique one, except with the oldest event version."""
-    return node_id if event_version == EVENT_VERSION_WITHOUT_LINEAGE else propeller_unique_node_id(parents, node_id)
 
 
 def propeller_generated_name(execution: str, unique_id: str, attempt: int, length: int = GENERATED_NAME_LENGTH) -> str:

@@ -44,7 +44,6 @@ class NodeRequest:
     :param parents: enclosing nodes, outermost first.
     :param unresolved: why an input cannot be resolved, in propeller's words: the node fails before it starts.
     :param iam_role: the security context's role; None: no security context.
-    :param overrides_config: the node's config map (`dynamic_queue`, ... as the handler reads them).
     :param override_resources: `with_overrides(requests=..., limits=...)` of the node.
     :param platform_resources: FlyteAdmin's `task_resources`; None: the plugin's own defaults (`plugins.k8s`).
     :param retries: the node's own retries (`with_overrides(retries=...)`); None or 0: the template's.
@@ -66,13 +65,9 @@ class NodeRequest:
     unresolved: str = ""
     iam_role: str | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    overrides_config: Mapping[str, str] = field(default_factory=dict)
     override_resources: ResourceRequirements | None = None
     platform_resources: ResourceRequirements | None = None
     retries: int | None = None
     timeout: float | None = None
-    event_version: int = 2
-    previous_checkpoint: str = ""
     attempt: int = 0
     job_tags: Mapping[str, str] = field(default_factory=dict)

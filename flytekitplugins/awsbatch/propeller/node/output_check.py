@@ -55,6 +55,5 @@ def output_execution_error(error: TaskError) -> execution_pb2.ExecutionError:
     return execution_pb2.ExecutionError(
         code=error.code,
         message=error.message,
-        error_uri=error.error_uri,
         kind=execution_pb2.ExecutionError.ErrorKind.Value(error.kind),
     )

@@ -89,7 +89,6 @@ class Starter:
             memory_limit=spec.memory if self._settings.memory_limit == ENFORCE else 0,
             scratch=scratch,
             temporary=temporary,
-            hints=launch.hints,
             shared=shared,
             spec=spec,
         )

@@ -44,7 +44,6 @@ class Launch:
     :param python_path: directories put first on PYTHONPATH, whoever set it.
     :param command: what is started instead of the job's own command; empty: that.
     :param temporary: gives each attempt a directory of its own below this one as TMPDIR, removed when it has ended.
-    :param hints: what the policy knows about the command that may help an executor (see `JobProcess`).
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -53,7 +52,6 @@ class Launch:
     path: tuple[str, ...] = ()
     python_path: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
-    hints: Mapping[str, str] = field(default_factory=dict)
 
 
 LaunchPolicy = Callable[[LaunchRequest], Launch]

@@ -5,7 +5,7 @@ knows nothing of retries, arrays or queues.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -28,7 +28,6 @@ class JobProcess:
     :param memory_limit: MiB of the attempt and all it starts together, 0 for none.
     :param scratch: the attempt's scratch directory, or None; made before the start, removed by the service.
     :param temporary: the attempt's TMPDIR where it has one of its own, likewise.
-    :param hints: what the caller knows about the command that may help an executor (a module to preload).
     :param shared: of the environment, what other attempts of the job have too: the same object for them, if any.
     :param spec: the attempt's job, for an executor that does more of it than to run the command.
     """
@@ -41,7 +40,6 @@ class JobProcess:
     memory_limit: int = 0
     scratch: Path | None = None
     temporary: Path | None = None
-    hints: Mapping[str, str] = field(default_factory=dict)
     shared: Mapping[str, str] | None = None
     spec: JobSpec | None = None
 
