@@ -17,7 +17,7 @@ from flyteidl.admin import task_pb2
 from flyteidl.core import literals_pb2, tasks_pb2
 
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
-from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.testing import Emulation, emulation
 
 PACKAGE = {
@@ -92,7 +92,7 @@ def test_the_packaged_command_brings_its_own_code(
     assert template.container.args[0] == "pyflyte-fast-execute"
     request = NodeRequest(
         execution=ExecutionId("p", "d", f"fast{kind[:3]}"),
-        workflow=WorkflowId("p", "d", "shop.flow.wf"),
+        workflow="shop.flow.wf",
         node_id="n0",
         template=template,
         inputs=literals_pb2.LiteralMap(literals={"n": literal(inputs)}),

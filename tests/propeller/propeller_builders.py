@@ -20,7 +20,7 @@ from in_memory import MemoryCatalog, MemoryStore
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import Catalog
-from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.propeller_settings import FidelitySettings, HandlerSettings
 from flytekitplugins.awsbatch.propeller.storage import DataStore
 
@@ -101,7 +101,7 @@ def single(**changes: Any) -> tasks_pb2.TaskTemplate:
 def request(task: tasks_pb2.TaskTemplate, inputs: literals_pb2.LiteralMap, **changes: Any) -> NodeRequest:
     made = NodeRequest(
         execution=ExecutionId("proj", "development", "exec1"),
-        workflow=WorkflowId("proj", "development", "my.wf"),
+        workflow="my.wf",
         node_id="n0",
         template=task,
         inputs=inputs,

@@ -163,7 +163,7 @@ class World:
         template.metadata.retries.retries = 1
         return NodeRequest(
             execution=ExecutionId("p", "d", name),
-            workflow=None,
+            workflow="",
             node_id="n0",
             template=template,
             inputs=literals_pb2.LiteralMap(literals={"x": integers(range(size))}),

@@ -21,7 +21,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
-from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, WorkflowId
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError, resolve_inputs
 from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
@@ -202,7 +202,7 @@ class Call:
             self._unresolvable = self._unresolvable or error
         return NodeRequest(
             execution=ExecutionId(execution.project, execution.domain, execution.name),
-            workflow=WorkflowId(execution.project, execution.domain, execution.workflow),
+            workflow=execution.workflow,
             node_id=self._place.node_id,
             parents=self._place.parents,
             template=template,

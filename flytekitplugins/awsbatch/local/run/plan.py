@@ -35,7 +35,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerService
 from flytekitplugins.awsbatch.propeller.aws_array.submit import submit_request
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.attempt import attempt_context
-from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, ParentNode, WorkflowId
+from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, ParentNode
 from flytekitplugins.awsbatch.propeller.node.retry_budget import max_attempts
 from flytekitplugins.awsbatch.propeller.storage import SchemeStore, StorageError
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
@@ -218,7 +218,7 @@ class _Planner:
         name = who.name or EXECUTION
         request = NodeRequest(
             execution=ExecutionId(who.project, who.domain, name),
-            workflow=WorkflowId(who.project, who.domain, who.workflow),
+            workflow=who.workflow,
             node_id=place.node_id,
             parents=place.parents,
             template=template,

@@ -16,7 +16,7 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
     :param join: the storage's way of joining references.
     :param attempt: the node's, from 0; each has a name and an output folder of its own.
     """
-    execution, workflow = request.execution, request.workflow
+    execution = request.execution
     node = propeller_unique_node_id(request.parents, request.node_id)
     name = propeller_generated_name(execution.name, node, attempt)
     folder = node_workflow_path(join, request.metadata_prefix, execution)
@@ -33,7 +33,7 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
         raw_output_prefix=node_raw_output_prefix(join, request.raw_output_prefix, name),
         task_path=join(paths.data_dir, TASK_FILE),
         task_id=request.template.id if request.template.HasField("id") else None,
-        workflow="" if workflow is None else f"{workflow.project}:{workflow.domain}:{workflow.name}",
+        workflow=request.workflow and f"{execution.project}:{execution.domain}:{request.workflow}",
         namespace=f"{execution.project}-{execution.domain}",
         previous_checkpoint=_previous_checkpoint(request, join, node, attempt),
         iam_role=request.iam_role,

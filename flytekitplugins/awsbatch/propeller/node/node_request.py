@@ -21,13 +21,6 @@ class ExecutionId:
 
 
 @dataclass(frozen=True)
-class WorkflowId:
-    project: str
-    domain: str
-    name: str
-
-
-@dataclass(frozen=True)
 class ParentNode:
     """A node around this one (a subworkflow or a dynamic task), with the attempt it is in."""
 
@@ -39,6 +32,7 @@ class ParentNode:
 class NodeRequest:
     """One node to run.
 
+    :param workflow: the full name of the execution's workflow; "" where it is not known.
     :param template: the task template, `child_queue` already in its container's config.
     :param inputs: the node's inputs; written to inputs.pb before the first attempt.
     :param parents: enclosing nodes, outermost first.
@@ -55,7 +49,7 @@ class NodeRequest:
     """
 
     execution: ExecutionId
-    workflow: WorkflowId | None
+    workflow: str
     node_id: str
     template: tasks_pb2.TaskTemplate
     inputs: literals_pb2.LiteralMap
