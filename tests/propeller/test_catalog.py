@@ -198,13 +198,6 @@ def test_a_cached_single_task_fails_after_its_job_as_in_flyte() -> None:
     assert "cache=False" in result.error.message
 
 
-def test_clearing_leaves_what_others_share(tmp_path: Path) -> None:
-    catalog = StoredCatalog(FsspecStore(), f"memory:/{tmp_path}/cache")
-    catalog.put(key(), OUTPUTS)
-    catalog.clear()
-    assert catalog.get(key()) == OUTPUTS
-
-
 def blob(uri: str) -> literals_pb2.Literal:
     return literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=literals_pb2.Blob(uri=uri)))
 

@@ -101,8 +101,6 @@ class Catalog(Protocol):
 
     def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None: ...
 
-    def clear(self) -> None: ...
-
 
 # The errors of a disk, of a SQLite file, and of bytes in it that are not a value of this package.
 _DAMAGED = (OSError, sqlite3.Error, ValueError, TypeError, EOFError)

@@ -54,9 +54,6 @@ class StoredCatalog:
         except StorageError as error:
             raise CatalogError(f"the cache cannot be written: {error}") from error
 
-    def clear(self) -> None:
-        """Does nothing, since others use these entries too. Whoever owns the storage can remove the files."""
-
     def _place(self, key: CatalogKey) -> str:
         return "/".join([self._prefix, *(quote(part, safe="") for part in (*key.dataset(), key.tag()))]) + ".pb"
 
@@ -70,10 +67,7 @@ class CheckedCatalog:
     def __init__(self, inner: Catalog, exists: Callable[[str], bool]) -> None:
         self._inner = inner
         self._exists = exists
-
-    @property
-    def at_once(self) -> int:
-        return self._inner.at_once
+        self.at_once, self.put = inner.at_once, inner.put
 
     def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
         outputs = self._inner.get(key)
@@ -84,12 +78,6 @@ class CheckedCatalog:
         except StorageError as error:
             raise CatalogError(f"the files of a cached result cannot be looked for: {error}") from error
         return None if gone else outputs
-
-    def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
-        self._inner.put(key, outputs)
-
-    def clear(self) -> None:
-        self._inner.clear()
 
 
 def shared_catalog_references(outputs: literals_pb2.LiteralMap) -> Iterator[str]:

@@ -158,18 +158,8 @@ class LimitedStore:
     def __init__(self, inner: DataStore, megabytes: int) -> None:
         self._inner = inner
         self._megabytes = megabytes
-
-    def join(self, base: str, *keys: str) -> str:
-        return self._inner.join(base, *keys)
-
-    def exists(self, reference: str) -> bool:
-        return self._inner.exists(reference)
-
-    def existing(self, references: Collection[str]) -> Collection[str]:
-        return self._inner.existing(references)
-
-    def at_once(self, base: str) -> int:
-        return self._inner.at_once(base)
+        self.join, self.exists, self.existing = inner.join, inner.exists, inner.existing
+        self.at_once, self.write = inner.at_once, inner.write
 
     def read(self, reference: str) -> bytes:
         data = self._inner.read(reference)
@@ -177,9 +167,6 @@ class LimitedStore:
             found = f"{len(data) / 2**20:.2f} MB are more than storage.limits.maxDownloadMBs allows ({self._megabytes})"
             raise StorageError(reference, found)
         return data
-
-    def write(self, reference: str, data: bytes) -> None:
-        self._inner.write(reference, data)
 
 
 class FsspecStore:
