@@ -9,6 +9,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import rich_click as click
@@ -48,33 +49,19 @@ def ending_on_failure() -> Iterator[None]:
         fail_command(f"{error.filename or home_of_command().path}: {error.strerror}")
 
 
-@contextlib.contextmanager
-def batch_of_home() -> Iterator[LocalBatch | None]:
+def batch_of_home() -> AbstractContextManager[LocalBatch | None]:
     """The home's local AWS Batch, for reading; None when no job was ever submitted to it."""
     home = home_of_command()
-    if not home.database.exists():
-        yield None
-        return
-    batch = LocalBatch(home.batch)
-    try:
-        yield batch
-    finally:
-        batch.close()
+    return contextlib.closing(LocalBatch(home.batch)) if home.database.exists() else contextlib.nullcontext()
 
 
-@contextlib.contextmanager
-def batch_of_home_run(run: past_runs.RunInfo) -> Iterator[BatchCalls | None]:
+def batch_of_home_run(run: past_runs.RunInfo) -> AbstractContextManager[BatchCalls | None]:
     """The AWS Batch that has a run's jobs, for reading: the account's, or the home's as `batch_of_home` gives it."""
     client = account_client_of(run)
-    if client is not None:
-        yield client
-        return
-    with batch_of_home() as batch:
-        yield batch
+    return batch_of_home() if client is None else contextlib.nullcontext(client)
 
 
-@contextlib.contextmanager
-def reader_of_home_run(run: past_runs.RunInfo, children: bool) -> Iterator[RunReader]:
+def reader_of_home_run(run: past_runs.RunInfo, children: bool) -> RunReader:
     """Reads a run with what the AWS Batch that has its jobs says now.
 
     :param children: whether the children of arrays in an account are asked for, a hundred with each call.
@@ -87,8 +74,7 @@ def reader_of_home_run(run: past_runs.RunInfo, children: bool) -> Iterator[RunRe
         size = known[0].get("arrayProperties", {}).get("size", 0) if known and children else 0
         return look_at_children(known[0], tuple(client.children_of_array(job_id, size))) if known else None
 
-    with RunReader(home_of_command(), look=None if client is None else ask) as reader:
-        yield reader
+    return RunReader(home_of_command(), look=None if client is None else ask)
 
 
 def home_run_with_job(job: str) -> tuple[past_runs.RunInfo, str] | None:

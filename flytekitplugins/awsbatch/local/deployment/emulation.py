@@ -12,7 +12,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +155,7 @@ def emulation(
         # Without the frames of the readers: the message says where the mistake is.
         raise error.with_traceback(None) from None
     output = io.StringIO() if quiet else None
-    with tempfile.TemporaryDirectory(prefix="flyte-awsbatch-") if home is None else _given(home) as folder:
+    with tempfile.TemporaryDirectory(prefix="flyte-awsbatch-") if home is None else nullcontext(home) as folder:
         deployment = Deployment(
             loaded,
             Home(Path(folder).absolute()),
@@ -178,8 +178,3 @@ def _settings(given: Mapping[str, Any] | str | None, files: Sequence[str | os.Pa
             raise ValueError("emulation() takes settings or files, not both")
         return settings_module.load_all_settings([os.fspath(file) for file in files])
     return settings_module.load(os.environ) if given is None else settings_module.parse_all_settings(given)
-
-
-@contextmanager
-def _given(home: str | os.PathLike[str]) -> Iterator[str]:
-    yield os.fspath(home)

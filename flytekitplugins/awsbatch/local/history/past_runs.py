@@ -166,12 +166,9 @@ def prune_past_runs(home: Home, days: float = RETENTION_DAYS, now: float | None 
             if record.record_written_at() < limit and (run := _info(record)).status != "running":
                 gone.append(run)
     if gone and home.database.exists():
-        batch = LocalBatch(home.batch)
-        try:
-            jobs = [attempt.job_id for run in gone for node in run.nodes for attempt in node.attempts]
+        jobs = [attempt.job_id for run in gone for node in run.nodes for attempt in node.attempts]
+        with contextlib.closing(LocalBatch(home.batch)) as batch:
             batch.forget([job_id for job_id in jobs if job_id])
-        finally:
-            batch.close()
     for run in gone:
         keep = {"raw"} if any(node.record.get("cacheable") for node in run.nodes) else set()
         _remove(home.run(run.name), keep)

@@ -178,11 +178,8 @@ def _job(home: Home, run: RunInfo, job_id: str) -> Any:
                 f"AWS Batch does not know job {job_id} any more: it forgets ended jobs after some days."
             )
         return jobs[0]
-    batch = LocalBatch(home.batch)
-    try:
-        jobs = list(batch.describe_jobs(jobs=[job_id])["jobs"])
-    finally:
-        batch.close()
+    with contextlib.closing(LocalBatch(home.batch)) as batch:
+        jobs = batch.describe_jobs(jobs=[job_id])["jobs"]
     if not jobs:
         raise UnknownRunError(
             f"The local AWS Batch of {home.path} does not know job {job_id} any more: jobs go when they have ended "
