@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 
 from ..local.history.run_view import FAILED, STATES, NodeView
 from .html import Markup, html_joined, tag
@@ -49,7 +50,7 @@ def course_chart(node: NodeView, begin: int, end: int) -> Markup:
                 running[until if until > runs_from else min(STEPS, runs_from + 1)] -= 1
             if stopped is not None and (place + 1 < len(child.attempts) or child.state == FAILED):
                 marks.add(until)
-    waits, runs = _sums(waiting), _sums(running)
+    waits, runs = (list(accumulate(changes[:-1])) for changes in (waiting, running))
     # Each to its own scale: thousands wait where few can run.
     areas = [
         tag("path", d=_area(waits, max(waits, default=0) or 1), class_="fill-queued"),
@@ -94,14 +95,6 @@ def _short(milliseconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f}s"
     return f"{seconds / 60:.0f}m" if seconds < 7200 else f"{seconds / 3600:.1f}h"
-
-
-def _sums(changes: Sequence[int]) -> list[int]:
-    total, found = 0, []
-    for change in changes[:-1]:
-        total += change
-        found.append(total)
-    return found
 
 
 def _area(values: Sequence[int], most: int) -> str:

@@ -53,6 +53,7 @@ class Reporter:
 
     def started(self, execution: str, details: Mapping[str, str]) -> None:
         """An execution began; `details` are printed behind its name."""
+        self.say(f"Execution {execution}" + "".join(f"  {key} {value}" for key, value in details.items() if value))
 
     def update(self, job: str, counts: Counts) -> None:
         """The counts of a job, when they may have changed."""
@@ -85,9 +86,6 @@ class PlainReporter(Reporter):
     clock: Callable[[], float] = time.monotonic
     _lines: dict[str, _Line] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
-
-    def started(self, execution: str, details: Mapping[str, str]) -> None:
-        self.say(_headline(execution, details))
 
     def update(self, job: str, counts: Counts) -> None:
         with self._lock:
@@ -123,9 +121,6 @@ class RichReporter(Reporter):
         self._progress: Progress | None = None
         self._rows: dict[str, TaskID] = {}
         self._lock = threading.Lock()
-
-    def started(self, execution: str, details: Mapping[str, str]) -> None:
-        self.say(_headline(execution, details))
 
     def update(self, job: str, counts: Counts) -> None:
         with self._lock:
@@ -176,10 +171,6 @@ class RichReporter(Reporter):
             console=self._console,
             refresh_per_second=8,
         )
-
-
-def _headline(execution: str, details: Mapping[str, str]) -> str:
-    return f"Execution {execution}" + "".join(f"  {key} {value}" for key, value in details.items() if value)
 
 
 def progress_reporter(stream: IO[str] | None = None) -> Reporter:
