@@ -24,7 +24,7 @@ from flytekitplugins.awsbatch.admin.unknown_keys import keys_not_followed, missp
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.lint.lint_settings import LintEmulator, LintSettings
 from flytekitplugins.awsbatch.propeller.golang.duration import parse_duration
-from flytekitplugins.awsbatch.propeller.golang.quantity import QuantityError, parse_quantity
+from flytekitplugins.awsbatch.propeller.golang.quantity import parse_quantity
 from flytekitplugins.awsbatch.propeller.propeller_settings import (
     AwsPluginSettings,
     CatalogCacheSettings,
@@ -186,8 +186,7 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
     )
     for problem in (*checks.admin_role_key_faults(admin), *checks.admin_misnamed_queues(admin)):
         reader.report(problem)
-    _check_durations(reader)
-    _check_quantities(reader)
+    _check_texts(reader)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
     notes = [str(problem) for problem in (*misspelt_keys(reader), *keys_not_followed(reader))]
     notes += [
@@ -212,24 +211,19 @@ def aws_faults_of_all_settings(reader: Reader, handler: HandlerSettings) -> Iter
             yield Problem.at(mark, path, expected, repr(value))
 
 
-def _check_quantities(reader: Reader) -> None:
-    """FlyteAdmin does not start with a quantity that Kubernetes would not parse."""
-    for group in ("defaults", "limits"):
-        for fld in fields(ResourceSet):
-            path, node = reader.at("task_resources", group, fld.metadata[KEY])
+def _check_texts(reader: Reader) -> None:
+    """FlyteAdmin does not start with a quantity that Kubernetes would not parse. Durations are texts that propeller's
+    part reads only when a job runs, which is too late for a user."""
+    names = [fld.metadata[KEY] for fld in fields(ResourceSet)]
+    quantities = [("task_resources", group, name) for group in ("defaults", "limits") for name in names]
+    for places, parse, expected in (
+        (DURATIONS, parse_duration, "expected a duration such as 90m or 72h"),
+        (quantities, parse_quantity, "expected a quantity such as 500m or 1Gi"),
+    ):
+        for keys in places:
+            path, node = reader.at(*keys)
             if isinstance(node, Scalar) and not is_null_yaml(node):
                 try:
-                    parse_quantity(node.text)
-                except QuantityError:
-                    reader.wrong(path, node, "expected a quantity such as 500m or 1Gi")
-
-
-def _check_durations(reader: Reader) -> None:
-    """Durations are texts that propeller's part reads only when a job runs, which is too late for a user."""
-    for keys in DURATIONS:
-        path, node = reader.at(*keys)
-        if isinstance(node, Scalar) and not is_null_yaml(node):
-            try:
-                parse_duration(node.text)
-            except ValueError:
-                reader.wrong(path, node, "expected a duration such as 90m or 72h")
+                    parse(node.text)
+                except ValueError:
+                    reader.wrong(path, node, expected)
