@@ -219,14 +219,14 @@ class CaseRun:
     def _abort(self) -> None:
         self.flags["aborted"] = True
         try:
-            handler.abort(self.state, self.context, self.services)
+            handler.terminate_by_handler(self.state, self.services, handler.ABORTED)
         except BatchError as error:
             self.flags["abort_error"] = str(error)
 
     def result(self) -> dict[str, Any]:
         requests = list(self.aws.requests)
         try:
-            handler.finalize_by_handler(self.state, self.context, self.services)
+            handler.terminate_by_handler(self.state, self.services, handler.FINALIZED)
         except BatchError as error:
             self.flags["finalize_error"] = str(error)
         reader = None

@@ -76,16 +76,10 @@ def _handler_transition(state: State, logs: tuple[LogLink, ...] = (), resources:
     return Transition(phase, 0, "", error, logs, resources)
 
 
-def abort(state: State, context: TaskContext, services: HandlerServices) -> None:
-    """Terminates the job, if there is one, with the reason "Aborted". Raises BatchError."""
-    _terminate(state, services, ABORTED)
+def terminate_by_handler(state: State, services: HandlerServices, reason: str) -> None:
+    """Terminates the job, if there is one, however it ended. Raises BatchError.
 
-
-def finalize_by_handler(state: State, context: TaskContext, services: HandlerServices) -> None:
-    """Terminates the job, if there is one, with the reason "Finalized", however it ended. Raises BatchError."""
-    _terminate(state, services, FINALIZED)
-
-
-def _terminate(state: State, services: HandlerServices, reason: str) -> None:
+    :param reason: `ABORTED` or `FINALIZED`.
+    """
     if state.external_job_id is not None:
         services.batch.terminate_job(jobId=state.external_job_id, reason=reason)

@@ -294,9 +294,9 @@ class NodeExecution:
     def _terminate(self, *, abort: bool) -> BatchError | None:
         """Ends the job as `nodeExecutor.Abort` and `Finalize` do; the last refusal of AWS, if there was one."""
         problem = None
-        for action in [handler.abort, handler.finalize_by_handler] if abort else [handler.finalize_by_handler]:
+        for reason in [handler.ABORTED, handler.FINALIZED] if abort else [handler.FINALIZED]:
             try:
-                action(self._node.plugin_state, self._context, self._services)
+                handler.terminate_by_handler(self._node.plugin_state, self._services, reason)
             except BatchError as error:
                 problem = error
         return problem
