@@ -12,13 +12,7 @@ from collections.abc import Iterable
 from flyteidl.core import tasks_pb2
 
 from flytekitplugins.awsbatch.admin.admin_settings import ResourceSet, TaskResources
-from flytekitplugins.awsbatch.propeller.aws_array.requirements import (
-    CPU,
-    EPHEMERAL_STORAGE,
-    GPU,
-    MEMORY,
-    ResourceRequirements,
-)
+from flytekitplugins.awsbatch.propeller.aws_array.requirements import RESOURCE_NAMES, ResourceRequirements
 from flytekitplugins.awsbatch.propeller.golang.quantity import Quantity, QuantityError, parse_quantity
 
 NAMES = tasks_pb2.Resources
@@ -75,12 +69,7 @@ def handler_resource_requirements(platform: TaskResources) -> ResourceRequiremen
 
 
 def _for_handler(named: ResourceSet) -> dict[str, str]:
-    return {
-        CPU: named.cpu or "0",
-        MEMORY: named.memory or "0",
-        EPHEMERAL_STORAGE: named.ephemeral_storage or "0",
-        GPU: named.gpu or "0",
-    }
+    return {RESOURCE_NAMES[name]: text or "0" for name, text in _by_name(named).items()}
 
 
 def _by_name(named: ResourceSet) -> dict[int, str]:

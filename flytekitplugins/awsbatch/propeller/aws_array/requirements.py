@@ -35,7 +35,7 @@ class ResourceRequirements:
         return cls(requests=_quantities(resources.requests), limits=_quantities(resources.limits))
 
 
-_NAMES = {
+RESOURCE_NAMES = {
     tasks_pb2.Resources.CPU: CPU,
     tasks_pb2.Resources.MEMORY: MEMORY,
     tasks_pb2.Resources.GPU: GPU,
@@ -54,6 +54,6 @@ def requirement_quantity(text: str) -> Quantity:
 def _quantities(entries: Iterable[tasks_pb2.Resources.ResourceEntry]) -> dict[str, str]:
     found: dict[str, str] = {}
     for entry in entries:
-        if not requirement_quantity(entry.value).zero and entry.name in _NAMES:
-            found[_NAMES[entry.name]] = entry.value
+        if not requirement_quantity(entry.value).zero and entry.name in RESOURCE_NAMES:
+            found[RESOURCE_NAMES[entry.name]] = entry.value
     return found
