@@ -10,12 +10,12 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from flyteidl.core import errors_pb2
 from flytekit.core.workflow import WorkflowBase
 
 from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_of_child
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
-from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_stored_message
+from flytekitplugins.awsbatch.propeller.storage import DataStore
 
 from .exit_reasons import WITHOUT_OUTPUTS, advice_on_exit, exit_says_exception, is_exit_without_outputs
 from .redaction import redact
@@ -152,7 +152,7 @@ def _next(failed: Sequence[ChildFact], single: bool, execution: str, node: str, 
 
 def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf, how: str = "") -> str:
     attempts = f"{child.attempts} attempt{'' if child.attempts == 1 else 's'}"
-    message = failure_message(store, result.output_prefix, child.original)
+    message = error_message_of_child(store, result.output_prefix, child.original)
     # Where the child left no error.pb, the handler wrote one with AWS's words.
     own = bool(message) and message != child.message
     # After an exception AWS only says that the container ended.
@@ -198,16 +198,6 @@ def _without_end(lines: Sequence[str], said: Sequence[str]) -> list[str]:
     while same < min(len(lines), len(said)) and lines[-1 - same] == said[-1 - same]:
         same += 1
     return list(lines[: len(lines) - same])
-
-
-def failure_message(store: DataStore, output_prefix: str, original: int) -> str:
-    """The message of a child's error.pb; "" when there is none that can be read."""
-    document = errors_pb2.ErrorDocument()
-    try:
-        read_stored_message(store, f"{output_prefix}/{original}/{wire.ERROR_FILE}", document)
-    except StorageError:
-        return ""
-    return str(document.error.message)
 
 
 def _short(line: str) -> str:

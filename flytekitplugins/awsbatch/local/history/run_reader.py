@@ -14,7 +14,6 @@ from pathlib import Path
 from flytekitplugins.awsbatch.batch.emulator.execution.logs import LogStream
 from flytekitplugins.awsbatch.batch.emulator.job_model import JobLook
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.wire import ERROR_FILE
 
 from ..home import Home, HomeError
 from .children import children_of_look, children_of_record, recorded_child_counts
@@ -91,20 +90,12 @@ class RunReader:
 
     def error(self, node: NodeView, child: ChildView) -> str:
         """The child's own exception with its traceback, as it left it; "" where there is none."""
-        from flyteidl.core import errors_pb2
-
-        from flytekitplugins.awsbatch.propeller.storage import LocalStore, StorageError, read_stored_message
+        from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_of_child
+        from flytekitplugins.awsbatch.propeller.storage import LocalStore
 
         prefix = str(node.info.record.get("output_prefix") or "")
         # Looking at a page fetches nothing from a bucket.
-        if not prefix.startswith("/"):
-            return ""
-        document = errors_pb2.ErrorDocument()
-        try:
-            read_stored_message(LocalStore(), f"{prefix}/{child.index}/{ERROR_FILE}", document)
-        except StorageError:
-            return ""
-        return str(document.error.message).strip()
+        return error_message_of_child(LocalStore(), prefix, child.index).strip() if prefix.startswith("/") else ""
 
     def _version(self) -> object:
         batch = self.batch

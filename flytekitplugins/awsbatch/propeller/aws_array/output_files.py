@@ -79,5 +79,15 @@ class OutputFiles:
         write_stored_message(self.store, self.error_path, document)
 
 
+def error_message_of_child(store: DataStore, output_prefix: str, original: int) -> str:
+    """The message of a child's error.pb; "" when there is none that can be read."""
+    document = errors_pb2.ErrorDocument()
+    try:
+        read_stored_message(store, f"{output_prefix}/{original}/{ERROR_FILE}", document)
+    except StorageError:
+        return ""
+    return str(document.error.message)
+
+
 def _system_error(code: str, message: str) -> execution_pb2.ExecutionError:
     return execution_pb2.ExecutionError(code=code, message=message, kind=execution_pb2.ExecutionError.SYSTEM)
