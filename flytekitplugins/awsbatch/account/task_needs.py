@@ -12,8 +12,6 @@ from flytekit.core.node import Node
 from flytekit.core.resources import convert_resources_to_resource_model
 from flytekit.core.workflow import WorkflowBase
 
-from flytekitplugins.awsbatch.admin.admin_settings import DOMAINS
-from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.lint.program import program_nodes_of
 from flytekitplugins.awsbatch.lint.targets import target_of
@@ -85,8 +83,7 @@ def _task_need_of(task: Any, workflow: str, settings: Settings, node: Node | Non
         default_cpus=k8s.default_cpus,
         default_memory=k8s.default_memory,
     )
-    who = (admin.emulator.project or "flytesnacks", admin.emulator.domain or DOMAINS[0])
-    queues = sorted(match_queue(admin, LaunchedExecution(*who, workflow)).explained_queues - {""})
+    queues = sorted(match_queue(admin, admin.emulator.launched(workflow)).explained_queues - {""})
     # flytekit's legacy map may map a plain task.
     share = str((getattr(inner.task_config, "extra", None) or {}).get("shareIdentifier", ""))
     capability = getattr(inner.task_config, "platformCapabilities", "EC2")

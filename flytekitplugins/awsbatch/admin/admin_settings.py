@@ -16,6 +16,7 @@ from flytekitplugins.awsbatch.settings.section import section_mark, setting
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 from .attribute_files import read_attribute_file as read_attributes
+from .explanation import LaunchedExecution
 from .rules import Rule, StoredRule, why_rule_is_refused
 
 DOCUMENTED = "documented"
@@ -184,6 +185,13 @@ class AdminEmulator:
     role: str = setting("role", "")
     queue_matching: str = setting("queue_matching", DOCUMENTED, choices=MATCHINGS)
     where: Mark = section_mark()
+
+    def launched(
+        self, workflow: str, project: str | None = None, domain: str | None = None, name: str = ""
+    ) -> LaunchedExecution:
+        """An execution of the workflow, in the given project and domain or else in those of the settings."""
+        project, domain = project or self.project or "flytesnacks", domain or self.domain or DOMAINS[0]
+        return LaunchedExecution(project, domain, workflow, name)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import dataclasses
 import json
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,6 +45,13 @@ def config_option(function: F) -> F:
         help="A deployment's YAML, Helm values or a flytectl attribute file; a directory for all in it. Repeat it to "
         f"lay one over another. Default: ${wire.SWITCH_CONFIG}, else the built-in settings.",
     )(function)
+
+
+def execution_options(function: F) -> F:
+    which = "Its name decides among several queues that fit."
+    function = click.option("--execution", metavar="NAME", default="", help=which)(function)
+    function = click.option("-d", "--domain", metavar="D", help="Default: emulator.domain of the settings.")(function)
+    return click.option("-p", "--project", metavar="P", help="Default: emulator.project of the settings.")(function)
 
 
 def json_option(function: F) -> F:
@@ -103,6 +112,14 @@ def show_block(out: Console, block: Text) -> None:
 
 def service_url(host: str, port: int) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def event_of_ending_signal() -> asyncio.Event:
+    """Set when a signal asks this process to end."""
+    asked = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    return asked
 
 
 def command_line_for_home(home: Home) -> str:

@@ -18,7 +18,6 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
-from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.lint.program import compile_program_workflows
 from flytekitplugins.awsbatch.lint.targets import TargetError, target_of
 from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations_of_settings
@@ -30,6 +29,7 @@ from .common import (
     FOUND,
     command_console,
     config_option,
+    execution_options,
     fail_command,
     json_option,
     print_json,
@@ -39,6 +39,7 @@ from .common import (
     show_indented,
 )
 from .lint import NOT_LOADED, error_text, frames_of_users_code, image_option
+from .queue import queue_answer
 
 
 # The inputs of `pyflyte run` are options that only the workflow knows.
@@ -46,9 +47,7 @@ from .lint import NOT_LOADED, error_text, frames_of_users_code, image_option
 @click.argument("target", metavar="FILE|MODULE")
 @click.argument("name", metavar="WORKFLOW|TASK")
 @click.argument("inputs", nargs=-1, type=click.UNPROCESSED, metavar="[INPUTS]")
-@click.option("-p", "--project", metavar="P", help="Default: emulator.project of the settings.")
-@click.option("-d", "--domain", metavar="D", help="Default: emulator.domain of the settings.")
-@click.option("--execution", metavar="NAME", default="", help="Its name decides among several queues that fit.")
+@execution_options
 @image_option("The image that the tasks start from, as for pyflyte run.")
 @config_option
 @json_option
@@ -73,13 +72,7 @@ def plan(
     settings = settings_of_command(files, as_json)
     entity = _entity(target, name)
     _check_inputs(entity, inputs)
-    admin = settings.admin.emulator
-    who = LaunchedExecution(
-        project or admin.project or "flytesnacks",
-        domain or admin.domain or "development",
-        planned_workflow_name(entity),
-        execution,
-    )
+    who = settings.admin.emulator.launched(planned_workflow_name(entity), project, domain, execution)
     home = home_from_environment(os.environ)
     with reporting_problems(as_json):
         where = locations_of_settings(settings, home, elsewhere=False) if settings.local.storage else Locations(home)
@@ -131,10 +124,7 @@ def _check_inputs(entity: Any, given: tuple[str, ...]) -> None:
 def _show(out: Console, planned: Plan) -> None:
     who, decision = planned.execution, planned.decision
     out.print(Text.assemble("Workflow ", (who.workflow, "bold"), f" in {who.project}/{who.domain}"))
-    queue = (decision.queue, "bold green") if decision.queue else ("none", "bold red")
-    several = sorted(set(decision.explanation.candidates))
-    among = f" (of {', '.join(several)}; the execution's name decides)" if len(several) > 1 else ""
-    out.print(Text.assemble("Queue: ", queue, among))
+    out.print(queue_answer(decision.explanation))
     if decision.no_queue_help:
         show_indented(out, decision.no_queue_help)
     source = f" ({decision.role.source})" if decision.role.source else ""

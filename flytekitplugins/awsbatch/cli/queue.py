@@ -15,13 +15,14 @@ from flytekitplugins.awsbatch.admin import export_rules as exporting
 from flytekitplugins.awsbatch.admin.admin_settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, MATCHINGS
 from flytekitplugins.awsbatch.admin.attribute_files import dump_attribute_file
 from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
-from flytekitplugins.awsbatch.admin.explanation import Explanation, LaunchedExecution
+from flytekitplugins.awsbatch.admin.explanation import Explanation
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch
 
 from .common import (
     FOUND,
     command_console,
     config_option,
+    execution_options,
     fail_command,
     json_option,
     print_json,
@@ -43,9 +44,7 @@ def queue() -> None:
 
 @queue.command()
 @click.argument("workflow")
-@click.option("-p", "--project", metavar="P", help="Default: emulator.project of the settings.")
-@click.option("-d", "--domain", metavar="D", help="Default: emulator.domain of the settings.")
-@click.option("--execution", metavar="NAME", default="", help="Its name decides among several queues that fit.")
+@execution_options
 @click.option("--matching", type=click.Choice(MATCHINGS), help="Default: emulator.queue_matching of the settings.")
 @config_option
 @json_option
@@ -64,12 +63,7 @@ def explain(
     Ends with status 1 when no queue is found.
     """
     settings = settings_of_command(files, as_json).admin
-    who = LaunchedExecution(
-        project or settings.emulator.project or "flytesnacks",
-        domain or settings.emulator.domain or "development",
-        workflow,
-        execution,
-    )
+    who = settings.emulator.launched(workflow, project, domain, execution)
     if matching:
         settings = settings.matched(matching)
     decision = decide_launch(settings, who)
@@ -87,7 +81,7 @@ def _show_explanation(out: Console, decision: Decision, others: dict[str, Explan
     out.print(Text.assemble(("Workflow ", ""), (who.workflow, "bold"), f" in {who.project}/{who.domain}"))
     out.print(Text(f"Rules in order, {TITLES[explanation.matching]}:", style="dim"))
     out.print(_rules_table(explanation))
-    out.print(_queue_answer(explanation))
+    out.print(queue_answer(explanation))
     out.print()
     out.print(_matchings_table(explanation, others))
     if decision.no_queue_help:
@@ -115,7 +109,7 @@ def _rules_table(explanation: Explanation) -> Table:
     return table
 
 
-def _queue_answer(explanation: Explanation) -> Text:
+def queue_answer(explanation: Explanation) -> Text:
     if not explanation.queue:
         return Text.assemble("Queue: ", ("none", "bold red"))
     text = Text.assemble("Queue: ", (explanation.queue, "bold green"))

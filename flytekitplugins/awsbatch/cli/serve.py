@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +31,7 @@ from flytekitplugins.awsbatch.local.home import Home, HomeError, home_from_envir
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.server import RunPages
 
-from .common import command_line_for_home, config_option, named_files, service_url
+from .common import command_line_for_home, config_option, event_of_ending_signal, named_files, service_url
 
 DEFAULT_PORT = 8044
 PROCESS = "process"
@@ -133,14 +131,12 @@ def _warn(text: str) -> None:
 
 
 async def _serve_until_signal(
-    service: LocalBatch, settings: Settings, guard: RequestGuard, host: str, port: int, pages: RunPages | None = None
+    service: LocalBatch, settings: Settings, guard: RequestGuard, host: str, port: int, pages: RunPages
 ) -> None:
     """Serves until a signal asks to end. No process is left behind; the next start continues unfinished jobs."""
     # A request must not wait long for the thread that starts jobs.
     sys.setswitchinterval(0.0005)
-    asked = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    asked = event_of_ending_signal()
     try:
         service.start()
         for queue in settings.admin.queues:
@@ -157,13 +153,11 @@ async def _serve_until_signal(
     url = service_url(host, bound)
     click.echo(f"AWS Batch at {url} (region {service.region}, account {service.account_id})")
     click.echo(f"state and logs in {service.home}", err=True)
-    if pages is not None:
-        click.echo(f"the runs of its home at {url}/ui/", err=True)
-    with page_address_noted(pages.home, url) if pages is not None else contextlib.nullcontext():
+    click.echo(f"the runs of its home at {url}/ui/", err=True)
+    with page_address_noted(pages.home, url):
         await asked.wait()
     await runner.cleanup()
-    if pages is not None:
-        pages.close()
+    pages.close()
     left = service.close(terminate=False)
     if left:
         click.echo(f"stopped with {len(left)} unfinished jobs; the next serve on this home continues them", err=True)

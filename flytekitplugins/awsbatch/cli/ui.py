@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 
 import rich_click as click
 
@@ -15,7 +14,7 @@ from flytekitplugins.awsbatch.local.history.page_address import page_address_not
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.ui.server import RunPages
 
-from .common import command_line_for_home, fail_command, service_url
+from .common import command_line_for_home, event_of_ending_signal, fail_command, service_url
 from .home_access import ending_on_failure, home_of_command, home_run_named
 from .serve import TOKEN
 
@@ -56,9 +55,7 @@ def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
 
 
 async def _serve(home: Home, pages: RunPages, host: str, port: int, execution: str | None) -> None:
-    asked = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, asked.set)
+    asked = event_of_ending_signal()
     try:
         runner, bound = await listen_http_with(pages.respond, host, port)
     except OSError as error:
