@@ -71,6 +71,12 @@ def findings_in(task: Any, code: str, message: str, entity: str = "") -> LintFin
     return dataclasses.replace(finding, file=place.co_filename, line=place.co_firstlineno)
 
 
+def codes_ignored_for(task: Any, inner: Any) -> frozenset[str]:
+    """Codes that the config of the task whose function runs, or the map, says are fine."""
+    config = getattr(inner, "task_config", None)
+    return frozenset(code for said in (config, task) for code in getattr(said, "lint_ignore", None) or ())
+
+
 def written_function(task: Any) -> FunctionType | None:
     """The function that a user wrote for a task, without its decorators; None for a task of another kind."""
     function = getattr(task, "task_function", None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .findings import LintFinding, findings_in
+from .findings import LintFinding, codes_ignored_for, findings_in
 from .image_rules import DISTRIBUTION, NO_START, THEN
 
 # What AWS Batch starts jobs on unless a compute environment names instance types of another kind.
@@ -34,12 +34,6 @@ class ImageNeed:
     commands: tuple[str, ...]
     module: str
     code_root: Path | None
-
-    @property
-    def ignored(self) -> frozenset[str]:
-        """Codes that the task or the map says are fine."""
-        own = getattr(getattr(self.inner, "task_config", None), "lint_ignore", None) or ()
-        return frozenset((*own, *(getattr(self.task, "lint_ignore", None) or ())))
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,12 @@ def _code_root_of_image(module: str) -> Path | None:
 
 def findings_of_image_needs(needs: Sequence[ImageNeed], report: ImageReport) -> list[LintFinding]:
     """:param needs: of tasks that run in the image that the report is about."""
-    return [finding for need in needs for finding in _findings(need, report) if finding.code not in need.ignored]
+    return [
+        finding
+        for need in needs
+        for finding in _findings(need, report)
+        if finding.code not in codes_ignored_for(need.task, need.inner)
+    ]
 
 
 def _findings(need: ImageNeed, report: ImageReport) -> Iterator[LintFinding]:

@@ -10,7 +10,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from flytekit.configuration import Image, ImageConfig
 from flytekit.image_spec.image_spec import ImageSpec
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
@@ -33,6 +35,15 @@ REMEDY = "Install this version: `flyte-awsbatch wheel` makes a wheel of it and p
 
 _FILE = re.compile(r"flytekitplugins[-_.]awsbatch-(?P<version>[^-/]+?)(-[^/]*\.whl|\.tar\.gz|\.zip)$", re.IGNORECASE)
 _CONDA_PIN = re.compile(r"^([\w.-]+)=(?!=)")
+
+
+def images_without_builds(task: Any, images: ImageConfig) -> ImageConfig:
+    """An image configuration that answers for the task's ImageSpec, so that flytekit has none to build."""
+    spec = getattr(task, "container_image", None)
+    if not isinstance(spec, ImageSpec) or images.find_image(spec.id) is not None:
+        return images
+    built = Image.look_up_image_info(spec.id, spec.image_name())
+    return ImageConfig(default_image=images.default_image, images=[*(images.images or []), built])
 
 
 def image_name_rule(subject: LintSubject) -> Iterator[str]:

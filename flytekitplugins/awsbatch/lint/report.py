@@ -20,7 +20,7 @@ from flytekit.models.task import Container
 
 from ..sdk.errors import AWSBatchTaskError, AWSBatchWarning
 from .codes import lint_findings_by_code
-from .findings import LintFinding, Severity, findings_in
+from .findings import LintFinding, Severity, codes_ignored_for, findings_in
 from .lint_settings import LintSettings, load_lint_settings
 from .program import compile_program_workflows
 from .subject import LintSubject
@@ -81,8 +81,7 @@ def lint_execution_env(task: Any, names: Iterable[str]) -> None:
 def _tell_unless_ignored(task: Any, code: str, message: str) -> None:
     receive, settings = _receiver.get() or (report_lint_findings, lint_settings_of_environment())
     inner = getattr(task, "run_task", task)
-    own = getattr(inner.task_config, "lint_ignore", None) or ()
-    if code not in settings.ignore.union(own, getattr(task, "lint_ignore", ())):
+    if code not in settings.ignore | codes_ignored_for(task, inner):
         receive([findings_in(inner, code, message, task.name)])
 
 

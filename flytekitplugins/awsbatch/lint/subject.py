@@ -14,6 +14,7 @@ from flytekit.models.task import Container as TaskContainer
 from flytekit.tools.translator import prefix_with_fast_execute
 
 from ..sdk.task_config import AWSBatchConfig
+from .findings import codes_ignored_for
 from .lint_settings import LintSettings
 from .program import is_only_mapped, program_calls_of
 
@@ -82,5 +83,4 @@ class LintSubject:
     @property
     def ignored(self) -> frozenset[str]:
         """Codes that the settings, the task or the map say are fine."""
-        own = (self.config.lint_ignore if self.config else None) or ()
-        return self.settings.ignore | set(own) | set(getattr(self.task, "lint_ignore", None) or ())
+        return self.settings.ignore | codes_ignored_for(self.task, self.inner)

@@ -5,23 +5,22 @@ Nothing is registered, run or built; the code is imported, as `pyflyte register`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from flytekit.configuration import Image, ImageConfig, SerializationSettings
+from flytekit.configuration import ImageConfig, SerializationSettings
 from flytekit.core.array_node_map_task import ArrayNodeMapTask
 from flytekit.core.context_manager import FlyteContextManager, FlyteEntities
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.workflow import WorkflowBase
-from flytekit.image_spec.image_spec import ImageSpec
 
 from ..sdk.task_config import AWSBatchConfig
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
-from .findings import LintFinding, findings_in
+from .findings import LintFinding, codes_ignored_for, findings_in
 from .image_needs import ImageNeed, image_need_of
+from .image_rules import images_without_builds
 from .lint_settings import LintSettings
 from .program import is_only_mapped, is_our_map_in_program
 from .refused import finding_of_refused_task
@@ -117,30 +116,17 @@ def _look_at_task(
         said = "is mapped by flytekit's map_task; use flytekitplugins.awsbatch.map_task."
         return [findings_in(inner, "AB002", said)], None
     if isinstance(task, MapPythonTask) and not is_our_map_in_program(task):
-        fine = settings.ignore | set((inner.task_config.lint_ignore if on_batch else None) or ())
-        wrong = on_batch and "AB109" not in fine
+        wrong = on_batch and "AB109" not in settings.ignore | codes_ignored_for(task, inner)
         return ([findings_in(inner, "AB109", legacy_map_message(task.name))] if wrong else []), None
     if not _runs_on_batch(task):
         return [], None
     found: list[LintFinding] = []
-    with _no_builds(inner or task, serialization), report_lint_findings_to(found.extend, settings):
+    images = images_without_builds(inner or task, serialization.image_config)
+    serialization = replace(serialization, image_config=images)
+    with report_lint_findings_to(found.extend, settings):
         container = task.get_container(serialization)
     return found, None if is_only_mapped(task) else image_need_of(task, inner or task, container, serialization)
 
 
 def _runs_on_batch(entity: Any) -> bool:
     return getattr(entity, "task_type", None) in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE)
-
-
-@contextmanager
-def _no_builds(task: Any, serialization: SerializationSettings) -> Iterator[None]:
-    """Lets flytekit find a task's ImageSpec as an image that exists, so that it has none to build."""
-    spec = getattr(task, "container_image", None)
-    images = serialization.image_config
-    if isinstance(spec, ImageSpec) and images.find_image(spec.id) is None:
-        built = Image.look_up_image_info(spec.id, spec.image_name())
-        serialization.image_config = ImageConfig(images.default_image, [*(images.images or []), built])
-    try:
-        yield
-    finally:
-        serialization.image_config = images

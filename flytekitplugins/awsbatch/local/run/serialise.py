@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import tasks_pb2
-from flytekit.configuration import Image, ImageConfig, SerializationSettings
+from flytekit.configuration import ImageConfig, SerializationSettings
 from flytekit.core.context_manager import FlyteContextManager
 from flytekit.core.tracker import extract_task_module
-from flytekit.image_spec.image_spec import ImageSpec
 from flytekit.tools.translator import get_serializable
 
-from flytekitplugins.awsbatch.lint.image_rules import DISTRIBUTION, FLYTEKIT_IMAGE
+from flytekitplugins.awsbatch.lint.image_rules import DISTRIBUTION, FLYTEKIT_IMAGE, images_without_builds
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def serialise(
     inner = _inner(task)
     images = image_config or ImageConfig.auto_default_image()
     settings = SerializationSettings(
-        image_config=images if build else _without_builds(inner, images),
+        image_config=images if build else images_without_builds(inner, images),
         project=project,
         domain=domain,
         version=VERSION,
@@ -98,15 +97,6 @@ def refuse_to_serialise_default_image(template: tasks_pb2.TaskTemplate) -> None:
 def _inner(task: PythonTask[Any]) -> PythonTask[Any]:
     """The task whose function a child runs: what a map task maps, else the task itself."""
     return getattr(task, "run_task", task)
-
-
-def _without_builds(task: PythonTask[Any], images: ImageConfig) -> ImageConfig:
-    """An image configuration that answers for the task's ImageSpec, so that flytekit has none to build."""
-    spec = getattr(task, "container_image", None)
-    if not isinstance(spec, ImageSpec) or images.find_image(spec.id) is not None:
-        return images
-    built = Image.look_up_image_info(spec.id, spec.image_name())
-    return ImageConfig(default_image=images.default_image, images=[*(images.images or []), built])
 
 
 def _locate(task: PythonTask[Any], settings: SerializationSettings) -> tuple[str, str | None]:
