@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +116,7 @@ def _run_child(child: Child) -> None:
             child.dynamic_addl_distro,
             child.dynamic_dest_dir,
         ) as context,
-        _in_time(child.timeout, output_prefix),
+        watched(child.timeout, output_prefix) if child.timeout else nullcontext(),
     ):
         _importable_from_working_directory()
         try:
@@ -128,10 +128,6 @@ def _run_child(child: Child) -> None:
             logger.info("The mapped lists are empty: nothing to do.")
             return
         dispatch_execute(context, child.load_task, write_item_inputs(context, inputs), output_prefix)
-
-
-def _in_time(limit: int, output_prefix: str) -> AbstractContextManager[None]:
-    return watched(limit, output_prefix) if limit else nullcontext()
 
 
 def failing(error: Exception) -> Callable[[], Any]:

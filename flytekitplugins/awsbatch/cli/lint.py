@@ -108,11 +108,8 @@ def lint(
     for one in not_loaded:
         frames = "".join(frames_of_users_code(one.error))
         click.echo(f"{frames}{one.name} could not be loaded: {error_text(one.error)}", err=True)
-    sys.exit(_lint_exit_status(found, strict) if not not_loaded else NOT_LOADED)
-
-
-def _lint_exit_status(found: Sequence[LintFinding], strict: bool) -> int:
-    return FOUND if any(strict or one.severity is Severity.ERROR for one in found) else 0
+    refused = any(strict or one.severity is Severity.ERROR for one in found)
+    sys.exit(NOT_LOADED if not_loaded else FOUND if refused else 0)
 
 
 def error_text(error: BaseException) -> str:

@@ -147,14 +147,10 @@ def _show_node(out: Console, node: PlannedNode) -> None:
         show_indented(out, f"This cannot be sent: {node.problem}")
         return
     tries = node.request.get("retryStrategy", {}).get("attempts", 1)
-    line.append(f": {what}, tried {_times(tries)}")
+    line.append(f": {what}, tried {'once' if tries == 1 else f'up to {tries} times'}")
     if node.attempts > 1:
         line.append(f" in each of {node.attempts} attempts of the node")
     out.print(line)
     for title, body in (("RegisterJobDefinition", node.definition), ("SubmitJob", node.request)):
         out.print(Text(f"  {title}", style="dim"))
         show_block(out, Syntax("", "json", background_color="default").highlight(json.dumps(body, indent=2)))
-
-
-def _times(number: int) -> str:
-    return "once" if number == 1 else f"up to {number} times"

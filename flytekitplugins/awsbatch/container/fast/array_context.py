@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +86,8 @@ def find_array_context(child: Child) -> ArrayContext | None:
         return None
     with ExitStack() as stack:
         context = stack.enter_context(setup_execution(child.raw_output_data_prefix, child.output_prefix))
-        array = ArrayContext(child, index, lookup, context, _relevant(os.environb), paths, before)
+        relevant = {name: value for name, value in os.environb.items() if name.startswith(ENVIRONMENT)}
+        array = ArrayContext(child, index, lookup, context, relevant, paths, before)
         # If flytekit has changed, this fails here and not in the children.
         item_context(array, OriginalIndex(0))
         # The context does not end: children push copies of it. It is not the current one for anybody else.
@@ -121,7 +121,3 @@ def _signatures(paths: tuple[str, ...]) -> list[Signature]:
         else:
             found.append((status.st_mtime_ns, status.st_size, status.st_ino))
     return found
-
-
-def _relevant(environment: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    return {name: environment[name] for name in environment if name.startswith(ENVIRONMENT)}

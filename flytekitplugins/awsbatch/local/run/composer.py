@@ -75,7 +75,8 @@ def compose_and_run_call(
     inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, inputs)
     for finding in findings:
-        if deployment.backend.endpoint is not None or deployment.told.first_time(*_finding_key(finding)):
+        what = finding.code, finding.file, finding.entity
+        if deployment.backend.endpoint is not None or deployment.told.first_time(*what):
             deployment.say_once(lint_code_in_one_line(finding))
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
@@ -94,10 +95,6 @@ def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode
         lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
     build = deployment.backend.from_images and local.build_images
     return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)
-
-
-def _finding_key(finding: LintFinding) -> tuple[str, str, str]:
-    return finding.code, finding.file, finding.entity
 
 
 def say_task_is_replaced(name: str) -> None:

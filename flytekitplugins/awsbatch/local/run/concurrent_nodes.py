@@ -158,7 +158,8 @@ def _wait_for(event: threading.Event, stop: Callable[[], None]) -> None:
 def runs_beside_others(workflow: WorkflowBase, node: Node) -> bool:
     """Whether a node may run on while flytekit calls the next task: another node of the workflow and this one do not
     depend on each other, and every node that must come after this one waits for its outputs."""
-    related = {one.id for one in (*_upstream_of(node), *_downstream_of(workflow, node), node)}
+    downstream = [other for other in workflow.nodes if node in _upstream_of(other)]
+    related = {one.id for one in (*_upstream_of(node), *downstream, node)}
     if all(other.id in related for other in workflow.nodes):
         return False
     returned = any(_refers_to(binding, node) for binding in workflow.output_bindings)
@@ -178,10 +179,6 @@ def _upstream_of(node: Node) -> list[Node]:
             found.append(one)
             waiting.extend(one.upstream_nodes)
     return found
-
-
-def _downstream_of(workflow: WorkflowBase, node: Node) -> list[Node]:
-    return [other for other in workflow.nodes if node in _upstream_of(other)]
 
 
 def _refers_to(binding: Binding, node: Node) -> bool:

@@ -20,7 +20,7 @@ def text_of_message(message: Message) -> str:
     parts: list[str] = []
     fields = sorted(message.ListFields(), key=lambda item: item[0].number)
     for field, value in fields:
-        if _is_map(field):
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
             parts += _entries(field, value)
         elif isinstance(value, Message | str | bytes | int | float):
             parts.append(_field(field, value))
@@ -50,10 +50,6 @@ def _escape(character: str) -> str:
     if code < 0x20 or code == 0x7F:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if 0x80 <= code <= 0x9F else character
-
-
-def _is_map(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 def _entries(field: FieldDescriptor, value: Any) -> list[str]:
