@@ -104,8 +104,8 @@ def uploads(bucket: Any, say: Callable[[str], None] = print, **clock: Any) -> Up
     )
 
 
-def urls(given: LiteralMap) -> list[str]:
-    return [one.scalar.blob.uri for one in given.to_flyte_idl().literals["x"].collection.literals]
+def urls(given: literals_pb2.LiteralMap) -> list[str]:
+    return [one.scalar.blob.uri for one in given.literals["x"].collection.literals]
 
 
 def written(bucket: Any) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def test_an_offloaded_literal_is_uploaded_with_what_it_refers_to(bucket: Any, tm
     given = literals_pb2.LiteralMap()
     given.literals["x"].offloaded_metadata.uri = str(tmp_path / "offloaded.pb")
 
-    sent = uploads(bucket).upload(LiteralMap.from_flyte_idl(given), {}).to_flyte_idl()
+    sent = uploads(bucket).upload(LiteralMap.from_flyte_idl(given), {})
     uri = sent.literals["x"].offloaded_metadata.uri
     assert uri.startswith(f"s3://{bucket.name}/raw/uploads/")
     arrived = literals_pb2.Literal.FromString(filesystem_of(uri).cat_file(uri))

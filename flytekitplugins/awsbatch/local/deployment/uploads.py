@@ -74,8 +74,9 @@ class Uploads:
         self.here = destination.startswith(f"{RAW_SCHEME}://")
         self._known: dict[tuple[Any, ...], PlacedUpload] = {}
 
-    def upload(self, inputs: LiteralMap, kinds: Mapping[str, Any]) -> LiteralMap:
-        """The inputs, with a URL in place of each path on this machine.
+    def upload(self, inputs: LiteralMap, kinds: Mapping[str, Any]) -> literals_pb2.LiteralMap:
+        """The inputs, with a URL in place of each path on this machine. As a message: what flytekit makes of one that
+        holds a `FlyteError` cannot be made into a message again.
 
         :param kinds: the Python type of each input.
         :raises FlyteAssertion: a path does not exist. :raises StorageError: it cannot be uploaded.
@@ -89,7 +90,7 @@ class Uploads:
                     references.replace(message.literals[name], kinds.get(name))
                 changed = self.put(list(found.placed.values()))
             if changed is None:
-                return LiteralMap.from_flyte_idl(message)
+                return message
         raise FlyteAssertion(f"{changed} changes while it is being uploaded")
 
     def place(self, path: Path) -> PlacedUpload:

@@ -9,7 +9,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flyteidl.core import tasks_pb2
+from flyteidl.core import literals_pb2, tasks_pb2
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
@@ -101,7 +101,7 @@ class Call:
         """The name of the task's function; of a map task, the mapped task's."""
         return str(getattr(self._task, "run_task", self._task).name.rpartition(".")[2])
 
-    def run(self, inputs: LiteralMap) -> LiteralMap:
+    def run(self, inputs: literals_pb2.LiteralMap) -> LiteralMap:
         """See `composer.compose_and_run_call`."""
         deployment = self._deployment
         template = self._serialised.template
@@ -192,13 +192,14 @@ class Call:
         if handler.note:
             self._deployment.say_once(handler.note)
 
-    def _request(self, template: tasks_pb2.TaskTemplate, inputs: LiteralMap, decision: Decision) -> NodeRequest:
+    def _request(
+        self, template: tasks_pb2.TaskTemplate, inputs: literals_pb2.LiteralMap, decision: Decision
+    ) -> NodeRequest:
         execution = self._execution
         where = self._deployment.locations
         resources = self._deployment.settings.admin.task_resources
-        given = inputs.to_flyte_idl()
         try:
-            given = resolve_inputs(given, template.interface)
+            inputs = resolve_inputs(inputs, template.interface)
         except UnresolvableInputError as error:
             self._unresolvable = self._unresolvable or error
         return NodeRequest(
@@ -207,7 +208,7 @@ class Call:
             node_id=self._place.node_id,
             parents=self._place.parents,
             template=template,
-            inputs=given,
+            inputs=inputs,
             unresolved=self._unresolved(),
             metadata_prefix=where.metadata_prefix(execution.name),
             raw_output_prefix=self._who.raw_output_prefix or where.raw_output_prefix(execution.name),

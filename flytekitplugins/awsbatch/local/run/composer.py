@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from flyteidl.core import literals_pb2
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
@@ -72,8 +73,8 @@ def compose_and_run_call(
             refuse_to_serialise_default_image(serialised.template)
         if code is not None:
             code.upload()
-    inputs = deployment.uploads.upload(inputs, task.python_interface.inputs)
-    execution = _execution(deployment, who, task.name, inputs)
+    message = deployment.uploads.upload(inputs, task.python_interface.inputs)
+    execution = _execution(deployment, who, task.name, message)
     for finding in findings:
         what = finding.code, finding.file, finding.entity
         if deployment.backend.endpoint is not None or deployment.told.first_time(*what):
@@ -84,7 +85,7 @@ def compose_and_run_call(
     call = Call(deployment, task, execution, place, serialised, who, unresolvable)
     # A node of a subworkflow, or of what a launch plan calls, runs when flytekit calls it.
     workflow = who.calls[0].entity if len(who.calls) == 2 else None
-    return run_node_concurrently(call, inputs, place, workflow, execution, deployment.close)
+    return run_node_concurrently(call, message, place, workflow, execution, deployment.close)
 
 
 def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode | None) -> Serialised:
@@ -113,7 +114,7 @@ def _check_queues(deployment: Deployment, who: Identity) -> None:
         deployment.backend.check_queues(sorted(possible - {""}))
 
 
-def _execution(deployment: Deployment, who: Identity, task: str, inputs: LiteralMap) -> Execution:
+def _execution(deployment: Deployment, who: Identity, task: str, inputs: literals_pb2.LiteralMap) -> Execution:
     """The execution that a call belongs to. A new one is recorded, and then announced."""
 
     def earlier() -> str | None:
@@ -121,7 +122,7 @@ def _execution(deployment: Deployment, who: Identity, task: str, inputs: Literal
         if not asked.any:
             # The inputs may be large, and comparing takes their digest only.
             return None
-        return asked.take((who.project, who.domain, who.workflow), task, resume_digest(inputs.to_flyte_idl()))
+        return asked.take((who.project, who.domain, who.workflow), task, resume_digest(inputs))
 
     execution, begins = deployment.executions.of(who.root, who.project, who.domain, who.workflow, earlier)
     if not begins:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flyteidl.core import literals_pb2
 from flytekit.core.base_task import PythonTask
 from flytekit.core.workflow import WorkflowBase
 from flytekit.models.literals import Binding, Literal, LiteralMap
@@ -91,7 +92,12 @@ class RunningNode:
 
 
 def run_node_concurrently(
-    call: Call, inputs: LiteralMap, place: Place, workflow: Any, execution: Execution, stop: Callable[[], None]
+    call: Call,
+    inputs: literals_pb2.LiteralMap,
+    place: Place,
+    workflow: Any,
+    execution: Execution,
+    stop: Callable[[], None],
 ) -> LiteralMap:
     """Runs a node where its workflow lets it: beside others on a thread of its own, or here.
 
@@ -117,7 +123,7 @@ def run_node_concurrently(
     return LiteralMap({name: PendingLiteral(outputs, name) for name in node.flyte_entity.interface.outputs})
 
 
-def _run_in_place(call: Call, inputs: LiteralMap, beside: Collection[RunningNode]) -> LiteralMap:
+def _run_in_place(call: Call, inputs: literals_pb2.LiteralMap, beside: Collection[RunningNode]) -> LiteralMap:
     try:
         return call.run(inputs)
     except Exception as error:
