@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from flytekit.configuration import SerializationSettings
+from flytekit.core.context_manager import FlyteContext
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.legacy_map_task import MapTaskResolver as LegacyMapTaskResolver
 from flytekit.core.python_function_task import PythonFunctionTask, PythonInstanceTask
@@ -23,7 +24,7 @@ from flytekit.tools.module_loader import load_object_from_module
 
 from .sdk import raw_scheme  # noqa: F401 - jobs open their storage by it
 from .sdk.emulated_calls import EmulatedCalls
-from .sdk.errors import refuse_what_cannot_be_mapped
+from .sdk.errors import refuse_unmapped_inputs, refuse_what_cannot_be_mapped
 from .sdk.map_settings import array_job, checked_map_parallelism, checked_map_ratio, map_name_suffix, refuse_map_options
 from .sdk.metadata import metadata_attempt_seconds, metadata_on_the_wire
 from .sdk.task_config import AWSBatchConfig, lint_complaints
@@ -102,6 +103,11 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
             # SubmitJob takes no empty string in a command; a comma names no bound input either (`bound_names`).
             *(word or "," for word in resolver.loader_args(settings, self)),
         ]
+
+    def local_execute(self, ctx: FlyteContext, **kwargs: Any) -> Any:
+        # What is compiled is refused by flytekit; calls in a @dynamic task, say, are not compiled in a local run.
+        refuse_unmapped_inputs(self.run_task, self.python_interface.inputs, kwargs)
+        return super().local_execute(ctx, **kwargs)
 
     def construct_node_metadata(self) -> NodeMetadata:
         """Without the task's time limit, which the template has and which is one attempt's of one child. On the node it

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import math
 import struct
 import threading
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sdk_builders import IMAGE, settings, template
 
-from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchMapTask, AWSBatchTaskError, map_task
+from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchMapTask, AWSBatchTaskError, emulation, map_task
 from flytekitplugins.awsbatch.maptask import MapTaskResolver
 from flytekitplugins.awsbatch.sdk.map_settings import checked_map_ratio, float32_not_above
 
@@ -333,6 +334,25 @@ def test_several_outputs_are_refused() -> None:
 
 
 # Local runs without emulation
+
+
+@task
+def with_a_default(x: int, y: int = 5) -> int:
+    return x + y
+
+
+@dynamic
+def maps_without_a_list() -> list[int]:
+    return map_task(with_a_default)(x=[1, 2])
+
+
+@pytest.mark.parametrize("call", [maps_without_a_list, lambda: map_task(with_a_default)(x=[1, 2])])
+@pytest.mark.parametrize("place", [contextlib.nullcontext, emulation])
+def test_a_map_wants_a_list_for_an_input_with_a_default(call: Any, place: Any) -> None:
+    with place(), pytest.raises(AWSBatchTaskError, match="without a list for y") as caught:
+        call()
+    assert caught.value.code == "AB012"
+    assert map_task(partial(with_a_default, y=1))(x=[1, 2]) == [2, 3]
 
 
 def test_called_plainly_it_is_plain_flytekit() -> None:

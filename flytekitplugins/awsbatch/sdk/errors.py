@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from flytekit.core.python_function_task import PythonFunctionTask
@@ -74,6 +74,21 @@ def refuse_what_cannot_be_mapped(task: Any, bound: set[str]) -> None:
             "AB012",
             f"{name}: the bound input {', '.join(lists)} is a list, and the handler wants every list among the inputs "
             "to be as long as the array. Pass it inside a dataclass or a dict.",
+        )
+
+
+def refuse_unmapped_inputs(task: Any, wanted: Iterable[str], given: Collection[str]) -> None:
+    """
+    :param task: the mapped task.
+    :param wanted: the inputs of its map.
+    :param given: those that a call of the map names, bound ones included.
+    """
+    missing = [one for one in wanted if one not in given]
+    if missing:
+        raise AWSBatchTaskError(
+            "AB012",
+            f"{task.name} is mapped without a list for {', '.join(missing)}. The defaults of a mapped task are not "
+            "used. Give a list, or bind the input by name with functools.partial.",
         )
 
 
