@@ -76,6 +76,12 @@ def test_whole_values_stay_as_they_are() -> None:
     assert resolve_inputs(inputs, interface) == inputs
 
 
+def test_items_of_a_list_that_was_a_field_stay_msgpack() -> None:
+    items = collection(binary(b"\x01"), binary(b"\x02"))
+    assert resolve_input_literal(items, LIST) == items
+    assert resolve_input_literal(binary(b"\x92\x01\x02"), LIST) == items
+
+
 def test_fields_in_a_list_or_a_dict_are_resolved_one_by_one() -> None:
     assert resolve_input_literal(collection(binary(b"\x01"), number(2)), LIST) == collection(number(1), number(2))
     fields = literals_pb2.Literal(map=literals_pb2.LiteralMap(literals={"a": binary(b"\x07")}))

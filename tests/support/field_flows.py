@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from flytekit import task, workflow
@@ -39,6 +40,7 @@ class Store:
     factor: int = 2
     owner: str = "Ann"
     is_open: bool = True
+    holidays: list[datetime] = field(default_factory=lambda: [datetime(2026, 5, 1), datetime(2026, 12, 26)])
 
 
 STORE = Store()
@@ -79,6 +81,11 @@ def double(x: int) -> int:
 
 
 @batch_task()
+def day(date: datetime) -> str:
+    return f"{date:%d %B}"
+
+
+@batch_task()
 def total(fruits: list[Fruit]) -> int:
     return sum(fruit.weight for fruit in fruits)
 
@@ -106,6 +113,16 @@ def list_field_of_an_output() -> list[int]:
 @workflow
 def list_field_of_an_input(store: Store = STORE) -> list[int]:
     return map_task(double)(x=store.shelf.widths)
+
+
+@workflow
+def dates_of_an_output() -> list[str]:
+    return map_task(day)(date=store().holidays)
+
+
+@workflow
+def cached_list_field() -> list[int]:
+    return map_task(functools.partial(multiply, by=2))(x=store().prices)
 
 
 @workflow

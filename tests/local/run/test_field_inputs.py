@@ -17,6 +17,7 @@ from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
         (flows.list_field_of_an_output, [2, 4, 6]),
         (flows.list_field_of_an_input, [20, 40]),
         (flows.list_under_a_key, [8, 10]),
+        (flows.dates_of_an_output, ["01 May", "26 December"]),
         (flows.list_field_through_a_subworkflow, [2, 4, 6]),
         (flows.models, (7, 0, [3, 4])),
         (flows.scalars, "Ann True 2.5 None 20"),
@@ -34,6 +35,16 @@ def test_a_scalar_field_has_the_cache_key_of_its_value(awsbatch: Any) -> None:
     submitted = len(awsbatch.requests)
     assert flows.bound_field() == [2, 4]
     assert len(awsbatch.requests) == submitted
+
+
+def test_an_item_of_a_list_field_has_a_cache_key_of_its_own(awsbatch: Any) -> None:
+    """It stays msgpack as in propeller, so that a plain list with the same numbers does not find its results."""
+    assert flows.cached_list_field() == [2, 4, 6]
+    submitted = len(awsbatch.requests)
+    assert flows.cached_list_field() == [2, 4, 6]
+    assert len(awsbatch.requests) == submitted
+    assert flows.bound_value() == [2, 4]
+    assert len(awsbatch.requests) == submitted + 1
 
 
 @pytest.mark.parametrize(

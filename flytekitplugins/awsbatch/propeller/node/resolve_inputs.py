@@ -47,10 +47,16 @@ def resolve_inputs(inputs: literals_pb2.LiteralMap, interface: interface_pb2.Typ
 
 
 def resolve_input_literal(literal: literals_pb2.Literal, declared: types_pb2.LiteralType) -> literals_pb2.Literal:
-    """One input, or one element of a list or dict of promises, which are resolved one by one."""
+    """One input, or one element of a list or dict of promises, which are resolved one by one.
+
+    A list of nothing but msgpack is a field that has been resolved already: propeller leaves its items as they are.
+    """
     wanted, kind = declared.WhichOneof("type"), literal.WhichOneof("value")
     if kind == "collection" and wanted == "collection_type":
-        items = [resolve_input_literal(item, declared.collection_type) for item in literal.collection.literals]
+        found = literal.collection.literals
+        if all(item.scalar.binary.tag == MESSAGEPACK for item in found):
+            return literal
+        items = [resolve_input_literal(item, declared.collection_type) for item in found]
         return literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
     if kind == "map" and wanted == "map_value_type":
         entries = {
