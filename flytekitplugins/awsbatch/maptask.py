@@ -70,6 +70,11 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
         self.lint_ignore = _checked_lint_ignore(lint_ignore)
         parallelism, ratio = checked_map_parallelism(concurrency), checked_map_ratio(min_success_ratio)
         inner: Any = task.func if isinstance(task, functools.partial) else task
+        if isinstance(task, functools.partial) and task.args:
+            raise ValueError(
+                f"map_task: functools.partial binds {', '.join(map(repr, task.args))} by position, which flytekit "
+                "drops. Name the input, as in functools.partial(f, y=1)."
+            )
         if isinstance(task, functools.partial) and isinstance(inner, PythonFunctionTask | PythonInstanceTask):
             # flytekit refuses a list here too, and says nothing of what to do.
             refuse_what_cannot_be_mapped(inner, bound_inputs or set(task.keywords))

@@ -277,6 +277,17 @@ def test_options_that_flytekit_would_drop_silently_are_refused(option: str) -> N
         map_task(sdk_tasks.square, **{option: 1})
 
 
+def test_metadata_of_another_type_is_refused() -> None:
+    with pytest.raises(TypeError, match="expected a TaskMetadata"):
+        map_task(sdk_tasks.square, metadata={"retries": 1})
+
+
+def test_an_input_that_is_bound_by_position_is_refused() -> None:
+    """flytekit would run the map without it."""
+    with pytest.raises(ValueError, match="binds 3 by position"):
+        map_task(partial(sdk_tasks.square, 3))
+
+
 @dynamic
 def spread(x: int) -> int:
     return sdk_tasks.double(x=x)

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+from flytekit.core.base_task import TaskMetadata
+
 # What the constructor of a map hands on to flytekit's PythonTask and Task.
 OPTIONS = ("metadata", "security_ctx", "docs", "enable_deck", "disable_deck", "deck_fields")
 
@@ -92,3 +94,6 @@ def refuse_map_options(options: dict[str, Any]) -> None:
             f"map_task does not know {', '.join(unknown)}; expected {', '.join(OPTIONS)}. Image, environment and "
             "resources are those of the mapped task."
         )
+    metadata = options.get("metadata")
+    if metadata is not None and not isinstance(metadata, TaskMetadata):
+        raise TypeError(f"map_task: metadata is {metadata!r}; expected a TaskMetadata, such as TaskMetadata(retries=2)")
