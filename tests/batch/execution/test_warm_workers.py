@@ -55,6 +55,15 @@ def test_code_and_log_are_those_of_a_process_after_any_attempt_before(workers: R
         assert (code, log) == expected, before
 
 
+@pytest.mark.parametrize("what", ["leave_executor", "leave_process_and_log_lines"])
+def test_what_an_attempt_leaves_to_the_end_of_its_interpreter_is_finished_with_it(
+    workers: Runner, cold: Runner, what: str
+) -> None:
+    expected = told(cold, cold.run(cold.process(what)))
+    assert expected[1].splitlines()[-1] in {"32", "held back"}
+    assert [told(workers, workers.run(workers.process(what))) for _ in range(2)] == [expected, expected]
+
+
 def test_exit_handlers_run_with_their_attempt(workers: Runner, cold: Runner) -> None:
     expected = told(cold, cold.run(cold.process("say_goodbye")))
     assert [told(workers, workers.run(workers.process("say_goodbye"))) for _ in range(2)] == [expected, expected]

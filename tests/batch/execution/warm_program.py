@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging.handlers
+import multiprocessing
 import os
 import random
 import signal
@@ -11,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 print("imported")
@@ -96,6 +99,25 @@ def leave_thread() -> None:
 
     threading.Thread(target=work).start()
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+
+
+def leave_executor() -> None:
+    """Its threads wait for more work until the interpreter ends."""
+    global executor  # noqa: PLW0603
+    executor = ThreadPoolExecutor(2)
+    print(executor.submit(pow, 2, 5).result())
+
+
+def leave_process_and_log_lines() -> None:
+    global handler  # noqa: PLW0603
+    handler = logging.handlers.MemoryHandler(10, target=logging.StreamHandler(sys.stdout))
+    handler.handle(logging.makeLogRecord({"msg": "held back", "levelno": logging.INFO}))
+    multiprocessing.get_context("fork").Process(target=_say_later).start()
+
+
+def _say_later() -> None:
+    time.sleep(0.2)
+    os.write(1, b"the process has finished\n")
 
 
 def leave_file_open() -> None:

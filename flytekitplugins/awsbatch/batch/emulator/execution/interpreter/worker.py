@@ -72,12 +72,15 @@ class ExitHandlers:
 
 
 class Worker:
-    """:param held: what the imports left in the stream's buffer: every attempt begins with it."""
+    """:param held: what the imports left in the stream's buffer: every attempt begins with it.
+    :ivar reusable: whether another attempt may follow.
+    """
 
     def __init__(self, context: ForkContext, code: CodeType, held: str) -> None:
         self._context = context
         self._code = code
         self._held = held
+        self.reusable = True
         self._exits = ExitHandlers()
         self._main = dict(context.main.__dict__)
         self._streams = sys.stdin, sys.stdout, sys.stderr
@@ -137,10 +140,13 @@ class Worker:
             if stream is not None:
                 quietly_at_interpreter_exit(stream.flush)
         status = 0 if error is None else interpreter_exit_status(error, OWN_FRAMES)
-        for thread in threading.enumerate():
-            if thread is not threading.main_thread() and not thread.daemon:
-                quietly_at_interpreter_exit(thread.join)
+        if any(each is not threading.main_thread() and not each.daemon for each in threading.enumerate()):
+            # An executor's threads (`concurrent.futures`) wait for work until they are told that the interpreter ends.
+            # They take none after that, nor does any other executor.
+            self.reusable = False
+            quietly_at_interpreter_exit(threading._shutdown)  # type: ignore[attr-defined]
         self._exits.run()
+        _finish_processes_and_logs()
         if not flush_at_interpreter_exit():
             status = STATUS_FLUSH
         self._write_out()
@@ -175,6 +181,20 @@ class Worker:
         main = self._context.main.__dict__
         main.clear()
         main.update(self._main)
+
+
+def _finish_processes_and_logs() -> None:
+    """What the exit functions of `multiprocessing` and `logging` do, which were registered when these were imported:
+    waits for processes that are no daemons, and has handlers write what they hold back."""
+    multiprocessing: Any = sys.modules.get("multiprocessing")
+    for process in multiprocessing.active_children() if multiprocessing is not None else ():
+        if not process.daemon:
+            quietly_at_interpreter_exit(process.join)
+    logging: Any = sys.modules.get("logging")
+    for reference in reversed(logging._handlerList) if logging is not None else ():
+        handler = reference()
+        if handler is not None:
+            quietly_at_interpreter_exit(handler.flush)
 
 
 def _held_back() -> str:
@@ -230,7 +250,7 @@ def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
             status = worker.run(environment, cwd, log, copies)
             # A thread that an attempt left would run in the next one, and later code may wait for what exit functions
             # stopped.
-            reusable = run < MOST_ATTEMPTS and threading.active_count() == 1
+            reusable = worker.reusable and run < MOST_ATTEMPTS and threading.active_count() == 1
             answer = ("done", status, reusable, _worker_peak_bytes(), _computed_seconds() - computed)
         except OSError as error:
             answer = ("cannot", f"{error.filename or log}: {error.strerror}", True, 0, 0.0)
