@@ -250,8 +250,9 @@ def before_download(n: int) -> tuple[list[bool], list[str]]:
 
 @task(task_config=BATCH, retries=1)
 def leave_something(n: int) -> list[str]:
-    """What lies in this attempt's TMPDIR when it begins, and TMPDIR."""
+    """What lies in this attempt's TMPDIR when it begins, and TMPDIR, in which the working directory is."""
     folder = Path(tempfile.gettempdir())
+    Path(current_context().working_directory).relative_to(folder)
     before = [one.name for one in folder.iterdir() if one.name == "left.txt"]
     (folder / "left.txt").write_text("left")
     (folder / "locked").mkdir(mode=0o500)

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
 
 def install(distribution: str, destination: str) -> None:
     """As `pyflyte-fast-execute` does, into the current directory or an absolute one."""
-    from pathlib import Path
-
     from flytekit.tools.fast_registration import download_distribution
 
     Path(destination).expanduser().mkdir(parents=True, exist_ok=True)
@@ -21,9 +21,13 @@ def install(distribution: str, destination: str) -> None:
 
 def settle() -> None:
     """Ends flytekit's event loop threads that wait for nothing; a child makes its own (they are kept by process
-    number).
+    number). A task's working directory lies where the child's temporary files are.
     """
+    from flytekit.core.context_manager import FlyteContextManager
     from flytekit.utils.asyn import loop_manager
+
+    access: Any = FlyteContextManager.current_context().file_access
+    access.__class__ = type("AttemptFileAccess", (type(access),), {"_local_sandbox_dir": property(_sandbox)})
 
     runners: dict[str, Any] = loop_manager._runner_map
     for runner in runners.values():
@@ -36,6 +40,11 @@ def settle() -> None:
     if connectors is not None and not isinstance(connectors.local_connector_loop, LaterLoop):
         connectors.local_connector_loop.close()
         connectors.local_connector_loop = LaterLoop(connectors)
+
+
+def _sandbox(_access: Any) -> Path:
+    """The folder that flytekit makes on import, which all children would share and which outlives them."""
+    return Path(tempfile.gettempdir(), "flyte-sandbox")
 
 
 class LaterLoop:
