@@ -15,6 +15,8 @@ from flytekit.models.literals import LiteralMap
 
 from . import switch
 
+# The other steps of a call in flytekit (`PythonTask`), which a job takes as well.
+STEPS = frozenset({"dispatch_execute", "pre_execute", "post_execute"})
 PACKAGE = __name__.rpartition(".sdk.")[0]
 
 
@@ -107,8 +109,9 @@ def _says_all(error: Exception) -> bool:
 
 
 def _replaced_task(task: Any) -> Any:
-    """The task, or the one that it maps, whose `execute` or function was replaced, as `flytekit.testing.task_mock` and
-    `unittest.mock.patch.object` do; None where nothing was. A job would import the module and run the original.
+    """The task, or the one that it maps, whose `execute`, function or other step of a call was replaced, as
+    `flytekit.testing.task_mock` and `unittest.mock.patch.object` do; None where nothing was. A job would import the
+    module and run the original.
     """
     mapped = getattr(task, "run_task", None)
     for one in (task,) if mapped is None else (task, mapped):
@@ -117,7 +120,7 @@ def _replaced_task(task: Any) -> Any:
             return one
         # When a test ends, task_mock leaves the task's own method as an attribute.
         is_own = on_task is None or (isinstance(on_task, MethodType) and on_task.__func__ is on_class)
-        if not (is_own and isinstance(on_class, FunctionType)):
+        if not (is_own and isinstance(on_class, FunctionType) and STEPS.isdisjoint(vars(one))):
             return one
         # `@task` leaves the function on the task as well (`functools.update_wrapper`).
         attributes = vars(one)

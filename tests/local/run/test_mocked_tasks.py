@@ -141,6 +141,17 @@ def test_an_error_of_the_mock_is_the_calls_error(batch: Emulation) -> None:
             double(n=1)
 
 
+@pytest.mark.parametrize("step", ["dispatch_execute", "pre_execute", "post_execute"])
+def test_a_mock_of_another_step_of_a_call_takes_effect_too(batch: Emulation, step: str) -> None:
+    before = len(batch.requests)
+    with (
+        mock.patch.object(double, step, side_effect=LookupError("no such bucket")),
+        pytest.raises(LookupError, match="no such bucket"),
+    ):
+        double(n=1)
+    assert len(batch.requests) == before
+
+
 def test_a_person_is_told_once(batch: Emulation) -> None:
     with mock.patch.object(batch_tasks.greet, "execute") as fake:
         fake.return_value = "mocked"

@@ -101,8 +101,8 @@ def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode
 def say_task_is_replaced(name: str) -> None:
     """Tells, once per task, that a task whose `execute` or function was replaced is not run as a job."""
     deployments.current_deployment().say_once(
-        f"{name} is called in this process, not as a job: its execute or its function has been replaced, as a test's "
-        "mock does, and a job would run the original."
+        f"{name} is called in this process, not as a job: its function or one of its methods has been replaced, as a "
+        "test's mock does, and a job would run the original."
     )
 
 
