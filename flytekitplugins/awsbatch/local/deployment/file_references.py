@@ -1,16 +1,16 @@
 """The places in literals that name a file, wherever they are nested: in lists, maps, unions, and in dataclasses and
-pydantic models as flytekit serialises them.
+pydantic models as flytekit serialises them, with the tuples and dictionaries that have fields of their own.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
+import typing_extensions
 from flyteidl.core import literals_pb2
 from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
@@ -73,7 +73,8 @@ class FileReferences:
         if isinstance(value, list):
             of_item = typing.get_args(kind)
             fixed = _plain(typing.get_origin(kind)) is tuple and Ellipsis not in of_item and len(of_item) == len(value)
-            of_items = of_item if fixed else [_inner(kind)] * len(value)
+            named = list((_fields(kind) or {}).values())
+            of_items = of_item if fixed else named if len(named) == len(value) else [_inner(kind)] * len(value)
             return [self._value(item, one) for item, one in zip(value, of_items, strict=True)]
         if not isinstance(value, dict):
             return value
@@ -90,8 +91,11 @@ class FileReferences:
 
 
 def _plain(kind: Any) -> Any:
-    """A type without `Annotated`."""
-    return _plain(typing.get_args(kind)[0]) if typing.get_origin(kind) is typing.Annotated else kind
+    """A type without `Annotated`, and the one behind a `NewType` or a `type` statement."""
+    if typing.get_origin(kind) is typing.Annotated:
+        return _plain(typing.get_args(kind)[0])
+    behind = getattr(kind, "__supertype__", None) or getattr(kind, "__value__", None)
+    return kind if behind is None else _plain(behind)
 
 
 def _is_union(kind: Any) -> bool:
@@ -108,15 +112,38 @@ def _inner(kind: Any) -> Any:
 
 
 def _fields(kind: Any) -> Mapping[str, Any] | None:
-    """The types of a dataclass's or a pydantic model's fields; None for another type."""
-    kind = typing.get_origin(kind) or kind
-    if not isinstance(kind, type):
+    """The types of the fields of a class that declares them: a dataclass, a pydantic model, a TypedDict, a NamedTuple;
+    None for another type."""
+    bare = typing.get_origin(kind) or kind
+    if not isinstance(bare, type):
         return None
-    if hasattr(kind, "model_fields"):
-        return {name: field.annotation for name, field in kind.model_fields.items()}
-    if dataclasses.is_dataclass(kind):
-        try:
-            return typing.get_type_hints(kind, include_extras=True)
-        except Exception:
-            return {field.name: field.type for field in dataclasses.fields(kind)}
-    return None
+    if hasattr(bare, "model_fields"):
+        return {name: field.annotation for name, field in bare.model_fields.items()}
+    try:
+        hints = typing_extensions.get_type_hints(bare)
+    except Exception:
+        # A type that is written as a text and cannot be found: the others count.
+        hints = {
+            name: one for base in reversed(bare.__mro__) for name, one in vars(base).get("__annotations__", {}).items()
+        }
+    given = _type_arguments(kind)
+    return {name: _filled_in(one, given) for name, one in hints.items()} or None
+
+
+def _type_arguments(kind: Any) -> dict[Any, Any]:
+    """What stands for the type variables of a generic class and of its bases."""
+    bare = typing.get_origin(kind) or kind
+    found = dict(zip(getattr(bare, "__parameters__", ()), typing.get_args(kind), strict=False))
+    for base in getattr(bare, "__orig_bases__", ()):
+        found |= {name: _filled_in(one, found) for name, one in _type_arguments(base).items() if name is not one}
+    return found
+
+
+def _filled_in(kind: Any, given: Mapping[Any, Any]) -> Any:
+    """A type with what is given for its type variables."""
+    variables = getattr(kind, "__parameters__", ())
+    if isinstance(kind, typing.TypeVar):
+        return given.get(kind, kind)
+    if isinstance(kind, type) or not variables:
+        return kind
+    return kind[tuple(given.get(one, one) for one in variables)]
