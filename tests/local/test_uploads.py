@@ -31,6 +31,22 @@ def uploaded(storage: str, path: Path) -> str:
     return str(uploads.upload(LiteralMap({"f": blob}), {}).literals["f"].scalar.blob.uri)
 
 
+def test_a_file_with_other_contents_and_the_same_size_and_time_is_uploaded_again(tmp_path: Path, storage: str) -> None:
+    file, kind = tmp_path / "a.txt", BlobType("", BlobType.BlobDimensionality.SINGLE)
+    made = Uploads(storage, SchemeStore(), lambda where: TransferProgress(where, print))
+    inputs = LiteralMap({"f": Literal(scalar=Scalar(blob=Blob(BlobMetadata(kind), str(file))))})
+    found, changed = [], 0
+    for text in ("one", "two"):
+        file.write_text(text)
+        os.utime(file, (1, 1))
+        while file.stat().st_ctime_ns == changed:
+            # The file system's clock ticks every few milliseconds.
+            os.utime(file, (1, 1))
+        changed = file.stat().st_ctime_ns
+        found.append(made.upload(inputs, {}).literals["f"].scalar.blob.uri)
+    assert found[0] != found[1]
+
+
 def test_a_link_to_a_directory_around_it_is_not_walked_again(tmp_path: Path, storage: str) -> None:
     folder = tmp_path / "folder"
     (folder / "inner").mkdir(parents=True)

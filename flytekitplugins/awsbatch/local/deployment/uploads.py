@@ -219,10 +219,11 @@ def _stats(path: Path, files: list[Path]) -> tuple[Any, ...]:
     return (str(path), *(_stat(one) for one in files))
 
 
-def _stat(path: Path) -> tuple[str, int, int, int]:
-    """(path, modification time, size, inode): the same four, the same contents."""
+def _stat(path: Path) -> tuple[str, int, int, int, int]:
+    """(path, times of modification and change, size, inode): the same five, the same contents. The first time can be
+    set, as a copy does that keeps it."""
     status = path.stat()
-    return str(path), status.st_mtime_ns, status.st_size, status.st_ino
+    return str(path), status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _digest(path: Path, files: list[Path]) -> str:
