@@ -85,6 +85,8 @@ class Maps:
 
     def run(self, task: str, script: str = "pyflyte-awsbatch-map-execute") -> Result:
         prefix = self.root / "out" / task
+        # Another command may have run the same task there.
+        shutil.rmtree(prefix, ignore_errors=True)
         return self.result(self.process(self.command(task, prefix, script=script)), prefix)
 
     def result(self, process: JobProcess, prefix: Path) -> Result:

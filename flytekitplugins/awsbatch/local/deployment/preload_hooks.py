@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+SANDBOX = "_local_sandbox_dir"
+
 
 def install(distribution: str, destination: str) -> None:
     """As `pyflyte-fast-execute` does, into the current directory or an absolute one."""
@@ -27,7 +29,8 @@ def settle() -> None:
     from flytekit.utils.asyn import loop_manager
 
     access: Any = FlyteContextManager.current_context().file_access
-    access.__class__ = type("AttemptFileAccess", (type(access),), {"_local_sandbox_dir": property(_sandbox)})
+    if not isinstance(getattr(type(access), SANDBOX, None), property):
+        access.__class__ = type("AttemptFileAccess", (type(access),), {SANDBOX: property(_sandbox)})
 
     runners: dict[str, Any] = loop_manager._runner_map
     for runner in runners.values():
