@@ -120,6 +120,7 @@ def test_fargate_needs_an_execution_role_and_resource_requirements(batch: BatchC
 @pytest.mark.parametrize(
     "strategy",
     [
+        {},
         {"attempts": 0},
         {"attempts": 11},
         {"evaluateOnExit": [{"action": "RETRY", "onExitCode": "1"}]},
@@ -127,7 +128,7 @@ def test_fargate_needs_an_execution_role_and_resource_requirements(batch: BatchC
         {"attempts": 2, "evaluateOnExit": [{"action": "AGAIN", "onExitCode": "1"}]},
         {"attempts": 2, "evaluateOnExit": [{"action": "EXIT", "onExitCode": "1x"}]},
     ],
-    ids=["0 attempts", "11 attempts", "rules without attempts", "6 rules", "unknown action", "no number"],
+    ids=["empty", "0 attempts", "11 attempts", "rules without attempts", "6 rules", "unknown action", "no number"],
 )
 def test_a_retry_strategy_keeps_its_bounds(batch: BatchCalls, strategy: dict[str, Any]) -> None:
     """RetryStrategy: "You can specify between 1 and 10 attempts"; evaluateOnExit: "Array of up to 5 objects ... If

@@ -84,10 +84,10 @@ def _check_retry_strategy(strategy: Mapping[str, Any] | None) -> None:
     if strategy is None:
         return
     attempts, rules = strategy.get("attempts"), strategy.get("evaluateOnExit") or ()
-    if attempts is not None and attempts not in ATTEMPTS:
+    if attempts is None:
+        raise client_error("RetryAttempts must be provided with retry strategy.")
+    if attempts not in ATTEMPTS:
         raise client_error(f"retryStrategy.attempts is {attempts}: expected 1 to 10")
-    if rules and attempts is None:
-        raise client_error("retryStrategy.evaluateOnExit needs retryStrategy.attempts")
     if len(rules) > MAX_RULES:
         raise client_error(f"retryStrategy.evaluateOnExit has {len(rules)} rules: at most {MAX_RULES}")
     for rule in rules:
