@@ -244,6 +244,37 @@ def test_a_command_has_no_empty_string(batch: BatchCalls, command: list[str]) ->
         assert (error.code, error.message) == ("ClientException", "Command field cannot have empty strings")
 
 
+@pytest.mark.moto_disagrees("takes any command")
+@pytest.mark.parametrize(("defaults", "given"), [({}, {}), ({"other": "x"}, {}), ({"other": "x"}, {"another": "y"})])
+def test_a_reference_of_a_command_needs_a_parameter(
+    batch: BatchCalls, defaults: dict[str, str], given: dict[str, str]
+) -> None:
+    """SubmitJob.parameters: "Additional parameters passed to the job that replace parameter substitution placeholders
+    that are set in the job definition"; the message is AWS's for one that nothing replaces.
+    """
+    command = ["true", "Ref::name"]
+    definition = new_definition(batch, container={"command": command}, parameters=defaults)["jobDefinitionArn"]
+    plain = new_definition(batch, parameters=defaults)["jobDefinitionArn"]
+
+    for error in (
+        refusal(lambda: submit(batch, jobDefinition=definition, parameters=given)),
+        refusal(lambda: submit(batch, jobDefinition=plain, parameters=given, containerOverrides={"command": command})),
+    ):
+        assert (error.code, error.status) == ("ClientException", 400)
+        assert error.message == "Unable to substitute value. No parameter found for reference name"
+
+
+@pytest.mark.parametrize(("defaults", "given"), [({"name": "x"}, {}), ({}, {"name": "x"})])
+def test_a_parameter_is_the_jobs_or_its_definitions(
+    batch: BatchCalls, defaults: dict[str, str], given: dict[str, str]
+) -> None:
+    """RegisterJobDefinition.parameters: "Default parameter substitution placeholders to set in the job definition." """
+    container = {"command": ["true", "Ref::name"]}
+    definition = new_definition(batch, container=container, parameters=defaults)["jobDefinitionArn"]
+
+    assert submit(batch, jobDefinition=definition, parameters=given)
+
+
 @pytest.mark.moto_disagrees("takes any submission")
 def test_a_share_identifier_needs_a_queue_with_a_scheduling_policy(batch: BatchCalls) -> None:
     """SubmitJob.shareIdentifier: "Don't specify this parameter if the job queue doesn't have a fair-share scheduling

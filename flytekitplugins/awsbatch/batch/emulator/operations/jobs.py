@@ -57,6 +57,7 @@ class JobOperations:
         if not active:
             raise client_error(f"JobDefinition {definition_arn} is not {ACTIVE}")
         spec = job_spec_of(submission_detail(request, definition, definition_arn, queue["jobQueueArn"]))
+        rules.check_references(spec.detail["container"]["command"], spec.detail["parameters"])
         if spec.dependencies:
             self._check_dependencies(request, array.get("size"))
         job_id = new_job_id()

@@ -43,6 +43,8 @@ PATTERNS = {
 }
 WHOLE = re.compile(r"[0-9]{1,9}")
 FRACTION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+# A word of a command that a parameter has to replace.
+REFERENCE = re.compile(r"Ref::([\w.-]+)")
 # ResourceRequirement: vCPUs and the MiB that go with them on Fargate.
 FARGATE_MEMORY: Mapping[float, Sequence[int]] = {
     0.25: (512, 1024, 2048),
@@ -248,6 +250,16 @@ def _check_dependencies(values: Sequence[Mapping[str, str]], array: bool) -> Non
             raise client_error("dependsOn needs a jobId unless its type is SEQUENTIAL")
         if not array and (kind == N_TO_N or not each.get("jobId")):
             raise client_error(f"dependsOn type {kind} is for array jobs")
+
+
+def check_references(command: Iterable[str], parameters: Mapping[str, str]) -> None:
+    """Every `Ref::name` of a command needs a parameter, of the job or of its definition. A word that holds more than
+    a reference is left alone, since AWS does not say where a name ends.
+    """
+    for word in command:
+        reference = REFERENCE.fullmatch(word)
+        if reference is not None and not reference[1].startswith(tuple(parameters)):
+            raise client_error(f"Unable to substitute value. No parameter found for reference {reference[1]}")
 
 
 def check_stop_request(request: Mapping[str, Any]) -> None:
