@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from contract_calls import new_definition, new_environment, new_queue, refusal, unique
+from contract_calls import new_definition, new_environment, new_queue, refusal, submit, unique
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls
 
@@ -110,6 +110,101 @@ def on_fargate(memory: int) -> dict[str, Any]:
     needs = [{"type": "VCPU", "value": "32"}, {"type": "MEMORY", "value": str(memory)}]
     container = {"executionRoleArn": "arn:aws:iam::123456789012:role/role", "resourceRequirements": needs}
     return {"container": container, "platformCapabilities": ["FARGATE"]}
+
+
+@real_subnets
+def test_a_job_runs_on_a_queue_of_its_platform(batch: BatchCalls) -> None:
+    """RegisterJobDefinition.platformCapabilities: "The platform capabilities required by the job definition. If no
+    value is specified, it defaults to EC2."; the message is AWS's.
+    """
+    queues = {"EC2": new_queue(batch), "FARGATE": queue_over(batch, new_fargate(batch))}
+    definitions = {"EC2": new_definition(batch), "FARGATE": new_definition(batch, **on_fargate(61_440))}
+
+    for required, definition in definitions.items():
+        for platform, queue in queues.items():
+            request = {"jobQueue": queue, "jobDefinition": definition["jobDefinitionArn"]}
+            if platform == required:
+                assert submit(batch, **request)
+                continue
+            error = refusal(lambda request=request: submit(batch, **request))  # type: ignore[misc]
+            assert (error.code, error.status) == ("ClientException", 400)
+            assert error.message == (
+                f"Job Queue is attached to Compute Environment that can not run Jobs with capability {required}"
+            )
+
+
+@real_subnets
+@pytest.mark.parametrize(
+    "wrong", [{"minvCpus": 0}, {"desiredvCpus": 1}, {"instanceTypes": ["optimal"]}, {"tags": {"a": "b"}}]
+)
+def test_a_compute_environment_on_fargate_has_no_instances(batch: BatchCalls, wrong: dict[str, Any]) -> None:
+    """ComputeResource: "This parameter isn't applicable to jobs that are running on Fargate resources. Don't specify
+    it."
+    """
+    made = new_fargate(batch)
+    resources = {"type": "MANAGED", "computeResources": {**FARGATE, **wrong}}
+    change = {"computeEnvironment": made, "computeResources": wrong}
+
+    for error in (
+        refusal(lambda: new_environment(batch, **resources)),
+        refusal(lambda: batch.call("UpdateComputeEnvironment", change)),
+    ):
+        assert (error.code, error.status) == ("ClientException", 400)
+        assert error.message == f"{next(iter(wrong))} is not applicable for Fargate."
+
+
+@pytest.mark.moto_disagrees("knows no rules of Fargate")
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("networkConfiguration", {"assignPublicIp": "ENABLED"}),
+        ("fargatePlatformConfiguration", {"platformVersion": "LATEST"}),
+    ],
+)
+def test_a_definition_for_ec2_has_nothing_of_fargate(batch: BatchCalls, member: str, value: dict[str, str]) -> None:
+    """ContainerProperties: "Jobs that are running on Amazon EC2 resources must not specify this parameter." """
+    error = refusal(lambda: new_definition(batch, container={member: value}))
+    fargate = on_fargate(61_440)
+    fargate["container"][member] = value
+
+    assert (error.code, error.message) == ("ClientException", f"{member} not applicable for EC2.")
+    assert new_definition(batch, **fargate)["revision"] == 1
+
+
+@pytest.mark.moto_disagrees("knows no rules of Fargate")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"linuxParameters": {"maxSwap": 0}}, "linuxParameter.maxSwap is not allowed for Fargate."),
+        ({"linuxParameters": {"sharedMemorySize": 64}}, "linuxParameter.sharedMemorySize is not allowed for Fargate."),
+        (
+            {"volumes": [{"name": "data", "host": {"sourcePath": "/data"}}]},
+            "host.sourcePath should not be set for volumes in Fargate.",
+        ),
+    ],
+)
+def test_a_definition_for_fargate_has_nothing_of_the_host(
+    batch: BatchCalls, wrong: dict[str, Any], message: str
+) -> None:
+    """LinuxParameters, Host: "This parameter isn't applicable to jobs that are running on Fargate resources." """
+    fargate = on_fargate(61_440)
+    fargate["container"] |= wrong
+
+    assert refusal(lambda: new_definition(batch, **fargate)).message == message
+    assert new_definition(batch, container=wrong)["revision"] == 1
+
+
+@pytest.mark.moto_disagrees("looks at no secrets")
+def test_secrets_need_an_execution_role(batch: BatchCalls) -> None:
+    """Specifying sensitive data, user guide: "To use this feature, you must have the execution role and reference it in
+    your job definition."; the message is AWS's.
+    """
+    container: dict[str, Any] = {"secrets": [{"name": "TOKEN", "valueFrom": "arn:aws:ssm:us-east-1:1:parameter/token"}]}
+    error = refusal(lambda: new_definition(batch, container=container))
+
+    assert (error.code, error.message) == ("ClientException", "executionRoleArn cannot be empty when using secrets")
+    container["executionRoleArn"] = "arn:aws:iam::123456789012:role/role"
+    assert new_definition(batch, container=container)["revision"] == 1
 
 
 @pytest.mark.parametrize("memory", [61_440, 122_880, 249_856])

@@ -90,6 +90,20 @@ def test_parameters_of_the_submission_win_over_those_of_the_definition(shell: Sh
     assert job["parameters"] == {"greeting": "hello", "name": "you"}
 
 
+def test_the_deployments_own_queues_take_jobs_for_fargate(shell: Shell, service: LocalBatch) -> None:
+    """The settings do not say what such a queue's compute environments are."""
+    needs = [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}]
+    role = "arn:aws:iam::123456789012:role/role"
+    service.register_job_definition(
+        jobDefinitionName="fargate",
+        type="container",
+        platformCapabilities=["FARGATE"],
+        containerProperties={"image": "any", "resourceRequirements": needs, "executionRoleArn": role},
+    )
+
+    assert shell.ended(shell.submit("true", jobDefinition="fargate"))["status"] == "SUCCEEDED"
+
+
 def test_timeout_and_retries_of_the_submission_win(shell: Shell, service: LocalBatch) -> None:
     service.register_job_definition(
         jobDefinitionName="strategic",

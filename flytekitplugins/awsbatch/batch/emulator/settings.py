@@ -51,7 +51,7 @@ class BatchSettings:
     :param kill_grace: the time between SIGTERM and SIGKILL; the default is ECS's.
     :param memory_limit: whether a job that takes more memory than it asked for is killed.
     :param fargate_rules: `ignore` accepts Fargate job definitions as Flyte sends them, which AWS refuses: without an
-        execution role, and with plain `vcpus` and `memory`.
+        execution role, and with plain `vcpus` and `memory`; and jobs on queues of the other platform.
     :param retention_days: ended jobs and their logs are forgotten after that, at a start; AWS keeps them for at least
         seven days.
     :param faults: what is to go wrong on purpose.

@@ -19,6 +19,23 @@ from .errors import client_error
 MANAGED = "MANAGED"
 UNMANAGED = "UNMANAGED"
 RESOURCE_TYPES = ("EC2", "SPOT", "FARGATE", "FARGATE_SPOT")
+# ComputeResource: "This parameter isn't applicable to jobs that are running on Fargate resources. Don't specify it."
+NOT_ON_FARGATE = (
+    "allocationStrategy",
+    "bidPercentage",
+    "desiredvCpus",
+    "ec2Configuration",
+    "ec2KeyPair",
+    "imageId",
+    "instanceRole",
+    "instanceTypes",
+    "launchTemplate",
+    "minvCpus",
+    "placementGroup",
+    "scalingPolicy",
+    "spotIamFleetRole",
+    "tags",
+)
 KEPT = ("serviceRole", "unmanagedvCpus", "context", "ecsSettings")
 
 
@@ -45,7 +62,7 @@ class ComputeEnvironments:
             # "For UNMANAGED compute environments, you must explicitly specify a serviceRole."
             raise client_error("an UNMANAGED compute environment needs a serviceRole")
         if resources:
-            _check_compute_resources(resources)
+            _check_compute_resources(resources, resources)
         arns = self._context.arns
         arn = arns.of(ENVIRONMENT, name)
         body: dict[str, Any] = {
@@ -70,7 +87,7 @@ class ComputeEnvironments:
         changed = {**body, "state": requested_state(request, body["state"])}
         if request.get("computeResources"):
             changed["computeResources"] = {**body.get("computeResources", {}), **request["computeResources"]}
-            _check_compute_resources(changed["computeResources"])
+            _check_compute_resources(changed["computeResources"], request["computeResources"])
             if self._users(name) and is_fargate_environment(changed) != is_fargate_environment(body):
                 raise client_error(f"ComputeEnvironment {name} is in a JobQueue: EC2 and Fargate can't be mixed there")
         changed |= {key: request[key] for key in ("updatePolicy", *KEPT) if request.get(key) is not None}
@@ -105,7 +122,8 @@ def is_fargate_environment(environment: Mapping[str, Any]) -> bool:
     return str(environment.get("computeResources", {}).get("type", "")).startswith(rules.FARGATE)
 
 
-def _check_compute_resources(resources: Mapping[str, Any]) -> None:
+def _check_compute_resources(resources: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """:param given: those that the request names."""
     most = resources.get("maxvCpus")
     if most is None or most < 0:
         raise client_error(f"computeResources.maxvCpus is {most}: expected 0 or more")
@@ -115,3 +133,7 @@ def _check_compute_resources(resources: Mapping[str, Any]) -> None:
             raise client_error(f"computeResources.{key} is {value}: expected 0 to maxvCpus ({most})")
     if resources.get("type") not in (None, *RESOURCE_TYPES):
         raise client_error(f"computeResources.type {resources['type']!r}: expected {', '.join(RESOURCE_TYPES)}")
+    if str(resources.get("type", "")).startswith(rules.FARGATE):
+        for forbidden in NOT_ON_FARGATE:
+            if given.get(forbidden) not in (None, [], {}, ""):
+                raise client_error(f"{forbidden} is not applicable for Fargate.")

@@ -12,12 +12,14 @@ from ..job_model import CANCEL, ENDED, RUNNING, STARTING, STATUSES, TERMINATE, J
 from ..job_spec import job_spec_of
 from ..scheduling.capacity import ENABLED
 from ..scheduling.dependencies import N_TO_N
+from ..settings import ENFORCE
 from ..store.job_rows import Summary
 from ..store.resources import ACTIVE
 from . import rules
 from .context import MAX_IDS, Answer, Context, Request
 from .describe import Descriptions, list_jobs_summary_of_row, list_jobs_summary_of_unit
 from .errors import client_error, server_error
+from .job_queues import FARGATE_CONTAINERS
 from .paging import NUMBERS, page_position, page_size, page_token
 from .submission import submission_detail, unstartable_submission
 
@@ -25,8 +27,8 @@ PAGE = 1000
 FILTERED_PAGE = 100
 RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets
 VARIANT = "89ab"
-# A tag of a queue that stands for a deployment's own, whose scheduling policy is unknown: it
-# takes jobs with and without a share identifier.
+# A tag of a queue that stands for a deployment's own, whose scheduling policy and compute environments are unknown: it
+# takes jobs with and without a share identifier, for EC2 and for Fargate.
 ANY_SHARE_TAG = "awsbatch:share-identifiers"
 
 
@@ -56,6 +58,9 @@ class JobOperations:
         definition_arn, active, definition = context.definition(request["jobDefinition"])
         if not active:
             raise client_error(f"JobDefinition {definition_arn} is not {ACTIVE}")
+        if ANY_SHARE_TAG not in queue["tags"] and context.settings.fargate_rules == ENFORCE:
+            on_fargate = queue["jobQueueType"] == FARGATE_CONTAINERS
+            rules.check_platform(definition.get("platformCapabilities"), on_fargate)
         spec = job_spec_of(submission_detail(request, definition, definition_arn, queue["jobQueueArn"]))
         rules.check_references(spec.detail["container"]["command"], spec.detail["parameters"])
         if spec.dependencies:

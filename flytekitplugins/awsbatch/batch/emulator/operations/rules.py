@@ -19,6 +19,7 @@ from .errors import client_error
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 RESERVED = "AWS_BATCH"
+EC2 = "EC2"
 FARGATE = "FARGATE"
 CONTAINER = "container"
 
@@ -56,6 +57,11 @@ FARGATE_MEMORY: Mapping[float, Sequence[int]] = {
     16.0: range(32768, 122881, 8192),
     32.0: (61440, 122880, 249856),
 }
+# ContainerProperties: "Jobs that are running on Amazon EC2 resources must not specify this parameter."
+FARGATE_ONLY = ("networkConfiguration", "fargatePlatformConfiguration")
+# ContainerProperties, LinuxParameters: "This parameter isn't applicable to jobs that are running on Fargate resources."
+NOT_ON_FARGATE = ("privileged", "instanceType", "ulimits")
+LINUX_NOT_ON_FARGATE = ("devices", "maxSwap", "sharedMemorySize", "swappiness", "tmpfs")
 
 
 def check_resource_name(what: str, value: str) -> str:
@@ -190,27 +196,46 @@ def check_definition_request(request: Mapping[str, Any], fargate_rules: str) -> 
     _check_scheduling_priority("schedulingPriority", request.get("schedulingPriority"))
     capabilities = request.get("platformCapabilities") or ()
     for capability in capabilities:
-        if capability not in ("EC2", FARGATE, "MANAGED_INSTANCES"):
+        if capability not in (EC2, FARGATE, "MANAGED_INSTANCES"):
             raise client_error(f"platformCapabilities {capability!r}: expected EC2 or FARGATE")
     container = request.get("containerProperties")
     if container is None:
         raise client_error("a job definition of type container needs containerProperties")
-    if not container.get("image"):
-        raise client_error("containerProperties needs an image")
     _check_container_properties(container)
+    _check_defined_container(container)
     if FARGATE not in capabilities:
-        check_needed_resources(container, False)
+        _check_ec2_container(container)
     elif fargate_rules == ENFORCE:
         _check_fargate_container(container)
+
+
+def _check_defined_container(container: Mapping[str, Any]) -> None:
+    """What holds for a definition's container wherever it runs."""
+    if not container.get("image"):
+        raise client_error("containerProperties needs an image")
+    if container.get("secrets") and not container.get("executionRoleArn"):
+        raise client_error("executionRoleArn cannot be empty when using secrets")
+
+
+def _check_ec2_container(container: Mapping[str, Any]) -> None:
+    check_needed_resources(container, False)
+    for forbidden in FARGATE_ONLY:
+        if container.get(forbidden):
+            raise client_error(f"{forbidden} not applicable for EC2.")
 
 
 def _check_fargate_container(container: Mapping[str, Any]) -> None:
     if not container.get("executionRoleArn"):
         raise client_error("a job definition for Fargate needs containerProperties.executionRoleArn")
     check_needed_resources(container, True)
-    for forbidden in ("privileged", "instanceType", "ulimits"):
+    for forbidden in NOT_ON_FARGATE:
         if container.get(forbidden):
             raise client_error(f"containerProperties.{forbidden} is not supported on Fargate")
+    for forbidden in LINUX_NOT_ON_FARGATE:
+        if (container.get("linuxParameters") or {}).get(forbidden) not in (None, []):
+            raise client_error(f"linuxParameter.{forbidden} is not allowed for Fargate.")
+    if any((volume.get("host") or {}).get("sourcePath") for volume in container.get("volumes") or ()):
+        raise client_error("host.sourcePath should not be set for volumes in Fargate.")
 
 
 def check_submission_request(request: Mapping[str, Any], array: Mapping[str, Any], size: int | None) -> None:
@@ -237,6 +262,21 @@ def check_submission_request(request: Mapping[str, Any], array: Mapping[str, Any
     _check_timeout(request.get("timeout"))
     _check_scheduling_priority("schedulingPriorityOverride", request.get("schedulingPriorityOverride"))
     _check_dependencies(request.get("dependsOn") or (), bool(array))
+
+
+def check_platform(capabilities: Sequence[str] | None, fargate: bool) -> None:
+    """Whether a job can run on the compute environments of its queue.
+
+    RegisterJobDefinition.platformCapabilities: "The platform capabilities required by the job definition. If no
+    value is specified, it defaults to EC2."
+
+    :param fargate: whether the queue's compute environments are on Fargate.
+    """
+    required = capabilities or [EC2]
+    if (FARGATE if fargate else EC2) not in required:
+        raise client_error(
+            f"Job Queue is attached to Compute Environment that can not run Jobs with capability {required[0]}"
+        )
 
 
 def _check_dependencies(values: Sequence[Mapping[str, str]], array: bool) -> None:
