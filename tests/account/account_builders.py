@@ -154,7 +154,7 @@ class MotoAccount:
 def template_of(*files: str) -> dict[str, Any]:
     answer = CliRunner().invoke(main, ["account", "template", "--format", "json", *(f"-c{one}" for one in files)])
     assert answer.exit_code == 0, answer.output
-    return json.loads(answer.output)  # type: ignore[no-any-return]
+    return json.loads(answer.stdout)  # type: ignore[no-any-return]
 
 
 def write_settings(folder: Path) -> None:
@@ -227,7 +227,7 @@ def doctor(*arguments: str) -> list[dict[str, Any]]:
         sys.modules.pop(name, None)
     answer = CliRunner().invoke(main, ["doctor", "--json", *arguments])
     assert answer.exit_code in (0, 1), answer.output
-    return json.loads(answer.output)["steps"]  # type: ignore[no-any-return]
+    return json.loads(answer.stdout)["steps"]  # type: ignore[no-any-return]
 
 
 def in_state(steps: list[dict[str, Any]], state: State) -> list[tuple[str, dict[str, Any]]]:

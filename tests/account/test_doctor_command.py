@@ -110,7 +110,7 @@ def test_wrong_use_ends_with_status_2(here: Path, arguments: list[str]) -> None:
 def test_problems_of_the_settings_end_the_command_before_it_asks(here: Path) -> None:
     (here / "wrong.yaml").write_text("emulator: {vcpu: 4}")
     result = CliRunner().invoke(main, ["doctor", "-c", "wrong.yaml", "--json"])
-    assert (result.exit_code, json.loads(result.output)["problems"][0]["key"]) == (1, "emulator.vcpu")
+    assert (result.exit_code, json.loads(result.stdout)["problems"][0]["key"]) == (1, "emulator.vcpu")
 
 
 def test_a_profile_that_is_not_there_is_wrong_and_does_not_end_the_walk(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,13 +124,13 @@ def test_the_command_prints_yaml_with_comments_or_json(tmp_path: Path) -> None:
     assert answer.exit_code == 0
     assert answer.output == cloudformation_template(load_all_settings([file]))
     assert "  # A job queue of the settings.\n  JobQueueTutorial:\n" in answer.output
-    assert template_of(file) == json.loads(template_as_json(answer.output))
+    assert template_of(file) == json.loads(template_as_json(answer.stdout))
 
 
 def test_the_policies_are_printed_alone(tmp_path: Path) -> None:
     write_settings(tmp_path)
     arguments = ["account", "policies", "-c", str(tmp_path / "settings.yaml")]
-    documents = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).output)["documents"]
+    documents = json.loads(CliRunner().invoke(main, [*arguments, "--json"]).stdout)["documents"]
     assert [one["title"] for one in documents] == ["Trust policy", "Policy", "Policy", "Policy"]
     assert f"arn:aws:s3:::{BUCKET}/data/*" in json.dumps(documents[2])
     printed = CliRunner().invoke(main, arguments)

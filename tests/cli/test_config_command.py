@@ -34,7 +34,7 @@ def run(*arguments: str) -> Result:
 
 
 def checked(*arguments: str) -> dict[str, object]:
-    answer: dict[str, object] = json.loads(run("check", "--json", *arguments).output)
+    answer: dict[str, object] = json.loads(run("check", "--json", *arguments).stdout)
     return answer
 
 
@@ -164,7 +164,7 @@ def test_faults_of_files_that_can_be_read_are_problems_too(here: Path) -> None:
     )
     result = run("check", "--json", "faults.yaml")
     assert result.exit_code == 1
-    assert [one["key"] for one in json.loads(result.output)["problems"]] == [
+    assert [one["key"] for one in json.loads(result.stdout)["problems"]] == [
         "queues.workflowConfigs[0].tags",
         "plugins.aws.region",
         "plugins.aws.accountId",

@@ -66,7 +66,7 @@ def ask(*words: str) -> Result:
 def planned(*words: str) -> Any:
     answer = ask(*words, "--json")
     assert answer.exit_code == 0, answer.output
-    return json.loads(answer.output)
+    return json.loads(answer.stdout)
 
 
 def test_the_requests_are_those_that_a_run_sends(program: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def run(*arguments: str) -> Result:
 def explained(*arguments: str) -> dict[str, object]:
     result = run("queue", "explain", "--json", *arguments)
     assert result.exit_code == 0, result.output
-    answer: dict[str, object] = json.loads(result.output)
+    answer: dict[str, object] = json.loads(result.stdout)
     return answer
 
 
@@ -128,7 +128,7 @@ def test_problems_in_the_files_end_with_status_1_and_no_traceback(here: Path, as
     result = run("queue", "explain", "-c", "wrong.yaml", "-c", "absent.yaml", "m.w", *(["--json"] if as_json else []))
     assert result.exit_code == 1
     if as_json:
-        assert [one["file"] for one in json.loads(result.output)["problems"]] == ["wrong.yaml", "absent.yaml"]
+        assert [one["file"] for one in json.loads(result.stdout)["problems"]] == ["wrong.yaml", "absent.yaml"]
     else:
         assert "wrong.yaml:4" in result.output and "absent.yaml" in result.output
 
@@ -145,7 +145,7 @@ def test_export_writes_what_explain_then_reads_with_the_same_result(here: Path) 
     names = [argument for number in (1, 2, 3) for argument in ("--workflow", f"m.my_workflow_{number}")]
     result = run("queue", "export", "--attributes", "attributes", "-c", "flyte.yaml", "--json", *names)
     assert result.exit_code == 0, result.output
-    answer = json.loads(result.output)
+    answer = json.loads(result.stdout)
     assert answer["files"] == [
         f"attributes/{name}.yaml"
         for name in (

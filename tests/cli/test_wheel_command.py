@@ -41,7 +41,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
     answer = CliRunner().invoke(main, ["wheel", "-o", str(folder), "--json"])
     assert answer.exit_code == 0, answer.output
-    return Path(json.loads(answer.output)["wheel"])
+    return Path(json.loads(answer.stdout)["wheel"])
 
 
 def test_the_wheel_has_every_file_and_knows_its_commands(wheel: Path, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_the_wheel_has_every_file_and_knows_its_commands(wheel: Path, tmp_path: 
     assert sorted(line.partition(",")[0] for line in recorded) == sorted(names)
     assert "pyflyte-awsbatch-map-execute" in commands
     again = CliRunner().invoke(main, ["wheel", "-o", str(tmp_path), "--json"])
-    assert Path(json.loads(again.output)["wheel"]).read_bytes() == wheel.read_bytes()
+    assert Path(json.loads(again.stdout)["wheel"]).read_bytes() == wheel.read_bytes()
 
 
 def test_what_is_printed_makes_an_image(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

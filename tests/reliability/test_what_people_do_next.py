@@ -45,7 +45,7 @@ class Past:
     def json(self, *words: str) -> Any:
         answer = self.ask(*words, "--json")
         assert answer.exit_code == 0, answer.output
-        return json.loads(answer.output)
+        return json.loads(answer.stdout)
 
 
 @pytest.fixture(scope="module")
