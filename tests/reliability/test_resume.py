@@ -323,6 +323,8 @@ def test_what_a_record_means_for_the_same_node_of_a_later_run() -> None:
     assert of("failed", running) == EarlierRun(None, 4, "job", restart_reason="it had failed")
     failed = NodeState(attempt=3, ended=True, ending=Ending("failing"))
     assert of("running", failed) == EarlierRun(None, 4, "job", restart_reason="it had failed")
+    aborted = NodeState(attempt=3, ended=True, ending=Ending("aborting"))
+    assert of("aborted", aborted) == EarlierRun(None, 4, "job", restart_reason="its job was terminated")
     for changed in ("task", "template", "inputs"):
         assert of("succeeded", running, **{changed: "other"}).restart_reason != ""
         assert of("succeeded", running, **{changed: "other"}).attempt == 4

@@ -6,11 +6,12 @@ import os
 import time
 from pathlib import Path
 
-from flytekit import conditional, task, workflow
+from flytekit import WorkflowFailurePolicy, conditional, task, workflow
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
 SECONDS = 60
+LET_END = WorkflowFailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE
 
 
 def meet(me: str, other: str) -> None:
@@ -113,12 +114,12 @@ def kept(n: int) -> int:
     return n
 
 
-@workflow
+@workflow(failure_policy=LET_END)
 def two_fail() -> tuple[int, int]:
     return fails(name="one"), fails(name="two")
 
 
-@workflow
+@workflow(failure_policy=LET_END)
 def one_fails(n: list[int]) -> tuple[int, list[int]]:
     return fails(name="one"), map_task(kept)(n=n)
 
@@ -139,14 +140,14 @@ def failure(n: int) -> int:
     return n
 
 
-@workflow
+@workflow(failure_policy=LET_END)
 def one_that_nobody_waits_for_fails(n: int) -> int:
     kept = after_failure(n=n)
     failure(n=n)
     return kept
 
 
-@workflow
+@workflow(failure_policy=LET_END)
 def two_fail_and_one_is_not_waited_for() -> int:
     first_one = fails(name="one")
     fails(name="two")

@@ -217,8 +217,8 @@ def decide_resume(record: Mapping[str, Any], now: Fingerprint) -> EarlierRun:
         return known.restarted("its inputs have changed")
     if before.template != now.template:
         return known.restarted("the task or its settings have changed")
+    if status == "aborted":
+        return known.restarted("its job was terminated" if job_id is not None else "it was aborted")
     if status == "failed" or (snapshot is not None and snapshot.ended and not snapshot.succeeded):
         return known.restarted("it had failed")
-    if status == "aborted":
-        return known.restarted("its job was terminated")
     return known

@@ -18,6 +18,7 @@ from .execution_identity import LOOP_FILE, LOOP_RUNNER, has_call_returned
 from .node_identity import Nodes
 
 if TYPE_CHECKING:
+    from ..run.call import Call
     from ..run.concurrent_nodes import RunningNode
 
 _FIRST = string.ascii_lowercase
@@ -36,6 +37,8 @@ class Execution:
 
     :param resumed: whether an earlier process began it.
     :param running: its nodes that run beside others, by node id.
+    :param under_way: the calls of a workflow's nodes that have not ended, those that wait for others included.
+    :param failure: the error for which they were aborted; no further one begins. Both change under `lock`.
     """
 
     name: str
@@ -45,6 +48,9 @@ class Execution:
     resumed: bool = False
     nodes: Nodes = field(default_factory=Nodes)
     running: dict[str, RunningNode] = field(default_factory=dict)
+    under_way: list[Call] = field(default_factory=list)
+    failure: Exception | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def is_of(self, project: str, domain: str, workflow: str) -> bool:
         return (self.project, self.domain, self.workflow) == (project, domain, workflow)

@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.batch.api import BatchError, UnreachableError
 from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
 from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_of_child
-from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase
+from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
@@ -29,7 +29,7 @@ from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from ..console.child_counts import child_counts_of_phases, child_counts_of_result, child_phases_of_statuses
-from ..console.failure import LogTail, TaskFailedError, task_failed_error
+from ..console.failure import LogTail, task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
 from ..console.stopping import resume_command_at_stopping
 from ..deployment.opening import Deployment
@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 LOG_LINES = 100
 # The node whose outputs are the workflow's inputs; flytekit compiles it without a name.
 START_NODE = "start-node"
+# What the record of a node says of its end.
+_STATUSES = {TaskPhase.SUCCESS: "succeeded", TaskPhase.PERMANENT_FAILURE: "failed", TaskPhase.ABORTED: "aborted"}
 
 
 class NotHandledError(Exception):
@@ -62,6 +64,10 @@ class NotHandledError(Exception):
 
 class LeftRunningError(Exception):
     """AWS Batch cannot be asked any more, while the jobs run on. The message has the command that resumes the run."""
+
+
+class NodeAbortedError(Exception):
+    """The node did not come to its end, because another node of its workflow failed or its deployment was closed."""
 
 
 class Call:
@@ -89,6 +95,7 @@ class Call:
         self._notices = CallNotices(deployment, self.label, place, serialised.template)
         self._node: NodeExecution | None = None
         self._interrupts = Interrupts()
+        self._failed_beside = ""
         self.submitted = threading.Event()
 
     @property
@@ -102,7 +109,7 @@ class Call:
         return str(getattr(self._task, "run_task", self._task).name.rpartition(".")[2])
 
     def run(self, inputs: literals_pb2.LiteralMap) -> LiteralMap:
-        """See `composer.compose_and_run_call`."""
+        """See `composer.compose_and_run_call`. Raises NodeAbortedError too."""
         deployment = self._deployment
         template = self._serialised.template
         self._check_handled(template)
@@ -157,7 +164,21 @@ class Call:
         deployment.failed_execution = self._execution.name
         raise self._error(result, decision)
 
-    # Called by the deployment when it closes before the call has ended.
+    # Called from other threads: when another node has failed, or the deployment closes before the call has ended.
+
+    def abort_beside(self, failed: str) -> None:
+        """Terminates the job, or keeps it from being submitted. Where that cannot be done, the call goes on.
+
+        :param failed: the label of the node that has failed.
+        """
+        self._failed_beside = failed
+        if self._deployment.closed:
+            # What becomes of the job has been decided.
+            return
+        try:
+            self.abort()
+        except (BatchError, UnreachableError) as error:
+            self._deployment.reporter.say(f"{self.label}: its job could not be terminated: {error}")
 
     def abort(self) -> None:
         """Terminates the job, also one that was submitted in a round that then failed.
@@ -166,7 +187,8 @@ class Call:
         """
         if self._node is None:
             return
-        self._node.abort(ABORTED)
+        if self._node.abort(ABORTED).phase is not TaskPhase.ABORTED:
+            return
         name, known = self._record.job
         batch = self._deployment.submissions
         with contextlib.suppress(BatchError):
@@ -248,6 +270,8 @@ class Call:
 
     def _result(self, request: NodeRequest) -> NodeResult:
         deployment = self._deployment
+        if self._failed_beside:
+            raise NodeAbortedError(f"{self.label} was not begun, because {self._failed_beside} has failed.")
         self._record.fingerprint = Fingerprint.of(request)
         before = self._record.earlier_run()
         with self._record.understood() if before else contextlib.nullcontext():
@@ -262,6 +286,9 @@ class Call:
             if not resumed.written:
                 self._write("succeeded", node.result)
             return node.result
+        if self._failed_beside:
+            # It came before the node was there.
+            self.abort_beside(self._failed_beside)
         with deployment.closed_with(self):
             self._write("running")
             try:
@@ -276,8 +303,11 @@ class Call:
                 with contextlib.suppress(BatchError):
                     self.abort()
                 raise
-        self._write("succeeded" if result.succeeded else "failed", result)
+        self._write(_STATUSES[result.phase], result)
         deployment.reporter.finished(self.label, child_counts_of_result(result))
+        if result.phase is TaskPhase.ABORTED and self._failed_beside:
+            reason = f'; AWS Batch was given the reason "{ABORTED}"' if result.job_id else ""
+            deployment.reporter.say(f"{self.label}: aborted, because {self._failed_beside} has failed{reason}")
         return result
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
@@ -301,7 +331,9 @@ class Call:
         if self._node is not None:
             self._record.write_record(status, self._node, result)
 
-    def _error(self, result: NodeResult, decision: Decision) -> TaskFailedError:
+    def _error(self, result: NodeResult, decision: Decision) -> Exception:
+        if result.phase is TaskPhase.ABORTED:
+            return NodeAbortedError(f"{self.label} was aborted.")
         return task_failed_error(
             result,
             task=self._task.name,

@@ -83,9 +83,7 @@ def compose_and_run_call(
     if place.numbered:
         deployment.say_once(NUMBERED)
     call = Call(deployment, task, execution, place, serialised, who, unresolvable)
-    # A node of a subworkflow, or of what a launch plan calls, runs when flytekit calls it.
-    workflow = who.calls[0].entity if len(who.calls) == 2 else None
-    return run_node_concurrently(call, message, place, workflow, execution, deployment.close)
+    return run_node_concurrently(call, message, place, who.calls, execution, deployment.close)
 
 
 def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode | None) -> Serialised:

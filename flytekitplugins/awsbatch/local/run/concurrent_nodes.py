@@ -7,25 +7,30 @@ something reads them; flytekit only passes them on. Reading a value waits for th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import literals_pb2
 from flytekit.core.base_task import PythonTask
-from flytekit.core.workflow import WorkflowBase
+from flytekit.core.workflow import WorkflowBase, WorkflowFailurePolicy
 from flytekit.models.literals import Binding, Literal, LiteralMap
 
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 
 from ..console.interrupts import Interrupted, Interrupts
+from ..deployment.opening import ClosedError
+from .call import Call, LeftRunningError, NodeAbortedError
 from .promises import nodes_of_promises
 
 if TYPE_CHECKING:
     from flytekit.core.node import Node
 
+    from ..identity.execution_identity import EntityCall
     from ..identity.executions import Execution
     from ..identity.node_identity import Place
-    from .call import Call
+
+# Errors after which other nodes are left as they are.
+NO_FAILURES = (ClosedError, LeftRunningError, NodeAbortedError)
 
 
 class PendingLiteral(Literal):  # type: ignore[misc]
@@ -47,39 +52,45 @@ class PendingLiteral(Literal):  # type: ignore[misc]
 class RunningNode:
     """A node that runs on a thread of its own.
 
-    :param run: runs it to its end and gives its outputs. It sets `submitted` once AWS Batch has the job.
     :param upstream: nodes that must have succeeded first.
+    :param fail: is told the node's error before anybody else sees it.
     :param stop: closes the deployment when a signal comes while the main thread waits.
     """
 
     def __init__(
         self,
-        run: Callable[[], LiteralMap],
+        call: Call,
+        inputs: literals_pb2.LiteralMap,
         upstream: Sequence[RunningNode],
-        name: str,
-        submitted: threading.Event,
+        execution: Execution,
+        fail: Callable[[BaseException], None],
         stop: Callable[[], None],
     ) -> None:
-        self._run = run
+        self._call = call
+        self._inputs = inputs
         self._upstream = upstream
-        self._submitted = submitted
+        self._execution = execution
+        self._fail = fail
         self.stop = stop
         self._outputs: LiteralMap | None = None
         self.error: BaseException | None = None
         self.ended = threading.Event()
         # A daemon, so that a process that ends early comes to its `atexit` functions, which stop the jobs.
-        threading.Thread(target=self._to_its_end, name=f"node {name}", daemon=True).start()
+        self.thread = threading.Thread(target=self._to_its_end, name=f"node {call.label}", daemon=True)
+        self.thread.start()
 
     def _to_its_end(self) -> None:
         try:
             for node in self._upstream:
                 node.outputs()
-            self._outputs = self._run()
+            self._outputs = self._call.run(self._inputs)
         except BaseException as error:
             self.error = error
+            self._fail(error)
         finally:
+            self._execution.under_way.remove(self._call)
             self.ended.set()
-            self._submitted.set()
+            self._call.submitted.set()
 
     def outputs(self) -> LiteralMap:
         """Waits for the node's end. Raises what its call raised; on the main thread also KeyboardInterrupt or
@@ -95,59 +106,100 @@ def run_node_concurrently(
     call: Call,
     inputs: literals_pb2.LiteralMap,
     place: Place,
-    workflow: Any,
+    calls: Sequence[EntityCall],
     execution: Execution,
     stop: Callable[[], None],
 ) -> LiteralMap:
     """Runs a node where its workflow lets it: beside others on a thread of its own, or here.
 
-    :param workflow: the workflow that was launched, if the node is one of its own nodes; else None.
+    :param calls: that lead from the one that launched the execution to the task's own, where they are known.
     """
-    node = place.node
-    if node is None or not isinstance(workflow, WorkflowBase):
+    workflow = calls[0].entity if len(calls) > 1 else None
+    if not isinstance(workflow, WorkflowBase):
         return call.run(inputs)
     running = execution.running
-    upstream = [running[one.id] for one in node.upstream_nodes if one.id in running]
-    if not runs_beside_others(workflow, node):
-        for one in upstream:
-            _outputs_of(one, running.values())
-        return _run_in_place(call, inputs, running.values())
-    running[node.id] = RunningNode(lambda: call.run(inputs), upstream, call.label, call.submitted, stop)
+    if any(one.on_failure for one in calls):
+        if calls[1].on_failure:
+            # Propeller comes to the failure node when no other node runs any more; a plain task may have failed here.
+            _abort_others(None, None, workflow, execution)
+            _first_error(execution)
+        return call.run(inputs)
+    with execution.lock:
+        failure = execution.failure
+        if failure is None:
+            execution.under_way.append(call)
+    if failure is not None:
+        # No further node starts.
+        raise _first_error(execution) or failure
+    # A @dynamic task may catch the errors of what it calls in a local run, and go on.
+    may_be_caught = not all(isinstance(one.entity, WorkflowBase) for one in calls[:-1])
+
+    def fail(error: BaseException) -> None:
+        if isinstance(error, Exception) and not isinstance(error, NO_FAILURES) and not may_be_caught:
+            _abort_others(call, error, workflow, execution)
+
+    # A node of a subworkflow, or of what a branch calls, runs when flytekit calls it.
+    node = place.node if len(calls) == 2 else None
+    upstream = [running[one.id] for one in node.upstream_nodes if one.id in running] if node is not None else []
+    if node is None or not runs_beside_others(workflow, node):
+        try:
+            for one in upstream:
+                one.outputs()
+            return call.run(inputs)
+        except Exception as error:
+            own = error
+            fail(error)
+        finally:
+            execution.under_way.remove(call)
+        wait = not may_be_caught or isinstance(own, NodeAbortedError)
+        raise (_first_error(execution) if wait else None) or own
+    running[node.id] = RunningNode(call, inputs, upstream, execution, fail, stop)
     if all(one.ended.is_set() for one in upstream):
         # Jobs are submitted in the order in which the tasks were called.
         _wait_for(call.submitted, stop)
 
     def outputs() -> LiteralMap:
-        return _outputs_of(running[node.id], running.values())
+        return _outputs_of(running[node.id], execution)
 
     return LiteralMap({name: PendingLiteral(outputs, name) for name in node.flyte_entity.interface.outputs})
 
 
-def _run_in_place(call: Call, inputs: literals_pb2.LiteralMap, beside: Collection[RunningNode]) -> LiteralMap:
-    try:
-        return call.run(inputs)
-    except Exception as error:
-        own = error
-    raise _first_error(beside) or own
-
-
-def _outputs_of(node: RunningNode, beside: Collection[RunningNode]) -> LiteralMap:
+def _outputs_of(node: RunningNode, execution: Execution) -> LiteralMap:
     """The outputs of a node that runs or has ended. Raises the first error if it failed."""
     try:
         return node.outputs()
     except Exception as error:
         own = error
     # A node's thread must not wait for itself.
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    raise (_first_error(beside) if on_main_thread else None) or own
+    on_node_thread = threading.current_thread() in [one.thread for one in execution.running.values()]
+    raise (None if on_node_thread else _first_error(execution)) or own
 
 
-def _first_error(nodes: Collection[RunningNode]) -> BaseException | None:
-    """The first error of some nodes in the order of their calls, once all of them have ended: on a cluster they are not
-    cut short by another one's failure either."""
+def _abort_others(failed: Call | None, error: Exception | None, workflow: WorkflowBase, execution: Execution) -> None:
+    """Aborts what else is under way, as propeller does once a node has failed, unless the workflow's policy is to let
+    it end (`handleFailingWorkflow` in Flyte's `workflow/executor.go`).
+
+    :param failed: None where it was no call of this package's.
+    """
+    if workflow.workflow_metadata.on_failure is not WorkflowFailurePolicy.FAIL_IMMEDIATELY:
+        return
+    with execution.lock:
+        if execution.failure is not None:
+            return
+        execution.failure = error
+        others = [one for one in execution.under_way if one is not failed]
+    for one in others:
+        one.abort_beside(failed.label if failed is not None else "another task")
+
+
+def _first_error(execution: Execution) -> BaseException | None:
+    """The first error of the nodes that run beside others in the order of their calls, once all of them have ended;
+    never that of one that was aborted."""
+    nodes = list(execution.running.values())
     for node in nodes:
         _wait_for(node.ended, node.stop)
-    return next((node.error for node in nodes if node.error is not None), None)
+    errors = [node.error for node in nodes if node.error is not None]
+    return next((error for error in errors if not isinstance(error, NodeAbortedError)), execution.failure)
 
 
 def _wait_for(event: threading.Event, stop: Callable[[], None]) -> None:
