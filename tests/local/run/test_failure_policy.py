@@ -54,7 +54,7 @@ def once(right: Callable[[], bool], then: Callable[[], Any]) -> Iterator[None]:
         eventually(right)
         then()
 
-    thread = threading.Thread(target=wait)
+    thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     yield
     thread.join()
