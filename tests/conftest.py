@@ -25,6 +25,7 @@ settings.load_profile("repeatable")
 
 
 CONTAINER = "container"
+TEMPORARY = "tests-"
 EXIT_STATUS = pytest.StashKey[int]()
 
 
@@ -45,7 +46,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):
+    # A run that a test starts uses that of the run around it.
+    if not hasattr(config, "workerinput") and not Path(os.environ.get("TMPDIR", "")).name.startswith(TEMPORARY):
         _use_temporary_folder_of_this_run(config)
     if sys.platform == "linux":
         import resource
@@ -60,7 +62,7 @@ def _use_temporary_folder_of_this_run(config: pytest.Config) -> None:
     """Gives this run, its workers and all that they start a TMPDIR of their own: each process that imports flytekit
     leaves two folders there. It goes when the run ends; after a failure pytest's folders of the tests stay.
     """
-    folder, before = Path(tempfile.mkdtemp(prefix="tests-")), os.environ.get("TMPDIR")
+    folder, before = Path(tempfile.mkdtemp(prefix=TEMPORARY)), os.environ.get("TMPDIR")
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
     def end() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,22 @@ def later(n: int) -> int:
 @workflow
 def both(n: int) -> int:
     return conditional("which").if_(n > 1).then(square(n=n)).else_().then(later(n=n))
+"""
+
+
+PRINTING = """
+from flytekit import Resources, task, workflow
+from flytekitplugins.awsbatch import AWSBatchConfig
+
+print("imported")
+
+@task(task_config=AWSBatchConfig())
+def work(x: int) -> int:
+    return x
+
+@workflow
+def flow(x: int) -> int:
+    return work(x=x).with_overrides(requests=Resources(cpu="2"))
 """
 
 
@@ -154,3 +172,14 @@ def test_the_inputs_of_pyflyte_run_may_stand_there(program: Path) -> None:
     wrong = ask(str(program), "sums", "--nsx", "[1]")
     assert wrong.exit_code == 2
     assert "--nsx" in wrong.output
+
+
+@pytest.mark.parametrize("command", [("plan", "printing.py", "flow"), ("lint", "printing.py")], ids=lambda it: it[0])
+def test_json_has_the_output_for_itself(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """A process of its own, since flytekit's log finds its stream as it is imported."""
+    (tmp_path / "printing.py").write_text(PRINTING)
+    script = str(Path(sys.executable).parent / "flyte-awsbatch")
+    done = subprocess.run([script, *command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)
+    assert "imported" in done.stderr
+    assert "Requests overridden" in done.stderr

@@ -27,6 +27,8 @@ from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 F = TypeVar("F", bound=Callable[..., Any])
 
 FOUND = 1
+# Where a command keeps its standard output, in its context.
+OUTPUT = f"{__name__}.output"
 
 
 def command_console() -> Console:
@@ -55,7 +57,17 @@ def execution_options(function: F) -> F:
 
 
 def json_option(function: F) -> F:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")(function)
+    """With it, what else is printed, by the user's modules as they are imported or by flytekit's log, goes to standard
+    error.
+    """
+
+    def keep_output(context: click.Context, _parameter: click.Parameter, as_json: bool) -> bool:
+        if as_json:
+            context.meta[OUTPUT] = sys.stdout
+            context.with_resource(contextlib.redirect_stdout(sys.stderr))
+        return as_json
+
+    return click.option("--json", "as_json", is_flag=True, callback=keep_output, help="Print JSON instead.")(function)
 
 
 def named_files(files: Sequence[str]) -> list[str]:
@@ -137,7 +149,10 @@ def show_iam_policies(out: Console, documents: Iterable[SetupPolicy]) -> None:
 
 
 def print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_json_value))
+    context = click.get_current_context()
+    assert context is not None, "only commands print JSON"
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=_json_value)
+    click.echo(text, file=context.meta[OUTPUT])
 
 
 def _json_value(value: Any) -> Any:
