@@ -11,7 +11,7 @@ import math
 import re
 from decimal import Decimal
 
-from .scalars import parse_integer
+from .scalars import parse_yaml_integer
 from .yaml_nodes import ListNode, MapNode, Node, Scalar
 
 TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
@@ -76,7 +76,7 @@ def weak_int(node: Node) -> int:
     if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return int(value)
     if isinstance(value, str):
-        parsed = parse_integer(value or "0") if re.fullmatch(r"[^_]*", value) else None
+        parsed = parse_yaml_integer(value or "0") if re.fullmatch(r"[^_]*", value) else None
         if parsed is not None:
             return parsed
     raise MismatchError("expected a whole number")

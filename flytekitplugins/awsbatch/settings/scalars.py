@@ -77,14 +77,14 @@ def _resolve_plain_scalar(text: str, dates: bool = True) -> ScalarValue:
     if dates and _is_date(text):
         return Timestamp(text)
     compact = text.replace("_", "")
-    number = parse_integer(compact)
+    number = parse_yaml_integer(compact)
     if number is not None:
         return number
     value = _parse_float(compact) if NUMBER.fullmatch(compact) else text
     return text if isinstance(value, str) else value
 
 
-def parse_integer(text: str) -> int | None:
+def parse_yaml_integer(text: str) -> int | None:
     """strconv.ParseInt(text, 0, 64), then ParseUint: a leading 0 alone means octal."""
     match = INTEGER.fullmatch(text)
     if match is None:

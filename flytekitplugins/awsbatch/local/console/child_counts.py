@@ -31,7 +31,7 @@ def child_counts_of_phases(phases: Mapping[TaskPhase, int], cached: int = 0) -> 
     return Counts(**counted, cached=cached)
 
 
-def child_phases_of_statuses(statuses: Mapping[str, int], items: int) -> Mapping[TaskPhase, int]:
+def shown_counts_of_statuses(statuses: Mapping[str, int], items: int) -> Mapping[TaskPhase, int]:
     """The children of an array by phase, from AWS's own count of them.
 
     :param items: of the list; those without a child were cached.

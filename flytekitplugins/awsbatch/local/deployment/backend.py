@@ -19,7 +19,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchPolic
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, store_without_change_feed
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import Changed, job_store_without_change_feed
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait, Wait
 
 from ..all_settings import CONTAINER
@@ -70,7 +70,7 @@ class Backend:
         self,
         batch: BatchCalls,
         wait: Wait,
-        changed: Changed = store_without_change_feed,
+        changed: Changed = job_store_without_change_feed,
         *,
         endpoint: str | None = None,
         lag: Sequence[float] = (),

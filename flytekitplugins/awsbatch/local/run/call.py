@@ -28,7 +28,7 @@ from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableI
 from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
-from ..console.child_counts import child_counts_of_phases, child_counts_of_result, child_phases_of_statuses
+from ..console.child_counts import child_counts_of_phases, child_counts_of_result, shown_counts_of_statuses
 from ..console.failure import LogTail, task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
 from ..console.stopping import resume_command_at_stopping
@@ -315,7 +315,7 @@ class Call:
         if progress.phase is Phase.CHECKING_SUBTASKS and progress.job_id is not None:
             statuses = deployment.backend.children_by_status(progress.job_id)
             if statuses:
-                counts = child_phases_of_statuses(statuses, sum(progress.counts.values()))
+                counts = shown_counts_of_statuses(statuses, sum(progress.counts.values()))
                 progress = replace(progress, counts=counts)
         deployment.reporter.update(self.label, child_counts_of_phases(progress.counts, progress.cached))
         self._record.note_progress(execution, progress)

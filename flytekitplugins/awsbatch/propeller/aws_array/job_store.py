@@ -112,7 +112,7 @@ def _container(source: Mapping[str, Any]) -> tuple[str, str]:
 Changed = Callable[[str, int], tuple[int, list[int]] | None]
 
 
-def store_without_change_feed(job_id: str, seen: int) -> None:
+def job_store_without_change_feed(job_id: str, seen: int) -> None:
     """The answer of a service that counts no changes: every child is asked for."""
 
 
@@ -132,7 +132,7 @@ class JobStore:
         chunk_size: int,
         max_jobs: int,
         ask_after_end: bool = False,
-        changed: Changed = store_without_change_feed,
+        changed: Changed = job_store_without_change_feed,
     ) -> None:
         self._client = client
         self._chunk_size = chunk_size

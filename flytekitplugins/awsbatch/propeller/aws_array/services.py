@@ -12,7 +12,7 @@ from ..catalog import Catalog
 from ..propeller_settings import HandlerSettings
 from ..storage import DataStore, LimitedStore
 from .definition_cache import DefinitionCache
-from .job_store import Changed, JobStore, store_without_change_feed
+from .job_store import Changed, JobStore, job_store_without_change_feed
 from .workqueue import WorkQueue
 
 
@@ -29,7 +29,7 @@ class HandlerServices:
     catalog: Catalog
     settings: HandlerSettings = field(default_factory=HandlerSettings)
     lag: bool = False
-    changed: Changed = store_without_change_feed
+    changed: Changed = job_store_without_change_feed
     jobs: JobStore = field(init=False)
     definitions: DefinitionCache = field(init=False)
     catalog_reader: WorkQueue = field(init=False)

@@ -25,7 +25,7 @@ def child_facts(state: State, job: Job | None, task_type: str) -> tuple[ChildFac
     )
 
 
-def cached_child_count(state: State) -> int:
+def count_cached_child_facts(state: State) -> int:
     """How many items came from the cache, as far as it has been asked."""
     return 0 if state.indexes_to_run is None else state.original_size - len(state.indexes_to_run)
 
@@ -34,7 +34,7 @@ def child_fact_counts(state: State) -> Mapping[TaskPhase, int]:
     """Items by phase; those that were cached have succeeded, those that no job was submitted for are not ready."""
     total: Counter[TaskPhase] = Counter()
     if state.indexes_to_run is not None:
-        total[TaskPhase.SUCCESS] += cached_child_count(state)
+        total[TaskPhase.SUCCESS] += count_cached_child_facts(state)
         summary = state.summary or {TaskPhase.NOT_READY: len(state.indexes_to_run)}
         total.update(summary)
     return {phase: count for phase, count in total.items() if count}

@@ -26,7 +26,7 @@ from ..aws_array.services import HandlerServices
 from ..aws_array.task_context import TaskContext
 from ..storage import StorageError, write_stored_message
 from .attempt import attempt_context
-from .child_facts import cached_child_count, child_fact_counts, child_facts
+from .child_facts import child_fact_counts, child_facts, count_cached_child_facts
 from .hints import error_hint
 from .node_request import NodeRequest
 from .node_result import ChildFact, NodeResult, Progress
@@ -369,5 +369,5 @@ class NodeExecution:
             retry_reason=retried.error.message if retried is not None and retried.error is not None else "",
             max_attempts=self._max_attempts(),
             ended=self._result is not None,
-            cached=cached_child_count(node.plugin_state),
+            cached=count_cached_child_facts(node.plugin_state),
         )

@@ -52,7 +52,7 @@ class CloudWatch:
         perform = self._operations.get(operation)
         if perform is None:
             raise BatchError("UnknownOperationException", f"{operation}: not supported here", 400)
-        wrong = shapes.shape_problems(shapes.LOGS, operation, request)
+        wrong = shapes.request_shape_problems(shapes.LOGS, operation, request)
         if wrong:
             raise invalid_filter("; ".join(wrong))
         return perform(request)

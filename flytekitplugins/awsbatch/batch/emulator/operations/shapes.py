@@ -54,12 +54,12 @@ def _request_shape(service: str, operation: str) -> shape_walker.Shape:
 
 def check_request(operation: str, request: Mapping[str, Any]) -> None:
     """Raises BatchError that names every member that is missing or wrong."""
-    wrong = shape_problems(BATCH, operation, request)
+    wrong = request_shape_problems(BATCH, operation, request)
     if wrong:
         raise client_error("; ".join(wrong))
 
 
-def shape_problems(service: str, operation: str, request: Mapping[str, Any]) -> list[str]:
+def request_shape_problems(service: str, operation: str, request: Mapping[str, Any]) -> list[str]:
     """What is missing or wrong in a request, a sentence for each."""
     wrong: list[str] = []
     for shape, value, place in shape_walker.walk_shape(_request_shape(service, operation), request, "", _inner_place):
