@@ -57,8 +57,8 @@ def execution_options(function: F) -> F:
 
 
 def json_option(function: F) -> F:
-    """With it, what else is printed, by the user's modules as they are imported or by flytekit's log, goes to standard
-    error.
+    """`--json`. What else is printed then, by Python code of the user's modules as they are imported or by flytekit's
+    log, goes to standard error.
     """
 
     def keep_output(context: click.Context, _parameter: click.Parameter, as_json: bool) -> bool:
@@ -149,8 +149,7 @@ def show_iam_policies(out: Console, documents: Iterable[SetupPolicy]) -> None:
 
 
 def print_json(value: Any) -> None:
-    context = click.get_current_context()
-    assert context is not None, "only commands print JSON"
+    context: click.Context = click.get_current_context()  # type: ignore[assignment]
     text = json.dumps(value, indent=2, ensure_ascii=False, default=_json_value)
     click.echo(text, file=context.meta[OUTPUT])
 

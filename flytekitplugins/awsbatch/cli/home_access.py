@@ -126,7 +126,8 @@ def home_job_named(batch: LocalBatch, name: str) -> str | None:
 
 def _home_job_ids(batch: LocalBatch) -> Iterator[str]:
     """The ids of all jobs that the service knows, arrays without their children."""
-    for queue in batch.describe_job_queues()["jobQueues"]:
+    queues = [queue for page in batch.all_pages("DescribeJobQueues", {}) for queue in page["jobQueues"]]
+    for queue in queues:
         every = {"jobQueue": queue["jobQueueName"], "filters": [{"name": "AFTER_CREATED_AT", "values": ["0"]}]}
         for page in batch.all_pages("ListJobs", every):
             yield from (job["jobId"] for job in page["jobSummaryList"])

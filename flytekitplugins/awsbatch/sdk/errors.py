@@ -78,7 +78,8 @@ def refuse_what_cannot_be_mapped(task: Any, bound: set[str]) -> None:
 
 
 def refuse_unmapped_inputs(task: Any, wanted: Iterable[str], given: Collection[str]) -> None:
-    """
+    """Raises AWSBatchTaskError (AB012) for a call of a map that names no list for one of its inputs.
+
     :param task: the mapped task.
     :param wanted: the inputs of its map.
     :param given: those that a call of the map names, bound ones included.

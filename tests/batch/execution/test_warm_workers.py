@@ -55,7 +55,7 @@ def test_code_and_log_are_those_of_a_process_after_any_attempt_before(workers: R
         assert (code, log) == expected, before
 
 
-@pytest.mark.parametrize("what", ["leave_executor", "leave_process_and_log_lines"])
+@pytest.mark.parametrize("what", ["leave_executor", "leave_process_and_log_lines", "leave_manager"])
 def test_what_an_attempt_leaves_to_the_end_of_its_interpreter_is_finished_with_it(
     workers: Runner, cold: Runner, what: str
 ) -> None:

@@ -115,6 +115,13 @@ def leave_process_and_log_lines() -> None:
     multiprocessing.get_context("fork").Process(target=_say_later).start()
 
 
+def leave_manager() -> None:
+    """Its server ends when a finalizer tells it to."""
+    global manager  # noqa: PLW0603
+    manager = multiprocessing.Manager()
+    print(manager.list([32])[0])
+
+
 def _say_later() -> None:
     time.sleep(0.2)
     os.write(1, b"the process has finished\n")

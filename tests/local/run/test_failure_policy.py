@@ -98,7 +98,7 @@ def test_a_failure_terminates_what_runs_beside_it_and_a_resumed_run_runs_that_ag
         assert {status: count for status, count in summary.items() if count} == {"FAILED": 1, "SUCCEEDED": 1}
         (child,) = awsbatch.batch.describe_jobs(jobs=[f"{job_of(awsbatch, 'n1')['jobId']}:1"])["jobs"]
         assert is_terminated(child)
-        told = 'n1 kept: aborted, because n0 failing has failed; AWS Batch was given the reason "Aborted"\n'
+        told = 'n1 kept: aborted, because n0 failing has failed; its job was terminated with the reason "Aborted"\n'
         assert awsbatch.printed.count(told) == awsbatch.printed.count("aborted") == 1
     assert statuses(home) == {"n0": "failed", "n1": "aborted"}
     execution = past_runs.past_run(Home(home))

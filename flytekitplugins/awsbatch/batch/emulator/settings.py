@@ -50,8 +50,8 @@ class BatchSettings:
     :param memory: the memory of such a compute environment; 0: this machine's.
     :param kill_grace: the time between SIGTERM and SIGKILL; the default is ECS's.
     :param memory_limit: whether a job that takes more memory than it asked for is killed.
-    :param fargate_rules: `ignore` accepts Fargate job definitions as Flyte sends them, which AWS refuses: without an
-        execution role, and with plain `vcpus` and `memory`; and jobs on queues of the other platform.
+    :param fargate_rules: `ignore` accepts Fargate job definitions as Flyte sends them, without an execution role and
+        with plain `vcpus` and `memory`, and jobs on queues of the other platform. AWS refuses both.
     :param retention_days: ended jobs and their logs are forgotten after that, at a start; AWS keeps them for at least
         seven days.
     :param faults: what is to go wrong on purpose.

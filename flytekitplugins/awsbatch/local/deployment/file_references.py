@@ -1,5 +1,5 @@
 """The places in literals that name a file, wherever they are nested: in lists, maps, unions, and in dataclasses and
-pydantic models as flytekit serialises them, with the tuples and dictionaries that have fields of their own.
+pydantic models as flytekit serialises them, with the NamedTuples and TypedDicts in them.
 """
 
 from __future__ import annotations
@@ -144,6 +144,6 @@ def _filled_in(kind: Any, given: Mapping[Any, Any]) -> Any:
     variables = getattr(kind, "__parameters__", ())
     if isinstance(kind, typing.TypeVar):
         return given.get(kind, kind)
-    if isinstance(kind, type) or not variables:
+    if typing.get_origin(kind) is None or not variables:
         return kind
     return kind[tuple(given.get(one, one) for one in variables)]

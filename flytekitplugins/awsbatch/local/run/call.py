@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import literals_pb2, tasks_pb2
+from flytekit.core.workflow import WorkflowBase
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
@@ -161,7 +162,6 @@ class Call:
             if KEYS.encode() in data:
                 restore_key_order(outputs)
             return outputs
-        deployment.failed_execution = self._execution.name
         raise self._error(result, decision)
 
     # Called from other threads: when another node has failed, or the deployment closes before the call has ended.
@@ -278,16 +278,19 @@ class Call:
             resumed = resume_node(deployment, request, before, self._observe)
         if resumed.note:
             deployment.reporter.say(f"{self.label}: {resumed.note}")
-        self._node = node = resumed.node
+        node = resumed.node
+        known = node.result
+        # From here on another thread may abort it.
+        self._node = node
         if before is not None and not before.restart_reason and before.job_id is not None:
             # A process that resumes this run finds the job by the record that is written next.
             self._record.job = (self._record.job[0], before.job_id)
-        if node.result is not None:
+        if known is not None:
             if not resumed.written:
-                self._write("succeeded", node.result)
-            return node.result
+                self._write("succeeded", known)
+            return known
         if self._failed_beside:
-            # It came before the node was there.
+            # Another node failed before this one existed.
             self.abort_beside(self._failed_beside)
         with deployment.closed_with(self):
             self._write("running")
@@ -306,7 +309,7 @@ class Call:
         self._write(_STATUSES[result.phase], result)
         deployment.reporter.finished(self.label, child_counts_of_result(result))
         if result.phase is TaskPhase.ABORTED and self._failed_beside:
-            reason = f'; AWS Batch was given the reason "{ABORTED}"' if result.job_id else ""
+            reason = f'; its job was terminated with the reason "{ABORTED}"' if result.job_id else ""
             deployment.reporter.say(f"{self.label}: aborted, because {self._failed_beside} has failed{reason}")
         return result
 
@@ -334,6 +337,9 @@ class Call:
     def _error(self, result: NodeResult, decision: Decision) -> Exception:
         if result.phase is TaskPhase.ABORTED:
             return NodeAbortedError(f"{self.label} was aborted.")
+        if all(isinstance(one.entity, WorkflowBase) for one in self._who.calls[:-1]):
+            # A @dynamic task may catch the error.
+            self._deployment.failed_execution = self._execution.name
         return task_failed_error(
             result,
             task=self._task.name,

@@ -17,9 +17,9 @@ from flytekit.models.literals import Binding, Literal, LiteralMap
 
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 
+from ..console.failure import TaskFailedError
 from ..console.interrupts import Interrupted, Interrupts
-from ..deployment.opening import ClosedError
-from .call import Call, LeftRunningError, NodeAbortedError
+from .call import Call, NodeAbortedError
 from .promises import nodes_of_promises
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from ..identity.execution_identity import EntityCall
     from ..identity.executions import Execution
     from ..identity.node_identity import Place
-
-# Errors after which other nodes are left as they are.
-NO_FAILURES = (ClosedError, LeftRunningError, NodeAbortedError)
 
 
 class PendingLiteral(Literal):  # type: ignore[misc]
@@ -88,7 +85,8 @@ class RunningNode:
             self.error = error
             self._fail(error)
         finally:
-            self._execution.under_way.remove(self._call)
+            with self._execution.lock:
+                self._execution.under_way.remove(self._call)
             self.ended.set()
             self._call.submitted.set()
 
@@ -135,7 +133,8 @@ def run_node_concurrently(
     may_be_caught = not all(isinstance(one.entity, WorkflowBase) for one in calls[:-1])
 
     def fail(error: BaseException) -> None:
-        if isinstance(error, Exception) and not isinstance(error, NO_FAILURES) and not may_be_caught:
+        # Other errors, a damaged record say, are no failure that a cluster would know: what runs may go on.
+        if isinstance(error, TaskFailedError) and not may_be_caught:
             _abort_others(call, error, workflow, execution)
 
     # A node of a subworkflow, or of what a branch calls, runs when flytekit calls it.
@@ -150,7 +149,8 @@ def run_node_concurrently(
             own = error
             fail(error)
         finally:
-            execution.under_way.remove(call)
+            with execution.lock:
+                execution.under_way.remove(call)
         wait = not may_be_caught or isinstance(own, NodeAbortedError)
         raise (_first_error(execution) if wait else None) or own
     running[node.id] = RunningNode(call, inputs, upstream, execution, fail, stop)

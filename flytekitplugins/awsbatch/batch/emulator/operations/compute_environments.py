@@ -20,7 +20,7 @@ MANAGED = "MANAGED"
 UNMANAGED = "UNMANAGED"
 RESOURCE_TYPES = ("EC2", "SPOT", "FARGATE", "FARGATE_SPOT")
 # ComputeResource: "This parameter isn't applicable to jobs that are running on Fargate resources. Don't specify it."
-NOT_ON_FARGATE = (
+RESOURCES_NOT_ON_FARGATE = (
     "allocationStrategy",
     "bidPercentage",
     "desiredvCpus",
@@ -134,6 +134,6 @@ def _check_compute_resources(resources: Mapping[str, Any], given: Mapping[str, A
     if resources.get("type") not in (None, *RESOURCE_TYPES):
         raise client_error(f"computeResources.type {resources['type']!r}: expected {', '.join(RESOURCE_TYPES)}")
     if str(resources.get("type", "")).startswith(rules.FARGATE):
-        for forbidden in NOT_ON_FARGATE:
+        for forbidden in RESOURCES_NOT_ON_FARGATE:
             if given.get(forbidden) not in (None, [], {}, ""):
                 raise client_error(f"{forbidden} is not applicable for Fargate.")

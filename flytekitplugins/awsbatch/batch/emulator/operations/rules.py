@@ -60,7 +60,7 @@ FARGATE_MEMORY: Mapping[float, Sequence[int]] = {
 # ContainerProperties: "Jobs that are running on Amazon EC2 resources must not specify this parameter."
 FARGATE_ONLY = ("networkConfiguration", "fargatePlatformConfiguration")
 # ContainerProperties, LinuxParameters: "This parameter isn't applicable to jobs that are running on Fargate resources."
-NOT_ON_FARGATE = ("privileged", "instanceType", "ulimits")
+CONTAINER_NOT_ON_FARGATE = ("privileged", "instanceType", "ulimits")
 LINUX_NOT_ON_FARGATE = ("devices", "maxSwap", "sharedMemorySize", "swappiness", "tmpfs")
 
 
@@ -228,7 +228,7 @@ def _check_fargate_container(container: Mapping[str, Any]) -> None:
     if not container.get("executionRoleArn"):
         raise client_error("a job definition for Fargate needs containerProperties.executionRoleArn")
     check_needed_resources(container, True)
-    for forbidden in NOT_ON_FARGATE:
+    for forbidden in CONTAINER_NOT_ON_FARGATE:
         if container.get(forbidden):
             raise client_error(f"containerProperties.{forbidden} is not supported on Fargate")
     for forbidden in LINUX_NOT_ON_FARGATE:

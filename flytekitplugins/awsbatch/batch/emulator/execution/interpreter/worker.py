@@ -146,7 +146,8 @@ class Worker:
             self.reusable = False
             quietly_at_interpreter_exit(threading._shutdown)  # type: ignore[attr-defined]
         self._exits.run()
-        _finish_processes_and_logs()
+        self.reusable = not _finish_processes() and self.reusable
+        _write_held_log_lines()
         if not flush_at_interpreter_exit():
             status = STATUS_FLUSH
         self._write_out()
@@ -183,13 +184,24 @@ class Worker:
         main.update(self._main)
 
 
-def _finish_processes_and_logs() -> None:
-    """What the exit functions of `multiprocessing` and `logging` do, which were registered when these were imported:
-    waits for processes that are no daemons, and has handlers write what they hold back."""
+def _finish_processes() -> bool:
+    """Does what the exit function of `multiprocessing` does, which was registered when that was imported: runs
+    finalizers, which end a manager's server, and waits for processes that are no daemons. Whether there were any
+    processes.
+    """
+    util: Any = sys.modules.get("multiprocessing.util")
     multiprocessing: Any = sys.modules.get("multiprocessing")
-    for process in multiprocessing.active_children() if multiprocessing is not None else ():
+    left = multiprocessing.active_children() if multiprocessing is not None else ()
+    if util is not None:
+        quietly_at_interpreter_exit(lambda: util._run_finalizers(0))
+    for process in left:
         if not process.daemon:
             quietly_at_interpreter_exit(process.join)
+    return bool(left)
+
+
+def _write_held_log_lines() -> None:
+    """Has logging handlers write what they hold back, as the exit function of `logging` does."""
     logging: Any = sys.modules.get("logging")
     for reference in reversed(logging._handlerList) if logging is not None else ():
         handler = reference()
