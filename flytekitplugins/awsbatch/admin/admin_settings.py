@@ -23,6 +23,8 @@ DOCUMENTED = "documented"
 FLYTEADMIN = "flyteadmin"
 FLYTEADMIN_2019 = "flyteadmin-2019"
 MATCHINGS = (DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019)
+# Of an execution for which nothing else is said, as of `pyflyte run`.
+PROJECT, DOMAIN = "flytesnacks", "development"
 DOMAINS = ("development", "staging", "production")
 
 
@@ -190,7 +192,7 @@ class AdminEmulator:
         self, workflow: str, project: str | None = None, domain: str | None = None, name: str = ""
     ) -> LaunchedExecution:
         """An execution of the workflow, in the given project and domain or else in those of the settings."""
-        project, domain = project or self.project or "flytesnacks", domain or self.domain or DOMAINS[0]
+        project, domain = project or self.project or PROJECT, domain or self.domain or DOMAIN
         return LaunchedExecution(project, domain, workflow, name)
 
 

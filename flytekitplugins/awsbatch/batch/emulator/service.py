@@ -33,7 +33,7 @@ from .faults import FaultPlan
 from .job_model import Attempt, JobLook
 from .operations.context import Context
 from .operations.dispatch import Dispatcher
-from .operations.jobs import ANY_SHARE_TAG
+from .operations.jobs import DEPLOYMENT_QUEUE_TAG
 from .scheduling.capacity import capacity_of
 from .scheduling.engine import Engine
 from .scheduling.job_table import JobTable
@@ -263,7 +263,7 @@ class LocalBatch(BatchCalls):
         if name not in self._context.resources.named(QUEUE):
             order = [{"order": 1, "computeEnvironment": LOCAL_ENVIRONMENT}]
             queue = {"jobQueueName": name, "priority": 1, "computeEnvironmentOrder": order}
-            self._make("CreateJobQueue", {**queue, "tags": {ANY_SHARE_TAG: "any"}})
+            self._make("CreateJobQueue", {**queue, "tags": {DEPLOYMENT_QUEUE_TAG: "any"}})
         return self._context.arns.of(QUEUE, name)
 
     def _make(self, operation: str, request: dict[str, Any]) -> None:

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator
+from flytekitplugins.awsbatch.admin.admin_settings import DOMAIN, PROJECT, AdminEmulator
 from flytekitplugins.awsbatch.admin.documented import SINGLE_TASK_PREFIX
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, RunAs
 
 if TYPE_CHECKING:
     from flytekit.configuration import ImageConfig
 
-PROJECT, DOMAIN = "flytesnacks", "development"
 # How flytekit names the thread that runs coroutines for another one (`flytekit/utils/asyn.py`).
 LOOP_RUNNER = " : loop-runner"
 LOOP_FILE = "flytekit/utils/asyn.py"

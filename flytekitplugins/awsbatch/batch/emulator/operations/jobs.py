@@ -29,7 +29,7 @@ RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets
 VARIANT = "89ab"
 # A tag of a queue that stands for a deployment's own, whose scheduling policy and compute environments are unknown: it
 # takes jobs with and without a share identifier, for EC2 and for Fargate.
-ANY_SHARE_TAG = "awsbatch:share-identifiers"
+DEPLOYMENT_QUEUE_TAG = "awsbatch:share-identifiers"
 
 
 class JobOperations:
@@ -52,13 +52,13 @@ class JobOperations:
         queue_name, queue = context.named(QUEUE, request["jobQueue"])
         if queue["state"] != ENABLED:
             raise client_error(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
-        if request.get("shareIdentifier") and ANY_SHARE_TAG not in queue["tags"]:
+        if request.get("shareIdentifier") and DEPLOYMENT_QUEUE_TAG not in queue["tags"]:
             # "Don't specify this parameter if the job queue doesn't have a fair-share scheduling policy."
             raise client_error(f"JobQueue {queue_name} has no scheduling policy: a job for it has no shareIdentifier")
         definition_arn, active, definition = context.definition(request["jobDefinition"])
         if not active:
             raise client_error(f"JobDefinition {definition_arn} is not {ACTIVE}")
-        if ANY_SHARE_TAG not in queue["tags"] and context.settings.fargate_rules == ENFORCE:
+        if DEPLOYMENT_QUEUE_TAG not in queue["tags"] and context.settings.fargate_rules == ENFORCE:
             on_fargate = queue["jobQueueType"] == FARGATE_CONTAINERS
             rules.check_platform(definition.get("platformCapabilities"), on_fargate)
         spec = job_spec_of(submission_detail(request, definition, definition_arn, queue["jobQueueArn"]))
