@@ -43,6 +43,7 @@ def test_a_name_that_is_almost_right_is_found_with_the_right_one(text: str, key:
         *(path.read_text() for path in sorted(SETUP_DOCUMENT.glob("*.yaml"))),
         "plugins: {AWS: {REGION: r}, ray: {}, spark: {}, k8s-array: {}}\nQUEUES: {}\nlogger: {}\ntask_resources: {}",
         "plugins: {aws: {batch: {somethingNew: 1}}}",
+        "flyteadmin: {env: []}\nflytepropeller: {}\nconfigmap: {adminServer: {flyteadmin: {}}}",
     ],
 )
 def test_right_names_in_any_case_and_quite_other_ones_are_left_alone(text: str) -> None:

@@ -108,6 +108,14 @@ def test_a_section_inside_another_section_is_not_ours() -> None:
     assert batch(below("flyteadmin")) == Batch()
 
 
+def test_the_block_of_a_servers_pods_is_not_its_configuration() -> None:
+    text = "flyteadmin: {maxArrayJobSize: 1}\nconfigmap: {adminServer: {flyteadmin: {maxArrayJobSize: 7}}}\n"
+    for document in (text, "umbrella:\n" + "".join(f"  {line}\n" for line in text.splitlines())):
+        assert Reader.from_text(("f", document)).flyte(Batch, "flyteadmin") == Batch(size=7)
+        reader = Reader.from_text(("f", document.replace("{maxArrayJobSize: 7}", "{}")))
+        assert reader.flyte(Batch, "flyteadmin") == Batch()
+
+
 def test_a_servers_own_file_has_its_sections_at_the_top_only() -> None:
     reader = Reader.from_text(("f", below("configmap")), nested=False)
     assert reader.flyte(Batch, "plugins", "aws", "batch") == Batch()

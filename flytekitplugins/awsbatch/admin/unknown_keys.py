@@ -13,7 +13,7 @@ from pathlib import Path
 
 import yaml
 
-from flytekitplugins.awsbatch.settings.blocks import block_without_empty_keys
+from flytekitplugins.awsbatch.settings.blocks import block_without_empty_keys, blocks_of_pods
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.reader import SECTIONS, Reader
 from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Node, Scalar
@@ -36,7 +36,8 @@ def known_flyte_keys() -> dict[str, list[str]]:
 def misspelt_keys(reader: Reader) -> Iterator[Problem]:
     """A problem for each key that is almost one of Flyte's, with the name that it resembles."""
     for document in reader.documents:
-        yield from _resembling_keys(document.root, "", SECTIONS)
+        if document.root is not None:
+            yield from _resembling_keys(document.root, "", SECTIONS, blocks_of_pods(document.root))
     for names, known in known_flyte_keys().items():
         for path, node in maps_at_path(reader, names):
             yield from _resembling_keys(node, path, known)
@@ -86,9 +87,12 @@ def unread_keys(node: MapNode, path: str, known: Iterable[str]) -> Iterator[Prob
             yield Problem.at(key.mark, f"{path}.{key.text}", "is not read by FlyteAdmin 1.16")
 
 
-def _resembling_keys(node: Node | None, path: str, known: Iterable[str]) -> Iterator[Problem]:
+def _resembling_keys(
+    node: Node | None, path: str, known: Iterable[str], left: frozenset[str] = frozenset()
+) -> Iterator[Problem]:
+    """:param left: keys, in lower case, that are nobody's misspelling."""
     for key, _ in node.entries if isinstance(node, MapNode) else ():
-        name = _resembled_name(key.text, known)
+        name = _resembled_name(key.text, known) if key.text.lower() not in left else None
         if name is not None:
             here = f"{path}.{key.text}" if path else key.text
             expected = f"is no setting of Flyte's, which ignores it; did you mean {name}?"

@@ -13,6 +13,8 @@ from .yaml_nodes import MapNode, Node, is_null_yaml
 
 # What a chart wraps around a server's configuration; a section found below one of these is meant, whatever its shape.
 WRAPPERS = frozenset({"configmap", "configmaps", "configuration", "inline", "adminserver"})
+# The flyte-core chart's own blocks beside those: images, replicas and labels of the pods, no configuration.
+BLOCKS_OF_PODS = frozenset({"flyteadmin", "flytepropeller"})
 MAX_DEPTH = 12
 
 
@@ -27,15 +29,23 @@ def find_section_blocks(root: MapNode, name: str, sections: frozenset[str], nest
     while stack:
         level, path, wrapped, depth = stack.pop()
         below: list[tuple[MapNode, str, bool, int]] = []
+        pods = blocks_of_pods(level) if nested else frozenset()
         for key, value in level:
             folded = key.lower()
             here = f"{path}.{key}" if path else key
+            if folded in pods:
+                continue
             if folded == name:
                 if depth == 0 or wrapped or isinstance(value, MapNode):
                     yield here, value
             elif nested and folded not in sections and isinstance(value, MapNode) and depth < MAX_DEPTH:
                 below.append((value, here, wrapped or folded in WRAPPERS, depth + 1))
         stack.extend(reversed(below))
+
+
+def blocks_of_pods(level: MapNode) -> frozenset[str]:
+    """The names on this level that are a chart's own, since it wraps the servers' configuration in another key."""
+    return BLOCKS_OF_PODS if any(key.lower() in WRAPPERS for key, _ in level) else frozenset()
 
 
 def merge_layers(under: Node | None, over: Node | None) -> Node | None:
