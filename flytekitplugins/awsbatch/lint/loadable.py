@@ -23,7 +23,10 @@ def why_not_loadable(task: Any, serialization: Any) -> str:
     if name == "<lambda>":
         return f"is a lambda, which a container cannot look up by name. {move}"
     if not module_name:
-        return f"is defined in a notebook or an interactive session, which a container cannot import. {move}"
+        return (
+            "is defined in a notebook or an interactive session, which a container cannot import. Write it into a "
+            "module (in a notebook: a cell that begins with %%writefile tasks.py), and import it from there."
+        )
     module = _loaded(module_name)
     if module is None:
         try:
