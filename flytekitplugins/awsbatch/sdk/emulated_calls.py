@@ -15,8 +15,8 @@ from flytekit.models.literals import LiteralMap
 
 from . import switch
 
-# The other steps of a call in flytekit (`PythonTask`), which a job takes as well.
-STEPS = frozenset({"dispatch_execute", "pre_execute", "post_execute"})
+# The steps of a call in flytekit (`PythonTask`), which a job takes as well.
+STEPS = ("execute", "dispatch_execute", "pre_execute", "post_execute")
 PACKAGE = __name__.rpartition(".sdk.")[0]
 
 
@@ -24,8 +24,8 @@ class EmulatedCalls:
     """Mixed in before a flytekit task class: its local calls are emulated when the switch is on."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # The class's method as it is now: another one later shows that it has been patched.
-        self._class_execute: Any = type(self).execute  # type: ignore[attr-defined]
+        # The class's methods as they are now: other ones later show that they have been patched.
+        self._declared_steps = _steps_of_class(type(self))
         super().__init__(*args, **kwargs)
         if switch.emulation_expected():
             from ..local.deployment import warm_up
@@ -93,7 +93,9 @@ class EmulatedTask:
 
     def sandbox_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap) -> Any:
         _rich_traceback_omit = __tracebackhide__ = True
-        return self._task.sandbox_execute(ctx, input_literal_map, self._unresolvable)
+        # A test's own `sandbox_execute` has flytekit's parameters.
+        reason = () if self._unresolvable is None else (self._unresolvable,)
+        return self._task.sandbox_execute(ctx, input_literal_map, *reason)
 
     @property
     def metadata(self) -> TaskMetadata:
@@ -109,25 +111,33 @@ def _says_all(error: Exception) -> bool:
 
 
 def _replaced_task(task: Any) -> Any:
-    """The task, or the one that it maps, whose `execute`, function or other step of a call was replaced, as
-    `flytekit.testing.task_mock` and `unittest.mock.patch.object` do; None where nothing was. A job would import the
-    module and run the original.
+    """The task, or the one that it maps, of which a step of a call or the function was replaced, on itself or on its
+    class, as `flytekit.testing.task_mock` and `unittest.mock.patch.object` do; None where nothing was. A job would
+    import the module and run the original.
     """
     mapped = getattr(task, "run_task", None)
     for one in (task,) if mapped is None else (task, mapped):
-        on_task, on_class = vars(one).get("execute"), type(one).execute
-        if on_class is not getattr(one, "_class_execute", on_class):
+        steps = _steps_of_class(type(one))
+        found = [getattr(type(one), step) for step in STEPS]
+        are_methods = all(isinstance(step, FunctionType) for step in found)
+        if not are_methods or steps != getattr(one, "_declared_steps", steps):
             return one
+        attributes = vars(one)
         # When a test ends, task_mock leaves the task's own method as an attribute.
-        is_own = on_task is None or (isinstance(on_task, MethodType) and on_task.__func__ is on_class)
-        if not (is_own and isinstance(on_class, FunctionType) and STEPS.isdisjoint(vars(one))):
+        execute = attributes.get("execute")
+        is_own = execute is None or (isinstance(execute, MethodType) and execute.__func__ is found[0])
+        if not (is_own and attributes.keys().isdisjoint(STEPS[1:])):
             return one
         # `@task` leaves the function on the task as well (`functools.update_wrapper`).
-        attributes = vars(one)
         function = attributes.get("_task_function")
         if attributes.get("__wrapped__", function) is not function:
             return one
     return None
+
+
+def _steps_of_class(kind: type) -> list[Any]:
+    """Those of the classes that it inherits from too, since a step may call the one that it overrides."""
+    return [vars(base).get(step) for base in kind.__mro__ for step in STEPS]
 
 
 def _inside_a_task(ctx: FlyteContext) -> bool:

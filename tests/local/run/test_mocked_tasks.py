@@ -10,9 +10,12 @@ import batch_tasks
 import pytest
 from batch_tasks import double, plain_triple
 from flytekit import dynamic, workflow
+from flytekit.core.base_task import PythonTask
+from flytekit.core.python_function_task import PythonFunctionTask
 from flytekit.testing import patch, task_mock
 
-from flytekitplugins.awsbatch import AWSBatchFunctionTask, map_task
+from flytekitplugins.awsbatch import AWSBatchFunctionTask, AWSBatchMapTask, map_task
+from flytekitplugins.awsbatch.sdk.emulated_calls import STEPS
 from flytekitplugins.awsbatch.testing import Emulation, emulation
 
 
@@ -141,14 +144,36 @@ def test_an_error_of_the_mock_is_the_calls_error(batch: Emulation) -> None:
             double(n=1)
 
 
-@pytest.mark.parametrize("step", ["dispatch_execute", "pre_execute", "post_execute"])
-def test_a_mock_of_another_step_of_a_call_takes_effect_too(batch: Emulation, step: str) -> None:
+@pytest.mark.parametrize(
+    ("on", "step"),
+    [
+        *((double, step) for step in (*STEPS[1:], "sandbox_execute")),
+        *((AWSBatchFunctionTask, step) for step in (*STEPS, "sandbox_execute")),
+        (PythonFunctionTask, "execute"),
+        (PythonTask, "dispatch_execute"),
+    ],
+)
+def test_a_mock_of_another_step_of_a_call_takes_effect_too(batch: Emulation, on: Any, step: str) -> None:
     before = len(batch.requests)
     with (
-        mock.patch.object(double, step, side_effect=LookupError("no such bucket")),
+        mock.patch.object(on, step, side_effect=LookupError("no such bucket")) as fake,
         pytest.raises(LookupError, match="no such bucket"),
     ):
         double(n=1)
+    assert len(batch.requests) == before
+    if step == "sandbox_execute":
+        # What flytekit's own has: a function in its place may have no other parameters.
+        assert len(fake.call_args.args) == 2
+
+
+@pytest.mark.parametrize("step", ["dispatch_execute", "pre_execute"])
+def test_a_mock_of_a_step_of_all_maps_takes_effect_too(batch: Emulation, step: str) -> None:
+    before = len(batch.requests)
+    mapped = map_task(double)
+    with mock.patch.object(AWSBatchMapTask, step, side_effect=LookupError("no such bucket")):
+        for one in (mapped, map_task(double)):
+            with pytest.raises(LookupError, match="no such bucket"):
+                one(n=[1])
     assert len(batch.requests) == before
 
 
