@@ -20,6 +20,8 @@ PART = {
         "test_terminate_asks_a_running_job_and_gives_the_reason",
     ),
     "compat/test_compat_flows.py": ("test_a_conditional[11-n0-0-n0-n0]",),
+    "reliability/test_resume.py": ("test_an_interrupted_map_goes_on_with_the_job_that_it_had[fork]",),
+    "reliability/test_kill.py": ("test_a_map_that_is_killed_again_and_again_ends_right[fork-16-3]",),
 }
 
 

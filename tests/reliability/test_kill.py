@@ -5,6 +5,7 @@ The seed is printed; `RELIABILITY_SEED` repeats a run.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -12,6 +13,7 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from terminals import awsbatch, eventually, execution_of, of_home, pyflyte, starts
@@ -141,12 +143,20 @@ LONG = [pytest.mark.slow, pytest.mark.timeout(3600)]
     [("fork", 16, 3), pytest.param("fork", 200, 50, marks=LONG), pytest.param("process", 60, 10, marks=LONG)],
 )
 def test_a_map_that_is_killed_again_and_again_ends_right(
-    home: Path, marks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str, count: int, rounds: int
+    home: Path,
+    marks: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    isolation: str,
+    count: int,
+    rounds: int,
+    isolation_keys: dict[str, Any],
 ) -> None:
     seed = int(os.environ.get("RELIABILITY_SEED", time.time_ns() % 10**6))
     print(f"RELIABILITY_SEED={seed}")
     settings = tmp_path / "settings.yaml"
-    settings.write_text(f"{DEFAULT}  isolation: {isolation}\n  vcpus: 4\n")
+    keys = {"isolation": isolation, **isolation_keys, "vcpus": 4}
+    settings.write_text(DEFAULT + "".join(f"  {name}: {json.dumps(value)}\n" for name, value in keys.items()))
     monkeypatch.setenv("FLYTE_AWSBATCH_CONFIG", str(settings))
     victim = Victim(home, marks, count, seconds=0.05)
 

@@ -89,8 +89,10 @@ def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path, w
 
 
 @pytest.mark.parametrize("isolation", ["fork", "process", "worker"])
-def test_an_interrupted_map_goes_on_with_the_job_that_it_had(home: Path, marks: Path, isolation: str) -> None:
-    settings = with_emulator(isolation=isolation)
+def test_an_interrupted_map_goes_on_with_the_job_that_it_had(
+    home: Path, marks: Path, isolation: str, isolation_keys: dict[str, Any]
+) -> None:
+    settings = with_emulator(**(isolation_keys or {"isolation": isolation}))
     work = partial(tasks.gated_map, folder=str(marks))
     with emulation(home, settings=settings, quiet=True) as awsbatch:
         stopped_when(lambda: half_done(awsbatch, marks), lambda: work(n=[0, 1]))
