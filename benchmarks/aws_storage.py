@@ -54,7 +54,7 @@ def measure(children: int, rounds: int, url: str) -> dict[str, float]:
 
     def assemble() -> None:
         outputs = assemble_collected_outputs(context, given, phases)
-        OutputFiles(store, context.output_prefix).write(outputs)
+        OutputFiles(store, context.output_prefix).write_outputs(outputs)
         found = [one.scalar.primitive.integer for one in outputs.literals["o0"].collection.literals]
         assert found == list(range(children))
 
@@ -80,11 +80,9 @@ def main() -> int:
     given = parser.parse_args()
     if not shutil.which(given.moto):
         parser.error(f"{given.moto}: no moto server; `make .venv-moto/.ready` installs one")
-    os.environ["MOTO_SERVER"] = given.moto
-    from aws_world import moto_process
+    from backends import moto_url
 
-    with moto_process() as url:
-        assert url is not None
+    with moto_url(given.moto) as url:
         took = measure(given.children, given.rounds, url)
     ratio = took["assembled"] / took["bare"]
     if given.json:

@@ -199,9 +199,9 @@ def test_files_of_children_are_seen_as_soon_as_they_are_written(bucket: Any) -> 
         bucket.Object(reference.split("/", 3)[3]).put(Body=b"x")
     assert set(store.existing(references)) == set(references[:2])
     assert set(store.existing(references[:3])) == set(references[:2])
-    assert store.read(references[0]) == b"x"
+    assert store.read_file(references[0]) == b"x"
     with pytest.raises(NotFoundError):
-        store.read(references[2])
+        store.read_file(references[2])
     assert exists(f"s3://{bucket.name}/meta")
     assert not exists(f"s3://{bucket.name}/other")
 
@@ -236,8 +236,8 @@ def test_credentials_that_have_expired_are_read_anew_or_told(
         renew_filesystems()
         filesystem_of(reference).connect()
         credentials.write_text("[default]\naws_access_key_id = new\naws_secret_access_key = x\n")
-        assert store.read(reference) == b"mine"
+        assert store.read_file(reference) == b"mine"
         credentials.write_text("[default]\naws_access_key_id = old\naws_secret_access_key = x\n")
         renew_filesystems()
         with pytest.raises(UnreachableError, match="The AWS credentials have expired"):
-            store.read(reference)
+            store.read_file(reference)

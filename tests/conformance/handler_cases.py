@@ -372,7 +372,7 @@ def write_files(store: MemoryStore, prefix: str, files: dict[str, Any]) -> None:
         else:
             message = ParseDict(content, _MESSAGES[name.rsplit("/", 1)[-1]](), ignore_unknown_fields=True)
             data = message.SerializeToString(deterministic=True)
-        store.write(join_storage_url(prefix, name), data)
+        store.write_file(join_storage_url(prefix, name), data)
 
 
 def read_files(store: MemoryStore, context: TaskContext) -> dict[str, Any]:
@@ -382,7 +382,7 @@ def read_files(store: MemoryStore, context: TaskContext) -> dict[str, Any]:
     for reference in store:
         if reference.endswith("/inputs.pb") and not reference.startswith(base):
             continue
-        data = store.read(reference)
+        data = store.read_file(reference)
         try:
             content = MessageToDict(_MESSAGES[reference.rsplit("/", 1)[-1]].FromString(data))
         except (KeyError, DecodeError):

@@ -86,7 +86,7 @@ def drive(fails: bool) -> tuple[NodeResult, list[Any]]:
     for attempt in (0, 1):
         for index in (0, 1):
             path = f"s3://b/m/p-d-e/n0/data/{attempt}/{index}/outputs.pb"
-            store.write(path, literals_pb2.LiteralMap(literals={"x": items[index]}).SerializeToString())
+            store.write_file(path, literals_pb2.LiteralMap(literals={"x": items[index]}).SerializeToString())
     request = NodeRequest(
         ExecutionId("p", "d", "e"),
         None,

@@ -219,9 +219,9 @@ class MemoryBatch:
 
     def _leave(self, outcome: Outcome, prefix: str) -> None:
         if outcome.outputs is not None:
-            self.store.write(self.store.join(prefix, "outputs.pb"), outcome.outputs.SerializeToString())
+            self.store.write_file(self.store.join(prefix, "outputs.pb"), outcome.outputs.SerializeToString())
         for name, data in outcome.files.items():
-            self.store.write(self.store.join(prefix, name), data)
+            self.store.write_file(self.store.join(prefix, name), data)
 
 
 def services(

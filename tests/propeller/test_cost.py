@@ -36,13 +36,13 @@ class CountingStore(MemoryStore):
         self.count["exists"] += 1
         return super().exists(reference)
 
-    def read(self, reference: str) -> bytes:
+    def read_file(self, reference: str) -> bytes:
         self.count["read"] += 1
-        return super().read(reference)
+        return super().read_file(reference)
 
-    def write(self, reference: str, data: bytes) -> None:
+    def write_file(self, reference: str, data: bytes) -> None:
         self.count["write"] += 1
-        super().write(reference, data)
+        super().write_file(reference, data)
 
 
 def outputs(job: int, child: int | None) -> Outcome:
@@ -110,9 +110,9 @@ class ReadingStore(MemoryStore):
         super().__init__()
         self.read_names: Counter[str] = Counter()
 
-    def read(self, reference: str) -> bytes:
+    def read_file(self, reference: str) -> bytes:
         self.read_names[reference.rpartition("/")[2]] += 1
-        return super().read(reference)
+        return super().read_file(reference)
 
 
 def test_the_inputs_are_read_once_for_the_size_and_once_for_the_command() -> None:

@@ -97,7 +97,7 @@ def test_the_inputs_and_the_workflow_reach_the_job() -> None:
     given = services(all_succeed)
     run(request(single(), literal_map(x=integer(5))), given)
     inputs = literals_pb2.LiteralMap.FromString(
-        given.store.read("s3://bucket/meta/proj-development-exec1/n0/data/inputs.pb")
+        given.store.read_file("s3://bucket/meta/proj-development-exec1/n0/data/inputs.pb")
     )
     assert inputs == literal_map(x=integer(5))
     environment = {
@@ -238,7 +238,7 @@ def test_old_errors_in_the_output_folder_fail_a_task_that_succeeded() -> None:
     old = errors_pb2.ErrorDocument(
         error=errors_pb2.ContainerError(code="C", message="old", kind=errors_pb2.ContainerError.NON_RECOVERABLE)
     )
-    given.store.write("s3://bucket/meta/proj-development-exec1/n0/data/0/error.pb", old.SerializeToString())
+    given.store.write_file("s3://bucket/meta/proj-development-exec1/n0/data/0/error.pb", old.SerializeToString())
     result = run(request(single(), literal_map(x=integer(1))), given)
     assert result.error == execution_pb2.ExecutionError(
         code="C", message="old", kind=execution_pb2.ExecutionError.UNKNOWN
@@ -255,13 +255,13 @@ def test_cached_items_are_not_run_and_the_others_map_through_the_lookup() -> Non
     execution = NodeExecution(other, given)
     # An entry point that reads indexlookup.pb writes at the original index.
     for original, output in ((0, 900), (3, 700)):
-        given.store.write(
+        given.store.write_file(
             f"s3://bucket/meta/proj-development-exec2/n0/data/0/{original}/outputs.pb",
             literal_map(o0=integer(output)).SerializeToString(),
         )
     result = execution.run(no_wait)
     lookup = literals_pb2.LiteralCollection.FromString(
-        given.store.read("s3://bucket/meta/proj-development-exec2/n0/data/indexlookup.pb")
+        given.store.read_file("s3://bucket/meta/proj-development-exec2/n0/data/indexlookup.pb")
     )
     assert [literal.scalar.primitive.integer for literal in lookup.literals] == [0, 3]
     assert result.outputs == literal_map(o0=integers([900, 101, 100, 700]))

@@ -43,17 +43,17 @@ def test_what_is_written_is_read_back_and_replaced(place: tuple[DataStore, str])
     store, base = place
     reference = store.join(base, "0", "outputs.pb")
     assert not store.exists(reference)
-    store.write(reference, b"first")
-    store.write(reference, b"second")
+    store.write_file(reference, b"first")
+    store.write_file(reference, b"second")
     assert store.exists(reference)
-    assert store.read(reference) == b"second"
+    assert store.read_file(reference) == b"second"
 
 
 def test_a_missing_file_is_named(place: tuple[DataStore, str]) -> None:
     store, base = place
     reference = store.join(base, "nothing")
     with pytest.raises(NotFoundError) as caught:
-        store.read(reference)
+        store.read_file(reference)
     assert str(caught.value) == f"{reference}: file does not exist"
 
 
@@ -64,32 +64,32 @@ def test_a_message_is_read_back(place: tuple[DataStore, str]) -> None:
     read = literals_pb2.LiteralMap()
     read_stored_message(store, reference, read)
     assert read == literal_map(x=integer(3))
-    store.write(reference, b"\x0f no message")
+    store.write_file(reference, b"\x0f no message")
     with pytest.raises(StorageError, match=r"not a flyteidl\.core\.LiteralMap"):
         read_stored_message(store, reference, literals_pb2.LiteralMap())
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: Path) -> None:
     store = LocalStore()
-    store.write(f"{tmp_path}/a", b"old")
+    store.write_file(f"{tmp_path}/a", b"old")
     (tmp_path / "folder").mkdir()
     with pytest.raises(StorageError):
-        store.write(f"{tmp_path}/folder", b"data")
+        store.write_file(f"{tmp_path}/folder", b"data")
     with pytest.raises(StorageError):
-        store.write(f"{tmp_path}/a/below", b"data")
+        store.write_file(f"{tmp_path}/a/below", b"data")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "folder"]
-    assert store.read(f"{tmp_path}/a") == b"old"
+    assert store.read_file(f"{tmp_path}/a") == b"old"
 
 
 def test_a_file_is_its_users_only(tmp_path: Path) -> None:
-    LocalStore().write(f"{tmp_path}/a", b"")
+    LocalStore().write_file(f"{tmp_path}/a", b"")
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600
 
 
 def test_a_folder_in_place_of_a_file_is_no_missing_file(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(StorageError) as caught:
-        LocalStore().read(f"{tmp_path}/folder")
+        LocalStore().read_file(f"{tmp_path}/folder")
     assert not isinstance(caught.value, NotFoundError)
 
 
@@ -98,8 +98,8 @@ def test_those_of_many_files_that_exist_are_found(place: tuple[DataStore, str], 
     store, base = place
     references = [store.join(base, str(number), "outputs.pb") for number in range(count)]
     for reference in references[1:]:
-        store.write(reference, b"")
-    store.write(store.join(base, "1", "error.pb"), b"")
+        store.write_file(reference, b"")
+    store.write_file(store.join(base, "1", "error.pb"), b"")
     assert set(store.existing(references)) == set(references[1:])
     assert set(store.existing(references[:1])) == set()
 
@@ -108,13 +108,13 @@ def test_files_here_and_in_a_storage_are_looked_for_together(tmp_path: Path) -> 
     store = SchemeStore()
     references = [f"{tmp_path}/a", f"memory:/{tmp_path}/b", f"{tmp_path}/none", f"memory:/{tmp_path}/none"]
     for reference in references[:2]:
-        store.write(reference, b"")
+        store.write_file(reference, b"")
     assert set(store.existing(references)) == set(references[:2])
 
 
 def test_an_unknown_scheme_says_which_reference() -> None:
     with pytest.raises(StorageError, match="nonsense://bucket/a"):
-        SchemeStore().read("nonsense://bucket/a")
+        SchemeStore().read_file("nonsense://bucket/a")
 
 
 @pytest.mark.parametrize(

@@ -171,5 +171,5 @@ def test_a_child_over_its_time_limit_ends_for_good_in_awss_words(tmp_path: Path)
 
 
 def test_nothing_is_left_of_any_of_them(ended: Ended) -> None:
-    ended.emulation._deployment.close()
+    ended.emulation._deployment.close_deployment()
     eventually(lambda: of_home(ended.home) == [], lambda: str(of_home(ended.home)))

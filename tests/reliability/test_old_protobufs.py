@@ -202,7 +202,7 @@ def test_a_child_names_the_file_that_it_cannot_read(
 def test_outputs_are_read_and_handed_on_whatever_flytekit_wrote_them(folder: Path, kind: str) -> None:
     data = literal_map(o0=LITERALS[kind])
     (folder / OUTPUTS_FILE).write_bytes(data)
-    outputs = OutputFiles(LocalStore(), str(folder)).read()
+    outputs = OutputFiles(LocalStore(), str(folder)).read_outputs()
     assert outputs is not None
     assert outputs.SerializeToString() == literals_pb2.LiteralMap.FromString(data).SerializeToString()
     assert resume_digest(outputs) == resume_digest(literals_pb2.LiteralMap.FromString(data))
@@ -235,7 +235,7 @@ def test_damaged_outputs_and_errors_are_named(folder: Path, outputs: bytes, erro
     files = OutputFiles(LocalStore(), str(folder))
     (folder / OUTPUTS_FILE).write_bytes(outputs)
     (folder / ERROR_FILE).write_bytes(error)
-    for read, name in ((files.read, OUTPUTS_FILE), (files.read_error, ERROR_FILE)):
+    for read, name in ((files.read_outputs, OUTPUTS_FILE), (files.read_error, ERROR_FILE)):
         try:
             read()
         except StorageError as caught:

@@ -28,13 +28,13 @@ class MemoryStore:
     def at_once(self, base: str) -> int:
         return 1
 
-    def read(self, reference: str) -> bytes:
+    def read_file(self, reference: str) -> bytes:
         try:
             return self.files[reference]
         except KeyError:
             raise NotFoundError(reference) from None
 
-    def write(self, reference: str, data: bytes) -> None:
+    def write_file(self, reference: str, data: bytes) -> None:
         self.files[reference] = data
 
     def __iter__(self) -> Iterator[str]:

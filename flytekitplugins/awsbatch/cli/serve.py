@@ -157,7 +157,7 @@ async def _serve_until_signal(
     with page_address_noted(pages.home, url):
         await asked.wait()
     await runner.cleanup()
-    pages.close()
+    pages.close_pages()
     left = service.close(terminate=False)
     if left:
         click.echo(f"stopped with {len(left)} unfinished jobs; the next serve on this home continues them", err=True)

@@ -68,4 +68,4 @@ async def _serve(home: Home, pages: RunPages, host: str, port: int, execution: s
     with page_address_noted(home, url):
         await asked.wait()
     await runner.cleanup()
-    pages.close()
+    pages.close_pages()

@@ -69,16 +69,16 @@ class DataStore(Protocol):
         """How many files below `base` are worth reading or writing at the same time; 1 where no network is."""
         ...
 
-    def read(self, reference: str) -> bytes: ...
+    def read_file(self, reference: str) -> bytes: ...
 
-    def write(self, reference: str, data: bytes) -> None:
+    def write_file(self, reference: str, data: bytes) -> None:
         """Replaces the whole file, atomically where the storage can."""
         ...
 
 
 def read_stored_message(store: DataStore, reference: str, message: Message) -> None:
     """Reads a protobuf file into `message`; StorageError when its bytes are no such message."""
-    data = store.read(reference)
+    data = store.read_file(reference)
     try:
         message.ParseFromString(data)
     except DecodeError as error:
@@ -86,7 +86,7 @@ def read_stored_message(store: DataStore, reference: str, message: Message) -> N
 
 
 def write_stored_message(store: DataStore, reference: str, message: Message) -> None:
-    store.write(reference, message.SerializeToString(deterministic=True))
+    store.write_file(reference, message.SerializeToString(deterministic=True))
 
 
 # The common references are joined as they are, since an array has thousands of them.
@@ -130,7 +130,7 @@ class LocalStore:
     def at_once(self, base: str) -> int:
         return 1
 
-    def read(self, reference: str) -> bytes:
+    def read_file(self, reference: str) -> bytes:
         try:
             with open(local_path(reference), "rb", buffering=0) as file:  # noqa: PTH123
                 return file.read()
@@ -139,7 +139,7 @@ class LocalStore:
         except OSError as error:
             raise StorageError(reference, str(error)) from error
 
-    def write(self, reference: str, data: bytes) -> None:
+    def write_file(self, reference: str, data: bytes) -> None:
         try:
             replace_file(local_path(reference), data)
         except OSError as error:
@@ -159,10 +159,10 @@ class LimitedStore:
         self._inner = inner
         self._megabytes = megabytes
         self.join, self.exists, self.existing = inner.join, inner.exists, inner.existing
-        self.at_once, self.write = inner.at_once, inner.write
+        self.at_once, self.write_file = inner.at_once, inner.write_file
 
-    def read(self, reference: str) -> bytes:
-        data = self._inner.read(reference)
+    def read_file(self, reference: str) -> bytes:
+        data = self._inner.read_file(reference)
         if len(data) > self._megabytes * 2**20:
             found = f"{len(data) / 2**20:.2f} MB are more than storage.limits.maxDownloadMBs allows ({self._megabytes})"
             raise StorageError(reference, found)
@@ -202,11 +202,11 @@ class FsspecStore:
     def at_once(self, base: str) -> int:
         return AT_ONCE
 
-    def read(self, reference: str) -> bytes:
+    def read_file(self, reference: str) -> bytes:
         with self._opened(reference) as (filesystem, path):
             return bytes(filesystem.cat_file(path, **_in_one_piece(filesystem)))
 
-    def write(self, reference: str, data: bytes) -> None:
+    def write_file(self, reference: str, data: bytes) -> None:
         with self._opened(reference) as (filesystem, path):
             filesystem.pipe_file(path, data)
 
@@ -263,11 +263,11 @@ class SchemeStore:
     def at_once(self, base: str) -> int:
         return self._of(base).at_once(base)
 
-    def read(self, reference: str) -> bytes:
-        return self._of(reference).read(reference)
+    def read_file(self, reference: str) -> bytes:
+        return self._of(reference).read_file(reference)
 
-    def write(self, reference: str, data: bytes) -> None:
-        self._of(reference).write(reference, data)
+    def write_file(self, reference: str, data: bytes) -> None:
+        self._of(reference).write_file(reference, data)
 
     def _of(self, reference: str) -> DataStore:
         return self._remote if "://" in reference and not reference.startswith(_LOCAL) else self._local

@@ -85,9 +85,9 @@ class RunPages:
             ]
         )
 
-    def close(self) -> None:
+    def close_pages(self) -> None:
         self._thread.shutdown(wait=True, cancel_futures=True)
-        self.reader.close()
+        self.reader.close_reader()
 
     @staticmethod
     def answers(method: str, path: str) -> bool:

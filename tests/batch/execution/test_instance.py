@@ -27,5 +27,5 @@ def test_an_instance_that_is_being_made_is_never_taken_for_a_dead_one(tmp_path: 
     assert taken == []
     assert instances.service_instance_names(tmp_path) == sorted(one.name for one in alive)
     for one in alive:
-        one.close()
+        one.remove_instance()
     assert list(tmp_path.iterdir()) == []

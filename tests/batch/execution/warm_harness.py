@@ -144,4 +144,4 @@ def runner(
         yield made
     finally:
         executor.close_instance()
-        instance.close()
+        instance.remove_instance()

@@ -17,7 +17,7 @@ from flytekitplugins.awsbatch.batch.emulator.store.database import Database
 database = Database(Path(sys.argv[1]))
 with database.transaction() as connection:
     connection.execute("INSERT INTO queues VALUES (?, '{}')", (sys.argv[2],))
-database.close()
+database.close_database()
 """
 
 
@@ -33,16 +33,16 @@ def test_a_process_that_leaves_does_not_take_itself_for_the_last_one(tmp_path: P
     with database.reader() as connection:
         assert connection.execute("SELECT count(*) FROM queues").fetchone() == (40,)
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    database.close()
+    database.close_database()
 
 
 def test_opening_a_database_again_keeps_the_locks(tmp_path: Path) -> None:
     path = tmp_path / "batch.sqlite3"
     first = Database(path)
     second = Database(path)
-    second.close()
+    second.close_database()
     subprocess.run([sys.executable, "-c", OTHER, str(path), "theirs"], check=True)
     assert path.with_name("batch.sqlite3-wal").exists()
-    first.close()
+    first.close_database()
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

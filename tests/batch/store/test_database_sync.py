@@ -22,4 +22,4 @@ def test_only_a_home_in_the_folder_for_temporary_files_is_never_synced(
         with database.transaction() as connection:
             assert connection.execute("PRAGMA synchronous").fetchone() == (level,)
     finally:
-        database.close()
+        database.close_database()

@@ -129,7 +129,7 @@ class LocalBatch(BatchCalls):
         except OSError as error:
             raise UnusableHomeError(f"{self.home} cannot be used as a home: {error}") from error
         self._table.owner = self._instance.name
-        self._engine.start(self._instance)
+        self._engine.start_engine(self._instance)
         try:
             self._remove_old()
         except sqlite3.Error as error:
@@ -150,15 +150,15 @@ class LocalBatch(BatchCalls):
             if terminate:
                 self.terminate_all("the service was closed")
                 self._engine.wait_ended(self.settings.kill_grace + CLOSING)
-            self._engine.close()
+            self._engine.stop_engine()
             left = [job.id for job in self._table.unended()]
             try:
                 self._engine.write_behind.write_behind_now()
-                self._instance.close()
+                self._instance.remove_instance()
             except sqlite3.Error as error:
                 log.error("the state of jobs could not be written (%s); their ends stay in a journal", error)
                 self._instance.release_instance_lock()
-        self._database.close()
+        self._database.close_database()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
         return left

@@ -67,7 +67,7 @@ class Reporter:
         :param to_copy: whether it holds a command, which a line break would spoil.
         """
 
-    def close(self) -> None:
+    def restore_terminal(self) -> None:
         """Leaves the terminal as it was."""
 
 
@@ -141,7 +141,7 @@ class RichReporter(Reporter):
         console = self._progress.console if self._progress is not None else self._console
         console.print(text, markup=False, soft_wrap=to_copy)
 
-    def close(self) -> None:
+    def restore_terminal(self) -> None:
         with self._lock:
             if self._progress is not None:
                 self._progress.stop()

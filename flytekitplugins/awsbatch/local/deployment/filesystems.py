@@ -87,11 +87,11 @@ class RunStore(FsspecStore):
     def existing(self, references: Collection[str]) -> Collection[str]:
         return self._renewed(super().existing, references)
 
-    def read(self, reference: str) -> bytes:
-        return self._renewed(super().read, reference)
+    def read_file(self, reference: str) -> bytes:
+        return self._renewed(super().read_file, reference)
 
-    def write(self, reference: str, data: bytes) -> None:
-        self._renewed(super().write, reference, data)
+    def write_file(self, reference: str, data: bytes) -> None:
+        self._renewed(super().write_file, reference, data)
 
     def _renewed(self, call: Callable[..., T], *arguments: Any) -> T:
         try:

@@ -138,7 +138,7 @@ class Deployment:
         """`flyte-awsbatch` as a person has to type it to reach this home."""
         return self.home.command(os.environ)
 
-    def open(self) -> Deployment:
+    def open_deployment(self) -> Deployment:
         """Begins to run jobs, after removing what nobody has touched for long. Raises UnusableHomeError."""
         if self.settings.local.keep_runs_days:
             past_runs.prune_past_runs(self.home, self.settings.local.keep_runs_days)
@@ -158,17 +158,17 @@ class Deployment:
                 check_storage_container(prefix)
             self._storage_checked = True
 
-    def close(self) -> None:
+    def close_deployment(self) -> None:
         """Ends every process that still runs, leaves the terminal as it was, and says how to resume. Twice is fine.
 
         Calls that have not ended can be resumed; at a service that is not in this process their jobs are terminated.
         """
         # A fork of this process ends too, and has nothing to close.
         if os.getpid() == self._process:
-            self._close()
+            self._close_deployment()
             self.between_calls.release()
 
-    def _close(self) -> None:
+    def _close_deployment(self) -> None:
         with self._lock:
             if not self._open:
                 return
@@ -176,7 +176,7 @@ class Deployment:
             calls = list(self._calls)
         cut = self.executions.cut_by_signal(self.between_calls.cut) or self.executions.running()
         with contextlib.suppress(OSError):
-            self.reporter.close()
+            self.reporter.restore_terminal()
         if calls:
             labels = [call.label for call in calls]
             self._say(stopping.stopping_begins(labels, self.settings.batch.kill_grace, self.backend.jobs_left))
@@ -236,12 +236,12 @@ class Deployment:
             self.reporter.say(text, to_copy=True)
 
     def __enter__(self) -> Deployment:
-        return self.open()
+        return self.open_deployment()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        self.close_deployment()
 
     def say_once(self, text: str) -> None:
         """A warning, said once in a deployment's life."""
@@ -286,8 +286,8 @@ def current_deployment() -> Deployment:
         if _overrides:
             return _overrides[-1]
         if _of_process is None or _of_process.closed:
-            _of_process = deployment_from_environment(os.environ).open()
-            atexit.register(_of_process.close)
+            _of_process = deployment_from_environment(os.environ).open_deployment()
+            atexit.register(_of_process.close_deployment)
         return _of_process
 
 

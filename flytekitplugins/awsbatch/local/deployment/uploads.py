@@ -138,7 +138,7 @@ class Uploads:
     def _write_mark(self, one: PlacedUpload) -> None:
         if self.here:
             filesystem_of(one.url).makedirs(one.url, exist_ok=True)
-        self._store.write(one.mark, b"")
+        self._store.write_file(one.mark, b"")
 
     def _touch(self, one: PlacedUpload) -> None:
         with contextlib.suppress(FileNotFoundError):

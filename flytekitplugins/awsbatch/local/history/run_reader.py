@@ -43,7 +43,7 @@ class RunReader:
         # The record and the service's version -> the node, which may be large.
         self._known: dict[tuple[str, str], tuple[tuple[object, ...], NodeView]] = {}
 
-    def close(self) -> None:
+    def close_reader(self) -> None:
         if self._own and self._batch is not None:
             self._batch.close()
             self._batch = None
@@ -52,7 +52,7 @@ class RunReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self.close_reader()
 
     @property
     def batch(self) -> LocalBatch | None:

@@ -143,7 +143,7 @@ class Call:
                 result = self._result(request)
                 self._interrupts.raise_if_interrupted()
             except Interrupted as interrupted:
-                deployment.close()
+                deployment.close_deployment()
                 number = interrupted.number
             except UnreachableError as error:
                 deployment.backend.lose()
@@ -298,7 +298,7 @@ class Call:
                 result = node.run(self._interrupts.interruptible_wait(deployment.backend.wait))
             except Interrupted:
                 # Now, while closing the deployment still looks after this call.
-                deployment.close()
+                deployment.close_deployment()
                 raise
             except UnreachableError:
                 raise

@@ -83,7 +83,7 @@ def compose_and_run_call(
     if place.numbered:
         deployment.say_once(NUMBERED)
     call = Call(deployment, task, execution, place, serialised, who, unresolvable)
-    return run_node_concurrently(call, message, place, who.calls, execution, deployment.close)
+    return run_node_concurrently(call, message, place, who.calls, execution, deployment.close_deployment)
 
 
 def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode | None) -> Serialised:

@@ -140,10 +140,10 @@ def _binding_of(node: Node, name: str) -> BindingData | None:
 class _NoFiles(SchemeStore):
     """A store without files: there are no inputs yet, and nothing is written."""
 
-    def read(self, reference: str) -> bytes:
+    def read_file(self, reference: str) -> bytes:
         return b""
 
-    def write(self, reference: str, data: bytes) -> None:
+    def write_file(self, reference: str, data: bytes) -> None:
         pass
 
 

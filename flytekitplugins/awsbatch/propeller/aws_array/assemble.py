@@ -81,7 +81,7 @@ def _assemble(
     if files.exists():
         # Propeller refuses outputs that are longer than it downloads, again in each round.
         if isinstance(services.store, LimitedStore):
-            services.store.read(files.outputs_path)
+            services.store.read_file(files.outputs_path)
         return Assembled(state.to(terminal, version, "Assembled outputs"), True)
     if not files.is_error():
         return Assembled(state.to(terminal, version, "No output or error assembled."), True)
@@ -118,7 +118,7 @@ def assemble_collected_outputs(
     def read(number: int) -> literals_pb2.LiteralMap | None:
         if phases[number] is not TaskPhase.SUCCESS:
             return None
-        return OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number)).read()
+        return OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number)).read_outputs()
 
     for outputs in concurrently_in_order(read, range(len(phases)), services.store.at_once(context.output_prefix)):
         if single:

@@ -125,7 +125,7 @@ def _put(services: HandlerServices, key: CatalogKey, files: OutputFiles) -> None
     try:
         outputs = literals_pb2.LiteralMap()
         if key.interface.outputs.variables:
-            read = files.read()
+            read = files.read_outputs()
             if read is None:
                 raise CatalogError(f"{files.outputs_path} has no outputs")
             outputs = read

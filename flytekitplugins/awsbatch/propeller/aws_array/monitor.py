@@ -80,14 +80,14 @@ class _Round:
     def write_errors(self) -> None:
         """Writes what `unwritten` holds: an error.pb for each failed child that wrote none."""
 
-        def write(one: tuple[Job, OutputFiles, str]) -> None:
+        def write_error(one: tuple[Job, OutputFiles, str]) -> None:
             child, files, message = one
             if not self.exists(files.error_path):
                 files.write_error(message)
             child.has_error = True
 
         unwritten, self.unwritten = self.unwritten, []
-        for _ in concurrently_in_order(write, unwritten, self.services.store.at_once(self.context.output_prefix)):
+        for _ in concurrently_in_order(write_error, unwritten, self.services.store.at_once(self.context.output_prefix)):
             pass
 
 

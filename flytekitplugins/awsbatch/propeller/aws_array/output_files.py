@@ -37,7 +37,7 @@ class OutputFiles:
     def is_error(self) -> bool:
         return self.store.exists(self.error_path)
 
-    def read(self) -> literals_pb2.LiteralMap | None:
+    def read_outputs(self) -> literals_pb2.LiteralMap | None:
         """The outputs; None when the file holds none ("No outputs produced"). Raises StorageError."""
         outputs = literals_pb2.LiteralMap()
         path = self.outputs_path

@@ -66,7 +66,7 @@ class Channel:
     def _read(self) -> bytes:
         return self.link.recv(CHUNK)
 
-    def close(self) -> None:
+    def close_channel(self) -> None:
         self.link.close()
 
 

@@ -52,7 +52,7 @@ class Instance:
         with contextlib.suppress(OSError):
             (self.directory / SUSPENDED).touch()
 
-    def close(self) -> None:
+    def remove_instance(self) -> None:
         """Removes the instance. Any service may then take over its unfinished jobs."""
         shutil.rmtree(self.directory, ignore_errors=True)
         self.release_instance_lock()

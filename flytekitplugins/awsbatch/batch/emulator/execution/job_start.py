@@ -109,10 +109,10 @@ class Starter:
         if process.temporary is not None:
             self._temporary_below(process.temporary.parent).give_back(process.temporary)
 
-    def close(self) -> None:
+    def finish_removing_scratch(self) -> None:
         """Returns when everything that was given back is gone."""
         for scratch in (*([self.scratch] if self.scratch is not None else []), *self._temporary.values()):
-            scratch.close()
+            scratch.finish_removing()
 
     def _environment(self, job: Job, launch: Launch) -> dict[str, str]:
         """The very same object for all attempts of a job, as long as the policy gives them the same launch."""

@@ -43,7 +43,7 @@ class Scratch:
             self._remover.start()
         self._rubbish.put(path)
 
-    def close(self) -> None:
+    def finish_removing(self) -> None:
         """Returns when everything that was given back is gone."""
         if self._remover is not None:
             self._rubbish.put(None)

@@ -80,7 +80,7 @@ class JobQueues:
             table = self._context.table
             with table.lock:
                 for job in [job for job in table.unended() if job.spec.queue == name]:
-                    self._context.engine.stop(job.units, TERMINATE, "Job queue deleted")
+                    self._context.engine.stop_units(job.units, TERMINATE, "Job queue deleted")
             self._context.resources.remove(QUEUE, name)
         return {}
 

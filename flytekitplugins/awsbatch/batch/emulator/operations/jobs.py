@@ -220,7 +220,7 @@ class JobOperations:
             if reached and target is job and job.size is not None:
                 job.reason, job.stop = words, how
                 table.note_job_change(job)
-            engine.stop(reached, how, words)
+            engine.stop_units(reached, how, words)
         return {}
 
     def _find(self, job_id: str) -> Job | Unit | None:

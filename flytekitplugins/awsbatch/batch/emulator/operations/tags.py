@@ -12,7 +12,7 @@ from .context import Answer, Context, Request
 from .errors import client_error
 
 Tags = dict[str, str]
-Write = Callable[[Tags], None]
+WriteTags = Callable[[Tags], None]
 
 
 class Tagging:
@@ -21,21 +21,21 @@ class Tagging:
 
     def tag(self, request: Request) -> Answer:
         """Adds tags to a job, a job definition, a queue or a compute environment; at most 50 in all."""
-        tags, write = self._resource(request["resourceArn"])
-        write(rules.merged_tags(request["tags"], tags))
+        tags, write_tags = self._resource(request["resourceArn"])
+        write_tags(rules.merged_tags(request["tags"], tags))
         return {}
 
     def remove_tags(self, request: Request) -> Answer:
         """Removes tags."""
-        tags, write = self._resource(request["resourceArn"])
-        write({key: value for key, value in tags.items() if key not in set(request["tagKeys"])})
+        tags, write_tags = self._resource(request["resourceArn"])
+        write_tags({key: value for key, value in tags.items() if key not in set(request["tagKeys"])})
         return {}
 
     def list(self, request: Request) -> Answer:
         """Lists the tags of a resource."""
         return {"tags": self._resource(request["resourceArn"])[0]}
 
-    def _resource(self, arn: str) -> tuple[Tags, Write]:
+    def _resource(self, arn: str) -> tuple[Tags, WriteTags]:
         """The tags of a resource, and how to write others."""
         kind, name = split_arn(arn) or ("", "")
         if kind == JOB:
@@ -46,21 +46,21 @@ class Tagging:
             return self._named(kind, name, arn)
         raise client_error(f"resourceArn {arn!r} names no job, job definition, job queue or compute environment")
 
-    def _job(self, name: str, arn: str) -> tuple[Tags, Write]:
+    def _job(self, name: str, arn: str) -> tuple[Tags, WriteTags]:
         if ":" in name:
             raise client_error(f"resourceArn {arn}: children of array jobs have no tags of their own")
         job = self._context.table.find(name)
         if job is None:
             raise client_error(f"resource {arn} does not exist")
 
-        def write(tags: Tags) -> None:
+        def write_tags(tags: Tags) -> None:
             detail: dict[str, Any] = {**job.spec.detail, "tags": tags}
             job.spec = job_spec_of(detail)
             self._context.rows.retag_job_row(job.sequence, detail)
 
-        return dict(job.spec.tags), write
+        return dict(job.spec.tags), write_tags
 
-    def _definition(self, name: str, arn: str) -> tuple[Tags, Write]:
+    def _definition(self, name: str, arn: str) -> tuple[Tags, WriteTags]:
         short, revision = split_arn_revision(name)
         found = self._context.resources.definition(short, revision)
         if found is None:
@@ -70,6 +70,6 @@ class Tagging:
             short, number, active, {**body, "tags": tags}
         )
 
-    def _named(self, kind: str, name: str, arn: str) -> tuple[Tags, Write]:
+    def _named(self, kind: str, name: str, arn: str) -> tuple[Tags, WriteTags]:
         _, body = self._context.named(kind, arn)
         return dict(body["tags"]), lambda tags: self._context.resources.put(kind, name, {**body, "tags": tags})

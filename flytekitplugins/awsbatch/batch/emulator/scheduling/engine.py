@@ -117,15 +117,15 @@ class Engine:
     def running(self) -> bool:
         return self._starter.scratch is not None and not self._closing.is_set()
 
-    def start(self, instance: Instance) -> None:
+    def start_engine(self, instance: Instance) -> None:
         self._starter.scratch = Scratch(instance.scratch)
         self._instance = instance
         for executor in self._executors:
             executor.open_instance(instance, self._inbox.put)
         self._thread.start()
 
-    def close(self) -> None:
-        """Ends the thread and every process. Does not ask jobs to end; see `stop` and `suspend`."""
+    def stop_engine(self) -> None:
+        """Ends the thread and every process. Does not ask jobs to end; see `stop_units` and `suspend`."""
         self._closing.set()
         self.wake()
         if self._thread.is_alive():
@@ -139,7 +139,7 @@ class Engine:
             self._table.notify_readers()
         if self._starter.scratch is not None:
             self._return_scratch()
-            self._starter.close()
+            self._starter.finish_removing_scratch()
 
     def wake(self) -> None:
         # One call to wake is enough until it is heard.
@@ -168,7 +168,7 @@ class Engine:
         if not blocked:
             self.wake()
 
-    def stop(self, units: Iterable[Unit], how: str, words: str) -> None:
+    def stop_units(self, units: Iterable[Unit], how: str, words: str) -> None:
         """Cancels or terminates units. Those that have not started fail at once; those that run are asked to end, then
         killed.
         """
@@ -251,7 +251,7 @@ class Engine:
         capacity, now = self._capacity(), self._clock.monotonic()
         starting = self._ready.place(capacity)
         for unit, reason in self._time_limits.overdue_units(self._ready.queue_heads(), capacity.time_limits, now):
-            self.stop([unit], CANCEL, reason)
+            self.stop_units([unit], CANCEL, reason)
         return starting
 
     def _return_scratch(self) -> None:

@@ -145,7 +145,7 @@ class Database:
                 self._checkpointer = self._connect()
             self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
-    def close(self) -> None:
+    def close_database(self) -> None:
         if self._checkpointer is not None:
             self._checkpointer.close()
         with self._write_lock, self._read_lock:

@@ -140,7 +140,7 @@ class ContainerExecutor:
             for container in container_engine.labelled_containers(self._client, self._labels()):
                 container_engine.remove(self._client, container["Id"])
         self._supervision.release(self._lease)
-        self._attempts.close()
+        self._attempts.stop_watching_cgroups()
         # An attempt of an engine that hangs may outlast this.
         journal, self._journal = self._journal, -1
         os.close(journal)

@@ -107,8 +107,8 @@ class Attempts:
         """An engine that has gone is not waited for any more."""
         self._closing.set()
 
-    def close(self) -> None:
-        self._cgroups.close()
+    def stop_watching_cgroups(self) -> None:
+        self._cgroups.stop_watching()
 
     def run(self, attempt: Attempt, tell_start: Callable[[int], None]) -> Exited:
         """Runs an attempt to its end.

@@ -110,7 +110,7 @@ class CgroupWatch:
         watched.ended.wait(WAIT_SECONDS)
         return watched.usage
 
-    def close(self) -> None:
+    def stop_watching(self) -> None:
         with self._lock:
             if self._epoll is not None:
                 os.close(self._stop)

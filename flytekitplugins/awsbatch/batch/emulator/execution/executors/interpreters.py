@@ -248,7 +248,7 @@ class Interpreters:
                 lost, use.running = use.running, {}
             use.owner.ended(use, lost)
             use.released.set()
-        interpreter.channel.close()
+        interpreter.channel.close_channel()
         interpreter.ended.set()
 
     def _told(self, event: Event) -> None:

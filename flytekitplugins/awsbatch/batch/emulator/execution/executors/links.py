@@ -51,7 +51,7 @@ class Links:
     def forget(self) -> None:
         """In a fork of this process, where the thread does not run."""
         for link in self._links:
-            link.channel.close()
+            link.channel.close_channel()
 
     def wake(self) -> None:
         with contextlib.suppress(OSError):

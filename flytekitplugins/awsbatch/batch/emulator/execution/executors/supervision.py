@@ -208,7 +208,7 @@ class Supervision:
         with self._sending:
             return (self._supervised or self._start_supervisor()).directory
 
-    def close(self) -> None:
+    def end_supervisor(self) -> None:
         """Ends the supervisor and all below it."""
         with self._sending:
             supervised, self._closing = self._supervised, True
@@ -299,7 +299,7 @@ class Supervision:
     def _lose(self, supervised: Supervised) -> None:
         """The supervisor has ended. If attempts still ran, it was killed, and they are ended here."""
         with self._sending:
-            supervised.channel.close()
+            supervised.channel.close_channel()
             left, supervised.attempts = supervised.attempts, {}
             if self._supervised is supervised:
                 self._supervised = None
@@ -340,7 +340,7 @@ def of_this_process() -> Supervision:
 
 def _close() -> None:
     if _of_this_process is not None:
-        _of_this_process.close()
+        _of_this_process.end_supervisor()
 
 
 def _forget() -> None:

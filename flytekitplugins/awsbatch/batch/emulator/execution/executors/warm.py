@@ -248,7 +248,7 @@ class WarmExecutor:
             self._apart(self._resume, list(waiting.values()))
 
     def _apart(self, call: Callable[..., None], *arguments: Any) -> None:
-        """Calls a function on a thread of its own, for which `close` waits."""
+        """Calls a function on a thread of its own, for which `close_instance` waits."""
         thread = threading.Thread(target=call, args=arguments, name="awsbatch-warm-start", daemon=True)
         with self._interpreters.lock:
             self._resuming = [*(each for each in self._resuming if each.is_alive()), thread]

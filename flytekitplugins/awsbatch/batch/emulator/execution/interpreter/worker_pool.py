@@ -71,7 +71,7 @@ class Pool:
         if pid == 0:
             mine.close()
             for other in self._workers.values():
-                other.channel.close()
+                other.channel.close_channel()
             worker.serve(self._context, code, Channel(theirs))
         theirs.close()
         pooled = PooledWorker(pid, setup, Channel(mine))
@@ -110,4 +110,4 @@ class Pool:
             self._reaper.ending.add(pooled.pid)
         del self._workers[pooled.channel.fileno()]
         self._poll.unregister(pooled.channel.fileno())
-        pooled.channel.close()
+        pooled.channel.close_channel()
