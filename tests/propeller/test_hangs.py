@@ -303,7 +303,7 @@ def test_attempts_of_the_node_start_anew_after_a_hang_was_near() -> None:
     result = NodeExecution(
         request(single(), literal_map(x=integer(1))), services(play, configured=settings("strict", HANG_LIMIT))
     ).run(Clock().wait)
-    assert (result.phase, result.attempts, result.hang) == (TaskPhase.SUCCESS, 2, None)
+    assert (result.phase, result.attempt_count, result.hang) == (TaskPhase.SUCCESS, 2, None)
 
 
 PANICS: list[tuple[str, tasks_pb2.TaskTemplate, Any, str]] = [

@@ -67,7 +67,7 @@ def test_an_array_hands_its_childrens_outputs_over_in_order() -> None:
         phase=TaskPhase.SUCCESS,
         outputs=literal_map(o0=integers([100, 101, 102])),
         error=None,
-        attempts=1,
+        attempt_count=1,
         children=tuple(
             ChildFact(index, index, f"job-0:{index}", TaskPhase.SUCCESS, 1, ("log/0",), "exit(0)") for index in range(3)
         ),
@@ -115,7 +115,7 @@ def fails_first(job: int, child: int | None) -> Outcome:
 def test_a_retryable_failure_brings_another_attempt_in_a_folder_of_its_own() -> None:
     given = services(fails_first)
     result = run(request(template(), literal_map(x=integers([7, 8, 9]))), given)
-    assert (result.phase, result.attempts, result.job_name) == (TaskPhase.SUCCESS, 2, "exec1-n0-1")
+    assert (result.phase, result.attempt_count, result.job_name) == (TaskPhase.SUCCESS, 2, "exec1-n0-1")
     assert result.output_prefix == "s3://bucket/meta/proj-development-exec1/n0/data/1"
     first, second = batch(given).submitted
     assert [made["jobName"] for made in (first, second)] == ["exec1-n0-0", "exec1-n0-1"]
@@ -150,7 +150,7 @@ def test_exhausted_retries_end_in_flytes_words() -> None:
         message='[1/1] currentAttempt done. Last Error: UNKNOWN::[1]: message:"boom -  exit(1)"\n',
         kind=execution_pb2.ExecutionError.USER,
     )
-    assert [(fact.original, fact.phase, fact.attempts, fact.message) for fact in result.children] == [
+    assert [(fact.original, fact.phase, fact.attempt_count, fact.message) for fact in result.children] == [
         (0, TaskPhase.SUCCESS, 1, "exit(0)"),
         (1, TaskPhase.PERMANENT_FAILURE, 2, "boom -  exit(1)"),
     ]
@@ -159,7 +159,7 @@ def test_exhausted_retries_end_in_flytes_words() -> None:
 def test_retries_of_the_node_beat_the_tasks() -> None:
     given = services(lambda job, child: failed())
     result = run(request(template(), literal_map(x=integers([1, 2])), retries=3), given)
-    assert (result.attempts, len(batch(given).submitted)) == (4, 4)
+    assert (result.attempt_count, len(batch(given).submitted)) == (4, 4)
 
 
 def test_an_error_of_each_round_ends_as_propellers_workflow_does() -> None:
@@ -288,7 +288,7 @@ def test_a_nodes_timeout_brings_a_retry_and_twice_of_it_the_end() -> None:
     given = services(lambda job, child: running())
     execution = NodeExecution(request(single(), literal_map(x=integer(1)), timeout=60.0), given, clock=clock)
     result = execution.run(clock.wait)
-    assert (result.attempts, result.phase) == (2, TaskPhase.PERMANENT_FAILURE)
+    assert (result.attempt_count, result.phase) == (2, TaskPhase.PERMANENT_FAILURE)
     assert result.error is not None
     assert (result.error.code, result.error.message) == ("Timeout", "Timeout in node")
     assert [made["reason"] for made in batch(given).terminated] == ["Aborted", "Finalized"] * 2

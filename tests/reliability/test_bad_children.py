@@ -135,7 +135,7 @@ def test_a_child_that_ends_well_without_good_outputs_fails_the_node(awsbatch: Em
     assert child in message
     assert f"going to {how}" in message[message.index(child) :]
     assert_runs_again(caught.value, 1)
-    assert caught.value.result.attempts == 1
+    assert caught.value.result.attempt_count == 1
 
 
 @pytest.mark.parametrize("task", [bad_children.end_without_outputs, bad_children.end_with_an_error])
@@ -164,7 +164,7 @@ def test_a_child_over_its_time_limit_ends_for_good_in_awss_words(tmp_path: Path)
     world = World(tmp_path / "home", clock=Clock(speed=100))
     node = Node(world, "execution", 2, "[ $i = 0 ] || sleep 300", limit=60)
     result = node.run()
-    assert [(child.phase.name, child.attempts) for child in result.children] == [(SUCCEEDED, 1), (FAILED, 1)]
+    assert [(child.phase.name, child.attempt_count) for child in result.children] == [(SUCCEEDED, 1), (FAILED, 1)]
     assert result.children[1].message.startswith("Job attempt duration exceeded timeout")
     assert result.error is not None and "Job attempt duration exceeded timeout" in result.error.message
     world.close()

@@ -230,8 +230,8 @@ class JobWatch(BatchCalls):
         job.size = int(properties.get("size", 0))
         job.status = detail["status"]
         job.summary = {status: count for status, count in properties.get("statusSummary", {}).items() if count}
-        attempts = len(detail.get("attempts") or ())
-        mark = (job.status, job.summary, attempts, detail.get("startedAt"), detail.get("statusReason"))
+        attempt_count = len(detail.get("attempts") or ())
+        mark = (job.status, job.summary, attempt_count, detail.get("startedAt"), detail.get("statusReason"))
         if mark != job.mark:
             job.mark = mark
             job.changes += job.seen

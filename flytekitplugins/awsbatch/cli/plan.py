@@ -79,11 +79,16 @@ def plan(
         planned = plan_of(entity, settings, who, where, images)
     if as_json:
         decision = decision_data(planned.decision, decisions_by_matching(settings.admin, planned.decision))
-        nodes = [dataclasses.asdict(node) for node in planned.nodes]
+        nodes = [_json_of_node(node) for node in planned.nodes]
         print_json({"decision": decision, "nodes": nodes, "unknown": planned.unknown})
     else:
         _show(command_console(), planned)
     sys.exit(0 if planned.decision.queue and not any(node.problem for node in planned.nodes) else FOUND)
+
+
+def _json_of_node(node: PlannedNode) -> dict[str, Any]:
+    fields = dataclasses.asdict(node)
+    return {"attempts" if name == "max_attempts" else name: value for name, value in fields.items()}
 
 
 def _entity(target: str, name: str) -> Any:
@@ -148,8 +153,8 @@ def _show_node(out: Console, node: PlannedNode) -> None:
         return
     tries = node.request.get("retryStrategy", {}).get("attempts", 1)
     line.append(f": {what}, tried {'once' if tries == 1 else f'up to {tries} times'}")
-    if node.attempts > 1:
-        line.append(f" in each of {node.attempts} attempts of the node")
+    if node.max_attempts > 1:
+        line.append(f" in each of {node.max_attempts} attempts of the node")
     out.print(line)
     for title, body in (("RegisterJobDefinition", node.definition), ("SubmitJob", node.request)):
         out.print(Text(f"  {title}", style="dim"))

@@ -56,7 +56,7 @@ class JobSpec:
 
     :param memory: MiB.
     :param timeout: seconds of an attempt, 0 for none.
-    :param attempts: how often it may be tried, from 1.
+    :param max_attempts: how often it may be tried, from 1.
     """
 
     name: str
@@ -68,7 +68,7 @@ class JobSpec:
     memory: int
     gpus: int = 0
     timeout: int = 0
-    attempts: int = 1
+    max_attempts: int = 1
     exit_rules: tuple[ExitRule, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -41,7 +41,7 @@ def job_spec_of(detail: Mapping[str, Any]) -> JobSpec:
         memory=int(memory or 0),
         gpus=int(spec_requirement(GPU, container.get("resourceRequirements", ())) or 0),
         timeout=detail.get("timeout", {}).get("attemptDurationSeconds", 0),
-        attempts=retry.get("attempts", 1),
+        max_attempts=retry.get("attempts", 1),
         exit_rules=tuple(
             ExitRule(rule["action"].upper(), rule.get("onStatusReason"), rule.get("onReason"), rule.get("onExitCode"))
             for rule in retry.get("evaluateOnExit", ())

@@ -119,7 +119,7 @@ def _missing_script(result: NodeResult) -> list[str]:
 
 
 def _headline(result: NodeResult, failed: Sequence[ChildFact], task: str, execution: str, node: str) -> str:
-    tries = f" in {result.attempts} attempts of the node" if result.attempts > 1 else ""
+    tries = f" in {result.attempt_count} attempts of the node" if result.attempt_count > 1 else ""
     where = f"node {node} of execution {execution}"
     if not failed:
         code = result.error.code.strip("|") if result.error is not None else ""
@@ -151,7 +151,7 @@ def _next(failed: Sequence[ChildFact], single: bool, execution: str, node: str, 
 
 
 def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf, how: str = "") -> str:
-    attempts = f"{child.attempts} attempt{'' if child.attempts == 1 else 's'}"
+    tried = f"{child.attempt_count} attempt{'' if child.attempt_count == 1 else 's'}"
     message = error_message_of_child(store, result.output_prefix, child.original)
     # Where the child left no error.pb, the handler wrote one with AWS's words.
     own = bool(message) and message != child.message
@@ -159,9 +159,9 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
     how = how or ("" if own and exit_says_exception(child.message) else child.message.strip(" -"))
     reason = f", {how}" if how else ""
     job = f"Batch job {child.job_id}"
-    lines = [f"\nChild {child.original} ({job}, {attempts}{reason}):"]
+    lines = [f"\nChild {child.original} ({job}, {tried}{reason}):"]
     if len(result.children) == 1:
-        lines = [f"\n{job} ({attempts}{reason}):"]
+        lines = [f"\n{job} ({tried}{reason}):"]
     if own:
         lines.append(_indent("\n".join(last_traceback_lines(traceback_lines(message), SHOWN_ERROR_LINES))))
     if not own and (more := advice_on_exit(child.message)):

@@ -67,7 +67,7 @@ def child_records(children: Iterable[ChildFact]) -> list[dict[str, Any]]:
             "child": child.child,
             "job_id": child.job_id,
             "phase": child.phase.name,
-            "attempts": child.attempts,
+            "attempts": child.attempt_count,
             "message": child.message,
             "times": child.times,
         }

@@ -50,9 +50,9 @@ class CallNotices:
         elif progress.link and items > 1:
             deployment.say_once(f"{label}: Flyte's console links the array to {progress.link}")
         batch = deployment.settings.handler.batch
-        attempts = retry_strategy_attempts(self._template, batch.min_retries, batch.max_retries)
+        max_attempts = retry_strategy_attempts(self._template, batch.min_retries, batch.max_retries)
         job = deployment.services.jobs.get(progress.job_name)
-        for line in self._news.lines(progress, job, attempts):
+        for line in self._news.lines(progress, job, max_attempts):
             deployment.reporter.say(redact(f"{label}: {line}", os.environ))
         refused = f"{progress.error} (it is tried again)" if progress.error and node.result is None else None
         for notice in (progress.hang, self._stuck(progress) or self._queued(progress), refused):

@@ -66,7 +66,7 @@ class PlannedNode:
     :param request: by boto3's names, without secrets; empty where there is a problem.
     :param size: the array's: a number, or a phrase where only a run knows it; None for a single job.
     :param definition: what the job definition would say.
-    :param attempts: how often the node is tried.
+    :param max_attempts: how often the node is tried.
     """
 
     node: str
@@ -74,7 +74,7 @@ class PlannedNode:
     request: dict[str, Any] = field(default_factory=dict)
     definition: dict[str, Any] = field(default_factory=dict)
     size: int | str | None = None
-    attempts: int = 1
+    max_attempts: int = 1
     problem: str = ""
 
 
@@ -250,7 +250,7 @@ class _Planner:
             request=redact_request(sent, os.environ),
             definition=definition,
             size=size,
-            attempts=max_attempts(template, request.retries, settings.handler.propeller.node_config),
+            max_attempts=max_attempts(template, request.retries, settings.handler.propeller.node_config),
         )
 
 

@@ -49,10 +49,11 @@ def _stuck(child: Job, phase: TaskPhase, allowed: int | None) -> str | None:
                 "succeeded but left only an error.pb, which counts as a failure to be retried, and nothing retries it"
             )
         return None
-    if child.phase is TaskPhase.RETRYABLE_FAILURE and child.attempts != allowed:
+    if child.phase is TaskPhase.RETRYABLE_FAILURE and child.attempt_count != allowed:
         return (
-            f"failed with {child.attempts} attempt(s) as Flyte counts them, and only a failure with exactly {allowed} "
-            f"is final (a job that times out, is terminated or has no log stream never gets there): {child.message}"
+            f"failed with {child.attempt_count} attempt(s) as Flyte counts them, and only a failure with exactly "
+            f"{allowed} is final (a job that times out, is terminated or has no log stream never gets there): "
+            f"{child.message}"
         )
     if not child.phase.terminal:
         return (

@@ -65,7 +65,7 @@ class Job:
         return cls(job_id, children=[cls(phase=TaskPhase.NOT_READY) for _ in range(size)])
 
     @property
-    def attempts(self) -> int:
+    def attempt_count(self) -> int:
         """Flyte's count: AWS's attempts, plus one when the current log stream belongs to none of them."""
         return len(self.log_streams)
 

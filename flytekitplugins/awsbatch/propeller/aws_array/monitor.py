@@ -113,8 +113,8 @@ def monitor_subtasks(state: State, context: TaskContext, services: HandlerServic
         for number, child in enumerate(job.children):
             phases.append(_child_phase(ChildIndex(number), child, look))
             # Here, after this child's error.pb was written, Flyte stops at a count that the array has no room for.
-            if child.attempts > counters.limit:
-                counters.of((child.attempts,))
+            if child.attempt_count > counters.limit:
+                counters.of((child.attempt_count,))
     finally:
         look.write_errors()
     detailed = state.detailed.of(phases)
@@ -123,7 +123,7 @@ def monitor_subtasks(state: State, context: TaskContext, services: HandlerServic
         state,
         detailed=detailed,
         summary=dict(summary),
-        retry_attempts=counters.of(child.attempts for child in job.children),
+        retry_attempts=counters.of(child.attempt_count for child in job.children),
     )
     # Children that were found in the cache have succeeded already.
     needed = state.min_successes - state.original_size + state.execution_size
@@ -137,7 +137,7 @@ def monitor_subtasks(state: State, context: TaskContext, services: HandlerServic
 
 def _counters(look: _Round) -> CompactArray:
     counters = look.state.retry_attempts
-    most = max((child.attempts for child in look.job.children), default=0)
+    most = max((child.attempt_count for child in look.job.children), default=0)
     if look.strict or most <= counters.limit:
         return counters
     look.deviations.add(deviations.ATTEMPT_COUNTER)
@@ -162,7 +162,7 @@ def _child_phase(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
 def _failure(index: ChildIndex, child: Job, look: _Round) -> TaskPhase:
     if child.message and not child.has_error:
         look.unwritten.append((child, look.files(index), child.message))
-    if look.allowed is not None and child.attempts == look.allowed:
+    if look.allowed is not None and child.attempt_count == look.allowed:
         return TaskPhase.PERMANENT_FAILURE
     if not look.strict:
         look.deviations.add(deviations.NO_RETRIES if look.allowed is None else deviations.SHORT_FAILURE)

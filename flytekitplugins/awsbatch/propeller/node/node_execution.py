@@ -313,7 +313,7 @@ class NodeExecution:
             phase=_PHASES[ending.move],
             outputs=outputs,
             error=error,
-            attempts=node.attempt - self.request.attempt + 1,
+            attempt_count=node.attempt - self.request.attempt + 1,
             children=child_facts(node.plugin_state, job, self.request.template.type),
             job_name=self._context.name,
             job_id=node.plugin_state.external_job_id,

@@ -20,7 +20,7 @@ class ChildFact:
 
     :param child: its place in the array job; None: it was cached and never ran.
     :param job_id: `<array job>:<child>`, or the job itself where it is no array; "" when it never ran.
-    :param attempts: how many attempts AWS reported.
+    :param attempt_count: how many attempts AWS reported.
     :param log_streams: one per attempt that had one, in order.
     :param message: AWS's status reason and exit code, "" when there is none.
     :param times: when it was created, started and stopped, in milliseconds since the epoch, as AWS says.
@@ -30,7 +30,7 @@ class ChildFact:
     child: ChildIndex | None
     job_id: str
     phase: TaskPhase
-    attempts: int
+    attempt_count: int
     log_streams: tuple[str, ...]
     message: str
     times: Times = (None, None, None)
@@ -74,7 +74,7 @@ class NodeResult:
 
     :param outputs: the node's outputs when it succeeded (an empty map when the task declares none).
     :param error: why it failed, as propeller would report it (`RetriesExhausted|...`).
-    :param attempts: how many attempts of the node were made.
+    :param attempt_count: how many attempts of the node were made.
     :param phase: SUCCESS, PERMANENT_FAILURE or ABORTED.
     :param output_prefix: where the last attempt's outputs.pb or error.pb lies.
     """
@@ -82,7 +82,7 @@ class NodeResult:
     phase: TaskPhase
     outputs: literals_pb2.LiteralMap | None
     error: execution_pb2.ExecutionError | None
-    attempts: int
+    attempt_count: int
     children: tuple[ChildFact, ...]
     job_name: str
     job_id: str | None

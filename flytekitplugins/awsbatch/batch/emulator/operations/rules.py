@@ -91,11 +91,11 @@ def merged_tags(values: Mapping[str, str] | None, before: Mapping[str, str] | No
 def _check_retry_strategy(strategy: Mapping[str, Any] | None) -> None:
     if strategy is None:
         return
-    attempts, rules = strategy.get("attempts"), strategy.get("evaluateOnExit") or ()
-    if attempts is None:
+    max_attempts, rules = strategy.get("attempts"), strategy.get("evaluateOnExit") or ()
+    if max_attempts is None:
         raise client_error("RetryAttempts must be provided with retry strategy.")
-    if attempts not in ATTEMPTS:
-        raise client_error(f"retryStrategy.attempts is {attempts}: expected 1 to 10")
+    if max_attempts not in ATTEMPTS:
+        raise client_error(f"retryStrategy.attempts is {max_attempts}: expected 1 to 10")
     if len(rules) > MAX_RULES:
         raise client_error(f"retryStrategy.evaluateOnExit has {len(rules)} rules: at most {MAX_RULES}")
     for rule in rules:

@@ -341,7 +341,7 @@ class Engine:
         """Ends a unit's last attempt, and the unit with it unless it may try again."""
         attempt, spec = unit.current, unit.job.spec
         decided = retry_rules.retry_verdict(
-            end, len(unit.attempts), spec.attempts, spec.exit_rules, unit.stop, unit.stop_reason
+            end, len(unit.attempts), spec.max_attempts, spec.exit_rules, unit.stop, unit.stop_reason
         )
         attempt.stopped = at
         attempt.exit_code = end.exit_code

@@ -63,9 +63,9 @@ class RetryVerdict:
 
 
 def retry_verdict(
-    end: End, tried: int, attempts: int, rules: Sequence[ExitRule], stop: str | None, words: str | None
+    end: End, tried: int, max_attempts: int, rules: Sequence[ExitRule], stop: str | None, words: str | None
 ) -> RetryVerdict:
-    """:param tried: how many attempts were made, this one included; `attempts` how many the strategy grants.
+    """:param tried: how many attempts were made, this one included; `max_attempts` how many the strategy grants.
     :param stop: how the unit was asked to stop, if it was: such units are never retried; `words` is the reason that was
         given.
     """
@@ -75,7 +75,7 @@ def retry_verdict(
         return RetryVerdict(FAILED, words)
     if end.exit_code == 0:
         return RetryVerdict(SUCCEEDED, end.status_reason)
-    if tried < attempts and _retry_action(end, rules) == RETRY:
+    if tried < max_attempts and _retry_action(end, rules) == RETRY:
         return RetryVerdict(RUNNABLE, None)
     return RetryVerdict(FAILED, end.status_reason)
 
