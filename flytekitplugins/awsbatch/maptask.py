@@ -137,7 +137,7 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
     def get_container(self, settings: SerializationSettings) -> Container | None:
         container: Container | None = self._target().get_container(settings)
         if container is not None:
-            from .lint.report import lint_task
+            from .lint.lint_warnings import lint_task
 
             lint_task(self, container, settings)
         return container

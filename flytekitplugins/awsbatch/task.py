@@ -78,7 +78,7 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
                 "with flytekitplugins.awsbatch.map_task.",
             )
         if isinstance(mapping, MapPythonTask) and not isinstance(mapping, EmulatedCalls):
-            from .lint.report import lint_legacy_map
+            from .lint.lint_warnings import lint_legacy_map
 
             lint_legacy_map(self, mapping)
         super().set_command_fn(get_command_fn)
@@ -86,13 +86,13 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
     def get_container(self, settings: SerializationSettings) -> Container | None:
         container: Container | None = super().get_container(settings)
         if container is not None and not isinstance(getattr(self._get_command_fn, "__self__", None), MapPythonTask):
-            from .lint.report import lint_task
+            from .lint.lint_warnings import lint_task
 
             lint_task(self, container, settings)
         return container
 
     def check_emulated_call(self) -> None:
-        from .lint.report import lint_single_call
+        from .lint.lint_warnings import lint_single_call
 
         lint_single_call(self)
 

@@ -22,7 +22,7 @@ from botocore.awsrequest import AWSResponse
 from click.testing import CliRunner
 
 from flytekitplugins.awsbatch.account.aws_account import AwsAccount
-from flytekitplugins.awsbatch.account.findings import State
+from flytekitplugins.awsbatch.account.step_findings import State
 from flytekitplugins.awsbatch.cli.main import main
 
 ACCOUNT = "123456789012"

@@ -13,9 +13,9 @@ from account_builders import ACCOUNT, JOB_ROLE, PROPELLER_ROLE, REGION, SETTINGS
 
 from flytekitplugins.awsbatch.account import batch_checks, image_and_logs, role_checks
 from flytekitplugins.awsbatch.account.aws_account import AwsAccount, CallError
-from flytekitplugins.awsbatch.account.findings import State, StepFinding
 from flytekitplugins.awsbatch.account.iam_evaluation import IamPolicy, IamVerdict
 from flytekitplugins.awsbatch.account.principals import principal_of, principal_permission_fix
+from flytekitplugins.awsbatch.account.step_findings import State, StepFinding
 from flytekitplugins.awsbatch.account.task_needs import task_needs
 from flytekitplugins.awsbatch.account.walk import AccountWalk
 from flytekitplugins.awsbatch.local.all_settings import parse_all_settings

@@ -28,7 +28,7 @@ from botocore.loaders import Loader
 from botocore.session import Session
 from breaks import BREAKS, PAGE, Break, page_with_table
 
-from flytekitplugins.awsbatch.account.findings import State
+from flytekitplugins.awsbatch.account.step_findings import State
 
 AWS_CLI = ROOT / ".venv-awscli" / "bin"
 pytestmark = pytest.mark.skipif(

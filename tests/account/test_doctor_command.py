@@ -14,9 +14,9 @@ from click.testing import CliRunner
 
 from flytekitplugins.awsbatch.account import aws_account
 from flytekitplugins.awsbatch.account.aws_account import AwsAccount
-from flytekitplugins.awsbatch.account.findings import State
 from flytekitplugins.awsbatch.account.iam_evaluation import IamVerdict
 from flytekitplugins.awsbatch.account.principals import principal_may_request, principal_of
+from flytekitplugins.awsbatch.account.step_findings import State
 from flytekitplugins.awsbatch.cli.main import main
 
 CALLER = {"UserId": "u", "Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/flytepropeller/session"}

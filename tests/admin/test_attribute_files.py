@@ -12,7 +12,7 @@ from flytekitplugins.awsbatch.admin.attribute_files import (
     is_attribute_file,
     read_attribute_file,
 )
-from flytekitplugins.awsbatch.admin.rules import StoredRule
+from flytekitplugins.awsbatch.admin.queue_rules import StoredRule
 from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark

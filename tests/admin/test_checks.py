@@ -9,7 +9,7 @@ from admin_builders import SETUP_DOCUMENT, admin, queues
 
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
 from flytekitplugins.awsbatch.admin.checks import admin_deployment_advice, admin_deployment_faults
-from flytekitplugins.awsbatch.admin.rules import StoredRule
+from flytekitplugins.awsbatch.admin.queue_rules import StoredRule
 
 PROPELLER = (SETUP_DOCUMENT / "propeller.yaml").read_text()
 

@@ -11,7 +11,7 @@ from admin_builders import admin, queues
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
 from flytekitplugins.awsbatch.admin.documented import match_as_documented
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
-from flytekitplugins.awsbatch.admin.rules import StoredRule
+from flytekitplugins.awsbatch.admin.queue_rules import StoredRule
 
 
 def queue(settings: AdminSettings, project: str = "p", domain: str = "d", workflow: str = "m.w", name: str = "") -> str:

@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.admin.export_rules import (
     exported_file_name,
     exported_server_block,
 )
-from flytekitplugins.awsbatch.admin.rules import Rule, StoredRule, why_rule_is_refused
+from flytekitplugins.awsbatch.admin.queue_rules import Rule, StoredRule, why_rule_is_refused
 
 
 def test_the_setup_documents_example() -> None:

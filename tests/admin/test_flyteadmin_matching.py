@@ -9,7 +9,7 @@ from admin_builders import queues
 
 from flytekitplugins.awsbatch.admin import flyteadmin, flyteadmin_2019
 from flytekitplugins.awsbatch.admin.explanation import Explanation, LaunchedExecution
-from flytekitplugins.awsbatch.admin.rules import StoredRule, why_rule_is_refused
+from flytekitplugins.awsbatch.admin.queue_rules import StoredRule, why_rule_is_refused
 
 WHO = LaunchedExecution("p", "development", "w")
 THREE = {"qa": "a", "qb": "b", "qc": "c"}

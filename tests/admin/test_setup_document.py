@@ -13,7 +13,7 @@ from flytekitplugins.awsbatch.admin.admin_settings import MATCHINGS, ExecutionQu
 from flytekitplugins.awsbatch.admin.enabled_plugins import Handler, enabled_plugin_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
-from flytekitplugins.awsbatch.admin.rules import Rule
+from flytekitplugins.awsbatch.admin.queue_rules import Rule
 from flytekitplugins.awsbatch.local.all_settings import load_all_settings
 
 SIMPLEST = (SETUP_DOCUMENT / "simplest.yaml").read_text()

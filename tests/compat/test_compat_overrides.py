@@ -10,7 +10,7 @@ import compat_overrides as flows
 import pytest
 from compat_run import emulated, with_emulator
 
-from flytekitplugins.awsbatch.lint import report
+from flytekitplugins.awsbatch.lint import lint_warnings
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.told import ToldOnce
 from flytekitplugins.awsbatch.local.home import Home
@@ -51,7 +51,7 @@ def test_overridden_resources_reach_the_job_of_their_node(batch: Emulation) -> N
 
 
 def test_overrides_that_a_cluster_drops_are_told(batch: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "_told", set())
+    monkeypatch.setattr(lint_warnings, "_told", set())
     # Runs before in the same home have told some of it.
     monkeypatch.setattr(ToldOnce, "first_time", lambda *_: True)
     result, (request,) = emulated(batch, lambda: flows.dropped(n=0))

@@ -15,8 +15,8 @@ from compat_remedies import StockMap
 from compat_run import emulated, with_emulator
 
 from flytekitplugins.awsbatch import map_task
-from flytekitplugins.awsbatch.batch.emulator.operations import rules
-from flytekitplugins.awsbatch.lint import report
+from flytekitplugins.awsbatch.batch.emulator.operations import request_rules
+from flytekitplugins.awsbatch.lint import lint_warnings
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.deployment.submissions import Submissions
 from flytekitplugins.awsbatch.testing import Emulation, emulation
@@ -112,7 +112,7 @@ def checkpoints(home: Path) -> Iterator[Path]:
 
 
 def test_concurrency_is_not_held_and_that_is_said(batch: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "_told", set())
+    monkeypatch.setattr(lint_warnings, "_told", set())
     value, (request,) = emulated(batch, lambda: map_task(tasks.square, concurrency=1)(n=[21, 22]))
     assert (value, request["arrayProperties"]) == ([441, 484], {"size": 2})
     assert "[AB106]" in batch.printed
@@ -133,7 +133,7 @@ def test_concurrency_is_not_held_and_that_is_said(batch: Emulation, monkeypatch:
 def test_attempts_that_take_too_long_are_tried_again_and_end(
     batch: Emulation, monkeypatch: pytest.MonkeyPatch, mapped: Any, limit: int
 ) -> None:
-    monkeypatch.setattr(rules, "MIN_TIMEOUT", min(limit, rules.MIN_TIMEOUT))
+    monkeypatch.setattr(request_rules, "MIN_TIMEOUT", min(limit, request_rules.MIN_TIMEOUT))
     errors: dict[str, str] = {}
 
     def run(name: str, call: Any) -> None:

@@ -24,8 +24,8 @@ from flytekitplugins.awsbatch.admin.admin_settings import (
 )
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, write_decided_queue
+from flytekitplugins.awsbatch.admin.queue_rules import PLACES, Rule, StoredRule, why_rule_is_refused
 from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
-from flytekitplugins.awsbatch.admin.rules import PLACES, Rule, StoredRule, why_rule_is_refused
 from flytekitplugins.awsbatch.propeller.aws_array.job_config import job_config
 from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.reader import Reader

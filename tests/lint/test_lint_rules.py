@@ -28,8 +28,8 @@ from flytekitplugins.awsbatch.lint.image_rules import (
     image_version_problem,
 )
 from flytekitplugins.awsbatch.lint.lint_settings import LintSettings
+from flytekitplugins.awsbatch.lint.lint_warnings import report_lint_findings_to
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
-from flytekitplugins.awsbatch.lint.report import report_lint_findings_to
 from flytekitplugins.awsbatch.lint.subject import LintSubject
 from flytekitplugins.awsbatch.sdk import switch
 from flytekitplugins.awsbatch.sdk.task_config import LINT_CODES

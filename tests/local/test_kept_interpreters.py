@@ -195,7 +195,7 @@ def test_idle_ones_end_after_a_while_and_when_memory_is_short(
         monkeypatch.setattr(interpreters, "IDLE", 0.0)
     else:
         monkeypatch.setattr(interpreters.free_memory, "is_memory_short", lambda: True)
-    its.supervision.links.wake()
+    its.supervision.channel_reader.wake()
     assert only.ended.wait(30)
     assert running() == []
     # The next one starts a new one.

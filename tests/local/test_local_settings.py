@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import decide_launch
-from flytekitplugins.awsbatch.admin.rules import StoredRule
+from flytekitplugins.awsbatch.admin.queue_rules import StoredRule
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.all_settings import (
     LOCAL_ROLE,

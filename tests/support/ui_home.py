@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs
+from flytekitplugins.awsbatch.batch.emulator.execution.log_files import Logs
 from flytekitplugins.awsbatch.batch.emulator.job_model import (
     FAILED,
     RUNNABLE,

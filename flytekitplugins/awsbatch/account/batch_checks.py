@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
+from .step_findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
 from .walk import AccountWalk, TaskNeed
 
 Described = dict[str, Any]

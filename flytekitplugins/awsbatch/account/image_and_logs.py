@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 
 from .aws_account import CallError
-from .findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
 from .iam_evaluation import IamVerdict
 from .policies import LOG_GROUP
 from .principals import principal_may_request, principal_of
+from .step_findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
 from .walk import AccountWalk
 
 ECR = re.compile(

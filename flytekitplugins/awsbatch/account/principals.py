@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .aws_account import AwsAccount, CallError
-from .findings import Fix, aws_cli_command
 from .iam_evaluation import Context, IamPolicy, IamVerdict, evaluate_iam_request, iam_statements, without_iam_denials
+from .step_findings import Fix, aws_cli_command
 
 ALLOWED = "allowed"
 EXPLICITLY_DENIED = "explicitDeny"

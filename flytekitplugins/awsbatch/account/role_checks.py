@@ -8,7 +8,6 @@ from typing import Any
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
 
 from .aws_account import CallError
-from .findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
 from .iam_evaluation import Context, iam_trusts, with_iam_trust
 from .policies import (
     ECS_TASKS,
@@ -31,6 +30,7 @@ from .principals import (
     principal_permission_fix,
 )
 from .settings_checks import account_settings_as_yaml
+from .step_findings import Fix, StepFinding, aws_cli_command, right_finding, unknown_finding, wrong_finding
 from .walk import AccountWalk
 
 NO_ROLE = "no role was named; give --role, or set emulator.role"

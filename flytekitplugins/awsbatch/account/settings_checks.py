@@ -18,8 +18,8 @@ from flytekitplugins.awsbatch.admin.launch_decision import ROLE_KEY
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 
 from .aws_account import CallError
-from .findings import Fix, StepFinding, right_finding, unknown_finding, wrong_finding
 from .policies import policy_region
+from .step_findings import Fix, StepFinding, right_finding, unknown_finding, wrong_finding
 from .walk import AccountWalk
 
 # AWS Batch's own limit, which no quota raises.

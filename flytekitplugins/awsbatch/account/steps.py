@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from . import batch_checks, image_and_logs, role_checks, settings_checks
 from .aws_account import CallError
-from .findings import StepFinding, unknown_finding
+from .step_findings import StepFinding, unknown_finding
 from .walk import AccountWalk
 
 

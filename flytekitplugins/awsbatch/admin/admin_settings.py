@@ -17,7 +17,7 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 from .attribute_files import read_attribute_file as read_attributes
 from .explanation import LaunchedExecution
-from .rules import Rule, StoredRule, why_rule_is_refused
+from .queue_rules import Rule, StoredRule, why_rule_is_refused
 
 DOCUMENTED = "documented"
 FLYTEADMIN = "flyteadmin"

@@ -26,7 +26,7 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import (
     shown_yaml_value,
 )
 
-from .rules import PLACES, StoredRule
+from .queue_rules import PLACES, StoredRule
 
 KEYS = (*PLACES, "tags")
 PLAIN_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9.-]*")

@@ -11,7 +11,7 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 from .admin_settings import AdminSettings, ExecutionQueue
 from .enabled_plugins import enabled_plugin_of
-from .rules import Rule
+from .queue_rules import Rule
 
 # AWS Batch, CreateJobQueue: up to 128 letters, numbers, hyphens and underscores, beginning with a letter or number;
 # SubmitJob takes an ARN too.

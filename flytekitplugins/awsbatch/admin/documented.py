@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from .admin_settings import DOCUMENTED, AdminSettings, ExecutionQueue
 from .explanation import Explanation, LaunchedExecution, RuleVerdict
-from .rules import PLACES, Rule
+from .queue_rules import PLACES, Rule
 
 SINGLE_TASK_PREFIX = ".flytegen."
 

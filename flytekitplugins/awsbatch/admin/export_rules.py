@@ -17,7 +17,7 @@ import yaml
 from . import documented, flyteadmin
 from .admin_settings import AdminSettings
 from .explanation import LaunchedExecution
-from .rules import Rule, StoredRule
+from .queue_rules import Rule, StoredRule
 
 # Stands for every project, domain or workflow that no rule names; no name on a server can hold a space.
 ANY = "any other"

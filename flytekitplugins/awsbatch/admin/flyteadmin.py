@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from .admin_settings import FLYTEADMIN, AdminSettings, ExecutionQueue
 from .explanation import Explanation, LaunchedExecution, RuleVerdict
-from .rules import PLACES, Rule, StoredRule
+from .queue_rules import PLACES, Rule, StoredRule
 
 # Begins the words on keys that the server passes over.
 UNREAD = "the server does not read"

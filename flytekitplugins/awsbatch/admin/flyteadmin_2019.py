@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from .admin_settings import FLYTEADMIN_2019, AdminSettings, ExecutionQueue
 from .explanation import Explanation, LaunchedExecution
-from .rules import Rule
+from .queue_rules import Rule
 
 Key: TypeAlias = "tuple[str, ...]"
 CRASH = "a rule without tags stops the server of 2019: index out of range"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import rich_click as click
 from rich.text import Text
 
-from flytekitplugins.awsbatch.account.findings import Fix, State, StepFinding
+from flytekitplugins.awsbatch.account.step_findings import Fix, State, StepFinding
 from flytekitplugins.awsbatch.account.steps import Step, findings_of_steps
 from flytekitplugins.awsbatch.account.walk import TaskNeed, begin_walk
 from flytekitplugins.awsbatch.admin import checks

@@ -18,7 +18,7 @@ from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import INTERRUPTED, AttemptView, ChildView, NodeView
 from flytekitplugins.awsbatch.propeller.aws_array.links import resource_links_of_job
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
-from flytekitplugins.awsbatch.ui.errors import page_error_of_child, page_error_reason, page_failures
+from flytekitplugins.awsbatch.ui.grouped_errors import page_error_of_child, page_error_reason, page_failures
 
 from .common import command_line_for_home, json_option, print_json
 from .home_access import (

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flytekitplugins.awsbatch.batch.aws import AwsBatch
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import LogStream
+from flytekitplugins.awsbatch.batch.emulator.execution.log_files import LogStream
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.job_logs import CloudWatchLogs, JobStream, log_streams_of_job
 

@@ -22,8 +22,8 @@ from flytekitplugins.awsbatch.lint.program import compile_program_workflows
 from flytekitplugins.awsbatch.lint.targets import TargetError, target_of
 from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations_of_settings
 from flytekitplugins.awsbatch.local.home import home_from_environment
-from flytekitplugins.awsbatch.local.run.plan import Plan, PlannedNode, planned_workflow_name
-from flytekitplugins.awsbatch.local.run.plan import plan_workflow as plan_of
+from flytekitplugins.awsbatch.local.run.execution_plan import Plan, PlannedNode, planned_workflow_name
+from flytekitplugins.awsbatch.local.run.execution_plan import plan_workflow as plan_of
 
 from .common import (
     FOUND,

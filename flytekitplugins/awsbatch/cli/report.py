@@ -6,8 +6,8 @@ from pathlib import Path
 
 import rich_click as click
 
-from flytekitplugins.awsbatch.ui.report import report as report_text
-from flytekitplugins.awsbatch.ui.report import write_report
+from flytekitplugins.awsbatch.ui.report_file import report as report_text
+from flytekitplugins.awsbatch.ui.report_file import write_report
 
 from .common import fail_command
 from .home_access import ending_on_failure, home_of_command, home_run_named

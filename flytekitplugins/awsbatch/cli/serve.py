@@ -29,7 +29,7 @@ from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders
 from flytekitplugins.awsbatch.local.history.page_address import page_address_noted
 from flytekitplugins.awsbatch.local.home import Home, HomeError, home_from_environment
 from flytekitplugins.awsbatch.settings.problems import SettingsError
-from flytekitplugins.awsbatch.ui.server import RunPages
+from flytekitplugins.awsbatch.ui.page_server import RunPages
 
 from .common import command_line_for_home, config_option, event_of_ending_signal, named_files, service_url
 

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 import rich_click as click
 from rich.console import Console, RenderableType
 
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import log_tail
+from flytekitplugins.awsbatch.batch.emulator.execution.log_files import log_tail
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, ChildView, ExecutionView, NodeView
-from flytekitplugins.awsbatch.ui.errors import page_error_of_child
+from flytekitplugins.awsbatch.ui.grouped_errors import page_error_of_child
 
 from .home_access import ending_on_failure, home_of_command, home_run_named
 from .top_view import Throughput, summary, top_children, top_log_screen, top_screen

@@ -12,7 +12,7 @@ from flytekitplugins.awsbatch.batch.emulator.http.guard import RequestGuard, is_
 from flytekitplugins.awsbatch.batch.emulator.http.server import listen_http_with
 from flytekitplugins.awsbatch.local.history.page_address import page_address_noted
 from flytekitplugins.awsbatch.local.home import Home
-from flytekitplugins.awsbatch.ui.server import RunPages
+from flytekitplugins.awsbatch.ui.page_server import RunPages
 
 from .common import command_line_for_home, event_of_ending_signal, fail_command, service_url
 from .home_access import ending_on_failure, home_of_command, home_run_named

@@ -22,9 +22,9 @@ from .findings import LintFinding, codes_ignored_for, findings_in
 from .image_needs import ImageNeed, image_need_of
 from .image_rules import images_without_builds
 from .lint_settings import LintSettings
+from .lint_warnings import report_lint_findings_to
 from .program import is_only_mapped, is_our_map_in_program
 from .refused import finding_of_refused_task
-from .report import report_lint_findings_to
 from .targets import target_of
 from .task_rules import legacy_map_message
 

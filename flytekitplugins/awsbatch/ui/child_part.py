@@ -9,8 +9,8 @@ from ..local.console.tracebacks import log_with_readable_tracebacks
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import CACHED, DONE, FAILED, SUCCESS, ChildView, NodeView
 from .ansi import AnsiLines
-from .errors import page_error_of_child, page_error_reason
 from .frame import PagePlace, frame_copyable, frame_state_sign
+from .grouped_errors import page_error_of_child, page_error_reason
 from .html import Markup, html_joined, tag
 
 # Bytes of a log's end that a page shows at first.

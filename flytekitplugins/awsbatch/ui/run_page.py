@@ -13,8 +13,8 @@ from ..local.history import run_view
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import ExecutionView, NodeView
 from . import charts
-from .errors import Failure, page_failures
 from .frame import PagePlace, frame_anchor, frame_copyable, frame_state_sign, page_frame_counts, section
+from .grouped_errors import Failure, page_failures
 from .html import NOTHING, Markup, html_joined, tag
 from .node_part import node_part_attempt
 from .rows import RowMaker

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.emulator.execution import log_events
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs, log_tail
+from flytekitplugins.awsbatch.batch.emulator.execution.log_files import Logs, log_tail
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 GROUP = "/aws/batch/job"

@@ -1,8 +1,8 @@
 """The local AWS Batch service: AWS's operations by boto3's names, in this process and on this machine.
 
-It puts the parts together: requests are checked (`rules`, `shapes`), resolved (`submission`), stored (`store`), run
-(`engine`) and described (`describe`). It needs no event loop and no signal handler, and you may call it from any
-thread.
+It puts the parts together: requests are checked (`request_rules`, `shapes`), resolved (`submission`), stored
+(`store`), run (`engine`) and described (`describe`). It needs no event loop and no signal handler, and you may call it
+from any thread.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from .execution.executors.process import ProcessExecutor
 from .execution.executors.protocol import Executor
 from .execution.job_start import Starter
 from .execution.launch import LaunchPolicy, launch_policy_in_clean_environment
-from .execution.logs import Logs, LogStream, log_tail
+from .execution.log_files import Logs, LogStream, log_tail
 from .faults import FaultPlan
 from .job_model import Attempt, JobLook
 from .operations.context import Context
 from .operations.dispatch import Dispatcher
-from .operations.jobs import DEPLOYMENT_QUEUE_TAG
+from .operations.job_operations import DEPLOYMENT_QUEUE_TAG
 from .scheduling.capacity import capacity_of
 from .scheduling.engine import Engine
 from .scheduling.job_table import JobTable

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from flytekitplugins.awsbatch.account import batch_checks, settings_checks, walk
 from flytekitplugins.awsbatch.account.aws_account import AwsAccount
-from flytekitplugins.awsbatch.account.findings import State, StepFinding
+from flytekitplugins.awsbatch.account.step_findings import State, StepFinding
 from flytekitplugins.awsbatch.account.steps import Step, run_doctor_step
 from flytekitplugins.awsbatch.account.walk import AccountWalk, TaskNeed
 from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue

@@ -81,7 +81,7 @@ class Emulation:
         """Writes what has run so far as one HTML file, for a person or as an artefact of CI. Its folder is made where
         it is missing. Raises OSError.
         """
-        from flytekitplugins.awsbatch.ui.report import write_report
+        from flytekitplugins.awsbatch.ui.report_file import write_report
 
         deployment = self._deployment
         batch = None if deployment.closed else self._service

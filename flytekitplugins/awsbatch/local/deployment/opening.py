@@ -197,7 +197,7 @@ class Deployment:
         """One file for all executions of this process, where one is asked for: also after a failure and Ctrl-C."""
         if self._report is None or not self.executions.names:
             return
-        from flytekitplugins.awsbatch.ui.report import write_report
+        from flytekitplugins.awsbatch.ui.report_file import write_report
 
         try:
             write_report(self.home, self.executions.names, self._report)

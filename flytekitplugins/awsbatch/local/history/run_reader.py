@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import LogStream
+from flytekitplugins.awsbatch.batch.emulator.execution.log_files import LogStream
 from flytekitplugins.awsbatch.batch.emulator.job_model import JobLook
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 

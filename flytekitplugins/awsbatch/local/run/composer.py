@@ -17,7 +17,11 @@ from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 from flytekitplugins.awsbatch.lint.codes import lint_code_in_one_line
 from flytekitplugins.awsbatch.lint.findings import LintFinding
-from flytekitplugins.awsbatch.lint.report import lint_execution_env, report_lint_findings, report_lint_findings_to
+from flytekitplugins.awsbatch.lint.lint_warnings import (
+    lint_execution_env,
+    report_lint_findings,
+    report_lint_findings_to,
+)
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
 
 from ..console.redaction import redact_command

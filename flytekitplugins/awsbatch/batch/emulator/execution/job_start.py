@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
     own_launch_environment,
     shared_launch_environment,
 )
-from flytekitplugins.awsbatch.batch.emulator.execution.logs import Logs
+from flytekitplugins.awsbatch.batch.emulator.execution.log_files import Logs
 from flytekitplugins.awsbatch.batch.emulator.execution.scratch import Scratch
 from flytekitplugins.awsbatch.batch.emulator.job_model import Job, Unit
 from flytekitplugins.awsbatch.batch.emulator.settings import ENFORCE, BatchSettings

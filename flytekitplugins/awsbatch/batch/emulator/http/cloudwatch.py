@@ -14,7 +14,7 @@ from typing import Any
 from ...api import BatchError
 from ..execution import log_events
 from ..execution.log_events import LogLine, LogPage
-from ..execution.logs import GROUP, Logs, log_made_at
+from ..execution.log_files import GROUP, Logs, log_made_at
 from ..operations import shapes
 from ..operations.paging import page_position, page_token
 from . import log_filter

@@ -19,9 +19,9 @@ from ...api import BatchError
 from ..compact_json import encode_compactly
 from ..faults import SLOW, Fault
 from ..operations import shapes
+from ..operations.batch_errors import client_error
 from ..operations.dispatch import LostResponseError
-from ..operations.errors import client_error
-from ..operations.jobs import new_job_id
+from ..operations.job_operations import new_job_id
 from ..service import LocalBatch
 from .cloudwatch import CloudWatch
 from .guard import RequestGuard

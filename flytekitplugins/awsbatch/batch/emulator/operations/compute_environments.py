@@ -12,9 +12,9 @@ from typing import Any
 
 from ..arns import ENVIRONMENT, QUEUE
 from ..scheduling.capacity import capacity_order
-from . import rules
+from . import request_rules
+from .batch_errors import client_error
 from .context import Answer, Context, Request, requested_state
-from .errors import client_error
 
 MANAGED = "MANAGED"
 UNMANAGED = "UNMANAGED"
@@ -46,7 +46,7 @@ class ComputeEnvironments:
     def create(self, request: Request) -> Answer:
         """Makes a compute environment. `maxvCpus` bounds what runs at once; instance types, networks and roles are only
         kept."""
-        name = rules.check_resource_name("computeEnvironmentName", request["computeEnvironmentName"])
+        name = request_rules.check_resource_name("computeEnvironmentName", request["computeEnvironmentName"])
         kind, resources = request["type"], request.get("computeResources")
         if name in self._context.resources.named(ENVIRONMENT):
             raise client_error(f"ComputeEnvironment {name} already exists")
@@ -73,7 +73,7 @@ class ComputeEnvironments:
             "status": "VALID",
             "statusReason": "ComputeEnvironment Healthy",
             "ecsClusterArn": arns.ecs_arn("cluster", f"{name}_Batch"),
-            "tags": rules.merged_tags(request.get("tags")),
+            "tags": request_rules.merged_tags(request.get("tags")),
             "containerOrchestrationType": "ECS",
             "uuid": str(uuid.uuid4()),
         }
@@ -119,7 +119,7 @@ class ComputeEnvironments:
 
 def is_fargate_environment(environment: Mapping[str, Any]) -> bool:
     """Whether it runs jobs on Fargate, not on EC2."""
-    return str(environment.get("computeResources", {}).get("type", "")).startswith(rules.FARGATE)
+    return str(environment.get("computeResources", {}).get("type", "")).startswith(request_rules.FARGATE)
 
 
 def _check_compute_resources(resources: Mapping[str, Any], given: Mapping[str, Any]) -> None:
@@ -133,7 +133,7 @@ def _check_compute_resources(resources: Mapping[str, Any], given: Mapping[str, A
             raise client_error(f"computeResources.{key} is {value}: expected 0 to maxvCpus ({most})")
     if resources.get("type") not in (None, *RESOURCE_TYPES):
         raise client_error(f"computeResources.type {resources['type']!r}: expected {', '.join(RESOURCE_TYPES)}")
-    if str(resources.get("type", "")).startswith(rules.FARGATE):
+    if str(resources.get("type", "")).startswith(request_rules.FARGATE):
         for forbidden in RESOURCES_NOT_ON_FARGATE:
             if given.get(forbidden) not in (None, [], {}, ""):
                 raise client_error(f"{forbidden} is not applicable for Fargate.")

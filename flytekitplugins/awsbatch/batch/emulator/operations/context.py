@@ -14,7 +14,7 @@ from ..scheduling.job_table import JobTable
 from ..settings import BatchSettings
 from ..store.job_rows import JobRows
 from ..store.resources import ACTIVE, INACTIVE, Body, Resources
-from .errors import client_error
+from .batch_errors import client_error
 from .paging import page_position, page_size, page_token
 
 Request = Mapping[str, Any]

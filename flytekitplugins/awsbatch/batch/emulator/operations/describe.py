@@ -13,7 +13,7 @@ from ..arns import JOB, Arns
 from ..compact_json import encode_compactly
 from ..job_model import CANCEL, ENDED, TERMINATE, TIMEOUT, Attempt, Job, JobSpec, Unit
 from ..store.job_rows import Summary
-from .rules import FARGATE
+from .request_rules import FARGATE
 
 STOPPED: Mapping[str | None, str] = {CANCEL: "isCancelled", TERMINATE: "isTerminated"}
 # The one container instance there is: this machine.

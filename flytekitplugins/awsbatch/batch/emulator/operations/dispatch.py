@@ -11,12 +11,12 @@ from typing import TypeVar
 from ...api import BatchError
 from ..compact_json import encode_compactly
 from ..faults import DROP_RESPONSE, SERVER_ERROR, SLOW, STALE_DESCRIBE, THROTTLE, Fault, FaultPlan
+from .batch_errors import client_error, server_error, unsupported_operation
 from .compute_environments import ComputeEnvironments
 from .context import Answer, Context, Operation, Request
-from .errors import client_error, server_error, unsupported_operation
 from .job_definitions import JobDefinitions
+from .job_operations import JobOperations
 from .job_queues import JobQueues
-from .jobs import JobOperations
 from .tags import Tagging
 
 KEPT_ANSWERS = 50

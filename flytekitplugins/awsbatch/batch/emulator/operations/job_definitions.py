@@ -6,9 +6,9 @@ from typing import Any
 
 from ..arns import DEFINITION, name_in_arn, split_arn_revision
 from ..store.resources import ACTIVE
-from . import rules
+from . import request_rules
+from .batch_errors import client_error
 from .context import MAX_IDS, Answer, Context, Request
-from .errors import client_error
 from .paging import page_position, page_size, page_token
 from .submission import EMPTY_LISTS, submission_retry_strategy
 
@@ -24,14 +24,14 @@ class JobDefinitions:
     def register(self, request: Request) -> Answer:
         """Makes a revision of a definition for container jobs. Definitions for Fargate are held to AWS's rules, unless
         `emulator.fargate_rules` is `ignore`."""
-        rules.check_definition_request(request, self._context.settings.fargate_rules)
+        request_rules.check_definition_request(request, self._context.settings.fargate_rules)
         name = request["jobDefinitionName"]
         # platformCapabilities: "If no value is specified, it defaults to EC2".
         body: dict[str, Any] = {"parameters": {}, "platformCapabilities": ["EC2"]}
         body |= {key: request[key] for key in KEPT if request.get(key) not in (None, [])}
         if "retryStrategy" in body:
             body["retryStrategy"] = submission_retry_strategy(body["retryStrategy"])
-        body["tags"] = rules.merged_tags(request.get("tags"))
+        body["tags"] = request_rules.merged_tags(request.get("tags"))
         body["containerProperties"] = {**{each: [] for each in SHOWN_EMPTY}, **request["containerProperties"]}
         body["containerOrchestrationType"] = "ECS"
         revision = self._context.resources.add_definition(name, body)

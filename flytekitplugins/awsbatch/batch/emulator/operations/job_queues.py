@@ -8,10 +8,10 @@ from typing import Any
 from ..arns import ENVIRONMENT, QUEUE
 from ..job_model import RUNNABLE, TERMINATE
 from ..scheduling.capacity import ENABLED
-from . import rules
+from . import request_rules
+from .batch_errors import client_error
 from .compute_environments import is_fargate_environment
 from .context import Answer, Context, Request, requested_state
-from .errors import client_error
 
 MAX_ENVIRONMENTS_OF_QUEUE = 3
 PRIORITIES = range(1001)
@@ -28,7 +28,7 @@ class JobQueues:
     def create(self, request: Request) -> Answer:
         """Makes a queue over compute environments. Jobs of queues with a higher priority start first; within a queue
         they are first in, first out. `jobStateTimeLimitActions` are honoured."""
-        name = rules.check_resource_name("jobQueueName", request["jobQueueName"])
+        name = request_rules.check_resource_name("jobQueueName", request["jobQueueName"])
         if name in self._context.resources.named(QUEUE):
             raise client_error(f"Job queue {name} already exists")
         if request.get("schedulingPolicyArn"):
@@ -49,7 +49,7 @@ class JobQueues:
             "computeEnvironmentOrder": order,
             "serviceEnvironmentOrder": [],
             "jobQueueType": kind,
-            "tags": rules.merged_tags(request.get("tags")),
+            "tags": request_rules.merged_tags(request.get("tags")),
             "jobStateTimeLimitActions": _check_time_limits(request.get("jobStateTimeLimitActions") or ()),
         }
         self._context.resources.put(QUEUE, name, body)

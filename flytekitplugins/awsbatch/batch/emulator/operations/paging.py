@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from .errors import client_error
+from .batch_errors import client_error
 
 # JSON: a number, a text, a list of such, or numbers by name.
 Position = TypeVar("Position")

@@ -12,7 +12,7 @@ from typing import Any
 
 from flytekitplugins.awsbatch import shape_walker
 
-from .errors import client_error, unsupported_operation
+from .batch_errors import client_error, unsupported_operation
 
 WORDS = {
     **dict.fromkeys(("structure", "map"), "object"),

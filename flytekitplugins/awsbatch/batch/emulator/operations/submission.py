@@ -12,7 +12,7 @@ from typing import Any
 
 from ..job_model import JobSpec
 from ..job_spec import MEMORY, VCPU, spec_requirement
-from . import rules
+from . import request_rules
 
 # The longest overrides that AWS takes, in characters.
 MAX_OVERRIDES = 8192
@@ -69,12 +69,12 @@ def submission_detail(
     :param definition: in the shape of DescribeJobDefinitions; its name and revision are not needed.
     """
     properties, overrides = definition["containerProperties"], request.get("containerOverrides") or {}
-    fargate = rules.FARGATE in (definition.get("platformCapabilities") or ())
+    fargate = request_rules.FARGATE in (definition.get("platformCapabilities") or ())
     if overrides.get("resourceRequirements"):
-        rules.check_resource_requirements(overrides["resourceRequirements"], fargate)
+        request_rules.check_resource_requirements(overrides["resourceRequirements"], fargate)
     container = _container_of(properties, overrides)
     if fargate and spec_requirement(VCPU, container["resourceRequirements"]) and overrides.get("resourceRequirements"):
-        rules.check_needed_resources(container, True)
+        request_rules.check_needed_resources(container, True)
     detail: dict[str, Any] = {
         "jobName": request["jobName"],
         "jobQueue": queue_arn,
@@ -82,7 +82,7 @@ def submission_detail(
         "dependsOn": [dict(each) for each in request.get("dependsOn") or ()],
         "parameters": {**(definition.get("parameters") or {}), **(request.get("parameters") or {})},
         "container": container,
-        "tags": rules.merged_tags(request.get("tags")),
+        "tags": request_rules.merged_tags(request.get("tags")),
         "propagateTags": bool(request.get("propagateTags", definition.get("propagateTags", False))),
     }
     strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
@@ -118,6 +118,6 @@ def unstartable_submission(request: Mapping[str, Any], definition: Mapping[str, 
         overrides["command"] = spec.command
     if len(json.dumps(overrides, ensure_ascii=False, separators=(",", ":"))) > MAX_OVERRIDES:
         return f"Container Overrides length must be at most {MAX_OVERRIDES}"
-    if spec.detail["propagateTags"] and len({*definition.get("tags", ()), *spec.tags}) > rules.MAX_TAGS:
-        return f"The job and its job definition have more than {rules.MAX_TAGS} tags together"
+    if spec.detail["propagateTags"] and len({*definition.get("tags", ()), *spec.tags}) > request_rules.MAX_TAGS:
+        return f"The job and its job definition have more than {request_rules.MAX_TAGS} tags together"
     return None

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..arns import DEFINITION, ENVIRONMENT, JOB, QUEUE, split_arn, split_arn_revision
 from ..job_spec import job_spec_of
-from . import rules
+from . import request_rules
+from .batch_errors import client_error
 from .context import Answer, Context, Request
-from .errors import client_error
 
 Tags = dict[str, str]
 WriteTags = Callable[[Tags], None]
@@ -22,7 +22,7 @@ class Tagging:
     def tag(self, request: Request) -> Answer:
         """Adds tags to a job, a job definition, a queue or a compute environment; at most 50 in all."""
         tags, write_tags = self._resource(request["resourceArn"])
-        write_tags(rules.merged_tags(request["tags"], tags))
+        write_tags(request_rules.merged_tags(request["tags"], tags))
         return {}
 
     def remove_tags(self, request: Request) -> Answer:

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import free_memory, supervision
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.channel_reader import Link
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.links import Link
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import CannotStart, Event, JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import Lease, Supervision
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import (
@@ -164,7 +164,7 @@ class Interpreters:
                 )
                 command = interpreter.process(directory)
                 self.supervision.start_supervised_interpreter(command, theirs.fileno(), self._told)
-            self.supervision.links.add(link)
+            self.supervision.channel_reader.add(link)
         except (OSError, ValueError) as error:
             interpreter.reason = str(error)
             self._ended(interpreter)
@@ -192,7 +192,7 @@ class Interpreters:
             self.trim_interpreters(most)
         if ends:
             interpreter.ended.wait(WAIT_SECONDS)
-        self.supervision.links.wake()
+        self.supervision.channel_reader.wake()
 
     # Below: what the thread of the links calls.
 

@@ -25,7 +25,7 @@ from typing import Any
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator import execution
 from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.links import Link, Links
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.channel_reader import ChannelReader, Link
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
     CannotStart,
     Event,
@@ -138,7 +138,7 @@ class Supervision:
         # For what else there is one of in a process.
         self.guard = threading.Lock()
         self.ticking: list[Callable[[], float | None]] = []
-        self.links = Links(self._tick)
+        self.channel_reader = ChannelReader(self._tick)
 
     def lease(self, instance: Instance, events: Events) -> Lease:
         with self._sending:
@@ -223,7 +223,7 @@ class Supervision:
 
     def forget(self) -> None:
         """In a fork of this process, which has no supervisor: leaves this one to the other."""
-        self.links.forget()
+        self.channel_reader.forget()
         if self._supervised is not None:
             self._supervised.process.returncode = 0
 
@@ -245,7 +245,7 @@ class Supervision:
                 start_new_session=True,
             )
         self._supervised = supervised = Supervised(Channel(mine), process, directory)
-        self.links.add(
+        self.channel_reader.add(
             Link(
                 supervised.channel,
                 lambda message: self._take(supervised, message),

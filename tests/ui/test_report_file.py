@@ -15,7 +15,7 @@ from playwright_or_skip import expect
 from ui_home import WrittenHome, busy_home
 
 from flytekitplugins.awsbatch.testing import Emulation
-from flytekitplugins.awsbatch.ui.report import report
+from flytekitplugins.awsbatch.ui.report_file import report
 
 FLOW = """
 from flytekit import task, workflow

@@ -23,7 +23,7 @@ from sdk_pyflyte import IMAGE, pyflyte_process
 
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchTaskError, AWSBatchWarning, map_task
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.lint import report
+from flytekitplugins.awsbatch.lint import lint_warnings
 from flytekitplugins.awsbatch.lint.lint_settings import LintSettings, load_lint_settings
 from flytekitplugins.awsbatch.local.all_settings import DEFAULT, load_all_settings
 from flytekitplugins.awsbatch.local.run import composer
@@ -35,11 +35,11 @@ from flytekitplugins.awsbatch.testing import emulation
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that was told nothing yet, without a deployment's settings."""
-    monkeypatch.setattr(report, "_told", set())
+    monkeypatch.setattr(lint_warnings, "_told", set())
     monkeypatch.delenv("FLYTE_AWSBATCH_CONFIG", raising=False)
-    report.lint_settings_of_environment.cache_clear()
+    lint_warnings.lint_settings_of_environment.cache_clear()
     yield
-    report.lint_settings_of_environment.cache_clear()
+    lint_warnings.lint_settings_of_environment.cache_clear()
 
 
 def codes(told: pytest.WarningsRecorder) -> list[str]:
@@ -107,7 +107,7 @@ def test_an_error_can_be_switched_off_for_a_task_and_for_a_deployment(
     assert template(map_task(fine)).metadata.retries.retries == 12
     (tmp_path / "deployment.yaml").write_text("emulator: {lint_ignore: [AB006]}")
     monkeypatch.setenv("FLYTE_AWSBATCH_CONFIG", str(tmp_path / "deployment.yaml"))
-    report.lint_settings_of_environment.cache_clear()
+    lint_warnings.lint_settings_of_environment.cache_clear()
     assert template(a_task(retries=12)).metadata.retries.retries == 12
 
 
@@ -147,10 +147,10 @@ def test_a_legacy_map_over_an_aws_batch_task_is_told(recwarn: pytest.WarningsRec
 
 
 def test_variables_given_to_an_execution_are_named_unless_that_is_ignored(recwarn: pytest.WarningsRecorder) -> None:
-    report.lint_execution_env(map_task(a_task(), lint_ignore=["AB114"]), ["A"])
-    report.lint_execution_env(a_task(), [])
+    lint_warnings.lint_execution_env(map_task(a_task(), lint_ignore=["AB114"]), ["A"])
+    lint_warnings.lint_execution_env(a_task(), [])
     assert codes(recwarn) == []
-    report.lint_execution_env(map_task(a_task()), ["B", "A"])
+    lint_warnings.lint_execution_env(map_task(a_task()), ["B", "A"])
     assert codes(recwarn) == ["AB114"]
     assert "gets A, B for the execution" in str(recwarn[-1].message)
 

@@ -15,10 +15,10 @@ from ..scheduling.dependencies import N_TO_N
 from ..settings import ENFORCE
 from ..store.job_rows import Summary
 from ..store.resources import ACTIVE
-from . import rules
+from . import request_rules
+from .batch_errors import client_error, server_error
 from .context import MAX_IDS, Answer, Context, Request
 from .describe import Descriptions, list_jobs_summary_of_row, list_jobs_summary_of_unit
-from .errors import client_error, server_error
 from .job_queues import FARGATE_CONTAINERS
 from .paging import NUMBERS, page_position, page_size, page_token
 from .submission import submission_detail, unstartable_submission
@@ -45,7 +45,7 @@ class JobOperations:
         """
         # An empty arrayProperties makes no array: SDKs send what their structures hold.
         array = request.get("arrayProperties") or {}
-        rules.check_submission_request(request, array, size)
+        request_rules.check_submission_request(request, array, size)
         context = self._context
         if not context.engine.running:
             raise server_error("the service does not run: start it first")
@@ -60,9 +60,9 @@ class JobOperations:
             raise client_error(f"JobDefinition {definition_arn} is not {ACTIVE}")
         if DEPLOYMENT_QUEUE_TAG not in queue["tags"] and context.settings.fargate_rules == ENFORCE:
             on_fargate = queue["jobQueueType"] == FARGATE_CONTAINERS
-            rules.check_platform(definition.get("platformCapabilities"), on_fargate)
+            request_rules.check_platform(definition.get("platformCapabilities"), on_fargate)
         spec = job_spec_of(submission_detail(request, definition, definition_arn, queue["jobQueueArn"]))
-        rules.check_references(spec.detail["container"]["command"], spec.detail["parameters"])
+        request_rules.check_references(spec.detail["container"]["command"], spec.detail["parameters"])
         if spec.dependencies:
             self._check_dependencies(request, array.get("size"))
         job_id = new_job_id()
@@ -205,7 +205,7 @@ class JobOperations:
         """On a parent it reaches the children. A job that has ended, and one that is unknown, is left alone (AWS
         answers 200).
         """
-        rules.check_stop_request(request)
+        request_rules.check_stop_request(request)
         words = request["reason"]
         table, engine = self._context.table, self._context.engine
         with table.lock:

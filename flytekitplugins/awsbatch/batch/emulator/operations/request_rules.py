@@ -15,7 +15,7 @@ from ..job_model import ARRAY_SIZES
 from ..job_spec import GPU, MEMORY, VCPU, spec_requirement
 from ..scheduling.dependencies import N_TO_N, SEQUENTIAL
 from ..settings import ENFORCE
-from .errors import client_error
+from .batch_errors import client_error
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 RESERVED = "AWS_BATCH"

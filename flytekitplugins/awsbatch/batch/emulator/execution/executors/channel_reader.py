@@ -28,7 +28,7 @@ class Link:
     first: bool = False
 
 
-class Links:
+class ChannelReader:
     """:param tick: called now and then; returns the seconds until it wants to be called again, None: with the next
     news.
     """

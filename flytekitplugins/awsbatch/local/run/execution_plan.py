@@ -23,8 +23,8 @@ from flytekitplugins.awsbatch.admin.enabled_plugins import enabled_plugin_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_decided_queue
 from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
+from flytekitplugins.awsbatch.lint.lint_warnings import report_lint_findings_to
 from flytekitplugins.awsbatch.lint.program import program_nodes_of
-from flytekitplugins.awsbatch.lint.report import report_lint_findings_to
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import (
     DEFAULT_PLATFORM,
