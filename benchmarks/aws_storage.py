@@ -59,7 +59,7 @@ def measure(children: int, rounds: int, url: str) -> dict[str, float]:
         assert found == list(range(children))
 
     def look() -> None:
-        assert len(store.existing([f"s3://{key}" for key in keys])) == children
+        assert len(store.existing_files([f"s3://{key}" for key in keys])) == children
 
     works: dict[str, Callable[[], Any]] = {"bare": lambda: bare.cat(keys), "assembled": assemble, "looked for": look}
     best = dict.fromkeys(works, float("inf"))

@@ -25,7 +25,13 @@ from flytekit.tools.module_loader import load_object_from_module
 from .sdk import raw_scheme  # noqa: F401 - jobs open their storage by it
 from .sdk.emulated_calls import EmulatedCalls
 from .sdk.errors import refuse_unmapped_inputs, refuse_what_cannot_be_mapped
-from .sdk.map_settings import array_job, checked_map_parallelism, checked_map_ratio, map_name_suffix, refuse_map_options
+from .sdk.map_settings import (
+    array_job,
+    checked_map_parallelism,
+    checked_min_success_ratio,
+    map_name_suffix,
+    refuse_map_options,
+)
 from .sdk.metadata import metadata_attempt_seconds, metadata_on_the_wire
 from .sdk.task_config import AWSBatchConfig, lint_complaints
 from .wire import MAP_EXECUTE_SCRIPT, PLATFORM_CAPABILITIES
@@ -68,7 +74,7 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
     ) -> None:
         refuse_map_options(kwargs)
         self.lint_ignore = _checked_lint_ignore(lint_ignore)
-        parallelism, ratio = checked_map_parallelism(concurrency), checked_map_ratio(min_success_ratio)
+        parallelism, ratio = checked_map_parallelism(concurrency), checked_min_success_ratio(min_success_ratio)
         inner: Any = task.func if isinstance(task, functools.partial) else task
         if isinstance(task, functools.partial) and task.args:
             raise ValueError(

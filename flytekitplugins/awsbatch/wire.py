@@ -54,12 +54,12 @@ SWITCH_RESUME = "FLYTE_AWSBATCH_RESUME"
 SWITCH_REPORT = "FLYTE_AWSBATCH_REPORT"
 
 
-def raw_url(path: str) -> str:
+def awsbatch_url(path: str) -> str:
     """The URL that stands for an absolute path in the storage on this machine."""
     return f"{RAW_SCHEME}://{path.lstrip('/')}"
 
 
-def raw_path(url: str) -> str | None:
+def path_of_awsbatch_url(url: str) -> str | None:
     """The path that such a URL stands for; None for any other reference."""
     key = url.removeprefix(f"{RAW_SCHEME}://")
     return None if key == url else f"/{key}"

@@ -194,11 +194,11 @@ def test_an_upload_that_is_refused_names_the_place(bucket: Any, tmp_path: Path) 
 def test_files_of_children_are_seen_as_soon_as_they_are_written(bucket: Any) -> None:
     store = SchemeStore(FsspecStore(filesystem_of))
     references = [f"s3://{bucket.name}/meta/{number}/outputs.pb" for number in range(300)]
-    assert set(store.existing(references)) == set()
+    assert set(store.existing_files(references)) == set()
     for reference in references[:2]:
         bucket.Object(reference.split("/", 3)[3]).put(Body=b"x")
-    assert set(store.existing(references)) == set(references[:2])
-    assert set(store.existing(references[:3])) == set(references[:2])
+    assert set(store.existing_files(references)) == set(references[:2])
+    assert set(store.existing_files(references[:3])) == set(references[:2])
     assert store.read_file(references[0]) == b"x"
     with pytest.raises(NotFoundError):
         store.read_file(references[2])

@@ -16,7 +16,7 @@ from flytekit.types.file import FlyteFile
 
 from flytekitplugins.awsbatch import map_task
 from flytekitplugins.awsbatch.testing import Emulation
-from flytekitplugins.awsbatch.wire import raw_url
+from flytekitplugins.awsbatch.wire import awsbatch_url
 
 NOON = datetime(2024, 2, 29, 12, 30, 15, 250, tzinfo=timezone.utc)
 VALUES: list[tuple[Any, list[Any]]] = [
@@ -105,7 +105,7 @@ def test_files_and_folders(batch: Emulation, tmp_path: Path) -> None:
     files = [FlyteFile(str(a_file(tmp_path, f"in{n}.txt", f"text {n} "))) for n in range(2)]
     folders = [FlyteDirectory(str(a_file(tmp_path / f"in{n}", "a.txt", f"inside {n}").parent)) for n in range(2)]
     made = compare(batch, [(types.file, files), (types.folder, folders)])
-    stored = raw_url(str(batch.home / "runs")) + "/"
+    stored = awsbatch_url(str(batch.home / "runs")) + "/"
     assert made.file_out.remote_source.startswith(stored)
     assert all(one.remote_source.startswith(stored) for one in made.folder_list_out)
 

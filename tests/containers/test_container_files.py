@@ -38,7 +38,7 @@ def test_what_the_root_of_a_container_wrote_becomes_the_users(
     }
     said: list[str] = []
 
-    Ownership(container_engine.client(), said.append, NOBODY, NOBODY).settle(body, [f"--prefix=awsbatch://{raw}"])
+    Ownership(container_engine.client(), said.append, NOBODY, NOBODY).give_to_user(body, [f"--prefix=awsbatch://{raw}"])
 
     assert said == []
     assert {path.name: path.lstat().st_uid for path in (runs / "mine").rglob("*")} == dict.fromkeys(
@@ -52,7 +52,7 @@ def test_an_image_without_chown_is_said(container_engine: TestEngine, tmp_path: 
     mounts = [{"Type": "bind", "Source": str(tmp_path), "Target": str(tmp_path), "ReadOnly": False}]
     said: list[str] = []
 
-    Ownership(container_engine.client(), said.append, NOBODY, NOBODY).settle(
+    Ownership(container_engine.client(), said.append, NOBODY, NOBODY).give_to_user(
         {"Image": "localhost/nobody/has:this", "Labels": {}, "HostConfig": {"Mounts": mounts}}, [f"{tmp_path}/file"]
     )
 

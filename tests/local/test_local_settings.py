@@ -152,7 +152,7 @@ def test_no_file_gives_a_traceback_and_what_is_read_can_be_used(tmp_path: Path, 
     file = tmp_path / "flyte.yaml"
     file.write_bytes(content)
     found, reader = read_all_settings([str(file)])
-    for problem in reader.ordered():
+    for problem in reader.ordered_problems():
         assert problem.expected and problem.file == str(file)
     list(checks.admin_deployment_faults(found.admin)), list(checks.admin_deployment_advice(found.admin))
     for matching in ("documented", "flyteadmin", "flyteadmin-2019"):

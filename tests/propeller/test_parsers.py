@@ -24,10 +24,10 @@ from propeller_builders import integer, integers, template
 
 from flytekitplugins.awsbatch.propeller.aws_array.command_template import (
     Parameters,
+    per_retry_unique_key,
     render_command,
     template_literal_text,
     template_timestamp_text,
-    template_unique_key,
 )
 from flytekitplugins.awsbatch.propeller.aws_array.compact_array import CompactArray
 from flytekitplugins.awsbatch.propeller.aws_array.error_summary import ErrorSummary, summary_index_ranges
@@ -348,7 +348,7 @@ def test_no_text_at_all_reads_no_inputs() -> None:
 
 @given(st.text(max_size=60))
 def test_the_unique_key_is_an_identifier(name: str) -> None:
-    assert re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", template_unique_key(name))
+    assert re.fullmatch(r"([A-Za-z_][A-Za-z0-9_]*)?", per_retry_unique_key(name))
 
 
 # Custom.

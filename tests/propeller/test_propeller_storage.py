@@ -100,8 +100,8 @@ def test_those_of_many_files_that_exist_are_found(place: tuple[DataStore, str], 
     for reference in references[1:]:
         store.write_file(reference, b"")
     store.write_file(store.join(base, "1", "error.pb"), b"")
-    assert set(store.existing(references)) == set(references[1:])
-    assert set(store.existing(references[:1])) == set()
+    assert set(store.existing_files(references)) == set(references[1:])
+    assert set(store.existing_files(references[:1])) == set()
 
 
 def test_files_here_and_in_a_storage_are_looked_for_together(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_files_here_and_in_a_storage_are_looked_for_together(tmp_path: Path) -> 
     references = [f"{tmp_path}/a", f"memory:/{tmp_path}/b", f"{tmp_path}/none", f"memory:/{tmp_path}/none"]
     for reference in references[:2]:
         store.write_file(reference, b"")
-    assert set(store.existing(references)) == set(references[:2])
+    assert set(store.existing_files(references)) == set(references[:2])
 
 
 def test_an_unknown_scheme_says_which_reference() -> None:

@@ -20,7 +20,7 @@ from sdk_builders import IMAGE, settings, template
 
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchMapTask, AWSBatchTaskError, emulation, map_task
 from flytekitplugins.awsbatch.maptask import MapTaskResolver
-from flytekitplugins.awsbatch.sdk.map_settings import checked_map_ratio, float32_not_above
+from flytekitplugins.awsbatch.sdk.map_settings import checked_min_success_ratio, float32_not_above
 
 COMMAND = [
     "pyflyte-awsbatch-map-execute",
@@ -230,7 +230,7 @@ def test_other_settings_add_a_digest_that_stays_the_same(options: dict[str, Any]
 @given(ratio=st.floats(min_value=0, max_value=1, exclude_min=True), size=st.integers(1, 10_000))
 def test_the_handler_never_asks_for_more_than_the_ratio_says(ratio: float, size: int) -> None:
     """The handler computes ceil(float32(ratio) * size); the user means ceil(ratio * size)."""
-    sent = checked_map_ratio(ratio)
+    sent = checked_min_success_ratio(ratio)
     assert struct.unpack("<f", struct.pack("<f", sent))[0] == sent
     assert 0 < math.ceil(sent * size) <= max(1, math.ceil(ratio * size))
 

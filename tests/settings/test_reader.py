@@ -71,7 +71,7 @@ def problems(text: str) -> list[str]:
     reader.own("emulator", Mine, Yours)
     reader.flyte(Batch, "plugins", "aws", "batch")
     reader.flyte(Queues, "queues")
-    return [str(problem) for problem in reader.ordered()]
+    return [str(problem) for problem in reader.ordered_problems()]
 
 
 BLOCK = """

@@ -22,7 +22,7 @@ class MemoryStore:
     def exists(self, reference: str) -> bool:
         return reference in self.files
 
-    def existing(self, references: Collection[str]) -> Collection[str]:
+    def existing_files(self, references: Collection[str]) -> Collection[str]:
         return {reference for reference in references if self.exists(reference)}
 
     def at_once(self, base: str) -> int:

@@ -240,6 +240,6 @@ def read_admin_settings(reader: Reader, emulator: AdminEmulator) -> AdminSetting
         server=reader.flyte(ServerSettings, "flyteadmin"),
         handler=reader.flyte(HandlerRoleSettings, "plugins", "aws", "batch"),
         task_plugins=reader.flyte(TaskSettings, "tasks").task_plugins,
-        task_resources=reader.flyte(TaskResources, "task_resources") if reader.at("task_resources")[1] else None,
+        task_resources=reader.flyte(TaskResources, "task_resources") if reader.node_at("task_resources")[1] else None,
         emulator=emulator,
     )

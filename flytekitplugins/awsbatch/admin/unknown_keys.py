@@ -57,7 +57,7 @@ def unread_queue_keys(reader: Reader) -> Iterator[Problem]:
 def keys_not_followed(reader: Reader) -> Iterator[Problem]:
     """A problem for each setting that a file has and that only a real Flyte follows."""
     for names in NOT_FOLLOWED:
-        path, node = reader.at(*names.split("."))
+        path, node = reader.node_at(*names.split("."))
         if (node := block_without_empty_keys(node)) is not None and not (
             isinstance(node, Scalar) and node.value in NEUTRAL
         ):

@@ -98,7 +98,7 @@ class AwsBatch(BatchCalls):
         """Raises BatchError, UnreachableError."""
         return self._call("batch", operation, request)
 
-    def logs(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    def call_cloudwatch_logs(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """A call of CloudWatch Logs. Raises BatchError, UnreachableError."""
         return self._call("logs", operation, request)
 

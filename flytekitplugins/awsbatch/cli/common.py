@@ -122,7 +122,8 @@ def show_block(out: Console, block: Text) -> None:
         out.print(Text("  ").append_text(line), soft_wrap=True)
 
 
-def service_url(host: str, port: int) -> str:
+def listening_url(host: str, port: int) -> str:
+    """The URL of a server of this process that listens on an address."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
 

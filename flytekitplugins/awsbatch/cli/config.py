@@ -57,7 +57,7 @@ def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_jso
     """
     with reporting_problems(as_json):
         settings, reader = read_all_settings(named_files((*files, *named)))
-    problems = [*reader.ordered(), *_hidden_by_none(reader, settings)]
+    problems = [*reader.ordered_problems(), *_hidden_by_none(reader, settings)]
     others = [*unread_queue_keys(reader), *checks.admin_deployment_advice(settings.admin), *_account_advice(settings)]
     advice = _first_of_each([*misspelt_keys(reader), *keys_not_followed(reader), *([] if reader.problems else others)])
     papers = setup_policies(settings)

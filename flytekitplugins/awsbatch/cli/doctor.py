@@ -82,7 +82,7 @@ def _readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
     """The settings. Role keys that differ do not end the command, since a step reports them."""
     settings, reader = read_all_settings(named_files(files))
     told = set(checks.admin_role_key_faults(settings.admin))
-    problems = [one for one in reader.ordered() if one not in told]
+    problems = [one for one in reader.ordered_problems() if one not in told]
     with reporting_problems(as_json):
         if problems:
             raise SettingsError(problems)

@@ -108,7 +108,7 @@ class AccountLog:
     def __init__(self, client: AwsBatch, job: str) -> None:
         self._client = client
         self._job = job
-        self._logs = CloudWatchLogs(client.logs)
+        self._logs = CloudWatchLogs(client.call_cloudwatch_logs)
         if client.local:
             self.poll = 0.3
         self._detail: dict[str, Any] = {}

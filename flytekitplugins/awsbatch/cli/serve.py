@@ -31,7 +31,7 @@ from flytekitplugins.awsbatch.local.home import Home, HomeError, home_from_envir
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.page_server import RunPages
 
-from .common import command_line_for_home, config_option, event_of_ending_signal, named_files, service_url
+from .common import command_line_for_home, config_option, event_of_ending_signal, listening_url, named_files
 
 DEFAULT_PORT = 8044
 PROCESS = "process"
@@ -150,7 +150,7 @@ async def _serve_until_signal(
     except OSError as error:
         service.close(terminate=False)
         raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error
-    url = service_url(host, bound)
+    url = listening_url(host, bound)
     click.echo(f"AWS Batch at {url} (region {service.region}, account {service.account_id})")
     click.echo(f"state and logs in {service.home}", err=True)
     click.echo(f"the runs of its home at {url}/ui/", err=True)

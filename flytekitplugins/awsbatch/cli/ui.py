@@ -14,7 +14,7 @@ from flytekitplugins.awsbatch.local.history.page_address import page_address_not
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.ui.page_server import RunPages
 
-from .common import command_line_for_home, event_of_ending_signal, fail_command, service_url
+from .common import command_line_for_home, event_of_ending_signal, fail_command, listening_url
 from .home_access import ending_on_failure, home_of_command, home_run_named
 from .serve import TOKEN
 
@@ -62,7 +62,7 @@ async def _serve(home: Home, pages: RunPages, host: str, port: int, execution: s
         # asyncio's own words repeat the address.
         why = os.strerror(error.errno) if error.errno else str(error)
         fail_command(f"Cannot listen on {host}, port {port}: {why}. With --port 0 a free port is taken.")
-    url = service_url(host, bound)
+    url = listening_url(host, bound)
     click.echo(f"{url}/ui/{f'run/{execution}' if execution else ''}")
     click.echo(f"The runs in {home.path}. Ctrl-C ends it.", err=True)
     with page_address_noted(home, url):

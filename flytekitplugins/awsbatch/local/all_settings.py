@@ -206,7 +206,7 @@ def aws_faults_of_all_settings(reader: Reader, handler: HandlerSettings) -> Iter
         ("accountId", handler.aws.account_id or "0" * 12, ACCOUNT, "expected the twelve digits of an account"),
     ):
         if not right.fullmatch(value):
-            path, node = reader.at("plugins", "aws", key)
+            path, node = reader.node_at("plugins", "aws", key)
             mark = node.mark if node is not None else Mark()
             yield Problem.at(mark, path, expected, repr(value))
 
@@ -221,7 +221,7 @@ def _check_texts(reader: Reader) -> None:
         (quantities, parse_quantity, "expected a quantity such as 500m or 1Gi"),
     ):
         for keys in places:
-            path, node = reader.at(*keys)
+            path, node = reader.node_at(*keys)
             if isinstance(node, Scalar) and not is_null_yaml(node):
                 try:
                     parse(node.text)

@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 
 from google.protobuf.message import DecodeError, Message
 
-from ..wire import RAW_SCHEME, raw_path
+from ..wire import RAW_SCHEME, path_of_awsbatch_url
 from .golang import url
 from .replace_file import replace_file
 
@@ -61,7 +61,7 @@ class DataStore(Protocol):
 
     def exists(self, reference: str) -> bool: ...
 
-    def existing(self, references: Collection[str]) -> Collection[str]:
+    def existing_files(self, references: Collection[str]) -> Collection[str]:
         """Those of the files that are there, found in as few calls as the storage allows."""
         ...
 
@@ -124,7 +124,7 @@ class LocalStore:
     def exists(self, reference: str) -> bool:
         return os.path.isfile(local_path(reference))  # noqa: PTH113 - a large array's files are looked for one by one
 
-    def existing(self, references: Collection[str]) -> Collection[str]:
+    def existing_files(self, references: Collection[str]) -> Collection[str]:
         return {reference for reference in references if self.exists(reference)}
 
     def at_once(self, base: str) -> int:
@@ -149,7 +149,7 @@ class LocalStore:
 def local_path(reference: str) -> str:
     if reference.startswith("file:"):
         return url2pathname(urlsplit(reference).path)
-    return raw_path(reference) or reference
+    return path_of_awsbatch_url(reference) or reference
 
 
 class LimitedStore:
@@ -158,7 +158,7 @@ class LimitedStore:
     def __init__(self, inner: DataStore, megabytes: int) -> None:
         self._inner = inner
         self._megabytes = megabytes
-        self.join, self.exists, self.existing = inner.join, inner.exists, inner.existing
+        self.join, self.exists, self.existing_files = inner.join, inner.exists, inner.existing_files
         self.at_once, self.write_file = inner.at_once, inner.write_file
 
     def read_file(self, reference: str) -> bytes:
@@ -187,7 +187,7 @@ class FsspecStore:
         with self._opened(reference) as (filesystem, path):
             return bool(filesystem.isfile(path))
 
-    def existing(self, references: Collection[str]) -> Collection[str]:
+    def existing_files(self, references: Collection[str]) -> Collection[str]:
         """Many are looked for by listing the folder that they have in common."""
         if len(references) <= MOST_LOOKS:
             with ThreadPoolExecutor(self.at_once("")) as pool:
@@ -255,10 +255,10 @@ class SchemeStore:
     def exists(self, reference: str) -> bool:
         return self._of(reference).exists(reference)
 
-    def existing(self, references: Collection[str]) -> Collection[str]:
+    def existing_files(self, references: Collection[str]) -> Collection[str]:
         remote = [reference for reference in references if self._of(reference) is self._remote]
         here = [reference for reference in references if self._of(reference) is self._local]
-        return {*self._local.existing(here), *(self._remote.existing(remote) if remote else ())}
+        return {*self._local.existing_files(here), *(self._remote.existing_files(remote) if remote else ())}
 
     def at_once(self, base: str) -> int:
         return self._of(base).at_once(base)

@@ -23,7 +23,7 @@ def checked_map_parallelism(concurrency: int | None) -> int:
     return concurrency
 
 
-def checked_map_ratio(ratio: float | None) -> float:
+def checked_min_success_ratio(ratio: float | None) -> float:
     """A 32-bit float, above 0 and at most 1, so that the handler counts as the user does. None means 1."""
     if ratio is None:
         return 1.0

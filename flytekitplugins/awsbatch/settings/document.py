@@ -56,7 +56,7 @@ def parse_yaml(text: str | bytes, file: str, lines_before: int = 0) -> Document:
     :param lines_before: of the file, when the text is only a part of it.
     """
     try:
-        return DocumentBuilder(file, lines_before).document(text)
+        return DocumentBuilder(file, lines_before).build_document(text)
     except UnreadableError as unreadable:
         return Document(file, None, (unreadable.problem,))
 
@@ -80,7 +80,7 @@ class DocumentBuilder:
     problems: list[Problem] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
 
-    def document(self, text: str | bytes) -> Document:
+    def build_document(self, text: str | bytes) -> Document:
         stream = self.events(text)
         root: Node | None = None
         for event in stream:

@@ -70,7 +70,7 @@ class Reader:
                 merged, path = merge_layers(merged, node), here
         return path, merged
 
-    def at(self, *names: str) -> tuple[str, Node | None]:
+    def node_at(self, *names: str) -> tuple[str, Node | None]:
         """The merged node at a path of section names, and its dotted path."""
         path, node = self.layer(names[0])
         for name in names[1:]:
@@ -85,7 +85,7 @@ class Reader:
 
     def flyte(self, cls: type[S], *names: str) -> S:
         """One of Flyte's own sections (`"plugins", "aws", "batch"`), defaults where the files are silent."""
-        path, node = self.at(*names)
+        path, node = self.node_at(*names)
         return SectionFiller(self.problems, weakly=True).section(cls, block_without_empty_keys(node), path)
 
     def flyte_list(self, cls: type[S], name: str) -> tuple[S, ...]:
@@ -111,9 +111,9 @@ class Reader:
     def finish(self) -> None:
         """Raises SettingsError with all problems found so far, in the order of files and lines."""
         if self.problems:
-            raise SettingsError(self.ordered())
+            raise SettingsError(self.ordered_problems())
 
-    def ordered(self) -> list[Problem]:
+    def ordered_problems(self) -> list[Problem]:
         order = {document.file: place for place, document in enumerate((*self.documents, *self.others))}
         unique = dict.fromkeys(self.problems)
         return sorted(unique, key=lambda problem: (order.get(problem.file, -1), problem.line))

@@ -229,7 +229,7 @@ class LocalBatch(BatchCalls):
                 continue
             with instances.service_instances_left_behind(self._instances, job.owner, 0) as directory:
                 if job.ended() or directory is not None:
-                    self.logs.remove(self._rows.log_streams(job.sequence))
+                    self.logs.remove_streams(self._rows.log_streams(job.sequence))
                     self._rows.remove_job(job.sequence)
                     self._table.forget(job_id)
 
@@ -280,7 +280,7 @@ class LocalBatch(BatchCalls):
         """
         before = self._clock.now_ms() - int(self.settings.retention_days * 86_400_000)
         for sequence, job_id in self._rows.job_rows_ended_before(before):
-            self.logs.remove(self._rows.log_streams(sequence))
+            self.logs.remove_streams(self._rows.log_streams(sequence))
             self._rows.remove_job(sequence)
             self._table.forget(job_id)
         owners = {owner for _, owner, _ in self._rows.unended()}

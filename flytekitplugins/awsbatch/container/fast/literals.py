@@ -62,7 +62,7 @@ class TaskLiterals:
             return None
         return given
 
-    def to_message(self, context: FlyteContext, native: Any) -> bytes | None:
+    def serialised_outputs(self, context: FlyteContext, native: Any) -> bytes | None:
         """The outputs of a task with one output or none (flytekit's `_output_to_literal_map`), serialised."""
         if not self._outputs:
             return b"" if native is None else None

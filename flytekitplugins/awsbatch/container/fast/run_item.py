@@ -48,7 +48,7 @@ def run_item(array: ArrayContext, child: ChildIndex) -> bool:
             outcome = ItemOutcome(task, error=FlyteUserRuntimeException(error))
             outcome.error.__cause__ = error
         else:
-            outputs = literals.to_message(context, native)
+            outputs = literals.serialised_outputs(context, native)
             if outputs is not None:
                 _write_outputs(local_path_of_array(prefix), outputs)
                 return True

@@ -88,7 +88,7 @@ class AccountBackend(Backend):
         first, longest = _looks_of(self._client)
         self._watch = JobWatch(ReusedDefinitions(self._client), first=first, longest=longest)
         self._check = AccountCheck(settings, url)
-        self._logs = CloudWatchLogs(self._client.logs)
+        self._logs = CloudWatchLogs(self._client.call_cloudwatch_logs)
         self._warn = warn
         self._look = first
         self._detach = settings.local.on_interrupt == DETACH

@@ -84,8 +84,8 @@ class RunStore(FsspecStore):
     def exists(self, reference: str) -> bool:
         return self._renewed(super().exists, reference)
 
-    def existing(self, references: Collection[str]) -> Collection[str]:
-        return self._renewed(super().existing, references)
+    def existing_files(self, references: Collection[str]) -> Collection[str]:
+        return self._renewed(super().existing_files, references)
 
     def read_file(self, reference: str) -> bytes:
         return self._renewed(super().read_file, reference)

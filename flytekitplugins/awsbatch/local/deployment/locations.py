@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flytekitplugins.awsbatch.propeller.storage import join_storage_url
-from flytekitplugins.awsbatch.wire import raw_url
+from flytekitplugins.awsbatch.wire import awsbatch_url
 
 from ..home import Home
 
@@ -48,12 +48,12 @@ class Locations:
 
     def raw_output_prefix(self, execution: str) -> str:
         """Below it each attempt gets a folder of its own. Raises HomeError."""
-        return self.raw or raw_url(str(self.home.run(execution) / "raw"))
+        return self.raw or awsbatch_url(str(self.home.run(execution) / "raw"))
 
     @property
     def uploads(self) -> str:
         """The folder for files of this machine that inputs refer to: `<uploads>/<digest>/<name>`."""
-        return join_storage_url(self.raw, "uploads") if self.raw else raw_url(str(self.home.uploads))
+        return join_storage_url(self.raw, "uploads") if self.raw else awsbatch_url(str(self.home.uploads))
 
 
 def locations_of_settings(settings: Settings, home: Home, *, elsewhere: bool) -> Locations:

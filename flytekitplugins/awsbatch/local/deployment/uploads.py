@@ -116,7 +116,7 @@ class Uploads:
             for one in all_:
                 self._touch(one)
         unknown = {one.mark: one for one in all_ if self.here or one.stats not in self._known}
-        there = set(self._store.existing(unknown.keys())) if unknown else set()
+        there = set(self._store.existing_files(unknown.keys())) if unknown else set()
         missing = [one for mark, one in unknown.items() if mark not in there]
         self._transfer(missing)
         changed = [one for one in missing if one.changed]

@@ -206,6 +206,6 @@ def _redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
         if words[at] in WRITTEN and at + 1 < len(words):
             at += 1
             place = str(output / WRITTEN[words[at - 1]])
-            changed.append(place if words[at - 1] == "--output-prefix" else wire.raw_url(place))
+            changed.append(place if words[at - 1] == "--output-prefix" else wire.awsbatch_url(place))
         at += 1
     return tuple(changed)

@@ -80,8 +80,8 @@ def render_command(texts: Sequence[str], parameters: Parameters) -> list[str]:
     return [_render(text, parameters) for text in texts]
 
 
-def template_unique_key(name: str) -> str:
-    """A generated name as an identifier for queries."""
+def per_retry_unique_key(name: str) -> str:
+    """A generated name as an identifier for queries (`PerRetryUniqueKey`)."""
     return _OUTSIDE_WORD.sub("_", _BEFORE_LETTER.sub("a", name))
 
 
@@ -93,7 +93,7 @@ def _render(text: str, parameters: Parameters) -> str:
         (_RAW_OUTPUT, parameters.raw_output_prefix),
         (_PREVIOUS_CHECKPOINT, parameters.previous_checkpoint or '""'),
         (_CHECKPOINT, parameters.checkpoint),
-        (_UNIQUE_KEY, template_unique_key(parameters.name)),
+        (_UNIQUE_KEY, per_retry_unique_key(parameters.name)),
     ):
         text = _replace(pattern, value, text)
     if _TASK_TEMPLATE.search(text):

@@ -74,7 +74,7 @@ class _Round:
         self._look_for([error for outputs, error in errors.items() if not self.known[outputs]])
 
     def _look_for(self, references: list[str]) -> None:
-        found = set(self.services.store.existing(references)) if references else set()
+        found = set(self.services.store.existing_files(references)) if references else set()
         self.known.update((reference, reference in found) for reference in references)
 
     def write_errors(self) -> None:

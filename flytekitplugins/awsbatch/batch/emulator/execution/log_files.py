@@ -67,7 +67,7 @@ class Logs:
                 if name.startswith(prefix):
                     yield name, path
 
-    def remove(self, streams: list[str]) -> None:
+    def remove_streams(self, streams: list[str]) -> None:
         for stream in streams:
             with contextlib.suppress(OSError, ValueError):
                 self.path(stream).unlink()

@@ -97,7 +97,7 @@ class ComputeEnvironments:
 
     def delete(self, request: Request) -> Answer:
         """Deletes a disabled compute environment that no queue uses."""
-        name = self._context.to_delete(ENVIRONMENT, request["computeEnvironment"])
+        name = self._context.name_to_delete(ENVIRONMENT, request["computeEnvironment"])
         if name is not None:
             users = ", ".join(self._users(name))
             if users:

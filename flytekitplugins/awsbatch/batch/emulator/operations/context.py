@@ -50,7 +50,7 @@ class Context:
             raise client_error(f"{WORDS[kind]} {reference} does not exist")
         return found
 
-    def to_delete(self, kind: str, reference: str) -> str | None:
+    def name_to_delete(self, kind: str, reference: str) -> str | None:
         """The name of a job queue or compute environment that may be deleted: it must be DISABLED. None for one that
         does not exist, which is as good as deleted (AWS answers 200).
         """

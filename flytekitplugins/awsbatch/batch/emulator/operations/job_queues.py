@@ -75,7 +75,7 @@ class JobQueues:
 
     def delete(self, request: Request) -> Answer:
         """Deletes a disabled queue. Its jobs are terminated first."""
-        name = self._context.to_delete(QUEUE, request["jobQueue"])
+        name = self._context.name_to_delete(QUEUE, request["jobQueue"])
         if name is not None:
             table = self._context.table
             with table.lock:

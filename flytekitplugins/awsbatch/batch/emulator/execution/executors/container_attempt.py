@@ -127,7 +127,7 @@ class Attempts:
             state = self._follow(attempt, container, output, log)
         usage = self._cgroups.take(process.key)
         if self._ownership.needed:
-            self._ownership.settle(wanted.body, process.argv)
+            self._ownership.give_to_user(wanted.body, process.argv)
         code = int(state["ExitCode"])
         out_of_memory = code != 0 and (bool(state.get("OOMKilled")) or usage.out_of_memory)
         return Exited(process.key, code, time.time(), out_of_memory, usage.peak_memory, usage.cpu_seconds)

@@ -39,7 +39,7 @@ class Ownership:
         """Whether owners have to be changed: root may remove anything."""
         return self._uid != 0
 
-    def settle(self, body: Mapping[str, Any], words: Iterable[str]) -> None:
+    def give_to_user(self, body: Mapping[str, Any], words: Iterable[str]) -> None:
         """Gives this process's user the files that an attempt wrote below the paths that its command names.
 
         :param body: the request that made its container.

@@ -162,7 +162,7 @@ class Interpreters:
                     lambda message: self._take(interpreter, message),
                     lambda: self._ended(interpreter),
                 )
-                command = interpreter.process(directory)
+                command = interpreter.process_to_start(directory)
                 self.supervision.start_supervised_interpreter(command, theirs.fileno(), self._told)
             self.supervision.channel_reader.add(link)
         except (OSError, ValueError) as error:

@@ -166,7 +166,7 @@ class WarmInterpreter:
     def is_interpreter_idle(self) -> bool:
         return not any(use.running or use.waiting for use in self.uses.values())
 
-    def process(self, directory: Path) -> JobProcess:
+    def process_to_start(self, directory: Path) -> JobProcess:
         """The command for the supervisor. A job id of its own marks what it may leave behind.
 
         :param directory: for its log and its temporary files.

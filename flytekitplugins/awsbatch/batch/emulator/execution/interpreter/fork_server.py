@@ -115,13 +115,13 @@ class Interpreter:
                 getattr(self, f"on_{name}")(*rest)
             ended = reaper.reap() if awake or reaper.sweeping else []
             for attempt in ended:
-                self.report(attempt)
+                self.report_attempt_end(attempt)
             released = self._report_released()
             reaper.enforce_memory_limits()
             if ended or done or released or not ready:
                 self.send_outbox()
         for attempt in reaper.end():
-            self.report(attempt)
+            self.report_attempt_end(attempt)
         self.send_outbox()
 
     def send_outbox(self) -> None:
@@ -132,7 +132,7 @@ class Interpreter:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self.channel.send(*messages)
 
-    def report(self, attempt: ReapedAttempt) -> None:
+    def report_attempt_end(self, attempt: ReapedAttempt) -> None:
         self.outbox.append(self.reaper.write_reaped_end(attempt))
 
     def _report_released(self) -> bool:
@@ -154,7 +154,7 @@ class Interpreter:
         if trouble:
             self.outbox.append(("cannot", *attempt.key, trouble, time.time()))
         else:
-            self.report(attempt)
+            self.report_attempt_end(attempt)
         return True
 
     def on_lease(self, lease: int, journal: str) -> None:
@@ -165,7 +165,7 @@ class Interpreter:
     def on_release(self, lease: int) -> None:
         """Ends the attempts of a service and forgets its setups. That nothing is left is reported later."""
         for attempt in self.reaper.release(lease):
-            self.report(attempt)
+            self.report_attempt_end(attempt)
         if self.pool is not None:
             self.pool.end_idle_workers()
         self.reset_interpreter()
