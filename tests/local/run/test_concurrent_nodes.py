@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from flytekit.core.workflow import WorkflowBase
 
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
-from flytekitplugins.awsbatch.local.run.concurrent_nodes import runs_beside_others
+from flytekitplugins.awsbatch.local.identity.execution_identity import EntityCall
+from flytekitplugins.awsbatch.local.identity.node_identity import Place
+from flytekitplugins.awsbatch.local.run.concurrent_nodes import NodeStart, runs_beside_others, start_of_node
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 from flytekitplugins.awsbatch.testing import Emulation
 
@@ -99,3 +102,28 @@ def test_which_nodes_run_beside_others(flow: WorkflowBase, beside: list[str]) ->
     flow.compile()
     emulated = [node for node in flow.nodes if isinstance(node.flyte_entity, EmulatedCalls)]
     assert [node.id for node in emulated if runs_beside_others(flow, node)] == beside
+
+
+@pytest.mark.parametrize(
+    ("calls", "compiled", "start"),
+    [
+        ("", True, NodeStart.AT_ONCE),
+        ("workflow", True, NodeStart.BESIDE_OTHERS),
+        ("workflow", False, NodeStart.IN_TURN),
+        ("workflow, subworkflow", True, NodeStart.IN_TURN),
+        ("workflow, dynamic task", True, NodeStart.IN_TURN),
+        ("dynamic task", True, NodeStart.AT_ONCE),
+        ("workflow, failure node", True, NodeStart.AFTER_FAILURE),
+        ("workflow, subworkflow, failure node", True, NodeStart.AT_ONCE),
+    ],
+)
+def test_how_a_node_is_started(calls: str, compiled: bool, start: NodeStart) -> None:
+    """:param calls: around the task's own call. :param compiled: whether its node is known."""
+    flows.joined.compile()
+    entities = {"workflow": flows.joined, "subworkflow": flows.line, "dynamic task": object()}
+    names = [name for name in calls.split(", ") if name]
+    on_failure = names[-1:] == ["failure node"]
+    around = [EntityCall(entities[name], sys._getframe()) for name in names if name in entities]
+    own = EntityCall(object(), sys._getframe(), on_failure=on_failure)
+    place = Place("n0", node=flows.joined.nodes[0] if compiled else None)
+    assert start_of_node(place, [*around, own]) is start

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import literals_pb2
@@ -100,6 +101,32 @@ class RunningNode:
         return self._outputs
 
 
+class NodeStart(Enum):
+    """How a node is started when flytekit calls its task."""
+
+    # Here and right away: no workflow around it is known, or it belongs to what a failure node calls.
+    AT_ONCE = auto()
+    # Here, when no other node runs any more.
+    AFTER_FAILURE = auto()
+    # Here, after the nodes that it needs.
+    IN_TURN = auto()
+    # On a thread of its own, while flytekit calls the next tasks.
+    BESIDE_OTHERS = auto()
+
+
+def start_of_node(place: Place, calls: Sequence[EntityCall]) -> NodeStart:
+    """:param calls: that lead from the one that launched the execution to the task's own, where they are known."""
+    workflow = calls[0].entity if len(calls) > 1 else None
+    if not isinstance(workflow, WorkflowBase):
+        return NodeStart.AT_ONCE
+    if any(one.on_failure for one in calls):
+        return NodeStart.AFTER_FAILURE if calls[1].on_failure else NodeStart.AT_ONCE
+    # A node of a subworkflow, or of what a branch calls, runs when flytekit calls it.
+    if len(calls) > 2 or place.node is None or not runs_beside_others(workflow, place.node):
+        return NodeStart.IN_TURN
+    return NodeStart.BESIDE_OTHERS
+
+
 def run_node_concurrently(
     call: Call,
     inputs: literals_pb2.LiteralMap,
@@ -110,25 +137,18 @@ def run_node_concurrently(
 ) -> LiteralMap:
     """Runs a node where its workflow lets it: beside others on a thread of its own, or here.
 
-    :param calls: that lead from the one that launched the execution to the task's own, where they are known.
+    :param calls: as for `start_of_node`.
     """
-    workflow = calls[0].entity if len(calls) > 1 else None
-    if not isinstance(workflow, WorkflowBase):
+    start = start_of_node(place, calls)
+    if start is NodeStart.AT_ONCE:
         return call.run(inputs)
-    running = execution.running
-    if any(one.on_failure for one in calls):
-        if calls[1].on_failure:
-            # Propeller comes to the failure node when no other node runs any more; a plain task may have failed here.
-            _abort_others(None, None, workflow, execution)
-            _first_error(execution)
+    workflow = calls[0].entity
+    if start is NodeStart.AFTER_FAILURE:
+        # Propeller comes to the failure node when no other node runs any more; a plain task may have failed here.
+        _abort_others(None, None, workflow, execution)
+        _first_error(execution)
         return call.run(inputs)
-    with execution.lock:
-        failure = execution.failure
-        if failure is None:
-            execution.under_way.append(call)
-    if failure is not None:
-        # No further node starts.
-        raise _first_error(execution) or failure
+    _note_under_way(call, execution)
     # A @dynamic task may catch the errors of what it calls in a local run, and go on.
     may_be_caught = not all(isinstance(one.entity, WorkflowBase) for one in calls[:-1])
 
@@ -137,29 +157,53 @@ def run_node_concurrently(
         if isinstance(error, TaskFailedError) and not may_be_caught:
             _abort_others(call, error, workflow, execution)
 
-    # A node of a subworkflow, or of what a branch calls, runs when flytekit calls it.
     node = place.node if len(calls) == 2 else None
-    upstream = [running[one.id] for one in node.upstream_nodes if one.id in running] if node is not None else []
-    if node is None or not runs_beside_others(workflow, node):
-        try:
-            for one in upstream:
-                one.outputs()
-            return call.run(inputs)
-        except Exception as error:
-            own = error
-            fail(error)
-        finally:
-            with execution.lock:
-                execution.under_way.remove(call)
-        wait = not may_be_caught or isinstance(own, NodeAbortedError)
-        raise (_first_error(execution) if wait else None) or own
-    running[node.id] = RunningNode(call, inputs, upstream, execution, fail, stop)
+    needed = node.upstream_nodes if node is not None else []
+    upstream = [execution.running[one.id] for one in needed if one.id in execution.running]
+    if node is None or start is NodeStart.IN_TURN:
+        return _run_in_turn(call, inputs, upstream, execution, fail, may_be_caught)
+    execution.running[node.id] = RunningNode(call, inputs, upstream, execution, fail, stop)
     if all(one.ended.is_set() for one in upstream):
         # Jobs are submitted in the order in which the tasks were called.
         _wait_for(call.submitted, stop)
+    return _outputs_to_come(node, execution)
 
+
+def _note_under_way(call: Call, execution: Execution) -> None:
+    """Notes that a call begins. Raises the first error where a node has failed: no further one starts."""
+    with execution.lock:
+        failure = execution.failure
+        if failure is None:
+            execution.under_way.append(call)
+    if failure is not None:
+        raise _first_error(execution) or failure
+
+
+def _run_in_turn(
+    call: Call,
+    inputs: literals_pb2.LiteralMap,
+    upstream: Sequence[RunningNode],
+    execution: Execution,
+    fail: Callable[[BaseException], None],
+    may_be_caught: bool,
+) -> LiteralMap:
+    try:
+        for one in upstream:
+            one.outputs()
+        return call.run(inputs)
+    except Exception as error:
+        own = error
+        fail(error)
+    finally:
+        with execution.lock:
+            execution.under_way.remove(call)
+    wait = not may_be_caught or isinstance(own, NodeAbortedError)
+    raise (_first_error(execution) if wait else None) or own
+
+
+def _outputs_to_come(node: Node, execution: Execution) -> LiteralMap:
     def outputs() -> LiteralMap:
-        return _outputs_of(running[node.id], execution)
+        return _outputs_of(execution.running[node.id], execution)
 
     return LiteralMap({name: PendingLiteral(outputs, name) for name in node.flyte_entity.interface.outputs})
 
