@@ -112,32 +112,15 @@ class Call:
     def run(self, inputs: literals_pb2.LiteralMap) -> LiteralMap:
         """See `composer.compose_and_run_call`. Raises NodeAbortedError too."""
         deployment = self._deployment
-        template = self._serialised.template
-        self._check_handled(template)
-        self._notices.asked.CopyFrom(template.container.resources)
-        if resources := deployment.settings.admin.task_resources:
-            check_task_resources(template, resources)
-            settle_task_resources(template.container.resources, resources)
-        own = self._execution
-        launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
-        decision = decide_launch(deployment.settings.admin, launched, self._who.plan)
-        admin = deployment.settings.admin
-        self._record.queue_decision = decision_data(decision, decisions_by_matching(admin, decision))
-        for warning in (*deployment.settings.notes, *decision.warnings):
-            deployment.say_once(warning)
-        write_decided_queue(template, decision)
-        if decision.queue:
-            deployment.backend.ensure_queue(decision.queue)
-        deployment.launch.add_code(template.id.name, self._serialised.code_root, self._who.execution_env)
-        request = self._request(template, inputs, decision)
+        self._check_handled(self._serialised.template)
+        self._settle_resources()
+        decision = self._decide_launch()
+        deployment.launch.add_code(
+            self._serialised.template.id.name, self._serialised.code_root, self._who.execution_env
+        )
+        request = self._request(inputs, decision)
         if deployment.backend.endpoint is not None:
-            role = decision.role.of_job(deployment.settings.handler.batch.role_annotation_key)
-            self._notices.queue = decision.queue
-            with contextlib.suppress(HandlerError):
-                # The handler refuses such a task itself, in Flyte's words.
-                deployment.backend.check_task(
-                    account_job_needs(request, decision.queue, deployment.settings.handler), role
-                )
+            self._check_account(request, decision)
         with Interrupts(noted=deployment.backend.hurry) as self._interrupts:
             try:
                 result = self._result(request)
@@ -155,13 +138,7 @@ class Call:
         if number:
             raise self._interrupts.as_before(number)
         if result.succeeded and result.outputs is not None:
-            data = result.outputs.SerializeToString()
-            stored = RAW_SCHEME.encode() in data
-            deployment.results_folder = deployment.home.run(self._execution.name) / "raw" if stored else None
-            outputs = LiteralMap.from_flyte_idl(result.outputs)
-            if KEYS.encode() in data:
-                restore_key_order(outputs)
-            return outputs
+            return self._outputs(result.outputs)
         raise self._error(result, decision)
 
     # Called from other threads: when another node has failed, or the deployment closes before the call has ended.
@@ -214,10 +191,38 @@ class Call:
         if handler.note:
             self._deployment.say_once(handler.note)
 
-    def _request(
-        self, template: tasks_pb2.TaskTemplate, inputs: literals_pb2.LiteralMap, decision: Decision
-    ) -> NodeRequest:
-        execution = self._execution
+    def _settle_resources(self) -> None:
+        template = self._serialised.template
+        self._notices.asked.CopyFrom(template.container.resources)
+        if resources := self._deployment.settings.admin.task_resources:
+            check_task_resources(template, resources)
+            settle_task_resources(template.container.resources, resources)
+
+    def _decide_launch(self) -> Decision:
+        """The queue and the role, as FlyteAdmin finds them when it launches the execution; the queue is in the template
+        then."""
+        deployment, own = self._deployment, self._execution
+        admin = deployment.settings.admin
+        launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
+        decision = decide_launch(admin, launched, self._who.plan)
+        self._record.queue_decision = decision_data(decision, decisions_by_matching(admin, decision))
+        for warning in (*deployment.settings.notes, *decision.warnings):
+            deployment.say_once(warning)
+        write_decided_queue(self._serialised.template, decision)
+        if decision.queue:
+            deployment.backend.ensure_queue(decision.queue)
+        return decision
+
+    def _check_account(self, request: NodeRequest, decision: Decision) -> None:
+        deployment = self._deployment
+        role = decision.role.of_job(deployment.settings.handler.batch.role_annotation_key)
+        self._notices.queue = decision.queue
+        with contextlib.suppress(HandlerError):
+            # The handler refuses such a task itself, in Flyte's words.
+            deployment.backend.check_task(account_job_needs(request, decision.queue, deployment.settings.handler), role)
+
+    def _request(self, inputs: literals_pb2.LiteralMap, decision: Decision) -> NodeRequest:
+        execution, template = self._execution, self._serialised.template
         where = self._deployment.locations
         resources = self._deployment.settings.admin.task_resources
         try:
@@ -312,6 +317,16 @@ class Call:
             reason = f'; its job was terminated with the reason "{ABORTED}"' if result.job_id else ""
             deployment.reporter.say(f"{self.label}: aborted, because {self._failed_beside} has failed{reason}")
         return result
+
+    def _outputs(self, message: literals_pb2.LiteralMap) -> LiteralMap:
+        deployment = self._deployment
+        data = message.SerializeToString()
+        stored = RAW_SCHEME.encode() in data
+        deployment.results_folder = deployment.home.run(self._execution.name) / "raw" if stored else None
+        outputs = LiteralMap.from_flyte_idl(message)
+        if KEYS.encode() in data:
+            restore_key_order(outputs)
+        return outputs
 
     def _observe(self, execution: NodeExecution, progress: Progress) -> None:
         deployment = self._deployment
