@@ -11,7 +11,7 @@ from flytekit import StructuredDataset
 from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
 
-from flytekitplugins.awsbatch import emulation
+from flytekitplugins.awsbatch import TaskFailedError, emulation
 from flytekitplugins.awsbatch.testing import Emulation
 
 pd = pytest.importorskip("pandas")
@@ -53,3 +53,9 @@ def test_the_files_in_a_model_of_the_callers_stay(batch: Emulation, tmp_path: Pa
     before = sorted(tmp_path.rglob("*"))
     assert tasks.spoil_model(x=given) == ["one", "m0", "m1", "folder/x", one]
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_an_arrow_table_cannot_be_read_as_on_a_cluster(batch: Emulation) -> None:
+    """flytekit drops the scheme of its URL, and looks for a file here."""
+    with pytest.raises(TaskFailedError, match=r"Error converting input .x."):
+        tasks.rows_of_arrow(x=pytest.importorskip("pyarrow").table({"n": [7]}))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
+import pyarrow as pa
 from flytekit import StructuredDataset, kwtypes, task, workflow
 from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
@@ -134,3 +135,8 @@ def mapped(ns: list[int]) -> tuple[list[list[int]], list[list[str]]]:
     return map_task(read_table)(x=map_task(make_table)(n=ns)), map_task(read_partitioned)(
         x=map_task(make_partitioned)(n=ns)
     )
+
+
+@task(task_config=BATCH)
+def rows_of_arrow(x: pa.Table) -> int:
+    return int(x.num_rows)
