@@ -146,7 +146,7 @@ def _importable_from_working_directory() -> None:
         sys.path.append(str(here))
 
 
-def prepare(*arguments: str) -> None:
+def prepare_map_children(*arguments: str) -> None:
     """Called in an interpreter before it forks the children of this command line: finds out what they have in common.
 
     Does nothing where a part of flytekit that the fast path uses is missing or different: children then run flytekit's
@@ -173,9 +173,9 @@ def prepare(*arguments: str) -> None:
         _prepared[arguments] = array
 
 
-def prepare_with_task(*arguments: str) -> None:
-    """Like `prepare`, and imports the task too."""
-    prepare(*arguments)
+def prepare_map_children_with_task(*arguments: str) -> None:
+    """Like `prepare_map_children`, and imports the task too."""
+    prepare_map_children(*arguments)
     if array := _prepared.get(arguments):
         # A child tries again, and reports what is wrong as its own error.
         with suppress(Exception):

@@ -19,7 +19,7 @@ from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array import handler
 from flytekitplugins.awsbatch.propeller.aws_array.definition_cache import definition_key
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
-from flytekitplugins.awsbatch.propeller.aws_array.item_cache import item_interface
+from flytekitplugins.awsbatch.propeller.aws_array.item_cache import cached_item_interface
 from flytekitplugins.awsbatch.propeller.aws_array.item_inputs import inputs_of_item
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State, TaskError
@@ -268,7 +268,7 @@ class CaseRun:
     def _put_key(self, index: int) -> CatalogKey:
         """The key under which an earlier execution stored this item."""
         template = self.context.template
-        interface = item_interface(self.context)
+        interface = cached_item_interface(self.context)
         readers = list(inputs_of_item(self.context, self.services, index + 1))
         inputs = readers[index]() if interface.HasField("inputs") else literals_pb2.LiteralMap()
         return CatalogKey(

@@ -70,7 +70,7 @@ def run_children(root: Path, names: list[str]) -> None:
     words += ["--checkpoint-path", f"{root}/checkpoint"]
     words += ["--resolver", "flytekitplugins.awsbatch.maptask.MapTaskResolver", "--", "vars", "", "resolver", RESOLVER]
     words += ["task-module", "renamed_task", "task-name", "double"]
-    entrypoint.prepare(*words)
+    entrypoint.prepare_map_children(*words)
     codes = []
     for index in range(2):
         pid = os.fork()

@@ -16,7 +16,7 @@ from batch_shell import alive, eventually
 from container_engines import TestEngine
 from container_shell import NewService, shell_of
 
-from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import children
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import child_processes
 
 PROGRAM = Path(__file__).with_name("killed_service.py")
 SUPPORT = Path(__file__).parents[1] / "support"
@@ -36,7 +36,7 @@ class Killed:
         self.jobs = self.process.stdout.readline().split()
 
     def kill(self, *, supervisor: bool = False) -> None:
-        below = children(self.process.pid) if supervisor else []
+        below = child_processes(self.process.pid) if supervisor else []
         for pid in (*below, self.process.pid):
             os.kill(pid, signal.SIGKILL)
         self.process.wait()
@@ -150,9 +150,9 @@ def test_the_supervisor_of_a_living_service_is_replaced(
     container_engine: TestEngine, home: Path, serving: Callable[..., Killed]
 ) -> None:
     killed = serving("sleep 600")
-    (before,) = children(killed.process.pid)
+    (before,) = child_processes(killed.process.pid)
     os.kill(before, signal.SIGKILL)
-    eventually(lambda: any(knows_of(pid, home) for pid in children(killed.process.pid) if pid != before))
+    eventually(lambda: any(knows_of(pid, home) for pid in child_processes(killed.process.pid) if pid != before))
 
     killed.kill()
 

@@ -17,7 +17,7 @@ from batch_shell import eventually
 
 from flytekitplugins.awsbatch import emulation
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters
-from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import children
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import child_processes
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
 
@@ -180,7 +180,7 @@ def test_no_more_than_some_are_kept_and_the_least_recently_used_goes_first(
     assert running() == []
     supervisor = its.supervision._supervised
     assert supervisor is not None
-    eventually(lambda: children(supervisor.process.pid) == [])
+    eventually(lambda: child_processes(supervisor.process.pid) == [])
 
 
 @pytest.mark.usefixtures("no_interpreters")

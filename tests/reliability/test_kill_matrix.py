@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from terminals import eventually, execution_of, of_home, pyflyte, starts
 
-from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import children
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import child_processes
 from flytekitplugins.awsbatch.local.all_settings import DEFAULT
 
 VICTIMS = {
@@ -79,14 +79,14 @@ class Run:
     def victims(self, caller: int, kind: str) -> list[int]:
         if kind in ("caller", "group"):
             return [caller]
-        supervisors = [pid for pid in children(caller) if "executors.supervisor" in command(pid)]
+        supervisors = [pid for pid in child_processes(caller) if "executors.supervisor" in command(pid)]
         if kind == "supervisor":
             return supervisors
-        below = [pid for each in supervisors for pid in children(each)]
+        below = [pid for each in supervisors for pid in child_processes(each)]
         interpreters = [pid for pid in below if "interpreter.fork_server" in command(pid)]
         if kind == "interpreter":
             return interpreters
-        return below if self.isolation == "process" else [pid for each in interpreters for pid in children(each)]
+        return below if self.isolation == "process" else [pid for each in interpreters for pid in child_processes(each)]
 
     def kill(self, kind: str, chance: random.Random) -> bool:
         """Starts the run and kills one process of a kind while children run; whether the run goes on to its end."""

@@ -15,7 +15,7 @@ def test_an_instance_that_is_being_made_is_never_taken_for_a_dead_one(tmp_path: 
     def look() -> None:
         while not done.is_set():
             for name in instances.service_instance_names(tmp_path):
-                with instances.service_instances_left_behind(tmp_path, name, 0) as directory:
+                with instances.instance_folder_left_behind(tmp_path, name, 0) as directory:
                     if directory is not None:
                         taken.append(name)
 

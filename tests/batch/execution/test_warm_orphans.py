@@ -153,7 +153,7 @@ def test_an_attempt_that_dies_with_its_service_has_no_end_of_its_own(
             os.kill(supervisor, signal.SIGCONT)
 
     (name,) = instance.service_instance_names(root / "instances")
-    with instance.service_instances_left_behind(root / "instances", name, 30.0) as directory:
+    with instance.instance_folder_left_behind(root / "instances", name, 30.0) as directory:
         assert directory is not None
         ends = {key: code for key, (code, *_) in instance.exits_of_instance(directory).items() if key.startswith("job")}
         assert ends == {"job:1#1": 0}

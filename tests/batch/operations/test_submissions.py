@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of, spec_command
-from flytekitplugins.awsbatch.batch.emulator.operations.submission import submission_detail
+from flytekitplugins.awsbatch.batch.emulator.operations.job_submission import job_detail_of_submission
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 NEW = [{"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "300"}]
@@ -19,7 +19,7 @@ NEW = [{"type": "VCPU", "value": "2"}, {"type": "MEMORY", "value": "300"}]
 def resolved(properties: dict[str, Any], overrides: dict[str, Any], **request: Any) -> Any:
     definition = {"containerProperties": {"image": "any", **properties}}
     submission = {"jobName": "job", "containerOverrides": overrides, **request}
-    return job_spec_of(submission_detail(submission, definition, "definition", "queue"))
+    return job_spec_of(job_detail_of_submission(submission, definition, "definition", "queue"))
 
 
 @pytest.mark.parametrize(

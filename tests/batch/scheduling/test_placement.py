@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.batch.emulator.scheduling.capacity import Capacity, capacity_of
-from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import Hold, Occupancy, Size, placement_misfit
+from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import Hold, Occupancy, Size, why_not_placeable
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 
 SIZES = st.builds(Size, st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0]), st.sampled_from([64, 256, 1024, 4096]), st.just(0))
@@ -51,11 +51,11 @@ def test_what_can_never_fit_is_said_and_holds_nothing() -> None:
 def test_the_reason_names_what_there_is_too_little_of() -> None:
     sizes = [Size(2, 100), Size(4, 50)]
 
-    assert placement_misfit(Size(5, 10), sizes).startswith("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE")
-    assert placement_misfit(Size(1, 101), sizes).startswith("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT")
-    assert "GPUs" in placement_misfit(Size(1, 10, 1), sizes)
+    assert why_not_placeable(Size(5, 10), sizes).startswith("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE")
+    assert why_not_placeable(Size(1, 101), sizes).startswith("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT")
+    assert "GPUs" in why_not_placeable(Size(1, 10, 1), sizes)
     # Each would fit one of them, but no single one fits both.
-    assert placement_misfit(Size(4, 100), sizes).startswith("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT")
+    assert why_not_placeable(Size(4, 100), sizes).startswith("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT")
 
 
 @given(total=SIZES, needs=st.lists(SIZES, max_size=40), ends=st.lists(st.integers(0, 100), max_size=40))

@@ -60,7 +60,7 @@ class Adoption:
             if wanted is None or job_id in wanted:
                 by_owner.setdefault(owner, []).append(job_id)
         for owner, ids in by_owner.items():
-            with instance.service_instances_left_behind(self._root, owner, timeout) as directory:
+            with instance.instance_folder_left_behind(self._root, owner, timeout) as directory:
                 if directory is not None:
                     self._engine.end_left_behind(owner, directory)
                     exits = instance.exits_of_instance(directory)

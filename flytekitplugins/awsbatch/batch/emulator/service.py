@@ -218,7 +218,7 @@ class LocalBatch(BatchCalls):
             owner = job.owner
         if owner == self._table.owner:
             return True
-        with instances.service_instances_left_behind(self._instances, owner, 0) as directory:
+        with instances.instance_folder_left_behind(self._instances, owner, 0) as directory:
             return directory is None
 
     def forget(self, job_ids: Iterable[str]) -> None:
@@ -227,7 +227,7 @@ class LocalBatch(BatchCalls):
             job = self._rows.load_job(job_id)
             if job is None or (job.owner == self._table.owner and not job.ended()):
                 continue
-            with instances.service_instances_left_behind(self._instances, job.owner, 0) as directory:
+            with instances.instance_folder_left_behind(self._instances, job.owner, 0) as directory:
                 if job.ended() or directory is not None:
                     self.logs.remove_streams(self._rows.log_streams(job.sequence))
                     self._rows.remove_job(job.sequence)
@@ -285,7 +285,7 @@ class LocalBatch(BatchCalls):
             self._table.forget(job_id)
         owners = {owner for _, owner, _ in self._rows.unended()}
         for name in instances.service_instance_names(self._instances):
-            with instances.service_instances_left_behind(self._instances, name, 0) as directory:
+            with instances.instance_folder_left_behind(self._instances, name, 0) as directory:
                 if directory is not None:
                     self._engine.end_left_behind(name, directory)
                     if name not in owners:

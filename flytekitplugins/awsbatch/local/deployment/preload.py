@@ -98,9 +98,8 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
     modules = _task_modules(argv)
     if modules is None:
         return None
-    hook = PreloadHook(
-        f"{_entry_module(script.name)}:{'prepare_with_task' if options.everything else 'prepare'}", argv[1:]
-    )
+    function = "prepare_map_children_with_task" if options.everything else "prepare_map_children"
+    hook = PreloadHook(f"{_entry_module(script.name)}:{function}", argv[1:])
     first = common_preload_plan(script, options)
     return replace(
         first,

@@ -34,7 +34,7 @@ class CacheLookup:
 
 def look_up_items(context: TaskContext, services: HandlerServices, size: int) -> CacheLookup:
     """Asks the catalog for each item, and writes the outputs of those it has where a child would have."""
-    interface = item_interface(context)
+    interface = cached_item_interface(context)
     template = context.template
 
     def lookups() -> Iterator[tuple[str, Callable[[], bool]]]:
@@ -87,7 +87,7 @@ def store_items(context: TaskContext, services: HandlerServices, size: int, inde
 
     :raises HandlerError: the inputs of an item cannot be read; the next round fails again.
     """
-    interface = item_interface(context)
+    interface = cached_item_interface(context)
     template = context.template
     ignored = tuple(template.metadata.cache_ignore_input_vars)
     wanted = set(indexes)
@@ -134,7 +134,7 @@ def _put(services: HandlerServices, key: CatalogKey, files: OutputFiles) -> None
         raise RetryWorkError(error) from error
 
 
-def item_interface(context: TaskContext) -> interface_pb2.TypedInterface:
+def cached_item_interface(context: TaskContext) -> interface_pb2.TypedInterface:
     """The task's interface with each output that is a list replaced by one of its items."""
     if not context.template.HasField("interface"):
         raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an interface")

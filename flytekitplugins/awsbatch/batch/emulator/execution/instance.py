@@ -74,7 +74,7 @@ def create_instance(root: Path) -> Instance:
 
 
 @contextlib.contextmanager
-def service_instances_left_behind(root: Path, name: str, wait_seconds: float) -> Iterator[Path | None]:
+def instance_folder_left_behind(root: Path, name: str, wait_seconds: float) -> Iterator[Path | None]:
     """The directory of a dead instance, locked against other services that want to take over; None when it lives.
 
     Waits up to `wait_seconds` seconds for what it started to be gone. An instance without a directory closed in order.

@@ -29,7 +29,7 @@ def end_with_parent_process(parent: int) -> None:
             os._exit(1)
 
 
-def children(pid: int) -> list[int]:
+def child_processes(pid: int) -> list[int]:
     """The living and dead children of a process; empty where the kernel does not tell."""
     found: list[int] = []
     with contextlib.suppress(OSError):
@@ -40,9 +40,9 @@ def children(pid: int) -> list[int]:
 
 
 def descendant_processes(pid: int) -> list[int]:
-    found = children(pid)
+    found = child_processes(pid)
     for each in found:
-        found.extend(children(each))
+        found.extend(child_processes(each))
     return found
 
 

@@ -17,7 +17,7 @@ import sys
 import time
 
 from .memory_limits import exceeds_memory_limit
-from .process_tree import adopt_orphan_processes, children, descendant_processes, has_child_process, kill
+from .process_tree import adopt_orphan_processes, child_processes, descendant_processes, has_child_process, kill
 
 LINUX = sys.platform.startswith("linux")
 KILLED = 128 + int(signal.SIGKILL)
@@ -182,7 +182,7 @@ class Reaper:
 
     def _sweep(self) -> list[ReapedAttempt]:
         """Kills what ended attempts left behind; returns them once it is gone."""
-        strays = [pid for pid in children(os.getpid()) if pid not in self.by_pid and pid not in self.kept]
+        strays = [pid for pid in child_processes(os.getpid()) if pid not in self.by_pid and pid not in self.kept]
         for pid in strays:
             kill(pid, signal.SIGKILL)
         if strays and time.monotonic() < self.sweeping[0].ended_at + KILL_TIMEOUT:
@@ -231,7 +231,7 @@ class Reaper:
         while has_child_process() and time.monotonic() < until:
             for pid in [*self.by_pid, *self.kept]:
                 kill(pid, signal.SIGKILL, group=True)
-            for pid in children(os.getpid()):
+            for pid in child_processes(os.getpid()):
                 kill(pid, signal.SIGKILL)
             killed += self.reap()
             time.sleep(0.002)

@@ -9,8 +9,8 @@ from ..store.resources import ACTIVE
 from . import request_rules
 from .batch_errors import client_error
 from .context import MAX_IDS, Answer, Context, Request
+from .job_submission import EMPTY_LISTS, retry_strategy_of_submission
 from .paging import page_position, page_size, page_token
-from .submission import EMPTY_LISTS, submission_retry_strategy
 
 KEPT = ("type", "parameters", "schedulingPriority", "retryStrategy", "propagateTags", "timeout", "platformCapabilities")
 FILTERS = ("jobDefinitionName", "status", "maxResults", "nextToken")
@@ -30,7 +30,7 @@ class JobDefinitions:
         body: dict[str, Any] = {"parameters": {}, "platformCapabilities": ["EC2"]}
         body |= {key: request[key] for key in KEPT if request.get(key) not in (None, [])}
         if "retryStrategy" in body:
-            body["retryStrategy"] = submission_retry_strategy(body["retryStrategy"])
+            body["retryStrategy"] = retry_strategy_of_submission(body["retryStrategy"])
         body["tags"] = request_rules.merged_tags(request.get("tags"))
         body["containerProperties"] = {**{each: [] for each in SHOWN_EMPTY}, **request["containerProperties"]}
         body["containerOrchestrationType"] = "ECS"

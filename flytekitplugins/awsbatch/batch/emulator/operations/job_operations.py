@@ -20,8 +20,8 @@ from .batch_errors import client_error, server_error
 from .context import MAX_IDS, Answer, Context, Request
 from .describe import Descriptions, list_jobs_summary_of_row, list_jobs_summary_of_unit
 from .job_queues import FARGATE_CONTAINERS
+from .job_submission import job_detail_of_submission, unstartable_submission
 from .paging import NUMBERS, page_position, page_size, page_token
-from .submission import submission_detail, unstartable_submission
 
 PAGE = 1000
 FILTERED_PAGE = 100
@@ -61,7 +61,7 @@ class JobOperations:
         if DEPLOYMENT_QUEUE_TAG not in queue["tags"] and context.settings.fargate_rules == ENFORCE:
             on_fargate = queue["jobQueueType"] == FARGATE_CONTAINERS
             request_rules.check_platform(definition.get("platformCapabilities"), on_fargate)
-        spec = job_spec_of(submission_detail(request, definition, definition_arn, queue["jobQueueArn"]))
+        spec = job_spec_of(job_detail_of_submission(request, definition, definition_arn, queue["jobQueueArn"]))
         request_rules.check_references(spec.detail["container"]["command"], spec.detail["parameters"])
         if spec.dependencies:
             self._check_dependencies(request, array.get("size"))

@@ -89,7 +89,7 @@ class Occupancy:
         self.held.clear()
 
 
-def placement_misfit(need: Size, sizes: Iterable[Size]) -> str:
+def why_not_placeable(need: Size, sizes: Iterable[Size]) -> str:
     """The status reason of a job that no compute environment of its queue can ever hold."""
     known = list(sizes)
     most_vcpus = max((size.vcpus for size in known), default=0)

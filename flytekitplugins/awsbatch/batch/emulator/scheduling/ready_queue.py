@@ -12,7 +12,7 @@ from ..faults import STAY_RUNNABLE, FaultPlan
 from ..job_model import RUNNABLE, STARTING, Attempt, Unit
 from .capacity import Capacity
 from .job_table import JobTable
-from .placement import Hold, Occupancy, Size, placement_misfit
+from .placement import Hold, Occupancy, Size, why_not_placeable
 
 
 class ReadyQueue:
@@ -68,7 +68,7 @@ class ReadyQueue:
                 waiting.popleft()
                 if isinstance(where, Hold):
                     sizes = [capacity.sizes[each] for each in order if each in capacity.sizes]
-                    self._note_misfit(unit, placement_misfit(_ready_unit_need(unit), sizes))
+                    self._note_misfit(unit, why_not_placeable(_ready_unit_need(unit), sizes))
                     self._never_fitting[name].append(unit)
                     continue
                 unit.attempts.append(Attempt(len(unit.attempts) + 1, None, where))

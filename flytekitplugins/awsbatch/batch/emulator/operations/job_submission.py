@@ -52,7 +52,7 @@ def _container_of(properties: Mapping[str, Any], overrides: Mapping[str, Any]) -
     return container
 
 
-def submission_retry_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
+def retry_strategy_of_submission(strategy: Mapping[str, Any]) -> dict[str, Any]:
     """A retry strategy as it is shown: the actions, whose case does not matter, in lower case."""
     rules_ = strategy.get("evaluateOnExit") or ()
     shown = {key: value for key, value in strategy.items() if value is not None}
@@ -61,7 +61,7 @@ def submission_retry_strategy(strategy: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def submission_detail(
+def job_detail_of_submission(
     request: Mapping[str, Any], definition: Mapping[str, Any], definition_arn: str, queue_arn: str
 ) -> dict[str, Any]:
     """The unchanging part of DescribeJobs' answer. Raises BatchError for what only the two together make wrong.
@@ -91,7 +91,7 @@ def submission_detail(
     detail["retryStrategy"] = {
         "attempts": 1,
         "evaluateOnExit": [],
-        **(submission_retry_strategy(strategy) if strategy else {}),
+        **(retry_strategy_of_submission(strategy) if strategy else {}),
     }
     limit = request.get("timeout") or definition.get("timeout")
     if limit:
