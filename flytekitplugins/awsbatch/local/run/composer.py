@@ -39,6 +39,7 @@ from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
 from .concurrent_nodes import run_node_concurrently
+from .default_inputs import add_default_inputs
 from .promises import call_promise_reader, resolve_call_promises
 from .serialise import Serialised, refuse_to_serialise_default_image, serialise
 
@@ -77,7 +78,7 @@ def compose_and_run_call(
             refuse_to_serialise_default_image(serialised.template)
         if code is not None:
             code.upload()
-    message = deployment.uploads.upload(inputs, task.python_interface.inputs)
+    message = deployment.uploads.upload(add_default_inputs(task, inputs), task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, message)
     for finding in findings:
         what = finding.code, finding.file, finding.entity

@@ -1,0 +1,37 @@
+"""A job is given the defaults of the inputs that its call leaves out, as a registered workflow binds them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import default_tasks as tasks
+from flyteidl.core.literals_pb2 import LiteralMap
+
+
+def inputs_of_last_run(awsbatch: Any) -> LiteralMap:
+    (path,) = awsbatch.home.rglob("inputs.pb")
+    return LiteralMap.FromString(path.read_bytes())
+
+
+def test_a_default_is_converted_like_any_input(awsbatch: Any) -> None:
+    assert tasks.first_word() == '"""Tasks """Tasks'
+    given = inputs_of_last_run(awsbatch).literals
+    assert sorted(given) == ["file", "times"]
+    assert given["file"].scalar.blob.uri.startswith("awsbatch://")
+
+
+def test_so_it_is_in_a_workflow(awsbatch: Any) -> None:
+    assert tasks.first_word_twice() == '"""Tasks """Tasks'
+
+
+def test_what_is_given_counts(awsbatch: Any) -> None:
+    assert tasks.first_word(times=1) == '"""Tasks'
+
+
+def test_an_optional_input_that_is_left_out_is_none(awsbatch: Any) -> None:
+    assert tasks.of_optional() == "None"
+
+
+def test_a_default_of_another_type_is_left_to_the_function(awsbatch: Any) -> None:
+    assert tasks.of_wrong_default() == "1 None"
+    assert not inputs_of_last_run(awsbatch).literals
