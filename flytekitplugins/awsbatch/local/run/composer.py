@@ -41,6 +41,7 @@ from .call import Call, NotHandledError
 from .concurrent_nodes import run_node_concurrently
 from .default_inputs import add_default_inputs
 from .promises import call_promise_reader, resolve_call_promises
+from .replaced_uses import warn_of_replaced_uses
 from .serialise import Serialised, refuse_to_serialise_default_image, serialise
 
 
@@ -94,6 +95,7 @@ def compose_and_run_call(
 def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode | None) -> Serialised:
     local = deployment.settings.local
     task.check_emulated_call()
+    warn_of_replaced_uses(task)
     # Only a job that this machine starts can be given variables beside its definition's.
     if local.execution_env == DROP or deployment.backend.endpoint is not None:
         lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])

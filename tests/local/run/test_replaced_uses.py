@@ -1,0 +1,60 @@
+"""What a test replaces and a task's function uses does not reach its jobs, and that is said."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+from unittest import mock
+
+import pytest
+import stock_tasks as tasks
+
+from flytekitplugins.awsbatch import AWSBatchWarning, map_task
+from flytekitplugins.awsbatch.testing import Emulation
+
+
+def fake(n: int = 0) -> int:
+    return -7
+
+
+def as_mock(holder: Any, name: str) -> Any:
+    return mock.patch.object(holder, name, return_value=-7)
+
+
+def as_function(holder: Any, name: str) -> Any:
+    return mock.patch.object(holder, name, fake)
+
+
+def as_autospec(holder: Any, name: str) -> Any:
+    return mock.patch.object(holder, name, autospec=True)
+
+
+@pytest.mark.parametrize("replaced", [as_mock, as_function, as_autospec], ids=lambda one: one.__name__)
+@pytest.mark.parametrize(
+    ("task", "holder", "name", "use"),
+    [
+        (tasks.by_function, tasks, "count", "stock_tasks.count"),
+        (tasks.by_class, tasks.Stock, "count", "Stock.count"),
+        (tasks.by_class, tasks, "Stock", "stock_tasks.Stock"),
+        (tasks.by_module, tasks.platform, "node", "platform.node"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_a_job_has_the_original_and_a_warning_says_so(
+    awsbatch: Emulation, replaced: Any, task: Any, holder: Any, name: str, use: str
+) -> None:
+    words = f"{task.name} uses {use}, which a test has replaced. Its jobs import the modules anew and have the original"
+    with replaced(holder, name), pytest.warns(AWSBatchWarning, match=words):
+        assert task(n=7) == 7
+    assert [request["jobName"][-2:] for request in awsbatch.requests] == ["-0"]
+
+
+def test_a_map_warns_of_what_its_task_uses(awsbatch: Emulation) -> None:
+    with as_mock(tasks, "count"), pytest.warns(AWSBatchWarning, match=r"uses stock_tasks\.count"):
+        assert map_task(tasks.by_function)(n=[7]) == [7]
+
+
+def test_nothing_is_said_of_what_is_as_the_module_has_it(awsbatch: Emulation) -> None:
+    with warnings.catch_warnings(), as_mock(tasks, "count"):
+        warnings.simplefilter("error", AWSBatchWarning)
+        assert tasks.by_nothing_replaced(n=7) == 7

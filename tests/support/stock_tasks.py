@@ -1,0 +1,44 @@
+"""Tasks whose function uses what a test may replace; children import this module."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from pathlib import Path
+from unittest.mock import MagicMock
+
+from flytekit import task
+
+from flytekitplugins.awsbatch import AWSBatchConfig
+
+BATCH = AWSBatchConfig(lint_ignore=["AB104", "AB111"])
+
+
+class Stock:
+    @staticmethod
+    def count(n: int) -> int:
+        return n
+
+
+def count(n: int) -> int:
+    return n
+
+
+@task(task_config=BATCH)
+def by_function(n: int) -> int:
+    return count(n)
+
+
+@task(task_config=BATCH)
+def by_class(n: int) -> int:
+    return sum(Stock.count(each) for each in (n,))
+
+
+@task(task_config=BATCH)
+def by_module(n: int) -> int:
+    return n if platform.node() else 0
+
+
+@task(task_config=BATCH)
+def by_nothing_replaced(n: int) -> int:
+    return n if shutil.which("sh") and Path() else len(MagicMock.__name__)
