@@ -102,10 +102,12 @@ bench: $(READY) .venv-moto/.ready
 	$(BIN)/python benchmarks/batch_service.py
 	$(BIN)/python benchmarks/tests.py
 
-# Suites whose jobs are processes else, with jobs in containers; needs what .ci/install-container-engine installs.
+# Suites whose jobs are processes else, with jobs in containers, their slow tests too; needs what
+# .ci/install-container-engine installs.
 IN_CONTAINERS := tests/batch/execution/test_running_jobs.py tests/batch/operations tests/batch/scheduling \
 	tests/batch/test_suspending.py $(addprefix tests/compat/test_compat_,flows.py mixtures.py remedies.py told.py types.py) \
-	tests/reliability/test_kill.py tests/reliability/test_resume.py::test_an_interrupted_map_goes_on_with_the_job_that_it_had
+	tests/reliability/test_kill.py \
+	'tests/reliability/test_resume.py::test_an_interrupted_map_goes_on_with_the_job_that_it_had[fork]'
 containers: $(READY)
 	$(BIN)/python -m pytest --isolation container --timeout 600 -k "not moto" $(IN_CONTAINERS)
 

@@ -31,3 +31,8 @@ def of_optional(n: int | None) -> str:
 @task(task_config=BATCH)
 def of_wrong_default(x: float = 1, n: int = None) -> str:  # type: ignore[assignment]  # noqa: RUF013
     return f"{x!r} {n}"
+
+
+@task(task_config=BATCH)
+def of_mutable_default(x: dict = {"a": (1, 2)}) -> str:  # type: ignore[type-arg]  # noqa: B006
+    return f"{x}"

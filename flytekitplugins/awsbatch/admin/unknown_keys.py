@@ -88,11 +88,11 @@ def unread_keys(node: MapNode, path: str, known: Iterable[str]) -> Iterator[Prob
 
 
 def _resembling_keys(
-    node: Node | None, path: str, known: Iterable[str], left: frozenset[str] = frozenset()
+    node: Node | None, path: str, known: Iterable[str], skipped: frozenset[str] = frozenset()
 ) -> Iterator[Problem]:
-    """:param left: keys, in lower case, that are nobody's misspelling."""
+    """:param skipped: keys, in lower case, that are no misspelt settings."""
     for key, _ in node.entries if isinstance(node, MapNode) else ():
-        name = _resembled_name(key.text, known) if key.text.lower() not in left else None
+        name = _resembled_name(key.text, known) if key.text.lower() not in skipped else None
         if name is not None:
             here = f"{path}.{key.text}" if path else key.text
             expected = f"is no setting of Flyte's, which ignores it; did you mean {name}?"

@@ -23,9 +23,14 @@ PACKAGE = __name__.rpartition(".sdk.")[0]
 class EmulatedCalls:
     """Mixed in before a flytekit task class: its local calls are emulated when the switch is on."""
 
+    _declared_steps: list[Any]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # As they are now: other ones later show that they have been patched.
+        cls._declared_steps = _steps_of_class(cls)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # The class's methods as they are now: other ones later show that they have been patched.
-        self._declared_steps = _steps_of_class(type(self))
         super().__init__(*args, **kwargs)
         if switch.emulation_expected():
             from ..local.deployment import warm_up
@@ -111,9 +116,9 @@ def _says_all(error: Exception) -> bool:
 
 
 def _replaced_task(task: Any) -> Any:
-    """The task, or the one that it maps, of which a step of a call or the function was replaced, on itself or on its
-    class, as `flytekit.testing.task_mock` and `unittest.mock.patch.object` do; None where nothing was. A job would
-    import the module and run the original.
+    """The task, or the one that it maps, where a test has replaced its function or a step of its call, on the task
+    or on its class, as `flytekit.testing.task_mock` and `unittest.mock.patch.object` do. None where nothing is
+    replaced. A job would import the module and run the original.
     """
     mapped = getattr(task, "run_task", None)
     for one in (task,) if mapped is None else (task, mapped):
@@ -136,7 +141,7 @@ def _replaced_task(task: Any) -> Any:
 
 
 def _steps_of_class(kind: type) -> list[Any]:
-    """Those of the classes that it inherits from too, since a step may call the one that it overrides."""
+    """A class's own steps and those of the classes that it inherits from: a step may call the one that it overrides."""
     return [vars(base).get(step) for base in kind.__mro__ for step in STEPS]
 
 

@@ -44,8 +44,8 @@ def find_section_blocks(root: MapNode, name: str, sections: frozenset[str], nest
 
 
 def blocks_of_pods(level: MapNode) -> frozenset[str]:
-    """The names on this level that are a chart's own, since it wraps the servers' configuration in another key."""
-    return BLOCKS_OF_PODS if any(key.lower() in WRAPPERS for key, _ in level) else frozenset()
+    """The names on this level that are the chart's own, since it has the servers' configuration below `configmap`."""
+    return BLOCKS_OF_PODS if level.get("configmap") is not None else frozenset()
 
 
 def merge_layers(under: Node | None, over: Node | None) -> Node | None:

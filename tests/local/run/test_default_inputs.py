@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import default_tasks as tasks
+import pytest
 from flyteidl.core.literals_pb2 import LiteralMap
+
+from flytekitplugins.awsbatch.testing import emulation
 
 
 def inputs_of_last_run(awsbatch: Any) -> LiteralMap:
@@ -35,3 +39,20 @@ def test_an_optional_input_that_is_left_out_is_none(awsbatch: Any) -> None:
 def test_a_default_of_another_type_is_left_to_the_function(awsbatch: Any) -> None:
     assert tasks.of_wrong_default() == "1 None"
     assert not inputs_of_last_run(awsbatch).literals
+
+
+def test_what_flytekit_refuses_as_a_default_is_left_to_the_function(awsbatch: Any) -> None:
+    assert tasks.of_mutable_default() == "{'a': (1, 2)}"
+    assert not inputs_of_last_run(awsbatch).literals
+
+
+def test_a_resume_does_not_compare_what_a_call_leaves_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A default may be another value in each process."""
+    with emulation(tmp_path, quiet=True):
+        assert tasks.first_word_twice() == '"""Tasks """Tasks'
+    (run,) = (tmp_path / "runs").iterdir()
+    monkeypatch.setitem(tasks.first_word.python_interface._inputs, "times", (int, 3))
+    with emulation(tmp_path, quiet=True, resume=run.name) as awsbatch:
+        assert tasks.first_word_twice() == '"""Tasks """Tasks'
+        assert awsbatch.requests == []
+    assert "succeeded before" in awsbatch.printed

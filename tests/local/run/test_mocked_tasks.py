@@ -177,6 +177,22 @@ def test_a_mock_of_a_step_of_all_maps_takes_effect_too(batch: Emulation, step: s
     assert len(batch.requests) == before
 
 
+@pytest.mark.parametrize("step", ["execute", "dispatch_execute", "pre_execute"])
+def test_a_function_in_the_place_of_a_step_takes_effect_in_maps_made_meanwhile(batch: Emulation, step: str) -> None:
+    before = len(batch.requests)
+
+    def missing(*_args: Any, **_inputs: Any) -> Any:
+        raise LookupError("no such bucket")
+
+    with mock.patch.object(AWSBatchMapTask, step, missing):
+        mapped = map_task(double)
+        with pytest.raises(LookupError, match="no such bucket"):
+            mapped(n=[1])
+    assert len(batch.requests) == before
+    assert mapped(n=[1]) == [2]
+    assert len(batch.requests) == before + 1
+
+
 def test_a_person_is_told_once(batch: Emulation) -> None:
     with mock.patch.object(batch_tasks.greet, "execute") as fake:
         fake.return_value = "mocked"

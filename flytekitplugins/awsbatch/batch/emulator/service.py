@@ -1,6 +1,6 @@
 """The local AWS Batch service: AWS's operations by boto3's names, in this process and on this machine.
 
-It puts the parts together: requests are checked (`request_rules`, `shapes`), resolved (`submission`), stored
+It puts the parts together: requests are checked (`request_rules`, `shapes`), resolved (`job_submission`), stored
 (`store`), run (`engine`) and described (`describe`). It needs no event loop and no signal handler, and you may call it
 from any thread.
 """

@@ -11,12 +11,13 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from flyteidl.core import tasks_pb2
+from flyteidl.core.literals_pb2 import LiteralMap
 from google.protobuf.message import Message
 
 from flytekitplugins.awsbatch import wire
@@ -166,14 +167,28 @@ class Fingerprint:
     inputs: str
 
     @classmethod
-    def of(cls, request: NodeRequest) -> Fingerprint:
+    def of(cls, request: NodeRequest, left_out: Collection[str] = ()) -> Fingerprint:
+        """:param left_out: as for `resume_digest_of_inputs`."""
         template = tasks_pb2.TaskTemplate()
         template.CopyFrom(request.template)
         words = template.container.args
         if DISTRIBUTION_OPTION in words:
             # Code may change between runs, here as where jobs see the working tree.
             words[list(words).index(DISTRIBUTION_OPTION) + 1] = ""
-        return cls(template.id.name, resume_digest(template), resume_digest(request.inputs))
+        return cls(template.id.name, resume_digest(template), resume_digest_of_inputs(request.inputs, left_out))
+
+
+def resume_digest_of_inputs(inputs: LiteralMap, left_out: Collection[str]) -> str:
+    """:param left_out: the inputs that the call leaves to their defaults. Those may be others in each process
+    (`datetime.now()`), and are compared no more than the code of the function that has them.
+    """
+    if not left_out:
+        return resume_digest(inputs)
+    given = LiteralMap()
+    given.CopyFrom(inputs)
+    for name in left_out:
+        del given.literals[name]
+    return resume_digest(given)
 
 
 def resume_digest(message: Message) -> str:

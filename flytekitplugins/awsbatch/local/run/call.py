@@ -83,7 +83,10 @@ class Call:
         serialised: Serialised,
         who: Identity,
         unresolvable: UnresolvableInputError | None = None,
+        left_out: frozenset[str] = frozenset(),
     ) -> None:
+        """:param left_out: the inputs that the call leaves to their defaults."""
+        self._left_out = left_out
         self._deployment = deployment
         self._task = task
         self._execution = execution
@@ -277,7 +280,7 @@ class Call:
         deployment = self._deployment
         if self._failed_beside:
             raise NodeAbortedError(f"{self.label} was not begun, because {self._failed_beside} has failed.")
-        self._record.fingerprint = Fingerprint.of(request)
+        self._record.fingerprint = Fingerprint.of(request, self._left_out)
         before = self._record.earlier_run()
         with self._record.understood() if before else contextlib.nullcontext():
             resumed = resume_node(deployment, request, before, self._observe)

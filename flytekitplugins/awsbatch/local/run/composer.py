@@ -6,11 +6,11 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flyteidl.core import literals_pb2
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
@@ -32,14 +32,14 @@ from ..deployment.packaging import CallCode
 from ..history.page_address import page_address_of_run
 from ..history.process_mark import process_mark
 from ..history.record import RunRecord
-from ..history.resume import resume_digest
+from ..history.resume import resume_digest_of_inputs
 from ..home import HomeError
 from ..identity.execution_identity import Identity, identity_of_call
 from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
 from .concurrent_nodes import run_node_concurrently
-from .default_inputs import add_default_inputs
+from .default_inputs import default_inputs
 from .promises import call_promise_reader, resolve_call_promises
 from .replaced_uses import warn_of_replaced_uses
 from .serialise import Serialised, refuse_to_serialise_default_image, serialise
@@ -79,8 +79,9 @@ def compose_and_run_call(
             refuse_to_serialise_default_image(serialised.template)
         if code is not None:
             code.upload()
-    message = deployment.uploads.upload(add_default_inputs(task, inputs), task.python_interface.inputs)
-    execution = _execution(deployment, who, task.name, message)
+    defaults = default_inputs(task, inputs)
+    message = deployment.uploads.upload(LiteralMap({**inputs.literals, **defaults}), task.python_interface.inputs)
+    execution = _execution(deployment, who, task.name, lambda: resume_digest_of_inputs(message, defaults))
     for finding in findings:
         what = finding.code, finding.file, finding.entity
         if deployment.backend.endpoint is not None or deployment.told.first_time(*what):
@@ -88,7 +89,7 @@ def compose_and_run_call(
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
-    call = Call(deployment, task, execution, place, serialised, who, unresolvable)
+    call = Call(deployment, task, execution, place, serialised, who, unresolvable, frozenset(defaults))
     return run_node_concurrently(call, message, place, who.calls, execution, deployment.close_deployment)
 
 
@@ -104,7 +105,7 @@ def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode
 
 
 def say_task_is_replaced(name: str) -> None:
-    """Tells, once per task, that a task whose `execute` or function was replaced is not run as a job."""
+    """Tells, once per task, that a task whose function or step of a call was replaced is not run as a job."""
     deployments.current_deployment().say_once(
         f"{name} is called in this process, not as a job: its function or one of its methods has been replaced, as a "
         "test's mock does, and a job would run the original."
@@ -119,15 +120,15 @@ def _check_queues(deployment: Deployment, who: Identity) -> None:
         deployment.backend.check_queues(sorted(possible - {""}))
 
 
-def _execution(deployment: Deployment, who: Identity, task: str, inputs: literals_pb2.LiteralMap) -> Execution:
-    """The execution that a call belongs to. A new one is recorded, and then announced."""
+def _execution(deployment: Deployment, who: Identity, task: str, digest: Callable[[], str]) -> Execution:
+    """The execution that a call belongs to. A new one is recorded, and then announced.
+
+    :param digest: of the inputs, which may be large; by it a resumed execution is found again.
+    """
 
     def earlier() -> str | None:
         asked = deployment.resumptions
-        if not asked.any:
-            # The inputs may be large, and comparing takes their digest only.
-            return None
-        return asked.take((who.project, who.domain, who.workflow), task, resume_digest(inputs))
+        return asked.take((who.project, who.domain, who.workflow), task, digest()) if asked.any else None
 
     execution, begins = deployment.executions.of(who.root, who.project, who.domain, who.workflow, earlier)
     if not begins:

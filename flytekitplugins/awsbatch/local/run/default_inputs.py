@@ -1,6 +1,6 @@
-"""The inputs that a call leaves out. The nodes of a registered workflow and the launch plan of a task bind their
-defaults (flytekit's `create_and_link_node`), so that a container is given them like any other, converted by their
-types; a call in a local run leaves them to the function.
+"""The inputs that a call leaves out. In a registered workflow the node binds their defaults (flytekit's
+`create_and_link_node`), and `pyflyte run` sends those of a single task, so that a container is given them like any
+other input, converted by their types. A call in a local run of flytekit's leaves them to the function.
 """
 
 from __future__ import annotations
@@ -9,21 +9,23 @@ import contextlib
 from typing import Any
 
 from flytekit.core.context_manager import FlyteContextManager
-from flytekit.core.type_engine import TypeEngine, UnionTransformer
-from flytekit.models.literals import LiteralMap
+from flytekit.core.type_engine import TypeEngine, TypeTransformerFailedError, UnionTransformer
+from flytekit.models.literals import Literal, LiteralMap
 
 
-def add_default_inputs(task: Any, inputs: LiteralMap) -> LiteralMap:
-    """The inputs of a call, with the defaults of those that are not there.
+def default_inputs(task: Any, given: LiteralMap) -> dict[str, Literal]:
+    """The defaults of the inputs that a call does not give.
 
-    A default that its type does not take, which flytekit refuses when it compiles a workflow, is left to the function.
+    A default that flytekit refuses when it compiles a workflow (a list, a dictionary, a set, a value of another type)
+    is left to the function.
     """
     context = FlyteContextManager.current_context()
-    interface = task.python_interface
-    found = {}
-    for name, (kind, value) in interface.inputs_with_defaults.items():
-        if name in inputs.literals or (value is None and not UnionTransformer.is_optional_type(kind)):
+    found: dict[str, Literal] = {}
+    for name, (kind, value) in task.python_interface.inputs_with_defaults.items():
+        if name in given.literals or isinstance(value, list | dict | set):
             continue
-        with contextlib.suppress(Exception):
+        if value is None and not UnionTransformer.is_optional_type(kind):
+            continue
+        with contextlib.suppress(TypeTransformerFailedError, AssertionError, TypeError, ValueError):
             found[name] = TypeEngine.to_literal(context, value, kind, task.interface.inputs[name].type)
-    return LiteralMap({**inputs.literals, **found}) if found else inputs
+    return found

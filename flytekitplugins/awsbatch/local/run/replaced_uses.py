@@ -1,4 +1,4 @@
-"""What a test has replaced of that which a task's function names: jobs import the modules anew, and do not see it."""
+"""Warns of what a test has replaced and a task's function uses: jobs import the modules anew, and have the original."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flytekitplugins.awsbatch.sdk.errors import AWSBatchWarning
 
 
 def warn_of_replaced_uses(task: Any) -> None:
-    """Warns of each mock, and each function or class of a test's module, that the task's function reaches by a name of
+    """Warns of each mock, and each function or class defined in a test, that the task's function reaches by a name of
     its module, or as an attribute of a module or class that it names."""
     function = getattr(getattr(task, "run_task", task), "task_function", None)
     if not isinstance(function, FunctionType) or sys.modules.keys().isdisjoint(("unittest.mock", "_pytest")):
@@ -32,12 +32,14 @@ def _replaced_uses(function: FunctionType) -> Iterator[str]:
     names = set(_names_in(function.__code__))
     for name in names & function.__globals__.keys():
         value = function.__globals__[name]
-        if _is_replacement(value, function.__module__):
+        if _is_replacement(value):
             yield f"{function.__module__}.{name}"
-        elif isinstance(value, ModuleType | type):
-            for attribute in names & vars(value).keys():
-                if _is_replacement(vars(value)[attribute], getattr(value, "__module__", value.__name__)):
-                    yield f"{value.__name__}.{attribute}"
+        # A lazy module, whose type is another one, is not loaded for this.
+        elif type(value) is ModuleType or issubclass(type(value), type):
+            attributes = vars(value)
+            for attribute in names & attributes.keys():
+                if _is_replacement(attributes[attribute]):
+                    yield f"{name}.{attribute}"
 
 
 def _names_in(code: CodeType) -> Iterator[str]:
@@ -47,18 +49,16 @@ def _names_in(code: CodeType) -> Iterator[str]:
             yield from _names_in(inner)
 
 
-def _is_replacement(value: Any, holder: str) -> bool:
-    """:param holder: the name of the module in which it was found."""
+def _is_replacement(value: Any) -> bool:
+    """Looks at types and not at `__class__`, which a mock of a class and a proxy answer as they like."""
+    made = value
+    if type(value) is FunctionType:
+        # `autospec` makes a function that has its mock.
+        made = vars(value).get("mock")
     mock = sys.modules.get("unittest.mock")
-    is_definition = issubclass(type(value), FunctionType | type)
-    # `autospec` makes a function that has its mock; a mock of a class has that one's `__class__`, but not its type.
-    made = vars(value).get("mock") if is_definition else value
     if mock is not None and issubclass(type(made), mock.NonCallableMock):
         return True
-    module = getattr(value, "__module__", None) if is_definition else None
-    return isinstance(module, str) and module != holder and _is_of_tests(module) and not _is_of_tests(holder)
-
-
-def _is_of_tests(module: str) -> bool:
-    last = module.rpartition(".")[2]
-    return last == "conftest" or last.startswith("test_") or last.endswith("_test")
+    if type(value) is not FunctionType and not issubclass(type(value), type):
+        return False
+    outer, _, inner = value.__qualname__.partition(".<locals>")
+    return bool(inner) and outer.rpartition(".")[2].startswith("test")

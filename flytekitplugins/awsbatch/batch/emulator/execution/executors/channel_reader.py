@@ -44,7 +44,7 @@ class ChannelReader:
         self._links.append(link)
         self._new.append(link)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="awsbatch-links", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="awsbatch-channels", daemon=True)
             self._thread.start()
         self.wake()
 

@@ -194,7 +194,7 @@ class Interpreters:
             interpreter.ended.wait(WAIT_SECONDS)
         self.supervision.channel_reader.wake()
 
-    # Below: what the thread of the links calls.
+    # Below: what the channel reader's thread calls.
 
     def _take(self, interpreter: WarmInterpreter, message: Message) -> None:
         name, *values = message
