@@ -109,6 +109,14 @@ def test_the_requests_are_those_that_a_run_sends(program: Path, tmp_path: Path) 
     assert plan["decision"]["queue"] == "default"
 
 
+def test_a_workflow_that_does_not_compile_is_said(program: Path) -> None:
+    program.write_text(f"{PROGRAM}\n\n@workflow\ndef broken(n: int) -> int:\n    return square(m=n)\n")
+    answer = ask(str(program), "broken")
+    assert answer.exit_code == 2
+    assert f"{program.stem}.broken does not compile: " in answer.stderr
+    assert "return square(m=n)" in answer.stderr
+
+
 def test_nothing_runs_and_nothing_is_written(program: Path, tmp_path: Path) -> None:
     planned(str(program), "sums")
     module = __import__(program.stem)

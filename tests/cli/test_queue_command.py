@@ -104,6 +104,11 @@ def test_among_several_queues_the_executions_name_decides(here: Path) -> None:
     assert "(of q0, q1, q2; the execution's name decides)" in run("queue", "explain", "-c", "many.yaml", "w").output
 
 
+def test_a_name_without_a_module_is_remarked_on(here: Path) -> None:
+    assert "count is taken for a full name" in run("queue", "explain", "count").stderr
+    assert run("queue", "explain", "m.count").stderr == ""
+
+
 def test_without_a_file_the_built_in_settings_are_explained(here: Path) -> None:
     assert "Queue: default" in run("queue", "explain", "m.w").output
 

@@ -169,3 +169,14 @@ def goes_on() -> int:
 @workflow
 def caught() -> tuple[int, int]:
     return gated(n=1), goes_on()
+
+
+@task
+def plain_reader(outcome: int, other: int) -> int:
+    return outcome + other
+
+
+@workflow
+def read_by_a_plain_task(after: str) -> int:
+    """The failing node runs beside another, so that the plain task is the first to read its outputs."""
+    return plain_reader(outcome=failing(after=after), other=gated(n=1))

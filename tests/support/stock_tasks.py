@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import urllib.parse
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -40,6 +41,20 @@ def by_class(n: int) -> int:
 @task(task_config=BATCH)
 def by_module(n: int) -> int:
     return n if platform.node() else 0
+
+
+@task(task_config=BATCH)
+def by_nested_module(n: int) -> int:
+    return n + len(urllib.parse.quote("a")) - 1
+
+
+def counted(n: int) -> int:
+    return count(n)
+
+
+@task(task_config=BATCH)
+def by_another_function(n: int) -> int:
+    return counted(n)
 
 
 @task(task_config=BATCH)

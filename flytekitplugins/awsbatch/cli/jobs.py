@@ -100,7 +100,8 @@ def jobs(
         _show_logs(rows)
     else:
         _show_table(rows)
-        if any(row["status"] == FAILED for row in rows):
+        last = {row["node"]: row["node_attempt"] for row in rows}
+        if any(row["status"] == FAILED and row["node_attempt"] == last[row["node"]] for row in rows):
             named = "" if execution is None and workflow is None else f" {run.name}"
             command = f"{command_line_for_home(home_of_command())} logs{named} --failed"
             click.echo(f"The logs of what failed: {command}", err=True)

@@ -12,7 +12,7 @@ import rich_click as click
 from flytekit.configuration import ImageConfig
 from flytekit.core.base_task import Task
 from flytekit.core.context_manager import FlyteEntities
-from flytekit.core.workflow import WorkflowBase
+from flytekit.core.workflow import PythonFunctionWorkflow, WorkflowBase
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
@@ -71,6 +71,7 @@ def plan(
     """
     settings = settings_of_command(files, as_json)
     entity = _entity(target, name)
+    _check_compiles(entity)
     _check_inputs(entity, inputs)
     who = settings.admin.emulator.launched(planned_workflow_name(entity), project, domain, execution)
     home = home_from_environment(os.environ)
@@ -116,6 +117,16 @@ def _entity(target: str, name: str) -> Any:
         known = ", ".join(sorted(names)) or "none"
         fail_command(f"{target} has no workflow or task {name!r}; it has {known}.")
     return next((each for each in named if each.name == name), named[0])
+
+
+def _check_compiles(entity: Any) -> None:
+    if isinstance(entity, PythonFunctionWorkflow) and not entity.compiled:
+        try:
+            entity.compile()
+        except Exception as error:
+            frames = "".join(frames_of_users_code(error))
+            click.echo(f"{frames}{entity.name} does not compile: {error_text(error)}", err=True)
+            sys.exit(NOT_LOADED)
 
 
 def _check_inputs(entity: Any, given: tuple[str, ...]) -> None:

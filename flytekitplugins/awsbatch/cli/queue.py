@@ -63,6 +63,8 @@ def explain(
     Ends with status 1 when no queue is found.
     """
     settings = settings_of_command(files, as_json).admin
+    if "." not in workflow:
+        click.echo(f"{workflow} is taken for a full name. Those of workflows have a module: MODULE.FUNCTION.", err=True)
     who = settings.emulator.launched(workflow, project, domain, execution)
     if matching:
         settings = settings.matched(matching)

@@ -30,6 +30,23 @@ def test_the_command_is_shown_as_it_was_typed(tmp_path: Path, monkeypatch: pytes
     assert stopping.typed_command([], {}) == ""
 
 
+def test_the_command_that_resumes_carries_what_switched_the_emulation_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in stopping.SWITCHES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "orig_argv", ["pyflyte-x", "run", "--env", "FLYTE_AWSBATCH=local", "flow.py", "wf"])
+    command = "pyflyte-x run --env FLYTE_AWSBATCH=local flow.py wf"
+    assert stopping.resume_command_at_stopping("abc") == f"FLYTE_AWSBATCH_RESUME=abc {command}"
+    monkeypatch.setenv("FLYTE_AWSBATCH", "local")
+    monkeypatch.setenv("FLYTE_AWSBATCH_HOME", "/my home")
+    assert stopping.resume_command_at_stopping("abc") == (
+        f"FLYTE_AWSBATCH_RESUME=abc FLYTE_AWSBATCH_HOME='/my home' {command}"
+    )
+    monkeypatch.setattr(sys, "orig_argv", ["pyflyte-x", "run", "flow.py", "wf"])
+    assert stopping.resume_command_at_stopping("abc") == (
+        "FLYTE_AWSBATCH_RESUME=abc FLYTE_AWSBATCH=local FLYTE_AWSBATCH_HOME='/my home' pyflyte-x run flow.py wf"
+    )
+
+
 def test_folders_of_processes_that_died_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead = subprocess.Popen([sys.executable, "-c", "pass"])

@@ -285,3 +285,12 @@ def test_a_job_at_a_url_is_terminated(tmp_path: Path, monkeypatch: pytest.Monkey
 
         eventually(has_ended)
     assert statuses(tmp_path / "home") == {"n0": "failed", "n1": "aborted"}
+
+
+def test_the_error_is_not_laid_to_the_plain_task_that_reads_the_outputs(awsbatch: Emulation, places: Path) -> None:
+    for name in ("now", "gate"):
+        (places / name).touch()
+    with pytest.raises(TaskFailedError, match=FAILS) as caught:
+        flows.read_by_a_plain_task(after="now")
+    assert "plain_reader" not in str(caught.value)
+    assert caught.value.task == "failing_flows.failing"

@@ -29,6 +29,8 @@ def as_autospec(holder: Any, name: str) -> Any:
         (tasks.by_class, tasks.Stock, "count", "Stock.count"),
         (tasks.by_class, tasks, "Stock", "stock_tasks.Stock"),
         (tasks.by_module, tasks.platform, "node", "platform.node"),
+        (tasks.by_nested_module, tasks.urllib.parse, "quote", "urllib.parse.quote"),
+        (tasks.by_another_function, tasks, "count", "stock_tasks.count"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flytekit.core.workflow import WorkflowBase
 
@@ -48,6 +49,12 @@ class TaskFailedError(Exception):
         self.execution = execution
         self.node = node
         self.result = result
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Keeps the message: flytekit would put "Error encountered while converting inputs of" a plain task before it,
+        where that task is the first to read the outputs of the node that has failed (`dispatch_execute`)."""
+        if name != "args":
+            super().__setattr__(name, value)
 
     def __str__(self) -> str:
         """The text for people; for a workflow's failure node, which flytekit hands `str(error)` as the message of its

@@ -14,6 +14,8 @@ from flytekitplugins.awsbatch import wire
 
 from .redaction import redact_command
 
+SWITCHES = (wire.SWITCH, wire.SWITCH_CONFIG, wire.SWITCH_HOME)
+
 
 class JobsLeft(enum.Enum):
     """What becomes of the jobs of a run that is stopped."""
@@ -55,8 +57,17 @@ def how_to_resume_failed(execution: str) -> str:
 
 
 def resume_command_at_stopping(execution: str) -> str:
-    """What to type to resume an execution of this process."""
-    return f"{wire.SWITCH_RESUME}={execution} {typed_command(sys.orig_argv, os.environ)}"
+    """What to type to resume an execution of this process.
+
+    The variables that switch the emulation on and say where its home is stand before the command, unless it names them
+    itself (`--env`): without them the same command would run no job, or know nothing of the execution.
+    """
+    named = [name for name in SWITCHES if os.environ.get(name)]
+    own = [name for name in named if not any(word.startswith(f"{name}=") for word in sys.orig_argv)]
+    words = redact_command([f"{name}={os.environ[name]}" for name in own], os.environ)
+    # The name of a variable is not quoted, or the shell would take the whole for a command.
+    before = "".join(f"{name}={shlex.quote(value)} " for name, _, value in (word.partition("=") for word in words))
+    return f"{wire.SWITCH_RESUME}={execution} {before}{typed_command(sys.orig_argv, os.environ)}"
 
 
 def results_at_stopping(folder: Path) -> str:

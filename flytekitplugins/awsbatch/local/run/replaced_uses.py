@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from flytekitplugins.awsbatch.sdk.errors import AWSBatchWarning
 
+INSTALLED = tuple({sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")})
+
 
 def warn_of_replaced_uses(task: Any) -> None:
-    """Warns of each mock, and each function or class defined in a test, that the task's function reaches by a name of
-    its module, or as an attribute of a module or class that it names."""
+    """Warns of each mock, and each function or class defined in a test, that the task's function names, or a
+    function of the user's that it calls: a global, or an attribute of a module or class."""
     function = getattr(getattr(task, "run_task", task), "task_function", None)
     if not isinstance(function, FunctionType) or sys.modules.keys().isdisjoint(("unittest.mock", "_pytest")):
         return
@@ -29,17 +32,33 @@ def warn_of_replaced_uses(task: Any) -> None:
 
 
 def _replaced_uses(function: FunctionType) -> Iterator[str]:
+    """Looks at the function and at those of the user's that it leads to."""
+    functions = [function]
+    for one in functions:
+        for label, value in _uses_of(one):
+            if _is_replacement(value):
+                yield label
+            elif type(value) is FunctionType and value not in functions and not _is_installed(value):
+                functions.append(value)
+
+
+def _uses_of(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """What the names in a function lead to: globals, and attributes of modules and classes among them."""
     names = set(_names_in(function.__code__))
-    for name in names & function.__globals__.keys():
-        value = function.__globals__[name]
-        if _is_replacement(value):
-            yield f"{function.__module__}.{name}"
-        # A lazy module, whose type is another one, is not loaded for this.
-        elif type(value) is ModuleType or issubclass(type(value), type):
-            attributes = vars(value)
-            for attribute in names & attributes.keys():
-                if _is_replacement(attributes[attribute]):
-                    yield f"{name}.{attribute}"
+    scopes: list[tuple[str, Mapping[str, Any]]] = [(function.__module__, function.__globals__)]
+    seen = {id(function.__globals__)}
+    for place, scope in scopes:
+        for name in names & scope.keys():
+            value = scope[name]
+            yield f"{place}.{name}", value
+            # A lazy module, whose type is another one, is not loaded for this.
+            if (type(value) is ModuleType or issubclass(type(value), type)) and id(value) not in seen:
+                seen.add(id(value))
+                scopes.append((name if place == function.__module__ else f"{place}.{name}", vars(value)))
+
+
+def _is_installed(function: FunctionType) -> bool:
+    return function.__code__.co_filename.startswith(INSTALLED)
 
 
 def _names_in(code: CodeType) -> Iterator[str]:
