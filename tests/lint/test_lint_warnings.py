@@ -284,6 +284,13 @@ def test_the_command_prints_errors_first_and_what_to_do(tmp_path: Path, monkeypa
     assert lines[-1] == "1 error, 1 warning"
 
 
+def test_a_task_and_the_map_over_it_are_shown_as_one(tmp_path: Path) -> None:
+    file = program(tmp_path, "lint_shared_target", 0)
+    file.write_text(f"{file.read_text()}\n\n@workflow\ndef alone(x: int) -> int:\n    return work(x=x)\n")
+    _, output = lint(str(file), "--image", IMAGE)
+    assert [line.split()[:2] for line in output.splitlines()].count(["AB111", "lint_shared_target.work"]) == 1
+
+
 def test_warnings_end_the_command_with_a_status_only_when_it_is_strict(tmp_path: Path) -> None:
     loose = lint(str(program(tmp_path, "lint_loose_target", 1)), "--image", IMAGE)
     strict = lint(str(program(tmp_path, "lint_strict_target", 1)), "--image", IMAGE, "--strict")

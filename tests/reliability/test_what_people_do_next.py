@@ -81,6 +81,15 @@ def test_a_failure_ends_with_the_line_that_runs_its_first_child_again(past: Past
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_a_breakpoint_in_a_job_says_where_it_works(home: Path, marks: Path) -> None:
+    (marks / "debug").touch()
+    with emulation(home, quiet=True), pytest.raises(TaskFailedError) as caught:
+        reliability_tasks.fragile(n=0, folder=str(marks))
+    *_, hint, _, command = str(caught.value).splitlines()
+    assert hint.startswith("A job has no terminal for breakpoint(). The command below runs it in the foreground")
+    assert "rerun" in command
+
+
 def test_a_breakpoint_in_a_child_that_runs_again_is_a_debugger(past: Past, terminal: OpenTerminal) -> None:
     (past.marks / "debug").touch()
     try:

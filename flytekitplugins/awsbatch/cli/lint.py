@@ -134,7 +134,8 @@ def _show_findings(found: Sequence[LintFinding]) -> None:
     for one in found:
         alike.setdefault((one.severity, one.code, one.message), []).append(one)
     for (severity, code, message), findings in sorted(alike.items(), key=lambda item: item[0]):
-        for one in findings:
+        # A task and the maps over it may all have it, and are shown as the task.
+        for one in {(each.subject, each.file, each.line): each for each in findings}.values():
             line = Text(code, style=STYLES[severity])
             line.append(f"  {one.subject}", style="bold")
             if one.file:

@@ -106,11 +106,18 @@ def task_failed_error(
         parts.append(WITHOUT_OUTPUTS)
     if result.hang:
         parts.append(result.hang)
-    parts += [*_missing_script(result), *hints]
+    parts += [*_missing_script(result), *_no_terminal(result, parts), *hints]
     if result.job_id is not None:
         parts.append(_next(failed or blamed, len(result.children) == 1, execution, node, command))
     message = redact("\n".join(parts), os.environ)
     return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
+
+
+def _no_terminal(result: NodeResult, parts: Sequence[str]) -> list[str]:
+    """What a `breakpoint()` in a job ends with, and where it works."""
+    if result.job_id is None or not any("bdb.BdbQuit" in part for part in parts):
+        return []
+    return ["A job has no terminal for breakpoint(). The command below runs it in the foreground, where that works."]
 
 
 def _missing_script(result: NodeResult) -> list[str]:
