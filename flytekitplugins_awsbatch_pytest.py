@@ -2,8 +2,11 @@
 imports nothing until a fixture is used (flytekit alone costs a second)."""
 
 import ast
+import contextlib
 import functools
 import itertools
+import signal
+import threading
 
 import pytest
 
@@ -101,5 +104,21 @@ def awsbatch_factory(tmp_path_factory):  # type: ignore[no-untyped-def]
 def awsbatch(awsbatch_factory, request):  # type: ignore[no-untyped-def]
     """An emulated AWS Batch of this test's own, in a temporary home: `flytekitplugins.awsbatch.testing.Emulation`."""
     marker = request.node.get_closest_marker("awsbatch")
-    with awsbatch_factory(*marker.args, **marker.kwargs) if marker else awsbatch_factory() as emulation:
+    opened = awsbatch_factory(*marker.args, **marker.kwargs) if marker else awsbatch_factory()
+    with opened as emulation, ctrl_c_ends_the_session():
         yield emulation
+
+
+@contextlib.contextmanager
+def ctrl_c_ends_the_session():  # type: ignore[no-untyped-def]
+    """flytekit's own handler raises SystemExit, which pytest takes for the failure of one test."""
+    handler = signal.getsignal(signal.SIGINT)
+    is_flytekits = getattr(handler, "__module__", None) == "flytekit.core.context_manager"
+    if not is_flytekits or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)

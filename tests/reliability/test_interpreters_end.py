@@ -84,3 +84,37 @@ def test_no_interpreter_outlives_the_process_that_keeps_it(tmp_path: Path, how: 
         output, _ = session.communicate()
     assert len(interpreters) == 1, output
     eventually(lambda: not any(map(alive, (keeper, supervisor, *interpreters))), "an interpreter is left")
+
+
+WAITING = """
+    import pathlib, time
+    from flytekit import task
+    from flytekitplugins.awsbatch import AWSBatchConfig
+
+
+    @task(task_config=AWSBatchConfig())
+    def wait(folder: str):
+        pathlib.Path(folder, "begun").touch()
+        time.sleep(300)
+
+
+    def test_waits(awsbatch):
+        wait(folder={folder!r})
+
+
+    def test_comes_next(awsbatch):
+        pathlib.Path({folder!r}, "next").touch()
+"""
+
+
+def test_ctrl_c_in_a_test_ends_the_session(tmp_path: Path) -> None:
+    (tmp_path / "test_session.py").write_text(textwrap.dedent(WAITING).format(folder=str(tmp_path)))
+    with subprocess.Popen(
+        pytest_command(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as session:
+        while not (tmp_path / "begun").exists() and session.poll() is None:
+            time.sleep(0.02)
+        os.kill(session.pid, signal.SIGINT)
+        output, _ = session.communicate()
+    assert session.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert not (tmp_path / "next").exists()
