@@ -65,7 +65,8 @@ def plan(
     """Print the queue, the role and the requests of an execution, without running anything.
 
     Imports FILE or MODULE, as `pyflyte run` does. What only a run can know, such as the length of a list that comes out
-    of a task, is said to be unknown. Ends with status 1 when there is no queue, or a task that cannot be sent.
+    of a task, is said to be unknown. Ends with status 1 when there is no queue, or a task that cannot be sent, and with
+    2 when FILE cannot be imported or the workflow does not compile.
 
     INPUTS may stand there as for `pyflyte run`, so that its command line can be taken as it is: they change nothing.
     """
