@@ -66,7 +66,7 @@ def bare(client: Any, body: dict[str, Any], side_by_side: int) -> Callable[[int]
             began = time.monotonic()
             names = list(pool.map(run, range(count)))
             ended = time.monotonic()
-            list(pool.map(lambda name: container_engine.remove(client, name), names))
+            list(pool.map(lambda name: container_engine.remove_container(client, name), names))
             return ended - began, time.monotonic() - began
 
     return round_of

@@ -28,7 +28,7 @@ TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 @functools.cache
-def submit_job() -> Shape:
+def submit_job_shape() -> Shape:
     """The request of AWS Batch's SubmitJob. It is read from a file, so that nothing imports botocore for it
     (tests/sdk/sdk_submit_job_model.py makes that file from botocore's model).
     """

@@ -22,7 +22,7 @@ from flytekitplugins.awsbatch.batch.api import UnreachableError
 from flytekitplugins.awsbatch.local.deployment.filesystems import (
     RunStore,
     check_storage_container,
-    exists,
+    exists_in_storage,
     filesystem_of,
     renew_filesystems,
 )
@@ -202,8 +202,8 @@ def test_files_of_children_are_seen_as_soon_as_they_are_written(bucket: Any) -> 
     assert store.read_file(references[0]) == b"x"
     with pytest.raises(NotFoundError):
         store.read_file(references[2])
-    assert exists(f"s3://{bucket.name}/meta")
-    assert not exists(f"s3://{bucket.name}/other")
+    assert exists_in_storage(f"s3://{bucket.name}/meta")
+    assert not exists_in_storage(f"s3://{bucket.name}/other")
 
 
 def test_a_bucket_is_looked_for_before_anything_is_sent(bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,14 +27,14 @@ def s3() -> Iterator[str]:
 def mounts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Gets what every container was asked for and had of this machine, before it is removed."""
     seen: list[str] = []
-    remove = engines.remove
+    remove = engines.remove_container
 
     def look(client: Any, container: str) -> None:
         found = client.inspect_container(container)
         seen.append(json.dumps([found["Mounts"], found["HostConfig"]["Binds"]]))
         remove(client, container)
 
-    monkeypatch.setattr(engines, "remove", look)
+    monkeypatch.setattr(engines, "remove_container", look)
     return seen
 
 

@@ -21,8 +21,8 @@ from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.local.all_settings import (
     LOCAL_ROLE,
     LocalEmulator,
-    load,
     load_all_settings,
+    load_settings_of_environment,
     parse_all_settings,
     read_all_settings,
 )
@@ -32,7 +32,7 @@ from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 
 def test_without_a_file_there_is_a_working_default_with_a_note() -> None:
-    found = load({})
+    found = load_settings_of_environment({})
     decision = decide_launch(found.admin, LaunchedExecution("p", "d", "w", "f"))
     assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
     assert found.notes == (f"Built-in settings: queue default, role {LOCAL_ROLE} (FLYTE_AWSBATCH_CONFIG names yours).",)
@@ -43,7 +43,7 @@ def test_without_a_file_there_is_a_working_default_with_a_note() -> None:
 def test_a_file_that_says_nothing_of_flyte_keeps_the_built_in_deployment(tmp_path: Path, text: str) -> None:
     file = tmp_path / "emulator.yaml"
     file.write_text(text)
-    found, built_in = load_all_settings([str(file)]), load({})
+    found, built_in = load_all_settings([str(file)]), load_settings_of_environment({})
     decision = decide_launch(found.admin, LaunchedExecution("p", "d", "w", "f"))
     assert (decision.queue, decision.role.iam_role, decision.warnings) == ("default", LOCAL_ROLE, ())
     assert (found.handler, found.admin.task_plugins) == (built_in.handler, built_in.admin.task_plugins)
@@ -80,7 +80,7 @@ def test_several_files_directories_and_attribute_files_make_one(tmp_path: Path) 
     (attributes / "a.yml").write_text("project: p\ndomain: staging\ntags: [x]\n")
     (attributes / "README").write_text("not: [yaml")
     named = [str(tmp_path / "flyte.yaml"), str(tmp_path / "more.yaml"), str(attributes)]
-    found = load({wire.SWITCH_CONFIG: os.pathsep.join(named)})
+    found = load_settings_of_environment({wire.SWITCH_CONFIG: os.pathsep.join(named)})
     assert found.admin.queues == (ExecutionQueue("a", ("x",)),)
     assert found.admin.overrides == (StoredRule("p", "staging", tags=("x",)), StoredRule("q", tags=("x",)))
     assert (found.local, found.batch.vcpus) == (LocalEmulator("clean"), 3)

@@ -97,7 +97,7 @@ def _run_probe(
         code = client.wait(container)["StatusCode"]
         return code, client.logs(container).decode("utf-8", "replace"), ""
     finally:
-        container_engine.remove(client, container)
+        container_engine.remove_container(client, container)
 
 
 def _archive(roots: Sequence[Path]) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any
 import rich_click as click
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS, load
+from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS, load_settings_of_environment
 from flytekitplugins.awsbatch.local.console.amounts import shown_time
 from flytekitplugins.awsbatch.local.deployment.account_client import account_client_of, terminate_account_jobs
 from flytekitplugins.awsbatch.local.history import past_runs
@@ -167,7 +167,7 @@ def clear() -> None:
     """Forget every item that is cached on this machine. A cache that others share (emulator.cache) is left as it is."""
     home = home_of_command()
     try:
-        shared = load(os.environ).local.cache
+        shared = load_settings_of_environment(os.environ).local.cache
     except SettingsError as error:
         fail_command(str(error))
     with ending_on_failure():

@@ -127,7 +127,7 @@ class Settings:
         return LintSettings(self.lint.ignore, self.handler.aws.batch.max_array_job_size)
 
 
-def load(environ: Mapping[str, str] = os.environ) -> Settings:
+def load_settings_of_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings that the environment names, or the built-in ones.
 
     :raises SettingsError: with everything that is wrong in the files.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from flytekitplugins.awsbatch.shape_walker import Shape, fits_shape, submit_job, walk_shape
+from flytekitplugins.awsbatch.shape_walker import Shape, fits_shape, submit_job_shape, walk_shape
 
 # Set by the handler whatever the custom says (`FlyteTaskToBatchInput`, `UpdateBatchInputForArray` in Flyte's awsbatch).
 OVERWRITTEN = {
@@ -84,7 +84,7 @@ def advice_on_field(name: str, fields: Sequence[str]) -> str:
 
 
 def submit_job_members() -> Mapping[str, Shape]:
-    members: Mapping[str, Shape] = submit_job()["members"]
+    members: Mapping[str, Shape] = submit_job_shape()["members"]
     return members
 
 

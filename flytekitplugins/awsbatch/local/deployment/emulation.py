@@ -177,4 +177,8 @@ def _settings(given: Mapping[str, Any] | str | None, files: Sequence[str | os.Pa
         if given is not None:
             raise ValueError("emulation() takes settings or files, not both")
         return settings_module.load_all_settings([os.fspath(file) for file in files])
-    return settings_module.load(os.environ) if given is None else settings_module.parse_all_settings(given)
+    return (
+        settings_module.load_settings_of_environment(os.environ)
+        if given is None
+        else settings_module.parse_all_settings(given)
+    )

@@ -46,7 +46,7 @@ def renew_filesystems() -> None:
             fsspec.get_filesystem_class(scheme).clear_instance_cache()
 
 
-def exists(url: str) -> bool:
+def exists_in_storage(url: str) -> bool:
     """Whether there is a file, or anything below a directory. Raises StorageError."""
     try:
         return bool(filesystem_of(url).exists(url))

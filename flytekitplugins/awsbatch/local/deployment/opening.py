@@ -35,7 +35,7 @@ from ..home import home_from_environment as from_home
 from ..identity.executions import Executions
 from . import backend, temporary_folder
 from .code_folders import CodeFolders
-from .filesystems import RunStore, check_storage_container, exists
+from .filesystems import RunStore, check_storage_container, exists_in_storage
 from .job_environment import LocalLaunch
 from .locations import check_location_url, locations_of_settings
 from .packaging import Packaging
@@ -266,9 +266,9 @@ def _catalog(settings: Settings, home: Home, store: DataStore) -> Catalog:
     local = LocalConfig.auto()
     switches = {"enabled": local.cache_enabled, "overwrite": local.cache_overwrite}
     if not settings.local.cache:
-        return CheckedCatalog(DiskCatalog(home.catalog, **switches), exists)
+        return CheckedCatalog(DiskCatalog(home.catalog, **switches), exists_in_storage)
     prefix = check_location_url("emulator.cache", settings.local.cache, settings)
-    return CheckedCatalog(StoredCatalog(store, prefix, **switches), exists)
+    return CheckedCatalog(StoredCatalog(store, prefix, **switches), exists_in_storage)
 
 
 _lock = threading.Lock()
@@ -308,7 +308,7 @@ def deployment_from_environment(environ: Mapping[str, str]) -> Deployment:
             f"{wire.SWITCH}={switch!r}: expected 'local' (an AWS Batch on this machine), 'aws' (your account), 'off', "
             f"or the URL of a Batch endpoint such as http://127.0.0.1:8044."
         )
-    settings = settings_module.load(environ)
+    settings = settings_module.load_settings_of_environment(environ)
     return Deployment(
         settings,
         from_home(environ),

@@ -45,6 +45,6 @@ def _settings() -> tuple[str, preload.PreloadOptions | None]:
         return LocalLaunch.environment, preload.DEFAULT
     from .. import all_settings
 
-    local = all_settings.load().local
+    local = all_settings.load_settings_of_environment().local
     options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
     return local.environment, options if local.isolation in ("fork", "worker") else None

@@ -4,7 +4,7 @@ members that are newer, which Flyte ignores.
 
 from __future__ import annotations
 
-from flytekitplugins.awsbatch.shape_walker import Shape, submit_job
+from flytekitplugins.awsbatch.shape_walker import Shape, submit_job_shape
 
 # Members of SubmitJob's structures, and of `metadata` in a pod's properties, that are newer than Flyte's SDK.
 NEWER_MEMBERS = {"consumableResourcePropertiesOverride", "annotations", "namespace"}
@@ -24,4 +24,4 @@ def _known_to_flyte(shape: Shape) -> Shape:
     return known
 
 
-SUBMIT_JOB = _known_to_flyte(submit_job())
+SUBMIT_JOB = _known_to_flyte(submit_job_shape())

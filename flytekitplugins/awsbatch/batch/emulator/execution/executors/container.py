@@ -138,7 +138,7 @@ class ContainerExecutor:
         with self._engine_errors("containers could not be removed"):
             # Containers that were started while the executor was asked to end.
             for container in container_engine.labelled_containers(self._client, self._labels()):
-                container_engine.remove(self._client, container["Id"])
+                container_engine.remove_container(self._client, container["Id"])
         self._supervision.release(self._lease)
         self._attempts.stop_watching_cgroups()
         # An attempt of an engine that hangs may outlast this.

@@ -163,7 +163,7 @@ class Attempts:
         from docker.errors import APIError
 
         try:
-            container_engine.remove(self._client, container)
+            container_engine.remove_container(self._client, container)
         except OSError as error:
             logger.error("a container could not be removed: %s", container_engine.engine_words(error))
             # The next attempt must not run beside it.

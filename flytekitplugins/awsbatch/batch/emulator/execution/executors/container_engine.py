@@ -242,7 +242,7 @@ def labelled_containers(client: APIClient, labels: Mapping[str, str]) -> list[di
     return found
 
 
-def remove(client: APIClient, container: str) -> None:
+def remove_container(client: APIClient, container: str) -> None:
     """Kills a container, if it still exists, and removes it with the volumes that were made for it.
 
     Raises docker's and requests' errors.

@@ -85,7 +85,7 @@ class Ownership:
                 f"files that {body['Image']} wrote belong to another user, and chown does not run there ({failed})"
             )
         if container:
-            container_engine.remove(self._client, container)
+            container_engine.remove_container(self._client, container)
 
 
 def _named_paths(words: Iterable[str], folders: Sequence[Path]) -> Iterator[tuple[Path, Path]]:

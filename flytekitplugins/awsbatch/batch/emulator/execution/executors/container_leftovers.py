@@ -67,7 +67,7 @@ def _end_one(client: APIClient, container: dict[str, Any]) -> bytes:
         # Podman's zero time has no year either.
         if state["ExitCode"] != KILLED and state["Status"] == "exited":
             line = reaper_journal_line(container["Labels"][ATTEMPT], state["ExitCode"], False, _finished(state), 0, 0.0)
-        container_engine.remove(client, name)
+        container_engine.remove_container(client, name)
     except (DockerException, RequestException) as error:
         log.warning("container %s of a dead service: %s", name[:12], container_engine.engine_words(error))
     return line
