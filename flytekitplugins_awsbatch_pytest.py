@@ -90,12 +90,14 @@ def awsbatch_factory(tmp_path_factory):  # type: ignore[no-untyped-def]
     """Opens emulated deployments, each in a temporary home: `with awsbatch_factory(settings=...) as batch`."""
     numbers = itertools.count()
 
+    @contextlib.contextmanager
     def open_emulation(settings=None, files=()):  # type: ignore[no-untyped-def]
         from flytekitplugins.awsbatch.testing import emulation
 
         # pytest would look through the folders of all tests so far for the next number.
         home = tmp_path_factory.mktemp(f"awsbatch-home{next(numbers)}", numbered=False)
-        return emulation(home, settings=settings, files=files, quiet=True)
+        with emulation(home, settings=settings, files=files, quiet=True) as opened, ctrl_c_ends_the_session():
+            yield opened
 
     return open_emulation
 
@@ -104,8 +106,7 @@ def awsbatch_factory(tmp_path_factory):  # type: ignore[no-untyped-def]
 def awsbatch(awsbatch_factory, request):  # type: ignore[no-untyped-def]
     """An emulated AWS Batch of this test's own, in a temporary home: `flytekitplugins.awsbatch.testing.Emulation`."""
     marker = request.node.get_closest_marker("awsbatch")
-    opened = awsbatch_factory(*marker.args, **marker.kwargs) if marker else awsbatch_factory()
-    with opened as emulation, ctrl_c_ends_the_session():
+    with awsbatch_factory(*marker.args, **marker.kwargs) if marker else awsbatch_factory() as emulation:
         yield emulation
 
 

@@ -88,8 +88,15 @@ def test_no_interpreter_outlives_the_process_that_keeps_it(tmp_path: Path, how: 
 
 WAITING = """
     import pathlib, time
+    import pytest
     from flytekit import task
     from flytekitplugins.awsbatch import AWSBatchConfig
+
+
+    @pytest.fixture
+    def shared(awsbatch_factory):
+        with awsbatch_factory() as batch:
+            yield batch
 
 
     @task(task_config=AWSBatchConfig())
@@ -98,17 +105,19 @@ WAITING = """
         time.sleep(300)
 
 
-    def test_waits(awsbatch):
+    def test_waits({fixture}):
         wait(folder={folder!r})
 
 
-    def test_comes_next(awsbatch):
+    def test_comes_next({fixture}):
         pathlib.Path({folder!r}, "next").touch()
 """
 
 
-def test_ctrl_c_in_a_test_ends_the_session(tmp_path: Path) -> None:
-    (tmp_path / "test_session.py").write_text(textwrap.dedent(WAITING).format(folder=str(tmp_path)))
+@pytest.mark.parametrize("fixture", ["awsbatch", "shared"])
+def test_ctrl_c_in_a_test_ends_the_session(tmp_path: Path, fixture: str) -> None:
+    session_file = textwrap.dedent(WAITING).format(folder=str(tmp_path), fixture=fixture)
+    (tmp_path / "test_session.py").write_text(session_file)
     with subprocess.Popen(
         pytest_command(tmp_path), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as session:

@@ -97,7 +97,7 @@ def lint(
             {
                 "findings": [{**dataclasses.asdict(one), "severity": one.severity.value} for one in found],
                 "tasks": looked.tasks,
-                "not_loaded": [{"name": one.name, "error": error_text(one.error)} for one in not_loaded],
+                "not_loaded": [{"name": one.name, "error": _error_text(one.error)} for one in not_loaded],
             }
         )
     else:
@@ -106,17 +106,21 @@ def lint(
             tasks = f"Nothing found in {counted_noun(looked.tasks, 'task')}" if looked.tasks else "There is no task"
             click.echo(f"{tasks} for AWS Batch.")
     for one in not_loaded:
-        frames = "".join(frames_of_users_code(one.error))
-        click.echo(f"{frames}{one.name} could not be loaded: {error_text(one.error)}", err=True)
+        say_error_of_users_code(f"{one.name} could not be loaded", one.error)
     refused = any(strict or one.severity is Severity.ERROR for one in found)
     sys.exit(NOT_LOADED if not_loaded else FOUND if refused else 0)
 
 
-def error_text(error: BaseException) -> str:
+def say_error_of_users_code(what: str, error: BaseException) -> None:
+    """Prints the user's frames of the error, then what it means and its text, to standard error."""
+    click.echo(f"{''.join(_frames_of_users_code(error))}{what}: {_error_text(error)}", err=True)
+
+
+def _error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def frames_of_users_code(error: BaseException) -> list[str]:
+def _frames_of_users_code(error: BaseException) -> list[str]:
     """The traceback from where it enters the user's code, without the frames that load it."""
     frames = traceback.extract_tb(error.__traceback__)
     own = (str(Path(__file__).parent.parent), str(Path(module_loader.__file__).parent), *IMPORT_SYSTEM)
@@ -130,21 +134,22 @@ CODES_SHOWN = f"{min(CODES)} to {max(CODES)}, see docs/reference/lint.md"
 def _show_findings(found: Sequence[LintFinding]) -> None:
     """Prints one paragraph per problem, errors first, with all the tasks that have it."""
     out = command_console()
+    # A task and the maps over it may all have it, and are shown as the task.
+    shown = {(one.severity, one.code, one.message, one.subject, one.file, one.line): one for one in found}.values()
     alike: dict[tuple[Severity, str, str], list[LintFinding]] = {}
-    for one in found:
+    for one in shown:
         alike.setdefault((one.severity, one.code, one.message), []).append(one)
     for (severity, code, message), findings in sorted(alike.items(), key=lambda item: item[0]):
-        # A task and the maps over it may all have it, and are shown as the task.
-        for one in {(each.subject, each.file, each.line): each for each in findings}.values():
+        for one in findings:
             line = Text(code, style=STYLES[severity])
             line.append(f"  {one.subject}", style="bold")
             if one.file:
                 line.append(f"  {_relative_path(one.file)}:{one.line}", style="dim")
             out.print(line, overflow="fold")
         out.print(Padding(Text(message), (0, 0, 0, 2)))
-    errors = sum(one.severity is Severity.ERROR for one in found)
-    if found:
-        out.print(f"{counted_noun(errors, 'error')}, {counted_noun(len(found) - errors, 'warning')}")
+    errors = sum(one.severity is Severity.ERROR for one in shown)
+    if shown:
+        out.print(f"{counted_noun(errors, 'error')}, {counted_noun(len(shown) - errors, 'warning')}")
 
 
 def _relative_path(file: str) -> str:

@@ -38,7 +38,7 @@ from .common import (
     show_block,
     show_indented,
 )
-from .lint import NOT_LOADED, error_text, frames_of_users_code, image_option
+from .lint import NOT_LOADED, image_option, say_error_of_users_code
 from .queue import queue_answer
 
 
@@ -104,9 +104,7 @@ def _entity(target: str, name: str) -> Any:
             try:
                 found.load(module)
             except (Exception, SystemExit) as error:
-                click.echo(
-                    f"{''.join(frames_of_users_code(error))}{module} could not be loaded: {error_text(error)}", err=True
-                )
+                say_error_of_users_code(f"{module} could not be loaded", error)
                 sys.exit(NOT_LOADED)
         compile_program_workflows()
     own = tuple(f"{module}." for module in found.modules)
@@ -125,8 +123,7 @@ def _check_compiles(entity: Any) -> None:
         try:
             entity.compile()
         except Exception as error:
-            frames = "".join(frames_of_users_code(error))
-            click.echo(f"{frames}{entity.name} does not compile: {error_text(error)}", err=True)
+            say_error_of_users_code(f"{entity.name} does not compile", error)
             sys.exit(NOT_LOADED)
 
 

@@ -62,11 +62,11 @@ def resume_command_at_stopping(execution: str) -> str:
     The variables that switch the emulation on and say where its home is stand before the command, unless it names them
     itself (`--env`): without them the same command would run no job, or know nothing of the execution.
     """
-    named = [name for name in SWITCHES if os.environ.get(name)]
-    own = [name for name in named if not any(word.startswith(f"{name}=") for word in sys.orig_argv)]
-    words = redact_command([f"{name}={os.environ[name]}" for name in own], os.environ)
+    named = {word.partition("=")[0] for word in sys.orig_argv}
+    missing = [f"{name}={os.environ[name]}" for name in SWITCHES if os.environ.get(name) and name not in named]
     # The name of a variable is not quoted, or the shell would take the whole for a command.
-    before = "".join(f"{name}={shlex.quote(value)} " for name, _, value in (word.partition("=") for word in words))
+    pairs = (word.partition("=") for word in redact_command(missing, os.environ))
+    before = "".join(f"{name}={shlex.quote(value)} " for name, _, value in pairs)
     return f"{wire.SWITCH_RESUME}={execution} {before}{typed_command(sys.orig_argv, os.environ)}"
 
 
