@@ -89,7 +89,7 @@ def measure(options: argparse.Namespace, home: Path) -> dict[str, float]:
             thread = time.thread_time() - thread_before
         own = cpu(resource.RUSAGE_SELF) - self_before
         # What the interpreters used is known when they have ended: they outlive the emulation.
-        supervision.of_this_process().end_supervisor()
+        supervision.supervision_of_this_process().end_supervisor()
         children = cpu(resource.RUSAGE_CHILDREN) - children_before
     assert len(outputs) == options.n, "there are too few outputs"
     assert all(output == expected_of(item) for output, item in zip(outputs, given, strict=True)), "they are wrong"

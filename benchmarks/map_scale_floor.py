@@ -20,7 +20,7 @@ import flytekit.bin.entrypoint
 import map_scale_tasks  # noqa: F401 - preloaded
 from flyteidl.core.literals_pb2 import LiteralMap
 
-from flytekitplugins.awsbatch.local.deployment.preload_hooks import settle
+from flytekitplugins.awsbatch.local.deployment.preload_hooks import preload_hook_settle
 
 RESOLVER = "flytekit.core.python_auto_container.default_task_resolver"
 
@@ -63,7 +63,7 @@ def main() -> None:
         os.environ["AWS_BATCH_JOB_ARRAY_INDEX"] = str(index)
         flytekit.bin.entrypoint.map_execute_task_cmd.main(list(command))
 
-    settle()
+    preload_hook_settle()
     gc.collect()
     gc.freeze()
     forks(count // 4, bare)

@@ -24,9 +24,14 @@ from flytekit.loggers import logger
 
 from flytekitplugins_awsbatch_timeout import watched
 
-from .container.array_index import ChildError, child_index, item_inputs, original_index
+from .container.array_index import (
+    ChildError,
+    child_index_in_container,
+    item_inputs_in_container,
+    original_index_in_container,
+)
 from .container.command_line import Child, command_line_at_index
-from .container.input_files import read_index_lookup, read_inputs, write_item_inputs
+from .container.input_files import read_index_lookup_file, read_inputs_file, write_item_inputs
 from .container.job_attempt import is_retried_attempt, left_by_an_earlier_attempt
 from .sdk import switch
 from .wire import MAP_EXECUTE_SCRIPT
@@ -95,7 +100,7 @@ def _run_fast(array: ArrayContext) -> bool:
     """Whether the item was run. If not, `_run_child` runs it, or says what is wrong."""
     from .container.fast.run_item import run_item
 
-    return run_item(array, child_index(os.environ))
+    return run_item(array, child_index_in_container(os.environ))
 
 
 def _run_child(child: Child) -> None:
@@ -103,7 +108,9 @@ def _run_child(child: Child) -> None:
     flytekit writes it.
     """
     context = FlyteContextManager.current_context()
-    index = original_index(child_index(os.environ), read_index_lookup(context, child.inputs))
+    index = original_index_in_container(
+        child_index_in_container(os.environ), read_index_lookup_file(context, child.inputs)
+    )
     output_prefix = child.item_prefix(index)
     bound = child.bound
     checkpoint = command_line_at_index(child.checkpoint_path, index)
@@ -120,9 +127,9 @@ def _run_child(child: Child) -> None:
     ):
         _importable_from_working_directory()
         try:
-            inputs = item_inputs(read_inputs(context, child.inputs, bound), index, bound)
+            inputs = item_inputs_in_container(read_inputs_file(context, child.inputs, bound), index, bound)
         except Exception as error:
-            dispatch_execute(context, failing(error), "", output_prefix)
+            dispatch_execute(context, _failing_load(error), "", output_prefix)
             return
         if inputs is None:
             logger.info("The mapped lists are empty: nothing to do.")
@@ -130,7 +137,7 @@ def _run_child(child: Child) -> None:
         dispatch_execute(context, child.load_task, write_item_inputs(context, inputs), output_prefix)
 
 
-def failing(error: Exception) -> Callable[[], Any]:
+def _failing_load(error: Exception) -> Callable[[], Any]:
     """Stands for loading the task, so that flytekit reports the error as one of the item's own."""
 
     def load() -> Any:

@@ -24,16 +24,16 @@ from flytekit.tools.module_loader import load_object_from_module
 
 from .sdk import raw_scheme  # noqa: F401 - jobs open their storage by it
 from .sdk.emulated_calls import EmulatedCalls
-from .sdk.errors import refuse_unmapped_inputs, refuse_what_cannot_be_mapped
 from .sdk.map_settings import (
-    array_job,
     checked_map_parallelism,
     checked_min_success_ratio,
+    map_array_job,
     map_name_suffix,
     refuse_map_options,
 )
 from .sdk.metadata import metadata_attempt_seconds, metadata_on_the_wire
-from .sdk.task_config import AWSBatchConfig, lint_complaints
+from .sdk.refusals import refuse_unmapped_inputs, refuse_what_cannot_be_mapped
+from .sdk.task_config import AWSBatchConfig, task_config_complaints
 from .wire import MAP_EXECUTE_SCRIPT, PLATFORM_CAPABILITIES
 
 
@@ -132,7 +132,7 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
         """The map's settings together with the task's own SubmitJob fields: the handler reads both from here."""
         config = self.run_task.task_config
         fields = config.submit_job_fields() if isinstance(config, AWSBatchConfig) else {}
-        return {**array_job(self._max_concurrency or 0, self._min_success_ratio or 1.0), **fields}
+        return {**map_array_job(self._max_concurrency or 0, self._min_success_ratio or 1.0), **fields}
 
     def get_config(self, settings: SerializationSettings) -> dict[str, str]:
         inner: dict[str, str] = super().get_config(settings) or {}
@@ -187,7 +187,7 @@ def bound_names(loader_args: list[str]) -> set[str]:
 
 
 def _checked_lint_ignore(codes: Sequence[str] | None) -> tuple[str, ...]:
-    wrong = lint_complaints(codes)
+    wrong = task_config_complaints(codes)
     if wrong:
         raise ValueError(f"map_task: {'; '.join(wrong)}")
     return tuple(codes or ())

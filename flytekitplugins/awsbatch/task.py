@@ -20,9 +20,10 @@ from .sdk import (
     switch,
 )
 from .sdk.emulated_calls import EmulatedCalls
-from .sdk.errors import AWSBatchTaskError, AWSBatchWarning, refuse_what_cannot_be_a_job
+from .sdk.errors import AWSBatchTaskError, AWSBatchWarning
 from .sdk.key_order import note_key_order
 from .sdk.metadata import metadata_attempt_seconds
+from .sdk.refusals import refuse_what_cannot_be_a_job
 from .sdk.task_config import AWSBatchConfig
 from .wire import PLATFORM_CAPABILITIES, SINGLE_TASK_TYPE, TIMEOUT_SCRIPT
 

@@ -204,7 +204,7 @@ class CaseRun:
 
     def _round(self, *, lost: bool) -> dict[str, Any]:
         try:
-            step = handler.step(self.state, self.context, self.services)
+            step = handler.handler_step(self.state, self.context, self.services)
         except ParameterError as error:
             self.aws.refused(dict(error.request), str(error))
             return {**state_record(self.state), "transition": None, "error": str(error)}

@@ -96,7 +96,7 @@ def node_paths(case: dict[str, Any]) -> dict[str, Any]:
     execution = ExecutionId(case["project"], case["domain"], case["execution"])
     chain = [ParentNode(node["node"], node["attempt"]) for node in case["chain"]]
     levels = []
-    workflow = paths.node_workflow_path(join_storage_url, case["base"], execution)
+    workflow = paths.node_path_of_execution(join_storage_url, case["base"], execution)
     for depth, node in enumerate(chain):
         found = paths.node_paths(join_storage_url, workflow, chain[:depth], node.node_id, node.attempt)
         levels.append(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flytekitplugins.awsbatch.admin.unknown_keys import known_flyte_keys, maps_at_path, unread_keys
+from flytekitplugins.awsbatch.admin.unknown_keys import _maps_at_path, known_flyte_keys, unread_keys
 from flytekitplugins.awsbatch.settings.blocks import block_without_empty_keys
 from flytekitplugins.awsbatch.settings.document import Document
 from flytekitplugins.awsbatch.settings.problems import Problem
@@ -60,5 +60,5 @@ def unread_strictly(document: Document) -> Iterator[Problem]:
             yield Problem(key.mark.file, key.mark.line, key.text, "", "is no section of FlyteAdmin's configuration")
     reader = Reader([Document(document.file, root)], nested=False)
     for names in ("queues", "queues.executionQueues", "queues.workflowConfigs", "domains", "flyteadmin"):
-        for path, node in maps_at_path(reader, names):
+        for path, node in _maps_at_path(reader, names):
             yield from unread_keys(node, path, set(known_flyte_keys()[names]) - OF_2019)

@@ -18,7 +18,7 @@ from sdk_array import HERE, Array
 from sdk_builders import collection, inputs, integer, text
 
 from flytekitplugins.awsbatch import map_task
-from flytekitplugins.awsbatch.container.input_files import read_index_lookup, read_inputs
+from flytekitplugins.awsbatch.container.input_files import read_index_lookup_file, read_inputs_file
 
 
 @pytest.fixture
@@ -206,8 +206,8 @@ def test_files_of_a_remote_store_are_fetched_through_flytekit_and_a_missing_look
     lookup = LiteralCollection(literals=[integer(4)])
     with fsspec.open("memory://bucket/with/indexlookup.pb", "wb") as file:
         file.write(lookup.SerializeToString())
-    assert read_index_lookup(context, "memory://bucket/with/inputs.pb") == lookup
-    assert read_index_lookup(context, "memory://bucket/without/inputs.pb") is None
+    assert read_index_lookup_file(context, "memory://bucket/with/inputs.pb") == lookup
+    assert read_index_lookup_file(context, "memory://bucket/without/inputs.pb") is None
 
 
 @pytest.mark.parametrize("form", ["{}", "file://{}"])
@@ -217,4 +217,4 @@ def test_files_of_this_machine_are_read_where_they_are(tmp_path: Path, form: str
     whole = inputs(x=collection([integer(1)]))
     (folder / "inputs.pb").write_bytes(whole.SerializeToString())
     path = form.format(folder / "inputs.pb")
-    assert read_inputs(FlyteContextManager.current_context(), path, set()) == whole
+    assert read_inputs_file(FlyteContextManager.current_context(), path, set()) == whole

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sdk_builders import collection, inputs, integer, text
 
-from flytekitplugins.awsbatch.container.array_index import ChildError, OriginalIndex, item_inputs
+from flytekitplugins.awsbatch.container.array_index import ChildError, OriginalIndex, item_inputs_in_container
 from flytekitplugins.awsbatch.container.fast.input_index import InputIndex, UnexpectedBytesError
 
 # Long texts need lengths of more than one byte.
@@ -29,7 +29,7 @@ def test_an_item_is_what_parsing_the_whole_file_gives(
     bound_names = bound.keys() - mapped.keys()
     found = InputIndex(whole.SerializeToString(), bound_names)
     try:
-        expected = item_inputs(whole, OriginalIndex(index), bound_names)
+        expected = item_inputs_in_container(whole, OriginalIndex(index), bound_names)
     except ChildError:
         with pytest.raises(ChildError):
             found.item(OriginalIndex(index))

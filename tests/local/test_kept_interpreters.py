@@ -42,14 +42,14 @@ def seen(home: Path, name: str, **emulator: Any) -> tuple[dict[str, Any], str]:
 
 def running() -> list[str]:
     """The interpreters of this process."""
-    return [each.name for each in interpreters.of_this_process()._alive]
+    return [each.name for each in interpreters.interpreters_of_this_process()._alive]
 
 
 @pytest.fixture
 def no_interpreters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """None that another test has left, and enough memory."""
     monkeypatch.setattr(interpreters.free_memory, "is_memory_short", lambda: False)
-    its = interpreters.of_this_process()
+    its = interpreters.interpreters_of_this_process()
     with its.lock:
         its.trim_interpreters(0)
     yield
@@ -174,7 +174,7 @@ def test_no_more_than_some_are_kept_and_the_least_recently_used_goes_first(
         (tmp_path / folder).mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / folder)
         seen(tmp_path / f"home{number}", "seed", keep_interpreters=2)
-    its = interpreters.of_this_process()
+    its = interpreters.interpreters_of_this_process()
     assert [str(each.cwd)[-1] for each in its._alive] == ["a", "b"]
     seen(tmp_path / "last", "seed", keep_interpreters=0)
     assert running() == []
@@ -189,7 +189,7 @@ def test_idle_ones_end_after_a_while_and_when_memory_is_short(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     seen(tmp_path / "0", "seed")
-    its = interpreters.of_this_process()
+    its = interpreters.interpreters_of_this_process()
     (only,) = its._alive
     if reason == "idle":
         monkeypatch.setattr(interpreters, "IDLE", 0.0)

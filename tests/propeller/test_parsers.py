@@ -43,7 +43,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.submit_input import check_subm
 from flytekitplugins.awsbatch.propeller.aws_array.submit_shape import SUBMIT_JOB
 from flytekitplugins.awsbatch.propeller.aws_array.task_custom import (
     ArrayJob,
-    array_job,
+    array_job_of_custom,
     custom_minimum_successes,
     custom_struct_json,
 )
@@ -371,7 +371,7 @@ def test_any_custom_is_a_request_or_a_bad_specification(custom: dict[str, Any]) 
 @given(CUSTOMS)
 def test_any_custom_is_an_array_job_or_an_error(custom: dict[str, Any]) -> None:
     try:
-        job = array_job(template(custom=custom))
+        job = array_job_of_custom(template(custom=custom))
     except HandlerError:
         return
     assert -(2**63) <= job.size < 2**63
@@ -400,7 +400,7 @@ def test_a_struct_written_as_json_reads_back(value: dict[str, Any]) -> None:
     ],
 )
 def test_custom_is_read_as_an_array_job(custom: dict[str, Any], job: ArrayJob) -> None:
-    assert array_job(template(custom=custom)) == job
+    assert array_job_of_custom(template(custom=custom)) == job
 
 
 @pytest.mark.parametrize(
@@ -421,7 +421,7 @@ def test_custom_is_read_as_an_array_job(custom: dict[str, Any], job: ArrayJob) -
 )
 def test_a_wrong_type_in_custom_is_an_error(custom: dict[str, Any]) -> None:
     with pytest.raises(HandlerError):
-        array_job(template(custom=custom))
+        array_job_of_custom(template(custom=custom))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from in_memory import MemoryCatalog
 
 from flytekitplugins.awsbatch.cli.main import main
-from flytekitplugins.awsbatch.container.array_index import ChildError, OriginalIndex, item_inputs
+from flytekitplugins.awsbatch.container.array_index import ChildError, OriginalIndex, item_inputs_in_container
 from flytekitplugins.awsbatch.container.fast.input_index import InputIndex, UnexpectedBytesError
 from flytekitplugins.awsbatch.local.deployment.emulation import emulation
 from flytekitplugins.awsbatch.local.history import past_runs
@@ -123,7 +123,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_child_finds_its_item_whatever_flytekit_wrote_the_inputs(kind: str) -> None:
     data = literal_map(x=collection(integer(1), LITERALS[kind]), bound=LITERALS[kind])
     whole = literals_pb2.LiteralMap.FromString(data)
-    item = item_inputs(whole, OriginalIndex(1), {"bound"})
+    item = item_inputs_in_container(whole, OriginalIndex(1), {"bound"})
     assert item is not None
     assert item.literals["x"] == item.literals["bound"] == literals_pb2.Literal.FromString(LITERALS[kind])
     assert InputIndex(data, {"bound"}).item(OriginalIndex(1)) == item
@@ -136,7 +136,7 @@ def test_a_child_finds_its_item_whatever_flytekit_wrote_the_inputs(kind: str) ->
 @example(data=b"", index=0)
 def test_a_child_and_its_short_cut_agree_on_damaged_inputs(data: bytes, index: int) -> None:
     try:
-        expected = item_inputs(literals_pb2.LiteralMap.FromString(data), OriginalIndex(index), {"bound"})
+        expected = item_inputs_in_container(literals_pb2.LiteralMap.FromString(data), OriginalIndex(index), {"bound"})
     except (ChildError, DecodeError):
         expected = None
     with contextlib.suppress(ChildError, UnexpectedBytesError, UnicodeDecodeError, DecodeError):

@@ -17,6 +17,7 @@ OWN = [
     "flytekitplugins.awsbatch.sdk.map_settings",
     "flytekitplugins.awsbatch.sdk.metadata",
     "flytekitplugins.awsbatch.sdk.raw_scheme",
+    "flytekitplugins.awsbatch.sdk.refusals",
     "flytekitplugins.awsbatch.sdk.switch",
     "flytekitplugins.awsbatch.sdk.task_config",
     "flytekitplugins.awsbatch.task",

@@ -20,7 +20,7 @@ from sdk_builders import IMAGE, settings, template
 
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchMapTask, AWSBatchTaskError, emulation, map_task
 from flytekitplugins.awsbatch.maptask import MapTaskResolver
-from flytekitplugins.awsbatch.sdk.map_settings import checked_min_success_ratio, float32_not_above
+from flytekitplugins.awsbatch.sdk.map_settings import checked_min_success_ratio, map_ratio_as_float32
 
 COMMAND = [
     "pyflyte-awsbatch-map-execute",
@@ -243,7 +243,7 @@ def test_ratios_that_a_float32_rounds_up_ask_for_what_was_meant(ratio: float, si
 
 
 def test_the_largest_float32_not_above_is_the_value_itself_where_it_is_one() -> None:
-    assert [float32_not_above(value) for value in (0.0, 0.25, 0.5, 1.0)] == [0.0, 0.25, 0.5, 1.0]
+    assert [map_ratio_as_float32(value) for value in (0.0, 0.25, 0.5, 1.0)] == [0.0, 0.25, 0.5, 1.0]
 
 
 def test_a_ratio_below_one_makes_the_items_optional() -> None:

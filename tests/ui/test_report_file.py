@@ -15,7 +15,7 @@ from playwright_or_skip import expect
 from ui_home import WrittenHome, busy_home
 
 from flytekitplugins.awsbatch.testing import Emulation
-from flytekitplugins.awsbatch.ui.report_file import report
+from flytekitplugins.awsbatch.ui.report_file import report_file_text
 
 FLOW = """
 from flytekit import task, workflow
@@ -40,7 +40,7 @@ def digest(text: str) -> str:
 
 def test_the_file_runs_its_own_script_and_nothing_else(tmp_path: Path) -> None:
     home = busy_home(tmp_path, 50)
-    text = report(home.home, [home.name])
+    text = report_file_text(home.home, [home.name])
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
     (style,) = re.findall(r"<style>(.*?)</style>", text, re.DOTALL)
     script = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
@@ -59,7 +59,7 @@ def test_secrets_of_the_environment_are_not_in_it(tmp_path: Path, monkeypatch: p
     home.log(0, "calling with hunter2&<hunter2>\n")
     home.error(0, "ValueError: hunter2&<hunter2>")
     home.commit(home.ended(0, 20, 1))
-    text = report(home.home, [home.name])
+    text = report_file_text(home.home, [home.name])
     assert "hunter2" not in text
     assert "calling with ***" in text
 
@@ -67,7 +67,7 @@ def test_secrets_of_the_environment_are_not_in_it(tmp_path: Path, monkeypatch: p
 def test_it_is_looked_at_in_a_browser_from_a_file(tmp_path: Path, tab: Any) -> None:
     home = busy_home(tmp_path / "home", 300)
     file = tmp_path / "run.html"
-    file.write_text(report(home.home, [home.name]), encoding="utf-8")
+    file.write_text(report_file_text(home.home, [home.name]), encoding="utf-8")
     tab.page.goto(file.as_uri())
     expect(tab.page.get_by_role("heading", name="What failed")).to_be_visible()
     tab.page.locator(".vrow").first.get_by_role("cell").nth(1).click()

@@ -12,7 +12,7 @@ from .launch_decision import Decision
 from .queue_matching import match_queue
 
 
-def decisions_by_matching(settings: AdminSettings, decision: Decision) -> dict[str, Explanation]:
+def decision_data_by_matching(settings: AdminSettings, decision: Decision) -> dict[str, Explanation]:
     """The same execution by each of the ways to match, this one included."""
     return {name: match_queue(settings, decision.explanation.execution, name) for name in MATCHINGS}
 
@@ -20,7 +20,7 @@ def decisions_by_matching(settings: AdminSettings, decision: Decision) -> dict[s
 def decision_data(decision: Decision, others: Mapping[str, Explanation]) -> dict[str, Any]:
     """JSON's types only.
 
-    :param others: see `decisions_by_matching`.
+    :param others: see `decision_data_by_matching`.
     """
     explanation = decision.explanation
     return {

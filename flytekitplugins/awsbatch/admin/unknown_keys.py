@@ -39,16 +39,16 @@ def misspelt_keys(reader: Reader) -> Iterator[Problem]:
         if document.root is not None:
             yield from _resembling_keys(document.root, "", SECTIONS, blocks_of_pods(document.root))
     for names, known in known_flyte_keys().items():
-        for path, node in maps_at_path(reader, names):
+        for path, node in _maps_at_path(reader, names):
             yield from _resembling_keys(node, path, known)
 
 
 def unread_queue_keys(reader: Reader) -> Iterator[Problem]:
     """Keys in and around `queues` that neither 1.16 nor the setup document knows: misspelt, or misplaced."""
     for names in ("queues", "queues.executionQueues", "queues.workflowConfigs"):
-        for path, node in maps_at_path(reader, names):
+        for path, node in _maps_at_path(reader, names):
             yield from unread_keys(node, path, known_flyte_keys()[names])
-    for path, server in maps_at_path(reader, "flyteadmin"):
+    for path, server in _maps_at_path(reader, "flyteadmin"):
         if (misplaced := server.get("queues")) is not None:
             expected = "is not read there: queues is a section of its own, beside flyteadmin"
             yield Problem.at(misplaced.mark, f"{path}.queues", expected)
@@ -65,7 +65,7 @@ def keys_not_followed(reader: Reader) -> Iterator[Problem]:
             yield Problem.at(node.mark, path, expected)
 
 
-def maps_at_path(reader: Reader, names: str) -> Iterator[tuple[str, MapNode]]:
+def _maps_at_path(reader: Reader, names: str) -> Iterator[tuple[str, MapNode]]:
     """The maps at a dotted path, those of a list one by one, each with its path in the files."""
     first, *others = names.split(".")
     path, node = reader.layer(first)

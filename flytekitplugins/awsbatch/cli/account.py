@@ -17,12 +17,12 @@ from .common import (
 )
 
 
-@click.group()
-def account() -> None:
+@click.group("account")
+def account_command() -> None:
     """Print what makes an AWS account ready. Nothing is created."""
 
 
-@account.command()
+@account_command.command("template")
 @click.option(
     "--format",
     "form",
@@ -32,7 +32,7 @@ def account() -> None:
     help="The output format.",
 )
 @config_option
-def template(form: str, files: tuple[str, ...]) -> None:
+def account_template_command(form: str, files: tuple[str, ...]) -> None:
     """Print a CloudFormation template for the job queues and roles of the settings.
 
     Its first lines show how to deploy it.
@@ -41,10 +41,10 @@ def template(form: str, files: tuple[str, ...]) -> None:
     click.echo(text if form == "yaml" else f"{template_as_json(text)}\n", nl=False)
 
 
-@account.command()
+@account_command.command("policies")
 @config_option
 @json_option
-def policies(files: tuple[str, ...], as_json: bool) -> None:
+def account_policies_command(files: tuple[str, ...], as_json: bool) -> None:
     """Print the IAM policies alone: the trust in ECS, flytepropeller's, that of the jobs' storage, and that of people
     who run with FLYTE_AWSBATCH=aws."""
     documents = all_setup_policies(settings_of_command(files, as_json))

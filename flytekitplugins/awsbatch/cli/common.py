@@ -76,12 +76,12 @@ def named_files(files: Sequence[str]) -> list[str]:
 
 def settings_of_command(files: Sequence[str], as_json: bool) -> Settings:
     """The settings of the files. Problems in them end the command."""
-    with reporting_problems(as_json):
+    with ending_command_with_problems(as_json):
         return load_all_settings(named_files(files))
 
 
 @contextlib.contextmanager
-def reporting_problems(as_json: bool) -> Iterator[None]:
+def ending_command_with_problems(as_json: bool) -> Iterator[None]:
     """Ends the command with the problems of settings that cannot be read."""
     try:
         yield
@@ -122,7 +122,7 @@ def show_block(out: Console, block: Text) -> None:
         out.print(Text("  ").append_text(line), soft_wrap=True)
 
 
-def listening_url(host: str, port: int) -> str:
+def listening_url_of_command(host: str, port: int) -> str:
     """The URL of a server of this process that listens on an address."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 

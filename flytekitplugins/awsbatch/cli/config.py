@@ -27,11 +27,11 @@ from .common import (
     command_console,
     config_option,
     counted_noun,
+    ending_command_with_problems,
     fail_command,
     json_option,
     named_files,
     print_json,
-    reporting_problems,
     show_iam_policies,
     show_indented,
     show_problems,
@@ -40,22 +40,22 @@ from .common import (
 STARTER_FILE = Path(__file__).with_name("starter_file.yaml").read_text(encoding="utf-8")
 
 
-@click.group()
-def config() -> None:
+@click.group("config")
+def config_command() -> None:
     """Check the settings, or write a file to start from."""
 
 
-@config.command()
+@config_command.command("check")
 @click.argument("named", nargs=-1, metavar="[FILE]...")
 @click.option("--policies", is_flag=True, help="Print the policies of the account too, to copy.")
 @config_option
 @json_option
-def check(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_json: bool) -> None:
+def config_check_command(named: tuple[str, ...], files: tuple[str, ...], policies: bool, as_json: bool) -> None:
     """Print everything wrong in the files, and what an AWS account needs besides.
 
     FILEs are laid one over another, as with -c of the other commands. Ends with status 1 when something is wrong.
     """
-    with reporting_problems(as_json):
+    with ending_command_with_problems(as_json):
         settings, reader = read_all_settings(named_files((*files, *named)))
     problems = [*reader.ordered_problems(), *_hidden_by_none(reader, settings)]
     others = [*unread_queue_keys(reader), *checks.admin_deployment_advice(settings.admin), *_account_advice(settings)]
@@ -127,11 +127,11 @@ def _show_check(
     out.print(Text.assemble(("Right", "bold green"), f": {names} ({said})"))
 
 
-@config.command()
+@config_command.command("init")
 @click.argument("path", default="awsbatch.yaml", metavar="[FILE]")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @json_option
-def init(path: str, force: bool, as_json: bool) -> None:
+def config_init_command(path: str, force: bool, as_json: bool) -> None:
     """Write a commented file to start from; - prints it.
 
     Then: export FLYTE_AWSBATCH_CONFIG=awsbatch.yaml

@@ -20,10 +20,10 @@ from .common import (
     command_console,
     config_option,
     counted_noun,
+    ending_command_with_problems,
     json_option,
     named_files,
     print_json,
-    reporting_problems,
     show_block,
     show_indented,
 )
@@ -31,7 +31,7 @@ from .common import (
 SIGNS = {State.OK: ("✓", "green"), State.WRONG: ("✗", "red"), State.UNKNOWN: ("?", "yellow")}
 
 
-@click.command()
+@click.command("doctor")
 @click.argument("modules", nargs=-1, metavar="[MODULE]...")
 @click.option("--role", "roles", multiple=True, metavar="ARN", help="A role of jobs, besides those of the settings.")
 @click.option("--propeller-role", "propeller", metavar="ARN", help="flytepropeller's role. Default: the caller.")
@@ -39,7 +39,7 @@ SIGNS = {State.OK: ("✓", "green"), State.WRONG: ("✗", "red"), State.UNKNOWN:
 @click.option("--fix-commands", is_flag=True, help="Print only the commands that mend what is wrong.")
 @config_option
 @json_option
-def doctor(
+def doctor_command(
     modules: tuple[str, ...],
     roles: tuple[str, ...],
     propeller: str | None,
@@ -83,7 +83,7 @@ def _readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
     settings, reader = read_all_settings(named_files(files))
     told = set(checks.admin_role_key_faults(settings.admin))
     problems = [one for one in reader.ordered_problems() if one not in told]
-    with reporting_problems(as_json):
+    with ending_command_with_problems(as_json):
         if problems:
             raise SettingsError(problems)
     return settings

@@ -37,7 +37,7 @@ MIB = 2**20
 STATUSES = (*("submitted", "pending", "runnable", "starting", "running", "succeeded", "failed"), INTERRUPTED)
 
 
-@click.command()
+@click.command("jobs")
 @click.argument("execution", required=False)
 @click.option("--children", is_flag=True, help="List the children of arrays too.")
 @click.option(
@@ -51,7 +51,7 @@ STATUSES = (*("submitted", "pending", "runnable", "starting", "running", "succee
 @click.option("--links", is_flag=True, help="List the links that Flyte's console would show.")
 @click.option("--logs", is_flag=True, help="List the log files of all attempts.")
 @json_option
-def jobs(
+def jobs_command(
     execution: str | None,
     children: bool,
     statuses: tuple[str, ...],

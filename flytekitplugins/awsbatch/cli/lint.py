@@ -55,7 +55,7 @@ def image_option(description: str) -> Callable[[Command], Command]:
     )
 
 
-@click.command()
+@click.command("lint")
 @click.argument("targets", nargs=-1, required=True, metavar="FILE|MODULE...")
 @image_option("The image that the tasks will be registered with, as for pyflyte register.")
 @click.option("--run", is_flag=True, help="Start a container of each image, and see whether the tasks can run in it.")
@@ -63,7 +63,7 @@ def image_option(description: str) -> Callable[[Command], Command]:
 @click.option("--strict", is_flag=True, help="End with status 1 for warnings too.")
 @config_option
 @json_option
-def lint(
+def lint_command(
     targets: tuple[str, ...],
     images: ImageConfig,
     run: bool,

@@ -34,14 +34,16 @@ from .home_access import (
 from .log_sources import AccountLog, LocalLog, LogSource, LogStreamOfJob
 
 
-@click.command()
+@click.command("logs")
 @click.argument("names", nargs=-1, metavar="JOB[:INDEX] | [EXECUTION] NODE[:ITEM]")
 @click.option("--failed", is_flag=True, help="All that failed in EXECUTION, or in the newest.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Which attempt; the last, unless given.")
 @click.option("-f", "--follow", is_flag=True, help="Print the log as it grows, until the job ends.")
 @click.option("--raw", is_flag=True, help="Print it as the job wrote it: flytekit writes JSON.")
 @json_option
-def logs(names: tuple[str, ...], failed: bool, attempt: int | None, follow: bool, raw: bool, as_json: bool) -> None:
+def logs_command(
+    names: tuple[str, ...], failed: bool, attempt: int | None, follow: bool, raw: bool, as_json: bool
+) -> None:
     """The log of a job, or of a child of an array.
 
     JOB is a job's id or the beginning of it (`flyte-awsbatch jobs` lists them), INDEX the child's place in the array.

@@ -41,7 +41,9 @@ class Commands(click.RichGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(importlib.import_module(f"{__package__}.{COMMANDS[cmd_name]}"), cmd_name)
+        command: click.Command = getattr(
+            importlib.import_module(f"{__package__}.{COMMANDS[cmd_name]}"), f"{cmd_name}_command"
+        )
         return command
 
     def resolve_command(

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.text import Text
 
-from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
+from flytekitplugins.awsbatch.admin.decision_data import decision_data, decision_data_by_matching
 from flytekitplugins.awsbatch.lint.program import compile_program_workflows
 from flytekitplugins.awsbatch.lint.targets import TargetError, target_of
 from flytekitplugins.awsbatch.local.deployment.locations import Locations, locations_of_settings
@@ -29,21 +29,21 @@ from .common import (
     FOUND,
     command_console,
     config_option,
+    ending_command_with_problems,
     execution_options,
     fail_command,
     json_option,
     print_json,
-    reporting_problems,
     settings_of_command,
     show_block,
     show_indented,
 )
 from .lint import NOT_LOADED, image_option, say_error_of_users_code
-from .queue import queue_answer
+from .queue import queue_answer_text
 
 
 # The inputs of `pyflyte run` are options that only the workflow knows.
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command("plan", context_settings={"ignore_unknown_options": True})
 @click.argument("target", metavar="FILE|MODULE")
 @click.argument("name", metavar="WORKFLOW|TASK")
 @click.argument("inputs", nargs=-1, type=click.UNPROCESSED, metavar="[INPUTS]")
@@ -51,7 +51,7 @@ from .queue import queue_answer
 @image_option("The image that the tasks start from, as for pyflyte run.")
 @config_option
 @json_option
-def plan(
+def plan_command(
     target: str,
     name: str,
     inputs: tuple[str, ...],
@@ -76,11 +76,11 @@ def plan(
     _check_inputs(entity, inputs)
     who = settings.admin.emulator.launched(planned_workflow_name(entity), project, domain, execution)
     home = home_from_environment(os.environ)
-    with reporting_problems(as_json):
+    with ending_command_with_problems(as_json):
         where = locations_of_settings(settings, home, elsewhere=False) if settings.local.storage else Locations(home)
         planned = plan_of(entity, settings, who, where, images)
     if as_json:
-        decision = decision_data(planned.decision, decisions_by_matching(settings.admin, planned.decision))
+        decision = decision_data(planned.decision, decision_data_by_matching(settings.admin, planned.decision))
         nodes = [_json_of_node(node) for node in planned.nodes]
         print_json({"decision": decision, "nodes": nodes, "unknown": planned.unknown})
     else:
@@ -138,7 +138,7 @@ def _check_inputs(entity: Any, given: tuple[str, ...]) -> None:
 def _show(out: Console, planned: Plan) -> None:
     who, decision = planned.execution, planned.decision
     out.print(Text.assemble("Workflow ", (who.workflow, "bold"), f" in {who.project}/{who.domain}"))
-    out.print(queue_answer(decision.explanation))
+    out.print(queue_answer_text(decision.explanation))
     if decision.no_queue_help:
         show_indented(out, decision.no_queue_help)
     source = f" ({decision.role.source})" if decision.role.source else ""

@@ -14,7 +14,7 @@ from rich.text import Text
 from flytekitplugins.awsbatch.admin import export_rules as exporting
 from flytekitplugins.awsbatch.admin.admin_settings import DOCUMENTED, FLYTEADMIN, FLYTEADMIN_2019, MATCHINGS
 from flytekitplugins.awsbatch.admin.attribute_files import dump_attribute_file
-from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
+from flytekitplugins.awsbatch.admin.decision_data import decision_data, decision_data_by_matching
 from flytekitplugins.awsbatch.admin.explanation import Explanation
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch
 
@@ -37,18 +37,18 @@ TITLES = {
 }
 
 
-@click.group()
-def queue() -> None:
+@click.group("queue")
+def queue_command() -> None:
     """Which job queue an execution gets."""
 
 
-@queue.command()
+@queue_command.command("explain")
 @click.argument("workflow")
 @execution_options
 @click.option("--matching", type=click.Choice(MATCHINGS), help="Default: emulator.queue_matching of the settings.")
 @config_option
 @json_option
-def explain(
+def queue_explain_command(
     workflow: str,
     project: str | None,
     domain: str | None,
@@ -69,7 +69,7 @@ def explain(
     if matching:
         settings = settings.matched(matching)
     decision = decide_launch(settings, who)
-    others = decisions_by_matching(settings, decision)
+    others = decision_data_by_matching(settings, decision)
     if as_json:
         print_json(decision_data(decision, others))
     else:
@@ -83,7 +83,7 @@ def _show_explanation(out: Console, decision: Decision, others: dict[str, Explan
     out.print(Text.assemble(("Workflow ", ""), (who.workflow, "bold"), f" in {who.project}/{who.domain}"))
     out.print(Text(f"Rules in order, {TITLES[explanation.matching]}:", style="dim"))
     out.print(_rules_table(explanation))
-    out.print(queue_answer(explanation))
+    out.print(queue_answer_text(explanation))
     out.print()
     out.print(_matchings_table(explanation, others))
     if decision.no_queue_help:
@@ -111,7 +111,7 @@ def _rules_table(explanation: Explanation) -> Table:
     return table
 
 
-def queue_answer(explanation: Explanation) -> Text:
+def queue_answer_text(explanation: Explanation) -> Text:
     if not explanation.queue:
         return Text.assemble("Queue: ", ("none", "bold red"))
     text = Text.assemble("Queue: ", (explanation.queue, "bold green"))
@@ -131,7 +131,7 @@ def _matchings_table(explanation: Explanation, others: dict[str, Explanation]) -
     return table
 
 
-@queue.command()
+@queue_command.command("export")
 @click.option("--attributes", "folder", metavar="DIR", required=True, help="Where to write the files; made if absent.")
 @click.option(
     "--project", "projects", multiple=True, metavar="P", help="A further project of the deployment. Repeatable."
@@ -145,7 +145,7 @@ def _matchings_table(explanation: Explanation, others: dict[str, Explanation]) -
 )
 @config_option
 @json_option
-def export(
+def queue_export_command(
     folder: str, projects: tuple[str, ...], workflows: tuple[str, ...], files: tuple[str, ...], as_json: bool
 ) -> None:
     """Write the documented rules as attribute files for flytectl.

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import rich_click as click
 
-from flytekitplugins.awsbatch.ui.report_file import report as report_text
+from flytekitplugins.awsbatch.ui.report_file import report_file_text as report_text
 from flytekitplugins.awsbatch.ui.report_file import write_report
 
 from .common import fail_command
 from .home_access import ending_on_failure, home_of_command, home_run_named
 
 
-@click.command()
+@click.command("report")
 @click.argument("execution", required=False)
 @click.option("-o", "--output", metavar="FILE", help="Where to write it; - prints it.  [default: EXECUTION.html]")
-def report(execution: str | None, output: str | None) -> None:
+def report_command(execution: str | None, output: str | None) -> None:
     """Write an execution (the newest, unless one is named) as one HTML file that needs nothing else.
 
     It has what `ui` shows, with the logs of the failed and the slowest children.

@@ -16,8 +16,7 @@ from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS, load_set
 from flytekitplugins.awsbatch.local.console.amounts import shown_time
 from flytekitplugins.awsbatch.local.deployment.account_client import account_client_of, terminate_account_jobs
 from flytekitplugins.awsbatch.local.history import past_runs
-from flytekitplugins.awsbatch.local.run.rerun import rerun as rerun_child
-from flytekitplugins.awsbatch.local.run.rerun import rerun_command
+from flytekitplugins.awsbatch.local.run.rerun import prepare_rerun_of_child, rerun_child
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
@@ -30,7 +29,7 @@ POLL_SECONDS = 0.3
 KILL_TIMEOUT = 60.0
 
 
-@click.command()
+@click.command("runs")
 @click.option("--prune", is_flag=True, help="Remove the runs that were last written to longer ago than --older-than.")
 @click.option(
     "--older-than",
@@ -49,7 +48,9 @@ KILL_TIMEOUT = 60.0
     help="Only executions with this status. Repeat it for several.",
 )
 @json_option
-def runs(prune: bool, older_than: float, workflow: str | None, statuses: tuple[str, ...], as_json: bool) -> None:
+def runs_command(
+    prune: bool, older_than: float, workflow: str | None, statuses: tuple[str, ...], as_json: bool
+) -> None:
     """The executions that this home remembers, newest first.
 
     Those that nobody has touched for 30 days go by themselves when a new run starts (emulator.keep_runs_days), also
@@ -86,9 +87,9 @@ def _run_json(run: past_runs.RunInfo) -> dict[str, Any]:
     return {**{f.name: getattr(run, f.name) for f in dataclasses.fields(run)}, "nodes": nodes}
 
 
-@click.command()
+@click.command("kill")
 @click.argument("execution")
-def kill(execution: str) -> None:
+def kill_command(execution: str) -> None:
     """End a running execution.
 
     Its process asks the jobs to end, kills those that do not, and exits. You can resume the execution, as after Ctrl-C.
@@ -135,12 +136,12 @@ def _kill_elsewhere(run: past_runs.RunInfo) -> None:
         click.echo(f"To resume it, run its command again with {wire.SWITCH_RESUME}={run.name}.")
 
 
-@click.command()
+@click.command("rerun")
 @click.argument("execution")
 @click.argument("node")
 @click.argument("index", type=click.IntRange(min=0), default=0)
 @click.option("--raw", is_flag=True, help="Show flytekit's JSON log lines as they are.")
-def rerun(execution: str, node: str, index: int, raw: bool) -> None:
+def rerun_command(execution: str, node: str, index: int, raw: bool) -> None:
     """Run one child again in the foreground.
 
     It has its own inputs, environment and command, and a debugger works (`breakpoint()`, `pdb`). INDEX is the place in
@@ -151,19 +152,19 @@ def rerun(execution: str, node: str, index: int, raw: bool) -> None:
         run = home_run_named(execution)
         found = past_runs.past_node(run, node)
         node = found.node
-        child = rerun_command(home_of_command(), run, found, index)
+        child = prepare_rerun_of_child(home_of_command(), run, found, index)
         status = rerun_child(child, raw)
     click.echo(f"Child {index} of {node} ended with exit status {status}. It wrote to {child.output}", err=True)
     sys.exit(status)
 
 
-@click.group()
-def cache() -> None:
+@click.group("cache")
+def cache_command() -> None:
     """The cache of emulated tasks, per item."""
 
 
-@cache.command()
-def clear() -> None:
+@cache_command.command("clear")
+def clear_cache_command() -> None:
     """Forget every item that is cached on this machine. A cache that others share (emulator.cache) is left as it is."""
     home = home_of_command()
     try:

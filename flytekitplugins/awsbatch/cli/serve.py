@@ -31,7 +31,7 @@ from flytekitplugins.awsbatch.local.home import Home, HomeError, home_from_envir
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.page_server import RunPages
 
-from .common import command_line_for_home, config_option, event_of_ending_signal, listening_url, named_files
+from .common import command_line_for_home, config_option, event_of_ending_signal, listening_url_of_command, named_files
 
 DEFAULT_PORT = 8044
 PROCESS = "process"
@@ -49,7 +49,7 @@ def _parse_environment(_context: click.Context, _option: click.Parameter, pairs:
     return environment
 
 
-@click.command()
+@click.command("serve")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
     "--port",
@@ -84,7 +84,7 @@ def _parse_environment(_context: click.Context, _option: click.Parameter, pairs:
     show_envvar=True,
     help="What clients must sign with (as their AWS secret access key) or send as a bearer token. Needed off loopback.",
 )
-def serve(
+def serve_command(
     host: str,
     port: int,
     home: Path | None,
@@ -150,7 +150,7 @@ async def _serve_until_signal(
     except OSError as error:
         service.close(terminate=False)
         raise click.ClickException(f"cannot listen on {host}, port {port}: {error.strerror}") from error
-    url = listening_url(host, bound)
+    url = listening_url_of_command(host, bound)
     click.echo(f"AWS Batch at {url} (region {service.region}, account {service.account_id})")
     click.echo(f"state and logs in {service.home}", err=True)
     click.echo(f"the runs of its home at {url}/ui/", err=True)

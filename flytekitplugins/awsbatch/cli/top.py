@@ -21,7 +21,7 @@ from flytekitplugins.awsbatch.local.history.run_view import DONE, FAILED, ChildV
 from flytekitplugins.awsbatch.ui.grouped_errors import page_error_of_child
 
 from .home_access import ending_on_failure, home_of_command, home_run_named
-from .top_view import Throughput, summary, top_children, top_log_screen, top_screen
+from .top_view import Throughput, top_children, top_log_screen, top_screen, top_summary
 
 # Seconds between two looks, and between two lines where there is no terminal.
 LOOK_EVERY = 0.5
@@ -34,10 +34,10 @@ KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 STEPS = {"up": -1, "down": 1, "page up": -10, "page down": 10}
 
 
-@click.command()
+@click.command("top")
 @click.argument("execution", required=False)
 @click.option("--once", is_flag=True, help="Print the state of the execution once, and exit.")
-def top(execution: str | None, once: bool) -> None:
+def top_command(execution: str | None, once: bool) -> None:
     """Watch an execution (the newest, unless one is named): counts, throughput, failures and the slowest children.
 
     In a terminal, the arrow keys choose a child, Enter shows its log as it grows, and q leaves. Elsewhere it prints a
@@ -64,7 +64,7 @@ def _lines(reader: RunReader, name: str, once: bool) -> None:
             for node in execution.nodes:
                 words = ", ".join(f"{count} {state}" for state, count in node.counts.items())
                 click.echo(f"{node.info.node} {node.info.function}  {node.info.status}  {words}")
-            click.echo(f"{name}  {execution.info.status}  {summary(execution, rate).plain}")
+            click.echo(f"{name}  {execution.info.status}  {top_summary(execution, rate).plain}")
         if not running or once:
             for node, child in top_children(execution, _now()):
                 if child.state == FAILED:

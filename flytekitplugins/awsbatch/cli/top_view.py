@@ -78,7 +78,7 @@ def top_children(execution: ExecutionView, now: int) -> list[Listed]:
     return [*failed[:LAST_FAILURES], *rest[:going], *failed[LAST_FAILURES:], *rest[going:]]
 
 
-def summary(execution: ExecutionView, rate: Throughput) -> Text:
+def top_summary(execution: ExecutionView, rate: Throughput) -> Text:
     """One line: counts, and how fast they change."""
     counts = execution.counts
     words = Text(", ").join(Text(f"{count} {state}", style=COLOURS[state]) for state, count in counts.items())
@@ -112,7 +112,7 @@ def top_screen(
     keys = Text("↑ ↓ choose   Enter its log   q leave", style="dim")
     return Group(
         head,
-        summary(execution, rate),
+        top_summary(execution, rate),
         _nodes(execution, shown_nodes, now),
         Text(),
         _children(children[first : first + rows], chosen - first, now, said),

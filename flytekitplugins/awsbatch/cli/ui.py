@@ -14,7 +14,7 @@ from flytekitplugins.awsbatch.local.history.page_address import page_address_not
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.ui.page_server import RunPages
 
-from .common import command_line_for_home, event_of_ending_signal, fail_command, listening_url
+from .common import command_line_for_home, event_of_ending_signal, fail_command, listening_url_of_command
 from .home_access import ending_on_failure, home_of_command, home_run_named
 from .serve import TOKEN
 
@@ -22,7 +22,7 @@ DEFAULT_PORT = 8045
 OBJECTS_BETWEEN_COLLECTIONS = 100_000
 
 
-@click.command()
+@click.command("ui")
 @click.argument("execution", required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option(
@@ -34,7 +34,7 @@ OBJECTS_BETWEEN_COLLECTIONS = 100_000
     show_envvar=True,
     help="The token that a browser has to give. Needed off loopback, advisable where others use the machine.",
 )
-def ui(execution: str | None, host: str, port: int, token: str | None) -> None:
+def ui_command(execution: str | None, host: str, port: int, token: str | None) -> None:
     """Serve a page of this home's runs, live while they go.
 
     With an EXECUTION it prints that one's address. The page only shows: it starts and stops nothing. Runs print its
@@ -62,7 +62,7 @@ async def _serve(home: Home, pages: RunPages, host: str, port: int, execution: s
         # asyncio's own words repeat the address.
         why = os.strerror(error.errno) if error.errno else str(error)
         fail_command(f"Cannot listen on {host}, port {port}: {why}. With --port 0 a free port is taken.")
-    url = listening_url(host, bound)
+    url = listening_url_of_command(host, bound)
     click.echo(f"{url}/ui/{f'run/{execution}' if execution else ''}")
     click.echo(f"The runs in {home.path}. Ctrl-C ends it.", err=True)
     with page_address_noted(home, url):

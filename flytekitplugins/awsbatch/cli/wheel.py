@@ -35,7 +35,7 @@ class IncompleteInstallationError(Exception):
     """There is no wheel to be made of this installation; the message says why."""
 
 
-@click.command()
+@click.command("wheel")
 @click.option(
     "-o",
     "--output",
@@ -46,7 +46,7 @@ class IncompleteInstallationError(Exception):
     help="The folder that gets the wheel.",
 )
 @json_option
-def wheel(output: Path, as_json: bool) -> None:
+def wheel_command(output: Path, as_json: bool) -> None:
     """Make a wheel of this installation, for the image that your jobs start from.
 
     Prints how an ImageSpec and a Dockerfile install it.

@@ -21,7 +21,7 @@ class ChildError(Exception):
     """A child that cannot tell what to do; the message says why and where to look."""
 
 
-def child_index(environment: Mapping[str, str]) -> ChildIndex:
+def child_index_in_container(environment: Mapping[str, str]) -> ChildIndex:
     """The index that AWS Batch gave this job, plus the offset.
 
     BATCH_JOB_ARRAY_INDEX_VAR_NAME names the variable that holds the index: AWS's own, or a stand-in with 0 where the
@@ -45,7 +45,7 @@ def _index_number(environment: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def original_index(child: ChildIndex, lookup: LiteralCollection | None) -> OriginalIndex:
+def original_index_in_container(child: ChildIndex, lookup: LiteralCollection | None) -> OriginalIndex:
     """Where a child's item stands in the user's list.
 
     :param lookup: the integers of indexlookup.pb, one per child, or None where there is no such file: the handler
@@ -59,7 +59,7 @@ def original_index(child: ChildIndex, lookup: LiteralCollection | None) -> Origi
     return OriginalIndex(lookup.literals[child].scalar.primitive.integer)
 
 
-def item_inputs(inputs: LiteralMap, index: OriginalIndex, bound: Collection[str]) -> LiteralMap | None:
+def item_inputs_in_container(inputs: LiteralMap, index: OriginalIndex, bound: Collection[str]) -> LiteralMap | None:
     """The inputs of one call: one item of each mapped input, and the bound inputs as they are.
 
     :returns: None when the mapped lists are all empty. The handler submits a job even then, but reads no outputs.

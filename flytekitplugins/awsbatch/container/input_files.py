@@ -16,7 +16,7 @@ from .array_index import ChildError
 Message = TypeVar("Message", LiteralMap, LiteralCollection, Literal)
 
 
-def read_inputs(context: FlyteContext, path: str, bound: set[str]) -> LiteralMap:
+def read_inputs_file(context: FlyteContext, path: str, bound: set[str]) -> LiteralMap:
     """All the inputs of the array. Mapped lists that were offloaded for their size are put back in place."""
     inputs = _read_input_file(context, path, LiteralMap())
     for name in inputs.literals:
@@ -26,7 +26,7 @@ def read_inputs(context: FlyteContext, path: str, bound: set[str]) -> LiteralMap
     return inputs
 
 
-def read_index_lookup(context: FlyteContext, inputs: str) -> LiteralCollection | None:
+def read_index_lookup_file(context: FlyteContext, inputs: str) -> LiteralCollection | None:
     """indexlookup.pb from beside the inputs, or None where there is none.
 
     The file is read without looking first whether it exists: the extra request costs more than the error does.

@@ -15,7 +15,7 @@ from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.node import Node
 from flytekit.core.workflow import ImperativeWorkflow, PythonFunctionWorkflow, WorkflowBase
 
-from ..sdk.switch import in_a_job
+from ..sdk.switch import switch_is_in_job
 
 
 def program_calls_of(task: Any) -> tuple[Node, ...]:
@@ -54,7 +54,7 @@ def compile_program_workflows() -> None:
     workflow is being compiled: what is sent then is known already.
     """
     context = FlyteContextManager.current_context()
-    if in_a_job() or context.compilation_state is not None:
+    if switch_is_in_job() or context.compilation_state is not None:
         return
     for workflow in list(program_workflows()):
         if isinstance(workflow, PythonFunctionWorkflow) and not workflow.compiled:

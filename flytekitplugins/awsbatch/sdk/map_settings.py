@@ -32,10 +32,10 @@ def checked_min_success_ratio(ratio: float | None) -> float:
             f"min_success_ratio is {ratio!r}; expected a number above 0 and at most 1. For an array nearly all of "
             "whose items may fail, give a small one: 0.0001 asks for one success."
         )
-    return max(float32_not_above(float(ratio)), SMALLEST_RATIO)
+    return max(map_ratio_as_float32(float(ratio)), SMALLEST_RATIO)
 
 
-def array_job(parallelism: int, ratio: float) -> dict[str, Any]:
+def map_array_job(parallelism: int, ratio: float) -> dict[str, Any]:
     """Flyte's `ArrayJob` as it stands in a template's custom.
 
     By hand, since flytekit's `ArrayJob.to_dict` leaves out a parallelism of 0. The ratio is always there: the handler
@@ -63,7 +63,7 @@ def map_name_suffix(parallelism: int, ratio: float, others: Mapping[str, Any]) -
     return f"_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
-def float32_not_above(value: float) -> float:
+def map_ratio_as_float32(value: float) -> float:
     """The largest 32-bit float that is not above a value between 0 and 1.
 
     The handler computes `ceil(float32(ratio) * size)`: 0.1 is 0.100000001 there and asks for 2 of 10.

@@ -22,7 +22,7 @@ _override: bool | None = None
 _in_process: ContextVar[bool] = ContextVar("flyte_awsbatch_in_process", default=False)
 
 
-def in_a_job() -> bool:
+def switch_is_in_job() -> bool:
     """Whether this process is itself a job, or a warm interpreter that imports modules for jobs."""
     # In this order: what the children of an array have in common can be known before they are forked.
     return any(os.environ.get(name) for name in (EXECUTION_ID, WARMING, AWS_JOB_ID))
@@ -35,7 +35,7 @@ def emulation_on() -> bool:
     whatever else is set; any other value of it switches on, and so does a settings file alone. Read at each call,
     since `pyflyte run --env` sets the variables after the user's module was imported.
     """
-    if _in_process.get() or _override is False or in_a_job():
+    if _in_process.get() or _override is False or switch_is_in_job():
         return False
     if _override:
         return True
@@ -53,7 +53,7 @@ def emulation_expected() -> bool:
     """Whether tasks that are declared now will be called in this process and run on this machine, as far as can be
     known. Not where `pyflyte` does something else with them.
     """
-    if _override is False or in_a_job() or (_is_pyflyte() and not _runs_here(sys.argv[1:])):
+    if _override is False or switch_is_in_job() or (_is_pyflyte() and not _runs_here(sys.argv[1:])):
         return False
     switch = os.environ.get(SWITCH, "").strip().lower()
     return switch == "local" or (not switch and bool(os.environ.get(SWITCH_CONFIG, "").strip()))

@@ -73,7 +73,7 @@ class AWSBatchConfig(DataClassJsonMixin):  # type: ignore[misc]
             *_priority_complaints(self.schedulingPriority),
             *_platform_complaints(self.platformCapabilities),
             *_tag_complaints(self.tags),
-            *lint_complaints(self.lint_ignore),
+            *task_config_complaints(self.lint_ignore),
         ]
         if self.propagateTags is not None and not isinstance(self.propagateTags, bool):
             wrong.append(f"propagateTags is {self.propagateTags!r}; expected True or False")
@@ -146,7 +146,7 @@ def _tag_complaints(tags: Any) -> list[str]:
     return wrong
 
 
-def lint_complaints(codes: Any) -> list[str]:
+def task_config_complaints(codes: Any) -> list[str]:
     if codes is None:
         return []
     if isinstance(codes, str) or not isinstance(codes, Sequence):

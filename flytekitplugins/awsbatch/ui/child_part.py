@@ -119,7 +119,12 @@ def log_part(
         "input", type="search", class_="find-in-log", placeholder="Find in the log", aria_label="Find in the log"
     )
     follow = tag("label", tag("input", type="checkbox", class_="follow", checked=True), " Follow", class_="following")
-    tools: list[object] = [tag("h4", "Log"), *choices, find, tag("span", "", class_="found quiet", role="status")]
+    tools: list[object] = [
+        tag("h4", "Log"),
+        *choices,
+        find,
+        tag("span", "", class_="found quiet", role="status"),
+    ]
     if place.served:
         tools += [follow, tag("a", "Whole log", href=f"{base}/log?attempt={stream.attempt}")]
     cut = tag("p", f"The beginning is left out; the whole log is in {stream.path}", class_="quiet") if start else None

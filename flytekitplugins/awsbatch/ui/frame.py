@@ -77,7 +77,7 @@ def frame_asset(name: str) -> str:
     return Path(__file__).with_name("assets").joinpath(name).read_text(encoding="utf-8")
 
 
-def document(
+def frame_document(
     title: str,
     body: Markup,
     head: Markup,
@@ -118,7 +118,7 @@ def document(
     return f"<!doctype html>\n{page}\n"
 
 
-def section(title: str, *children: object, name: str = "", **attributes: Any) -> Markup:
+def frame_section(title: str, *children: object, name: str = "", **attributes: Any) -> Markup:
     """A part of a page under a heading; without any content there is none."""
     content = html_joined(children)
     if not content:

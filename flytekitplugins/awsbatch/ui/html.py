@@ -47,10 +47,10 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
 
 def html_data_block(value: Any, name: str) -> Markup:
     """JSON for the page's script. Not run as a script, whatever is in it."""
-    return tag("script", Markup(json_text(value)), type="application/json", id=name)
+    return tag("script", Markup(html_json_text(value)), type="application/json", id=name)
 
 
-def json_text(value: Any) -> str:
+def html_json_text(value: Any) -> str:
     """JSON without any character that begins or ends markup."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     for sign in "<>&\u2028\u2029":

@@ -25,13 +25,13 @@ from ..local.history.run_reader import RunReader
 from ..local.history.run_view import DONE, ChildView, NodeView
 from .changes import Changes, LogGrows, RunChanges, RunsChanges, mark_of_changes
 from .child_part import SHOWN_BYTES, child_part, log_part
-from .frame import PREFIX, PagePlace, document, frame_asset
+from .frame import PREFIX, PagePlace, frame_asset, frame_document
 from .html import Markup, html_joined, tag
 from .list_page import list_body
 from .login import PATH as LOGIN
 from .login import Door, login_body
 from .node_part import node_part
-from .run_page import RunPage, run_page_of
+from .run_page import RunPage, read_run_page
 
 if TYPE_CHECKING:
     from ..batch.emulator.service import LocalBatch
@@ -158,7 +158,7 @@ class RunPages:
 
     def page(self, name: str) -> RunPage:
         """In the reading thread."""
-        return run_page_of(self.reader, name, self.place, self._command)
+        return read_run_page(self.reader, name, self.place, self._command)
 
     async def _run(self, name: str, node: str | None, chosen: int | None = None) -> web.Response:
         def build() -> web.Response:
@@ -247,7 +247,7 @@ class RunPages:
         return web.Response(status=303, headers={**SECURITY, "Location": f"{PREFIX}/", "Set-Cookie": cookie})
 
     def _html(self, title: str, body: Markup, status: int = 200, **attributes: Any) -> web.Response:
-        text = document(title, body, self._head, str(self.home.path), self.place, **attributes)
+        text = frame_document(title, body, self._head, str(self.home.path), self.place, **attributes)
         return web.Response(text=text, status=status, content_type="text/html", headers=SECURITY)
 
     def _told(self, status: int, title: str, words: str) -> web.Response:

@@ -19,10 +19,10 @@ from ..local.console.redaction import HIDDEN, values_to_redact
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import FAILED, ChildView, NodeView, worst_children_first
 from .child_part import child_part
-from .frame import PagePlace, document, frame_anchor, frame_asset, frame_state_sign
-from .html import Markup, html_joined, json_text, tag
+from .frame import PagePlace, frame_anchor, frame_asset, frame_document, frame_state_sign
+from .html import Markup, html_joined, html_json_text, tag
 from .node_part import node_part
-from .run_page import RunPage, run_page_of
+from .run_page import RunPage, read_run_page
 
 if TYPE_CHECKING:
     from ..batch.emulator.service import LocalBatch
@@ -37,14 +37,14 @@ ALL_BYTES = 12 * 1024 * 1024
 MOST_NODES = 60
 
 
-def report(home: Home, executions: Sequence[str], batch: LocalBatch | None = None) -> str:
+def report_file_text(home: Home, executions: Sequence[str], batch: LocalBatch | None = None) -> str:
     """The file's text. Raises UnknownRunError, RecordError, HomeError, UnusableHomeError.
 
     :param batch: the home's service where it runs in this process.
     """
     place = PagePlace(served=False)
     with RunReader(home, batch) as reader:
-        pages = [run_page_of(reader, name, place, home.command(os.environ)) for name in executions]
+        pages = [read_run_page(reader, name, place, home.command(os.environ)) for name in executions]
         body = html_joined(_whole(pages))
     body = Markup(_without_secrets(body, os.environ))
     style, script = frame_asset("page.css"), frame_asset("page.js")
@@ -61,12 +61,12 @@ def report(home: Home, executions: Sequence[str], batch: LocalBatch | None = Non
         ]
     )
     title = pages[0].title if len(pages) == 1 else f"{len(pages)} executions"
-    return document(title, body, head, "", place, script=tag("script", Markup(script)))
+    return frame_document(title, body, head, "", place, script=tag("script", Markup(script)))
 
 
 def write_report(home: Home, executions: Sequence[str], path: Path, batch: LocalBatch | None = None) -> None:
     """Writes the report to a file, whose folder is made where it is missing. Raises OSError, and what `report` does."""
-    text = report(home, executions, batch)
+    text = report_file_text(home, executions, batch)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
@@ -125,6 +125,6 @@ def _digest(text: str) -> str:
 def _without_secrets(text: str, environ: Mapping[str, str]) -> str:
     """:param text: HTML, with JSON in it."""
     for value in values_to_redact(environ):
-        for said in {value, html.escape(value), json_text(value)[1:-1]}:
+        for said in {value, html.escape(value), html_json_text(value)[1:-1]}:
             text = text.replace(said, HIDDEN)
     return text

@@ -13,7 +13,7 @@ from ..local.history import run_view
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import ExecutionView, NodeView
 from . import charts
-from .frame import PagePlace, frame_anchor, frame_copyable, frame_state_sign, page_frame_counts, section
+from .frame import PagePlace, frame_anchor, frame_copyable, frame_section, frame_state_sign, page_frame_counts
 from .grouped_errors import Failure, page_failures
 from .html import NOTHING, Markup, html_joined, tag
 from .node_part import node_part_attempt
@@ -96,7 +96,9 @@ class RunPage:
             ("Project", f"{info.project} / {info.domain}"),
         ]
         shown = tag(
-            "dl", html_joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts), class_="facts"
+            "dl",
+            html_joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts),
+            class_="facts",
         )
         title = tag("h1", tag("span", f"{module}." if module else "", class_="quiet"), function or info.workflow)
         row = tag("div", title, frame_state_sign(info.status), class_="row")
@@ -149,7 +151,7 @@ class RunPage:
         if len(found) > SHOWN_FAILURES:
             cards.append(tag("p", f"{len(found) - SHOWN_FAILURES} more kinds of failures", class_="quiet"))
         cards += [self._node_error(node) for node in self.execution.nodes if not node.counts.get(run_view.FAILED)]
-        return tag("div", section("What failed", *cards), id=self._id("failed"))
+        return tag("div", frame_section("What failed", *cards), id=self._id("failed"))
 
     def nodes(self) -> Markup:
         """Every node with its children by state and its course."""
@@ -161,7 +163,10 @@ class RunPage:
         rows = [self._node_row(node, begin, end) for node in self.execution.attempts]
         if not rows:
             return tag(
-                "div", tag("p", "No AWS Batch task of it has been called yet."), id=self._id("nodes"), class_="card"
+                "div",
+                tag("p", "No AWS Batch task of it has been called yet."),
+                id=self._id("nodes"),
+                class_="card",
             )
         words = ("Node", "Status", "Queue", "Children")
         head = tag(
@@ -210,7 +215,10 @@ class RunPage:
         more = f"and {count - SHOWN_INDEXES} more" if count > SHOWN_INDEXES else ""
         whom = "The job" if len(node.children) == 1 else f"{count} of {len(node.children)} children"
         said = tag(
-            "p", tag("strong", f"{whom} of {node.name} {node.info.function}{node_part_attempt(node)}: "), links, more
+            "p",
+            tag("strong", f"{whom} of {node.name} {node.info.function}{node_part_attempt(node)}: "),
+            links,
+            more,
         )
         headline = tag("p", failure.told.headline, class_="headline")
         trace = None
@@ -235,7 +243,11 @@ class RunPage:
             return NOTHING
         said = tag("p", tag("strong", f"{node.name} {node.info.function}{node_part_attempt(node)}"))
         return tag(
-            "div", tag("p", message.splitlines()[0], class_="headline"), said, tag("pre", message), class_="failure"
+            "div",
+            tag("p", message.splitlines()[0], class_="headline"),
+            said,
+            tag("pre", message),
+            class_="failure",
         )
 
     def _node_row(self, node: NodeView, begin: int, end: int) -> Markup:
@@ -265,7 +277,7 @@ class RunPage:
         )
 
 
-def run_page_of(reader: RunReader, name: str, place: PagePlace, command: str) -> RunPage:
+def read_run_page(reader: RunReader, name: str, place: PagePlace, command: str) -> RunPage:
     """Raises UnknownRunError, RecordError, HomeError."""
     from ..local.history.record import RunRecord
 

@@ -14,7 +14,7 @@ def test_an_instance_that_is_being_made_is_never_taken_for_a_dead_one(tmp_path: 
 
     def look() -> None:
         while not done.is_set():
-            for name in instances.service_instance_names(tmp_path):
+            for name in instances.instance_names_of_service(tmp_path):
                 with instances.instance_folder_left_behind(tmp_path, name, 0) as directory:
                     if directory is not None:
                         taken.append(name)
@@ -25,7 +25,7 @@ def test_an_instance_that_is_being_made_is_never_taken_for_a_dead_one(tmp_path: 
     done.set()
     looking.join()
     assert taken == []
-    assert instances.service_instance_names(tmp_path) == sorted(one.name for one in alive)
+    assert instances.instance_names_of_service(tmp_path) == sorted(one.name for one in alive)
     for one in alive:
         one.remove_instance()
     assert list(tmp_path.iterdir()) == []

@@ -152,7 +152,7 @@ def test_an_attempt_that_dies_with_its_service_has_no_end_of_its_own(
             eventually(lambda: not any(map(alive, pids[1:])))
             os.kill(supervisor, signal.SIGCONT)
 
-    (name,) = instance.service_instance_names(root / "instances")
+    (name,) = instance.instance_names_of_service(root / "instances")
     with instance.instance_folder_left_behind(root / "instances", name, 30.0) as directory:
         assert directory is not None
         ends = {key: code for key, (code, *_) in instance.exits_of_instance(directory).items() if key.startswith("job")}
@@ -167,7 +167,7 @@ def test_a_kill_reaches_a_child_that_leads_no_group_yet() -> None:
         time.sleep(300)
         os._exit(0)
 
-    process_tree.kill(pid, signal.SIGKILL, group=True)
+    process_tree.kill_process(pid, signal.SIGKILL, group=True)
 
     eventually(lambda: not alive(pid))
     assert os.waitpid(pid, 0)[1] == signal.SIGKILL

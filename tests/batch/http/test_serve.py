@@ -18,7 +18,7 @@ from backends import ROOT, Boto3
 from batch_shell import Shell, eventually
 from click.testing import CliRunner
 
-from flytekitplugins.awsbatch.cli.serve import serve
+from flytekitplugins.awsbatch.cli.serve import serve_command
 
 SCRIPT = str(Path(sysconfig.get_path("scripts")) / "flyte-awsbatch")
 AWS = next(
@@ -250,7 +250,7 @@ def test_wrong_options_are_said_in_words(
 ) -> None:
     monkeypatch.delenv("FLYTE_AWSBATCH_TOKEN", raising=False)
 
-    result = CliRunner().invoke(serve, ["--home", str(home), *options], env={"COLUMNS": "200"})
+    result = CliRunner().invoke(serve_command, ["--home", str(home), *options], env={"COLUMNS": "200"})
 
     assert (result.exit_code, said in result.output) == (status, True), result.output
     assert not home.exists()

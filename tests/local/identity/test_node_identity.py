@@ -16,7 +16,7 @@ from flytekit import LaunchPlan, Resources, Workflow, conditional, dynamic, eage
 from flytekitplugins.awsbatch import map_task as batch_map_task
 from flytekitplugins.awsbatch.admin.admin_settings import AdminEmulator
 from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
-from flytekitplugins.awsbatch.local.identity.execution_identity import has_call_returned, identity_of_call
+from flytekitplugins.awsbatch.local.identity.execution_identity import identified_call_has_ended, identity_of_call
 from flytekitplugins.awsbatch.local.identity.executions import Executions
 from flytekitplugins.awsbatch.local.identity.node_identity import Place
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
@@ -320,10 +320,10 @@ def test_whether_a_call_is_over_is_asked_of_its_own_frame(monkeypatch: pytest.Mo
     thread = threading.Thread(target=call)
     thread.start()
     assert begun.wait(60)
-    running = has_call_returned(frames[0])
+    running = identified_call_has_ended(frames[0])
     end.set()
     thread.join()
-    assert (running, has_call_returned(frames[0])) == (False, True)
+    assert (running, identified_call_has_ended(frames[0])) == (False, True)
 
 
 def test_a_signals_handler_drops_nothing_that_a_call_still_holds() -> None:

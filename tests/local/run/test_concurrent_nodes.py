@@ -13,7 +13,7 @@ from flytekit.core.workflow import WorkflowBase
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.identity.execution_identity import EntityCall
 from flytekitplugins.awsbatch.local.identity.node_identity import Place
-from flytekitplugins.awsbatch.local.run.concurrent_nodes import NodeStart, runs_beside_others, start_of_node
+from flytekitplugins.awsbatch.local.run.concurrent_nodes import NodeStart, concurrent_node_start, runs_beside_others
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 from flytekitplugins.awsbatch.testing import Emulation
 
@@ -126,4 +126,4 @@ def test_how_a_node_is_started(calls: str, compiled: bool, start: NodeStart) -> 
     around = [EntityCall(entities[name], sys._getframe()) for name in names if name in entities]
     own = EntityCall(object(), sys._getframe(), on_failure=on_failure)
     place = Place("n0", node=flows.joined.nodes[0] if compiled else None)
-    assert start_of_node(place, [*around, own]) is start
+    assert concurrent_node_start(place, [*around, own]) is start

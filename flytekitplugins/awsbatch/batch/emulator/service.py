@@ -284,7 +284,7 @@ class LocalBatch(BatchCalls):
             self._rows.remove_job(sequence)
             self._table.forget(job_id)
         owners = {owner for _, owner, _ in self._rows.unended()}
-        for name in instances.service_instance_names(self._instances):
+        for name in instances.instance_names_of_service(self._instances):
             with instances.instance_folder_left_behind(self._instances, name, 0) as directory:
                 if directory is not None:
                     self._engine.end_left_behind(name, directory)

@@ -47,7 +47,7 @@ class InputIndex:
             if name in bound:
                 self._bound.literals[name].ParseFromString(data[value[0] : value[1]])
             else:
-                self._items[name] = items(data, *value)
+                self._items[name] = _items_of_input_index(data, *value)
         self.names = sorted(self._items)
         # Whether there is no item at all.
         self.empty = not any(starts for starts, _ in self._items.values())
@@ -82,7 +82,7 @@ def _entry(data: mmap | bytes, start: int, end: int) -> tuple[str, tuple[int, in
     return data[a:b].decode(), (c, d)
 
 
-def items(data: mmap | bytes, start: int, end: int) -> tuple[array[int], array[int]]:
+def _items_of_input_index(data: mmap | bytes, start: int, end: int) -> tuple[array[int], array[int]]:
     """The places of the items of a literal that is a list and nothing else."""
     collections = list(_fields_with_items(data, start, end, COLLECTION))
     if len(collections) != 1:

@@ -28,7 +28,7 @@ from .run_item import run_item
 TIMES = 10
 
 
-def function(x: int) -> int:
+def _function(x: int) -> int:
     """A task with what a docstring may have.
 
     :param x: a number.
@@ -38,7 +38,7 @@ def function(x: int) -> int:
 
 _before = len(FlyteEntities.entities)
 for _ in range(TIMES):
-    rehearsed = task(task_config=AWSBatchConfig(), requests=Resources(cpu="1", mem="512Mi"))(function)
+    rehearsed = task(task_config=AWSBatchConfig(), requests=Resources(cpu="1", mem="512Mi"))(_function)
     map_task(rehearsed)
 del FlyteEntities.entities[_before:]
 

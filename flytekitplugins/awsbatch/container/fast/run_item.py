@@ -16,7 +16,7 @@ from flytekit.exceptions.user import FlyteUserRuntimeException
 from flytekit.models.literals import LiteralMap
 
 from ...wire import OUTPUTS_FILE
-from ..array_index import ChildIndex, original_index
+from ..array_index import ChildIndex, original_index_in_container
 from ..input_files import write_item_inputs
 from .array_context import ArrayContext, local_path_of_array
 from .item_context import item_context
@@ -25,7 +25,7 @@ from .item_context import item_context
 def run_item(array: ArrayContext, child: ChildIndex) -> bool:
     """Returns whether the item was run. If not, nothing of the user's code has run but the import of the module."""
     try:
-        index = original_index(child, array.lookup)
+        index = original_index_in_container(child, array.lookup)
         inputs = array.inputs.item(index)
         context = item_context(array, index)
         stack = flyte_context_Var.get()

@@ -48,7 +48,7 @@ def stopping_ended(left: Sequence[str], execution: str, jobs: JobsLeft) -> str:
     )
 
 
-def how_to_resume_failed(execution: str) -> str:
+def how_to_resume_at_stopping(execution: str) -> str:
     """After a failure: flytekit has printed what failed by then."""
     return (
         f"To resume execution {execution} once the cause is mended (what has succeeded does not run again):\n"

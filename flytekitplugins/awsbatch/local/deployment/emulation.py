@@ -144,7 +144,7 @@ def emulation(
     """
     # Neither rich's tracebacks nor pytest's show this frame.
     _rich_traceback_omit = __tracebackhide__ = True
-    if switch.in_a_job():
+    if switch.switch_is_in_job():
         raise RuntimeError(
             "emulation() was called in a job's own process, most likely because the job imports the script that starts "
             'it. Put the block under `if __name__ == "__main__":`.'

@@ -191,7 +191,7 @@ class Deployment:
         if calls or cut:
             self._say(stopping.stopping_ended(left, (cut or self.executions.names)[-1], self.backend.jobs_left))
         elif self._is_process_own and self.failed_execution and self.executions.names[-1] == self.failed_execution:
-            self._say(stopping.how_to_resume_failed(self.failed_execution))
+            self._say(stopping.how_to_resume_at_stopping(self.failed_execution))
 
     def _write_report(self) -> None:
         """One file for all executions of this process, where one is asked for: also after a failure and Ctrl-C."""

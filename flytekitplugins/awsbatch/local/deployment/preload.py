@@ -90,7 +90,7 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
         distribution, folder, *inner = argv[3:]
         install = PreloadHook(f"{wire.CODE_MODULE}:unpack_once", (distribution, folder))
         return _with_code(preload_plan(tuple(inner), path, options), install, folder)
-    script = preload_console_script(argv[0], path) if argv else None
+    script = preload_script_of_command(argv[0], path) if argv else None
     if script is None:
         return None
     if script.name == FAST_EXECUTE:
@@ -118,7 +118,7 @@ def common_preload_plan(script: Path, options: PreloadOptions) -> WarmPlan:
         arguments=(),
         preload=ENTRY_MODULES,
         sources=_installation(),
-        settle=(PreloadHook(f"{HOOKS}:settle"),),
+        settle=(PreloadHook(f"{HOOKS}:preload_hook_settle"),),
         never_native=NEVER_NATIVE,
         always_read=ALWAYS_READ,
         harmless=HARMLESS,
@@ -130,7 +130,7 @@ def _installation() -> tuple[tuple[str, int, int], ...]:
     return tuple((folder, Path(folder).stat().st_mtime_ns, 0) for folder in LIBRARIES if Path(folder).is_dir())
 
 
-def preload_console_script(command: str, path: str) -> Path | None:
+def preload_script_of_command(command: str, path: str) -> Path | None:
     """The script file when a shell would run one of this installation's Flyte scripts for the command."""
     found = shutil.which(command, path=path)
     if found is None or Path(found).name not in DISTRIBUTIONS or not SCRIPTS.samefile(Path(found).parent):
@@ -187,7 +187,9 @@ def _fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> War
         return None
     words = preload_with_distribution(inner, distribution, destination)
     return _with_code(
-        preload_plan(words, path, options), PreloadHook(f"{HOOKS}:install", (distribution, destination)), destination
+        preload_plan(words, path, options),
+        PreloadHook(f"{HOOKS}:preload_hook_install", (distribution, destination)),
+        destination,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 SANDBOX = "_local_sandbox_dir"
 
 
-def install(distribution: str, destination: str) -> None:
+def preload_hook_install(distribution: str, destination: str) -> None:
     """As `pyflyte-fast-execute` does, into the current directory or an absolute one."""
     from flytekit.tools.fast_registration import download_distribution
 
@@ -21,7 +21,7 @@ def install(distribution: str, destination: str) -> None:
     download_distribution(distribution, destination)
 
 
-def settle() -> None:
+def preload_hook_settle() -> None:
     """Ends flytekit's event loop threads that wait for nothing; a child makes its own (they are kept by process
     number). A task's working directory lies where the child's temporary files are.
     """

@@ -31,10 +31,10 @@ def warm_up_once() -> None:
             return
         launch = LocalLaunch(environment).launch_now("")
         variables = shared_launch_environment({preload.EXECUTION_ID: "warm"}, launch)
-        script = preload.preload_console_script(preload.EXECUTE, variables["PATH"])
+        script = preload.preload_script_of_command(preload.EXECUTE, variables["PATH"])
         if script is not None:
             plan = preload.common_preload_plan(script, options)
-            interpreters.of_this_process().warm_up_interpreter(
+            interpreters.interpreters_of_this_process().warm_up_interpreter(
                 common_interpreter_identity(plan, Path.cwd()), plan, variables, Path.cwd()
             )
 

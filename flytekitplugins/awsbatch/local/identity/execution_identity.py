@@ -139,7 +139,7 @@ def _calling_frames(thread: threading.Thread) -> Iterator[FrameType]:
         frame = sys._current_frames().get(parents[0].ident)  # which waits, so that nothing moves in its stack
 
 
-def has_call_returned(frame: FrameType) -> bool:
+def identified_call_has_ended(frame: FrameType) -> bool:
     """Whether a call is over. Asks the frame itself: to walk the frames of threads that run on, as
     `sys._current_frames` invites to, can crash CPython 3.11 when the garbage collector runs meanwhile."""
     try:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from .execution_identity import LOOP_FILE, LOOP_RUNNER, has_call_returned
+from .execution_identity import LOOP_FILE, LOOP_RUNNER, identified_call_has_ended
 from .node_identity import Nodes
 
 if TYPE_CHECKING:
@@ -86,7 +86,11 @@ class Executions:
     def running(self) -> list[str]:
         """The names of executions whose outermost call has not returned. Not for a signal's handler: asking a call that
         has returned drops the values that its frame still holds, and so may run code of the user's."""
-        return [execution.name for root, (execution, _) in list(self._of_roots.items()) if not has_call_returned(root)]
+        return [
+            execution.name
+            for root, (execution, _) in list(self._of_roots.items())
+            if not identified_call_has_ended(root)
+        ]
 
     def running_at_signal(self, frame: FrameType | None) -> list[str]:
         """The same for a signal's handler: takes no lock, and only looks at the stack that was interrupted. An
@@ -114,7 +118,7 @@ class Executions:
         returned = {
             execution.name
             for root, (execution, thread) in list(self._of_roots.items())
-            if _is_of_its_own(thread) and has_call_returned(root)
+            if _is_of_its_own(thread) and identified_call_has_ended(root)
         }
         return [name for name in running if name not in returned]
 
@@ -136,7 +140,7 @@ class Executions:
             known = self._latest if root is None else self._of_roots.get(root, (None, None))[0]
             if known is not None and known.is_of(project, domain, workflow):
                 return known, False
-            for returned in [root for root in self._of_roots if has_call_returned(root)]:
+            for returned in [root for root in self._of_roots if identified_call_has_ended(root)]:
                 self._finished.append(self._of_roots.pop(returned)[0].name)
             resumed = earlier()
             self._latest = Execution(resumed or _new_name(), project, domain, workflow, resumed is not None)

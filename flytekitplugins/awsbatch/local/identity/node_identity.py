@@ -26,7 +26,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRe
 from flytekitplugins.awsbatch.propeller.node.names import propeller_unique_node_id
 from flytekitplugins.awsbatch.propeller.node.node_request import ParentNode
 
-from .execution_identity import EntityCall, has_call_returned
+from .execution_identity import EntityCall, identified_call_has_ended
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
@@ -147,7 +147,7 @@ class Nodes:
         :param calls: the calls that lead to the task's, its own last; empty when nothing is known of them.
         """
         with self._lock:
-            for frame in [one for one in self._scopes if has_call_returned(one)]:
+            for frame in [one for one in self._scopes if identified_call_has_ended(one)]:
                 del self._scopes[frame]
             if len(calls) < 2:
                 return self._taking(Place(single_task_node_id(task_name), single=True))

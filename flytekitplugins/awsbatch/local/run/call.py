@@ -13,7 +13,7 @@ from flyteidl.core import literals_pb2, tasks_pb2
 from flytekit.core.workflow import WorkflowBase
 from flytekit.models.literals import LiteralMap
 
-from flytekitplugins.awsbatch.admin.decision_data import decision_data, decisions_by_matching
+from flytekitplugins.awsbatch.admin.decision_data import decision_data, decision_data_by_matching
 from flytekitplugins.awsbatch.admin.enabled_plugins import enabled_plugin_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_decided_queue
@@ -208,7 +208,7 @@ class Call:
         admin = deployment.settings.admin
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
         decision = decide_launch(admin, launched, self._who.plan)
-        self._record.queue_decision = decision_data(decision, decisions_by_matching(admin, decision))
+        self._record.queue_decision = decision_data(decision, decision_data_by_matching(admin, decision))
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
         write_decided_queue(self._serialised.template, decision)

@@ -42,7 +42,7 @@ from .concurrent_nodes import run_node_concurrently
 from .default_inputs import default_inputs
 from .promises import call_promise_reader, resolve_call_promises
 from .replaced_uses import warn_of_replaced_uses
-from .serialise import Serialised, refuse_to_serialise_default_image, serialise
+from .serialise import Serialised, check_image_to_serialise, serialise
 
 
 def resolve_call_arguments(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
@@ -76,7 +76,7 @@ def compose_and_run_call(
         ):
             serialised = _serialised(deployment, task, who, code)
         if deployment.backend.from_images:
-            refuse_to_serialise_default_image(serialised.template)
+            check_image_to_serialise(serialised.template)
         if code is not None:
             code.upload()
     defaults = default_inputs(task, inputs)

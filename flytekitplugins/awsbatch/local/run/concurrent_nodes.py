@@ -114,7 +114,7 @@ class NodeStart(Enum):
     BESIDE_OTHERS = auto()
 
 
-def start_of_node(place: Place, calls: Sequence[EntityCall]) -> NodeStart:
+def concurrent_node_start(place: Place, calls: Sequence[EntityCall]) -> NodeStart:
     """:param calls: that lead from the one that launched the execution to the task's own, where they are known."""
     workflow = calls[0].entity if len(calls) > 1 else None
     if not isinstance(workflow, WorkflowBase):
@@ -137,9 +137,9 @@ def run_node_concurrently(
 ) -> LiteralMap:
     """Runs a node where its workflow lets it: beside others on a thread of its own, or here.
 
-    :param calls: as for `start_of_node`.
+    :param calls: as for `concurrent_node_start`.
     """
-    start = start_of_node(place, calls)
+    start = concurrent_node_start(place, calls)
     if start is NodeStart.AT_ONCE:
         return call.run(inputs)
     workflow = calls[0].entity

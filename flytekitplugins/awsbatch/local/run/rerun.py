@@ -52,7 +52,7 @@ class RerunCommand:
     output: Path
 
 
-def rerun_command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunCommand:
+def prepare_rerun_of_child(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunCommand:
     """The command of a node's child by its original index. Raises UnknownRunError, UnusableHomeError, RecordError, and
     of a run in an account BatchError, UnreachableError."""
     with understanding_record(RunRecord(home.run(run.name)).node_file(node.node)):
@@ -93,7 +93,7 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunComma
     return RerunCommand(_redirected(request.command, output), compose_launch(request, launch), folder, output)
 
 
-def rerun(child: RerunCommand, raw: bool = False) -> int:
+def rerun_child(child: RerunCommand, raw: bool = False) -> int:
     """Runs the child with this terminal as its own and returns its exit status, as a shell says it. Raises OSError.
 
     :param raw: whether flytekit's JSON log lines are shown as they are.

@@ -82,7 +82,7 @@ def serialise(
     return Serialised(template=template, module=module, code_root=code_root)
 
 
-def refuse_to_serialise_default_image(template: tasks_pb2.TaskTemplate) -> None:
+def check_image_to_serialise(template: tasks_pb2.TaskTemplate) -> None:
     """flytekit's own image does not have this package, and its jobs would never start. Raises ImageError."""
     image = template.container.image
     if FLYTEKIT_IMAGE.fullmatch(image):

@@ -19,13 +19,13 @@ def bounded_array_size(count: int) -> int:
     return count
 
 
-def runs(items: Sequence[int]) -> list[list[int]]:
+def _runs(items: Sequence[int]) -> list[list[int]]:
     """[value, count] pairs: ten thousand equal items are one pair."""
     return [[value, sum(1 for _ in group)] for value, group in groupby(items)]
 
 
 def _unroll(pairs: Sequence[Sequence[int]]) -> tuple[int, ...]:
-    """The items of `runs`. Raises ValueError when they are more than an array has."""
+    """The items of `_runs`. Raises ValueError when they are more than an array has."""
     bounded_array_size(sum(bounded_array_size(count) for _, count in pairs))
     return tuple(value for value, count in pairs for _ in range(count))
 
@@ -39,7 +39,7 @@ class CompactArray:
     """
 
     item_size: int = 0
-    items: tuple[int, ...] = field(default=(), metadata={"serialize": runs, "deserialize": _unroll})
+    items: tuple[int, ...] = field(default=(), metadata={"serialize": _runs, "deserialize": _unroll})
 
     @classmethod
     def zeros(cls, count: int, max_value: int) -> CompactArray:

@@ -19,7 +19,7 @@ from .phases import Phase
 from .plugin_state import State
 from .services import HandlerServices
 from .task_context import TaskContext
-from .task_custom import ArrayJob, array_job, custom_minimum_successes
+from .task_custom import ArrayJob, array_job_of_custom, custom_minimum_successes
 from .workqueue import WorkStatus
 
 NO_SIZE = "Unable to determine array size from inputs"
@@ -71,7 +71,7 @@ def _discover_array_size(context: TaskContext, services: HandlerServices) -> tup
     :raises HandlerError: custom or the inputs do not say. PanicError: a size that no slice can have.
     """
     single = context.template.type == SINGLE_TASK_TYPE
-    job = ArrayJob(size=1, min_successes=1) if single else array_job(context.template)
+    job = ArrayJob(size=1, min_successes=1) if single else array_job_of_custom(context.template)
     if context.template.task_type_version == 0:
         if not 0 <= job.size < _LONGEST_SLICE:
             raise PanicError("runtime error: makeslice: cap out of range", f"the array's size is {job.size}")

@@ -1,4 +1,4 @@
-"""The handler: one round per call. `step` reads the phase, does that phase's work, and says what propeller is told.
+"""The handler: one round per call. `handler_step` does the work of its phase and says what propeller is told.
 
 Source: `awsbatch/executor.go` (`Handle`, `Abort`, `Finalize`), `array/core/state.go` (`MapArrayStateToPluginPhase`).
 """
@@ -26,7 +26,7 @@ ABORTED, FINALIZED = "Aborted", "Finalized"
 _WRITING_BACK = (Phase.WRITE_TO_DISCOVERY, Phase.WRITE_TO_DISCOVERY_THEN_FAIL)
 
 
-def step(state: State, context: TaskContext, services: HandlerServices) -> Step:
+def handler_step(state: State, context: TaskContext, services: HandlerServices) -> Step:
     """One round. Writes files and calls AWS as the phase demands; the state it was given stays as it was.
 
     :raises HandlerError: Flyte's own errors. BatchError: AWS refused. StorageError. PanicError: Go would crash.

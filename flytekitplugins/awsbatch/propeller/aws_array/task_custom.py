@@ -29,7 +29,7 @@ class ArrayJob:
     min_success_ratio: float = 0.0
 
 
-def array_job(template: tasks_pb2.TaskTemplate) -> ArrayJob:
+def array_job_of_custom(template: tasks_pb2.TaskTemplate) -> ArrayJob:
     """What a template of an array says about its size and successes.
 
     :raises HandlerError: a value of the wrong type, each round.
@@ -116,10 +116,10 @@ def _number_text(value: Value | None) -> str | None:
     if kind == "string_value":
         # What the JSON writer escaped stays escaped, so it is no number: a line break is not white space here.
         return json.dumps(value.string_value)[1:-1]
-    return json_text(value)
+    return _json_text(value)
 
 
-def json_text(value: Value) -> str:
+def _json_text(value: Value) -> str:
     """A struct's value as Go's JSON writers put it. HandlerError: a number that JSON has not, or no value at all."""
     kind = value.WhichOneof("kind")
     if kind == "number_value":
@@ -133,7 +133,7 @@ def json_text(value: Value) -> str:
     if kind == "string_value":
         return json.dumps(value.string_value)
     if kind == "list_value":
-        return f"[{','.join(json_text(item) for item in value.list_value.values)}]"
+        return f"[{','.join(_json_text(item) for item in value.list_value.values)}]"
     if kind == "struct_value":
         return custom_struct_json(value.struct_value)
     raise HandlerError("", "google.protobuf.Value: none of the oneof fields is set")
@@ -142,7 +142,7 @@ def json_text(value: Value) -> str:
 def custom_struct_json(struct: Struct) -> str:
     """A struct as JSON, its keys in byte order."""
     ordered = sorted(struct.fields, key=lambda key: key.encode("utf-8"))
-    return "{" + ",".join(f"{json.dumps(key)}:{json_text(struct.fields[key])}" for key in ordered) + "}"
+    return "{" + ",".join(f"{json.dumps(key)}:{_json_text(struct.fields[key])}" for key in ordered) + "}"
 
 
 def _no_integer(text: str) -> Any:

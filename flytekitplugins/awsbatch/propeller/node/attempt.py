@@ -6,7 +6,7 @@ from ..aws_array.task_context import TaskContext
 from ..storage import storage_checkpoint_prefix
 from .names import propeller_generated_name, propeller_unique_node_id
 from .node_request import NodeRequest
-from .paths import Join, node_paths, node_raw_output_prefix, node_workflow_path
+from .paths import Join, node_path_of_execution, node_paths, node_raw_output_prefix
 
 TASK_FILE = "task.pb"
 
@@ -19,7 +19,7 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
     execution = request.execution
     node = propeller_unique_node_id(request.parents, request.node_id)
     name = propeller_generated_name(execution.name, node, attempt)
-    folder = node_workflow_path(join, request.metadata_prefix, execution)
+    folder = node_path_of_execution(join, request.metadata_prefix, execution)
     paths = node_paths(join, folder, request.parents, request.node_id, attempt)
     return TaskContext(
         template=request.template,

@@ -35,7 +35,7 @@ from .output_check import checked_node_outputs, error_text, output_execution_err
 from .retry_budget import max_attempts
 from .timeouts import (
     EXPIRED,
-    end_hanging_node,
+    end_node_at_hang_timeout,
     node_may_end_before_timeout,
     time_left_to_timeout,
     timed_out,
@@ -190,7 +190,7 @@ class NodeExecution:
             self._update(queued_at=now, started_at=now)
         before = self._node.plugin_state
         problem = self._refresh() if before.phase is Phase.CHECKING_SUBTASKS else None
-        step = handler.step(before, self._context, self._services)
+        step = handler.handler_step(before, self._context, self._services)
         state = self._awaiting_children(before, step.state, now)
         self._link = next((link.uri for link in step.transition.logs), self._link)
         self._update(
@@ -246,7 +246,9 @@ class NodeExecution:
         """Ends an attempt that took too long, or one that Flyte would never end."""
         job = self._services.jobs.get(self._context.name)
         self._no_more_news = job is not None and job.phase.terminal
-        self._node = end_hanging_node(self._node, self._services.settings, self.request, before, job, problem, now)
+        self._node = end_node_at_hang_timeout(
+            self._node, self._services.settings, self.request, before, job, problem, now
+        )
         error = timed_out(self._node, self.request, self._services.settings, now)
         if error is not None and error.code == EXPIRED:
             self._retry(error)

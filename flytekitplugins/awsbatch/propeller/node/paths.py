@@ -26,7 +26,7 @@ class NodePaths:
     output_dir: str
 
 
-def node_workflow_path(join: Join, metadata_prefix: str, execution: ExecutionId) -> str:
+def node_path_of_execution(join: Join, metadata_prefix: str, execution: ExecutionId) -> str:
     return join(metadata_prefix, f"{execution.project}-{execution.domain}-{execution.name}")
 
 

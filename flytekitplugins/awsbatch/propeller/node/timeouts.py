@@ -65,7 +65,7 @@ def node_may_end_before_timeout(state: State, settings: HandlerSettings) -> bool
     return running or (settings.strict and any(not phase.terminal for phase, count in state.summary.items() if count))
 
 
-def end_hanging_node(
+def end_node_at_hang_timeout(
     node: NodeState,
     settings: HandlerSettings,
     request: NodeRequest,

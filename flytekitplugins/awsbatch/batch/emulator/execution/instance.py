@@ -101,7 +101,7 @@ def instance_folder_left_behind(root: Path, name: str, wait_seconds: float) -> I
         os.close(lock)
 
 
-def service_instance_names(root: Path) -> list[str]:
+def instance_names_of_service(root: Path) -> list[str]:
     """The names of all instances, alive or left behind."""
     found = (entry.name for entry in root.iterdir()) if root.is_dir() else ()
     return sorted(name for name in found if not name.startswith(UNFINISHED))

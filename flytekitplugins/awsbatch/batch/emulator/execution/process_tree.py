@@ -59,12 +59,12 @@ def kill_descendant_processes() -> None:
     """Kills all processes below this one, and waits for them."""
     while has_child_process():
         for each in descendant_processes(os.getpid()):
-            kill(each, signal.SIGKILL)
+            kill_process(each, signal.SIGKILL)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(each, 0)
 
 
-def kill(pid: int, number: int, group: bool = False) -> None:
+def kill_process(pid: int, number: int, group: bool = False) -> None:
     """:param group: the whole group that the process leads. One that has just been forked leads none yet, and gets the
     signal for itself.
     """

@@ -17,7 +17,7 @@ import sys
 import time
 
 from .memory_limits import exceeds_memory_limit
-from .process_tree import adopt_orphan_processes, child_processes, descendant_processes, has_child_process, kill
+from .process_tree import adopt_orphan_processes, child_processes, descendant_processes, has_child_process, kill_process
 
 LINUX = sys.platform.startswith("linux")
 KILLED = 128 + int(signal.SIGKILL)
@@ -101,7 +101,7 @@ class Reaper:
         for attempt in [*self.by_pid.values()]:
             if attempt.key[0] == service:
                 attempt.ended_by_reaper = attempt.signalled = True
-                kill(attempt.pid, signal.SIGKILL, group=True)
+                kill_process(attempt.pid, signal.SIGKILL, group=True)
         return ended
 
     def released(self) -> list[int]:
@@ -142,7 +142,7 @@ class Reaper:
         attempt = self._by_key.get(key)
         if attempt is not None:
             attempt.signalled = True
-            kill(attempt.pid, number, group=number == signal.SIGKILL)
+            kill_process(attempt.pid, number, group=number == signal.SIGKILL)
 
     def timeout(self) -> float | None:
         """Seconds until something has to be done without an event."""
@@ -162,7 +162,7 @@ class Reaper:
             attempt = self.by_pid.pop(ended.si_pid, None)
             if attempt is not None:
                 # While it is a zombie its number cannot be given to another group.
-                kill(attempt.pid, signal.SIGKILL, group=True)
+                kill_process(attempt.pid, signal.SIGKILL, group=True)
             with contextlib.suppress(ChildProcessError):
                 _, _, used = os.wait4(ended.si_pid, 0)
                 if attempt is not None:
@@ -184,7 +184,7 @@ class Reaper:
         """Kills what ended attempts left behind; returns them once it is gone."""
         strays = [pid for pid in child_processes(os.getpid()) if pid not in self.by_pid and pid not in self.kept]
         for pid in strays:
-            kill(pid, signal.SIGKILL)
+            kill_process(pid, signal.SIGKILL)
         if strays and time.monotonic() < self.sweeping[0].ended_at + KILL_TIMEOUT:
             return []
         gone, self.sweeping = self.sweeping, []
@@ -217,8 +217,8 @@ class Reaper:
                 continue
             attempt.out_of_memory = attempt.signalled = True
             for pid in descendant_processes(attempt.pid):
-                kill(pid, signal.SIGKILL)
-            kill(attempt.pid, signal.SIGKILL, group=True)
+                kill_process(pid, signal.SIGKILL)
+            kill_process(attempt.pid, signal.SIGKILL, group=True)
         self._next_check = min((attempt.next_check for attempt in self.by_pid.values()), default=math.inf)
 
     def end(self) -> list[ReapedAttempt]:
@@ -230,9 +230,9 @@ class Reaper:
         until = time.monotonic() + KILL_TIMEOUT
         while has_child_process() and time.monotonic() < until:
             for pid in [*self.by_pid, *self.kept]:
-                kill(pid, signal.SIGKILL, group=True)
+                kill_process(pid, signal.SIGKILL, group=True)
             for pid in child_processes(os.getpid()):
-                kill(pid, signal.SIGKILL)
+                kill_process(pid, signal.SIGKILL)
             killed += self.reap()
             time.sleep(0.002)
         killed += self.reap() + self.sweeping

@@ -163,7 +163,7 @@ def _batch_call(method: str, raw_path: str, body: bytes) -> Call:
         arguments: dict[str, Any] = {"resourceArn": unquote(path.removeprefix(TAGS))}
     else:
         template, arguments = path, {}
-    operation = shapes.operations_by_path().get((method, template))
+    operation = shapes.operation_shapes_by_path().get((method, template))
     if operation is None:
         raise BatchError("UnknownOperationException", f"{method} {path}: not supported here", 404)
     if query:
@@ -196,7 +196,7 @@ async def listen_http(
     be had.
     """
     # Reading the service model takes a moment that no request should wait for.
-    shapes.operations_by_path()
+    shapes.operation_shapes_by_path()
     shapes.check_request("SubmitJob", {"jobName": "", "jobQueue": "", "jobDefinition": ""})
     return await listen_http_with(HttpServer(service, guard, pages).respond, host, port)
 

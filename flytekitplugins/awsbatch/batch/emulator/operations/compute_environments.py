@@ -46,7 +46,7 @@ class ComputeEnvironments:
     def create(self, request: Request) -> Answer:
         """Makes a compute environment. `maxvCpus` bounds what runs at once; instance types, networks and roles are only
         kept."""
-        name = request_rules.check_resource_name("computeEnvironmentName", request["computeEnvironmentName"])
+        name = request_rules.check_request_name("computeEnvironmentName", request["computeEnvironmentName"])
         kind, resources = request["type"], request.get("computeResources")
         if name in self._context.resources.named(ENVIRONMENT):
             raise client_error(f"ComputeEnvironment {name} already exists")
@@ -73,7 +73,7 @@ class ComputeEnvironments:
             "status": "VALID",
             "statusReason": "ComputeEnvironment Healthy",
             "ecsClusterArn": arns.ecs_arn("cluster", f"{name}_Batch"),
-            "tags": request_rules.merged_tags(request.get("tags")),
+            "tags": request_rules.checked_request_tags(request.get("tags")),
             "containerOrchestrationType": "ECS",
             "uuid": str(uuid.uuid4()),
         }

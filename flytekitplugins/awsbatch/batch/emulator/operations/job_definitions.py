@@ -31,7 +31,7 @@ class JobDefinitions:
         body |= {key: request[key] for key in KEPT if request.get(key) not in (None, [])}
         if "retryStrategy" in body:
             body["retryStrategy"] = retry_strategy_of_submission(body["retryStrategy"])
-        body["tags"] = request_rules.merged_tags(request.get("tags"))
+        body["tags"] = request_rules.checked_request_tags(request.get("tags"))
         body["containerProperties"] = {**{each: [] for each in SHOWN_EMPTY}, **request["containerProperties"]}
         body["containerOrchestrationType"] = "ECS"
         revision = self._context.resources.add_definition(name, body)

@@ -60,9 +60,9 @@ class JobOperations:
             raise client_error(f"JobDefinition {definition_arn} is not {ACTIVE}")
         if DEPLOYMENT_QUEUE_TAG not in queue["tags"] and context.settings.fargate_rules == ENFORCE:
             on_fargate = queue["jobQueueType"] == FARGATE_CONTAINERS
-            request_rules.check_platform(definition.get("platformCapabilities"), on_fargate)
+            request_rules.check_request_platform(definition.get("platformCapabilities"), on_fargate)
         spec = job_spec_of(job_detail_of_submission(request, definition, definition_arn, queue["jobQueueArn"]))
-        request_rules.check_references(spec.detail["container"]["command"], spec.detail["parameters"])
+        request_rules.check_request_references(spec.detail["container"]["command"], spec.detail["parameters"])
         if spec.dependencies:
             self._check_dependencies(request, array.get("size"))
         job_id = new_job_id()

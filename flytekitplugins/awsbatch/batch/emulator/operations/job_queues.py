@@ -28,7 +28,7 @@ class JobQueues:
     def create(self, request: Request) -> Answer:
         """Makes a queue over compute environments. Jobs of queues with a higher priority start first; within a queue
         they are first in, first out. `jobStateTimeLimitActions` are honoured."""
-        name = request_rules.check_resource_name("jobQueueName", request["jobQueueName"])
+        name = request_rules.check_request_name("jobQueueName", request["jobQueueName"])
         if name in self._context.resources.named(QUEUE):
             raise client_error(f"Job queue {name} already exists")
         if request.get("schedulingPolicyArn"):
@@ -49,7 +49,7 @@ class JobQueues:
             "computeEnvironmentOrder": order,
             "serviceEnvironmentOrder": [],
             "jobQueueType": kind,
-            "tags": request_rules.merged_tags(request.get("tags")),
+            "tags": request_rules.checked_request_tags(request.get("tags")),
             "jobStateTimeLimitActions": _check_time_limits(request.get("jobStateTimeLimitActions") or ()),
         }
         self._context.resources.put(QUEUE, name, body)

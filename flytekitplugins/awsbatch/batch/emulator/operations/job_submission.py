@@ -71,10 +71,10 @@ def job_detail_of_submission(
     properties, overrides = definition["containerProperties"], request.get("containerOverrides") or {}
     fargate = request_rules.FARGATE in (definition.get("platformCapabilities") or ())
     if overrides.get("resourceRequirements"):
-        request_rules.check_resource_requirements(overrides["resourceRequirements"], fargate)
+        request_rules.check_request_requirements(overrides["resourceRequirements"], fargate)
     container = _container_of(properties, overrides)
     if fargate and spec_requirement(VCPU, container["resourceRequirements"]) and overrides.get("resourceRequirements"):
-        request_rules.check_needed_resources(container, True)
+        request_rules.check_request_resources(container, True)
     detail: dict[str, Any] = {
         "jobName": request["jobName"],
         "jobQueue": queue_arn,
@@ -82,7 +82,7 @@ def job_detail_of_submission(
         "dependsOn": [dict(each) for each in request.get("dependsOn") or ()],
         "parameters": {**(definition.get("parameters") or {}), **(request.get("parameters") or {})},
         "container": container,
-        "tags": request_rules.merged_tags(request.get("tags")),
+        "tags": request_rules.checked_request_tags(request.get("tags")),
         "propagateTags": bool(request.get("propagateTags", definition.get("propagateTags", False))),
     }
     strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}

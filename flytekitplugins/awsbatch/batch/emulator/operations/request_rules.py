@@ -64,7 +64,7 @@ CONTAINER_NOT_ON_FARGATE = ("privileged", "instanceType", "ulimits")
 LINUX_NOT_ON_FARGATE = ("devices", "maxSwap", "sharedMemorySize", "swappiness", "tmpfs")
 
 
-def check_resource_name(what: str, value: str) -> str:
+def check_request_name(what: str, value: str) -> str:
     if NAME.fullmatch(value) is None:
         raise client_error(
             f"{what} {value!r} is invalid: 1 to 128 letters, numbers, hyphens and underscores,"
@@ -73,7 +73,7 @@ def check_resource_name(what: str, value: str) -> str:
     return value
 
 
-def merged_tags(values: Mapping[str, str] | None, before: Mapping[str, str] | None = None) -> dict[str, str]:
+def checked_request_tags(values: Mapping[str, str] | None, before: Mapping[str, str] | None = None) -> dict[str, str]:
     """The tags of a resource with new ones added."""
     if not values and not before:
         return {}
@@ -136,8 +136,8 @@ def _check_container_properties(container: Mapping[str, Any]) -> None:
             )
 
 
-def check_resource_requirements(values: Iterable[Mapping[str, str]], fargate: bool) -> None:
-    """`resourceRequirements` one by one; `check_needed_resources` checks whether everything needed is there."""
+def check_request_requirements(values: Iterable[Mapping[str, str]], fargate: bool) -> None:
+    """`resourceRequirements` one by one; `check_request_resources` checks whether everything needed is there."""
     seen: set[str | None] = set()
     for each in values:
         kind, value = each.get("type"), each.get("value", "")
@@ -152,12 +152,12 @@ def check_resource_requirements(values: Iterable[Mapping[str, str]], fargate: bo
             raise client_error("resourceRequirements GPU is not supported on Fargate")
 
 
-def check_needed_resources(container: Mapping[str, Any], fargate: bool) -> None:
+def check_request_resources(container: Mapping[str, Any], fargate: bool) -> None:
     """A container must say what it needs, in one of the two spellings; on Fargate in the newer one and in sizes that
     there are.
     """
     needs = container.get("resourceRequirements") or ()
-    check_resource_requirements(needs, fargate)
+    check_request_requirements(needs, fargate)
     if fargate:
         if container.get("vcpus") or container.get("memory"):
             raise client_error(
@@ -180,7 +180,7 @@ def check_needed_resources(container: Mapping[str, Any], fargate: bool) -> None:
 
 def check_definition_request(request: Mapping[str, Any], fargate_rules: str) -> None:
     """RegisterJobDefinition."""
-    check_resource_name("jobDefinitionName", request["jobDefinitionName"])
+    check_request_name("jobDefinitionName", request["jobDefinitionName"])
     kind = request["type"]
     if kind == "multinode" or "nodeProperties" in request:
         raise client_error("multi-node parallel jobs: not supported here")
@@ -218,7 +218,7 @@ def _check_defined_container(container: Mapping[str, Any]) -> None:
 
 
 def _check_ec2_container(container: Mapping[str, Any]) -> None:
-    check_needed_resources(container, False)
+    check_request_resources(container, False)
     for forbidden in FARGATE_ONLY:
         if container.get(forbidden):
             raise client_error(f"{forbidden} not applicable for EC2.")
@@ -227,7 +227,7 @@ def _check_ec2_container(container: Mapping[str, Any]) -> None:
 def _check_fargate_container(container: Mapping[str, Any]) -> None:
     if not container.get("executionRoleArn"):
         raise client_error("a job definition for Fargate needs containerProperties.executionRoleArn")
-    check_needed_resources(container, True)
+    check_request_resources(container, True)
     for forbidden in CONTAINER_NOT_ON_FARGATE:
         if container.get(forbidden):
             raise client_error(f"containerProperties.{forbidden} is not supported on Fargate")
@@ -244,7 +244,7 @@ def check_submission_request(request: Mapping[str, Any], array: Mapping[str, Any
     :param array: `arrayProperties`, empty for a single job.
     :param size: of the request in bytes, if it is known.
     """
-    check_resource_name("jobName", request["jobName"])
+    check_request_name("jobName", request["jobName"])
     if (len(json.dumps(request).encode()) if size is None else size) > MAX_SUBMIT_BYTES:
         raise client_error(f"the request has more than {MAX_SUBMIT_BYTES} bytes")
     if array and array.get("size") not in ARRAY_SIZES:
@@ -264,7 +264,7 @@ def check_submission_request(request: Mapping[str, Any], array: Mapping[str, Any
     _check_dependencies(request.get("dependsOn") or (), bool(array))
 
 
-def check_platform(capabilities: Sequence[str] | None, fargate: bool) -> None:
+def check_request_platform(capabilities: Sequence[str] | None, fargate: bool) -> None:
     """Whether a job can run on the compute environments of its queue.
 
     RegisterJobDefinition.platformCapabilities: "The platform capabilities required by the job definition. If no
@@ -292,7 +292,7 @@ def _check_dependencies(values: Sequence[Mapping[str, str]], array: bool) -> Non
             raise client_error(f"dependsOn type {kind} is for array jobs")
 
 
-def check_references(command: Iterable[str], parameters: Mapping[str, str]) -> None:
+def check_request_references(command: Iterable[str], parameters: Mapping[str, str]) -> None:
     """Every `Ref::name` of a command needs a parameter, of the job or of its definition. A word that holds more than
     a reference is left alone, since AWS does not say where a name ends.
     """

@@ -35,7 +35,7 @@ def _service_model(service: str) -> Any:
 
 
 @functools.cache
-def operations_by_path() -> Mapping[tuple[str, str], str]:
+def operation_shapes_by_path() -> Mapping[tuple[str, str], str]:
     """AWS Batch's: (HTTP method, path as the model writes it) to the operation's name."""
     model = _service_model(BATCH)
     requests = {name: model.operation_model(name).http for name in model.operation_names}

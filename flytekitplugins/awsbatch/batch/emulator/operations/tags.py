@@ -22,7 +22,7 @@ class Tagging:
     def tag(self, request: Request) -> Answer:
         """Adds tags to a job, a job definition, a queue or a compute environment; at most 50 in all."""
         tags, write_tags = self._resource(request["resourceArn"])
-        write_tags(request_rules.merged_tags(request["tags"], tags))
+        write_tags(request_rules.checked_request_tags(request["tags"], tags))
         return {}
 
     def remove_tags(self, request: Request) -> Answer:

@@ -91,7 +91,7 @@ class ContainerExecutor:
             selinux=any("selinux" in each for each in info.get("SecurityOptions") or ()),
         )
         self._attempts = Attempts(self._client, self._settings, self._folders, facts, self._labels, self._warn_once)
-        self._supervision = supervision.of_this_process()
+        self._supervision = supervision.supervision_of_this_process()
         self._lease = self._supervision.lease(instance, lambda _event: None)
         self._end_of_removed_instances()
 

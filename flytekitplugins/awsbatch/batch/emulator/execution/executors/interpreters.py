@@ -44,7 +44,7 @@ WAIT_SECONDS = 15.0
 
 
 class Interpreters:
-    """The interpreters of one process; see `of_this_process`.
+    """The interpreters of one process; see `interpreters_of_this_process`.
 
     :ivar lock: held for every change of an interpreter and its uses; never while something is sent.
     """
@@ -287,8 +287,8 @@ def _same_variables(mine: Mapping[str, str], theirs: Mapping[str, str], apart: t
 _of: weakref.WeakKeyDictionary[Supervision, Interpreters] = weakref.WeakKeyDictionary()
 
 
-def of_this_process() -> Interpreters:
-    its = supervision.of_this_process()
+def interpreters_of_this_process() -> Interpreters:
+    its = supervision.supervision_of_this_process()
     with its.guard:
         if its not in _of:
             _of[its] = Interpreters(its)

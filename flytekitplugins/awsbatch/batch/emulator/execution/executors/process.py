@@ -21,7 +21,7 @@ class ProcessExecutor:
 
     def open_instance(self, instance: Instance, events: Events) -> None:
         self._events = events
-        self._supervision = supervision.of_this_process()
+        self._supervision = supervision.supervision_of_this_process()
         self._lease = self._supervision.lease(instance, events)
 
     def accepts(self, process: JobProcess) -> bool:

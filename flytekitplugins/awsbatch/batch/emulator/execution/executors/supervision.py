@@ -36,7 +36,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import
     Started,
 )
 from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import kill, process_environment_has
+from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import kill_process, process_environment_has
 from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILL_TIMEOUT
 
 MIB = 2**20
@@ -124,7 +124,7 @@ class Supervised:
 
 
 class Supervision:
-    """The supervisor of one process; see `of_this_process`."""
+    """The supervisor of one process; see `supervision_of_this_process`."""
 
     def __init__(self) -> None:
         # Held while sending only: the reader must never wait for a sender that waits for it.
@@ -330,7 +330,7 @@ _of_this_process: Supervision | None = None
 _lock = threading.Lock()
 
 
-def of_this_process() -> Supervision:
+def supervision_of_this_process() -> Supervision:
     global _of_this_process  # noqa: PLW0603 - a process has one
     with _lock:
         if _of_this_process is None:
@@ -378,7 +378,7 @@ def _kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:
         if not found:
             return
         for pid in found:
-            kill(pid, signal.SIGKILL, group=False)
+            kill_process(pid, signal.SIGKILL, group=False)
         time.sleep(0.01)
 
 

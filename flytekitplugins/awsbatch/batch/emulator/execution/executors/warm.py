@@ -85,7 +85,7 @@ class WarmExecutor:
         self._instance = instance
         self._events = events
         self._fallback.open_instance(instance, events)
-        self._interpreters = all_interpreters.of_this_process()
+        self._interpreters = all_interpreters.interpreters_of_this_process()
         self._lease = self._interpreters.supervision.lease(instance, events)
 
     def accepts(self, process: JobProcess) -> bool:

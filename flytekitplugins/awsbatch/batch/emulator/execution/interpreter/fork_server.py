@@ -240,9 +240,9 @@ class Interpreter:
             self.codes[setup.script] = script.load_script(setup.script)
         if number not in self.prepared:
             for hook in setup.prepare:
-                imports.call_hook(hook)
+                imports.call_import_hook(hook)
             for hook in self.settle:
-                imports.call_hook(hook)
+                imports.call_import_hook(hook)
             imports.check_import_threads()
             self.prepared.add(number)
             settle_memory()

@@ -30,7 +30,7 @@ class RefusedError(Exception):
     """Why the attempts have to be started as processes of their own."""
 
 
-def call_hook(hook: Hook) -> None:
+def call_import_hook(hook: Hook) -> None:
     target, arguments = hook
     module, _, function = target.partition(":")
     getattr(importlib.import_module(module), function)(*arguments)
@@ -56,7 +56,7 @@ def run_imports(modules: Iterable[str]) -> None:
 def install_import(hook: Hook) -> None:
     """Brings the code. Raises RefusedError."""
     with _refusing("installing the code"):
-        call_hook(hook)
+        call_import_hook(hook)
         importlib.invalidate_caches()
 
 
@@ -67,7 +67,7 @@ def settle_imports(hooks: Iterable[Hook], before: dict[int, str]) -> None:
     """
     for hook in hooks:
         with _refusing(f"calling {hook[0]}"):
-            call_hook(hook)
+            call_import_hook(hook)
     check_import_threads()
     _check_objects(before)
 

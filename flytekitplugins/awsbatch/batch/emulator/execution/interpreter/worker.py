@@ -244,7 +244,7 @@ def _computed_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def serve(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
+def serve_as_worker(context: ForkContext, code: CodeType, channel: Channel) -> NoReturn:
     """Called in the child, right after the fork; runs attempts until the interpreter closes the channel."""
     detach_child(context)
     worker = Worker(context, code, _held_back())

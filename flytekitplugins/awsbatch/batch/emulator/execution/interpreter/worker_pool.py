@@ -72,7 +72,7 @@ class Pool:
             mine.close()
             for other in self._workers.values():
                 other.channel.close_channel()
-            worker.serve(self._context, code, Channel(theirs))
+            worker.serve_as_worker(self._context, code, Channel(theirs))
         theirs.close()
         pooled = PooledWorker(pid, setup, Channel(mine))
         self._workers[mine.fileno()] = pooled
