@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flyteidl.core import interface_pb2, literals_pb2, types_pb2
+from flyteidl.core import literals_pb2, types_pb2
 from google.protobuf.json_format import ParseDict
 
 from flytekitplugins.awsbatch.propeller.node.resolve_inputs import (
     UnresolvableInputError,
     resolve_input_literal,
-    resolve_inputs,
 )
 
 INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)
@@ -57,29 +56,18 @@ def test_a_field_becomes_what_propeller_makes_of_it(vector: Any, declared: types
     assert resolve_input_literal(field, declared).SerializeToString() == expected.SerializeToString()
 
 
-def test_whole_values_stay_as_they_are() -> None:
-    inputs = literals_pb2.LiteralMap(
-        literals={
-            "model": binary(b"\x81\xa1n\x01"),
-            # A pydantic model that is a list at its root.
-            "root": binary(b"\x92\x01\x02"),
-            "numbers": collection(number(1)),
-            "other": binary(b"\x01", tag="pickle"),
-        }
-    )
-    types = {"model": MODEL, "root": MODEL, "numbers": LIST, "other": INTEGER}
-    interface = interface_pb2.TypedInterface(
-        inputs=interface_pb2.VariableMap(
-            variables={name: interface_pb2.Variable(type=declared) for name, declared in types.items()}
-        )
-    )
-    assert resolve_inputs(inputs, interface) == inputs
-
-
-def test_items_of_a_list_that_was_a_field_stay_msgpack() -> None:
-    items = collection(binary(b"\x01"), binary(b"\x02"))
-    assert resolve_input_literal(items, LIST) == items
-    assert resolve_input_literal(binary(b"\x92\x01\x02"), LIST) == items
+@pytest.mark.parametrize(
+    ("value", "declared"),
+    [
+        (binary(b"\x81\xa1n\x01"), MODEL),
+        (binary(b"\x92\x01\x02"), MODEL),
+        (collection(number(1)), LIST),
+        (binary(b"\x01", tag="pickle"), INTEGER),
+    ],
+    ids=["a model", "a model that is a list at its root", "numbers", "another kind of bytes"],
+)
+def test_whole_values_stay_as_they_are(value: literals_pb2.Literal, declared: types_pb2.LiteralType) -> None:
+    assert resolve_input_literal(value, declared) == value
 
 
 def test_fields_in_a_list_or_a_dict_are_resolved_one_by_one() -> None:

@@ -43,6 +43,14 @@ class Store:
     holidays: list[datetime] = field(default_factory=lambda: [datetime(2026, 5, 1), datetime(2026, 12, 26)])
 
 
+@dataclass
+class Rates:
+    """Whole numbers in fields that are floats, as people write them: msgpack has integers."""
+
+    low: float = 1
+    high: float = 2
+
+
 STORE = Store()
 
 
@@ -70,6 +78,11 @@ def basket() -> Basket:
     return Basket()
 
 
+@task
+def rates() -> Rates:
+    return Rates()
+
+
 @batch_task(cache=True, cache_version="1", cache_ignore_input_vars=())
 def multiply(x: int, by: int) -> int:
     return x * by
@@ -78,6 +91,11 @@ def multiply(x: int, by: int) -> int:
 @batch_task()
 def double(x: int) -> int:
     return 2 * x
+
+
+@batch_task()
+def halve(x: float) -> float:
+    return x / 2
 
 
 @batch_task()
@@ -193,3 +211,56 @@ def bound_value() -> list[int]:
 @workflow
 def bound_field() -> list[int]:
     return map_task(functools.partial(multiply, by=store().factor))(x=[1, 2])
+
+
+@workflow
+def halved(numbers: list[float]) -> list[float]:
+    return map_task(halve)(x=numbers)
+
+
+@workflow
+def halved_pair(first: float, second: float) -> list[float]:
+    return map_task(halve)(x=[first, second])
+
+
+@workflow
+def fields_in_a_list_into_a_subworkflow() -> list[float]:
+    found = rates()
+    return halved(numbers=[found.low, found.high])
+
+
+@workflow
+def fields_through_a_subworkflow_in_a_list() -> list[float]:
+    found = rates()
+    return halved_pair(first=found.low, second=found.high)
+
+
+@workflow
+def weighed(fruits: list[Fruit]) -> list[int]:
+    return map_task(weight)(fruit=fruits)
+
+
+@workflow
+def weighed_in_turn(lists: list[list[Fruit]]) -> list[int]:
+    return map_task(total)(fruits=lists)
+
+
+@workflow
+def models_through_a_subworkflow() -> tuple[list[int], list[int], list[int]]:
+    made = basket()
+    return (
+        weighed(fruits=made.fruits),
+        weighed(fruits=[made.fruits[1], made.fruits[0]]),
+        weighed_in_turn(lists=[made.fruits, [made.fruits[0]]]),
+    )
+
+
+@workflow
+def multiplied(numbers: list[int]) -> list[int]:
+    return map_task(functools.partial(multiply, by=2))(x=numbers)
+
+
+@workflow
+def cached_fields_in_a_list() -> list[int]:
+    prices = store().prices
+    return multiplied(numbers=[prices[0], prices[1]])

@@ -49,7 +49,7 @@ class EmulatedCalls:
         if switch.emulation_on() and not _inside_a_task(ctx):
             from ..local.run import composer
 
-            resolved, unresolvable = composer.resolve_call_arguments(kwargs)
+            resolved, unresolvable = composer.resolve_call_arguments(self, kwargs)
             return parent.local_execute.__func__(EmulatedTask(self, unresolvable), ctx, **resolved)
         return parent.local_execute(ctx, **kwargs)
 

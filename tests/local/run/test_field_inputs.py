@@ -19,7 +19,10 @@ from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
         (flows.list_under_a_key, [8, 10]),
         (flows.dates_of_an_output, ["01 May", "26 December"]),
         (flows.list_field_through_a_subworkflow, [2, 4, 6]),
+        (flows.fields_in_a_list_into_a_subworkflow, [0.5, 1.0]),
+        (flows.fields_through_a_subworkflow_in_a_list, [0.5, 1.0]),
         (flows.models, (7, 0, [3, 4])),
+        (flows.models_through_a_subworkflow, ([3, 4], [4, 3], [7, 3])),
         (flows.scalars, "Ann True 2.5 None 20"),
         (flows.one_by_one, 53),
     ],
@@ -34,6 +37,13 @@ def test_a_scalar_field_has_the_cache_key_of_its_value(awsbatch: Any) -> None:
     assert flows.bound_value() == [2, 4]
     submitted = len(awsbatch.requests)
     assert flows.bound_field() == [2, 4]
+    assert len(awsbatch.requests) == submitted
+
+
+def test_fields_in_a_list_into_a_subworkflow_have_the_cache_keys_of_their_values(awsbatch: Any) -> None:
+    assert flows.bound_value() == [2, 4]
+    submitted = len(awsbatch.requests)
+    assert flows.cached_fields_in_a_list() == [2, 4]
     assert len(awsbatch.requests) == submitted
 
 

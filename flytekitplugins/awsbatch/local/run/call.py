@@ -25,7 +25,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
-from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError, resolve_inputs
+from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
 from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
@@ -228,10 +228,6 @@ class Call:
         execution, template = self._execution, self._serialised.template
         where = self._deployment.locations
         resources = self._deployment.settings.admin.task_resources
-        try:
-            inputs = resolve_inputs(inputs, template.interface)
-        except UnresolvableInputError as error:
-            self._unresolvable = self._unresolvable or error
         return NodeRequest(
             execution=ExecutionId(execution.project, execution.domain, execution.name),
             workflow=execution.workflow,

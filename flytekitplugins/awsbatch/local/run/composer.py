@@ -45,9 +45,10 @@ from .replaced_uses import warn_of_replaced_uses
 from .serialise import Serialised, check_image_to_serialise, serialise
 
 
-def resolve_call_arguments(given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
+def resolve_call_arguments(task: Any, given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
     """A call's arguments with attributes of promises resolved, and the reason if one cannot be."""
-    return resolve_call_promises(given, call_promise_reader(lambda: deployments.current_deployment().services.store))
+    read = call_promise_reader(lambda: deployments.current_deployment().services.store)
+    return resolve_call_promises(given, {name: one.type for name, one in task.interface.inputs.items()}, read)
 
 
 def compose_and_run_call(

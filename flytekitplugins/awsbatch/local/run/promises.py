@@ -6,27 +6,32 @@ Nothing here knows where a task runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from flyteidl.core import literals_pb2
 from flytekit.core.promise import Promise
 from flytekit.models.literals import BindingData, Literal
+from flytekit.models.types import LiteralType, SimpleType
 
-from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
+from flytekitplugins.awsbatch.propeller.aws_array.command_template import MESSAGEPACK
+from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError, resolve_input_literal
 from flytekitplugins.awsbatch.propeller.node.resolve_promise import Read, resolve_promise
 from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_stored_message
 
 
-def resolve_call_promises(given: dict[str, Any], read: Read) -> tuple[dict[str, Any], UnresolvableInputError | None]:
+def resolve_call_promises(
+    given: dict[str, Any], types: Mapping[str, LiteralType], read: Read
+) -> tuple[dict[str, Any], UnresolvableInputError | None]:
     """
     :param given: a call's arguments: values, promises, and lists and dicts of both.
+    :param types: the inputs' declared types.
     :returns: the same with promises that have no path any more, and the reason of the first that cannot be resolved.
     """
     found = {}
     for name, value in given.items():
         try:
-            found[name] = _resolved(value, read)
+            found[name] = _resolved(value, types.get(name), read)
         except UnresolvableInputError as error:
             error.name = name
             return found, error
@@ -47,15 +52,38 @@ def call_promise_reader(store: Callable[[], DataStore]) -> Read:
     return read
 
 
-def _resolved(value: Any, read: Read) -> Any:
-    if isinstance(value, Promise) and value.attr_path and value.is_ready:
-        literal = resolve_promise(value.val.to_flyte_idl(), value.attr_path, read)
+def _resolved(value: Any, declared: LiteralType | None, read: Read) -> Any:
+    if isinstance(value, Promise) and value.is_ready:
+        if value.attr_path:
+            literal = resolve_promise(value.val.to_flyte_idl(), value.attr_path, read)
+        elif declared is not None and _has_field(value.val, declared):
+            literal = resolve_input_literal(value.val.to_flyte_idl(), declared.to_flyte_idl())
+        else:
+            return value
         return Promise(value.var, Literal.from_flyte_idl(literal))
     if isinstance(value, list):
-        return [_resolved(one, read) for one in value]
+        items = declared.collection_type if declared is not None else None
+        return [_resolved(one, items, read) for one in value]
     if isinstance(value, dict):
-        return {key: _resolved(one, read) for key, one in value.items()}
+        entries = declared.map_value_type if declared is not None else None
+        return {key: _resolved(one, entries, read) for key, one in value.items()}
     return value
+
+
+def _has_field(literal: Literal, declared: LiteralType) -> bool:
+    """Whether there is msgpack that flytekit has left of a field, for an input of a subworkflow say, and not a model:
+    lists of models are not looked through."""
+    if declared.simple == SimpleType.STRUCT:
+        return False
+    if literal.collection is not None:
+        items: Iterable[Literal] = literal.collection.literals
+        inner = declared.collection_type
+    elif literal.map is not None:
+        items, inner = literal.map.literals.values(), declared.map_value_type
+    else:
+        binary = literal.scalar.binary if literal.scalar is not None else None
+        return binary is not None and binary.tag == MESSAGEPACK
+    return inner is not None and inner.simple != SimpleType.STRUCT and any(_has_field(one, inner) for one in items)
 
 
 def nodes_of_promises(data: BindingData | None) -> set[str]:

@@ -8,7 +8,7 @@ declared type: a whole value of type `int` or `list` is never msgpack bytes, onl
 from __future__ import annotations
 
 import msgpack  # type: ignore[import-untyped]
-from flyteidl.core import interface_pb2, literals_pb2, types_pb2
+from flyteidl.core import literals_pb2, types_pb2
 
 from ..aws_array.command_template import MESSAGEPACK
 
@@ -30,33 +30,14 @@ class UnresolvableInputError(ValueError):
         self.name = ""
 
 
-def resolve_inputs(inputs: literals_pb2.LiteralMap, interface: interface_pb2.TypedInterface) -> literals_pb2.LiteralMap:
-    """The inputs of a node as propeller resolves them.
+def resolve_input_literal(literal: literals_pb2.Literal, declared: types_pb2.LiteralType) -> literals_pb2.Literal:
+    """One input that flytekit has resolved, or one element of a list or dict of such, which are resolved one by one.
 
     :raises UnresolvableInputError: a number that no int64 holds.
     """
-    resolved = literals_pb2.LiteralMap()
-    for name, literal in inputs.literals.items():
-        try:
-            found = resolve_input_literal(literal, interface.inputs.variables[name].type)
-        except UnresolvableInputError as error:
-            error.name = name
-            raise
-        resolved.literals[name].CopyFrom(found)
-    return resolved
-
-
-def resolve_input_literal(literal: literals_pb2.Literal, declared: types_pb2.LiteralType) -> literals_pb2.Literal:
-    """One input, or one element of a list or dict of promises, which are resolved one by one.
-
-    A list of nothing but msgpack is a field that has been resolved already: propeller leaves its items as they are.
-    """
     wanted, kind = declared.WhichOneof("type"), literal.WhichOneof("value")
     if kind == "collection" and wanted == "collection_type":
-        found = literal.collection.literals
-        if all(item.scalar.binary.tag == MESSAGEPACK for item in found):
-            return literal
-        items = [resolve_input_literal(item, declared.collection_type) for item in found]
+        items = [resolve_input_literal(item, declared.collection_type) for item in literal.collection.literals]
         return literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
     if kind == "map" and wanted == "map_value_type":
         entries = {
