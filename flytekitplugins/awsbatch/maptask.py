@@ -28,7 +28,7 @@ from .sdk.map_settings import (
     checked_map_parallelism,
     checked_min_success_ratio,
     map_array_job,
-    map_name_suffix,
+    map_settings_name_suffix,
     refuse_map_options,
 )
 from .sdk.metadata import metadata_attempt_seconds, metadata_on_the_wire
@@ -90,7 +90,7 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
             kwargs["metadata"] = dataclasses.replace(inner.metadata, generates_deck=False)
         super().__init__(task, concurrency=parallelism, min_success_ratio=ratio, bound_inputs=bound_inputs, **kwargs)
         refuse_what_cannot_be_mapped(self.run_task, self.bound_inputs)
-        self._name += map_name_suffix(parallelism, ratio, changed)
+        self._name += map_settings_name_suffix(parallelism, ratio, changed)
 
     def get_command(self, settings: SerializationSettings) -> list[str]:
         resolver = MapTaskResolver()

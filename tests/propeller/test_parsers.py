@@ -24,10 +24,10 @@ from propeller_builders import integer, integers, template
 
 from flytekitplugins.awsbatch.propeller.aws_array.command_template import (
     Parameters,
+    command_template_literal,
+    command_template_timestamp,
     per_retry_unique_key,
     render_command,
-    template_literal_text,
-    template_timestamp_text,
 )
 from flytekitplugins.awsbatch.propeller.aws_array.compact_array import CompactArray
 from flytekitplugins.awsbatch.propeller.aws_array.error_summary import ErrorSummary, summary_index_ranges
@@ -53,7 +53,7 @@ from flytekitplugins.awsbatch.propeller.golang.msgpack import MsgpackError, Unha
 from flytekitplugins.awsbatch.propeller.golang.numbers import json_float, print_float, to_float32
 from flytekitplugins.awsbatch.propeller.golang.objecthash import object_hash
 from flytekitplugins.awsbatch.propeller.golang.quantity import MEGA, QuantityError, parse_quantity
-from flytekitplugins.awsbatch.propeller.golang.text import quote_text_bytes, text_of_message
+from flytekitplugins.awsbatch.propeller.golang.text import go_text_of_message, quote_text_bytes
 from flytekitplugins.awsbatch.propeller.node.names import fixed_length_id
 from flytekitplugins.awsbatch.propeller.storage import StorageError, join_storage_path, join_storage_url
 
@@ -260,7 +260,7 @@ def test_bytes_as_a_key_are_gos_panic() -> None:
         scalar=literals_pb2.Scalar(binary=literals_pb2.Binary(tag="msgpack", value=b"\x81\xc4\x01a\x01"))
     )
     with pytest.raises(PanicError, match="unhashable"):
-        template_literal_text(literal)
+        command_template_literal(literal)
 
 
 @given(st.text(max_size=20))
@@ -268,17 +268,17 @@ def test_a_quoted_message_reads_back(text: str) -> None:
     from google.protobuf import text_format
 
     error = literals_pb2.Literal(hash=text)
-    assert text_format.Parse(text_of_message(error), literals_pb2.Literal()) == error
+    assert text_format.Parse(go_text_of_message(error), literals_pb2.Literal()) == error
 
 
 def test_messages_are_written_on_one_line() -> None:
-    assert text_of_message(struct({"b": [1, True, None], "a": {"x": 0.5}})) == (
+    assert go_text_of_message(struct({"b": [1, True, None], "a": {"x": 0.5}})) == (
         'fields:{key:"a" value:{struct_value:{fields:{key:"x" value:{number_value:0.5}}}}} '
         'fields:{key:"b" value:{list_value:{values:{number_value:1} values:{bool_value:true} '
         "values:{null_value:NULL_VALUE}}}}"
     )
     assert quote_text_bytes(b'a"\xff\x00\n\xc3\xa9') == '"a\\"\\xff\\x00\\n\u00e9"'
-    assert text_of_message(Duration(seconds=90, nanos=5)) == "seconds:90 nanos:5"
+    assert go_text_of_message(Duration(seconds=90, nanos=5)) == "seconds:90 nanos:5"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,7 @@ def test_messages_are_written_on_one_line() -> None:
     ],
 )
 def test_moments_are_written_in_rfc_3339(moment: Timestamp, text: str) -> None:
-    assert template_timestamp_text(moment) == text
+    assert command_template_timestamp(moment) == text
 
 
 # Templates.

@@ -61,12 +61,12 @@ THREADS = 16
 def findings_of_steps(walk: AccountWalk) -> Iterator[tuple[Step, list[StepFinding]]]:
     """What each step says, in order; all of them look at the same time."""
     with ThreadPoolExecutor(THREADS) as pool:
-        looking = [(step, pool.submit(run_doctor_step, step, walk)) for step in STEPS]
+        looking = [(step, pool.submit(run_account_step, step, walk)) for step in STEPS]
         for step, found in looking:
             yield step, found.result()
 
 
-def run_doctor_step(step: Step, walk: AccountWalk) -> list[StepFinding]:
+def run_account_step(step: Step, walk: AccountWalk) -> list[StepFinding]:
     """What one step says. A call without an answer, or with one that the step cannot read, ends the step, and not what
     it has found before."""
     if step.asks_account and walk.walk_blocked:

@@ -49,7 +49,7 @@ def config_option(function: F) -> F:
     )(function)
 
 
-def execution_options(function: F) -> F:
+def execution_click_options(function: F) -> F:
     which = "Its name decides among several queues that fit."
     function = click.option("--execution", metavar="NAME", default="", help=which)(function)
     function = click.option("-d", "--domain", metavar="D", help="Default: emulator.domain of the settings.")(function)
@@ -70,14 +70,14 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, callback=keep_output, help="Print JSON instead.")(function)
 
 
-def named_files(files: Sequence[str]) -> list[str]:
+def files_of_command(files: Sequence[str]) -> list[str]:
     return list(files) or [part for part in os.environ.get(wire.SWITCH_CONFIG, "").split(os.pathsep) if part]
 
 
 def settings_of_command(files: Sequence[str], as_json: bool) -> Settings:
     """The settings of the files. Problems in them end the command."""
     with ending_command_with_problems(as_json):
-        return load_all_settings(named_files(files))
+        return load_all_settings(files_of_command(files))
 
 
 @contextlib.contextmanager
@@ -135,7 +135,7 @@ def event_of_ending_signal() -> asyncio.Event:
     return asked
 
 
-def command_line_for_home(home: Home) -> str:
+def cli_command_line_for_home(home: Home) -> str:
     """`flyte-awsbatch` as a person has to type it to reach a home."""
     return home.command(os.environ)
 

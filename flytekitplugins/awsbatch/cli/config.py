@@ -29,8 +29,8 @@ from .common import (
     counted_noun,
     ending_command_with_problems,
     fail_command,
+    files_of_command,
     json_option,
-    named_files,
     print_json,
     show_iam_policies,
     show_indented,
@@ -56,7 +56,7 @@ def config_check_command(named: tuple[str, ...], files: tuple[str, ...], policie
     FILEs are laid one over another, as with -c of the other commands. Ends with status 1 when something is wrong.
     """
     with ending_command_with_problems(as_json):
-        settings, reader = read_all_settings(named_files((*files, *named)))
+        settings, reader = read_all_settings(files_of_command((*files, *named)))
     problems = [*reader.ordered_problems(), *_hidden_by_none(reader, settings)]
     others = [*unread_queue_keys(reader), *checks.admin_deployment_advice(settings.admin), *_account_advice(settings)]
     advice = _first_of_each([*misspelt_keys(reader), *keys_not_followed(reader), *([] if reader.problems else others)])

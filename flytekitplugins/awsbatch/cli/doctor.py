@@ -21,8 +21,8 @@ from .common import (
     config_option,
     counted_noun,
     ending_command_with_problems,
+    files_of_command,
     json_option,
-    named_files,
     print_json,
     show_block,
     show_indented,
@@ -80,7 +80,7 @@ def doctor_command(
 
 def _readable_settings(files: tuple[str, ...], as_json: bool) -> Settings:
     """The settings. Role keys that differ do not end the command, since a step reports them."""
-    settings, reader = read_all_settings(named_files(files))
+    settings, reader = read_all_settings(files_of_command(files))
     told = set(checks.admin_role_key_faults(settings.admin))
     problems = [one for one in reader.ordered_problems() if one not in told]
     with ending_command_with_problems(as_json):

@@ -30,7 +30,7 @@ from .common import (
     command_console,
     config_option,
     ending_command_with_problems,
-    execution_options,
+    execution_click_options,
     fail_command,
     json_option,
     print_json,
@@ -47,7 +47,7 @@ from .queue import queue_answer_text
 @click.argument("target", metavar="FILE|MODULE")
 @click.argument("name", metavar="WORKFLOW|TASK")
 @click.argument("inputs", nargs=-1, type=click.UNPROCESSED, metavar="[INPUTS]")
-@execution_options
+@execution_click_options
 @image_option("The image that the tasks start from, as for pyflyte run.")
 @config_option
 @json_option

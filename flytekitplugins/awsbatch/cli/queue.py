@@ -22,7 +22,7 @@ from .common import (
     FOUND,
     command_console,
     config_option,
-    execution_options,
+    execution_click_options,
     fail_command,
     json_option,
     print_json,
@@ -44,7 +44,7 @@ def queue_command() -> None:
 
 @queue_command.command("explain")
 @click.argument("workflow")
-@execution_options
+@execution_click_options
 @click.option("--matching", type=click.Choice(MATCHINGS), help="Default: emulator.queue_matching of the settings.")
 @config_option
 @json_option

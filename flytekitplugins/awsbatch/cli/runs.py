@@ -174,7 +174,7 @@ def clear_cache_command() -> None:
     with ending_on_failure():
         if home.catalog.exists():
             DiskCatalog(home.catalog).clear()
-        past_runs.remove_files_kept_for_cache(home)
+        past_runs.remove_past_files_kept_for_cache(home)
     click.echo("The cache is empty.")
     if shared:
         click.echo(f"Others use the cache in {shared} too: remove the files below it to forget them.")

@@ -31,7 +31,13 @@ from flytekitplugins.awsbatch.local.home import Home, HomeError, home_from_envir
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.page_server import RunPages
 
-from .common import command_line_for_home, config_option, event_of_ending_signal, listening_url_of_command, named_files
+from .common import (
+    cli_command_line_for_home,
+    config_option,
+    event_of_ending_signal,
+    files_of_command,
+    listening_url_of_command,
+)
 
 DEFAULT_PORT = 8044
 PROCESS = "process"
@@ -106,7 +112,7 @@ def serve_command(
         )
     at = Home(home.expanduser().absolute()) if home is not None else home_from_environment(os.environ)
     try:
-        settings = load_all_settings(named_files(files))
+        settings = load_all_settings(files_of_command(files))
         executors: list[Executor] | None = None
         launch: LaunchPolicy
         if (isolation or settings.local.isolation) == CONTAINER:
@@ -122,7 +128,7 @@ def serve_command(
     except (SettingsError, HomeError, UnusableHomeError, NoEngineError) as error:
         raise click.ClickException(str(error)) from error
     guard = RequestGuard(token)
-    pages = RunPages(at, guard, command_line_for_home(at), service)
+    pages = RunPages(at, guard, cli_command_line_for_home(at), service)
     asyncio.run(_serve_until_signal(service, settings, guard, host, port, pages))
 
 

@@ -44,7 +44,7 @@ def map_array_job(parallelism: int, ratio: float) -> dict[str, Any]:
     return {"parallelism": str(parallelism), "minSuccessRatio": ratio}
 
 
-def map_name_suffix(parallelism: int, ratio: float, others: Mapping[str, Any]) -> str:
+def map_settings_name_suffix(parallelism: int, ratio: float, others: Mapping[str, Any]) -> str:
     """What a map's name needs after flytekit's own, since Flyte refuses two structures under one name.
 
     Empty for default settings, so that launch plans and caches of flytekit's legacy map task stay valid; else eight

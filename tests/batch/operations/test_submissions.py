@@ -9,7 +9,7 @@ from batch_shell import Shell
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of, spec_command
+from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_command, job_spec_of
 from flytekitplugins.awsbatch.batch.emulator.operations.job_submission import job_detail_of_submission
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
@@ -57,7 +57,7 @@ def test_the_size_of_a_job(properties: dict[str, Any], overrides: dict[str, Any]
 def test_parameters_are_put_into_the_command(
     command: list[str], parameters: dict[str, str], expected: tuple[str, ...]
 ) -> None:
-    assert spec_command(command, parameters) == expected
+    assert job_spec_command(command, parameters) == expected
 
 
 @given(st.lists(st.text()), st.dictionaries(st.text(min_size=1), st.text()))
@@ -65,7 +65,7 @@ def test_a_command_without_references_stays_as_it_is(command: list[str], paramet
     plain = [word.replace("Ref::", "") for word in command]
     plain = [word for word in plain if "Ref::" not in word]
 
-    assert spec_command(plain, parameters) == tuple(plain)
+    assert job_spec_command(plain, parameters) == tuple(plain)
 
 
 def test_parameters_of_the_submission_win_over_those_of_the_definition(shell: Shell, service: LocalBatch) -> None:

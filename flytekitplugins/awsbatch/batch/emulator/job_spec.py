@@ -15,31 +15,31 @@ MEMORY = "MEMORY"
 GPU = "GPU"
 
 
-def spec_requirement(kind: str, requirements: Iterable[Mapping[str, str]]) -> str | None:
+def job_spec_requirement(kind: str, requirements: Iterable[Mapping[str, str]]) -> str | None:
     return next((each["value"] for each in requirements if each["type"] == kind), None)
 
 
-def spec_container_size(container: Mapping[str, Any]) -> tuple[float | None, int | None]:
+def job_spec_container_size(container: Mapping[str, Any]) -> tuple[float | None, int | None]:
     """The vCPUs and the MiB that a container asks for, in either spelling; None for what it leaves open."""
     needs = container.get("resourceRequirements", ())
-    vcpus, memory = spec_requirement(VCPU, needs), spec_requirement(MEMORY, needs)
+    vcpus, memory = job_spec_requirement(VCPU, needs), job_spec_requirement(MEMORY, needs)
     return float(vcpus) if vcpus else container.get("vcpus"), int(memory) if memory else container.get("memory")
 
 
 def job_spec_of(detail: Mapping[str, Any]) -> JobSpec:
     """:param detail: DescribeJobs' answer for the job without what changes while it runs."""
     container = detail["container"]
-    vcpus, memory = spec_container_size(container)
+    vcpus, memory = job_spec_container_size(container)
     retry = detail.get("retryStrategy", {})
     return JobSpec(
         name=detail["jobName"],
         queue=detail["jobQueue"].rpartition("/")[2],
         definition=detail["jobDefinition"],
-        command=spec_command(container.get("command", ()), detail.get("parameters", {})),
+        command=job_spec_command(container.get("command", ()), detail.get("parameters", {})),
         environment={each["name"]: each.get("value", "") for each in container.get("environment", ())},
         vcpus=float(vcpus or 1),
         memory=int(memory or 0),
-        gpus=int(spec_requirement(GPU, container.get("resourceRequirements", ())) or 0),
+        gpus=int(job_spec_requirement(GPU, container.get("resourceRequirements", ())) or 0),
         timeout=detail.get("timeout", {}).get("attemptDurationSeconds", 0),
         max_attempts=retry.get("attempts", 1),
         exit_rules=tuple(
@@ -54,7 +54,7 @@ def job_spec_of(detail: Mapping[str, Any]) -> JobSpec:
     )
 
 
-def spec_command(command: Sequence[str], parameters: Mapping[str, str]) -> tuple[str, ...]:
+def job_spec_command(command: Sequence[str], parameters: Mapping[str, str]) -> tuple[str, ...]:
     """The command with each `Ref::name` of a known parameter replaced, once, wherever it stands; an unknown one stays.
 
     The AWS Batch user guide, "Job definition parameters".

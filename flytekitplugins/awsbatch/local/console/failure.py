@@ -14,7 +14,7 @@ from typing import Any
 from flytekit.core.workflow import WorkflowBase
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_of_child
+from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_in_output_files
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
 from flytekitplugins.awsbatch.propeller.storage import DataStore
 
@@ -166,7 +166,7 @@ def _next(failed: Sequence[ChildFact], single: bool, execution: str, node: str, 
 
 def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: TailOf, how: str = "") -> str:
     tried = f"{child.attempt_count} attempt{'' if child.attempt_count == 1 else 's'}"
-    message = error_message_of_child(store, result.output_prefix, child.original)
+    message = error_message_in_output_files(store, result.output_prefix, child.original)
     # Where the child left no error.pb, the handler wrote one with AWS's words.
     own = bool(message) and message != child.message
     # After an exception AWS only says that the container ended.

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from flytekitplugins.awsbatch.account import batch_checks, settings_checks, walk
 from flytekitplugins.awsbatch.account.aws_account import AwsAccount
 from flytekitplugins.awsbatch.account.step_findings import State, StepFinding
-from flytekitplugins.awsbatch.account.steps import Step, run_doctor_step
+from flytekitplugins.awsbatch.account.steps import Step, run_account_step
 from flytekitplugins.awsbatch.account.walk import AccountWalk, TaskNeed
 from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue
 
@@ -75,7 +75,7 @@ class AccountCheck:
 
     def _findings(self, check: Check, queues: tuple[str, ...], need: TaskNeed | None = None) -> list[StepFinding]:
         walked = replace(self._walk(queues), needs=None if need is None else (need,))
-        return run_doctor_step(Step("", "", check, asks_account=check not in _OF_THE_CALLER), walked)
+        return run_account_step(Step("", "", check, asks_account=check not in _OF_THE_CALLER), walked)
 
     def _walk(self, queues: tuple[str, ...]) -> AccountWalk:
         """A walk through the account, in which these are the queues of the settings."""

@@ -154,7 +154,8 @@ def prune_past_runs(home: Home, days: float = RETENTION_DAYS, now: float | None 
     """Removes the executions that were last written to more than `days` ago and do not run, and uploads that no call
     has referred to since; returns the names of the executions.
 
-    Their files that cached results may refer to stay until the cache is cleared (see `remove_files_kept_for_cache`).
+    Their files that cached results may refer to stay until the cache is cleared: see
+    `remove_past_files_kept_for_cache`.
     """
     limit = (time.time() if now is None else now) - days * 86400
     for upload in home.uploads.glob("*"):
@@ -190,7 +191,7 @@ def _prune_upload(upload: Path, limit: float) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def remove_files_kept_for_cache(home: Home) -> None:
+def remove_past_files_kept_for_cache(home: Home) -> None:
     """Removes the files that pruned executions left for the cache."""
     for record in past_records(home):
         if not record.execution_file.exists():

@@ -90,12 +90,14 @@ class RunReader:
 
     def error(self, node: NodeView, child: ChildView) -> str:
         """The child's own exception with its traceback, as it left it; "" where there is none."""
-        from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_of_child
+        from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_in_output_files
         from flytekitplugins.awsbatch.propeller.storage import LocalStore
 
         prefix = str(node.info.record.get("output_prefix") or "")
         # Looking at a page fetches nothing from a bucket.
-        return error_message_of_child(LocalStore(), prefix, child.index).strip() if prefix.startswith("/") else ""
+        return (
+            error_message_in_output_files(LocalStore(), prefix, child.index).strip() if prefix.startswith("/") else ""
+        )
 
     def _version(self) -> object:
         batch = self.batch

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.job_model import JobLook
-from flytekitplugins.awsbatch.batch.emulator.job_spec import spec_container_size
+from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_container_size
 
 from .past_runs import NodeInfo, RunInfo
 
@@ -109,12 +109,12 @@ class NodeView:
     @property
     def vcpus(self) -> float | None:
         """What a child asks for; None where that is not known."""
-        return spec_container_size(self.job.get("container", {}))[0]
+        return job_spec_container_size(self.job.get("container", {}))[0]
 
     @property
     def memory(self) -> int | None:
         """MiB that a child may use; None where that is not known."""
-        return spec_container_size(self.job.get("container", {}))[1]
+        return job_spec_container_size(self.job.get("container", {}))[1]
 
     @property
     def queue(self) -> str:

@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_laun
 from flytekitplugins.awsbatch.batch.api import BatchError, UnreachableError
 from flytekitplugins.awsbatch.propeller.aws_array.handler import ABORTED
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
-from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_of_child
+from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_in_output_files
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
@@ -375,7 +375,7 @@ class Call:
         missing = f"No module named '{module}"
         for child in [child for child in result.children if child.phase.failure][:1]:
             tail = self._tail(child)
-            said = error_message_of_child(self._deployment.services.store, result.output_prefix, child.original)
+            said = error_message_in_output_files(self._deployment.services.store, result.output_prefix, child.original)
             if missing in said or (tail is not None and any(missing in line for line in tail.lines)):
                 return [
                     f"The jobs run at {endpoint}, which does not have {module} on its import path. Start it with "

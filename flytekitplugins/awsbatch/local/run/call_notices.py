@@ -7,7 +7,7 @@ import time
 
 from flyteidl.core import tasks_pb2
 
-from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_of_child
+from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_in_output_files
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import retry_strategy_attempts
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
@@ -67,7 +67,7 @@ class CallNotices:
         assert self._node is not None
         if exit_says_exception(words):
             store, original = self._deployment.services.store, self._original_index(child)
-            line = traceback_exception_line(error_message_of_child(store, self._node.output_prefix, original))
+            line = traceback_exception_line(error_message_in_output_files(store, self._node.output_prefix, original))
             if line:
                 return line
         return exit_in_words(words)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from flyteidl.core import literals_pb2
 
 from ...wire import SINGLE_TASK_TYPE
-from ..golang.text import text_of_message
+from ..golang.text import go_text_of_message
 from ..storage import LimitedStore, StorageError
 from .concurrently import concurrently_in_order
 from .error_summary import ErrorSummary
@@ -139,7 +139,7 @@ def _collect_errors(context: TaskContext, services: HandlerServices, phases: Seq
 
     def read(number: int) -> str:
         files = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number))
-        return text_of_message(files.read_error()) if files.is_error() else "Job Failed."
+        return go_text_of_message(files.read_error()) if files.is_error() else "Job Failed."
 
     failed = [number for number, phase in enumerate(phases) if phase.failure]
     messages = concurrently_in_order(read, failed, services.store.at_once(context.output_prefix))

@@ -17,7 +17,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ..golang.msgpack import MsgpackError, UnhashableError, print_msgpack
 from ..golang.numbers import print_float
-from ..golang.text import text_of_message
+from ..golang.text import go_text_of_message
 from .handler_errors import HandlerError, PanicError
 
 MESSAGEPACK = "msgpack"
@@ -142,7 +142,7 @@ def _render_inputs(text: str, inputs: dict[str, literals_pb2.Literal]) -> str:
             problems.append(f"input template [{match[0]}]: requested input is not found [{name}]")
             return ""
         try:
-            return template_literal_text(inputs[name])
+            return command_template_literal(inputs[name])
         except ValueError as error:
             problems.append(f"input template [{match[0]}]: failed to bind a value to inputName [{name}]: {error}")
             return ""
@@ -153,11 +153,11 @@ def _render_inputs(text: str, inputs: dict[str, literals_pb2.Literal]) -> str:
     return rendered
 
 
-def template_literal_text(literal: literals_pb2.Literal) -> str:
+def command_template_literal(literal: literals_pb2.Literal) -> str:
     """A literal as the template engine writes it. ValueError: its kind has no text form."""
     kind = literal.WhichOneof("value")
     if kind == "collection":
-        return f"[{','.join(template_literal_text(item) for item in literal.collection.literals)}]"
+        return f"[{','.join(command_template_literal(item) for item in literal.collection.literals)}]"
     if kind == "scalar":
         return _scalar_text(literal.scalar)
     raise ValueError(f"received an unexpected primitive type [{_go_type('Literal', kind)}]")
@@ -183,9 +183,9 @@ def _primitive_text(primitive: literals_pb2.Primitive) -> str:
     if kind == "boolean":
         return "true" if primitive.boolean else "false"
     if kind == "datetime":
-        return template_timestamp_text(primitive.datetime)
+        return command_template_timestamp(primitive.datetime)
     if kind == "duration":
-        return text_of_message(primitive.duration)
+        return go_text_of_message(primitive.duration)
     if kind == "float_value":
         return print_float(primitive.float_value)
     return str(getattr(primitive, kind))
@@ -202,14 +202,14 @@ def _binary_text(binary: literals_pb2.Binary) -> str:
         raise PanicError(str(error)) from None
 
 
-def template_timestamp_text(moment: Timestamp) -> str:
+def command_template_timestamp(moment: Timestamp) -> str:
     """RFC 3339 with as many decimals as needed; outside of the years 1 to 9999 a note in brackets."""
     seconds, nanos = moment.seconds, moment.nanos
     if not -62135596800 <= seconds < 253402300800:
         when = "before 0001-01-01" if seconds < 0 else "after 10000-01-01"
-        return f"(timestamp: {text_of_message(moment)} {when})"
+        return f"(timestamp: {go_text_of_message(moment)} {when})"
     if not 0 <= nanos < 10**9:
-        return f"(timestamp: {text_of_message(moment)}: nanos not in range [0, 1e9))"
+        return f"(timestamp: {go_text_of_message(moment)}: nanos not in range [0, 1e9))"
     fraction = f".{nanos:09d}".rstrip("0") if nanos else ""
     whole = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
     return f"{whole.isoformat()[:19]}{fraction}Z"

@@ -79,7 +79,7 @@ class OutputFiles:
         write_stored_message(self.store, self.error_path, document)
 
 
-def error_message_of_child(store: DataStore, output_prefix: str, original: int) -> str:
+def error_message_in_output_files(store: DataStore, output_prefix: str, original: int) -> str:
     """The message of a child's error.pb; "" when there is none that can be read."""
     document = errors_pb2.ErrorDocument()
     try:

@@ -16,7 +16,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from flytekitplugins.awsbatch.shape_walker import Shape, walk_shape
 
 from ..golang.numbers import json_float
-from ..golang.text import text_of_message
+from ..golang.text import go_text_of_message
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError, ParameterError
 from .submit_shape import SUBMIT_JOB
 from .task_custom import custom_struct_json
@@ -46,7 +46,7 @@ def read_submit_custom(custom: Struct) -> dict[str, Any]:
         _read_structure(SUBMIT_JOB, custom, request, "SubmitJobInput", problems)
     if problems:
         raise HandlerError(
-            BAD_TASK_SPECIFICATION, f"invalid TaskSpecification [{text_of_message(custom)}], Err: [{problems[0]}]"
+            BAD_TASK_SPECIFICATION, f"invalid TaskSpecification [{go_text_of_message(custom)}], Err: [{problems[0]}]"
         )
     return request
 

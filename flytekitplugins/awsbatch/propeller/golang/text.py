@@ -15,7 +15,7 @@ from .numbers import print_float
 _NAMED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def text_of_message(message: Message) -> str:
+def go_text_of_message(message: Message) -> str:
     """`code:"X" message:"m" kind:USER`; "" for an empty message."""
     parts: list[str] = []
     fields = sorted(message.ListFields(), key=lambda item: item[0].number)
@@ -61,7 +61,7 @@ def _entries(field: FieldDescriptor, value: Any) -> list[str]:
 def _field(field: FieldDescriptor, value: Any) -> str:
     kind = field.type
     if kind == FieldDescriptor.TYPE_MESSAGE:
-        return f"{field.name}:{{{text_of_message(value)}}}"
+        return f"{field.name}:{{{go_text_of_message(value)}}}"
     if kind == FieldDescriptor.TYPE_STRING:
         written = _quote_text(value)
     elif kind == FieldDescriptor.TYPE_BYTES:

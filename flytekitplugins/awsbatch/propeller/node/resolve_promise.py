@@ -13,7 +13,7 @@ from google.protobuf import struct_pb2
 from ..aws_array.command_template import MESSAGEPACK
 from ..golang.msgpack import print_msgpack, type_of_msgpack
 from ..golang.numbers import print_float
-from ..golang.text import text_of_message
+from ..golang.text import go_text_of_message
 from .resolve_inputs import UnresolvableInputError, literal_of_msgpack
 
 Attribute = str | int
@@ -71,7 +71,7 @@ def _entry(literal: literals_pb2.Literal, attribute: Attribute) -> literals_pb2.
 
 
 def _texts(entries: Mapping[str, literals_pb2.Literal]) -> str:
-    return " ".join(f"{key}:{text_of_message(entries[key])}" for key in sorted(entries))
+    return " ".join(f"{key}:{go_text_of_message(entries[key])}" for key in sorted(entries))
 
 
 def _item(literal: literals_pb2.Literal, attribute: Attribute) -> literals_pb2.Literal:
@@ -79,7 +79,7 @@ def _item(literal: literals_pb2.Literal, attribute: Attribute) -> literals_pb2.L
     index = attribute if isinstance(attribute, int) else 0
     # Propeller crashes at a negative one, which flytekit does not make.
     if not 0 <= index < len(items):
-        texts = " ".join(text_of_message(one) for one in items)
+        texts = " ".join(go_text_of_message(one) for one in items)
         raise UnresolvableInputError(f"index [{index}] is out of range of [{texts}]")
     return items[index]
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..job_model import JobSpec
-from ..job_spec import MEMORY, VCPU, spec_requirement
+from ..job_spec import MEMORY, VCPU, job_spec_requirement
 from . import request_rules
 
 # The longest overrides that AWS takes, in characters.
@@ -73,7 +73,11 @@ def job_detail_of_submission(
     if overrides.get("resourceRequirements"):
         request_rules.check_request_requirements(overrides["resourceRequirements"], fargate)
     container = _container_of(properties, overrides)
-    if fargate and spec_requirement(VCPU, container["resourceRequirements"]) and overrides.get("resourceRequirements"):
+    if (
+        fargate
+        and job_spec_requirement(VCPU, container["resourceRequirements"])
+        and overrides.get("resourceRequirements")
+    ):
         request_rules.check_request_resources(container, True)
     detail: dict[str, Any] = {
         "jobName": request["jobName"],

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..job_model import ARRAY_SIZES
-from ..job_spec import GPU, MEMORY, VCPU, spec_requirement
+from ..job_spec import GPU, MEMORY, VCPU, job_spec_requirement
 from ..scheduling.dependencies import N_TO_N, SEQUENTIAL
 from ..settings import ENFORCE
 from .batch_errors import client_error
@@ -163,16 +163,16 @@ def check_request_resources(container: Mapping[str, Any], fargate: bool) -> None
             raise client_error(
                 "vcpus and memory are not supported on Fargate: use resourceRequirements VCPU and MEMORY"
             )
-        vcpus, memory = spec_requirement(VCPU, needs), spec_requirement(MEMORY, needs)
+        vcpus, memory = job_spec_requirement(VCPU, needs), job_spec_requirement(MEMORY, needs)
         if vcpus is None or memory is None:
             raise client_error("Fargate needs resourceRequirements of type VCPU and MEMORY")
         if int(memory) not in FARGATE_MEMORY.get(float(vcpus), ()):
             raise client_error(f"Fargate does not have {vcpus} vCPUs with {memory} MiB of memory")
         return
     for kind, old in ((VCPU, "vcpus"), (MEMORY, "memory")):
-        if spec_requirement(kind, needs) is None and not container.get(old):
+        if job_spec_requirement(kind, needs) is None and not container.get(old):
             raise client_error(f"the container needs resourceRequirements of type {kind} (or {old})")
-        if spec_requirement(kind, needs) is not None and container.get(old):
+        if job_spec_requirement(kind, needs) is not None and container.get(old):
             raise client_error(f"the container says both {old} and resourceRequirements {kind}: say one")
     if container.get("memory") and container["memory"] < MIN_MEMORY:
         raise client_error(f"memory is {container['memory']}: at least {MIN_MEMORY} MiB")

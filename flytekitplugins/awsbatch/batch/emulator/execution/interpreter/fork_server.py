@@ -330,7 +330,7 @@ def main(link: str) -> None:
     if python_path:
         os.environ["PYTHONPATH"] = python_path
     script.set_script_arguments(path, ())
-    search_path = script.SearchPath(path, script.python_path_entries(python_path))
+    search_path = script.SearchPath(path, script.script_python_path_entries(python_path))
     module = script.become_script_main(path)
     random_state = RandomState()
     output: list[bytes] = []
