@@ -114,9 +114,9 @@ def test_a_script_starts_one_when_it_declares_a_task_for_jobs(tmp_path: Path) ->
                 return 2 * x
 
             if __name__ == "__main__":
-                (started,) = interpreters.of_this_process()._alive
+                (started,) = interpreters.interpreters_of_this_process()._alive
                 assert double(x=2) == 4
-                (used,) = interpreters.of_this_process()._alive
+                (used,) = interpreters.interpreters_of_this_process()._alive
                 assert used is started
             """
         )

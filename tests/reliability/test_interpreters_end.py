@@ -43,7 +43,7 @@ SESSION = """
 
     def test_the_end():
         # Between two emulations.
-        its = supervision.of_this_process()._supervised.process.pid
+        its = supervision.supervision_of_this_process()._supervised.process.pid
         with open({pids!r} + ".new", "w") as file:
             print(os.getpid(), its, *descendant_processes(its), file=file)
         os.rename({pids!r} + ".new", {pids!r})
