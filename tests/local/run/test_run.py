@@ -9,10 +9,11 @@ from pathlib import Path
 import batch_tasks
 import pytest
 from batch_tasks import Point
-from flytekit import task
+from flytekit import TaskMetadata, task
 
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchWarning, map_task
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
+from flytekitplugins.awsbatch.local.deployment.backend import LocalBackend
 from flytekitplugins.awsbatch.local.run.serialise import NotLoadableError
 from flytekitplugins.awsbatch.testing import Emulation, emulation
 
@@ -63,6 +64,30 @@ def test_a_workflow_hands_data_from_job_to_job(awsbatch: Emulation) -> None:
     assert awsbatch.printed.count("Flyte's console links") == 1
     link = f"https://console.aws.amazon.com/batch/home?region=us-east-2#/jobs/{array}"
     assert f"Flyte's console links the array to {link}\n" in awsbatch.printed
+
+
+def test_only_an_array_is_linked_as_one(awsbatch: Emulation, monkeypatch: pytest.MonkeyPatch) -> None:
+    cached = map_task(batch_tasks.double, metadata=TaskMetadata(cache=True, cache_version="1"))
+    assert cached(n=[1, 2]) == [2, 4]
+    assert cached(n=[1, 2, 3]) == [2, 4, 6]
+    # The second map's job runs the one item that the cache did not have.
+    assert awsbatch.printed.count("Flyte's console links") == 1
+    asked = []
+    monkeypatch.setattr(
+        LocalBackend, "console_link", lambda _, job, children: asked.append((job, children)) or f"the page of {job}"
+    )
+    assert cached(n=[1, 2, 4]) == [2, 4, 8]
+    assert set(asked) == {(awsbatch.jobs[-1]["jobId"], 1)}
+
+
+def test_a_node_that_is_tried_again_has_no_link_before_its_next_job(
+    awsbatch: Emulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LocalBackend, "console_link", lambda _, job, children: f"the page of {job}")
+    with pytest.raises(TaskFailedError):
+        map_task(batch_tasks.picky, metadata=TaskMetadata(retries=1))(n=[1, 2])
+    assert awsbatch.printed.count("the page of") == 2
+    assert "Flyte's console links" not in awsbatch.printed
 
 
 def test_bound_inputs_stay_whole(awsbatch: Emulation) -> None:

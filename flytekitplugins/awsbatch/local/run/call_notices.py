@@ -44,11 +44,13 @@ class CallNotices:
         """Tells what is new after a round of the node."""
         self._node = node
         deployment, label = self._deployment, self._label
-        items = sum(progress.counts.values())
-        if progress.job_id is not None and (page := deployment.backend.console_link(progress.job_id, items)):
-            deployment.say_once(f"{label}: {page}")
-        elif progress.link and items > 1:
-            deployment.say_once(f"{label}: Flyte's console links the array to {progress.link}")
+        if progress.job_id is not None:
+            # A job of one child is no array, however many items the cache had.
+            children = sum(progress.counts.values()) - progress.cached
+            if page := deployment.backend.console_link(progress.job_id, children):
+                deployment.say_once(f"{label}: {page}")
+            elif progress.link and children > 1:
+                deployment.say_once(f"{label}: Flyte's console links the array to {progress.link}")
         batch = deployment.settings.handler.batch
         max_attempts = retry_strategy_attempts(self._template, batch.min_retries, batch.max_retries)
         job = deployment.services.jobs.get(progress.job_name)
