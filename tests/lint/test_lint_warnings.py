@@ -291,6 +291,44 @@ def test_a_task_and_the_map_over_it_are_shown_as_one(tmp_path: Path) -> None:
     assert [line.split()[:2] for line in output.splitlines()].count(["AB111", "lint_shared_target.work"]) == 1
 
 
+CACHED = """
+from flytekit import task
+from flytekitplugins.awsbatch import AWSBatchConfig
+
+@task(task_config=AWSBatchConfig(), retries=1, cache=True, cache_version="1")
+def second(x: int) -> int:
+    return x
+
+@task(task_config=AWSBatchConfig(), retries=1, cache=True, cache_version="1")
+def first(x: int) -> int:
+    return x
+"""
+MAPS = """
+from flytekitplugins.awsbatch import map_task
+from .tasks import first, second
+
+maps = [map_task(first), map_task(second)]
+"""
+
+
+def test_a_cached_task_without_the_file_that_maps_it_is_an_error_with_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "lint_apart_target"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "tasks.py").write_text(CACHED)
+    (folder / "maps.py").write_text(MAPS)
+    status, output = lint("lint_apart_target/tasks.py", "--image", IMAGE)
+    assert status == 1
+    # In the order of the file.
+    assert [line.split()[1].rpartition(".")[2] for line in output.splitlines()[:2]] == ["second", "first"]
+    assert "name the folder of both." in output.splitlines()[-1]
+    assert [line for line in output.splitlines() if line != line.rstrip()] == []
+    assert lint("lint_apart_target", "--image", IMAGE) == (0, "Nothing found in 2 tasks for AWS Batch.\n")
+
+
 def test_warnings_end_the_command_with_a_status_only_when_it_is_strict(tmp_path: Path) -> None:
     loose = lint(str(program(tmp_path, "lint_loose_target", 1)), "--image", IMAGE)
     strict = lint(str(program(tmp_path, "lint_strict_target", 1)), "--image", IMAGE, "--strict")

@@ -14,7 +14,6 @@ import rich_click as click
 from flytekit.configuration import ImageConfig
 from flytekit.configuration.default_images import DefaultImages
 from flytekit.tools import module_loader
-from rich.padding import Padding
 from rich.text import Text
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import NoEngineError
@@ -31,11 +30,18 @@ from .common import (
     json_option,
     print_json,
     settings_of_command,
+    show_indented,
 )
 from .image_check import check_images
 
 # As for any command that is used wrongly.
 NOT_LOADED = 2
+# A cached task that is not mapped.
+SINGLE_CACHED = "AB001"
+MAPPED_ELSEWHERE = (
+    "a map over the task counts only in a file that is looked at. If there is one in another file, "
+    "name the folder of both."
+)
 IMPORT_SYSTEM = ("<frozen importlib", str(Path(importlib.__file__).parent))
 Command = TypeVar("Command", bound=Callable[..., Any])
 STYLES = {Severity.ERROR: "red", Severity.WARNING: "yellow"}
@@ -102,6 +108,8 @@ def lint_command(
         )
     else:
         _show_findings(found)
+        if any(one.code == SINGLE_CACHED for one in found) and not all(Path(target).is_dir() for target in targets):
+            show_indented(command_console(), f"{SINGLE_CACHED}: {MAPPED_ELSEWHERE}", 0)
         if not found and not not_loaded:
             tasks = f"Nothing found in {counted_noun(looked.tasks, 'task')}" if looked.tasks else "There is no task"
             click.echo(f"{tasks} for AWS Batch.")
@@ -140,13 +148,13 @@ def _show_findings(found: Sequence[LintFinding]) -> None:
     for one in shown:
         alike.setdefault((one.severity, one.code, one.message), []).append(one)
     for (severity, code, message), findings in sorted(alike.items(), key=lambda item: item[0]):
-        for one in findings:
+        for one in sorted(findings, key=lambda one: (one.file, one.line)):
             line = Text(code, style=STYLES[severity])
             line.append(f"  {one.subject}", style="bold")
             if one.file:
                 line.append(f"  {_relative_path(one.file)}:{one.line}", style="dim")
             out.print(line, overflow="fold")
-        out.print(Padding(Text(message), (0, 0, 0, 2)))
+        show_indented(out, message)
     errors = sum(one.severity is Severity.ERROR for one in shown)
     if shown:
         out.print(f"{counted_noun(errors, 'error')}, {counted_noun(len(shown) - errors, 'warning')}")
