@@ -16,7 +16,8 @@ from flytekitplugins.awsbatch.account import aws_account
 from flytekitplugins.awsbatch.account.aws_account import AwsAccount
 from flytekitplugins.awsbatch.account.iam_evaluation import IamVerdict
 from flytekitplugins.awsbatch.account.principals import principal_may_request, principal_of
-from flytekitplugins.awsbatch.account.step_findings import State
+from flytekitplugins.awsbatch.account.step_findings import Fix, State, wrong_finding
+from flytekitplugins.awsbatch.account.steps import STEPS
 from flytekitplugins.awsbatch.cli.main import main
 
 CALLER = {"UserId": "u", "Account": ACCOUNT, "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/flytepropeller/session"}
@@ -91,6 +92,23 @@ def test_what_is_wrong_is_printed_with_its_fix_and_ends_with_status_1(here: Path
         "            maxArrayJobSize: 10000\n"
     ) in result.output
     assert result.output.endswith("1 thing wrong\n")
+
+
+def test_a_fix_of_several_findings_is_printed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fix, other = Fix(commands=("aws iam put-role-policy",)), Fix(words="Name one.")
+    role = f"role flytepropeller: batch:SubmitJob {'x' * 80}"
+    found = [
+        wrong_finding(role, "not allowed", "allowed", fix),
+        wrong_finding("batch:DescribeJobs", "not allowed", "allowed", fix),
+        wrong_finding("batch:TerminateJob", "not allowed", "allowed", other),
+    ]
+    monkeypatch.setattr("flytekitplugins.awsbatch.cli.doctor.findings_of_steps", lambda _: [(STEPS[0], found)])
+    assert CliRunner().invoke(main, ["doctor", "-c", "settings.yaml"]).output == (
+        f"Credentials\n  ✗ {role}\n    not allowed; expected allowed\n"
+        "  ✗ batch:DescribeJobs\n    not allowed; expected allowed\n      aws iam put-role-policy\n"
+        "  ✗ batch:TerminateJob\n    not allowed; expected allowed\n    Name one.\n"
+        "3 things wrong\n"
+    )
 
 
 def test_only_commands_are_printed_on_demand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import rich_click as click
 from rich.text import Text
@@ -99,18 +100,22 @@ def _needs_of(modules: tuple[str, ...], settings: Settings) -> tuple[TaskNeed, .
         raise click.BadParameter(f"{type(error).__name__}: {error}", param_hint="MODULE") from error
 
 
-def _show_step(step: Step, found: Iterable[StepFinding]) -> None:
-    """Prints the step's title, and a line for each thing that was looked at."""
+def _show_step(step: Step, found: Sequence[StepFinding]) -> None:
+    """Prints the step's title, and a line for each thing that was looked at.
+
+    A fix of several findings in a row is printed once, after the last of them.
+    """
     out = command_console()
     out.print(Text(step.title, style="bold"))
-    for one in found:
+    for one, following in itertools.zip_longest(found, found[1:]):
         sign, style = SIGNS[one.state]
         line = Text.assemble((f"  {sign} ", style), (one.subject, "cyan"))
         if one.state is State.UNKNOWN:
             line.append("  cannot tell", style="yellow")
-        out.print(line, overflow="fold")
+        out.print(line, soft_wrap=True)
         show_indented(out, f"{one.found}; expected {one.expected}" if one.expected else one.found, 4)
-        _show_fix(one.fix)
+        if following is None or following.fix != one.fix:
+            _show_fix(one.fix)
 
 
 def _show_fix(fix: Fix) -> None:
