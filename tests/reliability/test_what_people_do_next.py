@@ -277,6 +277,7 @@ def test_a_job_that_has_not_started_has_no_log_yet(home: Path) -> None:
         (["logs", "<job>:7"], 1, "There is no '<job>:7': its children are <job>:0 to <job>:2."),
         (["logs", "<execution>"], 1, "is an execution; `flyte-awsbatch jobs <execution>` lists its jobs"),
         (["logs", "nosuchjob:0"], 1, "knows no job 'nosuchjob:0'"),
+        (["logs", "n7:1"], 1, "execution, <execution>, has no node 'n7' with a job; it has n0"),
         (["logs", "<job>:x"], 2, "expected JOB or JOB:INDEX"),
         (["logs", "<job>:"], 2, "expected JOB or JOB:INDEX"),
         (["logs", "../../etc/passwd"], 1, "knows no job"),

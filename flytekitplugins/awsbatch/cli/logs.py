@@ -189,7 +189,15 @@ def _unknown(batch: LocalBatch | None, job: str) -> str:
         execution = past_runs.past_run_named(home_of_command(), job_id)
         if execution is not None:
             return f"{job!r} is an execution; `flyte-awsbatch jobs {execution}` lists its jobs, which have the logs."
-    return f"The local AWS Batch of {home_of_command().path} knows no job {job!r}; `flyte-awsbatch jobs` lists them."
+    unknown = f"The local AWS Batch of {home_of_command().path} knows no job {job!r}"
+    newest = next(iter(past_runs.past_runs_of(home_of_command())), None)
+    if newest is None:
+        return f"{unknown}; `flyte-awsbatch jobs` lists them."
+    nodes = ", ".join(node.node for node in newest.nodes) or "none"
+    return (
+        f"{unknown}, and the newest execution, {newest.name}, has no node {job_id!r} with a job; it has {nodes}. "
+        f"`flyte-awsbatch jobs` lists its jobs."
+    )
 
 
 class _Log:
