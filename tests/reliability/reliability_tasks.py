@@ -7,7 +7,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from flytekit import eager, task, workflow
+from flytekit import TaskMetadata, eager, task, workflow
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
@@ -139,6 +139,12 @@ def gated_map(n: list[int], folder: str) -> list[int]:
 @workflow
 def fragile_map(n: list[int], folder: str) -> list[int]:
     return map_task(partial(fragile, folder=folder))(n=n)
+
+
+@workflow
+def fragile_cached_map(n: list[int], folder: str) -> list[int]:
+    cached = TaskMetadata(cache=True, cache_version="1")
+    return map_task(partial(fragile, folder=folder), metadata=cached)(n=n)
 
 
 @workflow

@@ -31,6 +31,7 @@ from flytekitplugins.awsbatch.local.deployment.opening import ClosedError, Deplo
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.record import RunRecord
 from flytekitplugins.awsbatch.local.history.resume import EarlierRun, Fingerprint, ResumeError, decide_resume
+from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.propeller.aws_array import links
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
@@ -244,6 +245,24 @@ def test_a_node_that_had_failed_is_tried_again(home: Path, marks: Path) -> None:
         tasks.fragile_map(n=[1], folder=str(marks))
     assert names(awsbatch) == [f"{execution}-n0-1"]
     assert "starts over, it had failed" in awsbatch.printed
+
+
+def test_the_attempt_that_had_failed_keeps_its_error_and_its_children(home: Path, marks: Path) -> None:
+    items = partial(tasks.fragile_cached_map, folder=str(marks))
+    with emulation(home, quiet=True):
+        assert items(n=[0, 2]) == [0, 4]
+        with pytest.raises(TaskFailedError):
+            items(n=[0, 1, 2])
+    execution = newest(home)
+    with emulation(home, quiet=True, resume=execution), pytest.raises(TaskFailedError):
+        items(n=[0, 1, 2])
+    (node,) = past_runs.past_run(Home(home), execution).nodes
+    assert [one["failed"] for one in node.record["attempts"]] == [True, False]
+    assert all(attempt.reason for attempt in node.attempts[:1])
+    with RunReader(Home(home)) as reader:
+        earlier, last = reader.execution(execution).attempts
+    told = [[(child.index, child.state) for child in one.children] for one in (earlier, last)]
+    assert told == [[(0, "cached"), (1, "failed"), (2, "cached")]] * 2
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
+from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..console.child_counts import child_counts_of_phases
 from ..console.redaction import redact_request
@@ -68,9 +69,21 @@ class CallRecord:
             return None
         record = self._record.node(self._node_id)
         self.job = (record.get("job_name", ""), None)
-        self._attempts = {int(each["attempt"]): each for each in record.get("attempts", ())}
         with self.understood():
+            self._attempts = {int(each["attempt"]): each for each in record.get("attempts", ())}
+            self._complete_last_attempt(record)
             return decide_resume(record, self.fingerprint)
+
+    def _complete_last_attempt(self, record: dict[str, Any]) -> None:
+        """Another attempt may follow the one that was the last; the record has its error and children elsewhere."""
+        last = self._attempts.get(int(record["attempt"]))
+        if last is None:
+            return
+        last["children"] = record.get("children") or last.get("children")
+        ending = NodeState.from_dict(record["snapshot"]).ending if record["snapshot"] else None
+        if record["status"] == "failed" and ending is not None and ending.error is not None:
+            reason = ending.error.message.strip().splitlines()
+            last |= {"failed": True, "reason": reason[0] if reason else ""}
 
     def note_progress(self, node: NodeExecution, progress: Progress) -> None:
         self.progress = progress
