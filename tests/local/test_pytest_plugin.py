@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 import batch_tasks
 import pytest
+from inner_sessions import pytest_command
 
 from flytekitplugins.awsbatch import map_task
 from flytekitplugins.awsbatch.testing import Emulation
@@ -55,3 +57,38 @@ def test_logs_are_those_of_each_child(awsbatch: Emulation) -> None:
     map_task(batch_tasks.greet)(name=["Ada", "Grace"])
     (job,) = awsbatch.jobs
     assert ["greeting Ada" in log for log in awsbatch.logs(job)] == [True, False]
+
+
+FAILS = """
+from flytekit import task, workflow
+
+from flytekitplugins.awsbatch import AWSBatchConfig
+
+
+@task(task_config=AWSBatchConfig(), retries=1)
+def invert(n: int) -> float:
+    return 1 / n
+
+
+@workflow
+def flow(n: int) -> float:
+    return invert(n=n)
+
+
+def test_of_a_workflow(awsbatch):
+    flow(n=0)
+"""
+
+
+def test_a_failed_task_is_shown_without_the_source_of_flytekit(tmp_path: Path) -> None:
+    (tmp_path / "test_fails.py").write_text(FAILS)
+    commands = (pytest_command(tmp_path, *options) for options in ([], ["--full-trace"]))
+    shown, whole = (
+        subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False).stdout
+        for command in commands
+    )
+    assert "ZeroDivisionError: division by zero" in shown
+    lines = [line for line in shown.splitlines() if line.startswith(">")]
+    assert lines == [">       flow(n=0)", ">       return invert(n=n)"]
+    assert "flyte_entity_call_handler" not in shown
+    assert "flyte_entity_call_handler" in whole
