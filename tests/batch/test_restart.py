@@ -99,10 +99,13 @@ def test_the_local_environment_has_the_size_that_the_settings_say_now(home: Path
             one["computeEnvironmentName"]: one["computeResources"]["maxvCpus"]
             for one in service.describe_compute_environments()["computeEnvironments"]
         }
+        with LocalBatch(home, BatchSettings(vcpus=0)) as beside:
+            beside.ensure_queue("queue")
+            assert (size(service), size(beside)) == (6, 6)
     assert sizes == {"local": 6, "own": 1}
     with LocalBatch(home, BatchSettings(vcpus=0)) as service:
         service.ensure_queue("queue")
-        assert size(service) == 6
+        assert size(service) == BatchSettings().machine_vcpus
 
 
 def test_revisions_go_on_after_a_restart(home: Path) -> None:

@@ -236,9 +236,9 @@ class LocalBatch(BatchCalls):
     def ensure_queue(self, name: str) -> str:
         """The ARN of a queue, made over the compute environment `local` when there is none of that name.
 
-        That environment is of the settings' size or this machine's. A size that the settings name is set anew by each
-        service on a home; without one it stays as it is, so that a run with no settings takes nothing from a service
-        beside it.
+        That environment is of the settings' size or this machine's, and each service on a home sets it anew. Where the
+        settings name none it stays as it is while another service lives, so that a run with no settings takes nothing
+        from a service beside it.
 
         :param name: or its ARN.
         """
@@ -256,7 +256,7 @@ class LocalBatch(BatchCalls):
             }
             request = {"computeEnvironmentName": LOCAL_ENVIRONMENT, "type": "MANAGED", "computeResources": size}
             self._make("CreateComputeEnvironment", request)
-        elif not self._sized and self.settings.vcpus and known != vcpus:
+        elif not self._sized and known != vcpus and (self.settings.vcpus or not self._others_live()):
             change = {"computeEnvironment": LOCAL_ENVIRONMENT, "computeResources": {"maxvCpus": vcpus}}
             self.calls.dispatch_without_faults("UpdateComputeEnvironment", change)
         self._sized = True
@@ -265,6 +265,15 @@ class LocalBatch(BatchCalls):
             queue = {"jobQueueName": name, "priority": 1, "computeEnvironmentOrder": order}
             self._make("CreateJobQueue", {**queue, "tags": {DEPLOYMENT_QUEUE_TAG: "any"}})
         return self._context.arns.of(QUEUE, name)
+
+    def _others_live(self) -> bool:
+        """Whether another service on the same home lives."""
+        for name in instances.instance_names_of_service(self._instances):
+            if self._instance is None or name != self._instance.name:
+                with instances.instance_folder_left_behind(self._instances, name, 0) as directory:
+                    if directory is None:
+                        return True
+        return False
 
     def _make(self, operation: str, request: dict[str, Any]) -> None:
         """Makes a resource, unless another service on the same home has made it in the meantime."""
