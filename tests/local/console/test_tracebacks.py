@@ -34,6 +34,12 @@ SHOWN = [
 ]
 
 
+LEFT_OPEN = (
+    "Taskrunner for MainThread : loop-runner caught exception in <_UnixSelectorEventLoop running=True closed=False "
+    "debug=False>: {{'client_session': <aiohttp.client.ClientSession object at 0x7fd37e2b2610>, 'message': '{}'}}"
+)
+
+
 def log_line(message: str, level: str = "ERROR") -> str:
     return json.dumps(
         {"asctime": "2026-01-01 00:00:00,000", "name": "flytekit", "levelname": level, "message": message}
@@ -75,13 +81,16 @@ def test_json_lines_are_rendered_and_others_stay_as_they_are() -> None:
         log_line(MESSAGE),
         log_line("!! End Error Captured by Flyte !!"),
         log_line("disk is nearly full", "WARNING"),
+        log_line(LEFT_OPEN.format("Unclosed client session")),
+        log_line(LEFT_OPEN.format("Task exception was never retrieved")),
         log_line("hello", "INFO"),
         '{"asctime": "broken',
         '{"mine": 1}',
     ]
     assert list(log_with_readable_tracebacks(lines)) == [
         *("", "working on 2", *SHOWN),
-        *("WARNING: disk is nearly full", "hello", '{"asctime": "broken', '{"mine": 1}'),
+        *("WARNING: disk is nearly full", f"ERROR: {LEFT_OPEN.format('Task exception was never retrieved')}", "hello"),
+        *('{"asctime": "broken', '{"mine": 1}'),
     ]
 
 

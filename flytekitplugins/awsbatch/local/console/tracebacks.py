@@ -18,6 +18,8 @@ _MARKERS = re.compile(r"\s*[\^~]+\s*")
 _MESSAGE = re.compile(r"\n\s*Message:\s*\n", re.MULTILINE)
 # flytekit's lines around a traceback, which say the same as it does.
 _AROUND = re.compile(r"Exception when (executing task|loading_task)\b|!! (Begin|End) .*Error Captured by Flyte !!")
+# What flytekit's own S3 client leaves open until the process ends. It says nothing of the task.
+_LEFT_OPEN = re.compile(r"Taskrunner for .* loop-runner caught exception .*'Unclosed (client session|connector)'")
 JSON_LINE = '{"asctime": '
 # Code between the interpreter and the function of a task.
 _FRAMEWORK = ("/site-packages/flytekit/", str(Path(__file__).parents[2]) + "/")
@@ -99,14 +101,15 @@ def log_with_readable_tracebacks(lines: Iterable[str]) -> Iterator[str]:
 
 
 def log_line_without_traceback_json(line: str) -> list[str]:
-    """One line of flytekit's JSON as the lines that it stands for; none for what only surrounds a traceback."""
+    """One line of flytekit's JSON as the lines that it stands for; none for what only surrounds a traceback, or
+    tells of flytekit alone."""
     try:
         record = json.loads(line)
         level, message = str(record["levelname"]), str(record["message"])
         said = str(record.get("exc_info") or "")
     except (ValueError, LookupError, TypeError, RecursionError):
         return [line]
-    if _AROUND.match(message):
+    if _AROUND.match(message) or _LEFT_OPEN.match(message):
         return []
     if TRACEBACK in message:
         return traceback_lines(message)
