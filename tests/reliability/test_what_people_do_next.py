@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,17 @@ def test_a_job_that_has_not_started_has_no_log_yet(home: Path) -> None:
     assert " ".join(waits.output.split()) == f"Job {job} has no log yet: it is RUNNABLE."
     halted = f"Job {job} has no log yet: it is RUNNABLE, and no process runs it any more."
     assert " ".join(left.output.split()) == halted
+
+
+def test_the_log_of_a_map_whose_items_all_came_from_the_cache(home: Path) -> None:
+    items = partial(reliability_tasks.fragile_cached_map, folder=str(home))
+    with emulation(home, quiet=True):
+        assert items(n=[0, 2]) == items(n=[0, 2]) == [0, 4]
+    execution = past_runs.past_run(Home(home)).name
+    said = f"Node n0 of execution {execution} has no job: what it gave came from the cache.\n"
+    for words in (["n0:1"], [execution, "n0:1"]):
+        result = Past(home, home, "", "", "").ask("logs", *words)
+        assert (result.exit_code, " ".join(result.output.split()) + "\n") == (1, said)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def _source_of(names: tuple[str, ...]) -> Iterator[tuple[LogSource, str]]:
         client = account_client_of(run) if run is not None else None
         service = client or batch
         if found is None or service is None:
-            fail_command(_unknown(batch, name))
+            fail_command(_unknown(batch, name, run))
         _refuse_array(service, found)
         yield _source(service, found), found
 
@@ -178,8 +178,12 @@ def _refuse_array(batch: BatchCalls, job: str) -> None:
         )
 
 
-def _unknown(batch: LocalBatch | None, job: str) -> str:
+def _unknown(batch: LocalBatch | None, job: str, run: past_runs.RunInfo | None) -> str:
+    """:param run: the execution that the name led to, where it is that of one."""
     job_id = job.partition(":")[0]
+    if run is not None and (node := next((node for node in run.nodes if node.node.startswith(job_id)), None)):
+        why = "what it gave came from the cache" if node.status == "succeeded" else "none was submitted"
+        return f"Node {node.node} of execution {run.name} has no job: {why}."
     if batch is not None and job_id != job and (array := home_job_named(batch, job_id)):
         (known,) = batch.describe_jobs(jobs=[array])["jobs"]
         size = known.get("arrayProperties", {}).get("size", 0)

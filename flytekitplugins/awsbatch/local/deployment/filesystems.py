@@ -51,7 +51,7 @@ def exists_in_storage(url: str) -> bool:
     try:
         return bool(filesystem_of(url).exists(url))
     except Exception as error:
-        raise StorageError(url, str(error) or type(error).__name__) from error
+        raise StorageError(url, str(error) or type(error).__name__) from None
 
 
 def check_storage_container(url: str) -> None:
@@ -67,9 +67,10 @@ def check_storage_container(url: str) -> None:
         raise StorageError(container, "there is no such bucket, or it is not this account's") from None
     except OSError as error:
         if _expired(error):
-            raise StorageError(container, str(error)) from error
+            raise StorageError(container, str(error)) from None
     except Exception as error:
-        raise StorageError(container, str(error) or type(error).__name__) from error
+        # A person reads it first, for want of credentials say, and botocore's way there is hundreds of lines long.
+        raise StorageError(container, str(error) or type(error).__name__) from None
 
 
 class RunStore(FsspecStore):
