@@ -97,14 +97,53 @@ def test_an_eager_function_sends_them_there_from_its_own_thread(calls: Calls) ->
     assert len(calls) == 1
 
 
-def test_a_task_called_inside_a_task_runs_in_that_tasks_process(calls: Calls) -> None:
-    @task
-    def outer(x: int) -> int:
-        result: Any = sdk_tasks.square(x=x)
-        return int(result.eval())
+@task
+def calls_a_job(x: int) -> int:
+    result: Any = sdk_tasks.square(x=x)
+    return int(result.eval())
 
-    assert outer(x=4) == 16
+
+@task
+def calls_a_map(x: int) -> list[int]:
+    return map_task(sdk_tasks.square)(x=[x])  # type: ignore[no-any-return]
+
+
+@task
+def calls_a_workflow(x: int) -> int:
+    result: Any = subworkflow(x=x)
+    return int(result.eval())
+
+
+@workflow
+def subworkflow(x: int) -> int:
+    return sdk_tasks.square(x=x)
+
+
+@workflow
+def around(x: int) -> tuple[int, list[int], int]:
+    return calls_a_job(x=x), calls_a_map(x=x), calls_a_workflow(x=x)
+
+
+@dynamic
+def around_dynamically(x: int) -> tuple[int, list[int], int]:
+    return calls_a_job(x=x), calls_a_map(x=x), calls_a_workflow(x=x)
+
+
+@workflow
+def around_a_dynamic_task(x: int) -> tuple[int, list[int], int]:
+    return around_dynamically(x=x)
+
+
+@pytest.mark.parametrize("entity", [around, around_dynamically, around_a_dynamic_task])
+def test_a_task_called_inside_a_task_runs_in_that_tasks_process(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch, entity: Any
+) -> None:
+    told = []
+    monkeypatch.setattr(composer, "say_task_is_inside_another", told.append)
+    assert calls_a_job(x=4) == 16
+    assert tuple(entity(x=4)) == (16, [16], 16)
     assert calls == []
+    assert set(told) == {sdk_tasks.square.name, map_task(sdk_tasks.square).name}
 
 
 def test_flytekits_local_cache_is_left_out_of_emulated_calls(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:

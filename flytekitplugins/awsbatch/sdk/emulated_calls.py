@@ -46,7 +46,7 @@ class EmulatedCalls:
         # Neither rich's tracebacks nor pytest's show this frame.
         _rich_traceback_omit = __tracebackhide__ = True
         parent: Any = super()
-        if switch.emulation_on() and not _inside_a_task(ctx):
+        if switch.emulation_on() and not _inside_a_task(self, ctx):
             from ..local.run import composer
 
             resolved, unresolvable = composer.resolve_call_arguments(self, kwargs)
@@ -64,7 +64,7 @@ class EmulatedCalls:
             return parent.sandbox_execute(ctx, input_literal_map)
         from ..local.run import composer
 
-        is_inside, replaced = _inside_a_task(ctx), _replaced_task(self)
+        is_inside, replaced = _inside_a_task(self, ctx), _replaced_task(self)
         if not is_inside and replaced is None:
             try:
                 return composer.compose_and_run_call(self, input_literal_map, unresolvable)
@@ -76,7 +76,9 @@ class EmulatedCalls:
             raise told.with_traceback(None)
         if unresolvable is not None:
             raise unresolvable
-        if replaced is not None and not is_inside:
+        if is_inside:
+            composer.say_task_is_inside_another(parent.name)
+        elif replaced is not None:
             composer.say_task_is_replaced(replaced.name)
         with switch.emulation_kept_off():
             return parent.sandbox_execute(ctx, input_literal_map)
@@ -145,13 +147,18 @@ def _steps_of_class(kind: type) -> list[Any]:
     return [vars(base).get(step) for base in kind.__mro__ for step in STEPS]
 
 
-def _inside_a_task(ctx: FlyteContext) -> bool:
+def _inside_a_task(task: Any, ctx: FlyteContext) -> bool:
     """Whether the call comes out of a running task's own code, which a real cluster runs in that task's container.
 
     flytekit hands the caller's context to `local_execute` for a call within a local run (`flyte_entity_call_handler`),
-    and a new one, which is then the current one, for the call that starts a local run.
+    and a new one, which is then the current one, for the call that starts a local run. Within a workflow a task has
+    the workflow's.
     """
     state = ctx.execution_state
     if state is None or ctx is FlyteContextManager.current_context():
         return False
-    return bool(state.mode == ExecutionState.Mode.LOCAL_TASK_EXECUTION)
+    if state.mode == ExecutionState.Mode.LOCAL_TASK_EXECUTION:
+        return True
+    from ..local.identity.execution_identity import is_called_by_a_task
+
+    return is_called_by_a_task(task)

@@ -121,6 +121,30 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
     )
 
 
+def is_called_by_a_task(task: Any) -> bool:
+    """Whether a call comes out of another task's own function, however deep, which those of a @dynamic task and of an
+    @eager function are not. Within a workflow flytekit's context does not tell. Call it on the thread that makes the
+    call.
+
+    :param task: that is called.
+    """
+    from flytekit.core.base_task import PythonTask
+    from flytekit.core.promise import flyte_entity_call_handler
+    from flytekit.core.python_function_task import EagerAsyncPythonFunctionTask as Eager
+    from flytekit.core.python_function_task import PythonFunctionTask
+
+    handler = flyte_entity_call_handler.__code__
+    eager = {Eager.execute.__code__, Eager.async_execute.__code__}
+    dynamic = PythonFunctionTask.ExecutionBehavior.DYNAMIC
+    for frame in _calling_frames(threading.current_thread()):
+        if frame.f_code in eager:
+            return False
+        entity = frame.f_locals["entity"] if frame.f_code is handler else None
+        if isinstance(entity, PythonTask) and entity is not task and getattr(entity, "execution_mode", "") != dynamic:
+            return True
+    return False
+
+
 def _calling_frames(thread: threading.Thread) -> Iterator[FrameType]:
     """The frames that lead to here, innermost first, on through the thread that waits for a loop runner."""
     seen: set[int] = set()

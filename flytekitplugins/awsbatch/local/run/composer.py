@@ -113,6 +113,14 @@ def say_task_is_replaced(name: str) -> None:
     )
 
 
+def say_task_is_inside_another(name: str) -> None:
+    """Tells, once per task, that a task that another one's function calls is not run as a job."""
+    deployments.current_deployment().say_once(
+        f"{name} is called in the function of another task. It runs there and not as a job, as on a cluster: call it "
+        "in a workflow or in a @dynamic task."
+    )
+
+
 def _check_queues(deployment: Deployment, who: Identity) -> None:
     """Before an image is built or anything uploaded. Which of its queues an execution gets depends on its name."""
     if deployment.backend.endpoint is not None:
