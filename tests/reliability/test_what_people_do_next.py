@@ -28,6 +28,7 @@ from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.deployment.emulation import emulation
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import Home
+from flytekitplugins.awsbatch.local.identity import executions
 
 
 @dataclass(frozen=True)
@@ -329,6 +330,31 @@ def test_an_item_from_the_cache_cannot_run_again(home: Path) -> None:
     assert "came from the cache: nothing ran for it" in " ".join(cached.output.split())
     # The beginning of a node's id is enough: that of a task on its own is long.
     assert past.ask("rerun", newest, "reliabilitytasksmap", "0").exit_code == 0
+
+
+def test_a_node_whose_items_were_all_cached_has_no_log(home: Path) -> None:
+    with emulation(home, quiet=True):
+        assert map_task(reliability_tasks.cached)(n=[1, 2]) == [2, 3]
+        assert map_task(reliability_tasks.cached)(n=[2, 1]) == [3, 2]
+    newest, earlier = past_runs.past_runs_of(Home(home))
+    (node,) = newest.nodes
+    past = Past(home, home, newest.name, "", "")
+    for words in ((node.node,), (f"{node.node}:1",), (newest.name, node.node)):
+        said = past.ask("logs", *words)
+        assert said.exit_code == 1
+        assert f"{node.node} of {newest.name} has submitted no job: there is no log" in " ".join(said.output.split())
+    assert past.ask("logs", earlier.name, f"{node.node}:1").exit_code == 0
+
+
+def test_a_node_comes_before_an_execution_that_begins_like_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = iter(["n0older", "newest"])
+    monkeypatch.setattr(executions, "_new_name", lambda: next(names))
+    with emulation(home, quiet=True):
+        assert [reliability_tasks.total_of(numbers=numbers) for numbers in ([1], [2])] == [1, 2]
+    past = Past(home, home, "newest", "", "")
+    (node,) = past.json("jobs", "newest")["jobs"]
+    assert past.json("logs", "n0")["job"] == node["job"]
+    assert past.json("logs", "n0o")["job"] != node["job"]
 
 
 def test_the_one_item_that_was_not_cached_is_shown_as_the_job_that_it_is(home: Path) -> None:

@@ -107,7 +107,7 @@ def _failed_jobs(batch: BatchCalls, node: past_runs.NodeInfo) -> Iterator[tuple[
 def _source_of(names: tuple[str, ...]) -> Iterator[tuple[LogSource, str]]:
     """The log that the names lead to, and its job; ends the command where there is none."""
     name = names[-1]
-    run = home_run_named(names[0]) if len(names) == 2 else None
+    run = home_run_named(names[0]) if len(names) == 2 else _newest_with_node(name)
     with batch_of_home() as batch:
         found = home_job_named(batch, name) if batch is not None and run is None else None
         elsewhere = home_run_with_job(name) if found is None and run is None else None
@@ -121,6 +121,14 @@ def _source_of(names: tuple[str, ...]) -> Iterator[tuple[LogSource, str]]:
             fail_command(_unknown(batch, name, run))
         _refuse_array(service, found)
         yield _source(service, found), found
+
+
+def _newest_with_node(name: str) -> past_runs.RunInfo | None:
+    """The newest execution if one of its nodes has just this name. The name of an execution, or the id of a job, may
+    begin with the same letters."""
+    newest = next(iter(past_runs.past_runs_of(home_of_command())), None)
+    node_name = name.partition(":")[0]
+    return newest if newest is not None and any(node.node == node_name for node in newest.nodes) else None
 
 
 def _source(batch: BatchCalls, job: str) -> LogSource:
@@ -153,7 +161,9 @@ def _job_of_item(run: past_runs.RunInfo, name: str) -> str | None:
     """Raises UnknownRunError."""
     node_name, colon, item = name.partition(":")
     node = past_runs.past_node(run, node_name)
-    if not colon or node.job_id is None:
+    if node.job_id is None:
+        raise past_runs.UnknownRunError(f"Node {node.node} of {run.name} has submitted no job: there is no log.")
+    if not colon:
         return node.job_id
     child = child_index_to_rerun(node, int(item))
     return node.job_id if child is None or not _children_of(node) else f"{node.job_id}:{child}"
