@@ -237,6 +237,7 @@ def test_a_task_that_is_only_mapped_is_left_to_the_map() -> None:
     ("overrides", "codes"),
     [
         ({"limits": Resources(cpu="4")}, []),
+        ({"limits": Resources(cpu="4", gpu="1")}, ["AB102"]),
         ({"name": "other", "node_name": "other"}, []),
         ({"retries": 4}, ["AB105"]),
         ({"timeout": timedelta(hours=2)}, ["AB105"]),

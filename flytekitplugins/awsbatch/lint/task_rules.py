@@ -81,9 +81,10 @@ def timeout_rule(subject: LintSubject) -> Iterator[str]:
 
 
 def dropped_resources_rule(subject: LintSubject) -> Iterator[str]:
-    resources = subject.container.resources
+    overrides = [node._resources.to_flyte_idl() for node in subject.calls if node._resources is not None]
     asked = {
         Resources.ResourceName.Name(entry.name).lower().replace("_", " ")
+        for resources in (subject.container.resources, *overrides)
         for entry in (*resources.requests, *resources.limits)
         if entry.name not in KEPT_RESOURCES
     }
