@@ -479,6 +479,14 @@ def test_a_target_that_is_not_there_is_wrong_use(target: str) -> None:
     assert "is neither a file or folder nor a module" in " ".join(output.replace("│", " ").split())
 
 
+def test_a_file_that_is_not_python_is_wrong_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("inputs.json").write_text("{}")
+    status, output = lint("inputs.json")
+    assert status == 2
+    assert "inputs.json is no Python file" in " ".join(output.replace("│", " ").split())
+
+
 def test_a_code_that_does_not_exist_is_wrong_use(tmp_path: Path) -> None:
     status, output = lint(str(program(tmp_path, "lint_usage_target", 1)), "--ignore", "AB999")
     assert status == 2

@@ -61,6 +61,8 @@ def target_of(text: str) -> Target:
     if path.is_dir():
         return _target_folder(path)
     if path.exists():
+        if path.suffix != ".py":
+            raise TargetError(f"{text} is no Python file")
         root = Path(find_common_root([text]))
         return Target(root, tuple(list_packages_and_modules(root, [text])))
     here = Path.cwd()
