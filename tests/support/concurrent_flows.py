@@ -102,6 +102,14 @@ def ordered() -> tuple[str, bool]:
     return begun, found
 
 
+@workflow
+def ordered_backwards() -> tuple[bool, str]:
+    found = marked(name="backwards")
+    begun = mark(name="backwards")
+    begun >> found
+    return found, begun
+
+
 @task(task_config=AWSBatchConfig(), retries=0)
 def fails(name: str) -> int:
     if name:

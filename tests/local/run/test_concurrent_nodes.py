@@ -50,6 +50,13 @@ def test_an_order_without_data_is_kept(awsbatch: Emulation) -> None:
     assert tuple(flows.ordered()) == ("ordered", True)
 
 
+def test_an_order_against_that_of_the_calls_is_told(awsbatch: Emulation) -> None:
+    flows.ordered()
+    assert "runs before" not in awsbatch.printed
+    assert tuple(flows.ordered_backwards()) == (False, "backwards")
+    assert "n0 runs before n1, the other way round than on a cluster" in awsbatch.printed
+
+
 def test_both_of_two_that_fail_are_run_and_the_first_one_is_told(awsbatch: Emulation) -> None:
     with pytest.raises(TaskFailedError, match="one fails"):
         flows.two_fail()

@@ -74,6 +74,15 @@ class Place:
         given = self.node._resources if self.node is not None else None
         return ResourceRequirements.from_template(given.to_flyte_idl()) if given is not None else None
 
+    def called_too_late(self, workflow: Any) -> list[str]:
+        """The nodes that `>>` puts before this one, and that the workflow's function calls after it."""
+        if self.node is None or not isinstance(workflow, WorkflowBase):
+            return []
+        # Another node, in a branch of a conditional, may have the same id.
+        own = next((at for at, node in enumerate(workflow.nodes) if node is self.node), len(workflow.nodes))
+        later = {node.id for node in workflow.nodes[own + 1 :]}
+        return [node.id for node in self.node.upstream_nodes if node.id in later]
+
     def retries(self, task: PythonTask[Any]) -> int | None:
         """The node's own; None for the template's (FlyteAdmin copies those into the node that it makes)."""
         return None if self.single else int(self._metadata(task).retries.retries)

@@ -90,6 +90,11 @@ def compose_and_run_call(
     place = execution.nodes.place(who.calls, task.name)
     if place.numbered:
         deployment.say_once(NUMBERED)
+    if len(who.calls) > 1 and (late := place.called_too_late(who.calls[-2].entity)):
+        deployment.say_once(
+            f"{place.label} runs before {', '.join(late)}, the other way round than on a cluster: `>>` puts them in an "
+            "order in which the workflow does not call them, and here nodes start as they are called."
+        )
     call = Call(deployment, task, execution, place, serialised, who, unresolvable, frozenset(defaults))
     return run_node_concurrently(call, message, place, who.calls, execution, deployment.close_deployment)
 
