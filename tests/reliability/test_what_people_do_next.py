@@ -11,7 +11,6 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -265,17 +264,6 @@ def test_a_job_that_has_not_started_has_no_log_yet(home: Path) -> None:
     assert " ".join(left.output.split()) == halted
 
 
-def test_the_log_of_a_map_whose_items_all_came_from_the_cache(home: Path) -> None:
-    items = partial(reliability_tasks.fragile_cached_map, folder=str(home))
-    with emulation(home, quiet=True):
-        assert items(n=[0, 2]) == items(n=[0, 2]) == [0, 4]
-    execution = past_runs.past_run(Home(home)).name
-    said = f"Node n0 of execution {execution} has no job: what it gave came from the cache.\n"
-    for words in (["n0:1"], [execution, "n0:1"]):
-        result = Past(home, home, "", "", "").ask("logs", *words)
-        assert (result.exit_code, " ".join(result.output.split()) + "\n") == (1, said)
-
-
 @pytest.mark.parametrize(
     ("words", "status", "expected"),
     [
@@ -342,7 +330,8 @@ def test_a_node_whose_items_were_all_cached_has_no_log(home: Path) -> None:
     for words in ((node.node,), (f"{node.node}:1",), (newest.name, node.node)):
         said = past.ask("logs", *words)
         assert said.exit_code == 1
-        assert f"{node.node} of {newest.name} has submitted no job: there is no log" in " ".join(said.output.split())
+        why = "has no job and no log: all that it gave came from the cache."
+        assert f"Node {node.node} of execution {newest.name} {why}" in " ".join(said.output.split())
     assert past.ask("logs", earlier.name, f"{node.node}:1").exit_code == 0
 
 

@@ -118,7 +118,7 @@ def _source_of(names: tuple[str, ...]) -> Iterator[tuple[LogSource, str]]:
         client = account_client_of(run) if run is not None else None
         service = client or batch
         if found is None or service is None:
-            fail_command(_unknown(batch, name, run))
+            fail_command(_unknown(batch, name))
         _refuse_array(service, found)
         yield _source(service, found), found
 
@@ -162,7 +162,8 @@ def _job_of_item(run: past_runs.RunInfo, name: str) -> str | None:
     node_name, colon, item = name.partition(":")
     node = past_runs.past_node(run, node_name)
     if node.job_id is None:
-        raise past_runs.UnknownRunError(f"Node {node.node} of {run.name} has submitted no job: there is no log.")
+        why = "all that it gave came from the cache" if node.status == "succeeded" else "none was submitted"
+        raise past_runs.UnknownRunError(f"Node {node.node} of execution {run.name} has no job and no log: {why}.")
     if not colon:
         return node.job_id
     child = child_index_to_rerun(node, int(item))
@@ -188,12 +189,8 @@ def _refuse_array(batch: BatchCalls, job: str) -> None:
         )
 
 
-def _unknown(batch: LocalBatch | None, job: str, run: past_runs.RunInfo | None) -> str:
-    """:param run: the execution that the name led to, where it is that of one."""
+def _unknown(batch: LocalBatch | None, job: str) -> str:
     job_id = job.partition(":")[0]
-    if run is not None and (node := next((node for node in run.nodes if node.node.startswith(job_id)), None)):
-        why = "what it gave came from the cache" if node.status == "succeeded" else "none was submitted"
-        return f"Node {node.node} of execution {run.name} has no job: {why}."
     if batch is not None and job_id != job and (array := home_job_named(batch, job_id)):
         (known,) = batch.describe_jobs(jobs=[array])["jobs"]
         size = known.get("arrayProperties", {}).get("size", 0)
