@@ -288,6 +288,7 @@ def test_a_job_that_has_not_started_has_no_log_yet(home: Path) -> None:
         (["logs", "<job>:1", "-f", "--json"], 2, "only one of them"),
         (["rerun", "<execution>", "n7"], 1, "has no node 'n7'; it has n0"),
         (["rerun", "<execution>", "../n0"], 1, "has no node"),
+        (["rerun", "<execution>", "n0"], 1, "Node n0 has 3 items, counted from 0: name one."),
         (["rerun", "<execution>", "n0", "3"], 1, "has 3 items, counted from 0; there is no item 3"),
         (["rerun", "<execution>", "n0", "-1"], 2, "No such option"),
         (["rerun", "<execution>", "n0", "x"], 2, "not a valid integer"),

@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.local.all_settings import RETENTION_DAYS, load_set
 from flytekitplugins.awsbatch.local.console.amounts import shown_time
 from flytekitplugins.awsbatch.local.deployment.account_client import account_client_of, terminate_account_jobs
 from flytekitplugins.awsbatch.local.history import past_runs
-from flytekitplugins.awsbatch.local.run.rerun import prepare_rerun_of_child, rerun_child
+from flytekitplugins.awsbatch.local.run.rerun import only_index_to_rerun, prepare_rerun_of_child, rerun_child
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
@@ -139,19 +139,20 @@ def _kill_elsewhere(run: past_runs.RunInfo) -> None:
 @click.command("rerun")
 @click.argument("execution")
 @click.argument("node")
-@click.argument("index", type=click.IntRange(min=0), default=0)
+@click.argument("index", type=click.IntRange(min=0), required=False)
 @click.option("--raw", is_flag=True, help="Show flytekit's JSON log lines as they are.")
-def rerun_command(execution: str, node: str, index: int, raw: bool) -> None:
+def rerun_command(execution: str, node: str, index: int | None, raw: bool) -> None:
     """Run one child again in the foreground.
 
     It has its own inputs, environment and command, and a debugger works (`breakpoint()`, `pdb`). INDEX is the place in
-    the mapped list; outputs go to a folder of their own. Variables that the job inherited are this shell's. Ends with
-    the child's exit status.
+    the mapped list, and may be left out where there is one item; outputs go to a folder of their own. Variables that
+    the job inherited are this shell's. Ends with the child's exit status.
     """
     with ending_on_failure():
         run = home_run_named(execution)
         found = past_runs.past_node(run, node)
         node = found.node
+        index = only_index_to_rerun(home_of_command(), run, found) if index is None else index
         child = prepare_rerun_of_child(home_of_command(), run, found, index)
         status = rerun_child(child, raw)
     click.echo(f"Child {index} of {node} ended with exit status {status}. It wrote to {child.output}", err=True)

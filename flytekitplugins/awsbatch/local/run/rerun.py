@@ -152,6 +152,22 @@ def _write(data: bytes) -> None:
             data = data[os.write(2, data) :]
 
 
+def only_index_to_rerun(home: Home, run: RunInfo, node: NodeInfo) -> int:
+    """The place of a node's only item, or of a task that is not mapped.
+
+    Raises UnknownRunError where there are more, and RecordError.
+    """
+    with understanding_record(RunRecord(home.run(run.name)).node_file(node.node)):
+        snapshot = node.record["snapshot"]
+        items = NodeState.from_dict(snapshot).plugin_state.original_size if snapshot else 0
+    if items > 1:
+        raise UnknownRunError(
+            f"Node {node.node} has {items} items, counted from 0: name one. "
+            f"`flyte-awsbatch jobs --children` lists them."
+        )
+    return 0
+
+
 def child_index_to_rerun(node: NodeInfo, index: int) -> int | None:
     """The place in the array job of an item of the user's list. Raises UnknownRunError when no job ran for it."""
     snapshot = node.record["snapshot"]
