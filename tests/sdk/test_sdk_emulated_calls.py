@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import sdk_tasks
-from flytekit import TaskMetadata, conditional, dynamic, eager, task, workflow
+from flytekit import HashMethod, TaskMetadata, conditional, dynamic, eager, task, workflow
 from flytekit.core.local_cache import LocalTaskCache
 from flytekit.models.literals import Literal, LiteralCollection, LiteralMap, Primitive, Scalar
 
@@ -144,6 +144,45 @@ def test_a_task_called_inside_a_task_runs_in_that_tasks_process(
     assert tuple(entity(x=4)) == (16, [16], 16)
     assert calls == []
     assert set(told) == {sdk_tasks.square.name, map_task(sdk_tasks.square).name}
+
+
+Hashed = Annotated[str, HashMethod(str.upper)]
+
+
+@task(task_config=AWSBatchConfig())
+def hashed(x: Hashed) -> int:
+    return len(x)
+
+
+@task
+def makes_hashed() -> Hashed:
+    return "made"
+
+
+@workflow
+def with_hashes() -> tuple[int, list[int]]:
+    return hashed(x="written"), map_task(hashed)(x=["written", makes_hashed()])
+
+
+@dynamic
+def with_hashes_dynamically() -> tuple[int, list[int]]:
+    return hashed(x="written"), map_task(hashed)(x=["written", makes_hashed()])
+
+
+@pytest.mark.parametrize("entity", [with_hashes, with_hashes_dynamically])
+def test_a_value_that_is_written_into_a_workflow_has_no_hash(calls: Calls, entity: Any) -> None:
+    entity()
+    (_, single), (_, mapped) = calls
+    assert [one.hash for one in (single.literals["x"], *mapped.literals["x"].collection.literals)] == [
+        None,
+        None,
+        "MADE",
+    ]
+
+
+def test_the_value_of_a_task_on_its_own_has_its_hash(calls: Calls) -> None:
+    hashed(x="given")
+    assert calls[0][1].literals["x"].hash == "GIVEN"
 
 
 def test_flytekits_local_cache_is_left_out_of_emulated_calls(calls: Calls, monkeypatch: pytest.MonkeyPatch) -> None:

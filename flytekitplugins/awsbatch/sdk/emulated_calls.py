@@ -11,7 +11,8 @@ from typing import Any
 
 from flytekit.core.base_task import TaskMetadata
 from flytekit.core.context_manager import ExecutionState, FlyteContext, FlyteContextManager
-from flytekit.models.literals import LiteralMap
+from flytekit.core.promise import Promise
+from flytekit.models.literals import Literal, LiteralMap
 
 from . import switch
 
@@ -50,7 +51,8 @@ class EmulatedCalls:
             from ..local.run import composer
 
             resolved, unresolvable = composer.resolve_call_arguments(self, kwargs)
-            return parent.local_execute.__func__(EmulatedTask(self, unresolvable), ctx, **resolved)
+            written = resolved if _bound_by_a_workflow(ctx) else {}
+            return parent.local_execute.__func__(EmulatedTask(self, unresolvable, written), ctx, **resolved)
         return parent.local_execute(ctx, **kwargs)
 
     def sandbox_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap, unresolvable: Any = None) -> LiteralMap:
@@ -92,14 +94,19 @@ class EmulatedTask:
     """A task as flytekit's `local_execute` sees it for one emulated call: the same, but not cached.
 
     A view and not a changed task, since other threads may be calling the same task.
+
+    :param written: the arguments, where a workflow binds them.
     """
 
-    def __init__(self, task: Any, unresolvable: Any) -> None:
+    def __init__(self, task: Any, unresolvable: Any, written: dict[str, Any]) -> None:
         self._task = task
         self._unresolvable = unresolvable
+        self._written = written
 
     def sandbox_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap) -> Any:
         _rich_traceback_omit = __tracebackhide__ = True
+        for name, value in self._written.items():
+            _drop_hashes_of_constants(value, input_literal_map.literals[name])
         # A test's own `sandbox_execute` has flytekit's parameters.
         reason = () if self._unresolvable is None else (self._unresolvable,)
         return self._task.sandbox_execute(ctx, input_literal_map, *reason)
@@ -110,6 +117,25 @@ class EmulatedTask:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
+
+
+def _bound_by_a_workflow(ctx: FlyteContext) -> bool:
+    """Whether the call is one of a workflow's or of a @dynamic task's, which flytekit compiles to bindings."""
+    mode = ctx.execution_state.mode if ctx.execution_state is not None else None
+    return mode in (ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION, ExecutionState.Mode.LOCAL_DYNAMIC_TASK_EXECUTION)
+
+
+def _drop_hashes_of_constants(value: Any, literal: Literal) -> None:
+    """A binding of a value that is written into a workflow has no hash of a `HashMethod`; that of a promise's has."""
+    if isinstance(value, Promise):
+        return
+    if isinstance(value, list) and literal.collection is not None:
+        for item, inner in zip(value, literal.collection.literals, strict=False):
+            _drop_hashes_of_constants(item, inner)
+    elif isinstance(value, dict) and literal.map is not None:
+        for key, item in value.items():
+            _drop_hashes_of_constants(item, literal.map.literals[key])
+    literal.hash = None
 
 
 def _says_all(error: Exception) -> bool:
