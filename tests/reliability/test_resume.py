@@ -89,6 +89,32 @@ def test_a_node_that_had_succeeded_gives_its_outputs_without_a_job(home: Path, w
     assert [run.name for run in past_runs.past_runs_of(Home(home))] == [execution]
 
 
+def test_a_call_on_a_thread_of_its_own_ends_with_the_emulation(home: Path, marks: Path) -> None:
+    work = partial(tasks.gated_map, folder=str(marks))
+    caught: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            work(n=[0, 1])
+        except ClosedError as error:
+            caught.append(error)
+
+    # Not a daemon: the process would wait for it.
+    thread = threading.Thread(target=call)
+    with emulation(home, quiet=True) as awsbatch:
+        thread.start()
+        eventually(lambda: half_done(awsbatch, marks))
+    thread.join(timeout=60)
+    assert not thread.is_alive()
+    assert [type(error) for error in caught] == [ClosedError]
+    execution = newest(home)
+    assert past_runs.past_run(Home(home), execution).nodes[0].status == "interrupted"
+    (marks / "gate").touch()
+    with emulation(home, quiet=True, resume=execution):
+        assert work(n=[0, 1]) == [0, 1]
+    assert starts(marks) == {0: 1, 1: 2}
+
+
 @pytest.mark.parametrize("isolation", ["fork", "process", "worker"])
 def test_an_interrupted_map_goes_on_with_the_job_that_it_had(
     home: Path, marks: Path, isolation: str, isolation_keys: dict[str, Any]

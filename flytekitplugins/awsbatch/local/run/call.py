@@ -299,7 +299,7 @@ class Call:
         with deployment.closed_with(self):
             self._write("running")
             try:
-                result = node.run(self._interrupts.interruptible_wait(deployment.backend.wait))
+                result = node.run(self._interrupts.interruptible_wait(self._wait))
             except Interrupted:
                 # Now, while closing the deployment still looks after this call.
                 deployment.close_deployment()
@@ -307,8 +307,10 @@ class Call:
             except UnreachableError:
                 raise
             except BaseException:
-                with contextlib.suppress(BatchError):
-                    self.abort()
+                # Once the deployment is closed, what becomes of the job has been decided.
+                if not deployment.closed:
+                    with contextlib.suppress(BatchError):
+                        self.abort()
                 raise
         self._write(_STATUSES[result.phase], result)
         deployment.reporter.finished(self.label, child_counts_of_result(result))
@@ -316,6 +318,11 @@ class Call:
             reason = f'; its job was terminated with the reason "{ABORTED}"' if result.job_id else ""
             deployment.reporter.say(f"{self.label}: aborted, because {self._failed_beside} has failed{reason}")
         return result
+
+    def _wait(self, job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
+        """Raises ClosedError when another thread has closed the deployment meanwhile."""
+        self._deployment.backend.wait(job_id, round_seconds=round_seconds, error=error, timeout=timeout)
+        self._deployment.check_open()
 
     def _outputs(self, message: literals_pb2.LiteralMap) -> LiteralMap:
         deployment = self._deployment

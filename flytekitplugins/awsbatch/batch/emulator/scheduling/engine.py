@@ -136,7 +136,7 @@ class Engine:
             self._suspended = True
             for event in [*self._events, *self._arrived()]:
                 self._handle(event)
-            self._table.notify_readers()
+            self._table.close_to_readers()
         if self._starter.scratch is not None:
             self._return_scratch()
             self._starter.finish_removing_scratch()

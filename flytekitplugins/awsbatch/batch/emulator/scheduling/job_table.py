@@ -36,6 +36,7 @@ class JobTable:
         self._unwritten_units: dict[int, Unit] = {}
         self._readers_know = True
         self._changes = 0
+        self._closed = False
 
     def job_in_memory(self, job_id: str) -> Job | None:
         return self._unended.get(job_id) or self._ended.get(job_id)
@@ -108,6 +109,11 @@ class JobTable:
             self._readers_know = True
             self._job_changed.notify_all()
 
+    def close_to_readers(self) -> None:
+        """Nothing changes any more: whoever waits, or will, returns."""
+        self._closed = True
+        self._job_changed.notify_all()
+
     def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
         """Called without the lock. See `batch.api.JobEvents`; a job that this service does not run does not change."""
         now = time.monotonic()
@@ -119,7 +125,7 @@ class JobTable:
                 job = self.job_in_memory(job_id)
                 changes = job.changes if job is not None else seen
                 left = until - time.monotonic()
-                if changes != seen or left <= 0:
+                if changes != seen or left <= 0 or self._closed:
                     return changes
                 self._job_changed.wait(left)
 
