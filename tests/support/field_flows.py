@@ -223,6 +223,22 @@ def halved_pair(first: float, second: float) -> list[float]:
     return map_task(halve)(x=[first, second])
 
 
+@batch_task()
+def add_up_halves(numbers: list[float] | None) -> float:
+    return sum(numbers or []) / 2
+
+
+@workflow
+def optional_halves(numbers: list[float] | None) -> float:
+    return add_up_halves(numbers=numbers)
+
+
+@workflow
+def fields_in_an_optional_list() -> tuple[float, float]:
+    found = rates()
+    return add_up_halves(numbers=[found.low, found.high]), optional_halves(numbers=[found.low, found.high])
+
+
 @workflow
 def fields_in_a_list_into_a_subworkflow() -> list[float]:
     found = rates()

@@ -21,6 +21,7 @@ from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
         (flows.list_field_through_a_subworkflow, [2, 4, 6]),
         (flows.fields_in_a_list_into_a_subworkflow, [0.5, 1.0]),
         (flows.fields_through_a_subworkflow_in_a_list, [0.5, 1.0]),
+        (flows.fields_in_an_optional_list, (1.5, 1.5)),
         (flows.models, (7, 0, [3, 4])),
         (flows.models_through_a_subworkflow, ([3, 4], [4, 3], [7, 3])),
         (flows.scalars, "Ann True 2.5 None 20"),

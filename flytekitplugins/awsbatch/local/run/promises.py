@@ -62,12 +62,20 @@ def _resolved(value: Any, declared: LiteralType | None, read: Read) -> Any:
             return value
         return Promise(value.var, Literal.from_flyte_idl(literal))
     if isinstance(value, list):
-        items = declared.collection_type if declared is not None else None
+        items = _inner_type(declared, lambda one: one.collection_type)
         return [_resolved(one, items, read) for one in value]
     if isinstance(value, dict):
-        entries = declared.map_value_type if declared is not None else None
+        entries = _inner_type(declared, lambda one: one.map_value_type)
         return {key: _resolved(one, entries, read) for key, one in value.items()}
     return value
+
+
+def _inner_type(declared: LiteralType | None, inner: Callable[[LiteralType], LiteralType | None]) -> LiteralType | None:
+    """The type of a list's items or a dict's values, also where the whole is optional."""
+    if declared is None:
+        return None
+    variants = declared.union_type.variants if declared.union_type is not None else [declared]
+    return next((found for one in variants if (found := inner(one)) is not None), None)
 
 
 def _has_field(literal: Literal, declared: LiteralType) -> bool:
@@ -81,8 +89,10 @@ def _has_field(literal: Literal, declared: LiteralType) -> bool:
     elif literal.map is not None:
         items, inner = literal.map.literals.values(), declared.map_value_type
     else:
-        binary = literal.scalar.binary if literal.scalar is not None else None
-        return binary is not None and binary.tag == MESSAGEPACK
+        scalar = literal.scalar
+        if scalar is not None and scalar.union is not None:
+            return _has_field(scalar.union.value, scalar.union.stored_type)
+        return scalar is not None and scalar.binary is not None and scalar.binary.tag == MESSAGEPACK
     return inner is not None and inner.simple != SimpleType.STRUCT and any(_has_field(one, inner) for one in items)
 
 

@@ -44,6 +44,10 @@ def resolve_input_literal(literal: literals_pb2.Literal, declared: types_pb2.Lit
             key: resolve_input_literal(item, declared.map_value_type) for key, item in literal.map.literals.items()
         }
         return literals_pb2.Literal(map=literals_pb2.LiteralMap(literals=entries))
+    if literal.scalar.HasField("union"):
+        union = literal.scalar.union
+        found = literals_pb2.Union(value=resolve_input_literal(union.value, union.type), type=union.type)
+        return literals_pb2.Literal(scalar=literals_pb2.Scalar(union=found))
     if literal.scalar.binary.tag != MESSAGEPACK or declared.simple == types_pb2.STRUCT:
         return literal
     return literal_of_msgpack(literal.scalar.binary.value)
