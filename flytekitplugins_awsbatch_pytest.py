@@ -46,22 +46,22 @@ def pytest_collection_finish(session):  # type: ignore[no-untyped-def]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item, call):  # type: ignore[no-untyped-def]
-    """An error of this package's says what has happened; flytekit's calls between the test and the job say nothing."""
+    """An error of this package's says what has happened; the calls between the test and the job say nothing."""
     error = call.excinfo
-    if error is None or item.config.option.fulltrace or not uses_fixture(item):
+    if error is None or item.config.getoption("fulltrace", False) or not uses_fixture(item):
         return
     if not type(error.value).__module__.startswith("flytekitplugins.awsbatch."):
         return
     # pytest makes its own list anew from the interpreter's.
     each = error.value.__traceback__
     while each is not None:
-        while each.tb_next is not None and is_flytekits(each.tb_next):
+        while each.tb_next is not None and is_between(each.tb_next):
             each.tb_next = each.tb_next.tb_next
         each = each.tb_next
 
 
-def is_flytekits(entry):  # type: ignore[no-untyped-def]
-    return str(entry.tb_frame.f_globals.get("__name__")).startswith("flytekit.")
+def is_between(entry):  # type: ignore[no-untyped-def]
+    return str(entry.tb_frame.f_globals.get("__name__")).startswith(("flytekit.", "flytekitplugins.awsbatch."))
 
 
 def takes_all(config):  # type: ignore[no-untyped-def]

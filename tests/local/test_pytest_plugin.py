@@ -77,6 +77,20 @@ def flow(n: int) -> float:
 
 def test_of_a_workflow(awsbatch):
     flow(n=0)
+
+
+@task(task_config=AWSBatchConfig(), retries=1)
+def add(a: float, b: float) -> float:
+    return a + b
+
+
+@workflow
+def side_by_side(n: int) -> float:
+    return add(a=invert(n=n), b=invert(n=1))
+
+
+def test_of_nodes_beside_each_other(awsbatch):
+    side_by_side(n=0)
 """
 
 
@@ -89,6 +103,12 @@ def test_a_failed_task_is_shown_without_the_source_of_flytekit(tmp_path: Path) -
     )
     assert "ZeroDivisionError: division by zero" in shown
     lines = [line for line in shown.splitlines() if line.startswith(">")]
-    assert lines == [">       flow(n=0)", ">       return invert(n=n)"]
+    assert lines == [
+        ">       flow(n=0)",
+        ">       return invert(n=n)",
+        ">       side_by_side(n=0)",
+        ">       return add(a=invert(n=n), b=invert(n=1))",
+    ]
+    assert "concurrent_nodes" not in shown
     assert "flyte_entity_call_handler" not in shown
     assert "flyte_entity_call_handler" in whole

@@ -154,6 +154,11 @@ def hashed(x: Hashed) -> int:
     return len(x)
 
 
+@task(task_config=AWSBatchConfig())
+def hashed_list(x: list[Hashed] | None) -> int:
+    return len(x or [])
+
+
 @task
 def makes_hashed() -> Hashed:
     return "made"
@@ -178,6 +183,18 @@ def test_a_value_that_is_written_into_a_workflow_has_no_hash(calls: Calls, entit
         None,
         "MADE",
     ]
+
+
+@workflow
+def with_an_optional_list() -> int:
+    return hashed_list(x=["written"])
+
+
+def test_neither_has_one_in_an_optional_list(calls: Calls) -> None:
+    with_an_optional_list()
+    ((_, given),) = calls
+    (item,) = given.literals["x"].scalar.union.value.collection.literals
+    assert item.hash is None
 
 
 def test_the_value_of_a_task_on_its_own_has_its_hash(calls: Calls) -> None:

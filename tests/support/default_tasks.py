@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from flytekit import task, workflow
+from flytekit import HashMethod, task, workflow
 from flytekit.types.file import FlyteFile
 
 from flytekitplugins.awsbatch import AWSBatchConfig
@@ -26,6 +27,16 @@ def first_word_twice() -> str:
 @task(task_config=BATCH)
 def of_optional(n: int | None) -> str:
     return f"{n}"
+
+
+@task(task_config=BATCH)
+def of_hashed(x: Annotated[str, HashMethod(str.upper)] = "left out") -> str:
+    return x
+
+
+@workflow
+def of_hashed_in_a_workflow() -> str:
+    return of_hashed()
 
 
 @task(task_config=BATCH)

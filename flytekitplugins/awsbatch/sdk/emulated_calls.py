@@ -50,9 +50,17 @@ class EmulatedCalls:
         if switch.emulation_on() and not _inside_a_task(self, ctx):
             from ..local.run import composer
 
-            resolved, unresolvable = composer.resolve_call_arguments(self, kwargs)
-            written = resolved if _bound_by_a_workflow(ctx) else {}
-            return parent.local_execute.__func__(EmulatedTask(self, unresolvable, written), ctx, **resolved)
+            try:
+                resolved, unresolvable = composer.resolve_call_arguments(self, kwargs)
+            except Exception as error:
+                if not _says_all(error):
+                    raise
+                told = error
+            else:
+                written = resolved if _bound_by_a_workflow(ctx) else {}
+                return parent.local_execute.__func__(EmulatedTask(self, unresolvable, written), ctx, **resolved)
+            # A node beside this one, whose outputs are read here first, has failed.
+            raise told.with_traceback(None)
         return parent.local_execute(ctx, **kwargs)
 
     def sandbox_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap, unresolvable: Any = None) -> LiteralMap:
@@ -129,6 +137,8 @@ def _drop_hashes_of_constants(value: Any, literal: Literal) -> None:
     """A binding of a value that is written into a workflow has no hash of a `HashMethod`; that of a promise's has."""
     if isinstance(value, Promise):
         return
+    while literal.scalar is not None and literal.scalar.union is not None:
+        literal = literal.scalar.union.value
     if isinstance(value, list) and literal.collection is not None:
         for item, inner in zip(value, literal.collection.literals, strict=False):
             _drop_hashes_of_constants(item, inner)

@@ -32,6 +32,12 @@ def test_what_is_given_counts(awsbatch: Any) -> None:
     assert tasks.first_word(times=1) == '"""Tasks'
 
 
+@pytest.mark.parametrize(("entity", "expected"), [(tasks.of_hashed, "LEFT OUT"), (tasks.of_hashed_in_a_workflow, "")])
+def test_a_default_that_a_workflow_binds_has_no_hash(awsbatch: Any, entity: Any, expected: str) -> None:
+    assert entity() == "left out"
+    assert inputs_of_last_run(awsbatch).literals["x"].hash == expected
+
+
 def test_an_optional_input_that_is_left_out_is_none(awsbatch: Any) -> None:
     assert tasks.of_optional() == "None"
 

@@ -80,7 +80,7 @@ def compose_and_run_call(
             check_image_to_serialise(serialised.template)
         if code is not None:
             code.upload()
-    defaults = default_inputs(task, inputs)
+    defaults = default_inputs(task, inputs, bound=len(who.calls) > 1)
     message = deployment.uploads.upload(LiteralMap({**inputs.literals, **defaults}), task.python_interface.inputs)
     execution = _execution(deployment, who, task.name, lambda: resume_digest_of_inputs(message, defaults))
     for finding in findings:

@@ -13,11 +13,13 @@ from flytekit.core.type_engine import TypeEngine, TypeTransformerFailedError, Un
 from flytekit.models.literals import Literal, LiteralMap
 
 
-def default_inputs(task: Any, given: LiteralMap) -> dict[str, Literal]:
+def default_inputs(task: Any, given: LiteralMap, bound: bool) -> dict[str, Literal]:
     """The defaults of the inputs that a call does not give.
 
     A default that flytekit refuses when it compiles a workflow (a list, a dictionary, a set, a value of another type)
     is left to the function.
+
+    :param bound: whether a workflow binds them. A binding has no hash of a `HashMethod`.
     """
     context = FlyteContextManager.current_context()
     found: dict[str, Literal] = {}
@@ -28,4 +30,6 @@ def default_inputs(task: Any, given: LiteralMap) -> dict[str, Literal]:
             continue
         with contextlib.suppress(TypeTransformerFailedError, AssertionError, TypeError, ValueError):
             found[name] = TypeEngine.to_literal(context, value, kind, task.interface.inputs[name].type)
+            if bound:
+                found[name].hash = None
     return found
