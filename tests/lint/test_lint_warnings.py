@@ -484,7 +484,7 @@ def test_a_file_that_is_not_python_is_wrong_use(tmp_path: Path, monkeypatch: pyt
     Path("inputs.json").write_text("{}")
     status, output = lint("inputs.json")
     assert status == 2
-    assert "inputs.json is no Python file" in " ".join(output.replace("│", " ").split())
+    assert "inputs.json has no name that ends in .py" in " ".join(output.replace("│", " ").split())
 
 
 def test_a_code_that_does_not_exist_is_wrong_use(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_ctrl_c_stops_the_jobs_and_the_same_command_goes_on(
     execution = execution_of(first.plain)
     assert "Stopping n1 wait_at_the_gate" in first.plain
     assert f"Stopped execution {execution}" in first.plain
-    assert "When it was stopped, n1 wait_at_the_gate: 2 running, 2 succeeded" in first.plain
+    assert "n1 wait_at_the_gate until then: 2 running, 2 succeeded" in first.plain
     assert f"To resume: FLYTE_AWSBATCH_RESUME={execution} " in first.plain
     assert "Traceback" not in first.plain
     assert of_home(home) == []

@@ -132,7 +132,7 @@ class JobEvents(Protocol):
 
     def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
         """The number of changes so far of this job and its children: at once when it is not `seen`, else after the next
-        change or `timeout` seconds.
+        change or `timeout` seconds, or when the service closes.
 
         :param quiet: for so many of these seconds only the job's end counts as a change.
         """

@@ -33,6 +33,9 @@ from .home_access import (
 )
 from .log_sources import AccountLog, LocalLog, LogSource, LogStreamOfJob
 
+# Nodes of an execution that an error names.
+SHOWN_NODES = 10
+
 
 @click.command("logs")
 @click.argument("names", nargs=-1, metavar="JOB[:INDEX] | [EXECUTION] NODE[:ITEM]")
@@ -204,7 +207,8 @@ def _unknown(batch: LocalBatch | None, job: str) -> str:
     newest = next(iter(past_runs.past_runs_of(home_of_command())), None)
     if newest is None:
         return f"{unknown}; `flyte-awsbatch jobs` lists them."
-    nodes = ", ".join(node.node for node in newest.nodes) or "none"
+    names = [node.node for node in newest.nodes]
+    nodes = ", ".join([*names[:SHOWN_NODES], *(["..."] if len(names) > SHOWN_NODES else [])]) or "none"
     return (
         f"{unknown}, and the newest execution, {newest.name}, has no node {job_id!r} with a job; it has {nodes}. "
         f"`flyte-awsbatch jobs` lists its jobs."

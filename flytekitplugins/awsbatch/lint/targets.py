@@ -62,7 +62,7 @@ def target_of(text: str) -> Target:
         return _target_folder(path)
     if path.exists():
         if path.suffix != ".py":
-            raise TargetError(f"{text} is no Python file")
+            raise TargetError(f"{text} has no name that ends in .py")
         root = Path(find_common_root([text]))
         return Target(root, tuple(list_packages_and_modules(root, [text])))
     here = Path.cwd()

@@ -51,6 +51,8 @@ LOCAL_ENVIRONMENT = "local"
 CLOSING = 5.0
 # Seconds for which a start waits until the processes of a dead service have ended.
 ADOPTION_TIMEOUT = 10.0
+# For how long another process may hold the lock of a dead service, to look whether it is dead.
+LOCK_PAUSE = 0.1
 
 
 class LocalBatch(BatchCalls):
@@ -270,7 +272,7 @@ class LocalBatch(BatchCalls):
         """Whether another service on the same home lives."""
         for name in instances.instance_names_of_service(self._instances):
             if self._instance is None or name != self._instance.name:
-                with instances.instance_folder_left_behind(self._instances, name, 0) as directory:
+                with instances.instance_folder_left_behind(self._instances, name, LOCK_PAUSE) as directory:
                     if directory is None:
                         return True
         return False

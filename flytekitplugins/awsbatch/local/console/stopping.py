@@ -43,9 +43,8 @@ def stopping_ended(left: Sequence[str], execution: str, jobs: JobsLeft) -> str:
     begins = "" if left else "\n"
     did, again = ("Left", "To come back") if jobs is JobsLeft.RUNNING and left else ("Stopped", "To resume")
     how = f"; {jobs.value}" if left or jobs is JobsLeft.ENDED else ""
-    came_to = left if jobs is JobsLeft.RUNNING else [f"When it was stopped, {one}" for one in left]
     return "\n".join(
-        [f"{begins}{did} execution {execution}{how}.", *came_to, f"{again}: {resume_command_at_stopping(execution)}"]
+        [f"{begins}{did} execution {execution}{how}.", *left, f"{again}: {resume_command_at_stopping(execution)}"]
     )
 
 

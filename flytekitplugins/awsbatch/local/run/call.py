@@ -183,7 +183,7 @@ class Call:
             self._write("interrupted")
         progress = self._record.progress
         done = child_counts_of_phases(progress.counts, progress.cached) if progress is not None else "not begun"
-        return f"{self.label}: {done}"
+        return f"{self.label} until then: {done}"
 
     # The steps of a call.
 

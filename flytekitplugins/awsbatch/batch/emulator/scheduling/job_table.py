@@ -112,6 +112,7 @@ class JobTable:
     def close_to_readers(self) -> None:
         """Nothing changes any more: whoever waits, or will, returns."""
         self._closed = True
+        self._job_ended.notify_all()
         self._job_changed.notify_all()
 
     def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
@@ -119,7 +120,7 @@ class JobTable:
         now = time.monotonic()
         until, quiet_until = now + timeout, now + min(quiet, timeout)
         with self.lock:
-            while (left := quiet_until - time.monotonic()) > 0 and job_id in self._unended:
+            while (left := quiet_until - time.monotonic()) > 0 and job_id in self._unended and not self._closed:
                 self._job_ended.wait(left)
             while True:
                 job = self.job_in_memory(job_id)
