@@ -110,28 +110,28 @@ def _failed_jobs(batch: BatchCalls, node: past_runs.NodeInfo) -> Iterator[tuple[
 def _source_of(names: tuple[str, ...]) -> Iterator[tuple[LogSource, str]]:
     """The log that the names lead to, and its job; ends the command where there is none."""
     name = names[-1]
-    run = home_run_named(names[0]) if len(names) == 2 else _newest_with_node(name)
+    newest = past_runs.newest_past_run(home_of_command())
+    run = newest if _has_just_this_node(newest, name) else None
+    if len(names) == 2:
+        run = home_run_named(names[0])
     with batch_of_home() as batch:
         found = home_job_named(batch, name) if batch is not None and run is None else None
         elsewhere = home_run_with_job(name) if found is None and run is None else None
         if elsewhere is not None:
             run, found = elsewhere
         elif found is None:
-            run, found = _job_of_node(run, name)
+            run, found = _job_of_node(run, newest, name)
         client = account_client_of(run) if run is not None else None
         service = client or batch
         if found is None or service is None:
-            fail_command(_unknown(batch, name))
+            fail_command(_unknown(batch, newest, name))
         _refuse_array(service, found)
         yield _source(service, found), found
 
 
-def _newest_with_node(name: str) -> past_runs.RunInfo | None:
-    """The newest execution if one of its nodes has just this name. The name of an execution, or the id of a job, may
-    begin with the same letters."""
-    newest = next(iter(past_runs.past_runs_of(home_of_command())), None)
-    node_name = name.partition(":")[0]
-    return newest if newest is not None and any(node.node == node_name for node in newest.nodes) else None
+def _has_just_this_node(run: past_runs.RunInfo | None, name: str) -> bool:
+    """The name of an execution, or the id of a job, may begin with the same letters as a node's."""
+    return run is not None and any(node.node == name.partition(":")[0] for node in run.nodes)
 
 
 def _source(batch: BatchCalls, job: str) -> LogSource:
@@ -141,7 +141,9 @@ def _source(batch: BatchCalls, job: str) -> LogSource:
     return AccountLog(batch, job)
 
 
-def _job_of_node(run: past_runs.RunInfo | None, name: str) -> tuple[past_runs.RunInfo | None, str | None]:
+def _job_of_node(
+    run: past_runs.RunInfo | None, newest: past_runs.RunInfo | None, name: str
+) -> tuple[past_runs.RunInfo | None, str | None]:
     """The job, or the child, that ran an item of a node.
 
     :param run: None: the name is that of an execution with a single job, or of a node of the newest execution.
@@ -154,7 +156,6 @@ def _job_of_node(run: past_runs.RunInfo | None, name: str) -> tuple[past_runs.Ru
             run = home_run_named(execution)
             jobs = [node.job_id for node in run.nodes]
             return run, jobs[0] if len(jobs) == 1 and not _children_of(run.nodes[0]) else None
-    newest = next(iter(past_runs.past_runs_of(home_of_command())), None)
     if newest is not None and any(node.node.startswith(name.partition(":")[0]) for node in newest.nodes):
         return newest, _job_of_item(newest, name)
     return None, None
@@ -192,7 +193,7 @@ def _refuse_array(batch: BatchCalls, job: str) -> None:
         )
 
 
-def _unknown(batch: LocalBatch | None, job: str) -> str:
+def _unknown(batch: LocalBatch | None, newest: past_runs.RunInfo | None, job: str) -> str:
     job_id = job.partition(":")[0]
     if batch is not None and job_id != job and (array := home_job_named(batch, job_id)):
         (known,) = batch.describe_jobs(jobs=[array])["jobs"]
@@ -204,7 +205,6 @@ def _unknown(batch: LocalBatch | None, job: str) -> str:
         if execution is not None:
             return f"{job!r} is an execution; `flyte-awsbatch jobs {execution}` lists its jobs, which have the logs."
     unknown = f"The local AWS Batch of {home_of_command().path} knows no job {job!r}"
-    newest = next(iter(past_runs.past_runs_of(home_of_command())), None)
     if newest is None:
         return f"{unknown}; `flyte-awsbatch jobs` lists them."
     names = [node.node for node in newest.nodes]

@@ -108,13 +108,17 @@ def past_runs_of(home: Home) -> list[RunInfo]:
     return sorted(found, key=lambda run: run.started, reverse=True)
 
 
+def newest_past_run(home: Home) -> RunInfo | None:
+    return next(iter(past_runs_of(home)), None)
+
+
 def past_run(home: Home, name: str | None = None) -> RunInfo:
     """One execution by name, or the newest. Raises UnknownRunError, RecordError."""
     if name is None:
-        every = past_runs_of(home)
-        if not every:
+        newest = newest_past_run(home)
+        if newest is None:
             raise UnknownRunError(f"{home.path} has no execution yet.")
-        return every[0]
+        return newest
     record = RunRecord(home.run(name))
     if not record.execution_file.exists():
         raise UnknownRunError(f"{home.path} has no execution {name!r}; `flyte-awsbatch runs` lists them.")
