@@ -82,13 +82,11 @@ class CallRecord:
         last["children"] = record.get("children") or last.get("children")
         ending = NodeState.from_dict(record["snapshot"]).ending if record["snapshot"] else None
         if record["status"] == "failed" and ending is not None and ending.error is not None:
-            reason = ending.error.message.strip().splitlines()
-            last |= {"failed": True, "reason": reason[0] if reason else ""}
+            last |= {"failed": True, "reason": _first_line(ending.error.message)}
 
     def note_progress(self, node: NodeExecution, progress: Progress) -> None:
         self.progress = progress
         self.job = (progress.job_name, progress.job_id)
-        reason = progress.retry_reason.strip().splitlines()
         failed = progress.failed_attempts > 0
         self._attempts[progress.attempt] = {
             "attempt": progress.attempt,
@@ -96,7 +94,7 @@ class CallRecord:
             "job_id": progress.job_id,
             "link": progress.link,
             "failed": failed,
-            "reason": reason[0] if reason else "",
+            "reason": _first_line(progress.retry_reason),
             "children": child_records(node.children()) if failed else None,
         }
 
@@ -155,3 +153,7 @@ class CallRecord:
             sent = self._deployment.submissions.submitted_request(job_id) if job_id else None
             self._sent = {job_id: None if sent is None else redact_request(sent, os.environ)}
         return self._sent[job_id]
+
+
+def _first_line(text: str) -> str:
+    return next(iter(text.strip().splitlines()), "")
