@@ -15,8 +15,7 @@ import pytest
 from flyteidl.core import literals_pb2
 from google.protobuf.json_format import ParseDict
 
-from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
-from flytekitplugins.awsbatch.propeller.node.resolve_promise import resolve_promise
+from flytekitplugins.awsbatch.propeller.node.resolve_promise import UnresolvableInputError, resolve_promise
 
 VECTORS = [
     json.loads(line)

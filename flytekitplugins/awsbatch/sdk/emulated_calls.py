@@ -11,8 +11,7 @@ from typing import Any
 
 from flytekit.core.base_task import TaskMetadata
 from flytekit.core.context_manager import ExecutionState, FlyteContext, FlyteContextManager
-from flytekit.core.promise import Promise
-from flytekit.models.literals import Literal, LiteralMap
+from flytekit.models.literals import LiteralMap
 
 from . import switch
 
@@ -113,8 +112,10 @@ class EmulatedTask:
 
     def sandbox_execute(self, ctx: FlyteContext, input_literal_map: LiteralMap) -> Any:
         _rich_traceback_omit = __tracebackhide__ = True
+        from ..local.run.promises import drop_hashes_of_constants
+
         for name, value in self._written.items():
-            _drop_hashes_of_constants(value, input_literal_map.literals[name])
+            drop_hashes_of_constants(value, input_literal_map.literals[name])
         # A test's own `sandbox_execute` has flytekit's parameters.
         reason = () if self._unresolvable is None else (self._unresolvable,)
         return self._task.sandbox_execute(ctx, input_literal_map, *reason)
@@ -131,21 +132,6 @@ def _bound_by_a_workflow(ctx: FlyteContext) -> bool:
     """Whether the call is one of a workflow's or of a @dynamic task's, which flytekit compiles to bindings."""
     mode = ctx.execution_state.mode if ctx.execution_state is not None else None
     return mode in (ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION, ExecutionState.Mode.LOCAL_DYNAMIC_TASK_EXECUTION)
-
-
-def _drop_hashes_of_constants(value: Any, literal: Literal) -> None:
-    """A binding of a value that is written into a workflow has no hash of a `HashMethod`; that of a promise's has."""
-    if isinstance(value, Promise):
-        return
-    while literal.scalar is not None and literal.scalar.union is not None:
-        literal = literal.scalar.union.value
-    if isinstance(value, list) and literal.collection is not None:
-        for item, inner in zip(value, literal.collection.literals, strict=False):
-            _drop_hashes_of_constants(item, inner)
-    elif isinstance(value, dict) and literal.map is not None:
-        for key, item in value.items():
-            _drop_hashes_of_constants(item, literal.map.literals[key])
-    literal.hash = None
 
 
 def _says_all(error: Exception) -> bool:

@@ -25,7 +25,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
-from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
+from flytekitplugins.awsbatch.propeller.node.resolve_promise import UnresolvableInputError
 from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 

@@ -22,7 +22,7 @@ from flytekitplugins.awsbatch.lint.lint_warnings import (
     report_lint_findings,
     report_lint_findings_to,
 )
-from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError
+from flytekitplugins.awsbatch.propeller.node.resolve_promise import UnresolvableInputError
 
 from ..console.redaction import redact_command
 from ..deployment import opening as deployments

@@ -1,4 +1,5 @@
-"""The inputs of a call as propeller takes them from earlier nodes: attributes of promises (`config().sizes[0]`).
+"""The inputs of a call as propeller takes them from earlier nodes: attributes of promises (`config().sizes[0]`), and
+what a workflow binds.
 
 flytekit's own local run resolves them too, by other rules: a dataclass in its older format it cannot take apart at all.
 Nothing here knows where a task runs.
@@ -6,17 +7,21 @@ Nothing here knows where a task runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flyteidl.core import literals_pb2
 from flytekit.core.promise import Promise
-from flytekit.models.literals import BindingData, Literal
+from flytekit.models.literals import BindingData, Literal, LiteralCollection, LiteralMap, Scalar, Union
 from flytekit.models.types import LiteralType, SimpleType
 
 from flytekitplugins.awsbatch.propeller.aws_array.command_template import MESSAGEPACK
-from flytekitplugins.awsbatch.propeller.node.resolve_inputs import UnresolvableInputError, resolve_input_literal
-from flytekitplugins.awsbatch.propeller.node.resolve_promise import Read, resolve_promise
+from flytekitplugins.awsbatch.propeller.node.resolve_promise import (
+    Read,
+    UnresolvableInputError,
+    literal_of_msgpack,
+    resolve_promise,
+)
 from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, read_stored_message
 
 
@@ -55,12 +60,10 @@ def call_promise_reader(store: Callable[[], DataStore]) -> Read:
 def _resolved(value: Any, declared: LiteralType | None, read: Read) -> Any:
     if isinstance(value, Promise) and value.is_ready:
         if value.attr_path:
-            literal = resolve_promise(value.val.to_flyte_idl(), value.attr_path, read)
-        elif declared is not None and _has_field(value.val, declared):
-            literal = resolve_input_literal(value.val.to_flyte_idl(), declared.to_flyte_idl())
-        else:
-            return value
-        return Promise(value.var, Literal.from_flyte_idl(literal))
+            found = resolve_promise(value.val.to_flyte_idl(), value.attr_path, read)
+            return Promise(value.var, Literal.from_flyte_idl(found))
+        literal = resolve_promised_fields(value.val, declared) if declared is not None else value.val
+        return value if literal is value.val else Promise(value.var, literal)
     if isinstance(value, list):
         items = _inner_type(declared, lambda one: one.collection_type)
         return [_resolved(one, items, read) for one in value]
@@ -78,22 +81,62 @@ def _inner_type(declared: LiteralType | None, inner: Callable[[LiteralType], Lit
     return next((found for one in variants if (found := inner(one)) is not None), None)
 
 
-def _has_field(literal: Literal, declared: LiteralType) -> bool:
-    """Whether there is msgpack that flytekit has left of a field, for an input of a subworkflow say, and not a model:
-    lists of models are not looked through."""
+def resolve_promised_fields(literal: Literal, declared: LiteralType) -> Literal:
+    """A value whose path flytekit has resolved, for an input of a subworkflow say, as propeller resolves it; itself
+    where no field is in it.
+
+    flytekit leaves msgpack, whatever the field is. It is known by the declared type: a whole value of type `int` or
+    `list` is never msgpack, only a field that was taken out of a model is.
+
+    :raises UnresolvableInputError: a number that no int64 holds.
+    """
     if declared.simple == SimpleType.STRUCT:
-        return False
+        return literal
     if literal.collection is not None:
-        items: Iterable[Literal] = literal.collection.literals
-        inner = declared.collection_type
-    elif literal.map is not None:
-        items, inner = literal.map.literals.values(), declared.map_value_type
-    else:
-        scalar = literal.scalar
-        if scalar is not None and scalar.union is not None:
-            return _has_field(scalar.union.value, scalar.union.stored_type)
-        return scalar is not None and scalar.binary is not None and scalar.binary.tag == MESSAGEPACK
-    return inner is not None and inner.simple != SimpleType.STRUCT and any(_has_field(one, inner) for one in items)
+        items = _each_resolved(literal.collection.literals, declared.collection_type)
+        return literal if items is None else Literal(collection=LiteralCollection(items))
+    if literal.map is not None:
+        values = _each_resolved(literal.map.literals.values(), declared.map_value_type)
+        if values is None:
+            return literal
+        return Literal(map=LiteralMap(dict(zip(literal.map.literals, values, strict=True))))
+    return literal if literal.scalar is None else _scalar_resolved(literal)
+
+
+def _scalar_resolved(literal: Literal) -> Literal:
+    union, binary = literal.scalar.union, literal.scalar.binary
+    if union is not None:
+        value = resolve_promised_fields(union.value, union.stored_type)
+        return literal if value is union.value else Literal(scalar=Scalar(union=Union(value, union.stored_type)))
+    if binary is None or binary.tag != MESSAGEPACK:
+        return literal
+    return Literal.from_flyte_idl(literal_of_msgpack(binary.value))
+
+
+def _each_resolved(before: Collection[Literal], declared: LiteralType | None) -> list[Literal] | None:
+    """None where nothing is a field. Thousands of models are not looked at one by one."""
+    if declared is None or declared.simple == SimpleType.STRUCT:
+        return None
+    after = [resolve_promised_fields(one, declared) for one in before]
+    return None if all(new is old for new, old in zip(after, before, strict=True)) else after
+
+
+def drop_hashes_of_constants(value: Any, literal: Literal) -> None:
+    """A binding of a value that is written into a workflow has no hash of a `HashMethod`; that of a promise's has.
+
+    :param value: an argument, and the literal that flytekit has made of it.
+    """
+    if isinstance(value, Promise):
+        return
+    while literal.scalar is not None and literal.scalar.union is not None:
+        literal = literal.scalar.union.value
+    if isinstance(value, list) and literal.collection is not None:
+        for item, inner in zip(value, literal.collection.literals, strict=False):
+            drop_hashes_of_constants(item, inner)
+    elif isinstance(value, dict) and literal.map is not None:
+        for key, item in value.items():
+            drop_hashes_of_constants(item, literal.map.literals[key])
+    literal.hash = None
 
 
 def nodes_of_promises(data: BindingData | None) -> set[str]:

@@ -14,11 +14,27 @@ from ..aws_array.command_template import MESSAGEPACK
 from ..golang.msgpack import print_msgpack, type_of_msgpack
 from ..golang.numbers import print_float
 from ..golang.text import go_text_of_message
-from .resolve_inputs import UnresolvableInputError, literal_of_msgpack
 
 Attribute = str | int
 Read = Callable[[str], literals_pb2.Literal]
 """Reads an offloaded literal. Raises LookupError where there is none."""
+
+_LARGEST_INT64 = 2**63 - 1
+
+
+class UnresolvableInputError(ValueError):
+    """Propeller would fail the node before the task starts.
+
+    :ivar code: propeller's, of the error that it found.
+    :ivar message: its words, without the nodes around them.
+    :ivar name: the input's, once it is known.
+    """
+
+    def __init__(self, message: str, code: str = "PromiseAttributeResolveError") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.name = ""
 
 
 def resolve_promise(literal: literals_pb2.Literal, path: Sequence[Attribute], read: Read) -> literals_pb2.Literal:
@@ -181,3 +197,42 @@ def _struct_literal(value: struct_pb2.Value) -> literals_pb2.Literal:
     else:
         return literals_pb2.Literal()
     return literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=primitive))
+
+
+def literal_of_msgpack(data: bytes) -> literals_pb2.Literal:
+    """A list as a collection of msgpack literals, a scalar as a primitive, anything else as the msgpack bytes it is
+    (`resolveAttrPathInBinary`)."""
+    value = msgpack.unpackb(data, strict_map_key=False)
+    if isinstance(value, list):
+        items = [_binary(item) for item in _elements(data)]
+        return literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
+    if isinstance(value, bool):
+        primitive = literals_pb2.Primitive(boolean=value)
+    elif isinstance(value, int):
+        if value > _LARGEST_INT64:
+            raise UnresolvableInputError("uint64 value is too large to be converted to int64", "InvalidPrimitiveType")
+        primitive = literals_pb2.Primitive(integer=value)
+    elif isinstance(value, float):
+        primitive = literals_pb2.Primitive(float_value=value)
+    elif isinstance(value, str):
+        primitive = literals_pb2.Primitive(string_value=value)
+    else:
+        return _binary(data)
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=primitive))
+
+
+def _elements(data: bytes) -> list[bytes]:
+    """The bytes of each element of a list."""
+    unpacker = msgpack.Unpacker()
+    unpacker.feed(data)
+    ends = [0] * unpacker.read_array_header()
+    start = unpacker.tell()
+    for index in range(len(ends)):
+        unpacker.skip()
+        ends[index] = unpacker.tell()
+    return [data[first:last] for first, last in zip([start, *ends], ends, strict=False)]
+
+
+def _binary(data: bytes) -> literals_pb2.Literal:
+    binary = literals_pb2.Binary(value=data, tag=MESSAGEPACK)
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(binary=binary))
