@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from flytekit.core.python_auto_container import DefaultTaskResolver
+
+from flytekitplugins.awsbatch.sdk.loaded_modules import loaded_module
 
 
 def why_not_loadable(task: Any, serialization: Any) -> str:
@@ -27,7 +26,7 @@ def why_not_loadable(task: Any, serialization: Any) -> str:
             "is defined in a notebook or an interactive session, which a container cannot import. Write it into a "
             "module (in a notebook: a cell that begins with %%writefile tasks.py), and import it from there."
         )
-    module = _loaded(module_name)
+    module = loaded_module(module_name)
     if module is None:
         try:
             found = importlib.util.find_spec(module_name) is not None
@@ -45,13 +44,3 @@ def _same_function(there: Any, task: Any) -> bool:
     """Whether two tasks run one function: a copy of a task, or the same file imported under another name."""
     mine, theirs = (getattr(getattr(one, "task_function", None), "__code__", None) for one in (task, there))
     return mine is not None and mine == theirs and mine.co_filename == theirs.co_filename
-
-
-def _loaded(name: str) -> ModuleType | None:
-    """The module as it is in this process: a script that runs as `__main__` is its file's module to a container."""
-    known = sys.modules.get(name)
-    if known is not None:
-        return known
-    main = sys.modules.get("__main__")
-    file = getattr(main, "__file__", None)
-    return main if file and Path(file).stem == name.rpartition(".")[2] else None

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+from flytekitplugins.awsbatch.sdk.loaded_modules import loaded_module
+
 KINDS = ("stdlib", "platstdlib", "purelib", "platlib")
 INSTALLED = tuple(str(Path(sysconfig.get_path(kind)).resolve()) for kind in KINDS)
 # Packages that are not the user's, also where they are installed as a link to a checkout.
@@ -33,7 +35,7 @@ def user_import_sources(task_module: str) -> tuple[tuple[str, int, int], ...]:
     """
     found = []
     for name in _walk(task_module)[1]:
-        file = getattr(sys.modules[name], "__file__", None)
+        file = getattr(loaded_module(name), "__file__", None)
         with contextlib.suppress(OSError):
             if file is not None:
                 status = Path(file).stat()
@@ -50,7 +52,7 @@ def _walk(task_module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     waiting = [task_module, *_parents_of_import(task_module)]
     own = task_module.partition(".")[0]
     for name in waiting:
-        module = sys.modules.get(name)
+        module = loaded_module(name)
         if module is None:
             continue
         for imported in _imports_of_user_module(module):
@@ -62,7 +64,7 @@ def _walk(task_module: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
                 found[imported] = None
             else:
                 waiting += [imported, *(parent for parent in _parents_of_import(imported) if parent not in seen)]
-    return tuple(found), tuple(dict.fromkeys(name for name in waiting if name in sys.modules))
+    return tuple(found), tuple(dict.fromkeys(name for name in waiting if loaded_module(name)))
 
 
 def _parents_of_import(name: str) -> list[str]:
