@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -95,6 +96,58 @@ def test_workflows_send_their_aws_batch_tasks_there(
 def test_an_eager_function_sends_them_there_from_its_own_thread(calls: Calls) -> None:
     assert asyncio.run(eagerly(x=3)) == 1
     assert len(calls) == 1
+
+
+@eager
+async def eagerly_on_threads(x: int) -> list[int]:
+    return list(await asyncio.gather(*(asyncio.to_thread(sdk_tasks.square, x=x) for _ in range(3))))
+
+
+def test_calls_that_an_eager_function_makes_on_threads_go_there_side_by_side(
+    calls: Calls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(3)
+    answer = composer.compose_and_run_call
+
+    def run(*call: Any) -> Any:
+        together.wait(timeout=20)
+        return answer(*call)
+
+    monkeypatch.setattr(composer, "compose_and_run_call", run)
+    assert asyncio.run(eagerly_on_threads(x=3)) == [1, 1, 1]
+    assert len(calls) == 3
+
+
+began, may_end = threading.Event(), threading.Event()
+
+
+@task
+def waits(x: int) -> int:
+    began.set()
+    assert may_end.wait(timeout=20)
+    return x
+
+
+@workflow
+def waiting(x: int) -> int:
+    return waits(x=x)
+
+
+@eager
+async def eagerly_beside_a_plain_task(x: int) -> None:
+    plain = asyncio.create_task(asyncio.to_thread(waiting, x=x))
+    await asyncio.to_thread(began.wait, timeout=20)
+    try:
+        assert await asyncio.to_thread(sdk_tasks.square, x=x) == 1
+        await asyncio.to_thread(subworkflow, x=x)
+    finally:
+        may_end.set()
+        await plain
+
+
+def test_such_a_call_is_not_taken_for_one_in_a_plain_task_on_another_thread(calls: Calls) -> None:
+    asyncio.run(eagerly_beside_a_plain_task(x=3))
+    assert len(calls) == 2
 
 
 @task

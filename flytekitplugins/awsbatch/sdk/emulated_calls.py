@@ -37,6 +37,15 @@ class EmulatedCalls:
 
             warm_up.warm_up_once()
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        _rich_traceback_omit = __tracebackhide__ = True
+        if switch.emulation_on():
+            from ..local.identity.execution_identity import take_own_contexts
+
+            take_own_contexts()
+        parent: Any = super()
+        return parent.__call__(*args, **kwargs)
+
     def local_execute(self, ctx: FlyteContext, **kwargs: Any) -> Any:
         """As flytekit's, with promises resolved by propeller's rules, and without flytekit's local cache around an
         emulated call.
@@ -179,8 +188,9 @@ def _inside_a_task(task: Any, ctx: FlyteContext) -> bool:
     state = ctx.execution_state
     if state is None or ctx is FlyteContextManager.current_context():
         return False
-    if state.mode == ExecutionState.Mode.LOCAL_TASK_EXECUTION:
-        return True
-    from ..local.identity.execution_identity import is_called_by_a_task
+    from ..local.identity.execution_identity import eager_contexts_of_thread, is_called_by_a_task
 
+    # On a thread of an eager function the context may be another thread's.
+    if state.mode == ExecutionState.Mode.LOCAL_TASK_EXECUTION and eager_contexts_of_thread() is None:
+        return True
     return is_called_by_a_task(task)

@@ -23,6 +23,7 @@ from flytekitplugins.awsbatch.admin.role import LaunchPlan, RunAs
 
 if TYPE_CHECKING:
     from flytekit.configuration import ImageConfig
+    from flytekit.core.context_manager import FlyteContext
 
 # How flytekit names the thread that runs coroutines for another one (`flytekit/utils/asyn.py`).
 LOOP_RUNNER = " : loop-runner"
@@ -143,6 +144,37 @@ def is_called_by_a_task(task: Any) -> bool:
         if isinstance(entity, PythonTask) and entity is not task and getattr(entity, "execution_mode", "") != dynamic:
             return True
     return False
+
+
+def eager_contexts_of_thread() -> list[FlyteContext] | None:
+    """The contexts of the eager function that started this thread, as `asyncio.to_thread` does; None on other threads.
+
+    Such threads share the very list of flytekit's contexts, so that each has what the others put onto it, and takes off
+    what they still need. On a cluster nothing is put there.
+    """
+    from flytekit.core.context_manager import ExecutionState, flyte_context_Var
+
+    thread = threading.current_thread()
+    if thread is threading.main_thread() or thread.name.endswith(LOOP_RUNNER):
+        return None
+    contexts: list[FlyteContext] = list(flyte_context_Var.get())
+    mode = ExecutionState.Mode.EAGER_LOCAL_EXECUTION
+    while contexts and (contexts[-1].execution_state is None or contexts[-1].execution_state.mode != mode):
+        contexts.pop()
+    return contexts or None
+
+
+def take_own_contexts() -> None:
+    """Gives a thread that an eager function started contexts of its own, unless flytekit has put some there for a
+    workflow that runs on it. Call it before flytekit looks at them."""
+    contexts = eager_contexts_of_thread()
+    if contexts is None:
+        return
+    from flytekit.core.context_manager import flyte_context_Var
+
+    frames = _calling_frames(threading.current_thread())
+    if not any(frame.f_globals.get("__name__", "").startswith("flytekit.") for frame in frames):
+        flyte_context_Var.set(contexts)
 
 
 def _calling_frames(thread: threading.Thread) -> Iterator[FrameType]:
