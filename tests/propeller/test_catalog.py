@@ -154,6 +154,14 @@ def test_failed_children_are_not_stored_and_their_siblings_are(make: Make) -> No
     assert "arrayProperties" not in again.batch.submitted[0]
 
 
+def test_of_equal_items_the_first_is_kept(make: Make) -> None:
+    catalog = CheckedCatalog(make(), lambda _: True)
+    made = request(template(cached="1"), literal_map(x=integers([7, 7, 8])))
+    assert run(made, services(all_succeed, catalog=catalog))[1] == 1
+    result, submitted = run(second(made), services(all_succeed, catalog=catalog))
+    assert (result.outputs, submitted) == (literal_map(o0=integers([100, 100, 102])), 0)
+
+
 def test_a_lookup_that_fails_runs_everything(make: Make) -> None:
     class Broken(MemoryCatalog):
         def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
@@ -257,6 +265,9 @@ def test_an_entry_whose_file_has_gone_is_a_miss(make: Make) -> None:
     assert catalog.get(key()) == outputs
     there.remove("s3://b/b")
     assert catalog.get(key()) is None
+    again = literal_map(o0=listed(blob("s3://b/a")))
+    catalog.put(key(), again)
+    assert catalog.get(key()) == again
 
 
 def test_files_that_cannot_be_looked_for_fail_the_lookup(make: Make) -> None:

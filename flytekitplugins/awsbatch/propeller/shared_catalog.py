@@ -1,9 +1,10 @@
-"""Cached results in a storage, where several people's runs find them; and the check, for any catalog, that the files
-which an entry refers to are still there.
+"""Cached results in a storage, where several people's runs find them; and, for any catalog, the check that the files
+which an entry refers to are still there, and that a good entry stays.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -67,7 +68,7 @@ class CheckedCatalog:
     def __init__(self, inner: Catalog, exists: Callable[[str], bool]) -> None:
         self._inner = inner
         self._exists = exists
-        self.at_once, self.put = inner.at_once, inner.put
+        self.at_once = inner.at_once
 
     def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
         outputs = self._inner.get(key)
@@ -78,6 +79,13 @@ class CheckedCatalog:
         except StorageError as error:
             raise CatalogError(f"the files of a cached result cannot be looked for: {error}") from error
         return None if gone else outputs
+
+    def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
+        """Keeps an entry that is there already, as datacatalog does (`createArtifact` in `datacatalog.go`)."""
+        with contextlib.suppress(CatalogError):
+            if self.get(key) is not None:
+                return
+        self._inner.put(key, outputs)
 
 
 def shared_catalog_references(outputs: literals_pb2.LiteralMap) -> Iterator[str]:
