@@ -239,6 +239,43 @@ def test_a_value_that_is_written_into_a_workflow_has_no_hash(calls: Calls, entit
 
 
 @workflow
+def hashed_inside(x: Hashed, xs: list[Hashed]) -> tuple[int, list[int]]:
+    return hashed(x=x), map_task(hashed)(x=xs)
+
+
+@workflow
+def with_hashes_in_a_subworkflow() -> tuple[int, list[int]]:
+    return hashed_inside(x="written", xs=["written", makes_hashed()])  # type: ignore[no-any-return]
+
+
+@workflow
+def with_hashes_in_a_subworkflow_of_one(x: Hashed = "written") -> tuple[int, list[int]]:
+    return hashed_inside(x=x, xs=["written", x])  # type: ignore[no-any-return]
+
+
+@workflow
+def with_hashes_further_in() -> tuple[int, list[int]]:
+    return with_hashes_in_a_subworkflow_of_one()  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(
+    ("entity", "expected"),
+    [
+        (with_hashes_in_a_subworkflow, [None, None, "MADE"]),
+        # The inputs of the workflow that is launched are values, with their hashes.
+        (with_hashes_in_a_subworkflow_of_one, ["WRITTEN", None, "WRITTEN"]),
+        (with_hashes_further_in, [None, None, None]),
+    ],
+)
+def test_neither_has_one_that_is_written_into_the_call_of_a_subworkflow(
+    calls: Calls, entity: Any, expected: list[str | None]
+) -> None:
+    entity()
+    (_, single), (_, mapped) = calls
+    assert [one.hash for one in (single.literals["x"], *mapped.literals["x"].collection.literals)] == expected
+
+
+@workflow
 def with_an_optional_list() -> int:
     return hashed_list(x=["written"])
 

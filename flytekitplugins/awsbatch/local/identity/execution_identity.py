@@ -146,6 +146,22 @@ def is_called_by_a_task(task: Any) -> bool:
     return False
 
 
+def bound_inputs_of_workflows() -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The inputs of the workflows around a call that another workflow or a @dynamic task calls, which flytekit compiles
+    to bindings: as they were written, and the literals that flytekit has made of them. Outermost first. Call it on the
+    thread that makes the call."""
+    from flytekit.core.context_manager import ExecutionState
+    from flytekit.core.workflow import WorkflowBase
+
+    around = ExecutionState.Mode.LOCAL_WORKFLOW_EXECUTION, ExecutionState.Mode.LOCAL_DYNAMIC_TASK_EXECUTION
+    execute = WorkflowBase.local_execute.__code__
+    found = []
+    for frame in _calling_frames(threading.current_thread()):
+        if frame.f_code is execute and frame.f_back and frame.f_back.f_locals.get("original_mode") in around:
+            found.append((frame.f_locals["kwargs"], frame.f_locals["literal_map"]))
+    return found[::-1]
+
+
 def eager_contexts_of_thread() -> list[FlyteContext] | None:
     """The contexts of the eager function that started this thread, as `asyncio.to_thread` does; None on other threads.
 

@@ -34,19 +34,22 @@ from ..history.process_mark import process_mark
 from ..history.record import RunRecord
 from ..history.resume import resume_digest_of_inputs
 from ..home import HomeError
-from ..identity.execution_identity import Identity, identity_of_call
+from ..identity.execution_identity import Identity, bound_inputs_of_workflows, identity_of_call
 from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call, NotHandledError
 from .concurrent_nodes import run_node_concurrently
 from .default_inputs import default_inputs
-from .promises import call_promise_reader, resolve_call_promises
+from .promises import call_promise_reader, drop_hashes_of_constants, resolve_call_promises
 from .replaced_uses import warn_of_replaced_uses
 from .serialise import Serialised, check_image_to_serialise, serialise
 
 
 def resolve_call_arguments(task: Any, given: dict[str, Any]) -> tuple[dict[str, Any], UnresolvableInputError | None]:
     """A call's arguments with attributes of promises resolved, and the reason if one cannot be."""
+    for written, literals in bound_inputs_of_workflows():
+        for name, value in written.items():
+            drop_hashes_of_constants(value, literals[name])
     read = call_promise_reader(lambda: deployments.current_deployment().services.store)
     return resolve_call_promises(given, {name: one.type for name, one in task.interface.inputs.items()}, read)
 
