@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from terminals import OpenTerminal, awsbatch, eventually, execution_of, of_home, pyflyte, starts
+from terminals import TASKS, OpenTerminal, awsbatch, eventually, execution_of, of_home, pyflyte, starts
 
 from flytekitplugins.awsbatch.local.console.interrupts import SIGNALS, BetweenCalls, Interrupted, Interrupts
 from flytekitplugins.awsbatch.local.history import past_runs
@@ -131,6 +133,38 @@ def test_a_call_off_the_main_thread_is_stopped_as_the_process_ends(
 
     assert run.ended() == 1
     assert "To resume: FLYTE_AWSBATCH_RESUME=" in run.plain
+    assert of_home(home) == []
+
+
+ON_THREADS = """
+import threading
+
+import reliability_tasks
+
+from flytekitplugins.awsbatch.testing import emulation
+
+threads = [
+    threading.Thread(target=reliability_tasks.wait_at_the_gate, kwargs={{"n": n, "folder": {folder!r}}}) for n in (1, 3)
+]
+with emulation({home!r}):
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_calls_on_threads_of_a_program_end_without_tracebacks(
+    terminal: OpenTerminal, home: Path, marks: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "on_threads.py").write_text(ON_THREADS.format(folder=str(marks), home=str(home)))
+    path = os.pathsep.join([str(TASKS.parent), os.environ.get("PYTHONPATH", "")])
+    run = terminal([sys.executable, "on_threads.py"], PYTHONPATH=path)
+    eventually(lambda: starts(marks) == {1: 1, 3: 1}, lambda: run.plain[-800:])
+    run.type("\x03")
+    assert run.ended() == 1
+    assert run.plain.count("wait_at_the_gate until then: 1 running") == 2
+    assert "Traceback" not in run.plain
     assert of_home(home) == []
 
 

@@ -158,13 +158,18 @@ class Deployment:
                 check_storage_container(prefix)
             self._storage_checked = True
 
-    def close_deployment(self) -> None:
+    def close_deployment(self, *, is_process_ending: bool = True) -> None:
         """Ends every process that still runs, leaves the terminal as it was, and says how to resume. Twice is fine.
 
         Calls that have not ended can be resumed; at a service that is not in this process their jobs are terminated.
+
+        :param is_process_ending: whether what closes it, a signal for instance, ends the calls on other threads too.
         """
         # A fork of this process ends too, and has nothing to close.
         if os.getpid() == self._process:
+            if is_process_ending and threading.excepthook is threading.__excepthook__:
+                # What has been cut short is told below, and needs no traceback from each thread.
+                threading.excepthook = _print_unless_closed
             self._close_deployment()
             self.between_calls.release()
 
@@ -241,7 +246,7 @@ class Deployment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close_deployment()
+        self.close_deployment(is_process_ending=kind is not None and not issubclass(kind, Exception))
 
     def say_once(self, text: str) -> None:
         """A warning, said once in a deployment's life."""
@@ -250,6 +255,11 @@ class Deployment:
                 return
             self._said.add(text)
         self.reporter.say(text)
+
+
+def _print_unless_closed(uncaught: threading.ExceptHookArgs) -> None:
+    if not issubclass(uncaught.exc_type, ClosedError):
+        threading.__excepthook__(uncaught)
 
 
 def _account_backend(endpoint: str, settings: Settings, warn: Callable[[str], None]) -> backend.Backend:
