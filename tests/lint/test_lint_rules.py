@@ -190,6 +190,28 @@ def test_hashes_of_texts_differ_between_the_items_of_a_cluster(
     assert (found(single), found(map_task(single))) == ([], codes)
 
 
+def test_a_short_name_that_is_not_ascii_is_no_name_of_a_job() -> None:
+    def named(name: str) -> Any:
+        made = a_task()
+        made._name = name
+        return made
+
+    short, long = named("sizes.größe"), named("a.package.of.sizes.größe")
+    # Where propeller takes a hash for the id of a node, its letters do not matter.
+    assert (found(short), found(map_task(short)), found(long)) == (["AB117"], [], [])
+
+
+def test_neither_is_the_name_that_a_node_is_given() -> None:
+    plain, named = a_task(), a_task()
+
+    @workflow
+    def around() -> int:
+        return named(x=plain(x=1)).with_overrides(node_name="Größe")  # type: ignore[no-any-return]
+
+    around.compile()
+    assert (found(plain), found(named)) == ([], ["AB117"])
+
+
 def test_a_map_over_a_plain_task_is_looked_at_too() -> None:
     assert found(map_task(sdk_tasks.double)) == ["AB111"]
 

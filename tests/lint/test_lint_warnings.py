@@ -187,7 +187,7 @@ def test_a_deployment_that_names_no_code_is_refused(tmp_path: Path) -> None:
         load_all_settings([str(file)])
     (problem,) = refused.value.problems
     assert (problem.line, problem.key) == (2, "emulator.lint_ignore")
-    assert problem.expected == "expected one of AB001, AB002, AB003, ..., AB116"
+    assert problem.expected == "expected one of AB001, AB002, AB003, ..., AB117"
 
 
 def test_one_map_may_say_what_is_fine_for_it(recwarn: pytest.WarningsRecorder) -> None:

@@ -63,6 +63,7 @@ CODES: dict[str, LintCode] = {
         LintCode("AB114", "variables given to an execution"),
         LintCode("AB115", "an image of another version or architecture"),
         LintCode("AB116", "hash() in a map's items", task_rules.item_hashes_rule),
+        LintCode("AB117", "a name that AWS Batch refuses", task_rules.node_names_rule),
     )
 }
 

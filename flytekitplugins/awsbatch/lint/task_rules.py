@@ -21,6 +21,8 @@ HASH_SEED = "PYTHONHASHSEED"
 MAX_ATTEMPTS = 10
 # SubmitJob's JobTimeout.
 LEAST_TIMEOUT_SECONDS = 60
+# Propeller's: a longer id of a node is replaced by its hash (`maxUniqueIDLength` in `nodes/common/utils.go`).
+MAX_NODE_ID_BYTES = 20
 KEPT_RESOURCES = (Resources.CPU, Resources.MEMORY)
 
 
@@ -171,6 +173,21 @@ def _reads_global(code: CodeType, name: str) -> bool:
     ):
         return True
     return any(_reads_global(inner, name) for inner in code.co_consts if isinstance(inner, CodeType))
+
+
+def node_names_rule(subject: LintSubject) -> Iterator[str]:
+    """The node's id is part of the job's name. FlyteAdmin makes that of a task on its own of the task's name
+    (`generateNodeNameFromTask`), flytekit that of `with_overrides(node_name=)`; both keep letters of any script."""
+    alone = "".join(one for one in subject.name if one == "-" or one.isalnum())
+    called_as = [(node.id, "called as that node") for node in subject.calls]
+    for node_id, called in [(alone, "launched on its own"), *called_as]:
+        if not node_id.isascii() and len(node_id.encode()) <= MAX_NODE_ID_BYTES:
+            yield (
+                f"makes a job's name with {node_id} in it when it is {called}, and AWS Batch takes ASCII letters and "
+                "digits only: propeller gives up after eleven tries. Give it a name of these, or call it in a "
+                "workflow, whose nodes are named n0, n1, ..."
+            )
+            return
 
 
 def priority_rule(subject: LintSubject) -> Iterator[str]:
