@@ -321,7 +321,7 @@ def test_an_item_from_the_cache_cannot_run_again(home: Path) -> None:
     assert past.ask("rerun", newest, "reliabilitytasksmap", "0").exit_code == 0
 
 
-def test_a_node_whose_items_were_all_cached_has_no_log(home: Path) -> None:
+def test_a_node_whose_items_were_all_cached_has_no_job_and_no_log(home: Path) -> None:
     with emulation(home, quiet=True):
         assert map_task(reliability_tasks.cached)(n=[1, 2]) == [2, 3]
         assert map_task(reliability_tasks.cached)(n=[2, 1]) == [3, 2]
@@ -334,6 +334,8 @@ def test_a_node_whose_items_were_all_cached_has_no_log(home: Path) -> None:
         why = "has no job and no log: all that it gave came from the cache."
         assert f"Node {node.node} of execution {newest.name} {why}" in " ".join(said.output.split())
     assert past.ask("logs", earlier.name, f"{node.node}:1").exit_code == 0
+    reasons = [past.json("jobs", run.name)["jobs"][0]["reason"] for run in (newest, earlier)]
+    assert reasons == ["all items came from the cache", ""]
 
 
 def test_a_node_comes_before_an_execution_that_begins_like_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

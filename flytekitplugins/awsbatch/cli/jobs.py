@@ -15,7 +15,7 @@ from flytekitplugins.awsbatch.local.console.exit_reasons import ENDED_BY_FLYTE, 
 from flytekitplugins.awsbatch.local.history.past_runs import NodeInfo, RunInfo
 from flytekitplugins.awsbatch.local.history.record import understanding_record
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
-from flytekitplugins.awsbatch.local.history.run_view import INTERRUPTED, AttemptView, ChildView, NodeView
+from flytekitplugins.awsbatch.local.history.run_view import CACHED, INTERRUPTED, AttemptView, ChildView, NodeView
 from flytekitplugins.awsbatch.propeller.aws_array.links import resource_links_of_job
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 from flytekitplugins.awsbatch.ui.grouped_errors import page_error_of_child, page_error_reason, page_failures
@@ -168,8 +168,9 @@ def _rows_of(reader: RunReader, run: RunInfo, node: NodeView, children: bool) ->
     about |= {"queue": node.queue}
     job_id, look = node.info.job_id, node.look
     if look is None:
-        # The job has been removed since.
-        reason = node.info.attempts[-1].reason
+        # The job has been removed since, or none was submitted.
+        cached = "all items came from the cache" if list(node.counts) == [CACHED] else ""
+        reason = node.info.attempts[-1].reason or cached
         yield about | {
             **{"job": job_id, "status": node.info.status, "attempts": None, "milliseconds": None, "reason": reason},
             **{"end": "", "error": "", "children": None, "logs": [], **_usage((), node)},
