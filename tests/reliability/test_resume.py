@@ -115,6 +115,27 @@ def test_a_call_on_a_thread_of_its_own_ends_with_the_emulation(home: Path, marks
     assert starts(marks) == {0: 1, 1: 2}
 
 
+def test_so_does_one_that_waits_where_flyte_would_for_ever(home: Path, marks: Path) -> None:
+    caught: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            tasks.gated_map(n=[1], folder=str(marks))
+        except ClosedError as error:
+            caught.append(error)
+
+    # A daemon: it would wait for a year.
+    thread = threading.Thread(target=call, daemon=True)
+    settings = with_emulator(fidelity="strict", hang_limit=31_536_000)
+    with emulation(home, settings=settings, quiet=True) as awsbatch:
+        thread.start()
+        eventually(lambda: starts(marks) == {1: 1})
+        awsbatch.batch.terminate_job(jobId=awsbatch.jobs[0]["jobId"], reason="by somebody else")
+        eventually(lambda: "real Flyte would wait here for ever" in awsbatch.printed)
+    thread.join(timeout=60)
+    assert [type(error) for error in caught] == [ClosedError]
+
+
 @pytest.mark.parametrize("isolation", ["fork", "process", "worker"])
 def test_an_interrupted_map_goes_on_with_the_job_that_it_had(
     home: Path, marks: Path, isolation: str, isolation_keys: dict[str, Any]

@@ -93,11 +93,12 @@ class AccountBackend(Backend):
         self._look = first
         self._detach = settings.local.on_interrupt == DETACH
         self._lost = threading.Event()
+        self._stopped = threading.Event()
         # When to ask again why a job has not started, by its id: each time after twice as long.
         self._why_at: dict[str, float] = {}
         super().__init__(
             AccountBatch(self._client, self._watch, warn),
-            EventWait(self._watch, timeout=ROUND_LOOKS * longest),
+            EventWait(self._watch, timeout=ROUND_LOOKS * longest, sleep=self._stopped.wait),
             self._watch.changed,
             endpoint=endpoint,
             lag=account_backend_lag(self._client),
@@ -123,6 +124,7 @@ class AccountBackend(Backend):
         self._lost.set()
 
     def stop(self, calls: Iterable[UnfinishedCall]) -> None:
+        self._stopped.set()
         self.hurry()
         refused = False
         for call in calls:

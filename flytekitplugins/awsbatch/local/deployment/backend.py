@@ -5,6 +5,7 @@ The rest of `local` asks a Backend and never which of the two it is.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -151,7 +152,9 @@ class LocalBackend(Backend):
             validate_shapes=False,
         )
         self._queues = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
-        super().__init__(self.service, EventWait(self.service), self.service.changed, elsewhere=False)
+        self._stopped = threading.Event()
+        wait = EventWait(self.service, sleep=self._stopped.wait)
+        super().__init__(self.service, wait, self.service.changed, elsewhere=False)
         self.from_images = settings.local.isolation == CONTAINER
         self.sees_code = not self.from_images
 
@@ -164,6 +167,7 @@ class LocalBackend(Backend):
         self.service.ensure_queue(name)
 
     def stop(self, calls: Iterable[UnfinishedCall]) -> None:
+        self._stopped.set()
         self.service.suspend()
 
     def adopt(self, job_id: str) -> None:

@@ -47,10 +47,11 @@ class EventWait:
     """Wakes when the local service says that the job or one of its children changed.
 
     :param timeout: look again after this many seconds without news.
+    :param sleep: waits for so many seconds at most.
     """
 
     def __init__(
-        self, events: JobEvents, *, timeout: float = 30.0, sleep: Callable[[float], None] = time.sleep
+        self, events: JobEvents, *, timeout: float = 30.0, sleep: Callable[[float], object] = time.sleep
     ) -> None:
         self._events = events
         self._timeout = timeout
