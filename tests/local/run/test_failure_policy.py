@@ -229,10 +229,22 @@ def test_an_error_that_a_dynamic_task_catches_ends_nothing(awsbatch: Emulation, 
         assert tuple(flows.caught()) == (1, 2)
 
 
+def test_a_job_is_terminated_once_aws_takes_the_call(awsbatch: Emulation, places: Path) -> None:
+    # The first call is about the job that has failed.
+    awsbatch.fault("throttle", operation="TerminateJob", every=2, times=1)
+    with (
+        once(lambda: len(awsbatch.jobs) == 2, (places / "fail").touch),
+        pytest.raises(TaskFailedError, match=FAILS),
+    ):
+        flows.beside_a_gated_one()
+    assert statuses(awsbatch.home) == {"n0": "failed", "n1": "aborted"}
+    assert "could not be terminated" not in awsbatch.printed
+
+
 def test_a_job_that_cannot_be_terminated_goes_on(
     awsbatch: Emulation, places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def abort(self: NodeExecution, reason: str) -> None:
+    def abort(self: NodeExecution, *_: Any) -> None:
         (places / "gate").touch()
         raise BatchError("AccessDeniedException", "no TerminateJob", 403)
 

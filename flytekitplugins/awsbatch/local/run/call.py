@@ -33,7 +33,7 @@ from ..console.child_counts import child_counts_of_phases, child_counts_of_resul
 from ..console.failure import LogTail, task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
 from ..console.stopping import resume_command_at_stopping
-from ..deployment.opening import Deployment
+from ..deployment.opening import ClosedError, Deployment
 from ..history.resume import Fingerprint
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
 
     from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact
+    from flytekitplugins.awsbatch.propeller.node.waiting import Wait
 
 # Enough lines of a log to begin at a frame of a traceback.
 LOG_LINES = 100
@@ -156,18 +157,22 @@ class Call:
             # What becomes of the job has been decided.
             return
         try:
-            self.abort()
+            self.abort(self._wait)
+        except ClosedError:
+            return
         except (BatchError, UnreachableError) as error:
             self._deployment.reporter.say(f"{self.label}: its job could not be terminated: {error}")
 
-    def abort(self) -> None:
+    def abort(self, wait: Wait | None = None) -> None:
         """Terminates the job, also one that was submitted in a round that then failed.
 
-        Raises BatchError, UnreachableError.
+        :param wait: see `NodeExecution.abort`.
+
+        Raises BatchError, UnreachableError, and what `wait` raises.
         """
         if self._node is None:
             return
-        if self._node.abort(ABORTED).phase is not TaskPhase.ABORTED:
+        if self._node.abort(ABORTED, wait).phase is not TaskPhase.ABORTED:
             return
         name, known = self._record.job
         batch = self._deployment.submissions

@@ -143,16 +143,23 @@ class NodeExecution:
                     left = _LOOK_AGAIN if left is None else min(left, _LOOK_AGAIN)
                 wait(job_id, round_seconds=spent, error=self._failed, timeout=left)
 
-    def abort(self, reason: str) -> NodeResult:
+    def abort(self, reason: str, wait: Wait | None = None) -> NodeResult:
         """Terminates the job and ends the node; waits for a round in progress, and may be called while `run` waits.
+
+        :param wait: between two tries, while a fault of AWS keeps the job from being terminated: propeller has as many
+            rounds for that as for all else (`handleFailingWorkflow` in `workflow/executor.go`). None: one try.
 
         Raises BatchError where the job cannot be terminated: the node is as it was.
         """
         with self._lock:
             if self._result is not None:
                 return self._result
-            if problem := self._terminate(abort=not self._node.reported.terminal):
-                raise problem
+            left = self._services.settings.propeller.max_workflow_retries if wait is not None else 0
+            while problem := self._terminate(abort=not self._node.reported.terminal):
+                if wait is None or not left or not problem.transient:
+                    raise problem
+                left -= 1
+                wait(None, round_seconds=0.0, error=True, timeout=None)
             self._end(Ending(ABORTING, TaskError("NodeAborted", reason, "USER")))
             assert self._result is not None
             return self._result
