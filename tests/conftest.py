@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import sys
@@ -26,6 +27,8 @@ settings.load_profile("repeatable")
 
 CONTAINER = "container"
 TEMPORARY = "tests-"
+# As many as pytest keeps of its own folders (`tmp_path_retention_count`).
+KEPT_AFTER_FAILURES = 3
 EXIT_STATUS = pytest.StashKey[int]()
 
 
@@ -60,9 +63,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _use_temporary_folder_of_this_run(config: pytest.Config) -> None:
     """Gives this run, its workers and all that they start a TMPDIR of their own: each process that imports flytekit
-    leaves two folders there. It goes when the run ends; after a failure pytest's folders of the tests stay.
+    leaves two folders there. It goes when the run ends; after a failure pytest's folders of the tests stay, as those of
+    the last runs that failed before.
     """
-    folder, before = Path(tempfile.mkdtemp(prefix=TEMPORARY)), os.environ.get("TMPDIR")
+    before = os.environ.get("TMPDIR")
+    folder = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-"))
+    for path in _folders_of_ended_runs(folder.parent)[:-KEPT_AFTER_FAILURES]:
+        shutil.rmtree(path, ignore_errors=True)
     os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
 
     def end() -> None:
@@ -76,6 +83,21 @@ def _use_temporary_folder_of_this_run(config: pytest.Config) -> None:
             folder.rmdir()
 
     config.add_cleanup(end)
+
+
+def _folders_of_ended_runs(folder: Path) -> list[Path]:
+    """The oldest first. Another run may be about to remove some of them."""
+    found = []
+    for path in folder.glob(f"{TEMPORARY}*"):
+        name = re.fullmatch(rf"{TEMPORARY}(\d+)-\w{{8}}", path.name)
+        with contextlib.suppress(OSError):
+            stat = path.stat()
+            if name is not None and stat.st_uid == os.getuid():
+                try:
+                    os.kill(int(name[1]), 0)
+                except ProcessLookupError:
+                    found.append((stat.st_mtime, path))
+    return [path for _, path in sorted(found)]
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -52,8 +52,24 @@ def test_memory_without_end_is_an_error(started: bool) -> None:
     assert "MemoryError" in run.stderr
 
 
-def test_a_run_leaves_nothing_in_the_folder_for_temporary_files(tmp_path: Path) -> None:
+def run_with_temporary_folder(folder: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/sdk/test_sdk_import.py"]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    environment = {**os.environ, "TMPDIR": str(folder)}
     subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, timeout=90, check=True)
+
+
+def test_a_run_leaves_nothing_in_the_folder_for_temporary_files(tmp_path: Path) -> None:
+    run_with_temporary_folder(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_run_keeps_the_last_three_that_failed_and_all_that_run(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    of_ended_ones = [f"tests-{ended.pid}-0000000{number}" for number in range(5)]
+    others = [f"tests-{os.getpid()}-00000000", "tests-results"]
+    for number, name in enumerate([*others, *of_ended_ones]):
+        (tmp_path / name / "pytest-of-somebody").mkdir(parents=True)
+        os.utime(tmp_path / name, (number, number))
+    run_with_temporary_folder(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, *of_ended_ones[2:]])
