@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import pytest
 import sdk_tasks
-from flytekit import HashMethod, TaskMetadata, conditional, dynamic, eager, task, workflow
+from flytekit import HashMethod, LaunchPlan, TaskMetadata, conditional, dynamic, eager, task, workflow
+from flytekit.core.context_manager import FlyteContextManager
 from flytekit.core.local_cache import LocalTaskCache
 from flytekit.models.literals import Literal, LiteralCollection, LiteralMap, Primitive, Scalar
 
@@ -254,6 +255,12 @@ def with_hashes_in_a_subworkflow_of_one(x: Hashed = "written") -> tuple[int, lis
 
 
 @workflow
+def with_hashes_in_a_launch_plan() -> tuple[int, list[int]]:
+    plan = LaunchPlan.get_default_launch_plan(FlyteContextManager.current_context(), hashed_inside)
+    return plan(x="written", xs=["written", makes_hashed()])  # type: ignore[return-value]
+
+
+@workflow
 def with_hashes_further_in() -> tuple[int, list[int]]:
     return with_hashes_in_a_subworkflow_of_one()  # type: ignore[no-any-return]
 
@@ -265,6 +272,7 @@ def with_hashes_further_in() -> tuple[int, list[int]]:
         # The inputs of the workflow that is launched are values, with their hashes.
         (with_hashes_in_a_subworkflow_of_one, ["WRITTEN", None, "WRITTEN"]),
         (with_hashes_further_in, [None, None, None]),
+        (with_hashes_in_a_launch_plan, [None, None, "MADE"]),
     ],
 )
 def test_neither_has_one_that_is_written_into_the_call_of_a_subworkflow(
