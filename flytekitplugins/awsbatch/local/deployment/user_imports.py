@@ -20,13 +20,17 @@ KINDS = ("stdlib", "platstdlib", "purelib", "platlib")
 INSTALLED = tuple(str(Path(sysconfig.get_path(kind)).resolve()) for kind in KINDS)
 # Packages that are not the user's, also where they are installed as a link to a checkout.
 FLYTE = ("flytekit.", "flytekitplugins.awsbatch.")
+# What flytekit imports when the first task with a type of the module is declared (`DataclassTransformer`): 0.15 s.
+LATE = {"dataclasses": "mashumaro.jsonschema"}
 
 
 def installed_user_imports(task_module: str) -> tuple[str, ...]:
     """Names of loaded modules that are installed, in the order of their import. Imports inside functions are left out,
-    since a job would make them when it calls the function.
+    since a job would make them when it calls the function; but for flytekit's own that each job makes.
     """
-    return _walk(task_module)[0]
+    found = _walk(task_module)[0]
+    late = (name for module, name in LATE.items() if module in found and name in sys.modules)
+    return (*found, *late)
 
 
 def user_import_sources(task_module: str) -> tuple[tuple[str, int, int], ...]:
