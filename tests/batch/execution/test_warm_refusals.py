@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import textwrap
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,23 @@ def test_an_import_with_consequences_is_refused(tmp_path: Path, imports: str, re
         assert len(made.said) == 1
         assert reason.format(module=tmp_path, cwd=made.cwd) in made.said[0]
         assert made.said[0].startswith("warm-script is started anew for each attempt: ")
+
+
+def test_an_archive_on_the_import_path_is_no_reason(tmp_path: Path) -> None:
+    """What looks through it for distributions leaves it open."""
+    with zipfile.ZipFile(tmp_path / "code.zip", "w") as archive:
+        archive.writestr("in_archive.py", "")
+    looks = """
+        import importlib.metadata, sys
+        sys.path.insert(0, str(__import__("pathlib").Path(__file__).with_name("code.zip")))
+        import in_archive
+        importlib.metadata.entry_points(group="none")
+    """
+    with runner(tmp_path / "run", warm=True, module="warm_made") as made:
+        first, second = logs(made, tmp_path, looks)
+        # Both are forked from one interpreter.
+        assert first.split()[-1] == second.split()[-1]
+        assert made.said == []
 
 
 def test_an_import_that_fails_is_refused_and_fails_in_every_attempt(tmp_path: Path) -> None:

@@ -92,6 +92,10 @@ def _check_objects(before: dict[int, str]) -> None:
         _check_descriptors(before)
         _check_generators()
     except RefusedError:
+        # Who looks for distributions leaves each archive on the import path open, in caches of which
+        # `invalidate_caches` knows Python's own from 3.12 on only.
+        importlib.import_module("importlib.metadata").MetadataPathFinder().invalidate_caches()
+        importlib.invalidate_caches()
         gc.collect()
         _check_descriptors(before)
         _check_generators()
