@@ -26,10 +26,11 @@ def why_not_loadable(task: Any, serialization: Any) -> str:
             "is defined in a notebook or an interactive session, which a container cannot import. Write it into a "
             "module (in a notebook: a cell that begins with %%writefile tasks.py), and import it from there."
         )
-    module = loaded_module(module_name)
+    # `python app.zip`, `python folder`: another process has its own script by that name.
+    module = loaded_module(module_name) if module_name != "__main__" else None
     if module is None:
         try:
-            found = importlib.util.find_spec(module_name) is not None
+            found = module_name != "__main__" and importlib.util.find_spec(module_name) is not None
         except (ImportError, ValueError):
             found = False
         return "" if found else f"is in a module, {module_name}, that cannot be imported by that name. {move}"

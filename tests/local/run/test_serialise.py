@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import runpy
 import subprocess
 import sys
 import textwrap
@@ -78,6 +79,13 @@ def test_a_task_in_a_function_is_refused_with_the_way_out() -> None:
 
     with pytest.raises(NotLoadableError, match=r"as nested in .* does not exist\. Define it at the top level"):
         serialise(nested, "p", "d")
+
+
+def test_a_task_whose_module_has_gone_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "tasks.py").write_text(TASKS)
+    double = runpy.run_path(str(tmp_path / "tasks.py"))["double"]
+    with pytest.raises(NotLoadableError, match="is in a module that Python does not know by its name"):
+        serialise(double, "p", "d")
 
 
 def test_a_task_whose_name_holds_something_else_is_refused(module: ModuleType) -> None:

@@ -104,7 +104,13 @@ def _locate(task: PythonTask[Any], settings: SerializationSettings) -> tuple[str
 
     flytekit's default resolver sends a module and a variable's name; the child imports the one and reads the other.
     """
-    name, module_name, _, file = extract_task_module(task)
+    try:
+        name, module_name, _, file = extract_task_module(task)
+    except AssertionError:
+        raise NotLoadableError(
+            f"Task {task.name} is in a module that Python does not know by its name, as after `runpy.run_path` without "
+            "a run_name. Write it into a module, and import it from there."
+        ) from None
     problem = why_not_loadable(task, settings)
     if problem:
         raise NotLoadableError(f"Task {name} {problem}")
