@@ -126,12 +126,22 @@ class Deployment:
 
     @property
     def closed(self) -> bool:
-        return not self._open
+        # Its threads are not in a fork of its process, where a call would wait for ever.
+        return not self._open or self._is_of_another_process
 
     def check_open(self) -> None:
         """Raises ClosedError."""
+        if self._is_of_another_process:
+            raise ClosedError(
+                "This emulated deployment was opened in the process of which this one is a fork, and runs no jobs "
+                "here. Open another one here: `with emulation(): ...` around the calls."
+            )
         if not self._open:
             raise ClosedError("This emulated deployment is closed: the block ended, or a signal stopped its jobs.")
+
+    @property
+    def _is_of_another_process(self) -> bool:
+        return os.getpid() != self._process
 
     @property
     def command(self) -> str:
@@ -166,7 +176,7 @@ class Deployment:
         :param is_process_ending: whether what closes it, a signal for instance, ends the calls on other threads too.
         """
         # A fork of this process ends too, and has nothing to close.
-        if os.getpid() == self._process:
+        if not self._is_of_another_process:
             if is_process_ending and threading.excepthook is threading.__excepthook__:
                 # What has been cut short is told below, and needs no traceback from each thread.
                 threading.excepthook = _print_unless_closed

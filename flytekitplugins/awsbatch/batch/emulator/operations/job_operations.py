@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import secrets
@@ -26,6 +27,7 @@ from .paging import NUMBERS, page_position, page_size, page_token
 PAGE = 1000
 FILTERED_PAGE = 100
 RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets
+os.register_at_fork(after_in_child=lambda: RANDOM.seed(secrets.randbits(256)))
 VARIANT = "89ab"
 # A tag of a queue that stands for a deployment's own, whose scheduling policy and compute environments are unknown: it
 # takes jobs with and without a share identifier, for EC2 and for Fargate.

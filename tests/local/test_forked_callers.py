@@ -1,0 +1,69 @@
+"""A fork of a process that has called tasks, as the workers of `multiprocessing` are on Linux."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import multiprocessing
+
+from flytekit import task
+from flytekitplugins.awsbatch import AWSBatchConfig, emulation
+
+@task(task_config=AWSBatchConfig(), retries=1)
+def double(n: int) -> int:
+    return 2 * n
+
+def call(n):
+    try:
+        return double(n=n)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+
+def call_in_an_emulation_of_its_own(n):
+    with emulation(quiet=True):
+        return double(n=n)
+
+def in_pool(function):
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        return pool.map_async(function, [1, 2]).get(60)
+
+if __name__ == "__main__":
+    FIRST
+"""
+OF_THE_ENVIRONMENT = """
+    print(double(n=5), in_pool(call), double(n=6))
+"""
+OF_A_BLOCK = """
+    with emulation(quiet=True):
+        print(double(n=5), in_pool(call_in_an_emulation_of_its_own), double(n=6), in_pool(call))
+"""
+
+
+def run(folder: Path, program: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    script = folder / "flow.py"
+    script.write_text(PROGRAM.replace("FIRST", program.strip()))
+    environment = {**os.environ, "FLYTE_AWSBATCH_HOME": str(folder / "home"), **variables}
+    return subprocess.run(
+        [sys.executable, str(script)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_each_process_has_a_deployment_of_its_own(tmp_path: Path) -> None:
+    done = run(tmp_path, OF_THE_ENVIRONMENT, FLYTE_AWSBATCH="local")
+    assert done.stdout == "10 [2, 4] 12\n", done.stderr
+    # Where two processes made the same ids of jobs, one of them was refused its job.
+    assert "ServerException" not in done.stderr
+
+
+def test_a_block_holds_for_the_process_that_opened_it(tmp_path: Path) -> None:
+    done = run(tmp_path, OF_A_BLOCK)
+    assert done.stdout.startswith("10 [2, 4] 12 ['ClosedError: This emulated deployment was opened in"), done.stderr
+    assert done.stdout.count("with emulation(): ...") == 2
