@@ -29,32 +29,47 @@ def test_a_script_is_read_as_the_module_that_jobs_import(tmp_path: Path) -> None
     assert sources.split() == [str(script), str(helper)]
 
 
-DATACLASS = """
-from dataclasses import dataclass
+LATER = """
+{imports}
 
 from flytekit import task
 from flytekitplugins.awsbatch.local.deployment.user_imports import LATE, installed_user_imports
 
-@dataclass
-class Size:
-    width: int
-
-if {is_input}:
-    @task
-    def width(size: Size) -> int:
-        return size.width
+if {is_declared}:
+{declares}
 
 if __name__ == "__main__":
     print(*(name for name in installed_user_imports("flow") if name in LATE.values()))
 """
+DATACLASS = """
+    @dataclass
+    class Size:
+        width: int
+
+    @task
+    def width(size: Size) -> int:
+        return size.width
+"""
+MODEL = """
+    class Size(BaseModel):
+        width: int
+"""
 
 
-@pytest.mark.parametrize(("is_input", "expected"), [(True, ["mashumaro.jsonschema"]), (False, [])])
-def test_what_flytekit_imports_for_dataclasses_is_imported_in_advance(
-    is_input: bool, expected: list[str], tmp_path: Path
+@pytest.mark.parametrize("is_declared", [True, False])
+@pytest.mark.parametrize(
+    ("imports", "declares", "late"),
+    [
+        ("from dataclasses import dataclass", DATACLASS, "mashumaro.jsonschema"),
+        ("from pydantic import BaseModel", MODEL, "pydantic.fields"),
+    ],
+)
+def test_what_is_imported_while_a_task_is_declared_is_imported_in_advance(
+    is_declared: bool, imports: str, declares: str, late: str, tmp_path: Path
 ) -> None:
-    """Else each job imports it while it declares its tasks, which takes longer than all else that it does."""
+    """Else each job imports it on its own, which takes longer than all else that it does."""
+    pytest.importorskip(imports.split()[1])
     script = tmp_path / "flow.py"
-    script.write_text(DATACLASS.format(is_input=is_input))
+    script.write_text(LATER.format(imports=imports, declares=declares, is_declared=is_declared))
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == expected
+    assert done.stdout.split() == ([late] if is_declared else [])
