@@ -86,7 +86,12 @@ def test_it_is_not_started_before_the_file_is_imported_where_its_tests_may_be_le
         (["script.py"], {"FLYTE_AWSBATCH": "http://127.0.0.1:8044"}, False),
         (["script.py"], {"FLYTE_AWSBATCH": "local", "AWS_BATCH_JOB_ID": "a-job"}, False),
         (["bin/pyflyte", "run", "flow.py", "flow"], {"FLYTE_AWSBATCH": "local"}, True),
+        (["bin/pyflyte", "run", "--env", "FLYTE_AWSBATCH=local", "flow.py", "flow"], {}, True),
+        (["bin/pyflyte", "run", "--envvars=FLYTE_AWSBATCH=local", "flow.py", "flow"], {}, True),
+        (["bin/pyflyte", "run", "--env", "FLYTE_AWSBATCH=off", "flow.py", "f"], {"FLYTE_AWSBATCH": "local"}, False),
+        (["bin/pyflyte", "run", "--env", "FLYTE_AWSBATCH_CONFIG=settings.yaml", "flow.py", "flow"], {}, False),
         (["bin/pyflyte", "run", "--remote", "flow.py", "flow"], {"FLYTE_AWSBATCH": "local"}, False),
+        (["script.py", "--env", "FLYTE_AWSBATCH=local"], {}, False),
         (["bin/pyflyte", "register", "flow.py"], {"FLYTE_AWSBATCH": "local"}, False),
     ],
 )
@@ -101,28 +106,48 @@ def test_calls_are_expected_where_tasks_that_are_declared_run_on_this_machine(
     assert switch.emulation_expected() is expected
 
 
-def test_a_script_starts_one_when_it_declares_a_task_for_jobs(tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(
-        textwrap.dedent(
-            """
-            from flytekit import task
-            from flytekitplugins.awsbatch import AWSBatchConfig
-            from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters
+PROGRAM = """
+from flytekit import task, workflow
+from flytekitplugins.awsbatch import AWSBatchConfig
+from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters
 
-            @task(task_config=AWSBatchConfig())
-            def double(x: int) -> int:
-                return 2 * x
+@task(task_config=AWSBatchConfig())
+def double(x: int) -> int:
+    return 2 * x
 
-            if __name__ == "__main__":
-                (started,) = interpreters.interpreters_of_this_process()._alive
-                assert double(x=2) == 4
-                (used,) = interpreters.interpreters_of_this_process()._alive
-                assert used is started
-            """
-        )
-    )
-    environment = {**os.environ, "FLYTE_AWSBATCH": "local", "FLYTE_AWSBATCH_HOME": str(tmp_path / "home")}
+started = list(interpreters.interpreters_of_this_process()._alive)
+
+@task
+def check(x: int) -> int:
+    # In the process of the caller.
+    (used,) = interpreters.interpreters_of_this_process()._alive
+    assert started == [used]
+    return x
+
+@workflow
+def flow() -> int:
+    return check(x=double(x=2))
+
+if __name__ == "__main__":
+    assert flow() == 4
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "variables"),
+    [
+        (["python", "script.py"], {"FLYTE_AWSBATCH": "local"}),
+        (["pyflyte", "run", "script.py", "flow"], {"FLYTE_AWSBATCH": "local"}),
+        (["pyflyte", "run", "--env", "FLYTE_AWSBATCH=local", "script.py", "flow"], {}),
+    ],
+)
+def test_one_is_started_when_a_task_for_jobs_is_declared(
+    tmp_path: Path, command: list[str], variables: dict[str, str]
+) -> None:
+    (tmp_path / "script.py").write_text(PROGRAM)
+    environment = {**os.environ, **variables, "FLYTE_AWSBATCH_HOME": str(tmp_path / "home")}
+    program = str(Path(sys.executable).with_name(command[0]))
     done = subprocess.run(
-        [sys.executable, "script.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [program, *command[1:]], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

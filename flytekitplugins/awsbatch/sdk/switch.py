@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -53,10 +53,26 @@ def emulation_expected() -> bool:
     """Whether tasks that are declared now will be called in this process and run on this machine, as far as can be
     known. Not where `pyflyte` does something else with them.
     """
-    if _override is False or switch_is_in_job() or (_is_pyflyte() and not _runs_here(sys.argv[1:])):
+    if _override is False or switch_is_in_job():
         return False
-    switch = os.environ.get(SWITCH, "").strip().lower()
-    return switch == "local" or (not switch and bool(os.environ.get(SWITCH_CONFIG, "").strip()))
+    environment: Mapping[str, str] = os.environ
+    if _is_pyflyte():
+        if not _runs_here(sys.argv[1:]):
+            return False
+        environment = {**os.environ, **_variables_given(sys.argv[1:])}
+    config = environment.get(SWITCH_CONFIG, "").strip()
+    # A settings file may say something else, and is not found before its variable is set.
+    if config != os.environ.get(SWITCH_CONFIG, "").strip():
+        return False
+    switch = environment.get(SWITCH, "").strip().lower()
+    return switch == "local" or (not switch and bool(config))
+
+
+def _variables_given(arguments: Sequence[str]) -> dict[str, str]:
+    """Those of `pyflyte run --env NAME=VALUE`, which sets them only after it has imported the user's module."""
+    words = (word.removeprefix("--env=").removeprefix("--envvars=") for word in arguments)
+    pairs = (word.partition("=") for word in words)
+    return {name: value for name, _, value in pairs if name in (SWITCH, SWITCH_CONFIG)}
 
 
 def _is_pyflyte() -> bool:
