@@ -19,7 +19,7 @@ from .sdk import (
     raw_scheme,  # noqa: F401 - jobs open their storage by it
     switch,
 )
-from .sdk.emulated_calls import EmulatedCalls
+from .sdk.emulated_calls import EmulatedCalls, start_interpreter_if_expected
 from .sdk.errors import AWSBatchTaskError, AWSBatchWarning
 from .sdk.key_order import note_key_order
 from .sdk.metadata import metadata_attempt_seconds
@@ -131,3 +131,5 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
 
 
 TaskPlugins.register_pythontask_plugin(AWSBatchConfig, AWSBatchFunctionTask)
+# Before the tasks are declared: the module that asks for the config may have much to import yet.
+start_interpreter_if_expected()

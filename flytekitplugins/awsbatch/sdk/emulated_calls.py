@@ -32,10 +32,7 @@ class EmulatedCalls:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if switch.emulation_expected():
-            from ..local.deployment import warm_up
-
-            warm_up.warm_up_once()
+        start_interpreter_if_expected()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         _rich_traceback_omit = __tracebackhide__ = True
@@ -135,6 +132,14 @@ class EmulatedTask:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._task, name)
+
+
+def start_interpreter_if_expected() -> None:
+    """Starts an interpreter for jobs, once, where tasks will be called in this process."""
+    if switch.emulation_expected():
+        from ..local.deployment import warm_up
+
+        warm_up.warm_up_once()
 
 
 def _bound_by_a_workflow(ctx: FlyteContext) -> bool:
