@@ -1,5 +1,6 @@
 """A fork of a process that has called tasks, as the workers of `multiprocessing` are on Linux."""
 
+import json
 import os
 import subprocess
 import sys
@@ -27,7 +28,10 @@ def call_in_an_emulation_of_its_own(n):
 
 def in_pool(function):
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        return pool.map_async(function, [1, 2]).get(60)
+        found = pool.map_async(function, [1, 2]).get(60)
+        pool.close()
+        pool.join()
+        return found
 
 if __name__ == "__main__":
     FIRST
@@ -57,10 +61,15 @@ def run(folder: Path, program: str, **variables: str) -> subprocess.CompletedPro
 
 
 def test_each_process_has_a_deployment_of_its_own(tmp_path: Path) -> None:
-    done = run(tmp_path, OF_THE_ENVIRONMENT, FLYTE_AWSBATCH="local")
+    (tmp_path / "tmp").mkdir()
+    done = run(tmp_path, OF_THE_ENVIRONMENT, FLYTE_AWSBATCH="local", TMPDIR=str(tmp_path / "tmp"))
     assert done.stdout == "10 [2, 4] 12\n", done.stderr
     # Where two processes made the same ids of jobs, one of them was refused its job.
     assert "ServerException" not in done.stderr
+    # Each has been closed at the end of its process.
+    assert list((tmp_path / "tmp").glob("flyte-awsbatch*")) == []
+    records = [json.loads(file.read_text()) for file in (tmp_path / "home" / "runs").glob("*/execution.json")]
+    assert ["ended" in record for record in records] == [True] * 4
 
 
 def test_a_block_holds_for_the_process_that_opened_it(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import multiprocessing.util
 import os
 import sys
 import threading
@@ -308,6 +309,9 @@ def current_deployment() -> Deployment:
         if _of_process is None or _of_process.closed:
             _of_process = deployment_from_environment(os.environ).open_deployment()
             atexit.register(_of_process.close_deployment)
+            if multiprocessing.parent_process() is not None:
+                # A forked worker ends without what `atexit` has.
+                multiprocessing.util.Finalize(None, _of_process.close_deployment, exitpriority=0)
         return _of_process
 
 
