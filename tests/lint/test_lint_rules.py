@@ -423,6 +423,7 @@ def with_loader(module: str, name: str, **attributes: Any) -> Any:
         (with_loader("", "square"), "is defined in a notebook"),
         (with_loader("no.such.module", "square"), "is in a module, no.such.module, that cannot be imported"),
         (with_loader("__main__", "square"), "is in a module, __main__, that cannot be imported by that name"),
+        (with_loader("__mp_main__", "square"), "is in a module, __mp_main__, that cannot be imported by that name"),
         (with_loader("sdk_tasks", "inner"), "would be looked up as inner in sdk_tasks, and that does not exist"),
         (
             with_loader("sdk_tasks", "Scale"),

@@ -9,6 +9,10 @@ from flytekit.core.python_auto_container import DefaultTaskResolver
 
 from flytekitplugins.awsbatch.sdk.loaded_modules import loaded_module
 
+# Every process has its own script by these names: what `python app.zip` and `python folder` run, and the script in a
+# worker that multiprocessing has spawned.
+SCRIPTS = ("__main__", "__mp_main__")
+
 
 def why_not_loadable(task: Any, serialization: Any) -> str:
     """Empty when a container finds the task; else why it does not, and what to do.
@@ -26,11 +30,10 @@ def why_not_loadable(task: Any, serialization: Any) -> str:
             "is defined in a notebook or an interactive session, which a container cannot import. Write it into a "
             "module (in a notebook: a cell that begins with %%writefile tasks.py), and import it from there."
         )
-    # `python app.zip`, `python folder`: another process has its own script by that name.
-    module = loaded_module(module_name) if module_name != "__main__" else None
+    module = None if module_name in SCRIPTS else loaded_module(module_name)
     if module is None:
         try:
-            found = module_name != "__main__" and importlib.util.find_spec(module_name) is not None
+            found = module_name not in SCRIPTS and importlib.util.find_spec(module_name) is not None
         except (ImportError, ValueError):
             found = False
         return "" if found else f"is in a module, {module_name}, that cannot be imported by that name. {move}"
