@@ -162,6 +162,20 @@ def test_of_equal_items_the_first_is_kept(make: Make) -> None:
     assert (result.outputs, submitted) == (literal_map(o0=integers([100, 100, 102])), 0)
 
 
+def test_equal_items_are_stored_after_the_first_one() -> None:
+    """A storage stores several at the same time: equal ones would not see each other's entry."""
+    stored = []
+
+    class Recorded(MemoryCatalog):
+        def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
+            stored.append(outputs.literals["o0"])
+            super().put(key, outputs)
+
+    made = request(template(cached="1"), literal_map(x=integers([7, 7, 8, 7])))
+    run(made, services(all_succeed, catalog=Recorded()))
+    assert stored == [integer(number) for number in (100, 102, 101, 103)]
+
+
 def test_a_lookup_that_fails_runs_everything(make: Make) -> None:
     class Broken(MemoryCatalog):
         def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
@@ -255,6 +269,13 @@ def test_what_an_entry_refers_to_is_found_wherever_it_is_nested(
     literal: literals_pb2.Literal, expected: list[str]
 ) -> None:
     assert list(shared_catalog_references(literal_map(o0=literal))) == expected
+
+
+def test_an_entry_of_another_run_is_kept(make: Make) -> None:
+    first, later = (CheckedCatalog(make(), lambda _: True) for _ in range(2))
+    first.put(key(), OUTPUTS)
+    later.put(key(), literal_map(o0=integer(6)))
+    assert later.get(key()) == OUTPUTS
 
 
 def test_an_entry_whose_file_has_gone_is_a_miss(make: Make) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2
 
@@ -83,7 +84,8 @@ def _get(
 
 
 def store_items(context: TaskContext, services: HandlerServices, size: int, indexes: Iterable[OriginalIndex]) -> bool:
-    """Stores the outputs of these items; False while that is not done. What the catalog refuses is not stored.
+    """Stores the outputs of these items; False while that is not done. What the catalog refuses is not stored. An
+    item comes after all others where an equal one is before it: a catalog that keeps what it has keeps the first one's.
 
     :raises HandlerError: the inputs of an item cannot be read; the next round fails again.
     """
@@ -91,6 +93,8 @@ def store_items(context: TaskContext, services: HandlerServices, size: int, inde
     template = context.template
     ignored = tuple(template.metadata.cache_ignore_input_vars)
     wanted = set(indexes)
+    known: set[str] = set()
+    equal: list[tuple[str, Callable[[], None]]] = []
 
     def puts() -> Iterator[tuple[str, Callable[[], None]]]:
         for number, inputs in enumerate(inputs_of_item(context, services, size)):
@@ -108,14 +112,21 @@ def store_items(context: TaskContext, services: HandlerServices, size: int, inde
                     f"[{SYSTEM_ERROR}] Failed to hash inputs for item: {name}, caused by: {error}",
                 ) from None
             version = template.metadata.discovery_version
-            item = f"{name}:{version}-{number}-{catalog_input_hash(values, ignored)}"
+            digest = catalog_input_hash(values, ignored)
+            item = f"{name}:{version}-{number}-{digest}"
             files = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number))
             key = CatalogKey(context.task_id, version, interface, values, ignored)
-            yield item, partial(_put, services, key, files)
+            one = item, partial(_put, services, key, files)
+            if digest in known:
+                equal.append(one)
+            else:
+                known.add(digest)
+                yield one
 
     done = True
-    for item in services.catalog_writer.queue_each(puts(), _at_once(context, services)):
-        info = services.catalog_writer.get(item)
+    writer, at_once = services.catalog_writer, _at_once(context, services)
+    for item in chain(writer.queue_each(puts(), at_once), writer.queue_each(equal, at_once)):
+        info = writer.get(item)
         if info is None or info.status is WorkStatus.NOT_DONE:
             done = False
     return done
