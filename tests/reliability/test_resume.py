@@ -136,6 +136,21 @@ def test_so_does_one_that_waits_where_flyte_would_for_ever(home: Path, marks: Pa
     assert [type(error) for error in caught] == [ClosedError]
 
 
+def test_a_thread_that_a_later_block_cuts_off_shows_its_error(
+    home: Path, marks: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program may survive a signal (a notebook does); what it does wrong later is shown again."""
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    with pytest.raises(SystemExit), emulation(home, quiet=True):
+        raise SystemExit
+    thread = threading.Thread(target=partial(tasks.gated_map, n=[1], folder=str(marks)), daemon=True)
+    with emulation(home, quiet=True):
+        thread.start()
+        eventually(lambda: starts(marks) == {1: 1})
+    thread.join(timeout=60)
+    assert "ClosedError: This emulated deployment is closed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("isolation", ["fork", "process", "worker"])
 def test_an_interrupted_map_goes_on_with_the_job_that_it_had(
     home: Path, marks: Path, isolation: str, isolation_keys: dict[str, Any]

@@ -49,7 +49,12 @@ if TYPE_CHECKING:
 
 
 class ClosedError(Exception):
-    """A task was called on a deployment that is closed."""
+    """A task was called on a deployment that is closed.
+
+    :ivar is_told: whether the lines about what has been stopped have told people of it.
+    """
+
+    is_told = False
 
 
 class Deployment:
@@ -121,6 +126,7 @@ class Deployment:
         self._process = os.getpid()
         self._storage_checked = False
         self._open = False
+        self._closed_with_process = False
 
     def _uploading(self, destination: str) -> TransferProgress:
         return TransferProgress(destination, self.reporter.say)
@@ -138,7 +144,9 @@ class Deployment:
                 "here. Open another one here: `with emulation(): ...` around the calls."
             )
         if not self._open:
-            raise ClosedError("This emulated deployment is closed: the block ended, or a signal stopped its jobs.")
+            error = ClosedError("This emulated deployment is closed: the block ended, or a signal stopped its jobs.")
+            error.is_told = self._closed_with_process
+            raise error
 
     @property
     def _is_of_another_process(self) -> bool:
@@ -178,9 +186,11 @@ class Deployment:
         """
         # A fork of this process ends too, and has nothing to close.
         if not self._is_of_another_process:
-            if is_process_ending and threading.excepthook is threading.__excepthook__:
+            if is_process_ending:
                 # What has been cut short is told below, and needs no traceback from each thread.
-                threading.excepthook = _print_unless_closed
+                self._closed_with_process = True
+                if threading.excepthook is threading.__excepthook__:
+                    threading.excepthook = _print_unless_told
             self._close_deployment()
             self.between_calls.release()
 
@@ -268,8 +278,9 @@ class Deployment:
         self.reporter.say(text)
 
 
-def _print_unless_closed(uncaught: threading.ExceptHookArgs) -> None:
-    if not issubclass(uncaught.exc_type, ClosedError):
+def _print_unless_told(uncaught: threading.ExceptHookArgs) -> None:
+    """Stays for as long as the process: one that survives the signal has further deployments."""
+    if not (isinstance(uncaught.exc_value, ClosedError) and uncaught.exc_value.is_told):
         threading.__excepthook__(uncaught)
 
 
