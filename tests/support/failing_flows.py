@@ -158,6 +158,11 @@ def beside_a_gated_one() -> tuple[int, int]:
     return failing(after="fail"), gated(n=1)
 
 
+@workflow
+def beside_two_gated_ones() -> tuple[int, int, int]:
+    return failing(after="fail"), gated(n=1), gated(n=2)
+
+
 @dynamic
 def goes_on() -> int:
     try:

@@ -241,6 +241,29 @@ def test_a_job_is_terminated_once_aws_takes_the_call(awsbatch: Emulation, places
     assert "could not be terminated" not in awsbatch.printed
 
 
+def test_no_node_waits_for_the_tries_to_terminate_another_one(
+    awsbatch: Emulation, places: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(2)
+    abort = Call.abort_beside
+
+    def aborts(self: Call, failed: str) -> None:
+        try:
+            together.wait(timeout=20)
+        except threading.BrokenBarrierError:
+            (places / "gate").touch()
+        abort(self, failed)
+
+    monkeypatch.setattr(Call, "abort_beside", aborts)
+    with (
+        once(lambda: len(awsbatch.jobs) == 3, (places / "fail").touch),
+        pytest.raises(TaskFailedError, match=FAILS),
+    ):
+        flows.beside_two_gated_ones()
+    assert not together.broken
+    assert statuses(awsbatch.home) == {"n0": "failed", "n1": "aborted", "n2": "aborted"}
+
+
 def test_a_job_that_cannot_be_terminated_goes_on(
     awsbatch: Emulation, places: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from flytekit.core.base_task import PythonTask
 from flytekit.core.workflow import WorkflowBase, WorkflowFailurePolicy
 from flytekit.models.literals import Binding, Literal, LiteralMap
 
+from flytekitplugins.awsbatch.propeller.aws_array.concurrently import concurrently_in_order
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 
 from ..console.failure import TaskFailedError
@@ -232,8 +233,10 @@ def _abort_others(failed: Call | None, error: Exception | None, workflow: Workfl
             return
         execution.failure = error
         others = [one for one in execution.under_way if one is not failed]
-    for one in others:
-        one.abort_beside(failed.label if failed is not None else "another task")
+    name = failed.label if failed is not None else "another task"
+    # AWS may refuse one of them for a while, for which the others do not wait.
+    for _ in concurrently_in_order(lambda one: one.abort_beside(name), others, len(others)):
+        pass
 
 
 def _first_error(execution: Execution) -> BaseException | None:
