@@ -46,3 +46,43 @@ def test_opening_a_database_again_keeps_the_locks(tmp_path: Path) -> None:
     first.close_database()
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+FORKS = """
+import os
+import sys
+from pathlib import Path
+from flytekitplugins.awsbatch.batch.emulator.store.database import Database
+
+def insert(database, name):
+    with database.transaction() as connection:
+        connection.execute("INSERT INTO queues VALUES (?, '{}')", (name,))
+
+path = Path(sys.argv[1])
+database = Database(path)
+insert(database, "parent")
+closed, close = os.pipe()
+opened, open_ = os.pipe()
+if os.fork() == 0:
+    own = Database(path)
+    insert(own, "before")
+    os.write(open_, b"1")
+    os.read(closed, 1)
+    insert(own, "after")
+    own.close_database()
+    os._exit(0)
+os.read(opened, 1)
+insert(database, "between")
+database.close_database()
+os.write(close, b"1")
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_a_fork_has_locks_of_its_own(tmp_path: Path) -> None:
+    """It inherits SQLite's memory of the other process's locks, and not the locks."""
+    path = tmp_path / "batch.sqlite3"
+    subprocess.run([sys.executable, "-c", FORKS, str(path)], check=True, timeout=60)
+    with sqlite3.connect(path) as connection:
+        found = [name for (name,) in connection.execute("SELECT name FROM queues ORDER BY name")]
+    assert found == ["after", "before", "between", "parent"]

@@ -12,6 +12,7 @@ import shlex
 import sqlite3
 import tempfile
 import threading
+import weakref
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -96,6 +97,7 @@ class Database:
         self._path = path
         self._synced = path is not None and not _is_temporary(path)
         self._checkpointer: sqlite3.Connection | None = None
+        self._checkpoint_lock = threading.Lock()
         try:
             if path is not None:
                 private_folders.make_private_folder(path.parent)
@@ -111,6 +113,7 @@ class Database:
             self._reader.execute("PRAGMA query_only = ON")
             # Moving the log into the file takes milliseconds, with a sync of the disk: no caller should wait for that.
             self._writer.execute("PRAGMA wal_autocheckpoint = 0")
+            _in_files.add(self)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -141,17 +144,34 @@ class Database:
         """Moves the write-ahead log into the file when it has grown. Readers and writers go on meanwhile."""
         if self._path is not None and self._writes >= CHECKPOINT_EVERY:
             self._writes = 0
-            if self._checkpointer is None:
-                self._checkpointer = self._connect()
-            self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            with self._checkpoint_lock:
+                if self._checkpointer is None:
+                    self._checkpointer = self._connect()
+                self._checkpointer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close_database(self) -> None:
+        with self._write_lock, self._read_lock, self._checkpoint_lock:
+            self._close()
+
+    def _close(self) -> None:
         if self._checkpointer is not None:
             self._checkpointer.close()
-        with self._write_lock, self._read_lock:
-            if self._reader is not self._writer:
-                self._reader.close()
-            self._writer.close()
+        if self._reader is not self._writer:
+            self._reader.close()
+        self._writer.close()
+
+    def hold(self) -> None:
+        """Lets no thread use a connection until `let_go`."""
+        for lock in (self._write_lock, self._read_lock, self._checkpoint_lock):
+            lock.acquire()
+
+    def let_go(self, *, forked: bool) -> None:
+        """:param forked: in a fork of the process, which may not use these connections."""
+        if forked:
+            with contextlib.suppress(sqlite3.Error):
+                self._close()
+        for lock in (self._checkpoint_lock, self._read_lock, self._write_lock):
+            lock.release()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -180,3 +200,33 @@ class Database:
                     f"{SCHEMA_VERSION}). Use that version, another home (FLYTE_AWSBATCH_HOME), or begin anew without "
                     f"the jobs and logs that it holds:\nmv {shlex.quote(str(folder))} {shlex.quote(f'{folder}.old')}"
                 )
+
+
+_in_files: weakref.WeakSet[Database] = weakref.WeakSet()
+_forking = threading.Lock()
+_held: list[Database] = []
+
+
+def _before_fork() -> None:
+    """SQLite remembers for the whole process what it has locked. A fork has that memory and not the locks: as long as
+    it has the connections, a transaction that another thread was in blocks its own ones for ever, and what it commits
+    is lost when the other process closes the file (sqlite.org, "How To Corrupt An SQLite Database File", 2.6).
+    """
+    _forking.acquire()
+    _held[:] = _in_files
+    for one in _held:
+        one.hold()
+
+
+def _after_fork(*, forked: bool) -> None:
+    for one in _held:
+        one.let_go(forked=forked)
+    _held.clear()
+    _forking.release()
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=lambda: _after_fork(forked=False),
+    after_in_child=lambda: _after_fork(forked=True),
+)
