@@ -451,3 +451,28 @@ def test_what_is_not_supported_is_said_as_an_aws_error(batch: BatchCalls) -> Non
 
     assert (error.code, error.status) == ("ClientException", 400)
     assert "not supported here" in error.message
+
+
+CONSUMED = {"consumableResourceList": [{"consumableResource": "licence", "quantity": 1}]}
+
+
+@pytest.mark.moto_disagrees("takes a job that asks for consumable resources, and ignores them")
+@pytest.mark.parametrize(
+    ("operation", "more"),
+    [
+        ("RegisterJobDefinition", {"consumableResourceProperties": CONSUMED}),
+        ("SubmitJob", {"consumableResourcePropertiesOverride": CONSUMED}),
+        ("UpdateJobQueue", {"serviceEnvironmentOrder": [{"order": 1, "serviceEnvironment": "service"}]}),
+    ],
+)
+def test_a_request_for_what_is_not_supported_is_refused(
+    batch: BatchCalls, operation: str, more: dict[str, Any]
+) -> None:
+    """SubmitJob.consumableResourcePropertiesOverride: "the consumable resources of a job", which it has to wait for."""
+    request = {
+        "RegisterJobDefinition": lambda: new_definition(batch, **more),
+        "SubmitJob": lambda: submit(batch, **more),
+        "UpdateJobQueue": lambda: batch.call("UpdateJobQueue", {"jobQueue": new_queue(batch), **more}),
+    }[operation]
+
+    assert "not supported here" in refusal(request).message

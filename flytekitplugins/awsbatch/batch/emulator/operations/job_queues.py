@@ -33,8 +33,7 @@ class JobQueues:
             raise client_error(f"Job queue {name} already exists")
         if request.get("schedulingPolicyArn"):
             raise client_error("scheduling policies (fair share): not supported here; queues are first in, first out")
-        if request.get("serviceEnvironmentOrder"):
-            raise client_error("service environments: not supported here")
+        _check_service_environments(request)
         order, kind = self._order(request.get("computeEnvironmentOrder"), [])
         if request.get("jobQueueType") not in (None, kind):
             raise client_error(f"jobQueueType {request['jobQueueType']}: its compute environments make it {kind}")
@@ -61,6 +60,7 @@ class JobQueues:
         name, body = self._context.named(QUEUE, request["jobQueue"])
         if request.get("schedulingPolicyArn"):
             raise client_error(f"JobQueue {name} has no scheduling policy: it can't have one added")
+        _check_service_environments(request)
         changed = {**body, "state": requested_state(request, body["state"])}
         if request.get("priority") is not None:
             changed["priority"] = _check_priority(request["priority"])
@@ -119,6 +119,11 @@ class JobQueues:
         if len(kinds) > 1:
             raise client_error("EC2 and Fargate compute environments can't be mixed in a job queue")
         return order, kinds.pop()
+
+
+def _check_service_environments(request: Request) -> None:
+    if request.get("serviceEnvironmentOrder"):
+        raise client_error("service environments: not supported here")
 
 
 def _check_priority(priority: int) -> int:

@@ -118,6 +118,11 @@ def _check_timeout(value: Mapping[str, Any] | None) -> None:
         raise client_error(f"timeout.attemptDurationSeconds is {seconds}: at least {MIN_TIMEOUT}")
 
 
+def _check_consumable_resources(value: Mapping[str, Any] | None) -> None:
+    if (value or {}).get("consumableResourceList"):
+        raise client_error("consumable resources: not supported here")
+
+
 def _check_scheduling_priority(what: str, value: int | None) -> None:
     if value is not None and value not in SCHEDULING_PRIORITIES:
         raise client_error(f"{what} is {value}: expected 0 to {SCHEDULING_PRIORITIES[-1]}")
@@ -189,6 +194,7 @@ def check_definition_request(request: Mapping[str, Any], fargate_rules: str) -> 
     for other in ("eksProperties", "ecsProperties"):
         if other in request:
             raise client_error(f"{other}: not supported here")
+    _check_consumable_resources(request.get("consumableResourceProperties"))
     if len(json.dumps(request).encode()) > MAX_DEFINITION_BYTES:
         raise client_error(f"the job definition has more than {MAX_DEFINITION_BYTES} bytes")
     _check_retry_strategy(request.get("retryStrategy"))
@@ -252,6 +258,7 @@ def check_submission_request(request: Mapping[str, Any], array: Mapping[str, Any
     for other in ("nodeOverrides", "eksPropertiesOverride", "ecsPropertiesOverride"):
         if request.get(other):
             raise client_error(f"{other}: not supported here")
+    _check_consumable_resources(request.get("consumableResourcePropertiesOverride"))
     overrides = request.get("containerOverrides") or {}
     _check_container_properties(overrides)
     for old, least in (("vcpus", 1), ("memory", MIN_MEMORY)):
