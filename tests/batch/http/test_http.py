@@ -96,6 +96,20 @@ def test_members_that_are_unknown_are_let_pass(served: ThreadedServer) -> None:
     assert ask(served, body=b'{"somethingNew": [1, 2]}')[0] == 200
 
 
+def test_members_that_are_null_are_as_good_as_left_out(served: ThreadedServer) -> None:
+    """As AWS's REST-JSON services read them: clients of some languages write what their structures hold."""
+    container = {"image": "any", "command": ["true"], "vcpus": 1, "memory": 128, "jobRoleArn": None}
+    nodes = {"nodeProperties": None, "eksProperties": None, "ecsProperties": None, "timeout": None}
+    request = {"jobDefinitionName": "nulls", "type": "container", "containerProperties": container, **nodes}
+    status, _, answer = ask(served, "/v1/registerjobdefinition", json.dumps(request).encode())
+    assert status == 200, answer
+
+    _, _, answer = ask(served, "/v1/describejobdefinitions")
+
+    (definition,) = answer["jobDefinitions"]
+    assert "jobRoleArn" not in definition["containerProperties"]
+
+
 def test_wrong_types_are_named(served: ThreadedServer) -> None:
     request = {"jobName": 1, "jobQueue": "q", "jobDefinition": "d", "arrayProperties": {"size": "3"}, "tags": []}
     _, _, answer = ask(served, "/v1/submitjob", json.dumps(request).encode())

@@ -174,7 +174,8 @@ def _batch_call(method: str, raw_path: str, body: bytes) -> Call:
 def _json_of(body: bytes) -> Mapping[str, Any]:
     try:
         text = body.decode() or "{}"
-        value = json.loads(text, parse_constant=_refuse_constant)
+        hook = _members_with_values if "null" in text else None
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=hook)
         if "\\ud" in text.lower():
             # Half of a pair: JSON lets it pass, and nothing that keeps text does.
             json.dumps(value, ensure_ascii=False).encode()
@@ -183,6 +184,11 @@ def _json_of(body: bytes) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise BatchError("SerializationException", "the body is no JSON object", 400)
     return value
+
+
+def _members_with_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose members that are null are left out, as AWS's REST-JSON services read it."""
+    return {name: value for name, value in pairs if value is not None}
 
 
 def _refuse_constant(name: str) -> NoReturn:
