@@ -105,6 +105,21 @@ def test_an_attempt_that_cannot_start_has_no_log_stream(shell: Shell, service: L
     assert shell.ended(shell.submit("true", name="lucky"))["status"] == "SUCCEEDED"
 
 
+def test_an_attempt_that_cannot_start_has_a_task(shell: Shell, service: LocalBatch) -> None:
+    """AttemptContainerDetail.taskArn: "Each container attempt receives a task ARN when they reach the STARTING
+    status".
+    """
+    service.faults.add(Fault("cannot_start", job="unlucky"))
+
+    job_id = shell.submit("true", name="unlucky", retryStrategy={"attempts": 2})
+    job = shell.ended(job_id)
+    tasks = [attempt["container"]["taskArn"] for attempt in job["attempts"]]
+
+    assert len(set(tasks)) == 2
+    assert tasks[-1] == job["container"]["taskArn"] == shell.describe(job_id)["container"]["taskArn"]
+    assert ":container-instance/" in job["container"]["containerInstanceArn"]
+
+
 def test_a_job_that_never_leaves_runnable_does_when_the_faults_are_cleared(shell: Shell, service: LocalBatch) -> None:
     service.faults.add(Fault("stay_runnable", job="stuck"))
     stuck = shell.submit("true", name="stuck")

@@ -346,3 +346,27 @@ def test_platform_capabilities_are_shown(batch: BatchCalls) -> None:
     (job,) = batch.call("DescribeJobs", {"jobs": [submit(batch, jobDefinition=arn)]})["jobs"]
 
     assert definition["platformCapabilities"] == job["platformCapabilities"] == ["EC2"]
+
+
+@pytest.mark.moto_disagrees("shows what it was given")
+def test_a_definition_shows_the_lists_that_it_leaves_out(batch: BatchCalls) -> None:
+    """What AWS answers, and what terraform-provider-aws has to see past: "empty linuxParameters.devices,
+    linuxParameters.tmpfs, logConfiguration.options", "logConfiguration.secretOptions",
+    "linuxParameters.devices.permissions, linuxParameters.tmpfs.mountOptions".
+    """
+    device, tmpfs = {"hostPath": "/dev/null"}, {"containerPath": "/scratch", "size": 16}
+    container = {
+        "logConfiguration": {"logDriver": "awslogs"},
+        "linuxParameters": {"initProcessEnabled": True, "devices": [device], "tmpfs": [tmpfs]},
+    }
+    arn = new_definition(batch, container=container, retryStrategy={"attempts": 3})["jobDefinitionArn"]
+    (definition,) = batch.call("DescribeJobDefinitions", {"jobDefinitions": [arn]})["jobDefinitions"]
+    plain = new_definition(batch, container={"linuxParameters": {"maxSwap": 1}})["jobDefinitionArn"]
+    (other,) = batch.call("DescribeJobDefinitions", {"jobDefinitions": [plain]})["jobDefinitions"]
+
+    shown = definition["containerProperties"]
+    assert definition["retryStrategy"] == {"attempts": 3, "evaluateOnExit": []}
+    assert shown["logConfiguration"] == {"logDriver": "awslogs", "options": {}, "secretOptions": []}
+    assert shown["linuxParameters"]["devices"] == [{**device, "permissions": []}]
+    assert shown["linuxParameters"]["tmpfs"] == [{**tmpfs, "mountOptions": []}]
+    assert other["containerProperties"]["linuxParameters"] == {"maxSwap": 1, "devices": [], "tmpfs": []}

@@ -76,8 +76,8 @@ class Descriptions:
             summary = f'"statusSummary":{encode_compactly(job.counts)},"statusSummaryLastUpdatedAt":{job.counted}'
             array = f',"arrayProperties":{{"size":{job.size},{summary}}}'
         else:
-            attempts = ",".join([self._attempt(each, job) for each in unit.attempts if each.stopped is not None])
-            container = self._container(unit.attempts[-1], job) if unit.attempts else ""
+            attempts = ",".join([self._attempt(each, unit) for each in unit.attempts if each.stopped is not None])
+            container = self._container(unit.attempts[-1], unit) if unit.attempts else ""
             array = "" if unit.index is None else f',"arrayProperties":{{"index":{unit.index}}}'
         # An attempt that still runs is the job's own; the list holds those that have ended.
         return (
@@ -87,13 +87,20 @@ class Descriptions:
             f'"createdAt":{job.created}{_described_times(state)},"attempts":[{attempts}]{array},{STOPPING[state.stop]}',
         )
 
-    def _container(self, attempt: Attempt, job: Job) -> str:
-        """Where an attempt ran, and how it ended."""
+    def _container(self, attempt: Attempt, unit: Unit) -> str:
+        """Where an attempt ran, and how it ended.
+
+        AttemptContainerDetail: "Each container attempt receives a task ARN when they reach the STARTING status", and a
+        log stream in RUNNING: one that could not start has a task and no stream.
+        """
         text = ""
-        if attempt.stream is not None:
+        if attempt.stream is not None or attempt.stopped is not None:
             cluster = f"{attempt.environment}_Batch"
-            text = f',"taskArn":"{self._task}{cluster}/{attempt.stream[-32:]}","logStreamName":"{attempt.stream}"'
-            if FARGATE not in job.spec.detail.get("platformCapabilities", ()):
+            task = attempt.stream[-32:] if attempt.stream is not None else _task_without_stream(attempt, unit)
+            text = f',"taskArn":"{self._task}{cluster}/{task}"'
+            if attempt.stream is not None:
+                text += f',"logStreamName":"{attempt.stream}"'
+            if FARGATE not in unit.job.spec.detail.get("platformCapabilities", ()):
                 text += f',"containerInstanceArn":"{self._instance}{cluster}/{MACHINE}"'
         if attempt.exit_code is not None:
             text += f',"exitCode":{attempt.exit_code}'
@@ -101,8 +108,13 @@ class Descriptions:
             text += f',"reason":{encoded(attempt.reason)}'
         return text
 
-    def _attempt(self, attempt: Attempt, job: Job) -> str:
-        return f'{{"container":{{"networkInterfaces":[]{self._container(attempt, job)}}}{_described_times(attempt)}}}'
+    def _attempt(self, attempt: Attempt, unit: Unit) -> str:
+        return f'{{"container":{{"networkInterfaces":[]{self._container(attempt, unit)}}}{_described_times(attempt)}}}'
+
+
+def _task_without_stream(attempt: Attempt, unit: Unit) -> str:
+    """The id of a task: nothing keeps it, so it has to be the same each time."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{unit.id}#{attempt.number}").hex
 
 
 def _described_times(state: Job | Unit | Attempt) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..arns import DEFINITION, name_in_arn, split_arn_revision
@@ -30,9 +31,9 @@ class JobDefinitions:
         body: dict[str, Any] = {"parameters": {}, "platformCapabilities": ["EC2"]}
         body |= {key: request[key] for key in KEPT if request.get(key) not in (None, [])}
         if "retryStrategy" in body:
-            body["retryStrategy"] = retry_strategy_of_submission(body["retryStrategy"])
+            body["retryStrategy"] = {"evaluateOnExit": [], **retry_strategy_of_submission(body["retryStrategy"])}
         body["tags"] = request_rules.checked_request_tags(request.get("tags"))
-        body["containerProperties"] = {**{each: [] for each in SHOWN_EMPTY}, **request["containerProperties"]}
+        body["containerProperties"] = _shown_container(request["containerProperties"])
         body["containerOrchestrationType"] = "ECS"
         revision = self._context.resources.add_definition(name, body)
         return {
@@ -84,3 +85,19 @@ class JobDefinitions:
             if row is not None:
                 found.append(self._context.definition_body(name, *row))
         return found
+
+
+def _shown_container(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """With the lists and maps that AWS shows empty where a definition leaves them out.
+
+    Source: hashicorp/terraform-provider-aws, which has to see past them (`EquivalentContainerPropertiesJSON`).
+    """
+    shown = {**{each: [] for each in SHOWN_EMPTY}, **properties}
+    logging, linux = properties.get("logConfiguration"), properties.get("linuxParameters")
+    if logging is not None:
+        shown["logConfiguration"] = {"options": {}, "secretOptions": [], **logging}
+    if linux is not None:
+        devices = [{"permissions": [], **each} for each in linux.get("devices") or ()]
+        tmpfs = [{"mountOptions": [], **each} for each in linux.get("tmpfs") or ()]
+        shown["linuxParameters"] = {**linux, "devices": devices, "tmpfs": tmpfs}
+    return shown
