@@ -61,6 +61,21 @@ def test_the_filter_by_share_goes_with_a_status(shell: Shell, service: LocalBatc
     assert listed(jobStatus="RUNNING") == set()
 
 
+def test_a_summary_has_its_share(shell: Shell, service: LocalBatch) -> None:
+    """JobSummary.shareIdentifier."""
+    single, array = shell.submit("true", shareIdentifier="A"), shell.submit("true", size=2, shareIdentifier="B")
+    other = shell.submit("true")
+    for job_id in (single, array, other):
+        shell.ended(job_id)
+
+    jobs = service.list_jobs(jobQueue="queue", jobStatus="SUCCEEDED")["jobSummaryList"]
+    children = service.list_jobs(arrayJobId=array, jobStatus="SUCCEEDED")["jobSummaryList"]
+
+    assert {job["jobId"]: job.get("shareIdentifier") for job in jobs} == {single: "A", array: "B", other: None}
+    assert all("shareIdentifier" not in job for job in jobs if job["jobId"] == other)
+    assert [child["shareIdentifier"] for child in children] == ["B", "B"]
+
+
 NO_TOKENS = ["x", None, True, -1, 1.5, 1 << 70, {}, {"a": "b"}, [], ["a"], ["a", "b"], [1, 2], [["a"], 1]]
 
 

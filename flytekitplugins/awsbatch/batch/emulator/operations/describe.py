@@ -150,6 +150,7 @@ def list_jobs_summary_of_unit(unit: Unit, arns: Arns) -> dict[str, Any]:
         stop=unit.stop,
         exit_code=last.exit_code if last else None,
         container_reason=last.reason if last else None,
+        share=job.spec.detail.get("shareIdentifier"),
     )
     return {**list_jobs_summary_of_row(row, arns), "arrayProperties": {"index": unit.index}}
 
@@ -163,7 +164,7 @@ def list_jobs_summary_of_row(row: Summary, arns: Arns) -> dict[str, Any]:
         "createdAt": row.created,
         "status": row.status,
         "jobDefinition": row.definition,
-        **_present(statusReason=row.reason, startedAt=row.started, stoppedAt=row.stopped),
+        **_present(shareIdentifier=row.share, statusReason=row.reason, startedAt=row.started, stoppedAt=row.stopped),
     }
     container = _present(exitCode=row.exit_code, reason=row.container_reason)
     if container and row.status in ENDED:

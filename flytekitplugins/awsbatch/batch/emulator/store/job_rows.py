@@ -33,6 +33,7 @@ class Summary(NamedTuple):
     stop: str | None
     exit_code: int | None
     container_reason: str | None
+    share: str | None
 
 
 INSERT_JOB = """
@@ -40,9 +41,11 @@ INSERT INTO jobs (id, name, queue, definition, size, created, owner, remote, det
                   stopped)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+# To search a text costs a tenth of parsing it, and few jobs have a share.
 SUMMARY = """
 SELECT j.seq, j.id, j.name, j.definition, j.size, j.created, j.status, j.reason, j.started, j.stopped, j.stop,
-       j.exit_code, j.container_reason
+       j.exit_code, j.container_reason,
+       CASE WHEN instr(j.detail, '"shareIdentifier"') THEN json_extract(j.detail, '$.shareIdentifier') END
 FROM jobs j
 """
 
