@@ -92,7 +92,9 @@ def test_it_is_not_started_before_the_file_is_imported_where_its_tests_may_be_le
         (["bin/pyflyte", "run", "--env", "FLYTE_AWSBATCH_CONFIG=settings.yaml", "flow.py", "flow"], {}, False),
         (["bin/pyflyte", "run", "--remote", "flow.py", "flow"], {"FLYTE_AWSBATCH": "local"}, False),
         (["script.py", "--env", "FLYTE_AWSBATCH=local"], {}, False),
+        (["bin/pyflyte", "run", "flow.py", "flow", "--help"], {"FLYTE_AWSBATCH": "local"}, False),
         (["bin/pyflyte", "register", "flow.py"], {"FLYTE_AWSBATCH": "local"}, False),
+        (["bin/flyte-awsbatch", "lint", "flow.py"], {"FLYTE_AWSBATCH": "local"}, False),
     ],
 )
 def test_calls_are_expected_where_tasks_that_are_declared_run_on_this_machine(

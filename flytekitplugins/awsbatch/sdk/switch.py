@@ -51,12 +51,13 @@ def emulation_on() -> bool:
 
 def emulation_expected() -> bool:
     """Whether tasks that are declared now will be called in this process and run on this machine, as far as can be
-    known. Not where `pyflyte` does something else with them.
+    known. Not where `pyflyte` or `flyte-awsbatch` does something else with them.
     """
-    if _override is False or switch_is_in_job():
+    program = os.path.basename(sys.argv[0]) if sys.argv else ""  # noqa: PTH119 - no path is needed else
+    if _override is False or switch_is_in_job() or program == "flyte-awsbatch":
         return False
     environment: Mapping[str, str] = os.environ
-    if _is_pyflyte():
+    if program == "pyflyte":
         if not _runs_here(sys.argv[1:]):
             return False
         environment = {**os.environ, **_variables_given(sys.argv[1:])}
@@ -75,12 +76,8 @@ def _variables_given(arguments: Sequence[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs if name in (SWITCH, SWITCH_CONFIG)}
 
 
-def _is_pyflyte() -> bool:
-    return os.path.basename(sys.argv[0]) == "pyflyte" if sys.argv else False  # noqa: PTH119 - no path is needed else
-
-
 def _runs_here(arguments: list[str]) -> bool:
-    return "run" in arguments and not {"--remote", "-r"} & set(arguments)
+    return "run" in arguments and not {"--remote", "-r", "--help"} & set(arguments)
 
 
 @cache
