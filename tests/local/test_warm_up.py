@@ -113,11 +113,11 @@ from flytekit import task, workflow
 from flytekitplugins.awsbatch import AWSBatchConfig
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters
 
+started = list(interpreters.interpreters_of_this_process()._alive)
+
 @task(task_config=AWSBatchConfig())
 def double(x: int) -> int:
     return 2 * x
-
-started = list(interpreters.interpreters_of_this_process()._alive)
 
 @task
 def check(x: int) -> int:
@@ -143,7 +143,7 @@ if __name__ == "__main__":
         (["pyflyte", "run", "--env", "FLYTE_AWSBATCH=local", "script.py", "flow"], {}),
     ],
 )
-def test_one_is_started_when_a_task_for_jobs_is_declared(
+def test_one_is_started_before_a_task_for_jobs_is_declared(
     tmp_path: Path, command: list[str], variables: dict[str, str]
 ) -> None:
     (tmp_path / "script.py").write_text(PROGRAM)
