@@ -63,8 +63,38 @@ def test_folders_of_processes_that_died_are_removed(tmp_path: Path, monkeypatch:
     link = tmp_path / f"{temporary_folder.PREFIX}{dead.pid}-link"
     link.symlink_to(neighbours[2])
 
-    made = temporary_folder.make_temporary_folder()
+    made = temporary_folder.temporary_folder_of_process()
 
     assert sorted(tmp_path.iterdir()) == sorted([made, *neighbours, link])
-    temporary_folder.remove_temporary_folder(made)
-    assert not made.exists()
+    assert temporary_folder.temporary_folder_of_process() == made
+    made.rmdir()
+    assert temporary_folder.temporary_folder_of_process().is_dir()
+
+
+ENDING = """
+import multiprocessing, os
+from flytekitplugins.awsbatch.local.deployment.temporary_folder import temporary_folder_of_process
+
+own = temporary_folder_of_process()
+if os.fork() == 0:
+    raise SystemExit
+os.wait()
+assert own.is_dir()
+
+
+def work():
+    print(temporary_folder_of_process(), flush=True)
+
+
+worker = multiprocessing.get_context("fork").Process(target=work)
+worker.start()
+worker.join()
+print(own)
+"""
+
+
+def test_the_folder_for_jobs_goes_with_its_process_and_not_with_a_fork_of_it() -> None:
+    told = subprocess.run([sys.executable, "-c", ENDING], check=True, capture_output=True, text=True).stdout.split()
+
+    assert len(set(told)) == 2
+    assert not any(Path(folder).exists() for folder in told)

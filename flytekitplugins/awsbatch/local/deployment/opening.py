@@ -34,13 +34,14 @@ from ..history.told import ToldOnce
 from ..home import Home
 from ..home import home_from_environment as from_home
 from ..identity.executions import Executions
-from . import backend, temporary_folder
+from . import backend
 from .code_folders import CodeFolders
 from .filesystems import RunStore, check_storage_container, exists_in_storage
 from .job_environment import LocalLaunch
 from .locations import check_location_url, locations_of_settings
 from .packaging import Packaging
 from .submissions import Submissions
+from .temporary_folder import temporary_folder_of_process
 from .transfer import TransferProgress
 from .uploads import Uploads
 
@@ -92,10 +93,12 @@ class Deployment:
         self._report = (
             Path(report or settings.local.report).expanduser().absolute() if report or settings.local.report else None
         )
-        self._temporary = temporary_folder.make_temporary_folder()
         in_images = settings.local.isolation == settings_module.CONTAINER
         self.launch = LocalLaunch(
-            settings.local.environment, settings.local.execution_env, self._temporary, in_images=in_images
+            settings.local.environment,
+            settings.local.execution_env,
+            temporary_folder_of_process(),
+            in_images=in_images,
         )
         # A container has the code's folder for itself.
         jobs_launch = self.launch if in_images else CodeFolders(self.launch, home.code, settings.batch.retention_days)
@@ -210,7 +213,6 @@ class Deployment:
         left = [call.interrupt() for call in calls]
         self.note_executions_ended(self.executions.names, cut)
         self._write_report()
-        temporary_folder.remove_temporary_folder(self._temporary)
         if self.results_folder is not None and not calls and not cut:
             # flytekit prints the path to which a file would be downloaded.
             self._say(stopping.results_at_stopping(self.results_folder))

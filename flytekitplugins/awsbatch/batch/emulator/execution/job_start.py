@@ -99,7 +99,7 @@ class Starter:
 
     def _temporary_below(self, root: Path) -> Scratch:
         if root not in self._temporary:
-            self._temporary[root] = Scratch(root)
+            self._temporary[root] = Scratch(root, outlives_service=True)
         return self._temporary[root]
 
     def give_back(self, process: JobProcess) -> None:

@@ -43,7 +43,7 @@ class Launch:
     :param path: directories put first on PATH, whoever set it.
     :param python_path: directories put first on PYTHONPATH, whoever set it.
     :param command: what is started instead of the job's own command; empty: that.
-    :param temporary: gives each attempt a directory of its own below this one as TMPDIR, removed when it has ended.
+    :param temporary: gives each attempt a directory of its own below this one as TMPDIR, emptied when it has ended.
     """
 
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -1,11 +1,12 @@
 """Scratch directories of attempts, each empty and its attempt's alone while it runs.
 
 Making and removing a directory costs milliseconds on a busy disk, so one that was left empty serves the next attempt,
-and others are removed in the background.
+also one of a later service of this process, and others are removed in the background.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import shutil
@@ -15,14 +16,23 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch.batch.emulator import private_folders
 
+# What closed services have left empty, by the directory that it lies in. Numbers are of the process, since services
+# share such a directory.
+_left: dict[Path, list[Path]] = {}
+_numbers = itertools.count(1)
+
 
 class Scratch:
-    """Used by one thread, the engine's."""
+    """Used by one thread, the engine's.
 
-    def __init__(self, root: Path) -> None:
+    :param outlives_service: whether `root` stays when the service closes, with the empty directories in it.
+    """
+
+    def __init__(self, root: Path, *, outlives_service: bool = False) -> None:
         self._root = root
-        self._free: list[Path] = []
-        self._number = 0
+        self._outlives_service = outlives_service
+        # Who clears the machine's temporary files may have taken them.
+        self._free = [path for path in _left.pop(root, ()) if _untouched(path)]
         self._rubbish: queue.SimpleQueue[Path | None] = queue.SimpleQueue()
         self._remover: threading.Thread | None = None
 
@@ -30,8 +40,7 @@ class Scratch:
         """An empty directory."""
         if self._free:
             return self._free.pop()
-        self._number += 1
-        return private_folders.make_private_folder(self._root / str(self._number))
+        return private_folders.make_private_folder(self._root / str(next(_numbers)))
 
     def give_back(self, path: Path) -> None:
         """Takes a directory back and removes its contents."""
@@ -48,6 +57,9 @@ class Scratch:
         if self._remover is not None:
             self._rubbish.put(None)
             self._remover.join()
+        if self._outlives_service:
+            _left.setdefault(self._root, []).extend(self._free)
+            return
         for path in self._free:
             shutil.rmtree(path, ignore_errors=True)
 
