@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,16 @@ def test_ordinary_tasks_with_files_here_take_the_fast_path(child: Child, inner: 
     assert found is not None
     assert found.inputs.item(1) == inputs(x=integer(4))  # type: ignore[arg-type]
     assert found.task_literals is not None
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of Python 3.10 keeps os.mkdir for itself")
+def test_finding_a_context_leaves_no_folders(child: Child, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = sorted(tmp_path.rglob("*"))
+
+    assert find_array_context(of(child, ordinary)) is not None
+
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize("inner", [with_deck, own_kind], ids=["deck", "own class"])

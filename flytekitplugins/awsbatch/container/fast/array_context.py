@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,8 @@ def find_array_context(child: Child) -> ArrayContext | None:
     if index.empty:
         return None
     with ExitStack() as stack:
-        context = stack.enter_context(setup_execution(child.raw_output_data_prefix, child.output_prefix))
+        with _making_no_folders():
+            context = stack.enter_context(setup_execution(child.raw_output_data_prefix, child.output_prefix))
         relevant = {name: value for name, value in os.environb.items() if name.startswith(ENVIRONMENT)}
         array = ArrayContext(child, index, lookup, context, relevant, paths, before)
         # If flytekit has changed, this fails here and not in the children.
@@ -94,6 +96,18 @@ def find_array_context(child: Child) -> ArrayContext | None:
         stack.pop_all()
         flyte_context_Var.get().pop()
     return array
+
+
+@contextmanager
+def _making_no_folders() -> Iterator[None]:
+    """flytekit makes folders for the context of an array, which nobody uses: each child makes its own, where its task
+    wants one (`item_context`). Nothing else runs in this process meanwhile.
+    """
+    make, os.mkdir = os.mkdir, lambda *_, **__: None
+    try:
+        yield
+    finally:
+        os.mkdir = make
 
 
 def local_path_of_array(path: str) -> str:
