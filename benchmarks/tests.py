@@ -5,7 +5,9 @@
 A generated file of n tests, each of which maps over two items, runs in a pytest process of its own, for several n. A
 further test is the difference between two n. `first_test_s` is set-up and call of the first one, after the session has
 collected, and so imported flytekit. The peak of memory is that of tests that take turns in four working directories, so
-that four interpreters are kept; nothing looks at the memory of the sessions that are timed.
+that four interpreters are kept; nothing looks at the memory of the sessions that are timed. What the sessions leave is
+removed at the end, as pytest keeps the folders of its last sessions: an ext4 without a journal takes several times as
+long to make files for minutes after many were removed.
 """
 
 from __future__ import annotations
@@ -72,28 +74,49 @@ def import_seconds() -> float:
     return time.time() - before
 
 
-def session(n: int, kinds: int = 1) -> dict[str, float]:
-    """A pytest process with n tests."""
-    with tempfile.TemporaryDirectory(prefix="tests-benchmark-") as name:
-        folder = Path(name)
-        (folder / "test_generated.py").write_text(FILE.format(n=n, kinds=kinds))
-        (folder / "conftest.py").write_text(CONFTEST)
-        for kind in range(kinds):
-            (folder / f"kind{kind}").mkdir()
-        times = folder / "times.json"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}/temp"]
-        before = time.time()
-        process = subprocess.Popen(
-            [*command, "-c", "/dev/null", f"--rootdir={folder}", f"--confcutdir={folder}", str(folder)],
-            cwd=folder,
-            env={**clean_environment(), "TIMES": str(times)},
-            stdout=subprocess.PIPE,
-        )
-        with peak_mb(process.pid) if kinds > 1 else contextlib.nullcontext([0.0]) as peak:
-            output, _ = process.communicate()
-            took = time.time() - before
-        assert process.returncode == 0, output.decode()
-        return {"took": took, "first": json.loads(times.read_text())["first"], "peak": peak[0]}
+def session(below: str, n: int, kinds: int = 1) -> dict[str, float]:
+    """A pytest process with n tests, in a folder of its own."""
+    folder = Path(tempfile.mkdtemp(dir=below))
+    (folder / "test_generated.py").write_text(FILE.format(n=n, kinds=kinds))
+    (folder / "conftest.py").write_text(CONFTEST)
+    for kind in range(kinds):
+        (folder / f"kind{kind}").mkdir()
+    times = folder / "times.json"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={folder}/temp"]
+    before = time.time()
+    process = subprocess.Popen(
+        [*command, "-c", "/dev/null", f"--rootdir={folder}", f"--confcutdir={folder}", str(folder)],
+        cwd=folder,
+        env={**clean_environment(), "TIMES": str(times)},
+        stdout=subprocess.PIPE,
+    )
+    with peak_mb(process.pid) if kinds > 1 else contextlib.nullcontext([0.0]) as peak:
+        output, _ = process.communicate()
+        took = time.time() - before
+    assert process.returncode == 0, output.decode()
+    return {"took": took, "first": json.loads(times.read_text())["first"], "peak": peak[0]}
+
+
+def measure(below: str, rounds: int) -> dict[str, float]:
+    imports, sessions = [], {n: [] for n in SIZES}
+    for _ in range(rounds):
+        for n in SIZES:
+            imports.append(import_seconds())
+            sessions[n].append(session(below, n))
+    imported = statistics.median(imports)
+    took = {n: statistics.median(each["took"] for each in sessions[n]) for n in SIZES}
+    first = statistics.median(each["first"] for n in SIZES for each in sessions[n])
+    few, many = SIZES[-2:]
+    further = (took[many] - took[few]) / (many - few)
+    return {
+        "import_s": imported,
+        "first_test_s": first,
+        "first_over_import": first / imported,
+        "per_test_ms": further * 1000,
+        "over_import": further / imported,
+        **{f"session_{n}_s": seconds for n, seconds in took.items()},
+        "peak_mb_with_4_interpreters": session(below, 2 * KINDS, KINDS)["peak"],
+    }
 
 
 def main() -> None:
@@ -101,25 +124,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    imports, sessions = [], {n: [] for n in SIZES}
-    for _ in range(options.rounds):
-        for n in SIZES:
-            imports.append(import_seconds())
-            sessions[n].append(session(n))
-    imported = statistics.median(imports)
-    took = {n: statistics.median(each["took"] for each in sessions[n]) for n in SIZES}
-    first = statistics.median(each["first"] for n in SIZES for each in sessions[n])
-    few, many = SIZES[-2:]
-    further = (took[many] - took[few]) / (many - few)
-    found = {
-        "import_s": imported,
-        "first_test_s": first,
-        "first_over_import": first / imported,
-        "per_test_ms": further * 1000,
-        "over_import": further / imported,
-        **{f"session_{n}_s": seconds for n, seconds in took.items()},
-        "peak_mb_with_4_interpreters": session(2 * KINDS, KINDS)["peak"],
-    }
+    with tempfile.TemporaryDirectory(prefix="tests-benchmark-") as below:
+        found = measure(below, options.rounds)
     missed = [
         f"{name} at most {most}"
         for name, most in (("over_import", 0.04), ("first_over_import", 1.3))

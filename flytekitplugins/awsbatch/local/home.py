@@ -73,7 +73,7 @@ class Home:
         """Creates the folder, for its user only. Raises HomeError."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.runs, self.uploads, self.catalog, self.batch):
+            for folder in (self.runs, self.batch):
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise HomeError(
