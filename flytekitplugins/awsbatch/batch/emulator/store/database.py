@@ -69,7 +69,7 @@ class DamagedRecordError(UnusableHomeError, sqlite3.DataError):
     """A stored record is not what this service writes; the message names the job and what is wrong."""
 
 
-def _create_database(path: Path) -> None:
+def _create_database(path: Path, *, synced: bool) -> None:
     """Makes a file with the schema for its user only; SQLite gives its side files the same mode. It appears at once
     and whole, since other processes may make the same one.
 
@@ -84,6 +84,9 @@ def _create_database(path: Path) -> None:
     try:
         with open(file, "wb") as out:  # noqa: PTH123
             out.write(_empty_database())
+            if synced:
+                out.flush()
+                os.fsync(file)
         with contextlib.suppress(FileExistsError):
             try:
                 os.link(beside, path)
@@ -146,7 +149,7 @@ class Database:
         try:
             if path is not None:
                 private_folders.make_private_folder(path.parent)
-                _create_database(path)
+                _create_database(path, synced=self._synced)
             self._writer = self._connect()
             self._set_up()
         except (OSError, sqlite3.Error) as error:
