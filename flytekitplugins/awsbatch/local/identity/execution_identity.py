@@ -103,9 +103,8 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
     frames = list(_calling_frames(threading.current_thread()))
     workflow, plan, calls = _launched(frames, task_name)
     context, params = _pyflyte_run(frames)
-    given = _command_line(context, params)
-    project, from_project = _chosen(given, "project", emulator.project, PROJECT)
-    domain, from_domain = _chosen(given, "domain", emulator.domain, DOMAIN)
+    project, from_project = _chosen(context, params, "project", emulator.project, PROJECT)
+    domain, from_domain = _chosen(context, params, "domain", emulator.domain, DOMAIN)
     where = from_project if from_project == from_domain else f"project: {from_project}, domain: {from_domain}"
     what = "a task run on its own" if workflow.startswith(SINGLE_TASK_PREFIX) else "the workflow that is running"
     return Identity(
@@ -289,14 +288,6 @@ def _annotations_of(options: Any) -> dict[str, str]:
     return dict(options.annotations.values) if options is not None and options.annotations is not None else {}
 
 
-@dataclass(frozen=True)
-class Given:
-    """An option of `pyflyte run`: its value, and whether it was typed rather than defaulted."""
-
-    value: str
-    typed: bool
-
-
 def _pyflyte_run(frames: list[FrameType]) -> tuple[click.Context | None, Any]:
     """The context and the parameters of the `pyflyte run` that leads to here, if any.
 
@@ -309,13 +300,6 @@ def _pyflyte_run(frames: list[FrameType]) -> tuple[click.Context | None, Any]:
     if context is None:
         context = next((one for frame in frames if (one := _context_of(frame)) is not None), None)
     return context, context.find_object(runner.RunLevelParams) if context is not None else None
-
-
-def _command_line(context: click.Context | None, params: Any) -> dict[str, Given]:
-    """Project and domain of the `pyflyte run` that leads to here."""
-    if context is None or params is None:
-        return {}
-    return {name: Given(getattr(params, name), _is_typed_option(context, name)) for name in ("project", "domain")}
 
 
 def _images_of_execution(params: Any) -> ImageConfig | None:
@@ -355,24 +339,23 @@ def _context_of(frame: FrameType) -> click.Context | None:
     return context if isinstance(context, click.Context) else None
 
 
-def _is_typed_option(context: click.Context, name: str) -> bool:
+def _is_typed_option(context: click.Context | None, name: str) -> bool:
     """Whether an option stands on the command line, of this command or of one around it."""
-    here: click.Context | None = context
-    while here is not None:
-        if here.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+    while context is not None:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             return True
-        here = here.parent
+        context = context.parent
     return False
 
 
-def _chosen(given: dict[str, Given], name: str, setting: str | None, default: str) -> tuple[str, str]:
+def _chosen(
+    context: click.Context | None, params: Any, name: str, setting: str | None, default: str
+) -> tuple[str, str]:
     """A value and where it comes from: the command line, else the settings, else pyflyte's default, else this
     package's."""
-    option = given.get(name)
-    if option is not None and option.typed:
-        return option.value, "pyflyte run"
+    given = getattr(params, name, "")
+    if params is not None and _is_typed_option(context, name):
+        return given, "pyflyte run"
     if setting:
         return setting, "the settings"
-    if option is not None and option.value:
-        return option.value, "pyflyte run"
-    return default, "the default"
+    return (given, "pyflyte run") if given else (default, "the default")
