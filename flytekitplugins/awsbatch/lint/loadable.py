@@ -32,16 +32,21 @@ def why_not_loadable(task: Any, serialization: Any) -> str:
         )
     module = None if module_name in SCRIPTS else loaded_module(module_name)
     if module is None:
-        try:
-            found = module_name not in SCRIPTS and importlib.util.find_spec(module_name) is not None
-        except (ImportError, ValueError):
-            found = False
+        found = module_name not in SCRIPTS and can_module_be_found(module_name)
         return "" if found else f"is in a module, {module_name}, that cannot be imported by that name. {move}"
     there = getattr(module, name, None)
     if there is task or _same_function(there, task):
         return ""
     what = "does not exist" if there is None else f"is something else ({type(there).__name__})"
     return f"would be looked up as {name} in {module_name}, and that {what}. {move}"
+
+
+def can_module_be_found(name: str) -> bool:
+    """Whether there is a module of this name to import. Imports the packages around it."""
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def _same_function(there: Any, task: Any) -> bool:

@@ -6,7 +6,6 @@ Loading a target runs the user's code, since importing it is how `pyflyte regist
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from pathlib import Path
 
 from flytekit.tools import module_loader
 from flytekit.tools.repo import find_common_root, list_packages_and_modules
+
+from .loadable import can_module_be_found
 
 INIT = "__init__.py"
 # In a folder that is no package, files without this word make no task, and importing them may do anything.
@@ -67,7 +68,7 @@ def target_of(text: str) -> Target:
         return Target(root, tuple(list_packages_and_modules(root, [text])))
     here = Path.cwd()
     with module_loader.add_sys_path(os.curdir):
-        if not _is_module(text):
+        if not can_module_be_found(text):
             raise TargetError(f"{text} is neither a file or folder nor a module that can be imported from here")
     return Target(here, (text,))
 
@@ -103,11 +104,4 @@ def _may_hold_tasks(path: Path) -> bool:
     try:
         return MARK in path.read_bytes()
     except OSError:
-        return False
-
-
-def _is_module(name: str) -> bool:
-    try:
-        return importlib.util.find_spec(name) is not None
-    except (ImportError, ValueError):
         return False
