@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import call_rules, container_rules, image_rules, task_rules
-from .findings import LintFinding, Severity, finding_severity, findings_in
+from .findings import LintFinding, findings_in
+from .program import is_only_mapped
 from .subject import LintSubject
 
 
@@ -21,10 +22,6 @@ class LintCode:
     code: str
     title: str
     rule: Callable[[LintSubject], Iterator[str]] | None = None
-
-    @property
-    def severity(self) -> Severity:
-        return finding_severity(self.code)
 
 
 CODES: dict[str, LintCode] = {
@@ -87,7 +84,7 @@ def lint_findings_by_code(subject: LintSubject) -> list[LintFinding]:
     Nothing for a task that is only mapped: the map is looked at, and may say otherwise what the task says. Nothing
     either for one whose container another kind of task borrows.
     """
-    if subject.is_only_mapped or subject.is_borrowed:
+    if is_only_mapped(subject.task) or subject.is_borrowed:
         return []
     return [
         findings_in(subject.inner, one.code, message, subject.name)

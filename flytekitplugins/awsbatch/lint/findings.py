@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 from dataclasses import dataclass
 from enum import Enum
@@ -15,10 +14,6 @@ class Severity(str, Enum):
 
     ERROR = "error"
     WARNING = "warning"
-
-
-def finding_severity(code: str) -> Severity:
-    return Severity.ERROR if code < "AB100" else Severity.WARNING
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class LintFinding:
 
     @property
     def severity(self) -> Severity:
-        return finding_severity(self.code)
+        return Severity.ERROR if self.code < "AB100" else Severity.WARNING
 
     @property
     def subject(self) -> str:
@@ -63,12 +58,9 @@ def findings_in(task: Any, code: str, message: str, entity: str = "") -> LintFin
     :param task: the one that runs: of a map the mapped one.
     :param entity: the name of the task or map that the finding is about, unless it is `task` itself.
     """
-    finding = LintFinding(code, entity or str(task.name), message, function=str(task.name))
     function = written_function(task)
-    if function is None:
-        return finding
-    place = function.__code__
-    return dataclasses.replace(finding, file=place.co_filename, line=place.co_firstlineno)
+    file, line = (function.__code__.co_filename, function.__code__.co_firstlineno) if function is not None else ("", 0)
+    return LintFinding(code, entity or str(task.name), message, file, line, str(task.name))
 
 
 def codes_ignored_for(task: Any, inner: Any) -> frozenset[str]:

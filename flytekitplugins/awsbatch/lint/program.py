@@ -20,7 +20,8 @@ from ..sdk.switch import switch_is_in_job
 
 def program_calls_of(task: Any) -> tuple[Node, ...]:
     """The nodes that call a task, in the workflows compiled so far."""
-    return tuple(node for node in _compiled_nodes() if _is_same(node.flyte_entity, task))
+    nodes = (node for workflow in program_workflows() for node in program_nodes_of(workflow))
+    return tuple(node for node in nodes if _is_same(node.flyte_entity, task))
 
 
 def _is_same(one: Any, other: Any) -> bool:
@@ -40,11 +41,6 @@ def program_maps_over(task: Any) -> tuple[Any, ...]:
 def is_our_map_in_program(mapping: Any) -> bool:
     """Whether a map task is an AWSBatchMapTask, which alone says what is fine for it."""
     return hasattr(mapping, "lint_ignore")
-
-
-def _compiled_nodes() -> Iterator[Node]:
-    for workflow in program_workflows():
-        yield from program_nodes_of(workflow)
 
 
 def compile_program_workflows() -> None:

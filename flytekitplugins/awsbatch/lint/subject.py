@@ -16,7 +16,7 @@ from flytekit.tools.translator import prefix_with_fast_execute
 from ..sdk.task_config import AWSBatchConfig
 from .findings import codes_ignored_for
 from .lint_settings import LintSettings
-from .program import is_only_mapped, program_calls_of
+from .program import program_calls_of
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,6 @@ class LintSubject:
         # The class's own method: while it borrows, NotebookTask puts another one on the instance.
         own: list[str] = type(resolver).loader_args(resolver, self.serialization, self.inner)
         return list(self.container.args[-len(own) :]) != own
-
-    @property
-    def is_only_mapped(self) -> bool:
-        """Whether a task is registered only because a map of ours has to find it: nothing calls it as a single job."""
-        return is_only_mapped(self.task)
 
     @property
     def metadata(self) -> TaskMetadata:
