@@ -51,7 +51,8 @@ def _report_of(client: Any, settings: ContainerSettings, image: str, needs: Sequ
             code, output, failure = _run_probe(client, settings, image, python, needs)
             marked = [line for line in output.splitlines() if line.startswith(image_probe.MARK)]
             if marked:
-                return ImageReport(architecture=architecture, **_asked(marked[-1]))
+                report = json.loads(marked[-1].removeprefix(image_probe.MARK))
+                return ImageReport(architecture=architecture, **report)
             if not failure:
                 tail = " ".join(output.split())[-LONGEST_TAIL:] or "nothing"
                 failure = f"its entrypoint does not run the command that it is given (exit code {code}, output: {tail})"
@@ -61,11 +62,6 @@ def _report_of(client: Any, settings: ContainerSettings, image: str, needs: Sequ
     except (DockerException, RequestException) as error:
         failure = container_engine.engine_said(error)
     return ImageReport(failure=failure)
-
-
-def _asked(line: str) -> dict[str, Any]:
-    found = json.loads(line.removeprefix(image_probe.MARK))
-    return {name: found[name] for name in ("commands", "versions", "problems")}
 
 
 def _run_probe(

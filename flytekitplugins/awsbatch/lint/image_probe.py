@@ -51,7 +51,7 @@ def main() -> None:
     if asked["code"]:
         sys.path.append(asked["code"])
     problems = {name: _probe_import(name) for name in asked["modules"]}
-    report = {"commands": found, "versions": versions, "problems": problems, "python": sys.version.split()[0]}
+    report = {"commands": found, "versions": versions, "problems": problems}
     sys.stdout.flush()
     print("\n" + MARK + json.dumps(report), flush=True)  # noqa: T201
 
