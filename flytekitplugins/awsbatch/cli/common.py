@@ -21,7 +21,6 @@ from rich.text import Text
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.account.policies import SetupPolicy
 from flytekitplugins.awsbatch.local.all_settings import Settings, load_all_settings
-from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -133,11 +132,6 @@ def event_of_ending_signal() -> asyncio.Event:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
     return asked
-
-
-def cli_command_line_for_home(home: Home) -> str:
-    """`flyte-awsbatch` as a person has to type it to reach a home."""
-    return home.command(os.environ)
 
 
 def show_iam_policies(out: Console, documents: Iterable[SetupPolicy]) -> None:

@@ -20,7 +20,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.links import resource_links_of
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 from flytekitplugins.awsbatch.ui.grouped_errors import page_error_of_child, page_error_reason, page_failures
 
-from .common import cli_command_line_for_home, json_option, print_json
+from .common import json_option, print_json
 from .home_access import (
     batch_of_home_run,
     ending_on_failure,
@@ -103,7 +103,7 @@ def jobs_command(
         last = {row["node"]: row["node_attempt"] for row in rows}
         if any(row["status"] == FAILED and row["node_attempt"] == last[row["node"]] for row in rows):
             named = "" if execution is None and workflow is None else f" {run.name}"
-            command = f"{cli_command_line_for_home(home_of_command())} logs{named} --failed"
+            command = f"{home_of_command().command} logs{named} --failed"
             click.echo(f"The logs of what failed: {command}", err=True)
 
 

@@ -32,7 +32,6 @@ from flytekitplugins.awsbatch.settings.problems import SettingsError
 from flytekitplugins.awsbatch.ui.page_server import RunPages
 
 from .common import (
-    cli_command_line_for_home,
     config_option,
     event_of_ending_signal,
     files_of_command,
@@ -128,7 +127,7 @@ def serve_command(
     except (SettingsError, HomeError, UnusableHomeError, NoEngineError) as error:
         raise click.ClickException(str(error)) from error
     guard = RequestGuard(token)
-    pages = RunPages(at, guard, cli_command_line_for_home(at), service)
+    pages = RunPages(at, guard, at.command, service)
     asyncio.run(_serve_until_signal(service, settings, guard, host, port, pages))
 
 

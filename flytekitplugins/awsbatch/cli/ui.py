@@ -14,7 +14,7 @@ from flytekitplugins.awsbatch.local.history.page_address import page_address_not
 from flytekitplugins.awsbatch.local.home import Home
 from flytekitplugins.awsbatch.ui.page_server import RunPages
 
-from .common import cli_command_line_for_home, event_of_ending_signal, fail_command, listening_url_of_command
+from .common import event_of_ending_signal, fail_command, listening_url_of_command
 from .home_access import ending_on_failure, home_of_command, home_run_named
 from .serve import TOKEN
 
@@ -51,7 +51,7 @@ def ui_command(execution: str | None, host: str, port: int, token: str | None) -
         name = home_run_named(execution).name if execution else None
     # A large run is a hundred thousand small objects at once, which the collector would look through again and again.
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
-    asyncio.run(_serve(home, RunPages(home, RequestGuard(token), cli_command_line_for_home(home)), host, port, name))
+    asyncio.run(_serve(home, RunPages(home, RequestGuard(token), home.command), host, port, name))
 
 
 async def _serve(home: Home, pages: RunPages, host: str, port: int, execution: str | None) -> None:

@@ -64,9 +64,10 @@ class Home:
             raise HomeError(f"{execution!r} is not the name of an execution.")
         return self.runs / execution
 
-    def command(self, environ: Mapping[str, str]) -> str:
-        """`flyte-awsbatch` as a person with this environment has to type it to reach this home."""
-        usual = home_from_environment(environ).path == self.path
+    @property
+    def command(self) -> str:
+        """`flyte-awsbatch` as a person with this process's environment has to type it to reach this home."""
+        usual = home_from_environment(os.environ).path == self.path
         return COMMAND if usual else f"{wire.SWITCH_HOME}={shlex.quote(str(self.path))} {COMMAND}"
 
     def prepare(self) -> Home:

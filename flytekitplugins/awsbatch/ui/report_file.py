@@ -44,7 +44,7 @@ def report_file_text(home: Home, executions: Sequence[str], batch: LocalBatch | 
     """
     place = PagePlace(served=False)
     with RunReader(home, batch) as reader:
-        pages = [read_run_page(reader, name, place, home.command(os.environ)) for name in executions]
+        pages = [read_run_page(reader, name, place, home.command) for name in executions]
         body = html_joined(_whole(pages))
     body = Markup(_without_secrets(body, os.environ))
     style, script = frame_asset("page.css"), frame_asset("page.js")

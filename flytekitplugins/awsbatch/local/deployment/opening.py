@@ -155,11 +155,6 @@ class Deployment:
     def _is_of_another_process(self) -> bool:
         return os.getpid() != self._process
 
-    @property
-    def command(self) -> str:
-        """`flyte-awsbatch` as a person has to type it to reach this home."""
-        return self.home.command(os.environ)
-
     def open_deployment(self) -> Deployment:
         """Begins to run jobs, after removing what nobody has touched for long. Raises UnusableHomeError."""
         if self.settings.local.keep_runs_days:
