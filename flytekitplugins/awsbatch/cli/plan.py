@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -81,16 +80,10 @@ def plan_command(
         planned = plan_of(entity, settings, who, where, images)
     if as_json:
         decision = decision_data(planned.decision, decision_data_by_matching(settings.admin, planned.decision))
-        nodes = [_json_of_node(node) for node in planned.nodes]
-        print_json({"decision": decision, "nodes": nodes, "unknown": planned.unknown})
+        print_json({"decision": decision, "nodes": planned.nodes, "unknown": planned.unknown})
     else:
         _show(command_console(), planned)
     sys.exit(0 if planned.decision.queue and not any(node.problem for node in planned.nodes) else FOUND)
-
-
-def _json_of_node(node: PlannedNode) -> dict[str, Any]:
-    fields = dataclasses.asdict(node)
-    return {"attempts" if name == "max_attempts" else name: value for name, value in fields.items()}
 
 
 def _entity(target: str, name: str) -> Any:
@@ -136,7 +129,7 @@ def _check_inputs(entity: Any, given: tuple[str, ...]) -> None:
 
 
 def _show(out: Console, planned: Plan) -> None:
-    who, decision = planned.execution, planned.decision
+    who, decision = planned.decision.explanation.execution, planned.decision
     out.print(Text.assemble("Workflow ", (who.workflow, "bold"), f" in {who.project}/{who.domain}"))
     out.print(queue_answer_text(decision.explanation))
     if decision.no_queue_help:
@@ -162,8 +155,8 @@ def _show_node(out: Console, node: PlannedNode) -> None:
         return
     tries = node.request.get("retryStrategy", {}).get("attempts", 1)
     line.append(f": {what}, tried {'once' if tries == 1 else f'up to {tries} times'}")
-    if node.max_attempts > 1:
-        line.append(f" in each of {node.max_attempts} attempts of the node")
+    if node.attempts > 1:
+        line.append(f" in each of {node.attempts} attempts of the node")
     out.print(line)
     for title, body in (("RegisterJobDefinition", node.definition), ("SubmitJob", node.request)):
         out.print(Text(f"  {title}", style="dim"))

@@ -37,7 +37,7 @@ from ..home import HomeError
 from ..identity.execution_identity import Identity, bound_inputs_of_workflows, identity_of_call
 from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
-from .call import Call, NotHandledError
+from .call import Call
 from .concurrent_nodes import run_node_concurrently
 from .default_inputs import default_inputs
 from .promises import call_promise_reader, drop_hashes_of_constants, resolve_call_promises
@@ -179,6 +179,3 @@ def _record(deployment: Deployment, execution: Execution) -> None:
         )
     except OSError as error:
         raise HomeError(f"The run cannot be recorded in {deployment.home.path}: {error.strerror}.") from error
-
-
-__all__ = ["NotHandledError", "compose_and_run_call"]

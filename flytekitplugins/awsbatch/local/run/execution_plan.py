@@ -66,7 +66,7 @@ class PlannedNode:
     :param request: by boto3's names, without secrets; empty where there is a problem.
     :param size: the array's: a number, or a phrase where only a run knows it; None for a single job.
     :param definition: what the job definition would say.
-    :param max_attempts: how often the node is tried.
+    :param attempts: how often the node is tried.
     """
 
     node: str
@@ -74,7 +74,7 @@ class PlannedNode:
     request: dict[str, Any] = field(default_factory=dict)
     definition: dict[str, Any] = field(default_factory=dict)
     size: int | str | None = None
-    max_attempts: int = 1
+    attempts: int = 1
     problem: str = ""
 
 
@@ -82,7 +82,6 @@ class PlannedNode:
 class Plan:
     """:param unknown: what only a run can know, one sentence each."""
 
-    execution: LaunchedExecution
     decision: Decision
     nodes: tuple[PlannedNode, ...]
     unknown: tuple[str, ...]
@@ -98,7 +97,7 @@ def plan_workflow(
     decision = decide_launch(settings.admin, who)
     planner = _Planner(settings, who, where, images, decision)
     planned = tuple(planner.nodes(entity))
-    return Plan(who, decision, planned, tuple(dict.fromkeys(planner.unknown)))
+    return Plan(decision, planned, tuple(dict.fromkeys(planner.unknown)))
 
 
 def planned_workflow_name(entity: Any) -> str:
@@ -250,7 +249,7 @@ class _Planner:
             request=redact_request(sent, os.environ),
             definition=definition,
             size=size,
-            max_attempts=max_attempts(template, request.retries, settings.handler.propeller.node_config),
+            attempts=max_attempts(template, request.retries, settings.handler.propeller.node_config),
         )
 
 

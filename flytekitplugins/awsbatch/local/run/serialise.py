@@ -61,7 +61,8 @@ def serialise(
 
     Raises NotLoadableError, and whatever flytekit's builder and the task's own `get_*` methods raise.
     """
-    inner = _inner(task)
+    # What a child runs: of a map task the mapped one.
+    inner: PythonTask[Any] = getattr(task, "run_task", task)
     images = image_config or ImageConfig.auto_default_image()
     settings = SerializationSettings(
         image_config=images if build else images_without_builds(inner, images),
@@ -92,11 +93,6 @@ def check_image_to_serialise(template: tasks_pb2.TaskTemplate) -> None:
             "`pyflyte run --image REGISTRY/NAME:TAG ...` -- or have flytekit build one: `flyte-awsbatch wheel` makes a "
             "wheel of this installation and prints the ImageSpec that installs it."
         )
-
-
-def _inner(task: PythonTask[Any]) -> PythonTask[Any]:
-    """The task whose function a child runs: what a map task maps, else the task itself."""
-    return getattr(task, "run_task", task)
 
 
 def _locate(task: PythonTask[Any], settings: SerializationSettings) -> tuple[str, str | None]:
