@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -82,44 +83,36 @@ def _size(count: float) -> str:
     return f"{count:.1f} GB"
 
 
-class Transfer:
-    """Files to be copied, and their copying.
+def transfer_files(filesystem: Any, files: Iterable[tuple[Path, str]], progress: TransferProgress) -> None:
+    """Copies files to the URLs beside them. Raises StorageError.
 
     :param filesystem: the storage's.
     """
+    sized = [(file, url, file.stat().st_size) for file, url in files]
+    progress.begin(sum(size for _, _, size in sized))
+    small = [one for one in sized if one[2] < 2 * CHUNK]
+    large = [one for one in sized if one[2] >= 2 * CHUNK]
+    waits = bool(filesystem.async_impl)
+    copy = functools.partial(_copy, filesystem, progress)
+    try:
+        for some, at_once in ((small, SMALL_AT_ONCE), (large, LARGE_AT_ONCE)):
+            for _ in concurrently_in_order(copy, some, at_once if waits else 1):
+                pass
+    except BaseException:
+        progress.stopped = True
+        raise
+    progress.end()
 
-    def __init__(self, filesystem: Any, progress: TransferProgress) -> None:
-        self._filesystem = filesystem
-        self._progress = progress
-        self._files: list[tuple[Path, str, int]] = []
 
-    def add(self, file: Path, url: str) -> None:
-        self._files.append((file, url, file.stat().st_size))
-
-    def run(self) -> None:
-        """Raises StorageError."""
-        self._progress.begin(sum(size for _, _, size in self._files))
-        small = [one for one in self._files if one[2] < 2 * CHUNK]
-        large = [one for one in self._files if one[2] >= 2 * CHUNK]
-        waits = bool(self._filesystem.async_impl)
-        try:
-            for files, at_once in ((small, SMALL_AT_ONCE), (large, LARGE_AT_ONCE)):
-                for _ in concurrently_in_order(self._copy, files, at_once if waits else 1):
-                    pass
-        except BaseException:
-            self._progress.stopped = True
+def _copy(filesystem: Any, progress: TransferProgress, one: tuple[Path, str, int]) -> None:
+    file, url, size = one
+    callback = _Bytes(progress, size)
+    code = getattr(getattr(filesystem, "_put_file", None), "__code__", None)
+    options = {"chunksize": CHUNK} if code is not None and "chunksize" in code.co_varnames else {}
+    try:
+        filesystem.put_file(str(file), url, callback=callback, **options)
+    except Exception as error:
+        if not file.exists():
             raise
-        self._progress.end()
-
-    def _copy(self, one: tuple[Path, str, int]) -> None:
-        file, url, size = one
-        callback = _Bytes(self._progress, size)
-        code = getattr(getattr(self._filesystem, "_put_file", None), "__code__", None)
-        options = {"chunksize": CHUNK} if code is not None and "chunksize" in code.co_varnames else {}
-        try:
-            self._filesystem.put_file(str(file), url, callback=callback, **options)
-        except Exception as error:
-            if not file.exists():
-                raise
-            raise StorageError(url, str(error) or type(error).__name__) from error
-        callback.end()
+        raise StorageError(url, str(error) or type(error).__name__) from error
+    callback.end()

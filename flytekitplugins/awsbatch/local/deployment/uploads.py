@@ -26,7 +26,7 @@ from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from .file_references import FileReferences
 from .filesystems import filesystem_of
-from .transfer import Transfer, TransferProgress
+from .transfer import TransferProgress, transfer_files
 
 _CHUNK = 2**20
 # How often a file is read again that has changed while it was read.
@@ -129,11 +129,12 @@ class Uploads:
         return changed[0].path if changed else None
 
     def _transfer(self, missing: list[PlacedUpload]) -> None:
-        transfer = Transfer(filesystem_of(self._destination), self._progress(self._destination))
-        for one in missing:
-            for file in one.files:
-                transfer.add(file, f"{one.url}/{file.relative_to(one.path)}" if one.path.is_dir() else one.url)
-        transfer.run()
+        files = [
+            (file, f"{one.url}/{file.relative_to(one.path)}" if one.path.is_dir() else one.url)
+            for one in missing
+            for file in one.files
+        ]
+        transfer_files(filesystem_of(self._destination), files, self._progress(self._destination))
 
     def _write_mark(self, one: PlacedUpload) -> None:
         if self.here:
