@@ -65,12 +65,10 @@ def check_storage_container(url: str) -> None:
         filesystem_of(container).info(container)
     except FileNotFoundError:
         raise StorageError(container, "there is no such bucket, or it is not this account's") from None
-    except OSError as error:
-        if _expired(error):
-            raise StorageError(container, str(error)) from None
     except Exception as error:
-        # A person reads it first, for want of credentials say, and botocore's way there is hundreds of lines long.
-        raise StorageError(container, str(error) or type(error).__name__) from None
+        if not isinstance(error, OSError) or _expired(error):
+            # A person reads it first, for want of credentials say, and botocore's way there is hundreds of lines long.
+            raise StorageError(container, str(error) or type(error).__name__) from None
 
 
 class RunStore(FsspecStore):

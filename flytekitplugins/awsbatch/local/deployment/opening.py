@@ -90,9 +90,8 @@ class Deployment:
         self.between_calls = BetweenCalls(self.executions.running_at_signal)
         self.resumptions = Resumptions(home, resume, endpoint)
         # A task may change the folder before the end.
-        self._report = (
-            Path(report or settings.local.report).expanduser().absolute() if report or settings.local.report else None
-        )
+        asked = report or settings.local.report
+        self._report = Path(asked).expanduser().absolute() if asked else None
         in_images = settings.local.isolation == settings_module.CONTAINER
         self.launch = LocalLaunch(
             settings.local.environment,
@@ -104,11 +103,13 @@ class Deployment:
         jobs_launch = self.launch if in_images else CodeFolders(self.launch, home.code, settings.batch.retention_days)
         self._said: set[str] = set()
         self._lock = threading.Lock()
-        self.backend: backend.Backend = (
-            backend.LocalBackend(settings, home, jobs_launch, self.say_once)
-            if endpoint is None
-            else _account_backend(endpoint, settings, self.say_once)
-        )
+        if endpoint is None:
+            self.backend: backend.Backend = backend.LocalBackend(settings, home, jobs_launch, self.say_once)
+        else:
+            # Imported late: most runs have their service in this process.
+            from .account_backend import AccountBackend
+
+            self.backend = AccountBackend(endpoint, settings, self.say_once)
         self.submissions = Submissions(self.backend.batch, self.backend.adopt, self.backend.lag)
         self.locations = locations_of_settings(settings, home, elsewhere=self.backend.elsewhere)
         store = SchemeStore(RunStore())
@@ -119,7 +120,7 @@ class Deployment:
             settings=settings.handler,
             changed=self.backend.changed,
         )
-        self.uploads = Uploads(self.locations.uploads, self.services.store, self._uploading)
+        self.uploads = Uploads(self.locations.uploads, store, lambda where: TransferProgress(where, reporter.say))
         self.packaging = Packaging(self.uploads, settings.local.copy_code)
         self.told = ToldOnce(home)
         self.results_folder: Path | None = None
@@ -130,9 +131,6 @@ class Deployment:
         self._storage_checked = False
         self._open = False
         self._closed_with_process = False
-
-    def _uploading(self, destination: str) -> TransferProgress:
-        return TransferProgress(destination, self.reporter.say)
 
     @property
     def closed(self) -> bool:
@@ -279,13 +277,6 @@ def _print_unless_told(uncaught: threading.ExceptHookArgs) -> None:
     """Stays for as long as the process: one that survives the signal has further deployments."""
     if not (isinstance(uncaught.exc_value, ClosedError) and uncaught.exc_value.is_told):
         threading.__excepthook__(uncaught)
-
-
-def _account_backend(endpoint: str, settings: Settings, warn: Callable[[str], None]) -> backend.Backend:
-    """Imported late: most runs have their service in this process."""
-    from .account_backend import AccountBackend
-
-    return AccountBackend(endpoint, settings, warn)
 
 
 def _catalog(settings: Settings, home: Home, store: DataStore) -> Catalog:

@@ -32,10 +32,6 @@ class Packaging:
         # (call that launched an execution, folder, URL) of the last archive of a whole folder: one takes long to make.
         self._whole: tuple[object, str, str] | None = None
 
-    def of_call(self, who: Identity) -> CallCode:
-        """The code of one task call."""
-        return CallCode(self, who)
-
     def archive(self, who: Identity, root: str, folder: Path) -> PlacedUpload | str:
         """An archive that is still to be uploaded, or the URL of one that has been; "" where none is needed."""
         copy = self._style(who)

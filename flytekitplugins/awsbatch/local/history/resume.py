@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,21 +53,16 @@ class Resumptions:
         self._endpoint = endpoint
         self._left: list[RunRecord] | None = None
 
-    @property
-    def any(self) -> bool:
-        """Whether an execution is to be resumed."""
-        return self._name is not None
-
-    def take(self, who: tuple[str, str, str], task: str, inputs: str) -> str | None:
+    def take(self, who: tuple[str, str, str], task: str, inputs: Callable[[], str]) -> str | None:
         """The execution for a call; None: a new one. Raises ResumeError, UnknownRunError, HomeError, RecordError.
 
-        :param who: project, domain and workflow. :param inputs: their digest.
+        :param who: project, domain and workflow. :param inputs: makes their digest; they may be large.
         """
         if self._name is None:
             return None
         named = RunRecord(self._home.run(run_named(self._home, self._name) or self._name))
         with understanding_record(named.execution_file):
-            return self._take(named, who, task, inputs)
+            return self._take(named, who, task, inputs())
 
     def _take(self, named: RunRecord, who: tuple[str, str, str], task: str, inputs: str) -> str | None:
         first = self._left is None

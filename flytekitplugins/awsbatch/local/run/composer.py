@@ -74,7 +74,7 @@ def compose_and_run_call(
     _check_queues(deployment, who)
     findings: list[LintFinding] = []
     with contextlib.ExitStack() as opened:
-        code = opened.enter_context(deployment.packaging.of_call(who)) if deployment.sends_code else None
+        code = opened.enter_context(CallCode(deployment.packaging, who)) if deployment.sends_code else None
         with report_lint_findings_to(
             partial(report_lint_findings, on_warning=findings.append), deployment.settings.lint_settings
         ):
@@ -144,8 +144,7 @@ def _execution(deployment: Deployment, who: Identity, task: str, digest: Callabl
     """
 
     def earlier() -> str | None:
-        asked = deployment.resumptions
-        return asked.take((who.project, who.domain, who.workflow), task, digest()) if asked.any else None
+        return deployment.resumptions.take((who.project, who.domain, who.workflow), task, digest)
 
     execution, begins = deployment.executions.of(who.root, who.project, who.domain, who.workflow, earlier)
     if not begins:
