@@ -34,6 +34,16 @@ def leave_at_interrupt(number: int) -> None:
     os._exit(128 + number)
 
 
+def _take_signals(note: Callable[[int, FrameType | None], None], before: dict[int, Any]) -> None:
+    """Sets the handler of the signals that are not ignored, on the main thread only. `before` gets those of before."""
+    if threading.current_thread() is threading.main_thread():
+        for number in SIGNALS:
+            known = signal.getsignal(number)
+            if known not in (signal.SIG_IGN, None, note):
+                before[number] = known
+                signal.signal(number, note)
+
+
 class Interrupts:
     """The signals of one call, as a context manager.
 
@@ -51,12 +61,7 @@ class Interrupts:
         self._waiting = False
 
     def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            for number in SIGNALS:
-                before = signal.getsignal(number)
-                if before not in (signal.SIG_IGN, None):
-                    self._before[number] = before
-                    signal.signal(number, self._note)
+        _take_signals(self._note, self._before)
         return self
 
     def __exit__(
@@ -132,13 +137,7 @@ class BetweenCalls:
 
     def watch_interrupts(self) -> None:
         """Watches from now on. Does nothing off the main thread."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        for number in SIGNALS:
-            before = signal.getsignal(number)
-            if before not in (signal.SIG_IGN, None, self._note):
-                self._before[number] = before
-                signal.signal(number, self._note)
+        _take_signals(self._note, self._before)
 
     def release(self) -> None:
         """Restores the handlers of before, unless others have been set since."""
