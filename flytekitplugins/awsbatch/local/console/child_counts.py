@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from flytekitplugins.awsbatch.propeller.aws_array.job_store import job_store_phase
@@ -10,25 +11,16 @@ from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
 
 from .progress import Counts
 
-_STATES = {
-    TaskPhase.RUNNING: "running",
-    TaskPhase.SUCCESS: "succeeded",
-    TaskPhase.PERMANENT_FAILURE: "failed",
-    TaskPhase.RETRYABLE_FAILURE: "failed",
-    TaskPhase.ABORTED: "failed",
-}
-
 
 def child_counts_of_phases(phases: Mapping[TaskPhase, int], cached: int = 0) -> Counts:
     """While a node runs; whatever has not started counts as queued.
 
     :param cached: how many of those that succeeded came from the cache.
     """
-    counted = dict.fromkeys(("queued", "running", "succeeded", "failed"), 0)
-    for phase, count in phases.items():
-        counted[_STATES.get(phase, "queued")] += count
-    counted["succeeded"] -= cached
-    return Counts(**counted, cached=cached)
+    running, succeeded = phases.get(TaskPhase.RUNNING, 0), phases.get(TaskPhase.SUCCESS, 0)
+    failed = sum(count for phase, count in phases.items() if phase.terminal) - succeeded
+    queued = sum(phases.values()) - running - succeeded - failed
+    return Counts(queued, running, succeeded - cached, cached, failed)
 
 
 def shown_counts_of_statuses(statuses: Mapping[str, int], items: int) -> Mapping[TaskPhase, int]:
@@ -36,19 +28,17 @@ def shown_counts_of_statuses(statuses: Mapping[str, int], items: int) -> Mapping
 
     :param items: of the list; those without a child were cached.
     """
-    phases: dict[TaskPhase, int] = {}
+    phases: Counter[TaskPhase] = Counter()
     for status, count in statuses.items():
-        phases[job_store_phase(status)] = phases.get(job_store_phase(status), 0) + count
-    cached = items - sum(statuses.values())
-    return {**phases, TaskPhase.SUCCESS: phases.get(TaskPhase.SUCCESS, 0) + cached} if cached > 0 else phases
+        phases[job_store_phase(status)] += count
+    if (cached := items - sum(statuses.values())) > 0:
+        phases[TaskPhase.SUCCESS] += cached
+    return phases
 
 
 def child_counts_of_result(result: NodeResult) -> Counts:
     """At the end, with what came from the cache apart."""
     cached = sum(child.child is None for child in result.children)
-    phases: dict[TaskPhase, int] = {}
-    for child in result.children:
-        if child.child is not None:
-            phases[child.phase] = phases.get(child.phase, 0) + 1
-    phases[TaskPhase.SUCCESS] = phases.get(TaskPhase.SUCCESS, 0) + cached
+    phases = Counter(child.phase for child in result.children if child.child is not None)
+    phases[TaskPhase.SUCCESS] += cached
     return child_counts_of_phases(phases, cached)

@@ -12,16 +12,9 @@ from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .past_runs import NodeInfo
-from .run_view import CACHED, DONE, FAILED, INTERRUPTED, QUEUED, RUNS, STARTS, SUCCESS, AttemptView, ChildView
+from .run_view import CACHED, FAILED, INTERRUPTED, QUEUED, RUNS, STARTS, SUCCESS, AttemptView, ChildView
 
 _OF_STATUS = {RUNNING: RUNS, STARTING: STARTS, SUCCEEDED: SUCCESS, "FAILED": FAILED}
-_OF_PHASE = {
-    TaskPhase.RUNNING: RUNS,
-    TaskPhase.SUCCESS: SUCCESS,
-    TaskPhase.PERMANENT_FAILURE: FAILED,
-    TaskPhase.RETRYABLE_FAILURE: FAILED,
-    TaskPhase.ABORTED: FAILED,
-}
 Unit = tuple[str, str | None, tuple[ServiceAttempt, ...]]
 
 
@@ -153,8 +146,9 @@ def children_of_record(node: NodeInfo) -> tuple[ChildView, ...]:
 
 
 def _state(phase: TaskPhase, halted: bool) -> str:
-    state = _OF_PHASE.get(phase, QUEUED)
-    return INTERRUPTED if halted and state not in DONE else state
+    if phase.terminal:
+        return SUCCESS if phase is TaskPhase.SUCCESS else FAILED
+    return INTERRUPTED if halted else RUNS if phase is TaskPhase.RUNNING else QUEUED
 
 
 def _child_of_fact(fact: Mapping[str, Any], halted: bool) -> ChildView:
