@@ -225,13 +225,15 @@ def read_admin_settings(reader: Reader, emulator: AdminEmulator) -> AdminSetting
     """
     queues = reader.flyte(QueueSettings, "queues")
     domains = tuple(one.id for one in reader.flyte_list(Domain, "domains") if one.id) or DOMAINS
-    overrides = [override for document in reader.others for override in read_attributes(document, reader.report)]
+    overrides = [
+        override for document in reader.others for override in read_attributes(document, reader.problems.append)
+    ]
     for override in overrides:
         refusal = (
             why_rule_is_refused(override, domains) if override.project else "expected a project: flytectl asks for one"
         )
         if refusal:
-            reader.report(Problem.at(override.where, override.scope, refusal))
+            reader.problems.append(Problem.at(override.where, override.scope, refusal))
     return AdminSettings(
         queues=queues.execution_queues,
         rules=queues.workflow_configs,

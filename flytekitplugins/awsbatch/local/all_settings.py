@@ -184,8 +184,7 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
         storage=reader.flyte(StorageSettings, "storage"),
         emulation=fidelity,
     )
-    for problem in (*checks.admin_role_key_faults(admin), *checks.admin_misnamed_queues(admin)):
-        reader.report(problem)
+    reader.problems += [*checks.admin_role_key_faults(admin), *checks.admin_misnamed_queues(admin)]
     _check_texts(reader)
     batch = replace(batch, region=handler.aws.region, account_id=handler.aws.account_id or batch.account_id)
     notes = [str(problem) for problem in (*misspelt_keys(reader), *keys_not_followed(reader))]

@@ -102,9 +102,6 @@ class Reader:
             filler.check_keys(node, path, *classes)
         return tuple(filler.section(cls, node, path) for cls in classes)
 
-    def report(self, problem: Problem) -> None:
-        self.problems.append(problem)
-
     def wrong(self, path: str, node: Node, expected: str) -> None:
         self.problems.append(Problem.at(node.mark, path, expected, shown_yaml_value(node)))
 
