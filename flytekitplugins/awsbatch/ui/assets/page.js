@@ -348,8 +348,7 @@
       const bar = shape("svg", { "aria-hidden": "true" });
       const used = make("span");
       const cells = [link, state, lane, waited, ran, make("span", { class: "memory" }, bar, used), cpu, reason]
-        .map((content, place) => (place === 2 ? make("span", { role: "cell" }, content) : make("span", { role: "cell" }, content)));
-      cells[5].firstChild.className = "memory";
+        .map((content) => make("span", { role: "cell" }, content));
       const element = make("div", { class: "vrow", role: "row" }, ...cells);
       return { element, link, state, lane, waited, ran, bar, used, cpu, reason, place: -1 };
     }
@@ -426,7 +425,7 @@
         const answer = await fetch(`${this.prefix}/${index}?part=1`, { headers: { accept: "text/html" } });
         if (this.chosen !== index) return;
         if (!answer.ok) return place.replaceChildren(make("p", { class: "quiet" }, `The child cannot be shown: ${answer.status}.`));
-        put(place, await answer.text());
+        place.replaceChildren(parsed(await answer.text()));
       } else {
         const template = document.getElementById(`t${this.prefix.slice(1)}-${index}`);
         if (!quiet) history.replaceState(null, "", `${this.prefix}-${index}`);
@@ -443,18 +442,16 @@
   }
 
   // Markup of this page's own server.
-  function put(place, markup) {
+  function parsed(markup) {
     const template = document.createElement("template");
     template.innerHTML = markup;
-    place.replaceChildren(template.content);
+    return template.content;
   }
 
   function replacePart(id, markup) {
     const old = document.getElementById(id);
     if (!old) return;
-    const template = document.createElement("template");
-    template.innerHTML = markup;
-    const part = template.content.firstElementChild;
+    const part = parsed(markup).firstElementChild;
     for (const details of all("details[id]", old)) {
       const after = part.querySelector(`#${CSS.escape(details.id)}`);
       if (after) after.open = details.open;
@@ -482,11 +479,9 @@
     const tail = new EventSource(log.dataset.tail);
     tails.push(tail);
     tail.addEventListener("lines", (event) => {
-      const template = document.createElement("template");
-      template.innerHTML = JSON.parse(event.data);
       const stuck = $(".follow", log.parentElement)?.checked;
       if (!$(".line", log)) log.replaceChildren();
-      log.append(template.content);
+      log.append(parsed(JSON.parse(event.data)));
       while (log.childElementCount > 20000) log.firstElementChild.remove();
       if (stuck) log.scrollTop = log.scrollHeight;
       const find = $(".find-in-log", log.parentElement);
@@ -559,9 +554,7 @@
       const answer = await fetch(`${part.dataset.from}/part?attempt=${choice.dataset.attempt}`);
       if (answer.ok) {
         const place = part.parentElement;
-        const template = document.createElement("template");
-        template.innerHTML = await answer.text();
-        part.replaceWith(template.content);
+        part.replaceWith(parsed(await answer.text()));
         openLogs(place);
       }
     }
