@@ -90,14 +90,9 @@ def dropped_resources_rule(subject: LintSubject) -> Iterator[str]:
         for entry in (*resources.requests, *resources.limits)
         if entry.name not in KEPT_RESOURCES
     }
-    asked |= {
-        name
-        for name, value in (
-            ("accelerator", getattr(subject.inner, "accelerator", None)),
-            ("shared memory", getattr(subject.inner, "shared_memory", None)),
-        )
-        if value is not None
-    }
+    for option in ("accelerator", "shared_memory"):
+        if getattr(subject.inner, option, None) is not None:
+            asked.add(option.replace("_", " "))
     if asked:
         yield (
             f"asks for {', '.join(sorted(asked))}, which the aws_array handler drops: the job gets vCPUs and memory "

@@ -210,16 +210,11 @@ def preload_with_distribution(command: Sequence[str], distribution: str, destina
 def preload_split_fast(words: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
     """The script's own options, and the command that it would start."""
     options: dict[str, str] = {}
-    position = 0
-    while position < len(words) and words[position].startswith("--"):
-        word = words[position]
+    rest = list(words)
+    while rest and rest[0].startswith("--"):
+        word = rest.pop(0)
         if word == "--":
-            position += 1
             break
         name, equals, value = word.partition("=")
-        if not equals:
-            position += 1
-            value = words[position] if position < len(words) else ""
-        options[name] = value
-        position += 1
-    return options, tuple(words[position:])
+        options[name] = value if equals or not rest else rest.pop(0)
+    return options, tuple(rest)

@@ -104,9 +104,6 @@ class RunRecord:
             moments.append((self.folder / "nodes").stat().st_mtime)
         return max(moments)
 
-    def has_node(self, node: str) -> bool:
-        return self.node_file(node).exists()
-
     def write_node(self, node: str, value: Mapping[str, Any]) -> None:
         write_record_file(self.node_file(node), value)
 

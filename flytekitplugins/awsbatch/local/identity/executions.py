@@ -52,9 +52,6 @@ class Execution:
     failure: Exception | None = None
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def is_of(self, project: str, domain: str, workflow: str) -> bool:
-        return (self.project, self.domain, self.workflow) == (project, domain, workflow)
-
 
 def _is_of_its_own(thread: threading.Thread) -> bool:
     """Whether it is one of the user's threads: neither the main one nor that of an event loop of flytekit's."""
@@ -138,7 +135,7 @@ class Executions:
         """
         with self._lock:
             known = self._latest if root is None else self._of_roots.get(root, (None, None))[0]
-            if known is not None and known.is_of(project, domain, workflow):
+            if known and (known.project, known.domain, known.workflow) == (project, domain, workflow):
                 return known, False
             for returned in [root for root in self._of_roots if identified_call_has_ended(root)]:
                 self._finished.append(self._of_roots.pop(returned)[0].name)

@@ -65,7 +65,7 @@ class CallRecord:
 
     def earlier_run(self) -> EarlierRun | None:
         """What an earlier process did for this node. Raises RecordError."""
-        if not self._execution.resumed or not self._record.has_node(self._node_id):
+        if not self._execution.resumed or not self._record.node_file(self._node_id).exists():
             return None
         record = self._record.node(self._node_id)
         self.job = (record.get("job_name", ""), None)

@@ -208,20 +208,17 @@ def _redirected(argv: Sequence[str], output: Path) -> tuple[str, ...]:
     """The command with its output folders replaced, and without its time limit. It runs the code of the working tree,
     not the distribution that was uploaded for the job."""
     words = list(argv)
-    if words[:1] == [FAST_EXECUTE] and "--" in words:
-        words = words[words.index("--") + 1 :]
-    if words[:1] == [wire.TIMEOUT_SCRIPT] and "--" in words:
-        words = words[words.index("--") + 1 :]
+    for script in (FAST_EXECUTE, wire.TIMEOUT_SCRIPT):
+        if words[:1] == [script] and "--" in words:
+            words = words[words.index("--") + 1 :]
     changed: list[str] = []
-    at = 0
-    while at < len(words):
-        if wire.MAP_EXECUTE_SCRIPT in words[:at] and words[at] == "--timeout":
-            at += 2
+    rest = iter(words)
+    for word in rest:
+        if word == "--timeout" and wire.MAP_EXECUTE_SCRIPT in changed:
+            next(rest, None)
             continue
-        changed.append(words[at])
-        if words[at] in WRITTEN and at + 1 < len(words):
-            at += 1
-            place = str(output / WRITTEN[words[at - 1]])
-            changed.append(place if words[at - 1] == "--output-prefix" else wire.awsbatch_url(place))
-        at += 1
+        changed.append(word)
+        if word in WRITTEN and next(rest, None) is not None:
+            place = str(output / WRITTEN[word])
+            changed.append(place if word == "--output-prefix" else wire.awsbatch_url(place))
     return tuple(changed)
