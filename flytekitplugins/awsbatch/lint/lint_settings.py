@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..sdk.task_config import LINT_CODES
 from ..settings.reader import Reader, read_settings_directories
@@ -27,23 +27,13 @@ class LintEmulator:
 
 
 @dataclass(frozen=True)
-class BatchLimits:
-    """What these checks need of `plugins.aws.batch`.
-
-    :param max_array_job_size: the largest array.
-    """
-
-    max_array_job_size: int = setting("maxArrayJobSize", 5000)
-
-
-@dataclass(frozen=True)
 class LintSettings:
     """:param ignore: codes that are not told.
     :param max_array_job_size: the handler's limit; its default unless the deployment says another.
     """
 
     ignore: frozenset[str] = frozenset()
-    max_array_job_size: int = 5000
+    max_array_job_size: int = setting("maxArrayJobSize", 5000)
 
 
 def load_lint_settings(environ: Mapping[str, str] = os.environ) -> LintSettings:
@@ -53,5 +43,4 @@ def load_lint_settings(environ: Mapping[str, str] = os.environ) -> LintSettings:
         return LintSettings()
     reader = Reader.from_files(read_settings_directories(names))
     (own,) = reader.own("emulator", LintEmulator)
-    limits = reader.flyte(BatchLimits, "plugins", "aws", "batch")
-    return LintSettings(own.ignore, limits.max_array_job_size)
+    return replace(reader.flyte(LintSettings, "plugins", "aws", "batch"), ignore=own.ignore)

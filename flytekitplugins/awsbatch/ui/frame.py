@@ -33,9 +33,6 @@ class PagePlace:
 
     served: bool = True
 
-    def runs(self) -> str:
-        return f"{PREFIX}/" if self.served else "#"
-
     def run(self, execution: str) -> str:
         return f"{PREFIX}/run/{quote(execution, safe='')}" if self.served else f"#{frame_anchor(execution)}"
 
@@ -91,7 +88,7 @@ def frame_document(
     :param head: style and script. :param home: the folder whose runs these are. :param script: what is run last.
     """
     brand = tag("span", tag("span", "▦", aria_hidden="true", class_="logo"), " AWS Batch runs")
-    top = tag("a", brand, href=place.runs(), class_="brand") if place.served else tag("span", brand, class_="brand")
+    top = tag("a", brand, href=f"{PREFIX}/", class_="brand") if place.served else tag("span", brand, class_="brand")
     buttons = tag(
         "span",
         tag("span", "", id="live", role="status", class_="live") if place.served else None,
@@ -116,11 +113,3 @@ def frame_document(
         lang="en",
     )
     return f"<!doctype html>\n{page}\n"
-
-
-def frame_section(title: str, *children: object, name: str = "", **attributes: Any) -> Markup:
-    """A part of a page under a heading; without any content there is none."""
-    content = html_joined(children)
-    if not content:
-        return NOTHING
-    return tag("section", tag("h2", title), content, id=name or None, **{"class_": "card", **attributes})

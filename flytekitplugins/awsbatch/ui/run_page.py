@@ -13,7 +13,7 @@ from ..local.history import run_view
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import ExecutionView, NodeView
 from . import charts
-from .frame import PagePlace, frame_anchor, frame_copyable, frame_section, frame_state_sign, page_frame_counts
+from .frame import PagePlace, frame_anchor, frame_copyable, frame_state_sign, page_frame_counts
 from .grouped_errors import Failure, page_failures
 from .html import NOTHING, Markup, html_joined, tag
 from .node_part import node_part_attempt
@@ -151,7 +151,8 @@ class RunPage:
         if len(found) > SHOWN_FAILURES:
             cards.append(tag("p", f"{len(found) - SHOWN_FAILURES} more kinds of failures", class_="quiet"))
         cards += [self._node_error(node) for node in self.execution.nodes if not node.counts.get(run_view.FAILED)]
-        return tag("div", frame_section("What failed", *cards), id=self._id("failed"))
+        section = tag("section", tag("h2", "What failed"), *cards, class_="card") if any(cards) else NOTHING
+        return tag("div", section, id=self._id("failed"))
 
     def nodes(self) -> Markup:
         """Every node with its children by state and its course."""
