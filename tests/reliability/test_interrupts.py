@@ -193,10 +193,17 @@ def test_handlers_are_put_back_and_an_ignored_signal_stays_ignored() -> None:
     }
 
 
+@pytest.fixture
+def left(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The signals for which this process would have left at once."""
+    numbers: list[int] = []
+    monkeypatch.setattr("flytekitplugins.awsbatch.local.console.interrupts.leave_at_interrupt", numbers.append)
+    return numbers
+
+
 @pytest.mark.usefixtures("pythons_own_handlers")
-def test_a_signal_between_two_waits_is_acted_on_at_the_next() -> None:
-    left: list[int] = []
-    with Interrupts(left.append) as interrupts:
+def test_a_signal_between_two_waits_is_acted_on_at_the_next(left: list[int]) -> None:
+    with Interrupts() as interrupts:
         signal.raise_signal(signal.SIGTERM)
         waited: list[float] = []
         wait = interrupts.interruptible_wait(lambda job_id, **_: waited.append(time.time()))
@@ -211,10 +218,9 @@ def test_a_signal_between_two_waits_is_acted_on_at_the_next() -> None:
 
 
 @pytest.mark.usefixtures("pythons_own_handlers")
-def test_between_calls_a_signal_does_what_it_would_have_done_and_a_second_leaves_at_once() -> None:
-    left: list[int] = []
+def test_between_calls_a_signal_does_what_it_would_have_done_and_a_second_leaves_at_once(left: list[int]) -> None:
     names = ["execution"]
-    between = BetweenCalls(lambda _: list(names), left.append)
+    between = BetweenCalls(lambda _: list(names))
     between.watch_interrupts()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 from flytekitplugins.awsbatch.propeller.node.waiting import Wait
@@ -47,14 +47,10 @@ def _take_signals(note: Callable[[int, FrameType | None], None], before: dict[in
 class Interrupts:
     """The signals of one call, as a context manager.
 
-    :param leave: what a second signal does.
     :param noted: called at the first one, in the signal's handler.
     """
 
-    def __init__(
-        self, leave: Callable[[int], None] = leave_at_interrupt, noted: Callable[[], None] = lambda: None
-    ) -> None:
-        self._leave = leave
+    def __init__(self, noted: Callable[[], None] = lambda: None) -> None:
         self._on_first = noted
         self._before: dict[int, Any] = {}
         self._noted: int | None = None
@@ -64,9 +60,7 @@ class Interrupts:
         _take_signals(self._note, self._before)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, before in self._before.items():
             if signal.getsignal(number) == self._note:
                 signal.signal(number, before)
@@ -115,7 +109,7 @@ class Interrupts:
                 raise Interrupted(number)
         elif number != signal.SIGHUP:
             # A closing terminal sends its signal more than once: the second is no wish to leave at once.
-            self._leave(number)
+            leave_at_interrupt(number)
 
 
 class BetweenCalls:
@@ -123,15 +117,11 @@ class BetweenCalls:
 
     :param running: returns the names of the executions whose outermost call has not returned, from the frame that a
         signal has interrupted.
-    :param leave: what a second signal does.
     :ivar cut: the executions that a signal has cut short.
     """
 
-    def __init__(
-        self, running: Callable[[FrameType | None], list[str]], leave: Callable[[int], None] = leave_at_interrupt
-    ) -> None:
+    def __init__(self, running: Callable[[FrameType | None], list[str]]) -> None:
         self._running = running
-        self._leave = leave
         self._before: dict[int, Any] = {}
         self.cut: list[str] = []
 
@@ -154,7 +144,7 @@ class BetweenCalls:
         before = self._before.get(number, signal.SIG_DFL)
         if self.cut:
             if number != signal.SIGHUP:
-                self._leave(number)
+                leave_at_interrupt(number)
             return
         self.cut = self._running(frame)
         if callable(before):
