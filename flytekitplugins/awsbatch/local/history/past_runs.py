@@ -219,28 +219,25 @@ def _remove(folder: Path, keep: set[str]) -> None:
 
 def _info(record: RunRecord) -> RunInfo:
     with understanding_record(record.execution_file):
-        return _info_of(record, record.execution())
-
-
-def _info_of(record: RunRecord, execution: dict[str, Any]) -> RunInfo:
-    lives = process_lives(execution.get("process")) and "ended" not in execution
-    nodes = tuple(_node(record, name, value, lives) for name, value in record.nodes())
-    # Also between two jobs: a process that was killed has recorded no end.
-    cut = execution.get("interrupted", "ended" not in execution)
-    statuses = {*(node.status for node in nodes), *(["interrupted"] if cut else [])}
-    status = "running" if lives else next((word for word in STATUSES if word in statuses), "succeeded")
-    return RunInfo(
-        name=record.folder.name,
-        workflow=str(execution["workflow"]),
-        project=str(execution["project"]),
-        domain=str(execution["domain"]),
-        started=float(execution["started"]),
-        status=status,
-        process=execution["process"]["pid"] if lives else None,
-        nodes=nodes,
-        endpoint=str(execution["endpoint"]) if execution.get("endpoint") else None,
-        region=str(execution.get("region", "")),
-    )
+        execution = record.execution()
+        lives = process_lives(execution.get("process")) and "ended" not in execution
+        nodes = tuple(_node(record, name, value, lives) for name, value in record.nodes())
+        # Also between two jobs: a process that was killed has recorded no end.
+        cut = execution.get("interrupted", "ended" not in execution)
+        statuses = {*(node.status for node in nodes), *(["interrupted"] if cut else [])}
+        status = "running" if lives else next((word for word in STATUSES if word in statuses), "succeeded")
+        return RunInfo(
+            name=record.folder.name,
+            workflow=str(execution["workflow"]),
+            project=str(execution["project"]),
+            domain=str(execution["domain"]),
+            started=float(execution["started"]),
+            status=status,
+            process=execution["process"]["pid"] if lives else None,
+            nodes=nodes,
+            endpoint=str(execution["endpoint"]) if execution.get("endpoint") else None,
+            region=str(execution.get("region", "")),
+        )
 
 
 def _node(record: RunRecord, name: str, value: dict[str, Any], lives: bool) -> NodeInfo:
