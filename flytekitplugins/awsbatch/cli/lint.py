@@ -152,15 +152,9 @@ def _show_findings(found: Sequence[LintFinding]) -> None:
             line = Text(code, style=STYLES[severity])
             line.append(f"  {one.subject}", style="bold")
             if one.file:
-                line.append(f"  {_relative_path(one.file)}:{one.line}", style="dim")
+                line.append(f"  {one.shown_file}:{one.line}", style="dim")
             out.print(line, overflow="fold")
         show_indented(out, message)
     errors = sum(one.severity is Severity.ERROR for one in shown)
     if shown:
         out.print(f"{counted_noun(errors, 'error')}, {counted_noun(len(shown) - errors, 'warning')}")
-
-
-def _relative_path(file: str) -> str:
-    """The path of a file from this folder, as an editor opens it."""
-    path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from . import call_rules, container_rules, image_rules, task_rules
 from .findings import LintFinding, findings_in
@@ -72,9 +71,7 @@ def lint_code_in_one_line(finding: LintFinding) -> str:
         # The command does not find it.
         return f"On a cluster: {finding.brief}"
     name = finding.subject.rpartition(".")[2]
-    file = Path(finding.file)
-    where = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-    more = f" (flyte-awsbatch lint {where})" if finding.file else ""
+    more = f" (flyte-awsbatch lint {finding.shown_file})" if finding.file else ""
     return f"On a cluster: {name} has {code.title} [{code.code}]{more}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -42,6 +43,12 @@ class LintFinding:
     def subject(self) -> str:
         """The task's name as a person wrote it."""
         return self.function or self.entity
+
+    @property
+    def shown_file(self) -> str:
+        """The path of the file from this folder, as an editor opens it."""
+        path = Path(self.file)
+        return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else self.file
 
     @property
     def brief(self) -> str:
