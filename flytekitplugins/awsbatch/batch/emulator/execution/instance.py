@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from flytekitplugins.awsbatch.batch.emulator import private_folders
+from .. import private_folders
 
 LOCK = "lock"
 JOURNAL = "journal"

@@ -6,20 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator.arns import DEFINITION, name_in_arn, split_arn_revision
-from flytekitplugins.awsbatch.batch.emulator.clock import Clock
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor, JobProcess
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
-    Launch,
-    LaunchPolicy,
-    LaunchRequest,
-    own_launch_environment,
-    shared_launch_environment,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.log_files import Logs
-from flytekitplugins.awsbatch.batch.emulator.execution.scratch import Scratch
-from flytekitplugins.awsbatch.batch.emulator.job_model import Job, Unit
-from flytekitplugins.awsbatch.batch.emulator.settings import ENFORCE, BatchSettings
+from ..arns import DEFINITION, name_in_arn, split_arn_revision
+from ..clock import Clock
+from ..job_model import Job, Unit
+from ..settings import ENFORCE, BatchSettings
+from .executors.protocol import Executor, JobProcess
+from .launch import Launch, LaunchPolicy, LaunchRequest, own_launch_environment, shared_launch_environment
+from .log_files import Logs
+from .scratch import Scratch
 
 # For how many jobs the environment is kept: as many as start attempts in turns.
 REMEMBERED = 64

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator.execution.log_files import log_made_at
+from .log_files import log_made_at
 
 # CloudWatch's own limits of an answer.
 MOST_EVENTS = 10_000

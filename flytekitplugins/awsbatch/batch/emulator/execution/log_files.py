@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator import private_folders
+from .. import private_folders
 
 GROUP = "/aws/batch/job"
 STREAM = re.compile(r"(?P<definition>[A-Za-z0-9][A-Za-z0-9_-]{0,127})/default/(?P<task>[0-9a-f]{32})")

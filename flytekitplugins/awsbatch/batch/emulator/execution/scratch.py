@@ -14,7 +14,7 @@ import stat
 import threading
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator import private_folders
+from .. import private_folders
 
 # What closed services have left empty, by the directory that it lies in. Numbers are of the process, since services
 # share such a directory.

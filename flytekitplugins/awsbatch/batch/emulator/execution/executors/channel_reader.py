@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
+from ..channel import Channel, Message
 
 
 @dataclass(frozen=True)

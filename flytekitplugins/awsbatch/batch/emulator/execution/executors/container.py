@@ -18,28 +18,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import (
-    container_engine,
-    container_leftovers,
-    supervision,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_attempt import (
-    Attempt,
-    Attempts,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import EngineFacts, Folder
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
-    CannotStart,
-    Event,
-    Events,
-    Exited,
-    JobProcess,
-    Lost,
-    Started,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILLED, reaper_journal_line
-from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
+from ...settings import ContainerSettings
+from ..instance import Instance
+from ..reaper import KILLED, reaper_journal_line
+from . import container_engine, container_leftovers, supervision
+from .container_attempt import Attempt, Attempts
+from .container_request import EngineFacts, Folder
+from .protocol import CannotStart, Event, Events, Exited, JobProcess, Lost, Started
 
 if TYPE_CHECKING:
     from docker import APIClient

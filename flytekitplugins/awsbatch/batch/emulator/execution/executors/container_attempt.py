@@ -13,26 +13,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_cgroup import CgroupWatch
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import RefusedError, engine_refusals
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_files import Ownership
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_log import Log
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import (
-    CannotRunError,
-    ContainerRequest,
-    EngineFacts,
-    Folder,
-    container_request,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
-    CANNOT_CREATE,
-    CANNOT_PULL,
-    CANNOT_START,
-    Exited,
-    JobProcess,
-)
-from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
+from ...settings import ContainerSettings
+from . import container_engine
+from .container_cgroup import CgroupWatch
+from .container_engine import RefusedError, engine_refusals
+from .container_files import Ownership
+from .container_log import Log
+from .container_request import CannotRunError, ContainerRequest, EngineFacts, Folder, container_request
+from .protocol import CANNOT_CREATE, CANNOT_PULL, CANNOT_START, Exited, JobProcess
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -14,13 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
-    CANNOT_CREATE,
-    CANNOT_PULL,
-    CANNOT_START,
-    TIMED_OUT,
-)
-from flytekitplugins.awsbatch.batch.emulator.settings import PULL_ALWAYS, PULL_NEVER
+from ...settings import PULL_ALWAYS, PULL_NEVER
+from .protocol import CANNOT_CREATE, CANNOT_PULL, CANNOT_START, TIMED_OUT
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
+from . import container_engine
 
 if TYPE_CHECKING:
     from docker import APIClient

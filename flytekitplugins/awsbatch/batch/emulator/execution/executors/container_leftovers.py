@@ -20,9 +20,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
-from flytekitplugins.awsbatch.batch.emulator.execution.instance import JOURNAL
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILLED, reaper_journal_line
+from ..instance import JOURNAL
+from ..reaper import KILLED, reaper_journal_line
+from . import container_engine
 
 if TYPE_CHECKING:
     from docker import APIClient

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
-from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
-from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
+from ...job_model import JobSpec
+from ...settings import ContainerSettings
+from .protocol import JobProcess
 
 MIB = 2**20
 SHARES_OF_VCPU = 1024

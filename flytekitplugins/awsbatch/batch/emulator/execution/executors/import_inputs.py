@@ -10,7 +10,7 @@ import mmap
 import os
 from collections.abc import Iterable
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import WarmPlan
+from .warm_plan import WarmPlan
 
 # Means all variables.
 ALL = "*"

@@ -18,13 +18,13 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import free_memory, supervision
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.channel_reader import Link
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import CannotStart, Event, JobProcess
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import Lease, Supervision
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import (
+from ..channel import Channel, Message
+from . import free_memory, supervision
+from .channel_reader import Link
+from .import_inputs import ImportInputs
+from .protocol import CannotStart, Event, JobProcess
+from .supervision import Lease, Supervision
+from .warm_interpreter import (
     InterpreterFit,
     InterpreterIdentity,
     InterpreterOwner,
@@ -32,7 +32,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interprete
     InterpreterUse,
     WarmInterpreter,
 )
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import OWN, WarmPlan
+from .warm_plan import OWN, WarmPlan
 
 # Seconds after which an interpreter that nobody uses ends.
 IDLE = 300.0

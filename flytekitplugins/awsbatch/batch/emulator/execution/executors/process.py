@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator import private_folders
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import supervision
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import CannotStart, Events, JobProcess
-from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
+from ... import private_folders
+from ..instance import Instance
+from . import supervision
+from .protocol import CannotStart, Events, JobProcess
 
 
 class ProcessExecutor:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
+from ...job_model import JobSpec
+from ..instance import Instance
 
 # ECS's names for why a container did not start.
 CANNOT_START = "CannotStartContainerError"

@@ -23,21 +23,14 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator import execution
-from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel, Message
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.channel_reader import ChannelReader, Link
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
-    CannotStart,
-    Event,
-    Events,
-    Exited,
-    JobProcess,
-    Lost,
-    Started,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
-from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import kill_process, process_environment_has
-from flytekitplugins.awsbatch.batch.emulator.execution.reaper import KILL_TIMEOUT
+
+from ... import execution
+from ..channel import Channel, Message
+from ..instance import Instance
+from ..process_tree import kill_process, process_environment_has
+from ..reaper import KILL_TIMEOUT
+from .channel_reader import ChannelReader, Link
+from .protocol import CannotStart, Event, Events, Exited, JobProcess, Lost, Started
 
 MIB = 2**20
 STARTER = str(Path(execution.__file__).with_name("__main__.py"))

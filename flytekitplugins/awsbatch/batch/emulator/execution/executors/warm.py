@@ -14,26 +14,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.emulator import private_folders
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpreters as all_interpreters
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import (
-    CannotStart,
-    Events,
-    Executor,
-    Exited,
-    JobProcess,
-    Lost,
-    Started,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import (
-    REMEMBERED,
-    InterpreterIdentity,
-    InterpreterState,
-    InterpreterUse,
-    interpreter_identity,
-)
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, WarmPlan
-from flytekitplugins.awsbatch.batch.emulator.execution.instance import Instance
+from ... import private_folders
+from ..instance import Instance
+from . import interpreters as all_interpreters
+from .protocol import CannotStart, Events, Executor, Exited, JobProcess, Lost, Started
+from .warm_interpreter import REMEMBERED, InterpreterIdentity, InterpreterState, InterpreterUse, interpreter_identity
+from .warm_plan import Planner, WarmPlan
 
 FORK, WORKER = "fork", "worker"
 # Each holds about 70 MB.

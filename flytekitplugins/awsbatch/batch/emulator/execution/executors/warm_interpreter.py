@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.execution.channel import Channel
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.import_inputs import ImportInputs, is_imported_at_start
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import MIB, STARTER, Lease
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import AWS_PREFIX, OWN, PreloadHook, WarmPlan
+
+from ..channel import Channel
+from .import_inputs import ImportInputs, is_imported_at_start
+from .protocol import JobProcess
+from .supervision import MIB, STARTER, Lease
+from .warm_plan import AWS_PREFIX, OWN, PreloadHook, WarmPlan
 
 PYTHONPATH = "PYTHONPATH"
 # For how many jobs an interpreter keeps what their attempts have in common.

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
+from .protocol import JobProcess
 
 AWS_PREFIX = "AWS_BATCH_"
 # Variables that each attempt has its own value of.
