@@ -30,7 +30,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.command_template import (
     render_command,
 )
 from flytekitplugins.awsbatch.propeller.aws_array.compact_array import CompactArray
-from flytekitplugins.awsbatch.propeller.aws_array.error_summary import ErrorSummary, summary_index_ranges
+from flytekitplugins.awsbatch.propeller.aws_array.error_summary import error_summary, summary_index_ranges
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
 from flytekitplugins.awsbatch.propeller.aws_array.indexes import OriginalIndex
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
@@ -524,10 +524,7 @@ def test_ranges_name_each_index_once(indexes: list[int]) -> None:
     st.integers(0, 120),
 )
 def test_a_summary_ends_soon_after_its_limit(collected: list[tuple[int, str]], limit: int) -> None:
-    summary = ErrorSummary()
-    for index, message in collected:
-        summary.collect(index, message)
-    text = summary.text(limit)
+    text = error_summary(collected, limit)
     if limit < len("... and many more."):
         assert text == ""
     lines = text.removesuffix("... and many more.").splitlines()

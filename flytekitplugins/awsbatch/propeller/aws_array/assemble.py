@@ -11,7 +11,7 @@ from ...wire import SINGLE_TASK_TYPE
 from ..golang.text import go_text_of_message
 from ..storage import LimitedStore, StorageError
 from .concurrently import concurrently_in_order
-from .error_summary import ErrorSummary
+from .error_summary import error_summary
 from .indexes import ChildIndex, OriginalIndex
 from .output_files import OutputFiles
 from .phases import Phase, TaskPhase
@@ -135,7 +135,6 @@ def assemble_collected_outputs(
 
 def _collect_errors(context: TaskContext, services: HandlerServices, phases: Sequence[TaskPhase]) -> str:
     """The errors of the items that failed, as one message of limited length. Raises StorageError."""
-    summary = ErrorSummary()
 
     def read(number: int) -> str:
         files = OutputFiles.of_subtask(services.store, context.output_prefix, OriginalIndex(number))
@@ -143,9 +142,7 @@ def _collect_errors(context: TaskContext, services: HandlerServices, phases: Seq
 
     failed = [number for number, phase in enumerate(phases) if phase.failure]
     messages = concurrently_in_order(read, failed, services.store.at_once(context.output_prefix))
-    for number, message in zip(failed, messages, strict=True):
-        summary.collect(number, message)
-    return summary.text(services.settings.batch.max_err_length) if len(summary) else ""
+    return error_summary(zip(failed, messages, strict=True), services.settings.batch.max_err_length)
 
 
 def _files(context: TaskContext, services: HandlerServices) -> OutputFiles:

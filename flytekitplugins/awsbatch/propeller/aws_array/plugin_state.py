@@ -13,7 +13,7 @@ from mashumaro import DataClassDictMixin
 from mashumaro.config import BaseConfig
 
 from .compact_array import CompactArray, bounded_array_size
-from .indexes import ChildIndex, OriginalIndex
+from .indexes import ChildIndex, OriginalIndex, index_ranges
 from .phases import Phase, TaskPhase, check_phase_transition
 
 
@@ -27,14 +27,7 @@ class TaskError:
 
 
 def _ranges(indexes: Iterable[int] | None) -> list[list[int]] | None:
-    """[first, last] of each run of consecutive indexes."""
-    found: list[list[int]] = []
-    for index in indexes or ():
-        if found and found[-1][1] == index - 1:
-            found[-1][1] = index
-        else:
-            found.append([index, index])
-    return None if indexes is None else found
+    return None if indexes is None else index_ranges(indexes)
 
 
 def _indexes(ranges: Sequence[Sequence[int]] | None) -> tuple[OriginalIndex, ...] | None:
