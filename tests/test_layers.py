@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "container.fast": {"wire", "container", "task", "maptask"},
     "entrypoint": {"wire", "sdk", "container"},
     "lint": {"wire", "sdk", "settings", "task"},
-    "admin": {"wire", "settings"},
+    "admin": {"wire", "settings", "propeller.golang"},
     "propeller": {"wire", "settings", "propeller.golang"},
     "propeller.golang": set(),
     "propeller.aws_array": {"wire", "shape_walker", "batch.api", "propeller", "propeller.golang"},

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flytekitplugins.awsbatch.admin.attribute_files import (
-    attribute_file_float,
     dump_attribute_file,
     is_attribute_file,
     read_attribute_file,
 )
 from flytekitplugins.awsbatch.admin.queue_rules import StoredRule
+from flytekitplugins.awsbatch.propeller.golang.numbers import print_float, round_to_float32
 from flytekitplugins.awsbatch.settings.document import parse_yaml
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
@@ -98,4 +98,4 @@ def test_a_written_file_reads_back(project: str, domain: str, workflow: str, tag
     ],
 )
 def test_floats_are_written_as_go_writes_a_float32(value: float, text: str) -> None:
-    assert attribute_file_float(value) == text
+    assert print_float(round_to_float32(value), 32) == text

@@ -7,13 +7,12 @@ own configuration. Sources: flytectl `cmd/config/subcommand/executionqueueattrib
 
 from __future__ import annotations
 
-import math
 import re
-import struct
 from collections.abc import Callable, Iterator
 
 import yaml
 
+from flytekitplugins.awsbatch.propeller.golang.numbers import print_float, round_to_float32
 from flytekitplugins.awsbatch.settings.document import Document
 from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import (
@@ -79,29 +78,10 @@ def _text_field(node: Node) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
-        return attribute_file_float(value)
+        return print_float(round_to_float32(value), 32)
     if isinstance(value, str | int):
         return str(value)
     raise ValueError("expected a text")
-
-
-def attribute_file_float(value: float) -> str:
-    """strconv.FormatFloat(value, 'g', -1, 32): the fewest digits of the same float32, exponents from 1e+06 on."""
-    if math.isnan(value):
-        return "NaN"
-    try:
-        single = struct.unpack("f", struct.pack("f", value))[0]
-    except OverflowError:
-        single = math.copysign(math.inf, value)
-    if math.isinf(single):
-        return "+Inf" if single > 0 else "-Inf"
-    for digits in range(9):
-        text = f"{single:.{digits}e}"
-        if struct.pack("f", float(text)) == struct.pack("f", single):
-            break
-    exponent = int(text.partition("e")[2])
-    # Python keeps an exponent of one digit where Go pads to two, as both do here; only the switch-over differs.
-    return text if exponent < -4 or exponent >= 6 else f"{float(text):.{max(digits - exponent, 0)}f}"
 
 
 def _tags_field(node: Node) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def json_float(value: float) -> str:
 
 def to_float32(value: Fraction) -> float:
     """The float32 nearest to an exact number, ties to even; infinite beyond the largest (`ParseFloat(s, 32)`)."""
-    near = _as_float32(value)
+    near = round_to_float32(value)
     if math.isinf(near):
         return near
     # Rounding twice (to a double, then to a float) can miss by one step.
@@ -79,7 +79,8 @@ def to_float32(value: Fraction) -> float:
     return nearest
 
 
-def _as_float32(value: Fraction) -> float:
+def round_to_float32(value: Fraction | float) -> float:
+    """The float32 nearest to a number, by way of a double; infinite beyond the largest."""
     try:
         rounded: float = struct.unpack("f", struct.pack("f", float(value)))[0]
     except OverflowError:
