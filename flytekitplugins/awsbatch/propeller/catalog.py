@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -38,7 +38,7 @@ class CatalogKey:
     cache_version: str
     interface: interface_pb2.TypedInterface
     inputs: literals_pb2.LiteralMap
-    ignored_inputs: tuple[str, ...] = field(default=())
+    ignored_inputs: tuple[str, ...] = ()
 
     def dataset(self) -> tuple[str, str, str, str]:
         """(project, domain, name, version) of the dataset. CatalogError when the cache version is blank."""

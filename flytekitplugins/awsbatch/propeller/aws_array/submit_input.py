@@ -91,7 +91,9 @@ def _read(shape: Shape, value: Value, old: Any, where: str, problems: list[str])
         _read_structure(shape, value.struct_value, merged, where, problems)
         return merged
     if wanted == "map" and kind == "struct_value":
-        return _read_map(shape["value"], value.struct_value, old, where, problems)
+        fields = value.struct_value.fields
+        ordered = sorted(fields, key=lambda key: key.encode("utf-8"))
+        return {**(old or {}), **{key: _read(shape["value"], fields[key], None, where, problems) for key in ordered}}
     if wanted == "list" and kind == "list_value":
         before = list(old or [])
         items = value.list_value.values
@@ -113,20 +115,10 @@ def _read(shape: Shape, value: Value, old: Any, where: str, problems: list[str])
     return old
 
 
-def _read_map(shape: Shape, value: Struct, old: Any, where: str, problems: list[str]) -> dict[str, Any]:
-    merged: dict[str, Any] = dict(old or {})
-    for key in sorted(value.fields, key=lambda key: key.encode("utf-8")):
-        merged[key] = _read(shape, value.fields[key], None, where, problems)
-    return merged
-
-
 def _fold(key: str) -> str:
     """Go's folding of names: ASCII letters, and the two other letters that fold to one of them."""
-    if not key.isascii():
-        key = key.replace("\u017f", "s").replace("\u212a", "k")
-        if not key.isascii():
-            return key
-    return key.lower()
+    key = key.replace("\u017f", "s").replace("\u212a", "k")
+    return key.lower() if key.isascii() else key
 
 
 def _inner_place(place: str, step: str | int) -> str:

@@ -58,12 +58,10 @@ def custom_minimum_successes(ratio: float, size: int) -> int:
 
 def _field(fields: Any, name: str, json_name: str) -> Value | None:
     """A field's value under either of its names, the JSON one first; None where it is absent or null."""
-    found: Value | None = None
-    for key in (name, json_name):
-        if key in fields:
-            found = fields[key]
-    if found is None or found.WhichOneof("kind") == "null_value":
+    key = json_name if json_name in fields else name
+    if key not in fields or fields[key].WhichOneof("kind") == "null_value":
         return None
+    found: Value = fields[key]
     return found
 
 

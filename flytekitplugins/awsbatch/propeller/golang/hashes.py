@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+
 _FNV = {
     32: (0x811C9DC5, 0x01000193),
     64: (0xCBF29CE484222325, 0x100000001B3),
-    128: (
-        0x6C62272E07BB014262B821756295C58D,
-        0x0000000001000000000000000000013B,
-    ),
+    128: (0x6C62272E07BB014262B821756295C58D, 0x0000000001000000000000000000013B),
 }
-_ALPHABET = "abcdefghijklmnopqrstuvwxyz123456"
+_FLYTES_LETTERS = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"abcdefghijklmnopqrstuvwxyz123456")
 
 
 def fnv1a(data: bytes, bits: int = 32) -> int:
@@ -24,7 +23,4 @@ def fnv1a(data: bytes, bits: int = 32) -> int:
 
 def base32(data: bytes) -> str:
     """Unpadded, with Flyte's alphabet of letters and 1 to 6."""
-    bits = len(data) * 8
-    characters = -(-bits // 5)
-    number = int.from_bytes(data, "big") << (characters * 5 - bits)
-    return "".join(_ALPHABET[number >> (5 * place) & 31] for place in range(characters - 1, -1, -1))
+    return base64.b32encode(data).rstrip(b"=").translate(_FLYTES_LETTERS).decode()

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flyteidl.core import execution_pb2, literals_pb2
 
 from ..aws_array.indexes import ChildIndex, OriginalIndex
 from ..aws_array.job_store import Times
 from ..aws_array.phases import Phase, TaskPhase
-
-__all__ = ["ChildFact", "NodeResult", "Progress"]
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ class NodeResult:
     job_id: str | None
     output_prefix: str
     hang: str | None = None
-    deviations: tuple[str, ...] = field(default=())
+    deviations: tuple[str, ...] = ()
 
     @property
     def succeeded(self) -> bool:

@@ -116,7 +116,7 @@ def _field_bytes(data: bytes, path: Sequence[Attribute]) -> bytes:
                 raise UnresolvableInputError(f"index [{attribute}] is out of range of {print_msgpack(data)}")
         else:
             raise UnresolvableInputError(f"unexpected type [{type_of_msgpack(data)}] for value {print_msgpack(data)}")
-        data = _part(data, position, with_keys=isinstance(value, dict))
+        data = _items_of_msgpack(data, with_keys=isinstance(value, dict))[position]
     return data
 
 
@@ -128,21 +128,18 @@ def _expect(attribute: Attribute, kind: type) -> None:
         )
 
 
-def _part(data: bytes, position: int, *, with_keys: bool) -> bytes:
-    """The bytes of a list's item, or of a map's value."""
+def _items_of_msgpack(data: bytes, *, with_keys: bool) -> list[bytes]:
+    """The bytes of each item of a list, or of each value of a map."""
     unpacker = msgpack.Unpacker(strict_map_key=False)
     unpacker.feed(data)
-    if with_keys:
-        unpacker.read_map_header()
-    else:
-        unpacker.read_array_header()
-    start = 0
-    for _ in range(position + 1):
+    found = []
+    for _ in range(unpacker.read_map_header() if with_keys else unpacker.read_array_header()):
         if with_keys:
             unpacker.skip()
         start = unpacker.tell()
         unpacker.skip()
-    return data[start : unpacker.tell()]
+        found.append(data[start : unpacker.tell()])
+    return found
 
 
 def _struct_field(struct: struct_pb2.Struct, path: Sequence[Attribute]) -> struct_pb2.Value:
@@ -204,7 +201,7 @@ def literal_of_msgpack(data: bytes) -> literals_pb2.Literal:
     (`resolveAttrPathInBinary`)."""
     value = msgpack.unpackb(data, strict_map_key=False)
     if isinstance(value, list):
-        items = [_binary(item) for item in _elements(data)]
+        items = [_binary(item) for item in _items_of_msgpack(data, with_keys=False)]
         return literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
     if isinstance(value, bool):
         primitive = literals_pb2.Primitive(boolean=value)
@@ -219,18 +216,6 @@ def literal_of_msgpack(data: bytes) -> literals_pb2.Literal:
     else:
         return _binary(data)
     return literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=primitive))
-
-
-def _elements(data: bytes) -> list[bytes]:
-    """The bytes of each element of a list."""
-    unpacker = msgpack.Unpacker()
-    unpacker.feed(data)
-    ends = [0] * unpacker.read_array_header()
-    start = unpacker.tell()
-    for index in range(len(ends)):
-        unpacker.skip()
-        ends[index] = unpacker.tell()
-    return [data[first:last] for first, last in zip([start, *ends], ends, strict=False)]
 
 
 def _binary(data: bytes) -> literals_pb2.Literal:
