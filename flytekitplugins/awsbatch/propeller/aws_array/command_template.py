@@ -6,6 +6,7 @@ to a group of the pattern, as Go's `ReplaceAllString` does.
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
@@ -30,20 +31,12 @@ _SPACE = r"[\t\n\f\r ]"
 _FOLDED = {"k": "kK\u212a", "s": "sS\u017f"}
 
 
+@functools.cache
 def _placeholder(name: str, rest: str = "") -> re.Pattern[str]:
     letters = "".join(f"[{_FOLDED.get(letter, letter + letter.upper())}]" for letter in name.lower())
     return re.compile(rf"\{{\{{{_SPACE}*[.$]{letters}{rest}{_SPACE}*\}}\}}")
 
 
-_INPUT = _placeholder("Input")
-_OUTPUT_PREFIX = _placeholder("OutputPrefix")
-_INPUT_PREFIX = _placeholder("InputPrefix")
-_RAW_OUTPUT = _placeholder("RawOutputDataPrefix")
-_PREVIOUS_CHECKPOINT = _placeholder("PrevCheckpointPrefix")
-_CHECKPOINT = _placeholder("CheckpointOutputPrefix")
-_UNIQUE_KEY = _placeholder("PerRetryUniqueKey")
-_TASK_TEMPLATE = _placeholder("TaskTemplatePath")
-_NAMESPACE = _placeholder("Namespace")
 _INPUT_VARIABLE = _placeholder("Inputs", r"\.(?P<name>[^}\t\n\f\r ]+)")
 # Go's letters and digits.
 _NAME_CATEGORIES = {"Lu", "Ll", "Lt", "Lm", "Lo", "Nd"}
@@ -86,25 +79,25 @@ def per_retry_unique_key(name: str) -> str:
 
 
 def _render(text: str, parameters: Parameters) -> str:
-    for pattern, value in (
-        (_INPUT, parameters.input_path),
-        (_OUTPUT_PREFIX, parameters.output_prefix),
-        (_INPUT_PREFIX, parameters.input_prefix),
-        (_RAW_OUTPUT, parameters.raw_output_prefix),
-        (_PREVIOUS_CHECKPOINT, parameters.previous_checkpoint or '""'),
-        (_CHECKPOINT, parameters.checkpoint),
-        (_UNIQUE_KEY, per_retry_unique_key(parameters.name)),
+    for name, value in (
+        ("Input", parameters.input_path),
+        ("OutputPrefix", parameters.output_prefix),
+        ("InputPrefix", parameters.input_prefix),
+        ("RawOutputDataPrefix", parameters.raw_output_prefix),
+        ("PrevCheckpointPrefix", parameters.previous_checkpoint or '""'),
+        ("CheckpointOutputPrefix", parameters.checkpoint),
+        ("PerRetryUniqueKey", per_retry_unique_key(parameters.name)),
     ):
-        text = _replace(pattern, value, text)
-    if _TASK_TEMPLATE.search(text):
-        text = _replace(_TASK_TEMPLATE, parameters.task_path(), text)
-    text = _replace(_NAMESPACE, parameters.namespace, text)
+        text = _replace(name, value, text)
+    if _placeholder("TaskTemplatePath").search(text):
+        text = _replace("TaskTemplatePath", parameters.task_path(), text)
+    text = _replace("Namespace", parameters.namespace, text)
     inputs = parameters.inputs().literals
     return _render_inputs(text, inputs) if inputs else text
 
 
-def _replace(pattern: re.Pattern[str], value: str, text: str) -> str:
-    return pattern.sub(lambda match: _expand(value, match[0]), text)
+def _replace(name: str, value: str, text: str) -> str:
+    return _placeholder(name).sub(lambda match: _expand(value, match[0]), text)
 
 
 def _expand(value: str, whole: str) -> str:
