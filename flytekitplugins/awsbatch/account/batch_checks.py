@@ -9,6 +9,8 @@ from .step_findings import Fix, StepFinding, aws_cli_command, right_finding, unk
 from .walk import AccountWalk, TaskNeed
 
 Described = dict[str, Any]
+# What was found, what was expected, and the fix.
+Fault = tuple[str, str, Fix]
 DEFAULT_VCPUS = 256
 # The status of queues and environments that AWS is still creating or changing.
 AT_WORK = ("CREATING", "UPDATING")
@@ -33,14 +35,10 @@ def check_queues(walk: AccountWalk) -> Iterator[StepFinding]:
             yield wrong_finding(
                 name, "there is no such job queue", "a job queue of this name", _new_queue_fix(walk, name)
             )
-        elif queue["state"] != "ENABLED":
-            yield wrong_finding(name, f"it is {queue['state']}", "ENABLED", Fix((enable,)))
-        elif queue["status"] in AT_WORK:
+        elif queue["state"] == "ENABLED" and queue["status"] in AT_WORK:
             yield unknown_finding(name, f"it is {queue['status']}: AWS is still at work; ask again")
-        elif queue["status"] != "VALID":
-            said = f"it is {queue['status']}: {queue.get('statusReason', 'AWS gives no reason')}"
-            words = "Mend what AWS names; an update makes AWS look again."
-            yield wrong_finding(name, said, "VALID", Fix((enable,), words=words))
+        elif fault := _state_fault(queue, enable):
+            yield wrong_finding(name, *fault)
         else:
             yield right_finding(name, "ENABLED, VALID")
 
@@ -93,15 +91,22 @@ def check_compute_environments(walk: AccountWalk) -> Iterator[StepFinding]:
             yield right_finding(subject, f"{fault[0]}; jobs go to the next environment in the order")
 
 
-def _environment_fault(environment: Described) -> tuple[str, str, Fix] | None:
-    """(what was found, what was expected, fix) of an environment that runs no jobs."""
+def _state_fault(described: Described, enable: str) -> Fault | None:
+    """What keeps AWS from using a queue or an environment; `enable` is the command that updates it."""
+    if described["state"] != "ENABLED":
+        return f"it is {described['state']}", "ENABLED", Fix((enable,))
+    if described["status"] != "VALID":
+        said = f"it is {described['status']}: {described.get('statusReason', 'AWS gives no reason')}"
+        return said, "VALID", Fix((enable,), words="Mend what AWS names; an update makes AWS look again.")
+    return None
+
+
+def _environment_fault(environment: Described) -> Fault | None:
+    """Why an environment runs no jobs."""
     name = environment["computeEnvironmentName"]
     enable = aws_cli_command("batch", "update-compute-environment", compute_environment=name, state="ENABLED")
-    if environment["state"] != "ENABLED":
-        return f"it is {environment['state']}", "ENABLED", Fix((enable,))
-    if environment["status"] != "VALID":
-        said = f"it is {environment['status']}: {environment.get('statusReason', 'AWS gives no reason')}"
-        return said, "VALID", Fix((enable,), words="Mend what AWS names; an update makes AWS look again.")
+    if fault := _state_fault(environment, enable):
+        return fault
     if "computeResources" in environment and int(environment["computeResources"].get("maxvCpus", 0)) <= 0:
         return "it may have 0 vCPUs", "maxvCpus above 0", _more_vcpus(name, DEFAULT_VCPUS)
     return None

@@ -167,12 +167,14 @@ def _condition_holds(operator: str, key: str, values: list[str], context: Contex
         present = None if key not in context else context[key] is not None
         return None if present is None else present is (values[0].lower() == "false")
     name, optional = name.removesuffix("ifexists"), name.endswith("ifexists")
-    if key not in context or name not in COMPARISONS:
+    negated = "not" in name
+    compare = COMPARISONS.get(name.replace("not", ""))
+    if key not in context or compare is None:
         return None
-    actual, negated = context[key], "not" in name
+    actual = context[key]
     if actual is None:
         return optional or negated or operator.lower().startswith("forallvalues:")
-    found = _any_of(COMPARISONS[name](value, actual) for value in values)
+    found = _any_of(compare(value, actual) for value in values)
     return found if not negated or found is None else not found
 
 
@@ -192,17 +194,13 @@ def _arn_like(pattern: str, actual: str) -> bool | None:
     return _all_of(_matches_iam_pattern(*pair) for pair in zip(patterns, actuals, strict=True))
 
 
+# A negated operator has a `not` in its name.
 COMPARISONS = {
     "stringequals": _same_value,
-    "stringnotequals": _same_value,
     "stringequalsignorecase": _same_value_in_any_case,
-    "stringnotequalsignorecase": _same_value_in_any_case,
     "stringlike": _arn_like,
-    "stringnotlike": _arn_like,
     "arnequals": _arn_like,
     "arnlike": _arn_like,
-    "arnnotequals": _arn_like,
-    "arnnotlike": _arn_like,
     "bool": _same_value_in_any_case,
 }
 

@@ -130,9 +130,9 @@ def _caller_storage(settings: Settings) -> Json:
     return _policy_of_statements({**first, "Action": [*first["Action"], "s3:AbortMultipartUpload"]}, *others)
 
 
-def trust_policy(principal: str = ECS_TASKS) -> Json:
-    """Lets a service, by default ECS, assume a role."""
-    return _policy_of_statements({"Effect": "Allow", "Principal": {"Service": principal}, "Action": "sts:AssumeRole"})
+def trust_policy() -> Json:
+    """Lets ECS assume a role."""
+    return _policy_of_statements({"Effect": "Allow", "Principal": {"Service": ECS_TASKS}, "Action": "sts:AssumeRole"})
 
 
 def propeller_policy(batch: str, queues: Iterable[str], roles: list[Any]) -> Json:

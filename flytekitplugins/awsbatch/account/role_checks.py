@@ -94,7 +94,7 @@ def check_role_trust(walk: AccountWalk) -> Iterator[StepFinding]:
 
 def check_pass_role(walk: AccountWalk) -> Iterator[StepFinding]:
     for arn, _ in _existing_roles(walk):
-        yield from _check_permission(walk, "iam:PassRole", arn, PASSED_TO_ECS)
+        yield _propeller_finding(walk, "iam:PassRole", arn, PASSED_TO_ECS)
     if not walk.roles:
         yield unknown_finding("roles", NO_ROLE)
 
@@ -102,7 +102,7 @@ def check_pass_role(walk: AccountWalk) -> Iterator[StepFinding]:
 def check_role_batch_calls(walk: AccountWalk) -> Iterator[StepFinding]:
     """The calls of the aws_array handler."""
     for request in role_batch_requests(walk):
-        yield from _check_permission(walk, *request)
+        yield _propeller_finding(walk, *request)
 
 
 def role_batch_requests(walk: AccountWalk) -> list[Request]:
@@ -144,25 +144,15 @@ def _requests_of(walk: AccountWalk, principal: Principal) -> list[Request]:
     return requests
 
 
-def _check_permission(walk: AccountWalk, action: str, resource: str, context: Context) -> Iterator[StepFinding]:
+def _propeller_finding(walk: AccountWalk, action: str, resource: str, context: Context) -> StepFinding:
     """Whether propeller, or the caller in its place, may do something."""
     principal = principal_of(walk.propeller or walk.walk_caller_arn)
     subject = f"{principal}: {action} {resource}".removesuffix(" *")
     if walk.propeller and _is_of_another_account(walk, walk.propeller):
-        yield unknown_finding(subject, "the role is in another account")
-        return
-    verdict = principal_may_request(walk.account, principal, action, resource, context)
-    if verdict.allowed:
-        yield right_finding(subject, "allowed")
-    elif verdict.allowed is None:
-        yield unknown_finding(subject, "a condition of its policies depends on more than is known here")
-    else:
-        queues = [policy_queue_arn(walk.batch_arn, name) for name in walk.queues]
-        document = policy_limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
-        fix = principal_permission_fix(
-            principal, verdict, action, _requests_of(walk, principal), "flyte-awsbatch", document
-        )
-        yield wrong_finding(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
+        return unknown_finding(subject, "the role is in another account")
+    queues = [policy_queue_arn(walk.batch_arn, name) for name in walk.queues]
+    document = policy_limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
+    return _permission_finding(walk, principal, (action, resource, context), subject, "flyte-awsbatch", document)
 
 
 def check_role_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
@@ -172,20 +162,23 @@ def check_role_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
     for bucket in dict.fromkeys(one.bucket for one in prefixes):
         yield from _bucket_exists(walk, bucket)
     for arn, _ in _existing_roles(walk):
-        principal = principal_of(arn)
-        for prefix, (action, resource, context) in _storage_requests(walk):
-            verdict = principal_may_request(walk.account, principal, action, resource, context)
-            subject = f"{principal}: {action} {prefix}"
-            if verdict.allowed:
-                yield right_finding(subject, "allowed")
-            elif verdict.allowed is None:
-                yield unknown_finding(subject, "a condition of its policies depends on more than is known here")
-            else:
-                document = _storage_document(walk)
-                fix = principal_permission_fix(
-                    principal, verdict, action, _requests_of(walk, principal), "flyte-storage", document
-                )
-                yield wrong_finding(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
+        principal, document = principal_of(arn), _storage_document(walk)
+        for prefix, request in _storage_requests(walk):
+            subject = f"{principal}: {request[0]} {prefix}"
+            yield _permission_finding(walk, principal, request, subject, "flyte-storage", document)
+
+
+def _permission_finding(
+    walk: AccountWalk, principal: Principal, request: Request, subject: str, name: str, document: Json
+) -> StepFinding:
+    """Whether a principal may do something; `name` and `document` are of the policy that would let it."""
+    verdict = principal_may_request(walk.account, principal, *request)
+    if verdict.allowed:
+        return right_finding(subject, "allowed")
+    if verdict.allowed is None:
+        return unknown_finding(subject, "a condition of its policies depends on more than is known here")
+    fix = principal_permission_fix(principal, verdict, request[0], _requests_of(walk, principal), name, document)
+    return wrong_finding(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
 def _bucket_exists(walk: AccountWalk, bucket: str) -> Iterator[StepFinding]:

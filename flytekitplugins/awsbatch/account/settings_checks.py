@@ -14,6 +14,7 @@ from flytekitplugins.awsbatch.admin.admin_settings import FLYTEADMIN_2019, Admin
 from flytekitplugins.awsbatch.admin.advice import queue_difference_advice
 from flytekitplugins.awsbatch.admin.enabled_plugins import AWS_ARRAY, enabled_plugin_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
+from flytekitplugins.awsbatch.admin.export_rules import exported_rule
 from flytekitplugins.awsbatch.admin.launch_decision import ROLE_KEY
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
 
@@ -70,11 +71,7 @@ def check_settings_queue_rules(walk: AccountWalk) -> Iterator[StepFinding]:
         yield wrong_finding(fault.key, fault.value or "nothing", fault.expected, Fix(words=f"Change {fault.place}."))
     said = "" if faults or admin.emulator.queue_matching == FLYTEADMIN_2019 else _first_difference(admin)
     if said:
-        kept = [
-            {**({"domain": one.domain} if one.domain else {}), "tags": list(one.tags)}
-            for one in admin.rules
-            if not (one.project or one.workflow)
-        ]
+        kept = [exported_rule(one) for one in admin.rules if not (one.project or one.workflow)]
         files = [word for name in walk.settings.files for word in ("-c", name)]
         fix = Fix(
             (

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 import yaml
 
@@ -164,9 +165,13 @@ def exported_file_name(override: StoredRule, taken: set[str]) -> str:
     return name
 
 
+def exported_rule(rule: Rule) -> dict[str, Any]:
+    """What a 1.16 server reads of a rule, as an item of `queues.workflowConfigs`."""
+    return {**({"domain": rule.domain} if rule.domain else {}), "tags": list(rule.tags)}
+
+
 def exported_server_block(settings: AdminSettings, rules: Sequence[Rule]) -> str:
     """The `queues` section for the server, as YAML."""
     queues = [{"dynamic": queue.dynamic, "attributes": list(queue.attributes)} for queue in settings.queues]
-    configs = [{**({"domain": rule.domain} if rule.domain else {}), "tags": list(rule.tags)} for rule in rules]
-    block = {"queues": {"executionQueues": queues, "workflowConfigs": configs}}
+    block = {"queues": {"executionQueues": queues, "workflowConfigs": list(map(exported_rule, rules))}}
     return yaml.safe_dump(block, sort_keys=False, allow_unicode=True, default_flow_style=False)
