@@ -64,7 +64,7 @@ class CloudWatch:
             raise invalid_filter("logGroupNamePrefix and logGroupNamePattern are mutually exclusive")
         if wanted and (prefix or pattern):
             raise invalid_filter("logGroupIdentifiers goes with no other filter than includeLinkedAccounts")
-        self._limit(request, STREAMS_PAGE, STREAMS_PAGE)
+        _page_limit(request, STREAMS_PAGE)
         if not GROUP.startswith(prefix or "") or (pattern or "") not in GROUP:
             return {"logGroups": []}
         if wanted and not {GROUP, self._arn, f"{self._arn}:*"}.intersection(wanted):
@@ -80,7 +80,7 @@ class CloudWatch:
         by_time = request.get("orderBy") == "LastEventTime"
         if by_time and prefix:
             raise invalid_filter("Cannot order by LastEventTime with a logStreamNamePrefix.")
-        limit = self._limit(request, STREAMS_PAGE, STREAMS_PAGE)
+        limit = _page_limit(request, STREAMS_PAGE)
         found = list(self._logs.streams(prefix))
         if by_time:
             found.sort(key=lambda each: each[1].stat().st_mtime)
@@ -113,7 +113,7 @@ class CloudWatch:
     def _events(self, request: Request) -> Answer:
         self._group(request)
         path = self._path(request.get("logStreamName"))
-        limit = self._limit(request, log_events.MOST_EVENTS, log_events.MOST_EVENTS)
+        limit = _page_limit(request, log_events.MOST_EVENTS)
         page = self._page(path, request, limit)
         lines = [line for line in page.lines if self._within(line, request)]
         return {
@@ -145,7 +145,7 @@ class CloudWatch:
             raise invalid_filter("startFromHead=false (the newest events first): not supported here")
         paths = [(name, self._path(name)) for name in names] if names else list(self._logs.streams(prefix or ""))
         matches = log_filter.filter_matcher(request.get("filterPattern") or "")
-        limit = self._limit(request, log_events.MOST_EVENTS, log_events.MOST_EVENTS)
+        limit = _page_limit(request, log_events.MOST_EVENTS)
         places: dict[str, int] = dict(page_position(request.get("nextToken"), {}, {}))
         events: list[dict[str, Any]] = []
         returned = searched = 0
@@ -179,18 +179,17 @@ class CloudWatch:
             raise _missing_resource("log stream")
         return path
 
-    def _limit(self, request: Request, default: int, most: int) -> int:
-        limit: int | None = request.get("limit")
-        if limit is None:
-            return default
-        if not 1 <= limit <= most:
-            raise invalid_filter(f"limit is {limit}: expected 1 to {most}")
-        return limit
-
     def _within(self, line: LogLine, request: Request, end_counts: bool = False) -> bool:
         """:param end_counts: whether an event at `endTime` is still within, as for FilterLogEvents."""
         start, end = request.get("startTime"), request.get("endTime")
         return (start is None or line.time >= start) and (end is None or line.time < end + end_counts)
+
+
+def _page_limit(request: Request, most: int) -> int:
+    limit: int = most if request.get("limit") is None else request["limit"]
+    if not 1 <= limit <= most:
+        raise invalid_filter(f"limit is {limit}: expected 1 to {most}")
+    return limit
 
 
 def _lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, LogLine]]:

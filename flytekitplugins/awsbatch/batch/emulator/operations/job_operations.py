@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import random
 import re
 import secrets
+import uuid
 from typing import Any
 
 from ..arns import DEFINITION, JOB, QUEUE, split_arn_revision
@@ -28,7 +30,6 @@ PAGE = 1000
 FILTERED_PAGE = 100
 RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets
 os.register_at_fork(after_in_child=lambda: RANDOM.seed(secrets.randbits(256)))
-VARIANT = "89ab"
 # A tag of a queue that stands for a deployment's own, whose scheduling policy and compute environments are unknown: it
 # takes jobs with and without a share identifier, for EC2 and for Fargate.
 DEPLOYMENT_QUEUE_TAG = "awsbatch:share-identifiers"
@@ -139,7 +140,9 @@ class JobOperations:
     def _of_queue(self, request: Request, status: str | None) -> Answer:
         queue, _ = self._context.named(QUEUE, request["jobQueue"])
         filters = request.get("filters") or []
-        where = self._conditions(filters)
+        if len(filters) > 1:
+            raise client_error("only one filter can be used at a time")
+        where = [self._condition(each.get("name"), each.get("values") or []) for each in filters]
         # Filters search jobs of every status, except the one that needs a status.
         by_share = bool(filters) and filters[0].get("name") == "SHARE_IDENTIFIER"
         status = (status if by_share else None) if filters else status or RUNNING
@@ -165,43 +168,36 @@ class JobOperations:
             }
         return summary
 
-    def _conditions(self, filters: list[dict[str, Any]]) -> list[tuple[str, Any]]:
-        if len(filters) > 1:
-            raise client_error("only one filter can be used at a time")
-        conditions: list[tuple[str, Any]] = []
-        for each in filters:
-            values = each.get("values") or []
-            if len(values) != 1:
-                raise client_error(f"filter {each.get('name')}: expected one value")
-            value = values[0]
-            if each.get("name") == "JOB_NAME":
-                # LIKE ignores case, as the filter does.
-                conditions.append(("j.name LIKE ? ESCAPE '\\'", _like(value)))
-            elif each.get("name") == "JOB_DEFINITION":
-                conditions.append(("j.definition GLOB ?", self._definition_glob(value)))
-            elif each.get("name") in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
-                if re.fullmatch("[0-9]{1,18}", value) is None:
-                    raise client_error(f"filter {each['name']} value {value!r}: expected milliseconds since the epoch")
-                comparison = "<" if each["name"] == "BEFORE_CREATED_AT" else ">"
-                conditions.append((f"j.created {comparison} ?", int(value)))
-            elif each.get("name") == "SHARE_IDENTIFIER":
-                conditions.append(("json_extract(j.detail, '$.shareIdentifier') = ?", value))
-            else:
-                raise client_error(
-                    f"filter {each.get('name')!r}: expected JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT,"
-                    " AFTER_CREATED_AT or SHARE_IDENTIFIER"
-                )
-        return conditions
+    def _condition(self, name: str | None, values: list[str]) -> tuple[str, Any]:
+        """A filter as a condition of SQL and its value."""
+        if len(values) != 1:
+            raise client_error(f"filter {name}: expected one value")
+        value = values[0]
+        if name == "JOB_NAME":
+            # LIKE ignores case, as the filter does.
+            return "j.name LIKE ? ESCAPE '\\'", _like(value)
+        if name == "JOB_DEFINITION":
+            return "j.definition GLOB ?", self._definition_glob(value)
+        if name in ("BEFORE_CREATED_AT", "AFTER_CREATED_AT"):
+            if re.fullmatch("[0-9]{1,18}", value) is None:
+                raise client_error(f"filter {name} value {value!r}: expected milliseconds since the epoch")
+            return f"j.created {'<' if name == 'BEFORE_CREATED_AT' else '>'} ?", int(value)
+        if name == "SHARE_IDENTIFIER":
+            return "json_extract(j.detail, '$.shareIdentifier') = ?", value
+        raise client_error(
+            f"filter {name!r}: expected JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT, AFTER_CREATED_AT or"
+            " SHARE_IDENTIFIER"
+        )
 
     def _definition_glob(self, value: str) -> str:
         """Case counts here. A name means any revision."""
         if value.startswith("arn:"):
-            return _glob_escaped(value)
-        prefix = _glob_escaped(self._context.arns.of(DEFINITION, ""))
+            return glob.escape(value)
+        prefix = glob.escape(self._context.arns.of(DEFINITION, ""))
         if value.endswith("*"):
-            return prefix + _glob_escaped(value[:-1]) + "*"
+            return prefix + glob.escape(value[:-1]) + "*"
         name, revision = split_arn_revision(value)
-        return prefix + _glob_escaped(name) + (f":{revision}" if revision is not None else ":*")
+        return prefix + glob.escape(name) + (f":{revision}" if revision is not None else ":*")
 
     def _stop(self, request: Request, how: str) -> Answer:
         """On a parent it reaches the children. A job that has ended, and one that is unknown, is left alone (AWS
@@ -245,9 +241,8 @@ class JobOperations:
 
 
 def new_job_id() -> str:
-    """A random UUID (version 4), without asking the system for each."""
-    text = f"{RANDOM.getrandbits(128):032x}"
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{VARIANT[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
+    """A random UUID, without asking the system for each."""
+    return str(uuid.UUID(int=RANDOM.getrandbits(128), version=4))
 
 
 def _like(value: str) -> str:
@@ -257,7 +252,3 @@ def _like(value: str) -> str:
     for special in "\\%_":
         text = text.replace(special, "\\" + special)
     return text + ("%" if begins else "")
-
-
-def _glob_escaped(value: str) -> str:
-    return "".join(f"[{each}]" if each in "*?[" else each for each in value)
