@@ -56,7 +56,10 @@ ALLOWED: dict[str, set[str]] = {
     f"{EMULATOR}.operations": {
         *("batch.api", "shape_walker", EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.scheduling"),
     },
-    f"{EMULATOR}.adoption": {*(EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.scheduling")},
+    f"{EMULATOR}.adoption": {
+        *(EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.execution.executors"),
+        f"{EMULATOR}.scheduling",
+    },
     f"{EMULATOR}.service": {
         *("batch.api", EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.execution.executors"),
         *(f"{EMULATOR}.scheduling", f"{EMULATOR}.operations", f"{EMULATOR}.adoption"),

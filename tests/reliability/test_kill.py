@@ -101,9 +101,9 @@ class Victim:
                     if job["status"] == "SUCCEEDED":
                         found.add(int(job["jobId"].partition(":")[2]))
             for directory in (self.home / "batch" / "instances").glob("*"):
-                for key, (code, *_) in instance.exits_of_instance(directory).items():
+                for key, end in instance.exits_of_instance(directory).items():
                     known = re.fullmatch(rf"{array['jobId']}:(\d+)#.*", key)
-                    if known and code == 0:
+                    if known and end.exit_code == 0:
                         found.add(int(known[1]))
             return found
         finally:

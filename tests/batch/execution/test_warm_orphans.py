@@ -155,8 +155,8 @@ def test_an_attempt_that_dies_with_its_service_has_no_end_of_its_own(
     (name,) = instance.instance_names_of_service(root / "instances")
     with instance.instance_folder_left_behind(root / "instances", name, 30.0) as directory:
         assert directory is not None
-        ends = {key: code for key, (code, *_) in instance.exits_of_instance(directory).items() if key.startswith("job")}
-        assert ends == {"job:1#1": 0}
+        ends = {key: end.exit_code for key, end in instance.exits_of_instance(directory).items()}
+        assert {key: code for key, code in ends.items() if key.startswith("job")} == {"job:1#1": 0}
     assert not any(map(alive, pids[1:]))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from .arns import DEFINITION, name_in_arn, split_arn_revision
 from .clock import Clock
 from .execution import instance
+from .execution.executors.protocol import Exited
 from .job_model import ENDED, RUNNABLE, Attempt, Job, Unit, split_job_id
 from .scheduling import retry_rules
 from .scheduling.engine import Engine
@@ -25,7 +26,7 @@ from .store.job_rows import JobRows
 
 log = logging.getLogger(__name__)
 
-Exits = dict[str, instance.RecordedExit]
+Exits = dict[str, Exited]
 
 
 class Adoption:
@@ -106,7 +107,7 @@ class Adoption:
         return True
 
 
-def _recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, instance.RecordedExit]]:
+def _recorded(job: Job, exits: Exits) -> list[tuple[Unit, int, str, Exited]]:
     """The ends of this job's attempts that the store does not know, in order: (unit, attempt's number, log stream,
     exit).
     """

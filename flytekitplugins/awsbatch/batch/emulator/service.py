@@ -150,7 +150,10 @@ class LocalBatch(BatchCalls):
         left: list[str] = []
         if self._instance is not None:
             if terminate:
-                self.terminate_all("the service was closed")
+                with self._table.lock:
+                    job_ids = [job.id for job in self._table.unended()]
+                for job_id in job_ids:
+                    self._terminate(job_id, "the service was closed")
                 self._engine.wait_ended(self.settings.kill_grace + CLOSING)
             self._engine.stop_engine()
             left = [job.id for job in self._table.unended()]
@@ -184,31 +187,20 @@ class LocalBatch(BatchCalls):
             self._engine.wait_idle(self.settings.kill_grace + CLOSING)
         return self.close(terminate=False)
 
-    def terminate_all(self, reason: str) -> list[str]:
-        """Terminates every unended job of this service; returns their ids."""
-        with self._table.lock:
-            job_ids = [job.id for job in self._table.unended()]
-        for job_id in job_ids:
-            self.calls.dispatch_without_faults("TerminateJob", {"jobId": job_id, "reason": reason})
-        return job_ids
-
-    def adopt(self, job_ids: Iterable[str] | None = None, timeout: float = 10.0) -> list[str]:
+    def adopt(self, job_ids: Iterable[str] | None = None, timeout: float = ADOPTION_TIMEOUT) -> list[str]:
         """Takes over unended jobs (these, or all) of services that died on this home, and runs them to their end.
 
         Waits up to `timeout` seconds until the processes of a dead service have ended. Returns the ids taken over.
         """
         return self._adoption.adopt(job_ids, timeout)
 
-    def adopt_and_end(self, job_id: str, reason: str, timeout: float = 10.0) -> bool:
+    def adopt_and_end(self, job_id: str, reason: str) -> bool:
         """Takes over a job as `adopt` does, and terminates it before anything of it begins again; whether it was there
         to be taken over."""
-        return bool(
-            self._adoption.adopt(
-                [job_id],
-                timeout,
-                end=lambda job: self.calls.dispatch_without_faults("TerminateJob", {"jobId": job, "reason": reason}),
-            )
-        )
+        return bool(self._adoption.adopt([job_id], ADOPTION_TIMEOUT, end=lambda job: self._terminate(job, reason)))
+
+    def _terminate(self, job_id: str, reason: str) -> None:
+        self.calls.dispatch_without_faults("TerminateJob", {"jobId": job_id, "reason": reason})
 
     def still_runs(self, job_id: str) -> bool:
         """Whether the job has not ended and a living service, this or another one, runs it. Needs no `start`."""
@@ -363,7 +355,7 @@ class LocalBatch(BatchCalls):
         """Raises ValueError for what is no stream's name."""
         return self.logs.path(stream)
 
-    def log_tail(self, job_id: str, index: int | None = None, attempt: int | None = None, lines: int = 20) -> str:
-        """The last lines of an attempt's log (the last attempt's), empty when there is none."""
-        streams = [each for each in self.log_streams(job_id, index) if attempt in (None, each.attempt)]
+    def log_tail(self, job_id: str, index: int | None = None, lines: int = 20) -> str:
+        """The last lines of the last attempt's log, empty when there is none."""
+        streams = self.log_streams(job_id, index)
         return log_tail(streams[-1].path, lines) if streams else ""

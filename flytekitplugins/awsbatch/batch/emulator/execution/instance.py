@@ -17,9 +17,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from .. import private_folders
+from .executors.protocol import Exited
 
 LOCK = "lock"
 JOURNAL = "journal"
@@ -107,21 +107,11 @@ def instance_names_of_service(root: Path) -> list[str]:
     return sorted(name for name in found if not name.startswith(UNFINISHED))
 
 
-class RecordedExit(NamedTuple):
-    """The end of an attempt as a journal has it; see `executors.protocol.Exited`."""
-
-    exit_code: int
-    out_of_memory: bool
-    at: float
-    peak_memory: int
-    cpu_seconds: float
-
-
-def exits_of_instance(directory: Path) -> dict[str, RecordedExit]:
+def exits_of_instance(directory: Path) -> dict[str, Exited]:
     """The exits that an instance's supervisor has recorded, by the attempt's key. A torn last line is left out, and so
     are attempts that failed after they were asked to end.
     """
-    found: dict[str, RecordedExit] = {}
+    found: dict[str, Exited] = {}
     try:
         text = (directory / JOURNAL).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -133,7 +123,7 @@ def exits_of_instance(directory: Path) -> dict[str, RecordedExit]:
             continue
         key, code, out_of_memory, at, peak, cpu = fields
         if code == "0" or float(at) < suspended:
-            found[key] = RecordedExit(int(code), out_of_memory == "1", float(at), int(peak), float(cpu))
+            found[key] = Exited(key, int(code), float(at), out_of_memory == "1", int(peak), float(cpu))
     return found
 
 

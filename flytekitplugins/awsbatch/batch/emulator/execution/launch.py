@@ -60,17 +60,12 @@ LaunchPolicy = Callable[[LaunchRequest], Launch]
 AMBIENT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
-def _installation_scripts() -> str:
-    """The directory of the console scripts of the installation that runs this."""
-    return sysconfig.get_path("scripts")
-
-
 def launch_policy_in_clean_environment(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     """The policy for anybody's jobs: what the machine needs, `extra`, a scratch directory, this installation's
     scripts.
     """
     base = {name: os.environ[name] for name in AMBIENT if name in os.environ} | dict(extra or {})
-    answer = Launch(environment=base, path=(_installation_scripts(),))
+    answer = Launch(environment=base, path=(sysconfig.get_path("scripts"),))
     return lambda _request: answer
 
 

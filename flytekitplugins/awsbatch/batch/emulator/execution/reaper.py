@@ -127,15 +127,12 @@ class Reaper:
         :param peak, cpu: as the process has measured them.
         """
         attempt = self.by_pid.pop(pid)
-        self._forget(attempt)
+        del self._by_key[attempt.key]
         attempt.exit_code = exit_code
         attempt.peak = max(attempt.peak, peak)
         attempt.cpu = cpu
         attempt.out_of_memory = attempt.ended_by_reaper = False
         return attempt
-
-    def _forget(self, attempt: ReapedAttempt) -> None:
-        del self._by_key[attempt.key]
 
     def signal(self, key: Key, number: int) -> None:
         """Signals an attempt's main process, as a container's stop does; SIGKILL goes to all of it."""
@@ -172,7 +169,7 @@ class Reaper:
             self.kept.discard(ended.si_pid)
             self.ending.discard(ended.si_pid)
             if attempt is not None:
-                self._forget(attempt)
+                del self._by_key[attempt.key]
                 by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
                 attempt.exit_code = ended.si_status + (128 if by_signal else 0)
                 attempt.ended_by_reaper &= attempt.exit_code == KILLED and not attempt.out_of_memory

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..clock import Clock
-from ..execution.executors.protocol import CannotStart, Event, Executor, Exited, JobProcess, Lost, Started
+from ..execution.executors.protocol import CANNOT_PULL, CannotStart, Event, Executor, Exited, JobProcess, Lost, Started
 from ..execution.instance import Instance, exits_of_instance
 from ..execution.job_start import Starter
 from ..execution.scratch import Scratch
@@ -297,9 +297,7 @@ class Engine:
             return
         if isinstance(event, Lost):
             # What watched the attempt may have been killed between writing down its end and telling of it.
-            end = exits_of_instance(self._instance.directory).get(event.key)
-            if end is not None:
-                event = Exited(event.key, end.exit_code, end.at, end.out_of_memory, end.peak_memory, end.cpu_seconds)
+            event = exits_of_instance(self._instance.directory).get(event.key, event)
         del self._running[event.key]
         self._key_of_unit.pop(id(unit), None)
         if running.attempt.environment is not None:
@@ -410,7 +408,8 @@ class Engine:
         """Hands an attempt to an executor. Without the lock: a launch policy may take its time."""
         if self._faults.fault_of_attempt(CANNOT_START, unit) is not None:
             image = unit.job.spec.detail["container"].get("image", "")
-            self._end_unstarted(unit, retry_rules.retry_end_not_pulled(image))
+            message = f"image {image} could not be pulled"
+            self._end_unstarted(unit, retry_rules.retry_end_not_started(message, CANNOT_PULL))
             return
         try:
             start = self._starter.prepare(unit)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..execution.executors.protocol import CANNOT_PULL, CANNOT_START
+from ..execution.executors.protocol import CANNOT_START
 from ..job_model import CANCEL, FAILED, RUNNABLE, SUCCEEDED, TERMINATE, TIMEOUT, ExitRule
 
 EXITED = "Essential container in task exited"
@@ -44,10 +44,6 @@ def retry_end_by_exit(exit_code: int, out_of_memory: bool) -> End:
 def retry_end_not_started(message: str, error: str = CANNOT_START) -> End:
     """:param error: ECS's name for it."""
     return End(DID_NOT_START, None, f"{error}: {message}"[:255])
-
-
-def retry_end_not_pulled(image: str) -> End:
-    return retry_end_not_started(f"image {image} could not be pulled", CANNOT_PULL)
 
 
 def retry_end_host_lost(instance: str) -> End:

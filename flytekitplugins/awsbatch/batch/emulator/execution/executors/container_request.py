@@ -7,11 +7,10 @@ that each field maps to.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...job_model import JobSpec
 from ...settings import ContainerSettings
 from .protocol import JobProcess
 
@@ -52,7 +51,7 @@ class ContainerRequest:
     """
 
     body: dict[str, Any]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
 
 def container_request(
@@ -107,7 +106,10 @@ def container_request(
         body["Cmd"] = list(process.argv)
     if properties.get("user"):
         body["User"] = properties["user"]
-    return ContainerRequest(body, (*notes, *_left_out(spec, properties)))
+    if properties.get("secrets"):
+        names = ", ".join(each["name"] for each in properties["secrets"])
+        notes.append(f"secrets of {spec.name} are not fetched here: {names}")
+    return ContainerRequest(body, tuple(notes))
 
 
 def _memory_options(limit: int, parameters: Mapping[str, Any]) -> dict[str, int]:
@@ -171,12 +173,3 @@ def _volume_options(properties: Mapping[str, Any]) -> dict[str, Any]:
         else:
             empty.append({"Type": "volume", "Target": mount["containerPath"], "ReadOnly": read_only})
     return {**({"Binds": binds} if binds else {}), **({"Mounts": empty} if empty else {})}
-
-
-def _left_out(spec: JobSpec, properties: Mapping[str, Any]) -> list[str]:
-    """The fields that AWS would follow and nothing here does."""
-    notes = []
-    if properties.get("secrets"):
-        names = ", ".join(each["name"] for each in properties["secrets"])
-        notes.append(f"secrets of {spec.name} are not fetched here: {names}")
-    return notes

@@ -93,10 +93,6 @@ class Interpreters:
     def interpreter_uses_of(self, lease: Lease) -> list[InterpreterUse]:
         return [each.uses[lease.number] for each in self._alive if lease.number in each.uses]
 
-    def make_room_for_interpreter(self, most: int) -> None:
-        """Ends idle interpreters, so that one more fits in."""
-        self.trim_interpreters(max(most, 1) - 1)
-
     def trim_interpreters(self, most: int) -> None:
         """Ends idle interpreters until no more than so many are left, or none is idle."""
         for each in self._alive[: max(0, len(self._alive) - most)]:

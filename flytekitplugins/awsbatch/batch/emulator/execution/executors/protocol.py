@@ -7,10 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ...job_model import JobSpec
-from ..instance import Instance
+
+if TYPE_CHECKING:
+    from ..instance import Instance
 
 # ECS's names for why a container did not start.
 CANNOT_START = "CannotStartContainerError"

@@ -188,7 +188,8 @@ class WarmExecutor:
 
     def _new(self, plan: WarmPlan, process: JobProcess) -> InterpreterUse:
         which = self._identity(plan, process)
-        self._interpreters.make_room_for_interpreter(self._keep)
+        # One more has to fit in.
+        self._interpreters.trim_interpreters(max(self._keep, 1) - 1)
         scratch = None
         if which.cwd is None:
             self._scratch_number += 1

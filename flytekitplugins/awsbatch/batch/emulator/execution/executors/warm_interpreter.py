@@ -99,10 +99,6 @@ def _interpreter_python_path(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(value.split(os.pathsep)) if value else ()
 
 
-def _only(name: str, environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: environment[name]} if name in environment else {}
-
-
 @functools.lru_cache
 def _relative(directories: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each for each in directories if not Path(each).expanduser().is_absolute())
@@ -273,7 +269,8 @@ class InterpreterUse:
         own = {name: value for name, value in process.environment.items() if name.startswith(OWN)}
         if self._in_scratch(plan):
             # Each attempt has the code in its own scratch directory.
-            own.update(_with_python_path(_only(PYTHONPATH, process.environment), plan.python_path, process.cwd))
+            path = {name: value for name, value in process.environment.items() if name == PYTHONPATH}
+            own.update(_with_python_path(path, plan.python_path, process.cwd))
         self.running[process.key] = process
         setup = self._setup_of(process, plan)
         places = str(process.cwd), str(process.log)
