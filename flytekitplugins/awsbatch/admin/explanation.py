@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
@@ -45,7 +45,6 @@ class Explanation:
 
     :param matching: which of the three ways was followed.
     :param candidates: the queues that could have been chosen, in the file's order and with repeats; empty for none.
-    :param queue: the choice; empty for none.
     :param verdicts: every rule, in the order in which it was considered.
     :param crash: what would stop a real server here, if anything.
     """
@@ -55,23 +54,18 @@ class Explanation:
     candidates: tuple[str, ...]
     verdicts: tuple[RuleVerdict, ...]
     crash: str = ""
-    queue: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "queue", _pick_by_execution_name(self.candidates, self.execution))
+    @property
+    def queue(self) -> str:
+        """One of the candidates, by the execution's name: always the same for one name, evenly spread over many; empty
+        for none. FlyteAdmin picks at random (`queues.go`), which no run could repeat.
+        """
+        if not self.candidates:
+            return ""
+        digest = hashlib.sha256(self.execution.name.encode("utf-8", "surrogatepass")).digest()
+        return self.candidates[int.from_bytes(digest[:8], "big") % len(self.candidates)]
 
     @property
     def explained_queues(self) -> frozenset[str]:
         """The queues as a set; that of no queue is the empty text."""
         return frozenset(self.candidates) or frozenset({""})
-
-
-def _pick_by_execution_name(candidates: tuple[str, ...], execution: LaunchedExecution) -> str:
-    """One of several queues, by the execution's name: always the same for one name, evenly spread over many.
-
-    FlyteAdmin picks at random (`queues.go`), which no run could repeat.
-    """
-    if not candidates:
-        return ""
-    digest = hashlib.sha256(execution.name.encode("utf-8", "surrogatepass")).digest()
-    return candidates[int.from_bytes(digest[:8], "big") % len(candidates)]

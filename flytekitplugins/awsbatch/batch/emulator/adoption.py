@@ -88,7 +88,8 @@ class Adoption:
                 self._engine.end_attempt(
                     unit, retry_rules.retry_end_by_exit(end.exit_code, end.out_of_memory), int(end.at * 1000)
                 )
-            for unit in _units_to_adopt(job):
+            # Those whose last attempt has begun and has not ended.
+            for unit in [one for one in job.unended() if one.attempts and one.current.stopped is None]:
                 if unit.stop is None:
                     unit.attempts.pop()
                     unit.started = None
@@ -136,8 +137,3 @@ def _make_last_attempt(unit: Unit, number: int, stream: str) -> None:
     if len(unit.attempts) < number:
         unit.attempts.append(Attempt(number, stream))
     unit.current.stream = stream
-
-
-def _units_to_adopt(job: Job) -> list[Unit]:
-    """Units whose last attempt has begun and has not ended."""
-    return [unit for unit in job.unended() if unit.attempts and unit.current.stopped is None]

@@ -149,7 +149,9 @@ class CloudWatch:
         places: dict[str, int] = dict(page_position(request.get("nextToken"), {}, {}))
         events: list[dict[str, Any]] = []
         returned = searched = 0
-        lines = heapq.merge(*[_lines_of(name, path, places.get(name, 0)) for name, path in paths], key=_time_of)
+        lines = heapq.merge(
+            *[_lines_of(name, path, places.get(name, 0)) for name, path in paths], key=lambda found: found[1].time
+        )
         for name, line in lines:
             if len(events) == limit or returned > PAGE_BYTES or searched > SEARCHED_BYTES:
                 return {"events": events, "searchedLogStreams": [], "nextToken": page_token(places)}
@@ -198,10 +200,6 @@ def _lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, LogLin
         for line in page:
             yield stream, line
         start = page[-1].end
-
-
-def _time_of(line: tuple[str, LogLine]) -> int:
-    return line[1].time
 
 
 def _filtered(line: LogLine, stream: str) -> dict[str, Any]:

@@ -109,8 +109,7 @@ class ComputeEnvironments:
 
     def describe(self, request: Request) -> Answer:
         """Describes compute environments by name or ARN, or all of them, a page at a time."""
-        bodies, more = self._context.describe_named(ENVIRONMENT, request.get("computeEnvironments"), request)
-        return {"computeEnvironments": bodies, **more}
+        return self._context.describe_named(ENVIRONMENT, "computeEnvironments", request)
 
     def _users(self, name: str) -> list[str]:
         """The job queues that have the compute environment."""

@@ -61,18 +61,22 @@ class Context:
             )
         return found[0] if found is not None else None
 
-    def describe_named(self, kind: str, references: list[str] | None, request: Request) -> tuple[list[Body], Answer]:
-        """The bodies that were asked for by name or ARN, or a page of all; and the token of the next page."""
+    def describe_named(self, kind: str, member: str, request: Request) -> Answer:
+        """The bodies that were asked for by name or ARN, or a page of all.
+
+        :param member: has the names in the request, and the bodies in the answer.
+        """
         bodies = self.resources.named(kind)
         size = page_size(request, 100, largest=100)
+        references = request.get(member)
         if references:
             if len(references) > MAX_IDS:
                 raise client_error(f"{len(references)} names: at most {MAX_IDS}")
-            return [found[1] for each in references if (found := self._find_named(kind, each)) is not None], {}
+            return {member: [found[1] for each in references if (found := self._find_named(kind, each)) is not None]}
         after = page_position(request.get("nextToken"), "", "")
         names = [name for name in sorted(bodies) if name > after]
         more = {"nextToken": page_token(names[size - 1])} if len(names) > size else {}
-        return [bodies[name] for name in names[:size]], more
+        return {member: [bodies[name] for name in names[:size]], **more}
 
     def definition(self, reference: str) -> tuple[str, bool, Body]:
         """(ARN, whether it is active, body) of a job definition by name (the newest active one), name and revision,

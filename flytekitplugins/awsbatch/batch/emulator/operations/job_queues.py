@@ -86,8 +86,7 @@ class JobQueues:
 
     def describe(self, request: Request) -> Answer:
         """Describes queues by name or ARN, or all of them, a page at a time."""
-        bodies, more = self._context.describe_named(QUEUE, request.get("jobQueues"), request)
-        return {"jobQueues": bodies, **more}
+        return self._context.describe_named(QUEUE, "jobQueues", request)
 
     def _order(
         self, entries: Sequence[Mapping[str, Any]] | None, before: Sequence[Mapping[str, Any]]

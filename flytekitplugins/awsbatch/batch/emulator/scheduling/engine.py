@@ -103,8 +103,7 @@ class Engine:
         self._dependencies = Dependencies()
         self._running: dict[str, Running] = {}
         self._key_of_unit: dict[int, str] = {}
-        self._deadlines: list[tuple[float, int, str, str]] = []
-        self._deadline_number = 0
+        self._deadlines: list[tuple[float, str, str]] = []
         self._woken = False
         self._closing = threading.Event()
         self._suspended = False
@@ -373,13 +372,12 @@ class Engine:
                     todo.append(self._dependencies.ended(unit))
 
     def _set_deadline(self, seconds: float, key: str, what: str) -> None:
-        self._deadline_number += 1
-        heapq.heappush(self._deadlines, (self._clock.monotonic() + seconds, self._deadline_number, key, what))
+        heapq.heappush(self._deadlines, (self._clock.monotonic() + seconds, key, what))
 
     def _act_on_deadlines(self) -> None:
         now = self._clock.monotonic()
         while self._deadlines and self._deadlines[0][0] <= now:
-            _, _, key, what = heapq.heappop(self._deadlines)
+            _, key, what = heapq.heappop(self._deadlines)
             running = self._running.get(key)
             if running is None:
                 continue
