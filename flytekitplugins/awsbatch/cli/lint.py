@@ -16,7 +16,7 @@ from flytekit.configuration.default_images import DefaultImages
 from flytekit.tools import module_loader
 from rich.text import Text
 
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import NoEngineError
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import NoEngineError
 from flytekitplugins.awsbatch.lint.codes import CODES
 from flytekitplugins.awsbatch.lint.findings import LintFinding, Severity
 from flytekitplugins.awsbatch.lint.targets import TargetError

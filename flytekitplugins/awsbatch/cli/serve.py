@@ -12,8 +12,7 @@ import rich_click as click
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine import NoEngineError
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor, NoEngineError
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import (
     LaunchPolicy,
     launch_policy_in_clean_environment,

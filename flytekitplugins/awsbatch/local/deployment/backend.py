@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls
-from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import Folder
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Executor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm import WarmExecutor
@@ -218,6 +215,11 @@ def backend_container_executor(settings: Settings, home: Home, warn: Callable[[s
 
     Raises NoEngineError.
     """
+    # They import docker, which only jobs in containers need.
+    from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
+    from flytekitplugins.awsbatch.batch.emulator.execution.executors.container import ContainerExecutor
+    from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import Folder
+
     container = settings.batch.container
     client = container_engine.connect_engine(container.engine)
     folders = (Folder(home.runs), Folder(home.uploads, read_only=True))

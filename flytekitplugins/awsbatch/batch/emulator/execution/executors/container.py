@@ -16,7 +16,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from docker import APIClient
+from docker.errors import DockerException
+from requests import RequestException
 
 from ...settings import ContainerSettings
 from ..instance import Instance
@@ -25,9 +29,6 @@ from . import container_engine, container_leftovers, supervision
 from .container_attempt import Attempt, Attempts
 from .container_request import EngineFacts, Folder
 from .protocol import CannotStart, Event, Events, Exited, JobProcess, Lost, Started
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 # Seconds for attempts to end once their containers are gone.
 CLOSING = 30.0
@@ -158,9 +159,6 @@ class ContainerExecutor:
 
     @contextlib.contextmanager
     def _engine_errors(self, what: str) -> Any:
-        from docker.errors import DockerException
-        from requests import RequestException
-
         try:
             yield
         except (DockerException, RequestException) as error:

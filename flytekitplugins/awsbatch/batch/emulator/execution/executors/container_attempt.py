@@ -11,7 +11,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from docker import APIClient
+from docker.errors import APIError
 
 from ...settings import ContainerSettings
 from . import container_engine
@@ -21,9 +24,6 @@ from .container_files import Ownership
 from .container_log import Log
 from .container_request import CannotRunError, ContainerRequest, EngineFacts, Folder, container_request
 from .protocol import CANNOT_CREATE, CANNOT_PULL, CANNOT_START, Exited, JobProcess
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 # Seconds after the end of a container's output before `wait` is called, which some engines answer late.
 SOON = 1.0
@@ -122,8 +122,6 @@ class Attempts:
 
     def signal(self, attempt: Attempt, number: int) -> None:
         """One that has ended is left alone; one that cannot hear of it yet gets it as soon as it can."""
-        from docker.errors import APIError
-
         with attempt.lock:
             if not attempt.listening:
                 attempt.signals.append(number)
@@ -148,8 +146,6 @@ class Attempts:
             self._remove(attempt.container)
 
     def _remove(self, container: str) -> None:
-        from docker.errors import APIError
-
         try:
             container_engine.remove_container(self._client, container)
         except OSError as error:
@@ -183,8 +179,6 @@ class Attempts:
         return container
 
     def _create(self, wanted: ContainerRequest, name: str) -> str:
-        from docker.errors import APIError
-
         body = wanted.body
         option = body["HostConfig"].get("StorageOpt")
         if option is not None and not self._storage_option:
@@ -219,8 +213,6 @@ class Attempts:
 
     def _follow(self, attempt: Attempt, container: str, output: Output, log: Log) -> dict[str, Any]:
         """Docker's state of a container, when it has exited."""
-        from docker.errors import APIError
-
         while True:
             try:
                 for parts in output:
@@ -233,8 +225,6 @@ class Attempts:
 
     def _output_again(self, attempt: Attempt, container: str, error: OSError) -> Output:
         """What a container writes after its engine has come back. Raises what was wrong before where it does not."""
-        from docker.errors import APIError
-
         with attempt.lock:
             attempt.listening = False
         logger.error("the container engine is away: %s", container_engine.engine_words(error))

@@ -12,13 +12,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from docker import APIClient
+from docker.context import ContextAPI
+from docker.errors import APIError, DockerException, NotFound, TLSParameterError
+from docker.utils import kwargs_from_env
+from requests import RequestException, Timeout
+from urllib3.exceptions import HTTPError
 
 from ...settings import PULL_ALWAYS, PULL_NEVER
-from .protocol import CANNOT_CREATE, CANNOT_PULL, CANNOT_START, TIMED_OUT
-
-if TYPE_CHECKING:
-    from docker import APIClient
+from .protocol import CANNOT_CREATE, CANNOT_PULL, CANNOT_START, TIMED_OUT, NoEngineError
 
 # Seconds for the first answer, and for one later; an engine with hundreds of containers takes its time.
 FIRST_ANSWER, ANSWER_TIMEOUT = 30, 120
@@ -43,10 +47,6 @@ WELL_KNOWN = (
     "{runtime}/podman/podman.sock",
     "/run/podman/podman.sock",
 )
-
-
-class NoEngineError(Exception):
-    """No container engine answers; the message says what was tried."""
 
 
 class PullError(Exception):
@@ -74,20 +74,17 @@ def connect_engine(url: str = "", environ: Mapping[str, str] = os.environ) -> AP
     """The engine at a URL; without one, the engine that `DOCKER_HOST` or the current docker context names, else the
     first that answers at one of the usual sockets. Raises NoEngineError.
     """
-    import docker
-    from requests import RequestException
-
     tried: list[str] = []
     for address in engine_addresses(url, environ):
         try:
-            client = docker.APIClient(
+            client = APIClient(
                 base_url=address.url,
                 version="auto",
                 timeout=FIRST_ANSWER,
                 tls=address.tls or False,
                 max_pool_size=CONNECTIONS,
             )
-        except (docker.errors.DockerException, docker.errors.TLSParameterError, RequestException, OSError) as error:
+        except (DockerException, TLSParameterError, RequestException, OSError) as error:
             tried.append(f"{address.url} ({address.source}): {engine_words(error)}")
             continue
         client.timeout = ANSWER_TIMEOUT
@@ -102,9 +99,6 @@ def connect_engine(url: str = "", environ: Mapping[str, str] = os.environ) -> AP
 
 def engine_addresses(url: str, environ: Mapping[str, str]) -> Iterator[Address]:
     """The addresses where an engine may be. If one is named, it is the only one."""
-    from docker.errors import DockerException
-    from docker.utils import kwargs_from_env
-
     if url:
         yield Address("emulator.container.engine", url)
         return
@@ -113,8 +107,6 @@ def engine_addresses(url: str, environ: Mapping[str, str]) -> Iterator[Address]:
         yield Address("DOCKER_HOST", environ["DOCKER_HOST"], given.get("tls"))
         return
     with contextlib.suppress(DockerException, OSError, ValueError, KeyError):
-        from docker.context import ContextAPI
-
         context = ContextAPI.get_context(environ.get("DOCKER_CONTEXT") or None)
         if context is not None and context.Name != "default" and context.Host:
             yield Address(f"the docker context {context.Name}", context.Host, context.TLSConfig)
@@ -131,9 +123,6 @@ def engine_words(error: BaseException) -> str:
     """What an engine said about a call that it refused, else the innermost words of an error that has been wrapped many
     times.
     """
-    from docker.errors import DockerException
-    from urllib3.exceptions import HTTPError
-
     explanation = getattr(error, "explanation", None)
     if explanation:
         text = explanation.decode("utf-8", "replace") if isinstance(explanation, bytes) else str(explanation)
@@ -153,9 +142,6 @@ def engine_said(error: BaseException) -> str:
 @contextlib.contextmanager
 def engine_refusals(error: str) -> Iterator[None]:
     """Raises RefusedError, by ECS's name, where the engine refuses or does not answer."""
-    from docker.errors import APIError
-    from requests import Timeout
-
     try:
         yield
     except PullError as refused:
@@ -204,8 +190,6 @@ class Images:
                 del self._pulling[image]
 
     def _is_here(self, image: str) -> bool:
-        from docker.errors import APIError, NotFound
-
         try:
             self._client.inspect_image(image)
         except NotFound:
@@ -216,9 +200,6 @@ class Images:
         return True
 
     def _bring(self, image: str) -> None:
-        from docker.errors import DockerException
-        from requests import RequestException
-
         try:
             for line in self._client.pull(image, stream=True, decode=True):
                 if line.get("error"):
@@ -242,8 +223,6 @@ def remove_container(client: APIClient, container: str) -> None:
 
     Raises docker's and requests' errors.
     """
-    from docker.errors import APIError, NotFound
-
     try:
         client.remove_container(container, v=True, force=True)
     except NotFound:

@@ -12,12 +12,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from docker import APIClient
+from docker.errors import DockerException
+from requests import RequestException
 
 from . import container_engine
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 
 class Ownership:
@@ -60,9 +61,6 @@ class Ownership:
                 self._give(body, sorted(map(str, paths)))
 
     def _give(self, body: Mapping[str, Any], paths: Sequence[str]) -> None:
-        from docker.errors import DockerException
-        from requests import RequestException
-
         host = {name: body["HostConfig"].get(name) for name in ("Mounts", "SecurityOpt", "Runtime", "Ulimits")}
         container = ""
         try:

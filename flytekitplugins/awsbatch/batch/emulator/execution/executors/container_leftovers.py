@@ -18,14 +18,16 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from docker import APIClient
+from docker.errors import DockerException
+from requests import RequestException
 
 from ..instance import JOURNAL
 from ..reaper import KILLED, reaper_journal_line
 from . import container_engine
-
-if TYPE_CHECKING:
-    from docker import APIClient
+from .protocol import NoEngineError
 
 HOME, SERVICE, JOB, ATTEMPT = (f"flyte-awsbatch.{name}" for name in ("home", "service", "job", "attempt"))
 # Seconds to wait for an engine.
@@ -56,9 +58,6 @@ def end_leftovers(client: APIClient, home: str, service: str, directory: Path) -
 
 def _end_one(client: APIClient, container: dict[str, Any]) -> bytes:
     """The journal's line of a container that ended by itself."""
-    from docker.errors import DockerException
-    from requests import RequestException
-
     name, line = container["Id"], b""
     try:
         with contextlib.suppress(DockerException):
@@ -88,7 +87,7 @@ def main(url: str, home: str, service: str, directory: str) -> None:
     while True:
         try:
             client = container_engine.connect_engine(url, os.environ)
-        except container_engine.NoEngineError:
+        except NoEngineError:
             # It may have been stopped with the service, and its containers go on.
             if time.monotonic() > until:
                 raise

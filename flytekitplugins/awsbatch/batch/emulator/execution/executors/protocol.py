@@ -21,6 +21,10 @@ CANNOT_PULL = "CannotPullContainerError"
 TIMED_OUT = "DockerTimeoutError"
 
 
+class NoEngineError(Exception):
+    """No container engine answers; the message says what was tried."""
+
+
 @dataclass(frozen=True)
 class JobProcess:
     """One attempt to run.
