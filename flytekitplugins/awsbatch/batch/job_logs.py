@@ -5,7 +5,7 @@ A stream appears some seconds after its attempt has started, its last lines some
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,25 +68,18 @@ class CloudWatchLogs:
     def tail_of_job_log(self, stream: JobStream, count: int) -> list[str]:
         """The last lines; none of a stream that is not there yet. Raises BatchError."""
         lines: list[str] = []
-        for page in self._backwards(stream, count):
-            lines = [*page, *lines]
-            if len(lines) >= count:
-                break
-        return lines[-count:]
-
-    def _backwards(self, stream: JobStream, count: int) -> Iterator[list[str]]:
         place: dict[str, Any] = {"limit": count, "startFromHead": False}
         while True:
             try:
                 answer = self._events(stream, place)
             except BatchError as error:
                 if error.code == "ResourceNotFoundException":
-                    return
+                    return lines[-count:]
                 raise
-            yield [event["message"] for event in answer["events"]]
+            lines = [*(event["message"] for event in answer["events"]), *lines]
             token = answer["nextBackwardToken"]
-            if token == place.get("nextToken"):
-                return
+            if len(lines) >= count or token == place.get("nextToken"):
+                return lines[-count:]
             place["nextToken"] = token
 
     def _events(self, stream: JobStream, place: Mapping[str, Any]) -> dict[str, Any]:
