@@ -7,7 +7,7 @@ import errno
 import os
 import sqlite3
 import stat
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -68,3 +68,15 @@ def test_those_who_make_one_file_at_the_same_moment_share_it(
 
     with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as connection:
         assert connection.execute("SELECT count(*) FROM queues").fetchone() == (32,)
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    # As where a file system has no links.
+    (tmp_path / FILE).touch(0o600)
+    with contextlib.closing(sqlite3.connect(tmp_path / FILE, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with ThreadPoolExecutor(1) as pool:
+            opening = pool.submit(Database, tmp_path / FILE)
+            assert not wait([opening], 0.3).done
+            other.execute("COMMIT")
+            opening.result(60).close_database()

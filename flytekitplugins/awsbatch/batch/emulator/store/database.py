@@ -14,6 +14,7 @@ import shlex
 import sqlite3
 import tempfile
 import threading
+import time
 import weakref
 import zlib
 from collections.abc import Iterator
@@ -59,6 +60,8 @@ SCHEMA_VERSION = zlib.crc32(SCHEMA.encode()) % 2**31
 
 # Transactions between two checkpoints: a few megabytes.
 CHECKPOINT_EVERY = 500
+# Seconds for which a connection waits for another one.
+BUSY_SECONDS = 30
 
 
 class UnusableHomeError(Exception):
@@ -111,7 +114,16 @@ def _empty_database() -> bytes:
 
 def _write_schema(connection: sqlite3.Connection) -> None:
     """Other processes may do the same at this moment."""
-    connection.execute("PRAGMA journal_mode = WAL")
+    until = time.monotonic() + BUSY_SECONDS
+    # SQLite waits for no other connection here, whatever the timeout.
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
     connection.execute("BEGIN IMMEDIATE")
     if _schema_version(connection) == 0:
         for statement in SCHEMA.split(";\n"):
@@ -223,7 +235,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
+            self._path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
         connection.execute(f"PRAGMA synchronous = {'NORMAL' if self._synced else 'OFF'}")
         connection.execute("PRAGMA temp_store = MEMORY")
