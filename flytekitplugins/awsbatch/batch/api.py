@@ -42,6 +42,9 @@ class BatchError(Exception):
         self.message = message
         self.status = status
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return BatchError, (self.code, self.message, self.status)
+
     @property
     def transient(self) -> bool:
         """Whether the same request may succeed later (throttling and faults of the service)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class AWSBatchTaskError(ValueError):
     """A task that AWS Batch, or Flyte's handler in front of it, can never run.
@@ -14,6 +16,9 @@ class AWSBatchTaskError(ValueError):
         super().__init__(f"{message} [{code}]")
         self.code = code
         self.message = message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.code, self.message)
 
 
 class AWSBatchWarning(UserWarning):

@@ -5,6 +5,7 @@ Builds text from a node's result; starts and stops nothing.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -49,6 +50,13 @@ class TaskFailedError(Exception):
         self.execution = execution
         self.node = node
         self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies of it cross processes: a worker of `multiprocessing` sends its errors."""
+        make = functools.partial(
+            type(self), task=self.task, execution=self.execution, node=self.node, result=self.result
+        )
+        return make, self.args
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Keeps the message: flytekit would put "Error encountered while converting inputs of" a plain task before it,
