@@ -18,7 +18,8 @@ OFF = "off"
 # Set by propeller in every container it starts, on AWS Batch or elsewhere.
 EXECUTION_ID = "FLYTE_INTERNAL_EXECUTION_ID"
 
-_override: bool | None = None
+# Of the blocks that are open, the newest last.
+_overrides: dict[object, bool] = {}
 _in_process: ContextVar[bool] = ContextVar("flyte_awsbatch_in_process", default=False)
 
 
@@ -35,9 +36,10 @@ def emulation_on() -> bool:
     whatever else is set; any other value of it switches on, and so does a settings file alone. Read at each call,
     since `pyflyte run --env` sets the variables after the user's module was imported.
     """
-    if _in_process.get() or _override is False or switch_is_in_job():
+    overridden = _overridden()
+    if _in_process.get() or overridden is False or switch_is_in_job():
         return False
-    if _override:
+    if overridden:
         return True
     switch = os.environ.get(SWITCH, "").strip()
     if switch.lower() == OFF:
@@ -54,7 +56,7 @@ def emulation_expected() -> bool:
     known. Not where `pyflyte` or `flyte-awsbatch` does something else with them.
     """
     program = os.path.basename(sys.argv[0]) if sys.argv else ""  # noqa: PTH119 - no path is needed else
-    if _override is False or switch_is_in_job() or program == "flyte-awsbatch":
+    if _overridden() is False or switch_is_in_job() or program == "flyte-awsbatch":
         return False
     environment: Mapping[str, str] = os.environ
     if program == "pyflyte":
@@ -94,15 +96,18 @@ def emulation_overridden(on: bool) -> Iterator[None]:
     """Decides for the whole process, whatever the environment says, until the block ends.
 
     Process-wide on purpose: flytekit runs `@eager` functions, and users run their own threads, off the thread that
-    opened the block. Blocks nest; two that overlap in different threads without nesting are not supported.
+    opened the block. The newest block that is open decides, in whatever order they end.
     """
-    global _override  # noqa: PLW0603 - one switch a process is what this module is
-    before = _override
-    _override = on
+    block = object()
+    _overrides[block] = on
     try:
         yield
     finally:
-        _override = before
+        del _overrides[block]
+
+
+def _overridden() -> bool | None:
+    return next(reversed(list(_overrides.values())), None)
 
 
 @contextmanager
