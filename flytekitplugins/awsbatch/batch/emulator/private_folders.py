@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 PRIVATE = 0o700
@@ -13,3 +15,12 @@ def make_private_folder(path: Path) -> Path:
         make_private_folder(path.parent)
         path.mkdir(mode=PRIVATE, exist_ok=True)
     return path
+
+
+def remove_folder(path: Path) -> None:
+    """Removes what can be removed of a directory."""
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+    except RecursionError:
+        # A task may have nested folders deeper than Python's own way down (up to 3.12).
+        subprocess.run(["rm", "-rf", "--", str(path)], check=False, stderr=subprocess.DEVNULL)

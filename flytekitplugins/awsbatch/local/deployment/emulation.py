@@ -9,7 +9,6 @@ import dataclasses
 import io
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -27,6 +26,7 @@ from ..home import Home
 from . import opening as deployments
 from .backend import LocalBackend
 from .opening import Deployment
+from .temporary_folder import temporary_home
 
 if TYPE_CHECKING:
     from mypy_boto3_batch.type_defs import JobDetailTypeDef
@@ -155,7 +155,7 @@ def emulation(
         # Without the frames of the readers: the message says where the mistake is.
         raise error.with_traceback(None) from None
     output = io.StringIO() if quiet else None
-    with tempfile.TemporaryDirectory(prefix="flyte-awsbatch-") if home is None else nullcontext(home) as folder:
+    with temporary_home() if home is None else nullcontext(home) as folder:
         deployment = Deployment(
             loaded,
             Home(Path(folder).absolute()),

@@ -1,21 +1,26 @@
-"""The folder that jobs of one process get as TMPDIR: short, since sockets lie in it, and gone with the process.
+"""Folders that go with the process: the one that its jobs get as TMPDIR, which is short, since sockets lie in it, and
+homes that nobody named.
 
-A process that was killed leaves its folder; the next one removes it.
+A process that was killed leaves its folders; the next one removes them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import multiprocessing.util
 import os
-import shutil
 import stat
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from flytekitplugins.awsbatch.batch.emulator.private_folders import remove_folder
 
 from ..history.process_mark import process_lives
 
 PREFIX = "flyte-awsbatch-jobs-"
+HOME_PREFIX = "flyte-awsbatch-home-"
 
 
 def temporary_folder_of_process() -> Path:
@@ -33,18 +38,34 @@ def _make_temporary_folder(temporary: str, pid: int) -> Path:
     """Makes the folder, after removing those of dead processes: once in a process, since to look through ten thousand
     entries takes as long as a short job.
     """
-    _remove_left_behind(temporary)
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{pid}-", dir=temporary))
-    # Runs in a forked worker of `multiprocessing` too, which ends without what `atexit` has, and in no other fork.
-    multiprocessing.util.Finalize(None, shutil.rmtree, (folder,), {"ignore_errors": True}, exitpriority=-1)
-    return folder
+    for prefix in (PREFIX, HOME_PREFIX):
+        _remove_left_behind(temporary, prefix)
+    return _make_folder_of_process(PREFIX)[0]
 
 
-def _remove_left_behind(temporary: str) -> None:
-    for folder in Path(temporary).glob(f"{PREFIX}*"):
-        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+@contextlib.contextmanager
+def temporary_home() -> Iterator[Path]:
+    """A home that goes with the block. A fork of this process that leaves the block, too, takes nothing away."""
+    home, remove = _make_folder_of_process(HOME_PREFIX)
+    try:
+        yield home
+    finally:
+        remove()
+
+
+def _make_folder_of_process(prefix: str) -> tuple[Path, Callable[[], object]]:
+    """A folder, and what removes it: at the latest when the process ends. That is also called in a forked worker of
+    `multiprocessing`, which ends without what `atexit` has, and does nothing in a fork of the process that made it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
+    return folder, multiprocessing.util.Finalize(None, remove_folder, (folder,), exitpriority=-1)
+
+
+def _remove_left_behind(temporary: str, prefix: str) -> None:
+    for folder in Path(temporary).glob(f"{prefix}*"):
+        owner = folder.name.removeprefix(prefix).partition("-")[0]
         if owner.isdecimal() and not process_lives({"pid": int(owner)}) and _is_own_folder(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_folder(folder)
 
 
 def _is_own_folder(folder: Path) -> bool:

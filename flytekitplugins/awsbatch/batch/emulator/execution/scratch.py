@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import os
 import queue
-import shutil
 import stat
 import threading
 from pathlib import Path
@@ -61,11 +60,11 @@ class Scratch:
             _left.setdefault(self._root, []).extend(self._free)
             return
         for path in self._free:
-            shutil.rmtree(path, ignore_errors=True)
+            private_folders.remove_folder(path)
 
     def _remove(self) -> None:
         while (path := self._rubbish.get()) is not None:
-            shutil.rmtree(path, ignore_errors=True)
+            private_folders.remove_folder(path)
 
 
 def _untouched(path: Path) -> bool:
