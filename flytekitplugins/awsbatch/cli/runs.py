@@ -34,10 +34,8 @@ KILL_TIMEOUT = 60.0
 @click.option(
     "--older-than",
     type=click.FloatRange(min=0),
-    default=RETENTION_DAYS,
-    show_default=True,
     metavar="DAYS",
-    help="For --prune: how long ago, in days.",
+    help=f"For --prune: how long ago, in days.  [default: {RETENTION_DAYS}]",
 )
 @workflow_option
 @click.option(
@@ -49,17 +47,19 @@ KILL_TIMEOUT = 60.0
 )
 @json_option
 def runs_command(
-    prune: bool, older_than: float, workflow: str | None, statuses: tuple[str, ...], as_json: bool
+    prune: bool, older_than: float | None, workflow: str | None, statuses: tuple[str, ...], as_json: bool
 ) -> None:
     """The executions that this home remembers, newest first.
 
     Those that nobody has touched for 30 days go by themselves when a new run starts (emulator.keep_runs_days), also
     interrupted ones.
     """
+    if older_than is not None and not prune:
+        raise click.UsageError("--older-than says what --prune removes; to list runs, leave it out.")
     home = home_of_command()
     with ending_on_failure():
         if prune:
-            gone = past_runs.prune_past_runs(home, older_than)
+            gone = past_runs.prune_past_runs(home, RETENTION_DAYS if older_than is None else older_than)
             if as_json:
                 print_json({"removed": gone})
             else:

@@ -16,7 +16,7 @@ LAST_CELL = 24
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A table that fits a terminal, whose last column holds sentences; in a pipe nothing is wrapped or cut."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    width = shutil.get_terminal_size().columns if sys.stdout is not None and sys.stdout.isatty() else None
     for line in table_lines(columns, rows, width):
         click.echo(line)
 

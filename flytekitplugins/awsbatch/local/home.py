@@ -19,6 +19,8 @@ from pathlib import Path
 from flytekitplugins.awsbatch import wire
 
 COMMAND = "flyte-awsbatch"
+# What fsspec and flytekit read as something else than a part of a name.
+READ_OTHERWISE = ("*", "?", "[", "::", "$")
 
 
 class HomeError(Exception):
@@ -72,6 +74,12 @@ class Home:
 
     def prepare(self) -> Home:
         """Creates the folder, for its user only. Raises HomeError."""
+        if odd := [each for each in READ_OTHERWISE if each in str(self.path)]:
+            raise HomeError(
+                f"The emulation keeps its runs and logs in {self.path}, whose name has {' and '.join(odd)} in it: "
+                f"flytekit takes that for a pattern or a variable, and no job would find its inputs. "
+                f"Set {wire.SWITCH_HOME} to a folder with another name."
+            )
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in (self.runs, self.batch):

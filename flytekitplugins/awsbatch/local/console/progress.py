@@ -6,6 +6,7 @@ job in `PLAIN_INTERVAL` seconds, and one at the end. All of it goes to standard 
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -102,7 +103,8 @@ class PlainReporter(Reporter):
                 self._print(job, _Line(counts, 0.0), self.clock())
 
     def say(self, text: str, *, to_copy: bool = False) -> None:
-        with self._lock:
+        # Nobody reads it where it cannot be written, and what runs is worth more than a line about it.
+        with self._lock, contextlib.suppress(OSError, ValueError):
             self.stream.write(text + "\n")
             self.stream.flush()
 
@@ -176,6 +178,8 @@ class RichReporter(Reporter):
 def progress_reporter(stream: IO[str] | None = None) -> Reporter:
     """The reporter that fits standard error: live on a terminal, plain lines elsewhere."""
     stream = stream if stream is not None else sys.stderr
+    if stream is None or stream.closed:
+        return Reporter()
     if stream is sys.stderr and stream.isatty():
         return RichReporter()
     return PlainReporter(stream)

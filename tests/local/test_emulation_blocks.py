@@ -1,0 +1,130 @@
+"""Blocks of `emulation()`: the order in which they end, who leaves them, and what stays in the temporary folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sdk_tasks
+
+from flytekitplugins.awsbatch import emulation
+from flytekitplugins.awsbatch.local.deployment import temporary_folder
+from flytekitplugins.awsbatch.local.home import HomeError
+from flytekitplugins.awsbatch.sdk import switch
+
+PROGRAM = """
+import json, os, sys
+from pathlib import Path
+
+from flytekit import task
+from flytekitplugins.awsbatch import AWSBatchConfig, emulation
+
+@task(task_config=AWSBatchConfig())
+def double(n: int) -> int:
+    if n < 0:
+        raise ValueError("no negative numbers")
+    return 2 * n
+
+def call(n):
+    return double(n=n)
+
+if __name__ == "__main__":
+    BODY
+"""
+A_FORK_LEAVES = """
+    with emulation(quiet=True) as batch:
+        double(n=0)
+        if os.fork() == 0:
+            sys.exit()
+        os.wait()
+        print(json.dumps([double(n=1), batch.home.is_dir(), str(batch.home)]))
+"""
+A_WORKER_FAILS = """
+    import concurrent.futures, multiprocessing
+
+    with concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("fork")) as pool:
+        error = pool.submit(call, -1).exception(60)
+    print(json.dumps([type(error).__name__, error.task.rpartition(".")[2], error.node != "", str(error)]))
+"""
+STREAMS = """
+    sys.stderr = STREAM
+    with emulation():
+        print(json.dumps(double(n=2)))
+"""
+
+
+def run(folder: Path, body: str, **variables: str) -> Any:
+    (folder / "flow.py").write_text(PROGRAM.replace("BODY", body.strip()))
+    environment = {**os.environ, "TMPDIR": str(folder), "FLYTE_AWSBATCH_HOME": str(folder / "home"), **variables}
+    done = subprocess.run(
+        [sys.executable, "flow.py"],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    # Python itself ends with 120 where it cannot write out what is left for a stream.
+    assert done.returncode in (0, 120), done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_blocks_may_end_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    first, second = emulation(tmp_path / "first", quiet=True), emulation(tmp_path / "second", quiet=True)
+    one, other = first.__enter__(), second.__enter__()
+    try:
+        assert sdk_tasks.square(x=2) == 4
+        first.__exit__(None, None, None)
+        assert switch.emulation_on()
+        assert sdk_tasks.square(x=3) == 9
+        assert (len(one.requests), len(other.jobs)) == (0, 2)
+    finally:
+        second.__exit__(None, None, None)
+    assert not switch.emulation_on()
+
+
+def test_a_fork_that_leaves_the_block_takes_nothing_away(tmp_path: Path) -> None:
+    result, was_there, home = run(tmp_path, A_FORK_LEAVES)
+    assert (result, was_there) == (2, True)
+    assert not Path(home).exists()
+
+
+def test_a_failed_task_in_a_worker_is_told_to_its_parent(tmp_path: Path) -> None:
+    kind, task, has_node, text = run(tmp_path, A_WORKER_FAILS, FLYTE_AWSBATCH="local")
+    assert (kind, task, has_node) == ("TaskFailedError", "double", True)
+    assert "no negative numbers" in text
+
+
+@pytest.mark.parametrize("stream", ["None", 'open("/dev/full", "w")', 'open("/dev/null")'])
+def test_a_run_whose_progress_cannot_be_written_runs_all_the_same(tmp_path: Path, stream: str) -> None:
+    assert run(tmp_path, STREAMS.replace("STREAM", stream)) == 4
+
+
+@pytest.mark.parametrize("name", ["a[1]", "what?", "all*", "a::b", "$HOME"])
+def test_a_home_that_flytekit_reads_otherwise_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(HomeError, match="takes that for a pattern or a variable"), emulation(tmp_path / name):
+        pass
+
+
+def test_homes_of_processes_that_died_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", "pass"])
+    dead.wait()
+    left = tmp_path / f"{temporary_folder.HOME_PREFIX}{dead.pid}-abc"
+    # Deeper than a function that calls itself for each folder can go.
+    left.mkdir()
+    made = "import os\nfor _ in range(1200): os.mkdir('d'); os.chdir('d')"
+    subprocess.run([sys.executable, "-c", made], cwd=left, check=True)
+
+    with temporary_folder.temporary_home() as mine:
+        temporary_folder.temporary_folder_of_process()
+        assert mine.is_dir()
+        assert not left.exists()
+    assert not mine.exists()
