@@ -183,6 +183,7 @@ class LocalBatch(BatchCalls):
         the cost of an attempt. Returns the ids of the jobs left unended.
         """
         if self._instance is not None and not self._closed:
+            self._instance.suspend()
             self._engine.suspend()
             self._engine.wait_idle(self.settings.kill_grace + CLOSING)
         return self.close(terminate=False)

@@ -42,10 +42,10 @@ class Logs:
     def make(self, stream: str) -> Path:
         """The file of a stream, ready to be written."""
         path = self.path(stream)
-        definition = stream[: stream.index("/")]
-        if definition not in self._made:
+        folder = stream[: stream.index("/")] + stream[-2:]
+        if folder not in self._made:
             private_folders.make_private_folder(path.parent)
-            self._made.add(definition)
+            self._made.add(folder)
         return path
 
     def path(self, stream: str) -> Path:
@@ -54,7 +54,7 @@ class Logs:
         match = STREAM.fullmatch(stream)
         if match is None:
             raise ValueError(f"{stream!r} is no log stream's name")
-        return Path(f"{self._root}/{match['definition']}/{match['task']}.log")
+        return Path(f"{self._root}/{match['definition']}/{match['task'][-2:]}/{match['task']}.log")
 
     def streams(self, prefix: str) -> Iterator[tuple[str, Path]]:
         """Every stream whose name begins so, by name."""
@@ -62,7 +62,7 @@ class Logs:
         for directory in sorted(self._root.iterdir()) if self._root.is_dir() else ():
             if not directory.name.startswith(definition):
                 continue
-            for path in sorted(directory.glob("*.log"), key=lambda path: path.name):
+            for path in sorted(directory.glob("*/*.log"), key=lambda path: path.name):
                 name = f"{directory.name}/default/{path.stem}"
                 if name.startswith(prefix):
                     yield name, path

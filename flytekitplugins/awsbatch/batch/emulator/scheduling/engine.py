@@ -196,8 +196,6 @@ class Engine:
         """
         with self._table.lock:
             self._suspended = True
-            if self._running:
-                self._instance.suspend()
             for key in self._running:
                 self._ask_to_end(key)
         self.wake()
