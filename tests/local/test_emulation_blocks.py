@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -14,9 +15,13 @@ import pytest
 import sdk_tasks
 
 from flytekitplugins.awsbatch import emulation
+from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.local.deployment import temporary_folder
-from flytekitplugins.awsbatch.local.home import HomeError
+from flytekitplugins.awsbatch.local.home import Home, HomeError
+from flytekitplugins.awsbatch.propeller.storage import StorageError
 from flytekitplugins.awsbatch.sdk import switch
+from flytekitplugins.awsbatch.sdk.errors import AWSBatchTaskError
+from flytekitplugins.awsbatch.settings.problems import Problem, SettingsError
 
 PROGRAM = """
 import json, os, sys
@@ -113,18 +118,44 @@ def test_a_home_that_flytekit_reads_otherwise_is_refused(tmp_path: Path, name: s
         pass
 
 
-def test_homes_of_processes_that_died_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_that_a_task_nested_too_deeply_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead = subprocess.Popen([sys.executable, "-c", "pass"])
     dead.wait()
-    left = tmp_path / f"{temporary_folder.HOME_PREFIX}{dead.pid}-abc"
+    left = tmp_path / f"{temporary_folder.PREFIX}{dead.pid}-abc"
     # Deeper than a function that calls itself for each folder can go.
     left.mkdir()
-    made = "import os\nfor _ in range(1200): os.mkdir('d'); os.chdir('d')"
+    made = "import os\nfor _ in range(1500): os.mkdir('d'); os.chdir('d')"
     subprocess.run([sys.executable, "-c", made], cwd=left, check=True)
 
+    temporary_folder.temporary_folder_of_process()
+
+    assert not left.exists()
+
+
+def test_the_home_of_a_block_goes_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with temporary_folder.temporary_home() as mine:
-        temporary_folder.temporary_folder_of_process()
-        assert mine.is_dir()
-        assert not left.exists()
-    assert not mine.exists()
+        assert mine.parent == tmp_path
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AWSBatchTaskError("AB101", "why"),
+        BatchError("ClientException", "why", 404),
+        StorageError("s3://bucket/key", "why"),
+        SettingsError([Problem("a.yaml", 3, "emulator.isolation", "x", "expected fork")]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_errors_cross_processes(error: Exception) -> None:
+    there = pickle.loads(pickle.dumps(error))
+    assert (type(there), str(there), vars(there)) == (type(error), str(error), vars(error))
+
+
+def test_commands_that_are_printed_name_the_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLYTE_AWSBATCH_HOME", str(tmp_path))
+    assert Home(tmp_path).command == f"FLYTE_AWSBATCH_HOME={tmp_path} flyte-awsbatch"
+    assert Home(Path.home() / ".flyte" / "awsbatch").command == "flyte-awsbatch"

@@ -35,7 +35,7 @@ KILL_TIMEOUT = 60.0
     "--older-than",
     type=click.FloatRange(min=0),
     metavar="DAYS",
-    help=f"For --prune: how long ago, in days.  [default: {RETENTION_DAYS}]",
+    help=f"For --prune: how long ago, in days; {RETENTION_DAYS:g} unless given.",
 )
 @workflow_option
 @click.option(

@@ -68,21 +68,26 @@ class Home:
 
     @property
     def command(self) -> str:
-        """`flyte-awsbatch` as a person with this process's environment has to type it to reach this home."""
-        usual = home_from_environment(os.environ).path == self.path
+        """`flyte-awsbatch` as a person has to type it in any shell to reach this home: a variable may have stood before
+        this process's own command only.
+        """
+        usual = home_from_environment({}).path == self.path
         return COMMAND if usual else f"{wire.SWITCH_HOME}={shlex.quote(str(self.path))} {COMMAND}"
 
-    def prepare(self) -> Home:
-        """Creates the folder, for its user only. Raises HomeError."""
+    def check_jobs_find_files(self) -> None:
+        """Raises HomeError where flytekit, in a job, would not find the files that lie in this folder."""
         if odd := [each for each in READ_OTHERWISE if each in str(self.path)]:
             raise HomeError(
                 f"The emulation keeps its runs and logs in {self.path}, whose name has {' and '.join(odd)} in it: "
-                f"flytekit takes that for a pattern or a variable, and no job would find its inputs. "
-                f"Set {wire.SWITCH_HOME} to a folder with another name."
+                f"flytekit takes that for a pattern or a variable, and no job would find its inputs. Choose another "
+                f"folder: {wire.SWITCH_HOME}, or for emulation() its `home`, or TMPDIR where it has none."
             )
+
+    def prepare(self) -> Home:
+        """Creates the folder, for its user only. Raises HomeError."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in (self.runs, self.batch):
+            for folder in (self.runs, self.uploads, self.batch):
                 folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise HomeError(

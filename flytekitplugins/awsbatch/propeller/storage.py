@@ -36,6 +36,9 @@ class StorageError(Exception):
         self.reference = reference
         self.problem = problem
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return StorageError, (self.reference, self.problem)
+
 
 class NotFoundError(StorageError):
     """There is no such file."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from .yaml_nodes import Mark
 
@@ -49,3 +50,6 @@ class SettingsError(ValueError):
         count = len(self.problems)
         head = "a problem" if count == 1 else f"{count} problems"
         super().__init__(f"{head} in the settings:\n" + "\n".join(f"  {problem}" for problem in self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)

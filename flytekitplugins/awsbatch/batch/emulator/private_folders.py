@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,8 +20,9 @@ def make_private_folder(path: Path) -> Path:
 
 def remove_folder(path: Path) -> None:
     """Removes what can be removed of a directory."""
-    try:
+    with contextlib.suppress(RecursionError):
         shutil.rmtree(path, ignore_errors=True)
-    except RecursionError:
-        # A task may have nested folders deeper than Python's own way down (up to 3.12).
-        subprocess.run(["rm", "-rf", "--", str(path)], check=False, stderr=subprocess.DEVNULL)
+    if path.exists():
+        # A task may have nested folders deeper than Python's way down, which takes a descriptor for each.
+        with contextlib.suppress(OSError):
+            subprocess.run(["rm", "-rf", "--", str(path)], check=False, stderr=subprocess.DEVNULL)

@@ -101,7 +101,7 @@ def find_array_context(child: Child) -> ArrayContext | None:
 @contextmanager
 def _making_no_folders() -> Iterator[None]:
     """flytekit makes folders for the context of an array, which nobody uses: each child makes its own, where its task
-    wants one (`item_context`). Nothing else runs in this process meanwhile.
+    wants one (`item_context`). Nothing else runs in this process meanwhile. pathlib of Python 3.10 makes them still.
     """
     make, os.mkdir = os.mkdir, lambda *_, **__: None
     try:

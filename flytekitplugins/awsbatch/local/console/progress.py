@@ -105,7 +105,10 @@ class PlainReporter(Reporter):
     def say(self, text: str, *, to_copy: bool = False) -> None:
         # Nobody reads it where it cannot be written, and what runs is worth more than a line about it.
         with self._lock, contextlib.suppress(OSError, ValueError):
-            self.stream.write(text + "\n")
+            try:
+                self.stream.write(text + "\n")
+            except UnicodeEncodeError as error:
+                self.stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding) + "\n")
             self.stream.flush()
 
     def _print(self, job: str, line: _Line, now: float) -> None:
@@ -178,7 +181,7 @@ class RichReporter(Reporter):
 def progress_reporter(stream: IO[str] | None = None) -> Reporter:
     """The reporter that fits standard error: live on a terminal, plain lines elsewhere."""
     stream = stream if stream is not None else sys.stderr
-    if stream is None or stream.closed:
+    if stream is None or getattr(stream, "closed", False):
         return Reporter()
     if stream is sys.stderr and stream.isatty():
         return RichReporter()

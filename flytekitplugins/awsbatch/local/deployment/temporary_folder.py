@@ -1,7 +1,7 @@
 """Folders that go with the process: the one that its jobs get as TMPDIR, which is short, since sockets lie in it, and
 homes that nobody named.
 
-A process that was killed leaves its folders; the next one removes them.
+A process that was killed leaves them; the next one removes the folder of the jobs.
 """
 
 from __future__ import annotations
@@ -38,33 +38,33 @@ def _make_temporary_folder(temporary: str, pid: int) -> Path:
     """Makes the folder, after removing those of dead processes: once in a process, since to look through ten thousand
     entries takes as long as a short job.
     """
-    for prefix in (PREFIX, HOME_PREFIX):
-        _remove_left_behind(temporary, prefix)
-    return _make_folder_of_process(PREFIX)[0]
+    _remove_left_behind(temporary)
+    return _make_folder_of_process(PREFIX, temporary, pid)[0]
 
 
 @contextlib.contextmanager
 def temporary_home() -> Iterator[Path]:
     """A home that goes with the block. A fork of this process that leaves the block, too, takes nothing away."""
-    home, remove = _make_folder_of_process(HOME_PREFIX)
+    home, remove = _make_folder_of_process(HOME_PREFIX, tempfile.gettempdir(), os.getpid())
     try:
         yield home
     finally:
         remove()
 
 
-def _make_folder_of_process(prefix: str) -> tuple[Path, Callable[[], object]]:
+def _make_folder_of_process(prefix: str, temporary: str, pid: int) -> tuple[Path, Callable[[], object]]:
     """A folder, and what removes it: at the latest when the process ends. That is also called in a forked worker of
     `multiprocessing`, which ends without what `atexit` has, and does nothing in a fork of the process that made it.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{pid}-", dir=temporary))
     return folder, multiprocessing.util.Finalize(None, remove_folder, (folder,), exitpriority=-1)
 
 
-def _remove_left_behind(temporary: str, prefix: str) -> None:
-    for folder in Path(temporary).glob(f"{prefix}*"):
-        owner = folder.name.removeprefix(prefix).partition("-")[0]
-        if owner.isdecimal() and not process_lives({"pid": int(owner)}) and _is_own_folder(folder):
+def _remove_left_behind(temporary: str) -> None:
+    for folder in Path(temporary).glob(f"{PREFIX}*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        # The first process of a container lives as long as there is anybody to ask.
+        if owner.isdecimal() and int(owner) > 1 and not process_lives({"pid": int(owner)}) and _is_own_folder(folder):
             remove_folder(folder)
 
 

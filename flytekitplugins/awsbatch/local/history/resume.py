@@ -61,8 +61,9 @@ class Resumptions:
         if self._name is None:
             return None
         named = RunRecord(self._home.run(run_named(self._home, self._name) or self._name))
+        digest = inputs()
         with understanding_record(named.execution_file):
-            return self._take(named, who, task, inputs())
+            return self._take(named, who, task, digest)
 
     def _take(self, named: RunRecord, who: tuple[str, str, str], task: str, inputs: str) -> str | None:
         first = self._left is None

@@ -243,7 +243,8 @@ class Database:
         return connection
 
     def _set_up(self) -> None:
-        if _schema_version(self._writer) == 0:
+        mode = self._writer.execute("PRAGMA journal_mode").fetchone()[0]
+        if _schema_version(self._writer) == 0 or mode not in ("wal", "memory"):
             _write_schema(self._writer)
         version = _schema_version(self._writer)
         if version != SCHEMA_VERSION:
