@@ -76,6 +76,9 @@ def test_a_deny_beats_every_allow_and_nothing_is_allowed_by_itself(
         ({"StringEqualsIfExists": {"sts:ExternalId": "x"}}, True),
         ({"StringEquals": {"sts:ExternalId": "x"}}, False),
         ({"StringNotEquals": {"sts:ExternalId": "x"}}, True),
+        # No operators of IAM: what they would mean is not known.
+        ({"NotStringEquals": {"iam:PassedToService": [ECS]}}, None),
+        ({"BoolNot": {"iam:PassedToService": "true"}}, None),
         ({"Null": {"sts:ExternalId": "true"}}, True),
         ({"Null": {"iam:PassedToService": "true"}}, False),
         ({"Null": {"iam:PassedToService": False}}, True),

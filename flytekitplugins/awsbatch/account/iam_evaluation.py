@@ -167,8 +167,8 @@ def _condition_holds(operator: str, key: str, values: list[str], context: Contex
         present = None if key not in context else context[key] is not None
         return None if present is None else present is (values[0].lower() == "false")
     name, optional = name.removesuffix("ifexists"), name.endswith("ifexists")
-    negated = "not" in name
-    compare = COMPARISONS.get(name.replace("not", ""))
+    compared = NEGATED.sub(r"\1", name)
+    negated, compare = compared != name, COMPARISONS.get(compared)
     if key not in context or compare is None:
         return None
     actual = context[key]
@@ -194,7 +194,8 @@ def _arn_like(pattern: str, actual: str) -> bool | None:
     return _all_of(_matches_iam_pattern(*pair) for pair in zip(patterns, actuals, strict=True))
 
 
-# A negated operator has a `not` in its name.
+# Operators of texts and of ARNs have negated ones: `StringNotLike`, `ArnNotEquals`.
+NEGATED = re.compile("^(string|arn)not")
 COMPARISONS = {
     "stringequals": _same_value,
     "stringequalsignorecase": _same_value_in_any_case,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
@@ -150,9 +150,13 @@ def _propeller_finding(walk: AccountWalk, action: str, resource: str, context: C
     subject = f"{principal}: {action} {resource}".removesuffix(" *")
     if walk.propeller and _is_of_another_account(walk, walk.propeller):
         return unknown_finding(subject, "the role is in another account")
+    request = action, resource, context
+    return _permission_finding(walk, principal, request, subject, "flyte-awsbatch", _propeller_document)
+
+
+def _propeller_document(walk: AccountWalk) -> Json:
     queues = [policy_queue_arn(walk.batch_arn, name) for name in walk.queues]
-    document = policy_limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
-    return _permission_finding(walk, principal, (action, resource, context), subject, "flyte-awsbatch", document)
+    return policy_limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
 
 
 def check_role_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
@@ -162,14 +166,19 @@ def check_role_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
     for bucket in dict.fromkeys(one.bucket for one in prefixes):
         yield from _bucket_exists(walk, bucket)
     for arn, _ in _existing_roles(walk):
-        principal, document = principal_of(arn), _storage_document(walk)
+        principal = principal_of(arn)
         for prefix, request in _storage_requests(walk):
             subject = f"{principal}: {request[0]} {prefix}"
-            yield _permission_finding(walk, principal, request, subject, "flyte-storage", document)
+            yield _permission_finding(walk, principal, request, subject, "flyte-storage", _storage_document)
 
 
 def _permission_finding(
-    walk: AccountWalk, principal: Principal, request: Request, subject: str, name: str, document: Json
+    walk: AccountWalk,
+    principal: Principal,
+    request: Request,
+    subject: str,
+    name: str,
+    document: Callable[[AccountWalk], Json],
 ) -> StepFinding:
     """Whether a principal may do something; `name` and `document` are of the policy that would let it."""
     verdict = principal_may_request(walk.account, principal, *request)
@@ -177,7 +186,7 @@ def _permission_finding(
         return right_finding(subject, "allowed")
     if verdict.allowed is None:
         return unknown_finding(subject, "a condition of its policies depends on more than is known here")
-    fix = principal_permission_fix(principal, verdict, request[0], _requests_of(walk, principal), name, document)
+    fix = principal_permission_fix(principal, verdict, request[0], _requests_of(walk, principal), name, document(walk))
     return wrong_finding(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
