@@ -84,6 +84,8 @@ class Deployment:
         is_process_own: bool = False,
     ) -> None:
         self.settings = settings
+        if endpoint is None and not settings.local.storage:
+            home.check_jobs_find_files()
         self.home = home.prepare()
         self.reporter = reporter
         self.executions = Executions()
@@ -112,8 +114,6 @@ class Deployment:
             self.backend = AccountBackend(endpoint, settings, self.say_once)
         self.submissions = Submissions(self.backend.batch, self.backend.adopt, self.backend.lag)
         self.locations = locations_of_settings(settings, home, elsewhere=self.backend.elsewhere)
-        if not self.locations.remote:
-            home.check_jobs_find_files()
         store = SchemeStore(RunStore())
         self.services = HandlerServices(
             batch=self.submissions,
