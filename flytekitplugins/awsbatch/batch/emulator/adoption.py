@@ -9,7 +9,6 @@ with its callers.
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from .clock import Clock
 from .execution import instance
 from .execution.executors.protocol import Exited
 from .job_model import ENDED, RUNNABLE, Attempt, Job, Unit, split_job_id
+from .private_folders import remove_folder
 from .scheduling import retry_rules
 from .scheduling.engine import Engine
 from .scheduling.job_table import JobTable
@@ -67,7 +67,7 @@ class Adoption:
                     exits = instance.exits_of_instance(directory)
                     adopted.extend(job_id for job_id in ids if self._take_over(job_id, owner, exits, end))
                     if not self._rows.unended(owner):
-                        shutil.rmtree(directory, ignore_errors=True)
+                        remove_folder(directory)
         return adopted
 
     def _take_over(self, job_id: str, owner: str, exits: Exits, end_job: Callable[[str], object] | None) -> bool:

@@ -22,7 +22,7 @@ def remove_folder(path: Path) -> None:
     """Removes what can be removed of a directory."""
     with contextlib.suppress(RecursionError):
         shutil.rmtree(path, ignore_errors=True)
-    if path.exists():
+    if path.is_dir() and not path.is_symlink():
         # A task may have nested folders deeper than Python's way down, which takes a descriptor for each.
         with contextlib.suppress(OSError):
             subprocess.run(["rm", "-rf", "--", str(path)], check=False, stderr=subprocess.DEVNULL)

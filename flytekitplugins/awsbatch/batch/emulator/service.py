@@ -11,7 +11,6 @@ import copy
 import dataclasses
 import logging
 import math
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -34,6 +33,7 @@ from .job_model import Attempt, JobLook
 from .operations.context import Context
 from .operations.dispatch import Dispatcher
 from .operations.job_operations import DEPLOYMENT_QUEUE_TAG
+from .private_folders import remove_folder
 from .scheduling.capacity import capacity_of
 from .scheduling.engine import Engine
 from .scheduling.job_table import JobTable
@@ -165,7 +165,7 @@ class LocalBatch(BatchCalls):
                 self._instance.release_instance_lock()
         self._database.close_database()
         if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
+            remove_folder(self._temporary)
         return left
 
     def __enter__(self) -> LocalBatch:
@@ -292,7 +292,7 @@ class LocalBatch(BatchCalls):
                 if directory is not None:
                     self._engine.end_left_behind(name, directory)
                     if name not in owners:
-                        shutil.rmtree(directory, ignore_errors=True)
+                        remove_folder(directory)
 
     def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
         """See `batch.api.JobEvents`."""

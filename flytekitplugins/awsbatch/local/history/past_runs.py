@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flytekitplugins.awsbatch.batch.emulator.private_folders import remove_folder
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 from ..all_settings import RETENTION_DAYS
@@ -192,27 +192,27 @@ def _prune_upload(upload: Path, limit: float) -> None:
         # It was touched in between.
         aside.rename(upload)
         return
-    shutil.rmtree(aside, ignore_errors=True)
+    remove_folder(aside)
 
 
 def remove_past_files_kept_for_cache(home: Home) -> None:
     """Removes the files that pruned executions left for the cache."""
     for record in past_records(home):
         if not record.execution_file.exists():
-            shutil.rmtree(record.folder, ignore_errors=True)
+            remove_folder(record.folder)
 
 
 def _remove(folder: Path, keep: set[str]) -> None:
     # The record goes first, so that nobody finds half of an execution.
     (folder / "execution.json").unlink(missing_ok=True)
     if not keep or not any((folder / name).exists() for name in keep):
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_folder(folder)
         return
     for entry in folder.iterdir():
         if entry.name in keep:
             continue
         if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry, ignore_errors=True)
+            remove_folder(entry)
         else:
             entry.unlink(missing_ok=True)
 

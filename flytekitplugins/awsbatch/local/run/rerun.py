@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import signal
 import struct
 import subprocess
@@ -26,6 +25,7 @@ from typing import Any
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest, compose_launch
+from flytekitplugins.awsbatch.batch.emulator.private_folders import remove_folder
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
@@ -98,7 +98,7 @@ def rerun_child(child: RerunCommand, raw: bool = False) -> int:
 
     :param raw: whether flytekit's JSON log lines are shown as they are.
     """
-    shutil.rmtree(child.output, ignore_errors=True)
+    remove_folder(child.output)
     for folder in WRITTEN.values():
         (child.output / folder).mkdir(mode=0o700, parents=True)
     shown = nullcontext(None) if raw else _readable_stderr()

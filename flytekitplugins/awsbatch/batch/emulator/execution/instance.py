@@ -12,7 +12,6 @@ import fcntl
 import math
 import os
 import secrets
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ class Instance:
 
     def remove_instance(self) -> None:
         """Removes the instance. Any service may then take over its unfinished jobs."""
-        shutil.rmtree(self.directory, ignore_errors=True)
+        private_folders.remove_folder(self.directory)
         self.release_instance_lock()
 
     def release_instance_lock(self) -> None:

@@ -124,13 +124,14 @@ def _write_schema(connection: sqlite3.Connection) -> None:
             if "locked" not in str(error) or time.monotonic() > until:
                 raise
             time.sleep(0.01)
-    connection.execute("BEGIN IMMEDIATE")
-    if _schema_version(connection) == 0:
-        for statement in SCHEMA.split(";\n"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute("COMMIT")
+    # Committed, or rolled back where a statement fails.
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        if _schema_version(connection) == 0:
+            for statement in SCHEMA.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
 def _schema_version(connection: sqlite3.Connection) -> int:
