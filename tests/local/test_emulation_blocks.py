@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 import sdk_tasks
+from caller_programs import run_caller_program
 
 from flytekitplugins.awsbatch import emulation
 from flytekitplugins.awsbatch.batch.api import BatchError
@@ -65,17 +65,7 @@ STREAMS = """
 
 
 def run(folder: Path, body: str, **variables: str) -> Any:
-    (folder / "flow.py").write_text(PROGRAM.replace("BODY", body.strip()))
-    environment = {**os.environ, "TMPDIR": str(folder), "FLYTE_AWSBATCH_HOME": str(folder / "home"), **variables}
-    done = subprocess.run(
-        [sys.executable, "flow.py"],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = run_caller_program(folder, PROGRAM.replace("BODY", body.strip()), TMPDIR=str(folder), **variables)
     # Python itself ends with 120 where it cannot write out what is left for a stream.
     assert done.returncode in (0, 120), done.stderr
     return json.loads(done.stdout.splitlines()[-1])
@@ -116,6 +106,7 @@ def test_a_run_whose_progress_cannot_be_written_runs_all_the_same(tmp_path: Path
 def test_a_home_that_flytekit_reads_otherwise_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(HomeError, match="takes that for a pattern or a variable"), emulation(tmp_path / name):
         pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_that_a_task_nested_too_deeply_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,10 @@
 """A fork of a process that has called tasks, as the workers of `multiprocessing` are on Linux."""
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
+
+from caller_programs import run_caller_program
 
 PROGRAM = """
 import multiprocessing
@@ -46,18 +46,7 @@ OF_A_BLOCK = """
 
 
 def run(folder: Path, program: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    script = folder / "flow.py"
-    script.write_text(PROGRAM.replace("FIRST", program.strip()))
-    environment = {**os.environ, "FLYTE_AWSBATCH_HOME": str(folder / "home"), **variables}
-    return subprocess.run(
-        [sys.executable, str(script)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_caller_program(folder, PROGRAM.replace("FIRST", program.strip()), **variables)
 
 
 def test_each_process_has_a_deployment_of_its_own(tmp_path: Path) -> None:
