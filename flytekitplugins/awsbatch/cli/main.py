@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import difflib
 import importlib
+from typing import Any
 
 import rich_click as click
+
+from .standard_output import OutputError, name_standard_output_in_errors
 
 # Command -> the module of this package that holds it.
 COMMANDS = {
@@ -53,6 +56,15 @@ class Commands(click.RichGroup):
         if close:
             ctx.fail(f"No such command {args[0]!r}. Did you mean {close[0]!r}?")
         return super().resolve_command(ctx, args)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        name_standard_output_in_errors()
+        try:
+            return super().__call__(*args, **kwargs)
+        except OutputError as error:
+            from .common import fail_command
+
+            fail_command(str(error))
 
 
 @click.group("flyte-awsbatch", cls=Commands)
