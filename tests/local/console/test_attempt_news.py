@@ -83,6 +83,32 @@ def test_the_failures_of_an_array_are_folded() -> None:
     ]
 
 
+def test_failures_after_which_the_node_is_tried_again_are_not_told_as_the_end() -> None:
+    bad = (2, TaskPhase.RETRYABLE_FAILURE)
+    retried = replace(PROGRESS, failed_attempts=1)
+    begins = "node attempt 1 of 2 failed; node attempt 2 of 2 begins"
+    assert news().lines(retried, job_of(bad, bad), 2) == [
+        "2 children failed, most often: ValueError: bad value 0; tried again in node attempt 2",
+        begins,
+    ]
+    assert news().lines(retried, job_of(bad, (1, TaskPhase.SUCCESS)), 2) == [
+        "child 10, attempt 2 of 2 failed: ValueError: bad value 0; tried again in node attempt 2",
+        begins,
+    ]
+
+
+def test_what_aws_batch_would_try_again_is_not_once_the_node_has_ended() -> None:
+    bad, again = (2, TaskPhase.RETRYABLE_FAILURE), (1, TaskPhase.QUEUED)
+    ended = replace(PROGRESS, ended=True)
+    assert news().lines(ended, job_of(bad, again), 2) == ["2 children failed, most often: ValueError: bad value 0"]
+    assert news().lines(ended, job_of(again, (0, TaskPhase.QUEUED)), 2) == [
+        "child 10, attempt 1 of 2 failed: ValueError: bad value 0"
+    ]
+    assert news().lines(replace(PROGRESS, failed_attempts=1), job_of(bad, again), 2)[0] == (
+        "2 children failed, most often: ValueError: bad value 0; tried again in node attempt 2"
+    )
+
+
 def test_a_thousand_failures_ask_for_few_exceptions_and_take_one_line() -> None:
     asked: list[int] = []
 

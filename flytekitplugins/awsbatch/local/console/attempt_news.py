@@ -73,12 +73,16 @@ class AttemptNews:
         if job is not None:
             self._note_failures(job)
         ends = progress.failed_attempts > 0 or progress.ended
+        node_again = progress.failed_attempts > self._node_attempts
         due = self._told_at is None or self._clock() - self._told_at >= INTERVAL
         said = []
         if self._untold and (due or ends or single):
-            said.append(self._line(single, allowed))
+            after = "" if progress.ended else None
+            if node_again:
+                after = f"tried again in node attempt {progress.failed_attempts + 1}"
+            said.append(self._line(single, allowed, after))
             self._untold, self._asked, self._told_at, self._said_why = [], 0, self._clock(), True
-        if progress.failed_attempts > self._node_attempts:
+        if node_again:
             said.append(self._node_line(progress))
         return said
 
@@ -107,7 +111,8 @@ class AttemptNews:
         said = "" if self._said_why or not reason else f": {_shortened(reason)}"
         return f"node attempt {number} of {of} failed{said}; node attempt {number + 1} of {of} begins"
 
-    def _line(self, single: bool, allowed: int | None) -> str:
+    def _line(self, single: bool, allowed: int | None, after: str | None) -> str:
+        """:param after: what comes next where the node's attempt is over, and AWS Batch tries no child again."""
         untold = self._untold
         children = {failed.child: failed for failed in untold}
         if len(children) == 1:
@@ -115,14 +120,14 @@ class AttemptNews:
             who = "" if single else f"child {self._original(last.child)}, "
             of = f" of {allowed}" if allowed is not None else ""
             said = f": {last.message}" if last.message else ""
-            then = f"; {last.then}" if last.then else ""
-            return f"{who}attempt {last.attempt}{of} failed{said}{then}"
+            then = last.then if after is None or last.then not in ("", AGAIN) else after
+            return f"{who}attempt {last.attempt}{of} failed{said}{_then(then)}"
         again = sum(failed.then == AGAIN for failed in children.values())
-        then = ""
-        if again:
+        then = after or ""
+        if again and after is None:
             some = f"{again} of them {'is' if again == 1 else 'are'} tried again"
-            then = f"; {AGAIN if again == len(children) else some}"
-        return f"{len(children)} children failed{self._most_often()}{then}"
+            then = AGAIN if again == len(children) else some
+        return f"{len(children)} children failed{self._most_often()}{_then(then)}"
 
     def _most_often(self) -> str:
         """The most frequent exception. Those of one type count as the same, since messages mostly name the item."""
@@ -133,6 +138,10 @@ class AttemptNews:
         example = next(text for text in asked if text.partition(":")[0] == kind)
         alike = all(text == example for text in asked)
         return f", most often: {example}" if not alike else f": {example}"
+
+
+def _then(words: str) -> str:
+    return f"; {words}" if words else ""
 
 
 def _shortened(text: str) -> str:
