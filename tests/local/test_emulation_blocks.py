@@ -57,6 +57,13 @@ A_WORKER_FAILS = """
         error = pool.submit(call, -1).exception(60)
     print(json.dumps([type(error).__name__, error.task.rpartition(".")[2], error.node != "", str(error)]))
 """
+IN_A_HOME = """
+    try:
+        with emulation(HOME quiet=True):
+            double(n=-1)
+    except Exception as error:
+        print(json.dumps(str(error).splitlines()[-2:]))
+"""
 STREAMS = """
     sys.stderr = STREAM
     with emulation():
@@ -150,3 +157,13 @@ def test_commands_that_are_printed_name_the_home(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("FLYTE_AWSBATCH_HOME", str(tmp_path))
     assert Home(tmp_path).command == f"FLYTE_AWSBATCH_HOME={tmp_path} flyte-awsbatch"
     assert Home(Path.home() / ".flyte" / "awsbatch").command == "flyte-awsbatch"
+
+
+def test_a_failure_in_a_home_that_goes_says_how_to_keep_it(tmp_path: Path) -> None:
+    assert run(tmp_path, IN_A_HOME.replace("HOME", ""))[-1] == (
+        "Its home and the logs in it go with the block of emulation(). To look into the run, and to run a child "
+        "again in a debugger, keep them: emulation(home=...)."
+    )
+    again, command = run(tmp_path, IN_A_HOME.replace("HOME", f"{str(tmp_path / 'kept')!r},"))
+    assert again == "Run it again, here and in a debugger:"
+    assert command.startswith(f"FLYTE_AWSBATCH_HOME={tmp_path / 'kept'} flyte-awsbatch rerun ")

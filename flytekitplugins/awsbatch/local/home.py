@@ -29,9 +29,13 @@ class HomeError(Exception):
 
 @dataclass(frozen=True)
 class Home:
-    """The folder of one local deployment."""
+    """The folder of one local deployment.
+
+    :param temporary: whether it goes with the deployment.
+    """
 
     path: Path
+    temporary: bool = False
 
     @property
     def runs(self) -> Path:

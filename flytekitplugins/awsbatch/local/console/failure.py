@@ -97,7 +97,8 @@ def task_failed_error(
     """The error for a result that did not succeed.
 
     :param hints: lines that say what to do, put near the end.
-    :param command: how a person calls `flyte-awsbatch`; the last line does, to run the first failed child again.
+    :param command: how a person calls `flyte-awsbatch`; the last line does, to run the first failed child again. ""
+        where its home will be gone.
     """
     failed = [child for child in result.children if child.phase.failure]
     parts = [_headline(result, failed, task, execution, node)]
@@ -164,6 +165,11 @@ def _explained(message: str, failed: Sequence[ChildFact]) -> bool:
 
 
 def _next(failed: Sequence[ChildFact], single: bool, execution: str, node: str, command: str) -> str:
+    if not command:
+        return (
+            "Its home and the logs in it go with the block of emulation(). To look into the run, and to run a child "
+            "again in a debugger, keep them: emulation(home=...)."
+        )
     again = next((child for child in failed if child.job_id), None)
     if again is None:
         return f"List its jobs:\n{command} jobs {execution}"

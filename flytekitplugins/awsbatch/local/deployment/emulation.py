@@ -158,7 +158,7 @@ def emulation(
     with temporary_home() if home is None else nullcontext(home) as folder:
         deployment = Deployment(
             loaded,
-            Home(Path(folder).absolute()),
+            Home(Path(folder).absolute(), temporary=home is None),
             PlainReporter(output) if output is not None else progress_reporter(sys.stderr),
             resume=resume,
         )

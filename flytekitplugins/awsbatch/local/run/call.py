@@ -374,7 +374,7 @@ class Call:
             store=self._deployment.services.store,
             tail_of=self._tail,
             hints=[*([] if decision.queue else [decision.no_queue_help]), *self._import_hint(result)],
-            command=self._deployment.home.command,
+            command="" if self._deployment.home.temporary else self._deployment.home.command,
         )
 
     def _import_hint(self, result: NodeResult) -> list[str]:
