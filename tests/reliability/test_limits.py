@@ -276,5 +276,7 @@ def test_records_of_another_version_or_damaged_ones_are_left_alone(home: Path) -
         )
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)
         assert "execution.json" in done.stderr.replace("\n", "")
+        listed = CliRunner().invoke(main, ["runs"], env={"FLYTE_AWSBATCH_HOME": str(home)})
+        assert f"Left out: {folder / 'execution.json'} " in listed.stderr
     assert past_runs.past_runs_of(Home(home)) == []
     assert past_runs.prune_past_runs(Home(home), days=0) == []

@@ -65,7 +65,7 @@ def runs_command(
             else:
                 click.echo(f"Removed {counted_noun(len(gone), 'run')}.")
             return
-        every = past_runs.past_runs_of(home)
+        every = past_runs.past_runs_of(home, lambda error: click.echo(f"Left out: {error}", err=True))
     found = [run for run in every if is_of_workflow(run, workflow) and (not statuses or run.status in statuses)]
     if as_json:
         print_json([_run_json(run) for run in found])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -97,14 +97,19 @@ def past_records(home: Home) -> Iterator[RunRecord]:
         return
 
 
-def past_runs_of(home: Home) -> list[RunInfo]:
-    """All executions, newest first; folders that hold no readable record are left out."""
+def past_runs_of(home: Home, on_unreadable: Callable[[RecordError], object] = lambda error: None) -> list[RunInfo]:
+    """All executions, newest first, without those whose record cannot be read.
+
+    :param on_unreadable: is told of each of these.
+    """
     found = []
     for record in past_records(home):
         try:
             found.append(_info(record))
-        except RecordError:
-            continue
+        except RecordError as error:
+            # What pruning has left for the cache has no record any more.
+            if record.execution_file.exists():
+                on_unreadable(error)
     return sorted(found, key=lambda run: run.started, reverse=True)
 
 
