@@ -1,4 +1,4 @@
-"""A disk that is small enough to be filled."""
+"""A disk that is small enough to be filled, and a folder that cannot be written."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ from pathlib import Path
 import pytest
 
 
-@contextlib.contextmanager
-def mounted(folder: Path, size: str) -> Iterator[Path]:
+def mounted(folder: Path, size: str) -> contextlib.AbstractContextManager[Path]:
     """A small disk of its own; skips the test where this user may not mount one."""
+    return _mounted(folder, "-t", "tmpfs", "-o", f"size={size}", "tmpfs")
+
+
+def mounted_read_only(folder: Path, of: Path) -> contextlib.AbstractContextManager[Path]:
+    """Another folder's files, which cannot be written here: modes hold nobody who is root."""
+    return _mounted(folder, "-o", "bind,ro", str(of))
+
+
+@contextlib.contextmanager
+def _mounted(folder: Path, *how: str) -> Iterator[Path]:
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    made = subprocess.run(mount, capture_output=True, check=False)
+    made = subprocess.run(["mount", *how, str(folder)], capture_output=True, check=False)
     if made.returncode:
-        pytest.skip(f"a tmpfs cannot be mounted here: {made.stderr.decode().strip()}")
+        pytest.skip(f"nothing can be mounted here: {made.stderr.decode().strip()}")
     try:
         yield folder
     finally:

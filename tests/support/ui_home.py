@@ -43,11 +43,16 @@ class WrittenHome:
         self.function = function
         self.base = int(time.time() * 1000) - 600_000
         self.attempts: list[dict[str, Any]] = []
-        self._rows = JobRows(Database(self.home.database))
+        self._database = Database(self.home.database)
+        self._rows = JobRows(self._database)
         self._logs = Logs(self.home.batch / "logs")
         self.job = self._submitted()
         self.record = RunRecord(self.home.run(name))
         self.write("running", process_mark())
+
+    def close(self) -> None:
+        """Ends the process that has written it, as far as readers see."""
+        self._database.close_database()
 
     @property
     def job_id(self) -> str:

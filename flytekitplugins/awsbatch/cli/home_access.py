@@ -52,7 +52,9 @@ def ending_on_failure() -> Iterator[None]:
 def batch_of_home() -> AbstractContextManager[LocalBatch | None]:
     """The home's local AWS Batch, for reading; None when no job was ever submitted to it."""
     home = home_of_command()
-    return contextlib.closing(LocalBatch(home.batch)) if home.database.exists() else contextlib.nullcontext()
+    if not home.database.exists():
+        return contextlib.nullcontext()
+    return contextlib.closing(LocalBatch(home.batch, reading=True))
 
 
 def batch_of_home_run(run: past_runs.RunInfo) -> AbstractContextManager[BatchCalls | None]:

@@ -66,6 +66,7 @@ class LocalBatch(BatchCalls):
         Those of local runs wait for their runs to be resumed (see the method `adopt`).
     :param validate_shapes: whether requests are held against botocore's service model before AWS's own rules;
         importing it costs a tenth of a second.
+    :param reading: whether it will only be asked, and never started: a home that cannot be written will do then.
 
     Raises UnusableHomeError when the home's database is of another version or damaged. You can read without `start`.
     """
@@ -80,13 +81,14 @@ class LocalBatch(BatchCalls):
         clock: Clock | None = None,
         adopt: bool = False,
         validate_shapes: bool = True,
+        reading: bool = False,
     ) -> None:
         self.settings = settings
         self.faults = FaultPlan(settings.faults)
         self._temporary = Path(tempfile.mkdtemp(prefix="awsbatch-")) if home is None else None
         self.home = home or self._temporary or Path()
         self._adopt = adopt
-        self._database = Database(None if home is None else home / DATABASE)
+        self._database = Database(None if home is None else home / DATABASE, reading=reading)
         self._instances = self.home / "instances"
         self._instance: instances.Instance | None = None
         self.logs = Logs(self.home / "logs")

@@ -58,7 +58,7 @@ class RunReader:
     def batch(self) -> LocalBatch | None:
         """The home's local AWS Batch, to be read; None before its first job."""
         if self._batch is None and self.home.database.exists():
-            self._batch = LocalBatch(self.home.batch)
+            self._batch = LocalBatch(self.home.batch, reading=True)
         return self._batch
 
     def runs(self) -> list[RunInfo]:

@@ -194,7 +194,7 @@ def _job(home: Home, run: RunInfo, job_id: str) -> Any:
                 f"AWS Batch does not know job {job_id} any more: it forgets ended jobs after some days."
             )
         return jobs[0]
-    with contextlib.closing(LocalBatch(home.batch)) as batch:
+    with contextlib.closing(LocalBatch(home.batch, reading=True)) as batch:
         jobs = batch.describe_jobs(jobs=[job_id])["jobs"]
     if not jobs:
         raise UnknownRunError(

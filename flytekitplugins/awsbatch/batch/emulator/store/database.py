@@ -146,17 +146,24 @@ def _is_temporary(path: Path) -> bool:
     return path.resolve().is_relative_to(Path(tempfile.gettempdir()).resolve())
 
 
+def _is_writable(path: Path) -> bool:
+    """SQLite keeps files of its own beside it."""
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
 class Database:
     """One writer and one reader of a file; both are the same connection when the state lives in memory.
 
     :param path: None keeps everything in memory.
+    :param reading: whether nothing will be written. A file that cannot be will do then.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, reading: bool = False) -> None:
         self._write_lock = threading.RLock()
         self._writes = 0
         self._path = path
         self._synced = path is not None and not _is_temporary(path)
+        self._read_only = reading and path is not None and path.exists() and not _is_writable(path)
         self._checkpointer: sqlite3.Connection | None = None
         self._checkpoint_lock = threading.Lock()
         try:
@@ -236,16 +243,26 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self._path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            self._read_only_address() if self._read_only else self._path or ":memory:",
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=self._read_only,
         )
         connection.execute(f"PRAGMA synchronous = {'NORMAL' if self._synced else 'OFF'}")
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute("PRAGMA cache_size = -16000")
         return connection
 
+    def _read_only_address(self) -> str:
+        """Where there is no log, nobody has the file open, and it is read without one: SQLite could not make it."""
+        assert self._path is not None
+        logged = self._path.with_name(f"{self._path.name}-wal").exists()
+        return f"{self._path.absolute().as_uri()}?mode=ro{'' if logged else '&immutable=1'}"
+
     def _set_up(self) -> None:
         mode = self._writer.execute("PRAGMA journal_mode").fetchone()[0]
-        if _schema_version(self._writer) == 0 or mode not in ("wal", "memory"):
+        if not self._read_only and (_schema_version(self._writer) == 0 or mode not in ("wal", "memory")):
             _write_schema(self._writer)
         version = _schema_version(self._writer)
         if version != SCHEMA_VERSION:
