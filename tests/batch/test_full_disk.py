@@ -11,8 +11,9 @@ from batch_shell import SETTINGS, Shell, eventually, new_shell
 from small_disk import fill, mounted
 
 from flytekitplugins.awsbatch.batch.api import BatchError
-from flytekitplugins.awsbatch.batch.emulator.scheduling import engine
+from flytekitplugins.awsbatch.batch.emulator.scheduling import engine, write_behind
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.batch.emulator.store.job_rows import JobRows
 from flytekitplugins.awsbatch.batch.emulator.store.resources import Resources
 
@@ -66,6 +67,29 @@ def test_ends_of_jobs_are_written_as_soon_as_they_can_be(
 
     eventually(lambda: written() == "SUCCEEDED", "the end is written")
     assert fails.left == 0
+
+
+def test_a_state_that_cannot_be_written_is_told_once_until_it_is(
+    shell: Shell, service: LocalBatch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(write_behind, "RETRY_AFTER", 0.02)
+    for round_ in (1, 2):
+        fails = FailsFirst(service._rows.write_changes, 5)
+        monkeypatch.setattr(service._rows, "write_changes", fails)
+        shell.ended(shell.submit("true"))
+        eventually(lambda: fails.left == 0 and service._engine.write_behind.due is None, "it is written")  # noqa: B023
+
+        assert sum("could not be written" in record.getMessage() for record in caplog.records) == round_
+
+
+def test_a_home_on_a_full_disk_is_refused_in_one_error_that_says_so(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "1m") as disk:
+        home = disk / "home"
+        LocalBatch(home).close()
+        fill(disk)
+        with pytest.raises(UnusableHomeError, match="its disk is full") as caught:
+            LocalBatch(home)
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
 
 
 def test_an_event_that_cannot_be_handled_loses_no_other(

@@ -131,7 +131,7 @@ class LocalBatch(BatchCalls):
         try:
             self._instance = instances.create_instance(self._instances)
         except OSError as error:
-            raise UnusableHomeError(f"{self.home} cannot be used as a home: {error}") from error
+            raise UnusableHomeError(f"{self.home} cannot be used as a home: {error}") from None
         self._table.owner = self._instance.name
         self._engine.start_engine(self._instance)
         try:

@@ -104,7 +104,8 @@ class CallRecord:
                 self.write_record("running", node)
 
     def write_record(self, status: str, node: NodeExecution, result: NodeResult | None = None) -> None:
-        """The record of the node as it is now. Without one the run continues, but cannot be resumed."""
+        """The record of the node as it is now. Without one the run continues; resumed, it begins where the last one was
+        written."""
         try:
             self._record.write_node(
                 self._node_id,
@@ -132,7 +133,9 @@ class CallRecord:
                 },
             )
         except OSError as error:
-            self._deployment.say_once(f"This run cannot be recorded, and so not be resumed: {error}")
+            self._deployment.say_once(
+                f"This run cannot be recorded further: {error}. Resumed, it would run again what is not recorded."
+            )
 
     def _children(self, node: NodeExecution, result: NodeResult | None) -> list[dict[str, Any]] | None:
         """What the record says of the children: at the end, and while they run where nobody else can look."""

@@ -29,6 +29,7 @@ class WriteBehind:
         self._clock = clock
         self._one_at_a_time = threading.Lock()
         self._unwritten = Changes([], [], [])
+        self._told = False
         self.due: float | None = None
 
     def write_behind_now(self) -> None:
@@ -61,5 +62,9 @@ class WriteBehind:
         try:
             self.write_behind_now()
             self._rows.checkpoint()
+            self._told = False
         except sqlite3.Error as error:
-            log.error("the state of jobs could not be written (%s); it stays in memory and is tried again", error)
+            # A disk that is full stays so for long.
+            if not self._told:
+                log.error("the state of jobs could not be written (%s); it stays in memory and is tried again", error)
+            self._told = True

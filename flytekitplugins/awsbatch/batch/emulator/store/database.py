@@ -11,6 +11,7 @@ import functools
 import os
 import secrets
 import shlex
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -60,6 +61,8 @@ SCHEMA_VERSION = zlib.crc32(SCHEMA.encode()) % 2**31
 
 # Transactions between two checkpoints: a few megabytes.
 CHECKPOINT_EVERY = 500
+# Bytes that SQLite needs beside a file that it opens: the index of the log.
+SIDE_FILES = 1 << 15
 # Seconds for which a connection waits for another one.
 BUSY_SECONDS = 30
 
@@ -146,6 +149,14 @@ def _is_temporary(path: Path) -> bool:
     return path.resolve().is_relative_to(Path(tempfile.gettempdir()).resolve())
 
 
+def _is_disk_full(path: Path) -> bool:
+    """SQLite itself may say only that its files could not be written."""
+    try:
+        return shutil.disk_usage(path.parent).free < SIDE_FILES
+    except OSError:
+        return False
+
+
 def _is_writable(path: Path) -> bool:
     """SQLite keeps files of its own beside it."""
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
@@ -173,7 +184,8 @@ class Database:
             self._writer = self._connect()
             self._set_up()
         except (OSError, sqlite3.Error) as error:
-            raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {error}") from error
+            why = f"its disk is full ({error})" if path is not None and _is_disk_full(path) else error
+            raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {why}") from None
         if path is None:
             self._reader, self._read_lock = self._writer, self._write_lock
         else:
