@@ -7,12 +7,19 @@ import errno
 import os
 import sqlite3
 import stat
+import tempfile
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
 
-from flytekitplugins.awsbatch.batch.emulator.store.database import APPLICATION_ID, SCHEMA_VERSION, Database
+from flytekitplugins.awsbatch.batch.emulator.store import database
+from flytekitplugins.awsbatch.batch.emulator.store.database import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    Database,
+    UnusableHomeError,
+)
 
 FILE = "batch.sqlite3"
 
@@ -68,6 +75,22 @@ def test_those_who_make_one_file_at_the_same_moment_share_it(
 
     with contextlib.closing(sqlite3.connect(tmp_path / FILE)) as connection:
         assert connection.execute("SELECT count(*) FROM queues").fetchone() == (32,)
+
+
+def test_temporary_files_that_cannot_be_written_are_not_told_as_the_homes_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    # What other tests have made is kept for the process.
+    database._empty_database.cache_clear()
+
+    with pytest.raises(UnusableHomeError) as caught:
+        Database(tmp_path / FILE)
+
+    text = str(caught.value)
+    assert text.startswith(f"No temporary files can be written in {tmp_path / 'gone'} (")
+    assert text.endswith("Make room there, or set TMPDIR to another folder.")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:

@@ -105,14 +105,23 @@ def _create_database(path: Path, *, synced: bool) -> None:
 
 @functools.cache
 def _empty_database() -> bytes:
-    """The bytes of a file with the schema and no rows. SQLite takes ten times as long to make one as to read one."""
-    with tempfile.TemporaryDirectory(prefix="awsbatch-") as folder:
-        path = Path(folder, "empty")
-        connection = sqlite3.connect(path, isolation_level=None)
-        with contextlib.closing(connection):
-            connection.execute("PRAGMA synchronous = OFF")
-            _write_schema(connection)
-        return path.read_bytes()
+    """The bytes of a file with the schema and no rows. SQLite takes ten times as long to make one as to read one.
+
+    Raises UnusableHomeError: the file is made among the temporary ones.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="awsbatch-") as folder:
+            path = Path(folder, "empty")
+            connection = sqlite3.connect(path, isolation_level=None)
+            with contextlib.closing(connection):
+                connection.execute("PRAGMA synchronous = OFF")
+                _write_schema(connection)
+            return path.read_bytes()
+    except (OSError, sqlite3.Error) as error:
+        raise UnusableHomeError(
+            f"No temporary files can be written in {tempfile.gettempdir()} ({error}). Make room there, or set "
+            f"TMPDIR to another folder."
+        ) from None
 
 
 def _write_schema(connection: sqlite3.Connection) -> None:
