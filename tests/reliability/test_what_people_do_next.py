@@ -137,6 +137,14 @@ def test_jobs_folds_the_children_unless_it_is_asked(past: Past) -> None:
     assert "FAILED (2 succeeded, 1 failed)" in shown
 
 
+def test_jobs_list_the_log_files_of_all_attempts(past: Past) -> None:
+    rows = past.json("jobs", "--children")["jobs"]
+    assert [line.rsplit("  ", 1) for line in past.ask("jobs", "--logs").output.splitlines()[1:]] == [
+        [f"n0  {row['job']}  attempt {log['attempt']}", log["path"]] for row in rows for log in row["logs"]
+    ]
+    assert [len(row["logs"]) for row in rows] == [0, 1, 2, 1]
+
+
 def test_jobs_have_the_links_of_flytes_console(past: Past) -> None:
     (job,) = past.json("jobs")["jobs"]
     console = f"https://console.aws.amazon.com/batch/home?region=us-east-2#/jobs/{past.job}"
