@@ -76,6 +76,18 @@ def test_a_restart_reads_everything_back(home: Path) -> None:
         assert service.log_tail(job_ids[0]) == log == "hello"
 
 
+def test_attempts_that_follow_each_other_at_once_are_all_kept(home: Path) -> None:
+    with LocalBatch(home, SETTINGS) as service:
+        job_id = new_shell(service).submit("exit 1", size=20, retryStrategy={"attempts": 10})
+        children = {"jobs": [f"{job_id}:{index}" for index in range(20)]}
+        Shell(service).ended(job_id)
+        described = service.call("DescribeJobs", children)
+    assert [len(job["attempts"]) for job in described["jobs"]] == [10] * 20
+
+    with LocalBatch(home, SETTINGS) as service:
+        assert service.call("DescribeJobs", children) == described
+
+
 def test_the_local_environment_has_the_size_that_the_settings_say_now(home: Path) -> None:
     def size(service: LocalBatch) -> int:
         asked = service.describe_compute_environments(computeEnvironments=["local"])

@@ -72,8 +72,8 @@ def job_row_changes(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
         else:
             index = unit.index
             changes.children.append((unit.status, unit.reason, unit.stop, unit.started, unit.stopped, sequence, index))
-        # Earlier attempts were written when they ended and do not change.
-        for attempt in unit.attempts[-2:]:
+        # All of them, of which AWS allows ten: several may have ended since the last write.
+        for attempt in unit.attempts:
             changes.attempts.append(
                 (
                     *(sequence, index, attempt.number, attempt.stream, attempt.environment),
