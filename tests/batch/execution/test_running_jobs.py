@@ -56,6 +56,22 @@ def test_a_job_sees_what_aws_sets(shell: Shell, service: LocalBatch) -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["EC2", "FARGATE"])
+def test_a_job_sees_what_ecs_it_runs_on(shell: Shell, service: LocalBatch, kind: str) -> None:
+    role = {"executionRoleArn": "arn:aws:iam::123456789012:role/execution"}
+    needs = {"resourceRequirements": [{"type": "VCPU", "value": "0.25"}, {"type": "MEMORY", "value": "512"}]}
+    service.register_job_definition(
+        jobDefinitionName="on",
+        type="container",
+        platformCapabilities=[kind],
+        containerProperties={"image": "local/any:v1", **needs, **role},
+    )
+    job_id = shell.submit("echo $AWS_EXECUTION_ENV", jobDefinition="on")
+    shell.ended(job_id)
+
+    assert service.log_tail(job_id) == f"AWS_ECS_{kind}"
+
+
 def test_a_single_job_has_no_array_index(shell: Shell, service: LocalBatch) -> None:
     job_id = shell.submit("echo ${AWS_BATCH_JOB_ARRAY_INDEX-none}")
     shell.ended(job_id)

@@ -127,6 +127,18 @@ def test_a_stock_boto3_script_works(home: Path) -> None:
     assert done.stdout.splitlines() == ["SUCCEEDED", *(f"{n} ['hello from {n}']" for n in range(3))]
 
 
+def test_each_job_has_a_folder_for_temporary_files_of_its_own(home: Path) -> None:
+    with Served(home) as served:
+        shell = Shell(Boto3(served.url))
+        shell.define(command=["true"])
+        script = "[ ! -e $TMPDIR/taken ] && touch $TMPDIR/taken && echo $TMPDIR"
+        assert shell.ended(shell.submit(script, size=2, jobQueue="default"))["status"] == "SUCCEEDED"
+        folders = [Path(path.read_text().strip()) for path in home.glob("batch/logs/shell/*/*.log")]
+        assert len(folders) == 2
+        eventually(lambda: not any((folder / "taken").exists() for folder in folders), "they are emptied")
+    assert not any(folder.exists() for folder in folders)
+
+
 @pytest.mark.skipif(AWS is None, reason="the AWS CLI is not installed: make test-all installs it into .venv-awscli")
 def test_the_stock_aws_cli_works(home: Path) -> None:
     with Served(home) as served:

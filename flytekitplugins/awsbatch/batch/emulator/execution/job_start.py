@@ -65,6 +65,7 @@ class Starter:
             compute_environment=attempt.environment or "",
             tags=spec.tags,
             remote=unit.job.remote,
+            fargate="FARGATE" in spec.detail.get("platformCapabilities", ()),
         )
         launch = self._launch(request)
         assert self.scratch is not None

@@ -19,6 +19,7 @@ class LaunchRequest:
 
     :param environment: the job's own, as the definition and the submission say.
     :param remote: whether the job came over HTTP.
+    :param fargate: whether it is for Fargate, and not for EC2.
     """
 
     job_id: str
@@ -32,6 +33,7 @@ class LaunchRequest:
     compute_environment: str
     tags: Mapping[str, str]
     remote: bool
+    fargate: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,29 @@ LaunchPolicy = Callable[[LaunchRequest], Launch]
 AMBIENT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
-def launch_policy_in_clean_environment(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
+def launch_policy_in_clean_environment(
+    extra: Mapping[str, str] | None = None, temporary: Path | None = None
+) -> LaunchPolicy:
     """The policy for anybody's jobs: what the machine needs, `extra`, a scratch directory, this installation's
     scripts.
+
+    :param temporary: as for `Launch`.
     """
-    base = {name: os.environ[name] for name in AMBIENT if name in os.environ} | dict(extra or {})
-    answer = Launch(environment=base, path=(sysconfig.get_path("scripts"),))
-    return lambda _request: answer
+    base = {name: os.environ[name] for name in AMBIENT if name in os.environ}
+    return _on_ecs(extra, lambda more: Launch({**base, **more}, None, temporary, (sysconfig.get_path("scripts"),)))
 
 
 def launch_policy_in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     """The policy for jobs in containers of their own images: nothing of this machine, and `extra`."""
     # An image says itself which directory a command starts in.
-    answer = Launch(environment=dict(extra or {}), cwd=Path("/"))
-    return lambda _request: answer
+    return _on_ecs(extra, lambda more: Launch(more, cwd=Path("/")))
+
+
+def _on_ecs(extra: Mapping[str, str] | None, launch: Callable[[dict[str, str]], Launch]) -> LaunchPolicy:
+    """With the variable by which programs know where they run (ECS developer guide, "Amazon ECS environment
+    variables")."""
+    ec2, fargate = (launch({"AWS_EXECUTION_ENV": f"AWS_ECS_{kind}", **(extra or {})}) for kind in ("EC2", "FARGATE"))
+    return lambda request: fargate if request.fargate else ec2
 
 
 def compose_launch(request: LaunchRequest, launch: Launch) -> dict[str, str]:
