@@ -152,6 +152,50 @@ def test_a_job_that_can_never_fit_stays_runnable_says_why_and_holds_nobody_back(
     assert job["statusReason"].startswith(reason)
 
 
+def test_a_job_waits_for_a_disabled_compute_environment_without_a_misconfiguration(
+    shell: Shell, service: LocalBatch
+) -> None:
+    service.call("UpdateComputeEnvironment", {"computeEnvironment": "local", "state": "DISABLED"})
+    waiting, misfit = shell.submit("true"), shell.submit("true", containerOverrides={"vcpus": 5})
+
+    reason = shell.until(misfit, lambda job: "statusReason" in job)["statusReason"]
+    assert reason.startswith("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE")
+    assert reason.endswith("no compute environment of the queue has more than 4")
+    assert "statusReason" not in shell.describe(waiting)
+
+    service.call("UpdateComputeEnvironment", {"computeEnvironment": "local", "state": "ENABLED"})
+    assert shell.ended(waiting)["status"] == "SUCCEEDED"
+
+
+def test_a_job_that_fits_after_all_no_longer_says_that_it_does_not(
+    shell: Shell, service: LocalBatch, tmp_path: Path
+) -> None:
+    before = shell.submit(f"until [ -e {tmp_path}/go ]; do sleep 0.02; done")
+    shell.running(before)
+    misfit = shell.submit("true", containerOverrides={"vcpus": 5})
+    shell.until(misfit, lambda job: "statusReason" in job)
+
+    grown = {"computeEnvironment": "local", "computeResources": {"maxvCpus": 5}}
+    service.call("UpdateComputeEnvironment", grown)
+    assert shell.until(misfit, lambda job: "statusReason" not in job)["status"] == "RUNNABLE"
+    (tmp_path / "go").touch()
+    assert shell.ended(misfit)["status"] == "SUCCEEDED"
+
+
+def test_a_job_that_had_to_wait_for_another_starts_before_those_submitted_after_it(
+    shell: Shell, tmp_path: Path
+) -> None:
+    whole = {"containerOverrides": {"vcpus": 4}}
+    first = shell.submit(f"until [ -e {tmp_path}/go ]; do sleep 0.02; done", **whole)
+    names = {"dependent": [{"jobId": first}], "later": [], "last": []}
+    jobs = [shell.submit(f"echo {name} >> {tmp_path}/order", dependsOn=on, **whole) for name, on in names.items()]
+    (tmp_path / "go").touch()
+
+    for job_id in jobs:
+        shell.ended(job_id)
+    assert (tmp_path / "order").read_text().split() == list(names)
+
+
 def test_more_memory_than_the_limit_kills_the_attempt_as_aws_reports_it(shell: Shell) -> None:
     script = "import time; block = b'x' * (200 << 20); time.sleep(60)"
     job_id = shell.submit(["python3", "-c", script], containerOverrides={"memory": 64})

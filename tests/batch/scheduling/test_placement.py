@@ -87,6 +87,7 @@ def test_queues_come_in_the_order_of_their_priority_with_their_environments_in_o
 
     assert capacity_of(queues, environments, settings) == Capacity(
         sizes={"on": Size(8, 500), "bare": Size(3, 500)},
+        disabled={"off": Size(8, 500)},
         by_priority=["high", "low"],
         orders={"low": ["bare", "on"], "high": ["bare", "on"]},
     )

@@ -55,7 +55,7 @@ class JobDefinitions:
         return {}
 
     def describe(self, request: Request) -> Answer:
-        """Describes definitions by name, ARN or status, newest revision first, a page at a time."""
+        """Describes definitions by name, ARN or status, in the order of names and revisions, a page at a time."""
         wanted = request.get("jobDefinitions")
         if wanted:
             if any(request.get(other) is not None for other in FILTERS):

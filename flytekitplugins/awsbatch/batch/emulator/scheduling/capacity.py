@@ -15,7 +15,7 @@ ENABLED = "ENABLED"
 
 @dataclass(frozen=True)
 class Capacity:
-    """:param sizes: of the enabled compute environments.
+    """:param sizes: of the enabled compute environments; `disabled` of the others.
     :param by_priority: queue names, the highest priority first.
     :param orders: a queue's compute environments, the preferred first.
     :param time_limits: `jobStateTimeLimitActions` of the queues that have some.
@@ -25,13 +25,17 @@ class Capacity:
     by_priority: Sequence[str]
     orders: Mapping[str, Sequence[str]]
     time_limits: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    disabled: Mapping[str, Size] = field(default_factory=dict)
 
 
 def capacity_of(
     queues: Mapping[str, Mapping[str, Any]], environments: Mapping[str, Mapping[str, Any]], settings: BatchSettings
 ) -> Capacity:
+    sizes = {name: _size_of(body, settings) for name, body in environments.items()}
+    enabled = {name for name, body in environments.items() if body.get("state") == ENABLED}
     return Capacity(
-        sizes={name: _size_of(body, settings) for name, body in environments.items() if body.get("state") == ENABLED},
+        sizes={name: size for name, size in sizes.items() if name in enabled},
+        disabled={name: size for name, size in sizes.items() if name not in enabled},
         by_priority=sorted(queues, key=lambda name: (-queues[name]["priority"], name)),
         orders={name: capacity_order(body) for name, body in queues.items()},
         time_limits={name: limits for name, body in queues.items() if (limits := body.get("jobStateTimeLimitActions"))},

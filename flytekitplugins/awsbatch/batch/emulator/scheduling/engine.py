@@ -347,7 +347,7 @@ class Engine:
         if decided.status == RUNNABLE:
             unit.started = None
             self._table.set_status(unit, RUNNABLE)
-            self._ready.put_first_in_queue(unit)
+            self._ready.append([unit])
         else:
             self._end_unit(unit, decided.status, decided.reason, at)
 

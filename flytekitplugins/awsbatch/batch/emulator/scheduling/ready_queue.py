@@ -5,7 +5,8 @@ Under the service's lock. `placement` decides which of them start; this keeps th
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+import heapq
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from ..faults import STAY_RUNNABLE, FaultPlan
@@ -20,26 +21,27 @@ class ReadyQueue:
         self._table = table
         self._faults = faults
         self._occupancy = Occupancy({})
-        self._ready: defaultdict[str, deque[Unit]] = defaultdict(deque)
+        # By submission, each a heap: what had to wait for others, or is tried again, goes before what came later.
+        self._ready: defaultdict[str, list[tuple[int, int, Unit]]] = defaultdict(list)
         self._never_fitting: defaultdict[str, list[Unit]] = defaultdict(list)
         # Queues whose first unit waits for room.
         self._blocked: set[str] = set()
 
     def append(self, units: Iterable[Unit]) -> None:
         for unit in units:
-            self._ready[unit.job.spec.queue].append(unit)
-
-    def put_first_in_queue(self, unit: Unit) -> None:
-        self._ready[unit.job.spec.queue].appendleft(unit)
+            heapq.heappush(self._ready[unit.job.spec.queue], (unit.job.sequence, unit.index or 0, unit))
 
     def is_queue_blocked(self, queue: str) -> bool:
         """Whether a unit that is appended to this queue cannot start until another one ends."""
         return queue in self._blocked
 
     def try_misfits_again(self) -> None:
-        """Puts units that could never start back to the front of their queue."""
-        for name, units in self._never_fitting.items():
-            self._ready[name].extendleft(reversed(units))
+        """Puts units that could never start back into their queue."""
+        for units in self._never_fitting.values():
+            for unit in units:
+                if unit.status == RUNNABLE:
+                    self._note_misfit(unit, None)
+            self.append(units)
         self._never_fitting.clear()
 
     def give_back(self, unit: Unit, environment: str) -> None:
@@ -54,21 +56,25 @@ class ReadyQueue:
         for name in capacity.by_priority:
             waiting, order = self._ready[name], capacity.orders[name]
             while waiting:
-                unit = waiting[0]
+                unit = waiting[0][-1]
                 if unit.status != RUNNABLE:
-                    waiting.popleft()
+                    heapq.heappop(waiting)
                     continue
                 if self._faults.fault_of_attempt(STAY_RUNNABLE, unit) is not None:
-                    self._never_fitting[name].append(waiting.popleft())
+                    heapq.heappop(waiting)
+                    self._never_fitting[name].append(unit)
                     continue
                 where = self._occupancy.place(_ready_unit_need(unit), order)
                 if where is Hold.WAIT:
                     self._blocked.add(name)
                     break
-                waiting.popleft()
+                heapq.heappop(waiting)
                 if isinstance(where, Hold):
-                    sizes = [capacity.sizes[each] for each in order if each in capacity.sizes]
-                    self._note_misfit(unit, why_not_placeable(_ready_unit_need(unit), sizes))
+                    need, every = _ready_unit_need(unit), {**capacity.disabled, **capacity.sizes}
+                    sizes = [every[each] for each in order if each in every]
+                    # One that is disabled may be enabled again.
+                    if not any(size.holds(need) for size in sizes):
+                        self._note_misfit(unit, why_not_placeable(need, sizes))
                     self._never_fitting[name].append(unit)
                     continue
                 unit.attempts.append(Attempt(len(unit.attempts) + 1, None, where))
@@ -82,13 +88,15 @@ class ReadyQueue:
     def queue_heads(self) -> Iterator[tuple[str, Unit]]:
         """Each unit that nothing but room keeps from starting, with its queue."""
         for name in self._blocked:
-            yield name, self._ready[name][0]
+            yield name, self._ready[name][0][-1]
         for name, units in self._never_fitting.items():
             for unit in units:
                 if unit.status == RUNNABLE:
                     yield name, unit
 
-    def _note_misfit(self, unit: Unit, reason: str) -> None:
+    def _note_misfit(self, unit: Unit, reason: str | None) -> None:
+        if unit.reason == reason:
+            return
         unit.reason = reason
         if unit.job.size is None:
             unit.job.reason = reason
