@@ -59,6 +59,19 @@ def test_nothing_is_emulated_in_a_job_whatever_is_overridden(monkeypatch: pytest
         assert (switch.emulation_on(), switch.switch_is_in_job()) == (False, True)
 
 
+@pytest.mark.parametrize(("switched", "told"), [("local", True), ("off", False), ("", False)])
+def test_a_switch_that_is_ignored_in_a_job_is_told_of_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], switched: str, told: bool
+) -> None:
+    switch._report_ignored_switch.cache_clear()
+    monkeypatch.setenv("AWS_BATCH_JOB_ID", "0a1b")
+    monkeypatch.setenv("FLYTE_AWSBATCH", switched)
+
+    assert (switch.emulation_on(), switch.emulation_on()) == (False, False)
+    words = "FLYTE_AWSBATCH is ignored: AWS_BATCH_JOB_ID is set, so this process is itself a job"
+    assert capsys.readouterr().err.count(words) == told
+
+
 def test_an_override_holds_in_threads_that_the_user_starts() -> None:
     seen = []
     with switch.emulation_overridden(True):

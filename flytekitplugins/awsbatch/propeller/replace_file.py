@@ -26,10 +26,12 @@ def replace_file(path: str, data: bytes, folder_mode: int = 0o777) -> None:
         os.makedirs(folder, mode=folder_mode, exist_ok=True)  # noqa: PTH103 - as fast as can be, as all of this
         handle = os.open(beside, flags, 0o600)
     try:
-        with open(handle, "wb", buffering=0) as file:  # noqa: PTH123
+        try:
             view = memoryview(data)
             while view:
-                view = view[file.write(view) :]
+                view = view[os.write(handle, view) :]
+        finally:
+            os.close(handle)
         os.replace(beside, path)  # noqa: PTH105
     except BaseException:
         with contextlib.suppress(FileNotFoundError):

@@ -23,10 +23,15 @@ _overrides: dict[object, bool] = {}
 _in_process: ContextVar[bool] = ContextVar("flyte_awsbatch_in_process", default=False)
 
 
-def switch_is_in_job() -> bool:
-    """Whether this process is itself a job, or a warm interpreter that imports modules for jobs."""
+def variable_of_job() -> str:
+    """The variable by which this process is itself a job, or a warm interpreter that imports modules for jobs; "" where
+    it is neither."""
     # In this order: what the children of an array have in common can be known before they are forked.
-    return any(os.environ.get(name) for name in (EXECUTION_ID, WARMING, AWS_JOB_ID))
+    return next((name for name in (EXECUTION_ID, WARMING, AWS_JOB_ID) if os.environ.get(name)), "")
+
+
+def switch_is_in_job() -> bool:
+    return bool(variable_of_job())
 
 
 def emulation_on() -> bool:
@@ -37,11 +42,15 @@ def emulation_on() -> bool:
     since `pyflyte run --env` sets the variables after the user's module was imported.
     """
     overridden = _overridden()
-    if _in_process.get() or overridden is False or switch_is_in_job():
+    if _in_process.get() or overridden is False:
+        return False
+    switch = os.environ.get(SWITCH, "").strip()
+    if job := variable_of_job():
+        if switch.lower() not in ("", OFF):
+            _report_ignored_switch(job)
         return False
     if overridden:
         return True
-    switch = os.environ.get(SWITCH, "").strip()
     if switch.lower() == OFF:
         return False
     on = bool(switch or os.environ.get(SWITCH_CONFIG, "").strip())
@@ -88,6 +97,15 @@ def _report_ignored_resume(execution: str) -> None:
     sys.stderr.write(
         f"{SWITCH_RESUME}={execution} is ignored: without {SWITCH}=local or {SWITCH_CONFIG} "
         f"tasks run in this process, from the beginning.\n"
+    )
+
+
+@cache
+def _report_ignored_switch(job: str) -> None:
+    """Says on standard error, once per process, that tasks are not emulated although the switch is on."""
+    sys.stderr.write(
+        f"{SWITCH} is ignored: {job} is set, so this process is itself a job, and tasks run in it. Unset {job} to "
+        f"emulate here.\n"
     )
 
 

@@ -144,10 +144,11 @@ def emulation(
     """
     # Neither rich's tracebacks nor pytest's show this frame.
     _rich_traceback_omit = __tracebackhide__ = True
-    if switch.switch_is_in_job():
+    if job := switch.variable_of_job():
         raise RuntimeError(
-            "emulation() was called in a job's own process, most likely because the job imports the script that starts "
-            'it. Put the block under `if __name__ == "__main__":`.'
+            f"emulation() was called in a job's own process ({job} is set). If the job imports the script that starts "
+            'the emulation, put the block under `if __name__ == "__main__":`. In a job of something else, such as a '
+            f"runner of tests, unset {job}."
         )
     try:
         loaded = _settings(settings, files)

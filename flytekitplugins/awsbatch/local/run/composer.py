@@ -61,10 +61,10 @@ def compose_and_run_call(
 
     :param unresolvable: why `inputs` are not whole: the node fails before it starts.
 
-    Raises TaskFailedError, NotLoadableError, ImageError, StorageError, NotHandledError, RefusedError, SettingsError,
-    HomeError, SwitchError, ResumeError, RecordError, UnusableHomeError, NotReadyError, LeftRunningError, and flytekit's
-    FlyteAssertion where an input's file does not exist. On the main thread also KeyboardInterrupt or SystemExit, after
-    a signal.
+    Raises FileNotFoundError where the working directory has been removed, TaskFailedError, NotLoadableError,
+    ImageError, StorageError, NotHandledError, RefusedError, SettingsError, HomeError, SwitchError, ResumeError,
+    RecordError, UnusableHomeError, NotReadyError, LeftRunningError, and flytekit's FlyteAssertion where an input's
+    file does not exist. On the main thread also KeyboardInterrupt or SystemExit, after a signal.
     """
     deployment = deployments.current_deployment()
     deployment.check_open()
@@ -161,6 +161,13 @@ def _execution(deployment: Deployment, who: Identity, task: str, digest: Callabl
 
 def _record(deployment: Deployment, execution: Execution) -> None:
     try:
+        folder = str(Path.cwd())
+    except FileNotFoundError:
+        text = (
+            "The working directory of this process has been removed, and its jobs start there: change to another one."
+        )
+        raise FileNotFoundError(text) from None
+    try:
         RunRecord(deployment.home.run(execution.name)).write_execution(
             {
                 "execution": execution.name,
@@ -173,7 +180,7 @@ def _record(deployment: Deployment, execution: Execution) -> None:
                 "started": time.time(),
                 "process": process_mark(),
                 "command": redact_command(sys.argv, os.environ),
-                "folder": str(Path.cwd()),
+                "folder": folder,
             }
         )
     except OSError as error:
