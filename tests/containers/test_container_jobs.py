@@ -37,6 +37,7 @@ def test_a_job_sees_its_image_and_what_aws_sets_and_nothing_of_this_machine(shel
         "PATH=/bin",
         "HOME=/root",
         "GIVEN=yes",
+        "AWS_EXECUTION_ENV=AWS_ECS_EC2",
         f"AWS_BATCH_JOB_ID={job_id}:1",
         "AWS_BATCH_JOB_ARRAY_INDEX=1",
         "AWS_BATCH_JOB_ARRAY_SIZE=2",

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 
-def run_caller_program(folder: Path, text: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run_caller_program(
+    folder: Path, text: str, interpreter: str = sys.executable, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Runs `flow.py` with this text in the folder, with a home below it."""
     (folder / "flow.py").write_text(text)
     return subprocess.run(
-        [sys.executable, str(folder / "flow.py")],
+        [interpreter, str(folder / "flow.py")],
         cwd=folder,
         env={**os.environ, "FLYTE_AWSBATCH_HOME": str(folder / "home"), **variables},
         capture_output=True,

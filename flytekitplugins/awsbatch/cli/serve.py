@@ -25,6 +25,7 @@ from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeE
 from flytekitplugins.awsbatch.local.all_settings import CONTAINER, Settings, load_all_settings
 from flytekitplugins.awsbatch.local.deployment.backend import backend_container_executor
 from flytekitplugins.awsbatch.local.deployment.code_folders import CodeFolders
+from flytekitplugins.awsbatch.local.deployment.job_scripts import job_scripts_directories
 from flytekitplugins.awsbatch.local.deployment.temporary_folder import temporary_folder_of_process
 from flytekitplugins.awsbatch.local.history.page_address import page_address_noted
 from flytekitplugins.awsbatch.local.home import Home, HomeError, home_from_environment
@@ -121,7 +122,9 @@ def serve_command(
             )
         else:
             launch = CodeFolders(
-                launch_policy_in_clean_environment(environment, temporary_folder_of_process()),
+                launch_policy_in_clean_environment(
+                    environment, temporary_folder_of_process(), job_scripts_directories()
+                ),
                 at.code,
                 settings.batch.retention_days,
             )

@@ -20,7 +20,8 @@ from flytekitplugins.awsbatch.batch.emulator import private_folders
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchPolicy, LaunchRequest
 from flytekitplugins.awsbatch.container import code_distribution
 
-from .preload import FAST_EXECUTE, preload_split_fast, preload_with_distribution
+from .job_scripts import FAST_EXECUTE
+from .preload import preload_split_fast, preload_with_distribution
 
 SECONDS_A_DAY = 86_400
 # Commands whose launch is kept: as many as start attempts in turns.

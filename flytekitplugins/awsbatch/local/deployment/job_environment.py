@@ -18,11 +18,15 @@ from typing import Any
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest
 
+from .job_scripts import FAST_EXECUTE, job_scripts_directories
+
 INHERIT, CLEAN = "inherit", "clean"
 DROP = "drop"
 
 # The variables that a process needs to run at all; none of them says who started it.
-CLEAN_NAMES = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV"})
+CLEAN_NAMES = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
+)
 CLEAN_PREFIXES = ("LC_",)
 
 # Variables by which a job would take itself for the caller, or for another job. pytest's variable changes with every
@@ -41,8 +45,6 @@ ROLE_NAMES = frozenset(
     {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION"}
 )
 ROLE_PREFIXES = ("AWS_ENDPOINT_URL", "FLYTE_AWS_")
-
-FAST_EXECUTE = "pyflyte-fast-execute"
 
 
 @dataclass
@@ -148,15 +150,3 @@ def _path_for_jobs(code_root: str | None, paths: tuple[str, ...], folder: str) -
         if os.path.realpath(absolute) not in own and Path(absolute).exists():
             chosen[absolute] = None
     return tuple(chosen)
-
-
-@functools.cache
-def job_scripts_directories() -> tuple[str, ...]:
-    """Where this installation has its console scripts (`pyflyte-execute`, ...), most likely first."""
-    candidates = [
-        sysconfig.get_path("scripts"),
-        str(Path(sys.executable).parent),
-        sysconfig.get_path("scripts", sysconfig.get_preferred_scheme("user")),
-    ]
-    found = dict.fromkeys(folder for folder in candidates if folder and (Path(folder) / "pyflyte-execute").exists())
-    return tuple(found)

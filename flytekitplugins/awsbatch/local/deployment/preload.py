@@ -8,7 +8,6 @@ installed modules that the user's modules import.
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import os
 import shutil
 import sys
@@ -20,18 +19,9 @@ from pathlib import Path
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, PreloadHook, WarmPlan
 
+from .job_scripts import DISTRIBUTIONS, FAST_EXECUTE, OURS, entry_point_of_script, written_scripts_folder
 from .user_imports import installed_user_imports, user_import_sources
 
-EXECUTE = "pyflyte-execute"
-MAP_EXECUTE = "pyflyte-map-execute"
-FAST_EXECUTE = "pyflyte-fast-execute"
-OURS = wire.MAP_EXECUTE_SCRIPT
-DISTRIBUTIONS = {
-    EXECUTE: "flytekit",
-    MAP_EXECUTE: "flytekit",
-    FAST_EXECUTE: "flytekit",
-    OURS: "flytekitplugins-awsbatch",
-}
 # Of this interpreter, for every call of a task: `sysconfig` works them out anew each time.
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 LIBRARIES = tuple(dict.fromkeys(sysconfig.get_path(kind) for kind in ("purelib", "platlib")))
@@ -132,20 +122,17 @@ def _installation() -> tuple[tuple[str, int, int], ...]:
 
 def preload_script_of_command(command: str, path: str) -> Path | None:
     """The script file when a shell would run one of this installation's Flyte scripts for the command."""
-    found = shutil.which(command, path=path)
-    if found is None or Path(found).name not in DISTRIBUTIONS or not SCRIPTS.samefile(Path(found).parent):
+    found = Path(shutil.which(command, path=path) or "")
+    if found.name not in DISTRIBUTIONS or found.name == wire.TIMEOUT_SCRIPT:
         return None
-    return Path(found) if _entry_module(Path(found).name) else None
+    if not SCRIPTS.samefile(found.parent) and found.parent != written_scripts_folder():
+        return None
+    return found if _entry_module(found.name) else None
 
 
-@functools.cache
 def _entry_module(script: str) -> str:
-    """The module of a console script, as the installation's metadata says; empty when it has none such."""
-    try:
-        points = importlib.metadata.distribution(DISTRIBUTIONS[script]).entry_points
-    except importlib.metadata.PackageNotFoundError:
-        return ""
-    return next((point.module for point in points if point.group == "console_scripts" and point.name == script), "")
+    entry = entry_point_of_script(script)
+    return entry.module if entry is not None else ""
 
 
 def _preload_interpreter(script: Path) -> str:

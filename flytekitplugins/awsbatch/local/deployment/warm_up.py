@@ -14,7 +14,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.executors import interpre
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_interpreter import common_interpreter_identity
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import shared_launch_environment
 
-from . import preload
+from . import job_scripts, preload
 from .job_environment import LocalLaunch
 
 _done: set[int] = set()
@@ -31,7 +31,7 @@ def warm_up_once() -> None:
             return
         launch = LocalLaunch(environment).launch_now("")
         variables = shared_launch_environment({preload.EXECUTION_ID: "warm"}, launch)
-        script = preload.preload_script_of_command(preload.EXECUTE, variables["PATH"])
+        script = preload.preload_script_of_command(job_scripts.EXECUTE, variables["PATH"])
         if script is not None:
             plan = preload.common_preload_plan(script, options)
             interpreters.interpreters_of_this_process().warm_up_interpreter(

@@ -31,7 +31,8 @@ from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..console.log_rendering import LogRenderer
 from ..deployment.account_client import account_client_of
-from ..deployment.job_environment import FAST_EXECUTE, INHERIT, base_job_environment, job_scripts_directories
+from ..deployment.job_environment import INHERIT, base_job_environment
+from ..deployment.job_scripts import FAST_EXECUTE, job_scripts_directories
 from ..history.past_runs import NodeInfo, RunInfo, UnknownRunError
 from ..history.record import RunRecord, understanding_record
 from ..home import Home

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import types
 
@@ -15,6 +16,8 @@ PACKAGE = "_awsbatch_execution"
 
 
 def main() -> None:
+    # Whoever blocked signals, the ends of attempts are heard of, and attempts begin as in a container.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     here = os.path.dirname(os.path.abspath(__file__))
     # The directory of a script is the first entry of the path; that of the job's own script will take its place.
     if sys.path and sys.path[0] == here:

@@ -63,15 +63,17 @@ AMBIENT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
 
 
 def launch_policy_in_clean_environment(
-    extra: Mapping[str, str] | None = None, temporary: Path | None = None
+    extra: Mapping[str, str] | None = None,
+    temporary: Path | None = None,
+    path: tuple[str, ...] = (sysconfig.get_path("scripts"),),
 ) -> LaunchPolicy:
     """The policy for anybody's jobs: what the machine needs, `extra`, a scratch directory, this installation's
     scripts.
 
-    :param temporary: as for `Launch`.
+    :param temporary: as for `Launch`, like `path`.
     """
     base = {name: os.environ[name] for name in AMBIENT if name in os.environ}
-    return _on_ecs(extra, lambda more: Launch({**base, **more}, None, temporary, (sysconfig.get_path("scripts"),)))
+    return _on_ecs(extra, lambda more: Launch({**base, **more}, None, temporary, path))
 
 
 def launch_policy_in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:

@@ -1,0 +1,98 @@
+"""Processes that call tasks where others have blocked signals, put scripts elsewhere, removed folders or mocked."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from backends import ROOT
+from caller_programs import run_caller_program
+
+from flytekitplugins.awsbatch.propeller.replace_file import replace_file
+
+PROGRAM = """
+import os, signal
+if __name__ == "__main__":
+    BEFORE
+
+from flytekit import task
+from flytekitplugins.awsbatch import AWSBatchConfig, emulation, map_task
+
+@task(task_config=AWSBatchConfig(), retries=1)
+def double(n: int) -> int:
+    return 2 * n
+
+@task(task_config=AWSBatchConfig(), retries=1)
+def blocked() -> str:
+    return str(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+if __name__ == "__main__":
+    with emulation(SETTINGS):
+        FIRST
+"""
+
+
+def run(
+    folder: Path, first: str, before: str = "pass", settings: str = "", interpreter: str = sys.executable, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    text = PROGRAM.replace("FIRST", first).replace("BEFORE", before).replace("SETTINGS", settings)
+    return run_caller_program(folder, text, interpreter, **variables)
+
+
+@pytest.mark.parametrize("isolation", ["fork", "worker", "process"])
+def test_signals_that_the_caller_blocks_are_not_blocked_in_jobs(tmp_path: Path, isolation: str) -> None:
+    done = run(
+        tmp_path,
+        "print(map_task(double)(n=[1, 2]), blocked())",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})",
+        f'settings="emulator: {{isolation: {isolation}}}"',
+    )
+
+    assert done.stdout == "[2, 4] set()\n", done.stderr
+
+
+def test_scripts_that_this_interpreter_does_not_have_are_written(tmp_path: Path) -> None:
+    there = [str(ROOT), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
+    path = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if not _has_flytekit(each))
+    base = getattr(sys, "_base_executable", sys.executable)
+    done = run(
+        tmp_path,
+        "print(double(n=1), map_task(double)(n=[1, 2]))",
+        interpreter=base,
+        PATH=path,
+        PYTHONPATH=os.pathsep.join(there),
+    )
+
+    assert done.stdout == "2 [2, 4]\n", done.stderr
+    assert "started anew" not in done.stderr
+
+
+def _has_flytekit(folder: str) -> bool:
+    return (Path(folder) / "pyflyte-execute").exists()
+
+
+def test_a_mocked_open_does_not_reach_the_records(tmp_path: Path) -> None:
+    with mock.patch("builtins.open", mock.mock_open()):
+        replace_file(str(tmp_path / "record"), b"whole")
+
+    assert (tmp_path / "record").read_bytes() == b"whole"
+
+
+def test_a_working_directory_that_is_gone_is_told_of(tmp_path: Path) -> None:
+    done = run(tmp_path, 'os.mkdir("gone"); os.chdir("gone"); os.rmdir("../gone"); double(n=1)')
+
+    assert done.returncode == 1
+    assert "FileNotFoundError: The working directory of this process has been removed" in " ".join(done.stderr.split())
+
+
+def test_in_a_job_the_variable_that_says_so_is_named(tmp_path: Path) -> None:
+    done = run(tmp_path, "double(n=1)", AWS_BATCH_JOB_ID="0a1b")
+
+    told = " ".join(done.stderr.split())
+    assert "called in a job's own process (AWS_BATCH_JOB_ID is set)" in told
+    assert "unset AWS_BATCH_JOB_ID" in told
