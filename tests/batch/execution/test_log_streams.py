@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.emulator.execution import log_events
 from flytekitplugins.awsbatch.batch.emulator.execution.log_files import Logs, log_tail
+from flytekitplugins.awsbatch.batch.emulator.execution.log_times import LogTimes
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 GROUP = "/aws/batch/job"
@@ -88,6 +90,16 @@ def test_a_running_job_can_be_followed(shell: Shell, logs: Any, service: LocalBa
     assert (messages(first), messages(then)) == (["one"], ["two"])
 
 
+def test_the_first_line_is_no_older_than_the_start(shell: Shell, logs: Any, service: LocalBatch) -> None:
+    job = shell.ended(shell.submit("echo one"))
+    stream = job["container"]["logStreamName"]
+    os.utime(service.log_path(stream), (0, 0))
+
+    (event,) = logs.get_log_events(logGroupName=GROUP, logStreamName=stream)["events"]
+
+    assert event["timestamp"] == job["startedAt"]
+
+
 def test_times_limit_what_is_shown(shell: Shell, logs: Any) -> None:
     job_id = shell.submit("echo hello")
     stream = stream_of(shell, job_id)
@@ -95,6 +107,20 @@ def test_times_limit_what_is_shown(shell: Shell, logs: Any) -> None:
 
     assert messages(logs.get_log_events(logGroupName=GROUP, logStreamName=stream, startTime=later)) == []
     assert messages(logs.get_log_events(logGroupName=GROUP, logStreamName=stream, endTime=later)) == ["hello"]
+
+
+def test_a_page_begins_and_ends_within_the_times(shell: Shell, logs: Any) -> None:
+    """However far from the beginning or the end of the log that is."""
+    stream = stream_of(shell, shell.submit("echo first; sleep 0.05; seq 2 999; sleep 0.05; echo last"))
+    request: dict[str, Any] = {"logGroupName": GROUP, "logStreamName": stream}
+    times = {event["message"]: event["timestamp"] for event in logs.get_log_events(**request)["events"]}
+    middle = times["500"]
+    within = [message for message, time in times.items() if time >= middle]
+    before = [message for message, time in times.items() if time < middle]
+
+    assert messages(logs.get_log_events(**request, startFromHead=True, startTime=middle, limit=2)) == within[:2]
+    assert messages(logs.get_log_events(**request, endTime=middle, limit=2)) == before[-2:]
+    assert messages(logs.get_log_events(**request, endTime=times["last"] + 1, limit=1)) == ["last"]
 
 
 def test_streams_are_described_by_prefix_page_by_page(shell: Shell, logs: Any, service: LocalBatch) -> None:
@@ -176,8 +202,8 @@ def log_file(tmp_path: Path) -> Path:
 def test_a_line_longer_than_a_page_is_cut_and_nothing_is_lost(log_file: Path) -> None:
     log_file.write_bytes(b"x" * (log_events.MOST_BYTES + 10) + b"\nend\n")
 
-    first = log_events.log_events_forwards(log_file, 0, 100)
-    second = log_events.log_events_forwards(log_file, first.end, 100)
+    first = log_events.log_events_forwards(log_file, 0, 100, LogTimes())
+    second = log_events.log_events_forwards(log_file, first.end, 100, LogTimes())
 
     assert [len(line.message) for line in first.lines] == [log_events.MOST_BYTES]
     assert [line.message for line in second.lines] == ["x" * 10, "end"]
@@ -187,7 +213,7 @@ def test_a_large_log_is_read_in_pages(log_file: Path) -> None:
     count = 200_000
     log_file.write_bytes(b"".join(b"line %d\n" % number for number in range(count)))
     seen, place = [], 0
-    while page := log_events.log_events_forwards(log_file, place, log_events.MOST_EVENTS).lines:
+    while page := log_events.log_events_forwards(log_file, place, log_events.MOST_EVENTS, LogTimes()).lines:
         seen += [line.message for line in page]
         place = page[-1].end
 
@@ -203,9 +229,9 @@ def test_backwards_is_forwards_from_the_other_end(tmp_path_factory: pytest.TempP
 
     back: list[str] = []
     end: int | None = None
-    while page := log_events.log_events_backwards(path, end, 3).lines:
+    while page := log_events.log_events_backwards(path, end, 3, LogTimes()).lines:
         back = [line.message for line in page] + back
         end = page[0].start
 
-    assert [line.message for line in log_events.log_events_forwards(path, 0, 10_000).lines] == expected
+    assert [line.message for line in log_events.log_events_forwards(path, 0, 10_000, LogTimes()).lines] == expected
     assert back == expected

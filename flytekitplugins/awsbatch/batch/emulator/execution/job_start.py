@@ -92,6 +92,10 @@ class Starter:
                 return Start(process, executor, stream)
         raise LookupError(f"no executor takes {spec.command[:1] or 'a job without a command'}")
 
+    def note_start(self, process: JobProcess, at: int) -> None:
+        """No line of the attempt's log is older than its start."""
+        self._logs.times.note_start(process.log, at)
+
     def _temporary_below(self, root: Path) -> Scratch:
         if root not in self._temporary:
             self._temporary[root] = Scratch(root, outlives_service=True)

@@ -1,16 +1,11 @@
-"""A log file as CloudWatch's events: one per line, with times, read forwards or backwards from a place in the file.
-
-CloudWatch stamps each line when it arrives. Here the process writes the file itself, so a line's time is reckoned
-between the making of the stream and the file's last write, in proportion to its place: it never goes back, and it
-lies within the attempt.
-"""
+"""A log file as CloudWatch's events: one per line, with times, read forwards or backwards from a place in the file."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from .log_files import log_made_at
+from .log_times import LogTimes, end_before_time, time_at_end
 
 # CloudWatch's own limits of an answer.
 MOST_EVENTS = 10_000
@@ -40,17 +35,17 @@ class LogPage:
     end: int
 
 
-def log_events_forwards(path: Path, start: int, limit: int) -> LogPage:
+def log_events_forwards(path: Path, start: int, limit: int, times: LogTimes) -> LogPage:
     """Whole lines from a place on; an unfinished last line counts, so that a prompt can be seen."""
     with path.open("rb") as file:
         file.seek(start)
         block = file.read(MOST_BYTES)
         more = bool(file.read(1))
-    lines = _split(path, block, start, whole_end=more)[:limit]
+    lines = _split(path, block, start, times, whole_end=more)[:limit]
     return LogPage(lines, start, lines[-1].end if lines else start)
 
 
-def log_events_backwards(path: Path, end: int | None, limit: int) -> LogPage:
+def log_events_backwards(path: Path, end: int | None, limit: int, times: LogTimes) -> LogPage:
     """The last whole lines before a place, or before the end of the file."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
@@ -62,24 +57,37 @@ def log_events_backwards(path: Path, end: int | None, limit: int) -> LogPage:
         # The block begins within a line; without an end in sight the line is cut.
         cut = block.find(b"\n") + 1
         block, start = block[cut:], start + cut
-    lines = _split(path, block, start, whole_end=False)[-limit:]
+    lines = _split(path, block, start, times, whole_end=False)[-limit:]
     return LogPage(lines, lines[0].start if lines else end, end)
 
 
-def _split(path: Path, block: bytes, start: int, whole_end: bool) -> list[LogLine]:
+def log_place_of_time(path: Path, time: int, times: LogTimes) -> int:
+    """Where the first line of a time or of a later one begins, or the end of the file."""
+    place = end_before_time(times.marks_of_log(path), time)
+    with path.open("rb") as file:
+        if place >= file.seek(0, 2):
+            return place
+        while place > 0:
+            start = max(0, place - MOST_BYTES)
+            file.seek(start)
+            newline = file.read(place - start).rfind(b"\n")
+            if newline >= 0:
+                return start + newline + 1
+            place = start
+    return 0
+
+
+def _split(path: Path, block: bytes, start: int, times: LogTimes, whole_end: bool) -> list[LogLine]:
     pieces = block.split(b"\n")
     last = pieces.pop()
     # What follows the last newline is a line if nothing more will come, or if there is no newline at all.
     ends_in_newline = [(piece, 1) for piece in pieces]
     if last and (not whole_end or not pieces):
         ends_in_newline.append((last, 0))
-    stat = path.stat()
-    first, size = log_made_at(path), max(1, stat.st_size)
-    span = max(0, int(stat.st_mtime * 1000) - first)
+    marks = times.marks_of_log(path)
     lines = []
     for piece, newline in ends_in_newline:
         end = start + len(piece) + newline
-        time = first + span * min(end, size) // size
-        lines.append(LogLine(start, end, time, piece.decode("utf-8", "replace").rstrip("\r")))
+        lines.append(LogLine(start, end, time_at_end(marks, end), piece.decode("utf-8", "replace").rstrip("\r")))
         start = end
     return lines

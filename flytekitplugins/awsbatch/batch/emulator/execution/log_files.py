@@ -1,7 +1,6 @@
 """Where the log of each attempt lies, and how it is read: CloudWatch's group `/aws/batch/job`, one file per stream.
 
-A process writes its file itself, so a line costs the service nothing. Events carry no time of their own in such a
-file; they get times between the attempt's start and its last write.
+A process writes its file itself, so a line costs the service nothing.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import private_folders
+from .log_times import LogTimes
 
 GROUP = "/aws/batch/job"
 STREAM = re.compile(r"(?P<definition>[A-Za-z0-9][A-Za-z0-9_-]{0,127})/default/(?P<task>[0-9a-f]{32})")
@@ -31,7 +31,10 @@ class LogStream:
 
 
 class Logs:
+    """:ivar times: when the lines of the logs were written."""
+
     def __init__(self, root: Path) -> None:
+        self.times = LogTimes()
         self._root = root
         self._made: set[str] = set()
 
@@ -71,11 +74,6 @@ class Logs:
         for stream in streams:
             with contextlib.suppress(OSError, ValueError):
                 self.path(stream).unlink()
-
-
-def log_made_at(path: Path) -> int:
-    """When the stream of a log file was made, in milliseconds since the epoch."""
-    return int(path.stem[:12], 16)
 
 
 def log_tail(path: Path, lines: int, most: int = 1 << 20) -> str:

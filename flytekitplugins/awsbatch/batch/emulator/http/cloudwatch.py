@@ -14,7 +14,8 @@ from typing import Any
 from ...api import BatchError
 from ..execution import log_events
 from ..execution.log_events import LogLine, LogPage
-from ..execution.log_files import GROUP, Logs, log_made_at
+from ..execution.log_files import GROUP, Logs
+from ..execution.log_times import LogTimes, log_made_at, time_at_end
 from ..operations import shapes
 from ..operations.paging import page_position, page_token
 from . import log_filter
@@ -93,7 +94,8 @@ class CloudWatch:
         return answer
 
     def _stream(self, name: str, path: Path) -> dict[str, Any]:
-        stat = path.stat()
+        marks = self._logs.times.marks_of_log(path)
+        size, _ = marks[-1]
         described = {
             "logStreamName": name,
             "creationTime": log_made_at(path),
@@ -101,10 +103,10 @@ class CloudWatch:
             "storedBytes": 0,
             "uploadSequenceToken": "0",
         }
-        if stat.st_size:
-            last = max(log_made_at(path), int(stat.st_mtime * 1000))
+        if size:
+            last = time_at_end(marks, size)
             described |= {
-                "firstEventTimestamp": log_made_at(path),
+                "firstEventTimestamp": time_at_end(marks, 1),
                 "lastEventTimestamp": last,
                 "lastIngestionTime": last,
             }
@@ -123,16 +125,19 @@ class CloudWatch:
         }
 
     def _page(self, path: Path, request: Request, limit: int) -> LogPage:
-        token = request.get("nextToken")
+        token, times = request.get("nextToken"), self._logs.times
         if token is None:
             if request.get("startFromHead"):
-                return log_events.log_events_forwards(path, 0, limit)
-            return log_events.log_events_backwards(path, None, limit)
+                start = log_events.log_place_of_time(path, request.get("startTime") or 0, times)
+                return log_events.log_events_forwards(path, start, limit, times)
+            until = request.get("endTime")
+            end = None if until is None else log_events.log_place_of_time(path, until, times)
+            return log_events.log_events_backwards(path, end, limit, times)
         ahead, back = FORWARD.fullmatch(token), BACKWARD.fullmatch(token)
         if ahead is not None:
-            return log_events.log_events_forwards(path, int(ahead[1]), limit)
+            return log_events.log_events_forwards(path, int(ahead[1]), limit, times)
         if back is not None:
-            return log_events.log_events_backwards(path, int(back[1]), limit)
+            return log_events.log_events_backwards(path, int(back[1]), limit, times)
         raise invalid_filter("The specified nextToken is invalid.")
 
     def _filter(self, request: Request) -> Answer:
@@ -150,7 +155,8 @@ class CloudWatch:
         events: list[dict[str, Any]] = []
         returned = searched = 0
         lines = heapq.merge(
-            *[_lines_of(name, path, places.get(name, 0)) for name, path in paths], key=lambda found: found[1].time
+            *[_lines_of(name, path, places.get(name, 0), self._logs.times) for name, path in paths],
+            key=lambda found: found[1].time,
         )
         for name, line in lines:
             if len(events) == limit or returned > PAGE_BYTES or searched > SEARCHED_BYTES:
@@ -194,9 +200,9 @@ def _page_limit(request: Request, most: int) -> int:
     return limit
 
 
-def _lines_of(stream: str, path: Path, start: int) -> Iterator[tuple[str, LogLine]]:
+def _lines_of(stream: str, path: Path, start: int, times: LogTimes) -> Iterator[tuple[str, LogLine]]:
     """The lines of a stream from a place on, read page by page."""
-    while page := log_events.log_events_forwards(path, start, LINES_AT_ONCE).lines:
+    while page := log_events.log_events_forwards(path, start, LINES_AT_ONCE, times).lines:
         for line in page:
             yield stream, line
         start = page[-1].end
@@ -208,5 +214,5 @@ def _filtered(line: LogLine, stream: str) -> dict[str, Any]:
         "timestamp": line.time,
         "message": line.message,
         "ingestionTime": line.time,
-        "eventId": f"{line.time:016d}{line.start:016d}{stream[-24:]}",
+        "eventId": f"{log_made_at(Path(stream)):016d}{line.end:016d}{stream[-24:]}",
     }

@@ -321,6 +321,7 @@ class Engine:
         unit, now = running.unit, int(event.at * 1000)
         running.attempt.started = now
         unit.started = now
+        self._starter.note_start(running.process, now)
         self._table.set_status(unit, RUNNING)
         if unit.stop is not None or self._suspended:
             self._ask_to_end(event.key)
