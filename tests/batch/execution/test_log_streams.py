@@ -123,6 +123,16 @@ def test_a_page_begins_and_ends_within_the_times(shell: Shell, logs: Any) -> Non
     assert messages(logs.get_log_events(**request, endTime=times["last"] + 1, limit=1)) == ["last"]
 
 
+def test_a_stream_of_a_whole_name_is_found_without_a_look_at_the_others(
+    shell: Shell, service: LocalBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = stream_of(shell, shell.submit("true"))
+    monkeypatch.setattr(Path, "iterdir", None)
+
+    assert service.logs.streams(stream) == [stream]
+    assert service.logs.streams("shell/default/" + "0" * 32) == []
+
+
 def test_streams_are_described_by_prefix_page_by_page(shell: Shell, logs: Any, service: LocalBatch) -> None:
     shell.define("other")
     job_id = shell.submit("echo $AWS_BATCH_JOB_ARRAY_INDEX", size=5)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import os
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from backends import Boto3
-from batch_shell import Shell
+from batch_shell import Shell, eventually
 from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 from threaded_server import ThreadedServer
 
 from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.batch.emulator.execution import log_events
+from flytekitplugins.awsbatch.batch.emulator.execution.log_events import LogPage
 from flytekitplugins.awsbatch.batch.emulator.http import cloudwatch
 from flytekitplugins.awsbatch.batch.emulator.http.cloudwatch import CloudWatch
 from flytekitplugins.awsbatch.batch.emulator.http.log_filter import filter_matcher
@@ -135,6 +140,125 @@ def test_the_end_of_the_time_range(shell: Shell, logs: Any) -> None:
     assert messages(logs.filter_log_events(logGroupName=GROUP, endTime=at - 1)) == []
     assert messages(logs.get_log_events(logGroupName=GROUP, logStreamName=stream, endTime=at)) == []
     assert messages(logs.get_log_events(logGroupName=GROUP, logStreamName=stream, endTime=at + 1)) == ["x"]
+
+
+def write(service: LocalBatch, number: int, text: str, made: int = 1_700_000_000_000) -> str:
+    """Adds to a stream of its own number, which is made where it is not there."""
+    stream = f"written/default/{made:012x}{number:020x}"
+    with service.logs.make(stream).open("a") as file:
+        file.write(text)
+    return stream
+
+
+@pytest.fixture
+def cloud(service: LocalBatch) -> CloudWatch:
+    return CloudWatch(service.logs, "us-east-1", "000000000000")
+
+
+class Follower:
+    """`aws logs tail --follow` of all streams: it asks from the latest time on that it has seen, and leaves out the
+    events that it knows.
+    """
+
+    def __init__(self, cloud: CloudWatch) -> None:
+        self._cloud = cloud
+        self._told: dict[str, dict[str, Any]] = {}
+
+    def poll(self) -> list[str]:
+        """The messages of all events until now."""
+        start = max((event["timestamp"] for event in self._told.values()), default=0)
+        for event in self._cloud.call("FilterLogEvents", {"logGroupName": GROUP, "startTime": start})["events"]:
+            assert self._told.setdefault(event["eventId"], event) == event
+        return [event["message"] for event in self._told.values()]
+
+    def sees(self, expected: list[str]) -> bool:
+        eventually(lambda: len(self.poll()) >= len(expected))
+        return self.poll() == expected
+
+
+def test_who_follows_logs_that_grow_sees_every_line_once(service: LocalBatch, cloud: CloudWatch) -> None:
+    follower, many = Follower(cloud), [str(number) for number in range(100)]
+    write(service, 1, "one\ntwo\n")
+    write(service, 2, "")
+    assert follower.sees(["one", "two"])
+
+    write(service, 1, "".join(f"{line}\n" for line in many))
+    assert follower.sees(["one", "two", *many])
+
+    # Another stream, which was silent until now, and a line that is not at its end.
+    write(service, 2, "three\nfour\nfi")
+    assert follower.sees(["one", "two", *many, "three", "four", "fi"])
+
+    write(service, 2, "ve\n")
+    assert follower.sees(["one", "two", *many, "three", "four", "fi", "five"])
+
+
+def test_what_is_newer_than_the_call_is_left_to_the_next(service: LocalBatch, cloud: CloudWatch) -> None:
+    """Else a line that another stream gets during the call could be older than what has been told."""
+    stream = write(service, 1, "x\n")
+    later = time.time() + 60
+    os.utime(service.log_path(stream), (later, later))
+
+    assert messages(cloud.call("FilterLogEvents", {"logGroupName": GROUP})) == []
+    events = cloud.call("GetLogEvents", {"logGroupName": GROUP, "logStreamName": stream})
+    assert messages(events) == ["x"]
+
+
+def test_streams_that_come_and_go_do_not_move_the_pages(service: LocalBatch, cloud: CloudWatch) -> None:
+    streams = [write(service, number, "x\n") for number in range(1, 6)]
+    request: dict[str, Any] = {"logGroupName": GROUP, "limit": 2}
+    first = cloud.call("DescribeLogStreams", request)
+    write(service, 0, "x\n")
+    service.log_path(streams[2]).unlink()
+
+    second = cloud.call("DescribeLogStreams", {**request, "nextToken": first["nextToken"]})
+    third = cloud.call("DescribeLogStreams", {**request, "nextToken": second["nextToken"]})
+
+    named = [[stream["logStreamName"] for stream in page["logStreams"]] for page in (first, second, third)]
+    assert named == [streams[:2], streams[3:4], streams[4:]]
+    assert len(cloud.call("DescribeLogStreams", {"logGroupName": GROUP})["logStreams"]) == 5
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 7])
+def test_pages_of_lines_of_equal_times_are_whole_and_their_tokens_small(
+    service: LocalBatch, cloud: CloudWatch, limit: int
+) -> None:
+    streams = [write(service, number, f"{number} a\n{number} b\n{number} c\n") for number in range(5)]
+    streams += [write(service, number, f"{number} later\n", made=1_700_000_000_001) for number in range(5, 8)]
+    for stream in streams:
+        os.utime(service.log_path(stream), (1_700_000_000, 1_700_000_000))
+    request: dict[str, Any] = {"logGroupName": GROUP, "limit": limit}
+    seen: list[str] = []
+    while True:
+        answer = cloud.call("FilterLogEvents", request)
+        seen += messages(answer)
+        if "nextToken" not in answer:
+            break
+        request["nextToken"] = answer["nextToken"]
+        assert len(answer["nextToken"]) < 150
+        assert len(seen) <= 18
+
+    assert seen == [f"{number} {letter}" for number in range(5) for letter in "abc"] + ["5 later", "6 later", "7 later"]
+
+
+def test_logs_are_opened_only_where_lines_of_the_page_may_be(
+    service: LocalBatch, cloud: CloudWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    read = log_events.log_events_forwards
+
+    def noted(path: Path, *rest: Any) -> LogPage:
+        opened.append(path.stem[-1])
+        return read(path, *rest)
+
+    monkeypatch.setattr(log_events, "log_events_forwards", noted)
+    for number in range(4):
+        made = 1_700_000_000_000 + number * 1000
+        os.utime(service.log_path(write(service, number, "x\n", made)), (0, made / 1000))
+
+    answer = cloud.call("FilterLogEvents", {"logGroupName": GROUP, "startTime": 1_700_000_001_000, "limit": 1})
+
+    assert (messages(answer), set(opened)) == (["x"], {"1", "2"})
 
 
 STREAM = "shell/default/0123456789abcdef0123456789abcdef"

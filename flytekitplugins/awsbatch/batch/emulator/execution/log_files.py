@@ -9,7 +9,6 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,16 +58,17 @@ class Logs:
             raise ValueError(f"{stream!r} is no log stream's name")
         return Path(f"{self._root}/{match['definition']}/{match['task'][-2:]}/{match['task']}.log")
 
-    def streams(self, prefix: str) -> Iterator[tuple[str, Path]]:
+    def streams(self, prefix: str) -> list[str]:
         """Every stream whose name begins so, by name."""
-        definition = prefix.split("/", 1)[0]
-        for directory in sorted(self._root.iterdir()) if self._root.is_dir() else ():
-            if not directory.name.startswith(definition):
-                continue
-            for path in sorted(directory.glob("*/*.log"), key=lambda path: path.name):
-                name = f"{directory.name}/default/{path.stem}"
-                if name.startswith(prefix):
-                    yield name, path
+        if STREAM.fullmatch(prefix):
+            return [prefix] if self.path(prefix).exists() else []
+        definition, whole, _ = prefix.partition("/")
+        found = []
+        for each in self._root.iterdir() if self._root.is_dir() else ():
+            if each.name == definition or (not whole and each.name.startswith(definition)):
+                for _, _, files in os.walk(each):
+                    found += [f"{each.name}/default/{file[:-4]}" for file in files if file.endswith(".log")]
+        return sorted(name for name in found if name.startswith(prefix))
 
     def remove_streams(self, streams: list[str]) -> None:
         for stream in streams:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ...api import BatchError
 from ..execution import log_events
 from ..execution.log_events import LogLine, LogPage
 from ..execution.log_files import GROUP, Logs
-from ..execution.log_times import LogTimes, log_made_at, time_at_end
+from ..execution.log_times import end_before_time, log_made_at, time_at_end
 from ..operations import shapes
 from ..operations.paging import page_position, page_token
 from . import log_filter
@@ -41,6 +42,7 @@ class CloudWatch:
     def __init__(self, logs: Logs, region: str, account_id: str) -> None:
         self._logs = logs
         self._arn = f"arn:aws:logs:{region}:{account_id}:log-group:{GROUP}"
+        self._listed: tuple[tuple[str, bool, bool] | None, list[str]] = (None, [])
         self._operations: dict[str, Callable[[Request], Answer]] = {
             "DescribeLogGroups": self._groups,
             "DescribeLogStreams": self._streams,
@@ -82,18 +84,24 @@ class CloudWatch:
         if by_time and prefix:
             raise invalid_filter("Cannot order by LastEventTime with a logStreamNamePrefix.")
         limit = _page_limit(request, STREAMS_PAGE)
-        found = list(self._logs.streams(prefix))
-        if by_time:
-            found.sort(key=lambda each: each[1].stat().st_mtime)
-        if request.get("descending"):
-            found.reverse()
         start = page_position(request.get("nextToken"), 0, 0)
-        answer: Answer = {"logStreams": [self._stream(*each) for each in found[start : start + limit]]}
+        wanted, found = (prefix, by_time, bool(request.get("descending"))), self._listed[1]
+        # Pages that follow are parts of the same list: it is made once, and nothing moves in it.
+        if start == 0 or wanted != self._listed[0]:
+            found = self._logs.streams(prefix)
+            if by_time:
+                found.sort(key=lambda name: self._logs.path(name).stat().st_mtime)
+            if request.get("descending"):
+                found.reverse()
+            self._listed = wanted, found
+        page = [name for name in found[start : start + limit] if self._logs.path(name).exists()]
+        answer: Answer = {"logStreams": [self._stream(name) for name in page]}
         if len(found) > start + limit:
             answer["nextToken"] = page_token(start + limit)
         return answer
 
-    def _stream(self, name: str, path: Path) -> dict[str, Any]:
+    def _stream(self, name: str) -> dict[str, Any]:
+        path = self._logs.path(name)
         marks = self._logs.times.marks_of_log(path)
         size, _ = marks[-1]
         described = {
@@ -148,22 +156,29 @@ class CloudWatch:
             raise invalid_filter("logStreamNames and logStreamNamePrefix are mutually exclusive")
         if request.get("startFromHead") is False:
             raise invalid_filter("startFromHead=false (the newest events first): not supported here")
-        paths = [(name, self._path(name)) for name in names] if names else list(self._logs.streams(prefix or ""))
+        wanted = names or self._logs.streams(prefix or "")
         matches = log_filter.filter_matcher(request.get("filterPattern") or "")
         limit = _page_limit(request, log_events.MOST_EVENTS)
-        places: dict[str, int] = dict(page_position(request.get("nextToken"), {}, {}))
+        # Where the page before has ended: after it come the lines of this time and of streams that follow by name, and
+        # what is left of this stream.
+        position = page_position(request.get("nextToken"), [0, "", 0], [0, "", 0])
         events: list[dict[str, Any]] = []
         returned = searched = 0
-        lines = heapq.merge(
-            *[_lines_of(name, path, places.get(name, 0), self._logs.times) for name, path in paths],
-            key=lambda found: found[1].time,
-        )
-        for name, line in lines:
+        # What is written from now on is left to later calls: there it is newer than all that was told before.
+        now, end = int(time.time() * 1000), request.get("endTime")
+        until = now if end is None else min(end, now)
+        start = request.get("startTime") or 0
+        streams = [self._lines_from(name, self._path(name), position, start) for name in wanted]
+        for name, line in heapq.merge(*streams, key=lambda found: (found[1].time, found[0])):
+            if line.time > until:
+                break
+            if line.start == line.end:
+                continue
             if len(events) == limit or returned > PAGE_BYTES or searched > SEARCHED_BYTES:
-                return {"events": events, "searchedLogStreams": [], "nextToken": page_token(places)}
+                return {"events": events, "searchedLogStreams": [], "nextToken": page_token(position)}
             searched += line.end - line.start
-            places[name] = line.end
-            if self._within(line, request, end_counts=True) and matches(line.message):
+            position = [line.time, name, line.end]
+            if matches(line.message):
                 returned += len(line.message)
                 events.append(_filtered(line, name))
         return {"events": events, "searchedLogStreams": []}
@@ -187,10 +202,25 @@ class CloudWatch:
             raise _missing_resource("log stream")
         return path
 
-    def _within(self, line: LogLine, request: Request, end_counts: bool = False) -> bool:
-        """:param end_counts: whether an event at `endTime` is still within, as for FilterLogEvents."""
+    def _lines_from(self, stream: str, path: Path, position: list[Any], start: int) -> Iterator[tuple[str, LogLine]]:
+        """The lines of a stream from a position and a time on, read page by page. Before them comes an empty piece, no
+        later than they are, so that the file is read only when it is its turn.
+        """
+        times = self._logs.times
+        at, last, place = position
+        if stream != last:
+            start, marks = max(start, at + (stream < last)), times.marks_of_log(path)
+            if end_before_time(marks, start) == marks[-1][0]:
+                return
+            yield stream, LogLine(0, 0, max(start, marks[0][1]), "")
+            place = log_events.log_place_of_time(path, start, times)
+        while page := log_events.log_events_forwards(path, place, LINES_AT_ONCE, times).lines:
+            yield from ((stream, line) for line in page if line.time >= start)
+            place = page[-1].end
+
+    def _within(self, line: LogLine, request: Request) -> bool:
         start, end = request.get("startTime"), request.get("endTime")
-        return (start is None or line.time >= start) and (end is None or line.time < end + end_counts)
+        return (start is None or line.time >= start) and (end is None or line.time < end)
 
 
 def _page_limit(request: Request, most: int) -> int:
@@ -198,14 +228,6 @@ def _page_limit(request: Request, most: int) -> int:
     if not 1 <= limit <= most:
         raise invalid_filter(f"limit is {limit}: expected 1 to {most}")
     return limit
-
-
-def _lines_of(stream: str, path: Path, start: int, times: LogTimes) -> Iterator[tuple[str, LogLine]]:
-    """The lines of a stream from a place on, read page by page."""
-    while page := log_events.log_events_forwards(path, start, LINES_AT_ONCE, times).lines:
-        for line in page:
-            yield stream, line
-        start = page[-1].end
 
 
 def _filtered(line: LogLine, stream: str) -> dict[str, Any]:
