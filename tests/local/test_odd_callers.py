@@ -38,7 +38,12 @@ if __name__ == "__main__":
 
 
 def run(
-    folder: Path, first: str, before: str = "pass", settings: str = "", interpreter: str = sys.executable, **variables: str
+    folder: Path,
+    first: str,
+    before: str = "pass",
+    settings: str = "",
+    interpreter: str = sys.executable,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     text = PROGRAM.replace("FIRST", first).replace("BEFORE", before).replace("SETTINGS", settings)
     return run_caller_program(folder, text, interpreter, **variables)
