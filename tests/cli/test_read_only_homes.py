@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
+from batch_shell import SETTINGS, Shell, eventually, new_shell
 from click.testing import CliRunner, Result
 from small_disk import mounted_read_only
 from ui_home import WrittenHome
 
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.batch.emulator.store import database
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
 from flytekitplugins.awsbatch.cli.main import main
 
@@ -42,6 +45,20 @@ def test_runs_jobs_and_logs_are_shown(tmp_path: Path, in_use: bool) -> None:
         assert ask(there, "logs", "--failed").stdout.splitlines()[1:] == ["said"]
         assert "1 failed" in ask(there, "top", "--once").stdout
     home.close()
+
+
+def test_who_reads_for_long_sees_what_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path / "home"
+    with LocalBatch(home, SETTINGS) as service:
+        new_shell(service).ended(Shell(service).submit("true"))
+    monkeypatch.setattr(database, "_is_writable", lambda path: False)
+    with contextlib.closing(LocalBatch(home, reading=True)) as reader, LocalBatch(home, SETTINGS) as service:
+        version = reader.version()
+        for _ in range(50):
+            later = Shell(service).submit("true", tags={"long": "v" * 200})
+        Shell(service).ended(later)
+        eventually(lambda: Shell(reader).describe(later)["status"] == "SUCCEEDED")
+        assert reader.version() != version
 
 
 def test_nothing_is_removed_and_no_service_begins_there(tmp_path: Path) -> None:

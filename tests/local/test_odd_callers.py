@@ -61,13 +61,22 @@ def test_signals_that_the_caller_blocks_are_not_blocked_in_jobs(tmp_path: Path, 
     assert done.stdout == "[2, 4] set()\n", done.stderr
 
 
-def test_scripts_that_this_interpreter_does_not_have_are_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("isolation", ["fork", "process"])
+def test_scripts_that_this_interpreter_does_not_have_are_written(tmp_path: Path, isolation: str) -> None:
     there = [str(ROOT), sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     path = os.pathsep.join(each for each in os.environ["PATH"].split(os.pathsep) if not _has_flytekit(each))
     base = getattr(sys, "_base_executable", sys.executable)
+    if _has_flytekit(str(Path(base).parent)):
+        pytest.skip("these tests do not run in a virtual environment")
+    if isolation == "process":
+        # A path that no first line of a script can hold.
+        base = str(tmp_path / "a folder" / "python")
+        Path(base).parent.mkdir()
+        Path(base).symlink_to(sys._base_executable)
     done = run(
         tmp_path,
         "print(double(n=1), map_task(double)(n=[1, 2]))",
+        settings=f'settings="emulator: {{isolation: {isolation}}}"',
         interpreter=base,
         PATH=path,
         PYTHONPATH=os.pathsep.join(there),

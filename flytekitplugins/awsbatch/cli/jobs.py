@@ -68,7 +68,7 @@ def jobs_command(
     """
     with ending_on_failure():
         run = home_run_named(execution, workflow)
-        children = children or logs or bool(statuses)
+        children = children or (logs and not as_json) or bool(statuses)
         with (
             reader_of_home_run(run, children) as reader,
             batch_of_home_run(run) as batch,

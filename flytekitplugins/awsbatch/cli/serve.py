@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -123,7 +124,9 @@ def serve_command(
         else:
             launch = CodeFolders(
                 launch_policy_in_clean_environment(
-                    environment, temporary_folder_of_process(), job_scripts_directories()
+                    environment,
+                    None if "TMPDIR" in environment else temporary_folder_of_process(),
+                    (sysconfig.get_path("scripts"), *job_scripts_directories()),
                 ),
                 at.code,
                 settings.batch.retention_days,

@@ -127,6 +127,14 @@ def test_a_stock_boto3_script_works(home: Path) -> None:
     assert done.stdout.splitlines() == ["SUCCEEDED", *(f"{n} ['hello from {n}']" for n in range(3))]
 
 
+def test_a_folder_for_temporary_files_that_is_given_is_used(home: Path, tmp_path: Path) -> None:
+    with Served(home, "--env", f"TMPDIR={tmp_path}") as served:
+        shell = Shell(Boto3(served.url))
+        shell.define(command=["true"])
+        assert shell.ended(shell.submit("touch $TMPDIR/here", jobQueue="default"))["status"] == "SUCCEEDED"
+    assert (tmp_path / "here").exists()
+
+
 def test_each_job_has_a_folder_for_temporary_files_of_its_own(home: Path) -> None:
     with Served(home) as served:
         shell = Shell(Boto3(served.url))

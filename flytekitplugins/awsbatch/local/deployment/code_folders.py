@@ -38,7 +38,7 @@ class CodeFolders:
     def __init__(self, policy: LaunchPolicy, root: Path, keep_days: float) -> None:
         self._policy = policy
         self._root = root
-        self._launches: dict[tuple[str, ...], tuple[Launch, Launch]] = {}
+        self._launches: dict[tuple[tuple[str, ...], bool], tuple[Launch, Launch]] = {}
         oldest = time.time() - max(keep_days, 1) * SECONDS_A_DAY
         with contextlib.suppress(OSError):
             for path in root.glob("*"):
@@ -48,14 +48,15 @@ class CodeFolders:
     def __call__(self, request: LaunchRequest) -> Launch:
         """Raises OSError where the folder cannot be made."""
         launch = self._policy(request)
-        known, answer = self._launches.get(request.command, (None, launch))
+        asked = request.command, request.fargate
+        known, answer = self._launches.get(asked, (None, launch))
         if known is not launch:
             # All attempts of a job have to get the very same launch.
             if len(self._launches) >= REMEMBERED:
                 self._launches.clear()
             command = shared_code_folder(request.command, self._root)
             answer = replace(launch, command=command) if command else launch
-            self._launches[request.command] = launch, answer
+            self._launches[asked] = launch, answer
         return answer
 
 

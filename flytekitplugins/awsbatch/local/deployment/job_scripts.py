@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import shlex
 import sys
 import sysconfig
 from importlib.metadata import EntryPoint
@@ -26,11 +27,13 @@ DISTRIBUTIONS = {
     OURS: PLUGIN,
     wire.TIMEOUT_SCRIPT: PLUGIN,
 }
-SCRIPT = """#!{interpreter}
+SCRIPT = """{first}
 import sys
 from {entry.module} import {entry.attr}
 sys.exit({entry.attr}())
 """
+# As much of a first line as every kernel reads.
+MAX_FIRST_LINE = 127
 
 
 @functools.cache
@@ -43,13 +46,13 @@ def entry_point_of_script(script: str) -> EntryPoint | None:
     return next((point for point in points if point.group == "console_scripts" and point.name == script), None)
 
 
-@functools.cache
 def job_scripts_directories() -> tuple[str, ...]:
     """Where this installation has these scripts, most likely first; the last one is `written_scripts_folder`."""
     written = written_scripts_folder()
-    return (*_installed_in(), *([str(written)] if written is not None else []))
+    return _installed_in() if written is None else (*_installed_in(), str(written))
 
 
+@functools.cache
 def _installed_in() -> tuple[str, ...]:
     candidates = [
         sysconfig.get_path("scripts"),
@@ -61,19 +64,30 @@ def _installed_in() -> tuple[str, ...]:
 
 
 @functools.cache
+def _missing() -> tuple[EntryPoint, ...]:
+    missing = (name for name in DISTRIBUTIONS if not any((Path(one) / name).exists() for one in _installed_in()))
+    return tuple(entry for name in missing if (entry := entry_point_of_script(name)) is not None)
+
+
 def written_scripts_folder() -> Path | None:
     """A folder with the scripts that this interpreter's own do not have, although it imports their distribution from
     somewhere else: from the installation that a `venv --system-site-packages` is made of, by PYTHONPATH, from what
     `pip install --target` has made. None where nothing is missing.
     """
-    missing = [name for name in DISTRIBUTIONS if not any((Path(one) / name).exists() for one in _installed_in())]
-    entries = [entry for name in missing if (entry := entry_point_of_script(name)) is not None]
-    if not entries:
-        return None
-    folder = temporary_folder_of_process() / "scripts"
+    return _written_below(temporary_folder_of_process()) if _missing() else None
+
+
+@functools.lru_cache(maxsize=1)
+def _written_below(temporary: Path) -> Path:
+    """:param temporary: another one in a fork of the process, and once the one before is gone."""
+    folder = temporary / "scripts"
     folder.mkdir(mode=0o700, exist_ok=True)
-    for entry in entries:
+    first = f"#!{sys.executable}"
+    if " " in first or len(first) > MAX_FIRST_LINE:
+        # For sh the second line, for Python a text.
+        first = f"#!/bin/sh\n'''exec' {shlex.quote(sys.executable)} \"$0\" \"$@\"\n' '''"
+    for entry in _missing():
         script = folder / entry.name
-        script.write_text(SCRIPT.format(interpreter=sys.executable, entry=entry))
+        script.write_text(SCRIPT.format(first=first, entry=entry))
         script.chmod(0o700)
     return folder

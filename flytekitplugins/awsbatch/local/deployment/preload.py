@@ -136,11 +136,12 @@ def _entry_module(script: str) -> str:
 
 
 def _preload_interpreter(script: Path) -> str:
-    """The one that the script's first line names, else this one."""
+    """The Python that the script's first line names, else this one: a long path stands behind `/bin/sh`."""
     with script.open("rb") as file:
         first = file.readline(MAX_FIRST_LINE).decode(errors="replace").strip()
     named = first.removeprefix("#!").strip()
-    return named if first.startswith("#!") and Path(named).is_file() else sys.executable
+    is_python = first.startswith("#!") and Path(named).is_file() and Path(named).name != "sh"
+    return named if is_python else sys.executable
 
 
 def _task_modules(argv: Sequence[str]) -> tuple[str, ...] | None:

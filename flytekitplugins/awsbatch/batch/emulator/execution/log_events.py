@@ -41,7 +41,9 @@ def log_events_forwards(path: Path, start: int, limit: int, times: LogTimes) -> 
         file.seek(start)
         block = file.read(MOST_BYTES)
         more = bool(file.read(1))
-    lines = _split(path, block, start, times, whole_end=more)[:limit]
+    if rest := block.split(b"\n", limit)[limit:]:
+        block, more = block.removesuffix(rest[0]), True
+    lines = _split(path, block, start, times, whole_end=more)
     return LogPage(lines, start, lines[-1].end if lines else start)
 
 

@@ -3,7 +3,8 @@
 CloudWatch stamps each line when it arrives. Here the process writes the file itself, so a line's time is reckoned
 between the two marks around its end, in proportion to its place. A mark says how large the file was at a time: the
 first is the attempt's start, another one comes with each look at the file. Since marks are only added at the end, a
-line keeps its time, and lines that are new since the last look are later than all before them.
+line keeps its time, until there are too many of them; and lines that are new since the last look are later than all
+before them.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from pathlib import Path
 Marks = list[tuple[int, int]]
 
 # What is remembered: of how many streams, those looked at last, and how many marks of each.
-MOST_STREAMS = 1 << 16
-MOST_MARKS = 1000
+MOST_STREAMS = 1 << 13
+MOST_MARKS = 200
 
 
 class LogTimes:
@@ -38,17 +39,17 @@ class LogTimes:
 
     def marks_of_log(self, path: Path) -> Marks:
         """Looks at the file. Whatever was read of it before lies within these marks."""
+        now, stat = int(time.time() * 1000), path.stat()
         with self._lock:
             marks = self._known(path, log_made_at(path))
-            now, stat = int(time.time() * 1000), path.stat()
             size, last = marks[-1]
             if stat.st_size > size:
-                marks.append((stat.st_size, max(stat.st_mtime_ns // 1_000_000, last + (len(marks) > 1))))
-            else:
-                # What comes next was written after this look, not just after the last line.
-                if len(marks) > 1 and marks[-2][0] == size:
-                    marks.pop()
-                marks.append((size, max(now, last)))
+                size, last = stat.st_size, max(stat.st_mtime_ns // 1_000_000, last + (len(marks) > 1))
+                marks.append((size, last))
+            elif len(marks) > 1 and marks[-2][0] == size:
+                marks.pop()
+            # What comes next was written after this look, not just after the last line.
+            marks.append((size, max(now, last)))
             if len(marks) > MOST_MARKS:
                 del marks[1 : MOST_MARKS // 2 : 2]
             return marks.copy()

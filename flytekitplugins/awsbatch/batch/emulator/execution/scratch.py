@@ -37,8 +37,10 @@ class Scratch:
 
     def take(self) -> Path:
         """An empty directory."""
-        if self._free:
-            return self._free.pop()
+        while self._free:
+            # Who clears the machine's temporary files may have taken it.
+            if (path := self._free.pop()).is_dir():
+                return path
         return private_folders.make_private_folder(self._root / str(next(_numbers)))
 
     def give_back(self, path: Path) -> None:

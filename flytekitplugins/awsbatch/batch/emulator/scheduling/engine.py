@@ -163,7 +163,7 @@ class Engine:
                 self._apply(outcome)
             self._ready.append(unit for unit in job.units if unit.status == RUNNABLE)
             self._table.notify_readers()
-            blocked = self._ready.is_queue_blocked(job.spec.queue)
+            blocked = self._ready.is_queue_blocked_for(job)
         if not blocked:
             self.wake()
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from ..faults import STAY_RUNNABLE, FaultPlan
-from ..job_model import RUNNABLE, STARTING, Attempt, Unit
+from ..job_model import RUNNABLE, STARTING, Attempt, Job, Unit
 from .capacity import Capacity
 from .job_table import JobTable
 from .placement import Hold, Occupancy, Size, why_not_placeable
@@ -22,27 +22,26 @@ class ReadyQueue:
         self._faults = faults
         self._occupancy = Occupancy({})
         # By submission, each a heap: what had to wait for others, or is tried again, goes before what came later.
-        self._ready: defaultdict[str, list[tuple[int, int, Unit]]] = defaultdict(list)
+        self._ready: defaultdict[str, list[tuple[int, int, int, Unit]]] = defaultdict(list)
         self._never_fitting: defaultdict[str, list[Unit]] = defaultdict(list)
+        self._try_misfits = False
         # Queues whose first unit waits for room.
         self._blocked: set[str] = set()
 
     def append(self, units: Iterable[Unit]) -> None:
         for unit in units:
-            heapq.heappush(self._ready[unit.job.spec.queue], (unit.job.sequence, unit.index or 0, unit))
+            # A job that is gone may have had the same number.
+            entry = unit.job.sequence, unit.index or 0, id(unit), unit
+            heapq.heappush(self._ready[unit.job.spec.queue], entry)
 
-    def is_queue_blocked(self, queue: str) -> bool:
-        """Whether a unit that is appended to this queue cannot start until another one ends."""
-        return queue in self._blocked
+    def is_queue_blocked_for(self, job: Job) -> bool:
+        """Whether a job that has been appended cannot start until another one ends."""
+        queue = job.spec.queue
+        return queue in self._blocked and self._ready[queue][0][0] < job.sequence
 
     def try_misfits_again(self) -> None:
-        """Puts units that could never start back into their queue."""
-        for units in self._never_fitting.values():
-            for unit in units:
-                if unit.status == RUNNABLE:
-                    self._note_misfit(unit, None)
-            self.append(units)
-        self._never_fitting.clear()
+        """Puts units that could never start back into their queue, when units are placed next."""
+        self._try_misfits = True
 
     def give_back(self, unit: Unit, environment: str) -> None:
         """The unit does not use its room in the compute environment any more."""
@@ -52,6 +51,9 @@ class ReadyQueue:
         """Moves the units that fit to STARTING, with an attempt that knows its compute environment."""
         starting: list[Unit] = []
         self._blocked.clear()
+        if self._try_misfits:
+            self._try_misfits = False
+            self._put_misfits_back()
         self._occupancy.new_placement_round(capacity.sizes)
         for name in capacity.by_priority:
             waiting, order = self._ready[name], capacity.orders[name]
@@ -93,6 +95,14 @@ class ReadyQueue:
             for unit in units:
                 if unit.status == RUNNABLE:
                     yield name, unit
+
+    def _put_misfits_back(self) -> None:
+        for units in self._never_fitting.values():
+            for unit in units:
+                if unit.status == RUNNABLE:
+                    self._note_misfit(unit, None)
+            self.append(units)
+        self._never_fitting.clear()
 
     def _note_misfit(self, unit: Unit, reason: str | None) -> None:
         if unit.reason == reason:

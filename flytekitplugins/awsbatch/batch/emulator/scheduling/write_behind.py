@@ -45,6 +45,7 @@ class WriteBehind:
                 return
             try:
                 self._rows.write_changes(changes)
+                self._told = False
             except sqlite3.Error:
                 with self._table.lock:
                     self._unwritten = changes
@@ -62,7 +63,6 @@ class WriteBehind:
         try:
             self.write_behind_now()
             self._rows.checkpoint()
-            self._told = False
         except sqlite3.Error as error:
             # A disk that is full stays so for long.
             if not self._told:

@@ -119,8 +119,8 @@ def _empty_database() -> bytes:
             return path.read_bytes()
     except (OSError, sqlite3.Error) as error:
         raise UnusableHomeError(
-            f"No temporary files can be written in {tempfile.gettempdir()} ({error}). Make room there, or set "
-            f"TMPDIR to another folder."
+            f"No temporary files can be written in {tempfile.tempdir or 'any folder'} ({error}). Make room there, "
+            f"or set TMPDIR to another folder."
         ) from None
 
 
@@ -184,6 +184,8 @@ class Database:
         self._path = path
         self._synced = path is not None and not _is_temporary(path)
         self._read_only = reading and path is not None and path.exists() and not _is_writable(path)
+        self._opened_as: tuple[int, int, bool] | None = None
+        self._reopened = 0
         self._checkpointer: sqlite3.Connection | None = None
         self._checkpoint_lock = threading.Lock()
         try:
@@ -193,7 +195,9 @@ class Database:
             self._writer = self._connect()
             self._set_up()
         except (OSError, sqlite3.Error) as error:
-            why = f"its disk is full ({error})" if path is not None and _is_disk_full(path) else error
+            # Of a damaged file SQLite says another kind of error.
+            may_be_full = path is not None and isinstance(error, OSError | sqlite3.OperationalError)
+            why = f"its disk is full ({error})" if path is not None and may_be_full and _is_disk_full(path) else error
             raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {why}") from None
         if path is None:
             self._reader, self._read_lock = self._writer, self._write_lock
@@ -221,13 +225,18 @@ class Database:
     @contextlib.contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
         with self._read_lock:
+            if self._read_only and (state := self._file_state()) != self._opened_as:
+                self._reader.close()
+                self._reader, self._opened_as = self._connect(), state
+                self._reopened += 1
             yield self._reader
 
     def version(self) -> int:
         """Changes when another connection has written."""
         with self.reader() as connection:
             version: int = connection.execute("PRAGMA data_version").fetchone()[0]
-        return version
+        # Each connection counts from one.
+        return (self._reopened << 32) + version
 
     def checkpoint(self) -> None:
         """Moves the write-ahead log into the file when it has grown. Readers and writers go on meanwhile."""
@@ -276,10 +285,17 @@ class Database:
         return connection
 
     def _read_only_address(self) -> str:
-        """Where there is no log, nobody has the file open, and it is read without one: SQLite could not make it."""
+        """Where there is no log, nobody has the file open, and it is read without one: SQLite could not make it. When
+        somebody opens it, it is read anew.
+        """
         assert self._path is not None
-        logged = self._path.with_name(f"{self._path.name}-wal").exists()
-        return f"{self._path.absolute().as_uri()}?mode=ro{'' if logged else '&immutable=1'}"
+        return f"{self._path.absolute().as_uri()}?mode=ro{'' if self._file_state()[-1] else '&immutable=1'}"
+
+    def _file_state(self) -> tuple[int, int, bool]:
+        """When the file was written, its size, and whether it has a log."""
+        assert self._path is not None
+        stat = self._path.stat()
+        return stat.st_mtime_ns, stat.st_size, self._path.with_name(f"{self._path.name}-wal").exists()
 
     def _set_up(self) -> None:
         mode = self._writer.execute("PRAGMA journal_mode").fetchone()[0]
