@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import AMBIENT, Launch, LaunchRequest
 
 from .job_scripts import FAST_EXECUTE, job_scripts_directories
 
@@ -24,9 +24,7 @@ INHERIT, CLEAN = "inherit", "clean"
 DROP = "drop"
 
 # The variables that a process needs to run at all; none of them says who started it.
-CLEAN_NAMES = frozenset(
-    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH"}
-)
+CLEAN_NAMES = frozenset({*AMBIENT, "LOGNAME", "SHELL", "LANGUAGE"})
 CLEAN_PREFIXES = ("LC_",)
 
 # Variables by which a job would take itself for the caller, or for another job. pytest's variable changes with every

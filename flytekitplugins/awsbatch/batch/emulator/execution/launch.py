@@ -73,13 +73,13 @@ def launch_policy_in_clean_environment(
     :param temporary: as for `Launch`, like `path`.
     """
     base = {name: os.environ[name] for name in AMBIENT if name in os.environ}
-    return _on_ecs(extra, lambda more: Launch({**base, **more}, None, temporary, path))
+    return _on_ecs(extra, lambda more: Launch(environment={**base, **more}, temporary=temporary, path=path))
 
 
 def launch_policy_in_image(extra: Mapping[str, str] | None = None) -> LaunchPolicy:
     """The policy for jobs in containers of their own images: nothing of this machine, and `extra`."""
     # An image says itself which directory a command starts in.
-    return _on_ecs(extra, lambda more: Launch(more, cwd=Path("/")))
+    return _on_ecs(extra, lambda more: Launch(environment=more, cwd=Path("/")))
 
 
 def _on_ecs(extra: Mapping[str, str] | None, launch: Callable[[dict[str, str]], Launch]) -> LaunchPolicy:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .log_times import LogTimes, end_before_time, time_at_end
+from .log_times import LogTimes, Marks, end_before_time, time_at_end
 
 # CloudWatch's own limits of an answer.
 MOST_EVENTS = 10_000
@@ -63,9 +63,9 @@ def log_events_backwards(path: Path, end: int | None, limit: int, times: LogTime
     return LogPage(lines, lines[0].start if lines else end, end)
 
 
-def log_place_of_time(path: Path, time: int, times: LogTimes) -> int:
+def log_place_of_time(path: Path, time: int, marks: Marks) -> int:
     """Where the first line of a time or of a later one begins, or the end of the file."""
-    place = end_before_time(times.marks_of_log(path), time)
+    place = end_before_time(marks, time)
     with path.open("rb") as file:
         if place >= file.seek(0, 2):
             return place

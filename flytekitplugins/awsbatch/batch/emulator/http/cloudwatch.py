@@ -135,11 +135,12 @@ class CloudWatch:
     def _page(self, path: Path, request: Request, limit: int) -> LogPage:
         token, times = request.get("nextToken"), self._logs.times
         if token is None:
+            marks = times.marks_of_log(path)
             if request.get("startFromHead"):
-                start = log_events.log_place_of_time(path, request.get("startTime") or 0, times)
+                start = log_events.log_place_of_time(path, request.get("startTime") or 0, marks)
                 return log_events.log_events_forwards(path, start, limit, times)
             until = request.get("endTime")
-            end = None if until is None else log_events.log_place_of_time(path, until, times)
+            end = None if until is None else log_events.log_place_of_time(path, until, marks)
             return log_events.log_events_backwards(path, end, limit, times)
         ahead, back = FORWARD.fullmatch(token), BACKWARD.fullmatch(token)
         if ahead is not None:
@@ -213,7 +214,7 @@ class CloudWatch:
             if end_before_time(marks, start) == marks[-1][0]:
                 return
             yield stream, LogLine(0, 0, max(start, marks[0][1]), "")
-            place = log_events.log_place_of_time(path, start, times)
+            place = log_events.log_place_of_time(path, start, marks)
         while page := log_events.log_events_forwards(path, place, LINES_AT_ONCE, times).lines:
             yield from ((stream, line) for line in page if line.time >= start)
             place = page[-1].end

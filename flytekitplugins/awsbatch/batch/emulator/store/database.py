@@ -158,8 +158,12 @@ def _is_temporary(path: Path) -> bool:
     return path.resolve().is_relative_to(Path(tempfile.gettempdir()).resolve())
 
 
-def _is_disk_full(path: Path) -> bool:
-    """SQLite itself may say only that its files could not be written."""
+def _is_disk_full(path: Path | None, error: Exception) -> bool:
+    """Whether that is the reason of an error. SQLite itself may say only that its files could not be written; of a
+    damaged file it says another kind of error.
+    """
+    if path is None or not isinstance(error, OSError | sqlite3.OperationalError):
+        return False
     try:
         return shutil.disk_usage(path.parent).free < SIDE_FILES
     except OSError:
@@ -195,9 +199,7 @@ class Database:
             self._writer = self._connect()
             self._set_up()
         except (OSError, sqlite3.Error) as error:
-            # Of a damaged file SQLite says another kind of error.
-            may_be_full = path is not None and isinstance(error, OSError | sqlite3.OperationalError)
-            why = f"its disk is full ({error})" if path is not None and may_be_full and _is_disk_full(path) else error
+            why = f"its disk is full ({error})" if _is_disk_full(path, error) else error
             raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {why}") from None
         if path is None:
             self._reader, self._read_lock = self._writer, self._write_lock
@@ -225,9 +227,9 @@ class Database:
     @contextlib.contextmanager
     def reader(self) -> Iterator[sqlite3.Connection]:
         with self._read_lock:
-            if self._read_only and (state := self._file_state()) != self._opened_as:
+            if self._read_only and self._file_state() != self._opened_as:
                 self._reader.close()
-                self._reader, self._opened_as = self._connect(), state
+                self._reader = self._connect()
                 self._reopened += 1
             yield self._reader
 
@@ -289,7 +291,8 @@ class Database:
         somebody opens it, it is read anew.
         """
         assert self._path is not None
-        return f"{self._path.absolute().as_uri()}?mode=ro{'' if self._file_state()[-1] else '&immutable=1'}"
+        self._opened_as = self._file_state()
+        return f"{self._path.absolute().as_uri()}?mode=ro{'' if self._opened_as[-1] else '&immutable=1'}"
 
     def _file_state(self) -> tuple[int, int, bool]:
         """When the file was written, its size, and whether it has a log."""
