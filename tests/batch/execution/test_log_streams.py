@@ -245,3 +245,12 @@ def test_backwards_is_forwards_from_the_other_end(tmp_path_factory: pytest.TempP
 
     assert [line.message for line in log_events.log_events_forwards(path, 0, 10_000, LogTimes()).lines] == expected
     assert back == expected
+
+
+def test_one_folder_takes_256_logs(tmp_path: Path) -> None:
+    logs = Logs(tmp_path)
+    streams = [logs.new("job", 1_700_000_000_000) for _ in range(512)]
+    paths = {logs.make(stream) for stream in streams}
+
+    assert len(paths) == len(set(streams)) == 512
+    assert 2 <= len({path.parent for path in paths}) <= 3

@@ -23,6 +23,7 @@ from flytekitplugins.awsbatch.batch.emulator.execution.log_events import LogPage
 from flytekitplugins.awsbatch.batch.emulator.http import cloudwatch
 from flytekitplugins.awsbatch.batch.emulator.http.cloudwatch import CloudWatch
 from flytekitplugins.awsbatch.batch.emulator.http.log_filter import filter_matcher
+from flytekitplugins.awsbatch.batch.emulator.operations.paging import page_token
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 GROUP = "/aws/batch/job"
@@ -217,6 +218,63 @@ def test_streams_that_come_and_go_do_not_move_the_pages(service: LocalBatch, clo
     named = [[stream["logStreamName"] for stream in page["logStreams"]] for page in (first, second, third)]
     assert named == [streams[:2], streams[3:4], streams[4:]]
     assert len(cloud.call("DescribeLogStreams", {"logGroupName": GROUP})["logStreams"]) == 5
+
+
+@pytest.mark.parametrize(
+    ("operation", "members", "found"),
+    [
+        ("DescribeLogStreams", {}, "logStreams"),
+        ("DescribeLogStreams", {"orderBy": "LastEventTime"}, "logStreams"),
+        ("FilterLogEvents", {}, "events"),
+    ],
+)
+def test_a_log_that_is_removed_while_it_is_read_is_left_out(
+    service: LocalBatch,
+    cloud: CloudWatch,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    members: dict[str, Any],
+    found: str,
+) -> None:
+    gone, kept = write(service, 1, "gone\n"), write(service, 2, "kept\n")
+    list_streams = service.logs.streams
+
+    def streams_removed_when_listed(prefix: str) -> list[str]:
+        listed = list_streams(prefix)
+        service.log_path(gone).unlink(missing_ok=True)
+        return listed
+
+    monkeypatch.setattr(service.logs, "streams", streams_removed_when_listed)
+
+    answer = cloud.call(operation, {"logGroupName": GROUP, **members})
+
+    assert [each["logStreamName"] for each in answer[found]] == [kept]
+
+
+def test_a_log_that_is_removed_before_its_events_are_read_is_not_found(
+    service: LocalBatch, cloud: CloudWatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = write(service, 1, "x\n")
+
+    def removed(path: Path) -> None:
+        path.unlink()
+        path.stat()
+
+    monkeypatch.setattr(service.logs.times, "marks_of_log", removed)
+    with pytest.raises(BatchError) as caught:
+        cloud.call("GetLogEvents", {"logGroupName": GROUP, "logStreamName": stream, "startFromHead": True})
+
+    assert caught.value.code == "ResourceNotFoundException"
+
+
+def test_a_place_behind_the_end_has_no_events(service: LocalBatch, cloud: CloudWatch) -> None:
+    stream = write(service, 1, "x\n")
+    token = page_token([0, stream, (1 << 63) - 1])
+
+    found = cloud.call("FilterLogEvents", {"logGroupName": GROUP, "nextToken": token})
+    read = cloud.call("GetLogEvents", {"logGroupName": GROUP, "logStreamName": stream, "nextToken": f"f/{'9' * 18}/s"})
+
+    assert (messages(found), messages(read)) == ([], [])
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 7])

@@ -36,9 +36,10 @@ class LogPage:
 
 
 def log_events_forwards(path: Path, start: int, limit: int, times: LogTimes) -> LogPage:
-    """Whole lines from a place on; an unfinished last line counts, so that a prompt can be seen."""
+    """Whole lines from a place on, which may lie behind the end; an unfinished last line counts, so that a prompt can
+    be seen."""
     with path.open("rb") as file:
-        file.seek(start)
+        file.seek(min(start, file.seek(0, 2)))
         block = file.read(MOST_BYTES)
         more = bool(file.read(1))
     if rest := block.split(b"\n", limit)[limit:]:

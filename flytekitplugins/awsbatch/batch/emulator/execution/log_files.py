@@ -6,6 +6,7 @@ A process writes its file itself, so a line costs the service nothing.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import secrets
@@ -36,10 +37,14 @@ class Logs:
         self.times = LogTimes()
         self._root = root
         self._made: set[str] = set()
+        self._numbers = itertools.count(secrets.randbelow(1 << 16))
 
     def new(self, definition: str, now: int) -> str:
-        """The name of a new attempt's stream: `<definition name>/default/<task id>`."""
-        return f"{definition}/default/{now:012x}{secrets.token_hex(10)}"
+        """The name of a new attempt's stream: `<definition name>/default/<task id>`. The last two digits name the
+        folder of its file, which takes 256 streams before the next one is made.
+        """
+        folder = next(self._numbers) >> 8 & 0xFF
+        return f"{definition}/default/{now:012x}{secrets.token_hex(9)}{folder:02x}"
 
     def make(self, stream: str) -> Path:
         """The file of a stream, ready to be written."""

@@ -5,6 +5,7 @@ log.
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import re
 import time
@@ -58,7 +59,10 @@ class CloudWatch:
         wrong = shapes.request_shape_problems(shapes.LOGS, operation, request)
         if wrong:
             raise invalid_filter("; ".join(wrong))
-        return perform(request)
+        try:
+            return perform(request)
+        except FileNotFoundError:
+            raise _missing_resource("log stream") from None
 
     def _groups(self, request: Request) -> Answer:
         prefix, pattern = request.get("logGroupNamePrefix"), request.get("logGroupNamePattern")
@@ -90,15 +94,26 @@ class CloudWatch:
         if start == 0 or wanted != self._listed[0]:
             found = self._logs.streams(prefix)
             if by_time:
-                found.sort(key=lambda name: self._logs.path(name).stat().st_mtime)
+                found.sort(key=self._written_at)
             if request.get("descending"):
                 found.reverse()
             self._listed = wanted, found
-        page = [name for name in found[start : start + limit] if self._logs.path(name).exists()]
-        answer: Answer = {"logStreams": [self._stream(name) for name in page]}
+        streams: list[dict[str, Any]] = []
+        for name in found[start : start + limit]:
+            # One that was removed meanwhile is left out.
+            with contextlib.suppress(FileNotFoundError):
+                streams.append(self._stream(name))
+        answer: Answer = {"logStreams": streams}
         if len(found) > start + limit:
             answer["nextToken"] = page_token(start + limit)
         return answer
+
+    def _written_at(self, name: str) -> float:
+        """When a log was written to last, in seconds since the epoch; 0 for one that was removed meanwhile."""
+        try:
+            return self._logs.path(name).stat().st_mtime
+        except FileNotFoundError:
+            return 0
 
     def _stream(self, name: str) -> dict[str, Any]:
         path = self._logs.path(name)
@@ -157,7 +172,9 @@ class CloudWatch:
             raise invalid_filter("logStreamNames and logStreamNamePrefix are mutually exclusive")
         if request.get("startFromHead") is False:
             raise invalid_filter("startFromHead=false (the newest events first): not supported here")
-        wanted = names or self._logs.streams(prefix or "")
+        wanted = [(name, self._path(name)) for name in names or ()] or [
+            (name, self._logs.path(name)) for name in self._logs.streams(prefix or "")
+        ]
         matches = log_filter.filter_matcher(request.get("filterPattern") or "")
         limit = _page_limit(request, log_events.MOST_EVENTS)
         # Where the page before has ended: after it come the lines of this time and of streams that follow by name, and
@@ -169,7 +186,7 @@ class CloudWatch:
         now, end = int(time.time() * 1000), request.get("endTime")
         until = now if end is None else min(end, now)
         start = request.get("startTime") or 0
-        streams = [self._lines_from(name, self._path(name), position, start) for name in wanted]
+        streams = [self._lines_from(name, path, position, start) for name, path in wanted]
         for name, line in heapq.merge(*streams, key=lambda found: (found[1].time, found[0])):
             if line.time > until:
                 break
@@ -205,19 +222,20 @@ class CloudWatch:
 
     def _lines_from(self, stream: str, path: Path, position: list[Any], start: int) -> Iterator[tuple[str, LogLine]]:
         """The lines of a stream from a position and a time on, read page by page. Before them comes an empty piece, no
-        later than they are, so that the file is read only when it is its turn.
+        later than they are, so that the file is read only when it is its turn. A log that is removed meanwhile ends.
         """
         times = self._logs.times
         at, last, place = position
-        if stream != last:
-            start, marks = max(start, at + (stream < last)), times.marks_of_log(path)
-            if end_before_time(marks, start) == marks[-1][0]:
-                return
-            yield stream, LogLine(0, 0, max(start, marks[0][1]), "")
-            place = log_events.log_place_of_time(path, start, marks)
-        while page := log_events.log_events_forwards(path, place, LINES_AT_ONCE, times).lines:
-            yield from ((stream, line) for line in page if line.time >= start)
-            place = page[-1].end
+        with contextlib.suppress(FileNotFoundError):
+            if stream != last:
+                start, marks = max(start, at + (stream < last)), times.marks_of_log(path)
+                if end_before_time(marks, start) == marks[-1][0]:
+                    return
+                yield stream, LogLine(0, 0, max(start, marks[0][1]), "")
+                place = log_events.log_place_of_time(path, start, marks)
+            while page := log_events.log_events_forwards(path, place, LINES_AT_ONCE, times).lines:
+                yield from ((stream, line) for line in page if line.time >= start)
+                place = page[-1].end
 
     def _within(self, line: LogLine, request: Request) -> bool:
         start, end = request.get("startTime"), request.get("endTime")
