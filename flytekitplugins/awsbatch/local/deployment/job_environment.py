@@ -62,6 +62,7 @@ class LocalLaunch:
     in_images: bool = False
     _code_roots: dict[str, str] = field(default_factory=dict)
     _launches: dict[tuple[str, bool], Launch] = field(default_factory=dict)
+    _records: dict[str, dict[str, Any]] = field(default_factory=dict)
     _execution_env: Mapping[str, str] = field(default_factory=dict)
 
     def add_code(self, task_name: str, root: str | None, execution_env: Mapping[str, str]) -> None:
@@ -76,14 +77,16 @@ class LocalLaunch:
         launch = self.launch_now(task_name)
         self._launches[task_name, False] = launch
         self._launches[task_name, True] = replace(launch, cwd=None)
-
-    def record(self, task_name: str) -> dict[str, Any]:
-        """What another process needs to start a task's jobs again; it holds no variable's value."""
-        return {
+        self._records[task_name] = {
             "environment": self.environment,
             "folder": str(Path.cwd()),
             "python_path": list(_import_path(self._code_roots.get(task_name), sys.path)),
         }
+
+    def record(self, task_name: str) -> dict[str, Any]:
+        """What another process needs to start a task's jobs again, as `add_code` has found it; it holds no variable's
+        value."""
+        return self._records[task_name]
 
     def __call__(self, request: LaunchRequest) -> Launch:
         task_name = request.environment.get("FLYTE_INTERNAL_TASK_NAME", "")

@@ -1,0 +1,41 @@
+"""What the record of a node says of the launch of its jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchRequest
+from flytekitplugins.awsbatch.local.deployment.job_environment import LocalLaunch
+
+
+def test_the_record_is_of_the_launch_that_jobs_get(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread of the caller may change the folder and the import path while the jobs run."""
+    began, later, code = (tmp_path / name for name in ("began", "later", "code"))
+    for folder in (began, later, code):
+        folder.mkdir()
+    monkeypatch.chdir(began)
+    launch = LocalLaunch()
+    launch.add_code("task", str(code), {})
+
+    monkeypatch.chdir(later)
+    monkeypatch.syspath_prepend(str(later))
+
+    request = LaunchRequest(
+        job_id="",
+        job_name="",
+        index=None,
+        array_size=None,
+        attempt=1,
+        command=("true",),
+        environment={"FLYTE_INTERNAL_TASK_NAME": "task"},
+        queue="",
+        compute_environment="",
+        tags={},
+        remote=False,
+    )
+    given = launch(request)
+    recorded = launch.record("task")
+    assert (recorded["folder"], recorded["python_path"]) == (str(given.cwd), list(given.python_path))
+    assert (given.cwd, given.python_path[0]) == (began, str(code))
