@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import pickle
 import subprocess
@@ -107,6 +109,17 @@ def test_a_failed_task_in_a_worker_is_told_to_its_parent(tmp_path: Path) -> None
 @pytest.mark.parametrize("stream", ["None", 'open("/dev/full", "w")', 'open("/dev/null")'])
 def test_a_run_whose_progress_cannot_be_written_runs_all_the_same(tmp_path: Path, stream: str) -> None:
     assert run(tmp_path, STREAMS.replace("STREAM", stream)) == 4
+
+
+def test_lines_of_a_call_go_to_where_standard_error_is_redirected(tmp_path: Path) -> None:
+    told = []
+    with emulation(tmp_path):
+        for number in range(2):
+            with contextlib.redirect_stderr(io.StringIO()) as stream:
+                sdk_tasks.square(x=number)
+            told.append(stream.getvalue())
+
+    assert [text.count("Execution ") for text in told] == [1, 1]
 
 
 @pytest.mark.parametrize("name", ["a[1]", "what?", "all*", "a::b", "$HOME"])

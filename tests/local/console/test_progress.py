@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import sys
+
+import pytest
 
 from flytekitplugins.awsbatch.local.console.progress import Counts, PlainReporter, progress_reporter
 
@@ -56,5 +59,26 @@ def test_the_headline_leaves_out_what_is_not_known() -> None:
     assert lines(stream) == ["Execution abc  queue default"]
 
 
-def test_a_stream_that_is_no_terminal_gets_plain_lines() -> None:
-    assert isinstance(progress_reporter(io.StringIO()), PlainReporter)
+def test_a_standard_error_that_is_no_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+
+    assert isinstance(progress_reporter(), PlainReporter)
+
+
+def test_lines_go_to_the_standard_error_of_the_last_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, other = io.StringIO(), io.StringIO(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", first)
+    reporters = [progress_reporter(), PlainReporter(other)]
+    monkeypatch.setattr(sys, "stderr", second)
+    for reporter in reporters:
+        reporter.say("before the call")
+        reporter.call_begins()
+        reporter.say("in the call")
+    monkeypatch.setattr(sys, "stderr", None)
+    for reporter in reporters:
+        reporter.call_begins()
+        reporter.say("without one")
+
+    assert lines(first) == ["before the call"]
+    assert lines(second) == ["in the call", "without one"]
+    assert lines(other) == ["before the call", "in the call", "without one"]

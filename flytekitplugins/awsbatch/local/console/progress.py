@@ -52,6 +52,9 @@ class Counts:
 class Reporter:
     """Prints an execution's name and its jobs' progress. Safe to call from several threads."""
 
+    def call_begins(self) -> None:
+        """A task is called. Lines go to what is the process's standard error now: a test's or a block's own."""
+
     def started(self, execution: str, details: Mapping[str, str]) -> None:
         """An execution began; `details` are printed behind its name."""
         self.say(f"Execution {execution}" + "".join(f"  {key} {value}" for key, value in details.items() if value))
@@ -81,12 +84,20 @@ class _Line:
 
 @dataclass
 class PlainReporter(Reporter):
-    """Rate-limited lines, for files, pipes and CI logs."""
+    """Rate-limited lines, for files, pipes and CI logs.
+
+    :param is_stderr: whether the stream is the process's standard error.
+    """
 
     stream: IO[str]
     clock: Callable[[], float] = time.monotonic
+    is_stderr: bool = False
     _lines: dict[str, _Line] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def call_begins(self) -> None:
+        if self.is_stderr and sys.stderr is not None:
+            self.stream = sys.stderr
 
     def update(self, job: str, counts: Counts) -> None:
         with self._lock:
@@ -178,11 +189,9 @@ class RichReporter(Reporter):
         )
 
 
-def progress_reporter(stream: IO[str] | None = None) -> Reporter:
+def progress_reporter() -> Reporter:
     """The reporter that fits standard error: live on a terminal, plain lines elsewhere."""
-    stream = stream if stream is not None else sys.stderr
+    stream = sys.stderr
     if stream is None or getattr(stream, "closed", False):
         return Reporter()
-    if stream is sys.stderr and stream.isatty():
-        return RichReporter()
-    return PlainReporter(stream)
+    return RichReporter() if stream.isatty() else PlainReporter(stream, is_stderr=True)

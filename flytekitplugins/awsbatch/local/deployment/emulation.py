@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -160,7 +159,7 @@ def emulation(
         deployment = Deployment(
             loaded,
             Home(Path(folder).absolute(), temporary=home is None),
-            PlainReporter(output) if output is not None else progress_reporter(sys.stderr),
+            PlainReporter(output) if output is not None else progress_reporter(),
             resume=resume,
         )
         undo = deployments.override_deployment(deployment)

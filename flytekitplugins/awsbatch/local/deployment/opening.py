@@ -9,7 +9,6 @@ import atexit
 import contextlib
 import multiprocessing.util
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -337,7 +336,7 @@ def deployment_from_environment(environ: Mapping[str, str]) -> Deployment:
     return Deployment(
         settings,
         from_home(environ),
-        progress.progress_reporter(sys.stderr),
+        progress.progress_reporter(),
         endpoint=endpoint,
         resume=environ.get(wire.SWITCH_RESUME, "").strip() or None,
         report=environ.get(wire.SWITCH_REPORT, "").strip() or None,

@@ -68,6 +68,7 @@ def compose_and_run_call(
     """
     deployment = deployments.current_deployment()
     deployment.check_open()
+    deployment.reporter.call_begins()
     deployment.between_calls.note_call_between()
     who = identity_of_call(deployment.settings.admin.emulator, task.name)
     deployment.check_storage()
