@@ -27,8 +27,7 @@ class JobDefinitions:
         `emulator.fargate_rules` is `ignore`."""
         request_rules.check_definition_request(request, self._context.settings.fargate_rules)
         name = request["jobDefinitionName"]
-        # platformCapabilities: "If no value is specified, it defaults to EC2".
-        body: dict[str, Any] = {"parameters": {}, "platformCapabilities": ["EC2"]}
+        body: dict[str, Any] = {"parameters": {}}
         body |= {key: request[key] for key in KEPT if request.get(key) not in (None, [])}
         if "retryStrategy" in body:
             body["retryStrategy"] = {"evaluateOnExit": [], **retry_strategy_of_submission(body["retryStrategy"])}

@@ -90,8 +90,7 @@ def job_detail_of_submission(
         "propagateTags": bool(request.get("propagateTags", definition.get("propagateTags", False))),
     }
     strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
-    # platformCapabilities: "If no value is specified, it defaults to EC2".
-    detail["platformCapabilities"] = list(definition.get("platformCapabilities") or ["EC2"])
+    detail["platformCapabilities"] = list(definition.get("platformCapabilities") or ())
     detail["retryStrategy"] = {
         "attempts": 1,
         "evaluateOnExit": [],
