@@ -353,6 +353,27 @@ def test_platform_capabilities_are_shown_as_they_were_given(batch: BatchCalls, g
 
 
 @pytest.mark.moto_disagrees("shows what it was given")
+def test_a_retry_strategy_is_shown_where_one_was_given(batch: BatchCalls) -> None:
+    """JobDetail.retryStrategy: "Required: No". `aws batch describe-jobs` shows none for a job whose definition and
+    submission have none.
+    """
+    plain = new_definition(batch)["jobDefinitionArn"]
+    tried = new_definition(batch, retryStrategy={"attempts": 2})["jobDefinitionArn"]
+    ids = [
+        submit(batch, jobDefinition=plain),
+        submit(batch, jobDefinition=tried),
+        submit(batch, jobDefinition=plain, retryStrategy={"attempts": 3}),
+    ]
+    jobs = {job["jobId"]: job.get("retryStrategy") for job in batch.call("DescribeJobs", {"jobs": ids})["jobs"]}
+
+    assert [jobs[each] for each in ids] == [
+        None,
+        {"attempts": 2, "evaluateOnExit": []},
+        {"attempts": 3, "evaluateOnExit": []},
+    ]
+
+
+@pytest.mark.moto_disagrees("shows what it was given")
 def test_a_definition_shows_the_lists_that_it_leaves_out(batch: BatchCalls) -> None:
     """What AWS answers, and what terraform-provider-aws has to see past: "empty linuxParameters.devices,
     linuxParameters.tmpfs, logConfiguration.options", "logConfiguration.secretOptions",

@@ -89,13 +89,10 @@ def job_detail_of_submission(
         "tags": request_rules.checked_request_tags(request.get("tags")),
         "propagateTags": bool(request.get("propagateTags", definition.get("propagateTags", False))),
     }
-    strategy = request.get("retryStrategy") or definition.get("retryStrategy") or {}
     detail["platformCapabilities"] = list(definition.get("platformCapabilities") or ())
-    detail["retryStrategy"] = {
-        "attempts": 1,
-        "evaluateOnExit": [],
-        **(retry_strategy_of_submission(strategy) if strategy else {}),
-    }
+    strategy = request.get("retryStrategy") or definition.get("retryStrategy")
+    if strategy:
+        detail["retryStrategy"] = {"evaluateOnExit": [], **retry_strategy_of_submission(strategy)}
     limit = request.get("timeout") or definition.get("timeout")
     if limit:
         detail["timeout"] = dict(limit)
