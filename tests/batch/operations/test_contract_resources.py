@@ -134,6 +134,17 @@ def test_a_job_runs_on_a_queue_of_its_platform(batch: BatchCalls) -> None:
 
 
 @real_subnets
+def test_compute_resources_show_what_they_leave_out_as_empty(batch: BatchCalls) -> None:
+    """Programs read these members of every compute environment: what AWS answered about one on Fargate is among
+    Cloud Custodian's recordings (test_batch_compute_tag).
+    """
+    arn = new_fargate(batch)
+    (environment,) = batch.call("DescribeComputeEnvironments", {"computeEnvironments": [arn]})["computeEnvironments"]
+
+    assert environment["computeResources"] == {**FARGATE, "instanceTypes": [], "tags": {}}
+
+
+@real_subnets
 @pytest.mark.parametrize(
     "wrong", [{"minvCpus": 0}, {"desiredvCpus": 1}, {"instanceTypes": ["optimal"]}, {"tags": {"a": "b"}}]
 )

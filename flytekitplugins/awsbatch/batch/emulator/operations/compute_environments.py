@@ -36,6 +36,8 @@ RESOURCES_NOT_ON_FARGATE = (
     "spotIamFleetRole",
     "tags",
 )
+# What AWS shows of compute resources, Fargate's too, where they leave it out.
+SHOWN_EMPTY: Mapping[str, Any] = {"instanceTypes": [], "tags": {}}
 KEPT = ("serviceRole", "unmanagedvCpus", "context", "ecsSettings")
 
 
@@ -77,7 +79,9 @@ class ComputeEnvironments:
             "containerOrchestrationType": "ECS",
             "uuid": str(uuid.uuid4()),
         }
-        body |= {key: request[key] for key in ("computeResources", *KEPT) if request.get(key) is not None}
+        body |= {key: request[key] for key in KEPT if request.get(key) is not None}
+        if resources:
+            body["computeResources"] = {**SHOWN_EMPTY, **resources}
         self._context.resources.put(ENVIRONMENT, name, body)
         return {"computeEnvironmentName": name, "computeEnvironmentArn": arn}
 
