@@ -310,6 +310,24 @@ def test_a_body_changed_on_its_way_is_refused(guarded: ThreadedServer) -> None:
     assert ask(guarded, body=b"{}", **old)[0] == 403
 
 
+def test_every_header_that_a_client_signs_counts(guarded: ThreadedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The AWS SDK for Java 1 signs User-Agent too, which botocore leaves out."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    agent = {"User-Agent": "aws-sdk-java/1.12.777"}
+    request = AWSRequest("POST", f"{guarded.url}/v1/describejobqueues", data=b"{}", headers=agent)
+    with monkeypatch.context() as signing:
+        signing.setattr("botocore.auth.SIGNED_HEADERS_BLACKLIST", [])
+        SigV4Auth(Credentials("a", TOKEN), "batch", "us-east-1").add_auth(request)
+    headers = {name.replace("-", "_"): value for name, value in request.headers.items()}
+
+    assert "user-agent" in headers["Authorization"]
+    assert ask(guarded, body=b"{}", **headers)[0] == 200
+    assert ask(guarded, body=b"{}", **headers | {"User_Agent": "another"})[0] == 403
+
+
 def test_the_token_is_in_no_answer(guarded: ThreadedServer) -> None:
     answers = [ask(guarded), ask(guarded, Authorization="Bearer x"), ask(guarded, Authorization="AWS4-HMAC-SHA256 x")]
 

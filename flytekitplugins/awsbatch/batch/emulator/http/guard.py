@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ...api import BatchError
 
@@ -112,8 +113,14 @@ def _guard_signature(
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
+    class AsTheClient(SigV4Auth):  # type: ignore[misc]
+        """botocore leaves some headers out that others sign: the SDK for Java 1 has User-Agent among them."""
+
+        def headers_to_sign(self, request: AWSRequest) -> Any:
+            return request.headers
+
     signed = {name: headers.get(name, "") for name in match["headers"].split(";")}
     request = AWSRequest(method=method, url=f"http://{headers.get('host', '')}{path}", data=body, headers=signed)
     request.context["timestamp"] = stamp
-    signer = SigV4Auth(Credentials(match["key"], token), match["service"], match["region"])
+    signer = AsTheClient(Credentials(match["key"], token), match["service"], match["region"])
     return str(signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request))
