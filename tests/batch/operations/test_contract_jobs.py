@@ -352,6 +352,28 @@ def test_platform_capabilities_are_shown_as_they_were_given(batch: BatchCalls, g
     assert definition.get("platformCapabilities", []) == job["platformCapabilities"] == given
 
 
+@pytest.mark.moto_disagrees("shows nothing of it")
+def test_whether_tags_are_propagated_is_shown_where_it_was_given(batch: BatchCalls) -> None:
+    """JobDetail.propagateTags: "If no value is specified, the tags aren't propagated". Recorded answers of `aws batch
+    describe-jobs` have no such member for jobs that said nothing of it.
+    """
+    for given in ({}, {"propagateTags": False}, {"propagateTags": True}):
+        asked = submit(batch, jobDefinition=new_definition(batch)["jobDefinitionArn"], **given)
+        defined = submit(batch, jobDefinition=new_definition(batch, **given)["jobDefinitionArn"])
+
+        for job in batch.call("DescribeJobs", {"jobs": [asked, defined]})["jobs"]:
+            assert {name: job[name] for name in ("propagateTags",) if name in job} == given
+
+
+@pytest.mark.moto_disagrees("has no children")
+def test_a_child_has_an_index_and_lists_that_are_empty(batch: BatchCalls) -> None:
+    """What `aws batch describe-jobs` and the event of a job's state change show of a child."""
+    parent = submit(batch, arrayProperties={"size": 2})
+    (child,) = batch.call("DescribeJobs", {"jobs": [f"{parent}:1"]})["jobs"]
+
+    assert (child["arrayProperties"], child["eksAttempts"]) == ({"index": 1, "statusSummary": {}}, [])
+
+
 @pytest.mark.moto_disagrees("shows what it was given")
 def test_a_retry_strategy_is_shown_where_one_was_given(batch: BatchCalls) -> None:
     """JobDetail.retryStrategy: "Required: No". `aws batch describe-jobs` shows none for a job whose definition and

@@ -64,7 +64,7 @@ def of_job(job: Any, home: Path) -> dict[str, Any]:
         "vcpus": container["vcpus"],
         "memory": container["memory"],
         "tags": job["tags"],
-        "propagateTags": job["propagateTags"],
+        "propagateTags": job.get("propagateTags", False),
         "attempts": job["retryStrategy"]["attempts"],
         "timeout": job["timeout"]["attemptDurationSeconds"],
         "platformCapabilities": job["platformCapabilities"],

@@ -78,7 +78,7 @@ class Descriptions:
         else:
             attempts = ",".join([self._attempt(each, unit) for each in unit.attempts if each.stopped is not None])
             container = self._container(unit.attempts[-1], unit) if unit.attempts else ""
-            array = "" if unit.index is None else f',"arrayProperties":{{"index":{unit.index}}}'
+            array = "" if unit.index is None else f',"arrayProperties":{{"index":{unit.index},"statusSummary":{{}}}}'
         # An attempt that still runs is the job's own; the list holds those that have ended.
         return (
             job,

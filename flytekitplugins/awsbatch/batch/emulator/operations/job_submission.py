@@ -87,7 +87,8 @@ def job_detail_of_submission(
         "parameters": {**(definition.get("parameters") or {}), **(request.get("parameters") or {})},
         "container": container,
         "tags": request_rules.checked_request_tags(request.get("tags")),
-        "propagateTags": bool(request.get("propagateTags", definition.get("propagateTags", False))),
+        # AWS shows it of every job.
+        "eksAttempts": [],
     }
     detail["platformCapabilities"] = list(definition.get("platformCapabilities") or ())
     strategy = request.get("retryStrategy") or definition.get("retryStrategy")
@@ -99,8 +100,10 @@ def job_detail_of_submission(
     if "shareIdentifier" in request:
         detail["shareIdentifier"] = request["shareIdentifier"]
     priority = request.get("schedulingPriorityOverride", definition.get("schedulingPriority"))
-    if priority is not None:
-        detail["schedulingPriority"] = priority
+    propagated = request.get("propagateTags", definition.get("propagateTags"))
+    for name, value in (("schedulingPriority", priority), ("propagateTags", propagated)):
+        if value is not None:
+            detail[name] = value
     return detail
 
 
@@ -118,6 +121,6 @@ def unstartable_submission(request: Mapping[str, Any], definition: Mapping[str, 
         overrides["command"] = spec.command
     if len(json.dumps(overrides, ensure_ascii=False, separators=(",", ":"))) > MAX_OVERRIDES:
         return f"Container Overrides length must be at most {MAX_OVERRIDES}"
-    if spec.detail["propagateTags"] and len({*definition.get("tags", ()), *spec.tags}) > request_rules.MAX_TAGS:
+    if spec.detail.get("propagateTags") and len({*definition.get("tags", ()), *spec.tags}) > request_rules.MAX_TAGS:
         return f"The job and its job definition have more than {request_rules.MAX_TAGS} tags together"
     return None
