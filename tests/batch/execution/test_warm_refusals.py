@@ -259,6 +259,23 @@ def test_numpys_numbers_are_what_processes_of_their_own_would_draw(
         assert (len(drawn) == 3, bool(made.said)) == (differ, refused)
 
 
+# Raises as soon as it is asked for its class, as a module of flytekit's does that is not installed.
+LAZY = """
+import numpy.random, types
+class Lazy(types.ModuleType):
+    def __getattribute__(self, name):
+        raise ImportError("not installed")
+lazy = Lazy("lazy")
+"""
+
+
+@pytest.mark.usefixtures("with_numpy")
+def test_a_module_that_is_not_to_be_looked_at_is_left_alone(tmp_path: Path) -> None:
+    with runner(tmp_path / "run", warm=True, module="warm_made") as made:
+        found = logs(made, tmp_path, LAZY)
+        assert (len({line.split()[-1] for line in found}), made.said) == (1, [])
+
+
 JEMALLOC = """
 import _thread, ctypes
 ready, forever = _thread.allocate_lock(), _thread.allocate_lock()

@@ -71,6 +71,8 @@ def _reseeding(generator: random.Random) -> Callable[[], None]:
 def is_unknown_random_generator(each: Any) -> bool:
     """Whether this is a generator of numpy's whose seed may come from the system."""
     numpy: Any = sys.modules.get("numpy.random")
-    if numpy is None or not isinstance(each, numpy.Generator | numpy.RandomState):
+    # Not `isinstance`: it asks an object for its class, whereupon a module that is to be imported later is imported, or
+    # says that it is not installed.
+    if numpy is None or not issubclass(type(each), numpy.Generator | numpy.RandomState):
         return False
     return each is not sys.modules["numpy.random.mtrand"]._rand
