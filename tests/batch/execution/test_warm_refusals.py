@@ -246,9 +246,13 @@ def with_numpy() -> None:
     [
         ("import numpy; draw = numpy.random.random", True, False),
         ("import numpy; numpy.random.seed(3); draw = numpy.random.random", False, False),
-        ("import numpy; draw = numpy.random.default_rng().random", True, True),
+        ("import numpy; draw = numpy.random.default_rng().random", True, False),
+        ("import numpy\ndef draw(generator=numpy.random.RandomState()): return generator.random()", True, False),
+        ("import numpy; draw = numpy.random.default_rng([3]).random", False, False),
+        ("import numpy; draw = numpy.random.RandomState(3).random", False, False),
+        ("import numpy; draw = numpy.random.default_rng().random; draw()", True, True),
     ],
-    ids=["global", "seeded", "own generator"],
+    ids=["global", "seeded", "own", "default", "own seeded", "old seeded", "drawn from"],
 )
 def test_numpys_numbers_are_what_processes_of_their_own_would_draw(
     tmp_path: Path, imports: str, differ: bool, refused: bool

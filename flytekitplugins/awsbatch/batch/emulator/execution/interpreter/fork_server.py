@@ -294,7 +294,9 @@ class Warming:
             self._messages = received
         return self._messages.pop(0)
 
-    def run(self, message: Message, output: list[bytes], watch: ImportWatch) -> tuple[Any, ...]:
+    def run(
+        self, message: Message, output: list[bytes], watch: ImportWatch, random_state: RandomState
+    ) -> tuple[Any, ...]:
         """Imports what the messages ask for, until one says what it is to serve. Raises RefusedError."""
         flag, install = message
         os.environ[flag] = "1"
@@ -308,7 +310,7 @@ class Warming:
                     break
                 imports.run_imports(rest)
             settle, _ = rest
-            imports.settle_imports(settle, before)
+            imports.settle_imports(settle, before, random_state)
             del os.environ[flag]
         if len(output[0]) > MAX_IMPORT_OUTPUT:
             raise imports.RefusedError("an import wrote more than a megabyte")
@@ -336,7 +338,7 @@ def main(link: str) -> None:
     output: list[bytes] = []
     watch = ImportWatch((flag, "TMPDIR"), harmless)
     try:
-        settle, isolation = warming.run((flag, install), output, watch)
+        settle, isolation = warming.run((flag, install), output, watch, random_state)
     except imports.RefusedError as refusal:
         os.write(2, output[0])
         channel.send(("refused", str(refusal)))

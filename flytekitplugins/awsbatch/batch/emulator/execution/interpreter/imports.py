@@ -13,7 +13,7 @@ import threading
 import traceback
 from collections.abc import Iterable, Iterator
 
-from .random_state import is_unknown_random_generator
+from .random_state import RandomState
 
 Hook = tuple[str, tuple[str, ...]]
 # Devices of which one descriptor is as good as another.
@@ -60,7 +60,7 @@ def install_import(hook: Hook) -> None:
         importlib.invalidate_caches()
 
 
-def settle_imports(hooks: Iterable[Hook], before: dict[int, str]) -> None:
+def settle_imports(hooks: Iterable[Hook], before: dict[int, str], random_state: RandomState) -> None:
     """After the imports. Raises RefusedError.
 
     :param before: the descriptors that were open before the imports.
@@ -69,7 +69,7 @@ def settle_imports(hooks: Iterable[Hook], before: dict[int, str]) -> None:
         with _refusing(f"calling {hook[0]}"):
             call_import_hook(hook)
     check_import_threads()
-    _check_objects(before)
+    _check_objects(before, random_state)
 
 
 @contextlib.contextmanager
@@ -86,11 +86,11 @@ def importing_without_collecting() -> Iterator[None]:
             gc.set_threshold(*usual)
 
 
-def _check_objects(before: dict[int, str]) -> None:
+def _check_objects(before: dict[int, str], random_state: RandomState) -> None:
     """Raises RefusedError for objects that cannot be forked, unless they are garbage."""
     try:
         _check_descriptors(before)
-        _check_generators()
+        _check_generators(random_state)
     except RefusedError:
         # Who looks for distributions leaves each archive on the import path open, in caches of which
         # `invalidate_caches` knows Python's own from 3.12 on only.
@@ -98,7 +98,7 @@ def _check_objects(before: dict[int, str]) -> None:
         importlib.invalidate_caches()
         gc.collect()
         _check_descriptors(before)
-        _check_generators()
+        _check_generators(random_state)
 
 
 def check_import_threads() -> None:
@@ -148,7 +148,7 @@ def _check_descriptors(before: dict[int, str]) -> None:
         raise RefusedError(f"an import left {target} open")
 
 
-def _check_generators() -> None:
-    """A generator with a seed from the system would give all children the same numbers."""
-    if "numpy.random" in sys.modules and any(map(is_unknown_random_generator, gc.get_objects())):
-        raise RefusedError("an import made a random number generator of numpy's")
+def _check_generators(random_state: RandomState) -> None:
+    """A child gives a generator another seed, but cannot repeat what an import did with it."""
+    if random_state.has_used_generator():
+        raise RefusedError("an import drew from a random number generator of numpy's that it made without a seed")

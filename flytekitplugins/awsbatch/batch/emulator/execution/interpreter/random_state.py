@@ -4,8 +4,11 @@ imported.
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import random
+import secrets
 import sys
 import weakref
 from collections.abc import Callable
@@ -29,11 +32,23 @@ class RandomState:
 
         random.Random.seed = note_seed  # type: ignore[method-assign]
         random.seed = random._inst.seed
+        # Where numpy gets a seed from the system.
+        self._drawn: set[int] | None = set()
+        self._randbits = randbits = secrets.randbits
+
+        def note_bits(k: int) -> int:
+            bits = randbits(k)
+            if self._drawn is not None:
+                self._drawn.add(bits)
+            return bits
+
+        secrets.randbits = note_bits
 
     def freeze_random_state(self) -> None:
         """Called after the imports."""
         random.Random.seed = self._seed  # type: ignore[method-assign]
         random.seed = random._inst.seed
+        secrets.randbits = self._randbits
         if self._chosen.pop(random._inst, False):
             self._state = random.getstate()
         self._seeded = [(generator, generator.getstate()) for generator, chosen in self._chosen.items() if chosen]
@@ -42,6 +57,30 @@ class RandomState:
         # numpy's seed() forgets the sequence from the system that it started with.
         if mtrand is not None and mtrand._rand._bit_generator._seed_seq is not None:
             self._reseed += (mtrand.seed,)
+        self._reseed += tuple(functools.partial(_reseed_numpy, each) for each in self._unseeded_numpy_generators())
+        self._drawn = None
+
+    def has_used_generator(self) -> bool:
+        """Whether a generator of numpy's with a seed from the system has been drawn from, or was given a state."""
+        return any(
+            str(type(each)(each._seed_seq).state) != str(each.state) for each in self._unseeded_numpy_generators()
+        )
+
+    def _unseeded_numpy_generators(self) -> list[Any]:
+        """Those whose seed came from the system, without numpy's own."""
+        numpy: Any = sys.modules.get("numpy.random")
+        if numpy is None or self._drawn is None:
+            return []
+        own = sys.modules["numpy.random.mtrand"]._rand._bit_generator  # type: ignore[attr-defined]
+        # Not `isinstance`: it asks an object for its class, whereupon a module that is to be imported later is imported,
+        # or says that it is not installed.
+        objects = gc.get_objects()
+        found = [each for each in objects if issubclass(type(each), numpy.BitGenerator) and each is not own]
+        # The seed that code chose may also be a list of numbers.
+        seeds = [getattr(each._seed_seq, "entropy", None) for each in found]
+        return [
+            each for each, seed in zip(found, seeds, strict=True) if isinstance(seed, int) and seed in self._drawn
+        ]
 
     def reseed_after_fork(self) -> None:
         """Called in a child, where Python has given the module `random` a new seed already."""
@@ -68,11 +107,5 @@ def _reseeding(generator: random.Random) -> Callable[[], None]:
     return (lambda: seed(_entropy())) if type(generator) is random.Random else seed
 
 
-def is_unknown_random_generator(each: Any) -> bool:
-    """Whether this is a generator of numpy's whose seed may come from the system."""
-    numpy: Any = sys.modules.get("numpy.random")
-    # Not `isinstance`: it asks an object for its class, whereupon a module that is to be imported later is imported, or
-    # says that it is not installed.
-    if numpy is None or not issubclass(type(each), numpy.Generator | numpy.RandomState):
-        return False
-    return each is not sys.modules["numpy.random.mtrand"]._rand
+def _reseed_numpy(generator: Any) -> None:
+    generator.state = type(generator)().state
