@@ -280,6 +280,30 @@ def test_a_module_that_is_not_to_be_looked_at_is_left_alone(tmp_path: Path) -> N
         assert (len({line.split()[-1] for line in found}), made.said) == (1, [])
 
 
+# Stands for torch's own generator, whose seed from the system has 64 bits.
+TORCH = """
+import random
+class Generator:
+    def manual_seed(self, seed):
+        self.chosen, self.draw = seed, random.Random(seed).random
+    def seed(self):
+        self.manual_seed(random.SystemRandom().getrandbits(63) | 1 << 63)
+    def initial_seed(self):
+        return self.chosen
+default_generator = Generator()
+default_generator.seed()
+"""
+
+
+@pytest.mark.parametrize(("seed", "differ"), [("", True), ("; generator.manual_seed(3)", False)])
+def test_torchs_numbers_are_what_processes_of_their_own_would_draw(tmp_path: Path, seed: str, differ: bool) -> None:
+    (tmp_path / "torch.py").write_text(TORCH)
+    imports = f"from torch import default_generator as generator{seed}\n"
+    with runner(tmp_path / "run", warm=True, module="warm_made") as made:
+        drawn = set(logs(made, tmp_path, imports, {}, {}, {}, main="def main(): print(generator.draw())\n"))
+        assert (len(drawn) == 3, made.said) == (differ, [])
+
+
 JEMALLOC = """
 import _thread, ctypes
 ready, forever = _thread.allocate_lock(), _thread.allocate_lock()

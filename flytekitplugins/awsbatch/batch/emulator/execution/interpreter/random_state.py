@@ -59,6 +59,10 @@ class RandomState:
             self._reseed += (mtrand.seed,)
         self._reseed += tuple(functools.partial(_reseed_numpy, each) for each in self._unseeded_numpy_generators())
         self._drawn = None
+        torch: Any = getattr(sys.modules.get("torch"), "default_generator", None)
+        # Of the 64 bits of a seed from the system. Those that code chooses are smaller, as numpy's have to be.
+        if torch is not None and torch.initial_seed() >> 32:
+            self._reseed += (torch.seed,)
 
     def has_used_generator(self) -> bool:
         """Whether a generator of numpy's with a seed from the system has been drawn from, or was given a state."""
