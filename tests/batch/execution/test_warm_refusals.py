@@ -13,6 +13,7 @@ from warm_harness import WAIT_SECONDS, Runner, plan_of, runner
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Exited, JobProcess
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, PreloadHook, WarmPlan
+from flytekitplugins.awsbatch.local.deployment import preload
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
 
@@ -211,6 +212,30 @@ def test_what_a_harmless_module_reads_does_not_tell_attempts_apart(tmp_path: Pat
         found = [line.split() for line in logs(made, tmp_path, "import warm_copies", *environments)]
         assert [each[0] for each in found] == ["a", "b"]
         assert found[0][2] == found[1][2]
+
+
+@pytest.mark.parametrize("library", ["dask.config", "numba.core.config", "tqdm.utils"])
+def test_a_library_that_looks_for_variables_of_its_own_does_not_tell_executions_apart(
+    tmp_path: Path, library: str
+) -> None:
+    made: Runner
+
+    def plan(process: JobProcess) -> WarmPlan | None:
+        found = plan_of(made.script, "warm_made")(process)
+        assert found is not None
+        known = {"harmless": preload.HARMLESS, "always_read": preload.ALWAYS_READ}
+        return dataclasses.replace(found, never_native=preload.NEVER_NATIVE, **known)
+
+    file = tmp_path / f"{library.replace('.', '/')}.py"
+    file.parent.mkdir(parents=True)
+    prefix = f"{library.partition('.')[0].upper()}_"
+    file.write_text(f"import os; OWN = {{n: v for n, v in os.environ.items() if n.startswith({prefix!r})}}\n")
+    with runner(tmp_path / "run", warm=True, module="warm_made", planner=plan) as made:
+        environments = [{"FLYTE_TASK": "1"}, {"FLYTE_TASK": "2"}, {"FLYTE_TASK": "3", f"{prefix}X": "y"}]
+        found = [line.split() for line in logs(made, tmp_path, f"import {library}", *environments)]
+        assert [each[0] for each in found] == ["1", "2", "3"]
+        parents = [each[2] for each in found]
+        assert (parents[0] == parents[1], parents[0] == parents[2]) == (True, False)
 
 
 def test_a_preparation_that_fails_sends_its_attempts_to_the_fallback(tmp_path: Path) -> None:
