@@ -167,8 +167,10 @@ def test_an_error_of_each_round_ends_as_propellers_workflow_does() -> None:
     result = run(request(template(queue=""), literal_map(x=integers([1, 2]))), given)
     assert result.error == execution_pb2.ExecutionError(
         code="Workflow abort failed",
-        message="RuntimeExecutionError: max number of system retry attempts [11/10] exhausted. "
-        "Last known status message: [BadTaskSpecification] config[dynamic_queue] is missing",
+        message="Workflow[proj:development:my.wf] failed. RuntimeExecutionError: max number of system retry attempts "
+        "[11/10] exhausted. Last known status message: failed at Node[n0]. RuntimeExecutionError: failed during plugin "
+        "execution, caused by: failed to execute handle for plugin [aws_array]: [BadTaskSpecification] "
+        "config[dynamic_queue] is missing",
         kind=execution_pb2.ExecutionError.SYSTEM,
     )
     # The job definition was registered all the same.
@@ -195,7 +197,7 @@ def test_a_refused_termination_fails_a_node_whose_children_all_succeeded() -> No
     result = run(request(template(), literal_map(x=integers([1, 2]))), given)
     assert result.phase is TaskPhase.PERMANENT_FAILURE
     assert result.error is not None
-    assert result.error.message.endswith("Last known status message: AccessDeniedException: no")
+    assert result.error.message.endswith("Last known status message: 0: AccessDeniedException: no\r\n")
 
 
 def test_a_throttled_submit_is_tried_again() -> None:
@@ -228,7 +230,7 @@ def test_what_aws_refuses_is_tried_again_without_waiting_and_then_given_up() -> 
     )
     result = execution.run(wait)
     assert result.error is not None
-    assert result.error.message.endswith("Last known status message: ClientException: JobQueue queue1 not found")
+    assert result.error.message.endswith("[aws_array]: ClientException: JobQueue queue1 not found")
     assert waits == []
     assert heard == [None, None, *["ClientException: JobQueue queue1 not found"] * 11]
 

@@ -173,16 +173,24 @@ class NodeExecution:
 
     def _round(self) -> None:
         self._failed, self._error = False, None
+        ending = self._node.ending
         try:
-            if self._node.ending is None:
+            if ending is None:
                 self._handle()
             else:
-                self._finish(self._node.ending)
+                self._finish(ending)
         except _ROUND_ERRORS as error:
             # AWS would refuse the same request again in a moment: only faults of AWS and of the storage are waited out.
             self._failed = isinstance(error, StorageError) or (isinstance(error, BatchError) and error.transient)
             self._error = error_text(error)
-            self._system_error(self._error)
+            # `invokePlugin` in `nodes/task/handler.go`, and `Finalize` in `nodes/dynamic/handler.go`.
+            status = f"0: {self._error}\r\n"
+            if ending is None:
+                status = (
+                    f"failed at Node[{self.request.node_id}]. RuntimeExecutionError: failed during plugin execution, "
+                    f"caused by: failed to execute handle for plugin [aws_array]: {self._error}"
+                )
+            self._system_error(status)
 
     def _handle(self) -> None:
         now = self._clock()
@@ -269,7 +277,10 @@ class NodeExecution:
         if errors <= limit:
             return
         self._terminate(abort=not self._node.reported.terminal)
+        # `HandleAbortedWorkflow` in `workflow/executor.go`
+        execution = self.request.execution
         message = (
+            f"Workflow[{execution.project}:{execution.domain}:{self.request.workflow}] failed. "
             f"RuntimeExecutionError: max number of system retry attempts [{errors}/{limit}] exhausted. "
             f"Last known status message: {text}{error_hint(self.request.template, self.request.inputs, text)}"
         )
