@@ -173,7 +173,7 @@ def mapping(xs: list[int]) -> list[int]:
     [
         (several, ["n0", "n2", "n3"]),
         (nested, ["n0-0-n0", "n0-0-n2", "n0-0-n3", "n1-0-n0", "n1-0-n2", "n1-0-n3"]),
-        (with_loop, ["n1-0-dn0", "n1-0-dn1", "n1-0-dn2-0-n0", "n1-0-dn2-0-n2", "n1-0-dn2-0-n3"]),
+        (with_loop, ["n1-0-dn0", "n1-0-dn1", "n1-0-dn2-0-dn0", "n1-0-dn2-0-dn2", "n1-0-dn2-0-dn3"]),
     ],
     ids=["workflow", "subworkflow", "dynamic"],
 )
@@ -185,7 +185,7 @@ def test_the_kth_call_of_an_entity_is_its_kth_node(run: object, expected: list[s
 def test_parents_are_told_apart_from_the_node() -> None:
     with_loop(x=1)
     assert SEEN[2].place.parents == (ParentNode("n1"), ParentNode("dn2"))
-    assert (SEEN[2].place.node_id, SEEN[2].place.numbered) == ("n0", False)
+    assert (SEEN[2].place.node_id, SEEN[2].place.numbered) == ("dn0", False)
     assert [one.place.call for one in SEEN] == [0, 1, 2, 3, 4]
     assert [one.place.numbered for one in SEEN] == [True, True, False, False, False]
 

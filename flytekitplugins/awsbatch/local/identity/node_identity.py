@@ -9,6 +9,7 @@ numbered.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
     from flytekit.core.node import Node
 
-# flytekit compiles what a @dynamic task calls with this in front (`compile_into_workflow`).
+# flytekit compiles what a @dynamic task calls with this in front (`compile_into_workflow`). A job has compiled no
+# workflow before, so that the nodes of one that is called there have it too.
 DYNAMIC = "d"
+NODE_THAT_FLYTEKIT_NAMES = re.compile(r"f?n\d+")
 NUMBERED = (
     "Calls in a @dynamic task, and of an entity that several branches call, are numbered as they come, and what "
     "with_overrides() says about them is not seen here; on a cluster it is."
@@ -101,10 +104,12 @@ class _Scope:
     """One call of a workflow or of a @dynamic task, and the calls made in it so far.
 
     :param parents: of the nodes in it.
+    :param prefix: of their ids.
     """
 
     entity: Any
     parents: tuple[ParentNode, ...]
+    prefix: str
     calls: Counter[str] = field(default_factory=Counter)
     branches: Counter[str] = field(default_factory=Counter)
     numbered: int = 0
@@ -112,16 +117,19 @@ class _Scope:
     def place(self, call: EntityCall) -> Place:
         node = self._compiled(call)
         if node is not None:
-            return Place(node.id, self.parents, node)
+            return Place(self._id(node), self.parents, node)
         found = self._in_branch(call) if call.in_branch else None
         if found is not None:
             # The id that FlyteAdmin's compiler gives it (`validators/branch.go`).
             conditional, node = found
-            return Place(f"{conditional.id}-{node.id}", (*self.parents, ParentNode(conditional.id)), node)
+            around = self._id(conditional)
+            return Place(f"{around}-{self._id(node)}", (*self.parents, ParentNode(around)), node)
         number, self.numbered = self.numbered, self.numbered + 1
-        if not isinstance(self.entity, WorkflowBase):
-            return Place(f"{DYNAMIC}n{number}", self.parents)
-        return Place(f"n{len(self.entity.nodes) + number}", self.parents)
+        first = len(self.entity.nodes) if isinstance(self.entity, WorkflowBase) else 0
+        return Place(f"{self.prefix}n{first + number}", self.parents)
+
+    def _id(self, node: Node) -> str:
+        return f"{self.prefix}{node.id}" if NODE_THAT_FLYTEKIT_NAMES.fullmatch(node.id) else str(node.id)
 
     def _compiled(self, call: EntityCall) -> Node | None:
         """The node of a call, or None. Maps are made anew with each run of the function, so names are compared."""
@@ -170,13 +178,14 @@ class Nodes:
             alone = (
                 () if isinstance(call.entity, WorkflowBase) else (ParentNode(single_task_node_id(call.entity.name)),)
             )
-            self._scopes[call.frame] = _Scope(call.entity, alone)
+            self._scopes[call.frame] = _Scope(call.entity, alone, DYNAMIC if alone else "")
         return self._scopes[call.frame]
 
     def _within(self, scope: _Scope, call: EntityCall) -> _Scope:
         if call.frame not in self._scopes:
             place = scope.place(call)
-            self._scopes[call.frame] = _Scope(call.entity, (*place.parents, ParentNode(place.node_id)))
+            prefix = scope.prefix if isinstance(call.entity, WorkflowBase) else DYNAMIC
+            self._scopes[call.frame] = _Scope(call.entity, (*place.parents, ParentNode(place.node_id)), prefix)
         return self._scopes[call.frame]
 
     def _taking(self, place: Place) -> Place:
