@@ -59,6 +59,25 @@ def test_a_setting_that_only_a_real_flyte_follows_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (
+            "propeller: {literal-offloading-config: {supported-sdk-versions: {FLYTE_SDK: 1.13.14}}}",
+            "propeller.literal-offloading-config.supported-sdk-versions",
+        ),
+        ("flyteadmin: {maxParallelism: 1}", "flyteadmin.maxParallelism"),
+    ],
+)
+def test_settings_of_other_sections_that_are_not_followed_are_named(text: str, where: str) -> None:
+    (problem,) = keys_not_followed(Reader.from_text(("f.yaml", text)))
+    assert f"{where}: acts on AWS Batch tasks in Flyte" in str(problem)
+
+
+def test_no_limit_to_parallel_nodes_is_what_runs_here_have() -> None:
+    assert list(keys_not_followed(Reader.from_text(("f.yaml", "flyteadmin: {maxParallelism: 0}")))) == []
+
+
 @pytest.mark.parametrize("deadlines", ["{workflow-active-deadline: 0s}", "{node-active-deadline: 1h}", "{}", ""])
 def test_settings_that_ask_for_nothing_or_are_followed_are_not_named(deadlines: str) -> None:
     text = f"propeller: {{node-config: {{default-deadlines: {deadlines}}}}}"

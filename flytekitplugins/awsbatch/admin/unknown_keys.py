@@ -20,8 +20,13 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Node
 
 CLOSE = 0.75
 # Settings that act on AWS Batch tasks in Flyte and that the emulation does not follow, and values that ask for nothing.
-# Source: propeller `pkg/controller/config/config.go` (NodeConfig).
-NOT_FOLLOWED = ("propeller.node-config.default-deadlines.workflow-active-deadline",)
+# Sources: propeller `pkg/controller/config/config.go` (NodeConfig, LiteralOffloadingConfig), FlyteAdmin
+# `pkg/runtime/interfaces/application_configuration.go`.
+NOT_FOLLOWED = (
+    "propeller.node-config.default-deadlines.workflow-active-deadline",
+    "propeller.literal-offloading-config.supported-sdk-versions",
+    "flyteadmin.maxParallelism",
+)
 NEUTRAL = (0, "0", "0s", "")
 
 
