@@ -40,9 +40,9 @@ ENTRY_MODULES = (
 # Variables that FlytePropeller sets for one execution, task or child (`flyteplugins/go/tasks/pluginmachinery/flytek8s/
 # k8s_resource_adds.go` and the aws_array handler), and flytekit's.
 NEVER_NATIVE = ("FLYTE_", "_F_", "BATCH_JOB_ARRAY_INDEX", wire.FAKE_ARRAY_INDEX)
-# fsspec, tqdm (and so torch, datasets, optuna), dask and numba look through all variables for their own, `platform` hands
-# all of them to `uname`; flytekit's logging and this package's switch ask whether the execution's id is set, which it is
-# for every job.
+# fsspec, tqdm (and so torch, datasets, optuna), dask and numba look through all variables for their own, `platform`
+# hands all of them to `uname`; flytekit's logging and this package's switch ask whether the execution's id is set,
+# which it is for every job.
 ALWAYS_READ = ("CUDA_PATH", "DASK_", "FSSPEC_", "NUMBA_", "TQDM_")
 EXECUTION_ID = "FLYTE_INTERNAL_EXECUTION_ID"
 HARMLESS = (

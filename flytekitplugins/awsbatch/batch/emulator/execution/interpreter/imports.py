@@ -8,7 +8,6 @@ import contextlib
 import gc
 import importlib
 import os
-import sys
 import threading
 import traceback
 from collections.abc import Iterable, Iterator

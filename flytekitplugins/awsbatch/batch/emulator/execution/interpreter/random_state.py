@@ -60,7 +60,7 @@ class RandomState:
         self._reseed += tuple(functools.partial(_reseed_numpy, each) for each in self._unseeded_numpy_generators())
         self._drawn = None
         torch: Any = getattr(sys.modules.get("torch"), "default_generator", None)
-        # Of the 64 bits of a seed from the system. Those that code chooses are smaller, as numpy's have to be.
+        # A seed from the system has some 50 bits; those that code chooses are smaller, as numpy's have to be.
         if torch is not None and torch.initial_seed() >> 32:
             self._reseed += (torch.seed,)
 
@@ -75,16 +75,14 @@ class RandomState:
         numpy: Any = sys.modules.get("numpy.random")
         if numpy is None or self._drawn is None:
             return []
-        own = sys.modules["numpy.random.mtrand"]._rand._bit_generator  # type: ignore[attr-defined]
-        # Not `isinstance`: it asks an object for its class, whereupon a module that is to be imported later is imported,
-        # or says that it is not installed.
+        own = sys.modules["numpy.random.mtrand"]._rand._bit_generator
+        # Not `isinstance`: it asks an object for its class, whereupon a module that is to be imported later is
+        # imported, or says that it is not installed.
         objects = gc.get_objects()
         found = [each for each in objects if issubclass(type(each), numpy.BitGenerator) and each is not own]
         # The seed that code chose may also be a list of numbers.
         seeds = [getattr(each._seed_seq, "entropy", None) for each in found]
-        return [
-            each for each, seed in zip(found, seeds, strict=True) if isinstance(seed, int) and seed in self._drawn
-        ]
+        return [each for each, seed in zip(found, seeds, strict=True) if isinstance(seed, int) and seed in self._drawn]
 
     def reseed_after_fork(self) -> None:
         """Called in a child, where Python has given the module `random` a new seed already."""
