@@ -57,6 +57,21 @@ def test_an_import_with_consequences_is_refused(tmp_path: Path, imports: str, re
         assert made.said[0].startswith("warm-script is started anew for each attempt: ")
 
 
+def test_attempts_import_themselves_what_must_not_be_imported_before_a_fork(tmp_path: Path) -> None:
+    made: Runner
+
+    def plan(process: JobProcess) -> WarmPlan | None:
+        found = plan_of(made.script, "warm_made")(process)
+        assert found is not None
+        return dataclasses.replace(found, otherwise=dataclasses.replace(found, preload=("json",)))
+
+    with runner(tmp_path / "run", warm=True, module="warm_made", planner=plan) as made:
+        found = logs(made, tmp_path, "import threading; threading.Timer(0.1, int).start()")
+        # Both are forked from one interpreter.
+        assert len({line.split()[-1] for line in found}) == 1
+        assert made.said == ["warm-script imports its libraries in each attempt: an import started threads: Thread-1"]
+
+
 def test_an_archive_on_the_import_path_is_no_reason(tmp_path: Path) -> None:
     """What looks through it for distributions leaves it open."""
     with zipfile.ZipFile(tmp_path / "code.zip", "w") as archive:

@@ -95,13 +95,13 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
     function = "prepare_map_children_with_task" if options.everything else "prepare_map_children"
     hook = PreloadHook(f"{_entry_module(script.name)}:{function}", argv[1:])
     first = common_preload_plan(script, options)
-    return replace(
-        first,
-        arguments=argv[1:],
-        preload=(*first.preload, *(modules if options.everything else installed_user_imports(modules[-1]))),
-        sources=(*first.sources, *(user_import_sources(modules[-1]) if options.everything else ())),
-        prepare=(hook,) if script.name == OURS and options.fast_path else (),
-    )
+    prepare = (hook,) if script.name == OURS and options.fast_path else ()
+    least = replace(first, arguments=argv[1:], prepare=prepare)
+    if options.everything:
+        sources = (*first.sources, *user_import_sources(modules[-1]))
+        return replace(least, preload=(*first.preload, *modules), sources=sources)
+    installed = installed_user_imports(modules[-1])
+    return replace(least, preload=(*first.preload, *installed), otherwise=least) if installed else least
 
 
 def common_preload_plan(script: Path, options: PreloadOptions) -> WarmPlan:
@@ -186,7 +186,10 @@ def _fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> War
 
 
 def _with_code(found: WarmPlan | None, install: PreloadHook, folder: str) -> WarmPlan | None:
-    return replace(found, install=install, python_path=(folder,)) if found is not None else None
+    if found is None:
+        return None
+    otherwise = _with_code(found.otherwise, install, folder)
+    return replace(found, install=install, python_path=(folder,), otherwise=otherwise)
 
 
 def preload_with_distribution(command: Sequence[str], distribution: str, destination: str) -> tuple[str, ...]:

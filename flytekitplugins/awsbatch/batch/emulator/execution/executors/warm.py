@@ -49,7 +49,8 @@ class WarmExecutor:
     ) -> None:
         """:param isolation: `fork`, one process per attempt; `worker`, processes that run many attempts each.
         :param keep: how many interpreters this process may keep for the next service when this one closes.
-        :param warn: called once for each reason for which commands with a plan go to the other executor.
+        :param warn: called once for each reason for which commands with a plan go to the other executor, or to an
+            interpreter that imports less.
         """
         self._isolation = isolation
         self._planner = planner
@@ -91,6 +92,10 @@ class WarmExecutor:
         is_new = False
         with self._interpreters.lock:
             use, reason = self._find(plan, process)
+            if reason and plan.otherwise is not None:
+                self._warn_once(f"{Path(process.argv[0]).name} imports its libraries in each attempt: {reason}")
+                plan = plan.otherwise
+                use, reason = self._find(plan, process)
             if use is None and not reason:
                 try:
                     use, is_new = self._new(plan, process), True
@@ -198,11 +203,13 @@ class WarmExecutor:
         return self._interpreters.use_interpreter(interpreter, self._lease, self)
 
     def _decline(self, process: JobProcess, reason: str) -> None:
-        line = f"{Path(process.argv[0]).name} is started anew for each attempt: {reason}"
+        self._warn_once(f"{Path(process.argv[0]).name} is started anew for each attempt: {reason}")
+        self._fallback.start(process)
+
+    def _warn_once(self, line: str) -> None:
         if line not in self._warned:
             self._warned.add(line)
             self._warn(line)
-        self._fallback.start(process)
 
     # Below: what the interpreters tell.
 

@@ -41,6 +41,7 @@ class WarmPlan:
     :param always_read: prefixes of variables that an import reads without being noticed.
     :param harmless: modules, and the beginnings of variables whose reading by them does not matter: one that takes only
         other variables out of a copy of them all, or asks only whether one is set.
+    :param otherwise: the plan for when nothing can be forked after these imports.
     """
 
     interpreter: str
@@ -55,6 +56,7 @@ class WarmPlan:
     never_native: tuple[str, ...] = ()
     always_read: tuple[str, ...] = ()
     harmless: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    otherwise: WarmPlan | None = None
 
 
 Planner = Callable[[JobProcess], WarmPlan | None]
