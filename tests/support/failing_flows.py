@@ -153,6 +153,26 @@ def executable_nodes_end() -> tuple[int, int, str]:
     return failed, ran, marked
 
 
+@workflow(failure_policy=LET_END)
+def several_fail() -> tuple[int, int, int]:
+    return failing(after="late"), failing(after="fail"), gated(n=1)
+
+
+@workflow(failure_policy=LET_END)
+def one_fails_further_on() -> tuple[int, int]:
+    name = mark(name="marked")
+    at_once = failing(after="fail")
+    return at_once, failing(after=name)
+
+
+@workflow(failure_policy=LET_END)
+def one_with_an_input_fails_further_on(after: str) -> tuple[int, int]:
+    marked = mark(name="marked")
+    at_once, further_on = failing(after="fail"), failing(after=after)
+    marked >> further_on
+    return at_once, further_on
+
+
 @workflow
 def beside_a_gated_one() -> tuple[int, int]:
     return failing(after="fail"), gated(n=1)

@@ -57,8 +57,8 @@ def test_an_order_against_that_of_the_calls_is_told(awsbatch: Emulation) -> None
     assert "n0 runs before n1, the other way round than on a cluster" in awsbatch.printed
 
 
-def test_both_of_two_that_fail_are_run_and_the_first_one_is_told(awsbatch: Emulation) -> None:
-    with pytest.raises(TaskFailedError, match="one fails"):
+def test_both_of_two_that_fail_are_run_and_the_last_one_is_told(awsbatch: Emulation) -> None:
+    with pytest.raises(TaskFailedError, match="two fails"):
         flows.two_fail()
     assert [job["status"] for job in awsbatch.jobs] == ["FAILED"] * len(awsbatch.jobs)
     assert {request["jobName"].rsplit("-", 2)[1] for request in awsbatch.requests} == {"n0", "n1"}

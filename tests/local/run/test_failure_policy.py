@@ -329,3 +329,24 @@ def test_the_error_is_not_laid_to_the_plain_task_that_reads_the_outputs(awsbatch
         flows.read_by_a_plain_task(after="now")
     assert "plain_reader" not in str(caught.value)
     assert caught.value.task == "failing_flows.failing"
+
+
+@pytest.mark.parametrize(
+    ("workflow", "inputs", "node"),
+    [
+        (flows.several_fail, {}, "n1"),
+        # n2 comes after n0, and n1 after that.
+        (flows.one_fails_further_on, {}, "n1"),
+        # n2 takes an input of the workflow, so that propeller comes to it once more.
+        (flows.one_with_an_input_fails_further_on, {"after": "fail"}, "n2"),
+    ],
+)
+def test_where_others_may_end_the_error_is_that_of_the_last_failed_node_on_propellers_way(
+    awsbatch: Emulation, places: Path, workflow: Any, inputs: dict[str, str], node: str
+) -> None:
+    for name in ("fail", "late", "gate"):
+        (places / name).touch()
+    with pytest.raises(TaskFailedError, match=FAILS) as caught:
+        workflow(**inputs)
+    # As an execution on FlyteAdmin and FlytePropeller 1.16.8 reported it.
+    assert caught.value.node == node

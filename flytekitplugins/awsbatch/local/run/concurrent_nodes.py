@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import literals_pb2
 from flytekit.core.base_task import PythonTask
+from flytekit.core.constants import GLOBAL_INPUT_NODE_ID
 from flytekit.core.workflow import WorkflowBase, WorkflowFailurePolicy
 from flytekit.models.literals import Binding, Literal, LiteralMap
 
@@ -64,7 +65,9 @@ class RunningNode:
         execution: Execution,
         fail: Callable[[BaseException], None],
         stop: Callable[[], None],
+        workflow: WorkflowBase,
     ) -> None:
+        self.workflow = workflow
         self._call = call
         self._inputs = inputs
         self._upstream = upstream
@@ -147,7 +150,7 @@ def run_node_concurrently(
     if start is NodeStart.AFTER_FAILURE:
         # Propeller comes to the failure node when no other node runs any more; a plain task may have failed here.
         _abort_others(None, None, workflow, execution)
-        _first_error(execution)
+        _reported_error(execution)
         return call.run(inputs)
     _note_under_way(call, execution)
     # A @dynamic task may catch the errors of what it calls in a local run, and go on.
@@ -163,7 +166,7 @@ def run_node_concurrently(
     upstream = [execution.running[one.id] for one in needed if one.id in execution.running]
     if node is None or start is NodeStart.IN_TURN:
         return _run_in_turn(call, inputs, upstream, execution, fail, may_be_caught)
-    execution.running[node.id] = RunningNode(call, inputs, upstream, execution, fail, stop)
+    execution.running[node.id] = RunningNode(call, inputs, upstream, execution, fail, stop, workflow)
     if all(one.ended.is_set() for one in upstream):
         # Jobs are submitted in the order in which the tasks were called.
         _wait_for(call.submitted, stop)
@@ -171,13 +174,13 @@ def run_node_concurrently(
 
 
 def _note_under_way(call: Call, execution: Execution) -> None:
-    """Notes that a call begins. Raises the first error where a node has failed: no further one starts."""
+    """Notes that a call begins. Raises the workflow's error where a node has failed: no further one starts."""
     with execution.lock:
         failure = execution.failure
         if failure is None:
             execution.under_way.append(call)
     if failure is not None:
-        raise _first_error(execution) or failure
+        raise _reported_error(execution) or failure
 
 
 def _run_in_turn(
@@ -199,7 +202,7 @@ def _run_in_turn(
         with execution.lock:
             execution.under_way.remove(call)
     wait = not may_be_caught or isinstance(own, NodeAbortedError)
-    raise (_first_error(execution) if wait else None) or own
+    raise (_reported_error(execution) if wait else None) or own
 
 
 def _outputs_to_come(node: Node, execution: Execution) -> LiteralMap:
@@ -210,14 +213,14 @@ def _outputs_to_come(node: Node, execution: Execution) -> LiteralMap:
 
 
 def _outputs_of(node: RunningNode, execution: Execution) -> LiteralMap:
-    """The outputs of a node that runs or has ended. Raises the first error if it failed."""
+    """The outputs of a node that runs or has ended. Raises the workflow's error if it failed."""
     try:
         return node.outputs()
     except Exception as error:
         own = error
     # A node's thread must not wait for itself.
     on_node_thread = threading.current_thread() in [one.thread for one in execution.running.values()]
-    raise (None if on_node_thread else _first_error(execution)) or own
+    raise (None if on_node_thread else _reported_error(execution)) or own
 
 
 def _abort_others(failed: Call | None, error: Exception | None, workflow: WorkflowBase, execution: Execution) -> None:
@@ -226,7 +229,7 @@ def _abort_others(failed: Call | None, error: Exception | None, workflow: Workfl
 
     :param failed: None where it was no call of this package's.
     """
-    if workflow.workflow_metadata.on_failure is not WorkflowFailurePolicy.FAIL_IMMEDIATELY:
+    if _lets_others_end(workflow):
         return
     with execution.lock:
         if execution.failure is not None:
@@ -239,14 +242,45 @@ def _abort_others(failed: Call | None, error: Exception | None, workflow: Workfl
         pass
 
 
-def _first_error(execution: Execution) -> BaseException | None:
-    """The first error of the nodes that run beside others in the order of their calls, once all of them have ended;
-    never that of one that was aborted."""
-    nodes = list(execution.running.values())
-    for node in nodes:
+def _reported_error(execution: Execution) -> BaseException | None:
+    """The error that the workflow ends with, once all nodes that run beside others have ended: the first in the order
+    of the calls, never that of a node that was aborted; the last that propeller comes to where the policy lets the
+    others end."""
+    running = execution.running
+    for node in running.values():
         _wait_for(node.ended, node.stop)
-    errors = [node.error for node in nodes if node.error is not None]
-    return next((error for error in errors if not isinstance(error, NodeAbortedError)), execution.failure)
+    errors = {name: node.error for name, node in running.items() if node.error is not None}
+    workflow = next((node.workflow for node in running.values()), None)
+    if workflow is not None and _lets_others_end(workflow):
+        return _last_error(workflow, errors)
+    return next((error for error in errors.values() if not isinstance(error, NodeAbortedError)), execution.failure)
+
+
+def _last_error(workflow: WorkflowBase, errors: dict[str, BaseException]) -> BaseException | None:
+    """The last error on propeller's way through the nodes, which goes from each that has succeeded to those after it,
+    in the order of their ids as texts (`handleDownstream` in Flyte's `nodes/executor.go`).
+
+    :param errors: by node id; a node that waited for another one has that one's.
+    """
+    last: dict[str, BaseException] = {}
+
+    def last_of(nodes: list[Node]) -> BaseException | None:
+        return next(
+            (last[one.id] for one in sorted(nodes, key=lambda one: one.id, reverse=True) if one.id in last), None
+        )
+
+    for node in reversed(workflow.nodes):
+        own = errors.get(node.id)
+        inherited = any(own is errors.get(one.id) for one in node.upstream_nodes)
+        found = last_of([one for one in workflow.nodes if node in one.upstream_nodes]) if own is None else own
+        if found is not None and (own is None or not inherited):
+            last[node.id] = found
+    # Those that take an input of the workflow follow on its start, whatever else they wait for.
+    return last_of([one for one in workflow.nodes if not one.upstream_nodes or _refers_to_inputs(one)])
+
+
+def _lets_others_end(workflow: WorkflowBase) -> bool:
+    return workflow.workflow_metadata.on_failure is not WorkflowFailurePolicy.FAIL_IMMEDIATELY
 
 
 def _wait_for(event: threading.Event, stop: Callable[[], None]) -> None:
@@ -284,6 +318,10 @@ def _upstream_of(node: Node) -> list[Node]:
             found.append(one)
             waiting.extend(one.upstream_nodes)
     return found
+
+
+def _refers_to_inputs(node: Node) -> bool:
+    return any(GLOBAL_INPUT_NODE_ID in nodes_of_promises(binding.binding) for binding in node.bindings)
 
 
 def _refers_to(binding: Binding, node: Node) -> bool:
