@@ -1,10 +1,14 @@
 """What of a user's imports is known before a job runs."""
 
+import dataclasses
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
+
+from flytekitplugins.awsbatch.local.deployment import preload
 
 PROGRAM = """
 import xml.dom.pulldom
@@ -73,3 +77,21 @@ def test_what_is_imported_while_a_task_is_declared_is_imported_in_advance(
     script.write_text(LATER.format(imports=imports, declares=declares, is_declared=is_declared))
     done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ([late] if is_declared else [])
+
+
+@pytest.mark.parametrize(("everything", "there"), [(False, True), (True, False)])
+def test_jobs_may_be_forked_without_their_libraries(
+    monkeypatch: pytest.MonkeyPatch, everything: bool, there: bool
+) -> None:
+    """With `preload: everything` children share what the user's modules make, which they could not do then."""
+    monkeypatch.setattr(preload, "installed_user_imports", lambda module: ("polars",))
+    command = ("pyflyte-execute", "--inputs", "i", "--resolver", "a.b", "--", "task-module", "m", "task-name", "t")
+
+    plan = preload.preload_plan.__wrapped__(
+        command, sysconfig.get_path("scripts"), preload.PreloadOptions(everything=everything)
+    )
+
+    assert plan is not None
+    without = dataclasses.replace(plan, preload=preload.ENTRY_MODULES, otherwise=None)
+    assert plan.preload[-1] == ("m" if everything else "polars")
+    assert plan.otherwise == (without if there else None)

@@ -19,7 +19,8 @@ from flytekitplugins.awsbatch.batch.emulator.private_folders import remove_folde
 
 from ..history.process_mark import process_lives
 
-PREFIX = "flyte-awsbatch-jobs-"
+# Short: the path of a socket has at most 107 bytes, and ray puts its own 60 bytes below a job's TMPDIR.
+PREFIX = "flyte-jobs-"
 HOME_PREFIX = "flyte-awsbatch-home-"
 
 
