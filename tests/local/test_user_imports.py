@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.local.deployment import preload
 
 PROGRAM = """
@@ -95,3 +96,14 @@ def test_jobs_may_be_forked_without_their_libraries(
     without = dataclasses.replace(plan, preload=preload.ENTRY_MODULES, otherwise=None)
     assert plan.preload[-1] == ("m" if everything else "polars")
     assert plan.otherwise == (without if there else None)
+
+
+def test_jobs_that_bring_their_code_may_be_forked_without_their_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preload, "installed_user_imports", lambda module: ("polars",))
+    inner = ("pyflyte-execute", "--inputs", "i", "--resolver", "r", "--", "task-module", "of_a_code", "task-name", "t")
+    command = ("python", "-m", wire.CODE_MODULE, "s3://b/x.tar.gz", "/code", *inner)
+
+    plan = preload.preload_plan.__wrapped__(command, sysconfig.get_path("scripts"))
+
+    assert plan is not None and plan.otherwise is not None and plan.install is not None
+    assert (plan.otherwise.install, plan.otherwise.python_path) == (plan.install, ("/code",))

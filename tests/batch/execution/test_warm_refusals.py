@@ -6,7 +6,9 @@ import dataclasses
 import sys
 import textwrap
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from warm_harness import WAIT_SECONDS, Runner, plan_of, runner
@@ -70,6 +72,34 @@ def test_attempts_import_themselves_what_must_not_be_imported_before_a_fork(tmp_
         # Both are forked from one interpreter.
         assert len({line.split()[-1] for line in found}) == 1
         assert made.said == ["warm-script imports its libraries in each attempt: an import started threads: Thread-1"]
+
+
+def test_no_line_is_written_while_other_attempts_wait(tmp_path: Path) -> None:
+    """A terminal may be slow, or stopped."""
+    others: list[bool] = []
+
+    def plan(process: JobProcess) -> WarmPlan | None:
+        found = plan_of(made.script, "warm_made")(process)
+        assert found is not None
+        return dataclasses.replace(found, otherwise=dataclasses.replace(found, preload=("json",)))
+
+    with runner(tmp_path / "run", warm=True, module="warm_made", planner=plan) as made:
+        warm: Any = made.executor
+
+        def is_lock_free() -> bool:
+            lock = warm._interpreters.lock
+            free: bool = lock.acquire(timeout=5)
+            if free:
+                lock.release()
+            return free
+
+        def warn(line: str) -> None:
+            with ThreadPoolExecutor(1) as pool:
+                others.append(pool.submit(is_lock_free).result())
+
+        warm._warn = warn
+        logs(made, tmp_path, "import threading; threading.Timer(0.1, int).start()")
+    assert others == [True]
 
 
 def test_an_archive_on_the_import_path_is_no_reason(tmp_path: Path) -> None:
@@ -294,10 +324,11 @@ def with_numpy() -> None:
     ],
     ids=["global", "seeded", "own", "default", "own seeded", "old seeded", "drawn from"],
 )
+@pytest.mark.parametrize("isolation", ["fork", "worker"])
 def test_numpys_numbers_are_what_processes_of_their_own_would_draw(
-    tmp_path: Path, imports: str, differ: bool, refused: bool
+    tmp_path: Path, imports: str, differ: bool, refused: bool, isolation: str
 ) -> None:
-    with runner(tmp_path / "run", warm=True, module="warm_made") as made:
+    with runner(tmp_path / "run", warm=True, module="warm_made", isolation=isolation) as made:
         (tmp_path / "warm_made.py").write_text(f"{imports}\ndef main(): print(draw())\n")
         drawn = {made.run(made.process(environment={"PYTHONPATH": str(tmp_path)})).log for _ in range(3)}
         assert (len(drawn) == 3, bool(made.said)) == (differ, refused)
@@ -313,6 +344,13 @@ lazy = Lazy("lazy")
 """
 
 
+def test_a_torch_that_is_to_be_imported_later_is_left_alone(tmp_path: Path) -> None:
+    imports = f"{LAZY}\nimport sys; sys.modules['torch'] = lazy\n".replace("import numpy.random, types", "import types")
+    with runner(tmp_path / "run", warm=True, module="warm_made") as made:
+        found = logs(made, tmp_path, imports)
+        assert (len({line.split()[-1] for line in found}), made.said) == (1, [])
+
+
 @pytest.mark.usefixtures("with_numpy")
 def test_a_module_that_is_not_to_be_looked_at_is_left_alone(tmp_path: Path) -> None:
     with runner(tmp_path / "run", warm=True, module="warm_made") as made:
@@ -322,24 +360,35 @@ def test_a_module_that_is_not_to_be_looked_at_is_left_alone(tmp_path: Path) -> N
 
 # Stands for torch's own generator, whose seed from the system has 64 bits.
 TORCH = """
-import random
+import _random, random
+class Numbers(random.Random):
+    # Not known as one of Python's own.
+    def seed(self, *given):
+        _random.Random.seed(self, *given)
 class Generator:
     def manual_seed(self, seed):
-        self.chosen, self.draw = seed, random.Random(seed).random
+        self.chosen, self.draw = seed, Numbers(seed).random
     def seed(self):
         self.manual_seed(random.SystemRandom().getrandbits(63) | 1 << 63)
     def initial_seed(self):
         return self.chosen
+    def get_state(self):
+        return self.draw.__self__.getstate()
+    def set_state(self, state):
+        self.draw.__self__.setstate(state)
 default_generator = Generator()
 default_generator.seed()
 """
 
 
+@pytest.mark.parametrize("isolation", ["fork", "worker"])
 @pytest.mark.parametrize(("seed", "differ"), [("", True), ("; generator.manual_seed(3)", False)])
-def test_torchs_numbers_are_what_processes_of_their_own_would_draw(tmp_path: Path, seed: str, differ: bool) -> None:
+def test_torchs_numbers_are_what_processes_of_their_own_would_draw(
+    tmp_path: Path, seed: str, differ: bool, isolation: str
+) -> None:
     (tmp_path / "torch.py").write_text(TORCH)
     imports = f"from torch import default_generator as generator{seed}\n"
-    with runner(tmp_path / "run", warm=True, module="warm_made") as made:
+    with runner(tmp_path / "run", warm=True, module="warm_made", isolation=isolation) as made:
         drawn = set(logs(made, tmp_path, imports, {}, {}, {}, main="def main(): print(generator.draw())\n"))
         assert (len(drawn) == 3, made.said) == (differ, [])
 

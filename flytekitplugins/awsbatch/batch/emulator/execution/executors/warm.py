@@ -89,12 +89,11 @@ class WarmExecutor:
             except OSError as error:
                 self._events(CannotStart(process.key, str(error), time.time()))
                 return
-        is_new = False
+        is_new, refused = False, ""
         with self._interpreters.lock:
             use, reason = self._find(plan, process)
             if reason and plan.otherwise is not None:
-                self._warn_once(f"{Path(process.argv[0]).name} imports its libraries in each attempt: {reason}")
-                plan = plan.otherwise
+                refused, plan = reason, plan.otherwise
                 use, reason = self._find(plan, process)
             if use is None and not reason:
                 try:
@@ -107,9 +106,12 @@ class WarmExecutor:
                     use.waiting[process.key] = (process, plan)
                 else:
                     use.start(process, plan)
+        # Not under the lock: a line may take a while.
         if use is None:
             self._decline(process, reason)
-        elif is_new:
+            return
+        self._warn_once(process, "imports its libraries in each attempt", refused)
+        if is_new:
             self._interpreters.launch(use.interpreter)
         else:
             use.interpreter.flush()
@@ -203,11 +205,13 @@ class WarmExecutor:
         return self._interpreters.use_interpreter(interpreter, self._lease, self)
 
     def _decline(self, process: JobProcess, reason: str) -> None:
-        self._warn_once(f"{Path(process.argv[0]).name} is started anew for each attempt: {reason}")
+        self._warn_once(process, "is started anew for each attempt", reason)
         self._fallback.start(process)
 
-    def _warn_once(self, line: str) -> None:
-        if line not in self._warned:
+    def _warn_once(self, process: JobProcess, what: str, reason: str) -> None:
+        """Tells, unless there is no reason, why attempts begin more slowly."""
+        line = f"{Path(process.argv[0]).name} {what}: {reason}"
+        if reason and line not in self._warned:
             self._warned.add(line)
             self._warn(line)
 

@@ -21,8 +21,8 @@ class RandomState:
     def __init__(self) -> None:
         self._chosen: weakref.WeakKeyDictionary[random.Random, bool] = weakref.WeakKeyDictionary()
         self._reseed: tuple[Callable[[], None], ...] = ()
+        self._restore: tuple[Callable[[], object], ...] = ()
         self._state: Any = None
-        self._seeded: list[tuple[random.Random, Any]] = []
         self._seed = seed = random.Random.seed
         chosen = self._chosen
 
@@ -51,38 +51,53 @@ class RandomState:
         secrets.randbits = self._randbits
         if self._chosen.pop(random._inst, False):
             self._state = random.getstate()
-        self._seeded = [(generator, generator.getstate()) for generator, chosen in self._chosen.items() if chosen]
         self._reseed = tuple(_reseeding(generator) for generator, chosen in self._chosen.items() if not chosen)
+        self._restore = tuple(
+            functools.partial(generator.setstate, generator.getstate())
+            for generator, chosen in self._chosen.items()
+            if chosen
+        )
         mtrand: Any = sys.modules.get("numpy.random.mtrand")
-        # numpy's seed() forgets the sequence from the system that it started with.
-        if mtrand is not None and mtrand._rand._bit_generator._seed_seq is not None:
-            self._reseed += (mtrand.seed,)
-        self._reseed += tuple(functools.partial(_reseed_numpy, each) for each in self._unseeded_numpy_generators())
+        if mtrand is not None:
+            # numpy's seed() forgets the sequence from the system that it started with.
+            if mtrand._rand._bit_generator._seed_seq is not None:
+                self._reseed += (mtrand.seed,)
+            else:
+                self._restore += (functools.partial(mtrand.set_state, mtrand.get_state()),)
+            unseeded, seeded = self._numpy_generators()
+            self._reseed += tuple(functools.partial(_reseed_numpy, each) for each in unseeded)
+            self._restore += tuple(functools.partial(setattr, each, "state", each.state) for each in seeded)
         self._drawn = None
-        torch: Any = getattr(sys.modules.get("torch"), "default_generator", None)
-        # A seed from the system has some 50 bits; those that code chooses are smaller, as numpy's have to be.
-        if torch is not None and torch.initial_seed() >> 32:
-            self._reseed += (torch.seed,)
+        generator = _torch_generator()
+        if generator is not None:
+            # A seed from the system has some 50 bits; those that code chooses are smaller, as numpy's have to be.
+            if generator.initial_seed() >> 32:
+                self._reseed += (generator.seed,)
+            else:
+                self._restore += (functools.partial(generator.set_state, generator.get_state()),)
 
     def has_used_generator(self) -> bool:
         """Whether a generator of numpy's with a seed from the system has been drawn from, or was given a state."""
-        return any(
-            str(type(each)(each._seed_seq).state) != str(each.state) for each in self._unseeded_numpy_generators()
-        )
+        unseeded, _ = self._numpy_generators()
+        return any(str(type(each)(each._seed_seq).state) != str(each.state) for each in unseeded)
 
-    def _unseeded_numpy_generators(self) -> list[Any]:
-        """Those whose seed came from the system, without numpy's own."""
-        numpy: Any = sys.modules.get("numpy.random")
-        if numpy is None or self._drawn is None:
-            return []
-        own = sys.modules["numpy.random.mtrand"]._rand._bit_generator
-        # Not `isinstance`: it asks an object for its class, whereupon a module that is to be imported later is
-        # imported, or says that it is not installed.
-        objects = gc.get_objects()
-        found = [each for each in objects if issubclass(type(each), numpy.BitGenerator) and each is not own]
-        # The seed that code chose may also be a list of numbers.
-        seeds = [getattr(each._seed_seq, "entropy", None) for each in found]
-        return [each for each, seed in zip(found, seeds, strict=True) if isinstance(seed, int) and seed in self._drawn]
+    def _numpy_generators(self) -> tuple[list[Any], list[Any]]:
+        """Those whose seed came from the system, and the others; neither has numpy's own. One that was seeded again
+        without a seed (`RandomState().seed()`) is taken for one of the others."""
+        mtrand: Any = sys.modules.get("numpy.random.mtrand")
+        if mtrand is None:
+            return [], []
+        kind = sys.modules["numpy.random"].BitGenerator
+        unseeded: list[Any] = []
+        others: list[Any] = []
+        for each in gc.get_objects():
+            # Not `isinstance`: it asks an object for its class, whereupon a module that is to be imported later is
+            # imported, or says that it is not installed.
+            if issubclass(type(each), kind) and each is not mtrand._rand._bit_generator:
+                # The seed that code chose may also be a list of numbers.
+                seed = getattr(each._seed_seq, "entropy", None)
+                (unseeded if isinstance(seed, int) and seed in (self._drawn or ()) else others).append(each)
+        return unseeded, others
 
     def reseed_after_fork(self) -> None:
         """Called in a child, where Python has given the module `random` a new seed already."""
@@ -94,8 +109,8 @@ class RandomState:
     def reseed_before_next_attempt(self) -> None:
         """Called in a process that has run another attempt before."""
         random.seed(_entropy())
-        for generator, state in self._seeded:
-            generator.setstate(state)
+        for restore in self._restore:
+            restore()
         self.reseed_after_fork()
 
 
@@ -111,3 +126,9 @@ def _reseeding(generator: random.Random) -> Callable[[], None]:
 
 def _reseed_numpy(generator: Any) -> None:
     generator.state = type(generator)().state
+
+
+def _torch_generator() -> Any:
+    """torch's own generator, if it has been imported: a module that is to be imported later stays so."""
+    module = sys.modules.get("torch")
+    return None if module is None else object.__getattribute__(module, "__dict__").get("default_generator")
