@@ -174,6 +174,23 @@ def one_with_an_input_fails_further_on(after: str) -> tuple[int, int]:
 
 
 @workflow
+def inner_failure_at_once() -> int:
+    return failing(after="fail")
+
+
+@workflow(failure_policy=LET_END)
+def a_subworkflow_fails_last() -> tuple[int, int]:
+    return failing(after="fail"), inner_failure_at_once()
+
+
+@workflow(failure_policy=LET_END)
+def one_that_nobody_waits_for_fails_last() -> int:
+    failed = failing(after="fail")
+    failing(after="fail")
+    return failed
+
+
+@workflow
 def beside_a_gated_one() -> tuple[int, int]:
     return failing(after="fail"), gated(n=1)
 

@@ -108,6 +108,21 @@ def with_loop(x: int) -> int:
     return loop(x=x)
 
 
+written_out = Workflow(name="written_out")
+noted = written_out.add_entity(seen, x=written_out.add_workflow_input("x", int))
+written_out.add_workflow_output("o0", noted.outputs["o0"])
+
+
+@dynamic
+def loop_over_written_out(x: int) -> int:
+    return written_out(x=x)
+
+
+@workflow
+def with_written_out(x: int) -> int:
+    return loop_over_written_out(x=x)
+
+
 @workflow
 def branching(x: int) -> int:
     before = (
@@ -174,8 +189,10 @@ def mapping(xs: list[int]) -> list[int]:
         (several, ["n0", "n2", "n3"]),
         (nested, ["n0-0-n0", "n0-0-n2", "n0-0-n3", "n1-0-n0", "n1-0-n2", "n1-0-n3"]),
         (with_loop, ["n1-0-dn0", "n1-0-dn1", "n1-0-dn2-0-dn0", "n1-0-dn2-0-dn2", "n1-0-dn2-0-dn3"]),
+        # Its nodes are made where it is written, not where it is called.
+        (with_written_out, ["n0-0-dn0-0-n0"]),
     ],
-    ids=["workflow", "subworkflow", "dynamic"],
+    ids=["workflow", "subworkflow", "dynamic", "imperative in dynamic"],
 )
 def test_the_kth_call_of_an_entity_is_its_kth_node(run: object, expected: list[str]) -> None:
     assert run(x=1) == 1  # type: ignore[operator]

@@ -64,8 +64,8 @@ def test_both_of_two_that_fail_are_run_and_the_last_one_is_told(awsbatch: Emulat
     assert {request["jobName"].rsplit("-", 2)[1] for request in awsbatch.requests} == {"n0", "n1"}
 
 
-def test_the_first_error_is_told_also_when_nobody_waits_for_the_second_node(awsbatch: Emulation) -> None:
-    with pytest.raises(TaskFailedError, match="one fails"):
+def test_the_last_error_is_told_also_when_nobody_waits_for_the_second_node(awsbatch: Emulation) -> None:
+    with pytest.raises(TaskFailedError, match="two fails"):
         flows.two_fail_and_one_is_not_waited_for()
     assert {request["jobName"].rsplit("-", 2)[1] for request in awsbatch.requests} == {"n0", "n1"}
 

@@ -339,6 +339,8 @@ def test_the_error_is_not_laid_to_the_plain_task_that_reads_the_outputs(awsbatch
         (flows.one_fails_further_on, {}, "n1"),
         # n2 takes an input of the workflow, so that propeller comes to it once more.
         (flows.one_with_an_input_fails_further_on, {"after": "fail"}, "n2"),
+        (flows.a_subworkflow_fails_last, {}, "n1-0-n0"),
+        (flows.one_that_nobody_waits_for_fails_last, {}, "n1"),
     ],
 )
 def test_where_others_may_end_the_error_is_that_of_the_last_failed_node_on_propellers_way(
@@ -348,5 +350,5 @@ def test_where_others_may_end_the_error_is_that_of_the_last_failed_node_on_prope
         (places / name).touch()
     with pytest.raises(TaskFailedError, match=FAILS) as caught:
         workflow(**inputs)
-    # As an execution on FlyteAdmin and FlytePropeller 1.16.8 reported it.
+    # The first three as executions on FlyteAdmin and FlytePropeller 1.16.8 reported them.
     assert caught.value.node == node

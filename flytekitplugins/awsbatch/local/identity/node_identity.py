@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from flytekit.core.condition import BranchNode
-from flytekit.core.workflow import WorkflowBase
+from flytekit.core.workflow import ImperativeWorkflow, WorkflowBase
 from flytekit.models.core.workflow import NodeMetadata
 
 from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from flytekit.core.node import Node
 
 # flytekit compiles what a @dynamic task calls with this in front (`compile_into_workflow`). A job has compiled no
-# workflow before, so that the nodes of one that is called there have it too.
+# workflow before, so that the nodes of one that is called there have it too; those of an imperative one were made when
+# its module was imported.
 DYNAMIC = "d"
 NODE_THAT_FLYTEKIT_NAMES = re.compile(r"f?n\d+")
 NUMBERED = (
@@ -185,6 +186,8 @@ class Nodes:
         if call.frame not in self._scopes:
             place = scope.place(call)
             prefix = scope.prefix if isinstance(call.entity, WorkflowBase) else DYNAMIC
+            if isinstance(call.entity, ImperativeWorkflow):
+                prefix = ""
             self._scopes[call.frame] = _Scope(call.entity, (*place.parents, ParentNode(place.node_id)), prefix)
         return self._scopes[call.frame]
 

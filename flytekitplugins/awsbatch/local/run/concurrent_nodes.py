@@ -7,8 +7,9 @@ something reads them; flytekit only passes them on. Reading a value waits for th
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import literals_pb2
@@ -165,7 +166,7 @@ def run_node_concurrently(
     needed = node.upstream_nodes if node is not None else []
     upstream = [execution.running[one.id] for one in needed if one.id in execution.running]
     if node is None or start is NodeStart.IN_TURN:
-        return _run_in_turn(call, inputs, upstream, execution, fail, may_be_caught)
+        return _run_in_turn(call, inputs, upstream, execution, fail, may_be_caught, place)
     execution.running[node.id] = RunningNode(call, inputs, upstream, execution, fail, stop, workflow)
     if all(one.ended.is_set() for one in upstream):
         # Jobs are submitted in the order in which the tasks were called.
@@ -190,6 +191,7 @@ def _run_in_turn(
     execution: Execution,
     fail: Callable[[BaseException], None],
     may_be_caught: bool,
+    place: Place,
 ) -> LiteralMap:
     try:
         for one in upstream:
@@ -202,7 +204,9 @@ def _run_in_turn(
         with execution.lock:
             execution.under_way.remove(call)
     wait = not may_be_caught or isinstance(own, NodeAbortedError)
-    raise (_reported_error(execution) if wait else None) or own
+    # In the workflow that was launched it is the error of the node that leads to this one.
+    outermost = place.parents[0].node_id if place.parents else place.node_id
+    raise (_reported_error(execution, {outermost: own}) if wait else None) or own
 
 
 def _outputs_to_come(node: Node, execution: Execution) -> LiteralMap:
@@ -242,38 +246,45 @@ def _abort_others(failed: Call | None, error: Exception | None, workflow: Workfl
         pass
 
 
-def _reported_error(execution: Execution) -> BaseException | None:
+def _reported_error(
+    execution: Execution, in_turn: Mapping[str, BaseException] = MappingProxyType({})
+) -> BaseException | None:
     """The error that the workflow ends with, once all nodes that run beside others have ended: the first in the order
     of the calls, never that of a node that was aborted; the last that propeller comes to where the policy lets the
-    others end."""
+    others end.
+
+    :param in_turn: the error of a node that ran when flytekit called it, by its id.
+    """
     running = execution.running
     for node in running.values():
         _wait_for(node.ended, node.stop)
-    errors = {name: node.error for name, node in running.items() if node.error is not None}
+    errors = {name: node.error for name, node in running.items() if node.error is not None} | dict(in_turn)
     workflow = next((node.workflow for node in running.values()), None)
     if workflow is not None and _lets_others_end(workflow):
         return _last_error(workflow, errors)
     return next((error for error in errors.values() if not isinstance(error, NodeAbortedError)), execution.failure)
 
 
-def _last_error(workflow: WorkflowBase, errors: dict[str, BaseException]) -> BaseException | None:
+def _last_error(workflow: WorkflowBase, errors: Mapping[str, BaseException]) -> BaseException | None:
     """The last error on propeller's way through the nodes, which goes from each that has succeeded to those after it,
     in the order of their ids as texts (`handleDownstream` in Flyte's `nodes/executor.go`).
 
     :param errors: by node id; a node that waited for another one has that one's.
     """
+    # What propeller comes to last, of a node and of what comes after it.
     last: dict[str, BaseException] = {}
 
     def last_of(nodes: list[Node]) -> BaseException | None:
-        return next(
-            (last[one.id] for one in sorted(nodes, key=lambda one: one.id, reverse=True) if one.id in last), None
-        )
+        found = [last[one.id] for one in sorted(nodes, key=lambda one: one.id) if one.id in last]
+        return found[-1] if found else None
 
     for node in reversed(workflow.nodes):
         own = errors.get(node.id)
-        inherited = any(own is errors.get(one.id) for one in node.upstream_nodes)
-        found = last_of([one for one in workflow.nodes if node in one.upstream_nodes]) if own is None else own
-        if found is not None and (own is None or not inherited):
+        if own is None:
+            found = last_of([one for one in workflow.nodes if node in one.upstream_nodes])
+        else:
+            found = None if any(own is errors.get(one.id) for one in node.upstream_nodes) else own
+        if found is not None:
             last[node.id] = found
     # Those that take an input of the workflow follow on its start, whatever else they wait for.
     return last_of([one for one in workflow.nodes if not one.upstream_nodes or _refers_to_inputs(one)])
