@@ -328,6 +328,23 @@ def test_every_header_that_a_client_signs_counts(guarded: ThreadedServer, monkey
     assert ask(guarded, body=b"{}", **headers | {"User_Agent": "another"})[0] == 403
 
 
+def test_a_signature_that_leaves_the_host_out_is_refused(
+    guarded: ThreadedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    request = AWSRequest("POST", f"{guarded.url}/v1/describejobqueues", data=b"{}")
+    with monkeypatch.context() as signing:
+        signing.setattr(SigV4Auth, "headers_to_sign", lambda self, request: request.headers)
+        SigV4Auth(Credentials("a", TOKEN), "batch", "us-east-1").add_auth(request)
+    headers = {name.replace("-", "_"): value for name, value in request.headers.items()}
+
+    assert "SignedHeaders=x-amz-date," in headers["Authorization"]
+    assert ask(guarded, body=b"{}", **headers)[0] == 403
+
+
 def test_the_token_is_in_no_answer(guarded: ThreadedServer) -> None:
     answers = [ask(guarded), ask(guarded, Authorization="Bearer x"), ask(guarded, Authorization="AWS4-HMAC-SHA256 x")]
 

@@ -86,18 +86,19 @@ class _Line:
 class PlainReporter(Reporter):
     """Rate-limited lines, for files, pipes and CI logs.
 
+    :param stream: None: there is none for now.
     :param is_stderr: whether the stream is the process's standard error.
     """
 
-    stream: IO[str]
+    stream: IO[str] | None
     clock: Callable[[], float] = time.monotonic
     is_stderr: bool = False
     _lines: dict[str, _Line] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def call_begins(self) -> None:
-        if self.is_stderr and sys.stderr is not None:
-            self.stream = sys.stderr
+        if self.is_stderr:
+            self.stream = _open_stderr() or self.stream
 
     def update(self, job: str, counts: Counts) -> None:
         with self._lock:
@@ -116,11 +117,14 @@ class PlainReporter(Reporter):
     def say(self, text: str, *, to_copy: bool = False) -> None:
         # Nobody reads it where it cannot be written, and what runs is worth more than a line about it.
         with self._lock, contextlib.suppress(OSError, ValueError):
+            stream = self.stream
+            if stream is None:
+                return
             try:
-                self.stream.write(text + "\n")
+                stream.write(text + "\n")
             except UnicodeEncodeError as error:
-                self.stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding) + "\n")
-            self.stream.flush()
+                stream.write(text.encode(error.encoding, "backslashreplace").decode(error.encoding) + "\n")
+            stream.flush()
 
     def _print(self, job: str, line: _Line, now: float) -> None:
         line.printed, line.printed_at = line.counts, now
@@ -191,7 +195,10 @@ class RichReporter(Reporter):
 
 def progress_reporter() -> Reporter:
     """The reporter that fits standard error: live on a terminal, plain lines elsewhere."""
-    stream = sys.stderr
-    if stream is None or getattr(stream, "closed", False):
-        return Reporter()
-    return RichReporter() if stream.isatty() else PlainReporter(stream, is_stderr=True)
+    stream = _open_stderr()
+    return RichReporter() if stream is not None and stream.isatty() else PlainReporter(stream, is_stderr=True)
+
+
+def _open_stderr() -> IO[str] | None:
+    """The process's standard error, if it has one that is not closed."""
+    return None if getattr(sys.stderr, "closed", False) else sys.stderr

@@ -77,10 +77,13 @@ class LocalLaunch:
         launch = self.launch_now(task_name)
         self._launches[task_name, False] = launch
         self._launches[task_name, True] = replace(launch, cwd=None)
+        folder, python_path = launch.cwd, launch.python_path
+        if self.in_images:
+            folder, python_path = Path.cwd(), _import_path(self._code_roots.get(task_name), sys.path)
         self._records[task_name] = {
             "environment": self.environment,
-            "folder": str(Path.cwd()),
-            "python_path": list(_import_path(self._code_roots.get(task_name), sys.path)),
+            "folder": str(folder),
+            "python_path": list(python_path),
         }
 
     def record(self, task_name: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Logs:
         self.times = LogTimes()
         self._root = root
         self._made: set[str] = set()
-        self._numbers = itertools.count(secrets.randbelow(1 << 16))
+        self._numbers = itertools.count(secrets.randbelow(256) << 8)
 
     def new(self, definition: str, now: int) -> str:
         """The name of a new attempt's stream: `<definition name>/default/<task id>`. The last two digits name the

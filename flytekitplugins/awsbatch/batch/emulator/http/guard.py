@@ -85,7 +85,8 @@ class RequestGuard:
         stamp = headers.get("x-amz-date", "")
         if not _fresh(stamp):
             raise _guard_denied("the signature's time is too far from this machine's", "InvalidSignatureException")
-        if not hmac.compare_digest(
+        # AWS wants the host to be signed (IAM user guide, "Create a signed AWS API request").
+        if "host" not in match["headers"].split(";") or not hmac.compare_digest(
             _guard_signature(match, token, stamp, method, path, headers, body), match["signature"]
         ):
             raise _guard_denied("the request is not signed with this service's token", "InvalidSignatureException")
