@@ -101,7 +101,8 @@ def test_an_array_fails_when_a_child_does_and_says_how_many(shell: Shell, servic
     }
     children = service.describe_jobs(jobs=[f"{job_id}:{index}" for index in range(5)])["jobs"]
     assert [(each["jobId"], each["status"], each["arrayProperties"]) for each in children] == [
-        (f"{job_id}:{index}", "FAILED" if index == 2 else "SUCCEEDED", {"index": index}) for index in range(5)
+        (f"{job_id}:{index}", "FAILED" if index == 2 else "SUCCEEDED", {"index": index, "statusSummary": {}})
+        for index in range(5)
     ]
 
 

@@ -139,8 +139,10 @@ def expect_description(replay: Replay, call: dict[str, Any]) -> None:
         if job["status"] in ("SUCCEEDED", "FAILED"):
             array = own.get("arrayProperties")
             if array is not None:
-                # When that was is this service's own.
+                # When that was is this service's own; the endpoint that was recorded left a child's empty summary out.
                 array.pop("statusSummaryLastUpdatedAt", None)
+                if "index" in array:
+                    assert array.pop("statusSummary") == {}
             assert (own["status"], array) == (job["status"], job.get("arrayProperties"))
             assert [each["container"]["exitCode"] for each in own["attempts"]] == [
                 each["container"]["exitCode"] for each in job["attempts"]
