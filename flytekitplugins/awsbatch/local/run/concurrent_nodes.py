@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import literals_pb2
@@ -151,7 +150,7 @@ def run_node_concurrently(
     if start is NodeStart.AFTER_FAILURE:
         # Propeller comes to the failure node when no other node runs any more; a plain task may have failed here.
         _abort_others(None, None, workflow, execution)
-        _reported_error(execution)
+        _wait_for_running_nodes(execution)
         return call.run(inputs)
     _note_under_way(call, execution)
     # A @dynamic task may catch the errors of what it calls in a local run, and go on.
@@ -206,7 +205,7 @@ def _run_in_turn(
     wait = not may_be_caught or isinstance(own, NodeAbortedError)
     # In the workflow that was launched it is the error of the node that leads to this one.
     outermost = place.parents[0].node_id if place.parents else place.node_id
-    raise (_reported_error(execution, {outermost: own}) if wait else None) or own
+    raise (_reported_error(execution, ((outermost, own),)) if wait else None) or own
 
 
 def _outputs_to_come(node: Node, execution: Execution) -> LiteralMap:
@@ -246,18 +245,20 @@ def _abort_others(failed: Call | None, error: Exception | None, workflow: Workfl
         pass
 
 
-def _reported_error(
-    execution: Execution, in_turn: Mapping[str, BaseException] = MappingProxyType({})
-) -> BaseException | None:
+def _wait_for_running_nodes(execution: Execution) -> None:
+    for node in list(execution.running.values()):
+        _wait_for(node.ended, node.stop)
+
+
+def _reported_error(execution: Execution, in_turn: tuple[tuple[str, BaseException], ...] = ()) -> BaseException | None:
     """The error that the workflow ends with, once all nodes that run beside others have ended: the first in the order
     of the calls, never that of a node that was aborted; the last that propeller comes to where the policy lets the
     others end.
 
-    :param in_turn: the error of a node that ran when flytekit called it, by its id.
+    :param in_turn: the id and the error of a node that ran when flytekit called it.
     """
+    _wait_for_running_nodes(execution)
     running = execution.running
-    for node in running.values():
-        _wait_for(node.ended, node.stop)
     errors = {name: node.error for name, node in running.items() if node.error is not None} | dict(in_turn)
     workflow = next((node.workflow for node in running.values()), None)
     if workflow is not None and _lets_others_end(workflow):

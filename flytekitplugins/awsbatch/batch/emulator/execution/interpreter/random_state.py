@@ -33,19 +33,22 @@ class RandomState:
         random.Random.seed = note_seed  # type: ignore[method-assign]
         random.seed = random._inst.seed
         # Where numpy gets a seed from the system.
-        self._drawn: set[int] | None = set()
+        self._drawn: set[int] = set()
+        self._unseeded: list[Any] = []
+        self._seeded: list[Any] = []
         self._randbits = randbits = secrets.randbits
 
         def note_bits(k: int) -> int:
             bits = randbits(k)
-            if self._drawn is not None:
+            # numpy keeps this function for good.
+            if secrets.randbits is note_bits:
                 self._drawn.add(bits)
             return bits
 
         secrets.randbits = note_bits
 
     def freeze_random_state(self) -> None:
-        """Called after the imports."""
+        """Called after the imports, and after `has_used_generator`, which looks for numpy's generators."""
         random.Random.seed = self._seed  # type: ignore[method-assign]
         random.seed = random._inst.seed
         secrets.randbits = self._randbits
@@ -64,10 +67,9 @@ class RandomState:
                 self._reseed += (mtrand.seed,)
             else:
                 self._restore += (functools.partial(mtrand.set_state, mtrand.get_state()),)
-            unseeded, seeded = self._numpy_generators()
-            self._reseed += tuple(functools.partial(_reseed_numpy, each) for each in unseeded)
-            self._restore += tuple(functools.partial(setattr, each, "state", each.state) for each in seeded)
-        self._drawn = None
+            self._reseed += tuple(functools.partial(_reseed_numpy, each) for each in self._unseeded)
+            self._restore += tuple(functools.partial(setattr, each, "state", each.state) for each in self._seeded)
+        self._drawn.clear()
         generator = _torch_generator()
         if generator is not None:
             # A seed from the system has some 50 bits; those that code chooses are smaller, as numpy's have to be.
@@ -78,26 +80,24 @@ class RandomState:
 
     def has_used_generator(self) -> bool:
         """Whether a generator of numpy's with a seed from the system has been drawn from, or was given a state."""
-        unseeded, _ = self._numpy_generators()
-        return any(str(type(each)(each._seed_seq).state) != str(each.state) for each in unseeded)
+        self._find_numpy_generators()
+        return any(str(type(each)(each._seed_seq).state) != str(each.state) for each in self._unseeded)
 
-    def _numpy_generators(self) -> tuple[list[Any], list[Any]]:
+    def _find_numpy_generators(self) -> None:
         """Those whose seed came from the system, and the others; neither has numpy's own. One that was seeded again
         without a seed (`RandomState().seed()`) is taken for one of the others."""
+        self._unseeded, self._seeded = [], []
         mtrand: Any = sys.modules.get("numpy.random.mtrand")
         if mtrand is None:
-            return [], []
+            return
         kind = sys.modules["numpy.random"].BitGenerator
-        unseeded: list[Any] = []
-        others: list[Any] = []
         for each in gc.get_objects():
             # Not `isinstance`: it asks an object for its class, whereupon a module that is to be imported later is
             # imported, or says that it is not installed.
             if issubclass(type(each), kind) and each is not mtrand._rand._bit_generator:
                 # The seed that code chose may also be a list of numbers.
                 seed = getattr(each._seed_seq, "entropy", None)
-                (unseeded if isinstance(seed, int) and seed in (self._drawn or ()) else others).append(each)
-        return unseeded, others
+                (self._unseeded if isinstance(seed, int) and seed in self._drawn else self._seeded).append(each)
 
     def reseed_after_fork(self) -> None:
         """Called in a child, where Python has given the module `random` a new seed already."""
