@@ -101,3 +101,13 @@ def test_the_end_of_a_log_begins_at_a_frame() -> None:
     assert last_traceback_lines(lines, 1) == ["ValueError: bad value 2"]
     assert last_traceback_lines(lines, 99) == lines
     assert last_traceback_lines(["  indented", "  output"], 1) == ["  output"]
+
+
+def test_a_crash_is_shown_from_the_innermost_frame_of_the_thread_that_crashed() -> None:
+    frames = [f'  File "/app/tasks.py", line {number} in step_{number}' for number in range(40)]
+    thread = "Current thread 0x00007fb43c876b80 (most recent call first):"
+    other = ["Thread 0x00007fb43c876b81 (most recent call first):", '  File "threading.py", line 331 in wait', ""]
+    lines = ["loaded", "Fatal Python error: Segmentation fault", "", *other, thread, *frames, "", "Extension modules"]
+    assert last_traceback_lines(lines, 4) == [lines[1], thread, *frames[:2]]
+    aborted = ["Fatal Python error: _PyMem_DebugFree: bad ID", "Python runtime state: initialized"]
+    assert last_traceback_lines(aborted, 4) == aborted

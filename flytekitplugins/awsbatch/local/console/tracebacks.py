@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 TRACEBACK = "Traceback (most recent call last):"
+# How Python's faulthandler begins what it writes of a crash, and of the thread that crashed.
+CRASH, CRASHED_THREAD = "Fatal Python error: ", "Current thread "
 _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line \d+')
 _MARKERS = re.compile(r"\s*[\^~]+\s*")
 _MESSAGE = re.compile(r"\n\s*Message:\s*\n", re.MULTILINE)
@@ -74,7 +76,12 @@ def _is_framework(line: str) -> bool:
 
 
 def last_traceback_lines(lines: Sequence[str], most: int) -> list[str]:
-    """The last lines, at most so many, beginning at a frame where they would begin within a traceback's."""
+    """The last lines, at most so many, beginning at a frame where they would begin within a traceback's. Of a crash the
+    first ones: faulthandler begins with the innermost frame."""
+    crash = next((at for at in reversed(range(len(lines))) if lines[at].startswith(CRASH)), None)
+    if crash is not None:
+        thread = next((at for at in range(crash + 1, len(lines)) if lines[at].startswith(CRASHED_THREAD)), crash + 1)
+        return [lines[crash], *lines[thread : thread + most - 1]]
     shown = list(lines[-most:])
     for at, line in enumerate(shown):
         if not line.startswith(" ") or line.strip() == TRACEBACK or _FRAME.match(line):
