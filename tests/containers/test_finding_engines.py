@@ -44,26 +44,30 @@ def test_the_current_docker_context_is_used(
     ]
 
 
-def test_one_error_says_everything_that_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+# Short: the address of a socket has at most 107 characters.
+NOWHERE = "/no-such-folder"
+
+
+def test_one_error_says_everything_that_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", NOWHERE)
     monkeypatch.setattr(
         "flytekitplugins.awsbatch.batch.emulator.execution.executors.container_engine.WELL_KNOWN",
         ("{home}/first.sock", "{runtime}/second.sock"),
     )
 
     with pytest.raises(NoEngineError) as caught:
-        connect_engine("", {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": f"{tmp_path}/run"})
+        connect_engine("", {"HOME": NOWHERE, "XDG_RUNTIME_DIR": f"{NOWHERE}/run"})
 
     missing = "(a usual socket): No such file or directory"
     assert str(caught.value).startswith(
-        f"No container engine answers. Tried unix://{tmp_path}/first.sock {missing}; "
-        f"unix://{tmp_path}/run/second.sock {missing}. Start Docker"
+        f"No container engine answers. Tried unix://{NOWHERE}/first.sock {missing}; "
+        f"unix://{NOWHERE}/run/second.sock {missing}. Start Docker"
     )
 
 
-def test_a_host_that_is_named_is_the_only_one_tried(tmp_path: Path) -> None:
+def test_a_host_that_is_named_is_the_only_one_tried() -> None:
     with pytest.raises(NoEngineError) as caught:
-        connect_engine("", {"DOCKER_HOST": f"unix://{tmp_path}/nothing"})
+        connect_engine("", {"DOCKER_HOST": f"unix://{NOWHERE}/nothing"})
 
     assert "DOCKER_HOST): No such file" in str(caught.value)
     assert "usual" not in str(caught.value)
