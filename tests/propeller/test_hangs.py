@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 from flyteidl.core import errors_pb2, tasks_pb2
+from flyteidl.core.literals_pb2 import Literal
 from propeller_builders import (
     Clock,
     MemoryBatch,
@@ -266,6 +267,35 @@ def test_describe_calls_that_keep_failing_end_in_both_modes(fidelity: str) -> No
     assert result.error.message == (
         WAITS + "DescribeJobs fails (AccessDeniedException: not allowed), and the handler goes on asking" + ENDED
     )
+
+
+MISFIT = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - the job needs 6 vCPUs"
+
+
+@pytest.mark.parametrize("fidelity", ["strict", "safe"])
+@pytest.mark.parametrize(("task", "inputs"), [(ARRAY, integers([1, 2])), (single(), integer(1))], ids=["array", "job"])
+def test_a_job_that_fits_nowhere_ends_where_nothing_grows(
+    task: tasks_pb2.TaskTemplate, inputs: Literal, fidelity: str
+) -> None:
+    runnable = Outcome({"status": "RUNNABLE", "statusReason": MISFIT})
+    given = services(lambda job, child: runnable, configured=settings(fidelity, HANG_LIMIT))
+    clock = Clock()
+    execution = NodeExecution(request(task, literal_map(x=inputs)), replace(given, fixed_size=True), clock=clock)
+    result = execution.run(clock.wait)
+    assert result.error is not None
+    assert result.error.message == f"AWS Batch can never start job job-0: {MISFIT}{ENDED}"
+    assert 1000 + HANG_LIMIT <= clock.now < 1000 + 2 * HANG_LIMIT
+
+
+def test_a_job_that_fits_nowhere_is_waited_for_where_somebody_may_mend_it() -> None:
+    runnable = Outcome({"status": "RUNNABLE", "statusReason": MISFIT})
+    given = services(lambda job, child: runnable, configured=settings("safe", HANG_LIMIT))
+    clock = Clock()
+    execution = NodeExecution(request(ARRAY, literal_map(x=integers([1, 2]))), given, clock=clock)
+    for _ in range(50):
+        execution.step()
+        clock.now += 100
+    assert execution.result is None
 
 
 @pytest.mark.parametrize("fidelity", ["strict", "safe"])

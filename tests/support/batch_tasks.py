@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from flytekit import task, workflow
+from flytekit import Resources, task, workflow
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
@@ -59,6 +59,11 @@ def where_am_i() -> dict[str, str]:
     names = (*aws, "FLYTE_AWSBATCH", "FLYTE_FAIL_ON_ERROR", "PYTEST_CURRENT_TEST")
     found = {name: os.environ.get(name, "") for name in names}
     return {**found, "cwd": str(Path.cwd()), "prefix": sys.prefix}
+
+
+@task(task_config=AWSBatchConfig(), requests=Resources(cpu="6"))
+def wide(n: int) -> int:
+    return n
 
 
 @task(task_config=AWSBatchConfig())

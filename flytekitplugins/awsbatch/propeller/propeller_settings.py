@@ -242,8 +242,8 @@ class FidelitySettings:
 
     :param fidelity: `strict` does what Flyte's handler does, hangs and crashes included; `safe` differs where
         docs/explanation/fidelity.md says so.
-    :param hang_limit: how long a state that real Flyte would never leave is kept before the run ends with an error; 0:
-        not at all.
+    :param hang_limit: how long a state that real Flyte or AWS Batch would never leave is kept before the run ends with
+        an error; 0: not at all.
     :param failure_wait: how long an array that must fail waits for children that are running, whose errors and outputs
         then count. On Flyte that time runs until the next refresh of job details, which comes every 30 seconds
         (`resyncPeriod`), so that a child that ends within half of it counts more often than not. `strict` waits for

@@ -6,7 +6,7 @@ import pytest
 from flyteidl.core import tasks_pb2
 
 from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import TOO_FEW_VCPUS, TOO_LITTLE_MEMORY
-from flytekitplugins.awsbatch.local.console.misfits import MISFIT, misfit_in_words
+from flytekitplugins.awsbatch.local.console.misfits import misfit_advice
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
 
 VCPUS = TOO_FEW_VCPUS.format(need=64, most=2) + " - "
@@ -37,12 +37,11 @@ def resources(**asked: str) -> tasks_pb2.Resources:
 def test_the_number_that_is_sent_is_traced_to_who_asks_for_it(
     task: tasks_pb2.Resources, override: ResourceRequirements | None, who: str
 ) -> None:
-    said = misfit_in_words(VCPUS, task, override)
-    assert said.startswith(f"{MISFIT}:COMPUTE_ENVIRONMENT_MAX_RESOURCE - the job needs 64 vCPUs")
+    said = misfit_advice(VCPUS, task, override)
     assert f"The number is that of {who}. Ask for less" in said
     assert "emulator.vcpus" in said
 
 
 def test_memory_names_its_own_setting() -> None:
-    said = misfit_in_words(MEMORY, resources(limits="9Gi"), None)
+    said = misfit_advice(MEMORY, resources(limits="9Gi"), None)
     assert ('Resources(mem="9Gi")' in said, "emulator.memory" in said) == (True, True)

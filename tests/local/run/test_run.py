@@ -189,3 +189,16 @@ def test_a_worker_runs_on_after_an_item_that_needed_an_event_loop(tmp_path: Path
 
 def test_a_tasks_own_temporary_folder_is_kept(awsbatch: Emulation) -> None:
     assert batch_tasks.own_temporary_folder() == "/var/tmp"
+
+
+@pytest.mark.awsbatch(settings={"emulator": {"hang_limit": 0, "vcpus": 2}})
+def test_a_job_larger_than_the_machine_ends_with_what_to_do(awsbatch: Emulation) -> None:
+    with pytest.raises(TaskFailedError) as caught:
+        batch_tasks.wide(n=1)
+
+    said = str(caught.value)
+    assert "the job needs 6 vCPUs and no compute environment of the queue has more than 2. Ended here after 0s" in said
+    assert 'The number is that of @task(requests=Resources(cpu="6")). Ask for less, or make the local' in said
+    assert said.count("MISCONFIGURATION") == 1
+    (job,) = awsbatch.jobs
+    assert job["status"] == "FAILED"

@@ -113,7 +113,7 @@ def task_failed_error(
     parts += [_child(child, result, store, tail_of, NO_OUTPUTS) for child in blamed]
     if blamed and result.error is not None and is_exit_without_outputs(result.error.message):
         parts.append(WITHOUT_OUTPUTS)
-    if result.hang:
+    if result.hang and (result.error is None or result.hang not in result.error.message):
         parts.append(result.hang)
     parts += [*_missing_script(result), *_no_terminal(result, parts), *hints]
     if result.job_id is not None:

@@ -6,26 +6,23 @@ from flyteidl.core import tasks_pb2
 
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import CPU, MEMORY, ResourceRequirements
 
-# How AWS begins the status reason of a job that no compute environment can hold.
-MISFIT = "MISCONFIGURATION"
 _DEFAULTS = "task_resources.defaults of the settings, or the handler's defaults"
 
 
-def misfit_in_words(reason: str, task: tasks_pb2.Resources, override: ResourceRequirements | None) -> str:
+def misfit_advice(reason: str, task: tasks_pb2.Resources, override: ResourceRequirements | None) -> str:
     """
     :param reason: AWS Batch's status reason.
     :param task: what the task itself asks for. :param override: what `with_overrides` of the call asks for.
     """
-    said = reason.strip(" -")
-    if "vCPU" in said:
+    if "vCPU" in reason:
         name, argument, setting = CPU, "cpu", "emulator.vcpus"
-    elif "memory" in said:
+    elif "memory" in reason:
         name, argument, setting = MEMORY, "mem", "emulator.memory"
     else:
-        return f"{said}. It can never start."
+        return ""
     return (
-        f"{said}. It can never start. The number is that of {_asked_by(name, argument, task, override)}. Ask for less, "
-        f"or make the local compute environment larger ({setting}; this machine's size unless it is set)."
+        f"The number is that of {_asked_by(name, argument, task, override)}. Ask for less, or make the local compute "
+        f"environment larger ({setting}; this machine's size unless it is set)."
     )
 
 

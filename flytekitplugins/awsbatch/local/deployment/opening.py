@@ -120,6 +120,7 @@ class Deployment:
             catalog=_catalog(settings, home, store),
             settings=settings.handler,
             changed=self.backend.changed,
+            fixed_size=endpoint is None,
         )
         self.uploads = Uploads(self.locations.uploads, store, lambda where: TransferProgress(where, reporter.say))
         self.packaging = Packaging(self.uploads, settings.local.copy_code)

@@ -373,7 +373,7 @@ class Call:
             node=self._node_id,
             store=self._deployment.services.store,
             tail_of=self._tail,
-            hints=[*([] if decision.queue else [decision.no_queue_help]), *self._import_hint(result)],
+            hints=[*filter(None, (decision.no_queue_help, self._notices.advice)), *self._import_hint(result)],
             command="" if self._deployment.home.temporary else self._deployment.home.command,
         )
 

@@ -7,6 +7,7 @@ import time
 
 from flyteidl.core import tasks_pb2
 
+from flytekitplugins.awsbatch.propeller.aws_array.hangs import misfit_of_job
 from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_in_output_files
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import retry_strategy_attempts
@@ -15,7 +16,7 @@ from flytekitplugins.awsbatch.propeller.node.node_result import Progress
 
 from ..console.attempt_news import AttemptNews
 from ..console.exit_reasons import exit_in_words, exit_says_exception
-from ..console.misfits import MISFIT, misfit_in_words
+from ..console.misfits import misfit_advice
 from ..console.redaction import redact
 from ..console.tracebacks import traceback_exception_line
 from ..deployment.opening import Deployment
@@ -27,6 +28,7 @@ class CallNotices:
     :param label: names the node in each line.
     :ivar asked: what the task itself asks for, before FlyteAdmin's defaults and limits.
     :ivar queue: the queue in an account; it says why a job waits. Empty elsewhere.
+    :ivar advice: what to do about a job that can never start; empty where it may.
     """
 
     def __init__(self, deployment: Deployment, label: str, place: Place, template: tasks_pb2.TaskTemplate) -> None:
@@ -39,6 +41,7 @@ class CallNotices:
         self._news = AttemptNews(self._exception_of, self._original_index)
         self.asked = tasks_pb2.Resources()
         self.queue = ""
+        self.advice = ""
 
     def tell(self, node: NodeExecution, progress: Progress) -> None:
         """Tells what is new after a round of the node."""
@@ -57,7 +60,7 @@ class CallNotices:
         for line in self._news.lines(progress, job, max_attempts):
             deployment.reporter.say(redact(f"{label}: {line}", os.environ))
         refused = f"{progress.error} (it is tried again)" if progress.error and node.result is None else None
-        for notice in (progress.hang, self._stuck(progress) or self._queued(progress), refused):
+        for notice in (progress.hang, self._misfit(progress) or self._queued(progress), refused):
             if notice:
                 deployment.say_once(f"{label}: {notice}")
 
@@ -74,13 +77,12 @@ class CallNotices:
                 return line
         return exit_in_words(words)
 
-    def _stuck(self, progress: Progress) -> str:
+    def _misfit(self, progress: Progress) -> str:
         """The reason that AWS Batch gives a job that can never start."""
         job = self._deployment.services.jobs.get(progress.job_name)
-        if job is None or set(progress.counts) - {TaskPhase.QUEUED}:
-            return ""
-        found = next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
-        return misfit_in_words(found, self.asked, self._place.resources) if found else ""
+        reason = misfit_of_job(job).strip(" -") if job is not None else ""
+        self.advice = misfit_advice(reason, self.asked, self._place.resources)
+        return f"{reason}. It can never start. {self.advice}".rstrip() if reason else ""
 
     def _queued(self, progress: Progress) -> str:
         """Why no attempt of the job has started for a long time."""

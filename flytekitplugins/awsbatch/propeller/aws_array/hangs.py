@@ -6,11 +6,14 @@ last that could have.
 
 from __future__ import annotations
 
+from ...batch.api import BatchError
 from .job_store import Job
 from .phases import Phase, TaskPhase
 from .plugin_state import State
 
 PREFIX = "real Flyte would wait here for ever: "
+# How AWS begins the status reason of a job that no compute environment can hold.
+MISFIT = "MISCONFIGURATION"
 
 
 def diagnose_hang(before: State, after: State, job: Job | None, allowed: int | None) -> str | None:
@@ -28,12 +31,26 @@ def diagnose_hang(before: State, after: State, job: Job | None, allowed: int | N
     return None
 
 
-def hang_of_unknown_job(job_id: str) -> str:
-    return f"{PREFIX}AWS Batch does not know job {job_id}, and the handler goes on asking for it"
+def hang_without_news(job: Job | None, problem: BatchError | None, *, fixed_size: bool) -> str | None:
+    """Why AWS has no news of a job and none may ever come; None where that is not so.
+
+    :param problem: the error of DescribeJobs. :param fixed_size: whether nobody makes the compute environments larger.
+    """
+    if problem is not None:
+        return f"{PREFIX}DescribeJobs fails ({problem}), and the handler goes on asking"
+    if job is None:
+        return None
+    if not job.known:
+        return f"{PREFIX}AWS Batch does not know job {job.id}, and the handler goes on asking for it"
+    misfit = misfit_of_job(job) if fixed_size else ""
+    return f"AWS Batch can never start job {job.id}: {misfit.strip(' -')}" if misfit else None
 
 
-def hang_of_refused_describe(error: str) -> str:
-    return f"{PREFIX}DescribeJobs fails ({error}), and the handler goes on asking"
+def misfit_of_job(job: Job) -> str:
+    """The reason that AWS gives a job that no compute environment can hold; "" while one may start."""
+    if any(one.phase not in (TaskPhase.QUEUED, TaskPhase.NOT_READY) for one in (job, *job.children)):
+        return ""
+    return next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
 
 
 def hang_of_panic(go_message: str, reason: str) -> str:

@@ -5,7 +5,7 @@ None of it is part of the saved state: a new process starts with all of it empty
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ...batch.api import BatchApi
 from ..catalog import Catalog
@@ -22,6 +22,7 @@ class HandlerServices:
 
     :param lag: the first look at any background work says that it is not done (for the conformance cases).
     :param changed: see `JobStore`.
+    :param fixed_size: whether nobody makes AWS Batch's compute environments larger while a job waits.
     """
 
     batch: BatchApi
@@ -30,6 +31,7 @@ class HandlerServices:
     settings: HandlerSettings = field(default_factory=HandlerSettings)
     lag: bool = False
     changed: Changed = job_store_without_change_feed
+    fixed_size: bool = False
     jobs: JobStore = field(init=False)
     definitions: DefinitionCache = field(init=False)
     catalog_reader: WorkQueue = field(init=False)
@@ -57,4 +59,4 @@ class HandlerServices:
 
     def fresh(self) -> HandlerServices:
         """The services of a restarted process: the same client and storage, every cache empty."""
-        return HandlerServices(self.batch, self.store, self.catalog, self.settings, self.lag, self.changed)
+        return replace(self)

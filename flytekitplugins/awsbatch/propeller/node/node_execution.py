@@ -18,6 +18,7 @@ from ...batch.api import BatchError
 from ...wire import INPUTS_FILE
 from ..aws_array import handler
 from ..aws_array.handler_errors import HandlerError, PanicError
+from ..aws_array.hangs import hang_without_news
 from ..aws_array.job_store import Job
 from ..aws_array.output_files import OutputFiles
 from ..aws_array.phases import Phase, TaskPhase
@@ -261,8 +262,9 @@ class NodeExecution:
         """Ends an attempt that took too long, or one that Flyte would never end."""
         job = self._services.jobs.get(self._context.name)
         self._no_more_news = job is not None and job.phase.terminal
+        quiet = hang_without_news(job, problem, fixed_size=self._services.fixed_size)
         self._node = end_node_at_hang_timeout(
-            self._node, self._services.settings, self.request, before, job, problem, now
+            self._node, self._services.settings, self.request, before, job, quiet, now
         )
         error = timed_out(self._node, self.request, self._services.settings, now)
         if error is not None and error.code == EXPIRED:

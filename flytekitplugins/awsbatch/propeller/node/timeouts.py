@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from ...batch.api import BatchError
 from ..aws_array import hangs
 from ..aws_array.job_store import Job
 from ..aws_array.phases import Phase, TaskPhase
@@ -71,23 +70,21 @@ def end_node_at_hang_timeout(
     request: NodeRequest,
     before: State,
     job: Job | None,
-    problem: BatchError | None,
+    quiet: str | None,
     now: float,
 ) -> NodeState:
     """The state after a round, with an ending when the time for a hang is over.
 
     :param before: the handler's state before the round.
-    :param problem: why AWS had no news of the job.
+    :param quiet: why AWS has no news of the job (`hangs.hang_without_news`).
     """
     after = node.plugin_state
     if after.phase is not Phase.CHECKING_SUBTASKS:
         return node
-    quiet = problem is not None or (job is not None and not job.known)
     node = replace(node, quiet_since=(node.quiet_since or now) if quiet else None)
     limit = settings.emulation.hang_limit
-    if node.quiet_since is not None and now >= node.quiet_since + limit:
-        unknown = hangs.hang_of_unknown_job(str(after.external_job_id))
-        return _ended(node, unknown if problem is None else hangs.hang_of_refused_describe(str(problem)), limit)
+    if quiet and node.quiet_since is not None and now >= node.quiet_since + limit:
+        return _ended(node, quiet, limit)
     if not settings.strict:
         return node
     allowed = retry_strategy_attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
