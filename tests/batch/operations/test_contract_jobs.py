@@ -117,10 +117,10 @@ def test_cancelling_an_array_whose_children_run_changes_nothing(
     (tmp_path / "go").touch()
     parent = shell.ended(array)
 
-    assert (parent["status"], parent.get("statusReason"), parent["isCancelled"]) == (status, reason, False)
+    assert (parent["status"], parent.get("statusReason"), "isCancelled" in parent) == (status, reason, False)
     for index in (0, 1):
         child = shell.describe(f"{array}:{index}")
-        assert (child["status"], child["isCancelled"], child["isTerminated"]) == (status, False, False)
+        assert (child["status"], "isCancelled" in child, "isTerminated" in child) == (status, False, False)
         assert child["statusReason"] == "Essential container in task exited"
 
 

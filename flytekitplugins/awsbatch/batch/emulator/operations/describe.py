@@ -11,20 +11,16 @@ from typing import Any
 
 from ..arns import JOB, Arns
 from ..compact_json import encode_compactly
-from ..job_model import CANCEL, ENDED, TERMINATE, TIMEOUT, Attempt, Job, JobSpec, Unit
+from ..job_model import CANCEL, ENDED, TERMINATE, Attempt, Job, JobSpec, Unit
 from ..store.job_rows import Summary
 from .request_rules import FARGATE
 
+# Said of a job that was, and left out of others.
 STOPPED: Mapping[str | None, str] = {CANCEL: "isCancelled", TERMINATE: "isTerminated"}
 # The one container instance there is: this machine.
 MACHINE = uuid.uuid5(uuid.NAMESPACE_DNS, platform.node()).hex
 # Of how many jobs the encoded common part is kept.
 KEPT = 2000
-# Both are always said.
-STOPPING = {
-    stop: ",".join(f'"{shown}":{"true" if stop == how else "false"}' for how, shown in STOPPED.items())
-    for stop in (None, CANCEL, TERMINATE, TIMEOUT)
-}
 
 encoded = functools.lru_cache(maxsize=1024)(json.dumps)
 
@@ -79,12 +75,13 @@ class Descriptions:
             attempts = ",".join([self._attempt(each, unit) for each in unit.attempts if each.stopped is not None])
             container = self._container(unit.attempts[-1], unit) if unit.attempts else ""
             array = "" if unit.index is None else f',"arrayProperties":{{"index":{unit.index},"statusSummary":{{}}}}'
+        stopped = f',"{STOPPED[state.stop]}":true' if state.stop in STOPPED else ""
         # An attempt that still runs is the job's own; the list holds those that have ended.
         return (
             job,
             container,
             f'"jobArn":"{self._arns.of(JOB, state.id)}","jobId":"{state.id}","status":"{state.status}",'
-            f'"createdAt":{job.created}{_described_times(state)},"attempts":[{attempts}]{array},{STOPPING[state.stop]}',
+            f'"createdAt":{job.created}{_described_times(state)},"attempts":[{attempts}]{array}{stopped}',
         )
 
     def _container(self, attempt: Attempt, unit: Unit) -> str:
@@ -171,7 +168,6 @@ def list_jobs_summary_of_row(row: Summary, arns: Arns) -> dict[str, Any]:
         summary["container"] = container
     if row.size is not None:
         summary["arrayProperties"] = {"size": row.size}
-    # DescribeJobs says both always; ListJobs only what is so.
     if row.stop in STOPPED:
         summary[STOPPED[row.stop]] = True
     return summary
