@@ -395,6 +395,22 @@ def test_a_filter_finds_jobs_of_every_status_by_name(batch: BatchCalls) -> None:
     assert found("ALPHA*") == {"Alpha", "alphabet"}
 
 
+@pytest.mark.moto_disagrees("shows it without a filter too")
+def test_a_filter_shows_the_definitions_of_jobs(batch: BatchCalls) -> None:
+    """aws/aws-sdk#588: ListJobs leaves jobDefinition out where no filter is given. Answers recorded with a filter have
+    it (the tests of pytorch/torchx).
+    """
+    queue, definition = new_queue(batch), new_definition(batch)["jobDefinitionArn"]
+    Shell(batch).ended(submit(batch, jobQueue=queue, jobDefinition=definition, jobName="one"))
+
+    def shown(**request: Any) -> Any:
+        (summary,) = batch.call("ListJobs", {"jobQueue": queue, **request})["jobSummaryList"]
+        return summary.get("jobDefinition")
+
+    assert shown(filters=[{"name": "JOB_NAME", "values": ["one"]}]) == definition
+    assert shown(jobStatus="SUCCEEDED") is None
+
+
 @pytest.mark.moto_disagrees("lists jobs of every status")
 def test_without_a_status_running_jobs_are_listed(batch: BatchCalls) -> None:
     """ListJobs.jobStatus: "If you don't specify a status, only RUNNING jobs are returned"."""

@@ -160,7 +160,6 @@ def list_jobs_summary_of_row(row: Summary, arns: Arns) -> dict[str, Any]:
         "jobName": row.name,
         "createdAt": row.created,
         "status": row.status,
-        "jobDefinition": row.definition,
         **_present(shareIdentifier=row.share, statusReason=row.reason, startedAt=row.started, stoppedAt=row.stopped),
     }
     container = _present(exitCode=row.exit_code, reason=row.container_reason)

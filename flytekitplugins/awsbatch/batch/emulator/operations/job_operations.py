@@ -150,13 +150,16 @@ class JobOperations:
         before = page_position(request.get("nextToken"), 0, NUMBERS[-1])
         self._context.engine.write_behind.write_behind_now()
         rows = self._context.rows.job_row_summaries(queue, status, where, before, size + 1)
-        answer: Answer = {"jobSummaryList": [self._summary(row) for row in rows[:size]]}
+        answer: Answer = {"jobSummaryList": [self._summary(row, bool(filters)) for row in rows[:size]]}
         if len(rows) > size:
             answer["nextToken"] = page_token(rows[size - 1].seq)
         return answer
 
-    def _summary(self, row: Summary) -> dict[str, Any]:
+    def _summary(self, row: Summary, filtered: bool) -> dict[str, Any]:
         summary = list_jobs_summary_of_row(row, self._context.arns)
+        if filtered:
+            # AWS shows it to a caller with a filter only (aws/aws-sdk#588).
+            summary["jobDefinition"] = row.definition
         if row.size is not None:
             with self._context.table.lock:
                 job = self._context.table.job_in_memory(row.id)
