@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from contract_calls import new_definition, new_environment, new_queue, refusal, submit, unique
+from contract_calls import RESOURCES, new_definition, new_environment, new_queue, refusal, submit, unique
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls
 
@@ -141,7 +141,28 @@ def test_compute_resources_show_what_they_leave_out_as_empty(batch: BatchCalls) 
     arn = new_fargate(batch)
     (environment,) = batch.call("DescribeComputeEnvironments", {"computeEnvironments": [arn]})["computeEnvironments"]
 
-    assert environment["computeResources"] == {**FARGATE, "instanceTypes": [], "tags": {}}
+    assert environment["computeResources"] == {**FARGATE, "instanceTypes": [], "tags": {}, "ec2Configuration": []}
+
+
+@real_subnets
+def test_a_compute_environment_has_an_image_type_and_a_role_by_default(batch: BatchCalls) -> None:
+    """ComputeResource.ec2Configuration: "If Ec2Configuration isn't specified, the default is ECS_AL2023 for EC2 (ECS)
+    compute environments". CreateComputeEnvironment.serviceRole: "If your account already created the Batch
+    service-linked role, that role is used by default for your compute environment".
+    """
+    own = [{"imageType": "ECS_AL2"}]
+
+    def shown(**more: Any) -> tuple[Any, str]:
+        name, resources = unique("environment"), {**RESOURCES, **more}
+        request = {"computeEnvironmentName": name, "type": "MANAGED", "computeResources": resources}
+        batch.call("CreateComputeEnvironment", request)
+        answer = batch.call("DescribeComputeEnvironments", {"computeEnvironments": [name]})
+        (environment,) = answer["computeEnvironments"]
+        return environment["computeResources"]["ec2Configuration"], environment["serviceRole"].partition("/")[2]
+
+    role = "aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
+    assert shown() == ([{"imageType": "ECS_AL2023"}], role)
+    assert shown(ec2Configuration=own) == (own, role)
 
 
 @real_subnets

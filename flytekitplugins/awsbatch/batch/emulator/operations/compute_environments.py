@@ -37,7 +37,11 @@ RESOURCES_NOT_ON_FARGATE = (
     "tags",
 )
 # What AWS shows of compute resources, Fargate's too, where they leave it out.
-SHOWN_EMPTY: Mapping[str, Any] = {"instanceTypes": [], "tags": {}}
+SHOWN_EMPTY: Mapping[str, Any] = {"instanceTypes": [], "tags": {}, "ec2Configuration": []}
+# ComputeResource.ec2Configuration: "the default is ECS_AL2023 for EC2 (ECS) compute environments".
+DEFAULT_ON_EC2: Mapping[str, Any] = {"ec2Configuration": [{"imageType": "ECS_AL2023"}]}
+# CreateComputeEnvironment.serviceRole: "that role is used by default".
+SERVICE_LINKED_ROLE = "aws-service-role/batch.amazonaws.com/AWSServiceRoleForBatch"
 KEPT = ("serviceRole", "unmanagedvCpus", "context", "ecsSettings")
 
 
@@ -76,12 +80,14 @@ class ComputeEnvironments:
             "statusReason": "ComputeEnvironment Healthy",
             "ecsClusterArn": arns.ecs_arn("cluster", f"{name}_Batch"),
             "tags": request_rules.checked_request_tags(request.get("tags")),
+            "serviceRole": f"arn:aws:iam::{arns.account_id}:role/{SERVICE_LINKED_ROLE}",
             "containerOrchestrationType": "ECS",
             "uuid": str(uuid.uuid4()),
         }
         body |= {key: request[key] for key in KEPT if request.get(key) is not None}
         if resources:
-            body["computeResources"] = {**SHOWN_EMPTY, **resources}
+            defaults = {} if is_fargate_environment(request) else DEFAULT_ON_EC2
+            body["computeResources"] = {**SHOWN_EMPTY, **defaults, **resources}
         self._context.resources.put(ENVIRONMENT, name, body)
         return {"computeEnvironmentName": name, "computeEnvironmentArn": arn}
 
