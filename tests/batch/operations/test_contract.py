@@ -78,6 +78,21 @@ def test_definitions_are_found_by_name_status_and_revision(batch: BatchCalls) ->
     assert found(jobDefinitions=[f"{name}:1"]) == {first}
 
 
+@pytest.mark.moto_disagrees("lists the oldest revision first")
+def test_the_newest_revision_of_a_name_is_listed_first(batch: BatchCalls) -> None:
+    """What the AWS CLI showed of an account's definitions in October 2025 begins with the newest of each name. Programs
+    that look at one page take its first for the newest there is.
+    """
+    name = unique("definition")
+    arns = [new_definition(batch, name)["jobDefinitionArn"] for _ in range(5)]
+
+    first = batch.call("DescribeJobDefinitions", {"jobDefinitionName": name, "maxResults": 3})
+    rest = batch.call("DescribeJobDefinitions", {"jobDefinitionName": name, "nextToken": first["nextToken"]})
+
+    assert [each["jobDefinitionArn"] for each in first["jobDefinitions"] + rest["jobDefinitions"]] == arns[::-1]
+    assert len(first["jobDefinitions"]) == 3
+
+
 @pytest.mark.parametrize(
     "name", ["_leading", "-leading", "with space", "with.dot", "x" * 129, "öffnen"], ids=lambda name: name[:10]
 )

@@ -15,6 +15,7 @@ from .paging import page_position, page_size, page_token
 
 KEPT = ("type", "parameters", "schedulingPriority", "retryStrategy", "propagateTags", "timeout", "platformCapabilities")
 FILTERS = ("jobDefinitionName", "status", "maxResults", "nextToken")
+BEHIND_ALL_NAMES: list[Any] = ["~", 0]
 SHOWN_EMPTY = ("command", *(each for each in EMPTY_LISTS if each != "networkInterfaces"))
 
 
@@ -54,7 +55,7 @@ class JobDefinitions:
         return {}
 
     def describe(self, request: Request) -> Answer:
-        """Describes definitions by name, ARN or status, in the order of names and revisions, a page at a time."""
+        """Describes definitions by name, ARN or status, the newest revision of a name first, a page at a time."""
         wanted = request.get("jobDefinitions")
         if wanted:
             if any(request.get(other) is not None for other in FILTERS):
@@ -65,9 +66,9 @@ class JobDefinitions:
         name = request.get("jobDefinitionName")
         if name is not None:
             name = split_arn_revision(name_in_arn(DEFINITION, name) or name)[0]
-        after = page_position(request.get("nextToken"), ["", 0], ["", 0])
+        below = page_position(request.get("nextToken"), ["", 0], BEHIND_ALL_NAMES)
         size = page_size(request, 100, largest=100)
-        rows = self._context.resources.definitions(name, active, after, size + 1)
+        rows = self._context.resources.definitions(name, active, below, size + 1)
         answer: Answer = {"jobDefinitions": [self._context.definition_body(*row) for row in rows[:size]]}
         if len(rows) > size:
             answer["nextToken"] = page_token(rows[size - 1][:2])

@@ -87,18 +87,21 @@ class Resources:
         return known
 
     def definitions(
-        self, name: str | None, active: bool | None, after: Sequence[Any], limit: int
+        self, name: str | None, active: bool | None, below: Sequence[Any], limit: int
     ) -> list[tuple[str, int, bool, Body]]:
-        """(name, revision, whether active, body) by name and revision, from after a name and revision on."""
-        conditions: list[str] = ["(name > ? OR (name = ? AND revision > ?))"]
-        values: list[Any] = [after[0], *after]
+        """(name, revision, whether active, body) from the last name and its newest revision down, below a name and
+        revision.
+        """
+        conditions: list[str] = ["(name, revision) < (?, ?)"]
+        values: list[Any] = [*below]
         if name is not None:
             conditions.append("name = ?")
             values.append(name)
         if active is not None:
             conditions.append("active = ?")
             values.append(int(active))
-        sql = f"SELECT * FROM definitions WHERE {' AND '.join(conditions)} ORDER BY name, revision LIMIT ?"  # noqa: S608
+        order = "ORDER BY name DESC, revision DESC LIMIT ?"
+        sql = f"SELECT * FROM definitions WHERE {' AND '.join(conditions)} {order}"  # noqa: S608
         with self._database.reader() as connection:
             rows = connection.execute(sql, (*values, limit)).fetchall()
         return [(each, revision, bool(live), json.loads(body)) for each, revision, live, body in rows]
