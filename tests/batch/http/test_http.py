@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 from collections.abc import Iterator
@@ -295,12 +296,13 @@ def test_with_a_token_a_request_signed_with_something_else_is_refused(guarded: T
     assert (caught.value.code, caught.value.status) == ("InvalidSignatureException", 403)
 
 
-def test_a_body_changed_on_its_way_is_refused(guarded: ThreadedServer) -> None:
+@pytest.mark.parametrize("digest", [{}, {"X-Amz-Content-SHA256": hashlib.sha256(b"{}").hexdigest()}])
+def test_a_body_changed_on_its_way_is_refused(guarded: ThreadedServer, digest: dict[str, str]) -> None:
     from botocore.auth import SigV4Auth
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    request = AWSRequest("POST", f"{guarded.url}/v1/describejobqueues", data=b"{}")
+    request = AWSRequest("POST", f"{guarded.url}/v1/describejobqueues", data=b"{}", headers=digest)
     SigV4Auth(Credentials("a", TOKEN), "batch", "us-east-1").add_auth(request)
     headers = {name.replace("-", "_"): value for name, value in request.headers.items()}
 

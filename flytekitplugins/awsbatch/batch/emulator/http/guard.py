@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import functools
+import hashlib
 import hmac
 import ipaddress
 import re
@@ -85,9 +86,15 @@ class RequestGuard:
         stamp = headers.get("x-amz-date", "")
         if not _fresh(stamp):
             raise _guard_denied("the signature's time is too far from this machine's", "InvalidSignatureException")
+        # botocore's signer believes a digest that is there already.
+        digest = hashlib.sha256(body).hexdigest()
         # AWS wants the host to be signed (IAM user guide, "Create a signed AWS API request").
-        if "host" not in match["headers"].split(";") or not hmac.compare_digest(
-            _guard_signature(match, token, stamp, method, path, headers, body), match["signature"]
+        if (
+            "host" not in match["headers"].split(";")
+            or headers.get("x-amz-content-sha256", digest) != digest
+            or not hmac.compare_digest(
+                _guard_signature(match, token, stamp, method, path, headers, body), match["signature"]
+            )
         ):
             raise _guard_denied("the request is not signed with this service's token", "InvalidSignatureException")
 
