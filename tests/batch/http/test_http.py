@@ -73,6 +73,9 @@ def test_an_error_says_its_type_in_the_header(served: ThreadedServer) -> None:
         ("/v1/tags/nonsense", "GET", 400),
         ("/v1/tags/arn%3Aaws%3Abatch%3Aus-east-1%3A000000000000%3Ajob%2Fnobody", "GET", 400),
         ("/_awsbatch/health", "GET", 200),
+        # "a server MUST accept the absolute-form in requests" (RFC 9112, 3.2.2)
+        ("http://127.0.0.1/v1/describejobqueues", "POST", 200),
+        ("http://elsewhere.example/v1/describejobqueues", "POST", 403),
     ],
 )
 def test_what_there_is_and_what_not(served: ThreadedServer, path: str, method: str, status: int) -> None:

@@ -76,7 +76,7 @@ class HttpServer:
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         as_logs = TARGET in request.headers
-        path = request.raw_path.partition("?")[0]
+        path = request.rel_url.raw_path
         if self._pages is not None and not as_logs and self._pages.answers(request.method, path):
             return await self._pages.respond(request)
         try:
@@ -93,7 +93,8 @@ class HttpServer:
 
     async def _carry_out(self, request: web.Request, body: bytes) -> str:
         """The answer's JSON."""
-        method, target = request.method, request.raw_path
+        # Of a target in absolute form, as for a proxy, without the host.
+        method, target = request.method, request.rel_url.raw_path_qs
         if len(request.headers.getall("Host", ())) > 1:
             raise client_error("a request has one Host")
         self._guard.check_request(method, target, request.headers, body)
