@@ -78,6 +78,7 @@ def test_queues_come_in_the_order_of_their_priority_with_their_environments_in_o
         "on": {"state": "ENABLED", "computeResources": {"maxvCpus": 8}},
         "off": {"state": "DISABLED", "computeResources": {"maxvCpus": 8}},
         "bare": {"state": "ENABLED"},
+        "none": {"state": "ENABLED", "computeResources": {"maxvCpus": 0}},
     }
     order = [{"order": 2, "computeEnvironment": "on"}, {"order": 1, "computeEnvironment": "bare"}]
     queues = {
@@ -86,7 +87,7 @@ def test_queues_come_in_the_order_of_their_priority_with_their_environments_in_o
     }
 
     assert capacity_of(queues, environments, settings) == Capacity(
-        sizes={"on": Size(8, 500), "bare": Size(3, 500)},
+        sizes={"on": Size(8, 500), "bare": Size(3, 500), "none": Size(0, 500)},
         disabled={"off": Size(8, 500)},
         by_priority=["high", "low"],
         orders={"low": ["bare", "on"], "high": ["bare", "on"]},

@@ -45,7 +45,9 @@ def capacity_of(
 def _size_of(environment: Mapping[str, Any], settings: BatchSettings) -> Size:
     """maxvCpus of them, and as much memory as this machine has: AWS would add instances, here there is one."""
     resources = environment.get("computeResources", {})
-    vcpus = resources.get("maxvCpus") or environment.get("unmanagedvCpus") or settings.machine_vcpus
+    vcpus = resources.get("maxvCpus")
+    if vcpus is None:
+        vcpus = environment.get("unmanagedvCpus") or settings.machine_vcpus
     return Size(float(vcpus), settings.machine_memory)
 
 
