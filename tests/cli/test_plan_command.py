@@ -48,6 +48,12 @@ def later(n: int) -> int:
 @workflow
 def both(n: int) -> int:
     return conditional("which").if_(n > 1).then(square(n=n)).else_().then(later(n=n))
+
+@workflow
+def nested(n: int) -> int:
+    return conditional("which").if_(n > 1).then(
+        conditional("inner").if_(n > 2).then(later(n=n)).else_().then(square(n=n))
+    ).else_().then(square(n=n))
 """
 
 
@@ -141,6 +147,12 @@ def test_branches_and_dynamic_tasks_are_told(program: Path) -> None:
     assert "is @dynamic" in " ".join(plan["unknown"])
 
 
+def test_conditionals_in_branches_are_told(program: Path) -> None:
+    plan = planned(str(program), "nested")
+    assert [node["node"] for node in plan["nodes"]] == ["n0-0-n0-n0-0-n0-n0-n1", "n0-0-n0-n1"]
+    assert "Which branch of n0-n0 is taken" in " ".join(plan["unknown"])
+
+
 def test_a_task_on_its_own(program: Path) -> None:
     (node,) = planned(str(program), "total")["nodes"]
     assert node["size"] is None
@@ -150,7 +162,11 @@ def test_a_task_on_its_own(program: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (["nosuch"], 1, "has no workflow or task 'nosuch'; it has both, later, outer, plain, square, sums, total."),
+        (
+            ["nosuch"],
+            1,
+            "has no workflow or task 'nosuch'; it has both, later, nested, outer, ",
+        ),
         (["sums", "-p", ""], 0, "Queue: default"),
     ],
 )

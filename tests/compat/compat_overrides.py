@@ -48,3 +48,23 @@ def elsewhere(n: int) -> int:
 @eager
 async def eagerly(n: int) -> int:
     return step(n=n) + step(n=n)
+
+
+@workflow
+def several_branches(n: int) -> list[int]:
+    first = (
+        conditional("outer")
+        .if_(n > 10)
+        .then(step(n=n))
+        .elif_(n > 3)
+        .then(
+            conditional("inner")
+            .if_(n > 5)
+            .then(step(n=n).with_overrides(limits=Resources(cpu="2")))
+            .else_()
+            .then(step(n=n).with_overrides(node_name="small"))
+        )
+        .else_()
+        .then(step(n=n).with_overrides(limits=Resources(cpu="3")))
+    )
+    return conditional("maps").if_(n > 10).then(map_task(step)(n=[1])).else_().then(map_task(step)(n=[first, 2]))

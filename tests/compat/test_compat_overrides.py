@@ -67,6 +67,23 @@ def test_where_no_node_is_known_calls_are_numbered_and_one_warning_says_so(batch
     assert batch.printed.count("is not seen here; on a cluster it is.") == 1
 
 
+@pytest.mark.parametrize(
+    ("n", "expected", "vcpus"),
+    [
+        (11, ["n0-0-n0-n0", "n1-0-n1-n0"], 1),
+        (6, ["n0-0-n0-n1-0-n0-n1-n0", "n1-0-n1-n1"], 2),
+        (1, ["n0-0-n0-n2", "n1-0-n1-n1"], 3),
+    ],
+)
+def test_a_call_in_one_of_several_branches_is_the_node_of_that_branch(
+    batch: Emulation, n: int, expected: list[str], vcpus: int
+) -> None:
+    """As a FlyteAdmin and a FlytePropeller 1.16.8 named them."""
+    _, requests = emulated(batch, lambda: flows.several_branches(n=n))
+    assert [one.node for one in past_runs.past_run(Home(batch.home)).nodes] == expected
+    assert asked(requests[0])[1] == vcpus
+
+
 def test_calls_of_an_eager_function_are_executions_of_their_own(batch: Emulation) -> None:
     result, requests = emulated(batch, lambda: asyncio.run(flows.eagerly(n=1)))
     assert (result, [asked(one)[0] for one in requests]) == (4, ["compatoverridesstep"] * 2)

@@ -37,9 +37,10 @@ class EmulatedCalls:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         _rich_traceback_omit = __tracebackhide__ = True
         if switch.emulation_on():
-            from ..local.identity.execution_identity import take_own_contexts
+            from ..local.identity.execution_identity import note_skipped_call, take_own_contexts
 
             take_own_contexts()
+            note_skipped_call(self.name)  # type: ignore[attr-defined]
         parent: Any = super()
         return parent.__call__(*args, **kwargs)
 

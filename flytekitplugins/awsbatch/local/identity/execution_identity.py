@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import FrameType
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 LOOP_RUNNER = " : loop-runner"
 LOOP_FILE = "flytekit/utils/asyn.py"
 PYFLYTE_RUN = "flytekit.clis.sdk_in_container.run"
+# An attribute of flytekit's state of each call: what it calls in branches that are not taken, counted by name.
+SKIPPED = "_awsbatch_skipped"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class EntityCall:
     :param frame: identifies the call: the same object means the same call.
     :param made_in: flytekit's context where it was made. :param opens: the one for what is called inside it.
     :param in_branch: made in a branch of a conditional of the workflow around it.
+    :param skipped: how many calls of the entity came before in branches that were not taken.
     :param on_failure: made because the workflow around it failed.
     """
 
@@ -46,6 +50,7 @@ class EntityCall:
     made_in: Any = field(default=None, repr=False)
     opens: Any = field(default=None, repr=False)
     in_branch: bool = False
+    skipped: int = 0
     on_failure: bool = False
 
 
@@ -192,6 +197,22 @@ def take_own_contexts() -> None:
         flyte_context_Var.set(contexts)
 
 
+def note_skipped_call(name: str) -> None:
+    """Remembers a call in a branch that is not taken, which flytekit answers without the task. Call it before flytekit
+    does so, on the thread that makes the call."""
+    from flytekit.core.context_manager import BranchEvalMode, FlyteContextManager
+    from flytekit.core.promise import flyte_entity_call_handler
+
+    state = FlyteContextManager.current_context().execution_state
+    if state is None or state.branch_eval_mode != BranchEvalMode.BRANCH_SKIPPED:
+        return
+    handler = flyte_entity_call_handler.__code__
+    frames = _calling_frames(threading.current_thread())
+    opened = next((frame.f_locals.get("child_ctx") for frame in frames if frame.f_code is handler), None)
+    if opened is not None:
+        vars(opened.execution_state).setdefault(SKIPPED, Counter())[name] += 1
+
+
 def _calling_frames(thread: threading.Thread) -> Iterator[FrameType]:
     """The frames that lead to here, innermost first, on through the thread that waits for a loop runner."""
     seen: set[int] = set()
@@ -241,7 +262,12 @@ def _launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan 
             known = frame.f_locals
             call = EntityCall(known["entity"], frame, known.get("ctx"), known.get("child_ctx"))
             if calls:
-                calls[-1] = replace(calls[-1], in_branch=_is_call_in_branch(calls[-1], call))
+                skipped = getattr(getattr(call.opens, "execution_state", None), SKIPPED, {})
+                calls[-1] = replace(
+                    calls[-1],
+                    in_branch=_is_call_in_branch(calls[-1], call),
+                    skipped=skipped.get(calls[-1].entity.name, 0),
+                )
             calls.append(call)
         elif frame.f_code is workflow_call and calls:
             # This frame outlives the handler's: what a workflow calls after it failed is called from here.

@@ -1,9 +1,10 @@
 """Which node of its execution a task call is: what FlyteAdmin's compiler and propeller read off the compiled graph, and
 a local run, which only sees calls, has to find out. Nothing is decided here about what a node's overrides do.
 
-flytekit compiles a workflow before it runs it, so the k-th call of an entity in it is the entity's k-th node. Of a
-conditional only the branch that is taken is called, which is known where one branch alone of the whole workflow calls
-the entity. There are no nodes to look up for other branches and for what a `@dynamic` task calls: these calls are
+flytekit compiles a workflow before it runs it, so the k-th call of an entity in it is the entity's k-th node. Of the
+calls in the branches of a conditional, which flytekit makes one after another, only that in the branch that is taken
+leads to a task; tasks for AWS Batch tell of the others (`note_skipped_call`). Of a subworkflow that several branches
+call the others are not seen, and there are no nodes to look up for what a `@dynamic` task calls: these calls are
 numbered.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import FrameType
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 DYNAMIC = "d"
 NODE_THAT_FLYTEKIT_NAMES = re.compile(r"f?n\d+")
 NUMBERED = (
-    "Calls in a @dynamic task, and of an entity that several branches call, are numbered as they come, and what "
+    "Calls in a @dynamic task, and of a subworkflow that several branches call, are numbered as they come, and what "
     "with_overrides() says about them is not seen here; on a cluster it is."
 )
 # A label is a file's name; node ids have at most 63 characters, but workflows nest.
@@ -115,22 +116,19 @@ class _Scope:
     branches: Counter[str] = field(default_factory=Counter)
     numbered: int = 0
 
-    def place(self, call: EntityCall) -> Place:
+    def place(self, call: EntityCall, tells_of_skipped: bool = False) -> Place:
+        """
+        :param tells_of_skipped: whether the entity is a task for AWS Batch.
+        """
         node = self._compiled(call)
         if node is not None:
-            return Place(self._id(node), self.parents, node)
-        found = self._in_branch(call) if call.in_branch else None
+            return Place(_id(node, self.prefix), self.parents, node)
+        found = self._in_branch(call, tells_of_skipped) if call.in_branch else None
         if found is not None:
-            # The id that FlyteAdmin's compiler gives it (`validators/branch.go`).
-            conditional, node = found
-            around = self._id(conditional)
-            return Place(f"{around}-{self._id(node)}", (*self.parents, ParentNode(around)), node)
+            return found
         number, self.numbered = self.numbered, self.numbered + 1
         first = len(self.entity.nodes) if isinstance(self.entity, WorkflowBase) else 0
         return Place(f"{self.prefix}n{first + number}", self.parents)
-
-    def _id(self, node: Node) -> str:
-        return f"{self.prefix}{node.id}" if NODE_THAT_FLYTEKIT_NAMES.fullmatch(node.id) else str(node.id)
 
     def _compiled(self, call: EntityCall) -> Node | None:
         """The node of a call, or None. Maps are made anew with each run of the function, so names are compared."""
@@ -142,14 +140,16 @@ class _Scope:
         same = [node for node in self.entity.nodes if _named(node, call.entity.name)]
         return same[count] if count < len(same) else None
 
-    def _in_branch(self, call: EntityCall) -> tuple[Node, Node] | None:
-        """The conditional's node and the node in it, where only one can be meant."""
+    def _in_branch(self, call: EntityCall, tells_of_skipped: bool) -> Place | None:
+        """The place of a call in a branch; None where several branches call an entity that does not tell of the calls
+        in those that are not taken."""
         if not isinstance(self.entity, WorkflowBase):
             return None
-        branches = [(node, inner) for node in self.entity.nodes for inner in _branches(node)]
-        same = [one for one in branches if _named(one[1], call.entity.name)]
-        count, self.branches[call.entity.name] = self.branches[call.entity.name], 1
-        return same[0] if len(same) == 1 and not count else None
+        places = [place for node in self.entity.nodes for place in branch_places(node, self.parents, self.prefix)]
+        same = [place for place in places if place.node is not None and _named(place.node, call.entity.name)]
+        count, self.branches[call.entity.name] = self.branches[call.entity.name], self.branches[call.entity.name] + 1
+        count += call.skipped
+        return same[count] if count < len(same) and (tells_of_skipped or len(same) == 1) else None
 
 
 class Nodes:
@@ -172,7 +172,7 @@ class Nodes:
             scope = self._outermost(calls[0])
             for call in calls[1:-1]:
                 scope = self._within(scope, call)
-            return self._taking(scope.place(calls[-1]))
+            return self._taking(scope.place(calls[-1], tells_of_skipped=True))
 
     def _outermost(self, call: EntityCall) -> _Scope:
         if call.frame not in self._scopes:
@@ -203,13 +203,25 @@ class Nodes:
         return replace(found, call=len(self._taken) - 1)
 
 
-def _branches(node: Node) -> list[Node]:
-    """What the branches of a conditional call; a conditional in a conditional is left alone."""
+def branch_places(node: Node, parents: tuple[ParentNode, ...], prefix: str = "", around: str = "") -> Iterator[Place]:
+    """What the branches of a conditional call, in the order of these calls, under the ids that FlyteAdmin's compiler
+    gives (`validators/branch.go`). Of another node nothing.
+
+    :param prefix: of the ids that flytekit made. :param around: of a conditional in a branch of another.
+    """
     if not isinstance(node.flyte_entity, BranchNode):
-        return []
+        return
+    conditional = f"{around}{_id(node, prefix)}"
+    within = (*parents, ParentNode(conditional))
     block = node.flyte_entity._ifelse_block
-    cases = [block.case.then_node, *(case.then_node for case in block.other or ()), block.else_node]
-    return [case for case in cases if case is not None]
+    for case in (block.case.then_node, *(case.then_node for case in block.other or ()), block.else_node):
+        if case is not None:
+            yield Place(f"{conditional}-{_id(case, prefix)}", within, case)
+            yield from branch_places(case, within, prefix, f"{conditional}-")
+
+
+def _id(node: Node, prefix: str) -> str:
+    return f"{prefix}{node.id}" if NODE_THAT_FLYTEKIT_NAMES.fullmatch(node.id) else str(node.id)
 
 
 def _named(node: Node, name: str) -> bool:

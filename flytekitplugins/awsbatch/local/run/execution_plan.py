@@ -43,7 +43,7 @@ from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, PLATFORM_CAPABILITIES
 
 from ..console.redaction import redact_request
 from ..deployment.locations import Locations
-from ..identity.node_identity import Place
+from ..identity.node_identity import Place, branch_places
 from ..task_resources import RefusedError, check_task_resources, handler_resource_requirements, settle_task_resources
 from .serialise import NotLoadableError, serialise
 
@@ -170,18 +170,16 @@ class _Planner:
             yield self._planned(entity, Place(single_task_node_id(_name(entity)), single=True))
 
     def _of_workflow(self, workflow: WorkflowBase, scope: _Scope) -> Iterator[PlannedNode]:
-        branch, parents = "", scope.parents
+        in_branches: Iterator[Place] = iter(())
         for node in program_nodes_of(workflow):
+            place = next(in_branches, None)
+            if place is None:
+                place = Place(node.id, scope.parents, node)
+                in_branches = branch_places(node, scope.parents)
             if isinstance(node.flyte_entity, BranchNode):
-                branch = node.id
-                self.unknown.append(f"Which branch of {branch} is taken: the nodes of all are listed.")
-            elif branch and all(node is not each for each in (*workflow.nodes, workflow.failure_node)):
-                # The id that FlyteAdmin's compiler gives it (`validators/branch.go`).
-                yield from self._of_node(
-                    node, Place(f"{branch}-{node.id}", (*parents, ParentNode(branch)), node), scope
-                )
+                self.unknown.append(f"Which branch of {place.node_id} is taken: the nodes of all are listed.")
             else:
-                yield from self._of_node(node, Place(node.id, parents, node), scope)
+                yield from self._of_node(node, place, scope)
 
     def _of_node(self, node: Node, place: Place, scope: _Scope) -> Iterator[PlannedNode]:
         entity = node.flyte_entity
