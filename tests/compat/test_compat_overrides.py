@@ -72,6 +72,8 @@ def test_where_no_node_is_known_calls_are_numbered_and_one_warning_says_so(batch
     [
         (11, ["n0-0-n0-n0", "n1-0-n1-n0"], 1),
         (6, ["n0-0-n0-n1-0-n0-n1-n0", "n1-0-n1-n1"], 2),
+        # In a local run flytekit makes the first call of the inner conditional, too.
+        (4, ["n0-0-n0-n1-0-n0-n1-n0", "n0-0-n0-n1-0-n0-n1-small", "n1-0-n1-n1"], 2),
         (1, ["n0-0-n0-n2", "n1-0-n1-n1"], 3),
     ],
 )
