@@ -66,6 +66,11 @@ def wide(n: int) -> int:
     return n
 
 
+@task(task_config=AWSBatchConfig(), container_image="{{.image.team.fqn}}:{{ .images.team.version }}")
+def of_named_image(n: int) -> int:
+    return n
+
+
 @task(task_config=AWSBatchConfig())
 def nothing() -> None:
     print("nothing to return")

@@ -202,3 +202,9 @@ def test_a_job_larger_than_the_machine_ends_with_what_to_do(awsbatch: Emulation)
     assert said.count("MISCONFIGURATION") == 1
     (job,) = awsbatch.jobs
     assert job["status"] == "FAILED"
+
+
+def test_an_image_that_no_configuration_has_is_a_name(awsbatch: Emulation) -> None:
+    assert batch_tasks.of_named_image(n=1) == 1
+    (job,) = awsbatch.jobs
+    assert job["container"]["image"] == "team:not-configured"

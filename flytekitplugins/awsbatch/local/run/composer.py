@@ -110,8 +110,10 @@ def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode
     # Only a job that this machine starts can be given variables beside its definition's.
     if local.execution_env == DROP or deployment.backend.endpoint is not None:
         lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
-    build = deployment.backend.from_images and local.build_images
-    return serialise(task, who.project, who.domain, who.image_config, code=code, build=build)
+    from_images = deployment.backend.from_images
+    build = from_images and local.build_images
+    given = who.image_config
+    return serialise(task, who.project, who.domain, given, code=code, build=build, images_are_names=not from_images)
 
 
 def say_task_is_replaced(name: str) -> None:

@@ -1,17 +1,19 @@
 """A task as `pyflyte register` would send it to FlyteAdmin: the task template, made by flytekit's own translator.
 
-Where jobs do not start from images none is built: the template names the one that a registration would build.
+Where jobs do not start from images none is built, and none has to be in a configuration: the template names the one
+that a registration would build.
 """
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import tasks_pb2
-from flytekit.configuration import ImageConfig, SerializationSettings
+from flytekit.configuration import Image, ImageConfig, SerializationSettings
 from flytekit.core.context_manager import FlyteContextManager
 from flytekit.core.tracker import extract_task_module
 from flytekit.tools.translator import get_serializable
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 # Emulated runs use the working tree as it is. A task still needs a version.
 VERSION = "local"
+# As flytekit writes the images of a configuration: `{{.image.NAME.fqn}}:{{.image.NAME.version}}`, `{{.image.NAME}}`.
+IMAGE_NAMES = re.compile(r"\{\{\s*\.images?\.([\w-]+)", re.IGNORECASE)
+NOT_CONFIGURED = "not-configured"
 
 
 class NotLoadableError(Exception):
@@ -53,19 +58,22 @@ def serialise(
     *,
     code: CallCode | None = None,
     build: bool = False,
+    images_are_names: bool = False,
 ) -> Serialised:
     """The template of `task`, checked to lead a child process back to it.
 
     :param code: the code that travels with it; None where jobs see the working tree.
     :param build: whether flytekit builds and pushes the image where it is an ImageSpec.
+    :param images_are_names: whether no job starts from an image, so that it may be one that no configuration has.
 
     Raises NotLoadableError, and whatever flytekit's builder and the task's own `get_*` methods raise.
     """
     # What a child runs: of a map task the mapped one.
     inner: PythonTask[Any] = getattr(task, "run_task", task)
     images = image_config or ImageConfig.auto_default_image()
+    images = images if build else images_without_builds(inner, images)
     settings = SerializationSettings(
-        image_config=images if build else images_without_builds(inner, images),
+        image_config=_images_with_stand_ins(inner, images) if images_are_names else images,
         project=project,
         domain=domain,
         version=VERSION,
@@ -81,6 +89,14 @@ def serialise(
         spec = get_serializable(OrderedDict(), settings, task)
     template: tasks_pb2.TaskTemplate = spec.template.to_flyte_idl()
     return Serialised(template=template, module=module, code_root=code_root)
+
+
+def _images_with_stand_ins(task: PythonTask[Any], images: ImageConfig) -> ImageConfig:
+    """An image configuration that has the names in the task's image, too."""
+    asked = getattr(task, "container_image", None)
+    names = set(IMAGE_NAMES.findall(asked)) if isinstance(asked, str) else ()
+    missing = [Image(name, name, NOT_CONFIGURED) for name in sorted(names) if images.find_image(name) is None]
+    return ImageConfig(default_image=images.default_image, images=[*(images.images or []), *missing])
 
 
 def check_image_to_serialise(template: tasks_pb2.TaskTemplate) -> None:
