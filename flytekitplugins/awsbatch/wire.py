@@ -46,6 +46,9 @@ WARMING = "FLYTE_AWSBATCH_WARMING"
 # The scheme of the storage on this machine that stands for S3, see `container/raw_files.py`.
 RAW_SCHEME = "awsbatch"
 
+# flytekit's variable in the images that it builds of an ImageSpec (`image_spec/image_spec.py`): the spec's id.
+IMAGE_ID = "_F_IMG_ID"
+
 # Switches of this package.
 SWITCH = "FLYTE_AWSBATCH"
 SWITCH_CONFIG = "FLYTE_AWSBATCH_CONFIG"

@@ -17,7 +17,7 @@ def test_the_record_is_of_the_launch_that_jobs_get(tmp_path: Path, monkeypatch: 
         folder.mkdir()
     monkeypatch.chdir(began)
     launch = LocalLaunch()
-    launch.add_code("task", str(code), {})
+    launch.add_code("task", str(code), {}, "an-image")
 
     monkeypatch.chdir(later)
     monkeypatch.syspath_prepend(str(later))
@@ -38,4 +38,5 @@ def test_the_record_is_of_the_launch_that_jobs_get(tmp_path: Path, monkeypatch: 
     given = launch(request)
     recorded = launch.record("task")
     assert (recorded["folder"], recorded["python_path"]) == (str(given.cwd), list(given.python_path))
+    assert (given.environment["_F_IMG_ID"], recorded["image"]) == ("an-image", "an-image")
     assert (given.cwd, given.python_path[0]) == (began, str(code))

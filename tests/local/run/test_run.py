@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import batch_tasks
+import image_guard_tasks
 import pytest
 from batch_tasks import Point
 from flytekit import TaskMetadata, task
@@ -208,3 +209,13 @@ def test_an_image_that_no_configuration_has_is_a_name(awsbatch: Emulation) -> No
     assert batch_tasks.of_named_image(n=1) == 1
     (job,) = awsbatch.jobs
     assert job["container"]["image"] == "team:not-configured"
+
+
+@pytest.mark.parametrize("isolation", ["fork", "worker", "process"])
+def test_jobs_know_their_image_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str) -> None:
+    """`is_container()` guards imports in many modules, and reads a variable of the image."""
+    monkeypatch.setenv("_F_IMG_ID", image_guard_tasks.OTHER.id)
+    with emulation(tmp_path, settings={"emulator": {"isolation": isolation}}, quiet=True) as awsbatch:
+        assert map_task(image_guard_tasks.where)(n=[1, 2]) == [[True, False, True, False]] * 2
+        assert image_guard_tasks.without_image(n=1) == [False, False]
+        assert all("_F_IMG_ID" not in str(request) for request in awsbatch.requests)

@@ -36,6 +36,7 @@ NEVER_INHERITED = (
     "BATCH_JOB_ARRAY_INDEX",
     wire.FAKE_ARRAY_INDEX,
     "PYTEST_CURRENT_TEST",
+    wire.IMAGE_ID,
 )
 
 # The caller's variables that a container gets, in place of the credentials of its job role on AWS.
@@ -61,19 +62,22 @@ class LocalLaunch:
     temporary: Path | None = None
     in_images: bool = False
     _code_roots: dict[str, str] = field(default_factory=dict)
+    _images: dict[str, str] = field(default_factory=dict)
     _launches: dict[tuple[str, bool], Launch] = field(default_factory=dict)
     _records: dict[str, dict[str, Any]] = field(default_factory=dict)
     _execution_env: Mapping[str, str] = field(default_factory=dict)
 
-    def add_code(self, task_name: str, root: str | None, execution_env: Mapping[str, str]) -> None:
+    def add_code(self, task_name: str, root: str | None, execution_env: Mapping[str, str], image_id: str = "") -> None:
         """Sets the folder that has to be on the import path of a task's jobs. They see this process as it is now: all
         children of an array the same, whenever they start.
 
         :param execution_env: the variables of `pyflyte run --env`, which flytekit has put into this process.
+        :param image_id: of the task's ImageSpec, by which `is_container()` knows the image.
         """
         self._execution_env = execution_env
         if root is not None:
             self._code_roots[task_name] = root
+        self._images[task_name] = image_id
         launch = self.launch_now(task_name)
         self._launches[task_name, False] = launch
         self._launches[task_name, True] = replace(launch, cwd=None)
@@ -84,6 +88,7 @@ class LocalLaunch:
             "environment": self.environment,
             "folder": str(folder),
             "python_path": list(python_path),
+            "image": image_id,
         }
 
     def record(self, task_name: str) -> dict[str, Any]:
@@ -113,7 +118,9 @@ class LocalLaunch:
         if self.in_images:
             return Launch(environment=_job_credentials(os.environ) | forwarded, cwd=Path("/"))
         return Launch(
-            environment=base_job_environment(inherited, self.environment) | forwarded | temporary,
+            environment=base_job_environment(inherited, self.environment, self._images.get(task_name, ""))
+            | forwarded
+            | temporary,
             cwd=Path.cwd(),
             temporary=self.temporary,
             path=job_scripts_directories(),
@@ -126,13 +133,17 @@ def _job_credentials(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if name in ROLE_NAMES or name.startswith(ROLE_PREFIXES)}
 
 
-def base_job_environment(environ: Mapping[str, str], mode: str) -> dict[str, str]:
-    """The variables that a job has before its own are set."""
+def base_job_environment(environ: Mapping[str, str], mode: str, image_id: str) -> dict[str, str]:
+    """The variables that a job has before its own are set.
+
+    :param image_id: of its task's ImageSpec, as the image that flytekit builds has it; "" where there is none.
+    """
+    image = {wire.IMAGE_ID: image_id} if image_id else {}
     if mode == CLEAN:
-        return {
-            name: value for name, value in environ.items() if name in CLEAN_NAMES or name.startswith(CLEAN_PREFIXES)
-        }
-    return {name: value for name, value in environ.items() if not name.startswith(NEVER_INHERITED)}
+        chosen = (name for name in environ if name in CLEAN_NAMES or name.startswith(CLEAN_PREFIXES))
+    else:
+        chosen = (name for name in environ if not name.startswith(NEVER_INHERITED))
+    return {name: environ[name] for name in chosen} | image
 
 
 def _import_path(code_root: str | None, paths: Iterable[str]) -> tuple[str, ...]:

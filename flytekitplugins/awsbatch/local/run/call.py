@@ -119,8 +119,9 @@ class Call:
         self._check_handled(self._serialised.template)
         self._settle_resources()
         decision = self._decide_launch()
+        serialised = self._serialised
         deployment.launch.add_code(
-            self._serialised.template.id.name, self._serialised.code_root, self._who.execution_env
+            serialised.template.id.name, serialised.code_root, self._who.execution_env, serialised.image_id
         )
         request = self._request(inputs, decision)
         if deployment.backend.endpoint is not None:

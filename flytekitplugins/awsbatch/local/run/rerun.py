@@ -69,9 +69,10 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunComma
     container = job["container"]
     output = home.run(run.name) / "reruns" / f"{node.node}-{index}"
     recorded = node.record["launch"]
+    mode = recorded["environment"] if run.endpoint is None else INHERIT
     launch = Launch(
         # Files in the account's storage are read with the credentials of this shell.
-        environment=base_job_environment(os.environ, recorded["environment"] if run.endpoint is None else INHERIT),
+        environment=base_job_environment(os.environ, mode, recorded.get("image", "")),
         path=job_scripts_directories(),
         python_path=tuple(recorded["python_path"]),
     )

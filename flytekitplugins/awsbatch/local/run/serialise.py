@@ -16,6 +16,7 @@ from flyteidl.core import tasks_pb2
 from flytekit.configuration import Image, ImageConfig, SerializationSettings
 from flytekit.core.context_manager import FlyteContextManager
 from flytekit.core.tracker import extract_task_module
+from flytekit.image_spec.image_spec import ImageSpec
 from flytekit.tools.translator import get_serializable
 
 from flytekitplugins.awsbatch.lint.image_rules import DISTRIBUTION, FLYTEKIT_IMAGE, images_without_builds
@@ -46,6 +47,7 @@ class Serialised:
     """A task template and where its code comes from."""
 
     template: tasks_pb2.TaskTemplate
+    image_id: str  # flytekit's id of the task's ImageSpec; "" where it has none
     module: str  # what a child imports
     code_root: str | None  # the folder that has to be on the child's import path; None for installed code
 
@@ -88,7 +90,9 @@ def serialise(
     with FlyteContextManager.with_context(context.new_builder().with_execution_state(state)):
         spec = get_serializable(OrderedDict(), settings, task)
     template: tasks_pb2.TaskTemplate = spec.template.to_flyte_idl()
-    return Serialised(template=template, module=module, code_root=code_root)
+    spec_of_image = getattr(inner, "container_image", None)
+    image_id = spec_of_image.id if isinstance(spec_of_image, ImageSpec) else ""
+    return Serialised(template, image_id, module, code_root)
 
 
 def _images_with_stand_ins(task: PythonTask[Any], images: ImageConfig) -> ImageConfig:
