@@ -272,13 +272,27 @@ def test_describe_calls_that_keep_failing_end_in_both_modes(fidelity: str) -> No
 MISFIT = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - the job needs 6 vCPUs"
 
 
+RUNNABLE = Outcome({"status": "RUNNABLE", "statusReason": MISFIT})
+
+
 @pytest.mark.parametrize("fidelity", ["strict", "safe"])
-@pytest.mark.parametrize(("task", "inputs"), [(ARRAY, integers([1, 2])), (single(), integer(1))], ids=["array", "job"])
+@pytest.mark.parametrize(
+    ("task", "inputs", "play"),
+    [
+        (ARRAY, integers([1, 2]), lambda job, child: RUNNABLE),
+        (
+            ARRAY,
+            integers([1, 2]),
+            parent_or(lambda index: RUNNABLE if index else outputs(0), Outcome({"status": "PENDING"})),
+        ),
+        (single(), integer(1), lambda job, child: RUNNABLE),
+    ],
+    ids=["array", "rest of an array", "job"],
+)
 def test_a_job_that_fits_nowhere_ends_where_nothing_grows(
-    task: tasks_pb2.TaskTemplate, inputs: Literal, fidelity: str
+    task: tasks_pb2.TaskTemplate, inputs: Literal, play: Play, fidelity: str
 ) -> None:
-    runnable = Outcome({"status": "RUNNABLE", "statusReason": MISFIT})
-    given = services(lambda job, child: runnable, configured=settings(fidelity, HANG_LIMIT))
+    given = services(play, configured=settings(fidelity, HANG_LIMIT))
     clock = Clock()
     execution = NodeExecution(request(task, literal_map(x=inputs)), replace(given, fixed_size=True), clock=clock)
     result = execution.run(clock.wait)
@@ -288,8 +302,7 @@ def test_a_job_that_fits_nowhere_ends_where_nothing_grows(
 
 
 def test_a_job_that_fits_nowhere_is_waited_for_where_somebody_may_mend_it() -> None:
-    runnable = Outcome({"status": "RUNNABLE", "statusReason": MISFIT})
-    given = services(lambda job, child: runnable, configured=settings("safe", HANG_LIMIT))
+    given = services(lambda job, child: RUNNABLE, configured=settings("safe", HANG_LIMIT))
     clock = Clock()
     execution = NodeExecution(request(ARRAY, literal_map(x=integers([1, 2]))), given, clock=clock)
     for _ in range(50):

@@ -47,10 +47,13 @@ def hang_without_news(job: Job | None, problem: BatchError | None, *, fixed_size
 
 
 def misfit_of_job(job: Job) -> str:
-    """The reason that AWS gives a job that no compute environment can hold; "" while one may start."""
-    if any(one.phase not in (TaskPhase.QUEUED, TaskPhase.NOT_READY) for one in (job, *job.children)):
+    """The reason that AWS gives a job of which no compute environment can hold what is left; "" while some of it may
+    start.
+    """
+    left = [child for child in job.children if not child.phase.terminal]
+    if any(one.phase not in (TaskPhase.QUEUED, TaskPhase.NOT_READY) for one in (job, *left)):
         return ""
-    return next((one.message for one in (job, *job.children[:1]) if one.message.startswith(MISFIT)), "")
+    return next((one.message for one in (job, *left[:1]) if one.message.startswith(MISFIT)), "")
 
 
 def hang_of_panic(go_message: str, reason: str) -> str:

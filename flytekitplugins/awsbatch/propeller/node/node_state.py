@@ -32,7 +32,7 @@ class NodeState(Saved):
     :param outputs_ready: the handler has handed outputs or an error to propeller.
     :param system_errors: rounds of this node that failed; they are never forgotten.
     :param queued_at: wall clock, as all times here.
-    :param quiet_since: when AWS last could have had news of the job and did not know it, or failed to answer.
+    :param quiet_since: since when AWS has no news of the job and none may ever come (`hangs.hang_without_news`).
     :param failing_since: when it became certain that the array fails, while children of it are waited for.
     :param ended: the node is over; `ending` says how.
     """
