@@ -68,3 +68,11 @@ def several_branches(n: int) -> list[int]:
         .then(step(n=n).with_overrides(limits=Resources(cpu="3")))
     )
     return conditional("maps").if_(n > 10).then(map_task(step)(n=[1])).else_().then(map_task(step)(n=[first, 2]))
+
+
+@workflow
+def given_to_a_branch(n: int) -> int:
+    before = step(n=n).with_overrides(limits=Resources(cpu="2"))
+    return (
+        conditional("later").if_(n > 10).then(before).else_().then(step(n=n).with_overrides(limits=Resources(cpu="3")))
+    )

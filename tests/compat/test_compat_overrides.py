@@ -86,6 +86,11 @@ def test_a_call_in_one_of_several_branches_is_the_node_of_that_branch(
     assert asked(requests[0])[1] == vcpus
 
 
+def test_what_was_called_before_a_branch_is_not_called_in_it(batch: Emulation) -> None:
+    _, requests = emulated(batch, lambda: flows.given_to_a_branch(n=1))
+    assert [asked(one)[1] for one in requests] == [2, 3]
+
+
 def test_calls_of_an_eager_function_are_executions_of_their_own(batch: Emulation) -> None:
     result, requests = emulated(batch, lambda: asyncio.run(flows.eagerly(n=1)))
     assert (result, [asked(one)[0] for one in requests]) == (4, ["compatoverridesstep"] * 2)

@@ -10,10 +10,11 @@ numbered.
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import FrameType
@@ -137,7 +138,7 @@ class _Scope:
         if call.on_failure:
             return self.entity.failure_node
         count, self.calls[call.entity.name] = self.calls[call.entity.name], self.calls[call.entity.name] + 1
-        same = [node for node in self.entity.nodes if _named(node, call.entity.name)]
+        same = [node for node in self.entity.nodes if _name(node) == call.entity.name]
         return same[count] if count < len(same) else None
 
     def _in_branch(self, call: EntityCall, tells_of_skipped: bool) -> Place | None:
@@ -145,11 +146,23 @@ class _Scope:
         in those that are not taken."""
         if not isinstance(self.entity, WorkflowBase):
             return None
-        places = [place for node in self.entity.nodes for place in branch_places(node, self.parents, self.prefix)]
-        same = [place for place in places if place.node is not None and _named(place.node, call.entity.name)]
+        same = self._places_in_branches.get(call.entity.name, ())
         count, self.branches[call.entity.name] = self.branches[call.entity.name], self.branches[call.entity.name] + 1
         count += call.skipped
         return same[count] if count < len(same) and (tells_of_skipped or len(same) == 1) else None
+
+    @functools.cached_property
+    def _places_in_branches(self) -> Mapping[str | None, Sequence[Place]]:
+        """What is called in the branches of the workflow's conditionals, by name. A branch may also be given what was
+        called before it, in the workflow or in another branch."""
+        known = {id(node) for node in self.entity.nodes}
+        found = defaultdict(list)
+        for node in self.entity.nodes:
+            for place in branch_places(node, self.parents, self.prefix):
+                if id(place.node) not in known:
+                    known.add(id(place.node))
+                    found[_name(place.node)].append(place)
+        return found
 
 
 class Nodes:
@@ -224,5 +237,5 @@ def _id(node: Node, prefix: str) -> str:
     return f"{prefix}{node.id}" if NODE_THAT_FLYTEKIT_NAMES.fullmatch(node.id) else str(node.id)
 
 
-def _named(node: Node, name: str) -> bool:
-    return getattr(node.flyte_entity, "name", None) == name
+def _name(node: Node | None) -> str | None:
+    return getattr(node.flyte_entity, "name", None) if node is not None else None
