@@ -126,6 +126,8 @@ def test_serve_has_the_page_on_its_own_port_under_its_own_rules(tmp_path: Path) 
         run = f"/ui/run/{written.name}"
         token = {"Authorization": "Bearer open sesame"}
         assert "census" in ask(at, run, **token)[2]
+        # As a proxy is asked.
+        assert "census" in ask(at, url + run, **token)[2]
         assert ask(at, run)[0] == 401
         for wrong in ({"Origin": "http://evil.test"}, {"Sec_Fetch_Site": "cross-site"}):
             assert ask(at, run, **token, **wrong)[0] == 403

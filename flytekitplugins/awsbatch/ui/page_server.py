@@ -110,7 +110,8 @@ class RunPages:
             return self._told(500, "This page cannot be shown", f"{type(error).__name__}; the service's log has more.")
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        path, _, query = request.raw_path.partition("?")
+        target = request.rel_url.raw_path_qs
+        path, _, query = target.partition("?")
         headers = {name.lower(): value for name, value in request.headers.items()}
         if len(request.headers.getall("Host", ())) != 1:
             raise BatchError("AccessDeniedException", "a request has one Host", 403)
@@ -122,7 +123,7 @@ class RunPages:
         parts = [unquote(part) for part in path.removeprefix(PREFIX).strip("/").split("/")]
         if parts[0] == "assets" and len(parts) == 2 and parts[1] in ASSETS:
             return web.Response(text=frame_asset(parts[1]), content_type=ASSETS[parts[1]], headers=SECURITY)
-        if not self._door.login_door_opens(request.method, request.raw_path, headers):
+        if not self._door.login_door_opens(request.method, target, headers):
             return self._html("Runs", login_body(False), 401)
         if path in ("/", PREFIX):
             return web.Response(status=302, headers={**SECURITY, "Location": f"{PREFIX}/"})
