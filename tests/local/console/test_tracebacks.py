@@ -3,6 +3,7 @@
 import json
 
 from flytekitplugins.awsbatch.local.console.tracebacks import (
+    last_log_lines,
     last_traceback_lines,
     log_with_readable_tracebacks,
     traceback_exception_line,
@@ -107,7 +108,19 @@ def test_a_crash_is_shown_from_the_innermost_frame_of_the_thread_that_crashed() 
     frames = [f'  File "/app/tasks.py", line {number} in step_{number}' for number in range(40)]
     thread = "Current thread 0x00007fb43c876b80 (most recent call first):"
     other = ["Thread 0x00007fb43c876b81 (most recent call first):", '  File "threading.py", line 331 in wait', ""]
-    lines = ["loaded", "Fatal Python error: Segmentation fault", "", *other, thread, *frames, "", "Extension modules"]
-    assert last_traceback_lines(lines, 4) == [lines[1], thread, *frames[:2]]
+    lines = [
+        "loaded",
+        "Fatal Python error: Segmentation fault",
+        "",
+        *other,
+        thread,
+        *frames,
+        "",
+        "Extension modules: numpy (total: 1)",
+    ]
+    assert last_log_lines(lines, 4) == [lines[1], thread, *frames[:2]]
+    assert last_log_lines([*lines, "the parent goes on"], 1) == ["the parent goes on"]
+    # The message of an exception may hold the crash of another process.
+    assert last_traceback_lines(lines, 99) == lines
     aborted = ["Fatal Python error: _PyMem_DebugFree: bad ID", "Python runtime state: initialized"]
-    assert last_traceback_lines(aborted, 4) == aborted
+    assert last_log_lines(aborted, 4) == aborted

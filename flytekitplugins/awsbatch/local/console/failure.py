@@ -21,7 +21,7 @@ from flytekitplugins.awsbatch.propeller.storage import DataStore
 
 from .exit_reasons import WITHOUT_OUTPUTS, advice_on_exit, exit_says_exception, is_exit_without_outputs
 from .redaction import redact
-from .tracebacks import JSON_LINE, last_traceback_lines, log_with_readable_tracebacks, traceback_lines
+from .tracebacks import JSON_LINE, last_log_lines, last_traceback_lines, log_with_readable_tracebacks, traceback_lines
 
 SHOWN_CHILDREN = 3
 SHOWN_LINES = 12
@@ -217,7 +217,7 @@ def _told(lines: Sequence[str], message: str) -> list[str]:
         del found[0]
     while found and not found[-1].strip():
         del found[-1]
-    return last_traceback_lines(found, SHOWN_LINES) if found else []
+    return last_log_lines(found, SHOWN_LINES) if found else []
 
 
 def _without_end(lines: Sequence[str], said: Sequence[str]) -> list[str]:

@@ -16,6 +16,7 @@ TRACEBACK = "Traceback (most recent call last):"
 # How Python's faulthandler begins what it writes of a crash, and of the thread that crashed.
 CRASH, CRASHED_THREAD = "Fatal Python error: ", "Current thread "
 _FRAME = re.compile(r'\s*File "(?P<file>.+?)", line \d+')
+_OF_CRASH = re.compile(r"\s|$|Current thread|Thread 0x|Python runtime state: |Extension modules: ")
 _MARKERS = re.compile(r"\s*[\^~]+\s*")
 _MESSAGE = re.compile(r"\n\s*Message:\s*\n", re.MULTILINE)
 # flytekit's lines around a traceback, which say the same as it does.
@@ -75,13 +76,18 @@ def _is_framework(line: str) -> bool:
     return found is not None and any(part in found["file"] for part in _FRAMEWORK)
 
 
-def last_traceback_lines(lines: Sequence[str], most: int) -> list[str]:
-    """The last lines, at most so many, beginning at a frame where they would begin within a traceback's. Of a crash the
-    first ones: faulthandler begins with the innermost frame."""
+def last_log_lines(lines: Sequence[str], most: int) -> list[str]:
+    """The last lines of a log, at most so many. Of a crash that ends it the first ones: faulthandler begins with the
+    innermost frame."""
     crash = next((at for at in reversed(range(len(lines))) if lines[at].startswith(CRASH)), None)
-    if crash is not None:
-        thread = next((at for at in range(crash + 1, len(lines)) if lines[at].startswith(CRASHED_THREAD)), crash + 1)
-        return [lines[crash], *lines[thread : thread + most - 1]]
+    if crash is None or not all(map(_OF_CRASH.match, lines[crash + 1 :])):
+        return last_traceback_lines(lines, most)
+    thread = next((at for at in range(crash + 1, len(lines)) if lines[at].startswith(CRASHED_THREAD)), crash + 1)
+    return [lines[crash], *lines[thread : thread + most - 1]]
+
+
+def last_traceback_lines(lines: Sequence[str], most: int) -> list[str]:
+    """The last lines, at most so many, beginning at a frame where they would begin within a traceback's."""
     shown = list(lines[-most:])
     for at, line in enumerate(shown):
         if not line.startswith(" ") or line.strip() == TRACEBACK or _FRAME.match(line):
