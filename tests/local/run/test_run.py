@@ -201,6 +201,7 @@ def test_a_job_larger_than_the_machine_ends_with_what_to_do(awsbatch: Emulation)
     assert "the job needs 6 vCPUs and no compute environment of the queue has more than 2. Ended here after 0s" in said
     assert 'The number is that of @task(requests=Resources(cpu="6")). Ask for less, or make the local' in said
     assert said.count("MISCONFIGURATION") == 1
+    assert awsbatch.printed.count("MISCONFIGURATION") == 1
     (job,) = awsbatch.jobs
     assert job["status"] == "FAILED"
 

@@ -60,7 +60,8 @@ class CallNotices:
         for line in self._news.lines(progress, job, max_attempts):
             deployment.reporter.say(redact(f"{label}: {line}", os.environ))
         refused = f"{progress.error} (it is tried again)" if progress.error and node.result is None else None
-        for notice in (progress.hang, self._misfit(progress) or self._queued(progress), refused):
+        misfit = self._misfit(progress)
+        for notice in (misfit, refused) if misfit else (progress.hang, self._queued(progress), refused):
             if notice:
                 deployment.say_once(f"{label}: {notice}")
 
