@@ -50,6 +50,11 @@ def both(n: int) -> int:
     return conditional("which").if_(n > 1).then(square(n=n)).else_().then(later(n=n))
 
 @workflow
+def given(n: int) -> int:
+    before = square(n=n)
+    return conditional("which").if_(n > 1).then(before).else_().then(square(n=n))
+
+@workflow
 def nested(n: int) -> int:
     return conditional("which").if_(n > 1).then(
         conditional("inner").if_(n > 2).then(later(n=n)).else_().then(square(n=n))
@@ -153,6 +158,10 @@ def test_conditionals_in_branches_are_told(program: Path) -> None:
     assert "Which branch of n0-n0 is taken" in " ".join(plan["unknown"])
 
 
+def test_a_branch_that_is_given_an_earlier_call_has_no_node_of_its_own_for_it(program: Path) -> None:
+    assert [node["node"] for node in planned(str(program), "given")["nodes"]] == ["n0", "n1-0-n1-n0"]
+
+
 def test_a_task_on_its_own(program: Path) -> None:
     (node,) = planned(str(program), "total")["nodes"]
     assert node["size"] is None
@@ -165,7 +174,7 @@ def test_a_task_on_its_own(program: Path) -> None:
         (
             ["nosuch"],
             1,
-            "has no workflow or task 'nosuch'; it has both, later, nested, outer, ",
+            "has no workflow or task 'nosuch'; it has both, given, later, nested, outer, plain, square, sums, total.",
         ),
         (["sums", "-p", ""], 0, "Queue: default"),
     ],

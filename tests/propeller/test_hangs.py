@@ -301,25 +301,23 @@ def test_a_job_that_fits_nowhere_ends_where_nothing_grows(
     assert 1000 + HANG_LIMIT <= clock.now < 1000 + 2 * HANG_LIMIT
 
 
-def test_a_job_that_fits_nowhere_is_waited_for_where_somebody_may_mend_it() -> None:
-    given = services(lambda job, child: RUNNABLE, configured=settings("safe", HANG_LIMIT))
+def after_waiting_long(play: Play, fidelity: str) -> NodeResult | None:
+    given = services(play, configured=settings(fidelity, HANG_LIMIT))
     clock = Clock()
     execution = NodeExecution(request(ARRAY, literal_map(x=integers([1, 2]))), given, clock=clock)
     for _ in range(50):
         execution.step()
         clock.now += 100
-    assert execution.result is None
+    return execution.result
+
+
+def test_a_job_that_fits_nowhere_is_waited_for_where_somebody_may_mend_it() -> None:
+    assert after_waiting_long(lambda job, child: RUNNABLE, "safe") is None
 
 
 @pytest.mark.parametrize("fidelity", ["strict", "safe"])
 def test_a_running_child_is_no_hang_however_long_it_takes(fidelity: str) -> None:
-    given = services(parent_or(lambda index: running(), running()), configured=settings(fidelity, HANG_LIMIT))
-    clock = Clock()
-    execution = NodeExecution(request(ARRAY, literal_map(x=integers([1, 2]))), given, clock=clock)
-    for _ in range(50):
-        execution.step()
-        clock.now += 100
-    assert execution.result is None
+    assert after_waiting_long(parent_or(lambda index: running(), running()), fidelity) is None
 
 
 def test_a_throttled_call_now_and_then_is_no_hang() -> None:

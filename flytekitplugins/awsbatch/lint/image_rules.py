@@ -42,8 +42,11 @@ def images_without_builds(task: Any, images: ImageConfig) -> ImageConfig:
     spec = getattr(task, "container_image", None)
     if not isinstance(spec, ImageSpec) or images.find_image(spec.id) is not None:
         return images
-    built = Image.look_up_image_info(spec.id, spec.image_name())
-    return ImageConfig(default_image=images.default_image, images=[*(images.images or []), built])
+    return images_and(images, [Image.look_up_image_info(spec.id, spec.image_name())])
+
+
+def images_and(images: ImageConfig, more: Sequence[Image]) -> ImageConfig:
+    return ImageConfig(default_image=images.default_image, images=[*(images.images or []), *more])
 
 
 def image_name_rule(subject: LintSubject) -> Iterator[str]:

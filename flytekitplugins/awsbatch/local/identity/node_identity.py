@@ -153,15 +153,11 @@ class _Scope:
 
     @functools.cached_property
     def _places_in_branches(self) -> Mapping[str | None, Sequence[Place]]:
-        """What is called in the branches of the workflow's conditionals, by name. A branch may also be given what was
-        called before it, in the workflow or in another branch."""
-        known = {id(node) for node in self.entity.nodes}
+        """What is called in the branches of the workflow's conditionals, by name."""
         found = defaultdict(list)
-        for node in self.entity.nodes:
-            for place in branch_places(node, self.parents, self.prefix):
-                if id(place.node) not in known:
-                    known.add(id(place.node))
-                    found[_name(place.node)].append(place)
+        for place in workflow_places(self.entity, self.parents, self.prefix):
+            if place.parents != self.parents:
+                found[_name(place.node)].append(place)
         return found
 
 
@@ -216,11 +212,26 @@ class Nodes:
         return replace(found, call=len(self._taken) - 1)
 
 
-def branch_places(node: Node, parents: tuple[ParentNode, ...], prefix: str = "", around: str = "") -> Iterator[Place]:
+def workflow_places(workflow: WorkflowBase, parents: tuple[ParentNode, ...], prefix: str = "") -> Iterator[Place]:
+    """The nodes of a workflow and of the branches of its conditionals, in the order of the calls, each once: a branch
+    may also be given what was called before it, in the workflow or in another branch.
+
+    :param prefix: of the ids that flytekit made.
+    """
+    known = {id(node) for node in workflow.nodes}
+    for node in (*workflow.nodes, *([workflow.failure_node] if workflow.failure_node else [])):
+        yield Place(_id(node, prefix), parents, node)
+        for place in _branch_places(node, parents, prefix):
+            if id(place.node) not in known:
+                known.add(id(place.node))
+                yield place
+
+
+def _branch_places(node: Node, parents: tuple[ParentNode, ...], prefix: str, around: str = "") -> Iterator[Place]:
     """What the branches of a conditional call, in the order of these calls, under the ids that FlyteAdmin's compiler
     gives (`validators/branch.go`). Of another node nothing.
 
-    :param prefix: of the ids that flytekit made. :param around: of a conditional in a branch of another.
+    :param around: of a conditional in a branch of another.
     """
     if not isinstance(node.flyte_entity, BranchNode):
         return
@@ -230,7 +241,7 @@ def branch_places(node: Node, parents: tuple[ParentNode, ...], prefix: str = "",
     for case in (block.case.then_node, *(case.then_node for case in block.other or ()), block.else_node):
         if case is not None:
             yield Place(f"{conditional}-{_id(case, prefix)}", within, case)
-            yield from branch_places(case, within, prefix, f"{conditional}-")
+            yield from _branch_places(case, within, prefix, f"{conditional}-")
 
 
 def _id(node: Node, prefix: str) -> str:

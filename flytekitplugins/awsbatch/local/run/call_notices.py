@@ -7,7 +7,6 @@ import time
 
 from flyteidl.core import tasks_pb2
 
-from flytekitplugins.awsbatch.propeller.aws_array.hangs import misfit_of_job
 from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_in_output_files
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import retry_strategy_attempts
@@ -80,10 +79,8 @@ class CallNotices:
 
     def _misfit(self, progress: Progress) -> str:
         """The reason that AWS Batch gives a job that can never start."""
-        job = self._deployment.services.jobs.get(progress.job_name)
-        reason = misfit_of_job(job).strip(" -") if job is not None else ""
-        self.advice = misfit_advice(reason, self.asked, self._place.resources)
-        return f"{reason}. It can never start. {self.advice}".rstrip() if reason else ""
+        self.advice = misfit_advice(progress.misfit, self.asked, self._place.resources)
+        return f"{progress.misfit}. It can never start. {self.advice}".rstrip() if progress.misfit else ""
 
     def _queued(self, progress: Progress) -> str:
         """Why no attempt of the job has started for a long time."""

@@ -24,7 +24,6 @@ from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_decided_queue
 from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
 from flytekitplugins.awsbatch.lint.lint_warnings import report_lint_findings_to
-from flytekitplugins.awsbatch.lint.program import program_nodes_of
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import (
     DEFAULT_PLATFORM,
@@ -43,7 +42,7 @@ from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, PLATFORM_CAPABILITIES
 
 from ..console.redaction import redact_request
 from ..deployment.locations import Locations
-from ..identity.node_identity import Place, branch_places
+from ..identity.node_identity import Place, workflow_places
 from ..task_resources import RefusedError, check_task_resources, handler_resource_requirements, settle_task_resources
 from .serialise import NotLoadableError, serialise
 
@@ -170,16 +169,12 @@ class _Planner:
             yield self._planned(entity, Place(single_task_node_id(_name(entity)), single=True))
 
     def _of_workflow(self, workflow: WorkflowBase, scope: _Scope) -> Iterator[PlannedNode]:
-        in_branches: Iterator[Place] = iter(())
-        for node in program_nodes_of(workflow):
-            place = next(in_branches, None)
-            if place is None:
-                place = Place(node.id, scope.parents, node)
-                in_branches = branch_places(node, scope.parents)
-            if isinstance(node.flyte_entity, BranchNode):
+        for place in workflow_places(workflow, scope.parents):
+            assert place.node is not None
+            if isinstance(place.node.flyte_entity, BranchNode):
                 self.unknown.append(f"Which branch of {place.node_id} is taken: the nodes of all are listed.")
             else:
-                yield from self._of_node(node, place, scope)
+                yield from self._of_node(place.node, place, scope)
 
     def _of_node(self, node: Node, place: Place, scope: _Scope) -> Iterator[PlannedNode]:
         entity = node.flyte_entity

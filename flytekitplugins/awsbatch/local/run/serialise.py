@@ -19,7 +19,7 @@ from flytekit.core.tracker import extract_task_module
 from flytekit.image_spec.image_spec import ImageSpec
 from flytekit.tools.translator import get_serializable
 
-from flytekitplugins.awsbatch.lint.image_rules import DISTRIBUTION, FLYTEKIT_IMAGE, images_without_builds
+from flytekitplugins.awsbatch.lint.image_rules import DISTRIBUTION, FLYTEKIT_IMAGE, images_and, images_without_builds
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 
 if TYPE_CHECKING:
@@ -99,8 +99,9 @@ def _images_with_stand_ins(task: PythonTask[Any], images: ImageConfig) -> ImageC
     """An image configuration that has the names in the task's image, too."""
     asked = getattr(task, "container_image", None)
     names = set(IMAGE_NAMES.findall(asked)) if isinstance(asked, str) else ()
-    missing = [Image(name, name, NOT_CONFIGURED) for name in sorted(names) if images.find_image(name) is None]
-    return ImageConfig(default_image=images.default_image, images=[*(images.images or []), *missing])
+    return images_and(
+        images, [Image(name, name, NOT_CONFIGURED) for name in sorted(names) if images.find_image(name) is None]
+    )
 
 
 def check_image_to_serialise(template: tasks_pb2.TaskTemplate) -> None:

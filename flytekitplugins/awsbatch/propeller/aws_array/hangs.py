@@ -31,10 +31,11 @@ def diagnose_hang(before: State, after: State, job: Job | None, allowed: int | N
     return None
 
 
-def hang_without_news(job: Job | None, problem: BatchError | None, *, fixed_size: bool) -> str | None:
+def hang_without_news(job: Job | None, problem: BatchError | None, misfit: str) -> str | None:
     """Why AWS has no news of a job and none may ever come; None where that is not so.
 
-    :param problem: the error of DescribeJobs. :param fixed_size: whether nobody makes the compute environments larger.
+    :param problem: the error of DescribeJobs.
+    :param misfit: why no compute environment can hold what is left of the job, where nobody makes one larger.
     """
     if problem is not None:
         return f"{PREFIX}DescribeJobs fails ({problem}), and the handler goes on asking"
@@ -42,18 +43,19 @@ def hang_without_news(job: Job | None, problem: BatchError | None, *, fixed_size
         return None
     if not job.known:
         return f"{PREFIX}AWS Batch does not know job {job.id}, and the handler goes on asking for it"
-    misfit = misfit_of_job(job) if fixed_size else ""
-    return f"AWS Batch can never start job {job.id}: {misfit.strip(' -')}" if misfit else None
+    return f"AWS Batch can never start job {job.id}: {misfit}" if misfit else None
 
 
 def misfit_of_job(job: Job) -> str:
     """The reason that AWS gives a job of which no compute environment can hold what is left; "" while some of it may
     start.
     """
-    left = [child for child in job.children if not child.phase.terminal]
-    if any(one.phase not in (TaskPhase.QUEUED, TaskPhase.NOT_READY) for one in (job, *left)):
-        return ""
-    return next((one.message for one in (job, *left[:1]) if one.message.startswith(MISFIT)), "")
+    first = next((child for child in job.children if not child.phase.terminal), job)
+    reason = next((one.message for one in (job, first) if one.message.startswith(MISFIT)), "")
+    # Seldom: an array may have ten thousand children.
+    left = [job, *(child for child in job.children if not child.phase.terminal)] if reason else []
+    waits = all(one.phase in (TaskPhase.QUEUED, TaskPhase.NOT_READY) for one in left)
+    return reason.strip(" -") if waits else ""
 
 
 def hang_of_panic(go_message: str, reason: str) -> str:

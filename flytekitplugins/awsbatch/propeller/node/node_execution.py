@@ -18,7 +18,7 @@ from ...batch.api import BatchError
 from ...wire import INPUTS_FILE
 from ..aws_array import handler
 from ..aws_array.handler_errors import HandlerError, PanicError
-from ..aws_array.hangs import hang_without_news
+from ..aws_array.hangs import hang_without_news, misfit_of_job
 from ..aws_array.job_store import Job
 from ..aws_array.output_files import OutputFiles
 from ..aws_array.phases import Phase, TaskPhase
@@ -84,6 +84,7 @@ class NodeExecution:
         self._failed = False
         self._error: str | None = None
         self._link = ""
+        self._misfit = ""
         # Whether the job has ended, so that nothing about it will change.
         self._no_more_news = False
         if self._node.ended and self._node.ending is not None:
@@ -262,7 +263,10 @@ class NodeExecution:
         """Ends an attempt that took too long, or one that Flyte would never end."""
         job = self._services.jobs.get(self._context.name)
         self._no_more_news = job is not None and job.phase.terminal
-        quiet = hang_without_news(job, problem, fixed_size=self._services.fixed_size)
+        # Its children are not looked through while one runs, as most of the time.
+        running = self._node.plugin_state.summary.get(TaskPhase.RUNNING)
+        self._misfit = misfit_of_job(job) if job is not None and not running else ""
+        quiet = hang_without_news(job, problem, self._misfit if self._services.fixed_size else "")
         self._node = end_node_at_hang_timeout(
             self._node, self._services.settings, self.request, before, job, quiet, now
         )
@@ -385,6 +389,7 @@ class NodeExecution:
             job_id=node.plugin_state.external_job_id,
             reason=node.plugin_state.reason,
             error=self._error,
+            misfit=self._misfit,
             hang=node.hang,
             link=self._link,
             failed_attempts=node.budget.attempts if retried is not None else 0,

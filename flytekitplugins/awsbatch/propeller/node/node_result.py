@@ -41,6 +41,7 @@ class Progress:
     :param counts: children by task phase; cached ones count as SUCCESS.
     :param cached: how many of them came from the cache.
     :param error: what went wrong in this round, which is tried again.
+    :param misfit: AWS's reason once no compute environment can hold what is left of the job; empty else.
     :param hang: the sentence "real Flyte would wait here for ever: ..." once that is certain.
     :param link: the page of AWS's console that Flyte's console links the task to, once there is a job.
     :param failed_attempts: how many attempts of the node have failed, in the round in which the last of them did and
@@ -57,6 +58,7 @@ class Progress:
     job_id: str | None
     reason: str
     error: str | None = None
+    misfit: str = ""
     hang: str | None = None
     link: str = ""
     failed_attempts: int = 0
