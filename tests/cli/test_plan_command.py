@@ -216,3 +216,18 @@ def test_json_has_the_output_for_itself(tmp_path: Path, command: tuple[str, ...]
     assert json.loads(done.stdout)
     assert "imported" in done.stderr
     assert "Requests overridden" in done.stderr
+
+
+def test_a_task_whose_image_nothing_names_cannot_be_sent(tmp_path: Path) -> None:
+    file = tmp_path / "plan_named_image.py"
+    file.write_text(
+        "from flytekit import task\nfrom flytekitplugins.awsbatch import AWSBatchConfig\n\n"
+        '@task(task_config=AWSBatchConfig(), container_image="{{.image.trainer.fqn}}:1")\n'
+        "def train(x: int) -> int:\n    return x\n"
+    )
+    done = CliRunner().invoke(main, ["plan", str(file), "train"])
+    assert done.exit_code == 1
+    assert "This cannot be sent: train has an image that nothing names here" in " ".join(done.output.split())
+    named = CliRunner().invoke(main, ["plan", str(file), "train", "--image", "trainer=registry/trainer:2"])
+    assert named.exit_code == 0
+    assert "registry/trainer:1" in named.output

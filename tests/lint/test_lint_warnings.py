@@ -187,7 +187,7 @@ def test_a_deployment_that_names_no_code_is_refused(tmp_path: Path) -> None:
         load_all_settings([str(file)])
     (problem,) = refused.value.problems
     assert (problem.line, problem.key) == (2, "emulator.lint_ignore")
-    assert problem.expected == "expected one of AB001, AB002, AB003, ..., AB117"
+    assert problem.expected == "expected one of AB001, AB002, AB003, ..., AB118"
 
 
 def test_one_map_may_say_what_is_fine_for_it(recwarn: pytest.WarningsRecorder) -> None:
@@ -289,6 +289,33 @@ def test_a_task_and_the_map_over_it_are_shown_as_one(tmp_path: Path) -> None:
     file.write_text(f"{file.read_text()}\n\n@workflow\ndef alone(x: int) -> int:\n    return work(x=x)\n")
     _, output = lint(str(file), "--image", IMAGE)
     assert [line.split()[:2] for line in output.splitlines()].count(["AB111", "lint_shared_target.work"]) == 1
+
+
+NAMED_IMAGE = """
+from flytekit import task, workflow
+from flytekitplugins.awsbatch import AWSBatchConfig
+
+IMAGE = "{{.image.trainer.fqn}}:{{.image.trainer.version}}"
+
+@task(task_config=AWSBatchConfig(), retries=1, container_image=IMAGE, timeout=30)
+def train(x: int) -> int:
+    return x
+
+@workflow
+def flow(x: int) -> int:
+    return train(x=x)
+"""
+
+
+def test_an_image_that_nothing_names_is_told_and_the_rest_is_looked_at(tmp_path: Path) -> None:
+    file = tmp_path / "lint_named_image.py"
+    file.write_text(NAMED_IMAGE)
+    status, output = lint(str(file))
+    assert status == 1
+    assert [line.split()[0] for line in output.splitlines() if line.startswith("AB")] == ["AB007", "AB118"]
+    assert "Give --image trainer=REGISTRY/NAME:TAG, here" in " ".join(output.split())
+    assert "AB118" not in lint(str(file), "--image", "trainer=registry/trainer:1")[1]
+    assert "AB118" not in lint(str(file), "--ignore", "AB118")[1]
 
 
 CACHED = """

@@ -98,11 +98,11 @@ def test_the_fields_are_those_that_the_handler_reads(config: AWSBatchConfig, fie
         ({"lint_ignore": "AB111"}, "lint_ignore is 'AB111'; expected a list of codes such as ['AB111']"),
         (
             {"lint_ignore": ["retries"]},
-            "lint_ignore has 'retries'; expected a code such as 'AB111', of AB001 to AB013 and AB101 to AB117",
+            "lint_ignore has 'retries'; expected a code such as 'AB111', of AB001 to AB013 and AB101 to AB118",
         ),
         (
             {"lint_ignore": ["AB999"]},
-            "lint_ignore has 'AB999'; expected a code such as 'AB111', of AB001 to AB013 and AB101 to AB117",
+            "lint_ignore has 'AB999'; expected a code such as 'AB111', of AB001 to AB013 and AB101 to AB118",
         ),
         ({"tags": {1: "a"}}, "tags has the key 1; expected a text, such as '1'"),
         ({"extra": ["a"]}, "extra is ['a']; expected a mapping of SubmitJob fields"),

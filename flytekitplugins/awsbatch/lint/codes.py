@@ -60,6 +60,7 @@ CODES: dict[str, LintCode] = {
         LintCode("AB115", "an image of another version or architecture"),
         LintCode("AB116", "hash() in a map's items", task_rules.item_hashes_rule),
         LintCode("AB117", "a name that AWS Batch refuses", task_rules.node_names_rule),
+        LintCode("AB118", "an image that nothing names"),
     )
 }
 

@@ -33,6 +33,10 @@ NO_START = "cannot start, leaves no log, and the handler waits for ever."
 THEN = f"a job that is sent with its code fails in pyflyte-fast-execute; with `--copy none` it {NO_START}"
 REMEDY = "Install this version: `flyte-awsbatch wheel` makes a wheel of it and prints the lines for an image."
 
+# As flytekit writes the images of a configuration: `{{.image.NAME.fqn}}:{{.image.NAME.version}}`, `{{.image.NAME}}`.
+IMAGE_NAMES = re.compile(r"\{\{\s*\.images?\.([\w-]+)", re.IGNORECASE)
+NOT_CONFIGURED = "not-configured"
+
 _FILE = re.compile(r"flytekitplugins[-_.]awsbatch-(?P<version>[^-/]+?)(-[^/]*\.whl|\.tar\.gz|\.zip)$", re.IGNORECASE)
 _CONDA_PIN = re.compile(r"^([\w.-]+)=(?!=)")
 
@@ -47,6 +51,21 @@ def images_without_builds(task: Any, images: ImageConfig) -> ImageConfig:
 
 def images_and(images: ImageConfig, more: Sequence[Image]) -> ImageConfig:
     return ImageConfig(default_image=images.default_image, images=[*(images.images or []), *more])
+
+
+def images_missing(task: Any, images: ImageConfig) -> list[Image]:
+    """Images by the names in a task's image that no configuration has, to stand in for them."""
+    asked = getattr(task, "container_image", None)
+    names = set(IMAGE_NAMES.findall(asked)) if isinstance(asked, str) else ()
+    return [Image(name, name, NOT_CONFIGURED) for name in sorted(names) if images.find_image(name) is None]
+
+
+def missing_images_message(missing: Sequence[Image]) -> str:
+    options = " ".join(f"--image {one.name}=REGISTRY/NAME:TAG" for one in missing)
+    return (
+        f"has an image that nothing names here; a registration without it ends with an error. Give {options}, here and "
+        "to `pyflyte register`, which also reads the `images` of the configuration file that it is given."
+    )
 
 
 def image_name_rule(subject: LintSubject) -> Iterator[str]:

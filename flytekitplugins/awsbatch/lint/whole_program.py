@@ -20,7 +20,7 @@ from ..sdk.task_config import AWSBatchConfig
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
 from .findings import LintFinding, codes_ignored_for, findings_in
 from .image_needs import ImageNeed, image_need_of
-from .image_rules import images_without_builds
+from .image_rules import images_and, images_missing, images_without_builds, missing_images_message
 from .lint_settings import LintSettings
 from .lint_warnings import report_lint_findings_to
 from .program import is_only_mapped, is_our_map_in_program
@@ -121,11 +121,16 @@ def _look_at_task(
     if not _runs_on_batch(task):
         return [], None
     found: list[LintFinding] = []
-    images = images_without_builds(inner or task, serialization.image_config)
-    serialization = replace(serialization, image_config=images)
+    runs = inner or task
+    images = images_without_builds(runs, serialization.image_config)
+    missing = images_missing(runs, images)
+    serialization = replace(serialization, image_config=images_and(images, missing))
     with report_lint_findings_to(found.extend, settings):
         container = task.get_container(serialization)
-    return found, None if is_only_mapped(task) else image_need_of(task, inner or task, container, serialization)
+    if missing and "AB118" not in settings.ignore | codes_ignored_for(task, runs):
+        found.append(findings_in(runs, "AB118", missing_images_message(missing)))
+    looks_at_image = not missing and not is_only_mapped(task)
+    return found, image_need_of(task, runs, container, serialization) if looks_at_image else None
 
 
 def _runs_on_batch(entity: Any) -> bool:

@@ -27,7 +27,7 @@ MAX_TAG_VALUE = 256
 MAX_PRIORITY = 9999
 # The codes of docs/reference/lint.md, which `lint.codes` describes.
 ERRORS = frozenset(f"AB{number:03}" for number in range(1, 14))
-WARNINGS = frozenset(f"AB{number}" for number in range(101, 118))
+WARNINGS = frozenset(f"AB{number}" for number in range(101, 119))
 LINT_CODES = ERRORS | WARNINGS
 
 

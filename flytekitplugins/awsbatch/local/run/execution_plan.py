@@ -23,6 +23,7 @@ from flytekitplugins.awsbatch.admin.enabled_plugins import enabled_plugin_of
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_decided_queue
 from flytekitplugins.awsbatch.admin.single_task import single_task_node_id
+from flytekitplugins.awsbatch.lint.image_rules import images_missing, missing_images_message
 from flytekitplugins.awsbatch.lint.lint_warnings import report_lint_findings_to
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import (
@@ -189,7 +190,10 @@ class _Planner:
             self.unknown.append(f"{place.label} is @{entity.execution_mode.name.lower()}: what it calls.")
 
     def _planned(self, task: Any, place: Place, scope: _Scope | None = None) -> PlannedNode:
-        function = str(getattr(task, "run_task", task).name.rpartition(".")[2])
+        inner = getattr(task, "run_task", task)
+        function = str(inner.name.rpartition(".")[2])
+        if missing := images_missing(inner, self._images):
+            return PlannedNode(place.label, function, problem=f"{function} {missing_images_message(missing)}")
         try:
             return self._plan_task(task, place, function, _size(task, place, scope))
         except (HandlerError, StorageError, NotLoadableError, RefusedError, ValueError) as error:

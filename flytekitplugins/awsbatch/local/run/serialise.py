@@ -6,20 +6,25 @@ that a registration would build.
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import tasks_pb2
-from flytekit.configuration import Image, ImageConfig, SerializationSettings
+from flytekit.configuration import ImageConfig, SerializationSettings
 from flytekit.core.context_manager import FlyteContextManager
 from flytekit.core.tracker import extract_task_module
 from flytekit.image_spec.image_spec import ImageSpec
 from flytekit.tools.translator import get_serializable
 
-from flytekitplugins.awsbatch.lint.image_rules import DISTRIBUTION, FLYTEKIT_IMAGE, images_and, images_without_builds
+from flytekitplugins.awsbatch.lint.image_rules import (
+    DISTRIBUTION,
+    FLYTEKIT_IMAGE,
+    images_and,
+    images_missing,
+    images_without_builds,
+)
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 
 if TYPE_CHECKING:
@@ -29,9 +34,6 @@ if TYPE_CHECKING:
 
 # Emulated runs use the working tree as it is. A task still needs a version.
 VERSION = "local"
-# As flytekit writes the images of a configuration: `{{.image.NAME.fqn}}:{{.image.NAME.version}}`, `{{.image.NAME}}`.
-IMAGE_NAMES = re.compile(r"\{\{\s*\.images?\.([\w-]+)", re.IGNORECASE)
-NOT_CONFIGURED = "not-configured"
 
 
 class NotLoadableError(Exception):
@@ -75,7 +77,7 @@ def serialise(
     images = image_config or ImageConfig.auto_default_image()
     images = images if build else images_without_builds(inner, images)
     settings = SerializationSettings(
-        image_config=_images_with_stand_ins(inner, images) if images_are_names else images,
+        image_config=images_and(images, images_missing(inner, images)) if images_are_names else images,
         project=project,
         domain=domain,
         version=VERSION,
@@ -93,15 +95,6 @@ def serialise(
     spec_of_image = getattr(inner, "container_image", None)
     image_id = spec_of_image.id if isinstance(spec_of_image, ImageSpec) else ""
     return Serialised(template, image_id, module, code_root)
-
-
-def _images_with_stand_ins(task: PythonTask[Any], images: ImageConfig) -> ImageConfig:
-    """An image configuration that has the names in the task's image, too."""
-    asked = getattr(task, "container_image", None)
-    names = set(IMAGE_NAMES.findall(asked)) if isinstance(asked, str) else ()
-    return images_and(
-        images, [Image(name, name, NOT_CONFIGURED) for name in sorted(names) if images.find_image(name) is None]
-    )
 
 
 def check_image_to_serialise(template: tasks_pb2.TaskTemplate) -> None:
