@@ -23,7 +23,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerE
 from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_in_output_files
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
-from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
+from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.resolve_promise import UnresolvableInputError
 from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
@@ -38,10 +38,10 @@ from ..history.resume import Fingerprint
 from ..identity.execution_identity import Identity
 from ..identity.executions import Execution
 from ..identity.node_identity import Place
-from ..task_resources import check_task_resources, handler_resource_requirements, settle_task_resources
 from .account_job import account_job_needs, account_job_tags
 from .call_notices import CallNotices
 from .call_record import CallRecord
+from .launched_node import launched_node_request, settle_launched_resources
 from .promises import nodes_of_promises
 from .resume_node import resume_node
 from .serialise import Serialised
@@ -117,7 +117,8 @@ class Call:
         """See `composer.compose_and_run_call`. Raises NodeAbortedError too."""
         deployment = self._deployment
         self._check_handled(self._serialised.template)
-        self._settle_resources()
+        self._notices.asked.CopyFrom(self._serialised.template.container.resources)
+        settle_launched_resources(self._serialised.template, self._deployment.settings.admin)
         decision = self._decide_launch()
         serialised = self._serialised
         deployment.launch.add_code(
@@ -200,13 +201,6 @@ class Call:
         if handler.note:
             self._deployment.say_once(handler.note)
 
-    def _settle_resources(self) -> None:
-        template = self._serialised.template
-        self._notices.asked.CopyFrom(template.container.resources)
-        if resources := self._deployment.settings.admin.task_resources:
-            check_task_resources(template, resources)
-            settle_task_resources(template.container.resources, resources)
-
     def _decide_launch(self) -> Decision:
         """The queue and the role, as FlyteAdmin finds them when it launches the execution; the queue is in the template
         then."""
@@ -231,26 +225,16 @@ class Call:
             deployment.backend.check_task(account_job_needs(request, decision.queue, deployment.settings.handler), role)
 
     def _request(self, inputs: literals_pb2.LiteralMap, decision: Decision) -> NodeRequest:
-        execution, template = self._execution, self._serialised.template
-        where = self._deployment.locations
-        resources = self._deployment.settings.admin.task_resources
-        return NodeRequest(
-            execution=ExecutionId(execution.project, execution.domain, execution.name),
-            workflow=execution.workflow,
-            node_id=self._place.node_id,
-            parents=self._place.parents,
-            template=template,
-            inputs=inputs,
+        deployment, who = self._deployment, decision.explanation.execution
+        template, admin = self._serialised.template, deployment.settings.admin
+        request = launched_node_request(
+            self._task, self._place, template, inputs, who, deployment.locations, admin, decision
+        )
+        return replace(
+            request,
             unresolved=self._unresolved(),
-            metadata_prefix=where.metadata_prefix(execution.name),
-            raw_output_prefix=self._who.raw_output_prefix or where.raw_output_prefix(execution.name),
-            iam_role=decision.role.iam_role or None,
-            annotations=decision.role.annotations,
-            override_resources=self._place.resources,
-            platform_resources=handler_resource_requirements(resources) if resources else None,
-            retries=self._place.retries(self._task),
-            timeout=self._place.timeout(self._task),
-            job_tags=self._tags() if self._deployment.backend.endpoint is not None else {},
+            raw_output_prefix=self._who.raw_output_prefix or request.raw_output_prefix,
+            job_tags=self._tags() if deployment.backend.endpoint is not None else {},
         )
 
     def _unresolved(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flyteidl.core import literals_pb2
@@ -35,7 +35,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerService
 from flytekitplugins.awsbatch.propeller.aws_array.submit import submit_request
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.attempt import attempt_context
-from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest, ParentNode
+from flytekitplugins.awsbatch.propeller.node.node_request import ParentNode
 from flytekitplugins.awsbatch.propeller.node.retry_budget import max_attempts
 from flytekitplugins.awsbatch.propeller.storage import SchemeStore, StorageError
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
@@ -44,7 +44,8 @@ from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, PLATFORM_CAPABILITIES
 from ..console.redaction import redact_request
 from ..deployment.locations import Locations
 from ..identity.node_identity import Place, workflow_places
-from ..task_resources import RefusedError, check_task_resources, handler_resource_requirements, settle_task_resources
+from ..task_resources import RefusedError
+from .launched_node import launched_node_request, settle_launched_resources
 from .serialise import NotLoadableError, serialise
 
 if TYPE_CHECKING:
@@ -206,28 +207,10 @@ class _Planner:
         handler = enabled_plugin_of(template.type, settings.admin.task_plugins)
         if handler.error:
             return PlannedNode(place.label, function, problem=handler.error)
-        resources = settings.admin.task_resources
-        if resources:
-            check_task_resources(template, resources)
-            settle_task_resources(template.container.resources, resources)
+        settle_launched_resources(template, settings.admin)
         write_decided_queue(template, self._decision)
-        name = who.name or EXECUTION
-        request = NodeRequest(
-            execution=ExecutionId(who.project, who.domain, name),
-            workflow=who.workflow,
-            node_id=place.node_id,
-            parents=place.parents,
-            template=template,
-            inputs=literals_pb2.LiteralMap(),
-            metadata_prefix=self._where.metadata_prefix(name),
-            raw_output_prefix=self._where.raw_output_prefix(name),
-            iam_role=self._decision.role.iam_role or None,
-            annotations=self._decision.role.annotations,
-            override_resources=place.resources,
-            platform_resources=handler_resource_requirements(resources) if resources else None,
-            retries=place.retries(task),
-            timeout=place.timeout(task),
-        )
+        inputs, who = literals_pb2.LiteralMap(), replace(who, name=who.name or EXECUTION)
+        request = launched_node_request(task, place, template, inputs, who, self._where, settings.admin, self._decision)
         context = attempt_context(request, self._services.store.join, 0)
         image = template.container.image
         definition = {
