@@ -227,6 +227,23 @@ def test_a_command_that_is_not_there_cannot_start_says_which_and_leaves_no_log_s
     assert not {"exitCode", "logStreamName"} & set(job["container"])
 
 
+@pytest.mark.processes_only("an image has a command of its own")
+def test_a_job_without_a_command_cannot_start_and_says_why(
+    shell: Shell, service: LocalBatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.register_job_definition(
+        jobDefinitionName="image-only", type="container", containerProperties={"image": "i", "vcpus": 1, "memory": 64}
+    )
+    job_id = shell.submit([], jobDefinition="image-only")
+
+    reason = shell.ended(job_id)["container"]["reason"]
+
+    assert reason == (
+        "CannotStartContainerError: the job has no command, and its image's own runs only with isolation: container"
+    )
+    assert not caplog.records
+
+
 class Moody(ProcessExecutor):
     """One that has not foreseen something about the first of the children."""
 

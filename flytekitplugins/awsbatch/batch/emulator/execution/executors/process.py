@@ -13,6 +13,8 @@ from ..instance import Instance
 from . import supervision
 from .protocol import CannotStart, Events, JobProcess
 
+NO_COMMAND = "the job has no command, and its image's own runs only with isolation: container"
+
 
 class ProcessExecutor:
     """An executor of commands."""
@@ -25,9 +27,12 @@ class ProcessExecutor:
         self._lease = self._supervision.lease(instance, events)
 
     def accepts(self, process: JobProcess) -> bool:
-        return bool(process.argv)
+        return True
 
     def start(self, process: JobProcess) -> None:
+        if not process.argv:
+            self._events(CannotStart(process.key, NO_COMMAND, time.time()))
+            return
         try:
             if process.scratch is not None:
                 private_folders.make_private_folder(process.scratch)
