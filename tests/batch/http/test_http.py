@@ -59,7 +59,7 @@ def test_an_error_says_its_type_in_the_header(served: ThreadedServer) -> None:
     status, headers, body = ask(served, "/v1/submitjob", b'{"jobName": "a", "jobQueue": "b", "jobDefinition": "c"}')
 
     assert (status, headers["x-amzn-errortype"]) == (400, "ClientException")
-    assert body == {"message": "JobQueue b does not exist"}
+    assert body == {"message": "JobQueue b not found."}
 
 
 @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ def test_the_client_answers_as_the_service_does(
         batch.submit_job(jobName="x", jobQueue="nowhere", jobDefinition="shell")
     assert (caught.value.code, caught.value.message, caught.value.status) == (
         "ClientException",
-        "JobQueue nowhere does not exist",
+        "JobQueue nowhere not found.",
         400,
     )
 

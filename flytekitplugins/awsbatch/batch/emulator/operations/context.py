@@ -43,11 +43,14 @@ class Context:
         body = self.resources.named(kind).get(name) if name is not None else None
         return (name, body) if name is not None and body is not None else None
 
-    def named(self, kind: str, reference: str) -> tuple[str, Body]:
-        """The same; raises BatchError when there is none."""
+    def named(self, kind: str, reference: str, missing: str = "does not exist") -> tuple[str, Body]:
+        """The same; raises BatchError when there is none.
+
+        :param missing: the operation's words for that.
+        """
         found = self._find_named(kind, reference)
         if found is None:
-            raise client_error(f"{WORDS[kind]} {reference} does not exist")
+            raise client_error(f"{WORDS[kind]} {reference} {missing}")
         return found
 
     def name_to_delete(self, kind: str, reference: str) -> str | None:

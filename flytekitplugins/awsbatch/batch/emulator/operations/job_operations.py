@@ -52,7 +52,8 @@ class JobOperations:
         context = self._context
         if not context.engine.running:
             raise server_error("the service does not run: start it first")
-        queue_name, queue = context.named(QUEUE, request["jobQueue"])
+        # aegea reads these words, and makes the queue (base2genomics/batchit#13 has AWS's answer).
+        queue_name, queue = context.named(QUEUE, request["jobQueue"], "not found.")
         if queue["state"] != ENABLED:
             raise client_error(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
         if request.get("shareIdentifier") and DEPLOYMENT_QUEUE_TAG not in queue["tags"]:
