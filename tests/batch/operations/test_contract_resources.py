@@ -166,6 +166,23 @@ def test_a_compute_environment_has_an_image_type_and_a_role_by_default(batch: Ba
 
 
 @real_subnets
+def test_a_compute_environment_on_ec2_says_how_many_vcpus_it_wants(batch: BatchCalls) -> None:
+    """ComputeResource.desiredvCpus: "Batch modifies this value between the minimum and maximum values based on job
+    queue demand." ASFHyP3/hyp3 reads it of a compute environment whose template (apps/compute-cf.yml.j2) has none.
+    """
+
+    def desired(**more: int) -> int:
+        arn = new_environment(batch, type="MANAGED", computeResources={**RESOURCES, "minvCpus": 1, **more})
+        (environment,) = batch.call("DescribeComputeEnvironments", {"computeEnvironments": [arn]})[
+            "computeEnvironments"
+        ]
+        return int(environment["computeResources"]["desiredvCpus"])
+
+    assert desired() == 1
+    assert desired(desiredvCpus=2) == 2
+
+
+@real_subnets
 @pytest.mark.parametrize(
     "wrong", [{"minvCpus": 0}, {"desiredvCpus": 1}, {"instanceTypes": ["optimal"]}, {"tags": {"a": "b"}}]
 )

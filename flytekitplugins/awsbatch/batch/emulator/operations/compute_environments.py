@@ -86,7 +86,9 @@ class ComputeEnvironments:
         }
         body |= {key: request[key] for key in KEPT if request.get(key) is not None}
         if resources:
-            defaults = {} if is_fargate_environment(request) else DEFAULT_ON_EC2
+            # Programs read how many vCPUs are wanted of every one on EC2, and ASFHyP3/hyp3 of one that leaves that out.
+            on_ec2 = {**DEFAULT_ON_EC2, "desiredvCpus": resources.get("minvCpus") or 0}
+            defaults = {} if is_fargate_environment(request) else on_ec2
             body["computeResources"] = {**SHOWN_EMPTY, **defaults, **resources}
         self._context.resources.put(ENVIRONMENT, name, body)
         return {"computeEnvironmentName": name, "computeEnvironmentArn": arn}
