@@ -212,9 +212,29 @@ def test_a_compute_environment_must_be_disabled_and_in_no_queue_before_it_is_del
         refusal(lambda: batch.call("DeleteComputeEnvironment", {"computeEnvironment": arn})).code == "ClientException"
     )
     batch.call("UpdateComputeEnvironment", {"computeEnvironment": arn, "state": "DISABLED"})
-    assert (
-        "relationship" in refusal(lambda: batch.call("DeleteComputeEnvironment", {"computeEnvironment": arn})).message
-    )
+    # The words on which aws-syndicate tries again (connection/helper.py).
+    error = refusal(lambda: batch.call("DeleteComputeEnvironment", {"computeEnvironment": arn}))
+    assert error.message.startswith("Cannot delete, found existing JobQueue relationship")
+
+
+@pytest.mark.moto_disagrees("has words of its own")
+@pytest.mark.parametrize(
+    ("operation", "request_", "kind"),
+    [
+        ("UpdateJobQueue", {"jobQueue": "nowhere"}, "job-queue"),
+        ("UpdateComputeEnvironment", {"computeEnvironment": "nowhere"}, "compute-environment"),
+    ],
+)
+def test_a_change_of_what_does_not_exist_is_refused_with_its_arn(
+    batch: BatchCalls, operation: str, request_: dict[str, Any], kind: str
+) -> None:
+    """hashicorp/terraform-provider-aws has AWS's answer (job_queue.go): "An error occurred (ClientException)
+    when calling the UpdateJobQueue operation: ... does not exist", where the dots are an ARN.
+    """
+    message = refusal(lambda: batch.call(operation, request_)).message
+
+    assert message.startswith("arn:aws:batch:")
+    assert message.endswith(f":{kind}/nowhere does not exist")
 
 
 @pytest.mark.moto_disagrees("takes jobs for a disabled queue")

@@ -113,9 +113,8 @@ class ComputeEnvironments:
         if name is not None:
             users = ", ".join(self._users(name))
             if users:
-                raise client_error(
-                    f"ComputeEnvironment {name} cannot be deleted: it has a relationship with JobQueue {users}"
-                )
+                # Programs that delete a queue as well try again on AWS's words (those before the colon).
+                raise client_error(f"Cannot delete, found existing JobQueue relationship: {users}")
             self._context.resources.remove(ENVIRONMENT, name)
         return {}
 

@@ -43,14 +43,15 @@ class Context:
         body = self.resources.named(kind).get(name) if name is not None else None
         return (name, body) if name is not None and body is not None else None
 
-    def named(self, kind: str, reference: str, missing: str = "does not exist") -> tuple[str, Body]:
+    def named(self, kind: str, reference: str, missing: str = "") -> tuple[str, Body]:
         """The same; raises BatchError when there is none.
 
-        :param missing: the operation's words for that.
+        :param missing: an operation's own words for that. Programs look for those of the others, which name the ARN.
         """
         found = self._find_named(kind, reference)
         if found is None:
-            raise client_error(f"{WORDS[kind]} {reference} {missing}")
+            arn = reference if reference.startswith("arn:") else self.arns.of(kind, reference)
+            raise client_error(missing or f"{arn} does not exist")
         return found
 
     def name_to_delete(self, kind: str, reference: str) -> str | None:

@@ -53,7 +53,7 @@ class JobOperations:
         if not context.engine.running:
             raise server_error("the service does not run: start it first")
         # aegea reads these words, and makes the queue (base2genomics/batchit#13 has AWS's answer).
-        queue_name, queue = context.named(QUEUE, request["jobQueue"], "not found.")
+        queue_name, queue = context.named(QUEUE, request["jobQueue"], f"JobQueue {request['jobQueue']} not found.")
         if queue["state"] != ENABLED:
             raise client_error(f"JobQueue {queue_name} is {queue['state']}: it takes no new jobs")
         if request.get("shareIdentifier") and DEPLOYMENT_QUEUE_TAG not in queue["tags"]:
