@@ -146,7 +146,7 @@ from flytekitplugins.awsbatch.testing import emulation
 threads = [
     threading.Thread(target=reliability_tasks.wait_at_the_gate, kwargs={{"n": n, "folder": {folder!r}}}) for n in (1, 3)
 ]
-with emulation({home!r}):
+with emulation({home}):
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -154,10 +154,11 @@ with emulation({home!r}):
 """
 
 
+@pytest.mark.parametrize("is_kept", [True, False])
 def test_calls_on_threads_of_a_program_end_without_tracebacks(
-    terminal: OpenTerminal, home: Path, marks: Path, tmp_path: Path
+    terminal: OpenTerminal, home: Path, marks: Path, tmp_path: Path, is_kept: bool
 ) -> None:
-    (tmp_path / "on_threads.py").write_text(ON_THREADS.format(folder=str(marks), home=str(home)))
+    (tmp_path / "on_threads.py").write_text(ON_THREADS.format(folder=str(marks), home=f"{str(home)!r}" * is_kept))
     path = os.pathsep.join([str(TASKS.parent), os.environ.get("PYTHONPATH", "")])
     run = terminal([sys.executable, "on_threads.py"], PYTHONPATH=path)
     eventually(lambda: starts(marks) == {1: 1, 3: 1}, lambda: run.plain[-800:])
@@ -165,6 +166,9 @@ def test_calls_on_threads_of_a_program_end_without_tracebacks(
     assert run.ended() == 1
     assert run.plain.count("wait_at_the_gate until then: 1 running") == 2
     assert "Traceback" not in run.plain
+    # The variable of a command says nothing to a block, and a temporary home has gone.
+    ways = [line for line in run.plain.splitlines() if line.startswith("To resume: ")]
+    assert [way.startswith(f"To resume: emulation({str(home)!r}, resume=") for way in ways] == [True] * is_kept
     assert of_home(home) == []
 
 
@@ -215,6 +219,29 @@ def test_a_signal_between_two_waits_is_acted_on_at_the_next(left: list[int]) -> 
     assert (caught.value.number, waited, left) == (signal.SIGTERM, [], [signal.SIGINT])
     assert isinstance(interrupts.as_before(signal.SIGTERM), SystemExit)
     assert isinstance(interrupts.as_before(signal.SIGINT), KeyboardInterrupt)
+
+
+@pytest.mark.usefixtures("pythons_own_handlers")
+def test_ctrl_c_never_ends_an_interactive_session(left: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds what a person has computed, and Ctrl-C means the command: press it twice in a notebook, or again for
+    the next command."""
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    with Interrupts() as interrupts:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        with pytest.raises(Interrupted):
+            interrupts.raise_if_interrupted()
+        assert left == []
+        signal.raise_signal(signal.SIGTERM)
+    between = BetweenCalls(lambda _: ["execution"])
+    between.watch_interrupts()
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert left == [signal.SIGTERM]
+    signal.raise_signal(signal.SIGTERM)
+    assert left == [signal.SIGTERM] * 2
+    between.release()
 
 
 @pytest.mark.usefixtures("pythons_own_handlers")

@@ -47,6 +47,15 @@ def test_the_command_that_resumes_carries_what_switched_the_emulation_on(monkeyp
     )
 
 
+def test_an_interactive_session_is_told_what_can_be_typed_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stopping.stopping_begins(["n0"], 30, stopping.JobsLeft.ENDED).endswith("Press Ctrl-C again to quit now.")
+    monkeypatch.setattr(sys, "ps1", "In : ", raising=False)
+    monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "ipykernel_launcher", "-f", "/tmp/tmpabc.json"])
+    told = "os.environ['FLYTE_AWSBATCH_RESUME'] = 'abc', and the same call again"
+    assert stopping.resume_command_at_stopping("abc") == told
+    assert stopping.stopping_begins(["n0"], 30, stopping.JobsLeft.ENDED).endswith("killed after 30 s.")
+
+
 def test_folders_of_processes_that_died_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead = subprocess.Popen([sys.executable, "-c", "pass"])

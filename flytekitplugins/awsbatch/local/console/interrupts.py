@@ -2,8 +2,8 @@
 
 In a call a signal is noted when it comes and acted on between two rounds of the handler, so that no submit is cut in
 two. Between calls (in a plain task, while inputs are converted) it does what it would have done, and is noted so that
-the process can say how to resume. A second one ends it at once. Only on the main thread, only while an execution is
-under way, and never where the signal was ignored before (`nohup`).
+the process can say how to resume. A second one ends it at once, but for Ctrl-C in an interactive session. Only on the
+main thread, only while an execution is under way, and never where the signal was ignored before (`nohup`).
 """
 
 from __future__ import annotations
@@ -32,6 +32,16 @@ class Interrupted(BaseException):
 def leave_at_interrupt(number: int) -> None:
     """Ends this process at once. What it has started notices that by itself."""
     os._exit(128 + number)
+
+
+def is_interactive_session() -> bool:
+    """Whether a person types into this process, in Python's own prompt, IPython or a notebook."""
+    return hasattr(sys, "ps1")
+
+
+def _ends_a_command_only(number: int) -> bool:
+    """Whether the process outlives a signal, however often it comes: the session holds what a person has computed."""
+    return number == signal.SIGINT and is_interactive_session()
 
 
 def _take_signals(note: Callable[[int, FrameType | None], None], before: dict[int, Any]) -> None:
@@ -107,7 +117,7 @@ class Interrupts:
             self._on_first()
             if self._waiting:
                 raise Interrupted(number)
-        elif number != signal.SIGHUP:
+        elif number != signal.SIGHUP and not _ends_a_command_only(number):
             # A closing terminal sends its signal more than once: the second is no wish to leave at once.
             leave_at_interrupt(number)
 
@@ -142,7 +152,7 @@ class BetweenCalls:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         before = self._before.get(number, signal.SIG_DFL)
-        if self.cut:
+        if self.cut and not _ends_a_command_only(number):
             if number != signal.SIGHUP:
                 leave_at_interrupt(number)
             return

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch import wire
 
+from .interrupts import is_interactive_session
 from .redaction import redact_command
 
 SWITCHES = (wire.SWITCH, wire.SWITCH_CONFIG, wire.SWITCH_HOME)
@@ -29,23 +30,22 @@ def stopping_begins(labels: Sequence[str], grace: float, jobs: JobsLeft) -> str:
     """:param grace: seconds that jobs have to end by themselves."""
     if jobs is JobsLeft.RUNNING:
         return f"\nLeaving {', '.join(labels)}."
+    does, again = f"jobs are asked to end, and killed after {grace:g} s", "quit now"
     if jobs is JobsLeft.TERMINATED:
-        return f"\nStopping {', '.join(labels)}: the jobs are terminated. Press Ctrl-C again to leave them running."
-    return (
-        f"\nStopping {', '.join(labels)}: jobs are asked to end, and killed after {grace:g} s. "
-        f"Press Ctrl-C again to quit now."
-    )
+        does, again = "the jobs are terminated", "leave them running"
+    offer = "" if is_interactive_session() else f" Press Ctrl-C again to {again}."
+    return f"\nStopping {', '.join(labels)}: {does}.{offer}"
 
 
-def stopping_ended(left: Sequence[str], execution: str, jobs: JobsLeft) -> str:
-    """:param left: how far each task call came; none where the workflow was stopped between two."""
+def stopping_ended(left: Sequence[str], execution: str, jobs: JobsLeft, resume: str) -> str:
+    """:param left: how far each task call came; none where the workflow was stopped between two.
+    :param resume: what to type to resume it; "" where nothing is left to resume.
+    """
     # The line break ends the line on which the terminal prints `^C`.
     begins = "" if left else "\n"
     did, again = ("Left", "To come back") if jobs is JobsLeft.RUNNING and left else ("Stopped", "To resume")
     how = f"; {jobs.value}" if left or jobs is JobsLeft.ENDED else ""
-    return "\n".join(
-        [f"{begins}{did} execution {execution}{how}.", *left, f"{again}: {resume_command_at_stopping(execution)}"]
-    )
+    return "\n".join([f"{begins}{did} execution {execution}{how}.", *left, *([f"{again}: {resume}"] if resume else [])])
 
 
 def how_to_resume_at_stopping(execution: str) -> str:
@@ -60,8 +60,11 @@ def resume_command_at_stopping(execution: str) -> str:
     """What to type to resume an execution of this process.
 
     The variables that switch the emulation on and say where its home is stand before the command, unless it names them
-    itself (`--env`): without them the same command would run no job, or know nothing of the execution.
+    itself (`--env`): without them the same command would run no job, or know nothing of the execution. In an
+    interactive session the command is not one that a person would type again.
     """
+    if is_interactive_session():
+        return f"os.environ[{wire.SWITCH_RESUME!r}] = {execution!r}, and the same call again"
     named = {word.partition("=")[0] for word in sys.orig_argv}
     missing = [f"{name}={os.environ[name]}" for name in SWITCHES if os.environ.get(name) and name not in named]
     # The name of a variable is not quoted, or the shell would take the whole for a command.

@@ -212,9 +212,16 @@ class Deployment:
             # flytekit prints the path to which a file would be downloaded.
             self._say(stopping.results_at_stopping(self.results_folder))
         if calls or cut:
-            self._say(stopping.stopping_ended(left, (cut or self.executions.names)[-1], self.backend.jobs_left))
+            name = (cut or self.executions.names)[-1]
+            self._say(stopping.stopping_ended(left, name, self.backend.jobs_left, self._how_to_resume(name)))
         elif self._is_process_own and self.failed_execution and self.executions.names[-1] == self.failed_execution:
             self._say(stopping.how_to_resume_at_stopping(self.failed_execution))
+
+    def _how_to_resume(self, execution: str) -> str:
+        """What to type; "" where the home goes with this deployment. A block of `emulation()` has parameters for it."""
+        if self._is_process_own:
+            return stopping.resume_command_at_stopping(execution)
+        return "" if self.home.temporary else f"emulation({str(self.home.path)!r}, resume={execution!r})"
 
     def _write_report(self) -> None:
         """One file for all executions of this process, where one is asked for: also after a failure and Ctrl-C."""
