@@ -116,6 +116,7 @@ class AWSBatchMapTask(EmulatedCalls, MapPythonTask):  # type: ignore[misc]
         ]
 
     def local_execute(self, ctx: FlyteContext, **kwargs: Any) -> Any:
+        _rich_traceback_omit = __tracebackhide__ = True
         # What is compiled is refused by flytekit; calls in a @dynamic task, say, are not compiled in a local run.
         refuse_unmapped_inputs(self.run_task, self.python_interface.inputs, kwargs)
         return super().local_execute(ctx, **kwargs)

@@ -11,7 +11,7 @@ from batch_tasks import double
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flytekitplugins.awsbatch import wire
+from flytekitplugins.awsbatch import map_task, wire
 from flytekitplugins.awsbatch.admin import checks
 from flytekitplugins.awsbatch.admin.admin_settings import ExecutionQueue
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
@@ -202,7 +202,9 @@ def test_a_mistake_in_settings_is_told_without_this_packages_frames(
     monkeypatch.setenv(wire.SWITCH_CONFIG, str(bad))
     with pytest.raises(SettingsError) as in_a_call:
         double(n=1)
-    for caught in (in_a_block, in_a_call):
+    with pytest.raises(SettingsError) as in_a_map:
+        map_task(double)(n=[1])
+    for caught in (in_a_block, in_a_call, in_a_map):
         frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
         # Those that rich leaves out, by which flytekit shows what a script raises.
         shown = [frame.f_code.co_filename for frame in frames if not frame.f_locals.get("_rich_traceback_omit")]
