@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
@@ -48,6 +49,10 @@ def codes(told: pytest.WarningsRecorder) -> list[str]:
 
 def function(x: int) -> int:
     return x
+
+
+def total(xs: list[int], start: int) -> int:
+    return sum(xs, start)
 
 
 def a_task(**options: Any) -> Any:
@@ -125,6 +130,21 @@ def test_a_map_made_inside_a_workflow_keeps_its_cached_task_from_being_an_error(
     for spec in translated.values():
         if hasattr(spec, "template"):
             spec.to_flyte_idl()
+
+
+def test_a_workflow_that_cannot_map_a_cached_task_is_what_is_told() -> None:
+    """Not that nothing maps the task: the workflow is translated after it, and says why it does not."""
+    single = task(task_config=AWSBatchConfig(), cache=True, cache_version="1", retries=1)(total)
+
+    @workflow
+    def calls(xs: list[int]) -> list[int]:
+        return map_task(functools.partial(single, xs=xs))(start=xs)
+
+    translated: OrderedDict[Any, Any] = OrderedDict()
+    get_serializable(translated, settings(), single)
+    with pytest.raises(AWSBatchTaskError) as caught:
+        get_serializable(translated, settings(), calls)
+    assert caught.value.code == "AB012"
 
 
 @pytest.mark.parametrize(("ignored", "seen"), [([], AWSBatchTaskError), (["AB001"], ZeroDivisionError)])

@@ -60,6 +60,11 @@ def compile_program_workflows() -> None:
                 workflow.compiled = False
 
 
+def is_program_compiled() -> bool:
+    """Whether all calls are known, and so all maps: one is made while the workflow that calls it is compiled."""
+    return all(one.compiled for one in program_workflows() if isinstance(one, PythonFunctionWorkflow))
+
+
 def program_workflows() -> Iterator[WorkflowBase]:
     return (entity for entity in list(FlyteEntities.entities) if isinstance(entity, WorkflowBase))
 
