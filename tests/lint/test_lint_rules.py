@@ -153,6 +153,15 @@ def test_what_a_map_says(options: dict[str, Any], codes: list[str]) -> None:
     assert found(map_task(clean, **options)) == codes
 
 
+def test_a_cached_map_over_a_task_without_outputs_is_told() -> None:
+    silent = task(task_config=AWSBatchConfig(), cache=True, cache_version="1", retries=1)(says_nothing)
+    assert found(map_task(silent)) == ["AB101"]
+
+
+def says_nothing(x: int) -> None:
+    print(x)
+
+
 def test_only_the_decks_of_a_maps_items_are_out_of_sight() -> None:
     single = a_task(enable_deck=True)
     assert (found(single), found(map_task(single))) == ([], ["AB113"])

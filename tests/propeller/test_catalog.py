@@ -162,6 +162,16 @@ def test_of_equal_items_the_first_is_kept(make: Make) -> None:
     assert (result.outputs, submitted) == (literal_map(o0=integers([100, 100, 102])), 0)
 
 
+def test_items_without_outputs_are_computed_each_time(make: Make) -> None:
+    catalog = CheckedCatalog(make(), lambda _: True)
+    silent = template(cached="1")
+    silent.interface.ClearField("outputs")
+    made = request(silent, literal_map(x=integers([7, 8])))
+    for _ in range(2):
+        result, submitted = run(second(made), services(all_succeed, catalog=catalog))
+        assert (result.phase, submitted) == (TaskPhase.SUCCESS, 1)
+
+
 def test_equal_items_are_stored_after_the_first_one() -> None:
     """A storage stores several at the same time: equal ones would not see each other's entry."""
     stored = []

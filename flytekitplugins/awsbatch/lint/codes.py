@@ -43,7 +43,7 @@ CODES: dict[str, LintCode] = {
         LintCode("AB011", "an array that is too large", call_rules.too_many_items_rule),
         LintCode("AB012", "inputs that cannot be mapped"),
         LintCode("AB013", "an image that cannot run the task"),
-        LintCode("AB101", "cached arrays with ignored inputs", task_rules.ignored_inputs_rule),
+        LintCode("AB101", "cached arrays that are computed each time", task_rules.useless_cache_rule),
         LintCode("AB102", "resources that are dropped", task_rules.dropped_resources_rule),
         LintCode("AB103", "secrets that are not there", task_rules.secrets_rule),
         LintCode("AB104", "an image without this package", image_rules.image_content_rule),

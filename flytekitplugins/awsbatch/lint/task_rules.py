@@ -52,8 +52,15 @@ def legacy_map_message(mapping: str) -> str:
     )
 
 
-def ignored_inputs_rule(subject: LintSubject) -> Iterator[str]:
-    if subject.is_array and subject.metadata.cache and subject.metadata.cache_ignore_input_vars:
+def useless_cache_rule(subject: LintSubject) -> Iterator[str]:
+    if not subject.is_array or not subject.metadata.cache:
+        return
+    if not subject.inner.python_interface.outputs:
+        yield (
+            "is cached and has no output. datacatalog refuses entries without outputs: nothing is ever taken from the "
+            "cache. Return something, or do not cache."
+        )
+    if subject.metadata.cache_ignore_input_vars:
         names = ", ".join(subject.metadata.cache_ignore_input_vars)
         yield (
             f"is cached without the inputs {names}. The aws_array handler writes such entries and never finds them "

@@ -81,7 +81,10 @@ class CheckedCatalog:
         return None if gone else outputs
 
     def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
-        """Keeps an entry that is there already, as datacatalog does (`createArtifact` in `datacatalog.go`)."""
+        """Keeps an entry that is there already, as datacatalog does (`createArtifact` in `datacatalog.go`), and takes
+        none without outputs (`ValidateEmptyArtifactData` in its `artifact_validator.go`)."""
+        if not outputs.literals:
+            raise CatalogError("missing artifactData")
         with contextlib.suppress(CatalogError):
             if self.get(key) is not None:
                 return
