@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from flytekit import Resources, conditional, dynamic, eager, task, workflow
+from flytekit.exceptions.eager import EagerException
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
@@ -48,6 +51,34 @@ def elsewhere(n: int) -> int:
 @eager
 async def eagerly(n: int) -> int:
     return step(n=n) + step(n=n)
+
+
+@task(task_config=BATCH)
+def refuse(n: int) -> int:
+    if n:
+        raise ValueError("no")
+    return n
+
+
+@workflow
+def refused(n: int) -> int:
+    return refuse(n=n)
+
+
+@eager
+async def eagerly_caught(n: int) -> int:
+    """How often it caught what a cluster raises: from a task, from a workflow, and from a task on another thread."""
+    caught = 0
+    for call in (refuse, refused):
+        try:
+            call(n=n)
+        except EagerException:
+            caught += 1
+    try:
+        await asyncio.to_thread(refuse, n=n)
+    except EagerException:
+        caught += 1
+    return caught
 
 
 @workflow

@@ -9,7 +9,9 @@ from typing import Any
 import compat_overrides as flows
 import pytest
 from compat_run import emulated, with_emulator
+from flytekit.exceptions.eager import EagerException
 
+from flytekitplugins.awsbatch import TaskFailedError
 from flytekitplugins.awsbatch.lint import lint_warnings
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.history.told import ToldOnce
@@ -95,3 +97,10 @@ def test_calls_of_an_eager_function_are_executions_of_their_own(batch: Emulation
     result, requests = emulated(batch, lambda: asyncio.run(flows.eagerly(n=1)))
     assert (result, [asked(one)[0] for one in requests]) == (4, ["compatoverridesstep"] * 2)
     assert len({one["jobName"].split("-")[0] for one in requests}) == 2
+
+
+def test_an_eager_function_catches_what_it_would_on_a_cluster(batch: Emulation) -> None:
+    assert asyncio.run(flows.eagerly_caught(n=1)) == 3
+    with pytest.raises(TaskFailedError) as caught:
+        flows.refused(n=1)
+    assert not isinstance(caught.value, EagerException)

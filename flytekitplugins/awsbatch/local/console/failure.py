@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flytekit.core.workflow import WorkflowBase
+from flytekit.exceptions.eager import EagerException
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.aws_array.output_files import error_message_in_output_files
@@ -72,6 +73,11 @@ class TaskFailedError(Exception):
         return super().__str__()
 
 
+class TaskFailedInEagerError(TaskFailedError, EagerException):  # type: ignore[misc]
+    """The same in an `@eager` function, which on a cluster gets an `EagerException` for whatever it calls that fails
+    (`Controller` in flytekit's `core/worker_queue.py`)."""
+
+
 @dataclass(frozen=True)
 class LogTail:
     """The end of an attempt's log and where the whole of it is."""
@@ -93,12 +99,14 @@ def task_failed_error(
     tail_of: TailOf,
     hints: Sequence[str] = (),
     command: str = "flyte-awsbatch",
+    eager: bool = False,
 ) -> TaskFailedError:
     """The error for a result that did not succeed.
 
     :param hints: lines that say what to do, put near the end.
     :param command: how a person calls `flyte-awsbatch`; the last line does, to run the first failed child again. ""
         where its home will be gone.
+    :param eager: whether an `@eager` function launched the execution.
     """
     failed = [child for child in result.children if child.phase.failure]
     parts = [_headline(result, failed, task, execution, node)]
@@ -119,7 +127,8 @@ def task_failed_error(
     if result.job_id is not None:
         parts.append(_next(failed or blamed, len(result.children) == 1, execution, node, command))
     message = redact("\n".join(parts), os.environ)
-    return TaskFailedError(message, task=task, execution=execution, node=node, result=result)
+    kind = TaskFailedInEagerError if eager else TaskFailedError
+    return kind(message, task=task, execution=execution, node=node, result=result)
 
 
 def _no_terminal(result: NodeResult, parts: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from types import FrameType
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -80,6 +80,7 @@ class Identity:
     :param execution_env: the variables that `pyflyte run --env` was given.
     :param code: its options about the code.
     :param raw_output_prefix: the storage that it was told to keep raw outputs in; "" for the deployment's own.
+    :param eager: whether an `@eager` function launched the execution.
     """
 
     project: str
@@ -92,6 +93,7 @@ class Identity:
     execution_env: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     code: CodeOptions = field(default_factory=CodeOptions, compare=False, repr=False)
     raw_output_prefix: str = field(default="", compare=False, repr=False)
+    eager: bool = field(default=False, compare=False, repr=False)
 
     @property
     def root(self) -> FrameType | None:
@@ -123,6 +125,7 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
         getattr(params, "envvars", None) or {},
         _code_options(context, params),
         _raw_output_prefix_of_command(params),
+        any(frame.f_code in _eager_codes() for frame in frames) or eager_contexts_of_thread() is not None,
     )
 
 
@@ -135,11 +138,10 @@ def is_called_by_a_task(task: Any) -> bool:
     """
     from flytekit.core.base_task import PythonTask
     from flytekit.core.promise import flyte_entity_call_handler
-    from flytekit.core.python_function_task import EagerAsyncPythonFunctionTask as Eager
     from flytekit.core.python_function_task import PythonFunctionTask
 
     handler = flyte_entity_call_handler.__code__
-    eager = {Eager.execute.__code__, Eager.async_execute.__code__}
+    eager = _eager_codes()
     dynamic = PythonFunctionTask.ExecutionBehavior.DYNAMIC
     for frame in _calling_frames(threading.current_thread()):
         if frame.f_code in eager:
@@ -231,6 +233,13 @@ def _calling_frames(thread: threading.Thread) -> Iterator[FrameType]:
         frame = sys._current_frames().get(parents[0].ident)  # which waits, so that nothing moves in its stack
 
 
+def _eager_codes() -> set[CodeType]:
+    """What runs the function of an `@eager` task."""
+    from flytekit.core.python_function_task import EagerAsyncPythonFunctionTask as Eager
+
+    return {Eager.execute.__code__, Eager.async_execute.__code__}
+
+
 def identified_call_has_ended(frame: FrameType) -> bool:
     """Whether a call is over. Asks the frame itself: to walk the frames of threads that run on, as
     `sys._current_frames` invites to, can crash CPython 3.11 when the garbage collector runs meanwhile."""
@@ -248,13 +257,12 @@ def _launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan 
     """
     from flytekit.core.launch_plan import LaunchPlan as Plan
     from flytekit.core.promise import flyte_entity_call_handler
-    from flytekit.core.python_function_task import EagerAsyncPythonFunctionTask as Eager
     from flytekit.core.workflow import WorkflowBase
 
     handler = flyte_entity_call_handler.__code__
     workflow_call = WorkflowBase.__call__.__code__
     plan_call = Plan.__call__.__code__
-    eager = {Eager.execute.__code__, Eager.async_execute.__code__}
+    eager = _eager_codes()
     calls: list[EntityCall] = []  # innermost first
     plan: LaunchPlan | None = None
     for frame in frames:

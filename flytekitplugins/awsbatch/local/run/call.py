@@ -360,6 +360,7 @@ class Call:
             tail_of=self._tail,
             hints=[*filter(None, (decision.no_queue_help, self._notices.advice)), *self._import_hint(result)],
             command="" if self._deployment.home.temporary else self._deployment.home.command,
+            eager=self._who.eager,
         )
 
     def _import_hint(self, result: NodeResult) -> list[str]:
