@@ -93,7 +93,7 @@ def _texts(entries: Mapping[str, literals_pb2.Literal]) -> str:
 def _item(literal: literals_pb2.Literal, attribute: Attribute) -> literals_pb2.Literal:
     items = literal.collection.literals
     index = attribute if isinstance(attribute, int) else 0
-    # Propeller crashes at a negative one, which flytekit does not make.
+    # Propeller crashes at a negative one (`resolveAttrPathInPromise`), as of `squares[-1]`.
     if not 0 <= index < len(items):
         texts = " ".join(go_text_of_message(one) for one in items)
         raise UnresolvableInputError(f"index [{index}] is out of range of [{texts}]")
