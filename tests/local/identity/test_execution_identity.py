@@ -107,6 +107,11 @@ def annotated() -> int:
     return who(x=1)
 
 
+@eager
+async def eager_calls_plans() -> int:
+    return PLAN(x=4) + await asyncio.to_thread(PLAN, x=4) + with_plan()
+
+
 def workflows() -> list[str]:
     return [one.workflow for one in SEEN]
 
@@ -155,6 +160,12 @@ def test_the_workflow_is_the_outermost_up_to_where_a_cluster_starts_another_exec
 def test_a_launch_plan_brings_its_role() -> None:
     PLAN()
     assert SEEN[0].plan == PlanRole(workflow=f"{HERE}.inner", security_context=RunAs(ROLE), annotations={})
+
+
+def test_an_eager_function_launches_the_workflow_of_a_plan_without_its_role() -> None:
+    """One of the nodes of a workflow is the plan all the same."""
+    asyncio.run(eager_calls_plans())
+    assert [one.plan and one.plan.security_context for one in SEEN] == [None, None, RunAs(ROLE)]
 
 
 def test_a_workflow_brings_the_annotations_of_its_default_options() -> None:

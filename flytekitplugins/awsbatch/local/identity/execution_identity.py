@@ -265,7 +265,7 @@ def _launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan 
     eager = _eager_codes()
     calls: list[EntityCall] = []  # innermost first
     plan: LaunchPlan | None = None
-    for frame in frames:
+    for at, frame in enumerate(frames):
         if frame.f_code is handler:
             known = frame.f_locals
             call = EntityCall(known["entity"], frame, known.get("ctx"), known.get("child_ctx"))
@@ -285,7 +285,10 @@ def _launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan 
                 calls[-1] = replace(calls[-1], on_failure=True)
                 calls.append(EntityCall(frame.f_locals["self"], frame))
         elif frame.f_code is plan_call and calls and isinstance(calls[-1].entity, WorkflowBase):
-            plan = _role_of_plan(frame.f_locals["self"])
+            around = next((one.f_code for one in frames[at:] if one.f_code is handler or one.f_code in eager), None)
+            # An eager function launches the workflow itself (`LaunchPlan.__call__`, where nothing is compiled).
+            if around not in eager and (around is handler or eager_contexts_of_thread() is None):
+                plan = _role_of_plan(frame.f_locals["self"])
             break
         elif frame.f_code in eager and calls:
             break
