@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "": {"sdk", "task", "maptask"},
     "wire": set(),
     "shape_walker": set(),
+    "machine_time": set(),
     "settings": set(),
     "sdk": {"wire", "shape_walker"},
     "task": {"wire", "sdk"},
@@ -32,16 +33,16 @@ ALLOWED: dict[str, set[str]] = {
     "propeller": {"wire", "settings", "propeller.golang"},
     "propeller.golang": set(),
     "propeller.aws_array": {"wire", "shape_walker", "batch.api", "propeller", "propeller.golang"},
-    "propeller.node": {"wire", "batch.api", "propeller", "propeller.golang", "propeller.aws_array"},
+    "propeller.node": {"wire", "machine_time", "batch.api", "propeller", "propeller.golang", "propeller.aws_array"},
     "batch.api": set(),
     "batch.aws": {"batch.api", "batch.rate_limits"},
     "batch.rate_limits": set(),
     "batch.definition_reuse": {"batch.api"},
     "batch.job_watch": {"batch.api"},
     "batch.job_logs": {"batch.api"},
-    EMULATOR: {"settings"},
-    f"{EMULATOR}.store": {EMULATOR},
-    f"{EMULATOR}.execution": {EMULATOR, "wire", f"{EMULATOR}.execution.executors"},
+    EMULATOR: {"settings", "machine_time"},
+    f"{EMULATOR}.store": {EMULATOR, "machine_time"},
+    f"{EMULATOR}.execution": {EMULATOR, "wire", "machine_time", f"{EMULATOR}.execution.executors"},
     # These six know nothing of the rest: the supervisor and the interpreters start with them alone.
     f"{EMULATOR}.execution.channel": set(),
     f"{EMULATOR}.execution.process_tree": set(),
@@ -49,12 +50,15 @@ ALLOWED: dict[str, set[str]] = {
     f"{EMULATOR}.execution.reaper": {f"{EMULATOR}.execution.process_tree", f"{EMULATOR}.execution.memory_limits"},
     f"{EMULATOR}.execution.interpreter": FOR_INTERPRETERS,
     f"{EMULATOR}.execution.executors.supervisor": FOR_INTERPRETERS,
-    f"{EMULATOR}.execution.executors": {*(EMULATOR, "wire", f"{EMULATOR}.execution"), *FOR_INTERPRETERS},
+    f"{EMULATOR}.execution.executors": {
+        *(EMULATOR, "wire", "machine_time", f"{EMULATOR}.execution"),
+        *FOR_INTERPRETERS,
+    },
     f"{EMULATOR}.scheduling": {
-        *(EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.execution.executors")
+        *(EMULATOR, "machine_time", f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.execution.executors")
     },
     f"{EMULATOR}.operations": {
-        *("batch.api", "shape_walker", EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.scheduling"),
+        *("batch.api", "shape_walker", "machine_time", EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.scheduling"),
     },
     f"{EMULATOR}.adoption": {
         *(EMULATOR, f"{EMULATOR}.store", f"{EMULATOR}.execution", f"{EMULATOR}.execution.executors"),
@@ -68,16 +72,16 @@ ALLOWED: dict[str, set[str]] = {
         *("batch.api", EMULATOR, f"{EMULATOR}.execution", f"{EMULATOR}.operations", f"{EMULATOR}.service"),
     },
     "local": {"wire", "settings", "admin", "propeller", EMULATOR, "lint"},
-    "local.console": {"wire", "propeller", "local"},
-    "local.history": {"wire", "propeller", EMULATOR, "local"},
+    "local.console": {"wire", "machine_time", "propeller", "local"},
+    "local.history": {"wire", "machine_time", "propeller", EMULATOR, "local"},
     "local.identity": {"wire", "admin", "propeller", "local"},
     "local.deployment": {
-        *("wire", "batch", "propeller", "sdk", "container", "local", "admin", "account"),
+        *("wire", "machine_time", "batch", "propeller", "sdk", "container", "local", "admin", "account"),
         *("local.console", "local.history", "local.identity"),
     },
     "local.run": {
         *("sdk", "account"),
-        *("wire", "admin", "batch", "propeller", "lint", "local"),
+        *("wire", "machine_time", "admin", "batch", "propeller", "lint", "local"),
         *("local.console", "local.history", "local.identity", "local.deployment"),
     },
     # The page reads `local.history` alone; a deployment writes its report when it closes.
@@ -100,6 +104,7 @@ NOT_IN = {
     "settings": {"flytekit", "flyteidl"},
     "wire": {"flytekit", "flyteidl"},
     "shape_walker": {"flytekit", "flyteidl"},
+    "machine_time": {"flytekit", "flyteidl"},
     "sdk.switch": {"flytekit", "flyteidl"},
 }
 
@@ -155,6 +160,18 @@ MODULES = sorted(ROOT.rglob("*.py"))
 def dotted_name(path: Path) -> str:
     """The module's name within the package; that of the package itself is empty."""
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__").removesuffix("__init__")
+
+
+def test_rooms_with_the_machines_clocks_ask_no_others() -> None:
+    asked = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES
+        if "machine_time" in ALLOWED[room(dotted_name(path))]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in {"time.time", "time.monotonic"}
+    ]
+
+    assert asked == []
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

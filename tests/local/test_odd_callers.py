@@ -36,6 +36,8 @@ if __name__ == "__main__":
         FIRST
 """
 
+MOCKING = "from unittest import mock\n        with"
+
 
 def run(
     folder: Path,
@@ -95,6 +97,21 @@ def test_a_mocked_open_does_not_reach_the_records(tmp_path: Path) -> None:
         replace_file(str(tmp_path / "record"), b"whole")
 
     assert (tmp_path / "record").read_bytes() == b"whole"
+
+
+def test_a_mocked_time_does_not_reach_records_and_jobs(tmp_path: Path) -> None:
+    done = run(tmp_path, f"{MOCKING} mock.patch('time.time'): print(map_task(double)(n=[1, 2]))")
+
+    assert done.stdout == "[2, 4]\n", done.stderr
+
+
+def test_clocks_that_stand_still_stop_no_deadline(tmp_path: Path) -> None:
+    stopped = "mock.patch('time.time', return_value=2e9), mock.patch('time.monotonic', return_value=2e9)"
+    # No job fits into this memory, which the run is told of after a while.
+    settings = "settings={'emulator': {'memory': 8, 'hang_limit': 1}}"
+    done = run(tmp_path, f"{MOCKING} {stopped}: double(n=1)", settings=settings)
+
+    assert "Ended here after 1s (emulator.hang_limit)" in " ".join(done.stderr.split())
 
 
 def test_a_working_directory_that_is_gone_is_told_of(tmp_path: Path) -> None:

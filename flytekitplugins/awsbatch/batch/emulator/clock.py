@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from ... import machine_time
 
 
 class Clock:
@@ -13,11 +13,11 @@ class Clock:
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""
-        return int(time.time() * 1000)
+        return int(machine_time.wall() * 1000)
 
     def monotonic(self) -> float:
         """Seconds that never go back, for deadlines."""
-        return time.monotonic() * self._speed
+        return machine_time.monotonic() * self._speed
 
     def real_seconds(self, seconds: float) -> float:
         """How long to wait for so many of this clock's seconds."""

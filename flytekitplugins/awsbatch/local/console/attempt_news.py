@@ -6,7 +6,6 @@ It reads what the handler knows after each of its rounds, and prints nothing its
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import Progress
 
+from ... import machine_time
 from .exit_reasons import exit_reason_of_node
 
 # Seconds between two lines about the same array.
@@ -49,7 +49,7 @@ class AttemptNews:
         self,
         exception: Callable[[int, str], str],
         original: Callable[[int], int],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = machine_time.monotonic,
     ) -> None:
         self._exception = exception
         self._original = original

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
+
+from ... import machine_time
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -91,7 +92,7 @@ class PlainReporter(Reporter):
     """
 
     stream: IO[str] | None
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = machine_time.monotonic
     is_stderr: bool = False
     _lines: dict[str, _Line] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)

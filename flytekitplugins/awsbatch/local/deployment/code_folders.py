@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from flytekitplugins.awsbatch.batch.emulator import private_folders
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchPolicy, LaunchRequest
 from flytekitplugins.awsbatch.container import code_distribution
 
+from ... import machine_time
 from .job_scripts import FAST_EXECUTE
 from .preload import preload_split_fast, preload_with_distribution
 
@@ -39,7 +39,7 @@ class CodeFolders:
         self._policy = policy
         self._root = root
         self._launches: dict[tuple[tuple[str, ...], bool], tuple[Launch, Launch]] = {}
-        oldest = time.time() - max(keep_days, 1) * SECONDS_A_DAY
+        oldest = machine_time.wall() - max(keep_days, 1) * SECONDS_A_DAY
         with contextlib.suppress(OSError):
             for path in root.glob("*"):
                 if path.is_dir() and path.stat().st_mtime < oldest:

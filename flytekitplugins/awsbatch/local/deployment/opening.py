@@ -10,7 +10,6 @@ import contextlib
 import multiprocessing.util
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +21,7 @@ from flytekitplugins.awsbatch.propeller.catalog import Catalog, DiskCatalog
 from flytekitplugins.awsbatch.propeller.shared_catalog import CheckedCatalog, StoredCatalog
 from flytekitplugins.awsbatch.propeller.storage import DataStore, SchemeStore
 
+from ... import machine_time
 from .. import all_settings as settings_module
 from ..console import stopping
 from ..console.interrupts import BetweenCalls
@@ -258,7 +258,7 @@ class Deployment:
             with contextlib.suppress(OSError, RecordError):
                 record = RunRecord(self.home.run(name))
                 if "ended" not in record.execution():
-                    record.update_execution(ended=time.time(), **({"interrupted": True} if name in cut else {}))
+                    record.update_execution(ended=machine_time.wall(), **({"interrupted": True} if name in cut else {}))
 
     def _say(self, text: str) -> None:
         """Prints a line. A terminal that has gone away is no reason to leave jobs behind."""

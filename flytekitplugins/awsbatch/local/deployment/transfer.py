@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from fsspec.callbacks import Callback
 
 from flytekitplugins.awsbatch.propeller.aws_array.concurrently import concurrently_in_order
 from flytekitplugins.awsbatch.propeller.storage import StorageError
+
+from ... import machine_time
 
 # s3fs sends a file of less than two chunks at once, and a longer one in pieces of which several are under way.
 CHUNK = 5 * 2**20
@@ -28,7 +29,7 @@ class TransferProgress:
     """
 
     def __init__(
-        self, destination: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic
+        self, destination: str, say: Callable[[str], None], clock: Callable[[], float] = machine_time.monotonic
     ) -> None:
         self._destination = destination
         self._say = say

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.emulator.private_folders import remove_folder
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
+from ... import machine_time
 from ..all_settings import RETENTION_DAYS
 from ..home import Home
 from .process_mark import process_lives
@@ -166,7 +166,7 @@ def prune_past_runs(home: Home, days: float = RETENTION_DAYS, now: float | None 
     Their files that cached results may refer to stay until the cache is cleared: see
     `remove_past_files_kept_for_cache`.
     """
-    limit = (time.time() if now is None else now) - days * 86400
+    limit = (machine_time.wall() if now is None else now) - days * 86400
     for upload in home.uploads.glob("*"):
         with contextlib.suppress(OSError):
             _prune_upload(upload, limit)

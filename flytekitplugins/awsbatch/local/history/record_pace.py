@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Iterator
 
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase
 from flytekitplugins.awsbatch.propeller.node.node_result import Progress
+
+from ... import machine_time
 
 # A process that resumes the node finds the same again from the step before: nothing outside of it has changed.
 REPEATABLE = frozenset({Phase.PRE_LAUNCH, Phase.ASSEMBLE_FINAL_OUTPUT, Phase.WRITE_TO_DISCOVERY, Phase.SUCCESS})
@@ -23,7 +24,7 @@ class RecordPace:
     :param elsewhere: whether the jobs run in an account, or at a URL.
     """
 
-    def __init__(self, elsewhere: bool, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, elsewhere: bool, clock: Callable[[], float] = machine_time.monotonic) -> None:
         self.elsewhere = elsewhere
         self._clock = clock
         self._step: object = None

@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
+from ... import machine_time
 from ..home import Home
 from .past_runs import UnknownRunError, past_records
 from .past_runs import past_run_named as run_named
@@ -138,7 +138,7 @@ def _claim(record: RunRecord) -> None:
             )
         for key in ("ended", "interrupted"):
             execution.pop(key, None)
-        resumed = [*execution.get("resumed", ()), time.time()]
+        resumed = [*execution.get("resumed", ()), machine_time.wall()]
         record.write_execution({**execution, "process": process_mark(), "resumed": resumed})
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 
 from flyteidl.core import tasks_pb2
 
@@ -13,6 +12,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import retry_st
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_result import Progress
 
+from ... import machine_time
 from ..console.attempt_news import AttemptNews
 from ..console.exit_reasons import exit_in_words, exit_says_exception
 from ..console.misfits import misfit_advice
@@ -87,6 +87,6 @@ class CallNotices:
         if progress.job_id is None or set(progress.counts) - {TaskPhase.QUEUED, TaskPhase.NOT_READY}:
             self._queued_since = None
             return ""
-        self._queued_since = self._queued_since or time.monotonic()
-        queued = time.monotonic() - self._queued_since
+        self._queued_since = self._queued_since or machine_time.monotonic()
+        queued = machine_time.monotonic() - self._queued_since
         return self._deployment.backend.why_queued(progress.job_id, self.queue, queued)

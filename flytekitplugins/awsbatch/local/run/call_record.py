@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult, Progress
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
+from ... import machine_time
 from ..console.child_counts import child_counts_of_phases
 from ..console.redaction import redact_request
 from ..deployment.opening import Deployment
@@ -114,7 +114,7 @@ class CallRecord:
                     "function": self._function,
                     "call": self._call,
                     "status": status,
-                    "updated": time.time(),
+                    "updated": machine_time.wall(),
                     "fingerprint": vars(self.fingerprint),
                     "attempt": node.request.attempt,
                     "attempts": list(self._attempts.values()),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -24,6 +23,7 @@ from flytekitplugins.awsbatch.lint.lint_warnings import (
 )
 from flytekitplugins.awsbatch.propeller.node.resolve_promise import UnresolvableInputError
 
+from ... import machine_time
 from ..console.redaction import redact_command
 from ..deployment import opening as deployments
 from ..deployment.job_environment import DROP, NEVER_INHERITED
@@ -180,7 +180,7 @@ def _record(deployment: Deployment, execution: Execution) -> None:
                 "project": execution.project,
                 "domain": execution.domain,
                 "workflow": execution.workflow,
-                "started": time.time(),
+                "started": machine_time.wall(),
                 "process": process_mark(),
                 "command": redact_command(sys.argv, os.environ),
                 "folder": folder,

@@ -7,13 +7,13 @@ resumes the node from it. Sources: `nodes/executor.go` (execute, handleRetryable
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from threading import RLock
 from typing import Any, Protocol
 
+from ... import machine_time
 from ...batch.api import BatchError
 from ...wire import INPUTS_FILE
 from ..aws_array import handler
@@ -60,7 +60,7 @@ class NodeExecution:
     """One node of an execution, from its inputs to its outputs or its error.
 
     :param saved: what an earlier process saved of the node; None: the node starts.
-    :param clock: seconds since the epoch.
+    :param clock: seconds since the epoch; None: the machine's.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class NodeExecution:
         *,
         saved: NodeState | None = None,
         observer: Observer | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.request = request
         self._services = services
         self._observer = observer
-        self._clock = clock
+        self._clock = clock or machine_time.steady_clock()
         self._lock = RLock()
         self._node = NodeState(attempt=request.attempt) if saved is None else saved
         self._result: NodeResult | None = None
@@ -129,11 +129,11 @@ class NodeExecution:
         """Rounds until the end, `wait` between them."""
         while True:
             watching = self._node.plugin_state.phase is Phase.CHECKING_SUBTASKS
-            started = time.monotonic()
+            started = machine_time.monotonic()
             self.step()
             if self._result is not None:
                 return self._result
-            spent = time.monotonic() - started
+            spent = machine_time.monotonic() - started
             node = self._node
             left = time_left_to_timeout(node, self._services.settings, self.request, self._clock())
             waiting = watching and node.plugin_state.phase is Phase.CHECKING_SUBTASKS and node.ending is None

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from .... import machine_time
 from .. import private_folders
 from .executors.protocol import Exited
 
@@ -85,13 +86,13 @@ def instance_folder_left_behind(root: Path, name: str, wait_seconds: float) -> I
         yield directory
         return
     try:
-        until = time.monotonic() + wait_seconds
+        until = machine_time.monotonic() + wait_seconds
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() >= until:
+                if machine_time.monotonic() >= until:
                     yield None
                     return
                 time.sleep(0.02)

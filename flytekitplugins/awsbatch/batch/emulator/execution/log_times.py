@@ -10,10 +10,11 @@ before them.
 from __future__ import annotations
 
 import threading
-import time
 from bisect import bisect_left
 from collections import OrderedDict
 from pathlib import Path
+
+from .... import machine_time
 
 # Bytes, and milliseconds since the epoch; neither ever goes back.
 Marks = list[tuple[int, int]]
@@ -39,7 +40,7 @@ class LogTimes:
 
     def marks_of_log(self, path: Path) -> Marks:
         """Looks at the file. Whatever was read of it before lies within these marks."""
-        now, stat = int(time.time() * 1000), path.stat()
+        now, stat = int(machine_time.wall() * 1000), path.stat()
         with self._lock:
             marks = self._known(path, log_made_at(path))
             size, last = marks[-1]

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
+from .... import machine_time
 from ...api import BatchError
 from ..compact_json import encode_compactly
 from ..faults import DROP_RESPONSE, SERVER_ERROR, SLOW, STALE_DESCRIBE, THROTTLE, Fault, FaultPlan
@@ -125,7 +126,7 @@ class Dispatcher:
         """The newest answer to the same question that is at least so old, else the oldest there is; the first is
         always fresh.
         """
-        now = time.monotonic()
+        now = machine_time.monotonic()
         wanted = tuple(request.get("jobs") or ())
         fresh = self.dispatch_without_faults("DescribeJobs", request)
         known = [(at, answer) for at, ids, answer in self._answers if ids == wanted]

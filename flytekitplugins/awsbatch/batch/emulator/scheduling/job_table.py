@@ -7,9 +7,9 @@ parents and waiting readers consistent with what it is told.
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 
+from .... import machine_time
 from ..clock import Clock
 from ..job_model import ENDED, FAILED, SUCCEEDED, Job, Unit
 from ..store.job_rows import Changes, JobRows, job_row_changes
@@ -117,15 +117,15 @@ class JobTable:
 
     def wait(self, job_id: str, seen: int, timeout: float, quiet: float = 0.0) -> int:
         """Called without the lock. See `batch.api.JobEvents`; a job that this service does not run does not change."""
-        now = time.monotonic()
+        now = machine_time.monotonic()
         until, quiet_until = now + timeout, now + min(quiet, timeout)
         with self.lock:
-            while (left := quiet_until - time.monotonic()) > 0 and job_id in self._unended and not self._closed:
+            while (left := quiet_until - machine_time.monotonic()) > 0 and job_id in self._unended and not self._closed:
                 self._job_ended.wait(left)
             while True:
                 job = self.job_in_memory(job_id)
                 changes = job.changes if job is not None else seen
-                left = until - time.monotonic()
+                left = until - machine_time.monotonic()
                 if changes != seen or left <= 0 or self._closed:
                     return changes
                 self._job_changed.wait(left)

@@ -21,6 +21,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from .... import machine_time
 from .. import private_folders
 
 APPLICATION_ID = 0x46574142
@@ -126,14 +127,14 @@ def _empty_database() -> bytes:
 
 def _write_schema(connection: sqlite3.Connection) -> None:
     """Other processes may do the same at this moment."""
-    until = time.monotonic() + BUSY_SECONDS
+    until = machine_time.monotonic() + BUSY_SECONDS
     # SQLite waits for no other connection here, whatever the timeout.
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             break
         except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > until:
+            if "locked" not in str(error) or machine_time.monotonic() > until:
                 raise
             time.sleep(0.01)
     # Committed, or rolled back where a statement fails.

@@ -8,10 +8,10 @@ import contextlib
 import json
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from .... import machine_time
 from ..arns import ENVIRONMENT, QUEUE
 from .database import Database
 
@@ -116,7 +116,7 @@ class Resources:
             self._looked = 0.0
 
     def _refresh(self) -> None:
-        now = time.monotonic()
+        now = machine_time.monotonic()
         if now < self._looked + LOOK_EVERY:
             return
         with self._database.reader() as connection:

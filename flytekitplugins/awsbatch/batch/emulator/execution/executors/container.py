@@ -13,7 +13,6 @@ import queue
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from docker import APIClient
 from docker.errors import DockerException
 from requests import RequestException
 
+from ..... import machine_time
 from ...settings import ContainerSettings
 from ..instance import Instance
 from ..reaper import KILLED, reaper_journal_line
@@ -112,7 +112,7 @@ class ContainerExecutor:
     def close_instance(self) -> None:
         with self._lock:
             left = list(self._running.values())
-        until = time.monotonic() + CLOSING
+        until = machine_time.monotonic() + CLOSING
         self._attempts.stop_waiting_for_containers()
         for attempt in left:
             self.signal(attempt.process.key, signal.SIGKILL)
@@ -120,7 +120,7 @@ class ContainerExecutor:
             self._signals.put(None)
         for thread in (*(attempt.thread for attempt in left), self._signaller):
             if thread is not None:
-                thread.join(max(0.0, until - time.monotonic()))
+                thread.join(max(0.0, until - machine_time.monotonic()))
         with self._engine_errors("containers could not be removed"):
             # Containers that were started while the executor was asked to end.
             for container in container_engine.labelled_containers(self._client, self._labels()):
@@ -176,11 +176,11 @@ class ContainerExecutor:
             with contextlib.suppress(OSError):
                 os.write(self._journal, line)
         except container_engine.RefusedError as refused:
-            event = CannotStart(key, str(refused), time.time(), refused.error)
+            event = CannotStart(key, str(refused), machine_time.wall(), refused.error)
         except Exception as error:
             logger.debug("attempt %s", key, exc_info=True)
             message = f"the container engine: {container_engine.engine_words(error)}"
-            event = Lost(key, message, time.time()) if attempt.started else CannotStart(key, message, time.time())
+            event = (Lost if attempt.started else CannotStart)(key, message, machine_time.wall())
         self._tell_end(attempt, event)
         self._attempts.remove(attempt)
         with self._lock:
@@ -191,7 +191,7 @@ class ContainerExecutor:
             attempt.started = True
             over = attempt.over
         if not over:
-            self._events(Started(attempt.process.key, pid, time.time()))
+            self._events(Started(attempt.process.key, pid, machine_time.wall()))
 
     def _tell_end(self, attempt: Attempt, event: Event) -> None:
         with attempt.lock:
@@ -214,5 +214,5 @@ class ContainerExecutor:
             attempt, number = asked
             if number == signal.SIGKILL and not attempt.started:
                 # It may be pulling an image, which cannot be interrupted.
-                self._tell_end(attempt, Exited(attempt.process.key, KILLED, time.time()))
+                self._tell_end(attempt, Exited(attempt.process.key, KILLED, machine_time.wall()))
             self._attempts.signal(attempt, number)

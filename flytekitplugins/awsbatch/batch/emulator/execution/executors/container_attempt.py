@@ -16,6 +16,7 @@ from typing import Any
 from docker import APIClient
 from docker.errors import APIError
 
+from ..... import machine_time
 from ...settings import ContainerSettings
 from . import container_engine
 from .container_cgroup import CgroupWatch
@@ -118,7 +119,7 @@ class Attempts:
             self._ownership.give_to_user(wanted.body, process.argv)
         code = int(state["ExitCode"])
         out_of_memory = code != 0 and (bool(state.get("OOMKilled")) or usage.out_of_memory)
-        return Exited(process.key, code, time.time(), out_of_memory, usage.peak_memory, usage.cpu_seconds)
+        return Exited(process.key, code, machine_time.wall(), out_of_memory, usage.peak_memory, usage.cpu_seconds)
 
     def signal(self, attempt: Attempt, number: int) -> None:
         """One that has ended is left alone; one that cannot hear of it yet gets it as soon as it can."""
@@ -228,8 +229,8 @@ class Attempts:
         with attempt.lock:
             attempt.listening = False
         logger.error("the container engine is away: %s", container_engine.engine_words(error))
-        until = time.monotonic() + AWAY
-        while time.monotonic() < until and not self._closing.wait(LOOK_EVERY):
+        until = machine_time.monotonic() + AWAY
+        while machine_time.monotonic() < until and not self._closing.wait(LOOK_EVERY):
             try:
                 if self._status(container) in HAS_ENDED:
                     return ()
@@ -249,12 +250,12 @@ class Attempts:
 
     def _state_at_end(self, container: str) -> dict[str, Any]:
         """Docker's state of a container, when it has exited. Its output may have ended long before."""
-        until, pause = time.monotonic() + SOON, 0.002
+        until, pause = machine_time.monotonic() + SOON, 0.002
         while True:
             state: dict[str, Any] = self._client.inspect_container(container)["State"]
             if state["Status"] in HAS_ENDED:
                 return state
-            if time.monotonic() > until:
+            if machine_time.monotonic() > until:
                 # Podman answers a wait up to a quarter of a second late.
                 self._client.wait(container, timeout=None)
             time.sleep(pause)

@@ -24,6 +24,7 @@ from docker import APIClient
 from docker.errors import DockerException
 from requests import RequestException
 
+from ..... import machine_time
 from ..instance import JOURNAL
 from ..reaper import KILLED, reaper_journal_line
 from . import container_engine
@@ -76,20 +77,20 @@ def _finished(state: dict[str, Any]) -> float:
     """When a container ended, in seconds since the epoch."""
     match = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?", state.get("FinishedAt") or "")
     if match is None or match[0].startswith("0001"):
-        return time.time()
+        return machine_time.wall()
     text = match[0] if match[1] else f"{match[0]}.0"
     found = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f")
     return found.replace(tzinfo=datetime.timezone.utc).timestamp()
 
 
 def main(url: str, home: str, service: str, directory: str) -> None:
-    until = time.monotonic() + WAIT_SECONDS
+    until = machine_time.monotonic() + WAIT_SECONDS
     while True:
         try:
             client = container_engine.connect_engine(url, os.environ)
         except NoEngineError:
             # It may have been stopped with the service, and its containers go on.
-            if time.monotonic() > until:
+            if machine_time.monotonic() > until:
                 raise
             time.sleep(1)
         else:

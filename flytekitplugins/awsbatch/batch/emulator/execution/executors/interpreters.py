@@ -12,12 +12,12 @@ import secrets
 import signal
 import socket
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..... import machine_time
 from ..channel import Channel, Message
 from . import free_memory, supervision
 from .channel_reader import Link
@@ -87,7 +87,7 @@ class Interpreters:
         if interpreter in self._alive:
             self._alive.remove(interpreter)
             self._alive.append(interpreter)
-        interpreter.last_used = time.monotonic()
+        interpreter.last_used = machine_time.monotonic()
         return interpreter.uses.setdefault(lease.number, InterpreterUse(interpreter, lease, owner))
 
     def interpreter_uses_of(self, lease: Lease) -> list[InterpreterUse]:
@@ -214,7 +214,7 @@ class Interpreters:
             if name == "released":
                 with self.lock:
                     interpreter.uses.pop(lease, None)
-                    interpreter.last_used = time.monotonic()
+                    interpreter.last_used = machine_time.monotonic()
                 use.released.set()
             else:
                 use.owner.take(use, name, tuple(rest))
@@ -258,7 +258,7 @@ class Interpreters:
     def _tick(self) -> float | None:
         """Ends interpreters that have been idle for too long, or when memory is short; returns the seconds until the
         next look."""
-        now = time.monotonic()
+        now = machine_time.monotonic()
         with self.lock:
             unused = [
                 each

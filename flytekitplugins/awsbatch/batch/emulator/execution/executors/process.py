@@ -5,9 +5,9 @@ networks are not its business.
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
+from ..... import machine_time
 from ... import private_folders
 from ..instance import Instance
 from . import supervision
@@ -38,7 +38,7 @@ class ProcessExecutor:
                 private_folders.make_private_folder(process.scratch)
             self._supervision.start(self._lease, process)
         except (OSError, ValueError) as error:
-            self._events(CannotStart(process.key, str(error), time.time()))
+            self._events(CannotStart(process.key, str(error), machine_time.wall()))
 
     def signal(self, key: str, number: int) -> None:
         self._supervision.signal(self._lease, key, number)

@@ -24,6 +24,7 @@ from typing import Any
 
 from flytekitplugins.awsbatch import wire
 
+from ..... import machine_time
 from ... import execution
 from ..channel import Channel, Message
 from ..instance import Instance
@@ -311,7 +312,7 @@ class Supervision:
         leases = dict(self._leases)
         for number, key in left:
             if number in leases:
-                leases[number].events(Lost(key, message, time.time()))
+                leases[number].events(Lost(key, message, machine_time.wall()))
         with self._sending:
             elsewhere = self._supervised.leases if self._supervised is not None else set()
             for number in supervised.leases - elsewhere:
@@ -360,8 +361,8 @@ def _current_umask() -> int:
 
 def _kill_marked(traces: Sequence[tuple[bytes, ...]]) -> None:
     """Kills every process of this machine that has the variables of one of these attempts, however it got away."""
-    until = time.monotonic() + KILL_TIMEOUT
-    while time.monotonic() < until:
+    until = machine_time.monotonic() + KILL_TIMEOUT
+    while machine_time.monotonic() < until:
         # A dead process that has not been reaped shows no environment.
         found = [
             int(entry.name)

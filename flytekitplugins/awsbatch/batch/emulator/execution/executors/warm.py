@@ -9,11 +9,11 @@ import logging
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ..... import machine_time
 from ... import private_folders
 from ..instance import Instance
 from . import interpreters as all_interpreters
@@ -87,7 +87,7 @@ class WarmExecutor:
             try:
                 private_folders.make_private_folder(process.scratch)
             except OSError as error:
-                self._events(CannotStart(process.key, str(error), time.time()))
+                self._events(CannotStart(process.key, str(error), machine_time.wall()))
                 return
         is_new, refused = False, ""
         with self._interpreters.lock:
@@ -127,7 +127,7 @@ class WarmExecutor:
         if use is None:
             self._fallback.signal(key, number)
         elif waiting is not None:
-            self._events(Exited(key, 128 + int(number), time.time()))
+            self._events(Exited(key, 128 + int(number), machine_time.wall()))
         else:
             use.interpreter.flush()
 
@@ -143,7 +143,7 @@ class WarmExecutor:
                 use.waiting.clear()
             resuming = list(self._resuming)
         for key in waiting:
-            self._events(Exited(key, 128 + signal.SIGKILL, time.time()))
+            self._events(Exited(key, 128 + signal.SIGKILL, machine_time.wall()))
         for thread in resuming:
             thread.join(WAIT_SECONDS)
         for use in uses:
@@ -255,7 +255,7 @@ class WarmExecutor:
     def _resume(self, waiting: list[tuple[JobProcess, WarmPlan]]) -> None:
         for process, _ in waiting:
             if self._closing:
-                self._events(Exited(process.key, 128 + signal.SIGKILL, time.time()))
+                self._events(Exited(process.key, 128 + signal.SIGKILL, machine_time.wall()))
             else:
                 self.start(process)
 
@@ -267,4 +267,4 @@ class WarmExecutor:
             if lost and not self._closing:
                 self._accidents[which] = self._accidents.get(which, 0) + 1
         for key in lost:
-            self._events(Lost(key, f"the interpreter that it was forked from ended ({name})", time.time()))
+            self._events(Lost(key, f"the interpreter that it was forked from ended ({name})", machine_time.wall()))

@@ -10,7 +10,6 @@ import functools
 import os
 import socket
 import threading
-import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from typing import Any, Protocol
 
 from flytekitplugins.awsbatch import wire
 
+from ..... import machine_time
 from ..channel import Channel
 from .import_inputs import ImportInputs, is_imported_at_start
 from .protocol import JobProcess
@@ -153,7 +153,7 @@ class WarmInterpreter:
         self.channel = channel
         self.other_end = other_end
         self.uses: dict[int, InterpreterUse] = {}
-        self.last_used = time.monotonic()
+        self.last_used = machine_time.monotonic()
         self.ended = threading.Event()
         self.setup_count = 0
         self._outbox: deque[tuple[Any, ...]] = deque()
