@@ -99,6 +99,12 @@ def test_a_mocked_open_does_not_reach_the_records(tmp_path: Path) -> None:
     assert (tmp_path / "record").read_bytes() == b"whole"
 
 
+def test_a_mocked_open_does_not_reach_the_inputs_of_a_map(tmp_path: Path) -> None:
+    done = run(tmp_path, f"{MOCKING} mock.patch('builtins.open', mock.mock_open()): print(map_task(double)(n=[1, 2]))")
+
+    assert done.stdout == "[2, 4]\n", done.stderr
+
+
 def test_a_mocked_time_does_not_reach_records_and_jobs(tmp_path: Path) -> None:
     done = run(tmp_path, f"{MOCKING} mock.patch('time.time'): print(map_task(double)(n=[1, 2]))")
 
