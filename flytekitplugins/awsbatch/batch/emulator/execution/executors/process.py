@@ -31,7 +31,7 @@ class ProcessExecutor:
 
     def start(self, process: JobProcess) -> None:
         if not process.argv:
-            self._events(CannotStart(process.key, NO_COMMAND, time.time()))
+            self._events(CannotStart(process.key, NO_COMMAND, machine_time.wall()))
             return
         try:
             if process.scratch is not None:
