@@ -36,6 +36,16 @@ if __name__ == "__main__":
         FIRST
 """
 
+# As debuggers and profilers do that follow subprocesses.
+FOLLOW_SUBPROCESSES = """
+    import subprocess
+    popen = subprocess.Popen.__init__
+    def follow(self, args, **options):
+        python = "python" in os.path.basename(args[0])
+        popen(self, [args[0], "-c", "import sys; sys.exit(9)"] if python else args, **options)
+    subprocess.Popen.__init__ = follow
+"""
+
 MOCKING = "from unittest import mock\n        with"
 
 
@@ -90,6 +100,14 @@ def test_scripts_that_this_interpreter_does_not_have_are_written(tmp_path: Path,
 
 def _has_flytekit(folder: str) -> bool:
     return (Path(folder) / "pyflyte-execute").exists()
+
+
+@pytest.mark.parametrize("isolation", ["fork", "worker", "process"])
+def test_tools_that_rewrite_python_commands_do_not_keep_jobs_from_starting(tmp_path: Path, isolation: str) -> None:
+    settings = f'settings="emulator: {{isolation: {isolation}}}"'
+    done = run(tmp_path, "print(map_task(double)(n=[1, 2]))", FOLLOW_SUBPROCESSES.strip(), settings)
+
+    assert done.stdout == "[2, 4]\n", done.stderr
 
 
 def test_a_mocked_open_does_not_reach_the_records(tmp_path: Path) -> None:

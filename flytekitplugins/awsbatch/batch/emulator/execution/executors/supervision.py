@@ -35,6 +35,9 @@ from .protocol import CannotStart, Event, Events, Exited, JobProcess, Lost, Star
 
 MIB = 2**20
 STARTER = str(Path(execution.__file__).with_name("__main__.py"))
+# Stands before the supervisor's command: debuggers and profilers that follow subprocesses (debugpy, viztracer) rewrite
+# one that begins with Python, and would start in place of the supervisor and of all that it starts.
+UNFOLLOWED = ("/bin/sh", "-c", 'exec "$@"', "sh") if Path("/bin/sh").exists() else ()
 # If more variables than this differ, the whole environment is sent again.
 MAX_CHANGES = 16
 UMASK = re.compile(rb"^Umask:\s*([0-7]+)$", re.MULTILINE)
@@ -231,7 +234,7 @@ class Supervision:
         with theirs:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-ISB", STARTER, "executors.supervisor"),
+                    *(*UNFOLLOWED, sys.executable, "-ISB", STARTER, "executors.supervisor"),
                     *(str(theirs.fileno()), str(directory)),
                 ],
                 pass_fds=[theirs.fileno()],
