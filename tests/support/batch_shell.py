@@ -45,12 +45,13 @@ class Shell:
         return dict(answer[0])
 
     def until(self, job_id: str, right: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-        """The job's description as soon as it is right."""
+        """The job's description as soon as it is right, which an ended one does not become any more."""
         limit = time.monotonic() + WAIT_SECONDS
         while True:
             job = self.describe(job_id)
             if right(job):
                 return job
+            assert job["status"] not in ENDED, job
             assert time.monotonic() < limit, job
             time.sleep(0.01)
 
