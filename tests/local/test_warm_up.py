@@ -16,13 +16,19 @@ from flytekitplugins.awsbatch.sdk import switch
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
 
 SUPERVISORS = """
-    import sys
+    import time
     from pathlib import Path
+
+    def command(pid):
+        # Empty for a moment where the shell before it becomes the supervisor.
+        while not (found := Path(f"/proc/{pid}/cmdline").read_text()):
+            time.sleep(0.001)
+        return found
 
     def supervisors():
         children = Path("/proc/self/task").glob("*/children")
         found = [pid for file in children for pid in file.read_text().split()]
-        return [pid for pid in found if "executors.supervisor" in Path(f"/proc/{pid}/cmdline").read_text()]
+        return [pid for pid in found if "executors.supervisor" in command(pid)]
 """
 SESSION = """
     from conftest import supervisors
