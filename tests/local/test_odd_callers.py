@@ -151,3 +151,40 @@ def test_in_a_job_the_variable_that_says_so_is_named(tmp_path: Path) -> None:
     told = " ".join(done.stderr.split())
     assert "called in a job's own process (AWS_BATCH_JOB_ID is set)" in told
     assert "unset AWS_BATCH_JOB_ID" in told
+
+
+ONLY_AS_A_SCRIPT = """
+from flytekit import task
+from flytekitplugins.awsbatch import AWSBatchConfig, emulation
+
+if __name__ == "__main__":
+    @task(task_config=AWSBatchConfig())
+    def defined() -> str:
+        return "in the script"
+else:
+    @task(task_config=AWSBatchConfig())
+    def defined() -> str:
+        return "in the module"
+
+if __name__ == "__main__":
+    @task(task_config=AWSBatchConfig())
+    def guarded() -> str:
+        return "guarded"
+
+    with emulation() as awsbatch:
+        print(defined())
+        try:
+            guarded()
+        except Exception as error:
+            print(str(error).replace("\\n", " "))
+        print(len(awsbatch.requests))
+"""
+
+
+def test_a_task_that_only_the_script_defines_is_refused_before_it_is_submitted(tmp_path: Path) -> None:
+    done = run_caller_program(tmp_path, ONLY_AS_A_SCRIPT)
+
+    result, refused, requests = done.stdout.splitlines()
+    assert result == "in the module", done.stderr
+    assert 'Task flow.guarded is defined below `if __name__ == "__main__":`' in refused
+    assert requests == "1"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib.util
+import inspect
+from collections.abc import Iterable
+from types import ModuleType
 from typing import Any
 
 from flytekit.core.python_auto_container import DefaultTaskResolver
@@ -34,11 +39,19 @@ def why_not_loadable(task: Any, serialization: Any) -> str:
     if module is None:
         found = module_name not in SCRIPTS and can_module_be_found(module_name)
         return "" if found else f"is in a module, {module_name}, that cannot be imported by that name. {move}"
+    problem = _why_not_read(task, module, module_name, name)
+    return f"{problem} {move}" if problem else ""
+
+
+def _why_not_read(task: Any, module: ModuleType, module_name: str, name: str) -> str:
+    """Empty when a process that has imported this module finds the task by this name; else why it does not."""
+    if module.__name__ == "__main__" and name in _names_of_a_script_only(_source(module)):
+        return 'is defined below `if __name__ == "__main__":`, which a container does not run.'
     there = getattr(module, name, None)
     if there is task or _same_function(there, task):
         return ""
     what = "does not exist" if there is None else f"is something else ({type(there).__name__})"
-    return f"would be looked up as {name} in {module_name}, and that {what}. {move}"
+    return f"would be looked up as {name} in {module_name}, and that {what}."
 
 
 def can_module_be_found(name: str) -> bool:
@@ -47,6 +60,49 @@ def can_module_be_found(name: str) -> bool:
         return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
         return False
+
+
+def _source(module: ModuleType) -> str:
+    try:
+        return inspect.getsource(module)
+    except (OSError, TypeError):
+        return ""
+
+
+@functools.lru_cache(maxsize=1)
+def _names_of_a_script_only(source: str) -> frozenset[str]:
+    """The names that a file gives to something only below `if __name__ == "__main__":`. Nothing where `import *` may
+    give any.
+
+    Cached, since a script's tasks are called many times.
+    """
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:
+        return frozenset()
+    script: list[ast.stmt] = []
+    module: list[ast.stmt] = []
+    for statement in statements:
+        if isinstance(statement, ast.If) and ast.unparse(statement.test) == "__name__ == '__main__'":
+            script += statement.body
+            module += statement.orelse
+        else:
+            module.append(statement)
+    always = _bound(module)
+    return frozenset() if "*" in always else _bound(script) - always
+
+
+def _bound(statements: Iterable[ast.stmt]) -> frozenset[str]:
+    """All names that these statements, or functions and classes in them, give to something."""
+    names: set[str] = set()
+    for node in (node for statement in statements for node in ast.walk(statement)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+    return frozenset(names)
 
 
 def _same_function(there: Any, task: Any) -> bool:
