@@ -6,6 +6,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+# Python's, which stands still while the machine sleeps. On macOS CLOCK_MONOTONIC goes on then, and deadlines would have
+# passed when a laptop wakes.
+MONOTONIC = getattr(time, "CLOCK_UPTIME_RAW", time.CLOCK_MONOTONIC)
+
 
 def wall() -> float:
     """Seconds since the epoch."""
@@ -14,7 +18,7 @@ def wall() -> float:
 
 def monotonic() -> float:
     """Seconds that never go back, for deadlines."""
-    return time.clock_gettime(time.CLOCK_MONOTONIC)
+    return time.clock_gettime(MONOTONIC)
 
 
 def steady_clock() -> Callable[[], float]:
