@@ -172,6 +172,25 @@ def test_calls_on_threads_of_a_program_end_without_tracebacks(
     assert of_home(home) == []
 
 
+def test_ctrl_c_keeps_pythons_prompt_although_flytekits_handler_would_end_it(
+    terminal: OpenTerminal, home: Path, marks: Path
+) -> None:
+    path = os.pathsep.join([str(TASKS.parent), os.environ.get("PYTHONPATH", "")])
+    switches = {"FLYTE_AWSBATCH": "local", "FLYTE_AWSBATCH_HOME": str(home), "PYTHONPATH": path}
+    run = terminal([sys.executable, "-q", "-i", "-c", "import reliability_tasks as tasks"], **switches)
+    run.expect(">>> ")
+    run.type(f"tasks.wait_at_the_gate(n=1, folder={str(marks)!r})\n")
+    eventually(lambda: starts(marks) == {1: 1}, lambda: run.plain[-800:])
+    run.type("\x03")
+    run.expect("To resume: os.environ['FLYTE_AWSBATCH_RESUME'] = ")
+    run.expect("\nKeyboardInterrupt\n>>> ")
+    run.type("print(6 * 7)\n")
+    run.expect("\n42\n")
+    run.type("exit()\n")
+    assert run.ended() == 0
+    assert of_home(home) == []
+
+
 @pytest.fixture
 def pythons_own_handlers() -> Iterator[None]:
     """flytekit puts a handler of its own before SIGINT's."""
@@ -242,6 +261,31 @@ def test_ctrl_c_never_ends_an_interactive_session(left: list[int], monkeypatch: 
     signal.raise_signal(signal.SIGTERM)
     assert left == [signal.SIGTERM] * 2
     between.release()
+
+
+@pytest.mark.usefixtures("pythons_own_handlers")
+@pytest.mark.parametrize("error", [SystemExit(1), NameError("name 'exit' is not defined")])
+def test_a_handler_that_exits_ends_the_command_of_an_interactive_session_only(
+    left: list[int], monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """flytekit's calls `exit`, which IPython takes away."""
+
+    def exits(number: int, frame: object) -> None:
+        raise error
+
+    signal.signal(signal.SIGINT, exits)
+    with Interrupts() as interrupts:
+        with pytest.raises(type(error)):
+            interrupts.as_before(signal.SIGINT)
+        monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.as_before(signal.SIGINT)
+    between = BetweenCalls(lambda _: ["execution"])
+    between.watch_interrupts()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    between.release()
+    assert left == []
 
 
 @pytest.mark.usefixtures("pythons_own_handlers")

@@ -44,6 +44,17 @@ def _ends_a_command_only(number: int) -> bool:
     return number == signal.SIGINT and is_interactive_session()
 
 
+def _call_handler(handler: Callable[[int, FrameType | None], Any], number: int, frame: FrameType | None) -> None:
+    """flytekit's handler of Ctrl-C calls `exit` (`main_signal_handler` in its `core/context_manager.py`), which ends an
+    interactive session, and which IPython does not have."""
+    try:
+        handler(number, frame)
+    except (SystemExit, NameError):
+        if _ends_a_command_only(number):
+            raise KeyboardInterrupt from None
+        raise
+
+
 def _take_signals(note: Callable[[int, FrameType | None], None], before: dict[int, Any]) -> None:
     """Sets the handler of the signals that are not ignored, on the main thread only. `before` gets those of before."""
     if threading.current_thread() is threading.main_thread():
@@ -108,7 +119,7 @@ class Interrupts:
         program's own is called first."""
         before = self._before.get(number)
         if callable(before) and before is not signal.default_int_handler:
-            before(number, sys._getframe())
+            _call_handler(before, number, sys._getframe())
         return KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -158,7 +169,7 @@ class BetweenCalls:
             return
         self.cut = self._running(frame)
         if callable(before):
-            before(number, frame)
+            _call_handler(before, number, frame)
             # The program's own handler has returned: it ends the program in its own way, or not at all.
             self.cut = []
         elif self.cut:
