@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import Supervision
 from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
@@ -225,6 +227,12 @@ def test_a_command_that_is_not_there_cannot_start_says_which_and_leaves_no_log_s
     assert job["statusReason"] == "Task failed to start"
     assert job["container"]["reason"] == "CannotStartContainerError: no-such-command: No such file or directory"
     assert not {"exitCode", "logStreamName"} & set(job["container"])
+
+
+def test_an_interpreter_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(FileNotFoundError, match="No such file or directory: '/nowhere/python'"):
+        print(Supervision().directory)
 
 
 @pytest.mark.processes_only("an image has a command of its own")

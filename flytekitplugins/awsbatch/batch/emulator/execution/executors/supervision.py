@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import itertools
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -229,6 +231,9 @@ class Supervision:
         return min(wanted, default=None)
 
     def _start_supervisor(self) -> Supervised:
+        # A shell would say so only by its exit code.
+        if shutil.which(sys.executable) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), sys.executable)
         mine, theirs = socket.socketpair()
         directory = Path(tempfile.mkdtemp(prefix="awsbatch-"))
         with theirs:
