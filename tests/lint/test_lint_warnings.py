@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from flytekit import task, workflow
 from flytekit.configuration import FastSerializationSettings
 from flytekit.core import legacy_map_task
+from flytekit.core.context_manager import FlyteEntities
 from flytekit.tools.translator import get_serializable
 from sdk_builders import settings, template
 from sdk_pyflyte import IMAGE, pyflyte_process
@@ -336,6 +337,33 @@ def test_an_image_that_nothing_names_is_told_and_the_rest_is_looked_at(tmp_path:
     assert "Give --image trainer=REGISTRY/NAME:TAG, here" in " ".join(output.split())
     assert "AB118" not in lint(str(file), "--image", "trainer=registry/trainer:1")[1]
     assert "AB118" not in lint(str(file), "--ignore", "AB118")[1]
+
+
+UNCOMPILABLE = """
+import functools
+from flytekit import task, workflow
+from flytekitplugins.awsbatch import AWSBatchConfig, map_task
+
+@task(task_config=AWSBatchConfig(), cache=True, cache_version="1", retries=1)
+def total(xs: list[int], start: int) -> int:
+    return sum(xs, start)
+
+@workflow
+def flow(xs: list[int]) -> list[int]:
+    return map_task(functools.partial(total, xs=xs))(start=xs)
+"""
+
+
+def test_a_cached_task_of_a_workflow_that_cannot_be_compiled_is_not_said_to_be_unmapped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It would count as a part of the programs of later tests.
+    monkeypatch.setattr(FlyteEntities, "entities", [])
+    file = tmp_path / "lint_uncompilable.py"
+    file.write_text(UNCOMPILABLE)
+    status, output = lint(str(file))
+    assert status == 1
+    assert [line.split()[0] for line in output.splitlines() if line.startswith("AB")] == ["AB012", "AB104"]
 
 
 CACHED = """

@@ -89,12 +89,13 @@ def lint_whole_program(targets: Sequence[str], images: ImageConfig, settings: Li
                         # Nobody can import what the module had made until then.
                         del FlyteEntities.entities[start:]
         for entity in FlyteEntities.entities[before:]:
-            if isinstance(entity, WorkflowBase):
-                attempt(entity.name, entity.compile)
+            if isinstance(entity, WorkflowBase) and not attempt(entity.name, entity.compile):
+                # flytekit says so before it compiles one.
+                entity.compiled = False
+        tasks = sum(_runs_on_batch(each) and not is_only_mapped(each) for each in FlyteEntities.entities[before:])
         for entity in FlyteEntities.entities[before:]:
             # A task that cannot be serialised does not keep the others from being looked at.
             attempt(_entity_name(entity), partial(look, entity))
-        tasks = sum(_runs_on_batch(each) and not is_only_mapped(each) for each in FlyteEntities.entities[before:])
     return Looked(tuple(dict.fromkeys(found)), tuple(not_loaded), tuple(needs), tasks)
 
 
