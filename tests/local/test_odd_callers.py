@@ -188,3 +188,15 @@ def test_a_task_that_only_the_script_defines_is_refused_before_it_is_submitted(t
     assert result == "in the module", done.stderr
     assert 'Task flow.guarded is defined below `if __name__ == "__main__":`' in refused
     assert requests == "1"
+
+
+def test_a_folder_that_the_import_path_of_jobs_cannot_hold_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "a:b"
+    folder.mkdir()
+    outside = run(folder, "double(n=1)", "os.chdir('/')")
+    inside = run(folder, "print(double(n=1))")
+
+    told = " ".join(outside.stderr.split())
+    assert "flow is in" in told, outside.stderr
+    assert "Rename the folder, or run this from inside it." in told
+    assert inside.stdout == "2\n", inside.stderr

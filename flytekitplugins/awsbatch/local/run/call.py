@@ -5,6 +5,7 @@ process left it.
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -364,21 +365,30 @@ class Call:
         )
 
     def _import_hint(self, result: NodeResult) -> list[str]:
-        """A hint for jobs at a URL: they see what that service gives them, which rarely is this process's import
-        path."""
-        endpoint = self._deployment.backend.endpoint
+        """A hint for jobs that do not have this process's import path: those at a URL see what that service gives them,
+        and no job a folder that PYTHONPATH cannot hold."""
+        endpoint, folder = self._deployment.backend.endpoint, self._serialised.code_root
         module = self._serialised.module.partition(".")[0]
-        if endpoint is None or "://" not in endpoint or self._serialised.code_root is None:
+        if folder is None:
+            return []
+        if endpoint is not None and "://" in endpoint:
+            hint = (
+                f"The jobs run at {endpoint}, which does not have {module} on its import path. Start it with "
+                f"`flyte-awsbatch serve --env PYTHONPATH={folder}`."
+            )
+        elif os.pathsep in folder:
+            hint = (
+                f"{module} is in {folder}, whose name holds a {os.pathsep!r}: PYTHONPATH, by which jobs find modules, "
+                "separates folders by it. Rename the folder, or run this from inside it."
+            )
+        else:
             return []
         missing = f"No module named '{module}"
         for child in [child for child in result.children if child.phase.failure][:1]:
             tail = self._tail(child)
             said = error_message_in_output_files(self._deployment.services.store, result.output_prefix, child.original)
             if missing in said or (tail is not None and any(missing in line for line in tail.lines)):
-                return [
-                    f"The jobs run at {endpoint}, which does not have {module} on its import path. Start it with "
-                    f"`flyte-awsbatch serve --env PYTHONPATH={self._serialised.code_root}`."
-                ]
+                return [hint]
         return []
 
     def _tail(self, child: ChildFact) -> LogTail | None:
