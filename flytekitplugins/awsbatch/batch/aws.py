@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from .. import machine_time
 from .api import BatchCalls, BatchError, UnreachableError
 from .rate_limits import LOOKS, Budgets
 
@@ -107,7 +108,7 @@ class AwsBatch(BatchCalls):
         self._hurried = True
 
     def _call(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        began, failures, refusals = time.monotonic(), 0, 0
+        began, failures, refusals = machine_time.monotonic(), 0, 0
         while True:
             if service == "batch":
                 self._pause(self._budgets.of(operation).take())
@@ -121,7 +122,7 @@ class AwsBatch(BatchCalls):
                 delay = min(first * 2**failures, LONGEST_DELAY) * random.uniform(0.5, 1.0)  # noqa: S311
                 failures += 1
                 refusals += not patient
-                if refusals > self._retries or time.monotonic() + delay > began + self._time_for_a_call():
+                if refusals > self._retries or machine_time.monotonic() + delay > began + self._time_for_a_call():
                     if patient and self._answered and not self._hurried:
                         raise UnreachableError(
                             f"AWS Batch could not be reached: {error.message or error.code}"
@@ -144,8 +145,8 @@ class AwsBatch(BatchCalls):
 
     def _pause(self, seconds: float) -> None:
         """Sleeps, in short naps, since a signal's handler can only set a flag, and no longer once that is set."""
-        until, hurried = time.monotonic() + seconds, self._hurried
-        while (left := until - time.monotonic()) > 0 and self._hurried == hurried:
+        until, hurried = machine_time.monotonic() + seconds, self._hurried
+        while (left := until - machine_time.monotonic()) > 0 and self._hurried == hurried:
             time.sleep(min(left, 0.2))
 
     def _once(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .. import machine_time
 from .api import BatchCalls, BatchError
 
 FIRST_LOOK, LONGEST_LOOK, SLOWER = 2.0, 30.0, 1.5
@@ -74,7 +75,7 @@ class JobWatch(BatchCalls):
         *,
         first: float = FIRST_LOOK,
         longest: float = LONGEST_LOOK,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = machine_time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._batch = batch

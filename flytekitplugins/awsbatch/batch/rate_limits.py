@@ -5,9 +5,10 @@ has them (`awsbatch/client.go`), so that looking never keeps a submit waiting.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from .. import machine_time
 
 SUBMITS = frozenset({"SubmitJob"})
 LOOKS = frozenset({"DescribeJobs", "ListJobs"})
@@ -24,7 +25,7 @@ class RateLimit:
 class Budget:
     """A token bucket. Any thread may draw from it."""
 
-    def __init__(self, limit: RateLimit, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limit: RateLimit, clock: Callable[[], float] = machine_time.monotonic) -> None:
         self._limit = limit
         self._clock = clock
         self._lock = threading.Lock()
