@@ -10,17 +10,18 @@ from __future__ import annotations
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeAlias
 
-from flytekit.configuration import SerializationSettings
+from flytekit.configuration import Image, SerializationSettings
 from flytekit.models.task import Container
 
 from ..sdk.errors import AWSBatchTaskError, AWSBatchWarning
 from .codes import lint_findings_by_code
 from .findings import LintFinding, Severity, codes_ignored_for, findings_in
+from .image_rules import missing_images_message
 from .lint_settings import LintSettings, load_lint_settings
 from .program import compile_program_workflows
 from .subject import LintSubject
@@ -62,6 +63,15 @@ def lint_single_call(task: Any) -> None:
 def lint_legacy_map(task: Any, mapping: Any) -> None:
     """Looks at flytekit's own array task over one of ours, while that is being serialised."""
     _tell_unless_ignored(task, "AB109", legacy_map_message(mapping.name))
+
+
+def lint_missing_images(task: Any, missing: Sequence[Image]) -> None:
+    """Looks at the images that a task asks for by a name.
+
+    :param missing: those that nothing names.
+    """
+    if missing:
+        _tell_unless_ignored(task, "AB118", missing_images_message(missing))
 
 
 def lint_execution_env(task: Any, names: Iterable[str]) -> None:

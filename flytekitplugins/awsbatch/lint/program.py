@@ -6,6 +6,7 @@ anything of it is put on the wire.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +44,16 @@ def is_our_map_in_program(mapping: Any) -> bool:
     return hasattr(mapping, "lint_ignore")
 
 
+def compile_program_workflow(workflow: WorkflowBase) -> None:
+    """Raises whatever compiling it raises. flytekit marks a workflow as compiled before it compiles it, and does not
+    take that back."""
+    try:
+        workflow.compile()
+    except BaseException:
+        workflow.compiled = False
+        raise
+
+
 def compile_program_workflows() -> None:
     """Compiles the workflows that flytekit has not compiled yet.
 
@@ -54,10 +65,8 @@ def compile_program_workflows() -> None:
         return
     for workflow in list(program_workflows()):
         if isinstance(workflow, PythonFunctionWorkflow) and not workflow.compiled:
-            try:
-                workflow.compile()
-            except Exception:
-                workflow.compiled = False
+            with contextlib.suppress(Exception):
+                compile_program_workflow(workflow)
 
 
 def is_program_compiled() -> bool:

@@ -18,15 +18,14 @@ from flytekit.core.workflow import WorkflowBase
 
 from ..sdk.task_config import AWSBatchConfig
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
-from .findings import LintFinding, codes_ignored_for, findings_in
+from .findings import LintFinding, findings_in
 from .image_needs import ImageNeed, image_need_of
-from .image_rules import images_and, images_missing, images_without_builds, missing_images_message
+from .image_rules import images_and, images_missing, images_without_builds
 from .lint_settings import LintSettings
-from .lint_warnings import report_lint_findings_to
-from .program import is_only_mapped, is_our_map_in_program
+from .lint_warnings import lint_legacy_map, lint_missing_images, report_lint_findings_to
+from .program import compile_program_workflow, is_only_mapped, is_our_map_in_program
 from .refused import finding_of_refused_task
 from .targets import target_of
-from .task_rules import legacy_map_message
 
 
 @dataclass(frozen=True)
@@ -89,9 +88,8 @@ def lint_whole_program(targets: Sequence[str], images: ImageConfig, settings: Li
                         # Nobody can import what the module had made until then.
                         del FlyteEntities.entities[start:]
         for entity in FlyteEntities.entities[before:]:
-            if isinstance(entity, WorkflowBase) and not attempt(entity.name, entity.compile):
-                # flytekit says so before it compiles one.
-                entity.compiled = False
+            if isinstance(entity, WorkflowBase):
+                attempt(entity.name, partial(compile_program_workflow, entity))
         tasks = sum(_runs_on_batch(each) and not is_only_mapped(each) for each in FlyteEntities.entities[before:])
         for entity in FlyteEntities.entities[before:]:
             # A task that cannot be serialised does not keep the others from being looked at.
@@ -111,25 +109,26 @@ def _look_at_task(
     task: Any, serialization: SerializationSettings, settings: LintSettings
 ) -> tuple[list[LintFinding], ImageNeed | None]:
     """What is found in a task, and what it needs of its image if it runs on AWS Batch."""
+    found: list[LintFinding] = []
     inner: Any = getattr(task, "python_function_task", getattr(task, "run_task", None))
     on_batch = isinstance(getattr(inner, "task_config", None), AWSBatchConfig)
     if isinstance(task, ArrayNodeMapTask) and on_batch:
         said = "is mapped by flytekit's map_task; use flytekitplugins.awsbatch.map_task."
         return [findings_in(inner, "AB002", said)], None
     if isinstance(task, MapPythonTask) and not is_our_map_in_program(task):
-        wrong = on_batch and "AB109" not in settings.ignore | codes_ignored_for(task, inner)
-        return ([findings_in(inner, "AB109", legacy_map_message(task.name))] if wrong else []), None
+        if on_batch:
+            with report_lint_findings_to(found.extend, settings):
+                lint_legacy_map(inner, task)
+        return found, None
     if not _runs_on_batch(task):
         return [], None
-    found: list[LintFinding] = []
     runs = inner or task
     images = images_without_builds(runs, serialization.image_config)
     missing = images_missing(runs, images)
     serialization = replace(serialization, image_config=images_and(images, missing))
     with report_lint_findings_to(found.extend, settings):
         container = task.get_container(serialization)
-    if missing and "AB118" not in settings.ignore | codes_ignored_for(task, runs):
-        found.append(findings_in(runs, "AB118", missing_images_message(missing)))
+        lint_missing_images(task, missing)
     looks_at_image = not missing and not is_only_mapped(task)
     return found, image_need_of(task, runs, container, serialization) if looks_at_image else None
 

@@ -125,7 +125,7 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
         getattr(params, "envvars", None) or {},
         _code_options(context, params),
         _raw_output_prefix_of_command(params),
-        any(frame.f_code in _eager_codes() for frame in frames) or eager_contexts_of_thread() is not None,
+        eager_contexts_of_thread() is not None or not _eager_codes().isdisjoint(frame.f_code for frame in frames),
     )
 
 

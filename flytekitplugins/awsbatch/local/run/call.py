@@ -116,15 +116,13 @@ class Call:
 
     def run(self, inputs: literals_pb2.LiteralMap) -> LiteralMap:
         """See `composer.compose_and_run_call`. Raises NodeAbortedError too."""
-        deployment = self._deployment
-        self._check_handled(self._serialised.template)
-        self._notices.asked.CopyFrom(self._serialised.template.container.resources)
-        settle_launched_resources(self._serialised.template, self._deployment.settings.admin)
+        deployment, serialised = self._deployment, self._serialised
+        template = serialised.template
+        self._check_handled(template)
+        self._notices.asked.CopyFrom(template.container.resources)
+        settle_launched_resources(template, deployment.settings.admin)
         decision = self._decide_launch()
-        serialised = self._serialised
-        deployment.launch.add_code(
-            serialised.template.id.name, serialised.code_root, self._who.execution_env, serialised.image_id
-        )
+        deployment.launch.add_code(template.id.name, serialised.code_root, self._who.execution_env, serialised.image_id)
         request = self._request(inputs, decision)
         if deployment.backend.endpoint is not None:
             self._check_account(request, decision)
