@@ -99,7 +99,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         batch = BatchSettings(vcpus=options.vcpus, memory=2 * MEMORY * options.vcpus, container=settings)
         executor = ContainerExecutor(container_engine.connect_engine(), settings)
-        with LocalBatch(Path(folder), batch, executors=[executor], launch=launch_policy_in_image()) as service:
+        with LocalBatch(Path(folder), batch, executor=executor, launch=launch_policy_in_image()) as service:
             service.ensure_queue("queue")
             service.register_job_definition(jobDefinitionName="child", type="container", containerProperties=container)
             detail = {"jobName": "child", "jobQueue": "q", "jobDefinition": "d", "container": container}

@@ -58,7 +58,7 @@ def new_service(container_engine: TestEngine, home: Path, warnings: list[str]) -
             executor = ContainerExecutor(client, container, folders=folders, warn=warnings.append)
             batch = BatchSettings(vcpus=4, memory=8192, kill_grace=1, container=container)
             service = LocalBatch(
-                at, batch, executors=[executor], launch=launch_policy_in_image({"GIVEN": "yes"}), clock=clock
+                at, batch, executor=executor, launch=launch_policy_in_image({"GIVEN": "yes"}), clock=clock
             )
             return open_services.enter_context(service)
 

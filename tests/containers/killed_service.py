@@ -26,7 +26,7 @@ def main(url: str, home: str, *scripts: str) -> None:
     settings = BatchSettings(vcpus=4, memory=8192, kill_grace=1, container=container)
     beside = Folder(Path(home).parent)
     executor = ContainerExecutor(engine.client(), container, folders=[beside])
-    service = LocalBatch(Path(home), settings, executors=[executor], launch=launch_policy_in_image())
+    service = LocalBatch(Path(home), settings, executor=executor, launch=launch_policy_in_image())
     service.start()
     service.ensure_queue("queue")
     shell = Shell(service)

@@ -43,4 +43,4 @@ def in_any_image(engine: TestEngine, folder: Path) -> dict[str, Any]:
     :param folder: that all jobs see which name it.
     """
     executor = AnyImage(engine.client(), engine.settings(), folders=[Folder(folder)])
-    return {"executors": [executor], "launch": launch_policy_in_image()}
+    return {"executor": executor, "launch": launch_policy_in_image()}

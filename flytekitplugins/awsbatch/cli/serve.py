@@ -114,13 +114,11 @@ def serve_command(
     at = Home(home.expanduser().absolute()) if home is not None else home_from_environment(os.environ)
     try:
         settings = load_all_settings(files_of_command(files))
-        executors: list[Executor] | None = None
+        executor: Executor | None = None
         launch: LaunchPolicy
         if (isolation or settings.local.isolation) == CONTAINER:
-            launch, executors = (
-                launch_policy_in_image(environment),
-                [backend_container_executor(settings, at.prepare(), _warn)],
-            )
+            launch = launch_policy_in_image(environment)
+            executor = backend_container_executor(settings, at.prepare(), _warn)
         else:
             launch = CodeFolders(
                 launch_policy_in_clean_environment(
@@ -131,7 +129,7 @@ def serve_command(
                 at.code,
                 settings.batch.retention_days,
             )
-        service = LocalBatch(at.batch, settings.batch, launch=launch, executors=executors, adopt=True)
+        service = LocalBatch(at.batch, settings.batch, launch=launch, executor=executor, adopt=True)
     except (SettingsError, HomeError, UnusableHomeError, NoEngineError) as error:
         raise click.ClickException(str(error)) from error
     guard = RequestGuard(token)

@@ -262,7 +262,7 @@ class Moody(ProcessExecutor):
 
 
 def test_an_executor_that_fails_over_one_attempt_gets_the_others_all_the_same(home: Path) -> None:
-    with LocalBatch(home, SETTINGS, executors=[Moody()]) as service:
+    with LocalBatch(home, SETTINGS, executor=Moody()) as service:
         shell = new_shell(service)
         job_id = shell.submit("true", size=3)
         shell.ended(job_id)

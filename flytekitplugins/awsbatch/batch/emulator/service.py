@@ -13,7 +13,7 @@ import logging
 import math
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -61,7 +61,7 @@ class LocalBatch(BatchCalls):
     :param home: the directory that keeps the state (`batch.sqlite3`), logs and scratch directories; None keeps the
         state in memory and the rest in a temporary directory until `close`.
     :param launch: what jobs see of this machine; by default what any caller's jobs may see (see `launch.clean`).
-    :param executors: the first that accepts a process runs it; by default every attempt is a process of its own.
+    :param executor: runs the attempts; by default each is a process of its own.
     :param adopt: whether `start` takes over the unended jobs that came over HTTP to services that died on this home.
         Those of local runs wait for their runs to be resumed (see the method `adopt`).
     :param validate_shapes: whether requests are held against botocore's service model before AWS's own rules;
@@ -77,7 +77,7 @@ class LocalBatch(BatchCalls):
         settings: BatchSettings = BatchSettings(),  # noqa: B008 - frozen
         *,
         launch: LaunchPolicy | None = None,
-        executors: Sequence[Executor] | None = None,
+        executor: Executor | None = None,
         clock: Clock | None = None,
         adopt: bool = False,
         validate_shapes: bool = True,
@@ -95,15 +95,12 @@ class LocalBatch(BatchCalls):
         self._clock = clock or Clock()
         self._rows, resources = JobRows(self._database), Resources(self._database)
         self._table = JobTable(self._rows, self._clock)
-        executors = (ProcessExecutor(),) if executors is None else executors
         self._engine = Engine(
             table=self._table,
             write_behind=WriteBehind(self._table, self._rows, self._clock),
-            starter=Starter(
-                launch or launch_policy_in_clean_environment(), executors, self.logs, settings, self._clock
-            ),
+            starter=Starter(launch or launch_policy_in_clean_environment(), self.logs, settings, self._clock),
             capacity=lambda: capacity_of(resources.named(QUEUE), resources.named(ENVIRONMENT), settings),
-            executors=executors,
+            executor=executor or ProcessExecutor(),
             faults=self.faults,
             clock=self._clock,
             kill_grace=settings.kill_grace,

@@ -145,7 +145,7 @@ class LocalBackend(Backend):
             home.batch,
             settings.batch,
             launch=launch,
-            executors=_backend_executors(settings, home, warn),
+            executor=_backend_executor(settings, home, warn),
             validate_shapes=False,
         )
         self._queues = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
@@ -194,20 +194,20 @@ class LocalBackend(Backend):
         return str(self.service.log_path(child.log_streams[-1])), tail
 
 
-def _backend_executors(settings: Settings, home: Home, warn: Callable[[str], None]) -> list[Executor]:
+def _backend_executor(settings: Settings, home: Home, warn: Callable[[str], None]) -> Executor:
     """A container per job; or a process, and for Flyte's own commands a warm interpreter to start it from.
 
     Raises NoEngineError.
     """
     local = settings.local
     if local.isolation == CONTAINER:
-        return [backend_container_executor(settings, home, warn)]
+        return backend_container_executor(settings, home, warn)
     process = ProcessExecutor()
     if local.isolation == "process":
-        return [process]
+        return process
     options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
     keep = local.keep_interpreters
-    return [WarmExecutor(preload.preload_planner(options), process, isolation=local.isolation, keep=keep, warn=warn)]
+    return WarmExecutor(preload.preload_planner(options), process, isolation=local.isolation, keep=keep, warn=warn)
 
 
 def backend_container_executor(settings: Settings, home: Home, warn: Callable[[str], None]) -> Executor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from ..arns import DEFINITION, name_in_arn, split_arn_revision
 from ..clock import Clock
 from ..job_model import Job, Unit
 from ..settings import ENFORCE, BatchSettings
-from .executors.protocol import Executor, JobProcess
+from .executors.protocol import JobProcess
 from .launch import Launch, LaunchPolicy, LaunchRequest, own_launch_environment, shared_launch_environment
 from .log_files import Logs
 from .scratch import Scratch
@@ -24,23 +23,14 @@ class Start:
     """:param stream: the attempt's log stream."""
 
     process: JobProcess
-    executor: Executor
     stream: str
 
 
 class Starter:
     """:ivar scratch: set when the service starts."""
 
-    def __init__(
-        self,
-        launch: LaunchPolicy,
-        executors: Sequence[Executor],
-        logs: Logs,
-        settings: BatchSettings,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, launch: LaunchPolicy, logs: Logs, settings: BatchSettings, clock: Clock) -> None:
         self._launch = launch
-        self._executors = executors
         self._logs = logs
         self._settings = settings
         self._clock = clock
@@ -49,7 +39,7 @@ class Starter:
         self._shared: dict[str, tuple[Launch, dict[str, str]]] = {}
 
     def prepare(self, unit: Unit) -> Start:
-        """Prepares the unit's current attempt. Raises whatever the launch policy raises, OSError, LookupError."""
+        """Prepares the unit's current attempt. Raises whatever the launch policy raises, OSError."""
         spec, attempt = unit.job.spec, unit.current
         definition = split_arn_revision(name_in_arn(DEFINITION, spec.definition) or "")[0]
         stream = self._logs.new(definition, self._clock.now_ms())
@@ -87,10 +77,7 @@ class Starter:
             shared=shared,
             spec=spec,
         )
-        for executor in self._executors:
-            if executor.accepts(process):
-                return Start(process, executor, stream)
-        raise LookupError(f"no executor takes {spec.command[:1] or 'a job without a command'}")
+        return Start(process, stream)
 
     def note_start(self, process: JobProcess, at: int) -> None:
         """No line of the attempt's log is older than its start."""

@@ -16,7 +16,7 @@ import secrets
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,12 +61,11 @@ KILL = "kill"
 
 @dataclass
 class Running:
-    """An attempt that an executor has been given."""
+    """An attempt that the executor has been given."""
 
     unit: Unit
     attempt: Attempt
     process: JobProcess
-    executor: Executor
     lost_to: str | None = None
 
 
@@ -79,7 +78,7 @@ class Engine:
         write_behind: WriteBehind,
         starter: Starter,
         capacity: Callable[[], Capacity],
-        executors: Sequence[Executor],
+        executor: Executor,
         faults: FaultPlan,
         clock: Clock,
         kill_grace: float,
@@ -88,7 +87,7 @@ class Engine:
         self.write_behind = write_behind
         self._starter = starter
         self._capacity = capacity
-        self._executors = executors
+        self._executor = executor
         self._kill_grace = kill_grace
         # Scratch directories of attempts that have ended.
         self._ended: list[JobProcess] = []
@@ -119,8 +118,7 @@ class Engine:
     def start_engine(self, instance: Instance) -> None:
         self._starter.scratch = Scratch(instance.scratch)
         self._instance = instance
-        for executor in self._executors:
-            executor.open_instance(instance, self._inbox.put)
+        self._executor.open_instance(instance, self._inbox.put)
         self._thread.start()
 
     def stop_engine(self) -> None:
@@ -129,8 +127,7 @@ class Engine:
         self.wake()
         if self._thread.is_alive():
             self._thread.join()
-        for executor in self._executors:
-            executor.close_instance()
+        self._executor.close_instance()
         with self._table.lock:
             self._suspended = True
             for event in [*self._events, *self._arrived()]:
@@ -202,8 +199,7 @@ class Engine:
 
     def end_left_behind(self, name: str, directory: Path) -> None:
         """See `Executor.end_left_behind`."""
-        for executor in self._executors:
-            executor.end_left_behind(name, directory)
+        self._executor.end_left_behind(name, directory)
 
     def wait_idle(self, timeout: float) -> bool:
         """Whether no attempt runs, at the latest after so many seconds."""
@@ -386,23 +382,23 @@ class Engine:
             elif what == HOST_LOST:
                 self._lose_host(key, running)
             elif what == KILL:
-                running.executor.signal(key, signal.SIGKILL)
+                self._executor.signal(key, signal.SIGKILL)
 
     def _lose_host(self, key: str, running: Running) -> None:
         """Takes the host of an attempt away."""
         running.lost_to = _instance_id(key)
-        running.executor.signal(key, signal.SIGKILL)
+        self._executor.signal(key, signal.SIGKILL)
 
     def _ask_to_end(self, key: str | None) -> None:
         """SIGTERM now, or as soon as it has started; SIGKILL when the grace has passed."""
         running = self._running.get(key) if key is not None else None
         if key is not None and running is not None:
             if running.attempt.started is not None:
-                running.executor.signal(key, signal.SIGTERM)
+                self._executor.signal(key, signal.SIGTERM)
             self._set_deadline(self._kill_grace, key, KILL)
 
     def _start_attempt(self, unit: Unit) -> None:
-        """Hands an attempt to an executor. Without the lock: a launch policy may take its time."""
+        """Hands an attempt to the executor. Without the lock: a launch policy may take its time."""
         if self._faults.fault_of_attempt(CANNOT_START, unit) is not None:
             image = unit.job.spec.detail["container"].get("image", "")
             message = f"image {image} could not be pulled"
@@ -411,23 +407,23 @@ class Engine:
         try:
             start = self._starter.prepare(unit)
         except Exception as error:
-            log.exception("the launch policy or the executors refused %s", unit.id)
+            log.exception("the launch policy refused %s", unit.id)
             self._end_unstarted(unit, retry_rules.retry_end_not_started(f"{type(error).__name__}: {error}"))
             return
         key = start.process.key
         with self._table.lock:
             unit.current.stream = start.stream
-            self._running[key] = Running(unit, unit.current, start.process, start.executor)
+            self._running[key] = Running(unit, unit.current, start.process)
             self._key_of_unit[id(unit)] = key
         try:
-            start.executor.start(start.process)
+            self._executor.start(start.process)
         except Exception as error:
             # The others that were placed with it must not be lost with it.
-            log.exception("%s could not start %s", start.executor.name, unit.id)
+            log.exception("%s could not start %s", self._executor.name, unit.id)
             self._inbox.put(CannotStart(key, f"{type(error).__name__}: {error}", self._clock.now_ms() / 1000))
 
     def _end_unstarted(self, unit: Unit, end: retry_rules.End) -> None:
-        """Ends an attempt that no executor got to see."""
+        """Ends an attempt that the executor never got to see."""
         with self._table.lock:
             self._ready.give_back(unit, unit.current.environment or "")
             self.end_attempt(unit, end, self._clock.now_ms())

@@ -81,9 +81,6 @@ class ContainerExecutor:
         self._lease = self._supervision.lease(instance, lambda _event: None)
         self._end_of_removed_instances()
 
-    def accepts(self, process: JobProcess) -> bool:
-        return process.spec is not None
-
     def start(self, process: JobProcess) -> None:
         attempt = Attempt(process)
         with self._lock:

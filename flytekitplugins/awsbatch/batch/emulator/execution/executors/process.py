@@ -26,9 +26,6 @@ class ProcessExecutor:
         self._supervision = supervision.supervision_of_this_process()
         self._lease = self._supervision.lease(instance, events)
 
-    def accepts(self, process: JobProcess) -> bool:
-        return True
-
     def start(self, process: JobProcess) -> None:
         if not process.argv:
             self._events(CannotStart(process.key, NO_COMMAND, machine_time.wall()))

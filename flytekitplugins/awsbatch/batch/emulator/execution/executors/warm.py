@@ -75,9 +75,6 @@ class WarmExecutor:
         self._interpreters = all_interpreters.interpreters_of_this_process()
         self._lease = self._interpreters.supervision.lease(instance, events)
 
-    def accepts(self, process: JobProcess) -> bool:
-        return self._fallback.accepts(process)
-
     def start(self, process: JobProcess) -> None:
         plan = self._planner(process) if sys.platform.startswith("linux") else None
         if plan is None:
