@@ -3,25 +3,25 @@ or shifts the time for its own code would otherwise stop deadlines, and what sta
 
 from __future__ import annotations
 
+import ctypes
 import time
-from collections.abc import Callable
 
 # Python's, which stands still while the machine sleeps. On macOS CLOCK_MONOTONIC goes on then, and deadlines would have
 # passed when a laptop wakes.
 MONOTONIC = getattr(time, "CLOCK_UPTIME_RAW", time.CLOCK_MONOTONIC)
+# The C library's, since time-machine replaces Python's function, too. A CDLL would let other threads run meanwhile.
+_clock_gettime = ctypes.PyDLL(None).clock_gettime
+# Its `struct timespec`: seconds and nanoseconds.
+_TimeSpec = ctypes.c_long * 2
 
 
 def wall() -> float:
     """Seconds since the epoch."""
-    return time.clock_gettime(time.CLOCK_REALTIME)
+    now = _TimeSpec()
+    _clock_gettime(time.CLOCK_REALTIME, now)
+    return now[0] + now[1] / 1e9
 
 
 def monotonic() -> float:
     """Seconds that never go back, for deadlines."""
     return time.clock_gettime(MONOTONIC)
-
-
-def steady_clock() -> Callable[[], float]:
-    """Seconds since the epoch as of now, and from then on as they pass: also where this clock is replaced as well."""
-    behind = wall() - monotonic()
-    return lambda: behind + monotonic()

@@ -60,7 +60,7 @@ class NodeExecution:
     """One node of an execution, from its inputs to its outputs or its error.
 
     :param saved: what an earlier process saved of the node; None: the node starts.
-    :param clock: seconds since the epoch; None: the machine's.
+    :param clock: seconds since the epoch.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class NodeExecution:
         *,
         saved: NodeState | None = None,
         observer: Observer | None = None,
-        clock: Callable[[], float] | None = None,
+        clock: Callable[[], float] = machine_time.wall,
     ) -> None:
         self.request = request
         self._services = services
         self._observer = observer
-        self._clock = clock or machine_time.steady_clock()
+        self._clock = clock
         self._lock = RLock()
         self._node = NodeState(attempt=request.attempt) if saved is None else saved
         self._result: NodeResult | None = None
