@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..arns import ENVIRONMENT, QUEUE
-from ..scheduling.capacity import capacity_order
+from ..scheduling.capacity import ENABLED, capacity_order
 from . import request_rules
 from .batch_errors import client_error
-from .context import Answer, Context, Request, requested_state
+from .context import Answer, Context, Request
 
 MANAGED = "MANAGED"
 UNMANAGED = "UNMANAGED"
@@ -56,8 +56,6 @@ class ComputeEnvironments:
         kind, resources = request["type"], request.get("computeResources")
         if name in self._context.resources.named(ENVIRONMENT):
             raise client_error(f"ComputeEnvironment {name} already exists")
-        if kind not in (MANAGED, UNMANAGED):
-            raise client_error(f"type {kind!r}: expected {MANAGED} or {UNMANAGED}")
         if request.get("eksConfiguration"):
             raise client_error("eksConfiguration: not supported here")
         if kind == MANAGED and not resources:
@@ -75,7 +73,7 @@ class ComputeEnvironments:
             "computeEnvironmentName": name,
             "computeEnvironmentArn": arn,
             "type": kind,
-            "state": requested_state(request),
+            "state": request.get("state") or ENABLED,
             "status": "VALID",
             "statusReason": "ComputeEnvironment Healthy",
             "ecsClusterArn": arns.ecs_arn("cluster", f"{name}_Batch"),
@@ -96,7 +94,7 @@ class ComputeEnvironments:
     def update(self, request: Request) -> Answer:
         """Changes a compute environment's state or resources; not between EC2 and Fargate while a queue uses it."""
         name, body = self._context.named(ENVIRONMENT, request["computeEnvironment"])
-        changed = {**body, "state": requested_state(request, body["state"])}
+        changed = {**body, "state": request.get("state") or body["state"]}
         if request.get("computeResources"):
             changed["computeResources"] = {**body.get("computeResources", {}), **request["computeResources"]}
             _check_compute_resources(changed["computeResources"], request["computeResources"])

@@ -101,11 +101,3 @@ class Context:
             "status": ACTIVE if active else INACTIVE,
             **body,
         }
-
-
-def requested_state(request: Request, default: str = ENABLED) -> str:
-    """The state that a request gives a job queue or compute environment."""
-    state = request.get("state") or default
-    if state not in (ENABLED, DISABLED):
-        raise client_error(f"state {state!r}: expected {ENABLED} or {DISABLED}")
-    return str(state)

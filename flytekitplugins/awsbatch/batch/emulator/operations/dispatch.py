@@ -12,7 +12,7 @@ from .... import machine_time
 from ...api import BatchError
 from ..compact_json import encode_compactly
 from ..faults import DROP_RESPONSE, SERVER_ERROR, SLOW, STALE_DESCRIBE, THROTTLE, Fault, FaultPlan
-from .batch_errors import client_error, server_error, unsupported_operation
+from .batch_errors import server_error, unsupported_operation
 from .compute_environments import ComputeEnvironments
 from .context import Answer, Context, Operation, Request
 from .job_definitions import JobDefinitions
@@ -77,8 +77,6 @@ class Dispatcher:
 
         :param size: in bytes, of a request that came over HTTP.
         """
-        if not hit and operation != "DescribeJobs":
-            return self.dispatch_without_faults(operation, request, size)
         kinds = {fault.kind: fault for fault in hit}
         if THROTTLE in kinds:
             raise BatchError("TooManyRequestsException", "Too Many Requests", 429)
@@ -117,10 +115,6 @@ class Dispatcher:
             return perform(request)
         except sqlite3.Error as error:
             raise server_error(f"the service's state could not be read or written: {error}") from error
-        except KeyError as error:
-            if error.args and isinstance(error.args[0], str) and error.args[0] not in request:
-                raise client_error(f"{operation} needs {error.args[0]}") from error
-            raise
 
     def _stale(self, request: Request, seconds: float) -> Answer:
         """The newest answer to the same question that is at least so old, else the oldest there is; the first is

@@ -11,7 +11,7 @@ from ..scheduling.capacity import ENABLED
 from . import request_rules
 from .batch_errors import client_error
 from .compute_environments import is_fargate_environment
-from .context import Answer, Context, Request, requested_state
+from .context import Answer, Context, Request
 
 MAX_ENVIRONMENTS_OF_QUEUE = 3
 PRIORITIES = range(1001)
@@ -41,7 +41,7 @@ class JobQueues:
         body = {
             "jobQueueName": name,
             "jobQueueArn": arn,
-            "state": requested_state(request),
+            "state": request.get("state") or ENABLED,
             "status": "VALID",
             "statusReason": "JobQueue Healthy",
             "priority": _check_priority(request["priority"]),
@@ -61,7 +61,7 @@ class JobQueues:
         if request.get("schedulingPolicyArn"):
             raise client_error(f"JobQueue {name} has no scheduling policy: it can't have one added")
         _check_service_environments(request)
-        changed = {**body, "state": requested_state(request, body["state"])}
+        changed = {**body, "state": request.get("state") or body["state"]}
         if request.get("priority") is not None:
             changed["priority"] = _check_priority(request["priority"])
         if request.get("computeEnvironmentOrder"):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from .batch_errors import client_error
 
-# JSON: a number, a text, a list of such, or numbers by name.
+# JSON: a number, a text, or a list of such.
 Position = TypeVar("Position")
 # Beyond every number that SQLite holds.
 NUMBERS = range(1 << 63)
@@ -37,8 +37,6 @@ def page_position(token: str | None, like: Position, start: Position) -> Positio
 
 
 def _alike(position: Any, like: Any) -> bool:
-    if isinstance(like, dict):
-        return isinstance(position, dict) and all(_alike(each, 0) for each in position.values())
     if isinstance(like, list):
         return isinstance(position, list) and len(position) == len(like) and all(map(_alike, position, like))
     return type(position) is type(like) and (isinstance(position, str) or position in NUMBERS)
