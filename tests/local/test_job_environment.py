@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import LaunchRequest
+from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
 from flytekitplugins.awsbatch.local.deployment.job_environment import LocalLaunch
 
 
@@ -22,20 +22,7 @@ def test_the_record_is_of_the_launch_that_jobs_get(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(later)
     monkeypatch.syspath_prepend(str(later))
 
-    request = LaunchRequest(
-        job_id="",
-        job_name="",
-        index=None,
-        array_size=None,
-        attempt=1,
-        command=("true",),
-        environment={"FLYTE_INTERNAL_TASK_NAME": "task"},
-        queue="",
-        compute_environment="",
-        tags={},
-        remote=False,
-    )
-    given = launch(request)
+    given = launch(JobSpec("", "", "", ("true",), {"FLYTE_INTERNAL_TASK_NAME": "task"}, vcpus=1, memory=64))
     recorded = launch.record("task")
     assert (recorded["folder"], recorded["python_path"]) == (str(given.cwd), list(given.python_path))
     assert (given.environment["_F_IMG_ID"], recorded["image"]) == ("an-image", "an-image")

@@ -75,6 +75,11 @@ class JobSpec:
     # DescribeJobs' answer as far as it never changes, in the wire's shape.
     detail: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def on_fargate(self) -> bool:
+        """Whether the job is for Fargate, and not for EC2."""
+        return "FARGATE" in self.detail.get("platformCapabilities", ())
+
 
 @dataclass(slots=True, eq=False)
 class Attempt:

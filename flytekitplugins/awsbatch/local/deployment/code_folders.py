@@ -16,7 +16,8 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.batch.emulator import private_folders
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchPolicy, LaunchRequest
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchPolicy
+from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
 from flytekitplugins.awsbatch.container import code_distribution
 
 from ... import machine_time
@@ -45,16 +46,16 @@ class CodeFolders:
                 if path.is_dir() and path.stat().st_mtime < oldest:
                     code_distribution.remove_distribution(path)
 
-    def __call__(self, request: LaunchRequest) -> Launch:
+    def __call__(self, spec: JobSpec) -> Launch:
         """Raises OSError where the folder cannot be made."""
-        launch = self._policy(request)
-        asked = request.command, request.fargate
+        launch = self._policy(spec)
+        asked = spec.command, spec.on_fargate
         known, answer = self._launches.get(asked, (None, launch))
         if known is not launch:
             # All attempts of a job have to get the very same launch.
             if len(self._launches) >= REMEMBERED:
                 self._launches.clear()
-            command = shared_code_folder(request.command, self._root)
+            command = shared_code_folder(spec.command, self._root)
             answer = replace(launch, command=command) if command else launch
             self._launches[asked] = launch, answer
         return answer

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import AMBIENT, Launch, LaunchRequest
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import AMBIENT, Launch
+from flytekitplugins.awsbatch.batch.emulator.job_model import JobSpec
 
 from .job_scripts import FAST_EXECUTE, job_scripts_directories
 
@@ -96,9 +97,9 @@ class LocalLaunch:
         value."""
         return self._records[task_name]
 
-    def __call__(self, request: LaunchRequest) -> Launch:
-        task_name = request.environment.get("FLYTE_INTERNAL_TASK_NAME", "")
-        in_scratch = request.command[:1] == (FAST_EXECUTE,)
+    def __call__(self, spec: JobSpec) -> Launch:
+        task_name = spec.environment.get("FLYTE_INTERNAL_TASK_NAME", "")
+        in_scratch = spec.command[:1] == (FAST_EXECUTE,)
         known = self._launches.get((task_name, in_scratch))
         if known is not None:
             return known

@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch import wire
-from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, LaunchRequest, compose_launch
+from flytekitplugins.awsbatch.batch.emulator.execution.launch import Launch, compose_launch
+from flytekitplugins.awsbatch.batch.emulator.job_model import Attempt, Job
+from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of
 from flytekitplugins.awsbatch.batch.emulator.private_folders import remove_folder
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
@@ -64,9 +66,10 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunComma
     child = child_index_to_rerun(node, index)
     assert node.job_id is not None
     job = _job(home, run, node.job_id)
-    if "arrayProperties" not in job:
-        child = None
-    container = job["container"]
+    size = job.get("arrayProperties", {}).get("size")
+    unit = Job(node.job_id, job_spec_of(job), size, created=0, owner="").unit(None if size is None else child)
+    assert unit is not None
+    unit.attempts = [Attempt(1, None, "local")]
     output = home.run(run.name) / "reruns" / f"{node.node}-{index}"
     recorded = node.record["launch"]
     mode = recorded["environment"] if run.endpoint is None else INHERIT
@@ -76,23 +79,10 @@ def _command(home: Home, run: RunInfo, node: NodeInfo, index: int) -> RerunComma
         path=job_scripts_directories(),
         python_path=tuple(recorded["python_path"]),
     )
-    request = LaunchRequest(
-        job_id=node.job_id,
-        job_name=job["jobName"],
-        index=child,
-        array_size=job.get("arrayProperties", {}).get("size"),
-        attempt=1,
-        command=tuple(container["command"]),
-        environment={pair["name"]: pair["value"] for pair in container.get("environment", ())},
-        queue=job["jobQueue"].rpartition("/")[2],
-        compute_environment="local",
-        tags={},
-        remote=False,
-    )
     folder = Path(recorded["folder"])
     if not folder.is_dir():
         raise UnknownRunError(f"The folder that the run was started in, {folder}, is not there any more.")
-    return RerunCommand(_redirected(request.command, output), compose_launch(request, launch), folder, output)
+    return RerunCommand(_redirected(unit.job.spec.command, output), compose_launch(unit, launch), folder, output)
 
 
 def rerun_child(child: RerunCommand, raw: bool = False) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..arns import DEFINITION, name_in_arn, split_arn_revision
@@ -10,20 +9,12 @@ from ..clock import Clock
 from ..job_model import Job, Unit
 from ..settings import ENFORCE, BatchSettings
 from .executors.protocol import JobProcess
-from .launch import Launch, LaunchPolicy, LaunchRequest, own_launch_environment, shared_launch_environment
+from .launch import Launch, LaunchPolicy, own_launch_environment, shared_launch_environment
 from .log_files import Logs
 from .scratch import Scratch
 
 # For how many jobs the environment is kept: as many as start attempts in turns.
 REMEMBERED = 64
-
-
-@dataclass(frozen=True)
-class Start:
-    """:param stream: the attempt's log stream."""
-
-    process: JobProcess
-    stream: str
 
 
 class Starter:
@@ -38,35 +29,22 @@ class Starter:
         self._temporary: dict[Path, Scratch] = {}
         self._shared: dict[str, tuple[Launch, dict[str, str]]] = {}
 
-    def prepare(self, unit: Unit) -> Start:
-        """Prepares the unit's current attempt. Raises whatever the launch policy raises, OSError."""
-        spec, attempt = unit.job.spec, unit.current
+    def prepare(self, unit: Unit) -> tuple[JobProcess, str]:
+        """Prepares the unit's current attempt; returns its log stream too. Raises whatever the launch policy raises,
+        OSError."""
+        spec = unit.job.spec
         definition = split_arn_revision(name_in_arn(DEFINITION, spec.definition) or "")[0]
         stream = self._logs.new(definition, self._clock.now_ms())
-        request = LaunchRequest(
-            job_id=unit.job.id,
-            job_name=spec.name,
-            index=unit.index,
-            array_size=unit.job.size,
-            attempt=attempt.number,
-            command=spec.command,
-            environment=spec.environment,
-            queue=spec.queue,
-            compute_environment=attempt.environment or "",
-            tags=spec.tags,
-            remote=unit.job.remote,
-            fargate="FARGATE" in spec.detail.get("platformCapabilities", ()),
-        )
-        launch = self._launch(request)
+        launch = self._launch(spec)
         assert self.scratch is not None
         scratch = self.scratch.take() if launch.cwd is None else None
         temporary = self._temporary_below(launch.temporary).take() if launch.temporary is not None else None
-        own = own_launch_environment(request)
+        own = own_launch_environment(unit)
         if temporary is not None and "TMPDIR" not in spec.environment:
             own = own | {"TMPDIR": str(temporary)}
         shared = self._environment(unit.job, launch)
         process = JobProcess(
-            key=f"{unit.id}#{attempt.number}#{stream.rpartition('/')[2]}",
+            key=f"{unit.id}#{unit.current.number}#{stream.rpartition('/')[2]}",
             argv=launch.command or spec.command,
             environment={**shared, **own},
             cwd=launch.cwd or scratch or Path(),
@@ -77,7 +55,7 @@ class Starter:
             shared=shared,
             spec=spec,
         )
-        return Start(process, stream)
+        return process, stream
 
     def note_start(self, process: JobProcess, at: int) -> None:
         """No line of the attempt's log is older than its start."""

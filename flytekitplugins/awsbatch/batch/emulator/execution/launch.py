@@ -12,28 +12,7 @@ from pathlib import Path
 
 from flytekitplugins.awsbatch import wire
 
-
-@dataclass(frozen=True)
-class LaunchRequest:
-    """An attempt that is about to be started.
-
-    :param environment: the job's own, as the definition and the submission say.
-    :param remote: whether the job came over HTTP.
-    :param fargate: whether it is for Fargate, and not for EC2.
-    """
-
-    job_id: str
-    job_name: str
-    index: int | None
-    array_size: int | None
-    attempt: int
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    queue: str
-    compute_environment: str
-    tags: Mapping[str, str]
-    remote: bool
-    fargate: bool = False
+from ..job_model import JobSpec, Unit
 
 
 @dataclass(frozen=True)
@@ -56,7 +35,7 @@ class Launch:
     command: tuple[str, ...] = ()
 
 
-LaunchPolicy = Callable[[LaunchRequest], Launch]
+LaunchPolicy = Callable[[JobSpec], Launch]
 
 # The variables without which no command runs; a container's image would bring them.
 AMBIENT = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
@@ -86,12 +65,12 @@ def _on_ecs(extra: Mapping[str, str] | None, launch: Callable[[dict[str, str]], 
     """With the variable by which programs know where they run (ECS developer guide, "Amazon ECS environment
     variables")."""
     ec2, fargate = (launch({"AWS_EXECUTION_ENV": f"AWS_ECS_{kind}", **(extra or {})}) for kind in ("EC2", "FARGATE"))
-    return lambda request: fargate if request.fargate else ec2
+    return lambda spec: fargate if spec.on_fargate else ec2
 
 
-def compose_launch(request: LaunchRequest, launch: Launch) -> dict[str, str]:
-    """The environment of the attempt's process."""
-    return {**shared_launch_environment(request.environment, launch), **own_launch_environment(request)}
+def compose_launch(unit: Unit, launch: Launch) -> dict[str, str]:
+    """The environment of the process of a unit's current attempt."""
+    return {**shared_launch_environment(unit.job.spec.environment, launch), **own_launch_environment(unit)}
 
 
 def shared_launch_environment(environment: Mapping[str, str], launch: Launch) -> dict[str, str]:
@@ -107,14 +86,14 @@ def shared_launch_environment(environment: Mapping[str, str], launch: Launch) ->
     return shared
 
 
-def own_launch_environment(request: LaunchRequest) -> dict[str, str]:
-    """What AWS Batch sets for an attempt: the user guide's "AWS Batch job environment variables"."""
+def own_launch_environment(unit: Unit) -> dict[str, str]:
+    """What AWS Batch sets for a unit's current attempt: the user guide's "AWS Batch job environment variables"."""
     own = {
-        wire.AWS_JOB_ID: request.job_id if request.index is None else f"{request.job_id}:{request.index}",
-        wire.AWS_JOB_ATTEMPT: str(request.attempt),
-        wire.AWS_JOB_QUEUE: request.queue,
-        wire.AWS_COMPUTE_ENVIRONMENT: request.compute_environment,
+        wire.AWS_JOB_ID: unit.id,
+        wire.AWS_JOB_ATTEMPT: str(unit.current.number),
+        wire.AWS_JOB_QUEUE: unit.job.spec.queue,
+        wire.AWS_COMPUTE_ENVIRONMENT: unit.current.environment or "",
     }
-    if request.index is not None:
-        own |= {wire.AWS_JOB_ARRAY_INDEX: str(request.index), wire.AWS_JOB_ARRAY_SIZE: str(request.array_size)}
+    if unit.index is not None:
+        own |= {wire.AWS_JOB_ARRAY_INDEX: str(unit.index), wire.AWS_JOB_ARRAY_SIZE: str(unit.job.size)}
     return own

@@ -13,7 +13,6 @@ from ..arns import JOB, Arns
 from ..compact_json import encode_compactly
 from ..job_model import CANCEL, ENDED, TERMINATE, Attempt, Job, JobSpec, Unit
 from ..store.job_rows import Summary
-from .request_rules import FARGATE
 
 # Said of a job that was, and left out of others.
 STOPPED: Mapping[str | None, str] = {CANCEL: "isCancelled", TERMINATE: "isTerminated"}
@@ -97,7 +96,7 @@ class Descriptions:
             text = f',"taskArn":"{self._task}{cluster}/{task}"'
             if attempt.stream is not None:
                 text += f',"logStreamName":"{attempt.stream}"'
-            if FARGATE not in unit.job.spec.detail.get("platformCapabilities", ()):
+            if not unit.job.spec.on_fargate:
                 text += f',"containerInstanceArn":"{self._instance}{cluster}/{MACHINE}"'
         if attempt.exit_code is not None:
             text += f',"exitCode":{attempt.exit_code}'

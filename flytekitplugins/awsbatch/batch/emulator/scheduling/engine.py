@@ -36,7 +36,6 @@ from ..job_model import (
     RUNNING,
     TERMINATE,
     TIMEOUT,
-    Attempt,
     Job,
     Unit,
 )
@@ -64,7 +63,6 @@ class Running:
     """An attempt that the executor has been given."""
 
     unit: Unit
-    attempt: Attempt
     process: JobProcess
     lost_to: str | None = None
 
@@ -284,7 +282,7 @@ class Engine:
         running = self._running.get(event.key)
         if running is None:
             return
-        unit = running.unit
+        unit, attempt = running.unit, running.unit.current
         if isinstance(event, Started):
             self._handle_start(event, running)
             return
@@ -293,8 +291,7 @@ class Engine:
             event = exits_of_instance(self._instance.directory).get(event.key, event)
         del self._running[event.key]
         self._key_of_unit.pop(id(unit), None)
-        if running.attempt.environment is not None:
-            self._ready.give_back(unit, running.attempt.environment)
+        self._ready.give_back(unit)
         self._ended.append(running.process)
         if self._suspended and unit.stop is None and not (isinstance(event, Exited) and event.exit_code == 0):
             return
@@ -304,19 +301,18 @@ class Engine:
             outcome = retry_rules.retry_end_by_exit(event.exit_code, event.out_of_memory)
         elif isinstance(event, CannotStart):
             # AttemptContainerDetail in the API reference: an attempt receives a log stream when it reaches RUNNING.
-            running.attempt.stream = None
+            attempt.stream = None
             running.process.log.unlink(missing_ok=True)
             outcome = retry_rules.retry_end_not_started(event.message, event.error)
         else:
             outcome = retry_rules.retry_end_host_lost(f"lost: {event.message}")
         if isinstance(event, Exited):
-            running.attempt.peak_memory, running.attempt.cpu_seconds = event.peak_memory, event.cpu_seconds
+            attempt.peak_memory, attempt.cpu_seconds = event.peak_memory, event.cpu_seconds
         self.end_attempt(unit, outcome, int(event.at * 1000))
 
     def _handle_start(self, event: Started, running: Running) -> None:
         unit, now = running.unit, int(event.at * 1000)
-        running.attempt.started = now
-        unit.started = now
+        unit.started = unit.current.started = now
         self._starter.note_start(running.process, now)
         self._table.set_status(unit, RUNNING)
         if unit.stop is not None or self._suspended:
@@ -393,7 +389,7 @@ class Engine:
         """SIGTERM now, or as soon as it has started; SIGKILL when the grace has passed."""
         running = self._running.get(key) if key is not None else None
         if key is not None and running is not None:
-            if running.attempt.started is not None:
+            if running.unit.current.started is not None:
                 self._executor.signal(key, signal.SIGTERM)
             self._set_deadline(self._kill_grace, key, KILL)
 
@@ -405,27 +401,26 @@ class Engine:
             self._end_unstarted(unit, retry_rules.retry_end_not_started(message, CANNOT_PULL))
             return
         try:
-            start = self._starter.prepare(unit)
+            process, stream = self._starter.prepare(unit)
         except Exception as error:
             log.exception("the launch policy refused %s", unit.id)
             self._end_unstarted(unit, retry_rules.retry_end_not_started(f"{type(error).__name__}: {error}"))
             return
-        key = start.process.key
         with self._table.lock:
-            unit.current.stream = start.stream
-            self._running[key] = Running(unit, unit.current, start.process)
-            self._key_of_unit[id(unit)] = key
+            unit.current.stream = stream
+            self._running[process.key] = Running(unit, process)
+            self._key_of_unit[id(unit)] = process.key
         try:
-            self._executor.start(start.process)
+            self._executor.start(process)
         except Exception as error:
             # The others that were placed with it must not be lost with it.
             log.exception("%s could not start %s", self._executor.name, unit.id)
-            self._inbox.put(CannotStart(key, f"{type(error).__name__}: {error}", self._clock.now_ms() / 1000))
+            self._inbox.put(CannotStart(process.key, f"{type(error).__name__}: {error}", self._clock.now_ms() / 1000))
 
     def _end_unstarted(self, unit: Unit, end: retry_rules.End) -> None:
         """Ends an attempt that the executor never got to see."""
         with self._table.lock:
-            self._ready.give_back(unit, unit.current.environment or "")
+            self._ready.give_back(unit)
             self.end_attempt(unit, end, self._clock.now_ms())
             self._table.notify_readers()
         self.wake()

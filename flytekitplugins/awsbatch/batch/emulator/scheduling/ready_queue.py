@@ -43,9 +43,9 @@ class ReadyQueue:
         """Puts units that could never start back into their queue, when units are placed next."""
         self._try_misfits = True
 
-    def give_back(self, unit: Unit, environment: str) -> None:
-        """The unit does not use its room in the compute environment any more."""
-        self._occupancy.give_back(environment, _ready_unit_need(unit))
+    def give_back(self, unit: Unit) -> None:
+        """The unit's current attempt does not use its room in the compute environment any more."""
+        self._occupancy.give_back(unit.current.environment or "", _ready_unit_need(unit))
 
     def place(self, capacity: Capacity) -> list[Unit]:
         """Moves the units that fit to STARTING, with an attempt that knows its compute environment."""
