@@ -194,4 +194,4 @@ def job(memory: int = 64, **properties: object) -> JobProcess:
         "container": {"image": "image", "command": ["true"], "vcpus": 1, "memory": 64, **properties},
     }
     spec = job_spec_of(detail)
-    return JobProcess("job#1#task", spec.command, {}, Path("/"), Path("log"), memory, spec=spec)
+    return JobProcess("job#1#task", spec.command, {}, {}, Path("/"), Path("log"), memory, spec=spec)

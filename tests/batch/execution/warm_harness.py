@@ -75,6 +75,7 @@ class Runner:
             "key": f"job:{self._number}#1",
             "argv": (self.script.name, *arguments),
             "environment": variables,
+            "shared": variables,
             "cwd": self.cwd,
             "log": self.root / f"{self._number}.log",
         }

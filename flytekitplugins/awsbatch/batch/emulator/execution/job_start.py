@@ -47,12 +47,12 @@ class Starter:
             key=f"{unit.id}#{unit.current.number}#{stream.rpartition('/')[2]}",
             argv=launch.command or spec.command,
             environment={**shared, **own},
+            shared=shared,
             cwd=launch.cwd or scratch or Path(),
             log=self._logs.make(stream),
             memory_limit=spec.memory if self._settings.memory_limit == ENFORCE else 0,
             scratch=scratch,
             temporary=temporary,
-            shared=shared,
             spec=spec,
         )
         return process, stream

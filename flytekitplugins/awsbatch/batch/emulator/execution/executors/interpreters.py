@@ -24,14 +24,7 @@ from .channel_reader import Link
 from .import_inputs import ImportInputs
 from .protocol import CannotStart, Event, JobProcess
 from .supervision import Lease, Supervision
-from .warm_interpreter import (
-    InterpreterFit,
-    InterpreterIdentity,
-    InterpreterOwner,
-    InterpreterState,
-    InterpreterUse,
-    WarmInterpreter,
-)
+from .warm_interpreter import InterpreterIdentity, InterpreterOwner, InterpreterState, InterpreterUse, WarmInterpreter
 from .warm_plan import OWN, WarmPlan
 
 # Seconds after which an interpreter that nobody uses ends.
@@ -73,9 +66,9 @@ class Interpreters:
                 if _same_variables(each.environment, process.environment, (*OWN, *plan.never_native)):
                     return None, each.reason
                 continue
-            fit, reason = each.interpreter_fit(process, plan)
-            if fit is not InterpreterFit.ELSEWHERE:
-                return (each if fit is InterpreterFit.HERE else None), reason
+            fits, reason = each.interpreter_fits(process, plan)
+            if fits or reason:
+                return (each if fits else None), reason
         spare = self._spare
         if spare is not None and spare.can_become_interpreter(which):
             spare.serve(which, plan)
@@ -222,25 +215,23 @@ class Interpreters:
     def _settle(self, interpreter: WarmInterpreter, state: InterpreterState) -> None:
         with self.lock:
             interpreter.state = state
-            uses = list(interpreter.uses.values())
-            for use in uses:
+            for use in interpreter.uses.values():
                 use.owner.settled(use)
 
     def _ended(self, interpreter: WarmInterpreter) -> None:
         with self.lock:
             self._remove(interpreter)
-            if interpreter.state is InterpreterState.STARTING:
-                interpreter.reason = interpreter.reason or "the interpreter ended while it imported, twice"
             was_importing = interpreter.state is InterpreterState.STARTING
+            if was_importing:
+                interpreter.reason = interpreter.reason or "the interpreter ended while it imported, twice"
             if interpreter.state is not InterpreterState.REFUSED:
                 interpreter.state = InterpreterState.ENDED
             uses = list(interpreter.uses.values())
             interpreter.uses.clear()
         for use in uses:
-            if was_importing:
-                with self.lock:
-                    use.owner.settled(use)
             with self.lock:
+                if was_importing:
+                    use.owner.settled(use)
                 lost, use.running = use.running, {}
             use.owner.ended(use, lost)
             use.released.set()

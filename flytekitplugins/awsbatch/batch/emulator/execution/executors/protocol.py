@@ -34,19 +34,19 @@ class JobProcess:
     :param memory_limit: MiB of the attempt and all it starts together, 0 for none.
     :param scratch: the attempt's scratch directory, or None; made before the start, removed by the service.
     :param temporary: the attempt's TMPDIR where it has one of its own, likewise.
-    :param shared: of the environment, what other attempts of the job have too: the same object for them, if any.
+    :param shared: of the environment, what all attempts of the job have: the same object for them.
     :param spec: the attempt's job, for an executor that does more of it than to run the command.
     """
 
     key: str
     argv: tuple[str, ...]
     environment: Mapping[str, str]
+    shared: Mapping[str, str]
     cwd: Path
     log: Path
     memory_limit: int = 0
     scratch: Path | None = None
     temporary: Path | None = None
-    shared: Mapping[str, str] | None = None
     spec: JobSpec | None = None
 
 

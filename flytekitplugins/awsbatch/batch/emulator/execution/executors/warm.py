@@ -60,7 +60,6 @@ class WarmExecutor:
         self._uses: dict[str, InterpreterUse] = {}
         self._accidents: dict[InterpreterIdentity, int] = {}
         self._failed_imports: dict[InterpreterIdentity, list[str]] = {}
-        self._identities: dict[tuple[int, int, bool], tuple[WarmPlan, Mapping[str, str], InterpreterIdentity]] = {}
         self._found: dict[tuple[int, int], tuple[WarmPlan, Mapping[str, str], InterpreterUse]] = {}
         self._warned: set[str] = set()
         self._scratch_number = 0
@@ -148,26 +147,12 @@ class WarmExecutor:
         self._interpreters.supervision.release(self._lease)
         self._fallback.close_instance()
 
-    def _identity(self, plan: WarmPlan, process: JobProcess) -> InterpreterIdentity:
-        """The identity of a process, found out once for all attempts of a job."""
-        shared = process.shared
-        if shared is None:
-            return interpreter_identity(plan, process, self._isolation, self._lease)
-        key = id(plan), id(shared), process.scratch == process.cwd
-        known = self._identities.get(key)
-        # The plan and the variables are kept with it: while they are, their numbers are theirs.
-        if known is None or known[2].cwd not in (None, process.cwd):
-            if len(self._identities) >= REMEMBERED:
-                self._identities.clear()
-            which = interpreter_identity(plan, process, self._isolation, self._lease)
-            known = self._identities[key] = plan, shared, which
-        return known[2]
-
     def _find(self, plan: WarmPlan, process: JobProcess) -> tuple[InterpreterUse | None, str]:
         """The interpreter for a process; or none, with a reason when there cannot be one. The same for all attempts of
         a job, as long as it lives.
         """
-        which, shared = self._identity(plan, process), process.shared
+        which, shared = interpreter_identity(plan, process, self._isolation, self._lease), process.shared
+        # The plan and the variables are kept with it: while they are, their numbers are theirs.
         known = self._found.get((id(plan), id(shared)))
         if (
             known is not None
@@ -184,14 +169,13 @@ class WarmExecutor:
         if interpreter is None:
             return None, reason
         use = self._interpreters.use_interpreter(interpreter, self._lease, self)
-        if shared is not None:
-            if len(self._found) >= REMEMBERED:
-                self._found.clear()
-            self._found[id(plan), id(shared)] = plan, shared, use
+        if len(self._found) >= REMEMBERED:
+            self._found.clear()
+        self._found[id(plan), id(shared)] = plan, shared, use
         return use, ""
 
     def _new(self, plan: WarmPlan, process: JobProcess) -> InterpreterUse:
-        which = self._identity(plan, process)
+        which = interpreter_identity(plan, process, self._isolation, self._lease)
         # One more has to fit in.
         self._interpreters.trim_interpreters(max(self._keep, 1) - 1)
         scratch = None

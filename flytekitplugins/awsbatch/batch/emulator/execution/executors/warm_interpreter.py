@@ -37,14 +37,6 @@ class InterpreterState(enum.Enum):
     ENDED = "ended"
 
 
-class InterpreterFit(enum.Enum):
-    """Whether a process can be forked from an interpreter: from this one, from another of its kind, or from none."""
-
-    HERE = "here"
-    ELSEWHERE = "elsewhere"
-    NOWHERE = "nowhere"
-
-
 @dataclass(frozen=True)
 class InterpreterIdentity:
     """What two attempts must have in common to be forked from one interpreter, before it is known what its imports
@@ -175,6 +167,7 @@ class WarmInterpreter:
             key=self.name,
             argv=(self.plan.interpreter, STARTER, "interpreter.fork_server"),
             environment=environment,
+            shared=environment,
             cwd=self.cwd,
             log=directory / f"{self.name}.log",
         )
@@ -203,23 +196,23 @@ class WarmInterpreter:
         self.put(("serve", tuple(map(_plain, plan.settle)), which.isolation))
         self.identity, self.plan = which, plan
 
-    def interpreter_fit(self, process: JobProcess, plan: WarmPlan) -> tuple[InterpreterFit, str]:
-        """Whether a process can be forked from it, with the reason if not."""
+    def interpreter_fits(self, process: JobProcess, plan: WarmPlan) -> tuple[bool, str]:
+        """Whether a process can be forked from it; if from no other of its kind either, with the reason."""
         if self.inputs is None:
-            return InterpreterFit.HERE, ""
+            return True, ""
         job = _with_python_path(process.environment, plan.python_path, self.cwd)
         mine = self.environment
         names = {name for name in (*job, *mine) if job.get(name) != mine.get(name)}
         never = sorted(name for name in names & self.inputs.variables if name.startswith(AWS_PREFIX))
         if never:
-            return InterpreterFit.NOWHERE, f"an import reads {', '.join(never)}, which differs between attempts"
+            return False, f"an import reads {', '.join(never)}, which differs between attempts"
         names = {name for name in names if not name.startswith(OWN)}
         if PYTHONPATH in names:
             names.discard(PYTHONPATH)
             mine_first, theirs_first = _interpreter_python_path(mine), _interpreter_python_path(job)
             if self.is_fixed or not self.inputs.imports_same_modules(mine_first, theirs_first):
-                return InterpreterFit.ELSEWHERE, ""
-        return (InterpreterFit.ELSEWHERE if self.inputs.imports_depend_on(names, plan) else InterpreterFit.HERE), ""
+                return False, ""
+        return not self.inputs.imports_depend_on(names, plan), ""
 
     def put(self, message: tuple[Any, ...]) -> None:
         self._outbox.append(message)
@@ -289,8 +282,6 @@ class InterpreterUse:
 
     def _setup_of(self, process: JobProcess, plan: WarmPlan) -> int:
         shared = process.shared
-        if shared is None:
-            return self._setup(process.environment, plan)
         # Kept together with the objects whose ids they are: an id means nothing once its object is gone.
         known = self._known.get((id(plan), id(shared)))
         if known is None:
