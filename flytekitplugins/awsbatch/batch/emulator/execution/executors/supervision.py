@@ -40,8 +40,6 @@ STARTER = str(Path(execution.__file__).with_name("__main__.py"))
 # Stands before the supervisor's command: debuggers and profilers that follow subprocesses (debugpy, viztracer) rewrite
 # one that begins with Python, and would start in place of the supervisor and of all that it starts.
 UNFOLLOWED = ("/bin/sh", "-c", 'exec "$@"', "sh") if Path("/bin/sh").exists() else ()
-# If more variables than this differ, the whole environment is sent again.
-MAX_CHANGES = 16
 UMASK = re.compile(rb"^Umask:\s*([0-7]+)$", re.MULTILINE)
 USUAL_UMASK = 0o022
 # The number for processes that belong to no service.
@@ -80,7 +78,6 @@ class Supervised:
     directory: Path
     attempts: dict[tuple[int, str], tuple[int, tuple[bytes, ...]]] = field(default_factory=dict)
     leases: set[int] = field(default_factory=set)
-    environment: tuple[int, dict[str, str]] | None = None
 
     def start(self, lease: Lease, process: JobProcess, descriptors: Sequence[int]) -> None:
         """Raises OSError when the supervisor is gone, ValueError for what cannot be sent."""
@@ -90,9 +87,8 @@ class Supervised:
         # Before the start: its end may be reported before this returns.
         self.attempts[key] = 0, _supervision_marks(process.environment)
         try:
-            environment = self._environment(process.environment)
             limit = process.memory_limit * MIB
-            message = ("start", *key, process.argv, *environment, places, limit, bool(descriptors))
+            message = ("start", *key, process.argv, dict(process.environment), places, limit, bool(descriptors))
             self.channel.send(message, descriptors=descriptors)
         except (OSError, ValueError):
             self.attempts.pop(key, None)
@@ -108,18 +104,6 @@ class Supervised:
         if lease.number != SHARED and lease.number not in self.leases:
             self.channel.send(("lease", lease.number, str(lease.journal)), descriptors=[lease.lock])
             self.leases.add(lease.number)
-
-    def _environment(self, environment: Mapping[str, str]) -> tuple[int, dict[str, str]]:
-        """The children of an array differ in a few variables: the rest is sent once."""
-        number = 0
-        if self.environment is not None:
-            number, base = self.environment
-            changes = {name: value for name, value in environment.items() if base.get(name) != value}
-            if len(changes) <= MAX_CHANGES and len(base.keys() | changes.keys()) == len(environment):
-                return number, changes
-        self.environment = number + 1, dict(environment)
-        self.channel.send(("environment", *self.environment))
-        return number + 1, {}
 
 
 class Supervision:

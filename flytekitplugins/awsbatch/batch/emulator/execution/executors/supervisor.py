@@ -49,7 +49,6 @@ class Supervisor:
         self.channel = channel
         self.reaper = Reaper()
         self.locks: dict[int, int] = {}
-        self.environments: dict[int, dict[str, str]] = {}
         self.null = os.open(os.devnull, os.O_RDWR)
         self.last_commands: dict[int, tuple[tuple[str, ...], dict[str, str], str]] = {}
 
@@ -111,17 +110,12 @@ class Supervisor:
         for attempt in self.reaper.release(service):
             self.tell(self.reaper.write_reaped_end(attempt))
 
-    def on_environment(self, number: int, environment: dict[str, str]) -> None:
-        # Messages come in order, so an older environment is not used again.
-        self.environments = {number: environment}
-
     def on_start(
         self,
         service: int,
         key: str,
         argv: tuple[str, ...],
-        number: int,
-        changes: dict[str, str],
+        environment: dict[str, str],
         places: tuple[str, str, int],
         limit: int,
         linked: bool,
@@ -129,7 +123,6 @@ class Supervisor:
         """:param places: directory, log, umask.
         :param linked: whether a descriptor comes along, which the command gets as its last argument.
         """
-        environment = {**self.environments[number], **changes}
         link = self.channel.descriptors.popleft() if linked else -1
         try:
             pid = self._spawn(argv, environment, places, link)
