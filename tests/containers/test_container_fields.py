@@ -10,12 +10,11 @@ from container_engines import BUSYBOX
 from container_shell import NewService, shell_of
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_request import (
-    CannotRunError,
     EngineFacts,
     Folder,
     container_request,
 )
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import JobProcess, RefusedError
 from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
@@ -112,13 +111,13 @@ def test_folders_of_the_host_are_seen_by_jobs_that_name_one_of_them_and_by_no_ot
 def test_a_job_with_a_gpu_gets_those_of_the_engine() -> None:
     process = job(resourceRequirements=[{"type": "GPU", "value": "2"}])
 
-    got = container_request(process, ContainerSettings(), EngineFacts(gpus=True), (), {})
-    without = container_request(process, ContainerSettings(), EngineFacts(), (), {})
+    got, notes = container_request(process, ContainerSettings(), EngineFacts(gpus=True), (), {})
+    without, notes_without = container_request(process, ContainerSettings(), EngineFacts(), (), {})
 
-    assert got.body["HostConfig"]["DeviceRequests"] == [{"Driver": "", "Count": 2, "Capabilities": [["gpu"]]}]
-    assert got.notes == ()
-    assert "DeviceRequests" not in without.body["HostConfig"]
-    assert without.notes == ("the container engine has no GPUs to hand on: job runs without",)
+    assert got["HostConfig"]["DeviceRequests"] == [{"Driver": "", "Count": 2, "Capabilities": [["gpu"]]}]
+    assert notes == []
+    assert "DeviceRequests" not in without["HostConfig"]
+    assert notes_without == ["the container engine has no GPUs to hand on: job runs without"]
 
 
 @pytest.mark.parametrize(
@@ -134,18 +133,17 @@ def test_a_job_with_a_gpu_gets_those_of_the_engine() -> None:
 def test_swap_is_what_docker_understands_by_it(
     parameters: dict[str, int], memory: int, expected: dict[str, int]
 ) -> None:
-    got = container_request(job(memory, linuxParameters=parameters), ContainerSettings(), EngineFacts(), (), {})
+    got, _ = container_request(job(memory, linuxParameters=parameters), ContainerSettings(), EngineFacts(), (), {})
 
-    assert {name: value for name, value in got.body["HostConfig"].items() if name.startswith("Memory")} == expected
+    assert {name: value for name, value in got["HostConfig"].items() if name.startswith("Memory")} == expected
 
 
 def test_settings_give_runtime_network_and_limits_where_the_job_sets_none() -> None:
     settings = ContainerSettings(runtime="runc", network="bridge", ulimits={"nofile": 1, "nproc": 2})
     own = [{"name": "nofile", "softLimit": 3, "hardLimit": 4}]
 
-    host = container_request(
-        job(ulimits=own, ephemeralStorage={"sizeInGiB": 30}), settings, EngineFacts(), (), {}
-    ).body["HostConfig"]
+    process = job(ulimits=own, ephemeralStorage={"sizeInGiB": 30})
+    host = container_request(process, settings, EngineFacts(), (), {})[0]["HostConfig"]
 
     assert (host["Runtime"], host["NetworkMode"], host["StorageOpt"]) == ("runc", "bridge", {"size": "30G"})
     assert host["Ulimits"] == [
@@ -169,7 +167,7 @@ def test_settings_give_runtime_network_and_limits_where_the_job_sets_none() -> N
     ],
 )
 def test_what_no_container_here_can_have_is_said(properties: dict[str, object], words: str) -> None:
-    with pytest.raises(CannotRunError, match=words):
+    with pytest.raises(RefusedError, match=words):
         container_request(job(**properties), ContainerSettings(), EngineFacts(), (), {})
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors import container_engine
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import RefusedError
 from flytekitplugins.awsbatch.batch.emulator.settings import ContainerSettings
 from flytekitplugins.awsbatch.lint import image_probe
 from flytekitplugins.awsbatch.lint.findings import LintFinding
@@ -57,8 +58,8 @@ def _report_of(client: Any, settings: ContainerSettings, image: str, needs: Sequ
                 tail = " ".join(output.split())[-LONGEST_TAIL:] or "nothing"
                 failure = f"its entrypoint does not run the command that it is given (exit code {code}, output: {tail})"
                 break
-    except container_engine.PullError as error:
-        failure = f"CannotPullContainerError: {error}"
+    except RefusedError as error:
+        failure = f"{error.error}: {error}"
     except (DockerException, RequestException) as error:
         failure = container_engine.engine_said(error)
     return ImageReport(failure=failure)

@@ -28,7 +28,7 @@ from ..reaper import KILLED, reaper_journal_line
 from . import container_engine, container_leftovers, supervision
 from .container_attempt import Attempt, Attempts
 from .container_request import EngineFacts, Folder
-from .protocol import CannotStart, Event, Events, Exited, JobProcess, Lost, Started
+from .protocol import CannotStart, Event, Events, Exited, JobProcess, Lost, RefusedError, Started
 
 # Seconds for attempts to end once their containers are gone.
 CLOSING = 30.0
@@ -110,7 +110,7 @@ class ContainerExecutor:
         with self._lock:
             left = list(self._running.values())
         until = machine_time.monotonic() + CLOSING
-        self._attempts.stop_waiting_for_containers()
+        self._attempts.closing.set()
         for attempt in left:
             self.signal(attempt.process.key, signal.SIGKILL)
         if self._signaller is not None:
@@ -123,7 +123,7 @@ class ContainerExecutor:
             for container in container_engine.labelled_containers(self._client, self._labels()):
                 container_engine.remove_container(self._client, container["Id"])
         self._supervision.release(self._lease)
-        self._attempts.stop_watching_cgroups()
+        self._attempts.cgroups.stop_watching()
         # An attempt of an engine that hangs may outlast this.
         journal, self._journal = self._journal, -1
         os.close(journal)
@@ -172,7 +172,7 @@ class ContainerExecutor:
             # A full disk must not stop the rest.
             with contextlib.suppress(OSError):
                 os.write(self._journal, line)
-        except container_engine.RefusedError as refused:
+        except RefusedError as refused:
             event = CannotStart(key, str(refused), machine_time.wall(), refused.error)
         except Exception as error:
             logger.debug("attempt %s", key, exc_info=True)

@@ -20,11 +20,11 @@ from ..... import machine_time
 from ...settings import ContainerSettings
 from . import container_engine
 from .container_cgroup import CgroupWatch
-from .container_engine import RefusedError, engine_refusals
+from .container_engine import engine_refusals
 from .container_files import Ownership
 from .container_log import Log
-from .container_request import CannotRunError, ContainerRequest, EngineFacts, Folder, container_request
-from .protocol import CANNOT_CREATE, CANNOT_PULL, CANNOT_START, Exited, JobProcess
+from .container_request import EngineFacts, Folder, container_request
+from .protocol import CANNOT_CREATE, CANNOT_PULL, CANNOT_START, Exited, JobProcess, RefusedError
 
 # Seconds after the end of a container's output before `wait` is called, which some engines answer late.
 SOON = 1.0
@@ -67,6 +67,7 @@ class Attempts:
 
     :param labels: of a process's container.
     :param warn: called once for each thing that jobs ask for and do not get.
+    :ivar closing: once it is set, an engine that has gone is not waited for any more.
     """
 
     def __init__(
@@ -85,19 +86,12 @@ class Attempts:
         self._labels = labels
         self._warn = warn
         self._images = container_engine.Images(client, settings.pull)
-        self._cgroups = CgroupWatch()
+        self.cgroups = CgroupWatch()
         self._ownership = Ownership(client, warn)
         self._storage_option = True
-        self._closing = threading.Event()
+        self.closing = threading.Event()
         # Containers that may run still, and that the engine did not answer about.
         self._left: set[str] = set()
-
-    def stop_waiting_for_containers(self) -> None:
-        """An engine that has gone is not waited for any more."""
-        self._closing.set()
-
-    def stop_watching_cgroups(self) -> None:
-        self._cgroups.stop_watching()
 
     def run(self, attempt: Attempt, tell_start: Callable[[int], None]) -> Exited:
         """Runs an attempt to its end.
@@ -107,16 +101,16 @@ class Attempts:
         Raises RefusedError where it could not begin, docker's and requests' errors.
         """
         process = attempt.process
-        wanted = self._wanted(process)
-        container = self._make(attempt, wanted)
+        body = self._body(process)
+        container = self._make(attempt, body)
         with contextlib.closing(Log(process.log)) as log:
             output, pid = self._start(process, container)
             tell_start(pid)
             self._listen(attempt)
             state = self._follow(attempt, container, output, log)
-        usage = self._cgroups.take(process.key)
+        usage = self.cgroups.take(process.key)
         if self._ownership.needed:
-            self._ownership.give_to_user(wanted.body, process.argv)
+            self._ownership.give_to_user(body, process.argv)
         code = int(state["ExitCode"])
         out_of_memory = code != 0 and (bool(state.get("OOMKilled")) or usage.out_of_memory)
         return Exited(process.key, code, machine_time.wall(), out_of_memory, usage.peak_memory, usage.cpu_seconds)
@@ -157,30 +151,26 @@ class Attempts:
                 return
         self._left.discard(container)
 
-    def _wanted(self, process: JobProcess) -> ContainerRequest:
-        try:
-            wanted = container_request(process, self._settings, self._facts, self._folders, self._labels(process))
-        except CannotRunError as error:
-            raise RefusedError(CANNOT_CREATE, str(error)) from error
-        for note in wanted.notes:
+    def _body(self, process: JobProcess) -> dict[str, Any]:
+        body, notes = container_request(process, self._settings, self._facts, self._folders, self._labels(process))
+        for note in notes:
             self._warn(note)
-        return wanted
+        return body
 
-    def _make(self, attempt: Attempt, wanted: ContainerRequest) -> str:
+    def _make(self, attempt: Attempt, body: dict[str, Any]) -> str:
         """Pulls the image and creates the container; returns its id."""
         with engine_refusals(CANNOT_PULL):
-            self._images.ensure_image(wanted.body["Image"])
+            self._images.ensure_image(body["Image"])
         if attempt.over:
             raise RefusedError(CANNOT_START, "it was asked to end before it started")
         for left in tuple(self._left):
             self._remove(left)
-        container = self._create(wanted, f"awsbatch-{attempt.process.key.rpartition('#')[2]}")
+        container = self._create(body, f"awsbatch-{attempt.process.key.rpartition('#')[2]}")
         with attempt.lock:
             attempt.container = container
         return container
 
-    def _create(self, wanted: ContainerRequest, name: str) -> str:
-        body = wanted.body
+    def _create(self, body: dict[str, Any], name: str) -> str:
         option = body["HostConfig"].get("StorageOpt")
         if option is not None and not self._storage_option:
             del body["HostConfig"]["StorageOpt"]
@@ -209,7 +199,7 @@ class Attempts:
 
     def _watch(self, process: JobProcess, container: str) -> int:
         pid = int(self._client.inspect_container(container)["State"].get("Pid") or 0)
-        self._cgroups.add(process.key, pid, container)
+        self.cgroups.add(process.key, pid, container)
         return pid
 
     def _follow(self, attempt: Attempt, container: str, output: Output, log: Log) -> dict[str, Any]:
@@ -230,7 +220,7 @@ class Attempts:
             attempt.listening = False
         logger.error("the container engine is away: %s", container_engine.engine_words(error))
         until = machine_time.monotonic() + AWAY
-        while machine_time.monotonic() < until and not self._closing.wait(LOOK_EVERY):
+        while machine_time.monotonic() < until and not self.closing.wait(LOOK_EVERY):
             try:
                 if self._status(container) in HAS_ENDED:
                     return ()

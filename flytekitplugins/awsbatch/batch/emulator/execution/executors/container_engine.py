@@ -22,7 +22,7 @@ from requests import RequestException, Timeout
 from urllib3.exceptions import HTTPError
 
 from ...settings import PULL_ALWAYS, PULL_NEVER
-from .protocol import CANNOT_CREATE, CANNOT_PULL, CANNOT_START, TIMED_OUT, NoEngineError
+from .protocol import CANNOT_CREATE, CANNOT_PULL, CANNOT_START, TIMED_OUT, NoEngineError, RefusedError
 
 # Seconds for the first answer, and for one later; an engine with hundreds of containers takes its time.
 FIRST_ANSWER, ANSWER_TIMEOUT = 30, 120
@@ -47,18 +47,6 @@ WELL_KNOWN = (
     "{runtime}/podman/podman.sock",
     "/run/podman/podman.sock",
 )
-
-
-class PullError(Exception):
-    """An image is not there and cannot be brought; the message is the engine's."""
-
-
-class RefusedError(Exception):
-    """The engine did not start an attempt: ECS's name for it, and the engine's words."""
-
-    def __init__(self, error: str, message: str) -> None:
-        super().__init__(message)
-        self.error = error
 
 
 @dataclass(frozen=True)
@@ -144,8 +132,6 @@ def engine_refusals(error: str) -> Iterator[None]:
     """Raises RefusedError, by ECS's name, where the engine refuses or does not answer."""
     try:
         yield
-    except PullError as refused:
-        raise RefusedError(error, str(refused)) from refused
     except APIError as refused:
         raise RefusedError(error, engine_said(refused)) from refused
     except Timeout as silent:
@@ -166,11 +152,12 @@ class Images:
         self._pulling: dict[str, Future[None]] = {}
 
     def ensure_image(self, image: str) -> None:
-        """Raises PullError."""
+        """Raises RefusedError for an image that is not there and cannot be brought."""
         if self._pull != PULL_ALWAYS and self._is_here(image):
             return
         if self._pull == PULL_NEVER:
-            raise PullError(f"Error response from daemon: no such image: {image} (emulator.container.pull: never)")
+            words = f"no such image: {image} (emulator.container.pull: never)"
+            raise RefusedError(CANNOT_PULL, f"Error response from daemon: {words}")
         with self._lock:
             others = self._pulling.get(image)
             mine: Future[None] = Future()
@@ -196,19 +183,20 @@ class Images:
             return False
         except APIError as error:
             # The name is none of an image.
-            raise PullError(engine_said(error)) from error
+            raise RefusedError(CANNOT_PULL, engine_said(error)) from error
         return True
 
     def _bring(self, image: str) -> None:
         try:
             for line in self._client.pull(image, stream=True, decode=True):
                 if line.get("error"):
-                    raise PullError(f"Error response from daemon: {' '.join(str(line['error']).split())}")
+                    words = " ".join(str(line["error"]).split())
+                    raise RefusedError(CANNOT_PULL, f"Error response from daemon: {words}")
         except (DockerException, RequestException) as error:
             # ECS_IMAGE_PULL_BEHAVIOR's default: a local image is used where the registry cannot be reached.
             if self._pull == PULL_ALWAYS and self._is_here(image):
                 return
-            raise PullError(engine_said(error)) from error
+            raise RefusedError(CANNOT_PULL, engine_said(error)) from error
 
 
 def labelled_containers(client: APIClient, labels: Mapping[str, str]) -> list[dict[str, Any]]:

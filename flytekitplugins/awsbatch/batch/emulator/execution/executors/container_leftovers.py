@@ -9,17 +9,16 @@ Arguments: the engine's URL, the home's label, the instance's name, the instance
 from __future__ import annotations
 
 import contextlib
-import datetime
 import logging
 import os
 import platform
-import re
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from dateutil.parser import isoparse
 from docker import APIClient
 from docker.errors import DockerException
 from requests import RequestException
@@ -33,6 +32,8 @@ from .protocol import NoEngineError
 HOME, SERVICE, JOB, ATTEMPT = (f"flyte-awsbatch.{name}" for name in ("home", "service", "job", "attempt"))
 # Seconds to wait for an engine.
 WAIT_SECONDS = 120.0
+# An engine's time of what has not happened.
+NEVER = "0001-01-01T00:00:00Z"
 # Removed at the same time.
 SIDE_BY_SIDE = 8
 
@@ -75,12 +76,8 @@ def _end_one(client: APIClient, container: dict[str, Any]) -> bytes:
 
 def _finished(state: dict[str, Any]) -> float:
     """When a container ended, in seconds since the epoch."""
-    match = re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?", state.get("FinishedAt") or "")
-    if match is None or match[0].startswith("0001"):
-        return machine_time.wall()
-    text = match[0] if match[1] else f"{match[0]}.0"
-    found = datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%f")
-    return found.replace(tzinfo=datetime.timezone.utc).timestamp()
+    ended = isoparse(state.get("FinishedAt") or NEVER)
+    return ended.timestamp() if ended.year > 1 else machine_time.wall()
 
 
 def main(url: str, home: str, service: str, directory: str) -> None:

@@ -12,15 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ...settings import ContainerSettings
-from .protocol import JobProcess
+from .protocol import CANNOT_CREATE, JobProcess, RefusedError
 
 MIB = 2**20
 SHARES_OF_VCPU = 1024
 PERMISSIONS = {"READ": "r", "WRITE": "w", "MKNOD": "m"}
-
-
-class CannotRunError(Exception):
-    """A job asks for something that no container here can have."""
 
 
 @dataclass(frozen=True)
@@ -43,28 +39,19 @@ class Folder:
     read_only: bool = False
 
 
-@dataclass(frozen=True)
-class ContainerRequest:
-    """The body of a request to create a container.
-
-    :param notes: what the job asks for and does not get, one sentence each.
-    """
-
-    body: dict[str, Any]
-    notes: tuple[str, ...] = ()
-
-
 def container_request(
     process: JobProcess,
     settings: ContainerSettings,
     facts: EngineFacts,
     folders: Sequence[Folder],
     labels: Mapping[str, str],
-) -> ContainerRequest:
-    """The engine's request for a container of one attempt. Raises CannotRunError."""
+) -> tuple[dict[str, Any], list[str]]:
+    """The body of the request to create a container for an attempt; and what the job asks for and does not get, a
+    sentence each. Raises RefusedError for what no container here can have.
+    """
     spec = process.spec
     if spec is None or not spec.detail.get("container", {}).get("image"):
-        raise CannotRunError("the job names no image")
+        raise RefusedError(CANNOT_CREATE, "the job names no image")
     properties = spec.detail["container"]
     notes: list[str] = []
     host: dict[str, Any] = {
@@ -109,7 +96,7 @@ def container_request(
     if properties.get("secrets"):
         names = ", ".join(each["name"] for each in properties["secrets"])
         notes.append(f"secrets of {spec.name} are not fetched here: {names}")
-    return ContainerRequest(body, tuple(notes))
+    return body, notes
 
 
 def _memory_options(limit: int, parameters: Mapping[str, Any]) -> dict[str, int]:
@@ -163,9 +150,10 @@ def _volume_options(properties: Mapping[str, Any]) -> dict[str, Any]:
     for mount in properties.get("mountPoints") or ():
         volume = named.get(mount.get("sourceVolume", ""))
         if volume is None:
-            raise CannotRunError(f"mountPoints: there is no volume {mount.get('sourceVolume')!r}")
+            raise RefusedError(CANNOT_CREATE, f"mountPoints: there is no volume {mount.get('sourceVolume')!r}")
         if volume.get("efsVolumeConfiguration"):
-            raise CannotRunError(f"volume {volume['name']} lies on EFS, which this machine does not mount")
+            words = f"volume {volume['name']} lies on EFS, which this machine does not mount"
+            raise RefusedError(CANNOT_CREATE, words)
         source = (volume.get("host") or {}).get("sourcePath")
         read_only = bool(mount.get("readOnly"))
         if source:

@@ -25,6 +25,14 @@ class NoEngineError(Exception):
     """No container engine answers; the message says what was tried."""
 
 
+class RefusedError(Exception):
+    """An attempt could not begin in a container: ECS's name for it, and the words, mostly the engine's."""
+
+    def __init__(self, error: str, message: str) -> None:
+        super().__init__(message)
+        self.error = error
+
+
 @dataclass(frozen=True)
 class JobProcess:
     """One attempt to run.
