@@ -8,7 +8,6 @@ from any thread.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 import math
 import sqlite3
@@ -319,7 +318,7 @@ class LocalBatch(BatchCalls):
         with self._table.lock:
             job = self._table.find(job_id)
             unit = job.unit(index) if job is not None else None
-            return [dataclasses.replace(attempt) for attempt in unit.attempts] if unit is not None else []
+            return [copy.copy(attempt) for attempt in unit.attempts] if unit is not None else []
 
     def look(self, job_id: str) -> JobLook | None:
         """A job as it is now, with all its children and their attempts, in one piece: DescribeJobs would have to be

@@ -18,7 +18,8 @@ from .log_times import LogTimes
 
 GROUP = "/aws/batch/job"
 STREAM = re.compile(r"(?P<definition>[A-Za-z0-9][A-Za-z0-9_-]{0,127})/default/(?P<task>[0-9a-f]{32})")
-BLOCK = 1 << 16
+# Bytes.
+MOST_OF_TAIL = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,6 @@ class Logs:
     def __init__(self, root: Path) -> None:
         self.times = LogTimes()
         self._root = root
-        self._made: set[str] = set()
         self._numbers = itertools.count(secrets.randbelow(256) << 8)
 
     def new(self, definition: str, now: int) -> str:
@@ -49,10 +49,7 @@ class Logs:
     def make(self, stream: str) -> Path:
         """The file of a stream, ready to be written."""
         path = self.path(stream)
-        folder = stream[: stream.index("/")] + stream[-2:]
-        if folder not in self._made:
-            private_folders.make_private_folder(path.parent)
-            self._made.add(folder)
+        private_folders.make_private_folder(path.parent)
         return path
 
     def path(self, stream: str) -> Path:
@@ -81,20 +78,14 @@ class Logs:
                 self.path(stream).unlink()
 
 
-def log_tail(path: Path, lines: int, most: int = 1 << 20) -> str:
-    """The last lines of a file, at most so many bytes of it; bytes that are not UTF-8 are shown as U+FFFD. Empty when
+def log_tail(path: Path, lines: int) -> str:
+    """The last lines of a file, at most a megabyte of it; bytes that are not UTF-8 are shown as U+FFFD. Empty when
     there is none.
     """
     try:
         with path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END)
-            block = b""
-            while end > 0 and block.count(b"\n") <= lines and len(block) < most:
-                start = max(0, end - BLOCK)
-                file.seek(start)
-                block = file.read(end - start) + block
-                end = start
+            file.seek(max(0, file.seek(0, os.SEEK_END) - MOST_OF_TAIL))
+            text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    text = block[-most:].decode("utf-8", "replace")
     return "\n".join(text.splitlines()[-lines:])

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from .process_tree import descendant_processes
+
+if TYPE_CHECKING:
+    from .reaper import ReapedAttempt
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 # Bytes by which a quick sum of an attempt's memory has to grow before the slower one is made.
 WORTH_A_LOOK = 8 << 20
 
 
-class LimitedAttempt(Protocol):
-    """
-    :ivar pid: of its first process.
-    :ivar limit: how many bytes it may hold.
-    :ivar peak: the most memory that it was seen to hold, in bytes.
-    :ivar rough: the largest of the quick sums of its memory that were looked into.
-    """
-
-    pid: int
-    limit: int
-    peak: int
-    rough: int
-
-
-def exceeds_memory_limit(attempt: LimitedAttempt) -> bool:
+def exceeds_memory_limit(attempt: ReapedAttempt) -> bool:
     """Whether an attempt holds more memory than it may. Writes into it what it was seen to hold."""
     below = descendant_processes(attempt.pid)
     rough = sum(map(_anonymous_bytes, [attempt.pid, *below]))

@@ -44,11 +44,6 @@ class ReapedAttempt:
     :ivar next_check: when its memory is checked again, by `time.monotonic`.
     """
 
-    __slots__ = (
-        *("cpu", "ended_at", "ended_by_reaper", "exit_code", "key", "limit", "next_check", "out_of_memory", "peak"),
-        *("pid", "rough", "signalled"),
-    )
-
     def __init__(self, key: Key, pid: int, limit: int) -> None:
         """:param limit: bytes, 0 for none."""
         self.key = key

@@ -20,7 +20,9 @@ KEPT_UNITS = 60_000
 
 
 class JobTable:
-    """:ivar owner: the instance that runs the jobs that are added; empty before the service starts."""
+    """:ivar owner: the instance that runs the jobs that are added; empty before the service starts.
+    :ivar changes: how many there have been since the service started.
+    """
 
     def __init__(self, rows: JobRows, clock: Clock) -> None:
         self.lock = threading.RLock()
@@ -35,7 +37,7 @@ class JobTable:
         self._unwritten_jobs: dict[int, Job] = {}
         self._unwritten_units: dict[int, Unit] = {}
         self._readers_know = True
-        self._changes = 0
+        self.changes = 0
         self._closed = False
 
     def job_in_memory(self, job_id: str) -> Job | None:
@@ -59,8 +61,8 @@ class JobTable:
 
     def add_job(self, job: Job) -> None:
         self._unended[job.id] = job
-        self._changes += 1
-        job.changes = self._changes
+        self.changes += 1
+        job.changes = self.changes
         self._readers_know = False
         if job.ended():
             self._end(job)
@@ -96,8 +98,8 @@ class JobTable:
     def note_unit_change(self, unit: Unit) -> None:
         """The unit's change is to be written, and its readers are to be told of it."""
         self._unwritten_units[id(unit)] = unit
-        self._changes += 1
-        unit.changes = unit.job.changes = self._changes
+        self.changes += 1
+        unit.changes = unit.job.changes = self.changes
         self._readers_know = False
 
     def note_job_change(self, job: Job) -> None:
@@ -138,11 +140,6 @@ class JobTable:
             if job is None or job.size is None or seen > job.changes:
                 return None
             return job.changes, [index for index, unit in enumerate(job.units) if unit.changes > seen]
-
-    @property
-    def changes(self) -> int:
-        """How many changes there have been since the service started."""
-        return self._changes
 
     @property
     def unwritten(self) -> int:

@@ -175,7 +175,7 @@ class WarmInterpreter:
     def begin(self) -> None:
         """Puts the imports in the outbox."""
         plan = self.plan
-        path = None if self.is_fixed else self.environment.get(PYTHONPATH, "")
+        path = None if self.is_fixed else _interpreter_python_path(self.environment)
         install = None if plan.install is None else _plain(plan.install)
         self.put(("begin", plan.script, AWS_PREFIX, plan.harmless, path, wire.WARMING, install))
         self.put(("import", *plan.preload))

@@ -279,20 +279,23 @@ def _captured(into: list[bytes]) -> Any:
 
 
 class Warming:
-    """Reads the messages until everything is imported."""
+    """Reads the messages until everything is imported.
+
+    :ivar unread: those that came with the last one that was taken.
+    """
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
-        self._messages: list[Message] = []
+        self.unread: list[Message] = []
 
     def next(self) -> Message:
         """Waits for the next message; ends this process when there will be none."""
-        while not self._messages:
+        while not self.unread:
             received = self._channel.receive()
             if received is None:
                 os._exit(0)
-            self._messages = received
-        return self._messages.pop(0)
+            self.unread = received
+        return self.unread.pop(0)
 
     def run(
         self, message: Message, output: list[bytes], watch: ImportWatch, random_state: RandomState
@@ -316,10 +319,6 @@ class Warming:
             raise imports.RefusedError("an import wrote more than a megabyte")
         return tuple(rest)
 
-    @property
-    def unread(self) -> list[Message]:
-        return self._messages
-
 
 def main(link: str) -> None:
     os.set_inheritable(int(link), False)
@@ -330,9 +329,9 @@ def main(link: str) -> None:
     for name in [each for each in os.environ if each.startswith(own)]:
         del os.environ[name]
     if python_path:
-        os.environ["PYTHONPATH"] = python_path
+        os.environ["PYTHONPATH"] = os.pathsep.join(python_path)
     script.set_script_arguments(path, ())
-    search_path = script.SearchPath(path, script.script_python_path_entries(python_path))
+    search_path = script.SearchPath(path, python_path)
     module = script.become_script_main(path)
     random_state = RandomState()
     output: list[bytes] = []

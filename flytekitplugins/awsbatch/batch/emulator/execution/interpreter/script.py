@@ -14,11 +14,6 @@ def load_script(path: str) -> CodeType:
         return compile(file.read(), path, "exec", dont_inherit=True)
 
 
-def script_python_path_entries(python_path: str | None) -> tuple[str, ...] | None:
-    """The entries of a value of PYTHONPATH."""
-    return tuple(python_path.split(os.pathsep)) if python_path else None if python_path is None else ()
-
-
 class SearchPath:
     """`sys.path` as an interpreter makes it from PYTHONPATH.
 
