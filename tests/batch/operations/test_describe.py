@@ -1,4 +1,4 @@
-"""The description as text is the description: for any state that a job can be in."""
+"""The text of a description is JSON: for any state that a job can be in."""
 
 from __future__ import annotations
 
@@ -62,11 +62,20 @@ def jobs(draw: Any) -> Job:
 
 
 @given(jobs())
-def test_text_and_mapping_say_the_same(job: Job) -> None:
+def test_a_text_says_what_never_changes_and_what_is(job: Job) -> None:
     descriptions = Descriptions(ARNS)
 
     for target in (job, *job.units):
-        assert json.loads(descriptions.text(target)) == descriptions.mapping(target)
+        said = json.loads(descriptions.text(target))
+        state = job.units[0] if job.size is None else target
+        assert (said["jobId"], said["status"], said.get("statusReason")) == (target.id, state.status, state.reason)
+        assert (said.get("startedAt"), said.get("stoppedAt")) == (state.started, state.stopped)
+        assert said["container"].items() >= job.spec.detail["container"].items()
+        assert said.items() >= {name: job.spec.detail[name] for name in ("jobName", "jobQueue", "tags")}.items()
+        attempts = [] if state is job else state.attempts  # type: ignore[union-attr]
+        ended = [(each.exit_code, each.reason) for each in attempts if each.stopped is not None]
+        containers = [each["container"] for each in said["attempts"]]
+        assert [(each.get("exitCode"), each.get("reason")) for each in containers] == ended
 
 
 @given(jobs())

@@ -25,41 +25,21 @@ encoded = functools.lru_cache(maxsize=1024)(json.dumps)
 
 
 class Descriptions:
-    """DescribeJobs' answers, as JSON text or as mappings. Called under the service's lock.
+    """DescribeJobs' answers as JSON. Called under the service's lock.
 
-    Text is put together from parts, and what the children of an array have in common is encoded once for all of them:
-    a hundred children of ten thousand must not cost a hundred times the encoding of one environment and one command.
+    It is put together from parts, and what the children of an array have in common is encoded once for all of them: a
+    hundred children of ten thousand must not cost a hundred times the encoding of one environment and one command.
     """
 
     def __init__(self, arns: Arns) -> None:
         self._arns = arns
         self._task = arns.ecs_arn("task", "")
         self._instance = arns.ecs_arn("container-instance", "")
-        # By job id: the text of what never changes, up to where a container's own members follow.
+        # By job id.
         self._common: dict[str, tuple[JobSpec, str]] = {}
 
     def text(self, target: Job | Unit) -> str:
-        """A single job, the parent of an array, or a child, as JSON."""
-        job, container, members = self._parts(target)
-        known = self._common.get(job.id)
-        # Tags may have changed, and with them the spec.
-        if known is None or known[0] is not job.spec:
-            if len(self._common) >= KEPT:
-                self._common.clear()
-            detail = dict(job.spec.detail)
-            shared = encode_compactly(detail.pop("container"))
-            known = self._common[job.id] = job.spec, f'{encode_compactly(detail)[:-1]},"container":{shared[:-1]}'
-        return f"{known[1]}{container}}},{members}}}"
-
-    def mapping(self, target: Job | Unit) -> dict[str, Any]:
-        """The same as a mapping."""
-        job, container, members = self._parts(target)
-        detail = job.spec.detail
-        own = json.loads(f"{{{container[1:]}}}")
-        return {**detail, **json.loads(f"{{{members}}}"), "container": {**detail["container"], **own}}
-
-    def _parts(self, target: Job | Unit) -> tuple[Job, str, str]:
-        """The job, what is added to its container (each member after a comma), and the members beside it."""
+        """A single job, the parent of an array, or a child."""
         unit: Unit | None
         if isinstance(target, Unit):
             job, unit = target.job, target
@@ -77,11 +57,22 @@ class Descriptions:
         stopped = f',"{STOPPED[state.stop]}":true' if state.stop in STOPPED else ""
         # An attempt that still runs is the job's own; the list holds those that have ended.
         return (
-            job,
-            container,
-            f'"jobArn":"{self._arns.of(JOB, state.id)}","jobId":"{state.id}","status":"{state.status}",'
-            f'"createdAt":{job.created}{_described_times(state)},"attempts":[{attempts}]{array}{stopped}',
+            f'{self._common_text(job)}{container}}},"jobArn":"{self._arns.of(JOB, state.id)}","jobId":"{state.id}",'
+            f'"status":"{state.status}","createdAt":{job.created}{_described_times(state)},"attempts":[{attempts}]'
+            f"{array}{stopped}}}"
         )
+
+    def _common_text(self, job: Job) -> str:
+        """What never changes, up to where a container's own members follow."""
+        known = self._common.get(job.id)
+        # Tags may have changed, and with them the spec.
+        if known is None or known[0] is not job.spec:
+            if len(self._common) >= KEPT:
+                self._common.clear()
+            detail = dict(job.spec.detail)
+            shared = encode_compactly(detail.pop("container"))
+            known = self._common[job.id] = job.spec, f'{encode_compactly(detail)[:-1]},"container":{shared[:-1]}'
+        return known[1]
 
     def _container(self, attempt: Attempt, unit: Unit) -> str:
         """Where an attempt ran, and how it ended.
@@ -132,40 +123,32 @@ def _present(**members: Any) -> dict[str, Any]:
 def list_jobs_summary_of_unit(unit: Unit, arns: Arns) -> dict[str, Any]:
     """A child as ListJobs shows it."""
     job, last = unit.job, unit.attempts[-1] if unit.attempts else None
-    row = Summary(
-        seq=job.sequence,
-        id=unit.id,
-        name=job.spec.name,
-        definition=job.spec.definition,
-        size=None,
-        created=job.created,
-        status=unit.status,
-        reason=unit.reason,
-        started=unit.started,
-        stopped=unit.stopped,
-        stop=unit.stop,
-        exit_code=last.exit_code if last else None,
-        container_reason=last.reason if last else None,
-        share=job.spec.detail.get("shareIdentifier"),
-    )
-    return {**list_jobs_summary_of_row(row, arns), "arrayProperties": {"index": unit.index}}
+    container = _present(exitCode=last.exit_code, reason=last.reason) if last is not None else {}
+    share = job.spec.detail.get("shareIdentifier")
+    summary = _summary(unit, job.spec.name, job.created, share, container, arns)
+    return {**summary, "arrayProperties": {"index": unit.index}}
 
 
 def list_jobs_summary_of_row(row: Summary, arns: Arns) -> dict[str, Any]:
     """A single job or the parent of an array as ListJobs shows it."""
-    summary: dict[str, Any] = {
-        "jobArn": arns.of(JOB, row.id),
-        "jobId": row.id,
-        "jobName": row.name,
-        "createdAt": row.created,
-        "status": row.status,
-        **_present(shareIdentifier=row.share, statusReason=row.reason, startedAt=row.started, stoppedAt=row.stopped),
-    }
     container = _present(exitCode=row.exit_code, reason=row.container_reason)
-    if container and row.status in ENDED:
+    summary = _summary(row, row.name, row.created, row.share, container, arns)
+    return summary if row.size is None else {**summary, "arrayProperties": {"size": row.size}}
+
+
+def _summary(
+    state: Summary | Unit, name: str, created: int, share: str | None, container: dict[str, Any], arns: Arns
+) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "jobArn": arns.of(JOB, state.id),
+        "jobId": state.id,
+        "jobName": name,
+        "createdAt": created,
+        "status": state.status,
+        **_present(shareIdentifier=share, statusReason=state.reason, startedAt=state.started, stoppedAt=state.stopped),
+    }
+    if container and state.status in ENDED:
         summary["container"] = container
-    if row.size is not None:
-        summary["arrayProperties"] = {"size": row.size}
-    if row.stop in STOPPED:
-        summary[STOPPED[row.stop]] = True
+    if state.stop in STOPPED:
+        summary[STOPPED[state.stop]] = True
     return summary

@@ -31,7 +31,7 @@ class JobDefinitions:
         body: dict[str, Any] = {"parameters": {}}
         body |= {key: request[key] for key in KEPT if request.get(key) not in (None, [])}
         if "retryStrategy" in body:
-            body["retryStrategy"] = {"evaluateOnExit": [], **retry_strategy_of_submission(body["retryStrategy"])}
+            body["retryStrategy"] = retry_strategy_of_submission(body["retryStrategy"])
         body["tags"] = request_rules.checked_request_tags(request.get("tags"))
         body["containerProperties"] = _shown_container(request["containerProperties"])
         body["containerOrchestrationType"] = "ECS"

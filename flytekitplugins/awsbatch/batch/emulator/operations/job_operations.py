@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import glob
+import json
 import os
-import random
 import re
-import secrets
 import uuid
 from typing import Any
 
@@ -28,8 +27,6 @@ from .paging import NUMBERS, page_position, page_size, page_token
 
 PAGE = 1000
 FILTERED_PAGE = 100
-RANDOM = random.Random(secrets.randbits(256))  # noqa: S311 - ids are no secrets
-os.register_at_fork(after_in_child=lambda: RANDOM.seed(secrets.randbits(256)))
 # A tag of a queue that stands for a deployment's own, whose scheduling policy and compute environments are unknown: it
 # takes jobs with and without a share identifier, for EC2 and for Fargate.
 DEPLOYMENT_QUEUE_TAG = "awsbatch:share-identifiers"
@@ -78,8 +75,8 @@ class JobOperations:
 
     def describe(self, request: Request) -> Answer:
         """Describes up to 100 jobs or children (`<job>:<index>`). Unknown ids are left out."""
-        with self._context.table.lock:
-            return {"jobs": [self._descriptions.mapping(target) for target in self._wanted(request)]}
+        answer: Answer = json.loads(self.describe_jobs_text(request))
+        return answer
 
     def describe_jobs_text(self, request: Request) -> str:
         """The same as JSON."""
@@ -243,8 +240,8 @@ class JobOperations:
 
 
 def new_job_id() -> str:
-    """A random UUID, without asking the system for each."""
-    return str(uuid.UUID(int=RANDOM.getrandbits(128), version=4))
+    """A random UUID, whatever a test puts in the place of `uuid.uuid4`."""
+    return str(uuid.UUID(bytes=os.urandom(16), version=4))
 
 
 def _like(value: str) -> str:

@@ -54,11 +54,8 @@ def _container_of(properties: Mapping[str, Any], overrides: Mapping[str, Any]) -
 
 def retry_strategy_of_submission(strategy: Mapping[str, Any]) -> dict[str, Any]:
     """A retry strategy as it is shown: the actions, whose case does not matter, in lower case."""
-    rules_ = strategy.get("evaluateOnExit") or ()
-    shown = {key: value for key, value in strategy.items() if value is not None}
-    if rules_:
-        shown["evaluateOnExit"] = [{**rule, "action": rule["action"].lower()} for rule in rules_]
-    return shown
+    rules = [{**rule, "action": rule["action"].lower()} for rule in strategy.get("evaluateOnExit") or ()]
+    return {**strategy, "evaluateOnExit": rules}
 
 
 def job_detail_of_submission(
@@ -70,14 +67,10 @@ def job_detail_of_submission(
     """
     properties, overrides = definition["containerProperties"], request.get("containerOverrides") or {}
     fargate = request_rules.FARGATE in (definition.get("platformCapabilities") or ())
-    if overrides.get("resourceRequirements"):
-        request_rules.check_request_requirements(overrides["resourceRequirements"], fargate)
+    needs = overrides.get("resourceRequirements") or ()
+    request_rules.check_request_requirements(needs, fargate)
     container = _container_of(properties, overrides)
-    if (
-        fargate
-        and job_spec_requirement(VCPU, container["resourceRequirements"])
-        and overrides.get("resourceRequirements")
-    ):
+    if needs and fargate and job_spec_requirement(VCPU, container["resourceRequirements"]):
         request_rules.check_request_resources(container, True)
     detail: dict[str, Any] = {
         "jobName": request["jobName"],
@@ -93,7 +86,7 @@ def job_detail_of_submission(
     detail["platformCapabilities"] = list(definition.get("platformCapabilities") or ())
     strategy = request.get("retryStrategy") or definition.get("retryStrategy")
     if strategy:
-        detail["retryStrategy"] = {"evaluateOnExit": [], **retry_strategy_of_submission(strategy)}
+        detail["retryStrategy"] = retry_strategy_of_submission(strategy)
     limit = request.get("timeout") or definition.get("timeout")
     if limit:
         detail["timeout"] = dict(limit)
