@@ -178,7 +178,7 @@ while block := link.recv(1 << 20):
         if message[0] == "lease":
             lease = message[1]
         if message[0] == "start":
-            link.sendall(said("exited", lease, message[1], 0, False, 0.0))
+            link.sendall(said("exited", lease, message[1], 0, 0.0, False))
         if message[0] == "release":
             link.sendall(said("released", lease))
 """

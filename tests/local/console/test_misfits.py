@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from flyteidl.core import tasks_pb2
 
-from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import TOO_FEW_VCPUS, TOO_LITTLE_MEMORY
+from flytekitplugins.awsbatch.batch.emulator.scheduling.placement import TOO_FEW_VCPUS, TOO_LITTLE
 from flytekitplugins.awsbatch.local.console.misfits import misfit_advice
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
 
 VCPUS = TOO_FEW_VCPUS.format(need=64, most=2) + " - "
-MEMORY = TOO_LITTLE_MEMORY.format(need=9000, most=10)
+MEMORY = TOO_LITTLE.format(need=9000, what="MiB of memory", most=10)
 
 
 def resources(**asked: str) -> tasks_pb2.Resources:

@@ -182,7 +182,7 @@ class Reaper:
         gone, self.sweeping = self.sweeping, []
         return gone
 
-    def write_reaped_end(self, attempt: ReapedAttempt) -> tuple[str, int, str, int, bool, float, int, float]:
+    def write_reaped_end(self, attempt: ReapedAttempt) -> tuple[str, int, str, int, float, bool, int, float]:
         """Writes the end of an attempt into the journal, and returns the message that reports it.
 
         The journal outlives the service: an attempt that is in it need not run again.
@@ -194,7 +194,7 @@ class Reaper:
             # A full disk must not stop the rest.
             with contextlib.suppress(OSError):
                 os.write(self.journals.get(service, -1), line)
-        return "exited", service, key, attempt.exit_code, attempt.out_of_memory, now, attempt.peak, attempt.cpu
+        return "exited", service, key, attempt.exit_code, now, attempt.out_of_memory, attempt.peak, attempt.cpu
 
     def enforce_memory_limits(self) -> None:
         """Kills attempts that hold more memory than they may (Linux)."""

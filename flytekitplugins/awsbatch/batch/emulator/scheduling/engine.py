@@ -8,7 +8,6 @@ nearest deadline wakes it, nothing is polled. The decisions are made elsewhere (
 
 from __future__ import annotations
 
-import contextlib
 import heapq
 import logging
 import queue
@@ -262,9 +261,8 @@ class Engine:
     def _arrived(self, first: Event | None = None) -> list[Event]:
         """`first` and whatever else has come, without the calls to wake."""
         found = [first]
-        with contextlib.suppress(queue.Empty):
-            while True:
-                found.append(self._inbox.get_nowait())
+        while not self._inbox.empty():
+            found.append(self._inbox.get())
         if None in found:
             self._woken = False
         return [event for event in found if event is not None]

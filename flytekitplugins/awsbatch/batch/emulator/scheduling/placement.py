@@ -16,12 +16,8 @@ TOO_FEW_VCPUS = (
     "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - the job needs {need:g} vCPUs and no compute environment"
     " of the queue has more than {most:g}"
 )
-TOO_LITTLE_MEMORY = (
-    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - the job needs {need} MiB of memory and no compute environment"
-    " of the queue has more than {most}"
-)
-TOO_FEW_GPUS = (
-    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - the job needs {need} GPUs and no compute environment"
+TOO_LITTLE = (
+    "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - the job needs {need} {what} and no compute environment"
     " of the queue has more than {most}"
 )
 
@@ -98,5 +94,5 @@ def why_not_placeable(need: Size, sizes: Iterable[Size]) -> str:
     if need.vcpus > most_vcpus:
         return TOO_FEW_VCPUS.format(need=need.vcpus, most=most_vcpus)
     if need.gpus > most_gpus:
-        return TOO_FEW_GPUS.format(need=need.gpus, most=most_gpus)
-    return TOO_LITTLE_MEMORY.format(need=need.memory, most=most_memory)
+        return TOO_LITTLE.format(need=need.gpus, what="GPUs", most=most_gpus)
+    return TOO_LITTLE.format(need=need.memory, what="MiB of memory", most=most_memory)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import operator
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -14,6 +16,8 @@ from ..job_spec import job_spec_of
 from .database import DamagedRecordError, Database
 
 SINGLE = -1
+# In the order of their columns.
+attempt_values = operator.attrgetter(*(each.name for each in dataclasses.fields(Attempt)))
 UNENDED = ", ".join(f"'{status}'" for status in STATUSES if status not in ENDED)
 
 
@@ -66,22 +70,11 @@ def job_row_changes(jobs: Iterable[Job], units: Iterable[Unit]) -> Changes:
         end = (last.exit_code, last.reason) if last is not None else (None, None)
         changes.jobs.append((job.status, job.reason, job.stop, job.started, job.stopped, job.owner, *end, job.sequence))
     for unit in units:
-        sequence = unit.job.sequence
-        if unit.index is None:
-            index = SINGLE
-        else:
-            index = unit.index
-            changes.children.append((unit.status, unit.reason, unit.stop, unit.started, unit.stopped, sequence, index))
+        place = unit.job.sequence, SINGLE if unit.index is None else unit.index
+        if unit.index is not None:
+            changes.children.append((unit.status, unit.reason, unit.stop, unit.started, unit.stopped, *place))
         # All of them, of which AWS allows ten: several may have ended since the last write.
-        for attempt in unit.attempts:
-            changes.attempts.append(
-                (
-                    *(sequence, index, attempt.number, attempt.stream, attempt.environment),
-                    *(attempt.started, attempt.stopped),
-                    *(attempt.exit_code, attempt.reason, attempt.status_reason),
-                    *(attempt.peak_memory, attempt.cpu_seconds),
-                )
-            )
+        changes.attempts.extend((*place, *attempt_values(attempt)) for attempt in unit.attempts)
     return changes
 
 

@@ -107,6 +107,8 @@ class Lost:
 
 Event = Started | Exited | CannotStart | Lost
 Events = Callable[[Event], None]
+# By the words for them in messages from the supervisor and the interpreters, whose values are the fields.
+EVENT_OF_WORD: Mapping[str, Callable[..., Event]] = {"started": Started, "exited": Exited, "cannot": CannotStart}
 
 
 class Executor(Protocol):

@@ -22,7 +22,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from flytekitplugins.awsbatch import wire
 
@@ -33,7 +32,7 @@ from ..instance import Instance
 from ..process_tree import kill_process, process_environment_has
 from ..reaper import KILL_TIMEOUT
 from .channel_reader import ChannelReader, Link
-from .protocol import CannotStart, Event, Events, Exited, JobProcess, Lost, Started
+from .protocol import EVENT_OF_WORD, Events, JobProcess, Lost, Started
 
 MIB = 2**20
 STARTER = str(Path(execution.__file__).with_name("__main__.py"))
@@ -251,23 +250,13 @@ class Supervision:
             if lease is not None:
                 lease.released.set()
             return
-        key, *values = rest
-        event = self._event(supervised, name, (number, key), values)
+        event = EVENT_OF_WORD[name](*rest)
+        if isinstance(event, Started):
+            supervised.attempts[number, event.key] = event.pid, supervised.attempts[number, event.key][1]
+        else:
+            supervised.attempts.pop((number, event.key), None)
         if lease is not None:
             lease.events(event)
-
-    @staticmethod
-    def _event(supervised: Supervised, name: str, key: tuple[int, str], values: list[Any]) -> Event:
-        if name == "started":
-            pid, at = values
-            supervised.attempts[key] = pid, supervised.attempts[key][1]
-            return Started(key[1], pid, at)
-        supervised.attempts.pop(key, None)
-        if name == "exited":
-            code, out_of_memory, at, *used = values
-            return Exited(key[1], code, at, out_of_memory, *used)
-        message, at = values
-        return CannotStart(key[1], message, at)
 
     def _ended(self, supervised: Supervised) -> None:
         """May be slow: do not call it from the thread that reads."""

@@ -17,7 +17,7 @@ from ..... import machine_time
 from ... import private_folders
 from ..instance import Instance
 from . import interpreters as all_interpreters
-from .protocol import CannotStart, Events, Executor, Exited, JobProcess, Lost, Started
+from .protocol import EVENT_OF_WORD, CannotStart, Events, Executor, Exited, JobProcess, Lost, Started
 from .warm_interpreter import REMEMBERED, InterpreterIdentity, InterpreterState, InterpreterUse, interpreter_identity
 from .warm_plan import Planner, WarmPlan
 
@@ -205,14 +205,11 @@ class WarmExecutor:
         with self._interpreters.lock:
             process = use.running.pop(values[0])
             self._uses.pop(process.key, None)
-        if name == "exited":
-            key, code, out_of_memory, at, *used = values
-            self._events(Exited(key, code, at, out_of_memory, *used))
-        elif name == "cannot":
-            self._events(CannotStart(*values))
-        else:
+        if name == "declined":
             # Not here, for the same reason as below.
             self._apart(self._decline, process, values[1])
+        else:
+            self._events(EVENT_OF_WORD[name](*values))
 
     def settled(self, use: InterpreterUse) -> None:
         """Starts the attempts that waited, here or with the other executor."""

@@ -222,9 +222,8 @@ class WarmInterpreter:
         with self._sending:
             messages = []
             # What another thread adds meanwhile is sent by this call or by its own, and never lost with an old list.
-            with contextlib.suppress(IndexError):
-                while True:
-                    messages.append(self._outbox.popleft())
+            while self._outbox:
+                messages.append(self._outbox.popleft())
             if messages:
                 with contextlib.suppress(OSError):
                     self.channel.send(*messages)
