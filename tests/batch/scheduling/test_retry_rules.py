@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flytekitplugins.awsbatch.batch.emulator.job_model import ExitRule
 from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
 from flytekitplugins.awsbatch.batch.emulator.scheduling.retry_rules import (
     End,
@@ -22,13 +21,15 @@ ENDS = st.builds(
     exit_code=st.none() | st.integers(0, 255),
     reason=st.none() | st.sampled_from([retry_rules.OUT_OF_MEMORY, "CannotPullContainerError: x"]),
 )
+Rule = dict[str, str]
 RULES = st.lists(
-    st.builds(
-        ExitRule,
-        action=st.sampled_from(["RETRY", "EXIT"]),
-        on_status_reason=st.none() | st.sampled_from(["Host EC2*", "*", "host ec2*"]),
-        on_reason=st.none() | st.sampled_from(["*", "OutOfMemory*", "Cannot*"]),
-        on_exit_code=st.none() | st.sampled_from(["1", "13*", "*", "0"]),
+    st.fixed_dictionaries(
+        {"action": st.sampled_from(["RETRY", "exit"])},
+        optional={
+            "onStatusReason": st.sampled_from(["Host EC2*", "*", "host ec2*"]),
+            "onReason": st.sampled_from(["*", "OutOfMemory*", "Cannot*"]),
+            "onExitCode": st.sampled_from(["1", "13*", "*", "0"]),
+        },
     ),
     max_size=5,
 )
@@ -53,7 +54,10 @@ def test_a_pattern_is_a_text_or_its_beginning(pattern: str, text: str, right: bo
     assert matches_retry_pattern(pattern, text) is right
 
 
-HOST_LOST_ELSE_EXIT = (ExitRule("RETRY", on_status_reason="Host EC2*"), ExitRule("EXIT", on_reason="*"))
+HOST_LOST_ELSE_EXIT = (
+    {"action": "retry", "onStatusReason": "Host EC2*"},
+    {"action": "exit", "onReason": "*"},
+)
 
 
 @pytest.mark.parametrize(
@@ -62,34 +66,38 @@ HOST_LOST_ELSE_EXIT = (ExitRule("RETRY", on_status_reason="Host EC2*"), ExitRule
         (retry_end_by_exit(1, False), (), True),
         (retry_end_by_exit(1, False), HOST_LOST_ELSE_EXIT, False),
         (retry_rules.retry_end_host_lost("i-0"), HOST_LOST_ELSE_EXIT, True),
-        (retry_end_by_exit(1, True), (ExitRule("EXIT", on_reason="OutOfMemoryError*"),), False),
-        (retry_end_by_exit(1, False), (ExitRule("EXIT", on_reason="OutOfMemoryError*"),), True),
+        (retry_end_by_exit(1, True), ({"action": "exit", "onReason": "OutOfMemoryError*"},), False),
+        (retry_end_by_exit(1, False), ({"action": "exit", "onReason": "OutOfMemoryError*"},), True),
         # All conditions of a rule must match.
-        (retry_end_by_exit(1, False), (ExitRule("EXIT", on_exit_code="1", on_reason="nothing*"),), True),
+        (retry_end_by_exit(1, False), ({"action": "exit", "onExitCode": "1", "onReason": "nothing*"},), True),
         # The first match wins.
-        (retry_end_by_exit(1, False), (ExitRule("RETRY", on_exit_code="1"), ExitRule("EXIT", on_exit_code="*")), True),
+        (
+            retry_end_by_exit(1, False),
+            ({"action": "retry", "onExitCode": "1"}, {"action": "exit", "onExitCode": "*"}),
+            True,
+        ),
     ],
 )
-def test_the_first_rule_that_matches_decides(end: End, rules: tuple[ExitRule, ...], retried: bool) -> None:
+def test_the_first_rule_that_matches_decides(end: End, rules: tuple[Rule, ...], retried: bool) -> None:
     decided = retry_verdict(end, 1, 2, rules, None, None)
 
     assert decided == (RetryVerdict("RUNNABLE", None) if retried else RetryVerdict("FAILED", end.status_reason))
 
 
 @given(end=ENDS, tried=st.integers(1, 10), rules=RULES, how=st.sampled_from(["terminate", "timeout", "cancel"]))
-def test_what_was_asked_to_stop_is_never_retried(end: End, tried: int, rules: list[ExitRule], how: str) -> None:
+def test_what_was_asked_to_stop_is_never_retried(end: End, tried: int, rules: list[Rule], how: str) -> None:
     decided = retry_verdict(end, tried, 10, rules, how, "words")
 
     assert decided == RetryVerdict("FAILED", retry_rules.TIMED_OUT if how == "timeout" else "words")
 
 
 @given(end=ENDS, attempts_=st.integers(1, 10), rules=RULES)
-def test_there_are_never_more_attempts_than_granted(end: End, attempts_: int, rules: list[ExitRule]) -> None:
+def test_there_are_never_more_attempts_than_granted(end: End, attempts_: int, rules: list[Rule]) -> None:
     decided = retry_verdict(end, attempts_, attempts_, rules, None, None)
 
     assert decided.status == ("SUCCEEDED" if end.exit_code == 0 else "FAILED")
 
 
 @given(end=ENDS, rules=RULES)
-def test_success_needs_no_rule(end: End, rules: list[ExitRule]) -> None:
+def test_success_needs_no_rule(end: End, rules: list[Rule]) -> None:
     assert (retry_verdict(end, 1, 10, rules, None, None).status == "SUCCEEDED") == (end.exit_code == 0)

@@ -7,7 +7,7 @@ A single job has one unit, an array job one unit per child. `operations` makes t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,30 +33,13 @@ TIMEOUT = "timeout"
 
 
 @dataclass(frozen=True)
-class ExitRule:
-    """One `evaluateOnExit` rule; a pattern of None matches everything."""
-
-    action: str
-    on_status_reason: str | None = None
-    on_reason: str | None = None
-    on_exit_code: str | None = None
-
-
-@dataclass(frozen=True)
-class Dependency:
-    """:param kind: "" (the job as a whole), SEQUENTIAL (of the array on itself) or N_TO_N."""
-
-    job_id: str
-    kind: str = ""
-
-
-@dataclass(frozen=True)
 class JobSpec:
     """What a job needs to run, resolved from its definition and its submission.
 
     :param memory: MiB.
     :param timeout: seconds of an attempt, 0 for none.
     :param max_attempts: how often it may be tried, from 1.
+    :param exit_rules: `evaluateOnExit`, and `dependencies`: `dependsOn`.
     """
 
     name: str
@@ -69,8 +52,8 @@ class JobSpec:
     gpus: int = 0
     timeout: int = 0
     max_attempts: int = 1
-    exit_rules: tuple[ExitRule, ...] = ()
-    dependencies: tuple[Dependency, ...] = ()
+    exit_rules: Sequence[Mapping[str, str]] = ()
+    dependencies: Sequence[Mapping[str, str]] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     # DescribeJobs' answer as far as it never changes, in the wire's shape.
     detail: Mapping[str, Any] = field(default_factory=dict)
@@ -108,7 +91,7 @@ class Unit:
     """A single job, or one child of an array.
 
     :ivar attempts: in order; the last is the one that runs while the status is STARTING or RUNNING.
-    :ivar stop: how it was asked to stop, and `stop_reason` the words given with it.
+    :ivar stop: how it was asked to stop; `reason` has the words given with it.
     :ivar waits_for: how many dependencies have not succeeded yet.
     :ivar changes: its job's count of changes at the last of its own.
     """
@@ -121,7 +104,6 @@ class Unit:
     stopped: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
     stop: str | None = None
-    stop_reason: str | None = None
     waits_for: int = 0
     changes: int = 0
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from .job_model import Dependency, ExitRule, JobSpec
+from .job_model import JobSpec
 
 VCPU = "VCPU"
 MEMORY = "MEMORY"
@@ -42,13 +42,8 @@ def job_spec_of(detail: Mapping[str, Any]) -> JobSpec:
         gpus=int(job_spec_requirement(GPU, container.get("resourceRequirements", ())) or 0),
         timeout=detail.get("timeout", {}).get("attemptDurationSeconds", 0),
         max_attempts=retry.get("attempts", 1),
-        exit_rules=tuple(
-            ExitRule(rule["action"].upper(), rule.get("onStatusReason"), rule.get("onReason"), rule.get("onExitCode"))
-            for rule in retry.get("evaluateOnExit", ())
-        ),
-        dependencies=tuple(
-            Dependency(each.get("jobId", ""), each.get("type", "")) for each in detail.get("dependsOn", ())
-        ),
+        exit_rules=retry.get("evaluateOnExit", ()),
+        dependencies=detail.get("dependsOn", ()),
         tags=detail.get("tags", {}),
         detail=detail,
     )

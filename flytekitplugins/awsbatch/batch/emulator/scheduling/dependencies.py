@@ -39,21 +39,22 @@ class Dependencies:
         for unit in waiting:
             unit.waits_for = 0
         for dependency in job.spec.dependencies:
-            if not dependency.job_id:
+            job_id = dependency.get("jobId")
+            if not job_id:
                 self._count(((unit, self._before(unit)) for unit in waiting), outcome)
                 continue
-            parent, index = split_job_id(dependency.job_id)
+            parent, index = split_job_id(job_id)
             other = find(parent)
             if other is None:
                 continue
-            if dependency.kind == N_TO_N and other.size is not None:
+            if dependency.get("type") == N_TO_N and other.size is not None:
                 self._count(((unit, other.unit(unit.index)) for unit in waiting), outcome)
                 self._child_wise.setdefault(parent, []).append(job)
             else:
                 one: Job | Unit | None = other if index is None else other.unit(index)
                 self._count(((unit, one) for unit in waiting), outcome)
                 if one is not None and one.status not in ENDED:
-                    self._on_job.setdefault(dependency.job_id, []).append(job)
+                    self._on_job.setdefault(job_id, []).append(job)
         failed = set(map(id, outcome.failed))
         outcome.released = [unit for unit in waiting if unit.waits_for == 0 and id(unit) not in failed]
         return outcome
@@ -69,7 +70,7 @@ class Dependencies:
             for other in self._child_wise.get(job.id, ()):
                 mine = other.unit(unit.index)
                 self._settle([mine] if mine is not None else [], good, outcome)
-            if any(not dependency.job_id for dependency in job.spec.dependencies):
+            if any(not dependency.get("jobId") for dependency in job.spec.dependencies):
                 following = job.unit(unit.index + 1)
                 self._settle([following] if following is not None else [], good, outcome)
         if job.ended():

@@ -98,7 +98,6 @@ class Engine:
         self._time_limits = TimeLimits()
         self._dependencies = Dependencies()
         self._running: dict[str, Running] = {}
-        self._key_of_unit: dict[int, str] = {}
         self._deadlines: list[tuple[float, str, str]] = []
         self._woken = False
         self._closing = threading.Event()
@@ -168,13 +167,15 @@ class Engine:
         with self._table.lock:
             for unit in units:
                 if unit.status in CANCELLABLE:
-                    unit.stop, unit.stop_reason = how, words
+                    unit.stop = how
                     self._end_unit(unit, FAILED, words)
                 elif unit.status not in ENDED and how == TERMINATE and unit.stop is None:
                     # The reason is written with it: a service that takes the job over ends it with these words.
-                    unit.stop, unit.stop_reason, unit.reason = how, words, words
+                    unit.stop, unit.reason = how, words
                     self._table.note_unit_change(unit)
-                    self._ask_to_end(self._key_of_unit.get(id(unit)))
+                    for key, running in self._running.items():
+                        if running.unit is unit:
+                            self._ask_to_end(key, running)
             self._table.notify_readers()
         self.wake()
 
@@ -190,8 +191,8 @@ class Engine:
         """
         with self._table.lock:
             self._suspended = True
-            for key in self._running:
-                self._ask_to_end(key)
+            for key, running in self._running.items():
+                self._ask_to_end(key, running)
         self.wake()
 
     def end_left_behind(self, name: str, directory: Path) -> None:
@@ -288,7 +289,6 @@ class Engine:
             # What watched the attempt may have been killed between writing down its end and telling of it.
             event = exits_of_instance(self._instance.directory).get(event.key, event)
         del self._running[event.key]
-        self._key_of_unit.pop(id(unit), None)
         self._ready.give_back(unit)
         self._ended.append(running.process)
         if self._suspended and unit.stop is None and not (isinstance(event, Exited) and event.exit_code == 0):
@@ -312,9 +312,9 @@ class Engine:
         unit, now = running.unit, int(event.at * 1000)
         unit.started = unit.current.started = now
         self._starter.note_start(running.process, now)
-        self._table.set_status(unit, RUNNING)
+        self._table.set_status(unit, RUNNING, unit.reason)
         if unit.stop is not None or self._suspended:
-            self._ask_to_end(event.key)
+            self._ask_to_end(event.key, running)
         timeout = unit.job.spec.timeout
         if timeout:
             self._set_deadline(timeout, event.key, TIMEOUT)
@@ -329,7 +329,7 @@ class Engine:
         """Ends a unit's last attempt, and the unit with it unless it may try again."""
         attempt, spec = unit.current, unit.job.spec
         decided = retry_rules.retry_verdict(
-            end, len(unit.attempts), spec.max_attempts, spec.exit_rules, unit.stop, unit.stop_reason
+            end, len(unit.attempts), spec.max_attempts, spec.exit_rules, unit.stop, unit.reason
         )
         attempt.stopped = at
         attempt.exit_code = end.exit_code
@@ -372,7 +372,7 @@ class Engine:
                 continue
             if what == TIMEOUT and running.unit.stop is None:
                 running.unit.stop = TIMEOUT
-                self._ask_to_end(key)
+                self._ask_to_end(key, running)
             elif what == HOST_LOST:
                 self._lose_host(key, running)
             elif what == KILL:
@@ -383,13 +383,11 @@ class Engine:
         running.lost_to = _instance_id(key)
         self._executor.signal(key, signal.SIGKILL)
 
-    def _ask_to_end(self, key: str | None) -> None:
+    def _ask_to_end(self, key: str, running: Running) -> None:
         """SIGTERM now, or as soon as it has started; SIGKILL when the grace has passed."""
-        running = self._running.get(key) if key is not None else None
-        if key is not None and running is not None:
-            if running.unit.current.started is not None:
-                self._executor.signal(key, signal.SIGTERM)
-            self._set_deadline(self._kill_grace, key, KILL)
+        if running.unit.current.started is not None:
+            self._executor.signal(key, signal.SIGTERM)
+        self._set_deadline(self._kill_grace, key, KILL)
 
     def _start_attempt(self, unit: Unit) -> None:
         """Hands an attempt to the executor. Without the lock: a launch policy may take its time."""
@@ -407,7 +405,6 @@ class Engine:
         with self._table.lock:
             unit.current.stream = stream
             self._running[process.key] = Running(unit, process)
-            self._key_of_unit[id(unit)] = process.key
         try:
             self._executor.start(process)
         except Exception as error:

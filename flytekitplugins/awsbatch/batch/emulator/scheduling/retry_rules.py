@@ -6,11 +6,11 @@ Sources: the AWS Batch user guide, "Automated job retries", "Job timeouts", and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..execution.executors.protocol import CANNOT_START
-from ..job_model import CANCEL, FAILED, RUNNABLE, SUCCEEDED, TERMINATE, TIMEOUT, ExitRule
+from ..job_model import CANCEL, FAILED, RUNNABLE, SUCCEEDED, TERMINATE, TIMEOUT
 
 EXITED = "Essential container in task exited"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
@@ -59,9 +59,10 @@ class RetryVerdict:
 
 
 def retry_verdict(
-    end: End, tried: int, max_attempts: int, rules: Sequence[ExitRule], stop: str | None, words: str | None
+    end: End, tried: int, max_attempts: int, rules: Sequence[Mapping[str, str]], stop: str | None, words: str | None
 ) -> RetryVerdict:
     """:param tried: how many attempts were made, this one included; `max_attempts` how many the strategy grants.
+    :param rules: `evaluateOnExit`.
     :param stop: how the unit was asked to stop, if it was: such units are never retried; `words` is the reason that was
         given.
     """
@@ -76,17 +77,17 @@ def retry_verdict(
     return RetryVerdict(FAILED, end.status_reason)
 
 
-def _retry_action(end: End, rules: Sequence[ExitRule]) -> str:
+def _retry_action(end: End, rules: Sequence[Mapping[str, str]]) -> str:
     """The first rule all of whose conditions match decides; without one the job is retried."""
     exit_code = "" if end.exit_code is None else str(end.exit_code)
     for rule in rules:
         pairs = (
-            (rule.on_status_reason, end.status_reason),
-            (rule.on_reason, end.reason or ""),
-            (rule.on_exit_code, exit_code),
+            (rule.get("onStatusReason"), end.status_reason),
+            (rule.get("onReason"), end.reason or ""),
+            (rule.get("onExitCode"), exit_code),
         )
         if all(pattern is None or matches_retry_pattern(pattern, text) for pattern, text in pairs):
-            return rule.action
+            return rule["action"].upper()
     return RETRY
 
 

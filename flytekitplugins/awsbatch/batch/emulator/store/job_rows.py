@@ -209,11 +209,9 @@ def _assemble(row: sqlite3.Row | tuple[Any, ...], children: list[Any], attempts:
     if size is None:
         unit = job.units[0]
         unit.reason, unit.stop, unit.started, unit.stopped = reason, stop, started, stopped
-        unit.stop_reason = reason
     for index, *rest in children:
         unit = job.units[index]
         unit.status, unit.reason, unit.stop, unit.started, unit.stopped = rest
-        unit.stop_reason = unit.reason
     for index, *rest in attempts:
         job.units[0 if index == SINGLE else index].attempts.append(Attempt(*rest))
     job.counts = dict.fromkeys(STATUSES, 0) | Counter(unit.status for unit in job.units)
