@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,12 @@ def frame_copyable(command: str, label: str) -> Markup:
     """A command with a button that copies it."""
     button = tag("button", "Copy", type="button", class_="copy", data_copy=command, aria_label=f"Copy {label}")
     return tag("div", tag("code", command), button, class_="copyable")
+
+
+def frame_facts(facts: Iterable[tuple[str, object]]) -> Markup:
+    """Words and their values; a value that is empty is left out."""
+    shown = html_joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts if value)
+    return tag("dl", shown, class_="facts")
 
 
 def frame_asset(name: str) -> str:

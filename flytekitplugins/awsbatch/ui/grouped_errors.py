@@ -43,16 +43,6 @@ class Failure:
     headlines: tuple[str, ...]
 
 
-def _told_errors(error: str, reason: str = "") -> ToldError:
-    """:param error: what the child left, "" for nothing. :param reason: AWS's, which is shown if there is no error."""
-    error = without_ansi(error).strip()
-    if not error or error == reason:
-        return ToldError(reason or "failed without a reason")
-    lines = traceback_lines(error)
-    headline = traceback_exception_line(error)
-    return ToldError(headline, "\n".join(lines) if lines != [headline] else "")
-
-
 def page_error_reason(child: ChildView) -> str:
     """Says how the last attempt ended."""
     return exit_in_words(_words(child))
@@ -62,8 +52,13 @@ def page_error_of_child(reader: RunReader, node: NodeView, child: ChildView) -> 
     """Why a child failed: its own exception, or else how its last attempt ended."""
     words = _words(child)
     # Another end than by an exception leaves the error file of the attempt before.
-    error = reader.error(node, child) if exit_says_exception(words) else ""
-    return _told_errors(error, exit_in_words(words))
+    error = without_ansi(reader.error(node, child)).strip() if exit_says_exception(words) else ""
+    reason = exit_in_words(words)
+    if not error or error == reason:
+        return ToldError(reason or "failed without a reason")
+    lines = traceback_lines(error)
+    headline = traceback_exception_line(error)
+    return ToldError(headline, "\n".join(lines) if lines != [headline] else "")
 
 
 def _words(child: ChildView) -> str:

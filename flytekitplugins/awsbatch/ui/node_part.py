@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..local.console.amounts import shown_duration, shown_memory
 from ..local.history.run_view import NodeView, worst_children_first
-from .frame import frame_anchor, frame_state_sign
+from .frame import frame_anchor, frame_facts, frame_state_sign
 from .html import NOTHING, Markup, html_data_block, html_joined, tag
 from .rows import RowMaker, node_rows, rows_base
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 PLAIN_CHILDREN = 50
 
 
-def node_part(page: RunPage, node: NodeView) -> Markup:
+def node_part(page: RunPage, node: NodeView, child: Markup = NOTHING) -> Markup:
+    """:param child: the part of the child that is shown in it."""
     info, name = node.info, node.info.node
     mark = frame_anchor(page.name, name)
     block = f"data-{mark}"
     base = rows_base(node)
-    maker = page.makers.setdefault(name, RowMaker())
     title = tag("h2", tag("span", node.name, class_="quiet"), f" {info.function}", node_part_attempt(node))
     children = tag(
         "div",
-        html_data_block(node_rows(node, maker, base, page.now, page.headlines(node)), block),
+        html_data_block(node_rows(node, RowMaker(), base, page.now, page.headlines(node)), block),
         tag("noscript", _plain_children(page, node)),
         class_="children",
         data_block=block,
@@ -42,14 +42,13 @@ def node_part(page: RunPage, node: NodeView) -> Markup:
         ("Queue", node.queue or "none"),
         ("A child may use", " and ".join(filter(None, (_vcpus(node), _memory(node))))),
     ]
-    shown = html_joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts if value)
     return tag(
         "section",
         tag("div", title, node_part_status(page, node), class_="row"),
         _attempt_links(page, node),
-        tag("dl", shown, class_="facts"),
+        frame_facts(facts),
         children,
-        tag("div", id=f"child-{mark}", class_="child-place", aria_live="polite"),
+        tag("div", child, id=f"child-{mark}", class_="child-place", aria_live="polite"),
         _queue(info.record),
         _request(info.record),
         class_="card node",

@@ -170,11 +170,11 @@ class RunPages:
                 raise MissingError(f"Execution {name} has no node {node!r}.")
             parts = list(page.parts().values())
             if one is not None:
-                shown = node_part(page, one)
-                if chosen is not None:
-                    shown = self._with_child(shown, name, one, chosen)
-                # What the user has asked for comes first.
-                parts = [parts[0], shown, *parts[1:]] if chosen is not None else [*parts, shown]
+                if chosen is None:
+                    parts.append(node_part(page, one))
+                else:
+                    # What the user has asked for comes first.
+                    parts.insert(1, node_part(page, one, self.child(name, one, chosen)))
             return self._html(
                 page.title,
                 html_joined(parts),
@@ -184,11 +184,6 @@ class RunPages:
             )
 
         return await self._read(build)
-
-    def _with_child(self, shown: Markup, name: str, node: NodeView, index: int) -> Markup:
-        part = self.child(name, node, index)
-        empty = 'class="child-place" aria-live="polite">'
-        return Markup(shown.replace(empty, empty + part, 1))
 
     def child(self, name: str, node: NodeView, index: int) -> Markup:
         """In the reading thread. Raises MissingError."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ..local.console.amounts import shown_time
 from ..local.console.redaction import HIDDEN, values_to_redact
 from ..local.history.run_reader import RunReader
-from ..local.history.run_view import FAILED, ChildView, NodeView, worst_children_first
+from ..local.history.run_view import FAILED, ChildView, NodeView
 from .child_part import child_part
 from .frame import PagePlace, frame_anchor, frame_asset, frame_document, frame_state_sign
 from .html import Markup, html_joined, html_json_text, tag
@@ -106,9 +106,7 @@ def _whole(pages: Sequence[RunPage]) -> Iterator[Markup]:
 
 def _told(node: NodeView) -> list[ChildView]:
     failed = [child for child in node.children if child.state == FAILED][:FAILED_LOGS]
-    others = [
-        child for child in worst_children_first(node.children, 0) if child.state != FAILED and child.child is not None
-    ]
+    others = [child for child in node.children if child.state != FAILED and child.child is not None]
     others.sort(key=lambda child: -(child.ran(0) or 0))
     return [*failed, *others[:SLOWEST_LOGS]]
 

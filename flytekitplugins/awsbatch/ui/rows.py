@@ -39,7 +39,6 @@ class RowMaker:
                 attempt.exit_code,
             ]
             for attempt in child.attempts
-            if attempt.queued is not None
         ]
         memory = max((attempt.peak_memory or 0 for attempt in child.attempts), default=0)
         computed = [attempt.cpu_seconds for attempt in child.attempts if attempt.cpu_seconds is not None]

@@ -13,11 +13,10 @@ from ..local.history import run_view
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import ExecutionView, NodeView
 from . import charts
-from .frame import PagePlace, frame_anchor, frame_copyable, frame_state_sign, page_frame_counts
+from .frame import PagePlace, frame_anchor, frame_copyable, frame_facts, frame_state_sign, page_frame_counts
 from .grouped_errors import Failure, page_failures
 from .html import NOTHING, Markup, html_joined, tag
 from .node_part import node_part_attempt
-from .rows import RowMaker
 
 # How many groups of failures are shown in full.
 SHOWN_FAILURES = 8
@@ -30,7 +29,6 @@ class RunPage:
 
     :param command: how a person calls `flyte-awsbatch` for this home.
     :param launch: the command that started the run, as it was recorded.
-    :param makers: the numbered texts of each node, kept from look to look.
     """
 
     reader: RunReader
@@ -39,7 +37,6 @@ class RunPage:
     command: str
     launch: Sequence[str] = ()
     ended: float | None = None
-    makers: dict[str, RowMaker] = field(default_factory=dict)
     now: int = field(default_factory=lambda: int(time.time() * 1000))
 
     @property
@@ -95,15 +92,10 @@ class RunPage:
             ("Took" if self.ended else "So far", shown_duration(self._length())),
             ("Project", f"{info.project} / {info.domain}"),
         ]
-        shown = tag(
-            "dl",
-            html_joined(tag("div", tag("dt", word), tag("dd", value)) for word, value in facts),
-            class_="facts",
-        )
         title = tag("h1", tag("span", f"{module}." if module else "", class_="quiet"), function or info.workflow)
         row = tag("div", title, frame_state_sign(info.status), class_="row")
         launch = frame_copyable(shlex.join(self.launch), "the command that started the run") if self.launch else None
-        return tag("div", row, shown, launch, id=self._id("head"), class_="head")
+        return tag("div", row, frame_facts(facts), launch, id=self._id("head"), class_="head")
 
     def figures(self) -> Markup:
         """How many children are in which state, and where the time went."""
@@ -115,8 +107,6 @@ class RunPage:
             for child in node.children:
                 for place, attempt in enumerate(child.attempts):
                     started, stopped = attempt.started, attempt.stopped
-                    if attempt.queued is None:
-                        continue
                     going = node.info.status == "running"
                     until = stopped if stopped is not None else self.now if going else started or attempt.queued
                     waited += (started if started is not None else until) - attempt.queued
