@@ -68,7 +68,7 @@ def gated(marks: Path, numbers: list[int]) -> list[str]:
 
 def counts(home: Path) -> dict[str, int]:
     with RunReader(Home(home)) as reader:
-        (node,) = reader.execution().nodes
+        (node,) = reader.execution(newest(home).name).nodes
         assert [child.state for child in node.children].count(RUNS) == node.counts.get(RUNS, 0)
         return node.counts
 

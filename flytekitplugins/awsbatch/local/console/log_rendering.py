@@ -24,16 +24,10 @@ class LogRenderer:
         for line in (self._held + data).splitlines(keepends=True):
             self._held = b""
             whole = line.endswith(b"\n")
-            if self._within_line:
-                shown.append(line)
-            elif whole:
-                shown.append(_rendered(line))
-                continue
-            elif _BEGINS.startswith(line[: len(_BEGINS)]) or line.startswith(_BEGINS):
+            if not (whole or self._within_line) and _BEGINS.startswith(line[: len(_BEGINS)]):
                 self._held = line
                 continue
-            else:
-                shown.append(line)
+            shown.append(line if self._within_line else _rendered(line))
             self._within_line = not whole
         return b"".join(shown)
 

@@ -63,11 +63,10 @@ def children_of_look(node: NodeInfo, look: JobLook, halted: bool) -> tuple[Child
     """:param halted: whether nobody runs what has not ended."""
     if look.size is not None and not look.units:
         return ()
-    indexes, total = _items(node)
-    at = {original: child for child, original in enumerate(indexes)} if indexes else None
+    at, total = _items(node)
     children = []
     for index in range(total or look.size or 1):
-        place = index if at is None else at.get(index)
+        place = at.get(index) if at else index
         if place is None or place >= len(look.units):
             children.append(ChildView(index, None, CACHED if place is None else QUEUED))
             continue
@@ -113,16 +112,14 @@ def _state_of(node: NodeInfo) -> State | None:
     return NodeState.from_dict(snapshot).plugin_state if "plugin_state" in snapshot else None
 
 
-def _items(node: NodeInfo) -> tuple[Sequence[int] | None, int]:
-    """(the place in the user's list of each child of the array job, the length of that list); None and 0 where that is
-    not known."""
+def _items(node: NodeInfo) -> tuple[Mapping[int, int], int]:
+    """(the place in the array job of each item of the user's list that has a child, the length of that list); empty and
+    0 where that is not known."""
     state = _state_of(node)
     if state is not None:
-        indexes = None if state.indexes_to_run is None else [int(original) for original in state.indexes_to_run]
-        return indexes, state.original_size
+        return {original: child for child, original in enumerate(state.indexes_to_run or ())}, state.original_size
     facts = node.record.get("children") or ()
-    ran = sorted((fact["child"], fact["original"]) for fact in facts if fact["child"] is not None)
-    return [original for _, original in ran], len(facts)
+    return {fact["original"]: fact["child"] for fact in facts if fact["child"] is not None}, len(facts)
 
 
 def children_of_record(node: NodeInfo) -> tuple[ChildView, ...]:
@@ -133,9 +130,9 @@ def children_of_record(node: NodeInfo) -> tuple[ChildView, ...]:
     state = _state_of(node)
     if state is None or state.indexes_to_run is None:
         return ()
-    at = {int(original): child for child, original in enumerate(state.indexes_to_run)}
+    at, total = _items(node)
     children = []
-    for index in range(state.original_size):
+    for index in range(total):
         place = at.get(index)
         if place is None:
             children.append(ChildView(index, None, CACHED))
@@ -159,8 +156,3 @@ def _child_of_fact(fact: Mapping[str, Any], halted: bool) -> ChildView:
     attempts = (AttemptView(max(tries, 1), created, started, stopped),) if created is not None else ()
     reason = "" if state == SUCCESS else str(fact.get("message", ""))
     return ChildView(int(fact["original"]), child, state, reason, attempts, tries)
-
-
-def recorded_child_counts(node: NodeInfo) -> Mapping[str, int] | None:
-    """How many children are in each state while the node runs; None where the record does not say."""
-    return node.record.get("counts") if node.status == "running" else None

@@ -25,7 +25,7 @@ def page_address_noted(home: Home, url: str) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError, RecordError):
             # Another process may serve it by now.
-            if read_record_file(home.path / NOTE).get("process", {}).get("pid") == os.getpid():
+            if read_record_file(home.path / NOTE)["process"]["pid"] == os.getpid():
                 (home.path / NOTE).unlink()
 
 
@@ -35,7 +35,4 @@ def page_address_of_run(home: Home, execution: str) -> str:
         note = read_record_file(home.path / NOTE)
     except RecordError:
         return ""
-    url, process = note.get("url"), note.get("process")
-    if not isinstance(url, str) or not isinstance(process, dict) or not process_lives(process):
-        return ""
-    return f"{url}/ui/run/{quote(execution, safe='')}"
+    return f"{note['url']}/ui/run/{quote(execution, safe='')}" if process_lives(note["process"]) else ""

@@ -16,7 +16,7 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import JobLook
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
 from ..home import Home, HomeError
-from .children import children_of_look, children_of_record, recorded_child_counts
+from .children import children_of_look, children_of_record
 from .past_runs import NodeInfo, RunInfo, UnknownRunError, past_run, past_runs_of
 from .run_view import ATTEMPT_SIGN, DONE, INTERRUPTED, ChildView, ExecutionView, NodeView
 
@@ -65,10 +65,9 @@ class RunReader:
         """All executions, newest first."""
         return past_runs_of(self.home)
 
-    def execution(self, name: str | None = None) -> ExecutionView:
-        """One execution by its whole name, or the newest."""
-        if name is not None:
-            self._folder(name)
+    def execution(self, name: str) -> ExecutionView:
+        """One execution by its whole name."""
+        self._folder(name)
         info = past_run(self.home, name)
         return ExecutionView(info, tuple(self._node(info, node) for node in info.nodes))
 
@@ -145,7 +144,7 @@ class RunReader:
         look = self._look(node.job_id) if node.job_id else None
         elsewhere = info.endpoint is not None
         if look is None:
-            counts = recorded_child_counts(node)
+            counts = node.record.get("counts") if node.status == "running" else None
             return NodeView(node, children_of_record(node), elsewhere=elsewhere, known_counts=counts)
         # Nobody runs a job of this machine once its run's process has gone.
         halted = node.status != "running" and (not elsewhere or node.status != "interrupted")
