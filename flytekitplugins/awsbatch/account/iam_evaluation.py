@@ -7,7 +7,7 @@ the caller's address. Source: IAM user guide, "Policy evaluation logic" and "JSO
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,26 +45,21 @@ class IamVerdict:
 
 def evaluate_iam_request(policies: Sequence[IamPolicy], action: str, resource: str, context: Context) -> IamVerdict:
     """Whether a principal with these policies may make a request."""
+
+    def says(policy: IamPolicy, effect: str) -> bool | None:
+        statements = iam_statements(policy.document, effect)
+        return _any_of(_statement_applies(one, action, resource, context) for one in statements)
+
+    denied = [says(policy, "Deny") for policy in policies]
+    if True in denied:
+        return IamVerdict(False, policies[denied.index(True)])
+    answers = [_any_of(says(policy, "Allow") for policy in policies if not policy.boundary)]
     for policy in policies:
-        if _denies(policy.document, action, resource, context):
-            return IamVerdict(False, policy)
-    granting = [policy for policy in policies if not policy.boundary]
-    boundaries = [policy for policy in policies if policy.boundary]
-    answers = [_any_of(_allows(policy.document, action, resource, context) for policy in granting)]
-    for policy in boundaries:
-        answers.append(_allows(policy.document, action, resource, context))
-        if answers[-1] is False:
-            return IamVerdict(False, policy)
-    unsure = any(_denies(policy.document, action, resource, context) is None for policy in policies)
-    return IamVerdict(_all_of([*answers, None if unsure else True]))
-
-
-def _allows(document: Json, action: str, resource: str, context: Context) -> bool | None:
-    return _any_of(_statement_applies(one, action, resource, context) for one in iam_statements(document, "Allow"))
-
-
-def _denies(document: Json, action: str, resource: str, context: Context) -> bool | None:
-    return _any_of(_statement_applies(one, action, resource, context) for one in iam_statements(document, "Deny"))
+        if policy.boundary:
+            answers.append(says(policy, "Allow"))
+            if answers[-1] is False:
+                return IamVerdict(False, policy)
+    return IamVerdict(_all_of([*answers, None if None in denied else True]))
 
 
 def iam_trusts(document: Json, service: str, context: Context) -> bool | None:
@@ -76,24 +71,21 @@ def iam_trusts(document: Json, service: str, context: Context) -> bool | None:
 
 def without_iam_denials(document: Json, action: str, resource: str, context: Context) -> dict[str, Any]:
     """The policy without the statements that deny a request."""
-    kept = [
-        one
-        for one in iam_statements(document)
-        if one.get("Effect") != "Deny" or _statement_applies(one, action, resource, context) is not True
-    ]
+    kept = _not_denying(document, lambda one: _statement_applies(one, action, resource, context))
     return {**document, "Statement": kept}
 
 
 def with_iam_trust(document: Json, service: str, context: Context, statement: Json) -> dict[str, Any]:
     """The trust policy without what keeps a service out, and with a statement that lets it in unless one does."""
-    kept = [
-        one
-        for one in iam_statements(document)
-        if one.get("Effect") != "Deny" or _trust_statement_applies(one, service, context) is not True
-    ]
+    kept = _not_denying(document, lambda one: _trust_statement_applies(one, service, context))
     changed = {"Version": "2012-10-17", **document, "Statement": kept}
     allowed = _any_of(_trust_statement_applies(one, service, context) for one in iam_statements(changed, "Allow"))
     return changed if allowed else {**changed, "Statement": [*kept, statement]}
+
+
+def _not_denying(document: Json, applies: Callable[[Json], bool | None]) -> list[Json]:
+    """The statements but for the denials that surely apply."""
+    return [one for one in iam_statements(document) if one.get("Effect") != "Deny" or applies(one) is not True]
 
 
 def iam_statements(document: Json, effect: str = "") -> list[Json]:

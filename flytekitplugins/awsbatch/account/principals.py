@@ -131,21 +131,16 @@ def _own_policies(account: AwsAccount, kind: str, request: dict[str, str], group
     found = []
     for name in account.ask_aws("iam", f"List{kind}Policies", **request)["PolicyNames"]:
         answer = account.ask_aws("iam", f"Get{kind}Policy", PolicyName=name, **request)
-        found.append(IamPolicy(name, principal_document(answer["PolicyDocument"]), group))
+        found.append(IamPolicy(name, answer["PolicyDocument"], group))
     for one in account.ask_aws("iam", f"ListAttached{kind}Policies", **request)["AttachedPolicies"]:
         found.append(IamPolicy(one["PolicyArn"], _managed_policy(account, one["PolicyArn"]), group))
     return found
 
 
-def _managed_policy(account: AwsAccount, arn: str) -> dict[str, Any]:
+def _managed_policy(account: AwsAccount, arn: str) -> Any:
     version = account.ask_aws("iam", "GetPolicy", PolicyArn=arn)["Policy"]["DefaultVersionId"]
     answer = account.ask_aws("iam", "GetPolicyVersion", PolicyArn=arn, VersionId=version)
-    return principal_document(answer["PolicyVersion"]["Document"])
-
-
-def principal_document(value: Any) -> dict[str, Any]:
-    """A policy, which botocore has read already where AWS sends it as text."""
-    return dict(value if isinstance(value, dict) else json.loads(value))
+    return answer["PolicyVersion"]["Document"]
 
 
 def principal_permission_fix(

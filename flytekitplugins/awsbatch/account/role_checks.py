@@ -23,7 +23,6 @@ from .policies import (
 from .principals import (
     Principal,
     Request,
-    principal_document,
     principal_grant_command,
     principal_may_request,
     principal_of,
@@ -43,28 +42,29 @@ def check_roles(walk: AccountWalk) -> Iterator[StepFinding]:
     for arn in walk.roles:
         if _is_of_another_account(walk, arn):
             yield unknown_finding(arn, "it is in another account")
-        elif real := _role_with_another_path(walk, arn):
-            yield wrong_finding(
-                arn, f"the role of this name is {real}", "its ARN with its path", _role_renaming_fix(walk, arn, real)
-            )
-        elif _role_behind_arn(walk, arn) is None:
+        elif (role := _role_of_name(walk, arn)) is None:
             options = {"role_name": principal_of(arn).name, "assume_role_policy_document": trust_policy()}
             if path := arn.partition(":role/")[2].rpartition("/")[0]:
                 options["path"] = f"/{path}/"
             fix = Fix((aws_cli_command("iam", "create-role", **options), *_storage_commands(walk, principal_of(arn))))
             yield wrong_finding(arn, "there is no such role", "a role", fix)
+        elif (real := role["Arn"]) != arn:
+            fix = _role_renaming_fix(walk, arn, real)
+            yield wrong_finding(arn, f"the role of this name is {real}", "its ARN with its path", fix)
         else:
             yield right_finding(arn, "exists")
     if not walk.roles:
         yield unknown_finding("roles", NO_ROLE)
-    if walk.propeller and _is_of_another_account(walk, walk.propeller):
+    if not walk.propeller:
+        return
+    if _is_of_another_account(walk, walk.propeller):
         yield unknown_finding(walk.propeller, "it is in another account")
-    elif walk.propeller and (real := _role_with_another_path(walk, walk.propeller)):
-        fix = Fix(words=f"Give --propeller-role {real}.")
-        yield wrong_finding(walk.propeller, f"the role of this name is {real}", "its ARN with its path", fix)
-    elif walk.propeller and _role_behind_arn(walk, walk.propeller) is None:
+    elif (role := _role_of_name(walk, walk.propeller)) is None:
         fix = Fix(words="Name the role of flytepropeller's service account: its annotation eks.amazonaws.com/role-arn.")
         yield wrong_finding(walk.propeller, "there is no such role", "propeller's role", fix)
+    elif (real := role["Arn"]) != walk.propeller:
+        fix = Fix(words=f"Give --propeller-role {real}.")
+        yield wrong_finding(walk.propeller, f"the role of this name is {real}", "its ARN with its path", fix)
 
 
 def check_role_trust(walk: AccountWalk) -> Iterator[StepFinding]:
@@ -77,7 +77,7 @@ def check_role_trust(walk: AccountWalk) -> Iterator[StepFinding]:
         "aws:principalorgid": None,
     }
     for arn, role in _existing_roles(walk):
-        document = principal_document(role["AssumeRolePolicyDocument"])
+        document = role["AssumeRolePolicyDocument"]
         answer = iam_trusts(document, ECS_TASKS, context)
         if answer:
             yield right_finding(arn, f"its trust policy lets {ECS_TASKS} assume it")
@@ -217,14 +217,9 @@ def _storage_commands(walk: AccountWalk, principal: Principal) -> list[str]:
 def _existing_roles(walk: AccountWalk) -> Iterator[tuple[str, dict[str, Any]]]:
     """(ARN, answer of GetRole) of the roles that exist in this account; the step `roles` reports the others."""
     for arn in walk.roles:
-        role = None if _is_of_another_account(walk, arn) else _role_behind_arn(walk, arn)
-        if role is not None:
+        role = None if _is_of_another_account(walk, arn) else _role_of_name(walk, arn)
+        if role is not None and role["Arn"] == arn:
             yield arn, role
-
-
-def _role_behind_arn(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
-    role = _role_of_name(walk, arn)
-    return role if role and role["Arn"] == arn else None
 
 
 def _role_of_name(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
@@ -236,12 +231,6 @@ def _role_of_name(walk: AccountWalk, arn: str) -> dict[str, Any] | None:
             return None
         raise
     return role
-
-
-def _role_with_another_path(walk: AccountWalk, arn: str) -> str:
-    """The ARN of the role of this name when it has another path; empty when it has this one, or there is no role."""
-    role = _role_of_name(walk, arn)
-    return str(role["Arn"]) if role and role["Arn"] != arn else ""
 
 
 def _role_renaming_fix(walk: AccountWalk, arn: str, real: str) -> Fix:

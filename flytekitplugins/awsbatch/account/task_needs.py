@@ -13,13 +13,12 @@ from flytekit.core.resources import convert_resources_to_resource_model
 from flytekit.core.workflow import WorkflowBase
 
 from flytekitplugins.awsbatch.admin.queue_matching import match_queue
-from flytekitplugins.awsbatch.lint.program import program_nodes_of
+from flytekitplugins.awsbatch.lint.program import program_nodes_of, runs_on_batch
 from flytekitplugins.awsbatch.lint.targets import target_of
 from flytekitplugins.awsbatch.local.all_settings import Settings
 from flytekitplugins.awsbatch.local.task_resources import handler_resource_requirements, settle_task_resources
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
-from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
 
 from .walk import TaskNeed
 
@@ -40,10 +39,10 @@ def task_needs(targets: Sequence[str], settings: Settings) -> tuple[TaskNeed, ..
     for workflow in (one for one in entities if isinstance(one, WorkflowBase)):
         workflow.compile()
         for node in _nodes_below(workflow):
-            if _is_for_batch(node.flyte_entity):
+            if runs_on_batch(node.flyte_entity):
                 called.add(_inner_task(node.flyte_entity).name)
                 needs.append(_task_need_of(node.flyte_entity, workflow.name, settings, node))
-    alone = [one for one in entities if _is_for_batch(one) and _inner_task(one).name not in called]
+    alone = [one for one in entities if runs_on_batch(one) and _inner_task(one).name not in called]
     needs += [_task_need_of(one, f".flytegen.{one.name}", settings) for one in alone]
     return tuple(dict.fromkeys(needs))
 
@@ -55,10 +54,6 @@ def _nodes_below(workflow: WorkflowBase) -> Iterator[Node]:
             yield from _nodes_below(node.flyte_entity)
         else:
             yield node
-
-
-def _is_for_batch(entity: Any) -> bool:
-    return getattr(entity, "task_type", None) in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE)
 
 
 def _inner_task(task: Any) -> Any:

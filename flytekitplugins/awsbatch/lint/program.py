@@ -17,6 +17,12 @@ from flytekit.core.node import Node
 from flytekit.core.workflow import ImperativeWorkflow, PythonFunctionWorkflow, WorkflowBase
 
 from ..sdk.switch import switch_is_in_job
+from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
+
+
+def runs_on_batch(entity: Any) -> bool:
+    """Whether an entity is a task, or a map, whose jobs go to AWS Batch."""
+    return getattr(entity, "task_type", None) in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE)
 
 
 def program_calls_of(task: Any) -> tuple[Node, ...]:

@@ -17,13 +17,12 @@ from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.workflow import WorkflowBase
 
 from ..sdk.task_config import AWSBatchConfig
-from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
 from .findings import LintFinding, findings_in
 from .image_needs import ImageNeed, image_need_of
 from .image_rules import images_and, images_missing, images_without_builds
 from .lint_settings import LintSettings
 from .lint_warnings import lint_legacy_map, lint_missing_images, report_lint_findings_to
-from .program import compile_program_workflow, is_only_mapped, is_our_map_in_program
+from .program import compile_program_workflow, is_only_mapped, is_our_map_in_program, runs_on_batch
 from .refused import finding_of_refused_task
 from .targets import target_of
 
@@ -90,7 +89,7 @@ def lint_whole_program(targets: Sequence[str], images: ImageConfig, settings: Li
         for entity in FlyteEntities.entities[before:]:
             if isinstance(entity, WorkflowBase):
                 attempt(entity.name, partial(compile_program_workflow, entity))
-        tasks = sum(_runs_on_batch(each) and not is_only_mapped(each) for each in FlyteEntities.entities[before:])
+        tasks = sum(runs_on_batch(each) and not is_only_mapped(each) for each in FlyteEntities.entities[before:])
         for entity in FlyteEntities.entities[before:]:
             # A task that cannot be serialised does not keep the others from being looked at.
             attempt(_entity_name(entity), partial(look, entity))
@@ -120,7 +119,7 @@ def _look_at_task(
             with report_lint_findings_to(found.extend, settings):
                 lint_legacy_map(inner, task)
         return found, None
-    if not _runs_on_batch(task):
+    if not runs_on_batch(task):
         return [], None
     runs = inner or task
     images = images_without_builds(runs, serialization.image_config)
@@ -131,7 +130,3 @@ def _look_at_task(
         lint_missing_images(task, missing)
     looks_at_image = not missing and not is_only_mapped(task)
     return found, image_need_of(task, runs, container, serialization) if looks_at_image else None
-
-
-def _runs_on_batch(entity: Any) -> bool:
-    return getattr(entity, "task_type", None) in (SINGLE_TASK_TYPE, ARRAY_TASK_TYPE)
