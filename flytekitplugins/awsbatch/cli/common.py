@@ -35,17 +35,16 @@ def command_console() -> Console:
     return Console(highlight=False, soft_wrap=False)
 
 
-def config_option(function: F) -> F:
-    return click.option(
-        "-c",
-        "--config",
-        "--settings",
-        "files",
-        multiple=True,
-        metavar="FILE",
-        help="A deployment's YAML, Helm values or a flytectl attribute file; a directory for all in it. Repeat it to "
-        f"lay one over another. Default: ${wire.SWITCH_CONFIG}, else the built-in settings.",
-    )(function)
+config_option = click.option(
+    "-c",
+    "--config",
+    "--settings",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="A deployment's YAML, Helm values or a flytectl attribute file; a directory for all in it. Repeat it to "
+    f"lay one over another. Default: ${wire.SWITCH_CONFIG}, else the built-in settings.",
+)
 
 
 def execution_click_options(function: F) -> F:
@@ -55,18 +54,17 @@ def execution_click_options(function: F) -> F:
     return click.option("-p", "--project", metavar="P", help="Default: emulator.project of the settings.")(function)
 
 
-def json_option(function: F) -> F:
-    """`--json`. What else is printed then, by Python code of the user's modules as they are imported or by flytekit's
+def _keep_output(context: click.Context, _parameter: click.Parameter, as_json: bool) -> bool:
+    """With `--json`, what else is printed, by Python code of the user's modules as they are imported or by flytekit's
     log, goes to standard error.
     """
+    if as_json:
+        context.meta[OUTPUT] = sys.stdout
+        context.with_resource(contextlib.redirect_stdout(sys.stderr))
+    return as_json
 
-    def keep_output(context: click.Context, _parameter: click.Parameter, as_json: bool) -> bool:
-        if as_json:
-            context.meta[OUTPUT] = sys.stdout
-            context.with_resource(contextlib.redirect_stdout(sys.stderr))
-        return as_json
 
-    return click.option("--json", "as_json", is_flag=True, callback=keep_output, help="Print JSON instead.")(function)
+json_option = click.option("--json", "as_json", is_flag=True, callback=_keep_output, help="Print JSON instead.")
 
 
 def files_of_command(files: Sequence[str]) -> list[str]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
 
 import rich_click as click
 
@@ -26,8 +25,6 @@ from flytekitplugins.awsbatch.local.history.record import RecordError
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 
 from .common import fail_command
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def home_of_command() -> homes.Home:
@@ -94,10 +91,9 @@ def home_run_with_job(job: str) -> tuple[past_runs.RunInfo, str] | None:
     return (found[job_id], f"{job_id}{colon}{index}") if job_id else None
 
 
-def workflow_option(function: F) -> F:
-    return click.option(
-        "--workflow", metavar="NAME", help="Only executions of this workflow; the last part of its name is enough."
-    )(function)
+workflow_option = click.option(
+    "--workflow", metavar="NAME", help="Only executions of this workflow; the last part of its name is enough."
+)
 
 
 def is_of_workflow(run: past_runs.RunInfo, workflow: str | None) -> bool:

@@ -19,16 +19,7 @@ LATE = 10.0
 
 # Takes pieces of a log.
 Show = Callable[[bytes], None]
-
-
-class LogStreamOfJob(Protocol):
-    """:ivar attempt: from 1."""
-
-    @property
-    def attempt(self) -> int: ...
-
-    @property
-    def name(self) -> str: ...
+Stream = LogStream | JobStream
 
 
 class LogSource(Protocol):
@@ -44,7 +35,7 @@ class LogSource(Protocol):
         """Whether the job may still run, so that its log may grow."""
         ...
 
-    def streams(self) -> Sequence[Any]:
+    def streams(self) -> Sequence[Stream]:
         """The streams, one for each attempt that has one, the oldest first."""
         ...
 

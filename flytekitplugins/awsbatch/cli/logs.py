@@ -31,7 +31,7 @@ from .home_access import (
     home_run_named,
     home_run_with_job,
 )
-from .log_sources import AccountLog, LocalLog, LogSource, LogStreamOfJob
+from .log_sources import AccountLog, LocalLog, LogSource, Stream
 
 # Nodes of an execution that an error names.
 SHOWN_NODES = 10
@@ -225,7 +225,7 @@ class _Log:
         self._raw = raw
         self._status = source.status()
 
-    def streams(self) -> list[LogStreamOfJob]:
+    def streams(self) -> list[Stream]:
         return [one for one in self._source.streams() if self._attempt in (None, one.attempt)]
 
     def as_json(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import sys
@@ -80,11 +79,8 @@ def runs_command(
 
 
 def _run_json(run: past_runs.RunInfo) -> dict[str, Any]:
-    nodes = [
-        {field.name: getattr(node, field.name) for field in dataclasses.fields(node) if field.name != "record"}
-        for node in run.nodes
-    ]
-    return {**{f.name: getattr(run, f.name) for f in dataclasses.fields(run)}, "nodes": nodes}
+    nodes = [{name: value for name, value in vars(node).items() if name != "record"} for node in run.nodes]
+    return vars(run) | {"nodes": nodes}
 
 
 @click.command("kill")

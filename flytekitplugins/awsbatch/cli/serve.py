@@ -7,6 +7,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import rich_click as click
@@ -118,7 +119,7 @@ def serve_command(
         launch: LaunchPolicy
         if (isolation or settings.local.isolation) == CONTAINER:
             launch = launch_policy_in_image(environment)
-            executor = backend_container_executor(settings, at.prepare(), _warn)
+            executor = backend_container_executor(settings, at.prepare(), partial(click.echo, err=True))
         else:
             launch = CodeFolders(
                 launch_policy_in_clean_environment(
@@ -135,10 +136,6 @@ def serve_command(
     guard = RequestGuard(token)
     pages = RunPages(at, guard, at.command, service)
     asyncio.run(_serve_until_signal(service, settings, guard, host, port, pages))
-
-
-def _warn(text: str) -> None:
-    click.echo(text, err=True)
 
 
 async def _serve_until_signal(
