@@ -6,6 +6,8 @@ import pytest
 
 from flytekitplugins.awsbatch.settings import mapstructure
 from flytekitplugins.awsbatch.settings.document import parse_yaml
+from flytekitplugins.awsbatch.settings.fill import SectionFiller
+from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import Node
 
 
@@ -50,7 +52,7 @@ def test_scalars_become_text(text: str, value: str) -> None:
     ],
 )
 def test_anything_becomes_a_list_of_texts(text: str, value: tuple[str, ...]) -> None:
-    assert mapstructure.weak_texts(node(text)) == value
+    assert SectionFiller([], weakly=True).sequence(str, node(text), "v") == value
 
 
 @pytest.mark.parametrize(("text", "value"), [("'0x10'", 16), ("2.9", 2), ("true", 1), ("''", 0), ("'-5'", -5)])
@@ -69,7 +71,6 @@ def test_scalars_become_booleans(text: str, value: bool) -> None:
         (mapstructure.weak_text, "[a]"),
         (mapstructure.weak_text, "2020-01-01"),
         (mapstructure.weak_texts, "{a: 1}"),
-        (mapstructure.weak_texts, "[[a]]"),
         (mapstructure.weak_int, "many"),
         (mapstructure.weak_int, "'1_000'"),
         (mapstructure.weak_int, ".inf"),
@@ -79,3 +80,9 @@ def test_scalars_become_booleans(text: str, value: bool) -> None:
 def test_what_cannot_become_the_type_says_what_was_expected(convert: object, text: str) -> None:
     with pytest.raises(mapstructure.MismatchError, match="expected"):
         convert(node(text))  # type: ignore[operator]
+
+
+def test_an_item_that_is_no_text_is_named() -> None:
+    problems: list[Problem] = []
+    assert SectionFiller(problems, weakly=True).sequence(str, node("[a, [b]]"), "v") == ("a",)
+    assert [str(problem) for problem in problems] == ["f:1: v[1]: got a list of 1, expected a text"]

@@ -50,20 +50,16 @@ def too_many_items_rule(subject: LintSubject) -> Iterator[str]:
     if not subject.is_array:
         return
     mapped = [name for name in subject.task.interface.inputs if name not in subject.task.bound_inputs]
+    limit = min(subject.settings.max_array_job_size, MAX_ARRAY_SIZE)
     for node in subject.calls:
         written = [one for name in mapped for one in lists_in_call(node, name)]
         # An emulated run is one of the calls that a workflow may get, and knows its own.
         if switch.emulation_on():
             written = [one for one in written if one[1] == f"in node {node.id}"]
-        if written:
-            yield from _array_size_of_inputs(subject, *max(written))
-
-
-def _array_size_of_inputs(subject: LintSubject, items: int, where: str) -> Iterator[str]:
-    limit = min(subject.settings.max_array_job_size, MAX_ARRAY_SIZE)
-    if items > limit:
-        yield (
-            f"is mapped over {items} items {where}; this deployment takes {limit} (maxArrayJobSize, and "
-            f"{MAX_ARRAY_SIZE} in AWS Batch). The handler does not say so: it panics. Map over slices, or raise the "
-            "setting."
-        )
+        items, where = max(written, default=(0, ""))
+        if items > limit:
+            yield (
+                f"is mapped over {items} items {where}; this deployment takes {limit} (maxArrayJobSize, and "
+                f"{MAX_ARRAY_SIZE} in AWS Batch). The handler does not say so: it panics. Map over slices, or raise "
+                "the setting."
+            )

@@ -67,11 +67,10 @@ CODES: dict[str, LintCode] = {
 
 def lint_code_in_one_line(finding: LintFinding) -> str:
     """For a local run, which is not the place to read about a cluster; `flyte-awsbatch lint` says all."""
-    code = CODES.get(finding.code)
-    if code is None or code.rule is None:
+    code, name = CODES[finding.code], finding.subject.rpartition(".")[2]
+    if code.rule is None:
         # The command does not find it.
-        return f"On a cluster: {finding.brief}"
-    name = finding.subject.rpartition(".")[2]
+        return f"On a cluster: {name} {finding.message} [{finding.code}]"
     more = f" (flyte-awsbatch lint {finding.shown_file})" if finding.file else ""
     return f"On a cluster: {name} has {code.title} [{code.code}]{more}"
 

@@ -50,11 +50,6 @@ class LintFinding:
         path = Path(self.file)
         return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else self.file
 
-    @property
-    def brief(self) -> str:
-        """For a run that has just named its workflow."""
-        return f"{self.subject.rpartition('.')[2]} {self.message} [{self.code}]"
-
     def __str__(self) -> str:
         return f"{self.subject} {self.message} [{self.code}]"
 

@@ -49,10 +49,8 @@ def _float_text(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def weak_texts(node: Node) -> tuple[str, ...]:
-    """A list of texts: a comma separates, blanks count; one value is a list of one."""
-    if isinstance(node, ListNode):
-        return tuple(weak_text(item) for item in node.items)
+def weak_texts(node: Scalar | MapNode) -> tuple[str, ...]:
+    """A list of texts from what is no list: a comma separates, blanks count; one value is a list of one."""
     if isinstance(node, MapNode):
         if node.entries:
             raise MismatchError("expected a list of texts")
