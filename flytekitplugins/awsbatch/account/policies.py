@@ -119,11 +119,8 @@ def _caller_policy(propeller: Json, batch: str, queues: Iterable[str], logs: str
 
 def _caller_storage(settings: Settings) -> Json:
     """The jobs' policy for the storage, the shared cache besides, and uploads in parts that break off."""
-    cache = _S3.fullmatch(settings.local.cache)
-    prefixes = [
-        *(policy_storage_prefixes(settings) or (StoragePrefix(BUCKET),)),
-        *([StoragePrefix(cache[1], cache[2])] if cache else []),
-    ]
+    named = policy_storage_prefixes(settings) or (StoragePrefix(BUCKET),)
+    prefixes = (*named, *_prefix_of_url(settings.local.cache))
     first, *others = storage_policy(prefixes, settings.handler.storage.container, _settings_partition(settings))[
         "Statement"
     ]
@@ -186,12 +183,16 @@ def policy_storage_prefixes(settings: Settings) -> tuple[StoragePrefix, ...]:
     tasks write themselves below `propeller.rawoutput-prefix`, by default the whole container; and both below
     `emulator.storage`. Empty when no bucket is named."""
     container, propeller = settings.handler.storage.container, settings.handler.propeller
-    raw, own = (_S3.fullmatch(url) for url in (propeller.raw_output_prefix, settings.local.storage))
     metadata = [StoragePrefix(container, propeller.metadata_prefix.strip("/"))] if container else []
-    outputs = [StoragePrefix(raw[1], raw[2])] if raw else [StoragePrefix(container)] if container else []
+    outputs = _prefix_of_url(propeller.raw_output_prefix) or ([StoragePrefix(container)] if container else [])
     whole = [one for one in outputs if not one.key and one.bucket == container]
-    ours = [StoragePrefix(own[1], own[2])] if own else []
-    return tuple(dict.fromkeys([*(whole or [*metadata, *outputs]), *ours]))
+    return tuple(dict.fromkeys([*(whole or [*metadata, *outputs]), *_prefix_of_url(settings.local.storage)]))
+
+
+def _prefix_of_url(url: str) -> list[StoragePrefix]:
+    """None for what is no place in S3."""
+    found = _S3.fullmatch(url)
+    return [StoragePrefix(found[1], found[2])] if found else []
 
 
 def policy_queue_arns(settings: Settings, batch: str) -> list[str]:

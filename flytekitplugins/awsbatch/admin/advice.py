@@ -7,6 +7,11 @@ from .explanation import Explanation
 from .flyteadmin import UNREAD
 from .queue_matching import match_queue
 
+NO_ROLE = (
+    "no role for the jobs: an AWS account would refuse them, since for AWS Batch an IAM role must be specified "
+    "(and its trust policy must let ECS assume it). Set one in the launch's security context, or as emulator.role."
+)
+
 
 def queue_difference_advice(settings: AdminSettings, explanation: Explanation) -> str:
     """Where a real server would choose otherwise: which queue, why, and how to get the documented one there."""
@@ -42,13 +47,6 @@ def _named_queues(explanation: Explanation) -> str:
     if names == [""]:
         return "no queue"
     return " or ".join(f"`{name}`" for name in names)
-
-
-def no_role_advice() -> str:
-    return (
-        "no role for the jobs: an AWS account would refuse them, since for AWS Batch an IAM role must be specified "
-        "(and its trust policy must let ECS assume it). Set one in the launch's security context, or as emulator.role."
-    )
 
 
 def no_queue_advice(settings: AdminSettings, explanation: Explanation) -> str:

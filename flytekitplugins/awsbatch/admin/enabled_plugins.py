@@ -58,13 +58,11 @@ def enabled_plugin_of(task_type: str, switches: TaskPlugins | None) -> Handler:
     running = [plugin for plugin in REGISTERED if not enabled or plugin in enabled]
     able = [plugin for plugin in running if task_type in REGISTERED[plugin]]
     default = defaults.get(task_type, "")
-    if default in able or len(able) == 1:
-        return _chosen_handler(default, able, task_type, switches)
-    return (
-        _undecided_handler(able, task_type, switches)
-        if able
-        else _unhandled_type(CONTAINER in running, task_type, switches)
-    )
+    if not able:
+        return _unhandled_type(CONTAINER in running, task_type, switches)
+    if default not in able and len(able) > 1:
+        return _undecided_handler(able, task_type, switches)
+    return _chosen_handler(default, able, task_type, switches)
 
 
 def _clean_plugin_name(name: str) -> str:

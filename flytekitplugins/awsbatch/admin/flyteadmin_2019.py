@@ -92,15 +92,10 @@ def _narrowed_queues(queues: Sequence[ExecutionQueue], tags: Sequence[str]) -> t
 
 def _entry_reason(mine: Key, holds: bool, reached: bool, decided: bool, found: bool) -> str:
     names = ("the default", "the project's entry", "the entry of project and domain", "the workflow's own entry")
-    name = names[len(mine)]
+    filed = f"filed as {names[len(mine)]}"
     if decided:
-        return f"it is filed as {name}, which the lookup finds first" + (
-            "" if found else ", but no queue has its tags, so there is none"
-        )
+        lacking = "" if found else ", but no queue has its tags, so there is none"
+        return f"it is {filed}, which the lookup finds first{lacking}"
     if not holds:
-        return f"a later rule is filed as {name}"
-    return (
-        f"it is filed as {name}; a more specific entry is found first"
-        if reached
-        else f"it is filed as {name} of another"
-    )
+        return f"a later rule is {filed}"
+    return f"it is {filed}; a more specific entry is found first" if reached else f"it is {filed} of another"

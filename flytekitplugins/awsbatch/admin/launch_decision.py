@@ -12,7 +12,7 @@ from flyteidl.core.tasks_pb2 import TaskTemplate
 from flytekitplugins.awsbatch import wire
 
 from .admin_settings import AdminSettings
-from .advice import no_queue_advice, no_role_advice, queue_difference_advice
+from .advice import NO_ROLE, no_queue_advice, queue_difference_advice
 from .explanation import Explanation, LaunchedExecution
 from .queue_matching import match_queue
 from .role import LaunchPlan, LaunchRequest, Role, RunAs, resolve_role
@@ -45,7 +45,7 @@ def decide_launch(settings: AdminSettings, execution: LaunchedExecution, plan: L
     role = role_of_launch(settings, LaunchRequest(), plan)
     warnings = [
         queue_difference_advice(settings, explanation),
-        "" if role.of_job(_role_key(settings)) else no_role_advice(),
+        "" if role.of_job(_role_key(settings)) else NO_ROLE,
     ]
     return Decision(
         explanation.queue,

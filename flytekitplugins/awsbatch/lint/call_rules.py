@@ -19,11 +19,9 @@ def lost_overrides_rule(subject: LintSubject) -> Iterator[str]:
     for node in subject.calls:
         lost = _names_of_lost_overrides(subject, node)
         if lost:
-            where = (
-                "in map_task(..., metadata=TaskMetadata(...)) and on the mapped task"
-                if subject.is_array
-                else "on the task"
-            )
+            where = "on the task"
+            if subject.is_array:
+                where = "in map_task(..., metadata=TaskMetadata(...)) and on the mapped task"
             yield (
                 f"is called with with_overrides({', '.join(lost)}) in node {node.id}, which does not reach AWS Batch: "
                 f"the job has what the task says. Set it {where}."

@@ -89,14 +89,11 @@ class RunChanges(Changes):
         if node is not None:
             parts[node_part_status_id(page, node)] = node_part_status(page, node)
         events = [*self.parts(parts), *self._row_events(page, node)]
-        if first and mark_of_changes(stamp) == self._known:
-            # The page has just been made from the same.
+        mark = mark_of_changes(stamp)
+        # At first the page has just been made, mostly from the same.
+        if not events or (first and mark == self._known):
             return []
-        return (
-            [*events, _server_sent_event("title", page.title), _server_sent_event("stamp", mark_of_changes(stamp))]
-            if events
-            else []
-        )
+        return [*events, _server_sent_event("title", page.title), _server_sent_event("stamp", mark)]
 
     def _row_events(self, page: RunPage, node: NodeView | None) -> list[bytes]:
         if node is None:
