@@ -17,7 +17,6 @@ from flytekitplugins.awsbatch.local.history.record import understanding_record
 from flytekitplugins.awsbatch.local.history.run_reader import RunReader
 from flytekitplugins.awsbatch.local.history.run_view import CACHED, INTERRUPTED, AttemptView, ChildView, NodeView
 from flytekitplugins.awsbatch.propeller.aws_array.links import resource_links_of_job
-from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 from flytekitplugins.awsbatch.ui.grouped_errors import page_error_of_child, page_error_reason, page_failures
 
 from .common import json_option, print_json
@@ -258,9 +257,9 @@ def _usage(every: Sequence[AttemptView], node: NodeView, last: AttemptView | Non
 
 def _resources(batch: BatchCalls | None, node: NodeInfo) -> list[dict[str, Any]]:
     """The external resources of a node's children, as its console would have them: phase, attempts, links to logs."""
-    if batch is None or not node.job_id or not node.record["snapshot"]:
+    state = node.handler_state
+    if batch is None or not node.job_id or state is None:
         return []
-    state = NodeState.from_dict(node.record["snapshot"]).plugin_state
     size = state.execution_size
     ids = [f"{node.job_id}:{index}" for index in range(size)] if size > 1 else [node.job_id]
     jobs = batch.children_of_array(node.job_id, size) if size > 1 else batch.describe_jobs(jobs=ids)["jobs"]

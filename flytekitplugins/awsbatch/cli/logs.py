@@ -19,7 +19,6 @@ from flytekitplugins.awsbatch.local.deployment.account_client import account_cli
 from flytekitplugins.awsbatch.local.history import past_runs
 from flytekitplugins.awsbatch.local.home import HomeError
 from flytekitplugins.awsbatch.local.run.rerun import child_index_to_rerun
-from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .common import fail_command, json_option, print_json
 from .home_access import (
@@ -176,9 +175,8 @@ def _job_of_item(run: past_runs.RunInfo, name: str) -> str | None:
 
 def _children_of(node: past_runs.NodeInfo) -> int:
     """How many children the node's job has; 0 for a job that is no array."""
-    snapshot = node.record["snapshot"]
-    size = NodeState.from_dict(snapshot).plugin_state.execution_size if snapshot else 0
-    return size if size > 1 else 0
+    state = node.handler_state
+    return state.execution_size if state is not None and state.execution_size > 1 else 0
 
 
 def _refuse_array(batch: BatchCalls, job: str) -> None:

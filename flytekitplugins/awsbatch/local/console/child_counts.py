@@ -39,6 +39,4 @@ def shown_counts_of_statuses(statuses: Mapping[str, int], items: int) -> Mapping
 def child_counts_of_result(result: NodeResult) -> Counts:
     """At the end, with what came from the cache apart."""
     cached = sum(child.child is None for child in result.children)
-    phases = Counter(child.phase for child in result.children if child.child is not None)
-    phases[TaskPhase.SUCCESS] += cached
-    return child_counts_of_phases(phases, cached)
+    return child_counts_of_phases(Counter(child.phase for child in result.children), cached)

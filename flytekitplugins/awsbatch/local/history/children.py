@@ -8,8 +8,6 @@ from typing import Any
 from flytekitplugins.awsbatch.batch.emulator.job_model import ENDED, RUNNING, STARTING, SUCCEEDED, JobLook
 from flytekitplugins.awsbatch.batch.emulator.job_model import Attempt as ServiceAttempt
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
-from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State
-from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from .past_runs import NodeInfo
 from .run_view import CACHED, FAILED, INTERRUPTED, QUEUED, RUNS, STARTS, SUCCESS, AttemptView, ChildView
@@ -106,16 +104,10 @@ def _attempt(attempt: ServiceAttempt, queued: int) -> AttemptView:
     )
 
 
-def _state_of(node: NodeInfo) -> State | None:
-    """The handler's; None before its first round, and of an attempt before the node's last one."""
-    snapshot = node.record.get("snapshot") or {}
-    return NodeState.from_dict(snapshot).plugin_state if "plugin_state" in snapshot else None
-
-
 def _items(node: NodeInfo) -> tuple[Mapping[int, int], int]:
     """(the place in the array job of each item of the user's list that has a child, the length of that list); empty and
     0 where that is not known."""
-    state = _state_of(node)
+    state = node.handler_state
     if state is not None:
         return {original: child for child, original in enumerate(state.indexes_to_run or ())}, state.original_size
     facts = node.record.get("children") or ()
@@ -127,7 +119,7 @@ def children_of_record(node: NodeInfo) -> tuple[ChildView, ...]:
     halted = node.status != "running"
     if facts := node.record.get("children"):
         return tuple(_child_of_fact(fact, halted) for fact in facts)
-    state = _state_of(node)
+    state = node.handler_state
     if state is None or state.indexes_to_run is None:
         return ()
     at, total = _items(node)

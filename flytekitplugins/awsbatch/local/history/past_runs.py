@@ -10,6 +10,8 @@ from typing import Any
 
 from flytekitplugins.awsbatch.batch.emulator.private_folders import remove_folder
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
+from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State
+from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ... import machine_time
 from ..all_settings import RETENTION_DAYS
@@ -64,6 +66,12 @@ class NodeInfo:
     job_id: str | None
     attempts: tuple[NodeAttempt, ...]
     record: dict[str, Any]
+
+    @property
+    def handler_state(self) -> State | None:
+        """None before the handler's first round, and of an attempt before the node's last one."""
+        snapshot = self.record.get("snapshot") or {}
+        return NodeState.from_dict(snapshot).plugin_state if "plugin_state" in snapshot else None
 
 
 @dataclass(frozen=True)

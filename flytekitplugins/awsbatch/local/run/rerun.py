@@ -29,7 +29,6 @@ from flytekitplugins.awsbatch.batch.emulator.job_model import Attempt, Job
 from flytekitplugins.awsbatch.batch.emulator.job_spec import job_spec_of
 from flytekitplugins.awsbatch.batch.emulator.private_folders import remove_folder
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
-from flytekitplugins.awsbatch.propeller.node.node_state import NodeState
 
 from ..console.log_rendering import LogRenderer
 from ..deployment.account_client import account_client_of
@@ -150,8 +149,8 @@ def only_index_to_rerun(home: Home, run: RunInfo, node: NodeInfo) -> int:
     Raises UnknownRunError where there are more, and RecordError.
     """
     with understanding_record(RunRecord(home.run(run.name)).node_file(node.node)):
-        snapshot = node.record["snapshot"]
-        items = NodeState.from_dict(snapshot).plugin_state.original_size if snapshot else 0
+        state = node.handler_state
+        items = state.original_size if state is not None else 0
     if items > 1:
         raise UnknownRunError(
             f"Node {node.node} has {items} items, counted from 0: name one. "
@@ -162,8 +161,7 @@ def only_index_to_rerun(home: Home, run: RunInfo, node: NodeInfo) -> int:
 
 def child_index_to_rerun(node: NodeInfo, index: int) -> int | None:
     """The place in the array job of an item of the user's list. Raises UnknownRunError when no job ran for it."""
-    snapshot = node.record["snapshot"]
-    state = NodeState.from_dict(snapshot).plugin_state if snapshot else None
+    state = node.handler_state
     if state is None or not node.job_id or state.indexes_to_run is None:
         raise UnknownRunError(f"Node {node.node} submitted no job: there is nothing to run again.")
     if index >= max(state.original_size, 1):
