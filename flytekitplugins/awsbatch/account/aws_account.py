@@ -29,9 +29,8 @@ class CallError(Exception):
     def __init__(self, permission: str, code: str, message: str) -> None:
         self.code = code
         self.missing = code in MISSING
-        self.denied = code in DENIED
         reason = f"{permission} failed: {message}"
-        if self.denied:
+        if code in DENIED:
             reason = f"these credentials lack the permission {permission}"
         elif code in THROTTLED:
             reason = f"AWS throttled {permission}; try again later"

@@ -197,12 +197,8 @@ def _prefix_of_url(url: str) -> list[StoragePrefix]:
 
 def policy_queue_arns(settings: Settings, batch: str) -> list[str]:
     """The ARN of each job queue that the settings name."""
-    queues = [policy_queue_arn(batch, queue.dynamic) for queue in settings.admin.queues if queue.dynamic]
-    return list(dict.fromkeys(queues))
-
-
-def policy_queue_arn(batch: str, queue: str) -> str:
-    return queue if queue.startswith("arn:") else f"{batch}:job-queue/{queue}"
+    names = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
+    return list(dict.fromkeys(name if name.startswith("arn:") else f"{batch}:job-queue/{name}" for name in names))
 
 
 def policy_named_roles(settings: Settings) -> list[str]:

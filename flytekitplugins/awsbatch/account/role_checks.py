@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from flytekitplugins.awsbatch.propeller.aws_array.job_definition import definition_name
@@ -14,7 +14,7 @@ from .policies import (
     Json,
     StoragePrefix,
     policy_limited_to_ecs,
-    policy_queue_arn,
+    policy_queue_arns,
     policy_storage_prefixes,
     propeller_policy,
     storage_policy,
@@ -110,7 +110,7 @@ def role_batch_requests(walk: AccountWalk) -> list[Request]:
     definitions = f"{walk.batch_arn}:job-definition/"
     name = definition_name(walk.image) if walk.image else ""
     submitted = [f"{definitions}{name}:*" if name else f"{definitions}*"]
-    submitted += [policy_queue_arn(walk.batch_arn, queue) for queue in walk.queues]
+    submitted += policy_queue_arns(walk.settings, walk.batch_arn)
     return [
         ("batch:RegisterJobDefinition", f"{definitions}{name or '*'}", {}),
         *(("batch:SubmitJob", resource, {}) for resource in submitted),
@@ -150,13 +150,9 @@ def _propeller_finding(walk: AccountWalk, action: str, resource: str, context: C
     subject = f"{principal}: {action} {resource}".removesuffix(" *")
     if walk.propeller and _is_of_another_account(walk, walk.propeller):
         return unknown_finding(subject, "the role is in another account")
-    request = action, resource, context
-    return _permission_finding(walk, principal, request, subject, "flyte-awsbatch", _propeller_document)
-
-
-def _propeller_document(walk: AccountWalk) -> Json:
-    queues = [policy_queue_arn(walk.batch_arn, name) for name in walk.queues]
-    return policy_limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
+    queues = policy_queue_arns(walk.settings, walk.batch_arn)
+    document = policy_limited_to_ecs(propeller_policy(walk.batch_arn, queues, list(walk.roles)))
+    return _permission_finding(walk, principal, (action, resource, context), subject, "flyte-awsbatch", document)
 
 
 def check_role_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
@@ -169,16 +165,11 @@ def check_role_storage_access(walk: AccountWalk) -> Iterator[StepFinding]:
         principal = principal_of(arn)
         for prefix, request in _storage_requests(walk):
             subject = f"{principal}: {request[0]} {prefix}"
-            yield _permission_finding(walk, principal, request, subject, "flyte-storage", _storage_document)
+            yield _permission_finding(walk, principal, request, subject, "flyte-storage", _storage_document(walk))
 
 
 def _permission_finding(
-    walk: AccountWalk,
-    principal: Principal,
-    request: Request,
-    subject: str,
-    name: str,
-    document: Callable[[AccountWalk], Json],
+    walk: AccountWalk, principal: Principal, request: Request, subject: str, name: str, document: Json
 ) -> StepFinding:
     """Whether a principal may do something; `name` and `document` are of the policy that would let it."""
     verdict = principal_may_request(walk.account, principal, *request)
@@ -186,7 +177,7 @@ def _permission_finding(
         return right_finding(subject, "allowed")
     if verdict.allowed is None:
         return unknown_finding(subject, "a condition of its policies depends on more than is known here")
-    fix = principal_permission_fix(principal, verdict, request[0], _requests_of(walk, principal), name, document(walk))
+    fix = principal_permission_fix(principal, verdict, request[0], _requests_of(walk, principal), name, document)
     return wrong_finding(subject, "denied" if verdict.policy else "not allowed", "allowed", fix)
 
 
