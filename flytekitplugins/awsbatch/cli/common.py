@@ -143,13 +143,8 @@ def show_iam_policies(out: Console, documents: Iterable[SetupPolicy]) -> None:
 
 def print_json(value: Any) -> None:
     context: click.Context = click.get_current_context()  # type: ignore[assignment]
-    text = json.dumps(value, indent=2, ensure_ascii=False, default=_json_value)
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=dataclasses.asdict)
     click.echo(text, file=context.meta[OUTPUT])
-
-
-def _json_value(value: Any) -> Any:
-    """Turns dataclasses and sets into what JSON has."""
-    return sorted(value) if isinstance(value, set | frozenset) else dataclasses.asdict(value)
 
 
 def fail_command(message: str) -> NoReturn:

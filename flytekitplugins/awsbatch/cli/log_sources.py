@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from flytekitplugins.awsbatch.batch.aws import AwsBatch
@@ -46,8 +45,6 @@ class LogSource(Protocol):
         """
         ...
 
-    def lines(self, stream: Any) -> list[str]: ...
-
     def place(self, stream: Any) -> str:
         """Where the log lies: a path or a link."""
         ...
@@ -81,12 +78,6 @@ class LocalLog:
         except FileNotFoundError:
             return position
 
-    def lines(self, stream: LogStream) -> list[str]:
-        try:
-            return Path(stream.path).read_text(encoding="utf-8", errors="replace").splitlines()
-        except FileNotFoundError:
-            return []
-
     def place(self, stream: LogStream) -> str:
         return str(stream.path)
 
@@ -115,20 +106,13 @@ class AccountLog:
         return log_streams_of_job(self._detail)
 
     def copy(self, stream: JobStream, position: Any, show: Show, *, wait: bool) -> Any:
-        lines, position = self._read(stream, position, wait)
-        show("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
-        return position
-
-    def lines(self, stream: JobStream) -> list[str]:
-        return self._read(stream, None, True)[0]
-
-    def place(self, stream: JobStream) -> str:
-        return f"CloudWatch {stream.group} {stream.name}" if not stream.elsewhere else f"log driver {stream.elsewhere}"
-
-    def _read(self, stream: JobStream, position: Any, wait: bool) -> tuple[list[str], Any]:
         until = time.monotonic() + (min(LATE, 5 * self.poll) if wait else 0)
         lines, position = self._logs.read(stream, position)
         while not lines and time.monotonic() < until:
             time.sleep(self.poll / 2)
             lines, position = self._logs.read(stream, position)
-        return lines, position
+        show("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
+        return position
+
+    def place(self, stream: JobStream) -> str:
+        return f"CloudWatch {stream.group} {stream.name}" if not stream.elsewhere else f"log driver {stream.elsewhere}"

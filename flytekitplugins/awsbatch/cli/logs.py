@@ -231,8 +231,10 @@ class _Log:
         if not streams:
             self._fail()
         last = streams[-1]
+        pieces: list[bytes] = []
+        self._source.copy(last, None, pieces.append, wait=True)
         about = {"attempt": last.attempt, "stream": last.name, "path": self._source.place(last)}
-        return {"job": self._job, **about, "lines": self._source.lines(last)}
+        return {"job": self._job, **about, "lines": b"".join(pieces).decode("utf-8", "replace").splitlines()}
 
     def show(self, follow: bool) -> None:
         shown, position = None, None

@@ -27,10 +27,6 @@ class Door:
         # Browsers send a cookie to every port of a host: another service's must not take this one's place.
         self._name = "awsbatch-" + hmac.new(token, b"flyte-awsbatch cookie", hashlib.sha256).hexdigest()[:12]
 
-    def check_site(self, headers: Mapping[str, str]) -> None:
-        """Raises BatchError for a request from another site's page, or to another host's name."""
-        self._guard.check_site(headers)
-
     def login_door_opens(self, method: str, path: str, headers: Mapping[str, str]) -> bool:
         """Whether the request may see the pages."""
         if self._guard.token is None:

@@ -10,7 +10,7 @@ from ..local.console.amounts import shown_duration, shown_memory
 from ..local.history.run_view import NodeView, worst_children_first
 from .frame import frame_anchor, frame_facts, frame_state_sign
 from .html import NOTHING, Markup, html_data_block, html_joined, tag
-from .rows import RowMaker, node_rows, rows_base
+from .rows import node_rows
 
 if TYPE_CHECKING:
     from .run_page import RunPage
@@ -24,11 +24,10 @@ def node_part(page: RunPage, node: NodeView, child: Markup = NOTHING) -> Markup:
     info, name = node.info, node.info.node
     mark = frame_anchor(page.name, name)
     block = f"data-{mark}"
-    base = rows_base(node)
     title = tag("h2", tag("span", node.name, class_="quiet"), f" {info.function}", node_part_attempt(node))
     children = tag(
         "div",
-        html_data_block(node_rows(node, RowMaker(), base, page.now, page.headlines(node)), block),
+        html_data_block(node_rows(node, page.now, page.headlines(node)), block),
         tag("noscript", _plain_children(page, node)),
         class_="children",
         data_block=block,

@@ -71,6 +71,7 @@ class RunPages:
 
     def __init__(self, home: Home, guard: RequestGuard, command: str, batch: LocalBatch | None = None) -> None:
         self.home = home
+        self._guard = guard
         self._door = Door(guard)
         self._command = command
         self.place = PagePlace()
@@ -115,7 +116,7 @@ class RunPages:
         headers = {name.lower(): value for name, value in request.headers.items()}
         if len(request.headers.getall("Host", ())) != 1:
             raise BatchError("AccessDeniedException", "a request has one Host", 403)
-        self._door.check_site(headers)
+        self._guard.check_site(headers)
         if path == LOGIN and request.method == "POST":
             return await self._log_in(request)
         if request.method not in ("GET", "HEAD"):

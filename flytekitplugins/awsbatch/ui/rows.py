@@ -60,8 +60,9 @@ class RowMaker:
         return self._known[text]
 
 
-def node_rows(node: NodeView, maker: RowMaker, base: int, now: int, headlines: Mapping[int, str]) -> dict[str, Any]:
+def node_rows(node: NodeView, now: int, headlines: Mapping[int, str]) -> dict[str, Any]:
     """The data of a node for the script."""
+    maker, base = RowMaker(), rows_base(node)
     return {
         "node": node.info.node,
         "base": base,
