@@ -121,9 +121,8 @@ def _caller_storage(settings: Settings) -> Json:
     """The jobs' policy for the storage, the shared cache besides, and uploads in parts that break off."""
     named = policy_storage_prefixes(settings) or (StoragePrefix(BUCKET),)
     prefixes = (*named, *_prefix_of_url(settings.local.cache))
-    first, *others = storage_policy(prefixes, settings.handler.storage.container, _settings_partition(settings))[
-        "Statement"
-    ]
+    policy = storage_policy(prefixes, settings.handler.storage.container, _settings_partition(settings))
+    first, *others = policy["Statement"]
     return _policy_of_statements({**first, "Action": [*first["Action"], "s3:AbortMultipartUpload"]}, *others)
 
 

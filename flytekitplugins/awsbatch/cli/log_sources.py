@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from flytekitplugins.awsbatch.batch.aws import AwsBatch
 from flytekitplugins.awsbatch.batch.emulator.execution.log_files import LogStream
@@ -21,36 +21,12 @@ Show = Callable[[bytes], None]
 Stream = LogStream | JobStream
 
 
-class LogSource(Protocol):
-    """The log of one job, or of one child of an array. `poll` is how many seconds to wait between two looks."""
-
-    poll: float
-
-    def status(self) -> str:
-        """AWS's word."""
-        ...
-
-    def still_runs(self) -> bool:
-        """Whether the job may still run, so that its log may grow."""
-        ...
-
-    def streams(self) -> Sequence[Stream]:
-        """The streams, one for each attempt that has one, the oldest first."""
-        ...
-
-    def copy(self, stream: Any, position: Any, show: Show, *, wait: bool) -> Any:
-        """Shows what a stream has from a position on (None: from the beginning) and returns where it ends now.
-
-        :param wait: whether lines that come late are waited for.
-        """
-        ...
-
-    def place(self, stream: Any) -> str:
-        """Where the log lies: a path or a link."""
-        ...
-
-
 class LocalLog:
+    """The log of one job, or of one child of an array, that ran here.
+
+    :ivar poll: how many seconds to wait between two looks.
+    """
+
     poll = 0.3
 
     def __init__(self, batch: LocalBatch, job: str) -> None:
@@ -60,15 +36,22 @@ class LocalLog:
         self._index = int(index) if index else None
 
     def status(self) -> str:
+        """AWS's word."""
         return str(self._batch.describe_jobs(jobs=[self._job])["jobs"][0]["status"])
 
     def still_runs(self) -> bool:
+        """Whether the job may still run, so that its log may grow."""
         return self._batch.still_runs(self._id)
 
     def streams(self) -> list[LogStream]:
+        """One for each attempt that has one, the oldest first."""
         return self._batch.log_streams(self._id, self._index)
 
-    def copy(self, stream: LogStream, position: Any, show: Show, *, wait: bool) -> Any:
+    def copy(self, stream: Any, position: Any, show: Show, *, wait: bool) -> Any:
+        """Shows what a stream has from a position on (None: from the beginning) and returns where it ends now.
+
+        :param wait: whether lines that come late are waited for.
+        """
         try:
             with stream.path.open("rb") as file:
                 file.seek(position or 0)
@@ -78,12 +61,13 @@ class LocalLog:
         except FileNotFoundError:
             return position
 
-    def place(self, stream: LogStream) -> str:
+    def place(self, stream: Any) -> str:
+        """Where the log lies: a path or a link."""
         return str(stream.path)
 
 
 class AccountLog:
-    """Raises BatchError, UnreachableError."""
+    """The same of a job in an account. Raises BatchError, UnreachableError."""
 
     poll = 2.0
 
@@ -105,7 +89,7 @@ class AccountLog:
     def streams(self) -> list[JobStream]:
         return log_streams_of_job(self._detail)
 
-    def copy(self, stream: JobStream, position: Any, show: Show, *, wait: bool) -> Any:
+    def copy(self, stream: Any, position: Any, show: Show, *, wait: bool) -> Any:
         until = time.monotonic() + (min(LATE, 5 * self.poll) if wait else 0)
         lines, position = self._logs.read(stream, position)
         while not lines and time.monotonic() < until:
@@ -114,5 +98,8 @@ class AccountLog:
         show("".join(f"{line}\n" for line in lines).encode("utf-8", "replace"))
         return position
 
-    def place(self, stream: JobStream) -> str:
+    def place(self, stream: Any) -> str:
         return f"CloudWatch {stream.group} {stream.name}" if not stream.elsewhere else f"log driver {stream.elsewhere}"
+
+
+LogSource = LocalLog | AccountLog
