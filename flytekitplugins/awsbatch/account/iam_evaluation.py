@@ -132,14 +132,11 @@ def _element_covers(statement: Json, name: str, asked: str, lower: bool = False)
 def _matches_iam_pattern(pattern: str, asked: str) -> bool | None:
     """Whether a text is one that IAM's pattern (`*`, `?`) stands for. None: a policy variable, or the text stands for
     several itself (`job-definition/*`) and only some of them are meant."""
-    if re.fullmatch(_iam_pattern_as_regex(pattern), asked, flags=re.DOTALL):
+    regex = "".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern)
+    if re.fullmatch(regex, asked, flags=re.DOTALL):
         return True
     several = asked.endswith("*") and pattern.startswith(asked[:-1])
     return None if several or "${" in pattern else False
-
-
-def _iam_pattern_as_regex(pattern: str) -> str:
-    return "".join({"*": ".*", "?": "."}.get(one, re.escape(one)) for one in pattern)
 
 
 def _conditions_hold(condition: Any, context: Context) -> bool | None:

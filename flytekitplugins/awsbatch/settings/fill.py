@@ -38,11 +38,6 @@ def _strictly_typed(kind: type, node: Node) -> Any:
     raise mapstructure.MismatchError(f"expected {NAMES[kind]}")
 
 
-def _keyed_fields(cls: Any) -> tuple[dataclasses.Field[Any], ...]:
-    """The fields of a section that stand for a key."""
-    return tuple(fld for fld in dataclasses.fields(cls) if section.KEY in fld.metadata)
-
-
 def _written_key(node: MapNode | None, found: Node | None, key: str) -> str:
     """A key as the document writes it, so that a reader finds it there."""
     entries = node.entries if node is not None else ()
@@ -91,7 +86,8 @@ class SectionFiller:
 
     def check_keys(self, node: MapNode, path: str, *classes: type[Any]) -> None:
         """A problem for each key that none of the owners of a map knows."""
-        names = sorted(fld.metadata[section.KEY] for cls in classes for fld in _keyed_fields(cls))
+        keyed = (fld.metadata for cls in classes for fld in dataclasses.fields(cls) if section.KEY in fld.metadata)
+        names = sorted(metadata[section.KEY] for metadata in keyed)
         folded = {name.lower().replace("_", ""): name for name in names}
         for key, _ in node.entries:
             if key.text not in names:

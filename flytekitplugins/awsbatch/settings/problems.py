@@ -32,9 +32,7 @@ class Problem:
 
     @property
     def place(self) -> str:
-        if not self.file:
-            return "settings"
-        return f"{self.file}:{self.line}" if self.line else self.file
+        return str(Mark(self.file, self.line)) or "settings"
 
     def __str__(self) -> str:
         subject = f"{self.key}: " if self.key else ""

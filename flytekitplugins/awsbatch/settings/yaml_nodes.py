@@ -84,10 +84,8 @@ def is_null_yaml(node: Node | None) -> bool:
     return node is None or (isinstance(node, Scalar) and node.value is None)
 
 
-def shown_yaml_value(node: Node | None) -> str:
+def shown_yaml_value(node: Node) -> str:
     """A value as an error message quotes it."""
-    if node is None:
-        return ""
     if isinstance(node, ListNode):
         return f"a list of {len(node.items)}" if node.items else "an empty list"
     if isinstance(node, MapNode):

@@ -171,9 +171,7 @@ class ExecutionView:
     @cached_property
     def counts(self) -> dict[str, int]:
         """Of the nodes' last attempts."""
-        counted: Counter[str] = Counter()
-        for node in self.nodes:
-            counted.update(node.counts)
+        counted = sum((Counter(node.counts) for node in self.nodes), Counter[str]())
         return {state: counted[state] for state in STATES if counted[state]}
 
 
