@@ -17,13 +17,14 @@ _PLACES = {state: place for place, state in enumerate(STATES)}
 
 @dataclass
 class RowMaker:
-    """Rows of one node. Texts that many children share are numbered; numbers stay the same from look to look.
+    """Rows of one node. Texts that many children share are numbered; numbers stay the same from look to look."""
 
-    :ivar texts: the reasons so far.
-    """
+    _numbers: dict[str, int] = field(default_factory=lambda: {"": 0})
 
-    texts: list[str] = field(default_factory=lambda: [""])
-    _known: dict[str, int] = field(default_factory=lambda: {"": 0})
+    @property
+    def texts(self) -> list[str]:
+        """The reasons so far, by their numbers."""
+        return list(self._numbers)
 
     def row(self, child: ChildView, base: int, said: str = "") -> Row:
         """[index, state, tries, reason, peak memory, CPU milliseconds, times]; times are those of each attempt (queued,
@@ -47,17 +48,11 @@ class RowMaker:
             child.index,
             _PLACES[child.state],
             child.tries,
-            self._text(said or child.reason),
+            self._numbers.setdefault(said or child.reason, len(self._numbers)),
             memory or None,
             cpu,
             times,
         ]
-
-    def _text(self, text: str) -> int:
-        if text not in self._known:
-            self._known[text] = len(self.texts)
-            self.texts.append(text)
-        return self._known[text]
 
 
 def node_rows(node: NodeView, now: int, headlines: Mapping[int, str]) -> dict[str, Any]:
