@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,39 @@ def test_the_call_beats_the_settings_and_the_settings_stand_in_for_it(
 def test_a_service_account_alone_hides_a_role_as_on_a_server() -> None:
     settings = admin(f"emulator: {{role: '{LOCAL}'}}\n")
     assert role_of_launch(settings, LaunchRequest(RunAs(service_account="sa"))).iam_role == ""
+
+
+OUTER, ANNOTATED = RunAs("arn:aws:iam::1:role/outer"), {KEY: PLAN}
+
+
+@pytest.mark.parametrize(
+    ("text", "request_", "parent", "plan", "role"),
+    [
+        # As recorded under Flyte 1.16.8: what a child gets in its request beats its own plan.
+        ("{}", LaunchRequest(), LaunchPlan(), LaunchPlan("w", RunAs(PLAN)), PLAN),
+        ("{}", LaunchRequest(), LaunchPlan("o", OUTER), LaunchPlan("w", RunAs(PLAN)), OUTER.iam_role),
+        ("{}", LaunchRequest(), LaunchPlan("o", OUTER), LaunchPlan("w", annotations=ANNOTATED), OUTER.iam_role),
+        ("{}", LaunchRequest(), LaunchPlan("o", annotations={KEY: CALL}), LaunchPlan("w", annotations=ANNOTATED), CALL),
+        ("{}", LaunchRequest(), LaunchPlan(), LaunchPlan("w", annotations=ANNOTATED), PLAN),
+        ("{}", LaunchRequest(annotations={KEY: CALL}), LaunchPlan(), LaunchPlan("w", RunAs(PLAN)), PLAN),
+        ("{}", LaunchRequest(annotations={KEY: CALL}), LaunchPlan(), LaunchPlan("w", annotations=ANNOTATED), CALL),
+        ("{}", LaunchRequest(RunAs(service_account="sa")), LaunchPlan(), LaunchPlan("w", RunAs(PLAN)), ""),
+        (f"emulator: {{role: '{LOCAL}'}}", LaunchRequest(), LaunchPlan(), LaunchPlan("w", RunAs(PLAN)), PLAN),
+        (f"emulator: {{role: '{LOCAL}'}}", LaunchRequest(), LaunchPlan(), LaunchPlan("w"), LOCAL),
+    ],
+)
+def test_an_execution_that_another_one_launches_has_what_that_one_had(
+    text: str, request_: LaunchRequest, parent: LaunchPlan, plan: LaunchPlan, role: str
+) -> None:
+    assert role_of_launch(admin(text), request_, replace(plan, parent=parent)).of_job(KEY) == role
+
+
+def test_the_settings_do_not_stand_in_for_a_role_in_annotations() -> None:
+    """Unless the handler does not look there."""
+    text = f"emulator: {{role: '{LOCAL}'}}\n"
+    request = LaunchRequest(annotations={KEY: CALL})
+    read = admin(text, f"plugins: {{aws: {{batch: {{roleAnnotationKey: {KEY}}}}}}}")
+    assert (role_of_launch(read, request).of_job(KEY), role_of_launch(admin(text), request).of_job("")) == (CALL, LOCAL)
 
 
 @pytest.mark.parametrize(

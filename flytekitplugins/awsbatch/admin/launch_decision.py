@@ -36,16 +36,22 @@ class Decision:
     no_queue_help: str = ""
 
 
-def decide_launch(settings: AdminSettings, execution: LaunchedExecution, plan: LaunchPlan | None = None) -> Decision:
+def decide_launch(
+    settings: AdminSettings,
+    execution: LaunchedExecution,
+    plan: LaunchPlan | None = None,
+    request: LaunchRequest | None = None,
+) -> Decision:
     """Queue and role of an execution; its name decides among several queues that fit.
 
     :param plan: what its launch plan says about the role; `emulator.role` stands in for a role that it leaves open.
+    :param request: what whoever launches it says about the role.
     """
     explanation = match_queue(settings, execution)
-    role = role_of_launch(settings, LaunchRequest(), plan)
+    role = role_of_launch(settings, request or LaunchRequest(), plan)
     warnings = [
         queue_difference_advice(settings, explanation),
-        "" if role.of_job(_role_key(settings)) else NO_ROLE,
+        "" if role.of_job(settings.handler.role_annotation_key or "") else NO_ROLE,
     ]
     return Decision(
         explanation.queue,
@@ -63,11 +69,11 @@ def _role_key(settings: AdminSettings) -> str:
 
 def role_of_launch(settings: AdminSettings, request: LaunchRequest, plan: LaunchPlan | None = None) -> Role:
     server = replace(settings.server, role_name_key=_role_key(settings))
-    said = resolve_role(replace(server, assumable_iam_role="", k8s_service_account=""), request, plan)
-    if said.run_as:
-        return said
     if not settings.emulator.role:
         return resolve_role(server, request, plan)
+    said = resolve_role(replace(server, assumable_iam_role="", k8s_service_account=""), request, plan)
+    if said.run_as or said.of_job(settings.handler.role_annotation_key or ""):
+        return said
     stand_in = replace(request, security_context=RunAs(settings.emulator.role), auth_role=None)
     return replace(resolve_role(server, stand_in, plan), source="emulator.role")
 

@@ -36,7 +36,10 @@ class LaunchRequest:
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """What a launch plan says about the role. `auth_role`, `auth` and `role` are deprecated."""
+    """What a launch plan says about the role. `auth_role`, `auth` and `role` are deprecated.
+
+    :param parent: that of the execution which launches this one, if one does.
+    """
 
     workflow: str = ""
     security_context: RunAs | None = None
@@ -44,6 +47,7 @@ class LaunchPlan:
     auth: RunAs | None = None
     role: str = ""
     annotations: Mapping[str, str] = field(default_factory=dict)
+    parent: LaunchPlan | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,14 @@ def resolve_role(
     plan: LaunchPlan | None = None,
     stored: Sequence[RunAs | None] = (),
 ) -> Role:
-    """The role of one launch.
+    """The role of one launch. One that another execution makes has that one's role and annotations in its request
+    (`launchplan/admin.go`).
 
     :param stored: what the database has for the workflow, then for the project: workflow execution configs.
     """
+    if plan is not None and plan.parent is not None:
+        around = resolve_role(server, request, plan.parent, stored)
+        request = LaunchRequest(around.run_as, annotations=around.annotations)
     said = ((run_as, source) for run_as, source in _role_candidates(server, request, plan, stored) if run_as)
     run_as, source = next(said, (RunAs(), ""))
     annotations = dict(request.annotations or (plan.annotations if plan else {}) or server.annotations)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,17 @@ PLAN = LaunchPlan.get_or_create(
 
 @workflow
 def with_plan() -> int:
+    return PLAN(x=4)
+
+
+OUTER_ROLE = "arn:aws:iam::111122223333:role/outer"
+PLAN_OF_PLAN = LaunchPlan.get_or_create(
+    with_plan, name="plan_of_plan", security_context=SecurityContext(run_as=RunAsIdentity(iam_role=OUTER_ROLE))
+)
+
+
+@dynamic
+def yields_plan() -> int:
     return PLAN(x=4)
 
 
@@ -160,6 +172,16 @@ def test_the_workflow_is_the_outermost_up_to_where_a_cluster_starts_another_exec
 def test_a_launch_plan_brings_its_role() -> None:
     PLAN()
     assert SEEN[0].plan == PlanRole(workflow=f"{HERE}.inner", security_context=RunAs(ROLE), annotations={})
+
+
+def test_a_launch_plan_knows_the_one_of_the_execution_around_it() -> None:
+    for run in (PLAN, PLAN_OF_PLAN, with_plan, yields_plan):
+        run()
+    asyncio.run(eager_calls_plans())
+    parents = [one.plan and one.plan.parent for one in SEEN]
+    around = PlanRole(workflow=f"{HERE}.with_plan")
+    with_role = replace(around, security_context=RunAs(OUTER_ROLE))
+    assert parents == [None, with_role, around, PlanRole(), None, None, around]
 
 
 def test_an_eager_function_launches_the_workflow_of_a_plan_without_its_role() -> None:

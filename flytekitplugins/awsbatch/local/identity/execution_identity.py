@@ -20,11 +20,12 @@ from click.core import ParameterSource
 
 from flytekitplugins.awsbatch.admin.admin_settings import DOMAIN, PROJECT, AdminEmulator
 from flytekitplugins.awsbatch.admin.documented import SINGLE_TASK_PREFIX
-from flytekitplugins.awsbatch.admin.role import LaunchPlan, RunAs
+from flytekitplugins.awsbatch.admin.role import LaunchPlan, LaunchRequest, RunAs
 
 if TYPE_CHECKING:
     from flytekit.configuration import ImageConfig
     from flytekit.core.context_manager import FlyteContext
+    from flytekit.core.resources import ResourceSpec
 
 # How flytekit names the thread that runs coroutines for another one (`flytekit/utils/asyn.py`).
 LOOP_RUNNER = " : loop-runner"
@@ -76,6 +77,8 @@ class Identity:
     :param source: where project and domain, and where the workflow came from, in words.
     :param plan: what the launch plan says about the role, if one was called.
     :param calls: that lead from the one that launched the execution to the task's own, where they are known.
+    :param launch: what the options of `pyflyte run` say about the role.
+    :param default_resources: what it was told to ask for where a task asks for nothing.
     :param image_config: the images that `pyflyte run` was given, if any.
     :param execution_env: the variables that `pyflyte run --env` was given.
     :param code: its options about the code.
@@ -89,6 +92,8 @@ class Identity:
     source: str
     plan: LaunchPlan | None = field(default=None, compare=False)
     calls: tuple[EntityCall, ...] = field(default=(), compare=False, repr=False)
+    launch: LaunchRequest = field(default_factory=LaunchRequest, compare=False, repr=False)
+    default_resources: ResourceSpec | None = field(default=None, compare=False, repr=False)
     image_config: ImageConfig | None = field(default=None, compare=False, repr=False)
     execution_env: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     code: CodeOptions = field(default_factory=CodeOptions, compare=False, repr=False)
@@ -113,6 +118,7 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
     project, from_project = _chosen(context, params, "project", emulator.project, PROJECT)
     domain, from_domain = _chosen(context, params, "domain", emulator.domain, DOMAIN)
     where = from_project if from_project == from_domain else f"project: {from_project}, domain: {from_domain}"
+    eager = eager_contexts_of_thread() is not None or not _eager_codes().isdisjoint(frame.f_code for frame in frames)
     what = "a task run on its own" if workflow.startswith(SINGLE_TASK_PREFIX) else "the workflow that is running"
     return Identity(
         project,
@@ -121,11 +127,13 @@ def identity_of_call(emulator: AdminEmulator, task_name: str) -> Identity:
         f"{where}; {what}",
         plan,
         calls,
+        LaunchRequest() if eager else _launch_of_command(params),
+        _default_resources_of_command(params),
         _images_of_execution(params),
         getattr(params, "envvars", None) or {},
         _code_options(context, params),
         _raw_output_prefix_of_command(params),
-        eager_contexts_of_thread() is not None or not _eager_codes().isdisjoint(frame.f_code for frame in frames),
+        eager,
     )
 
 
@@ -289,6 +297,8 @@ def _launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan 
             # An eager function launches the workflow itself (`LaunchPlan.__call__`, where nothing is compiled).
             if around not in eager and (around is handler or eager_contexts_of_thread() is None):
                 plan = _role_of_plan(frame.f_locals["self"])
+                _, outer, around_it = _launched(frames[at + 1 :], task_name)
+                plan = replace(plan, parent=outer or LaunchPlan() if around_it else None)
             break
         elif frame.f_code in eager and calls:
             break
@@ -347,6 +357,24 @@ def _images_of_execution(params: Any) -> ImageConfig | None:
 
     found: ImageConfig = patch_image_config(params.config_file, params.image_config)
     return found
+
+
+def _launch_of_command(params: Any) -> LaunchRequest:
+    """The role that the options of a `pyflyte run` name."""
+    if params is None:
+        return LaunchRequest()
+    account = RunAs(service_account=params.service_account) if params.service_account else None
+    return LaunchRequest(account, annotations=params.annotations or {})
+
+
+def _default_resources_of_command(params: Any) -> ResourceSpec | None:
+    """What a `pyflyte run` would have tasks ask for that ask for nothing; the first flytekits of 1.16 cannot."""
+    requests, limits = (getattr(params, name, None) for name in ("resource_requests", "resource_limits"))
+    if not requests and not limits:
+        return None
+    from flytekit.core.resources import Resources, ResourceSpec
+
+    return ResourceSpec(requests or Resources(), limits or Resources())
 
 
 def _raw_output_prefix_of_command(params: Any) -> str:

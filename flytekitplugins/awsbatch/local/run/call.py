@@ -206,7 +206,7 @@ class Call:
         deployment, own = self._deployment, self._execution
         admin = deployment.settings.admin
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
-        decision = decide_launch(admin, launched, self._who.plan)
+        decision = decide_launch(admin, launched, self._who.plan, self._who.launch)
         self._record.queue_decision = decision_data(decision, decision_data_by_matching(admin, decision))
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)

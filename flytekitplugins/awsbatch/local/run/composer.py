@@ -112,8 +112,16 @@ def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode
         lint_execution_env(task, [name for name in who.execution_env if not name.startswith(NEVER_INHERITED)])
     from_images = deployment.backend.from_images
     build = from_images and local.build_images
-    given = who.image_config
-    return serialise(task, who.project, who.domain, given, code=code, build=build, images_are_names=not from_images)
+    return serialise(
+        task,
+        who.project,
+        who.domain,
+        who.image_config,
+        default_resources=who.default_resources,
+        code=code,
+        build=build,
+        images_are_names=not from_images,
+    )
 
 
 def say_task_is_replaced(name: str) -> None:

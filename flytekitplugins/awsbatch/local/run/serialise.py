@@ -29,6 +29,7 @@ from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
+    from flytekit.core.resources import ResourceSpec
 
     from ..deployment.packaging import CallCode
 
@@ -60,12 +61,14 @@ def serialise(
     domain: str,
     image_config: ImageConfig | None = None,
     *,
+    default_resources: ResourceSpec | None = None,
     code: CallCode | None = None,
     build: bool = False,
     images_are_names: bool = False,
 ) -> Serialised:
     """The template of `task`, checked to lead a child process back to it.
 
+    :param default_resources: what the task asks for if it asks for nothing itself.
     :param code: the code that travels with it; None where jobs see the working tree.
     :param build: whether flytekit builds and pushes the image where it is an ImageSpec.
     :param images_are_names: whether no job starts from an image, so that it may be one that no configuration has.
@@ -82,6 +85,7 @@ def serialise(
         domain=domain,
         version=VERSION,
     )
+    settings.default_resources = default_resources
     module, code_root = _locate(inner, settings)
     if code is not None:
         settings.source_root = code.root(code_root)
