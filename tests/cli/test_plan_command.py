@@ -15,7 +15,8 @@ from flytekitplugins.awsbatch.cli.main import main
 from flytekitplugins.awsbatch.local.deployment.emulation import emulation
 
 PROGRAM = """
-from flytekit import Resources, conditional, dynamic, task, workflow
+from flytekit import Annotations, LaunchPlan, Resources, conditional, dynamic, task, workflow
+from flytekit.models.security import Identity, SecurityContext
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
 
 RAN = []
@@ -36,6 +37,16 @@ def plain(n: int) -> list[int]:
 @workflow
 def sums(ns: list[int] = [1, 2, 3]) -> int:
     return total(ns=map_task(square)(n=ns))
+
+nightly = LaunchPlan.get_or_create(
+    sums,
+    name=f"{__name__}.of a night",
+    fixed_inputs={"ns": [4]},
+    security_context=SecurityContext(run_as=Identity(iam_role="arn:aws:iam::1:role/night")),
+)
+annotated = LaunchPlan.get_or_create(
+    sums, name=f"{__name__}.a", annotations=Annotations({"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/noted"})
+)
 
 @workflow
 def outer(n: int) -> int:
@@ -96,6 +107,32 @@ def planned(*words: str) -> Any:
     answer = ask(*words, "--json")
     assert answer.exit_code == 0, answer.output
     return json.loads(answer.stdout)
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "size"),
+    [
+        ("nightly", "arn:aws:iam::1:role/night", 1),
+        ("of a night", "arn:aws:iam::1:role/night", 1),
+        ("annotated", "arn:aws:iam::1:role/noted", 3),
+        ("sums", "", 3),
+    ],
+)
+def test_a_launch_plan_has_its_role_and_its_inputs(
+    program: Path, tmp_path: Path, name: str, role: str, size: int
+) -> None:
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(
+        "queues: {executionQueues: [{dynamic: q, attributes: [default]}], workflowConfigs: [{tags: [default]}]}\n"
+        "plugins: {aws: {batch: {roleAnnotationKey: eks.amazonaws.com/role-arn}}}\n"
+    )
+    answer = ask(str(program), name, "--config", str(settings), "--json")
+    plan = json.loads(answer.stdout)
+    assert plan["decision"]["role"]["iam_role"] == role
+    assert plan["decision"]["execution"]["workflow"] == f"{program.stem}.sums"
+    squares, total = plan["nodes"]
+    assert (squares["size"], squares["definition"]["jobRoleArn"], total["size"]) == (size, role, None)
+    assert f"Role: {role or 'none'}" in ask(str(program), name, "--config", str(settings)).output
 
 
 def test_the_requests_are_those_that_a_run_sends(program: Path, tmp_path: Path) -> None:
@@ -174,7 +211,8 @@ def test_a_task_on_its_own(program: Path) -> None:
         (
             ["nosuch"],
             1,
-            "has no workflow or task 'nosuch'; it has both, given, later, nested, outer, plain, square, sums, total.",
+            "has no workflow, task or launch plan 'nosuch'; it has both, given, later, nested, outer, plain, square, "
+            "sums, total.",
         ),
         (["sums", "-p", ""], 0, "Queue: default"),
     ],

@@ -33,7 +33,7 @@ def decision_data(decision: Decision, others: Mapping[str, Explanation]) -> dict
             name: {"queue": one.queue, "candidates": sorted(set(one.candidates)), "crash": one.crash}
             for name, one in others.items()
         },
-        "role": {"iam_role": decision.role.iam_role, "source": decision.role.source},
+        "role": {"iam_role": decision.job_role, "source": decision.role.source},
         "warnings": list(decision.warnings),
         "help": decision.no_queue_help,
     }

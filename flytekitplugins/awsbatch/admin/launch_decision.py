@@ -25,6 +25,7 @@ class Decision:
     """What the server adds to every task of an execution.
 
     :param queue: the Batch job queue; empty when no rule finds one.
+    :param job_role: what the handler makes of the role; empty when there is none for it.
     :param warnings: what a user should know although the run continues, each a sentence or two.
     :param no_queue_help: what to add where no queue is found; empty otherwise.
     """
@@ -32,6 +33,7 @@ class Decision:
     queue: str
     role: Role
     explanation: Explanation
+    job_role: str = ""
     warnings: tuple[str, ...] = ()
     no_queue_help: str = ""
 
@@ -49,14 +51,13 @@ def decide_launch(
     """
     explanation = match_queue(settings, execution)
     role = role_of_launch(settings, request or LaunchRequest(), plan)
-    warnings = [
-        queue_difference_advice(settings, explanation),
-        "" if role.of_job(settings.handler.role_annotation_key or "") else NO_ROLE,
-    ]
+    job_role = role.of_job(settings.handler.role_annotation_key or "")
+    warnings = [queue_difference_advice(settings, explanation), "" if job_role else NO_ROLE]
     return Decision(
         explanation.queue,
         role,
         explanation,
+        job_role,
         tuple(warning for warning in warnings if warning),
         "" if explanation.queue else no_queue_advice(settings, explanation),
     )

@@ -11,6 +11,7 @@ import rich_click as click
 from flytekit.configuration import ImageConfig
 from flytekit.core.base_task import Task
 from flytekit.core.context_manager import FlyteEntities
+from flytekit.core.launch_plan import LaunchPlan
 from flytekit.core.workflow import PythonFunctionWorkflow, WorkflowBase
 from rich.console import Console
 from rich.syntax import Syntax
@@ -44,7 +45,7 @@ from .queue import queue_answer_text
 # The inputs of `pyflyte run` are options that only the workflow knows.
 @click.command("plan", context_settings={"ignore_unknown_options": True})
 @click.argument("target", metavar="FILE|MODULE")
-@click.argument("name", metavar="WORKFLOW|TASK")
+@click.argument("name", metavar="WORKFLOW|TASK|LAUNCH_PLAN")
 @click.argument("inputs", nargs=-1, type=click.UNPROCESSED, metavar="[INPUTS]")
 @execution_click_options
 @image_option("The image that the tasks start from, as for pyflyte run.")
@@ -87,7 +88,7 @@ def plan_command(
 
 
 def _entity(target: str, name: str) -> Any:
-    """The workflow or task of this name, or with this last part of its name."""
+    """The workflow or task of this name, or with this last part of its name; a launch plan by its variable's, too."""
     try:
         found = target_of(target)
     except TargetError as error:
@@ -105,13 +106,18 @@ def _entity(target: str, name: str) -> Any:
     every = [each for each in entities if each.name.startswith(own)]
     named = [each for each in every if f".{each.name}".endswith(f".{name}")]
     if not named:
+        variables = [pair for module in found.modules for pair in vars(sys.modules[module]).items()]
+        plans = [(known, each) for known, each in variables if isinstance(each, LaunchPlan)]
+        named = [each for known, each in plans if known == name or f".{each.name}".endswith(f".{name}")]
+    if not named:
         names = {str(each.name).rpartition(".")[2] for each in every if not hasattr(each, "run_task")}
         known = ", ".join(sorted(names)) or "none"
-        fail_command(f"{target} has no workflow or task {name!r}; it has {known}.")
+        fail_command(f"{target} has no workflow, task or launch plan {name!r}; it has {known}.")
     return next((each for each in named if each.name == name), named[0])
 
 
 def _check_compiles(entity: Any) -> None:
+    entity = entity.workflow if isinstance(entity, LaunchPlan) else entity
     if isinstance(entity, PythonFunctionWorkflow) and not entity.compiled:
         try:
             entity.compile()
@@ -135,7 +141,7 @@ def _show(out: Console, planned: Plan) -> None:
     if decision.no_queue_help:
         show_indented(out, decision.no_queue_help)
     source = f" ({decision.role.source})" if decision.role.source else ""
-    out.print(f"Role: {decision.role.iam_role or 'none'}{source}", markup=False, soft_wrap=True)
+    out.print(f"Role: {decision.job_role or 'none'}{source}", markup=False, soft_wrap=True)
     for node in planned.nodes:
         out.print()
         _show_node(out, node)

@@ -296,7 +296,7 @@ def _launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan 
             around = next((one.f_code for one in frames[at:] if one.f_code is handler or one.f_code in eager), None)
             # An eager function launches the workflow itself (`LaunchPlan.__call__`, where nothing is compiled).
             if around not in eager and (around is handler or eager_contexts_of_thread() is None):
-                plan = _role_of_plan(frame.f_locals["self"])
+                plan = role_of_launched(frame.f_locals["self"])
                 _, outer, around_it = _launched(frames[at + 1 :], task_name)
                 plan = replace(plan, parent=outer or LaunchPlan() if around_it else None)
             break
@@ -305,7 +305,7 @@ def _launched(frames: list[FrameType], task_name: str) -> tuple[str, LaunchPlan 
     outermost = calls[-1].entity if calls else None
     found = tuple(reversed(calls))
     if isinstance(outermost, WorkflowBase):
-        return outermost.name, plan or _role_of_workflow(outermost), found
+        return outermost.name, plan or role_of_launched(outermost), found
     return f"{SINGLE_TASK_PREFIX}{outermost.name if outermost is not None else task_name}", plan, found
 
 
@@ -316,19 +316,21 @@ def _is_call_in_branch(call: EntityCall, around: EntityCall) -> bool:
     return bool(call.made_in.in_a_condition)
 
 
-def _role_of_plan(plan: Any) -> LaunchPlan:
-    """The role that a launch plan names."""
-    identity = plan.security_context.run_as if plan.security_context is not None else None
+def role_of_launched(entity: Any) -> LaunchPlan:
+    """The role that a launch plan names. The default one of a workflow takes the annotations of the workflow's
+    `default_options`, and no role; FlyteAdmin makes that of a task on its own."""
+    from flytekit.core.launch_plan import LaunchPlan as Plan
+    from flytekit.core.workflow import WorkflowBase
+
+    if not isinstance(entity, Plan):
+        options = entity.default_options if isinstance(entity, WorkflowBase) else None
+        return LaunchPlan(workflow=entity.name, annotations=_annotations_of(options))
+    identity = entity.security_context.run_as if entity.security_context is not None else None
     return LaunchPlan(
-        workflow=plan.workflow.name,
+        workflow=entity.workflow.name,
         security_context=RunAs(identity.iam_role or "", identity.k8s_service_account or "") if identity else None,
-        annotations=_annotations_of(plan),
+        annotations=_annotations_of(entity),
     )
-
-
-def _role_of_workflow(workflow: Any) -> LaunchPlan:
-    """A workflow's default launch plan takes the annotations of its `default_options`, and no role."""
-    return LaunchPlan(workflow=workflow.name, annotations=_annotations_of(workflow.default_options))
 
 
 def _annotations_of(options: Any) -> dict[str, str]:

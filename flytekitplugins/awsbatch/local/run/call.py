@@ -217,11 +217,11 @@ class Call:
 
     def _check_account(self, request: NodeRequest, decision: Decision) -> None:
         deployment = self._deployment
-        role = decision.role.of_job(deployment.settings.handler.batch.role_annotation_key)
         self._notices.queue = decision.queue
         with contextlib.suppress(HandlerError):
             # The handler refuses such a task itself, in Flyte's words.
-            deployment.backend.check_task(account_job_needs(request, decision.queue, deployment.settings.handler), role)
+            needs = account_job_needs(request, decision.queue, deployment.settings.handler)
+            deployment.backend.check_task(needs, decision.job_role)
 
     def _request(self, inputs: literals_pb2.LiteralMap, decision: Decision) -> NodeRequest:
         deployment, who = self._deployment, decision.explanation.execution

@@ -8,7 +8,7 @@ calls.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ from flytekitplugins.awsbatch.wire import ARRAY_TASK_TYPE, PLATFORM_CAPABILITIES
 
 from ..console.redaction import redact_request
 from ..deployment.locations import Locations
+from ..identity.execution_identity import role_of_launched
 from ..identity.node_identity import Place, workflow_places
 from ..task_resources import RefusedError
 from .launched_node import launched_node_request, settle_launched_resources
@@ -91,11 +92,11 @@ class Plan:
 def plan_workflow(
     entity: Any, settings: Settings, who: LaunchedExecution, where: Locations, images: ImageConfig
 ) -> Plan:
-    """The plan of a workflow or a task, its nodes in the order in which they are written.
+    """The plan of a workflow, a launch plan or a task, its nodes in the order in which they are written.
 
     :param who: the execution. Its name stands in the names of jobs and folders; "" puts a placeholder there.
     """
-    decision = decide_launch(settings.admin, who)
+    decision = decide_launch(settings.admin, who, role_of_launched(entity))
     planner = _Planner(settings, who, where, images, decision)
     planned = tuple(planner.nodes(entity))
     return Plan(decision, planned, tuple(dict.fromkeys(planner.unknown)))
@@ -103,6 +104,7 @@ def plan_workflow(
 
 def planned_workflow_name(entity: Any) -> str:
     """The name of the workflow that an execution is of: FlyteAdmin makes one for a task on its own."""
+    entity = entity.workflow if isinstance(entity, LaunchPlan) else entity
     return str(entity.name) if isinstance(entity, WorkflowBase) else f"{SINGLE_TASK_PREFIX}{entity.name}"
 
 
@@ -111,12 +113,14 @@ class _Scope:
     """A workflow whose nodes are planned.
 
     :param node: the node that calls it in `outer`; None: it is the workflow that the execution runs.
+    :param given: the inputs of its launch plan.
     """
 
     workflow: WorkflowBase
     parents: tuple[ParentNode, ...] = ()
     node: Node | None = None
     outer: _Scope | None = None
+    given: Mapping[str, Any] = field(default_factory=dict)
 
     def length(self, given: BindingData | None) -> int | None:
         """The length of the list that an input of one of its nodes is bound to; None where only a run knows."""
@@ -129,8 +133,8 @@ class _Scope:
             return None
         if self.node is not None and self.outer is not None:
             return self.outer.length(_binding_of(self.node, promise.var))
-        default = self.workflow.python_interface.default_inputs_as_kwargs.get(promise.var)
-        return len(default) if isinstance(default, list) else None
+        value = {**self.workflow.python_interface.default_inputs_as_kwargs, **self.given}.get(promise.var)
+        return len(value) if isinstance(value, list) else None
 
 
 def _binding_of(node: Node, name: str) -> BindingData | None:
@@ -165,7 +169,9 @@ class _Planner:
         self.unknown: list[str] = []
 
     def nodes(self, entity: Any) -> Iterator[PlannedNode]:
-        if isinstance(entity, WorkflowBase):
+        if isinstance(entity, LaunchPlan):
+            yield from self._of_workflow(entity.workflow, _Scope(entity.workflow, given=entity.saved_inputs))
+        elif isinstance(entity, WorkflowBase):
             yield from self._of_workflow(entity, _Scope(entity))
         elif isinstance(entity, EmulatedCalls):
             yield self._planned(entity, Place(single_task_node_id(_name(entity)), single=True))
