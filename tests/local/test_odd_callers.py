@@ -46,6 +46,9 @@ FOLLOW_SUBPROCESSES = """
     subprocess.Popen.__init__ = follow
 """
 
+# As scalene does, whose script is a profiled Python.
+WRAP_PYTHON = 'import sys; sys.executable = "/bin/false"'
+
 MOCKING = "from unittest import mock\n        with"
 
 
@@ -103,9 +106,12 @@ def _has_flytekit(folder: str) -> bool:
 
 
 @pytest.mark.parametrize("isolation", ["fork", "worker", "process"])
-def test_tools_that_rewrite_python_commands_do_not_keep_jobs_from_starting(tmp_path: Path, isolation: str) -> None:
+@pytest.mark.parametrize("tool", [FOLLOW_SUBPROCESSES.strip(), WRAP_PYTHON])
+def test_tools_that_rewrite_python_commands_do_not_keep_jobs_from_starting(
+    tmp_path: Path, isolation: str, tool: str
+) -> None:
     settings = f'settings="emulator: {{isolation: {isolation}}}"'
-    done = run(tmp_path, "print(map_task(double)(n=[1, 2]))", FOLLOW_SUBPROCESSES.strip(), settings)
+    done = run(tmp_path, "print(map_task(double)(n=[1, 2]))", tool, settings)
 
     assert done.stdout == "[2, 4]\n", done.stderr
 

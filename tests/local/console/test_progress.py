@@ -82,3 +82,17 @@ def test_lines_go_to_the_standard_error_of_the_last_call(monkeypatch: pytest.Mon
     assert lines(first) == ["before the call"]
     assert lines(second) == ["in the call", "without one"]
     assert lines(other) == ["before the call", "in the call", "without one"]
+
+
+def test_what_standard_error_cannot_do_keeps_no_job_from_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    class HandsToLogger:
+        def write(self, text: str) -> int:
+            written.append(text)
+            raise RuntimeError("the logger is gone")
+
+    monkeypatch.setattr(sys, "stderr", HandsToLogger())
+    progress_reporter().say("a line")
+
+    assert written == ["a line\n"]

@@ -117,7 +117,7 @@ class PlainReporter(Reporter):
 
     def say(self, text: str, *, to_copy: bool = False) -> None:
         # Nobody reads it where it cannot be written, and what runs is worth more than a line about it.
-        with self._lock, contextlib.suppress(OSError, ValueError):
+        with self._lock, contextlib.suppress(Exception):
             stream = self.stream
             if stream is None:
                 return
@@ -197,7 +197,8 @@ class RichReporter(Reporter):
 def progress_reporter() -> Reporter:
     """The reporter that fits standard error: live on a terminal, plain lines elsewhere."""
     stream = _open_stderr()
-    return RichReporter() if stream is not None and stream.isatty() else PlainReporter(stream, is_stderr=True)
+    # One that hands lines to a logger may have nothing but `write`.
+    return RichReporter() if getattr(stream, "isatty", bool)() else PlainReporter(stream, is_stderr=True)
 
 
 def _open_stderr() -> IO[str] | None:

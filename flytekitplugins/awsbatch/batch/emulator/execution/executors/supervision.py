@@ -214,15 +214,18 @@ class Supervision:
         return min(wanted, default=None)
 
     def _start_supervisor(self) -> Supervised:
+        # Profilers such as scalene put a script of theirs into `sys.executable`; no environment's libraries are needed.
+        pythons = (getattr(sys, "_base_executable", None), sys.executable)
+        python = next((each for each in pythons if each and shutil.which(each)), None)
         # A shell would say so only by its exit code.
-        if shutil.which(sys.executable) is None:
+        if python is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), sys.executable)
         mine, theirs = socket.socketpair()
         directory = Path(tempfile.mkdtemp(prefix="awsbatch-"))
         with theirs:
             process = subprocess.Popen(
                 [
-                    *(*UNFOLLOWED, sys.executable, "-ISB", STARTER, "executors.supervisor"),
+                    *(*UNFOLLOWED, python, "-ISB", STARTER, "executors.supervisor"),
                     *(str(theirs.fileno()), str(directory)),
                 ],
                 pass_fds=[theirs.fileno()],
