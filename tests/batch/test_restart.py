@@ -29,7 +29,7 @@ HOST = """
     from batch_shell import new_shell, SETTINGS
     from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 
-    service = LocalBatch(Path({home!r}), SETTINGS, validate_shapes=False)
+    service = LocalBatch(Path({home!r}), SETTINGS)
     service.start()
     shell = new_shell(service)
     print(shell.submit({script!r}, size={size}), flush=True)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -180,3 +181,16 @@ def test_a_failure_in_a_home_that_goes_says_how_to_keep_it(tmp_path: Path) -> No
     again, command = run(tmp_path, IN_A_HOME.replace("HOME", f"{str(tmp_path / 'kept')!r},"))
     assert again == "Run it again, here and in a debugger:"
     assert command.startswith(f"FLYTE_AWSBATCH_HOME={tmp_path / 'kept'} flyte-awsbatch rerun ")
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "said"),
+    [
+        ("submit_job", {"jobName": "n"}, "jobQueue is required; jobDefinition is required"),
+        ("describe_jobs", {"job": ["n"]}, "jobs is required"),
+        ("list_jobs", {"jobQueue": "default", "jobStatus": "DONE"}, "jobStatus DONE must be one of SUBMITTED"),
+    ],
+)
+def test_requests_of_a_test_are_checked_as_others(operation: str, arguments: dict[str, Any], said: str) -> None:
+    with emulation(quiet=True) as emulated, pytest.raises(BatchError, match=re.escape(said)):
+        getattr(emulated.batch, operation)(**arguments)

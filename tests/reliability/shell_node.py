@@ -117,7 +117,7 @@ class World:
         self.open()
 
     def open(self) -> None:
-        self.batch = LocalBatch(self.home / "batch", self._settings, clock=self._clock, validate_shapes=False)
+        self.batch = LocalBatch(self.home / "batch", self._settings, clock=self._clock)
         self.batch.start()
         self.batch.ensure_queue(QUEUE)
         self.submissions = Submissions(self.batch, lambda job_id: self.batch.adopt([job_id]) and None)

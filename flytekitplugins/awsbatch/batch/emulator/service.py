@@ -29,6 +29,7 @@ from .execution.launch import LaunchPolicy, launch_policy_in_clean_environment
 from .execution.log_files import Logs, LogStream, log_tail
 from .faults import FaultPlan
 from .job_model import Attempt, JobLook
+from .operations import shapes
 from .operations.context import Context
 from .operations.dispatch import Dispatcher
 from .operations.job_operations import DEPLOYMENT_QUEUE_TAG
@@ -63,8 +64,6 @@ class LocalBatch(BatchCalls):
     :param executor: runs the attempts; by default each is a process of its own.
     :param adopt: whether `start` takes over the unended jobs that came over HTTP to services that died on this home.
         Those of local runs wait for their runs to be resumed (see the method `adopt`).
-    :param validate_shapes: whether requests are held against botocore's service model before AWS's own rules;
-        importing it costs a tenth of a second.
     :param reading: whether it will only be asked, and never started: a home that cannot be written will do then.
 
     Raises UnusableHomeError when the home's database is of another version or damaged. You can read without `start`.
@@ -79,7 +78,6 @@ class LocalBatch(BatchCalls):
         executor: Executor | None = None,
         clock: Clock | None = None,
         adopt: bool = False,
-        validate_shapes: bool = True,
         reading: bool = False,
     ) -> None:
         self.settings = settings
@@ -110,7 +108,7 @@ class LocalBatch(BatchCalls):
         self._adoption = Adoption(
             None if home is None else self._instances, self._table, self._engine, self._rows, self._clock
         )
-        self.calls = Dispatcher(self._context, self.faults, validate_shapes)
+        self.calls = Dispatcher(self._context, self.faults)
         self._closed = False
         self._sized = False
 
@@ -301,6 +299,7 @@ class LocalBatch(BatchCalls):
         return None if self.faults.active_faults() else self._table.job_changed_since(job_id, seen)
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
+        shapes.check_request(operation, request)
         return self.calls(operation, request)
 
     def log_streams(self, job_id: str, index: int | None = None) -> list[LogStream]:

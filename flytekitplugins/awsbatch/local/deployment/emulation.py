@@ -50,7 +50,7 @@ class Emulation:
     @property
     def batch(self) -> Any:
         """The local AWS Batch, with boto3's methods: `describe_jobs(jobs=[...])`, `list_jobs(...)`, ..."""
-        return self._deployment.backend.batch
+        return self._service
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -61,7 +61,8 @@ class Emulation:
     def jobs(self) -> list[JobDetailTypeDef]:
         """The jobs that were submitted, in order, as DescribeJobs tells of them (an array is one job)."""
         ids = [job_id for _, job_id in self._deployment.submissions.made]
-        return [self.batch.describe_jobs(jobs=[job_id])["jobs"][0] for job_id in ids]
+        batch = self._deployment.backend.batch
+        return [batch.describe_jobs(jobs=[job_id])["jobs"][0] for job_id in ids]
 
     def log(self, job_id: str, index: int | None = None, attempt: int | None = None) -> str:
         """The log of a job, or of a child of an array: the last attempt's, unless another one is asked for."""

@@ -12,6 +12,7 @@ from .... import machine_time
 from ...api import BatchError
 from ..compact_json import encode_compactly
 from ..faults import DROP_RESPONSE, SERVER_ERROR, SLOW, STALE_DESCRIBE, THROTTLE, Fault, FaultPlan
+from . import shapes
 from .batch_errors import server_error, unsupported_operation
 from .compute_environments import ComputeEnvironments
 from .context import Answer, Context, Operation, Request
@@ -32,9 +33,10 @@ class LostResponseError(BatchError):
 
 
 class Dispatcher:
-    def __init__(self, context: Context, faults: FaultPlan, validate_shapes: bool) -> None:
+    """Its methods take requests whose shape is right, but for those that came over HTTP."""
+
+    def __init__(self, context: Context, faults: FaultPlan) -> None:
         self._faults = faults
-        self._validate = validate_shapes
         definitions, queues, environments = JobDefinitions(context), JobQueues(context), ComputeEnvironments(context)
         jobs, tags = JobOperations(context), Tagging(context)
         self._jobs = jobs
@@ -92,8 +94,9 @@ class Dispatcher:
 
     def dispatch_text(self, operation: str, request: Request, hit: list[Fault], size: int) -> str:
         """The same as JSON, for a caller over HTTP. The most frequent question takes a shorter way."""
+        shapes.check_request(operation, request)
         if operation == "DescribeJobs" and not hit:
-            return self._checked(operation, request, self._jobs.describe_jobs_text)
+            return self._carried_out(request, self._jobs.describe_jobs_text)
         return encode_compactly(self._with_faults(operation, request, hit, size))
 
     def dispatch_without_faults(self, operation: str, request: Request, size: int | None = None) -> Answer:
@@ -102,15 +105,10 @@ class Dispatcher:
         if perform is None:
             raise unsupported_operation(operation)
         if operation == "SubmitJob":
-            return self._checked(operation, request, lambda submission: self._jobs.submit(submission, size))
-        return self._checked(operation, request, perform)
+            return self._carried_out(request, lambda submission: self._jobs.submit(submission, size))
+        return self._carried_out(request, perform)
 
-    def _checked(self, operation: str, request: Request, perform: Callable[[Request], Result]) -> Result:
-        """Carries out a request whose shape is right."""
-        if self._validate:
-            from . import shapes
-
-            shapes.check_request(operation, request)
+    def _carried_out(self, request: Request, perform: Callable[[Request], Result]) -> Result:
         try:
             return perform(request)
         except sqlite3.Error as error:

@@ -165,6 +165,7 @@ class Engine:
         killed.
         """
         with self._table.lock:
+            asked = set()
             for unit in units:
                 if unit.status in CANCELLABLE:
                     unit.stop = how
@@ -173,9 +174,10 @@ class Engine:
                     # The reason is written with it: a service that takes the job over ends it with these words.
                     unit.stop, unit.reason = how, words
                     self._table.note_unit_change(unit)
-                    for key, running in self._running.items():
-                        if running.unit is unit:
-                            self._ask_to_end(key, running)
+                    asked.add(unit)
+            for key, running in self._running.items():
+                if running.unit in asked:
+                    self._ask_to_end(key, running)
             self._table.notify_readers()
         self.wake()
 
