@@ -136,9 +136,8 @@ class _Counted:
         self.used = 0
 
     def hits(self, operation: str) -> bool:
-        if self.fault.operation:
-            concerned = self.fault.operation == operation
-        else:
-            concerned = self.fault.kind != STALE_DESCRIBE or operation == "DescribeJobs"
+        concerned = self.fault.operation in ("", operation)
+        if self.fault.kind == STALE_DESCRIBE:
+            concerned &= operation == "DescribeJobs"
         self.calls += concerned
         return concerned and self.calls % self.fault.every == 0

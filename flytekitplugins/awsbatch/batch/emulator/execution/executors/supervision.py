@@ -214,12 +214,11 @@ class Supervision:
         return min(wanted, default=None)
 
     def _start_supervisor(self) -> Supervised:
-        # Profilers such as scalene put a script of theirs into `sys.executable`; no environment's libraries are needed.
-        pythons = (getattr(sys, "_base_executable", None), sys.executable)
-        python = next((each for each in pythons if each and shutil.which(each)), None)
         # A shell would say so only by its exit code.
-        if python is None:
+        if shutil.which(sys.executable) is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), sys.executable)
+        # Profilers such as scalene put a script of theirs into `sys.executable`; no environment's libraries are needed.
+        python = getattr(sys, "_base_executable", None) or sys.executable
         mine, theirs = socket.socketpair()
         directory = Path(tempfile.mkdtemp(prefix="awsbatch-"))
         with theirs:
