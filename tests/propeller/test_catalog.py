@@ -120,6 +120,17 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
         catalog.put(key(), OUTPUTS)
 
 
+def test_a_damaged_cache_is_cleared(tmp_path: Path) -> None:
+    DiskCatalog(tmp_path).put(key(), OUTPUTS)
+    (tmp_path / "cache.db").write_bytes(b"not a database" * 1000)
+    with pytest.raises(CatalogError, match="cannot be read: file is not a database"):
+        DiskCatalog(tmp_path).get(key())
+    DiskCatalog(tmp_path).clear()
+    again = DiskCatalog(tmp_path)
+    again.put(key(), OUTPUTS)
+    assert again.get(key()) == OUTPUTS
+
+
 def test_clearing_a_cache_that_was_never_used_makes_no_folder(tmp_path: Path) -> None:
     DiskCatalog(tmp_path / "cache").clear()
     assert not (tmp_path / "cache").exists()

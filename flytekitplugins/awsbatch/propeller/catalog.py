@@ -8,6 +8,7 @@ name, the cache version with the hash of its interface, and the hash of the inpu
 from __future__ import annotations
 
 import base64
+import shutil
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -141,9 +142,14 @@ class DiskCatalog:
             raise CatalogError(f"the cache in {self._folder} cannot be written: {error}") from error
 
     def clear(self) -> None:
-        """Removes all entries. Makes no folder where there is none yet."""
+        """Removes all entries, also of a damaged cache. Makes no folder where there is none yet."""
         if self._folder.exists():
-            self._cache.clear()
+            try:
+                self._cache.clear()
+            except sqlite3.OperationalError:  # a disk that is full, say
+                raise
+            except sqlite3.DatabaseError:
+                shutil.rmtree(self._folder)
 
     @property
     def _cache(self) -> diskcache.Cache:

@@ -63,14 +63,22 @@ class CheckedCatalog:
     """Another catalog without those of its entries that refer to a file that is no longer there.
 
     :param exists: whether there is a file or a directory at a URL. Raises StorageError.
+    :param tell: is told of an entry that cannot be read or written; Flyte's handler takes it for one that is not there.
     """
 
-    def __init__(self, inner: Catalog, exists: Callable[[str], bool]) -> None:
+    def __init__(
+        self, inner: Catalog, exists: Callable[[str], bool], tell: Callable[[CatalogError], None] = lambda _: None
+    ) -> None:
         self._inner = inner
         self._exists = exists
+        self._tell = tell
         self.at_once = inner.at_once
 
     def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
+        with self._telling():
+            return self._get(key)
+
+    def _get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
         outputs = self._inner.get(key)
         if outputs is None:
             return None
@@ -86,9 +94,18 @@ class CheckedCatalog:
         if not outputs.literals:
             raise CatalogError("missing artifactData")
         with contextlib.suppress(CatalogError):
-            if self.get(key) is not None:
+            if self._get(key) is not None:
                 return
-        self._inner.put(key, outputs)
+        with self._telling():
+            self._inner.put(key, outputs)
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except CatalogError as error:
+            self._tell(error)
+            raise
 
 
 def shared_catalog_references(outputs: literals_pb2.LiteralMap) -> Iterator[str]:

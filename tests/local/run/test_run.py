@@ -81,6 +81,16 @@ def test_only_an_array_is_linked_as_one(awsbatch: Emulation, monkeypatch: pytest
     assert set(asked) == {(awsbatch.jobs[-1]["jobId"], 1)}
 
 
+def test_a_cache_that_cannot_be_used_is_told_of_once(awsbatch: Emulation) -> None:
+    """Flyte's handler computes the items, and says nothing where a user would look."""
+    awsbatch.home.joinpath("catalog").write_text("a file")
+    cached = map_task(batch_tasks.double, metadata=TaskMetadata(cache=True, cache_version="1"))
+    assert cached(n=[1, 2]) == cached(n=[1, 2]) == [2, 4]
+    assert len(awsbatch.jobs) == 2
+    told = f"as if they were not cached, as on a cluster: the cache in {awsbatch.home}/catalog cannot be read: "
+    assert awsbatch.printed.count("as if they were not cached") == awsbatch.printed.count(told) == 1
+
+
 def test_a_node_that_is_tried_again_has_no_link_before_its_next_job(
     awsbatch: Emulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import Catalog, DiskCatalog
+from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, DiskCatalog
 from flytekitplugins.awsbatch.propeller.shared_catalog import CheckedCatalog, StoredCatalog
 from flytekitplugins.awsbatch.propeller.storage import DataStore, SchemeStore
 
@@ -117,7 +117,7 @@ class Deployment:
         self.services = HandlerServices(
             batch=self.submissions,
             store=store,
-            catalog=_catalog(settings, home, store),
+            catalog=_catalog(settings, home, store, self._say_cache_failed),
             settings=settings.handler,
             changed=self.backend.changed,
             fixed_size=endpoint is None,
@@ -125,6 +125,7 @@ class Deployment:
         self.uploads = Uploads(self.locations.uploads, store, lambda where: TransferProgress(where, reporter.say))
         self.packaging = Packaging(self.uploads, settings.local.copy_code)
         self.told = ToldOnce(home)
+        self._cache_failed = False
         self.results_folder: Path | None = None
         self.failed_execution = ""
         self._is_process_own = is_process_own
@@ -281,6 +282,12 @@ class Deployment:
             self._said.add(text)
         self.reporter.say(text)
 
+    def _say_cache_failed(self, error: CatalogError) -> None:
+        """Of the first of many entries."""
+        if not self._cache_failed:
+            self._cache_failed = True
+            self.reporter.say(f"Items are computed as if they were not cached, as on a cluster: {error}")
+
 
 def _print_unless_told(uncaught: threading.ExceptHookArgs) -> None:
     """Stays for as long as the process: one that survives the signal has further deployments."""
@@ -288,16 +295,16 @@ def _print_unless_told(uncaught: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(uncaught)
 
 
-def _catalog(settings: Settings, home: Home, store: DataStore) -> Catalog:
+def _catalog(settings: Settings, home: Home, store: DataStore, tell: Callable[[CatalogError], None]) -> Catalog:
     """Raises SettingsError."""
     from flytekit.configuration import LocalConfig
 
     local = LocalConfig.auto()
     switches = {"enabled": local.cache_enabled, "overwrite": local.cache_overwrite}
     if not settings.local.cache:
-        return CheckedCatalog(DiskCatalog(home.catalog, **switches), exists_in_storage)
+        return CheckedCatalog(DiskCatalog(home.catalog, **switches), exists_in_storage, tell)
     prefix = check_location_url("emulator.cache", settings.local.cache, settings)
-    return CheckedCatalog(StoredCatalog(store, prefix, **switches), exists_in_storage)
+    return CheckedCatalog(StoredCatalog(store, prefix, **switches), exists_in_storage, tell)
 
 
 _lock = threading.Lock()
