@@ -31,6 +31,20 @@ PLAN = LaunchPlan.get_or_create(
 )
 
 @workflow
+def given(n: int = 1, m: int = 2) -> int:
+    return asking(n=n)
+
+FIXED = LaunchPlan.get_or_create(given, name="launched.fixed", fixed_inputs={"n": 8, "m": 3})
+
+@workflow
+def other() -> int:
+    return FIXED(n=9, m=3)
+
+@workflow
+def same() -> int:
+    return FIXED(n=8)
+
+@workflow
 def wf() -> list[int]:
     return map_task(silent)(n=[asking(n=1), PLAN()])
 """
@@ -72,3 +86,16 @@ def test_role_and_resources_are_those_of_the_jobs(
     containers = [job["container"] for job in awsbatch.jobs]
     assert [one["jobRoleArn"] for one in containers] == roles
     assert [(one["vcpus"], one["memory"]) for one in containers] == [(1, 300), (1, 300), silent]
+
+
+def test_a_value_for_an_input_that_a_plan_fixes_is_told_of(
+    awsbatch: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flyte 1.16.8 takes the plan's without a word."""
+    (tmp_path / "fixing.py").write_text(FLOW.replace("launched.", "fixing."))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = __import__("fixing")
+    assert (module.same(), module.FIXED()) == (8, 8)
+    assert "fixes" not in awsbatch.printed
+    assert module.other() == 9
+    assert awsbatch.printed.count("The launch plan fixing.fixed fixes n, and a cluster runs it with its own value") == 1

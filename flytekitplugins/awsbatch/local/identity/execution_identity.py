@@ -316,6 +316,22 @@ def _is_call_in_branch(call: EntityCall, around: EntityCall) -> bool:
     return bool(call.made_in.in_a_condition)
 
 
+def inputs_that_the_plan_fixes(who: Identity) -> tuple[str, list[str]]:
+    """The name of the launch plan whose call launched the execution, and those of its fixed inputs for which the call
+    has other values: flytekit hands these on in a local run, FlyteAdmin the plan's."""
+    from flytekit.core.launch_plan import LaunchPlan as Plan
+
+    call = who.root.f_back if who.root is not None else None
+    if call is None or call.f_code is not Plan.__call__.__code__:
+        return "", []
+    plan, given = call.f_locals["self"], call.f_locals["kwargs"]
+    fixed = {name: value for name, value in plan.raw_fixed_inputs.items() if name in given}
+    # Other kinds of values need not have an equality.
+    plain = {name for name, value in fixed.items() if isinstance(value, bool | int | float | str)}
+    same = {name for name in plain if type(given[name]) is type(fixed[name]) and given[name] == fixed[name]}
+    return plan.name, sorted(fixed.keys() - same)
+
+
 def role_of_launched(entity: Any) -> LaunchPlan:
     """The role that a launch plan names. The default one of a workflow takes the annotations of the workflow's
     `default_options`, and no role; FlyteAdmin makes that of a task on its own."""

@@ -34,7 +34,12 @@ from ..history.process_mark import process_mark
 from ..history.record import RunRecord
 from ..history.resume import resume_digest_of_inputs
 from ..home import HomeError
-from ..identity.execution_identity import Identity, bound_inputs_of_workflows, identity_of_call
+from ..identity.execution_identity import (
+    Identity,
+    bound_inputs_of_workflows,
+    identity_of_call,
+    inputs_that_the_plan_fixes,
+)
 from ..identity.executions import Execution
 from ..identity.node_identity import NUMBERED
 from .call import Call
@@ -98,6 +103,12 @@ def compose_and_run_call(
         deployment.say_once(
             f"{place.label} runs before {', '.join(late)}, the other way round than on a cluster: `>>` puts them in an "
             "order in which the workflow does not call them, and here nodes start as they are called."
+        )
+    plan, fixed = inputs_that_the_plan_fixes(who)
+    if fixed:
+        deployment.say_once(
+            f"The launch plan {plan} fixes {', '.join(fixed)}, and a cluster runs it with its own value, whatever the "
+            "call gives. Here it runs with the call's, as in any local run."
         )
     call = Call(deployment, task, execution, place, serialised, who, unresolvable, frozenset(defaults))
     return run_node_concurrently(call, message, place, who.calls, execution, deployment.close_deployment)
