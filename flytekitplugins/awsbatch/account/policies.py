@@ -189,7 +189,7 @@ def policy_storage_prefixes(settings: Settings) -> tuple[StoragePrefix, ...]:
 
 
 def _prefix_of_url(url: str) -> list[StoragePrefix]:
-    """None for what is no place in S3."""
+    """Empty for what is no place in S3."""
     found = _S3.fullmatch(url)
     return [StoragePrefix(found[1], found[2])] if found else []
 
