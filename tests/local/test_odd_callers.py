@@ -49,6 +49,17 @@ FOLLOW_SUBPROCESSES = """
 # As scalene does, whose script is a profiled Python.
 WRAP_PYTHON = 'import sys; sys.executable = "/bin/false"'
 
+# As Python 3.12 does once the main thread has ended, while others still wait for their jobs.
+NO_MORE_THREADS = """
+    import threading
+    start = threading.Thread.start
+    def refuse(self):
+        if self.name in ("awsbatch-warm-start", "awsbatch-scratch"):
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+        start(self)
+    threading.Thread.start = refuse
+"""
+
 MOCKING = "from unittest import mock\n        with"
 
 
@@ -114,6 +125,12 @@ def test_tools_that_rewrite_python_commands_do_not_keep_jobs_from_starting(
     done = run(tmp_path, "print(map_task(double)(n=[1, 2]))", tool, settings)
 
     assert done.stdout == "[2, 4]\n", done.stderr
+
+
+def test_a_call_ends_although_no_more_threads_can_be_started(tmp_path: Path) -> None:
+    done = run(tmp_path, "print(map_task(double)(n=[1, 2]))", NO_MORE_THREADS.strip())
+
+    assert (done.returncode, done.stdout) == (0, "[2, 4]\n"), done.stderr
 
 
 def test_a_mocked_open_does_not_reach_the_records(tmp_path: Path) -> None:

@@ -231,6 +231,7 @@ def test_a_command_that_is_not_there_cannot_start_says_which_and_leaves_no_log_s
 
 def test_an_interpreter_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "_base_executable", "/nowhere/python")
     with pytest.raises(FileNotFoundError, match="No such file or directory: '/nowhere/python'"):
         print(Supervision().directory)
 

@@ -49,8 +49,14 @@ class Scratch:
             self._free.append(path)
             return
         if self._remover is None:
-            self._remover = threading.Thread(target=self._remove, name="awsbatch-scratch", daemon=True)
-            self._remover.start()
+            remover = threading.Thread(target=self._remove, name="awsbatch-scratch", daemon=True)
+            try:
+                remover.start()
+            except RuntimeError:
+                # As in `WarmExecutor._apart`.
+                private_folders.remove_folder(path)
+                return
+            self._remover = remover
         self._rubbish.put(path)
 
     def finish_removing(self) -> None:

@@ -227,8 +227,16 @@ class WarmExecutor:
         """Calls a function on a thread of its own, for which `close_instance` waits."""
         thread = threading.Thread(target=call, args=arguments, name="awsbatch-warm-start", daemon=True)
         with self._interpreters.lock:
-            self._resuming = [*(each for each in self._resuming if each.is_alive()), thread]
-            thread.start()
+            self._resuming = [each for each in self._resuming if each.is_alive()]
+            try:
+                thread.start()
+            except RuntimeError:
+                # The main thread has ended, and Python begins no more threads; others still wait for their jobs.
+                pass
+            else:
+                self._resuming.append(thread)
+                return
+        call(*arguments)
 
     def _resume(self, waiting: list[tuple[JobProcess, WarmPlan]]) -> None:
         for process, _ in waiting:
