@@ -87,7 +87,7 @@ def test_a_home_on_a_full_disk_is_refused_in_one_error_that_says_so(tmp_path: Pa
         home = disk / "home"
         LocalBatch(home).close()
         fill(disk)
-        with pytest.raises(UnusableHomeError, match="its disk is full") as caught:
+        with pytest.raises(UnusableHomeError, match=r"its disk is full .*\(FLYTE_AWSBATCH_HOME\)") as caught:
             LocalBatch(home)
     assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
 

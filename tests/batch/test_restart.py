@@ -287,7 +287,7 @@ def test_a_file_that_is_no_database_is_refused_with_words(home: Path) -> None:
     home.mkdir()
     (home / "batch.sqlite3").write_bytes(b"something else entirely" * 100)
 
-    with pytest.raises(UnusableHomeError, match="cannot be used"):
+    with pytest.raises(UnusableHomeError, match=r"cannot be used .*\(FLYTE_AWSBATCH_HOME\)"):
         LocalBatch(home, SETTINGS)
 
 

@@ -201,7 +201,10 @@ class Database:
             self._set_up()
         except (OSError, sqlite3.Error) as error:
             why = f"its disk is full ({error})" if _is_disk_full(path, error) else error
-            raise UnusableHomeError(f"{path} cannot be used as the Batch service's database: {why}") from None
+            raise UnusableHomeError(
+                f"{path} cannot be used as the Batch service's database: {why}. Mend that, or use another home "
+                f"(FLYTE_AWSBATCH_HOME)."
+            ) from None
         if path is None:
             self._reader, self._read_lock = self._writer, self._write_lock
         else:
