@@ -74,7 +74,6 @@ class Reaper:
         self.sweeping: list[ReapedAttempt] = []
         self.journals: dict[int, int] = {}
         self._releasing: set[int] = set()
-        self._by_key: dict[Key, ReapedAttempt] = {}
         # The earliest of the attempts'.
         self._next_check = math.inf
         adopt_orphan_processes()
@@ -113,7 +112,7 @@ class Reaper:
         return gone
 
     def add(self, key: Key, pid: int, limit: int) -> None:
-        attempt = self.by_pid[pid] = self._by_key[key] = ReapedAttempt(key, pid, limit)
+        attempt = self.by_pid[pid] = ReapedAttempt(key, pid, limit)
         self._next_check = min(self._next_check, attempt.next_check)
 
     def finish(self, pid: int, exit_code: int, peak: int = 0, cpu: float = 0.0) -> ReapedAttempt:
@@ -122,7 +121,6 @@ class Reaper:
         :param peak, cpu: as the process has measured them.
         """
         attempt = self.by_pid.pop(pid)
-        del self._by_key[attempt.key]
         attempt.exit_code = exit_code
         attempt.peak = max(attempt.peak, peak)
         attempt.cpu = cpu
@@ -131,7 +129,7 @@ class Reaper:
 
     def signal(self, key: Key, number: int) -> None:
         """Signals an attempt's main process, as a container's stop does; SIGKILL goes to all of it."""
-        attempt = self._by_key.get(key)
+        attempt = next((each for each in self.by_pid.values() if each.key == key), None)
         if attempt is not None:
             attempt.signalled = True
             kill_process(attempt.pid, number, group=number == signal.SIGKILL)
@@ -164,7 +162,6 @@ class Reaper:
             self.kept.discard(ended.si_pid)
             self.ending.discard(ended.si_pid)
             if attempt is not None:
-                del self._by_key[attempt.key]
                 by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
                 attempt.exit_code = ended.si_status + (128 if by_signal else 0)
                 attempt.ended_by_reaper &= attempt.exit_code == KILLED and not attempt.out_of_memory

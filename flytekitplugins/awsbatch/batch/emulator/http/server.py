@@ -107,12 +107,11 @@ class HttpServer:
         if own is not None:
             return encode_compactly(own(body))
         operation, arguments = _batch_call(method, target, body)
-        calls = self._service.calls
-        hit = calls.faults_of_call(operation)
+        hit = self._service.faults.of_call(operation)
         for fault in hit:
             if fault.kind == SLOW:
                 await asyncio.sleep(fault.seconds)
-        return calls.dispatch_text(operation, arguments, hit, len(body))
+        return self._service.calls.dispatch_text(operation, arguments, hit, len(body))
 
     def _add_fault(self, body: bytes) -> Any:
         values = _json_of(body)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import platform
 import uuid
 from collections.abc import Mapping
@@ -20,8 +18,6 @@ STOPPED: Mapping[str | None, str] = {CANCEL: "isCancelled", TERMINATE: "isTermin
 MACHINE = uuid.uuid5(uuid.NAMESPACE_DNS, platform.node()).hex
 # Of how many jobs the encoded common part is kept.
 KEPT = 2000
-
-encoded = functools.lru_cache(maxsize=1024)(json.dumps)
 
 
 class Descriptions:
@@ -92,7 +88,7 @@ class Descriptions:
         if attempt.exit_code is not None:
             text += f',"exitCode":{attempt.exit_code}'
         if attempt.reason is not None:
-            text += f',"reason":{encoded(attempt.reason)}'
+            text += f',"reason":{encode_compactly(attempt.reason)}'
         return text
 
     def _attempt(self, attempt: Attempt, unit: Unit) -> str:
@@ -107,7 +103,7 @@ def _task_without_stream(attempt: Attempt, unit: Unit) -> str:
 def _described_times(state: Job | Unit | Attempt) -> str:
     """Why and when it started and stopped, each member after a comma."""
     reason = state.status_reason if isinstance(state, Attempt) else state.reason
-    text = "" if reason is None else f',"statusReason":{encoded(reason)}'
+    text = "" if reason is None else f',"statusReason":{encode_compactly(reason)}'
     if state.started is not None:
         text += f',"startedAt":{state.started}'
     if state.stopped is not None:

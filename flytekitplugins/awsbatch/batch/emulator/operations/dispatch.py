@@ -65,14 +65,11 @@ class Dispatcher:
 
     def __call__(self, operation: str, request: Request) -> Answer:
         """Carries a call out, with the faults that are set. Raises BatchError."""
-        hit = self.faults_of_call(operation)
+        hit = self._faults.of_call(operation)
         for fault in hit:
             if fault.kind == SLOW:
                 time.sleep(fault.seconds)
         return self._with_faults(operation, request, hit)
-
-    def faults_of_call(self, operation: str) -> list[Fault]:
-        return self._faults.of_call(operation)
 
     def _with_faults(self, operation: str, request: Request, hit: list[Fault], size: int | None = None) -> Answer:
         """Carries a call out with all faults but slowness, which is the caller's to act.

@@ -82,22 +82,20 @@ def job_detail_of_submission(
         "tags": request_rules.checked_request_tags(request.get("tags")),
         # AWS shows it of every job.
         "eksAttempts": [],
+        "platformCapabilities": list(definition.get("platformCapabilities") or ()),
     }
-    detail["platformCapabilities"] = list(definition.get("platformCapabilities") or ())
     strategy = request.get("retryStrategy") or definition.get("retryStrategy")
     if strategy:
         detail["retryStrategy"] = retry_strategy_of_submission(strategy)
     limit = request.get("timeout") or definition.get("timeout")
     if limit:
         detail["timeout"] = dict(limit)
-    if "shareIdentifier" in request:
-        detail["shareIdentifier"] = request["shareIdentifier"]
-    priority = request.get("schedulingPriorityOverride", definition.get("schedulingPriority"))
-    propagated = request.get("propagateTags", definition.get("propagateTags"))
-    for name, value in (("schedulingPriority", priority), ("propagateTags", propagated)):
-        if value is not None:
-            detail[name] = value
-    return detail
+    optional = {
+        "shareIdentifier": request.get("shareIdentifier"),
+        "schedulingPriority": request.get("schedulingPriorityOverride", definition.get("schedulingPriority")),
+        "propagateTags": request.get("propagateTags", definition.get("propagateTags")),
+    }
+    return detail | {name: value for name, value in optional.items() if value is not None}
 
 
 def unstartable_submission(request: Mapping[str, Any], definition: Mapping[str, Any], spec: JobSpec) -> str | None:

@@ -74,8 +74,6 @@ def check_request_name(what: str, value: str) -> str:
 
 def checked_request_tags(values: Mapping[str, str] | None, before: Mapping[str, str] | None = None) -> dict[str, str]:
     """The tags of a resource with new ones added."""
-    if not values and not before:
-        return {}
     merged = {**(before or {}), **(values or {})}
     if len(merged) > MAX_TAGS:
         raise client_error(f"tags: Member must have length less than or equal to {MAX_TAGS}, these are {len(merged)}")

@@ -198,7 +198,7 @@ class Interpreters:
             with self.lock:
                 self._remove(interpreter)
                 self._refused.appendleft(interpreter)
-            self._settle(interpreter, InterpreterState.REFUSED)
+                self._settle(interpreter, InterpreterState.REFUSED)
         else:
             lease, *rest = values
             use = interpreter.uses.get(lease)
@@ -226,15 +226,13 @@ class Interpreters:
                 interpreter.reason = interpreter.reason or "the interpreter ended while it imported, twice"
             if interpreter.state is not InterpreterState.REFUSED:
                 interpreter.state = InterpreterState.ENDED
-            uses = list(interpreter.uses.values())
-            interpreter.uses.clear()
-        for use in uses:
-            with self.lock:
+            for use in interpreter.uses.values():
                 if was_importing:
                     use.owner.settled(use)
                 lost, use.running = use.running, {}
-            use.owner.ended(use, lost)
-            use.released.set()
+                use.owner.ended(use, lost)
+                use.released.set()
+            interpreter.uses.clear()
         interpreter.channel.close_channel()
         interpreter.ended.set()
 

@@ -57,7 +57,6 @@ class WarmExecutor:
         self._fallback = fallback
         self._keep = keep
         self._warn = warn
-        self._uses: dict[str, InterpreterUse] = {}
         self._accidents: dict[InterpreterIdentity, int] = {}
         self._failed_imports: dict[InterpreterIdentity, list[str]] = {}
         self._found: dict[tuple[int, int], tuple[WarmPlan, Mapping[str, str], InterpreterUse]] = {}
@@ -97,9 +96,8 @@ class WarmExecutor:
                 except OSError as error:
                     reason = f"an interpreter cannot be started ({error})"
             if use is not None:
-                self._uses[process.key] = use
                 if use.interpreter.state is InterpreterState.STARTING:
-                    use.waiting[process.key] = (process, plan)
+                    use.waiting[process.key] = process
                 else:
                     use.start(process, plan)
         # Not under the lock: a line may take a while.
@@ -114,11 +112,10 @@ class WarmExecutor:
 
     def signal(self, key: str, number: int) -> None:
         with self._interpreters.lock:
-            use = self._uses.get(key)
+            uses = self._interpreters.interpreter_uses_of(self._lease)
+            use = next((each for each in uses if key in each.running or key in each.waiting), None)
             waiting = use.waiting.pop(key, None) if use is not None else None
-            if waiting is not None:
-                del self._uses[key]
-            elif use is not None:
+            if use is not None and waiting is None:
                 use.signal(key, number)
         if use is None:
             self._fallback.signal(key, number)
@@ -204,7 +201,6 @@ class WarmExecutor:
             return
         with self._interpreters.lock:
             process = use.running.pop(values[0])
-            self._uses.pop(process.key, None)
         if name == "declined":
             # Not here, for the same reason as below.
             self._apart(self._decline, process, values[1])
@@ -217,8 +213,6 @@ class WarmExecutor:
         if interpreter.state is InterpreterState.ENDED:
             self._failed_imports.setdefault(interpreter.identity, []).append(interpreter.reason)
         waiting, use.waiting = use.waiting, {}
-        for key in waiting:
-            self._uses.pop(key, None)
         if waiting:
             # A start may wait until it is read, and its reader until its news are: not a thread that reads those.
             self._apart(self._resume, list(waiting.values()))
@@ -238,8 +232,8 @@ class WarmExecutor:
                 return
         call(*arguments)
 
-    def _resume(self, waiting: list[tuple[JobProcess, WarmPlan]]) -> None:
-        for process, _ in waiting:
+    def _resume(self, waiting: list[JobProcess]) -> None:
+        for process in waiting:
             if self._closing:
                 self._events(Exited(process.key, 128 + signal.SIGKILL, machine_time.wall()))
             else:
@@ -248,8 +242,6 @@ class WarmExecutor:
     def ended(self, use: InterpreterUse, lost: dict[str, JobProcess]) -> None:
         name, which = use.interpreter.name, use.interpreter.identity
         with self._interpreters.lock:
-            for key in lost:
-                self._uses.pop(key, None)
             if lost and not self._closing:
                 self._accidents[which] = self._accidents.get(which, 0) + 1
         for key in lost:

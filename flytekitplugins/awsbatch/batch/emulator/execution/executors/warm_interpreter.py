@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import functools
 import os
 import socket
 import threading
@@ -91,7 +90,6 @@ def _interpreter_python_path(environment: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(value.split(os.pathsep)) if value else ()
 
 
-@functools.lru_cache
 def _relative(directories: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each for each in directories if not Path(each).expanduser().is_absolute())
 
@@ -245,7 +243,7 @@ class InterpreterUse:
         self.interpreter = interpreter
         self.lease = lease
         self.owner = owner
-        self.waiting: dict[str, tuple[JobProcess, WarmPlan]] = {}
+        self.waiting: dict[str, JobProcess] = {}
         self.running: dict[str, JobProcess] = {}
         self.released = threading.Event()
         self._is_known = False
