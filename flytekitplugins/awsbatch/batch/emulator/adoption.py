@@ -99,8 +99,7 @@ class Adoption:
                     self._engine.end_attempt(
                         unit, retry_rules.retry_end_by_exit(retry_rules.KILLED, False), self._clock.now_ms()
                     )
-        # Under one lock: the engine starts nothing of a job that is only to be ended.
-        with self._table.lock:
+            # Under the same lock: the engine starts nothing of a job that is only to be ended.
             self._engine.add_job(job)
             if end_job is not None:
                 end_job(job.id)

@@ -54,7 +54,6 @@ class JobSpec:
     max_attempts: int = 1
     exit_rules: Sequence[Mapping[str, str]] = ()
     dependencies: Sequence[Mapping[str, str]] = ()
-    tags: Mapping[str, str] = field(default_factory=dict)
     # DescribeJobs' answer as far as it never changes, in the wire's shape.
     detail: Mapping[str, Any] = field(default_factory=dict)
 

@@ -44,7 +44,6 @@ def job_spec_of(detail: Mapping[str, Any]) -> JobSpec:
         max_attempts=retry.get("attempts", 1),
         exit_rules=retry.get("evaluateOnExit", ()),
         dependencies=detail.get("dependsOn", ()),
-        tags=detail.get("tags", {}),
         detail=detail,
     )
 

@@ -112,6 +112,7 @@ def unstartable_submission(request: Mapping[str, Any], definition: Mapping[str, 
         overrides["command"] = spec.command
     if len(json.dumps(overrides, ensure_ascii=False, separators=(",", ":"))) > MAX_OVERRIDES:
         return f"Container Overrides length must be at most {MAX_OVERRIDES}"
-    if spec.detail.get("propagateTags") and len({*definition.get("tags", ()), *spec.tags}) > request_rules.MAX_TAGS:
+    tags = {*definition.get("tags", ()), *spec.detail["tags"]}
+    if spec.detail.get("propagateTags") and len(tags) > request_rules.MAX_TAGS:
         return f"The job and its job definition have more than {request_rules.MAX_TAGS} tags together"
     return None

@@ -58,7 +58,7 @@ class Tagging:
             job.spec = job_spec_of(detail)
             self._context.rows.retag_job_row(job.sequence, detail)
 
-        return dict(job.spec.tags), write_tags
+        return dict(job.spec.detail["tags"]), write_tags
 
     def _definition(self, name: str, arn: str) -> tuple[Tags, WriteTags]:
         short, revision = split_arn_revision(name)

@@ -68,11 +68,9 @@ class Dependencies:
             self._settle(waiting.unended(), good, outcome)
         if unit.index is not None:
             for other in self._child_wise.get(job.id, ()):
-                mine = other.unit(unit.index)
-                self._settle([mine] if mine is not None else [], good, outcome)
+                self._settle([other.unit(unit.index)], good, outcome)
             if any(not dependency.get("jobId") for dependency in job.spec.dependencies):
-                following = job.unit(unit.index + 1)
-                self._settle([following] if following is not None else [], good, outcome)
+                self._settle([job.unit(unit.index + 1)], good, outcome)
         if job.ended():
             self._child_wise.pop(job.id, None)
             for waiting in self._on_job.pop(job.id, ()):
@@ -91,9 +89,9 @@ class Dependencies:
             else:
                 unit.waits_for += 1
 
-    def _settle(self, units: Iterable[Unit], good: bool, outcome: Outcome) -> None:
+    def _settle(self, units: Iterable[Unit | None], good: bool, outcome: Outcome) -> None:
         for unit in units:
-            if unit.status in ENDED:
+            if unit is None or unit.status in ENDED:
                 continue
             if not good:
                 outcome.failed.append(unit)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import heapq
 import logging
 import queue
-import secrets
 import signal
 import threading
 from collections import deque
@@ -99,7 +98,6 @@ class Engine:
         self._dependencies = Dependencies()
         self._running: dict[str, Running] = {}
         self._deadlines: list[tuple[float, str, str]] = []
-        self._woken = False
         self._closing = threading.Event()
         self._suspended = False
         self._idle = threading.Condition(table.lock)
@@ -134,10 +132,7 @@ class Engine:
             self._starter.finish_removing_scratch()
 
     def wake(self) -> None:
-        # One call to wake is enough until it is heard.
-        if not self._woken:
-            self._woken = True
-            self._inbox.put(None)
+        self._inbox.put(None)
 
     def add_job(self, job: Job, unstartable: str | None = None) -> None:
         """Adds a job, new or left behind by another service.
@@ -266,8 +261,6 @@ class Engine:
         found = [first]
         while not self._inbox.empty():
             found.append(self._inbox.get())
-        if None in found:
-            self._woken = False
         return [event for event in found if event is not None]
 
     def _seconds_to_deadline(self) -> float | None:
@@ -382,7 +375,8 @@ class Engine:
 
     def _lose_host(self, key: str, running: Running) -> None:
         """Takes the host of an attempt away."""
-        running.lost_to = _instance_id(key)
+        # An EC2 instance's id, for a machine that never was.
+        running.lost_to = f"i-{key[-17:]}"
         self._executor.signal(key, signal.SIGKILL)
 
     def _ask_to_end(self, key: str, running: Running) -> None:
@@ -421,8 +415,3 @@ class Engine:
             self.end_attempt(unit, end, self._clock.now_ms())
             self._table.notify_readers()
         self.wake()
-
-
-def _instance_id(key: str) -> str:
-    """An EC2 instance's id, for a machine that never was."""
-    return "i-" + (key.rpartition("#")[2] or secrets.token_hex(16))[-17:]

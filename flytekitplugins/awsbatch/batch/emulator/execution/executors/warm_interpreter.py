@@ -42,7 +42,7 @@ class InterpreterIdentity:
     depend on.
 
     :param cwd: None for a scratch directory.
-    :param place: the scratch directory, or that of the code, where an interpreter is of no use to another service.
+    :param service: the number of its lease, where the directory or the code is of no use to another service.
     """
 
     interpreter: str
