@@ -78,15 +78,11 @@ class Reaper:
         self._next_check = math.inf
         adopt_orphan_processes()
 
-    def lease(self, service: int, journal: str) -> int:
-        """Opens the journal of a service whose attempts are to be reaped; returns its descriptor, -1 without one."""
-        try:
-            descriptor = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        except OSError:
-            # A full disk must not stop the rest.
-            descriptor = -1
-        self.journals[service] = descriptor
-        return descriptor
+    def lease(self, service: int, journal: str) -> None:
+        """Opens the journal of a service whose attempts are to be reaped."""
+        # A full disk must not stop the rest.
+        with contextlib.suppress(OSError):
+            self.journals[service] = os.open(journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def release(self, service: int) -> list[ReapedAttempt]:
         """Kills the attempts of a service. Returns those that have ended and left nothing; see `released`."""
@@ -106,9 +102,8 @@ class Reaper:
         gone = [service for service in self._releasing if service not in left]
         for service in gone:
             self._releasing.discard(service)
-            journal = self.journals.pop(service, -1)
-            if journal >= 0:
-                os.close(journal)
+            if service in self.journals:
+                os.close(self.journals.pop(service))
         return gone
 
     def add(self, key: Key, pid: int, limit: int) -> None:

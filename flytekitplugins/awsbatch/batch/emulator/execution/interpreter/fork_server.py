@@ -84,8 +84,10 @@ class Interpreter:
         self.poll = select.epoll()
         self.poll.register(channel.fileno(), select.EPOLLIN)
         self.poll.register(self.awake, select.EPOLLIN)
-        inherited = [channel.fileno(), self.awake, wake, self.poll.fileno()]
-        self.context = forked_child.ForkContext(os.getpid(), import_output, inherited, random_state, main)
+        inherited = channel.fileno(), self.awake, wake, self.poll.fileno()
+        self.context = forked_child.ForkContext(
+            os.getpid(), import_output, inherited, self.reaper.journals, random_state, main
+        )
         self.pool = Pool(self.context, self.poll, self.reaper) if isolation == WORKER else None
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -136,12 +138,8 @@ class Interpreter:
         self.outbox.append(self.reaper.write_reaped_end(attempt))
 
     def _report_released(self) -> bool:
-        before = dict(self.reaper.journals)
         released = self.reaper.released()
-        for lease in released:
-            with contextlib.suppress(ValueError):
-                self.context.inherited.remove(before[lease])
-            self.outbox.append(("released", lease))
+        self.outbox.extend(("released", lease) for lease in released)
         return bool(released)
 
     def _read_worker(self, descriptor: int) -> bool:
@@ -158,9 +156,7 @@ class Interpreter:
         return True
 
     def on_lease(self, lease: int, journal: str) -> None:
-        descriptor = self.reaper.lease(lease, journal)
-        if descriptor >= 0:
-            self.context.inherited.append(descriptor)
+        self.reaper.lease(lease, journal)
 
     def on_release(self, lease: int) -> None:
         """Ends the attempts of a service and forgets its setups. That nothing is left is reported later."""

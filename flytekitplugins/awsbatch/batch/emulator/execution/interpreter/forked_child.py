@@ -28,12 +28,14 @@ class ForkContext:
 
     :param import_output: what the imports wrote to stdout and stderr; a process started from nothing would have it in
         its own log.
-    :param inherited: descriptors of the interpreter's that a child has no use for.
+    :param inherited: descriptors of the interpreter's that a child has no use for, and `journals` those of the services
+        that it works for now.
     """
 
     interpreter: int
     import_output: bytes
-    inherited: list[int]
+    inherited: tuple[int, ...]
+    journals: Mapping[int, int]
     random_state: RandomState
     main: ModuleType
 
@@ -77,7 +79,7 @@ def detach_child(context: ForkContext) -> None:
     signal.set_wakeup_fd(-1)
     # Not by the wrapper in `signal`, whose enumerations are more code than all the rest here.
     _signal.signal(SIGCHLD, SIG_DFL)
-    for descriptor in context.inherited:
+    for descriptor in (*context.inherited, *context.journals.values()):
         os.close(descriptor)
 
 
