@@ -101,3 +101,11 @@ def test_a_token_of_another_question_is_the_clients_fault(
     token = base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
     assert refused(lambda: service.call(operation, {**request_, "nextToken": token})).startswith("nextToken is invalid")
+
+
+@pytest.mark.parametrize("word", ["EXIT", "retry", "enabled", "ON"])
+def test_a_state_is_one_of_two_words(service: LocalBatch, word: str) -> None:
+    """Only EvaluateOnExit's `action` is in any case ("The values aren't case sensitive")."""
+    said = refused(lambda: service.update_job_queue(jobQueue="queue", state=word))
+
+    assert said == f"state {word} must be one of ENABLED | DISABLED"

@@ -14,6 +14,7 @@ import threading
 from pathlib import Path
 
 from .. import private_folders
+from .threads import begin_thread
 
 # What closed services have left empty, by the directory that it lies in. Numbers are of the process, since services
 # share such a directory.
@@ -48,16 +49,11 @@ class Scratch:
         if _untouched(path):
             self._free.append(path)
             return
+        self._remover = self._remover or begin_thread("awsbatch-scratch", self._remove)
         if self._remover is None:
-            remover = threading.Thread(target=self._remove, name="awsbatch-scratch", daemon=True)
-            try:
-                remover.start()
-            except RuntimeError:
-                # As in `WarmExecutor._apart`.
-                private_folders.remove_folder(path)
-                return
-            self._remover = remover
-        self._rubbish.put(path)
+            private_folders.remove_folder(path)
+        else:
+            self._rubbish.put(path)
 
     def finish_removing(self) -> None:
         """Returns when everything that was given back is gone."""

@@ -22,7 +22,7 @@ WORDS = {
 # The service's own types have so many bits.
 RANGES = {"integer": range(-(2**31), 2**31), "long": range(-(2**63), 2**63)}
 # EvaluateOnExit.action: "The values aren't case sensitive".
-ANY_CASE = ("RETRY", "EXIT")
+ANY_CASE = frozenset({"RETRY", "EXIT"})
 BATCH = "batch"
 LOGS = "logs"
 
@@ -69,8 +69,9 @@ def request_shape_problems(service: str, operation: str, request: Mapping[str, A
         elif kind == "structure":
             missing = [name for name in shape.get("required", ()) if value.get(name) is None]
             wrong.extend(f"{_inner_place(place, name)} is required" for name in missing)
-        elif kind == "string" and value not in shape.get("enum", (value,)) and value.upper() not in ANY_CASE:
-            wrong.append(f"{place} {value} must be one of {' | '.join(shape['enum'])}")
+        elif kind == "string" and value not in (words := shape.get("enum", (value,))):
+            if value.upper() not in ANY_CASE.intersection(words):
+                wrong.append(f"{place} {value} must be one of {' | '.join(words)}")
         elif kind in RANGES and value not in RANGES[kind]:
             wrong.append(f"{place} is out of range")
     return wrong

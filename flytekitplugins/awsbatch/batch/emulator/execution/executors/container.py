@@ -87,6 +87,9 @@ class ContainerExecutor:
             self._running[process.key] = attempt
             if not self._guarded:
                 self._guard()
+            if self._signaller is None:
+                self._signaller = threading.Thread(target=self._signal, name="awsbatch-signals", daemon=True)
+                self._signaller.start()
         attempt.thread = threading.Thread(
             target=self._run, args=(attempt,), name=f"awsbatch-container-{process.key}", daemon=True
         )
@@ -95,12 +98,8 @@ class ContainerExecutor:
     def signal(self, key: str, number: int) -> None:
         with self._lock:
             attempt = self._running.get(key)
-            if attempt is None:
-                return
-            if self._signaller is None:
-                self._signaller = threading.Thread(target=self._signal, name="awsbatch-signals", daemon=True)
-                self._signaller.start()
-        self._signals.put((attempt, int(number)))
+        if attempt is not None:
+            self._signals.put((attempt, int(number)))
 
     def end_left_behind(self, name: str, directory: Path) -> None:
         with self._engine_errors("containers of a dead service could not be ended"):

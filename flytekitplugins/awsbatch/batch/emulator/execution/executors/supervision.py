@@ -31,6 +31,7 @@ from ..channel import Channel, Message
 from ..instance import Instance
 from ..process_tree import kill_process, process_environment_has
 from ..reaper import KILL_TIMEOUT
+from ..threads import begin_thread
 from .channel_reader import ChannelReader, Link
 from .protocol import EVENT_OF_WORD, Events, JobProcess, Lost, Started
 
@@ -264,11 +265,8 @@ class Supervision:
         """May be slow: do not call it from the thread that reads."""
         if self._closing:
             return
-        losing = threading.Thread(target=self._lose, args=(supervised,), name="awsbatch-lost", daemon=True)
-        try:
-            losing.start()
-        except RuntimeError:
-            # This process ends.
+        losing = begin_thread("awsbatch-lost", self._lose, supervised)
+        if losing is None:
             self._lose(supervised)
         else:
             self._losing = [*(thread for thread in self._losing if thread.is_alive()), losing]

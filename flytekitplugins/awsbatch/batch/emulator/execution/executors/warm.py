@@ -16,6 +16,7 @@ from typing import Any
 from ..... import machine_time
 from ... import private_folders
 from ..instance import Instance
+from ..threads import begin_thread
 from . import interpreters as all_interpreters
 from .protocol import EVENT_OF_WORD, CannotStart, Events, Executor, Exited, JobProcess, Lost, Started
 from .warm_interpreter import REMEMBERED, InterpreterIdentity, InterpreterState, InterpreterUse, interpreter_identity
@@ -219,18 +220,12 @@ class WarmExecutor:
 
     def _apart(self, call: Callable[..., None], *arguments: Any) -> None:
         """Calls a function on a thread of its own, for which `close_instance` waits."""
-        thread = threading.Thread(target=call, args=arguments, name="awsbatch-warm-start", daemon=True)
         with self._interpreters.lock:
-            self._resuming = [each for each in self._resuming if each.is_alive()]
-            try:
-                thread.start()
-            except RuntimeError:
-                # The main thread has ended, and Python begins no more threads; others still wait for their jobs.
-                pass
-            else:
-                self._resuming.append(thread)
-                return
-        call(*arguments)
+            thread = begin_thread("awsbatch-warm-start", call, *arguments)
+            if thread is not None:
+                self._resuming = [*(each for each in self._resuming if each.is_alive()), thread]
+        if thread is None:
+            call(*arguments)
 
     def _resume(self, waiting: list[JobProcess]) -> None:
         for process in waiting:
