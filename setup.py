@@ -46,6 +46,8 @@ setup(
             "mypy-boto3-batch",
             "types-protobuf",
             "types-PyYAML",
+            # A test runs this file, and environments of Python 3.12 bring it no longer.
+            "setuptools",
             # What users hand to tasks and flytekit does not bring: tables, models, notebooks. 15 seconds together.
             "pandas",
             "pyarrow",

@@ -34,6 +34,8 @@ def test_a_part_of_the_shared_suites_passes_in_containers() -> None:
         "pytest",
         "-p",
         "no:cacheprovider",
+        "--timeout",
+        "600",
         "--isolation",
         "container",
         "-q",
