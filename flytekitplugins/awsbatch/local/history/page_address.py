@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from ..home import Home
 from .process_mark import process_lives, process_mark
-from .record import RecordError, read_record_file, write_record_file
+from .record import RecordError, read_record_file, understanding_record, write_record_file
 
 NOTE = "page.json"
 
@@ -23,7 +23,7 @@ def page_address_noted(home: Home, url: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError, RecordError):
+        with contextlib.suppress(OSError, RecordError), understanding_record(home.path / NOTE):
             # Another process may serve it by now.
             if read_record_file(home.path / NOTE)["process"]["pid"] == os.getpid():
                 (home.path / NOTE).unlink()
@@ -31,8 +31,8 @@ def page_address_noted(home: Home, url: str) -> Iterator[None]:
 
 def page_address_of_run(home: Home, execution: str) -> str:
     """The address of an execution's page; "" where nobody serves one."""
-    try:
+    with contextlib.suppress(RecordError), understanding_record(home.path / NOTE):
         note = read_record_file(home.path / NOTE)
-    except RecordError:
-        return ""
-    return f"{note['url']}/ui/run/{quote(execution, safe='')}" if process_lives(note["process"]) else ""
+        if process_lives(note["process"]):
+            return f"{note['url']}/ui/run/{quote(execution, safe='')}"
+    return ""
