@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -241,6 +242,16 @@ def test_a_job_asked_to_stop_when_the_service_dies_has_stopped(home: Path, tmp_p
         job = Shell(service).describe(f"{array}:0")
 
     assert (job["status"], job["statusReason"]) == ("FAILED", "enough")
+
+
+def test_that_a_single_job_was_asked_to_stop_is_written_down_while_it_runs(home: Path) -> None:
+    with LocalBatch(home, SETTINGS) as service, contextlib.closing(sqlite3.connect(home / "batch.sqlite3")) as rows:
+        shell = new_shell(service)
+        job_id = shell.submit("trap '' TERM; while true; do sleep 0.1; done")
+        shell.until(job_id, lambda job: job["status"] == "RUNNING")
+        service.terminate_job(jobId=job_id, reason="enough")
+        eventually(lambda: rows.execute("SELECT stop, reason FROM jobs").fetchone() == ("terminate", "enough"))
+        assert shell.describe(job_id)["status"] == "RUNNING"
 
 
 def test_nothing_of_a_dead_service_is_left_when_its_jobs_are_done(home: Path) -> None:

@@ -166,9 +166,9 @@ class Engine:
                     unit.stop = how
                     self._end_unit(unit, FAILED, words)
                 elif unit.status not in ENDED and how == TERMINATE and unit.stop is None:
+                    unit.stop = how
                     # The reason is written with it: a service that takes the job over ends it with these words.
-                    unit.stop, unit.reason = how, words
-                    self._table.note_unit_change(unit)
+                    self._table.set_status(unit, unit.status, words)
                     asked.add(unit)
             for key, running in self._running.items():
                 if running.unit in asked:
