@@ -135,6 +135,26 @@ def test_a_launch_plan_has_its_role_and_its_inputs(
     assert f"Role: {role or 'none'}" in ask(str(program), name, "--config", str(settings)).output
 
 
+def test_a_reference_launch_plan_has_no_workflow_to_plan(program: Path) -> None:
+    program.write_text(
+        PROGRAM
+        + """
+from flytekit import reference_launch_plan
+
+@reference_launch_plan(project="p", domain="d", name="far.away", version="1")
+def far(n: int) -> int: ...
+
+@workflow
+def near() -> int:
+    return square(n=far(n=1))
+"""
+    )
+    assert "has no workflow, task or launch plan 'far'" in " ".join(ask(str(program), "far").stderr.split())
+    plan = planned(str(program), "near")
+    assert plan["unknown"] == ["n0 launches an execution of its own: far.away, which is not here."]
+    assert [node["node"] for node in plan["nodes"]] == ["n1"]
+
+
 def test_the_requests_are_those_that_a_run_sends(program: Path, tmp_path: Path) -> None:
     module = __import__(program.stem)
     with emulation(tmp_path / "home", quiet=True) as awsbatch:

@@ -12,6 +12,7 @@ from flytekit.configuration import ImageConfig
 from flytekit.core.base_task import Task
 from flytekit.core.context_manager import FlyteEntities
 from flytekit.core.launch_plan import LaunchPlan
+from flytekit.core.reference_entity import ReferenceEntity
 from flytekit.core.workflow import PythonFunctionWorkflow, WorkflowBase
 from rich.console import Console
 from rich.syntax import Syntax
@@ -107,7 +108,12 @@ def _entity(target: str, name: str) -> Any:
     named = [each for each in every if f".{each.name}".endswith(f".{name}")]
     if not named:
         variables = [pair for module in found.modules for pair in vars(sys.modules[module]).items()]
-        plans = [(known, each) for known, each in variables if isinstance(each, LaunchPlan)]
+        # The workflow of a reference is somewhere else.
+        plans = [
+            (known, each)
+            for known, each in variables
+            if isinstance(each, LaunchPlan) and not isinstance(each, ReferenceEntity)
+        ]
         named = [each for known, each in plans if known == name or f".{each.name}".endswith(f".{name}")]
     if not named:
         names = {str(each.name).rpartition(".")[2] for each in every if not hasattr(each, "run_task")}

@@ -16,6 +16,7 @@ from flyteidl.core import literals_pb2
 from flytekit.core.condition import BranchNode
 from flytekit.core.constants import GLOBAL_INPUT_NODE_ID
 from flytekit.core.launch_plan import LaunchPlan
+from flytekit.core.reference_entity import ReferenceEntity
 from flytekit.core.workflow import WorkflowBase
 
 from flytekitplugins.awsbatch.admin.documented import SINGLE_TASK_PREFIX
@@ -192,7 +193,9 @@ class _Planner:
             inner = _Scope(entity, (*place.parents, ParentNode(place.node_id)), node, scope)
             yield from self._of_workflow(entity, inner)
         elif isinstance(entity, LaunchPlan):
-            self.unknown.append(f"{place.label} launches an execution of its own: plan {entity.workflow.name}.")
+            elsewhere = isinstance(entity, ReferenceEntity)
+            advice = f"{entity.name}, which is not here" if elsewhere else f"plan {entity.workflow.name}"
+            self.unknown.append(f"{place.label} launches an execution of its own: {advice}.")
         elif getattr(getattr(entity, "execution_mode", None), "name", "DEFAULT") != "DEFAULT":
             self.unknown.append(f"{place.label} is @{entity.execution_mode.name.lower()}: what it calls.")
 
