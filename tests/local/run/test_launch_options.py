@@ -31,14 +31,14 @@ PLAN = LaunchPlan.get_or_create(
 )
 
 @workflow
-def given(n: int = 1, m: int = 2) -> int:
+def given(n: int = 1, m: int = 2, ks: list[int] = [0], ls: list[int] = [0]) -> int:
     return asking(n=n)
 
-FIXED = LaunchPlan.get_or_create(given, name="launched.fixed", fixed_inputs={"n": 8, "m": 3})
+FIXED = LaunchPlan.get_or_create(given, name="launched.fixed", fixed_inputs={"n": 8, "m": 3, "ks": [5], "ls": [6]})
 
 @workflow
 def other() -> int:
-    return FIXED(n=9, m=3)
+    return FIXED(n=9, m=3, ks=[5], ls=[asking(n=6)])
 
 @workflow
 def same() -> int:
@@ -98,4 +98,4 @@ def test_a_value_for_an_input_that_a_plan_fixes_is_told_of(
     assert (module.same(), module.FIXED()) == (8, 8)
     assert "fixes" not in awsbatch.printed
     assert module.other() == 9
-    assert awsbatch.printed.count("The launch plan fixing.fixed fixes n, and a cluster runs it with its own value") == 1
+    assert awsbatch.printed.count("The launch plan fixing.fixed fixes ls, n, and a cluster runs it with its own") == 1

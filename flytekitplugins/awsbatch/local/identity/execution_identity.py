@@ -326,10 +326,14 @@ def inputs_that_the_plan_fixes(who: Identity) -> tuple[str, list[str]]:
         return "", []
     plan, given = call.f_locals["self"], call.f_locals["kwargs"]
     fixed = {name: value for name, value in plan.raw_fixed_inputs.items() if name in given}
-    # Other kinds of values need not have an equality.
-    plain = {name for name, value in fixed.items() if isinstance(value, bool | int | float | str)}
-    same = {name for name in plain if type(given[name]) is type(fixed[name]) and given[name] == fixed[name]}
-    return plan.name, sorted(fixed.keys() - same)
+    return plan.name, sorted(name for name, value in fixed.items() if not _is_same_input(given[name], value))
+
+
+def _is_same_input(one: Any, other: Any) -> bool:
+    try:
+        return type(one) is type(other) and bool(one == other)
+    except Exception:  # of values that have no equality, such as promises and frames
+        return False
 
 
 def role_of_launched(entity: Any) -> LaunchPlan:
