@@ -16,6 +16,8 @@ from batch_shell import alive, eventually
 from container_engines import TestEngine
 from container_shell import NewService, shell_of
 
+from flytekitplugins.awsbatch import machine_time
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.container_leftovers import leftover_ended_at
 from flytekitplugins.awsbatch.batch.emulator.execution.process_tree import child_processes
 
 PROGRAM = Path(__file__).with_name("killed_service.py")
@@ -157,3 +159,22 @@ def test_the_supervisor_of_a_living_service_is_replaced(
     killed.kill()
 
     eventually(lambda: containers(container_engine) == [])
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [
+        ("2026-11-30T10:00:00.5Z", 1796032800.5),
+        ("2026-11-30T12:00:00.500000001+02:00", 1796032800.5),
+        ("0001-01-01T00:00:00Z", 7.0),
+        ("", 7.0),
+        (None, 7.0),
+        ("2026-11-30 10:00:00.5 +0000 UTC", 7.0),
+    ],
+)
+def test_the_end_of_a_container_is_what_its_engine_says(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, seconds: float
+) -> None:
+    monkeypatch.setattr(machine_time, "wall", lambda: 7.0)
+
+    assert leftover_ended_at({"FinishedAt": said}) == seconds

@@ -32,8 +32,6 @@ from .protocol import NoEngineError
 HOME, SERVICE, JOB, ATTEMPT = (f"flyte-awsbatch.{name}" for name in ("home", "service", "job", "attempt"))
 # Seconds to wait for an engine.
 WAIT_SECONDS = 120.0
-# An engine's time of what has not happened.
-NEVER = "0001-01-01T00:00:00Z"
 # Removed at the same time.
 SIDE_BY_SIDE = 8
 
@@ -67,17 +65,23 @@ def _end_one(client: APIClient, container: dict[str, Any]) -> bytes:
         state = client.inspect_container(name)["State"]
         # Podman's zero time has no year either.
         if state["ExitCode"] != KILLED and state["Status"] == "exited":
-            line = reaper_journal_line(container["Labels"][ATTEMPT], state["ExitCode"], False, _finished(state), 0, 0.0)
+            line = reaper_journal_line(
+                container["Labels"][ATTEMPT], state["ExitCode"], False, leftover_ended_at(state), 0, 0.0
+            )
         container_engine.remove_container(client, name)
     except (DockerException, RequestException) as error:
         log.warning("container %s of a dead service: %s", name[:12], container_engine.engine_words(error))
     return line
 
 
-def _finished(state: dict[str, Any]) -> float:
-    """When a container ended, in seconds since the epoch."""
-    ended = isoparse(state.get("FinishedAt") or NEVER)
-    return ended.timestamp() if ended.year > 1 else machine_time.wall()
+def leftover_ended_at(state: dict[str, Any]) -> float:
+    """When a container ended, in seconds since the epoch; now where the engine does not say so in ISO form."""
+    with contextlib.suppress(ValueError):
+        ended = isoparse(state.get("FinishedAt") or "")
+        # Of what has not happened it is the year 1.
+        if ended.year > 1:
+            return float(ended.timestamp())
+    return machine_time.wall()
 
 
 def main(url: str, home: str, service: str, directory: str) -> None:
