@@ -12,12 +12,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import batch_shell
 import pytest
 from batch_shell import SETTINGS, Shell, eventually, new_shell
 
+from flytekitplugins.awsbatch.batch.emulator.clock import Clock
 from flytekitplugins.awsbatch.batch.emulator.service import LocalBatch
 from flytekitplugins.awsbatch.batch.emulator.settings import BatchSettings
 from flytekitplugins.awsbatch.batch.emulator.store.database import UnusableHomeError
@@ -252,6 +254,23 @@ def test_that_a_single_job_was_asked_to_stop_is_written_down_while_it_runs(home:
         service.terminate_job(jobId=job_id, reason="enough")
         eventually(lambda: rows.execute("SELECT stop, reason FROM jobs").fetchone() == ("terminate", "enough"))
         assert shell.describe(job_id)["status"] == "RUNNING"
+
+
+@pytest.mark.parametrize("size", [None, 2])
+def test_that_the_time_of_an_attempt_is_up_is_written_down_while_it_runs(home: Path, size: int | None) -> None:
+    flag, settings = home.parent / "flag", replace(SETTINGS, kill_grace=12_000)
+    table = "jobs" if size is None else "children"
+    stopped = f"SELECT DISTINCT stop, status FROM {table}"
+    with (
+        LocalBatch(home, settings, clock=Clock(speed=100)) as service,
+        contextlib.closing(sqlite3.connect(home / "batch.sqlite3")) as rows,
+    ):
+        shell = new_shell(service)
+        script = f"trap '' TERM; while ! test -e {flag}; do sleep 0.1; done"
+        job_id = shell.submit(script, size=size, timeout={"attemptDurationSeconds": 60})
+        eventually(lambda: rows.execute(stopped).fetchall() == [("timeout", "RUNNING")])
+        flag.touch()
+        assert shell.ended(job_id)["status"] == "FAILED"
 
 
 def test_nothing_of_a_dead_service_is_left_when_its_jobs_are_done(home: Path) -> None:

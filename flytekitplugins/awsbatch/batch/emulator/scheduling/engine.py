@@ -367,6 +367,7 @@ class Engine:
                 continue
             if what == TIMEOUT and running.unit.stop is None:
                 running.unit.stop = TIMEOUT
+                self._table.set_status(running.unit, RUNNING)
                 self._ask_to_end(key, running)
             elif what == HOST_LOST:
                 self._lose_host(key, running)
