@@ -39,7 +39,8 @@ start: $(READY)
 	AWSBATCH_START_INSTALLS=1 $(BIN)/python -m pytest tests/documentation/test_start.py -k "installs or readme"
 
 # The quick form under the oldest and the newest Python and flytekit that setup.py admits; `test-all` has the whole.
-QUICK := tests/sdk tests/container tests/local/run/test_run.py tests/batch/execution/test_warm_tasks.py
+QUICK := tests/sdk tests/container $(addprefix tests/local/run/,test_run.py test_launch_options.py) \
+	tests/batch/execution/test_warm_tasks.py
 other-versions: $(READY)
 	.ci/try-version 3.10 1.16.0 $(PARALLEL) -m "not slow" $(QUICK)
 	.ci/try-version 3.12 newest $(PARALLEL) -m "not slow" $(QUICK)

@@ -325,7 +325,8 @@ def inputs_that_the_plan_fixes(who: Identity) -> tuple[str, list[str]]:
     if call is None or call.f_code is not Plan.__call__.__code__:
         return "", []
     plan, given = call.f_locals["self"], call.f_locals["kwargs"]
-    fixed = {name: value for name, value in plan.raw_fixed_inputs.items() if name in given}
+    # The first flytekits of 1.16 keep them as literals only.
+    fixed = {name: value for name, value in getattr(plan, "raw_fixed_inputs", {}).items() if name in given}
     return plan.name, sorted(name for name, value in fixed.items() if not _is_same_input(given[name], value))
 
 
