@@ -104,7 +104,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             service.register_job_definition(jobDefinitionName="child", type="container", containerProperties=container)
             detail = {"jobName": "child", "jobQueue": "q", "jobDefinition": "d", "container": container}
             process = JobProcess("bare#1#0", COMMAND, {}, {}, Path("/"), Path("log"), MEMORY, spec=job_spec_of(detail))
-            body = container_request(process, settings, EngineFacts(), (), {}).body
+            body, _ = container_request(process, settings, EngineFacts(), (), {})
             run_bare, run_ours = bare(client, body, options.vcpus), through_batch(service)
             run_bare(options.vcpus)
             run_ours(2 * options.vcpus)
