@@ -125,7 +125,6 @@ class Deployment:
         self.uploads = Uploads(self.locations.uploads, store, lambda where: TransferProgress(where, reporter.say))
         self.packaging = Packaging(self.uploads, settings.local.copy_code)
         self.told = ToldOnce(home)
-        self._cache_failed = False
         self.results_folder: Path | None = None
         self.failed_execution = ""
         self._is_process_own = is_process_own
@@ -274,19 +273,16 @@ class Deployment:
     ) -> None:
         self.close_deployment(is_process_ending=kind is not None and not issubclass(kind, Exception))
 
-    def say_once(self, text: str) -> None:
-        """A warning, said once in a deployment's life."""
+    def say_once(self, text: str, about: str = "") -> None:
+        """A warning, said once in a deployment's life; of several about one thing, the first."""
         with self._lock:
-            if text in self._said:
+            if (about or text) in self._said:
                 return
-            self._said.add(text)
+            self._said.add(about or text)
         self.reporter.say(text)
 
     def _say_cache_failed(self, error: CatalogError) -> None:
-        """Of the first of many entries."""
-        if not self._cache_failed:
-            self._cache_failed = True
-            self.reporter.say(f"Items are computed as if they were not cached, as on a cluster: {error}")
+        self.say_once(f"Items are computed as if they were not cached, as on a cluster: {error}", about="the cache")
 
 
 def _print_unless_told(uncaught: threading.ExceptHookArgs) -> None:
