@@ -38,11 +38,12 @@ PARALLEL := --numprocesses $(WORKERS) --dist loadfile
 start: $(READY)
 	AWSBATCH_START_INSTALLS=1 $(BIN)/python -m pytest tests/documentation/test_start.py -k "installs or readme"
 
-# The quick form under the oldest and the newest Python and flytekit that setup.py admits; `test-all` has the whole.
+# The quick form under the oldest and the newest Python, flytekit and what it brings that setup.py admits; `test-all` has
+# the whole.
 QUICK := tests/sdk tests/container $(addprefix tests/local/run/,test_run.py test_launch_options.py) \
-	tests/batch/execution/test_warm_tasks.py
+	tests/batch/execution/test_warm_tasks.py tests/batch/http/test_serve.py
 other-versions: $(READY)
-	.ci/try-version 3.10 1.16.0 $(PARALLEL) -m "not slow" $(QUICK)
+	.ci/try-version 3.10 oldest $(PARALLEL) -m "not slow" $(QUICK)
 	.ci/try-version 3.12 newest $(PARALLEL) -m "not slow" $(QUICK)
 
 # What the service is compared with and tried by, and what makes the site: apart, because their dependencies and ours slow pip's resolver down.
@@ -57,6 +58,7 @@ other-versions: $(READY)
 test-all: lint types docs coverage start
 	$(BIN)/python -m pytest $(PARALLEL) -m slow --timeout 3600
 	$(MAKE) containers
+	.ci/try-version 3.10 oldest
 	.ci/try-version 3.10 1.16.0
 	.ci/try-version 3.10 newest
 	.ci/try-version 3.11 1.16.0

@@ -24,8 +24,9 @@ setup(
         "flytekitplugins.awsbatch": ["py.typed", "*.json", "*/*.yaml", "ui/assets/*"],
     },
     python_requires=">=3.10,<3.13",
-    # flytekit brings everything the runtime needs (fsspec, aiohttp, botocore, rich, click, pyyaml, protobuf).
-    install_requires=["flytekit>=1.16,<2"],
+    # flytekit brings everything the runtime needs (fsspec, aiohttp, botocore, rich, click, pyyaml, protobuf). An older
+    # aiohttp, which it admits, gives its server no `shutdown_timeout`, and every connection ends without an answer.
+    install_requires=["flytekit>=1.16,<2", "aiohttp>=3.9"],
     extras_require={
         "test": [
             # The client that users have, against the local service. The make targets upgrade pip first: pip 23 needs

@@ -6,6 +6,7 @@ import json
 import pickle
 from typing import Any
 
+import botocore
 import pytest
 from dataclasses_json import DataClassJsonMixin
 from sdk_submit_job_model import FILE, submit_job_model
@@ -207,6 +208,7 @@ def contained(part: Any, whole: Any) -> bool:
     return bool(part == whole)
 
 
+@pytest.mark.skipif(tuple(map(int, botocore.__version__.split(".")[:2])) < (1, 37), reason="older than the file")
 def test_the_data_file_still_says_what_botocore_says() -> None:
     """A newer botocore may know more fields; none that the file has may have changed."""
     assert contained(json.loads(FILE.read_text(encoding="utf-8")), submit_job_model())

@@ -221,7 +221,7 @@ def test_a_client_that_does_not_read_does_not_stop_the_others(server: ThreadedSe
 
 
 def test_a_body_that_does_not_arrive_and_a_connection_that_rests_are_ended(
-    service: LocalBatch, monkeypatch: pytest.MonkeyPatch
+    service: LocalBatch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(http_server, "BODY_TIMEOUT", 0.2)
     monkeypatch.setattr(http_server, "IDLE_TIMEOUT", 0.5)
@@ -229,6 +229,8 @@ def test_a_body_that_does_not_arrive_and_a_connection_that_rests_are_ended(
         assert said(server, asked("x")[:-1]) == []
         assert said(server, b"G", b"E") == []
         assert said(server, HEALTH) == [OK]
+
+    assert caplog.records == []
 
 
 def test_requests_that_are_being_answered_are_answered_before_the_service_closes(service: LocalBatch) -> None:

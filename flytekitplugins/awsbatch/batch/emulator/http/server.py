@@ -138,7 +138,8 @@ async def _body_of(request: web.Request) -> bytes:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise BatchError("RequestEntityTooLargeException", "the body is too large", 413) from None
-    except web.RequestPayloadError as error:
+    except (web.RequestPayloadError, ConnectionError) as error:
+        # Broken, or the client went before all of it had come.
         raise BatchError("BadRequest", f"the body cannot be read: {error}") from error
     finally:
         too_late.cancel()
