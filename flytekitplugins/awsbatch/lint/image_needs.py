@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.metadata
 import shlex
-import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from flytekitplugins.awsbatch.sdk.loaded_modules import import_root, loaded_module
 
 from .findings import LintFinding, codes_ignored_for, findings_in
 from .image_rules import DISTRIBUTION, NO_START, THEN
@@ -62,15 +63,14 @@ def image_need_of(task: Any, inner: Any, container: Any, serialization: Any) -> 
 
 
 def _code_root_of_image(module: str) -> Path | None:
-    file = getattr(sys.modules.get(module), "__file__", None)
+    file = getattr(loaded_module(module), "__file__", None)
     if not file:
         return None
     path = Path(file).absolute()
     installed = (sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), sysconfig.get_path("stdlib"))
     if any(path.is_relative_to(place) for place in installed):
         return None
-    parts = module.count(".") + (path.stem == "__init__")
-    return path.parents[parts]
+    return import_root(module, path)
 
 
 def findings_of_image_needs(needs: Sequence[ImageNeed], report: ImageReport) -> list[LintFinding]:

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib.util
 import inspect
+import os
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
 from flytekit.core.python_auto_container import DefaultTaskResolver
+from flytekit.tools.module_loader import add_sys_path
 
 from flytekitplugins.awsbatch.sdk.loaded_modules import loaded_module
 
 # Every process has its own script by these names: what `python app.zip` and `python folder` run, and the script in a
 # worker that multiprocessing has spawned.
 SCRIPTS = ("__main__", "__mp_main__")
+MOVE = "Define it at the top level of a module, with def and under its own name."
 
 
-def why_not_loadable(task: Any, serialization: Any) -> str:
+def why_not_loadable(task: Any, serialization: Any, root: str | os.PathLike[str] | None = None) -> str:
     """Empty when a container finds the task; else why it does not, and what to do.
 
     Only for flytekit's default resolver: another one knows its own ways. Imports nothing that is not imported yet.
+
+    :param root: a folder that is on the container's import path, besides those of this process.
     """
     if not isinstance(task.task_resolver, DefaultTaskResolver):
         return ""
     _, module_name, _, name = task.task_resolver.loader_args(serialization, task)[:4]
-    move = "Define it at the top level of a module, with def and under its own name."
     if name == "<lambda>":
-        return f"is a lambda, which a container cannot look up by name. {move}"
+        return f"is a lambda, which a container cannot look up by name. {MOVE}"
     if not module_name:
         return (
             "is defined in a notebook or an interactive session, which a container cannot import. Write it into a "
@@ -37,10 +42,20 @@ def why_not_loadable(task: Any, serialization: Any) -> str:
         )
     module = None if module_name in SCRIPTS else loaded_module(module_name)
     if module is None:
-        found = module_name not in SCRIPTS and can_module_be_found(module_name)
-        return "" if found else f"is in a module, {module_name}, that cannot be imported by that name. {move}"
+        return _why_not_imported(module_name, root)
     problem = _why_not_read(task, module, module_name, name)
-    return f"{problem} {move}" if problem else ""
+    return f"{problem} {MOVE}" if problem else ""
+
+
+def _why_not_imported(module_name: str, root: str | os.PathLike[str] | None) -> str:
+    if module_name in SCRIPTS:
+        return f"is in a module, {module_name}, that cannot be imported by that name. {MOVE}"
+    if can_module_be_found(module_name, root):
+        return ""
+    return (
+        f"is in a module, {module_name}, that cannot be imported by that name, which flytekit makes of the folders "
+        "around it that have an `__init__.py`. Import it by that name, or add or remove an `__init__.py`."
+    )
 
 
 def _why_not_read(task: Any, module: ModuleType, module_name: str, name: str) -> str:
@@ -54,10 +69,11 @@ def _why_not_read(task: Any, module: ModuleType, module_name: str, name: str) ->
     return f"would be looked up as {name} in {module_name}, and that {what}."
 
 
-def can_module_be_found(name: str) -> bool:
-    """Whether there is a module of this name to import. Imports the packages around it."""
+def can_module_be_found(name: str, root: str | os.PathLike[str] | None = None) -> bool:
+    """Whether there is a module of this name to import, also from the folder `root`. Imports the packages around it."""
     try:
-        return importlib.util.find_spec(name) is not None
+        with contextlib.nullcontext() if root is None else add_sys_path(root):
+            return importlib.util.find_spec(name) is not None
     except (ImportError, ValueError):
         return False
 

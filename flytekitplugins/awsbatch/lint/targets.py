@@ -67,9 +67,8 @@ def target_of(text: str) -> Target:
         root = Path(find_common_root([text]))
         return Target(root, tuple(list_packages_and_modules(root, [text])))
     here = Path.cwd()
-    with module_loader.add_sys_path(os.curdir):
-        if not can_module_be_found(text):
-            raise TargetError(f"{text} is neither a file or folder nor a module that can be imported from here")
+    if not can_module_be_found(text, os.curdir):
+        raise TargetError(f"{text} is neither a file or folder nor a module that can be imported from here")
     return Target(here, (text,))
 
 

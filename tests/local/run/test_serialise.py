@@ -60,6 +60,36 @@ def test_the_template_is_what_a_registration_sends(module: ModuleType, tmp_path:
     assert (made.module, made.code_root) == ("pack.tasks", str(tmp_path / "root"))
 
 
+def test_a_task_in_the_file_of_a_package_is_imported_from_the_folder_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_pack").mkdir()
+    (tmp_path / "own_pack" / "__init__.py").write_text(TASKS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    package = importlib.import_module("own_pack")
+    made = serialise(package.double, "p", "d")
+    assert (made.module, made.code_root) == ("own_pack.__init__", str(tmp_path))
+    original, package.double = package.double, 3
+    with pytest.raises(NotLoadableError, match=r"in own_pack\.__init__, and that is something else"):
+        serialise(original, "p", "d")
+    sys.modules.pop("own_pack")
+
+
+def test_a_task_whose_module_was_imported_from_within_its_package_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a project whose own folder has an `__init__.py`: its jobs have the folder around it on their path."""
+    project = tmp_path / "my-project"
+    project.mkdir()
+    (project / "__init__.py").touch()
+    (project / "own_flow.py").write_text(TASKS)
+    monkeypatch.syspath_prepend(str(project))
+    made = serialise(importlib.import_module("own_flow").double, "p", "d")
+    assert (made.module, made.code_root) == ("my-project.own_flow", str(tmp_path))
+    for name in ("own_flow", "my-project"):
+        sys.modules.pop(name, None)
+
+
 def test_an_image_spec_is_named_and_not_built(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     from flytekit.image_spec.image_spec import ImageBuildEngine
 

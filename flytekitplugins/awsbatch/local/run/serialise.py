@@ -26,6 +26,7 @@ from flytekitplugins.awsbatch.lint.image_rules import (
     images_without_builds,
 )
 from flytekitplugins.awsbatch.lint.loadable import why_not_loadable
+from flytekitplugins.awsbatch.sdk.loaded_modules import import_root
 
 if TYPE_CHECKING:
     from flytekit.core.base_task import PythonTask
@@ -125,16 +126,8 @@ def _locate(task: PythonTask[Any], settings: SerializationSettings) -> tuple[str
             f"Task {task.name} is in a module that Python does not know by its name, as after `runpy.run_path` without "
             "a run_name. Write it into a module, and import it from there."
         ) from None
-    problem = why_not_loadable(task, settings)
+    root = import_root(module_name, Path(file)) if file else None
+    problem = why_not_loadable(task, settings, root)
     if problem:
         raise NotLoadableError(f"Task {name} {problem}")
-    return module_name, _code_root(module_name, file)
-
-
-def _code_root(module_name: str, file: str) -> str | None:
-    """The folder from which `module_name` is importable: as many levels above the file as the name has dots."""
-    if not file:
-        return None
-    path = Path(file)
-    levels = module_name.count(".") + (1 if path.name == "__init__.py" else 0)
-    return str(path.parents[levels]) if levels < len(path.parents) else None
+    return module_name, str(root) if root else None
