@@ -236,6 +236,23 @@ def test_an_interpreter_that_is_gone_is_named(monkeypatch: pytest.MonkeyPatch) -
         print(Supervision().directory)
 
 
+class FoldersForLogs(ProcessExecutor):
+    """One that finds something in the place of each log, which can be neither written nor removed."""
+
+    def start(self, process: JobProcess) -> None:
+        process.log.mkdir(parents=True)
+        super().start(process)
+
+
+def test_an_attempt_whose_log_cannot_be_written_cannot_start_and_says_which(home: Path) -> None:
+    with LocalBatch(home, SETTINGS, executor=FoldersForLogs()) as service:
+        shell = new_shell(service)
+        job = shell.ended(shell.submit("true"))
+
+    assert (job["status"], job["statusReason"]) == ("FAILED", "Task failed to start")
+    assert job["container"]["reason"].endswith(".log: Is a directory")
+
+
 @pytest.mark.processes_only("an image has a command of its own")
 def test_a_job_without_a_command_cannot_start_and_says_why(
     shell: Shell, service: LocalBatch, caplog: pytest.LogCaptureFixture

@@ -8,6 +8,7 @@ nearest deadline wakes it, nothing is polled. The decisions are made elsewhere (
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import logging
 import queue
@@ -295,7 +296,8 @@ class Engine:
         elif isinstance(event, CannotStart):
             # AttemptContainerDetail in the API reference: an attempt receives a log stream when it reaches RUNNING.
             attempt.stream = None
-            running.process.log.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                running.process.log.unlink()
             outcome = retry_rules.retry_end_not_started(event.message, event.error)
         else:
             outcome = retry_rules.retry_end_host_lost(f"lost: {event.message}")
