@@ -155,15 +155,44 @@ except HomeError as error:
 """
 
 
+def with_permissions(*argv: str) -> str:
+    """What a Python prints for which permissions hold, also where root runs it."""
+    command = [sys.executable, "-c", *argv]
+    if os.getuid() == 0:
+        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *command]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_a_home_without_permission_is_refused_with_words(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
-    argv = [sys.executable, "-c", OPEN_HOME, str(closed / "home")]
-    if os.getuid() == 0:
-        # Without this capability permissions hold for root too.
-        argv = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", *argv]
-    done = subprocess.run(argv, capture_output=True, text=True, check=True)
-    assert "cannot be used: Permission denied. Set FLYTE_AWSBATCH_HOME" in done.stdout
+    said = with_permissions(OPEN_HOME, str(closed / "home"))
+    assert "cannot be used: Permission denied. Set FLYTE_AWSBATCH_HOME" in said
+
+
+LOOK_AT_RUNS = """
+import sys
+from pathlib import Path
+from flytekitplugins.awsbatch.local.history import past_runs
+from flytekitplugins.awsbatch.local.home import Home
+home = Home(Path(sys.argv[1]))
+print(past_runs.prune_past_runs(home, days=0))
+past_runs.remove_past_files_kept_for_cache(home)
+print([run.name for run in past_runs.past_runs_of(home, print)])
+"""
+
+
+def test_a_run_of_another_user_in_the_home_is_named_and_left_alone(home: Path) -> None:
+    """As one that sudo, or root in a container, has left there."""
+    with emulation(home, quiet=True):
+        tasks.total(numbers=[1])
+    (run,) = (home / "runs").iterdir()
+    run.chmod(0)
+    said = with_permissions(LOOK_AT_RUNS, str(home)).splitlines()
+    assert (said[0], said[2]) == ("[]", "[]")
+    assert "execution.json cannot be read: [Errno 13] Permission denied" in said[1]
+    assert run.exists()
+    run.chmod(0o700)
 
 
 def test_a_home_is_for_its_user_only(home: Path) -> None:

@@ -116,7 +116,7 @@ def past_runs_of(home: Home, on_unreadable: Callable[[RecordError], object] = la
             found.append(_info(record))
         except RecordError as error:
             # What pruning has left for the cache has no record any more.
-            if record.execution_file.exists():
+            if record.exists():
                 on_unreadable(error)
     return sorted(found, key=lambda run: run.started, reverse=True)
 
@@ -133,7 +133,7 @@ def past_run(home: Home, name: str | None = None) -> RunInfo:
             raise UnknownRunError(f"{home.path} has no execution yet.")
         return newest
     record = RunRecord(home.run(name))
-    if not record.execution_file.exists():
+    if not record.exists():
         raise UnknownRunError(f"{home.path} has no execution {name!r}; `flyte-awsbatch runs` lists them.")
     return _info(record)
 
@@ -180,7 +180,7 @@ def prune_past_runs(home: Home, days: float = RETENTION_DAYS, now: float | None 
             _prune_upload(upload, limit)
     gone = []
     for record in past_records(home):
-        with contextlib.suppress(RecordError, FileNotFoundError):
+        with contextlib.suppress(RecordError, OSError):
             if record.record_written_at() < limit and (run := _info(record)).status != "running":
                 gone.append(run)
     if gone and home.database.exists():
@@ -211,7 +211,7 @@ def _prune_upload(upload: Path, limit: float) -> None:
 def remove_past_files_kept_for_cache(home: Home) -> None:
     """Removes the files that pruned executions left for the cache."""
     for record in past_records(home):
-        if not record.execution_file.exists():
+        if not record.exists():
             remove_folder(record.folder)
 
 

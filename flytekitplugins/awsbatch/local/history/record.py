@@ -85,6 +85,16 @@ class RunRecord:
     def execution_file(self) -> Path:
         return self.folder / "execution.json"
 
+    def exists(self) -> bool:
+        """Whether there is an execution here, also one that this user may not look at."""
+        try:
+            self.execution_file.stat()
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
+
     def node_file(self, node: str) -> Path:
         return self.folder / "nodes" / f"{node}.json"
 
@@ -98,7 +108,7 @@ class RunRecord:
         return read_record_file(self.execution_file)
 
     def record_written_at(self) -> float:
-        """When the last of these files was written. Raises FileNotFoundError when there is no execution."""
+        """When the last of these files was written. Raises OSError, FileNotFoundError when there is no execution."""
         moments = [self.execution_file.stat().st_mtime]
         with contextlib.suppress(FileNotFoundError):
             moments.append((self.folder / "nodes").stat().st_mtime)

@@ -91,7 +91,7 @@ class Resumptions:
         return chosen.folder.name
 
     def _group(self, named: RunRecord) -> list[RunRecord]:
-        if not named.execution_file.exists():
+        if not named.exists():
             raise UnknownRunError(
                 f"{wire.SWITCH_RESUME}={self._name}: {self._home.path} has no such execution; "
                 f"`flyte-awsbatch runs` lists them."
