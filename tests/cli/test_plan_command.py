@@ -259,7 +259,9 @@ def test_without_a_queue_the_plan_ends_with_1(program: Path, tmp_path: Path) -> 
 
 
 def test_the_inputs_of_pyflyte_run_may_stand_there(program: Path) -> None:
-    assert ask(str(program), "sums", "--ns", "[1, -2]").output == ask(str(program), "sums").output
+    without = ask(str(program), "sums").output
+    assert ask(str(program), "sums", "--ns", "[1, -2]").output == without
+    assert ask(str(program), "sums", "--inputs-file", "inputs.yaml").output == without
     wrong = ask(str(program), "sums", "--nsx", "[1]")
     assert wrong.exit_code == 2
     assert "--nsx" in wrong.output

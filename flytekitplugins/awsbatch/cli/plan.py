@@ -135,6 +135,7 @@ def _check_compiles(entity: Any) -> None:
 def _check_inputs(entity: Any, given: tuple[str, ...]) -> None:
     """Any other option is a mistake that should not be taken for an input."""
     known = [word for name in entity.python_interface.inputs for word in (f"--{name}", f"--{name.replace('_', '-')}")]
+    known.append("--inputs-file")
     for word in given:
         if word.startswith("--") and word.partition("=")[0] not in known:
             raise click.NoSuchOption(word.partition("=")[0], possibilities=[*dict.fromkeys(known)])
