@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from flytekit.exceptions.user import FlyteAssertion
@@ -14,7 +15,7 @@ from fsspec.core import url_to_fs
 from flytekitplugins.awsbatch.local.deployment import uploads
 from flytekitplugins.awsbatch.local.deployment.transfer import TransferProgress
 from flytekitplugins.awsbatch.local.deployment.uploads import Uploads
-from flytekitplugins.awsbatch.propeller.storage import SchemeStore
+from flytekitplugins.awsbatch.propeller.storage import SchemeStore, StorageError
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 
@@ -45,6 +46,19 @@ def test_a_file_with_other_contents_and_the_same_size_and_time_is_uploaded_again
         changed = file.stat().st_ctime_ns
         found.append(made.upload(inputs, {}).literals["f"].scalar.blob.uri)
     assert found[0] != found[1]
+
+
+def test_an_upload_of_another_user_in_the_home_is_named(
+    tmp_path: Path, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("a")
+    uploaded(storage, path)
+    monkeypatch.setattr(os, "utime", Mock(side_effect=PermissionError(13, "Permission denied")))
+    with pytest.raises(
+        StorageError, match=r"storage/\w+: belongs to another user\. Remove it, or set FLYTE_AWSBATCH_HOME"
+    ):
+        uploaded(storage, path)
 
 
 def test_a_link_to_a_directory_around_it_is_not_walked_again(tmp_path: Path, storage: str) -> None:

@@ -21,8 +21,8 @@ from flytekit.exceptions.user import FlyteAssertion
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.propeller.aws_array.concurrently import concurrently_in_order
-from flytekitplugins.awsbatch.propeller.storage import DataStore
-from flytekitplugins.awsbatch.wire import RAW_SCHEME
+from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError
+from flytekitplugins.awsbatch.wire import RAW_SCHEME, SWITCH_HOME
 
 from .file_references import FileReferences
 from .filesystems import filesystem_of
@@ -142,8 +142,14 @@ class Uploads:
         self._store.write_file(one.mark, b"")
 
     def _touch(self, one: PlacedUpload) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            filesystem_of(one.url).touch(one.url.rpartition("/")[0], truncate=False)
+        folder = one.url.rpartition("/")[0]
+        try:
+            filesystem_of(one.url).touch(folder, truncate=False)
+        except FileNotFoundError:
+            pass
+        except PermissionError as error:
+            problem = f"belongs to another user. Remove it, or set {SWITCH_HOME} to a home of your own."
+            raise StorageError(folder.replace(f"{RAW_SCHEME}://", "/"), problem) from error
 
     def _remove(self, one: PlacedUpload) -> None:
         """Removes an upload that is a file. A directory is left: without its mark it does not count."""
