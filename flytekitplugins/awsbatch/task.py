@@ -39,6 +39,9 @@ class AWSBatchFunctionTask(EmulatedCalls, PythonFunctionTask[AWSBatchConfig]):  
     :raises AWSBatchTaskError: for a function that no job can run: `@dynamic`, or with a pod template.
     """
 
+    # The fast path of a map's children, which may not import `sdk`, takes it from here.
+    note_key_order = staticmethod(note_key_order)
+
     def __init__(self, task_config: AWSBatchConfig | None, task_function: Callable[..., Any], **kwargs: Any) -> None:
         refuse_what_cannot_be_a_job(task_function, kwargs)
         super().__init__(

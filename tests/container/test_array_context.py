@@ -12,14 +12,18 @@ from typing import Any
 
 import pytest
 import sdk_tasks
+from flyteidl.core.literals_pb2 import LiteralMap as LiteralMapMessage
 from flytekit import task
 from flytekit.core.context_manager import FlyteContextManager
+from flytekit.core.type_engine import TypeEngine
+from flytekit.models.literals import LiteralMap
 from sdk_builders import collection, inputs, integer
 
 from flytekitplugins.awsbatch import AWSBatchConfig, map_task
+from flytekitplugins.awsbatch.container.array_index import OriginalIndex
 from flytekitplugins.awsbatch.container.command_line import Child
 from flytekitplugins.awsbatch.container.fast.array_context import find_array_context
-from flytekitplugins.awsbatch.container.fast.item_context import item_temporary_folder
+from flytekitplugins.awsbatch.container.fast.item_context import item_context, item_temporary_folder
 from flytekitplugins.awsbatch.maptask import MapTaskResolver
 
 
@@ -31,6 +35,16 @@ def ordinary(x: int) -> int:
 @task(task_config=AWSBatchConfig())
 def on_batch(x: int) -> int:
     return x
+
+
+@task(task_config=AWSBatchConfig())
+def by_name(x: int) -> dict[str, int]:
+    return {"x": x}
+
+
+@task(task_config=AWSBatchConfig())
+def several(x: int) -> list[int]:
+    return [x]
 
 
 @task(enable_deck=True)
@@ -81,6 +95,21 @@ def test_ordinary_tasks_with_files_here_take_the_fast_path(child: Child, inner: 
     assert found is not None
     assert found.inputs.item(1) == inputs(x=integer(4))  # type: ignore[arg-type]
     assert found.task_literals is not None
+
+
+@pytest.mark.parametrize(
+    ("inner", "native"), [(on_batch, 3), (by_name, {"x": 3}), (several, [3])], ids=["number", "dict", "list"]
+)
+def test_outputs_of_any_type_are_written_without_flytekits_own_way(child: Child, inner: Any, native: Any) -> None:
+    found = find_array_context(of(child, inner))
+    assert found is not None
+    literals = found.task_literals
+    assert literals is not None
+    written = literals.serialised_outputs(item_context(found, OriginalIndex(0)), native)
+    assert written is not None
+    outputs = LiteralMap.from_flyte_idl(LiteralMapMessage.FromString(written))
+    kind = inner.python_interface.outputs["o0"]
+    assert TypeEngine.to_python_value(found.context, outputs.literals["o0"], kind) == native
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of Python 3.10 keeps os.mkdir for itself")

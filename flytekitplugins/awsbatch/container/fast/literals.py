@@ -77,7 +77,7 @@ class TaskLiterals:
             kind = self.task.get_type_for_output_var(name, native)
             literal = run_sync(TypeEngine.async_to_literal, context, native, kind, variable.type)
             outputs = LiteralMap({name: literal})
-            AWSBatchFunctionTask.note_order(outputs, context.file_access.raw_output_prefix)
+            AWSBatchFunctionTask.note_key_order(outputs, context.file_access.raw_output_prefix)
             return _serialised(outputs.to_flyte_idl())
         except Exception:
             return None
