@@ -27,11 +27,11 @@ from propeller_builders import (
 
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, CatalogKey, DiskCatalog
+from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, CatalogKey, DiskCatalog, StoredCatalog
+from flytekitplugins.awsbatch.propeller.checked_catalog import CheckedCatalog, checked_catalog_references
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
-from flytekitplugins.awsbatch.propeller.shared_catalog import CheckedCatalog, StoredCatalog, shared_catalog_references
 from flytekitplugins.awsbatch.propeller.storage import FsspecStore, StorageError
 
 Make = Callable[..., Catalog]
@@ -114,21 +114,30 @@ def test_a_blank_cache_version_is_an_error(make: Make) -> None:
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     catalog = DiskCatalog(tmp_path / "file" / "cache")
-    with pytest.raises(CatalogError, match="cannot be read"):
-        catalog.get(key())
+    assert catalog.get(key()) is None
     with pytest.raises(CatalogError, match="cannot be written"):
         catalog.put(key(), OUTPUTS)
 
 
 def test_a_damaged_cache_is_cleared(tmp_path: Path) -> None:
-    DiskCatalog(tmp_path).put(key(), OUTPUTS)
-    (tmp_path / "cache.db").write_bytes(b"not a database" * 1000)
-    with pytest.raises(CatalogError, match="cannot be read: file is not a database"):
-        DiskCatalog(tmp_path).get(key())
-    DiskCatalog(tmp_path).clear()
-    again = DiskCatalog(tmp_path)
+    folder = tmp_path / "cache"
+    DiskCatalog(folder).put(key(), OUTPUTS)
+    (entry,) = folder.iterdir()
+    entry.write_bytes(b"not an entry" * 1000)
+    with pytest.raises(CatalogError, match=r"cannot be read: .* not a flyteidl\.core\.LiteralMap"):
+        DiskCatalog(folder).get(key())
+    DiskCatalog(folder).clear()
+    again = DiskCatalog(folder)
     again.put(key(), OUTPUTS)
     assert again.get(key()) == OUTPUTS
+
+
+def test_names_that_differ_only_in_case_are_different_entries(tmp_path: Path) -> None:
+    """Also where a file system takes them for the same name, as macOS does."""
+    catalog = DiskCatalog(tmp_path)
+    for version in ("v1", "V1"):
+        catalog.put(key(version=version), OUTPUTS)
+    assert len({path.name.lower() for path in tmp_path.iterdir()}) == 2
 
 
 def test_clearing_a_cache_that_was_never_used_makes_no_folder(tmp_path: Path) -> None:
@@ -289,7 +298,7 @@ def packed(value: object) -> literals_pb2.Literal:
 def test_what_an_entry_refers_to_is_found_wherever_it_is_nested(
     literal: literals_pb2.Literal, expected: list[str]
 ) -> None:
-    assert list(shared_catalog_references(literal_map(o0=literal))) == expected
+    assert list(checked_catalog_references(literal_map(o0=literal))) == expected
 
 
 def test_an_entry_of_another_run_is_kept(make: Make) -> None:

@@ -169,8 +169,7 @@ def clear_cache_command() -> None:
     except SettingsError as error:
         fail_command(str(error))
     with ending_on_failure():
-        if home.catalog.exists():
-            DiskCatalog(home.catalog).clear()
+        DiskCatalog(home.catalog).clear()
         past_runs.remove_past_files_kept_for_cache(home)
     click.echo("The cache is empty.")
     if shared:

@@ -8,21 +8,21 @@ name, the cache version with the hash of its interface, and the hash of the inpu
 from __future__ import annotations
 
 import base64
+import os
 import shutil
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
+from urllib.parse import quote
 
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
 from .golang.objecthash import object_hash
-
-if TYPE_CHECKING:
-    import diskcache  # type: ignore[import-untyped]
+from .storage import DataStore, LocalStore, NotFoundError, StorageError, read_stored_message, write_stored_message
 
 _SIGNATURE_LENGTH = 8
 
@@ -103,59 +103,58 @@ class Catalog(Protocol):
     def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None: ...
 
 
-# The errors of a disk, of a SQLite file, and of bytes in it that are not a value of this package.
-_DAMAGED = (OSError, sqlite3.Error, ValueError, TypeError, EOFError)
-
-
-class DiskCatalog:
-    """Entries in a folder of the home, shared by runs and processes.
+class StoredCatalog:
+    """Entries in a storage, where several people's runs find them. An entry is a file:
+    `<prefix>/<project>/<domain>/<task>/<version>/<tag>.pb`.
 
     :param enabled: False: every lookup misses and nothing is stored.
     :param overwrite: True: every lookup misses, and what is computed replaces what is stored.
     """
 
-    at_once = 1
-
-    def __init__(self, folder: Path, *, enabled: bool = True, overwrite: bool = False) -> None:
+    def __init__(self, store: DataStore, prefix: str, *, enabled: bool = True, overwrite: bool = False) -> None:
         self.enabled = enabled
         self.overwrite = overwrite
-        self._folder = folder
-        self._opened: diskcache.Cache | None = None
+        self.at_once = store.at_once(prefix)
+        self._store = store
+        self._prefix = prefix.rstrip("/")
 
     def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
-        name = key.text()
+        place = self._place(key)
         if not self.enabled or self.overwrite:
             return None
+        outputs = literals_pb2.LiteralMap()
         try:
-            stored = self._cache.get(name)
-            return None if stored is None else literals_pb2.LiteralMap.FromString(stored)
-        except (*_DAMAGED, DecodeError) as error:
-            raise CatalogError(f"the cache in {self._folder} cannot be read: {error}") from error
+            read_stored_message(self._store, place, outputs)
+        except NotFoundError:
+            return None
+        except StorageError as error:
+            raise CatalogError(f"the cache in {self._prefix} cannot be read: {error}") from error
+        return outputs
 
     def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
-        name = key.text()
+        place = self._place(key)
         if not self.enabled:
             return
         try:
-            self._cache.set(name, outputs.SerializeToString(deterministic=True))
-        except _DAMAGED as error:
-            raise CatalogError(f"the cache in {self._folder} cannot be written: {error}") from error
+            write_stored_message(self._store, place, outputs)
+        except StorageError as error:
+            raise CatalogError(f"the cache in {self._prefix} cannot be written: {error}") from error
+
+    def _place(self, key: CatalogKey) -> str:
+        return "/".join([self._prefix, *(quote(part, safe="") for part in (*key.dataset(), key.tag()))]) + ".pb"
+
+
+class DiskCatalog(StoredCatalog):
+    """Entries in a folder of the home, shared by runs and processes."""
+
+    def __init__(self, folder: Path, *, enabled: bool = True, overwrite: bool = False) -> None:
+        super().__init__(LocalStore(), str(folder), enabled=enabled, overwrite=overwrite)
 
     def clear(self) -> None:
-        """Removes all entries, also of a damaged cache. Makes no folder where there is none yet."""
-        if self._folder.exists():
-            try:
-                self._cache.clear()
-            except sqlite3.OperationalError:  # a disk that is full, say
-                raise
-            except sqlite3.DatabaseError:
-                shutil.rmtree(self._folder)
+        """Removes all entries. Raises OSError."""
+        if os.path.lexists(self._prefix):
+            shutil.rmtree(self._prefix)
 
-    @property
-    def _cache(self) -> diskcache.Cache:
-        if self._opened is None:
-            import diskcache
-
-            # A result must not be pushed out by others: only `clear` removes entries.
-            self._opened = diskcache.Cache(str(self._folder), eviction_policy="none")
-        return self._opened
+    def _place(self, key: CatalogKey) -> str:
+        # Short whatever the task is called, and another one where only the case of a name differs.
+        return f"{self._prefix}/{sha256(key.text().encode()).hexdigest()}.pb"

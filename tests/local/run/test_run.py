@@ -87,7 +87,7 @@ def test_a_cache_that_cannot_be_used_is_told_of_once(awsbatch: Emulation) -> Non
     cached = map_task(batch_tasks.double, metadata=TaskMetadata(cache=True, cache_version="1"))
     assert cached(n=[1, 2]) == cached(n=[1, 2]) == [2, 4]
     assert len(awsbatch.jobs) == 2
-    told = f"as if they were not cached, as on a cluster: the cache in {awsbatch.home}/catalog cannot be read: "
+    told = f"as if they were not cached, as on a cluster: the cache in {awsbatch.home}/catalog cannot be written: "
     assert awsbatch.printed.count("as if they were not cached") == awsbatch.printed.count(told) == 1
 
 

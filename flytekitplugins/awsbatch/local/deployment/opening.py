@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, DiskCatalog
-from flytekitplugins.awsbatch.propeller.shared_catalog import CheckedCatalog, StoredCatalog
+from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, DiskCatalog, StoredCatalog
+from flytekitplugins.awsbatch.propeller.checked_catalog import CheckedCatalog
 from flytekitplugins.awsbatch.propeller.storage import DataStore, SchemeStore
 
 from ... import machine_time

@@ -1,62 +1,20 @@
-"""Cached results in a storage, where several people's runs find them; and, for any catalog, the check that the files
-which an entry refers to are still there, and that a good entry stays.
-"""
+"""For any catalog, the check that the files which an entry refers to are still there, and that a good entry stays."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
-from urllib.parse import quote
 
 import msgpack  # type: ignore[import-untyped]
 from flyteidl.core import literals_pb2
 from google.protobuf.json_format import MessageToDict
 
 from .catalog import Catalog, CatalogError, CatalogKey
-from .storage import DataStore, NotFoundError, StorageError, read_stored_message, write_stored_message
+from .storage import StorageError
 
 # The keys under which flytekit's files, directories, dataframes and schemas keep their URL inside a dataclass.
 _FIELDS = frozenset({"path", "uri", "remote_path"})
-
-
-class StoredCatalog:
-    """An entry is a file: `<prefix>/<project>/<domain>/<task>/<version>/<tag>.pb`.
-
-    :param enabled, overwrite: see `DiskCatalog`.
-    """
-
-    def __init__(self, store: DataStore, prefix: str, *, enabled: bool = True, overwrite: bool = False) -> None:
-        self.enabled = enabled
-        self.overwrite = overwrite
-        self.at_once = store.at_once(prefix)
-        self._store = store
-        self._prefix = prefix.rstrip("/")
-
-    def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
-        place = self._place(key)
-        if not self.enabled or self.overwrite:
-            return None
-        outputs = literals_pb2.LiteralMap()
-        try:
-            read_stored_message(self._store, place, outputs)
-        except NotFoundError:
-            return None
-        except StorageError as error:
-            raise CatalogError(f"the cache cannot be read: {error}") from error
-        return outputs
-
-    def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
-        place = self._place(key)
-        if not self.enabled:
-            return
-        try:
-            write_stored_message(self._store, place, outputs)
-        except StorageError as error:
-            raise CatalogError(f"the cache cannot be written: {error}") from error
-
-    def _place(self, key: CatalogKey) -> str:
-        return "/".join([self._prefix, *(quote(part, safe="") for part in (*key.dataset(), key.tag()))]) + ".pb"
 
 
 class CheckedCatalog:
@@ -83,7 +41,7 @@ class CheckedCatalog:
         if outputs is None:
             return None
         try:
-            gone = any(not self._exists(url) for url in dict.fromkeys(shared_catalog_references(outputs)))
+            gone = any(not self._exists(url) for url in dict.fromkeys(checked_catalog_references(outputs)))
         except StorageError as error:
             raise CatalogError(f"the files of a cached result cannot be looked for: {error}") from error
         return None if gone else outputs
@@ -108,7 +66,7 @@ class CheckedCatalog:
             raise
 
 
-def shared_catalog_references(outputs: literals_pb2.LiteralMap) -> Iterator[str]:
+def checked_catalog_references(outputs: literals_pb2.LiteralMap) -> Iterator[str]:
     """The URLs of files in a storage that some literals refer to."""
     for literal in outputs.literals.values():
         yield from (url for url in _references(literal) if "://" in url and not url.startswith(("http", "file:")))
