@@ -5,13 +5,12 @@ A reference is a URL or a path as text. Nothing here knows what is in a file; no
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -20,6 +19,8 @@ from google.protobuf.message import DecodeError, Message
 from ..wire import RAW_SCHEME, path_of_awsbatch_url
 from .golang import url
 from .replace_file import replace_file
+
+T = TypeVar("T")
 
 _LOCAL = ("file://", f"{RAW_SCHEME}://")
 CHECKPOINT_FOLDER = "_flytecheckpoints"
@@ -189,8 +190,7 @@ class FsspecStore:
         return join_storage_url(base, *keys)
 
     def exists(self, reference: str) -> bool:
-        with self._opened(reference) as (filesystem, path):
-            return bool(filesystem.isfile(path))
+        return bool(self._do(reference, lambda filesystem, path: filesystem.isfile(path)))
 
     def existing_files(self, references: Collection[str]) -> Collection[str]:
         """Many are looked for by listing the folder that they have in common."""
@@ -200,27 +200,27 @@ class FsspecStore:
                 return {reference for reference in found if reference is not None}
         folder = os.path.commonpath([reference.rpartition("/")[0].partition("://")[2] for reference in references])
         scheme = next(iter(references)).partition("://")[0]
-        with self._opened(f"{scheme}://{folder}") as (filesystem, path):
-            listed = set(filesystem.find(path))
-            return {reference for reference in references if filesystem._strip_protocol(reference) in listed}
+
+        def listed(filesystem: Any, path: str) -> Collection[str]:
+            found = set(filesystem.find(path))
+            return {reference for reference in references if filesystem._strip_protocol(reference) in found}
+
+        return self._do(f"{scheme}://{folder}", listed)
 
     def at_once(self, base: str) -> int:
         return AT_ONCE
 
     def read_file(self, reference: str) -> bytes:
-        with self._opened(reference) as (filesystem, path):
-            return bytes(filesystem.cat_file(path, **_in_one_piece(filesystem)))
+        return bytes(self._do(reference, lambda storage, path: storage.cat_file(path, **_in_one_piece(storage))))
 
     def write_file(self, reference: str, data: bytes) -> None:
-        with self._opened(reference) as (filesystem, path):
-            filesystem.pipe_file(path, data)
+        self._do(reference, lambda filesystem, path: filesystem.pipe_file(path, data))
 
-    @contextlib.contextmanager
-    def _opened(self, reference: str) -> Iterator[tuple[Any, str]]:
-        """The file system of a reference and the path in it, with its errors as ours."""
+    def _do(self, reference: str, work: Callable[[Any, str], T]) -> T:
+        """What `work` makes of the file system of a reference and the path in it, with its errors as ours."""
         try:
             filesystem = self._filesystem(reference)
-            yield filesystem, filesystem._strip_protocol(reference)
+            return work(filesystem, filesystem._strip_protocol(reference))
         except FileNotFoundError as error:
             raise _not_found(reference, error) from None
         except Exception as error:

@@ -5,7 +5,7 @@ store over them that a run uses.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import fsspec
@@ -80,27 +80,15 @@ class RunStore(FsspecStore):
     def __init__(self) -> None:
         super().__init__(filesystem_of)
 
-    def exists(self, reference: str) -> bool:
-        return self._renewed(super().exists, reference)
-
-    def existing_files(self, references: Collection[str]) -> Collection[str]:
-        return self._renewed(super().existing_files, references)
-
-    def read_file(self, reference: str) -> bytes:
-        return self._renewed(super().read_file, reference)
-
-    def write_file(self, reference: str, data: bytes) -> None:
-        self._renewed(super().write_file, reference, data)
-
-    def _renewed(self, call: Callable[..., T], *arguments: Any) -> T:
+    def _do(self, reference: str, work: Callable[[Any, str], T]) -> T:
         try:
-            return call(*arguments)
+            return super()._do(reference, work)
         except StorageError as error:
             if not _expired(error):
                 raise
         renew_filesystems()
         try:
-            return call(*arguments)
+            return super()._do(reference, work)
         except StorageError as error:
             if not _expired(error):
                 raise
