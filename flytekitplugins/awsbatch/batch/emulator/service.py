@@ -300,7 +300,7 @@ class LocalBatch(BatchCalls):
 
     def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         shapes.check_request(operation, request)
-        return self.calls(operation, request)
+        return self.calls.call(operation, request)
 
     def log_streams(self, job_id: str, index: int | None = None) -> list[LogStream]:
         """The log streams of a single job or of one child, one per attempt, the oldest first."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
@@ -137,21 +137,6 @@ class Backend:
         return ""
 
 
-class HandlersBatch(BatchCalls):
-    """A service in this process, for the handler's requests, whose shape is right: importing botocore's model, by which
-    the service checks those of others, costs a tenth of a second."""
-
-    def __init__(self, service: LocalBatch) -> None:
-        self._service = service
-
-    @property
-    def region(self) -> str:
-        return self._service.region
-
-    def call(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        return self._service.calls(operation, request)
-
-
 class LocalBackend(Backend):
     """A service in this process. `service` is the local AWS Batch itself."""
 
@@ -165,7 +150,9 @@ class LocalBackend(Backend):
         self._queues = [queue.dynamic for queue in settings.admin.queues if queue.dynamic]
         self._stopped = threading.Event()
         wait = EventWait(self.service, sleep=self._stopped.wait)
-        super().__init__(HandlersBatch(self.service), wait, self.service.changed, elsewhere=False)
+        # Not the service itself, which checks a request's shape by botocore's model: importing that costs a tenth of a
+        # second, and the handler's requests are right.
+        super().__init__(self.service.calls, wait, self.service.changed)
         self.from_images = settings.local.isolation == CONTAINER
         self.sees_code = not self.from_images
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from .... import machine_time
-from ...api import BatchError
+from ...api import BatchCalls, BatchError
 from ..compact_json import encode_compactly
 from ..faults import DROP_RESPONSE, SERVER_ERROR, SLOW, STALE_DESCRIBE, THROTTLE, Fault, FaultPlan
 from . import shapes
@@ -32,11 +32,12 @@ class LostResponseError(BatchError):
         super().__init__("RequestError", "the connection was closed before an answer came", 500)
 
 
-class Dispatcher:
+class Dispatcher(BatchCalls):
     """Its methods take requests whose shape is right, but for those that came over HTTP."""
 
     def __init__(self, context: Context, faults: FaultPlan) -> None:
         self._faults = faults
+        self._region = context.settings.region
         definitions, queues, environments = JobDefinitions(context), JobQueues(context), ComputeEnvironments(context)
         jobs, tags = JobOperations(context), Tagging(context)
         self._jobs = jobs
@@ -63,7 +64,11 @@ class Dispatcher:
         }
         self._answers: deque[tuple[float, tuple[str, ...], Answer]] = deque(maxlen=KEPT_ANSWERS)
 
-    def __call__(self, operation: str, request: Request) -> Answer:
+    @property
+    def region(self) -> str:
+        return self._region
+
+    def call(self, operation: str, request: Request) -> Answer:
         """Carries a call out, with the faults that are set. Raises BatchError."""
         hit = self._faults.of_call(operation)
         for fault in hit:
