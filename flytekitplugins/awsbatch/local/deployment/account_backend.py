@@ -23,7 +23,7 @@ from flytekitplugins.awsbatch.propeller.node.waiting import EventWait
 from ..all_settings import CONTAINER, DETACH
 from ..console.stopping import JobsLeft
 from .account_check import AccountCheck
-from .backend import AWS, Backend, UnfinishedCall
+from .backend import AWS, Backend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from flytekitplugins.awsbatch.propeller.propeller_settings import RateLimiterSettings
 
     from ..all_settings import Settings
+    from ..run.call import Call
 
 # Seconds between two looks at a job of a service on this machine.
 FIRST_LOCAL_LOOK, LONGEST_LOCAL_LOOK = 0.1, 2.0
@@ -123,7 +124,7 @@ class AccountBackend(Backend):
     def lose(self) -> None:
         self._lost.set()
 
-    def stop(self, calls: Iterable[UnfinishedCall]) -> None:
+    def stop(self, calls: Iterable[Call]) -> None:
         self._stopped.set()
         self.hurry()
         refused = False

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.process import ProcessExecutor
@@ -31,24 +31,10 @@ if TYPE_CHECKING:
 
     from ..all_settings import Settings
     from ..home import Home
+    from ..run.call import Call
 
 # The value of `FLYTE_AWSBATCH`, and of a run's record, that means AWS itself.
 AWS = "aws"
-
-
-class UnfinishedCall(Protocol):
-    """A task call, for a deployment that closes before the call has ended."""
-
-    @property
-    def label(self) -> str: ...
-
-    def abort(self) -> None:
-        """Ends its job for good. Raises BatchError, UnreachableError: the job runs on."""
-        ...
-
-    def interrupt(self) -> str:
-        """Records the call so that it can be resumed; returns in words how far it came."""
-        ...
 
 
 class Backend:
@@ -105,7 +91,7 @@ class Backend:
     def lose(self) -> None:
         """The service cannot be asked any more: its jobs are left as they are."""
 
-    def stop(self, calls: Iterable[UnfinishedCall]) -> None:
+    def stop(self, calls: Iterable[Call]) -> None:
         """Ends every process of this deployment's jobs, or aborts `calls` where the jobs are somewhere else."""
 
     def adopt(self, job_id: str) -> None:
@@ -164,7 +150,7 @@ class LocalBackend(Backend):
     def ensure_queue(self, name: str) -> None:
         self.service.ensure_queue(name)
 
-    def stop(self, calls: Iterable[UnfinishedCall]) -> None:
+    def stop(self, calls: Iterable[Call]) -> None:
         self._stopped.set()
         self.service.suspend()
 

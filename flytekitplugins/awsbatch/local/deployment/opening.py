@@ -46,6 +46,7 @@ from .uploads import Uploads
 
 if TYPE_CHECKING:
     from ..all_settings import Settings
+    from ..run.call import Call
 
 
 class ClosedError(Exception):
@@ -128,7 +129,7 @@ class Deployment:
         self.results_folder: Path | None = None
         self.failed_execution = ""
         self._is_process_own = is_process_own
-        self._calls: list[backend.UnfinishedCall] = []
+        self._calls: list[Call] = []
         self._process = os.getpid()
         self._storage_checked = False
         self._open = False
@@ -238,7 +239,7 @@ class Deployment:
             self._say(f"Report: {self._report}")
 
     @contextlib.contextmanager
-    def closed_with(self, call: backend.UnfinishedCall) -> Iterator[None]:
+    def closed_with(self, call: Call) -> Iterator[None]:
         """The block runs a call whose jobs have to be ended or left when the deployment closes. Raises ClosedError."""
         with self._lock:
             self.check_open()
