@@ -8,12 +8,13 @@ import copy
 import json
 import re
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from flyteidl.core import errors_pb2, identifier_pb2, literals_pb2, tasks_pb2
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import DecodeError, Message
-from in_memory import MemoryStore
+from in_memory import LaggingServices, MemoryStore
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array import handler
@@ -111,9 +112,8 @@ class CaseRun:
         self.store = MemoryStore()
         self.catalog = ScriptedCatalog(case)
         self.context = build_context(case)
-        self.services = HandlerServices(
-            self.aws, self.store, self.catalog, build_settings(case, fidelity), lag=case.get("async") == "lag"
-        )
+        services = LaggingServices if case.get("async") == "lag" else HandlerServices
+        self.services = services(self.aws, self.store, self.catalog, build_settings(case, fidelity))
         self.state = State()
         self.timeline = case.get("timeline") or []
         self.current = 0
@@ -142,9 +142,7 @@ class CaseRun:
         again.aws, again.catalog, again.store = copy.deepcopy(self.aws), copy.deepcopy(self.catalog), MemoryStore()
         again.store.files = dict(self.store.files)
         again.rounds, again.flags, again.deviations = list(self.rounds), dict(self.flags), list(self.deviations)
-        again.services = HandlerServices(
-            again.aws, again.store, again.catalog, self.services.settings, lag=self.services.lag
-        )
+        again.services = replace(self.services, batch=again.aws, store=again.store, catalog=again.catalog)
         again.state = state
         return again
 
@@ -155,7 +153,7 @@ class CaseRun:
         if self.number > case.get("max_rounds", 60 + len(self.timeline)):
             return False
         if case.get("restart_at_round") == self.number:
-            self.services = self.services.fresh()
+            self.services = replace(self.services)
         self._advance()
         try:
             record = self._round(lost=case.get("lose_state_at_round") == self.number)

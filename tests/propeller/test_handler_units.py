@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from in_memory import MemoryStore
+from in_memory import LaggingQueue, MemoryStore
 from propeller_builders import MemoryBatch, Outcome, running, services, succeeded
 
 from flytekitplugins.awsbatch.batch.api import BatchError
@@ -70,7 +71,7 @@ def test_the_index_forgets_what_nobody_looked_at_for_longest() -> None:
 
 
 def test_slow_work_is_not_done_at_the_first_look() -> None:
-    queue = WorkQueue(max_items=2, max_retries=1, lag=True)
+    queue = LaggingQueue(max_items=2, max_retries=1)
     queue.queue("a", Worker("a"))
     assert [queue.get("a"), queue.get("a")] == [
         WorkInfo(WorkStatus.NOT_DONE),
@@ -225,7 +226,7 @@ def test_a_restarted_process_knows_nothing_of_before() -> None:
     given = services(lambda job, child: running())
     given.jobs.get_or_create("a", "job-0", 1)
     given.definitions.put("k", "arn")
-    again = given.fresh()
+    again = replace(given)
     assert (again.jobs.get("a"), again.definitions.get("k")) == (None, None)
     assert (again.batch, again.store, again.catalog) == (given.batch, given.store, given.catalog)
 

@@ -376,7 +376,7 @@ def test_a_run_restored_after_any_round_ends_the_same(play: Any) -> None:
         for _ in range(rounds):
             execution.step()
         saved = json.loads(json.dumps(execution.snapshot()))
-        again = NodeExecution(made, given.fresh(), saved=NodeState.from_dict(saved))
+        again = NodeExecution(made, replace(given), saved=NodeState.from_dict(saved))
         result = again.result or again.run(no_wait)
         assert result == whole
         if execution.result is not None:
@@ -465,7 +465,7 @@ def test_a_saved_node_goes_on_waiting_for_the_same_moment() -> None:
         execution.step()
     clock.now += 10
     saved = NodeState.from_dict(json.loads(json.dumps(execution.snapshot())))
-    resumed = NodeExecution(made, given.fresh(), saved=saved, clock=clock)
+    resumed = NodeExecution(made, replace(given), saved=saved, clock=clock)
     resumed.step()
     assert resumed.result is None
     clock.now += 6

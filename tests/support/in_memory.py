@@ -1,11 +1,15 @@
-"""A data store and a catalog that live in dictionaries, for tests, conformance cases and benchmarks."""
+"""A data store and a catalog that live in dictionaries, and background work that takes its time, for tests, conformance
+cases and benchmarks."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
 from flyteidl.core import literals_pb2
 
+from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
+from flytekitplugins.awsbatch.propeller.aws_array.workqueue import WorkInfo, WorkQueue, WorkStatus
 from flytekitplugins.awsbatch.propeller.catalog import CatalogKey
 from flytekitplugins.awsbatch.propeller.storage import NotFoundError, join_storage_url
 
@@ -58,3 +62,37 @@ class MemoryCatalog:
 
     def clear(self) -> None:
         self._entries.clear()
+
+
+class LaggingQueue(WorkQueue):
+    """The first look at an item says that it is not done, as a slow worker's would."""
+
+    def __init__(self, *, max_items: int, max_retries: int) -> None:
+        super().__init__(max_items=max_items, max_retries=max_retries)
+        self._unseen: set[str] = set()
+
+    def get(self, item: str) -> WorkInfo | None:
+        info = super().get(item)
+        if info is None or item not in self._unseen:
+            return info
+        self._unseen.discard(item)
+        return WorkInfo(WorkStatus.NOT_DONE)
+
+    def _remember(self, item: str, info: WorkInfo) -> None:
+        super()._remember(item, info)
+        self._unseen.add(item)
+
+
+@dataclass
+class LaggingServices(HandlerServices):
+    """Their background work is not done at the first look."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.catalog_reader = _lagging(self.catalog_reader)
+        self.catalog_writer = _lagging(self.catalog_writer)
+        self.assembler = _lagging(self.assembler)
+
+
+def _lagging(queue: WorkQueue) -> LaggingQueue:
+    return LaggingQueue(max_items=queue._max_items, max_retries=queue._max_retries)

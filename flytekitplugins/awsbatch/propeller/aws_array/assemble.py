@@ -18,7 +18,7 @@ from .phases import Phase, TaskPhase
 from .plugin_state import State, TaskError
 from .services import HandlerServices
 from .task_context import TaskContext
-from .workqueue import RetryWorkError, WorkQueue, WorkStatus
+from .workqueue import RetryWorkError, WorkStatus
 
 
 class Assembled(NamedTuple):
@@ -39,7 +39,7 @@ def assemble_outputs(state: State, context: TaskContext, services: HandlerServic
         except StorageError as error:
             raise RetryWorkError(error) from error
 
-    return _assemble(state, context, services, services.output_assembler, work, Phase.SUCCESS)
+    return _assemble(state, context, services, work, Phase.SUCCESS)
 
 
 def assemble_errors(state: State, context: TaskContext, services: HandlerServices) -> Assembled:
@@ -52,18 +52,13 @@ def assemble_errors(state: State, context: TaskContext, services: HandlerService
         except StorageError as error:
             raise RetryWorkError(error) from error
 
-    return _assemble(state, context, services, services.error_assembler, work, Phase.RETRYABLE_FAILURE)
+    return _assemble(state, context, services, work, Phase.RETRYABLE_FAILURE)
 
 
 def _assemble(
-    state: State,
-    context: TaskContext,
-    services: HandlerServices,
-    queue: WorkQueue,
-    work: Callable[[], None],
-    terminal: Phase,
+    state: State, context: TaskContext, services: HandlerServices, work: Callable[[], None], terminal: Phase
 ) -> Assembled:
-    version = state.version + 1
+    queue, version = services.assembler, state.version + 1
     info = queue.get(context.name)
     if info is None:
         if not context.template.interface.outputs.variables:

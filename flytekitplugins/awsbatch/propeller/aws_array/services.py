@@ -5,7 +5,7 @@ None of it is part of the saved state: a new process starts with all of it empty
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from ...batch.api import BatchApi
 from ..catalog import Catalog
@@ -18,9 +18,8 @@ from .workqueue import WorkQueue
 
 @dataclass
 class HandlerServices:
-    """One per process (or per run); `fresh` gives what a restarted process would have.
+    """One per process (or per run); `dataclasses.replace` gives what a restarted process would have.
 
-    :param lag: the first look at any background work says that it is not done (for the conformance cases).
     :param changed: see `JobStore`.
     :param fixed_size: whether nobody makes AWS Batch's compute environments larger while a job waits.
     """
@@ -29,15 +28,13 @@ class HandlerServices:
     store: DataStore
     catalog: Catalog
     settings: HandlerSettings = field(default_factory=HandlerSettings)
-    lag: bool = False
     changed: Changed = job_store_without_change_feed
     fixed_size: bool = False
     jobs: JobStore = field(init=False)
     definitions: DefinitionCache = field(init=False)
     catalog_reader: WorkQueue = field(init=False)
     catalog_writer: WorkQueue = field(init=False)
-    output_assembler: WorkQueue = field(init=False)
-    error_assembler: WorkQueue = field(init=False)
+    assembler: WorkQueue = field(init=False)
 
     def __post_init__(self) -> None:
         batch, cached = self.settings.batch, self.settings.catalog_cache
@@ -52,11 +49,6 @@ class HandlerServices:
         megabytes = self.settings.storage.limits.max_download_mbs
         if megabytes and not isinstance(self.store, LimitedStore):
             self.store = LimitedStore(self.store, megabytes)
-        self.catalog_reader = WorkQueue(max_items=cached.reader.max_items, max_retries=3, lag=self.lag)
-        self.catalog_writer = WorkQueue(max_items=cached.writer.max_items, max_retries=3, lag=self.lag)
-        self.output_assembler = WorkQueue(max_items=100_000, max_retries=5, lag=self.lag)
-        self.error_assembler = WorkQueue(max_items=100_000, max_retries=5, lag=self.lag)
-
-    def fresh(self) -> HandlerServices:
-        """The services of a restarted process: the same client and storage, every cache empty."""
-        return replace(self)
+        self.catalog_reader = WorkQueue(max_items=cached.reader.max_items, max_retries=3)
+        self.catalog_writer = WorkQueue(max_items=cached.writer.max_items, max_retries=3)
+        self.assembler = WorkQueue(max_items=100_000, max_retries=5)

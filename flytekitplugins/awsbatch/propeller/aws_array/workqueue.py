@@ -43,15 +43,12 @@ class WorkQueue:
     """
     :param max_items: how many items the index remembers; the one not looked at for longest goes first.
     :param max_retries: how often a worker is tried.
-    :param lag: the first look at an item says that it is not done, as a slow worker's would.
     """
 
-    def __init__(self, *, max_items: int, max_retries: int, lag: bool = False) -> None:
+    def __init__(self, *, max_items: int, max_retries: int) -> None:
         self._max_items = max_items
         self._max_retries = max_retries
-        self._lag = lag
         self._index: OrderedDict[str, WorkInfo] = OrderedDict()
-        self._unseen: set[str] = set()
 
     def queue(self, item: str, worker: Callable[[], Any]) -> None:
         """Has `worker` done unless the index already knows the item."""
@@ -70,36 +67,27 @@ class WorkQueue:
                 self._index.move_to_end(item)
             elif info is not None:
                 self._remember(item, info)
-                if self._lag:
-                    self._unseen.add(item)
             yield item
 
     def get(self, item: str) -> WorkInfo | None:
         """None: the index does not know the item."""
         info = self._index.get(item)
-        if info is None:
-            return None
-        self._index.move_to_end(item)
-        if item in self._unseen:
-            self._unseen.discard(item)
-            return WorkInfo(WorkStatus.NOT_DONE)
+        if info is not None:
+            self._index.move_to_end(item)
         return info
 
     def _work(self, worker: Callable[[], Any]) -> WorkInfo:
         for attempt in range(1, self._max_retries + 1):
             try:
                 return WorkInfo(WorkStatus.SUCCEEDED, worker())
-            except RetryWorkError as error:
-                if attempt == self._max_retries:
-                    return WorkInfo(WorkStatus.FAILED, error=error)
             except UnreachableError:
                 raise
             except Exception as error:
-                return WorkInfo(WorkStatus.FAILED, error=error)
+                if attempt == self._max_retries or not isinstance(error, RetryWorkError):
+                    return WorkInfo(WorkStatus.FAILED, error=error)
         return WorkInfo(WorkStatus.NOT_DONE)
 
     def _remember(self, item: str, info: WorkInfo) -> None:
         self._index[item] = info
         while len(self._index) > self._max_items:
-            gone, _ = self._index.popitem(last=False)
-            self._unseen.discard(gone)
+            self._index.popitem(last=False)
