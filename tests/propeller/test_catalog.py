@@ -28,7 +28,7 @@ from propeller_builders import (
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, CatalogKey, DiskCatalog, StoredCatalog
-from flytekitplugins.awsbatch.propeller.checked_catalog import CheckedCatalog, checked_catalog_references
+from flytekitplugins.awsbatch.propeller.catalog_references import catalog_references
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
@@ -175,7 +175,7 @@ def test_failed_children_are_not_stored_and_their_siblings_are(make: Make) -> No
 
 
 def test_of_equal_items_the_first_is_kept(make: Make) -> None:
-    catalog = CheckedCatalog(make(), lambda _: True)
+    catalog = make()
     made = request(template(cached="1"), literal_map(x=integers([7, 7, 8])))
     assert run(made, services(all_succeed, catalog=catalog))[1] == 1
     result, submitted = run(second(made), services(all_succeed, catalog=catalog))
@@ -183,7 +183,7 @@ def test_of_equal_items_the_first_is_kept(make: Make) -> None:
 
 
 def test_items_without_outputs_are_computed_each_time(make: Make) -> None:
-    catalog = CheckedCatalog(make(), lambda _: True)
+    catalog = make()
     silent = template(cached="1")
     silent.interface.ClearField("outputs")
     made = request(silent, literal_map(x=integers([7, 8])))
@@ -298,11 +298,11 @@ def packed(value: object) -> literals_pb2.Literal:
 def test_what_an_entry_refers_to_is_found_wherever_it_is_nested(
     literal: literals_pb2.Literal, expected: list[str]
 ) -> None:
-    assert list(checked_catalog_references(literal_map(o0=literal))) == expected
+    assert list(catalog_references(literal_map(o0=literal))) == expected
 
 
 def test_an_entry_of_another_run_is_kept(make: Make) -> None:
-    first, later = (CheckedCatalog(make(), lambda _: True) for _ in range(2))
+    first, later = (make() for _ in range(2))
     first.put(key(), OUTPUTS)
     later.put(key(), literal_map(o0=integer(6)))
     assert later.get(key()) == OUTPUTS
@@ -310,7 +310,7 @@ def test_an_entry_of_another_run_is_kept(make: Make) -> None:
 
 def test_an_entry_whose_file_has_gone_is_a_miss(make: Make) -> None:
     there = {"s3://b/a", "s3://b/b"}
-    catalog = CheckedCatalog(make(), there.__contains__)
+    catalog = make(exists=there.__contains__)
     outputs = literal_map(o0=listed(blob("s3://b/a"), blob("s3://b/b")))
     catalog.put(key(), outputs)
     assert catalog.get(key()) == outputs
@@ -325,7 +325,7 @@ def test_files_that_cannot_be_looked_for_fail_the_lookup(make: Make) -> None:
     def exists(url: str) -> bool:
         raise StorageError(url, "Forbidden")
 
-    catalog = CheckedCatalog(make(), exists)
+    catalog = make(exists=exists)
     catalog.put(key(), literal_map(o0=blob("s3://b/a")))
     with pytest.raises(CatalogError, match="s3://b/a: Forbidden"):
         catalog.get(key())

@@ -278,7 +278,7 @@ def test_the_cache_gives_back_what_any_flytekit_wrote(kind: str) -> None:
 @given(data=anything(literal_map(o0=integer(7))))
 def test_a_damaged_entry_of_the_cache_is_a_failed_look_up(folder: Path, data: bytes) -> None:
     catalog = DiskCatalog(folder / "entries")
-    catalog.put(key(), literals_pb2.LiteralMap())
+    catalog.put(key(), literals_pb2.LiteralMap.FromString(literal_map(o0=integer(7))))
     (entry,) = (folder / "entries").iterdir()
     entry.write_bytes(data)
     with contextlib.suppress(CatalogError):
@@ -286,7 +286,7 @@ def test_a_damaged_entry_of_the_cache_is_a_failed_look_up(folder: Path, data: by
 
 
 def test_a_damaged_file_of_the_cache_is_named(tmp_path: Path) -> None:
-    DiskCatalog(tmp_path).put(key(), literals_pb2.LiteralMap())
+    DiskCatalog(tmp_path).put(key(), literals_pb2.LiteralMap.FromString(literal_map(o0=integer(7))))
     (entry,) = tmp_path.iterdir()
     entry.write_bytes(b"no entry" * 1000)
     with pytest.raises(CatalogError, match=f"the cache in {tmp_path} cannot be read"):

@@ -8,19 +8,21 @@ name, the cache version with the hash of its interface, and the hash of the inpu
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
+from .catalog_references import catalog_references
 from .golang.objecthash import object_hash
 from .storage import DataStore, LocalStore, NotFoundError, StorageError, read_stored_message, write_stored_message
 
@@ -105,21 +107,52 @@ class Catalog(Protocol):
 
 class StoredCatalog:
     """Entries in a storage, where several people's runs find them. An entry is a file:
-    `<prefix>/<project>/<domain>/<task>/<version>/<tag>.pb`.
+    `<prefix>/<project>/<domain>/<task>/<version>/<tag>.pb`. It counts as long as the files that it refers to are there.
 
     :param enabled: False: every lookup misses and nothing is stored.
     :param overwrite: True: every lookup misses, and what is computed replaces what is stored.
+    :param exists: whether there is a file or a directory at a URL. Raises StorageError.
+    :param tell: is told of an entry that cannot be read or written; Flyte's handler takes it for one that is not there.
     """
 
-    def __init__(self, store: DataStore, prefix: str, *, enabled: bool = True, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        store: DataStore,
+        prefix: str,
+        *,
+        enabled: bool = True,
+        overwrite: bool = False,
+        exists: Callable[[str], bool] = lambda url: True,
+        tell: Callable[[CatalogError], None] = lambda error: None,
+    ) -> None:
         self.enabled = enabled
         self.overwrite = overwrite
         self.at_once = store.at_once(prefix)
         self._store = store
         self._prefix = prefix.rstrip("/")
+        self._exists = exists
+        self._tell = tell
 
     def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
-        place = self._place(key)
+        with self._telling():
+            return self._read(self._place(key))
+
+    def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
+        """Keeps an entry that is there already, as datacatalog does (`createArtifact` in `datacatalog.go`), and takes
+        none without outputs (`ValidateEmptyArtifactData` in its `artifact_validator.go`)."""
+        if not outputs.literals:
+            raise CatalogError("missing artifactData")
+        with self._telling():
+            place = self._place(key)
+            with contextlib.suppress(CatalogError):
+                if not self.enabled or self._read(place) is not None:
+                    return
+            try:
+                write_stored_message(self._store, place, outputs)
+            except StorageError as error:
+                raise CatalogError(f"the cache in {self._prefix} cannot be written: {error}") from error
+
+    def _read(self, place: str) -> literals_pb2.LiteralMap | None:
         if not self.enabled or self.overwrite:
             return None
         outputs = literals_pb2.LiteralMap()
@@ -129,16 +162,19 @@ class StoredCatalog:
             return None
         except StorageError as error:
             raise CatalogError(f"the cache in {self._prefix} cannot be read: {error}") from error
-        return outputs
-
-    def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None:
-        place = self._place(key)
-        if not self.enabled:
-            return
         try:
-            write_stored_message(self._store, place, outputs)
+            gone = any(not self._exists(url) for url in dict.fromkeys(catalog_references(outputs)))
         except StorageError as error:
-            raise CatalogError(f"the cache in {self._prefix} cannot be written: {error}") from error
+            raise CatalogError(f"the files of a cached result cannot be looked for: {error}") from error
+        return None if gone else outputs
+
+    @contextlib.contextmanager
+    def _telling(self) -> Iterator[None]:
+        try:
+            yield
+        except CatalogError as error:
+            self._tell(error)
+            raise
 
     def _place(self, key: CatalogKey) -> str:
         return "/".join([self._prefix, *(quote(part, safe="") for part in (*key.dataset(), key.tag()))]) + ".pb"
@@ -147,8 +183,8 @@ class StoredCatalog:
 class DiskCatalog(StoredCatalog):
     """Entries in a folder of the home, shared by runs and processes."""
 
-    def __init__(self, folder: Path, *, enabled: bool = True, overwrite: bool = False) -> None:
-        super().__init__(LocalStore(), str(folder), enabled=enabled, overwrite=overwrite)
+    def __init__(self, folder: Path, **options: Any) -> None:
+        super().__init__(LocalStore(), str(folder), **options)
 
     def clear(self) -> None:
         """Removes all entries. Raises OSError."""

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, DiskCatalog, StoredCatalog
-from flytekitplugins.awsbatch.propeller.checked_catalog import CheckedCatalog
 from flytekitplugins.awsbatch.propeller.storage import DataStore, SchemeStore
 
 from ... import machine_time
@@ -297,11 +296,11 @@ def _catalog(settings: Settings, home: Home, store: DataStore, tell: Callable[[C
     from flytekit.configuration import LocalConfig
 
     local = LocalConfig.auto()
-    switches = {"enabled": local.cache_enabled, "overwrite": local.cache_overwrite}
+    options = {"enabled": local.cache_enabled, "overwrite": local.cache_overwrite}
     if not settings.local.cache:
-        return CheckedCatalog(DiskCatalog(home.catalog, **switches), exists_in_storage, tell)
+        return DiskCatalog(home.catalog, exists=exists_in_storage, tell=tell, **options)
     prefix = check_location_url("emulator.cache", settings.local.cache, settings)
-    return CheckedCatalog(StoredCatalog(store, prefix, **switches), exists_in_storage, tell)
+    return StoredCatalog(store, prefix, exists=exists_in_storage, tell=tell, **options)
 
 
 _lock = threading.Lock()
