@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from flyteidl.core import identifier_pb2
+from flyteidl.core import identifier_pb2, tasks_pb2
 
 from flytekitplugins.awsbatch.propeller.aws_array.environment import (
-    TaskIdentity,
     array_batch_environment,
     array_environment,
     pod_environment,
 )
 from flytekitplugins.awsbatch.propeller.aws_array.job_config import job_config
+from flytekitplugins.awsbatch.propeller.aws_array.task_context import TaskContext
 from flytekitplugins.awsbatch.propeller.node import names, paths
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, ParentNode
+from flytekitplugins.awsbatch.propeller.propeller_settings import (
+    AwsPluginSettings,
+    BatchPluginSettings,
+    HandlerSettings,
+)
 from flytekitplugins.awsbatch.propeller.storage import StorageError, join_storage_url, storage_checkpoint_prefix
 from flytekitplugins.awsbatch.wire import INDEX_LOOKUP_FILE
 
@@ -137,22 +142,29 @@ def array_paths(case: dict[str, Any]) -> dict[str, Any]:
 @kind("exec_env")
 def exec_env(case: dict[str, Any]) -> dict[str, Any]:
     workflow = case.get("workflow")
-    identity = TaskIdentity(
-        case["project"],
-        case["domain"],
-        case["execution"],
-        case["attempt"],
-        identifier_pb2.Identifier(**case["task"]) if case.get("task") else None,
-        ":".join(workflow) if workflow else "",
+    container = [{"key": key, "value": value} for key, value in case.get("container_env") or []]
+    context = TaskContext(
+        template=tasks_pb2.TaskTemplate(container=tasks_pb2.Container(env=container)),
+        name="",
+        project=case["project"],
+        domain=case["domain"],
+        execution=case["execution"],
+        attempt=case["attempt"],
+        input_prefix="",
+        output_prefix="",
+        raw_output_prefix="",
+        task_path="",
+        task_id=identifier_pb2.Identifier(**case["task"]) if case.get("task") else None,
+        workflow=":".join(workflow) if workflow else "",
     )
-    container = [(key, value) for key, value in case.get("container_env") or []]
-    plugin_env = case.get("batch_default_env") or {}
-    batch = array_batch_environment(container, identity, plugin_env=dict(plugin_env))
+    plugin = BatchPluginSettings(default_env_vars=dict(case.get("batch_default_env") or {}))
+    settings = HandlerSettings(aws=AwsPluginSettings(batch=plugin))
+    batch = array_batch_environment(context, settings)
     size = None
     if case.get("array_size") is not None:
         batch, size = array_environment(batch, case["array_size"])
     return {
-        "pod": [list(pair) for pair in _with_console_page(pod_environment(container, identity), case)],
+        "pod": [list(pair) for pair in _with_console_page(pod_environment(context, settings), case)],
         "batch": [list(pair) for pair in batch],
         "array_properties_size": size,
     }

@@ -19,6 +19,7 @@ from flytekitplugins.awsbatch.local.task_resources import (
 )
 from flytekitplugins.awsbatch.propeller.aws_array.job_resources import job_resources
 from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRequirements
+from flytekitplugins.awsbatch.propeller.propeller_settings import K8sPluginSettings
 from flytekitplugins.awsbatch.settings.problems import SettingsError
 
 SEEN = "task_resources: {defaults: {cpu: 500m, memory: 500Mi}, limits: {cpu: 4, memory: 4Gi}}\n"
@@ -63,7 +64,10 @@ def test_a_job_gets_what_a_real_server_and_propeller_gave_it(
 ) -> None:
     settle_task_resources(asked, PLATFORM)
     job = job_resources(
-        asked, override, handler_resource_requirements(PLATFORM), default_cpus="100m", default_memory="100Mi"
+        asked,
+        override,
+        handler_resource_requirements(PLATFORM),
+        K8sPluginSettings(default_cpus="100m", default_memory="100Mi"),
     )
     assert (job.vcpus, job.memory) == sent
 

@@ -7,21 +7,33 @@ from typing import Any
 
 import pytest
 from in_memory import LaggingQueue, MemoryStore
-from propeller_builders import MemoryBatch, Outcome, running, services, succeeded
+from propeller_builders import (
+    MemoryBatch,
+    Outcome,
+    literal_map,
+    request,
+    running,
+    services,
+    succeeded,
+    template,
+)
 
 from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.definition_cache import DefinitionCache
-from flytekitplugins.awsbatch.propeller.aws_array.environment import TaskIdentity, array_batch_environment
+from flytekitplugins.awsbatch.propeller.aws_array.environment import array_batch_environment
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
 from flytekitplugins.awsbatch.propeller.aws_array.job_store import JobStore, job_store_phase
 from flytekitplugins.awsbatch.propeller.aws_array.links import job_link
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.workqueue import RetryWorkError, WorkInfo, WorkQueue, WorkStatus
+from flytekitplugins.awsbatch.propeller.node.attempt import attempt_context
 from flytekitplugins.awsbatch.propeller.propeller_settings import (
     BatchPluginSettings,
     HandlerSettings,
     OffloadingSettings,
+    PropellerSettings,
 )
+from flytekitplugins.awsbatch.propeller.storage import join_storage_url
 
 
 class Worker:
@@ -252,8 +264,10 @@ def test_a_definition_too_long_for_flytes_cache_is_registered_each_time() -> Non
 def test_a_job_is_told_which_literals_to_put_into_files(
     offloading: OffloadingSettings, added: list[tuple[str, str]]
 ) -> None:
-    identity = TaskIdentity("p", "d", "e", 0, None)
-    plain = array_batch_environment([("MINE", "1")], identity)
-    found = array_batch_environment([("MINE", "1")], identity, offloading=offloading)
+    task = template()
+    task.container.env.add(key="MINE", value="1")
+    context = attempt_context(request(task, literal_map()), join_storage_url, 0)
+    plain = array_batch_environment(context, HandlerSettings())
+    found = array_batch_environment(context, HandlerSettings(propeller=PropellerSettings(offloading=offloading)))
     # In the place that a real propeller gave them: names are sorted by byte.
     assert found == [*plain, *added]

@@ -55,6 +55,7 @@ from flytekitplugins.awsbatch.propeller.golang.objecthash import object_hash
 from flytekitplugins.awsbatch.propeller.golang.quantity import MEGA, QuantityError, parse_quantity
 from flytekitplugins.awsbatch.propeller.golang.text import go_text_of_message, quote_text_bytes
 from flytekitplugins.awsbatch.propeller.node.names import fixed_length_id
+from flytekitplugins.awsbatch.propeller.propeller_settings import BatchPluginSettings, K8sPluginSettings
 from flytekitplugins.awsbatch.propeller.storage import StorageError, join_storage_path, join_storage_url
 
 JSON = st.recursive(
@@ -188,18 +189,17 @@ def test_resources_take_the_limit_the_override_and_the_platforms_bound() -> None
     asked = tasks_pb2.Resources(
         requests=[{"name": "CPU", "value": "500m"}], limits=[{"name": "MEMORY", "value": "1Gi"}]
     )
-    found = job_resources(asked, None, None, default_cpus="1000m", default_memory="1024Mi")
+    found = job_resources(asked, None, None, K8sPluginSettings(default_cpus="1000m", default_memory="1024Mi"))
     assert (found.vcpus, found.memory) == (1, 1074)
     with pytest.raises(HandlerError, match="Failed to parse resource"):
         job_resources(
             tasks_pb2.Resources(requests=[{"name": "GPU", "value": "two"}]),
             None,
             None,
-            default_cpus="1",
-            default_memory="1",
+            K8sPluginSettings(default_cpus="1", default_memory="1"),
         )
     with pytest.raises(HandlerError, match="Failed to parse resource"):
-        job_resources(tasks_pb2.Resources(), None, None, default_cpus="much", default_memory="1")
+        job_resources(tasks_pb2.Resources(), None, None, K8sPluginSettings(default_cpus="much", default_memory="1"))
 
 
 # MessagePack and protobuf texts.
@@ -479,7 +479,7 @@ def test_what_a_request_lacks_is_named_as_the_sdk_names_it() -> None:
 
 @given(st.integers(0, 2**32 - 1), st.integers(0, 20), st.integers(0, 20))
 def test_attempts_stay_within_the_bounds(retries: int, low: int, high: int) -> None:
-    found = retry_strategy_attempts(template(retries=retries), low, high)
+    found = retry_strategy_attempts(template(retries=retries), BatchPluginSettings(min_retries=low, max_retries=high))
     if retries >= 2**31:
         assert found is None
     else:

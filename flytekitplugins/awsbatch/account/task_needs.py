@@ -63,7 +63,7 @@ def _inner_task(task: Any) -> Any:
 
 def _task_need_of(task: Any, workflow: str, settings: Settings, node: Node | None = None) -> TaskNeed:
     """:param node: the node whose `with_overrides` counts too."""
-    inner, admin, k8s = _inner_task(task), settings.admin, settings.handler.k8s
+    inner, admin = _inner_task(task), settings.admin
     resources: Resources = convert_resources_to_resource_model(
         requests=inner.resources.requests, limits=inner.resources.limits
     ).to_flyte_idl()
@@ -75,8 +75,7 @@ def _task_need_of(task: Any, workflow: str, settings: Settings, node: Node | Non
         resources,
         ResourceRequirements.from_template(overrides.to_flyte_idl()) if overrides else None,
         handler_resource_requirements(platform) if platform else None,
-        default_cpus=k8s.default_cpus,
-        default_memory=k8s.default_memory,
+        settings.handler.k8s,
     )
     queues = sorted(match_queue(admin, admin.emulator.launched(workflow)).explained_queues - {""})
     # flytekit's legacy map may map a plain task.

@@ -27,11 +27,7 @@ def account_job_needs(request: NodeRequest, queue: str, settings: HandlerSetting
     """What the node's job will ask of a compute environment. Raises HandlerError."""
     template = request.template
     size = job_resources(
-        template.container.resources,
-        request.override_resources,
-        request.platform_resources,
-        default_cpus=settings.k8s.default_cpus,
-        default_memory=settings.k8s.default_memory,
+        template.container.resources, request.override_resources, request.platform_resources, settings.k8s
     )
     custom = read_submit_custom(template.custom) if template.HasField("custom") else {}
     return TaskNeed(

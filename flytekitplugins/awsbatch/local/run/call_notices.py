@@ -53,8 +53,7 @@ class CallNotices:
                 deployment.say_once(f"{label}: {page}")
             elif progress.link and children > 1:
                 deployment.say_once(f"{label}: Flyte's console links the array to {progress.link}")
-        batch = deployment.settings.handler.batch
-        max_attempts = retry_strategy_attempts(self._template, batch.min_retries, batch.max_retries)
+        max_attempts = retry_strategy_attempts(self._template, deployment.settings.handler.batch)
         job = deployment.services.jobs.get(progress.job_name)
         for line in self._news.lines(progress, job, max_attempts):
             deployment.reporter.say(redact(f"{label}: {line}", os.environ))

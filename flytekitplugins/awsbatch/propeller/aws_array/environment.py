@@ -1,70 +1,45 @@
-"""The environment that propeller gives a task (`flytek8s/k8s_resource_adds.go`, `awsbatch/transformer.go`). Pure."""
+"""The environment that propeller gives a task (`flytek8s/k8s_resource_adds.go`, `awsbatch/transformer.go`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-
-from flyteidl.core import identifier_pb2
+import os
+from collections.abc import Iterable
 
 from ...wire import ARRAY_INDEX_VAR_NAME, AWS_JOB_ARRAY_INDEX, FAIL_ON_ERROR, FAKE_ARRAY_INDEX
-from ..propeller_settings import OffloadingSettings
+from ..propeller_settings import HandlerSettings, OffloadingSettings
+from .task_context import TaskContext
 
 Pair = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class TaskIdentity:
-    """Who runs: an attempt of a node of an execution. `workflow` is `project:domain:name`, "" when not known."""
-
-    project: str
-    domain: str
-    execution: str
-    attempt: int
-    task: identifier_pb2.Identifier | None
-    workflow: str = ""
-
-
-def pod_environment(
-    container: Iterable[Pair],
-    identity: TaskIdentity,
-    *,
-    offloading: OffloadingSettings | None = None,
-    default_env: Mapping[str, str] | None = None,
-) -> list[Pair]:
+def pod_environment(context: TaskContext, settings: HandlerSettings) -> list[Pair]:
     """The variables of a pod in propeller's order; a name may come twice (`DecorateEnvVars`)."""
-    pairs = list(container)
-    if identity.workflow:
-        pairs.append(("FLYTE_INTERNAL_EXECUTION_WORKFLOW", identity.workflow))
+    pairs = [(pair.key, pair.value) for pair in context.template.container.env]
+    if context.workflow:
+        pairs.append(("FLYTE_INTERNAL_EXECUTION_WORKFLOW", context.workflow))
     pairs += [
-        ("FLYTE_INTERNAL_EXECUTION_ID", identity.execution),
-        ("FLYTE_INTERNAL_EXECUTION_PROJECT", identity.project),
-        ("FLYTE_INTERNAL_EXECUTION_DOMAIN", identity.domain),
-        ("FLYTE_ATTEMPT_NUMBER", str(identity.attempt)),
+        ("FLYTE_INTERNAL_EXECUTION_ID", context.execution),
+        ("FLYTE_INTERNAL_EXECUTION_PROJECT", context.project),
+        ("FLYTE_INTERNAL_EXECUTION_DOMAIN", context.domain),
+        ("FLYTE_ATTEMPT_NUMBER", str(context.attempt)),
     ]
-    if identity.task is not None:
+    if context.task_id is not None:
         pairs += [
-            ("FLYTE_INTERNAL_TASK_PROJECT", identity.task.project),
-            ("FLYTE_INTERNAL_TASK_DOMAIN", identity.task.domain),
-            ("FLYTE_INTERNAL_TASK_NAME", identity.task.name),
-            ("FLYTE_INTERNAL_TASK_VERSION", identity.task.version),
+            ("FLYTE_INTERNAL_TASK_PROJECT", context.task_id.project),
+            ("FLYTE_INTERNAL_TASK_DOMAIN", context.task_id.domain),
+            ("FLYTE_INTERNAL_TASK_NAME", context.task_id.name),
+            ("FLYTE_INTERNAL_TASK_VERSION", context.task_id.version),
         ]
-    pairs += _sizes(offloading or OffloadingSettings())
-    return [*pairs, *(default_env or {}).items()]
+    pairs += _sizes(settings.propeller.offloading)
+    own = {name: os.environ.get(source, "") for name, source in settings.k8s.default_env_vars_from_env.items()}
+    return [*pairs, *{**settings.k8s.default_env_vars, **own}.items()]
 
 
-def array_batch_environment(
-    container: Iterable[Pair],
-    identity: TaskIdentity,
-    *,
-    offloading: OffloadingSettings | None = None,
-    plugin_env: Mapping[str, str] | None = None,
-    k8s_env: Mapping[str, str] | None = None,
-) -> list[Pair]:
+def array_batch_environment(context: TaskContext, settings: HandlerSettings) -> list[Pair]:
     """A job's list: one per name, the last wins, sorted by byte. Neither the execution's own variables nor the console
     URL are passed on (`getEnvVarsForTask`)."""
-    merged = dict(pod_environment(container, identity, offloading=offloading, default_env=k8s_env))
-    merged.update(plugin_env or {})
+    merged = dict(pod_environment(context, settings))
+    merged.update(settings.batch.default_env_vars)
     merged[FAIL_ON_ERROR] = "true"
     return sorted(merged.items(), key=lambda pair: pair[0].encode("utf-8"))
 

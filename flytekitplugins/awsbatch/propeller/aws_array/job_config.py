@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from flyteidl.core import tasks_pb2
-
 from ...wire import CHILD_QUEUE, DYNAMIC_QUEUE
 
 PRIMARY_QUEUE = "primary_queue"
@@ -29,7 +27,3 @@ def job_config(pairs: Iterable[tuple[str, str]], overrides: Mapping[str, str]) -
         elif key in (CHILD_QUEUE, DYNAMIC_QUEUE):
             dynamic = value
     return JobConfig(primary, dynamic)
-
-
-def job_container_config(template: tasks_pb2.TaskTemplate) -> list[tuple[str, str]]:
-    return [(pair.key, pair.value) for pair in template.container.config]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from flyteidl.core import tasks_pb2
 
 from ..golang.quantity import MEGA, Quantity
+from ..propeller_settings import K8sPluginSettings
 from .requirements import CPU, MEMORY, ResourceRequirements, requirement_quantity
 
 
@@ -26,9 +27,7 @@ def job_resources(
     resources: tasks_pb2.Resources,
     override: ResourceRequirements | None,
     platform: ResourceRequirements | None,
-    *,
-    default_cpus: str,
-    default_memory: str,
+    k8s: K8sPluginSettings,
 ) -> JobResources:
     """What a job asks for.
 
@@ -43,8 +42,8 @@ def job_resources(
         limits.update(_parsed(override.limits))
     platform = platform or ResourceRequirements()
     defaults, bounds = _parsed(platform.requests), _parsed(platform.limits)
-    cpu = _limit(requests, limits, {CPU: requirement_quantity(default_cpus), **defaults}, bounds, CPU)
-    memory = _limit(requests, limits, {MEMORY: requirement_quantity(default_memory), **defaults}, bounds, MEMORY)
+    cpu = _limit(requests, limits, {CPU: requirement_quantity(k8s.default_cpus), **defaults}, bounds, CPU)
+    memory = _limit(requests, limits, {MEMORY: requirement_quantity(k8s.default_memory), **defaults}, bounds, MEMORY)
     return JobResources(cpu.scaled(0), memory.scaled(MEGA))
 
 

@@ -101,10 +101,8 @@ def monitor_subtasks(state: State, context: TaskContext, services: HandlerServic
         assert state.external_job_id is not None
         services.jobs.get_or_create(context.name, state.external_job_id, state.execution_size)
         return state, ()
-    batch = services.settings.batch
-    look = _Round(
-        state, context, services, job, retry_strategy_attempts(context.template, batch.min_retries, batch.max_retries)
-    )
+    allowed = retry_strategy_attempts(context.template, services.settings.batch)
+    look = _Round(state, context, services, job, allowed)
     if services.store.at_once(context.output_prefix) > 1:
         look.look_ahead()
     counters = _counters(look)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from flyteidl.core import tasks_pb2
 
+from ..propeller_settings import BatchPluginSettings
+
 _INT32_LIMIT = 2**31
 
 
-def retry_strategy_attempts(template: tasks_pb2.TaskTemplate, minimum: int, maximum: int) -> int | None:
+def retry_strategy_attempts(template: tasks_pb2.TaskTemplate, plugin: BatchPluginSettings) -> int | None:
     """How often AWS tries a job: the task's retries within the plugin's bounds, plus the first try.
 
     None: no strategy is sent, because the task's metadata has no retries, or more than an int32 holds.
@@ -18,7 +20,7 @@ def retry_strategy_attempts(template: tasks_pb2.TaskTemplate, minimum: int, maxi
     if retries >= _INT32_LIMIT:
         return None
     # The minimum is applied last: it wins where the bounds contradict each other.
-    return max(min(retries, maximum), minimum) + 1
+    return max(min(retries, plugin.max_retries), plugin.min_retries) + 1
 
 
 def retry_strategy_timeout(template: tasks_pb2.TaskTemplate, default: float) -> int | None:

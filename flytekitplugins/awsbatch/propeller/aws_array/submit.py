@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,9 +12,9 @@ from ...wire import ARRAY_TASK_TYPE, DYNAMIC_QUEUE, INPUTS_FILE, SINGLE_TASK_TYP
 from ..storage import StorageError, read_stored_message, storage_checkpoint_prefix, write_stored_message
 from .command_template import Parameters, render_command
 from .compact_array import CompactArray
-from .environment import TaskIdentity, array_batch_environment, array_environment
+from .environment import array_batch_environment, array_environment
 from .handler_errors import BAD_TASK_SPECIFICATION, HandlerError
-from .job_config import job_config, job_container_config
+from .job_config import job_config
 from .job_resources import job_resources
 from .phases import Phase, TaskPhase
 from .plugin_state import State
@@ -66,7 +65,8 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
     template, settings = context.template, services.settings
     if not template.HasField("container"):
         raise HandlerError(BAD_TASK_SPECIFICATION, "Required value not set, taskTemplate Container")
-    queue = job_config(job_container_config(template), context.overrides_config).dynamic
+    config = [(pair.key, pair.value) for pair in template.container.config]
+    queue = job_config(config, context.overrides_config).dynamic
     if not queue:
         raise HandlerError(BAD_TASK_SPECIFICATION, f"config[{DYNAMIC_QUEUE}] is missing")
     parameters = _parameters(context, services)
@@ -74,24 +74,9 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         *render_command(template.container.command, parameters),
         *render_command(template.container.args, parameters),
     ]
-    environment = array_batch_environment(
-        [(pair.key, pair.value) for pair in template.container.env],
-        TaskIdentity(
-            context.project, context.domain, context.execution, context.attempt, context.task_id, context.workflow
-        ),
-        offloading=settings.propeller.offloading,
-        plugin_env=settings.batch.default_env_vars,
-        k8s_env={
-            **settings.k8s.default_env_vars,
-            **{name: os.environ.get(source, "") for name, source in settings.k8s.default_env_vars_from_env.items()},
-        },
-    )
+    environment = array_batch_environment(context, settings)
     resources = job_resources(
-        template.container.resources,
-        context.override_resources,
-        context.platform_resources,
-        default_cpus=settings.k8s.default_cpus,
-        default_memory=settings.k8s.default_memory,
+        template.container.resources, context.override_resources, context.platform_resources, settings.k8s
     )
     request = read_submit_custom(template.custom) if template.HasField("custom") else {}
     request.update(jobName=context.name, jobDefinition=definition, jobQueue=queue)
@@ -104,7 +89,7 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         "memory": resources.memory,
         "vcpus": resources.vcpus,
     }
-    tries = retry_strategy_attempts(template, settings.batch.min_retries, settings.batch.max_retries)
+    tries = retry_strategy_attempts(template, settings.batch)
     _set(request, "retryStrategy", None if tries is None else {"attempts": tries})
     seconds = retry_strategy_timeout(template, settings.batch.default_timeout_seconds)
     _set(request, "timeout", None if seconds is None else {"attemptDurationSeconds": seconds})

@@ -87,7 +87,7 @@ def end_node_at_hang_timeout(
         return _ended(node, quiet, limit)
     if not settings.strict:
         return node
-    allowed = retry_strategy_attempts(request.template, settings.batch.min_retries, settings.batch.max_retries)
+    allowed = retry_strategy_attempts(request.template, settings.batch)
     hang = hangs.diagnose_hang(before, after, job, allowed)
     if hang is None:
         return node
