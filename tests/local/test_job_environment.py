@@ -17,13 +17,12 @@ def test_the_record_is_of_the_launch_that_jobs_get(tmp_path: Path, monkeypatch: 
         folder.mkdir()
     monkeypatch.chdir(began)
     launch = LocalLaunch()
-    launch.add_code("task", str(code), {}, "an-image")
+    recorded = launch.add_code("task", str(code), {}, "an-image")
 
     monkeypatch.chdir(later)
     monkeypatch.syspath_prepend(str(later))
 
     given = launch(JobSpec("", "", "", ("true",), {"FLYTE_INTERNAL_TASK_NAME": "task"}, vcpus=1, memory=64))
-    recorded = launch.record("task")
     assert (recorded["folder"], recorded["python_path"]) == (str(given.cwd), list(given.python_path))
     assert (given.environment["_F_IMG_ID"], recorded["image"]) == ("an-image", "an-image")
     assert (given.cwd, given.python_path[0]) == (began, str(code))

@@ -62,40 +62,32 @@ class LocalLaunch:
     execution_env: str = DROP
     temporary: Path | None = None
     in_images: bool = False
-    _code_roots: dict[str, str] = field(default_factory=dict)
-    _images: dict[str, str] = field(default_factory=dict)
     _launches: dict[tuple[str, bool], Launch] = field(default_factory=dict)
-    _records: dict[str, dict[str, Any]] = field(default_factory=dict)
     _execution_env: Mapping[str, str] = field(default_factory=dict)
 
-    def add_code(self, task_name: str, root: str | None, execution_env: Mapping[str, str], image_id: str = "") -> None:
+    def add_code(
+        self, task_name: str, root: str | None, execution_env: Mapping[str, str], image_id: str = ""
+    ) -> dict[str, Any]:
         """Sets the folder that has to be on the import path of a task's jobs. They see this process as it is now: all
         children of an array the same, whenever they start.
 
         :param execution_env: the variables of `pyflyte run --env`, which flytekit has put into this process.
         :param image_id: of the task's ImageSpec, by which `is_container()` knows the image.
+        :returns: what another process needs to start the jobs again; it holds no variable's value.
         """
         self._execution_env = execution_env
-        if root is not None:
-            self._code_roots[task_name] = root
-        self._images[task_name] = image_id
-        launch = self.launch_now(task_name)
+        launch = self.launch_now(root, image_id)
         self._launches[task_name, False] = launch
         self._launches[task_name, True] = replace(launch, cwd=None)
         folder, python_path = launch.cwd, launch.python_path
         if self.in_images:
-            folder, python_path = Path.cwd(), _import_path(self._code_roots.get(task_name), sys.path)
-        self._records[task_name] = {
+            folder, python_path = Path.cwd(), _import_path(root, sys.path)
+        return {
             "environment": self.environment,
             "folder": str(folder),
             "python_path": list(python_path),
             "image": image_id,
         }
-
-    def record(self, task_name: str) -> dict[str, Any]:
-        """What another process needs to start a task's jobs again, as `add_code` has found it; it holds no variable's
-        value."""
-        return self._records[task_name]
 
     def __call__(self, spec: JobSpec) -> Launch:
         task_name = spec.environment.get("FLYTE_INTERNAL_TASK_NAME", "")
@@ -103,11 +95,11 @@ class LocalLaunch:
         known = self._launches.get((task_name, in_scratch))
         if known is not None:
             return known
-        launch = self.launch_now(task_name)
+        launch = self.launch_now()
         return replace(launch, cwd=None) if in_scratch else launch
 
-    def launch_now(self, task_name: str) -> Launch:
-        """The launch of a job from this process as it is now."""
+    def launch_now(self, root: str | None = None, image_id: str = "") -> Launch:
+        """The launch of a job from this process as it is now. For the parameters see `add_code`."""
         temporary = {"TMPDIR": str(self.temporary)} if self.temporary is not None else {}
         given = self._execution_env
         inherited = {name: value for name, value in os.environ.items() if name not in given}
@@ -119,13 +111,11 @@ class LocalLaunch:
         if self.in_images:
             return Launch(environment=_job_credentials(os.environ) | forwarded, cwd=Path("/"))
         return Launch(
-            environment=base_job_environment(inherited, self.environment, self._images.get(task_name, ""))
-            | forwarded
-            | temporary,
+            environment=base_job_environment(inherited, self.environment, image_id) | forwarded | temporary,
             cwd=Path.cwd(),
             temporary=self.temporary,
             path=job_scripts_directories(),
-            python_path=_import_path(self._code_roots.get(task_name), sys.path),
+            python_path=_import_path(root, sys.path),
         )
 
 

@@ -29,7 +29,7 @@ def warm_up_once() -> None:
         environment, options = _settings()
         if options is None:
             return
-        launch = LocalLaunch(environment).launch_now("")
+        launch = LocalLaunch(environment).launch_now()
         variables = shared_launch_environment({preload.EXECUTION_ID: "warm"}, launch)
         script = preload.preload_script_of_command(job_scripts.EXECUTE, variables["PATH"])
         if script is not None:

@@ -122,7 +122,9 @@ class Call:
         self._notices.asked.CopyFrom(template.container.resources)
         settle_launched_resources(template, deployment.settings.admin)
         decision = self._decide_launch()
-        deployment.launch.add_code(template.id.name, serialised.code_root, self._who.execution_env, serialised.image_id)
+        self._record.launch = deployment.launch.add_code(
+            template.id.name, serialised.code_root, self._who.execution_env, serialised.image_id
+        )
         request = self._request(inputs, decision)
         if deployment.backend.endpoint is not None:
             self._check_account(request, decision)

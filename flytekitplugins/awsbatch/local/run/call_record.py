@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class CallRecord:
     """
     :ivar fingerprint: by which a later run recognises the call.
+    :ivar launch: what another process needs to start the jobs again.
     :ivar job: name and id of the current attempt's job; None while it has no id.
     :ivar progress: what was last heard of the node.
     :ivar queue_decision: how the queue and the role were found; the page of the run shows it.
@@ -55,6 +56,7 @@ class CallRecord:
         # What was sent for the current job, by its id.
         self._sent: dict[str | None, dict[str, Any] | None] = {}
         self.fingerprint = Fingerprint(task.name, "", "")
+        self.launch: dict[str, Any] = {}
         self.job: tuple[str, str | None] = ("", None)
         self.progress: Progress | None = None
         self.queue_decision: dict[str, Any] = {}
@@ -126,7 +128,7 @@ class CallRecord:
                     "children": self._children(node, result),
                     "counts": self._counts_elsewhere(),
                     "cacheable": self._cacheable,
-                    "launch": self._deployment.launch.record(self._task),
+                    "launch": self.launch,
                     "output_prefix": node.output_prefix,
                     "queue": self.queue_decision,
                     "request": self._request_sent(),
