@@ -56,7 +56,7 @@ def test_an_override_counts_over_the_environment_and_ends_with_its_block(monkeyp
 def test_nothing_is_emulated_in_a_job_whatever_is_overridden(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "0a1b")
     with switch.emulation_overridden(True):
-        assert (switch.emulation_on(), switch.switch_is_in_job()) == (False, True)
+        assert (switch.emulation_on(), bool(switch.variable_of_job())) == (False, True)
 
 
 @pytest.mark.parametrize(("switched", "told"), [("local", True), ("off", False), ("", False)])

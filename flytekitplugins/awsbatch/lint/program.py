@@ -16,7 +16,7 @@ from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.node import Node
 from flytekit.core.workflow import ImperativeWorkflow, PythonFunctionWorkflow, WorkflowBase
 
-from ..sdk.switch import switch_is_in_job
+from ..sdk.switch import variable_of_job
 from ..wire import ARRAY_TASK_TYPE, SINGLE_TASK_TYPE
 
 
@@ -67,7 +67,7 @@ def compile_program_workflows() -> None:
     workflow is being compiled: what is sent then is known already.
     """
     context = FlyteContextManager.current_context()
-    if switch_is_in_job() or context.compilation_state is not None:
+    if variable_of_job() or context.compilation_state is not None:
         return
     for workflow in list(program_workflows()):
         if isinstance(workflow, PythonFunctionWorkflow) and not workflow.compiled:

@@ -30,10 +30,6 @@ def variable_of_job() -> str:
     return next((name for name in (EXECUTION_ID, WARMING, AWS_JOB_ID) if os.environ.get(name)), "")
 
 
-def switch_is_in_job() -> bool:
-    return bool(variable_of_job())
-
-
 def emulation_on() -> bool:
     """What a task call should do now: True, go through the emulated AWS Batch; False, plain flytekit.
 
@@ -65,7 +61,7 @@ def emulation_expected() -> bool:
     known. Not where `pyflyte` or `flyte-awsbatch` does something else with them.
     """
     program = os.path.basename(sys.argv[0]) if sys.argv else ""  # noqa: PTH119 - no path is needed else
-    if _overridden() is False or switch_is_in_job() or program == "flyte-awsbatch":
+    if _overridden() is False or variable_of_job() or program == "flyte-awsbatch":
         return False
     environment: Mapping[str, str] = os.environ
     if program == "pyflyte":

@@ -7,7 +7,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.job_store import Job
 from flytekitplugins.awsbatch.propeller.aws_array.phases import Phase, TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import Progress
 
-PROGRESS = Progress(0, Phase.CHECKING_SUBTASKS, TaskPhase.RUNNING, {}, "job", "id", "", max_attempts=2)
+PROGRESS = Progress(0, Phase.CHECKING_SUBTASKS, TaskPhase.RUNNING, {}, "job", "id", max_attempts=2)
 
 
 class Clock:

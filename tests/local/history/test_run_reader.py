@@ -102,7 +102,7 @@ def test_what_has_not_changed_is_not_read_again(tmp_path: Path) -> None:
 
 def progress(**counts: int) -> Progress:
     phases = {TaskPhase[name]: count for name, count in counts.items()}
-    return Progress(0, Phase.CHECKING_SUBTASKS, TaskPhase.RUNNING, phases, "j", "id", "")
+    return Progress(0, Phase.CHECKING_SUBTASKS, TaskPhase.RUNNING, phases, "j", "id")
 
 
 def test_a_record_tells_of_children_elsewhere_as_often_as_that_costs_little() -> None:

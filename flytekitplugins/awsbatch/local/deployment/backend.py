@@ -43,11 +43,9 @@ class Backend:
     :ivar endpoint: `aws`, or a URL; None: the service is in this process.
     :ivar lag: see `Submissions`.
     :ivar elsewhere: whether jobs run on other machines, which do not see this one's files.
-    :ivar sees_code: whether jobs see the caller's working tree, wherever their files lie.
     :ivar from_images: whether a job starts from the image that its task names.
     """
 
-    sees_code = False
     from_images = False
 
     def __init__(
@@ -140,7 +138,6 @@ class LocalBackend(Backend):
         # second, and the handler's requests are right.
         super().__init__(self.service.calls, wait, self.service.changed)
         self.from_images = settings.local.isolation == CONTAINER
-        self.sees_code = not self.from_images
 
     def start(self) -> None:
         self.service.start()

@@ -165,8 +165,9 @@ class Deployment:
 
     @property
     def sends_code(self) -> bool:
-        """Whether code has to travel to jobs."""
-        return (self.locations.remote or self.backend.from_images) and not self.backend.sees_code
+        """Whether code has to travel to jobs: from a service in this process they see the caller's working tree, unless
+        they run in their images."""
+        return self.backend.from_images or (self.backend.endpoint is not None and self.locations.remote)
 
     def check_storage(self) -> None:
         """Once, before anything is sent: whether the buckets for files exist. Raises StorageError."""

@@ -62,6 +62,4 @@ def resume_node(
     attempt = before.snapshot.attempt if before.snapshot is not None else before.attempt
     node_id = propeller_unique_node_id(request.parents, request.node_id)
     deployment.submissions.expect_submission(propeller_generated_name(request.execution.name, node_id, attempt))
-    if before.snapshot is None:
-        return ResumedNode(NodeExecution(request, services, observer=observer), note)
     return ResumedNode(NodeExecution(request, services, saved=before.snapshot, observer=observer), note)

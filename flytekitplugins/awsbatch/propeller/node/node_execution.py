@@ -279,7 +279,7 @@ class NodeExecution:
     def _system_error(self, text: str) -> None:
         limit = self._services.settings.propeller.max_workflow_retries
         errors = self._node.system_errors + 1
-        self._update(system_errors=errors, last_error=text)
+        self._update(system_errors=errors)
         if errors <= limit:
             return
         self._terminate(abort=not self._node.reported.terminal)
@@ -310,7 +310,6 @@ class NodeExecution:
             attempt=self._node.attempt + 1,
             budget=self._node.budget,
             system_errors=self._node.system_errors,
-            last_error=self._node.last_error,
             queued_at=self._node.queued_at,
             started_at=self._clock(),
             deviations=self._node.deviations,
@@ -387,7 +386,6 @@ class NodeExecution:
             counts=child_fact_counts(node.plugin_state),
             job_name=self._context.name,
             job_id=node.plugin_state.external_job_id,
-            reason=node.plugin_state.reason,
             error=self._error,
             misfit=self._misfit,
             hang=node.hang,

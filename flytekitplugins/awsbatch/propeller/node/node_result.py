@@ -56,7 +56,6 @@ class Progress:
     counts: Mapping[TaskPhase, int]
     job_name: str
     job_id: str | None
-    reason: str
     error: str | None = None
     misfit: str = ""
     hang: str | None = None

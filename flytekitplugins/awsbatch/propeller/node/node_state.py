@@ -43,7 +43,6 @@ class NodeState(Saved):
     outputs_ready: bool = False
     budget: RetryBudget = field(default_factory=RetryBudget)
     system_errors: int = 0
-    last_error: str = ""
     queued_at: float | None = None
     started_at: float | None = None
     quiet_since: float | None = None
