@@ -16,6 +16,7 @@ from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.batch.job_watch import CHUNK, JobWatch
 from flytekitplugins.awsbatch.propeller.aws_array.job_store import JobStore
 from flytekitplugins.awsbatch.propeller.node.waiting import EventWait
+from flytekitplugins.awsbatch.propeller.propeller_settings import HandlerSettings
 
 QUEUED, RUNNING, SUCCEEDED, FAILED = "RUNNABLE", "RUNNING", "SUCCEEDED", "FAILED"
 NEVER = 1e9
@@ -87,7 +88,7 @@ class Account(BatchCalls):
 def run(account: Account, clock: Clock, *, until_failed: bool = False) -> tuple[JobStore, JobWatch, int]:
     """As a node's driver does: refresh, wait, refresh, until every child is known to have ended. Also the rounds."""
     watch = JobWatch(account, clock=clock, sleep=clock.sleep)
-    store = JobStore(watch, chunk_size=100, max_jobs=9, ask_after_end=True, changed=watch.changed)  # type: ignore[arg-type]
+    store = JobStore(watch, HandlerSettings(), watch.changed)  # type: ignore[arg-type]
     store.get_or_create("name", "job", len(account.life))
     wait = EventWait(watch, timeout=120, sleep=clock.sleep)
     for rounds in range(1, 100_000):

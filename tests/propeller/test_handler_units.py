@@ -22,14 +22,22 @@ from flytekitplugins.awsbatch.batch.api import BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.definition_cache import DefinitionCache
 from flytekitplugins.awsbatch.propeller.aws_array.environment import array_batch_environment
 from flytekitplugins.awsbatch.propeller.aws_array.handler_errors import HandlerError, PanicError, ParameterError
-from flytekitplugins.awsbatch.propeller.aws_array.job_store import JobStore, job_store_phase
+from flytekitplugins.awsbatch.propeller.aws_array.job_store import (
+    Changed,
+    JobStore,
+    job_store_phase,
+    job_store_without_change_feed,
+)
 from flytekitplugins.awsbatch.propeller.aws_array.links import job_link
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.workqueue import RetryWorkError, WorkInfo, WorkQueue, WorkStatus
 from flytekitplugins.awsbatch.propeller.node.attempt import attempt_context
 from flytekitplugins.awsbatch.propeller.propeller_settings import (
+    AwsPluginSettings,
     BatchPluginSettings,
+    FidelitySettings,
     HandlerSettings,
+    JobStoreSettings,
     OffloadingSettings,
     PropellerSettings,
 )
@@ -126,16 +134,18 @@ def test_each_of_awss_words_is_a_phase(status: str, phase: TaskPhase) -> None:
     assert job_store_phase(status) is phase
 
 
-def store_of(play: Any, **options: Any) -> tuple[JobStore, MemoryBatch]:
+def store_of(
+    play: Any, changed: Changed = job_store_without_change_feed, fidelity: str = "strict", **limits: int
+) -> tuple[JobStore, MemoryBatch]:
     batch = MemoryBatch(MemoryStore(), play)
     batch.submit_job(jobName="a", arrayProperties={"size": 5}, containerOverrides={"command": ["s3://b/0"]})
-    return JobStore(
-        batch, chunk_size=options.pop("chunk_size", 100), max_jobs=options.pop("max_jobs", 10), **options
-    ), batch
+    plugin = BatchPluginSettings(job_store_config=JobStoreSettings(**limits))
+    given = HandlerSettings(aws=AwsPluginSettings(batch=plugin), emulation=FidelitySettings(fidelity))
+    return JobStore(batch, given, changed), batch
 
 
 def test_the_parent_and_its_children_are_asked_for_in_chunks() -> None:
-    store, batch = store_of(lambda job, child: running(), chunk_size=4)
+    store, batch = store_of(lambda job, child: running(), batch_chunk_size=4)
     store.get_or_create("a", "job-0", 5)
     store.refresh("a")
     assert batch.described == [["job-0", "job-0:0", "job-0:1", "job-0:2"], ["job-0:3", "job-0:4"]]
@@ -163,7 +173,7 @@ def test_nothing_is_asked_once_the_parent_has_ended() -> None:
 
 
 def test_asking_goes_on_after_the_parents_end_where_that_is_wanted() -> None:
-    store, batch = store_of(ended_parent, ask_after_end=True)
+    store, batch = store_of(ended_parent, fidelity="safe")
     store.get_or_create("a", "job-0", 5)
     store.refresh("a")
     assert not store.settled("a")
@@ -177,7 +187,7 @@ def test_a_chunk_that_fails_leaves_what_the_earlier_ones_said() -> None:
             raise BatchError("TooManyRequestsException", "slow", 429)
         return running()
 
-    store, _ = store_of(play, chunk_size=4)
+    store, _ = store_of(play, batch_chunk_size=4)
     job = store.get_or_create("a", "job-0", 5)
     with pytest.raises(BatchError):
         store.refresh("a")
@@ -185,7 +195,7 @@ def test_a_chunk_that_fails_leaves_what_the_earlier_ones_said() -> None:
 
 
 def test_a_job_that_was_forgotten_is_not_there() -> None:
-    store, _ = store_of(lambda job, child: running(), max_jobs=1)
+    store, _ = store_of(lambda job, child: running(), cache_size=1)
     store.get_or_create("a", "job-0", 1)
     store.get_or_create("b", "job-1", 1)
     assert store.get("a") is None
@@ -198,7 +208,7 @@ def test_an_answer_about_another_job_is_ignored() -> None:
         def describe_jobs(self, **made: Any) -> Any:
             return {"jobs": [{"jobId": "other", "status": "FAILED"}]}
 
-    store = JobStore(Chatty(MemoryStore(), lambda job, child: running()), chunk_size=9, max_jobs=9)
+    store = JobStore(Chatty(MemoryStore(), lambda job, child: running()), HandlerSettings())
     job = store.get_or_create("a", "job-0", 2)
     store.refresh("a")
     assert (job.phase, job.known) == (TaskPhase.UNDEFINED, False)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..propeller_settings import HandlerSettings
 from .phases import TaskPhase
 
 if TYPE_CHECKING:
@@ -117,27 +118,18 @@ def job_store_without_change_feed(job_id: str, seen: int) -> None:
 
 
 class JobStore:
-    """
-    :param chunk_size: how many ids one DescribeJobs call asks for.
-    :param max_jobs: how many jobs are remembered.
-    :param ask_after_end: children that have not ended are asked for even when their parent has.
+    """Children that have not ended are asked for even when their parent has, but for `fidelity: strict`.
+
     :param changed: which children have changed (`batch.api.JobEvents.changed`): the others are not asked for, as the
         answer is known.
     """
 
     def __init__(
-        self,
-        client: BatchApi,
-        *,
-        chunk_size: int,
-        max_jobs: int,
-        ask_after_end: bool = False,
-        changed: Changed = job_store_without_change_feed,
+        self, client: BatchApi, settings: HandlerSettings, changed: Changed = job_store_without_change_feed
     ) -> None:
         self._client = client
-        self._chunk_size = chunk_size
-        self._max_jobs = max_jobs
-        self._ask_after_end = ask_after_end
+        self._settings = settings.batch.job_store_config
+        self._ask_after_end = not settings.strict
         self._changed = changed
         self._jobs: OrderedDict[str, Job] = OrderedDict()
 
@@ -152,7 +144,7 @@ class JobStore:
         job = self.get(name)
         if job is None:
             job = self._jobs[name] = Job.submitted(job_id, size)
-            while len(self._jobs) > self._max_jobs:
+            while len(self._jobs) > self._settings.cache_size:
                 self._jobs.popitem(last=False)
         return job
 
@@ -179,7 +171,7 @@ class JobStore:
             if not child.phase.terminal:
                 wanted[f"{job.id}:{index}"] = child
         answered: set[str] = set()
-        for chunk in _chunks(list(wanted), self._chunk_size):
+        for chunk in _chunks(list(wanted), self._settings.batch_chunk_size):
             answer = self._client.describe_jobs(jobs=chunk)
             for detail in answer["jobs"]:
                 found = wanted.get(detail["jobId"])

@@ -37,15 +37,9 @@ class HandlerServices:
     assembler: WorkQueue = field(init=False)
 
     def __post_init__(self) -> None:
-        batch, cached = self.settings.batch, self.settings.catalog_cache
-        self.jobs = JobStore(
-            self.batch,
-            chunk_size=batch.job_store_config.batch_chunk_size,
-            max_jobs=batch.job_store_config.cache_size,
-            ask_after_end=not self.settings.strict,
-            changed=self.changed,
-        )
-        self.definitions = DefinitionCache(batch.def_cache_size)
+        cached = self.settings.catalog_cache
+        self.jobs = JobStore(self.batch, self.settings, self.changed)
+        self.definitions = DefinitionCache(self.settings.batch.def_cache_size)
         megabytes = self.settings.storage.limits.max_download_mbs
         if megabytes and not isinstance(self.store, LimitedStore):
             self.store = LimitedStore(self.store, megabytes)
