@@ -10,28 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .local.console.failure import TaskFailedError
-    from .local.deployment.emulation import Emulation, emulation
-    from .local.home import HomeError
-    from .maptask import AWSBatchMapTask, map_task
-    from .sdk.errors import AWSBatchTaskError, AWSBatchWarning
-    from .sdk.task_config import AWSBatchConfig
-    from .settings.problems import SettingsError
-    from .task import AWSBatchFunctionTask
-
-__all__ = [
-    "AWSBatchConfig",
-    "AWSBatchFunctionTask",
-    "AWSBatchMapTask",
-    "AWSBatchTaskError",
-    "AWSBatchWarning",
-    "Emulation",
-    "HomeError",
-    "SettingsError",
-    "TaskFailedError",
-    "emulation",
-    "map_task",
-]
+    from .local.console.failure import TaskFailedError as TaskFailedError
+    from .local.deployment.emulation import Emulation as Emulation
+    from .local.deployment.emulation import emulation as emulation
+    from .local.home import HomeError as HomeError
+    from .maptask import AWSBatchMapTask as AWSBatchMapTask
+    from .maptask import map_task as map_task
+    from .sdk.errors import AWSBatchTaskError as AWSBatchTaskError
+    from .sdk.errors import AWSBatchWarning as AWSBatchWarning
+    from .sdk.task_config import AWSBatchConfig as AWSBatchConfig
+    from .settings.problems import SettingsError as SettingsError
+    from .task import AWSBatchFunctionTask as AWSBatchFunctionTask
 
 # Where each name is taken from. `task` is what ties the config to its task class.
 _HOMES = {
@@ -47,6 +36,7 @@ _HOMES = {
     "emulation": "local.deployment.emulation",
     "map_task": "maptask",
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
