@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from flytekit.configuration import FastSerializationSettings
@@ -20,37 +21,18 @@ ALL = "all"
 _STYLES = {"auto": CopyFileDetection.LOADED_MODULES, ALL: CopyFileDetection.ALL}
 
 
+@dataclass
 class Packaging:
     """The archives of one deployment.
 
     :param copy: which code travels, where `pyflyte run` does not say so: `auto`, `all` or `none`.
+    :ivar whole: (call that launched an execution, folder, URL) of the last archive of a whole folder: one takes long
+        to make.
     """
 
-    def __init__(self, uploads: Uploads, copy: str) -> None:
-        self._uploads = uploads
-        self._copy = copy
-        # (call that launched an execution, folder, URL) of the last archive of a whole folder: one takes long to make.
-        self._whole: tuple[object, str, str] | None = None
-
-    def archive(self, who: Identity, root: str, folder: Path) -> PlacedUpload | str:
-        """An archive that is still to be uploaded, or the URL of one that has been; "" where none is needed."""
-        copy = self._style(who)
-        if copy not in _STYLES:
-            return ""
-        if copy == ALL and self._whole is not None and who.root is not None and self._whole[:2] == (who.root, root):
-            return self._whole[2]
-        options = FastPackageOptions([], copy_style=_STYLES[copy], show_files=who.code.show_files)
-        return self._uploads.place(Path(fast_package(Path(root), folder, False, options)))
-
-    def upload(self, who: Identity, root: str, archive: PlacedUpload) -> None:
-        """Raises StorageError."""
-        if self._uploads.put([archive]) is not None:
-            raise FlyteAssertion(f"{archive.path} changes while it is being uploaded")
-        if self._style(who) == ALL:
-            self._whole = who.root, root, archive.url
-
-    def _style(self, who: Identity) -> str:
-        return who.code.copy or self._copy
+    uploads: Uploads
+    copy: str
+    whole: tuple[object, str, str] | None = None
 
 
 class CallCode(contextlib.ExitStack):
@@ -60,6 +42,7 @@ class CallCode(contextlib.ExitStack):
         super().__init__()
         self._packaging = packaging
         self._who = who
+        self._copy = who.code.copy or packaging.copy
         self._archive: tuple[str, PlacedUpload] | None = None
 
     def root(self, code_root: str | None) -> str | None:
@@ -72,20 +55,25 @@ class CallCode(contextlib.ExitStack):
     def package(self, code_root: str | None) -> FastSerializationSettings | None:
         """The settings for flytekit's translator; None where the image has the code."""
         root = self.root(code_root)
-        if root is None:
+        if root is None or self._copy not in _STYLES:
             return None
-        folder = self.enter_context(tempfile.TemporaryDirectory(prefix="flyte-awsbatch-"))
-        made = self._packaging.archive(self._who, root, Path(folder))
-        if not made:
-            return None
-        if isinstance(made, PlacedUpload):
-            self._archive = root, made
-            made = made.url
-        return FastSerializationSettings(
-            enabled=True, destination_dir=self._who.code.destination, distribution_location=made
-        )
+        code, launch, whole = self._who.code, self._who.root, self._packaging.whole
+        if self._copy == ALL and whole is not None and launch is not None and whole[:2] == (launch, root):
+            url = whole[2]
+        else:
+            folder = Path(self.enter_context(tempfile.TemporaryDirectory(prefix="flyte-awsbatch-")))
+            options = FastPackageOptions([], copy_style=_STYLES[self._copy], show_files=code.show_files)
+            archive = self._packaging.uploads.place(Path(fast_package(Path(root), folder, False, options)))
+            self._archive = root, archive
+            url = archive.url
+        return FastSerializationSettings(enabled=True, destination_dir=code.destination, distribution_location=url)
 
     def upload(self) -> None:
         """Raises StorageError."""
-        if self._archive is not None:
-            self._packaging.upload(self._who, *self._archive)
+        if self._archive is None:
+            return
+        root, archive = self._archive
+        if self._packaging.uploads.put([archive]) is not None:
+            raise FlyteAssertion(f"{archive.path} changes while it is being uploaded")
+        if self._copy == ALL:
+            self._packaging.whole = self._who.root, root, archive.url
