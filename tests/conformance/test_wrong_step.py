@@ -37,8 +37,8 @@ def wrong(step: str, right: Any) -> Callable[..., Any]:
         return replace(made, min_successes=made.min_successes + 1), *rest
 
     def assembled(*arguments: Any) -> Any:
-        made = right(*arguments)
-        return made._replace(state=replace(made.state, reason="wrong"))
+        made, ready = right(*arguments)
+        return replace(made, reason="wrong"), ready
 
     if step.startswith("assemble"):
         return assembled

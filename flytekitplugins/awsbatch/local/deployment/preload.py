@@ -94,7 +94,7 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
         return None
     function = "prepare_map_children_with_task" if options.everything else "prepare_map_children"
     hook = PreloadHook(f"{_entry_module(script.name)}:{function}", argv[1:])
-    first = common_preload_plan(script, options)
+    first = common_preload_plan(script)
     prepare = (hook,) if script.name == OURS and options.fast_path else ()
     least = replace(first, arguments=argv[1:], prepare=prepare)
     if options.everything:
@@ -104,7 +104,7 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
     return replace(least, preload=(*first.preload, *installed), otherwise=least) if installed else least
 
 
-def common_preload_plan(script: Path, options: PreloadOptions) -> WarmPlan:
+def common_preload_plan(script: Path) -> WarmPlan:
     """What the plans for all commands of this installation begin with."""
     return WarmPlan(
         interpreter=_preload_interpreter(script),

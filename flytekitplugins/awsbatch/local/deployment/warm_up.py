@@ -26,25 +26,24 @@ def warm_up_once() -> None:
         return
     _done.add(os.getpid())
     with contextlib.suppress(Exception):
-        environment, options = _settings()
-        if options is None:
+        environment = _environment_setting()
+        if environment is None:
             return
         launch = LocalLaunch(environment).launch_now()
         variables = shared_launch_environment({preload.EXECUTION_ID: "warm"}, launch)
         script = preload.preload_script_of_command(job_scripts.EXECUTE, variables["PATH"])
         if script is not None:
-            plan = preload.common_preload_plan(script, options)
+            plan = preload.common_preload_plan(script)
             interpreters.interpreters_of_this_process().warm_up_interpreter(
                 common_interpreter_identity(plan, Path.cwd()), plan, variables, Path.cwd()
             )
 
 
-def _settings() -> tuple[str, preload.PreloadOptions | None]:
-    """`emulator.environment`, and what is preloaded; None: nothing."""
+def _environment_setting() -> str | None:
+    """`emulator.environment`; None where no interpreters are used."""
     if not os.environ.get(wire.SWITCH_CONFIG):
-        return LocalLaunch.environment, preload.DEFAULT
+        return LocalLaunch.environment
     from .. import all_settings
 
     local = all_settings.load_settings_of_environment().local
-    options = preload.PreloadOptions(everything=local.preload == "everything", fast_path=local.fast_path)
-    return local.environment, options if local.isolation in ("fork", "worker") else None
+    return local.environment if local.isolation in ("fork", "worker") else None

@@ -179,18 +179,16 @@ def _job(home: Home, run: RunInfo, job_id: str) -> Any:
     client = account_client_of(run)
     if client is not None:
         jobs = client.describe_jobs(jobs=[job_id])["jobs"]
-        if not jobs:
-            raise UnknownRunError(
-                f"AWS Batch does not know job {job_id} any more: it forgets ended jobs after some days."
-            )
-        return jobs[0]
-    with contextlib.closing(LocalBatch(home.batch, reading=True)) as batch:
-        jobs = batch.describe_jobs(jobs=[job_id])["jobs"]
-    if not jobs:
-        raise UnknownRunError(
+        unknown = f"AWS Batch does not know job {job_id} any more: it forgets ended jobs after some days."
+    else:
+        with contextlib.closing(LocalBatch(home.batch, reading=True)) as batch:
+            jobs = batch.describe_jobs(jobs=[job_id])["jobs"]
+        unknown = (
             f"The local AWS Batch of {home.path} does not know job {job_id} any more: jobs go when they have ended "
             f"emulator.retention_days ago. Resuming the run ({wire.SWITCH_RESUME}) runs what failed once more."
         )
+    if not jobs:
+        raise UnknownRunError(unknown)
     return jobs[0]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from flyteidl.core import literals_pb2
 
@@ -21,15 +20,9 @@ from .task_context import TaskContext
 from .workqueue import RetryWorkError, WorkStatus
 
 
-class Assembled(NamedTuple):
-    """`outputs_ready`: the handler gave propeller the files at the output prefix."""
-
-    state: State
-    outputs_ready: bool
-
-
-def assemble_outputs(state: State, context: TaskContext, services: HandlerServices) -> Assembled:
-    """PhaseAssembleFinalOutput -> PhaseSuccess, or PhaseRetryableFailure when a child's outputs cannot be read."""
+def assemble_outputs(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, bool]:
+    """PhaseAssembleFinalOutput -> PhaseSuccess, or PhaseRetryableFailure when a child's outputs cannot be read; and
+    whether the handler gave propeller the files at the output prefix."""
 
     def work() -> None:
         phases = _final_phases(state)
@@ -42,8 +35,8 @@ def assemble_outputs(state: State, context: TaskContext, services: HandlerServic
     return _assemble(state, context, services, work, Phase.SUCCESS)
 
 
-def assemble_errors(state: State, context: TaskContext, services: HandlerServices) -> Assembled:
-    """PhaseAssembleFinalError -> PhaseRetryableFailure."""
+def assemble_errors(state: State, context: TaskContext, services: HandlerServices) -> tuple[State, bool]:
+    """PhaseAssembleFinalError -> PhaseRetryableFailure; and as `assemble_outputs`."""
 
     def work() -> None:
         try:
@@ -57,32 +50,32 @@ def assemble_errors(state: State, context: TaskContext, services: HandlerService
 
 def _assemble(
     state: State, context: TaskContext, services: HandlerServices, work: Callable[[], None], terminal: Phase
-) -> Assembled:
+) -> tuple[State, bool]:
     queue, version = services.assembler, state.version + 1
     info = queue.get(context.name)
     if info is None:
         if not context.template.interface.outputs.variables:
-            return Assembled(state.to(terminal, version, "Task has no outputs"), False)
+            return state.to(terminal, version, "Task has no outputs"), False
         queue.queue(context.name, work)
         info = queue.get(context.name)
         assert info is not None
     if info.status is WorkStatus.NOT_DONE:
-        return Assembled(state.to(state.phase, state.version), False)
+        return state.to(state.phase, state.version), False
     if info.status is WorkStatus.FAILED:
         reason = "Failed to assemble outputs/errors."
         failed = state.to(Phase.RETRYABLE_FAILURE, 0, reason, error=TaskError(message=str(info.error)))
-        return Assembled(failed, False)
+        return failed, False
     files = _files(context, services)
     if files.exists():
         # Propeller refuses outputs that are longer than it downloads, again in each round.
         if isinstance(services.store, LimitedStore):
             services.store.read_file(files.outputs_path)
-        return Assembled(state.to(terminal, version, "Assembled outputs"), True)
+        return state.to(terminal, version, "Assembled outputs"), True
     if not files.is_error():
-        return Assembled(state.to(terminal, version, "No output or error assembled."), True)
+        return state.to(terminal, version, "No output or error assembled."), True
     found = files.read_error()
     error = TaskError(found.code, found.message, found.ErrorKind.Name(found.kind))
-    return Assembled(state.to(terminal, version, "Assembled error", error=error), True)
+    return state.to(terminal, version, "Assembled error", error=error), True
 
 
 def _final_phases(state: State) -> list[TaskPhase]:

@@ -29,13 +29,9 @@ def go_text_of_message(message: Message) -> str:
     return " ".join(parts)
 
 
-def _quote_text(text: str) -> str:
-    """A string as the text format quotes it, non-ASCII letters left as they are."""
-    return '"' + "".join(_escape(character) for character in text) + '"'
-
-
 def quote_text_bytes(data: bytes) -> str:
-    """Bytes are quoted as text where they are UTF-8 and by number where they are not."""
+    """Bytes are quoted as text where they are UTF-8, letters outside of ASCII as they are, and by number where they are
+    not."""
     parts = []
     for character in data.decode("utf-8", "surrogateescape"):
         byte = ord(character) - 0xDC00
@@ -63,7 +59,7 @@ def _field(field: FieldDescriptor, value: Any) -> str:
     if kind == FieldDescriptor.TYPE_MESSAGE:
         return f"{field.name}:{{{go_text_of_message(value)}}}"
     if kind == FieldDescriptor.TYPE_STRING:
-        written = _quote_text(value)
+        written = quote_text_bytes(value.encode())
     elif kind == FieldDescriptor.TYPE_BYTES:
         written = quote_text_bytes(value)
     elif kind == FieldDescriptor.TYPE_BOOL:
