@@ -52,48 +52,30 @@ class PendingLiteral(Literal):  # type: ignore[misc]
 class RunningNode:
     """A node that runs on a thread of its own.
 
-    :param upstream: nodes that must have succeeded first.
-    :param fail: is told the node's error before anybody else sees it.
+    :param run: runs it to its end.
     :param stop: closes the deployment when a signal comes while the main thread waits.
     """
 
     def __init__(
-        self,
-        call: Call,
-        inputs: literals_pb2.LiteralMap,
-        upstream: Sequence[RunningNode],
-        execution: Execution,
-        fail: Callable[[BaseException], None],
-        stop: Callable[[], None],
-        workflow: WorkflowBase,
+        self, label: str, run: Callable[[], LiteralMap], stop: Callable[[], None], workflow: WorkflowBase
     ) -> None:
-        self.workflow = workflow
-        self._call = call
-        self._inputs = inputs
-        self._upstream = upstream
-        self._execution = execution
-        self._fail = fail
+        self._run = run
         self.stop = stop
+        self.workflow = workflow
         self._outputs: LiteralMap | None = None
         self.error: BaseException | None = None
         self.ended = threading.Event()
         # A daemon, so that a process that ends early comes to its `atexit` functions, which stop the jobs.
-        self.thread = threading.Thread(target=self._to_its_end, name=f"node {call.label}", daemon=True)
+        self.thread = threading.Thread(target=self._to_its_end, name=f"node {label}", daemon=True)
         self.thread.start()
 
     def _to_its_end(self) -> None:
         try:
-            for node in self._upstream:
-                node.outputs()
-            self._outputs = self._call.run(self._inputs)
+            self._outputs = self._run()
         except BaseException as error:
             self.error = error
-            self._fail(error)
         finally:
-            with self._execution.lock:
-                self._execution.under_way.remove(self._call)
             self.ended.set()
-            self._call.submitted.set()
 
     def outputs(self) -> LiteralMap:
         """Waits for the node's end. Raises what its call raised; on the main thread also KeyboardInterrupt or
@@ -156,17 +138,28 @@ def run_node_concurrently(
     # A @dynamic task may catch the errors of what it calls in a local run, and go on.
     may_be_caught = not all(isinstance(one.entity, WorkflowBase) for one in calls[:-1])
 
-    def fail(error: BaseException) -> None:
-        # Other errors, a damaged record say, are no failure that a cluster would know: what runs may go on.
-        if isinstance(error, TaskFailedError) and not may_be_caught:
-            _abort_others(call, error, workflow, execution)
-
     node = place.node if len(calls) == 2 else None
     needed = node.upstream_nodes if node is not None else []
     upstream = [execution.running[one.id] for one in needed if one.id in execution.running]
+
+    def run() -> LiteralMap:
+        try:
+            for one in upstream:
+                one.outputs()
+            return call.run(inputs)
+        except TaskFailedError as error:
+            # Other errors, a damaged record say, are no failure that a cluster would know: what runs may go on.
+            if not may_be_caught:
+                _abort_others(call, error, workflow, execution)
+            raise
+        finally:
+            with execution.lock:
+                execution.under_way.remove(call)
+            call.submitted.set()
+
     if node is None or start is NodeStart.IN_TURN:
-        return _run_in_turn(call, inputs, upstream, execution, fail, may_be_caught, place)
-    execution.running[node.id] = RunningNode(call, inputs, upstream, execution, fail, stop, workflow)
+        return _run_in_turn(run, execution, may_be_caught, place)
+    execution.running[node.id] = RunningNode(call.label, run, stop, workflow)
     if all(one.ended.is_set() for one in upstream):
         # Jobs are submitted in the order in which the tasks were called.
         _wait_for(call.submitted, stop)
@@ -183,25 +176,11 @@ def _note_under_way(call: Call, execution: Execution) -> None:
         raise _reported_error(execution) or failure
 
 
-def _run_in_turn(
-    call: Call,
-    inputs: literals_pb2.LiteralMap,
-    upstream: Sequence[RunningNode],
-    execution: Execution,
-    fail: Callable[[BaseException], None],
-    may_be_caught: bool,
-    place: Place,
-) -> LiteralMap:
+def _run_in_turn(run: Callable[[], LiteralMap], execution: Execution, may_be_caught: bool, place: Place) -> LiteralMap:
     try:
-        for one in upstream:
-            one.outputs()
-        return call.run(inputs)
+        return run()
     except Exception as error:
         own = error
-        fail(error)
-    finally:
-        with execution.lock:
-            execution.under_way.remove(call)
     wait = not may_be_caught or isinstance(own, NodeAbortedError)
     # In the workflow that was launched it is the error of the node that leads to this one.
     outermost = place.parents[0].node_id if place.parents else place.node_id
