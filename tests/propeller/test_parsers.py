@@ -41,6 +41,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.plugin_state import State, Tas
 from flytekitplugins.awsbatch.propeller.aws_array.retry_strategy import retry_strategy_attempts, retry_strategy_timeout
 from flytekitplugins.awsbatch.propeller.aws_array.submit_input import check_submit_input, read_submit_custom
 from flytekitplugins.awsbatch.propeller.aws_array.submit_shape import SUBMIT_JOB
+from flytekitplugins.awsbatch.propeller.aws_array.task_context import TaskContext
 from flytekitplugins.awsbatch.propeller.aws_array.task_custom import (
     ArrayJob,
     array_job_of_custom,
@@ -298,20 +299,28 @@ def test_moments_are_written_in_rfc_3339(moment: Timestamp, text: str) -> None:
 # Templates.
 
 
-def parameters(**changes: Any) -> Parameters:
-    given = {
-        "name": "exec1-n0-0",
-        "namespace": "p-d",
-        "input_path": "s3://b/inputs.pb",
-        "input_prefix": "s3://b",
-        "output_prefix": "s3://b/0",
-        "raw_output_prefix": "s3://r",
-        "previous_checkpoint": "",
-        "checkpoint": "s3://r/_flytecheckpoints",
-        "inputs": lambda: literals_pb2.LiteralMap(literals={"a": integer(1), "l": integers([1, 2])}),
-        "task_path": lambda: "s3://b/task.pb",
-    }
-    return Parameters(**{**given, **changes})
+def parameters(inputs: Any = None, **changes: Any) -> Parameters:
+    context = TaskContext(
+        template=template(),
+        name="exec1-n0-0",
+        project="p",
+        domain="d",
+        execution="exec1",
+        attempt=0,
+        input_prefix="s3://b",
+        output_prefix="s3://b/0",
+        raw_output_prefix="s3://r",
+        task_path="s3://b/task.pb",
+        task_id=None,
+        namespace="p-d",
+    )
+    return Parameters(
+        replace(context, **changes),
+        input_path="s3://b/inputs.pb",
+        checkpoint="s3://r/_flytecheckpoints",
+        inputs=inputs or (lambda: literals_pb2.LiteralMap(literals={"a": integer(1), "l": integers([1, 2])})),
+        task_path=lambda: "s3://b/task.pb",
+    )
 
 
 @given(st.text(max_size=30))

@@ -20,6 +20,7 @@ from ..golang.msgpack import MsgpackError, UnhashableError, print_msgpack
 from ..golang.numbers import print_float
 from ..golang.text import go_text_of_message
 from .handler_errors import HandlerError, PanicError
+from .task_context import TaskContext
 
 MESSAGEPACK = "msgpack"
 
@@ -53,13 +54,8 @@ class Parameters:
     :param task_path: writes the task template and returns its path; called only where a text asks for it.
     """
 
-    name: str
-    namespace: str
+    context: TaskContext
     input_path: str
-    input_prefix: str
-    output_prefix: str
-    raw_output_prefix: str
-    previous_checkpoint: str
     checkpoint: str
     inputs: Callable[[], literals_pb2.LiteralMap]
     task_path: Callable[[], str]
@@ -79,19 +75,20 @@ def per_retry_unique_key(name: str) -> str:
 
 
 def _render(text: str, parameters: Parameters) -> str:
+    context = parameters.context
     for name, value in (
         ("Input", parameters.input_path),
-        ("OutputPrefix", parameters.output_prefix),
-        ("InputPrefix", parameters.input_prefix),
-        ("RawOutputDataPrefix", parameters.raw_output_prefix),
-        ("PrevCheckpointPrefix", parameters.previous_checkpoint or '""'),
+        ("OutputPrefix", context.output_prefix),
+        ("InputPrefix", context.input_prefix),
+        ("RawOutputDataPrefix", context.raw_output_prefix),
+        ("PrevCheckpointPrefix", context.previous_checkpoint or '""'),
         ("CheckpointOutputPrefix", parameters.checkpoint),
-        ("PerRetryUniqueKey", per_retry_unique_key(parameters.name)),
+        ("PerRetryUniqueKey", per_retry_unique_key(context.name)),
     ):
         text = _replace(name, value, text)
     if _placeholder("TaskTemplatePath").search(text):
         text = _replace("TaskTemplatePath", parameters.task_path(), text)
-    text = _replace("Namespace", parameters.namespace, text)
+    text = _replace("Namespace", context.namespace, text)
     inputs = parameters.inputs().literals
     return _render_inputs(text, inputs) if inputs else text
 

@@ -141,13 +141,8 @@ def _parameters(context: TaskContext, services: HandlerServices) -> Parameters:
     # Arrays of version 0 are pointed at the folder, where each item has inputs of its own.
     whole_folder = context.template.task_type_version == 0 and context.template.type != SINGLE_TASK_TYPE
     return Parameters(
-        name=context.name,
-        namespace=context.namespace,
+        context,
         input_path=context.input_prefix if whole_folder else inputs_path,
-        input_prefix=context.input_prefix,
-        output_prefix=context.output_prefix,
-        raw_output_prefix=context.raw_output_prefix,
-        previous_checkpoint=context.previous_checkpoint,
         checkpoint=storage_checkpoint_prefix(join, context.raw_output_prefix),
         inputs=inputs,
         task_path=task_path,
