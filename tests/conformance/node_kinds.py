@@ -159,12 +159,12 @@ def exec_env(case: dict[str, Any]) -> dict[str, Any]:
     )
     plugin = BatchPluginSettings(default_env_vars=dict(case.get("batch_default_env") or {}))
     settings = HandlerSettings(aws=AwsPluginSettings(batch=plugin))
-    batch = array_batch_environment(context, settings)
+    batch = array_batch_environment(context, settings, {})
     size = None
     if case.get("array_size") is not None:
         batch, size = array_environment(batch, case["array_size"])
     return {
-        "pod": [list(pair) for pair in _with_console_page(pod_environment(context, settings), case)],
+        "pod": [list(pair) for pair in _with_console_page(pod_environment(context, settings, {}), case)],
         "batch": [list(pair) for pair in batch],
         "array_properties_size": size,
     }

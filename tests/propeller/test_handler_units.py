@@ -277,7 +277,7 @@ def test_a_job_is_told_which_literals_to_put_into_files(
     task = template()
     task.container.env.add(key="MINE", value="1")
     context = attempt_context(request(task, literal_map()), join_storage_url, 0)
-    plain = array_batch_environment(context, HandlerSettings())
-    found = array_batch_environment(context, HandlerSettings(propeller=PropellerSettings(offloading=offloading)))
+    plain = array_batch_environment(context, HandlerSettings(), {})
+    found = array_batch_environment(context, HandlerSettings(propeller=PropellerSettings(offloading=offloading)), {})
     # In the place that a real propeller gave them: names are sorted by byte.
     assert found == [*plain, *added]

@@ -1,9 +1,8 @@
-"""The environment that propeller gives a task (`flytek8s/k8s_resource_adds.go`, `awsbatch/transformer.go`)."""
+"""The environment that propeller gives a task (`flytek8s/k8s_resource_adds.go`, `awsbatch/transformer.go`). Pure."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ...wire import ARRAY_INDEX_VAR_NAME, AWS_JOB_ARRAY_INDEX, FAIL_ON_ERROR, FAKE_ARRAY_INDEX
 from ..propeller_settings import HandlerSettings, OffloadingSettings
@@ -12,8 +11,11 @@ from .task_context import TaskContext
 Pair = tuple[str, str]
 
 
-def pod_environment(context: TaskContext, settings: HandlerSettings) -> list[Pair]:
-    """The variables of a pod in propeller's order; a name may come twice (`DecorateEnvVars`)."""
+def pod_environment(context: TaskContext, settings: HandlerSettings, own: Mapping[str, str]) -> list[Pair]:
+    """The variables of a pod in propeller's order; a name may come twice (`DecorateEnvVars`).
+
+    :param own: propeller's own environment.
+    """
     pairs = [(pair.key, pair.value) for pair in context.template.container.env]
     if context.workflow:
         pairs.append(("FLYTE_INTERNAL_EXECUTION_WORKFLOW", context.workflow))
@@ -31,14 +33,15 @@ def pod_environment(context: TaskContext, settings: HandlerSettings) -> list[Pai
             ("FLYTE_INTERNAL_TASK_VERSION", context.task_id.version),
         ]
     pairs += _sizes(settings.propeller.offloading)
-    own = {name: os.environ.get(source, "") for name, source in settings.k8s.default_env_vars_from_env.items()}
-    return [*pairs, *{**settings.k8s.default_env_vars, **own}.items()]
+    k8s = settings.k8s
+    copied = {name: own.get(source, "") for name, source in k8s.default_env_vars_from_env.items()}
+    return [*pairs, *{**k8s.default_env_vars, **copied}.items()]
 
 
-def array_batch_environment(context: TaskContext, settings: HandlerSettings) -> list[Pair]:
+def array_batch_environment(context: TaskContext, settings: HandlerSettings, own: Mapping[str, str]) -> list[Pair]:
     """A job's list: one per name, the last wins, sorted by byte. Neither the execution's own variables nor the console
     URL are passed on (`getEnvVarsForTask`)."""
-    merged = dict(pod_environment(context, settings))
+    merged = dict(pod_environment(context, settings, own))
     merged.update(settings.batch.default_env_vars)
     merged[FAIL_ON_ERROR] = "true"
     return sorted(merged.items(), key=lambda pair: pair[0].encode("utf-8"))

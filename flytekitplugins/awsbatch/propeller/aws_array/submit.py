@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -74,7 +75,7 @@ def submit_request(context: TaskContext, services: HandlerServices, definition: 
         *render_command(template.container.command, parameters),
         *render_command(template.container.args, parameters),
     ]
-    environment = array_batch_environment(context, settings)
+    environment = array_batch_environment(context, settings, os.environ)
     resources = job_resources(
         template.container.resources, context.override_resources, context.platform_resources, settings.k8s
     )
