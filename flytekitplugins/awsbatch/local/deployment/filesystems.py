@@ -64,6 +64,9 @@ def check_storage_container(url: str) -> None:
     try:
         filesystem_of(container).info(container)
     except FileNotFoundError:
+        if exists_in_storage(container):
+            # Older versions of s3fs have no details of a bucket that is empty.
+            return
         raise StorageError(container, "there is no such bucket, or it is not this account's") from None
     except Exception as error:
         if not isinstance(error, OSError) or _expired(error):
