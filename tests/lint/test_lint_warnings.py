@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 from admin_server import admin_server
 from click.testing import CliRunner
-from flytekit import task, workflow
+from flytekit import dynamic, eager, task, workflow
 from flytekit.configuration import FastSerializationSettings
 from flytekit.core import legacy_map_task
-from flytekit.core.context_manager import FlyteEntities
 from flytekit.tools.translator import get_serializable
 from sdk_builders import settings, template
 from sdk_pyflyte import IMAGE, pyflyte_process
@@ -354,16 +353,53 @@ def flow(xs: list[int]) -> list[int]:
 """
 
 
-def test_a_cached_task_of_a_workflow_that_cannot_be_compiled_is_not_said_to_be_unmapped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # It would count as a part of the programs of later tests.
-    monkeypatch.setattr(FlyteEntities, "entities", [])
+def test_a_cached_task_of_a_workflow_that_cannot_be_compiled_is_not_said_to_be_unmapped(tmp_path: Path) -> None:
     file = tmp_path / "lint_uncompilable.py"
     file.write_text(UNCOMPILABLE)
     status, output = lint(str(file))
     assert status == 1
     assert [line.split()[0] for line in output.splitlines() if line.startswith("AB")] == ["AB012", "AB104"]
+
+
+def test_a_dynamic_task_that_has_run_is_not_run_again_to_look_at_it() -> None:
+    """flytekit keeps a workflow of it, which cannot be compiled without inputs."""
+    given = []
+
+    @dynamic
+    def spread(n: int) -> int:
+        given.append(n)
+        return sum(range(n))
+
+    @task(task_config=AWSBatchConfig(), retries=1)
+    def other(x: int) -> int:
+        return x
+
+    assert spread(n=3) == 3
+    template(other)
+    assert given == [3]
+
+
+@pytest.mark.parametrize("kind", [dynamic, eager])
+def test_a_cached_task_that_a_dynamic_or_eager_task_may_map_is_no_error(kind: Any) -> None:
+    @task(task_config=AWSBatchConfig(), retries=1, cache=True, cache_version="1")
+    def mapped(x: int) -> int:
+        return x
+
+    async def asynchronous(n: int) -> list[int]:
+        return list(map_task(mapped)(x=list(range(n))))
+
+    def synchronous(n: int) -> list[int]:
+        return list(map_task(mapped)(x=list(range(n))))
+
+    kind(asynchronous if kind is eager else synchronous)
+    template(mapped)
+
+    @workflow
+    def calls_it() -> int:
+        return mapped(x=1)
+
+    with pytest.raises(AWSBatchTaskError, match="is cached and runs as a single job"):
+        template(mapped)
 
 
 CACHED = """

@@ -14,6 +14,7 @@ from flytekit.core.condition import BranchNode
 from flytekit.core.context_manager import FlyteContextManager, FlyteEntities
 from flytekit.core.legacy_map_task import MapPythonTask
 from flytekit.core.node import Node
+from flytekit.core.python_function_task import PythonFunctionTask
 from flytekit.core.workflow import ImperativeWorkflow, PythonFunctionWorkflow, WorkflowBase
 
 from ..sdk.switch import variable_of_job
@@ -75,13 +76,20 @@ def compile_program_workflows() -> None:
                 compile_program_workflow(workflow)
 
 
-def is_program_compiled() -> bool:
-    """Whether all calls are known, and so all maps: one is made while the workflow that calls it is compiled."""
-    return all(one.compiled for one in program_workflows() if isinstance(one, PythonFunctionWorkflow))
+def are_program_calls_known() -> bool:
+    """Whether all calls are known, and so all maps: one is made while the workflow that calls it is compiled, or while
+    the `@dynamic` or `@eager` task runs that does."""
+    compiled = all(one.compiled for one in program_workflows() if isinstance(one, PythonFunctionWorkflow))
+    tasks = (entity for entity in FlyteEntities.entities if isinstance(entity, PythonFunctionTask))
+    return compiled and all(task.execution_mode is PythonFunctionTask.ExecutionBehavior.DEFAULT for task in tasks)
 
 
 def program_workflows() -> Iterator[WorkflowBase]:
-    return (entity for entity in list(FlyteEntities.entities) if isinstance(entity, WorkflowBase))
+    """All but those that flytekit makes of `@dynamic` tasks when these run: nothing is registered of them, and to
+    compile one is to run the task's function without its inputs."""
+    entities = list(FlyteEntities.entities)
+    dynamic = {id(getattr(entity, "_wf", None)) for entity in entities if isinstance(entity, PythonFunctionTask)}
+    return (entity for entity in entities if isinstance(entity, WorkflowBase) and id(entity) not in dynamic)
 
 
 def program_nodes_of(workflow: WorkflowBase) -> Iterator[Node]:

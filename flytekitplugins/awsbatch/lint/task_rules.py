@@ -12,7 +12,7 @@ from flytekit.core.resources import ResourceSpec
 from ..sdk.metadata import metadata_attempt_seconds
 from ..sdk.task_config import FARGATE, SHARE_IDENTIFIER
 from .findings import written_function
-from .program import is_program_compiled, program_maps_over
+from .program import are_program_calls_known, program_maps_over
 from .subject import LintSubject
 
 # With a number in it, Python takes the same seed for the hashes of texts in every process.
@@ -30,11 +30,11 @@ def cached_single_rule(subject: LintSubject) -> Iterator[str]:
     """Seen on a cluster: the job succeeds, then the node fails after 11 tries (`array/catalog.go` reads the inputs of
     version 0 tasks from a file that nobody writes).
 
-    Where a workflow cannot be compiled, it may be the one that maps the task: flytekit tells then what is wrong with
-    it."""
+    A workflow that cannot be compiled may be the one that maps the task: flytekit tells then what is wrong with it. A
+    `@dynamic` or `@eager` task may map it when it runs."""
     if not subject.metadata.cache or subject.is_array:
         return
-    if subject.calls or (is_program_compiled() and not program_maps_over(subject.task)):
+    if subject.calls or (are_program_calls_known() and not program_maps_over(subject.task)):
         yield CACHED_SINGLE
 
 
