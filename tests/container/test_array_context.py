@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,12 @@ def by_name(x: int) -> dict[str, int]:
 @task(task_config=AWSBatchConfig())
 def several(x: int) -> list[int]:
     return [x]
+
+
+@task(task_config=AWSBatchConfig())
+def one_by_one(x: int) -> Iterator[int]:
+    yield x
+    raise ValueError("in the middle")
 
 
 @task(enable_deck=True)
@@ -110,6 +117,17 @@ def test_outputs_of_any_type_are_written_without_flytekits_own_way(child: Child,
     outputs = LiteralMap.from_flyte_idl(LiteralMapMessage.FromString(written))
     kind = inner.python_interface.outputs["o0"]
     assert TypeEngine.to_python_value(found.context, outputs.literals["o0"], kind) == native
+
+
+def test_what_can_be_read_only_once_is_left_to_flytekit(child: Child) -> None:
+    """Read here until its error came, it would be an empty list there."""
+    found = find_array_context(of(child, one_by_one))
+    assert found is not None
+    literals = found.task_literals
+    assert literals is not None
+    native = one_by_one.task_function(x=3)
+    assert literals.serialised_outputs(item_context(found, OriginalIndex(0)), native) is None
+    assert next(native) == 3
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="pathlib of Python 3.10 keeps os.mkdir for itself")

@@ -6,6 +6,7 @@ flytekit does (`TypeEngine`). None: let flytekit handle it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from flyteidl.core.literals_pb2 import LiteralMap as LiteralMapMessage
@@ -66,7 +67,8 @@ class TaskLiterals:
         """The outputs of a task with one output or none (flytekit's `_output_to_literal_map`), serialised."""
         if not self._outputs:
             return b"" if native is None else None
-        if len(self._outputs) > 1 or isinstance(native, tuple):
+        # What can be read only once would be empty for flytekit, had it been read here until an error came.
+        if len(self._outputs) > 1 or isinstance(native, tuple | Iterator):
             return None
         name, variable = self._outputs[0]
         try:
