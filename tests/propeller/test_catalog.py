@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
@@ -130,6 +132,42 @@ def test_a_damaged_cache_is_cleared(tmp_path: Path) -> None:
     again = DiskCatalog(folder)
     again.put(key(), OUTPUTS)
     assert again.get(key()) == OUTPUTS
+
+
+def test_clear_goes_on_beside_runs_that_use_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog, unlink = DiskCatalog(tmp_path / "cache"), os.unlink
+    catalog.put(key(), OUTPUTS)
+
+    def beside_others(path: Any, **options: Any) -> None:
+        unlink(path, **options)
+        catalog.put(key(2), OUTPUTS)
+        unlink(path, **options)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "unlink", beside_others)
+        catalog.clear()
+    assert catalog.get(key()) is None
+    assert catalog.get(key(2)) == OUTPUTS
+
+
+def test_clear_empties_a_folder_that_is_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "of an older version").mkdir(parents=True)
+    (tmp_path / "cache").symlink_to(tmp_path / "elsewhere")
+    catalog = DiskCatalog(tmp_path / "cache")
+    catalog.put(key(), OUTPUTS)
+    catalog.clear()
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_an_entry_that_has_lost_its_contents_is_computed_again(tmp_path: Path) -> None:
+    """As after a power cut. Outputs without one of the task's would fail its map for ever."""
+    catalog = DiskCatalog(tmp_path)
+    catalog.put(key(), OUTPUTS)
+    (entry,) = tmp_path.iterdir()
+    entry.write_bytes(b"")
+    assert catalog.get(key()) is None
+    catalog.put(key(), OUTPUTS)
+    assert catalog.get(key()) == OUTPUTS
 
 
 def test_names_that_differ_only_in_case_are_different_entries(tmp_path: Path) -> None:

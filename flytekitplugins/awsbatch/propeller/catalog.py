@@ -105,6 +105,10 @@ class Catalog(Protocol):
     def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None: ...
 
 
+# The errors of a storage, and of bytes in an entry that are not what they should be.
+_DAMAGED = (StorageError, ValueError, TypeError, RecursionError)
+
+
 class StoredCatalog:
     """Entries in a storage, where several people's runs find them. An entry is a file:
     `<prefix>/<project>/<domain>/<task>/<version>/<tag>.pb`. It counts as long as the files that it refers to are there.
@@ -158,15 +162,17 @@ class StoredCatalog:
         outputs = literals_pb2.LiteralMap()
         try:
             read_stored_message(self._store, place, outputs)
+            references = dict.fromkeys(catalog_references(outputs))
         except NotFoundError:
             return None
-        except StorageError as error:
+        except _DAMAGED as error:
             raise CatalogError(f"the cache in {self._prefix} cannot be read: {error}") from error
         try:
-            gone = any(not self._exists(url) for url in dict.fromkeys(catalog_references(outputs)))
+            gone = any(not self._exists(url) for url in references)
         except StorageError as error:
             raise CatalogError(f"the files of a cached result cannot be looked for: {error}") from error
-        return None if gone else outputs
+        # A machine that lost its power may have kept an entry's name, and nothing of what was in it.
+        return outputs if outputs.literals and not gone else None
 
     @contextlib.contextmanager
     def _telling(self) -> Iterator[None]:
@@ -187,9 +193,12 @@ class DiskCatalog(StoredCatalog):
         super().__init__(LocalStore(), str(folder), **options)
 
     def clear(self) -> None:
-        """Removes all entries. Raises OSError."""
-        if os.path.lexists(self._prefix):
-            shutil.rmtree(self._prefix)
+        """Removes all entries; the folder stays, which other processes may write to meanwhile. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            for entry in list(os.scandir(self._prefix)):
+                remove = shutil.rmtree if entry.is_dir(follow_symlinks=False) else os.unlink
+                with contextlib.suppress(FileNotFoundError):
+                    remove(entry)
 
     def _place(self, key: CatalogKey) -> str:
         # Short whatever the task is called, and another one where only the case of a name differs.
