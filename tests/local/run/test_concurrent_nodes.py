@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import concurrent_flows as flows
 import pytest
 from flytekit.core.workflow import WorkflowBase
+from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.identity.execution_identity import EntityCall
 from flytekitplugins.awsbatch.local.identity.node_identity import Place
-from flytekitplugins.awsbatch.local.run.concurrent_nodes import NodeStart, concurrent_node_start, runs_beside_others
+from flytekitplugins.awsbatch.local.run.concurrent_nodes import (
+    NodeStart,
+    RunningNode,
+    concurrent_node_start,
+    runs_beside_others,
+)
 from flytekitplugins.awsbatch.sdk.emulated_calls import EmulatedCalls
 from flytekitplugins.awsbatch.testing import Emulation
 
@@ -44,6 +52,22 @@ def test_nodes_that_do_not_wait_for_each_other_run_at_once(
 def test_their_jobs_are_submitted_in_the_order_of_the_calls(awsbatch: Emulation) -> None:
     flows.joined(n=1)
     assert [request["jobName"].rsplit("-", 2)[1] for request in awsbatch.requests] == ["n0", "n1"]
+
+
+def test_a_node_has_ended_before_whoever_waits_for_its_job_goes_on() -> None:
+    """One whose items are all cached submits none. The next task is called then, and must find that it may start."""
+    begin, told = threading.Event(), threading.Event()
+    found = []
+
+    def submitted() -> None:
+        found.append(node.ended.is_set())
+        told.set()
+
+    call = Mock(label="n0 cached", submitted=Mock(set=submitted))
+    node = RunningNode(call, lambda: begin.wait(10) and LiteralMap({}), Mock(), Mock())
+    begin.set()
+    assert told.wait(10)
+    assert found == [True]
 
 
 def test_an_order_without_data_is_kept(awsbatch: Emulation) -> None:

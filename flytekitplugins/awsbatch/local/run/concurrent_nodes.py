@@ -52,13 +52,14 @@ class PendingLiteral(Literal):  # type: ignore[misc]
 class RunningNode:
     """A node that runs on a thread of its own.
 
-    :param run: runs it to its end.
+    :param run: runs the node's call to its end.
     :param stop: closes the deployment when a signal comes while the main thread waits.
     """
 
     def __init__(
-        self, label: str, run: Callable[[], LiteralMap], stop: Callable[[], None], workflow: WorkflowBase
+        self, call: Call, run: Callable[[], LiteralMap], stop: Callable[[], None], workflow: WorkflowBase
     ) -> None:
+        self._call = call
         self._run = run
         self.stop = stop
         self.workflow = workflow
@@ -66,7 +67,7 @@ class RunningNode:
         self.error: BaseException | None = None
         self.ended = threading.Event()
         # A daemon, so that a process that ends early comes to its `atexit` functions, which stop the jobs.
-        self.thread = threading.Thread(target=self._to_its_end, name=f"node {label}", daemon=True)
+        self.thread = threading.Thread(target=self._to_its_end, name=f"node {call.label}", daemon=True)
         self.thread.start()
 
     def _to_its_end(self) -> None:
@@ -76,6 +77,8 @@ class RunningNode:
             self.error = error
         finally:
             self.ended.set()
+            # Last: whoever waits for the job asks then which nodes have ended.
+            self._call.submitted.set()
 
     def outputs(self) -> LiteralMap:
         """Waits for the node's end. Raises what its call raised; on the main thread also KeyboardInterrupt or
@@ -155,11 +158,10 @@ def run_node_concurrently(
         finally:
             with execution.lock:
                 execution.under_way.remove(call)
-            call.submitted.set()
 
     if node is None or start is NodeStart.IN_TURN:
         return _run_in_turn(run, execution, may_be_caught, place)
-    execution.running[node.id] = RunningNode(call.label, run, stop, workflow)
+    execution.running[node.id] = RunningNode(call, run, stop, workflow)
     if all(one.ended.is_set() for one in upstream):
         # Jobs are submitted in the order in which the tasks were called.
         _wait_for(call.submitted, stop)
