@@ -272,6 +272,14 @@ def test_a_job_that_has_not_started_has_no_log_yet(home: Path) -> None:
     assert " ".join(left.output.split()) == halted
 
 
+def test_a_file_among_the_runs_is_no_execution(home: Path) -> None:
+    (home / "runs").mkdir(parents=True)
+    (home / "runs" / "notes").touch()
+    answer = Past(home, home, "", "", "").ask("jobs", "notes")
+    assert answer.exit_code == 1
+    assert "has no execution 'notes'" in " ".join(answer.output.split())
+
+
 @pytest.mark.parametrize(
     ("words", "status", "expected"),
     [

@@ -21,7 +21,7 @@ from flytekit.exceptions.user import FlyteAssertion
 from flytekit.models.literals import LiteralMap
 
 from flytekitplugins.awsbatch.propeller.aws_array.concurrently import concurrently_in_order
-from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError
+from flytekitplugins.awsbatch.propeller.storage import DataStore, StorageError, local_path
 from flytekitplugins.awsbatch.wire import RAW_SCHEME, SWITCH_HOME
 
 from .file_references import FileReferences
@@ -149,7 +149,7 @@ class Uploads:
             pass
         except PermissionError as error:
             problem = f"belongs to another user. Remove it, or set {SWITCH_HOME} to a home of your own."
-            raise StorageError(folder.replace(f"{RAW_SCHEME}://", "/"), problem) from error
+            raise StorageError(local_path(folder), problem) from error
 
     def _remove(self, one: PlacedUpload) -> None:
         """Removes an upload that is a file. A directory is left: without its mark it does not count."""

@@ -89,7 +89,7 @@ class RunRecord:
         """Whether there is an execution here, also one that this user may not look at."""
         try:
             self.execution_file.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError:
             return True
