@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flytekitplugins.awsbatch.batch.emulator.job_model import Attempt, Job, JobSpec, Unit
 from flytekitplugins.awsbatch.batch.emulator.scheduling import retry_rules
 from flytekitplugins.awsbatch.batch.emulator.scheduling.retry_rules import (
     End,
-    RetryVerdict,
     matches_retry_pattern,
     retry_end_by_exit,
     retry_verdict,
@@ -54,6 +56,14 @@ def test_a_pattern_is_a_text_or_its_beginning(pattern: str, text: str, right: bo
     assert matches_retry_pattern(pattern, text) is right
 
 
+def unit_of(tried: int, granted: int, rules: Sequence[Rule], stop: str | None = None) -> Unit:
+    spec = JobSpec("job", "queue", "definition", (), {}, 1, 0, max_attempts=granted, exit_rules=rules)
+    (unit,) = Job("id", spec, None, 0, "owner").units
+    unit.attempts = [Attempt(number, None) for number in range(1, tried + 1)]
+    unit.stop, unit.reason = stop, "words"
+    return unit
+
+
 HOST_LOST_ELSE_EXIT = (
     {"action": "retry", "onStatusReason": "Host EC2*"},
     {"action": "exit", "onReason": "*"},
@@ -79,25 +89,25 @@ HOST_LOST_ELSE_EXIT = (
     ],
 )
 def test_the_first_rule_that_matches_decides(end: End, rules: tuple[Rule, ...], retried: bool) -> None:
-    decided = retry_verdict(end, 1, 2, rules, None, None)
+    decided = retry_verdict(end, unit_of(1, 2, rules))
 
-    assert decided == (RetryVerdict("RUNNABLE", None) if retried else RetryVerdict("FAILED", end.status_reason))
+    assert decided == (("RUNNABLE", None) if retried else ("FAILED", end.status_reason))
 
 
 @given(end=ENDS, tried=st.integers(1, 10), rules=RULES, how=st.sampled_from(["terminate", "timeout", "cancel"]))
 def test_what_was_asked_to_stop_is_never_retried(end: End, tried: int, rules: list[Rule], how: str) -> None:
-    decided = retry_verdict(end, tried, 10, rules, how, "words")
+    decided = retry_verdict(end, unit_of(tried, 10, rules, how))
 
-    assert decided == RetryVerdict("FAILED", retry_rules.TIMED_OUT if how == "timeout" else "words")
+    assert decided == ("FAILED", retry_rules.TIMED_OUT if how == "timeout" else "words")
 
 
 @given(end=ENDS, attempts_=st.integers(1, 10), rules=RULES)
 def test_there_are_never_more_attempts_than_granted(end: End, attempts_: int, rules: list[Rule]) -> None:
-    decided = retry_verdict(end, attempts_, attempts_, rules, None, None)
+    status, _ = retry_verdict(end, unit_of(attempts_, attempts_, rules))
 
-    assert decided.status == ("SUCCEEDED" if end.exit_code == 0 else "FAILED")
+    assert status == ("SUCCEEDED" if end.exit_code == 0 else "FAILED")
 
 
 @given(end=ENDS, rules=RULES)
 def test_success_needs_no_rule(end: End, rules: list[Rule]) -> None:
-    assert (retry_verdict(end, 1, 10, rules, None, None).status == "SUCCEEDED") == (end.exit_code == 0)
+    assert (retry_verdict(end, unit_of(1, 10, rules))[0] == "SUCCEEDED") == (end.exit_code == 0)

@@ -180,8 +180,7 @@ class LocalBatch(BatchCalls):
         """
         if self._instance is not None and not self._closed:
             self._instance.suspend()
-            self._engine.suspend()
-            self._engine.wait_idle(self.settings.kill_grace + CLOSING)
+            self._engine.suspend(self.settings.kill_grace + CLOSING)
         return self.close(terminate=False)
 
     def adopt(self, job_ids: Iterable[str] | None = None, timeout: float = ADOPTION_TIMEOUT) -> list[str]:

@@ -183,29 +183,26 @@ class Engine:
             self._ready.try_misfits_again()
         self.wake()
 
-    def suspend(self) -> None:
-        """Starts no more attempts and asks the running ones to end. Those that then end without success count as never
-        begun: their units stay as they are, for the service that takes the job over.
+    def suspend(self, timeout: float) -> None:
+        """Starts no more attempts, asks the running ones to end, and waits until they have, for so many seconds. Those
+        that then end without success count as never begun: their units stay as they are, for the service that takes
+        the job over.
         """
         with self._table.lock:
             self._suspended = True
             for key, running in self._running.items():
                 self._ask_to_end(key, running)
-        self.wake()
+            self.wake()
+            self._idle.wait_for(lambda: not self._running, timeout)
 
     def end_left_behind(self, name: str, directory: Path) -> None:
         """See `Executor.end_left_behind`."""
         self._executor.end_left_behind(name, directory)
 
-    def wait_idle(self, timeout: float) -> bool:
-        """Whether no attempt runs, at the latest after so many seconds."""
+    def wait_ended(self, timeout: float) -> None:
+        """Returns when every job has ended, at the latest after so many seconds."""
         with self._table.lock:
-            return self._idle.wait_for(lambda: not self._running, timeout)
-
-    def wait_ended(self, timeout: float) -> bool:
-        """Whether every job has ended, at the latest after so many seconds."""
-        with self._table.lock:
-            return self._idle.wait_for(lambda: not self._table.unended(), timeout)
+            self._idle.wait_for(lambda: not self._table.unended(), timeout)
 
     # The thread.
 
@@ -324,20 +321,18 @@ class Engine:
 
     def end_attempt(self, unit: Unit, end: retry_rules.End, at: int) -> None:
         """Ends a unit's last attempt, and the unit with it unless it may try again."""
-        attempt, spec = unit.current, unit.job.spec
-        decided = retry_rules.retry_verdict(
-            end, len(unit.attempts), spec.max_attempts, spec.exit_rules, unit.stop, unit.reason
-        )
+        attempt = unit.current
+        status, reason = retry_rules.retry_verdict(end, unit)
         attempt.stopped = at
         attempt.exit_code = end.exit_code
         attempt.reason = end.reason
         attempt.status_reason = retry_rules.TIMED_OUT if unit.stop == TIMEOUT else end.status_reason
-        if decided.status == RUNNABLE:
+        if status == RUNNABLE:
             unit.started = None
             self._table.set_status(unit, RUNNABLE)
             self._ready.append([unit])
         else:
-            self._end_unit(unit, decided.status, decided.reason, at)
+            self._end_unit(unit, status, reason, at)
 
     def _end_unit(self, unit: Unit, status: str, reason: str | None, at: int | None = None) -> None:
         self._table.set_status(unit, status, reason, at)

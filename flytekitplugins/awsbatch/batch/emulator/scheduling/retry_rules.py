@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..execution.executors.protocol import CANNOT_START
-from ..job_model import CANCEL, FAILED, RUNNABLE, SUCCEEDED, TERMINATE, TIMEOUT
+from ..job_model import CANCEL, FAILED, RUNNABLE, SUCCEEDED, TERMINATE, TIMEOUT, Unit
 
 EXITED = "Essential container in task exited"
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
@@ -50,31 +50,20 @@ def retry_end_host_lost(instance: str) -> End:
     return End(f"Host EC2 (instance {instance}) terminated.")
 
 
-@dataclass(frozen=True)
-class RetryVerdict:
-    """:param status: of the unit: SUCCEEDED, FAILED, or RUNNABLE for one more attempt."""
-
-    status: str
-    reason: str | None
-
-
-def retry_verdict(
-    end: End, tried: int, max_attempts: int, rules: Sequence[Mapping[str, str]], stop: str | None, words: str | None
-) -> RetryVerdict:
-    """:param tried: how many attempts were made, this one included; `max_attempts` how many the strategy grants.
-    :param rules: `evaluateOnExit`.
-    :param stop: how the unit was asked to stop, if it was: such units are never retried; `words` is the reason that was
-        given.
+def retry_verdict(end: End, unit: Unit) -> tuple[str, str | None]:
+    """A unit's next status after the end of its last attempt (SUCCEEDED, FAILED, or RUNNABLE for one more attempt), and
+    the reason. One that was asked to stop is never retried, and has the reason that was given.
     """
-    if stop == TIMEOUT:
-        return RetryVerdict(FAILED, TIMED_OUT)
-    if stop in (TERMINATE, CANCEL):
-        return RetryVerdict(FAILED, words)
+    if unit.stop == TIMEOUT:
+        return FAILED, TIMED_OUT
+    if unit.stop in (TERMINATE, CANCEL):
+        return FAILED, unit.reason
     if end.exit_code == 0:
-        return RetryVerdict(SUCCEEDED, end.status_reason)
-    if tried < max_attempts and _retry_action(end, rules) == RETRY:
-        return RetryVerdict(RUNNABLE, None)
-    return RetryVerdict(FAILED, end.status_reason)
+        return SUCCEEDED, end.status_reason
+    spec = unit.job.spec
+    if len(unit.attempts) < spec.max_attempts and _retry_action(end, spec.exit_rules) == RETRY:
+        return RUNNABLE, None
+    return FAILED, end.status_reason
 
 
 def _retry_action(end: End, rules: Sequence[Mapping[str, str]]) -> str:
