@@ -31,13 +31,13 @@ class _Watched:
     """
     :ivar changes: how often its summary has changed.
     :ivar size: of an array; 0 for a single job, and before the first look.
+    :ivar mark: what the last look saw; None before the first.
     :ivar known: children whose end DescribeJobs has reported.
     :ivar listed: how many of a status there were when they were last listed.
     :ivar pages: of ListJobs that looking for what succeeded has cost.
     """
 
     changes: int = 0
-    seen: bool = False
     status: str = ""
     size: int = 0
     summary: Mapping[str, int] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class JobWatch(BatchCalls):
     def changed(self, job_id: str, seen: int) -> tuple[int, list[int]] | None:
         """See `batch.api.JobEvents`. Raises BatchError, UnreachableError."""
         job = self._job(job_id)
-        if not job.seen:
+        if job.mark is None:
             with self._looking:
                 self._look(job_id, job)
         if job.small:
@@ -216,7 +216,7 @@ class JobWatch(BatchCalls):
         """Whether it names a child of a job that is no array, as the handler's store does."""
         name, colon, _ = job_id.partition(":")
         job = self._jobs.get(name)
-        return bool(colon) and job is not None and job.seen and not job.size
+        return bool(colon) and job is not None and job.mark is not None and not job.size
 
     def _take_over(self, detail: Mapping[str, Any]) -> None:
         job_id, _, index = detail["jobId"].partition(":")
@@ -234,13 +234,12 @@ class JobWatch(BatchCalls):
         attempt_count = len(detail.get("attempts") or ())
         mark = (job.status, job.summary, attempt_count, detail.get("startedAt"), detail.get("statusReason"))
         if mark != job.mark:
+            job.changes += job.mark is not None
             job.mark = mark
-            job.changes += job.seen
             job.pause = self._first
             job.due = self._clock() + job.pause
         else:
             self._put_off(job)
-        job.seen = True
 
     def _put_off(self, job: _Watched) -> None:
         """The next look comes later than the last one did."""
