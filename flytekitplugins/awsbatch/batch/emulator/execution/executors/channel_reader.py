@@ -29,12 +29,12 @@ class Link:
 
 
 class ChannelReader:
-    """:param tick: called now and then; returns the seconds until it wants to be called again, None: with the next
+    """:ivar tick: called now and then; returns the seconds until it wants to be called again, None: with the next
     news.
     """
 
-    def __init__(self, tick: Callable[[], float | None] = lambda: None) -> None:
-        self._tick = tick
+    def __init__(self) -> None:
+        self.tick: Callable[[], float | None] = lambda: None
         self._links: list[Link] = []
         self._new: deque[Link] = deque()
         self._awake, self._waker = socket.socketpair()
@@ -61,7 +61,7 @@ class ChannelReader:
         with selectors.DefaultSelector() as selector:
             selector.register(self._awake, selectors.EVENT_READ)
             while True:
-                ready = [key.data for key, _ in selector.select(self._tick())]
+                ready = [key.data for key, _ in selector.select(self.tick())]
                 if None in ready:
                     self._awake.recv(64)
                 links: list[Link] = [link for link in ready if link is not None]

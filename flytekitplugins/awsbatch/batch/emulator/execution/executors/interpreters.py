@@ -6,16 +6,16 @@ A few are kept, the least recently used go first. Idle ones go after a while, an
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import secrets
-import signal
 import socket
 import threading
-import weakref
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..... import machine_time
 from ..channel import Channel, Message
@@ -24,8 +24,11 @@ from .channel_reader import Link
 from .import_inputs import ImportInputs
 from .protocol import CannotStart, Event, JobProcess
 from .supervision import Lease, Supervision
-from .warm_interpreter import InterpreterIdentity, InterpreterOwner, InterpreterState, InterpreterUse, WarmInterpreter
+from .warm_interpreter import InterpreterIdentity, InterpreterState, InterpreterUse, WarmInterpreter
 from .warm_plan import OWN, WarmPlan
+
+if TYPE_CHECKING:
+    from .warm import WarmExecutor
 
 # Seconds after which an interpreter that nobody uses ends.
 IDLE = 300.0
@@ -51,7 +54,7 @@ class Interpreters:
         self._refused: deque[WarmInterpreter] = deque(maxlen=REFUSED)
         self._numbers = itertools.count(1)
         self._next_look = 0.0
-        supervision.ticking.append(self._tick)
+        supervision.channel_reader.tick = self._tick
 
     # Called under the lock.
 
@@ -76,7 +79,7 @@ class Interpreters:
             return spare, ""
         return None, ""
 
-    def use_interpreter(self, interpreter: WarmInterpreter, lease: Lease, owner: InterpreterOwner) -> InterpreterUse:
+    def use_interpreter(self, interpreter: WarmInterpreter, lease: Lease, owner: WarmExecutor) -> InterpreterUse:
         if interpreter in self._alive:
             self._alive.remove(interpreter)
             self._alive.append(interpreter)
@@ -95,7 +98,7 @@ class Interpreters:
     def _end(self, interpreter: WarmInterpreter) -> None:
         if interpreter.state is InterpreterState.STARTING and interpreter is not self._spare:
             # An interpreter reads nothing before its imports are done.
-            self.supervision.signal_supervised_interpreter(interpreter.name, signal.SIGKILL)
+            self.supervision.kill_supervised_interpreter(interpreter.name)
         else:
             interpreter.state = InterpreterState.ENDED
             interpreter.end()
@@ -173,7 +176,7 @@ class Interpreters:
             use.release()
         interpreter.flush()
         if not use.released.wait(WAIT_SECONDS):
-            self.supervision.signal_supervised_interpreter(interpreter.name, signal.SIGKILL)
+            self.supervision.kill_supervised_interpreter(interpreter.name)
             interpreter.ended.wait(WAIT_SECONDS)
         with self.lock:
             if ends and interpreter.state is InterpreterState.READY:
@@ -269,12 +272,10 @@ def _same_variables(mine: Mapping[str, str], theirs: Mapping[str, str], apart: t
     return all(mine.get(name) == theirs.get(name) or name.startswith(apart) for name in (*mine, *theirs))
 
 
-_of: weakref.WeakKeyDictionary[Supervision, Interpreters] = weakref.WeakKeyDictionary()
+_of = functools.lru_cache(1)(Interpreters)
 
 
 def interpreters_of_this_process() -> Interpreters:
     its = supervision.supervision_of_this_process()
     with its.guard:
-        if its not in _of:
-            _of[its] = Interpreters(its)
-        return _of[its]
+        return _of(its)

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,8 +120,7 @@ class Supervision:
         self._closing = False
         # For what else there is one of in a process.
         self.guard = threading.Lock()
-        self.ticking: list[Callable[[], float | None]] = []
-        self.channel_reader = ChannelReader(self._tick)
+        self.channel_reader = ChannelReader()
 
     def lease(self, instance: Instance, events: Events) -> Lease:
         with self._sending:
@@ -181,9 +180,9 @@ class Supervision:
             if self._supervised is not None and (lease.number, key) in self._supervised.attempts:
                 self._supervised.channel.send(("signal", lease.number, key, int(number)))
 
-    def signal_supervised_interpreter(self, name: str, number: int) -> None:
+    def kill_supervised_interpreter(self, name: str) -> None:
         if SHARED in self._leases:
-            self.signal(self._leases[SHARED], name, number)
+            self.signal(self._leases[SHARED], name, signal.SIGKILL)
 
     @property
     def directory(self) -> Path:
@@ -209,10 +208,6 @@ class Supervision:
         self.channel_reader.forget()
         if self._supervised is not None:
             self._supervised.process.returncode = 0
-
-    def _tick(self) -> float | None:
-        wanted = [seconds for tick in self.ticking if (seconds := tick()) is not None]
-        return min(wanted, default=None)
 
     def _start_supervisor(self) -> Supervised:
         # A shell would say so only by its exit code.

@@ -197,6 +197,7 @@ class WarmExecutor:
     # Below: what the interpreters tell.
 
     def take(self, use: InterpreterUse, name: str, values: tuple[Any, ...]) -> None:
+        """Takes a message about an attempt."""
         if name == "started":
             self._events(Started(*values))
             return
@@ -209,7 +210,8 @@ class WarmExecutor:
             self._events(EVENT_OF_WORD[name](*values))
 
     def settled(self, use: InterpreterUse) -> None:
-        """Starts the attempts that waited, here or with the other executor."""
+        """Starts the attempts that waited until the interpreter was ready, or would never be: here or with the other
+        executor."""
         interpreter = use.interpreter
         if interpreter.state is InterpreterState.ENDED:
             self._failed_imports.setdefault(interpreter.identity, []).append(interpreter.reason)
@@ -235,6 +237,7 @@ class WarmExecutor:
                 self.start(process)
 
     def ended(self, use: InterpreterUse, lost: dict[str, JobProcess]) -> None:
+        """:param lost: what ran in the interpreter, and has ended with it."""
         name, which = use.interpreter.name, use.interpreter.identity
         with self._interpreters.lock:
             if lost and not self._closing:

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from flytekitplugins.awsbatch import wire
 
@@ -23,6 +23,9 @@ from .import_inputs import ImportInputs, is_imported_at_start
 from .protocol import JobProcess
 from .supervision import MIB, STARTER, Lease
 from .warm_plan import AWS_PREFIX, OWN, PreloadHook, WarmPlan
+
+if TYPE_CHECKING:
+    from .warm import WarmExecutor
 
 PYTHONPATH = "PYTHONPATH"
 # For how many jobs an interpreter keeps what their attempts have in common.
@@ -92,22 +95,6 @@ def _interpreter_python_path(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def _relative(directories: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each for each in directories if not Path(each).expanduser().is_absolute())
-
-
-class InterpreterOwner(Protocol):
-    """Whoever starts attempts in an interpreter, for one service."""
-
-    def take(self, use: InterpreterUse, name: str, values: tuple[Any, ...]) -> None:
-        """Takes a message of an interpreter about an attempt."""
-        ...
-
-    def settled(self, use: InterpreterUse) -> None:
-        """An interpreter that attempts waited for is ready, or will never be."""
-        ...
-
-    def ended(self, use: InterpreterUse, lost: dict[str, JobProcess]) -> None:
-        """The interpreter has ended, and what ran in it with it."""
-        ...
 
 
 class WarmInterpreter:
@@ -235,11 +222,12 @@ class WarmInterpreter:
 class InterpreterUse:
     """A service's use of an interpreter.
 
+    :param owner: starts the service's attempts in it.
     :ivar waiting: the attempts that start when it is ready.
     :ivar released: set when nothing of the service is left in it.
     """
 
-    def __init__(self, interpreter: WarmInterpreter, lease: Lease, owner: InterpreterOwner) -> None:
+    def __init__(self, interpreter: WarmInterpreter, lease: Lease, owner: WarmExecutor) -> None:
         self.interpreter = interpreter
         self.lease = lease
         self.owner = owner
