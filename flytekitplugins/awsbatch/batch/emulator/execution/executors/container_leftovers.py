@@ -43,17 +43,16 @@ def leftovers_label(home: Path) -> str:
     return f"{platform.node()}:{home}"
 
 
-def end_leftovers(client: APIClient, home: str, service: str, directory: Path) -> int:
-    """Ends and removes the containers of one instance; returns how many there were."""
+def end_leftovers(client: APIClient, home: str, service: str, directory: Path) -> None:
+    """Ends and removes the containers of one instance."""
     found = container_engine.labelled_containers(client, {HOME: home, SERVICE: service})
     if not found:
-        return 0
+        return
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
         lines = list(pool.map(lambda each: _end_one(client, each), found))
     # A full disk must not stop the rest.
     with contextlib.suppress(OSError), (directory / JOURNAL).open("ab") as journal:
         journal.write(b"".join(lines))
-    return len(found)
 
 
 def _end_one(client: APIClient, container: dict[str, Any]) -> bytes:

@@ -22,10 +22,14 @@ WRITERS = (io.TextIOWrapper, io.BufferedWriter, io.BufferedRandom)
 
 
 def interpreter_exit_status(error: BaseException | None, skip: int) -> int:
-    """The exit status that the interpreter would return; prints what it would print.
+    """The exit status that the interpreter would return; flushes what the script has printed, and prints what the
+    interpreter would print.
 
     :param skip: how many frames of the traceback are not the script's.
     """
+    for stream in (sys.stderr, sys.stdout):
+        if stream is not None:
+            quietly_at_interpreter_exit(stream.flush)
     if error is None:
         return 0
     if isinstance(error, SystemExit):
@@ -51,10 +55,7 @@ def interpreter_exit_status(error: BaseException | None, skip: int) -> int:
 
 
 def exit_process(error: BaseException | None, skip: int) -> NoReturn:
-    for stream in (sys.stderr, sys.stdout):
-        if stream is not None:
-            quietly_at_interpreter_exit(stream.flush)
-    status = 0 if error is None else interpreter_exit_status(error, skip)
+    status = interpreter_exit_status(error, skip)
     quietly_at_interpreter_exit(threading._shutdown)  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     if not flush_at_interpreter_exit():

@@ -118,7 +118,8 @@ class Interpreter:
             ended = reaper.reap() if awake or reaper.sweeping else []
             for attempt in ended:
                 self.report_attempt_end(attempt)
-            released = self._report_released()
+            released = reaper.released()
+            self.outbox.extend(("released", lease) for lease in released)
             reaper.enforce_memory_limits()
             if ended or done or released or not ready:
                 self.send_outbox()
@@ -136,11 +137,6 @@ class Interpreter:
 
     def report_attempt_end(self, attempt: ReapedAttempt) -> None:
         self.outbox.append(self.reaper.write_reaped_end(attempt))
-
-    def _report_released(self) -> bool:
-        released = self.reaper.released()
-        self.outbox.extend(("released", lease) for lease in released)
-        return bool(released)
 
     def _read_worker(self, descriptor: int) -> bool:
         """Reads a worker's messages; whether it has finished an attempt."""

@@ -136,10 +136,7 @@ class Worker:
 
     def _finish(self, error: BaseException | None) -> int:
         """Ends an attempt as `exit.exit_process` does, but the process runs on."""
-        for stream in (sys.stderr, sys.stdout):
-            if stream is not None:
-                quietly_at_interpreter_exit(stream.flush)
-        status = 0 if error is None else interpreter_exit_status(error, OWN_FRAMES)
+        status = interpreter_exit_status(error, OWN_FRAMES)
         if any(each is not threading.main_thread() and not each.daemon for each in threading.enumerate()):
             # An executor's threads (`concurrent.futures`) wait for work until they are told that the interpreter ends.
             # They take none after that, nor does any other executor.
