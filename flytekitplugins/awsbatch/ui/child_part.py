@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..local.console.amounts import shown_duration, shown_memory
 from ..local.console.tracebacks import log_with_readable_tracebacks
-from ..local.history.run_reader import RunReader
 from ..local.history.run_view import CACHED, DONE, FAILED, SUCCESS, ChildView, NodeView
 from .ansi import AnsiLines
-from .frame import PagePlace, frame_copyable, frame_state_sign
+from .frame import frame_copyable, frame_state_sign
 from .grouped_errors import page_error_of_child, page_error_reason
 from .html import Markup, html_joined, tag
+
+if TYPE_CHECKING:
+    from .run_page import RunPage
 
 # Bytes of a log's end that a page shows at first.
 SHOWN_BYTES = 512 * 1024
 
 
-def child_part(
-    reader: RunReader,
-    execution: str,
-    node: NodeView,
-    child: ChildView,
-    place: PagePlace,
-    command: str,
-    now: int,
-    most: int = SHOWN_BYTES,
-) -> Markup:
-    """:param command: how a person calls `flyte-awsbatch` for this home. :param most: bytes of the log's end."""
+def child_part(page: RunPage, node: NodeView, child: ChildView, most: int = SHOWN_BYTES) -> Markup:
+    """:param most: bytes of the log's end."""
     reason = page_error_reason(child) if child.state == FAILED else child.reason
     title = tag("h3", f"Child {child.index}" if len(node.children) > 1 else "The job", tabindex="-1")
     parts: list[object] = [
@@ -42,23 +36,23 @@ def child_part(
     if child.state == CACHED:
         parts.append(tag("p", "Its output came from the cache: nothing ran for it."))
     if child.attempts:
-        parts.append(_attempts(node, child, now))
+        parts.append(_attempts(node, child, page.now))
     # Of one that is tried again: why its last attempt failed.
     if child.state not in (SUCCESS, CACHED) and any(attempt.stopped is not None for attempt in child.attempts):
-        error = page_error_of_child(reader, node, child)
+        error = page_error_of_child(page.reader, node, child)
         if error.headline != reason:
             parts.append(tag("p", error.headline, class_="headline"))
         if error.trace:
             parts.append(tag("pre", error.trace, class_="trace"))
     if child.child is not None:
-        rerun = f"{command} rerun {execution} {node.name} {child.index}"
+        rerun = f"{page.command} rerun {page.name} {node.name} {child.index}"
         parts.append(frame_copyable(rerun, "the command that runs this child again"))
     if node.elsewhere and node.look is None and child.child is not None:
         parts.append(tag("p", "Its log is where the job ran:", class_="quiet"))
-        line = f"{command} logs {execution} {node.name}:{child.index}"
+        line = f"{page.command} logs {page.name} {node.name}:{child.index}"
         parts.append(frame_copyable(line, "the command that shows its log"))
     else:
-        parts.append(log_part(reader, execution, node, child, place, most))
+        parts.append(log_part(page, node, child, most))
     return tag("div", *parts, class_="child", data_index=child.index)
 
 
@@ -88,21 +82,15 @@ def _attempts(node: NodeView, child: ChildView, now: int) -> Markup:
 
 
 def log_part(
-    reader: RunReader,
-    execution: str,
-    node: NodeView,
-    child: ChildView,
-    place: PagePlace,
-    most: int,
-    attempt: int | None = None,
+    page: RunPage, node: NodeView, child: ChildView, most: int = SHOWN_BYTES, attempt: int | None = None
 ) -> Markup:
     """The end of an attempt's log (the last's), with what finds words in it."""
-    streams = reader.streams(node, child)
+    place, streams = page.place, page.reader.streams(node, child)
     if not streams:
         return tag("p", "There is no log.", class_="quiet") if child.child is not None else Markup("")
     stream = next((one for one in streams if one.attempt == attempt), streams[-1])
     text, start, end = _log_end(stream.path, most)
-    base = place.child(execution, node.info.node, child.index)
+    base = place.child(page.name, node.info.node, child.index)
     choices = [
         tag(
             "button",

@@ -24,7 +24,7 @@ from ..local.history.record import RecordError
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import DONE, ChildView, NodeView
 from .changes import Changes, LogGrows, RunChanges, RunsChanges, mark_of_changes
-from .child_part import SHOWN_BYTES, child_part, log_part
+from .child_part import child_part, log_part
 from .frame import PREFIX, PagePlace, frame_asset, frame_document
 from .html import Markup, html_joined, tag
 from .list_page import list_body
@@ -166,16 +166,14 @@ class RunPages:
         def build() -> web.Response:
             stamp = self.reader.run_stamp(name)
             page = self.page(name)
-            one = page.chosen(node)
-            if node is not None and (one is None or one.info.node != node):
-                raise MissingError(f"Execution {name} has no node {node!r}.")
+            one = page.chosen() if node is None else _node_of(page, node)
             parts = list(page.parts().values())
             if one is not None:
                 if chosen is None:
                     parts.append(node_part(page, one))
                 else:
                     # What the user has asked for comes first.
-                    parts.insert(1, node_part(page, one, self.child(name, one, chosen)))
+                    parts.insert(1, node_part(page, one, child_part(page, one, _child_of(one, chosen))))
             return self._html(
                 page.title,
                 html_joined(parts),
@@ -186,51 +184,40 @@ class RunPages:
 
         return await self._read(build)
 
-    def child(self, name: str, node: NodeView, index: int) -> Markup:
-        """In the reading thread. Raises MissingError."""
-        now = int(time.time() * 1000)
-        return child_part(self.reader, name, node, _child_of(node, index), self.place, self._command, now)
-
     async def _child(self, name: str, node: str, index: int, part: bool) -> web.Response:
         if not part:
             return await self._run(name, node, index)
-        html = await self._read(lambda: self.child(name, self._node(name, node), index))
+        html = await self._read(lambda: child_part(*self._found(name, node, index)))
         return web.Response(text=html, content_type="text/html", headers=SECURITY)
 
-    def _node(self, name: str, node: str) -> NodeView:
-        found = self.reader.execution(name).attempt(node)
-        if found is None:
-            raise MissingError(f"Execution {name} has no node {node!r}.")
-        return found
+    def _found(self, name: str, node: str, index: int) -> tuple[RunPage, NodeView, ChildView]:
+        """In the reading thread. Raises MissingError."""
+        page = self.page(name)
+        one = _node_of(page, node)
+        return page, one, _child_of(one, index)
 
     async def _log(
         self, request: web.Request, which: tuple[str, str, int], what: str, asked: dict[str, str]
     ) -> web.StreamResponse:
-        name, node, index = which
         wanted = _number(asked, "attempt")
-
-        def find() -> tuple[NodeView, ChildView, Path | None]:
-            found = self._node(name, node)
-            child = _child_of(found, index)
-            streams = self.reader.streams(found, child)
-            chosen = next((one for one in streams if one.attempt == wanted), streams[-1] if streams else None)
-            return found, child, chosen.path if chosen else None
-
         if what == "part":
+            html = await self._read(lambda: log_part(*self._found(*which), attempt=wanted))
+            return web.Response(text=html, content_type="text/html", headers=SECURITY)
 
-            def build() -> Markup:
-                found, child, _ = find()
-                return log_part(self.reader, name, found, child, self.place, SHOWN_BYTES, wanted)
+        def find() -> Path | None:
+            _, node, child = self._found(*which)
+            streams = self.reader.streams(node, child)
+            chosen = next((one for one in streams if one.attempt == wanted), streams[-1] if streams else None)
+            return chosen.path if chosen else None
 
-            return web.Response(text=await self._read(build), content_type="text/html", headers=SECURITY)
-        _, _, path = await self._read(find)
+        path = await self._read(find)
         if path is None or not path.exists():
             raise MissingError("There is no log.")
         if what == "log":
             return web.FileResponse(path, headers={**SECURITY, "Content-Type": "text/plain; charset=utf-8"})
         if what == "tail":
             start = _number(asked, "from") or 0
-            return await self._stream(request, LogGrows(path, start, lambda: find()[1].state in DONE))
+            return await self._stream(request, LogGrows(path, start, lambda: self._found(*which)[2].state in DONE))
         raise MissingError
 
     async def _log_in(self, request: web.Request) -> web.Response:
@@ -283,6 +270,13 @@ class RunPages:
 def _number(asked: dict[str, str], name: str) -> int | None:
     given = asked.get(name, "")
     return int(given) if NUMBER.fullmatch(given) else None
+
+
+def _node_of(page: RunPage, node: str) -> NodeView:
+    found = page.execution.attempt(node)
+    if found is None:
+        raise MissingError(f"Execution {page.name} has no node {node!r}.")
+    return found
 
 
 def _child_of(node: NodeView, index: int) -> ChildView:

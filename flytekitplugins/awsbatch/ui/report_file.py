@@ -112,7 +112,7 @@ def _told(node: NodeView) -> list[ChildView]:
 
 
 def _child(page: RunPage, node: NodeView, child: ChildView) -> Markup:
-    part = child_part(page.reader, page.name, node, child, page.place, page.command, page.now, LOG_BYTES)
+    part = child_part(page, node, child, LOG_BYTES)
     return tag("template", part, id=f"t{frame_anchor(page.name, node.info.node, child.index)}")
 
 

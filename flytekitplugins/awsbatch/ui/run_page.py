@@ -69,10 +69,9 @@ class RunPage:
         info = self.execution.info
         return f"{info.workflow.rpartition('.')[2]} {info.status} · {info.name}"
 
-    def chosen(self, wanted: str | None = None) -> NodeView | None:
-        """The node that is shown in full: the one asked for, else the first with failures, else the largest."""
-        if wanted is not None and (node := self.execution.attempt(wanted)) is not None:
-            return node
+    def chosen(self) -> NodeView | None:
+        """The node that is shown in full unless one is asked for: the largest that has failures, else the largest that
+        runs, else the largest of all."""
         nodes = self.execution.nodes
         failed = [node for node in nodes if node.counts.get(run_view.FAILED)]
         running = [node for node in nodes if node.info.status == "running"]
