@@ -115,15 +115,18 @@ class AwsBatch(BatchCalls):
             try:
                 answer = self._once(service, operation, request)
             except BatchError as error:
-                if not self._repeatable(operation, error):
+                if not error.transient or (error.status != TOO_MANY and operation in NOT_REPEATED):
                     raise
                 patient = error.code == NO_ANSWER or operation in LOOKS
                 first = FIRST_THROTTLED_DELAY if error.status == TOO_MANY else FIRST_DELAY
                 delay = min(first * 2**failures, LONGEST_DELAY) * random.uniform(0.5, 1.0)  # noqa: S311
                 failures += 1
                 refusals += not patient
-                if refusals > self._retries or machine_time.monotonic() + delay > began + self._time_for_a_call():
-                    if patient and self._answered and not self._hurried:
+                # A service that has answered is waited for.
+                waits = self._answered and not self._hurried
+                longest = self._wait_seconds if waits else min(SHORT_WAIT_SECONDS, self._wait_seconds)
+                if refusals > self._retries or machine_time.monotonic() + delay > began + longest:
+                    if patient and waits:
                         raise UnreachableError(
                             f"AWS Batch could not be reached: {error.message or error.code}"
                         ) from error
@@ -134,14 +137,6 @@ class AwsBatch(BatchCalls):
             else:
                 self._answered = True
                 return answer
-
-    def _time_for_a_call(self) -> float:
-        return (
-            self._wait_seconds if self._answered and not self._hurried else min(SHORT_WAIT_SECONDS, self._wait_seconds)
-        )
-
-    def _repeatable(self, operation: str, error: BatchError) -> bool:
-        return error.transient and (error.status == TOO_MANY or operation not in NOT_REPEATED)
 
     def _pause(self, seconds: float) -> None:
         """Sleeps, in short naps, since a signal's handler can only set a flag, and no longer once that is set."""

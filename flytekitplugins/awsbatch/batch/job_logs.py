@@ -52,14 +52,13 @@ class CloudWatchLogs:
         """The lines after a token (None: from the beginning), and the next token. A stream that is not there yet has no
         lines. Raises BatchError."""
         lines: list[str] = []
+        place: dict[str, Any] = {"startFromHead": True}
         while True:
-            place = {"startFromHead": True} if token is None else {"startFromHead": True, "nextToken": token}
-            try:
-                answer = self._events(stream, place)
-            except BatchError as error:
-                if error.code == "ResourceNotFoundException":
-                    return lines, token
-                raise
+            if token is not None:
+                place["nextToken"] = token
+            answer = self._events(stream, place)
+            if answer is None:
+                return lines, token
             lines += (event["message"] for event in answer["events"])
             if answer["nextForwardToken"] == token:
                 return lines, token
@@ -70,17 +69,20 @@ class CloudWatchLogs:
         lines: list[str] = []
         place: dict[str, Any] = {"limit": count, "startFromHead": False}
         while True:
-            try:
-                answer = self._events(stream, place)
-            except BatchError as error:
-                if error.code == "ResourceNotFoundException":
-                    return lines[-count:]
-                raise
+            answer = self._events(stream, place)
+            if answer is None:
+                return lines[-count:]
             lines = [*(event["message"] for event in answer["events"]), *lines]
             token = answer["nextBackwardToken"]
             if len(lines) >= count or token == place.get("nextToken"):
                 return lines[-count:]
             place["nextToken"] = token
 
-    def _events(self, stream: JobStream, place: Mapping[str, Any]) -> dict[str, Any]:
-        return self._call("GetLogEvents", {"logGroupName": stream.group, "logStreamName": stream.name, **place})
+    def _events(self, stream: JobStream, place: Mapping[str, Any]) -> dict[str, Any] | None:
+        """None of a stream that is not there yet. Raises BatchError."""
+        try:
+            return self._call("GetLogEvents", {"logGroupName": stream.group, "logStreamName": stream.name, **place})
+        except BatchError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+        return None

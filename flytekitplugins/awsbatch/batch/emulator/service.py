@@ -14,7 +14,6 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from ..api import BatchCalls, BatchError
@@ -168,9 +167,7 @@ class LocalBatch(BatchCalls):
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def suspend(self) -> list[str]:
@@ -331,16 +328,15 @@ class LocalBatch(BatchCalls):
                 (unit.status, unit.reason, tuple(a if a.stopped is not None else copy.copy(a) for a in unit.attempts))
                 for unit in job.units
             )
-            state = job if job.size is not None else job.units[0]
             return JobLook(
                 status=job.status,
                 size=job.size,
                 created=job.created,
                 detail=job.spec.detail,
                 units=units,
-                reason=state.reason,
-                started=state.started,
-                stopped=state.stopped,
+                reason=job.reason,
+                started=job.started,
+                stopped=job.stopped,
                 counts={} if job.size is None else {status: count for status, count in job.counts.items() if count},
             )
 
