@@ -79,11 +79,6 @@ def all_setup_policies(settings: Settings) -> tuple[SetupPolicy, ...]:
     """The same, with PassRole limited to ECS, and the policy for the bucket."""
     trust, propeller = setup_policies(settings)
     limited = SetupPolicy(propeller.title, propeller.attach_to, policy_limited_to_ecs(propeller.body))
-    storage = storage_policy(
-        policy_storage_prefixes(settings) or (StoragePrefix(BUCKET),),
-        settings.handler.storage.container,
-        _settings_partition(settings),
-    )
     partition, place = _settings_partition(settings), f"{policy_region(settings)}:{policy_account_id(settings)}"
     batch = f"arn:{partition}:batch:{place}"
     logs = f"arn:{partition}:logs:{place}:log-group:{LOG_GROUP}"
@@ -91,7 +86,7 @@ def all_setup_policies(settings: Settings) -> tuple[SetupPolicy, ...]:
     return (
         trust,
         limited,
-        SetupPolicy("Policy", trust.attach_to, storage),
+        SetupPolicy("Policy", trust.attach_to, _storage_of_settings(settings)),
         SetupPolicy("Policy", "whoever runs with FLYTE_AWSBATCH=aws", caller),
     )
 
@@ -119,11 +114,15 @@ def _caller_policy(propeller: Json, batch: str, queues: Iterable[str], logs: str
 
 def _caller_storage(settings: Settings) -> Json:
     """The jobs' policy for the storage, the shared cache besides, and uploads in parts that break off."""
-    named = policy_storage_prefixes(settings) or (StoragePrefix(BUCKET),)
-    prefixes = (*named, *_prefix_of_url(settings.local.cache))
-    policy = storage_policy(prefixes, settings.handler.storage.container, _settings_partition(settings))
+    policy = _storage_of_settings(settings, *_prefix_of_url(settings.local.cache))
     first, *others = policy["Statement"]
     return _policy_of_statements({**first, "Action": [*first["Action"], "s3:AbortMultipartUpload"]}, *others)
+
+
+def _storage_of_settings(settings: Settings, *others: StoragePrefix) -> Json:
+    """The jobs' policy for the storage of the settings, or for a placeholder, and for other places."""
+    named = policy_storage_prefixes(settings) or (StoragePrefix(BUCKET),)
+    return storage_policy((*named, *others), settings.handler.storage.container, _settings_partition(settings))
 
 
 def trust_policy() -> Json:
