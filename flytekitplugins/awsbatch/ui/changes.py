@@ -12,9 +12,7 @@ from ..local.console.tracebacks import log_with_readable_tracebacks
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import NodeView
 from .ansi import AnsiLines
-from .frame import PagePlace
 from .html import Markup
-from .list_page import runs_list_part
 from .node_part import node_part_status, node_part_status_id
 from .rows import RowMaker, rows_base
 from .run_page import RunPage
@@ -25,33 +23,25 @@ TAIL_BYTES = 256 * 1024
 
 
 class Changes:
-    """What one browser has not been told yet. `next` is called in the reading thread."""
+    """What one browser has not been told yet. `next` is called in the reading thread.
+
+    :param page: makes the parts of a page as they are now, by their ids.
+    """
 
     over = False
 
-    def __init__(self) -> None:
+    def __init__(self, page: Callable[[], dict[str, Markup]] = dict) -> None:
+        self._page = page
         self._told: dict[str, str] = {}
 
     def next(self) -> list[bytes]:
-        raise NotImplementedError
+        return self.parts(self._page())
 
     def parts(self, parts: dict[str, Markup]) -> list[bytes]:
         """Events for the parts that have changed."""
         news = [(name, html) for name, html in parts.items() if self._told.get(name) != html]
         self._told.update(news)
         return [_server_sent_event("part", {"id": name, "html": html}) for name, html in news]
-
-
-class RunsChanges(Changes):
-    """The changes of the list of executions."""
-
-    def __init__(self, reader: RunReader, place: PagePlace) -> None:
-        super().__init__()
-        self._reader = reader
-        self._place = place
-
-    def next(self) -> list[bytes]:
-        return self.parts({"runs": runs_list_part(self._reader.runs(), self._place)})
 
 
 class RunChanges(Changes):

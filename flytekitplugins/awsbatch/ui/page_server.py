@@ -23,11 +23,11 @@ from ..local.history.past_runs import UnknownRunError
 from ..local.history.record import RecordError
 from ..local.history.run_reader import RunReader
 from ..local.history.run_view import DONE, ChildView, NodeView
-from .changes import Changes, LogGrows, RunChanges, RunsChanges, mark_of_changes
+from .changes import Changes, LogGrows, RunChanges, mark_of_changes
 from .child_part import child_part, log_part
 from .frame import PREFIX, PagePlace, frame_asset, frame_document
 from .html import Markup, html_joined, tag
-from .list_page import list_body
+from .list_page import list_body, runs_list_part
 from .login import PATH as LOGIN
 from .login import Door, login_body
 from .node_part import node_part
@@ -138,7 +138,8 @@ class RunPages:
                 body = list_body(runs, self.place)
                 return self._html("AWS Batch runs", body, data_events=f"{PREFIX}/live")
             case ["live"]:
-                return await self._stream(request, RunsChanges(self.reader, self.place))
+                runs_changes = Changes(lambda: {"runs": runs_list_part(self.reader.runs(), self.place)})
+                return await self._stream(request, runs_changes)
             case ["run", name]:
                 return await self._run(name, None)
             case ["live", name]:
