@@ -403,7 +403,7 @@ class Engine:
             self._executor.start(process)
         except Exception as error:
             # The others that were placed with it must not be lost with it.
-            log.exception("%s could not start %s", self._executor.name, unit.id)
+            log.exception("%s could not be started", unit.id)
             self._inbox.put(CannotStart(process.key, f"{type(error).__name__}: {error}", self._clock.now_ms() / 1000))
 
     def _end_unstarted(self, unit: Unit, end: retry_rules.End) -> None:

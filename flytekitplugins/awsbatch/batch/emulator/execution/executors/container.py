@@ -44,8 +44,6 @@ class ContainerExecutor:
     :param warn: called once for each thing that jobs ask for and do not get.
     """
 
-    name = "container"
-
     def __init__(
         self,
         client: APIClient,

@@ -19,8 +19,6 @@ NO_COMMAND = "the job has no command, and its image's own runs only with isolati
 class ProcessExecutor:
     """An executor of commands."""
 
-    name = "process"
-
     def open_instance(self, instance: Instance, events: Events) -> None:
         self._events = events
         self._supervision = supervision.supervision_of_this_process()

@@ -114,8 +114,6 @@ EVENT_OF_WORD: Mapping[str, Callable[..., Event]] = {"started": Started, "exited
 class Executor(Protocol):
     """A way to run attempts. Called from the service's own thread; events may come from any thread, also at once."""
 
-    name: str
-
     def open_instance(self, instance: Instance, events: Events) -> None:
         """Gets ready. Whatever it starts should inherit `instance.lock`, so that nobody takes the jobs over while it
         lives, and should append to `instance.journal` every exit before it tells of it."""

@@ -37,8 +37,6 @@ logger = logging.getLogger(__name__)
 class WarmExecutor:
     """An executor in front of another. Linux; elsewhere everything goes to the other."""
 
-    name = "warm"
-
     def __init__(
         self,
         planner: Planner,
