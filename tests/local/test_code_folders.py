@@ -161,7 +161,7 @@ def test_a_warm_interpreter_brings_the_code_to_the_same_folder(root: Path) -> No
     command = shared_code_folder(("pyflyte-fast-execute", *options, "--", *inner), root)
     plan = preload.preload_plan(command, sysconfig.get_path("scripts"), preload.PreloadOptions(everything=True))
     assert plan is not None and plan.install is not None
-    assert (plan.install.arguments, plan.python_path) == (("s3://b/x.tar.gz", command[4]), (command[4],))
+    assert (plan.install[1], plan.python_path) == (("s3://b/x.tar.gz", command[4]), (command[4],))
     assert (Path(plan.script).name, plan.preload[-1]) == ("pyflyte-execute", "m")
 
 

@@ -14,7 +14,7 @@ import pytest
 from warm_harness import WAIT_SECONDS, Runner, plan_of, runner
 
 from flytekitplugins.awsbatch.batch.emulator.execution.executors.protocol import Exited, JobProcess
-from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, PreloadHook, WarmPlan
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.warm_plan import Planner, WarmPlan
 from flytekitplugins.awsbatch.local.deployment import preload
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
@@ -294,7 +294,7 @@ def test_a_preparation_that_fails_sends_its_attempts_to_the_fallback(tmp_path: P
             found.script,
             found.arguments,
             preload=found.preload,
-            prepare=(PreloadHook("warm_made:prepare", process.argv[1:]),),
+            prepare=(("warm_made:prepare", process.argv[1:]),),
         )
 
     with runner(tmp_path / "run", warm=True, module="warm_made", planner=plan) as made:

@@ -82,7 +82,7 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
     """
     if argv[1:3] == ("-m", wire.CODE_MODULE):
         distribution, folder, *inner = argv[3:]
-        install = PreloadHook(f"{wire.CODE_MODULE}:unpack_once", (distribution, folder))
+        install = f"{wire.CODE_MODULE}:unpack_once", (distribution, folder)
         return _with_code(preload_plan(tuple(inner), path, options), install, folder)
     script = preload_script_of_command(argv[0], path) if argv else None
     if script is None:
@@ -93,7 +93,7 @@ def preload_plan(argv: tuple[str, ...], path: str, options: PreloadOptions = DEF
     if modules is None:
         return None
     function = "prepare_map_children_with_task" if options.everything else "prepare_map_children"
-    hook = PreloadHook(f"{_entry_module(script.name)}:{function}", argv[1:])
+    hook = f"{_entry_module(script.name)}:{function}", argv[1:]
     first = common_preload_plan(script)
     prepare = (hook,) if script.name == OURS and options.fast_path else ()
     least = replace(first, arguments=argv[1:], prepare=prepare)
@@ -112,7 +112,7 @@ def common_preload_plan(script: Path) -> WarmPlan:
         arguments=(),
         preload=ENTRY_MODULES,
         sources=_installation(),
-        settle=(PreloadHook(f"{HOOKS}:preload_hook_settle"),),
+        settle=((f"{HOOKS}:preload_hook_settle", ()),),
         never_native=NEVER_NATIVE,
         always_read=ALWAYS_READ,
         harmless=HARMLESS,
@@ -180,7 +180,7 @@ def _fast_plan(argv: tuple[str, ...], path: str, options: PreloadOptions) -> War
     words = preload_with_distribution(inner, distribution, destination)
     return _with_code(
         preload_plan(words, path, options),
-        PreloadHook(f"{HOOKS}:preload_hook_install", (distribution, destination)),
+        (f"{HOOKS}:preload_hook_install", (distribution, destination)),
         destination,
     )
 

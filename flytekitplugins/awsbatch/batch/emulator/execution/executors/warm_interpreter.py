@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import itertools
 import os
 import socket
 import threading
@@ -79,22 +80,18 @@ def common_interpreter_identity(plan: WarmPlan, cwd: Path) -> InterpreterIdentit
     return InterpreterIdentity(plan.interpreter, cwd, scripts, plan.preload, plan.sources, None, "", None)
 
 
-def _with_python_path(environment: Mapping[str, str], directories: tuple[str, ...], cwd: Path) -> Mapping[str, str]:
+def _with_python_path(environment: Mapping[str, str], plan: WarmPlan, cwd: Path) -> Mapping[str, str]:
     """PYTHONPATH with the plan's directories, those that are relative below `cwd`, as its last entries."""
-    if not directories:
+    if not plan.python_path:
         return environment
     entries = [entry for entry in (environment.get(PYTHONPATH),) if entry is not None]
-    entries += [os.path.realpath(cwd / Path(directory).expanduser()) for directory in directories]
+    entries += [os.path.realpath(cwd / Path(directory).expanduser()) for directory in plan.python_path]
     return {**environment, PYTHONPATH: os.pathsep.join(entries)}
 
 
 def _interpreter_python_path(environment: Mapping[str, str]) -> tuple[str, ...]:
     value = environment.get(PYTHONPATH)
     return tuple(value.split(os.pathsep)) if value else ()
-
-
-def _relative(directories: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(each for each in directories if not Path(each).expanduser().is_absolute())
 
 
 class WarmInterpreter:
@@ -121,7 +118,7 @@ class WarmInterpreter:
         self.identity = which
         self.plan = plan
         self.cwd = cwd
-        self.environment = _with_python_path(environment, plan.python_path, cwd)
+        self.environment = _with_python_path(environment, plan, cwd)
         # Whether its import path must be set from its first moment, and stays as it is.
         self.is_fixed = plan.install is not None or is_imported_at_start(_interpreter_python_path(self.environment))
         self.state = InterpreterState.STARTING
@@ -132,7 +129,7 @@ class WarmInterpreter:
         self.uses: dict[int, InterpreterUse] = {}
         self.last_used = machine_time.monotonic()
         self.ended = threading.Event()
-        self.setup_count = 0
+        self.setup_numbers = itertools.count(1)
         self._outbox: deque[tuple[Any, ...]] = deque()
         self._sending = threading.Lock()
 
@@ -161,8 +158,7 @@ class WarmInterpreter:
         """Puts the imports in the outbox."""
         plan = self.plan
         path = None if self.is_fixed else _interpreter_python_path(self.environment)
-        install = None if plan.install is None else _plain(plan.install)
-        self.put(("begin", plan.script, AWS_PREFIX, plan.harmless, path, wire.WARMING, install))
+        self.put(("begin", plan.script, AWS_PREFIX, plan.harmless, path, wire.WARMING, plan.install))
         self.put(("import", *plan.preload))
 
     def can_become_interpreter(self, which: InterpreterIdentity) -> bool:
@@ -178,14 +174,14 @@ class WarmInterpreter:
     def serve(self, which: InterpreterIdentity, plan: WarmPlan) -> None:
         """Puts the rest of the imports in the outbox; then it is ready for attempts of this kind."""
         self.put(("import", *plan.preload[len(self.identity.preload) :]))
-        self.put(("serve", tuple(map(_plain, plan.settle)), which.isolation))
+        self.put(("serve", plan.settle, which.isolation))
         self.identity, self.plan = which, plan
 
     def interpreter_fits(self, process: JobProcess, plan: WarmPlan) -> tuple[bool, str]:
         """Whether a process can be forked from it; if from no other of its kind either, with the reason."""
         if self.inputs is None:
             return True, ""
-        job = _with_python_path(process.environment, plan.python_path, self.cwd)
+        job = _with_python_path(process.environment, plan, self.cwd)
         mine = self.environment
         names = {name for name in (*job, *mine) if job.get(name) != mine.get(name)}
         never = sorted(name for name in names & self.inputs.variables if name.startswith(AWS_PREFIX))
@@ -234,21 +230,20 @@ class InterpreterUse:
         self.waiting: dict[str, JobProcess] = {}
         self.running: dict[str, JobProcess] = {}
         self.released = threading.Event()
-        self._is_known = False
         self._setups: dict[tuple[Any, ...], int] = {}
         self._known: dict[tuple[int, int], tuple[WarmPlan, Mapping[str, str], int]] = {}
 
     def start(self, process: JobProcess, plan: WarmPlan) -> None:
         """Puts a start in the interpreter's outbox."""
         interpreter = self.interpreter
-        if not self._is_known:
-            self._is_known = True
+        if not self._setups:
+            # Its first one for this service.
             interpreter.put(("lease", self.lease.number, str(self.lease.journal)))
         own = {name: value for name, value in process.environment.items() if name.startswith(OWN)}
-        if self._in_scratch(plan):
+        if self._copied(plan):
             # Each attempt has the code in its own scratch directory.
             path = {name: value for name, value in process.environment.items() if name == PYTHONPATH}
-            own.update(_with_python_path(path, plan.python_path, process.cwd))
+            own.update(_with_python_path(path, plan, process.cwd))
         self.running[process.key] = process
         setup = self._setup_of(process, plan)
         places = str(process.cwd), str(process.log)
@@ -256,7 +251,7 @@ class InterpreterUse:
 
     def release(self) -> None:
         """Puts the release in the outbox; `released` is set when the interpreter has answered it."""
-        if self._is_known:
+        if self._setups:
             self.interpreter.put(("release", self.lease.number))
         else:
             self.interpreter.uses.pop(self.lease.number, None)
@@ -277,17 +272,14 @@ class InterpreterUse:
 
     def _setup(self, environment: Mapping[str, str], plan: WarmPlan) -> int:
         interpreter = self.interpreter
-        job = (
-            environment if self._in_scratch(plan) else _with_python_path(environment, plan.python_path, interpreter.cwd)
-        )
+        copied = self._copied(plan)
+        job = environment if copied else _with_python_path(environment, plan, interpreter.cwd)
         changes = self._changes(job)
         which = (plan.script, plan.arguments, plan.prepare, tuple(changes.items()))
         number = self._setups.get(which)
         if number is None:
-            interpreter.setup_count += 1
-            number = self._setups[which] = interpreter.setup_count
-            prepare = tuple(map(_plain, plan.prepare))
-            said = (plan.script, plan.arguments, prepare, changes, _interpreter_python_path(job), self._copied(plan))
+            number = self._setups[which] = next(interpreter.setup_numbers)
+            said = (plan.script, plan.arguments, plan.prepare, changes, _interpreter_python_path(job), copied)
             interpreter.put(("setup", number, self.lease.number, *said, self.lease.umask))
         return number
 
@@ -303,12 +295,6 @@ class InterpreterUse:
 
     def _copied(self, plan: WarmPlan) -> tuple[str, ...]:
         """The directories of code in the interpreter's scratch directory: each attempt gets a copy in its own."""
-        return _relative(plan.python_path) if self._in_scratch(plan) else ()
-
-    def _in_scratch(self, plan: WarmPlan) -> bool:
-        in_scratch = self.interpreter.identity.cwd is None
-        return in_scratch and plan.install is not None and bool(_relative(plan.python_path))
-
-
-def _plain(hook: PreloadHook) -> tuple[str, tuple[str, ...]]:
-    return hook.target, hook.arguments
+        if self.interpreter.identity.cwd is not None or plan.install is None:
+            return ()
+        return tuple(each for each in plan.python_path if not Path(each).expanduser().is_absolute())

@@ -14,15 +14,8 @@ AWS_PREFIX = "AWS_BATCH_"
 OWN = (AWS_PREFIX, "TMPDIR")
 
 
-@dataclass(frozen=True)
-class PreloadHook:
-    """A call made inside an interpreter.
-
-    :param target: `module:function`.
-    """
-
-    target: str
-    arguments: tuple[str, ...] = ()
+# A call made inside an interpreter: `module:function`, and its arguments.
+PreloadHook = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
