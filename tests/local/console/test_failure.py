@@ -6,7 +6,7 @@ import pytest
 from flyteidl.core import errors_pb2
 from in_memory import MemoryStore
 
-from flytekitplugins.awsbatch.local.console.failure import LogTail, task_failed_error
+from flytekitplugins.awsbatch.local.console.failure import task_failed_error
 from flytekitplugins.awsbatch.propeller.aws_array.indexes import ChildIndex, OriginalIndex
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.node.node_result import ChildFact, NodeResult
@@ -23,7 +23,7 @@ def failure(log: str, message: str = MESSAGE) -> str:
     write_stored_message(store, "mem://out/0/error.pb", errors_pb2.ErrorDocument(error=error))
     child = ChildFact(OriginalIndex(0), ChildIndex(0), "job", TaskPhase.PERMANENT_FAILURE, 2, ("stream",), "exit(1)")
     result = NodeResult(TaskPhase.PERMANENT_FAILURE, None, None, 1, (child,), "name", "job", "mem://out")
-    tail = LogTail("/logs/one.log", log.splitlines())
+    tail = "/logs/one.log", log
     return str(
         task_failed_error(result, task="flow.work", execution="abc", node="n0", store=store, tail_of=lambda _: tail)
     )

@@ -9,7 +9,6 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from flytekit.core.workflow import WorkflowBase
@@ -78,15 +77,8 @@ class TaskFailedInEagerError(TaskFailedError, EagerException):  # type: ignore[m
     (`Controller` in flytekit's `core/worker_queue.py`)."""
 
 
-@dataclass(frozen=True)
-class LogTail:
-    """The end of an attempt's log and where the whole of it is."""
-
-    path: str
-    lines: Sequence[str]
-
-
-TailOf = Callable[[ChildFact], "LogTail | None"]
+# Tells where the log of a child's last attempt is, and its end; None where it cannot be read.
+TailOf = Callable[[ChildFact], tuple[str, str] | None]
 
 
 def task_failed_error(
@@ -205,9 +197,10 @@ def _child(child: ChildFact, result: NodeResult, store: DataStore, tail_of: Tail
         lines.append(f"  {more}")
     tail = tail_of(child)
     if tail is not None:
-        told = _told(tail.lines, message if own else "")
-        empty = "Its log has nothing beyond this" if any(tail.lines) else "Its log is empty"
-        lines.append(f"  End of its log ({tail.path}):" if told else f"  {empty} ({tail.path}).")
+        path, log = tail[0], tail[1].splitlines()
+        told = _told(log, message if own else "")
+        empty = "Its log has nothing beyond this" if any(log) else "Its log is empty"
+        lines.append(f"  End of its log ({path}):" if told else f"  {empty} ({path}).")
         lines += [_indent(line) for line in told]
     return "\n".join(lines)
 

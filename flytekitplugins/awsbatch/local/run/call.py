@@ -31,7 +31,7 @@ from flytekitplugins.awsbatch.sdk.key_order import KEYS, restore_key_order
 from flytekitplugins.awsbatch.wire import RAW_SCHEME
 
 from ..console.child_counts import child_counts_of_phases, child_counts_of_result, shown_counts_of_statuses
-from ..console.failure import LogTail, task_failed_error
+from ..console.failure import task_failed_error
 from ..console.interrupts import Interrupted, Interrupts
 from ..console.stopping import resume_command_at_stopping
 from ..deployment.opening import ClosedError, Deployment
@@ -387,10 +387,9 @@ class Call:
         for child in [child for child in result.children if child.phase.failure][:1]:
             tail = self._tail(child)
             said = error_message_in_output_files(self._deployment.services.store, result.output_prefix, child.original)
-            if missing in said or (tail is not None and any(missing in line for line in tail.lines)):
+            if missing in said or (tail is not None and missing in tail[1]):
                 return [hint]
         return []
 
-    def _tail(self, child: ChildFact) -> LogTail | None:
-        found = self._deployment.backend.log_tail(child, LOG_LINES)
-        return None if found is None else LogTail(found[0], found[1].splitlines())
+    def _tail(self, child: ChildFact) -> tuple[str, str] | None:
+        return self._deployment.backend.log_tail(child, LOG_LINES)
