@@ -90,7 +90,7 @@ def log_part(
         return tag("p", "There is no log.", class_="quiet") if child.child is not None else Markup("")
     stream = next((one for one in streams if one.attempt == attempt), streams[-1])
     text, start, end = _log_end(stream.path, most)
-    base = place.child(page.name, node.info.node, child.index)
+    base = place.link_to(page.name, node.info.node, child.index)
     choices = [
         tag(
             "button",

@@ -34,16 +34,11 @@ class PagePlace:
 
     served: bool = True
 
-    def run(self, execution: str) -> str:
-        return f"{PREFIX}/run/{quote(execution, safe='')}" if self.served else f"#{frame_anchor(execution)}"
-
-    def node(self, execution: str, node: str) -> str:
-        if self.served:
-            return f"{self.run(execution)}/{quote(node, safe='')}"
-        return f"#{frame_anchor(execution, node)}"
-
-    def child(self, execution: str, node: str, index: int) -> str:
-        return f"{self.node(execution, node)}/{index}" if self.served else f"#{frame_anchor(execution, node, index)}"
+    def link_to(self, *parts: object) -> str:
+        """:param parts: an execution, its node and the child's index, as far down as the link leads."""
+        if not self.served:
+            return f"#{frame_anchor(*parts)}"
+        return "/".join([f"{PREFIX}/run", *(quote(str(part), safe="") for part in parts)])
 
 
 def frame_anchor(*parts: object) -> str:

@@ -27,7 +27,7 @@ def runs_list_part(runs: Sequence[RunInfo], place: PagePlace) -> Markup:
         tag(
             "tr",
             tag("td", frame_state_sign(run.status)),
-            tag("td", tag("a", _function(run.workflow), href=place.run(run.name)), " ", _module(run.workflow)),
+            tag("td", tag("a", _function(run.workflow), href=place.link_to(run.name)), " ", _module(run.workflow)),
             tag("td", shown_time(run.started), class_="when"),
             tag("td", len(run.nodes), class_="number"),
             tag("td", f"{run.project} / {run.domain}", class_="quiet wide"),

@@ -33,7 +33,7 @@ def node_part(page: RunPage, node: NodeView, child: Markup = NOTHING) -> Markup:
         data_block=block,
         data_name=info.function,
         data_run=page.name,
-        data_prefix=page.place.node(page.name, name),
+        data_prefix=page.place.link_to(page.name, name),
     )
     facts = [
         ("Task", info.task),
@@ -76,7 +76,7 @@ def _attempt_links(page: RunPage, node: NodeView) -> Markup:
         return NOTHING
     links = []
     for one in others:
-        where = page.place.node(page.name, one.info.node)
+        where = page.place.link_to(page.name, one.info.node)
         links += [tag("a", f"node attempt {one.number}", href=where), " ", frame_state_sign(one.info.status), " "]
     return tag("p", "See also ", *links)
 
@@ -86,7 +86,7 @@ def _plain_children(page: RunPage, node: NodeView) -> Markup:
     rows = html_joined(
         tag(
             "tr",
-            tag("td", tag("a", child.index, href=page.place.child(page.name, node.info.node, child.index))),
+            tag("td", tag("a", child.index, href=page.place.link_to(page.name, node.info.node, child.index))),
             tag("td", frame_state_sign(child.state)),
             tag("td", child.tries),
             tag("td", shown_duration(child.ran(page.now))),

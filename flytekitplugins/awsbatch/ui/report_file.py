@@ -79,7 +79,7 @@ def _whole(pages: Sequence[RunPage]) -> Iterator[Markup]:
             tag(
                 "tr",
                 tag("td", frame_state_sign(page.execution.info.status)),
-                tag("td", tag("a", page.execution.info.workflow, href=page.place.run(page.name))),
+                tag("td", tag("a", page.execution.info.workflow, href=page.place.link_to(page.name))),
                 tag("td", shown_time(page.execution.info.started)),
                 tag("td", tag("code", page.name)),
             )

@@ -197,7 +197,7 @@ class RunPage:
 
     def _failure(self, failure: Failure, first: bool) -> Markup:
         node, count = failure.node, len(failure.indexes)
-        where = self.place.child
+        where = self.place.link_to
         links = html_joined(
             Markup(f"{tag('a', index, href=where(self.name, node.info.node, index))} ")
             for index in failure.indexes[:SHOWN_INDEXES]
@@ -247,7 +247,7 @@ class RunPage:
             "a",
             tag("span", node.name, class_="quiet"),
             f" {info.function}",
-            href=self.place.node(self.name, info.node),
+            href=self.place.link_to(self.name, info.node),
         )
         attempt = tag("div", f"node attempt {node.number}", class_="quiet") if node.of > 1 else None
         counts = node.counts
