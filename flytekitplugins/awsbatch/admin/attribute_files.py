@@ -65,9 +65,7 @@ def read_attribute_file(document: Document, report: Callable[[Problem], None]) -
     for problem in found[len(document.problems) :]:
         report(problem)
     if not found:
-        yield StoredRule(
-            values["project"], values["domain"], values["workflow"], tags, Mark(document.file, root.mark.line)
-        )
+        yield StoredRule(**values, tags=tags, where=Mark(document.file, root.mark.line))
 
 
 def _text_field(node: Node) -> str:
