@@ -101,7 +101,7 @@ def request_of(folder: Path, n: int, seconds: int) -> NodeRequest:
     items = literals_pb2.LiteralCollection(literals=[integer(number) for number in range(n)])
     return NodeRequest(
         execution=ExecutionId("p", "d", f"calls{n}"),
-        workflow=None,
+        workflow="calls",
         node_id="n0",
         template=template,
         inputs=literals_pb2.LiteralMap(literals={"x": literals_pb2.Literal(collection=items)}),
@@ -123,7 +123,7 @@ def measure(n: int, seconds: int) -> dict[str, Any]:
             watch = Watch(ReusedDefinitions(counted), first=FIRST_LOOK, longest=LONGEST_LOOK)
             handler = HandlerSettings(aws=AwsPluginSettings(batch=BatchPluginSettings(max_array_job_size=10_000)))
             cache = DiskCatalog(folder / "cache")
-            services = HandlerServices(watch, LocalStore(), cache, handler, changed=watch.changed)  # type: ignore[arg-type]
+            services = HandlerServices(watch, LocalStore(), cache, handler, changed=watch.changed)
             began = time.monotonic()
             result = NodeExecution(request_of(folder, n, seconds), services).run(EventWait(watch, timeout=120))
             assert result.succeeded, result.error

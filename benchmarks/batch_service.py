@@ -278,15 +278,13 @@ def report(
     theirs: dict[str, float], first: dict[str, float], again: dict[str, float], latencies: list[float], as_json: bool
 ) -> None:
     p99 = statistics.quantiles(latencies, n=100)[98]
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"measure": name, "moto_ms": theirs[name], "ours_ms": taken, "times_faster": theirs[name] / taken}
         for name, taken in [*first.items(), *((f"{name}", taken) for name, taken in again.items())]
     ]
     for row in rows[len(first) :]:
         row["measure"] = f"{row['measure']}, after a restart"
-    reached = all(
-        float(row["times_faster"]) >= (TARGET_SINGLE if "single" in str(row["measure"]) else TARGET) for row in rows
-    )
+    reached = all(row["times_faster"] >= (TARGET_SINGLE if "single" in row["measure"] else TARGET) for row in rows)
     if as_json:
         print(json.dumps({"rows": rows, "describe_while_starting_p99_ms": p99, "reached": reached}, indent=2))
     else:

@@ -98,7 +98,7 @@ def main(children: int = 10_000) -> None:
         )
         items = literals_pb2.LiteralCollection(literals=[integer(number) for number in range(children)])
         inputs = literals_pb2.LiteralMap(literals={"x": literals_pb2.Literal(collection=items)})
-        request = NodeRequest(ExecutionId("p", "d", "e"), None, "n0", task(), inputs, f"{folder}/meta", f"{folder}/raw")
+        request = NodeRequest(ExecutionId("p", "d", "e"), "w", "n0", task(), inputs, f"{folder}/meta", f"{folder}/raw")
         for index in range(children):
             output = literals_pb2.LiteralMap(literals={"x": integer(index)})
             path = Path(folder, "meta", "p-d-e", "n0", "data", "0", str(index), "outputs.pb")

@@ -98,7 +98,8 @@ def session(below: str, n: int, kinds: int = 1) -> dict[str, float]:
 
 
 def measure(below: str, rounds: int) -> dict[str, float]:
-    imports, sessions = [], {n: [] for n in SIZES}
+    imports: list[float] = []
+    sessions: dict[int, list[dict[str, float]]] = {n: [] for n in SIZES}
     for _ in range(rounds):
         for n in SIZES:
             imports.append(import_seconds())
