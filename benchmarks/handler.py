@@ -17,6 +17,7 @@ from typing import Any
 
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2
 
+from flytekitplugins.awsbatch.batch.api import BatchCalls
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import DiskCatalog
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
@@ -31,7 +32,7 @@ from flytekitplugins.awsbatch.propeller.storage import SchemeStore
 INTEGERS = types_pb2.LiteralType(collection_type=types_pb2.LiteralType(simple=types_pb2.INTEGER))
 
 
-class FinishedBatch:
+class FinishedBatch(BatchCalls):
     """AWS Batch whose jobs have all succeeded by the time one asks."""
 
     region = "us-east-1"
@@ -62,9 +63,6 @@ class FinishedBatch:
         ]
         self.spent += time.process_time() - started
         return {"jobs": details}
-
-    def list_jobs(self, **request: Any) -> Any:
-        raise NotImplementedError
 
     def terminate_job(self, **request: Any) -> object:
         return {}

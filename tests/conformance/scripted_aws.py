@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.submit_shape import SUBMIT_JOB
 
 _STATUS = {"TooManyRequestsException": 429, "ServerException": 500}
@@ -15,8 +15,10 @@ _STATUS = {"TooManyRequestsException": 429, "ServerException": 500}
 _UNMENTIONED = {"status": "SUBMITTED"}
 
 
-class ScriptedAws:
-    """Implements `batch.api.BatchApi` for one case."""
+class ScriptedAws(BatchCalls):
+    """AWS Batch for one case."""
+
+    region = ""
 
     def __init__(self, case: dict[str, Any]) -> None:
         aws = case.get("aws") or {}
@@ -71,8 +73,6 @@ class ScriptedAws:
         self._submits += 1
         self._record("SubmitJob", request, error)
 
-    # BatchApi.
-
     def register_job_definition(self, **request: Any) -> Any:
         self._answer("RegisterJobDefinition", request)
         name = request["jobDefinitionName"]
@@ -93,9 +93,6 @@ class ScriptedAws:
         self._describe_error.raise_if_due()
         found = [entry for job_id in ids if (entry := self._detail(job_id)) is not None]
         return {"jobs": found[::-1] if self._reverse else found}
-
-    def list_jobs(self, **request: Any) -> Any:
-        raise NotImplementedError
 
     def terminate_job(self, **request: Any) -> object:
         self._answer("TerminateJob", request)

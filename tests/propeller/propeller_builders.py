@@ -17,7 +17,7 @@ from google.protobuf.json_format import ParseDict
 from google.protobuf.struct_pb2 import Struct
 from in_memory import MemoryCatalog, MemoryStore
 
-from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.catalog import Catalog
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
@@ -158,7 +158,7 @@ def running() -> Outcome:
 Play = Callable[[int, int | None], Outcome]
 
 
-class MemoryBatch:
+class MemoryBatch(BatchCalls):
     """AWS Batch that answers at once: a job ends as soon as it is submitted, as `play` says."""
 
     region = "us-east-1"
@@ -189,9 +189,6 @@ class MemoryBatch:
         self.described.append(made["jobs"])
         self._raise("describe")
         return {"jobs": [detail for job_id in made["jobs"] if (detail := self._detail(job_id)) is not None]}
-
-    def list_jobs(self, **made: Any) -> Any:
-        raise NotImplementedError
 
     def terminate_job(self, **made: Any) -> object:
         self._raise("terminate")

@@ -7,21 +7,7 @@ two answers.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from mypy_boto3_batch.type_defs import (
-        DescribeJobsRequestTypeDef,
-        DescribeJobsResponseTypeDef,
-        ListJobsRequestTypeDef,
-        ListJobsResponseTypeDef,
-        RegisterJobDefinitionRequestTypeDef,
-        RegisterJobDefinitionResponseTypeDef,
-        SubmitJobRequestTypeDef,
-        SubmitJobResponseTypeDef,
-        TerminateJobRequestTypeDef,
-    )
-    from typing_extensions import Unpack
+from typing import Any, Protocol
 
 # As many jobs as one DescribeJobs call takes.
 MOST_IDS = 100
@@ -55,25 +41,6 @@ class UnreachableError(Exception):
     """AWS Batch cannot be asked any more, though what was submitted runs on: credentials have expired and cannot be
     renewed, or the network has been away for too long. No BatchError, since no later round of the handler helps.
     """
-
-
-class BatchApi(Protocol):
-    """The calls that the handler makes. All raise BatchError."""
-
-    @property
-    def region(self) -> str: ...
-
-    def register_job_definition(
-        self, **request: Unpack[RegisterJobDefinitionRequestTypeDef]
-    ) -> RegisterJobDefinitionResponseTypeDef: ...
-
-    def submit_job(self, **request: Unpack[SubmitJobRequestTypeDef]) -> SubmitJobResponseTypeDef: ...
-
-    def describe_jobs(self, **request: Unpack[DescribeJobsRequestTypeDef]) -> DescribeJobsResponseTypeDef: ...
-
-    def list_jobs(self, **request: Unpack[ListJobsRequestTypeDef]) -> ListJobsResponseTypeDef: ...
-
-    def terminate_job(self, **request: Unpack[TerminateJobRequestTypeDef]) -> object: ...
 
 
 def _operation(name: str) -> Any:

@@ -53,7 +53,7 @@ def _on_this_machine(endpoint_url: str | None) -> bool:
 
 
 class AwsBatch(BatchCalls):
-    """Implements `batch.api.BatchApi`. Raises UnreachableError besides, from any call. Any thread may use it.
+    """Raises UnreachableError besides, from any call. Any thread may use it.
 
     :param region: None takes botocore's own (environment, profile).
     :param endpoint_url: another service than AWS's, such as a local one.

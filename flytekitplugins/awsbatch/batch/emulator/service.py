@@ -55,7 +55,7 @@ LOCK_PAUSE = 0.1
 
 
 class LocalBatch(BatchCalls):
-    """An AWS Batch on this machine. Implements `batch.api.BatchApi` and `batch.api.JobEvents`.
+    """An AWS Batch on this machine. Implements `batch.api.JobEvents`.
 
     :param home: the directory that keeps the state (`batch.sqlite3`), logs and scratch directories; None keeps the
         state in memory and the rest in a temporary directory until `close`.

@@ -34,11 +34,11 @@ def ensure_definition(state: State, context: TaskContext, services: HandlerServi
     answer = services.batch.register_job_definition(
         jobDefinitionName=definition_name(image),
         type="container",
-        platformCapabilities=[platform],  # type: ignore[list-item]
+        platformCapabilities=[platform],
         # Memory and vCPUs are overwritten by each job.
         containerProperties={"image": image, "jobRoleArn": role, "vcpus": 1, "memory": 100},
     )
-    arn = answer["jobDefinitionArn"]
+    arn: str = answer["jobDefinitionArn"]
     services.definitions.put(key, arn)
     return state.to(Phase.LAUNCH, state.version + 1, "Created AWS job definition", definition_arn=arn)
 

@@ -15,7 +15,7 @@ from ..propeller_settings import HandlerSettings
 from .phases import TaskPhase
 
 if TYPE_CHECKING:
-    from ...batch.api import BatchApi
+    from ...batch.api import BatchCalls
 
 # AWS's word for a job's state -> the subtask's phase. Whether a failure is permanent is the monitor's to say.
 _PHASES: Mapping[str, TaskPhase] = {
@@ -125,7 +125,7 @@ class JobStore:
     """
 
     def __init__(
-        self, client: BatchApi, settings: HandlerSettings, changed: Changed = job_store_without_change_feed
+        self, client: BatchCalls, settings: HandlerSettings, changed: Changed = job_store_without_change_feed
     ) -> None:
         self._client = client
         self._settings = settings.batch.job_store_config

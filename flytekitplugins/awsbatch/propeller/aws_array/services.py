@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ...batch.api import BatchApi
+from ...batch.api import BatchCalls
 from ..catalog import Catalog
 from ..propeller_settings import HandlerSettings
 from ..storage import DataStore, LimitedStore
@@ -24,7 +24,7 @@ class HandlerServices:
     :param fixed_size: whether nobody makes AWS Batch's compute environments larger while a job waits.
     """
 
-    batch: BatchApi
+    batch: BatchCalls
     store: DataStore
     catalog: Catalog
     settings: HandlerSettings = field(default_factory=HandlerSettings)

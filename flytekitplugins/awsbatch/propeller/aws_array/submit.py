@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from flyteidl.core import literals_pb2
 
@@ -23,9 +23,6 @@ from .retry_strategy import retry_strategy_attempts, retry_strategy_timeout
 from .services import HandlerServices
 from .submit_input import check_submit_input, read_submit_custom
 from .task_context import TaskContext
-
-if TYPE_CHECKING:
-    from mypy_boto3_batch.type_defs import SubmitJobRequestTypeDef
 
 # AWS Batch's own limit.
 MOST_TAGS = 50
@@ -58,7 +55,7 @@ def _submit(context: TaskContext, services: HandlerServices, request: dict[str, 
     if known is not None:
         return known.id
     check_submit_input(request)
-    return services.batch.submit_job(**cast("SubmitJobRequestTypeDef", request))["jobId"]
+    return str(services.batch.submit_job(**request)["jobId"])
 
 
 def submit_request(context: TaskContext, services: HandlerServices, definition: str, size: int) -> dict[str, Any]:
