@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from .numbers import print_float
@@ -30,12 +31,12 @@ _KINDS = ["", "string", "int8", "uint8", "int16", "uint16", "int32", "uint32", "
 _KINDS += ["float32", "float64", "bool", "time.Time"]
 _TIMESTAMP = 0xFF
 _BILLION = 10**9
-# Go's calendar: the days in 400 years, and how many years Go's first year lies before the year 0.
+# The days in 400 years, after which the calendar repeats itself.
 _CYCLE = 146097
-_FIRST_YEAR = 292277022400
 _DAY = 86400
 _YEAR_ONE = 62135596800
-_FIRST_SECOND = -(_FIRST_YEAR // 400 * _CYCLE + 306) * _DAY - _YEAR_ONE
+# The first second that Go's time has, a first of March: it counts on from there, in 64 bits.
+_FIRST_SECOND = -(292277022400 // 400 * _CYCLE + 306) * _DAY - _YEAR_ONE
 
 
 class MsgpackError(ValueError):
@@ -165,22 +166,10 @@ def _number(kind: str, value: float) -> _Value:
 def _time(seconds: int, nanos: int) -> _Value:
     if nanos >= _BILLION:
         raise MsgpackError(f"nanoseconds must not be larger than 999999999 : {nanos}")
-    year, month, day = _date((seconds - _FIRST_SECOND) % 2**64 // _DAY)
-    minutes, second = divmod((seconds - _FIRST_SECOND) % 2**64 % _DAY, 60)
-    sign, fraction = "-" if year < 0 else "", f".{nanos:09d}".rstrip("0") if nanos else ""
-    text = f"{sign}{abs(year):04d}-{month:02d}-{day:02d} {minutes // 60:02d}:{minutes % 60:02d}:{second:02d}{fraction}"
+    days, second = divmod((seconds - _FIRST_SECOND) % 2**64 + _FIRST_SECOND + _YEAR_ONE, _DAY)
+    cycles, days = divmod(days, _CYCLE)
+    moment = datetime(1, 1, 1) + timedelta(days, second)
+    year, fraction = 400 * cycles + moment.year, f".{nanos:09d}".rstrip("0") if nanos else ""
+    text = f"{'-' if year < 0 else ''}{abs(year):04d}-{moment:%m-%d %H:%M:%S}{fraction}"
     # Sorted by time.Time's own fields: the nanoseconds come first, then the seconds since the year 1.
     return _Value("time.Time", (nanos, (seconds + _YEAR_ONE + 2**63) % 2**64), f"{text} +0000 UTC")
-
-
-def _date(days: int) -> tuple[int, int, int]:
-    """(year, month, day) of a day counted from the first that Go's time has, a first of March."""
-    cycles, days = divmod(days, _CYCLE)
-    centuries = min(days // 36524, 3)
-    days -= centuries * 36524
-    leaps, days = divmod(days, 1461)
-    years = min(days // 365, 3)
-    days -= years * 365
-    month = (5 * days + 2) // 153
-    year = 400 * cycles + 100 * centuries + 4 * leaps + years - _FIRST_YEAR
-    return year + (month >= 10), (month + 2) % 12 + 1, days - (153 * month + 2) // 5 + 1
