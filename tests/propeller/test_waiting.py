@@ -49,6 +49,14 @@ def test_failures_are_followed_by_longer_and_longer_pauses_until_one_round_is_we
     assert slept == [0.05, 0.1, 0.2, 0.05]
 
 
+def test_a_service_may_be_away_for_hours() -> None:
+    events, slept = Events(), []
+    wait = EventWait(events, sleep=slept.append)
+    for _ in range(2000):
+        wait("job", round_seconds=0.0, error=True, timeout=None)
+    assert (slept[-1], max(slept)) == (5.0, 5.0)
+
+
 def test_without_a_job_only_time_passes() -> None:
     events, slept = Events(), []
     EventWait(events, sleep=slept.append)(None, round_seconds=0.0, error=False, timeout=12.0)

@@ -34,15 +34,6 @@ class Wait(Protocol):
         ...
 
 
-class _Backoff:
-    def __init__(self) -> None:
-        self._failures = 0
-
-    def seconds(self, error: bool) -> float:
-        self._failures = self._failures + 1 if error else 0
-        return min(_FIRST_BACKOFF * 2 ** (self._failures - 1), _LONGEST_BACKOFF) if error else 0.0
-
-
 class EventWait:
     """Wakes when the local service says that the job or one of its children changed.
 
@@ -56,14 +47,14 @@ class EventWait:
         self._events = events
         self._timeout = timeout
         self._sleep = sleep
-        self._backoff = _Backoff()
+        self._backoff = 0.0
         self._seen: dict[str, int] = {}
 
     def __call__(self, job_id: str | None, *, round_seconds: float, error: bool, timeout: float | None) -> None:
-        backoff = self._backoff.seconds(error)
+        self._backoff = min(2 * self._backoff or _FIRST_BACKOFF, _LONGEST_BACKOFF) if error else 0.0
         longest = min(self._timeout if timeout is None else timeout, _LONGEST_WAIT)
         if error or job_id is None:
-            self._sleep(min(backoff, longest) if error else longest)
+            self._sleep(min(self._backoff, longest) if error else longest)
             return
         # Changes that come meanwhile are seen in one look; the end at once.
         pause = min(round_seconds / _SHARE_OF_LOOKING - round_seconds, _LONGEST_PAUSE, longest)
