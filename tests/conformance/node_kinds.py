@@ -103,18 +103,18 @@ def node_paths(case: dict[str, Any]) -> dict[str, Any]:
     levels = []
     workflow = paths.node_path_of_execution(join_storage_url, case["base"], execution)
     for depth, node in enumerate(chain):
-        found = paths.node_paths(join_storage_url, workflow, chain[:depth], node.node_id, node.attempt)
+        data, outputs = paths.node_paths(join_storage_url, workflow, chain[:depth], node.node_id, node.attempt)
         levels.append(
             {
-                "data_dir": found.data_dir,
-                "input_prefix": found.data_dir,
-                "inputs": join_storage_url(found.data_dir, "inputs.pb"),
-                "task_template": join_storage_url(found.data_dir, "task.pb"),
-                "output_dir": found.output_dir,
-                "outputs": join_storage_url(found.output_dir, "outputs.pb"),
-                "error_file": join_storage_url(found.output_dir, "error.pb"),
-                "futures": join_storage_url(found.output_dir, "futures.pb"),
-                "deck": join_storage_url(found.output_dir, "deck.html"),
+                "data_dir": data,
+                "input_prefix": data,
+                "inputs": join_storage_url(data, "inputs.pb"),
+                "task_template": join_storage_url(data, "task.pb"),
+                "output_dir": outputs,
+                "outputs": join_storage_url(outputs, "outputs.pb"),
+                "error_file": join_storage_url(outputs, "error.pb"),
+                "futures": join_storage_url(outputs, "futures.pb"),
+                "deck": join_storage_url(outputs, "deck.html"),
             }
         )
     return {"error": None, "workflow_dir": workflow, "levels": levels}

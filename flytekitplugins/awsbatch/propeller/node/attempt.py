@@ -20,7 +20,7 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
     node = propeller_unique_node_id(request.parents, request.node_id)
     name = propeller_generated_name(execution.name, node, attempt)
     folder = node_path_of_execution(join, request.metadata_prefix, execution)
-    paths = node_paths(join, folder, request.parents, request.node_id, attempt)
+    data, outputs = node_paths(join, folder, request.parents, request.node_id, attempt)
     return TaskContext(
         template=request.template,
         name=name,
@@ -28,10 +28,10 @@ def attempt_context(request: NodeRequest, join: Join, attempt: int) -> TaskConte
         domain=execution.domain,
         execution=execution.name,
         attempt=attempt,
-        input_prefix=paths.data_dir,
-        output_prefix=paths.output_dir,
+        input_prefix=data,
+        output_prefix=outputs,
         raw_output_prefix=node_raw_output_prefix(join, request.raw_output_prefix, name),
-        task_path=join(paths.data_dir, TASK_FILE),
+        task_path=join(data, TASK_FILE),
         task_id=request.template.id if request.template.HasField("id") else None,
         workflow=request.workflow and f"{execution.project}:{execution.domain}:{request.workflow}",
         namespace=f"{execution.project}-{execution.domain}",

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from string import ascii_lowercase, digits
 
@@ -18,25 +17,18 @@ Join = Callable[..., str]
 _SHARD_LETTERS = ascii_lowercase + digits
 
 
-@dataclass(frozen=True)
-class NodePaths:
-    """The folders of one attempt of a node."""
-
-    data_dir: str
-    output_dir: str
-
-
 def node_path_of_execution(join: Join, metadata_prefix: str, execution: ExecutionId) -> str:
     return join(metadata_prefix, f"{execution.project}-{execution.domain}-{execution.name}")
 
 
-def node_paths(join: Join, workflow: str, parents: Sequence[ParentNode], node_id: str, attempt: int) -> NodePaths:
-    """A top-level node has its attempts under `<node>/data`; a child of one lies right in its parent's attempt."""
+def node_paths(join: Join, workflow: str, parents: Sequence[ParentNode], node_id: str, attempt: int) -> tuple[str, str]:
+    """(the node's folder, the attempt's for outputs). A top-level node has its attempts under `<node>/data`; a child of
+    one lies right in its parent's attempt."""
     chain = [*parents, ParentNode(node_id, attempt)]
     folder = join(workflow, chain[0].node_id, "data")
     for parent, child in pairwise(chain):
         folder = join(join(folder, str(parent.attempt)), child.node_id)
-    return NodePaths(folder, join(folder, str(attempt)))
+    return folder, join(folder, str(attempt))
 
 
 def node_path_shard(unique_id: str) -> str:
