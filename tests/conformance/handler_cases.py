@@ -28,7 +28,7 @@ from flytekitplugins.awsbatch.propeller.aws_array.requirements import ResourceRe
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.aws_array.task_context import TaskContext
 from flytekitplugins.awsbatch.propeller.aws_array.transition import Step
-from flytekitplugins.awsbatch.propeller.catalog import CatalogError, CatalogKey
+from flytekitplugins.awsbatch.propeller.catalog import CatalogError, CatalogKey, StoredCatalog
 from flytekitplugins.awsbatch.propeller.node.names import fixed_length_id_for_parts
 from flytekitplugins.awsbatch.propeller.node.paths import node_raw_output_prefix
 from flytekitplugins.awsbatch.propeller.propeller_settings import (
@@ -63,7 +63,7 @@ _MESSAGES: dict[str, type[Message]] = {
 }
 
 
-class ScriptedCatalog:
+class ScriptedCatalog(StoredCatalog):
     """The catalog's server side: what is stored beforehand, and what is put."""
 
     at_once = 1

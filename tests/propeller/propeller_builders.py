@@ -19,7 +19,7 @@ from in_memory import MemoryCatalog, MemoryStore
 
 from flytekitplugins.awsbatch.batch.api import BatchCalls, BatchError
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import Catalog
+from flytekitplugins.awsbatch.propeller.catalog import StoredCatalog
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 from flytekitplugins.awsbatch.propeller.propeller_settings import FidelitySettings, HandlerSettings
 from flytekitplugins.awsbatch.propeller.storage import DataStore
@@ -225,7 +225,7 @@ def services(
     play: Play,
     *,
     store: DataStore | None = None,
-    catalog: Catalog | None = None,
+    catalog: StoredCatalog | None = None,
     configured: HandlerSettings | None = None,
 ) -> HandlerServices:
     store = MemoryStore() if store is None else store

@@ -29,14 +29,14 @@ from propeller_builders import (
 
 from flytekitplugins.awsbatch.propeller.aws_array.phases import TaskPhase
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, CatalogKey, DiskCatalog, StoredCatalog
+from flytekitplugins.awsbatch.propeller.catalog import CatalogError, CatalogKey, DiskCatalog, StoredCatalog
 from flytekitplugins.awsbatch.propeller.catalog_references import catalog_references
 from flytekitplugins.awsbatch.propeller.node.node_execution import NodeExecution
 from flytekitplugins.awsbatch.propeller.node.node_request import NodeRequest
 from flytekitplugins.awsbatch.propeller.node.node_result import NodeResult
 from flytekitplugins.awsbatch.propeller.storage import FsspecStore, StorageError
 
-Make = Callable[..., Catalog]
+Make = Callable[..., StoredCatalog]
 
 
 @pytest.fixture(params=["disk", "storage"])

@@ -10,7 +10,7 @@ from flyteidl.core import literals_pb2
 
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
 from flytekitplugins.awsbatch.propeller.aws_array.workqueue import WorkInfo, WorkQueue, WorkStatus
-from flytekitplugins.awsbatch.propeller.catalog import CatalogKey
+from flytekitplugins.awsbatch.propeller.catalog import CatalogKey, StoredCatalog
 from flytekitplugins.awsbatch.propeller.storage import NotFoundError, join_storage_url
 
 
@@ -45,7 +45,7 @@ class MemoryStore:
         return iter(self.files)
 
 
-class MemoryCatalog:
+class MemoryCatalog(StoredCatalog):
     """Entries that end with the process."""
 
     at_once = 1

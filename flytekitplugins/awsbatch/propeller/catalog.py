@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import quote
 
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2
@@ -89,22 +89,6 @@ def _digest(message: Message) -> str:
     return base64.urlsafe_b64encode(object_hash(MessageToDict(message))).decode().rstrip("=")
 
 
-class Catalog(Protocol):
-    """Raises CatalogError. May be used from several threads at once.
-
-    :ivar at_once: how many entries are worth asking for at the same time.
-    """
-
-    @property
-    def at_once(self) -> int: ...
-
-    def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
-        """The outputs stored under the key; None when there are none (a miss)."""
-        ...
-
-    def put(self, key: CatalogKey, outputs: literals_pb2.LiteralMap) -> None: ...
-
-
 # The errors of a storage, and of bytes in an entry that are not what they should be.
 _DAMAGED = (StorageError, ValueError, TypeError, RecursionError)
 
@@ -112,6 +96,10 @@ _DAMAGED = (StorageError, ValueError, TypeError, RecursionError)
 class StoredCatalog:
     """Entries in a storage, where several people's runs find them. An entry is a file:
     `<prefix>/<project>/<domain>/<task>/<version>/<tag>.pb`. It counts as long as the files that it refers to are there.
+
+    Raises CatalogError. May be used from several threads at once.
+
+    :ivar at_once: how many entries are worth asking for at the same time.
 
     :param enabled: False: every lookup misses and nothing is stored.
     :param overwrite: True: every lookup misses, and what is computed replaces what is stored.
@@ -138,6 +126,7 @@ class StoredCatalog:
         self._tell = tell
 
     def get(self, key: CatalogKey) -> literals_pb2.LiteralMap | None:
+        """The outputs stored under the key; None when there are none (a miss)."""
         with self._telling():
             return self._read(self._place(key))
 

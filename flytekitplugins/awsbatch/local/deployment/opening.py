@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from flytekitplugins.awsbatch import wire
 from flytekitplugins.awsbatch.propeller.aws_array.services import HandlerServices
-from flytekitplugins.awsbatch.propeller.catalog import Catalog, CatalogError, DiskCatalog, StoredCatalog
+from flytekitplugins.awsbatch.propeller.catalog import CatalogError, DiskCatalog, StoredCatalog
 from flytekitplugins.awsbatch.propeller.storage import DataStore, SchemeStore
 
 from ... import machine_time
@@ -292,7 +292,7 @@ def _print_unless_told(uncaught: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(uncaught)
 
 
-def _catalog(settings: Settings, home: Home, store: DataStore, tell: Callable[[CatalogError], None]) -> Catalog:
+def _catalog(settings: Settings, home: Home, store: DataStore, tell: Callable[[CatalogError], None]) -> StoredCatalog:
     """Raises SettingsError."""
     from flytekit.configuration import LocalConfig
 

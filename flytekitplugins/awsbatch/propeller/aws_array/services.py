@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ...batch.api import BatchCalls
-from ..catalog import Catalog
+from ..catalog import StoredCatalog
 from ..propeller_settings import HandlerSettings
 from ..storage import DataStore, LimitedStore
 from .definition_cache import DefinitionCache
@@ -26,7 +26,7 @@ class HandlerServices:
 
     batch: BatchCalls
     store: DataStore
-    catalog: Catalog
+    catalog: StoredCatalog
     settings: HandlerSettings = field(default_factory=HandlerSettings)
     changed: Changed = job_store_without_change_feed
     fixed_size: bool = False
