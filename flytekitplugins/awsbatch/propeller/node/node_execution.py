@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from threading import RLock
-from typing import Any, Protocol
+from typing import Any
 
 from ... import machine_time
 from ...batch.api import BatchError
@@ -49,11 +49,8 @@ _PHASES = {SUCCEEDING: TaskPhase.SUCCESS, FAILING: TaskPhase.PERMANENT_FAILURE, 
 _LOOK_AGAIN = 1.0
 _ROUND_ERRORS = (HandlerError, BatchError, StorageError, PanicError)
 
-
-class Observer(Protocol):
-    """Is called after each round, to print progress and to save snapshots."""
-
-    def __call__(self, execution: NodeExecution, progress: Progress) -> None: ...
+# Is called after each round, to print progress and to save snapshots.
+Observer = Callable[["NodeExecution", Progress], None]
 
 
 class NodeExecution:
