@@ -13,7 +13,7 @@ import yaml
 from yaml import events
 from yaml.events import Event, ScalarEvent
 
-from .problems import Problem
+from .problems import Problem, SettingsError
 from .scalars import TAG_PREFIX, UnreadableScalarError, resolve_scalar
 from .yaml_nodes import ListNode, MapNode, Mark, Node, Scalar
 
@@ -25,14 +25,6 @@ MAX_VALUES = 100_000
 MAX_ITEMS = 5_000
 # YAML's own limit for a key that is written without `? `.
 MAX_KEY = 1024
-
-
-class UnreadableError(Exception):
-    """A text that is no configuration; carries the one problem that stops the reading."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(str(problem))
-        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -57,8 +49,8 @@ def parse_yaml(text: str | bytes, file: str, lines_before: int = 0) -> Document:
     """
     try:
         return DocumentBuilder(file, lines_before).build_document(text)
-    except UnreadableError as unreadable:
-        return Document(file, None, (unreadable.problem,))
+    except SettingsError as unreadable:
+        return Document(file, None, unreadable.problems)
 
 
 class Built(NamedTuple):
@@ -104,9 +96,9 @@ class DocumentBuilder:
             for event in stream:
                 if isinstance(event, events.DocumentStartEvent):
                     expected = "is a second document, which Flyte does not read: put it in a file of its own"
-                    return self.unreadable(self.line(event), "", expected).problem
-        except UnreadableError as error:
-            return error.problem
+                    return self.unreadable(self.line(event), "", expected).problems[0]
+        except SettingsError as error:
+            return error.problems[0]
         return None
 
     def events(self, text: str | bytes) -> Iterator[Event]:
@@ -222,10 +214,11 @@ class DocumentBuilder:
     def line(self, event: Event) -> int:
         return event.start_mark.line + 1 + self.lines_before if event.start_mark else 0
 
-    def unreadable(self, line: int, value: str, expected: str) -> UnreadableError:
+    def unreadable(self, line: int, value: str, expected: str) -> SettingsError:
+        """The error of a text that is no configuration, with the one problem that stops the reading."""
         place = line - 1 - self.lines_before
         source = self.lines[place] if 0 <= place < len(self.lines) else ""
-        return UnreadableError(Problem(self.file, line, "", value, expected + _remedy_hint(expected, source)))
+        return SettingsError([Problem(self.file, line, "", value, expected + _remedy_hint(expected, source))])
 
 
 def _is_merge_key(event: ScalarEvent) -> bool:
