@@ -71,21 +71,10 @@ class ItemOutcome:
     def dispatch_execute(self, context: FlyteContext, inputs: LiteralMap) -> Any:
         if self.error is not None:
             raise self.error from self.error.__cause__
-        finished = self._task.dispatch_execute.__func__
-        return finished(FinishedItem(self._task, self._native), context, inputs)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._task, name)
-
-
-class FinishedItem:
-    """The same task for flytekit's own `dispatch_execute`, except that executing it returns the earlier outputs."""
-
-    def __init__(self, task: Any, native: Any) -> None:
-        self._task = task
-        self._native = native
+        return self._task.dispatch_execute.__func__(self, context, inputs)
 
     def execute(self, **_: Any) -> Any:
+        """Returns the earlier outputs to flytekit's own `dispatch_execute`."""
         return self._native
 
     def __getattr__(self, name: str) -> Any:
