@@ -53,12 +53,6 @@ def test_the_last_plain_line_is_not_said_twice() -> None:
     assert lines(stream) == ["n1 hello: 1 succeeded"]
 
 
-def test_the_headline_leaves_out_what_is_not_known() -> None:
-    stream = io.StringIO()
-    PlainReporter(stream).started("abc", {"queue": "default", "role": ""})
-    assert lines(stream) == ["Execution abc  queue default"]
-
-
 def test_a_standard_error_that_is_no_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", io.StringIO())
 

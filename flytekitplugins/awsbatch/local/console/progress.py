@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
@@ -55,10 +55,6 @@ class Reporter:
 
     def call_begins(self) -> None:
         """A task is called. Lines go to what is the process's standard error now: a test's or a block's own."""
-
-    def started(self, execution: str, details: Mapping[str, str]) -> None:
-        """An execution began; `details` are printed behind its name."""
-        self.say(f"Execution {execution}" + "".join(f"  {key} {value}" for key, value in details.items() if value))
 
     def update(self, job: str, counts: Counts) -> None:
         """The counts of a job, when they may have changed."""

@@ -174,7 +174,8 @@ def _execution(deployment: Deployment, who: Identity, task: str, digest: Callabl
     deployment.note_executions_ended(deployment.executions.take_finished_executions())
     if not execution.resumed:
         _record(deployment, execution)
-    deployment.reporter.started(execution.name, {"of": execution.workflow + ", resumed" * execution.resumed})
+    resumed = ", resumed" * execution.resumed
+    deployment.reporter.say(f"Execution {execution.name}  of {execution.workflow}{resumed}")
     if address := page_address_of_run(deployment.home, execution.name):
         deployment.reporter.say(f"Its page: {address}", to_copy=True)
     deployment.between_calls.watch_interrupts()
