@@ -231,7 +231,7 @@ def _child(reader: RunReader, node: NodeView, child: ChildView, here: bool) -> d
         "error": page_error_of_child(reader, node, child).headline if failed else "",
         "children": None,
         "logs": [
-            {"attempt": attempt.number, "path": str(batch.log_path(attempt.stream))}
+            {"attempt": attempt.number, "path": str(batch.logs.path(attempt.stream))}
             for attempt in tries
             if batch is not None and attempt.stream
         ],

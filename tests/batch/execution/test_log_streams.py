@@ -93,7 +93,7 @@ def test_a_running_job_can_be_followed(shell: Shell, logs: Any, service: LocalBa
 def test_the_first_line_is_no_older_than_the_start(shell: Shell, logs: Any, service: LocalBatch) -> None:
     job = shell.ended(shell.submit("echo one"))
     stream = job["container"]["logStreamName"]
-    os.utime(service.log_path(stream), (0, 0))
+    os.utime(service.logs.path(stream), (0, 0))
 
     (event,) = logs.get_log_events(logGroupName=GROUP, logStreamName=stream)["events"]
 

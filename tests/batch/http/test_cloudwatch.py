@@ -198,7 +198,7 @@ def test_what_is_newer_than_the_call_is_left_to_the_next(service: LocalBatch, cl
     """Else a line that another stream gets during the call could be older than what has been told."""
     stream = write(service, 1, "x\n")
     later = time.time() + 60
-    os.utime(service.log_path(stream), (later, later))
+    os.utime(service.logs.path(stream), (later, later))
 
     assert messages(cloud.call("FilterLogEvents", {"logGroupName": GROUP})) == []
     events = cloud.call("GetLogEvents", {"logGroupName": GROUP, "logStreamName": stream})
@@ -210,7 +210,7 @@ def test_streams_that_come_and_go_do_not_move_the_pages(service: LocalBatch, clo
     request: dict[str, Any] = {"logGroupName": GROUP, "limit": 2}
     first = cloud.call("DescribeLogStreams", request)
     write(service, 0, "x\n")
-    service.log_path(streams[2]).unlink()
+    service.logs.path(streams[2]).unlink()
 
     second = cloud.call("DescribeLogStreams", {**request, "nextToken": first["nextToken"]})
     third = cloud.call("DescribeLogStreams", {**request, "nextToken": second["nextToken"]})
@@ -241,7 +241,7 @@ def test_a_log_that_is_removed_while_it_is_read_is_left_out(
 
     def streams_removed_when_listed(prefix: str) -> list[str]:
         listed = list_streams(prefix)
-        service.log_path(gone).unlink(missing_ok=True)
+        service.logs.path(gone).unlink(missing_ok=True)
         return listed
 
     monkeypatch.setattr(service.logs, "streams", streams_removed_when_listed)
@@ -284,7 +284,7 @@ def test_pages_of_lines_of_equal_times_are_whole_and_their_tokens_small(
     streams = [write(service, number, f"{number} a\n{number} b\n{number} c\n") for number in range(5)]
     streams += [write(service, number, f"{number} later\n", made=1_700_000_000_001) for number in range(5, 8)]
     for stream in streams:
-        os.utime(service.log_path(stream), (1_700_000_000, 1_700_000_000))
+        os.utime(service.logs.path(stream), (1_700_000_000, 1_700_000_000))
     request: dict[str, Any] = {"logGroupName": GROUP, "limit": limit}
     seen: list[str] = []
     while True:
@@ -312,7 +312,7 @@ def test_logs_are_opened_only_where_lines_of_the_page_may_be(
     monkeypatch.setattr(log_events, "log_events_forwards", noted)
     for number in range(4):
         made = 1_700_000_000_000 + number * 1000
-        os.utime(service.log_path(write(service, number, "x\n", made)), (0, made / 1000))
+        os.utime(service.logs.path(write(service, number, "x\n", made)), (0, made / 1000))
 
     answer = cloud.call("FilterLogEvents", {"logGroupName": GROUP, "startTime": 1_700_000_001_000, "limit": 1})
 

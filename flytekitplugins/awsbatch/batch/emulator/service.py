@@ -344,10 +344,6 @@ class LocalBatch(BatchCalls):
         """Changes with every change of a job, made by this service or by another process on the same home."""
         return self._table.changes, self._database.version()
 
-    def log_path(self, stream: str) -> Path:
-        """Raises ValueError for what is no stream's name."""
-        return self.logs.path(stream)
-
     def log_tail(self, job_id: str, index: int | None = None, lines: int = 20) -> str:
         """The last lines of the last attempt's log, empty when there is none."""
         streams = self.log_streams(job_id, index)

@@ -175,7 +175,7 @@ class LocalBackend(Backend):
             return None
         job_id, _, index = child.job_id.partition(":")
         tail = self.service.log_tail(job_id, int(index) if index else None, lines=lines)
-        return str(self.service.log_path(child.log_streams[-1])), tail
+        return str(self.service.logs.path(child.log_streams[-1])), tail
 
 
 def _backend_executor(settings: Settings, home: Home, warn: Callable[[str], None]) -> Executor:
