@@ -113,10 +113,9 @@ class RunPages:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         target = request.rel_url.raw_path_qs
         path, _, query = target.partition("?")
-        headers = {name.lower(): value for name, value in request.headers.items()}
         if len(request.headers.getall("Host", ())) != 1:
             raise BatchError("AccessDeniedException", "a request has one Host", 403)
-        self._guard.check_site(headers)
+        self._guard.check_site(request.headers)
         if path == LOGIN and request.method == "POST":
             return await self._log_in(request)
         if request.method not in ("GET", "HEAD"):
@@ -124,7 +123,7 @@ class RunPages:
         parts = [unquote(part) for part in path.removeprefix(PREFIX).strip("/").split("/")]
         if parts[0] == "assets" and len(parts) == 2 and parts[1] in ASSETS:
             return web.Response(text=frame_asset(parts[1]), content_type=ASSETS[parts[1]], headers=SECURITY)
-        if not self._door.login_door_opens(request.method, target, headers):
+        if not self._door.login_door_opens(request.method, target, request.headers):
             return self._html("Runs", login_body(False), 401)
         if path in ("/", PREFIX):
             return web.Response(status=302, headers={**SECURITY, "Location": f"{PREFIX}/"})
