@@ -163,10 +163,14 @@ def test_an_interrupted_map_goes_on_with_the_job_that_it_had(
             tasks.total(numbers=[1])
     (execution,) = (run.name for run in past_runs.past_runs_of(Home(home)) if run.workflow.endswith("gated_map"))
     assert past_runs.past_run(Home(home), execution).nodes[0].status == "interrupted"
+    record = RunRecord(home / "runs" / execution)
+    request = record.node("n0")["request"]
+    assert request["arrayProperties"] == {"size": 2}
     (marks / "gate").touch()
     with emulation(home, settings=settings, quiet=True, resume=execution) as awsbatch:
         assert work(n=[0, 1]) == [0, 1]
         assert awsbatch.requests == []
+    assert record.node("n0")["request"] == request
     assert starts(marks) == {0: 1, 1: 2}
     info = past_runs.past_run(Home(home), execution)
     assert (info.status, [node.status for node in info.nodes]) == ("succeeded", ["succeeded"])
