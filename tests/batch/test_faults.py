@@ -141,10 +141,12 @@ def test_settings_bring_faults_along(home: Path) -> None:
     assert (job["status"], len(job["attempts"])) == ("SUCCEEDED", 2)
 
 
-@pytest.mark.parametrize("values", [{"kind": "meteor"}, {"kind": "throttle", "every": 0}])
+@pytest.mark.parametrize(
+    "values", [{"kind": "meteor"}, {"every": 0}, {"times": -1}, {"child": -2}, {"attempt": -1}, {"seconds": -0.1}]
+)
 def test_a_fault_that_is_none_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="expected"):
-        Fault(**values)
+        Fault(**{"kind": "throttle", **values})
 
 
 def test_a_plan_counts_calls_by_fault() -> None:

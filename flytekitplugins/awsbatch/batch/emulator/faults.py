@@ -61,8 +61,9 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"fault kind {self.kind!r}: expected one of {', '.join(KINDS)}")
-        if self.every < 1:
-            raise ValueError(f"fault every {self.every}: expected 1 or more")
+        for name, least in (("every", 1), ("child", -1), ("attempt", 0), ("times", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"fault {name} {getattr(self, name)}: expected {least} or more")
         if not 0 <= self.seconds <= MAX_SECONDS:
             raise ValueError(f"fault seconds {self.seconds}: expected 0 to {MAX_SECONDS}")
 
