@@ -53,8 +53,8 @@ class CallRecord:
         self._record = RunRecord(deployment.home.run(execution.name))
         self._pace = RecordPace(deployment.backend.endpoint is not None)
         self._attempts: dict[int, dict[str, Any]] = {}
-        # The job of an earlier process, and what was sent for it.
-        self._sent_before: tuple[str | None, dict[str, Any] | None] = (None, None)
+        # What was sent for each job, by its id.
+        self._sent: dict[str, dict[str, Any] | None] = {}
         self.fingerprint = Fingerprint(task.name, "", "")
         self.launch: dict[str, Any] = {}
         self.job: tuple[str, str | None] = ("", None)
@@ -71,8 +71,9 @@ class CallRecord:
             return None
         record = self._record.node(self._node_id)
         self.job = (record.get("job_name", ""), None)
-        self._sent_before = (record.get("job_id"), record.get("request"))
         with self.understood():
+            # This process has not submitted that job.
+            self._sent[record.get("job_id", "")] = record.get("request")
             self._attempts = {int(each["attempt"]): each for each in record.get("attempts", ())}
             self._complete_last_attempt(record)
             return decide_resume(record, self.fingerprint)
@@ -155,11 +156,12 @@ class CallRecord:
     def _request_sent(self) -> dict[str, Any] | None:
         """The SubmitJob request of the current job, without secrets; the page of the run shows it."""
         job_id = self.job[1]
-        sent = self._deployment.submissions.submitted_request(job_id) if job_id else None
-        if sent is not None:
-            return redact_request(sent, os.environ)
-        known, request = self._sent_before
-        return request if known == job_id else None
+        if job_id is None:
+            return None
+        if job_id not in self._sent:
+            sent = self._deployment.submissions.submitted_request(job_id)
+            self._sent[job_id] = None if sent is None else redact_request(sent, os.environ)
+        return self._sent[job_id]
 
 
 def _first_line(text: str) -> str:
