@@ -9,6 +9,7 @@ versions. `container.code_distribution` does the unpacking, in the job.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import sys
 from dataclasses import replace
@@ -25,7 +26,7 @@ from .job_scripts import FAST_EXECUTE
 from .preload import preload_split_fast, preload_with_distribution
 
 SECONDS_A_DAY = 86_400
-# Commands whose launch is kept: as many as start attempts in turns.
+# Commands whose folder is known: as many as start attempts in turns.
 REMEMBERED = 64
 
 
@@ -38,8 +39,7 @@ class CodeFolders:
 
     def __init__(self, policy: LaunchPolicy, root: Path, keep_days: float) -> None:
         self._policy = policy
-        self._root = root
-        self._launches: dict[tuple[tuple[str, ...], bool], tuple[Launch, Launch]] = {}
+        self._command = functools.lru_cache(REMEMBERED)(functools.partial(shared_code_folder, root=root))
         oldest = machine_time.wall() - max(keep_days, 1) * SECONDS_A_DAY
         with contextlib.suppress(OSError):
             for path in root.glob("*"):
@@ -48,17 +48,8 @@ class CodeFolders:
 
     def __call__(self, spec: JobSpec) -> Launch:
         """Raises OSError where the folder cannot be made."""
-        launch = self._policy(spec)
-        asked = spec.command, spec.on_fargate
-        known, answer = self._launches.get(asked, (None, launch))
-        if known is not launch:
-            # All attempts of a job have to get the very same launch.
-            if len(self._launches) >= REMEMBERED:
-                self._launches.clear()
-            command = shared_code_folder(spec.command, self._root)
-            answer = replace(launch, command=command) if command else launch
-            self._launches[asked] = launch, answer
-        return answer
+        launch, command = self._policy(spec), self._command(spec.command)
+        return replace(launch, command=command) if command else launch
 
 
 def shared_code_folder(command: tuple[str, ...], root: Path) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ class LocalLaunch:
     execution_env: str = DROP
     temporary: Path | None = None
     in_images: bool = False
-    _launches: dict[tuple[str, bool], Launch] = field(default_factory=dict)
+    _launches: dict[str, Launch] = field(default_factory=dict)
     _execution_env: Mapping[str, str] = field(default_factory=dict)
 
     def add_code(
@@ -77,8 +77,7 @@ class LocalLaunch:
         """
         self._execution_env = execution_env
         launch = self.launch_now(root, image_id)
-        self._launches[task_name, False] = launch
-        self._launches[task_name, True] = replace(launch, cwd=None)
+        self._launches[task_name] = launch
         folder, python_path = launch.cwd, launch.python_path
         if self.in_images:
             folder, python_path = Path.cwd(), _import_path(root, sys.path)
@@ -91,12 +90,8 @@ class LocalLaunch:
 
     def __call__(self, spec: JobSpec) -> Launch:
         task_name = spec.environment.get("FLYTE_INTERNAL_TASK_NAME", "")
-        in_scratch = spec.command[:1] == (FAST_EXECUTE,)
-        known = self._launches.get((task_name, in_scratch))
-        if known is not None:
-            return known
-        launch = self.launch_now()
-        return replace(launch, cwd=None) if in_scratch else launch
+        launch = self._launches.get(task_name) or self.launch_now()
+        return replace(launch, cwd=None) if spec.command[:1] == (FAST_EXECUTE,) else launch
 
     def launch_now(self, root: str | None = None, image_id: str = "") -> Launch:
         """The launch of a job from this process as it is now. For the parameters see `add_code`."""

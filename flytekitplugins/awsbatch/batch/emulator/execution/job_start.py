@@ -81,7 +81,7 @@ class Starter:
     def _environment(self, job: Job, launch: Launch) -> dict[str, str]:
         """The very same object for all attempts of a job, as long as the policy gives them the same launch."""
         known = self._shared.get(job.id)
-        if known is None or known[0] is not launch:
+        if known is None or known[0] != launch:
             if len(self._shared) >= REMEMBERED:
                 self._shared.clear()
             known = self._shared[job.id] = launch, shared_launch_environment(job.spec.environment, launch)
