@@ -23,7 +23,6 @@ CLOSE = 0.75
 # Sources: propeller `pkg/controller/config/config.go` (NodeConfig, LiteralOffloadingConfig), FlyteAdmin
 # `pkg/runtime/interfaces/application_configuration.go`.
 NOT_FOLLOWED = (
-    "propeller.node-config.default-deadlines.workflow-active-deadline",
     "propeller.literal-offloading-config.supported-sdk-versions",
     "flyteadmin.maxParallelism",
 )
