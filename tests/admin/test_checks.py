@@ -53,6 +53,13 @@ def test_the_setup_documents_examples_have_no_faults(name: str) -> None:
             "f0.yaml:2: flyteadmin.assumableIamRole: got 'admin', expected a role's full ARN: "
             "arn:aws:iam::<account>:role/<name>",
         ),
+        (
+            "queues: {executionQueues: [{dynamic: a, attributes: [x]}]}\n"
+            "flyteadmin: {useOffloadedWorkflowClosure: true}",
+            "f0.yaml:2: flyteadmin.useOffloadedWorkflowClosure: is true, so that propeller reads each workflow as it "
+            "was registered, without the queue that FlyteAdmin has found for the execution: no AWS Batch task runs; "
+            "set it to false",
+        ),
     ],
 )
 def test_a_fault_names_its_place(text: str, fault: str) -> None:

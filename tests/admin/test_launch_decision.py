@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from admin_builders import SETUP_DOCUMENT, admin, queues
 from flyteidl.core.tasks_pb2 import TaskTemplate
 
-from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
+from flytekitplugins.awsbatch.admin.admin_settings import MATCHINGS, AdminSettings
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision, decide_launch, write_decided_queue
 
@@ -87,6 +89,18 @@ def test_without_a_queue_the_lines_to_add_are_given(settings: AdminSettings, sai
     assert decision.queue == ""
     assert decision.no_queue_help.startswith("no queue for p/production, workflow m.w: ")
     assert said in decision.no_queue_help
+
+
+@pytest.mark.parametrize("matching", MATCHINGS)
+def test_with_an_offloaded_closure_no_queue_reaches_the_tasks(matching: str) -> None:
+    found = queues("[{tags: [a]}]", qa="a")
+    offloaded = replace(found, server=admin("flyteadmin: {useOffloadedWorkflowClosure: true}").server)
+    assert decided(found.matched(matching)).queue == "qa"
+    decision = decided(offloaded.matched(matching))
+    assert decision.queue == ""
+    assert decision.no_queue_help.startswith(
+        "no queue for p/production, workflow m.w: flyteadmin.useOffloadedWorkflowClosure is true, "
+    )
 
 
 def test_the_queue_comes_after_and_so_beats_a_tasks_own() -> None:

@@ -57,18 +57,21 @@ class QueueSettings:
 
 @dataclass(frozen=True)
 class ServerSettings:
-    """`flyteadmin`: the part of it that concerns roles. None: not set in the files.
+    """`flyteadmin`: the part of it that concerns roles and what it adds to tasks. None: not set in the files.
 
     :param role_name_key: the annotation in which FlyteAdmin leaves an execution's role.
     :param assumable_iam_role: the role of executions that name none.
     :param k8s_service_account: the Kubernetes service account of executions that name none; AWS Batch cannot use it.
     :param annotations: annotations of every execution.
+    :param offloaded_closure: whether propeller reads workflows as they were registered, and so without the queue that
+        FlyteAdmin finds at launch: no AWS Batch task runs then.
     """
 
     role_name_key: str | None = setting("roleNameKey", None)
     assumable_iam_role: str = setting("assumableIamRole", "")
     k8s_service_account: str = setting("k8sServiceAccount", "")
     annotations: Mapping[str, str] = setting("annotations", factory=dict)
+    offloaded_closure: bool = setting("useOffloadedWorkflowClosure", False)
     where: Mark = section_mark("roleNameKey")
 
 

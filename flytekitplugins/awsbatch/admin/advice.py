@@ -11,6 +11,10 @@ NO_ROLE = (
     "no role for the jobs: an AWS account would refuse them, since for AWS Batch an IAM role must be specified "
     "(and its trust policy must let ECS assume it). Set one in the launch's security context, or as emulator.role."
 )
+OFFLOADED_CLOSURE = (
+    "is true, so that propeller reads each workflow as it was registered, without the queue that FlyteAdmin has found "
+    "for the execution: no AWS Batch task runs; set it to false"
+)
 
 
 def queue_difference_advice(settings: AdminSettings, explanation: Explanation) -> str:
@@ -53,6 +57,8 @@ def no_queue_advice(settings: AdminSettings, explanation: Explanation) -> str:
     """The lines that would give the execution a queue."""
     execution = explanation.execution
     asked = f"no queue for {execution.project}/{execution.domain}, workflow {execution.workflow or 'unnamed'}: "
+    if settings.server.offloaded_closure:
+        return f"{asked}flyteadmin.useOffloadedWorkflowClosure {OFFLOADED_CLOSURE}"
     tags = [tag for queue in settings.queues if queue.dynamic for tag in queue.attributes if tag]
     if not settings.queues:
         queues = "  executionQueues:\n    - dynamic: default\n      attributes: [default]\n"

@@ -10,6 +10,7 @@ from flytekitplugins.awsbatch.settings.problems import Problem
 from flytekitplugins.awsbatch.settings.yaml_nodes import Mark
 
 from .admin_settings import AdminSettings, ExecutionQueue
+from .advice import OFFLOADED_CLOSURE
 from .enabled_plugins import enabled_plugin_of
 from .queue_rules import Rule
 
@@ -35,6 +36,8 @@ def admin_role_key_faults(settings: AdminSettings) -> Iterator[Problem]:
 def admin_deployment_faults(settings: AdminSettings) -> Iterator[Problem]:
     """What would go wrong on a cluster or in an account."""
     yield from _queue_faults(settings)
+    if settings.server.offloaded_closure:
+        yield Problem.at(settings.server.where, "flyteadmin.useOffloadedWorkflowClosure", OFFLOADED_CLOSURE)
     tags = {tag for queue in settings.queues for tag in queue.attributes}
     for place, rule in enumerate(settings.rules):
         yield from _rule_faults(rule, f"queues.workflowConfigs[{place}]", tags)
