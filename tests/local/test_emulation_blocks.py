@@ -19,6 +19,7 @@ from caller_programs import run_caller_program
 
 from flytekitplugins.awsbatch import emulation
 from flytekitplugins.awsbatch.batch.api import BatchError
+from flytekitplugins.awsbatch.batch.emulator.private_folders import OF_PROCESS
 from flytekitplugins.awsbatch.local.deployment import temporary_folder
 from flytekitplugins.awsbatch.local.home import Home, HomeError
 from flytekitplugins.awsbatch.propeller.storage import StorageError
@@ -134,7 +135,7 @@ def test_folders_that_a_task_nested_too_deeply_are_removed(tmp_path: Path, monke
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead = subprocess.Popen([sys.executable, "-c", "pass"])
     dead.wait()
-    left = tmp_path / f"{temporary_folder.PREFIX}{dead.pid}-abc"
+    left = tmp_path / f"{OF_PROCESS}{dead.pid}-abc"
     # Deeper than a function that calls itself for each folder can go.
     left.mkdir()
     made = "import os\nfor _ in range(1500): os.mkdir('d'); os.chdir('d')"

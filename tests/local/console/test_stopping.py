@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flytekitplugins.awsbatch.batch.emulator.private_folders import OF_PROCESS
 from flytekitplugins.awsbatch.local.console import stopping
 from flytekitplugins.awsbatch.local.deployment import temporary_folder
 
@@ -47,6 +48,31 @@ def test_the_command_that_resumes_carries_what_switched_the_emulation_on(monkeyp
     )
 
 
+WORKERS = """
+import multiprocessing
+from flytekitplugins.awsbatch.local.console import stopping
+
+
+def work():
+    print(stopping.resume_command_at_stopping("abc"), flush=True)
+
+
+if __name__ == "__main__":
+    for method in "spawn", "forkserver", "fork":
+        worker = multiprocessing.get_context(method).Process(target=work)
+        worker.start()
+        worker.join()
+"""
+
+
+def test_workers_are_told_the_command_of_their_program(tmp_path: Path) -> None:
+    script = tmp_path / "flow.py"
+    script.write_text(WORKERS)
+    ran = subprocess.run([sys.executable, str(script), "a b"], check=True, capture_output=True, text=True)
+    told = {line.partition(" ")[2].rpartition("python")[2].partition(" ")[2] for line in ran.stdout.splitlines()}
+    assert told == {f"{script} 'a b'"}
+
+
 def test_an_interactive_session_is_told_what_can_be_typed_into_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert stopping.stopping_begins(["n0"], 30, stopping.JobsLeft.ENDED).endswith("Press Ctrl-C again to quit now.")
     monkeypatch.setattr(sys, "ps1", "In : ", raising=False)
@@ -60,16 +86,16 @@ def test_folders_of_processes_that_died_are_removed(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead = subprocess.Popen([sys.executable, "-c", "pass"])
     dead.wait()
-    left = tmp_path / f"{temporary_folder.PREFIX}{dead.pid}-abc"
+    left = tmp_path / f"{OF_PROCESS}{dead.pid}-abc"
     (left / "deep").mkdir(parents=True)
     neighbours = [
-        tmp_path / f"{temporary_folder.PREFIX}{os.getpid()}-abc",
-        tmp_path / f"{temporary_folder.PREFIX}x-abc",
+        tmp_path / f"{OF_PROCESS}{os.getpid()}-abc",
+        tmp_path / f"{OF_PROCESS}x-abc",
         tmp_path / "else",
     ]
     for folder in neighbours:
         folder.mkdir()
-    link = tmp_path / f"{temporary_folder.PREFIX}{dead.pid}-link"
+    link = tmp_path / f"{OF_PROCESS}{dead.pid}-link"
     link.symlink_to(neighbours[2])
 
     made = temporary_folder.temporary_folder_of_process()
@@ -78,6 +104,27 @@ def test_folders_of_processes_that_died_are_removed(tmp_path: Path, monkeypatch:
     assert temporary_folder.temporary_folder_of_process() == made
     made.rmdir()
     assert temporary_folder.temporary_folder_of_process().is_dir()
+
+
+KILLED = """
+import os, signal
+from flytekitplugins.awsbatch.batch.emulator.execution.executors.supervision import supervision_of_this_process
+
+supervision_of_this_process().directory
+os.kill(supervision_of_this_process()._supervised.process.pid, signal.SIGKILL)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_folder_of_a_supervisor_that_was_killed_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # joblib ends its workers so, with all that they have started.
+    subprocess.run([sys.executable, "-c", KILLED], check=False, env={**os.environ, "TMPDIR": str(tmp_path)})
+    (left,) = tmp_path.iterdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    temporary_folder.temporary_folder_of_process()
+
+    assert not left.exists()
 
 
 ENDING = """

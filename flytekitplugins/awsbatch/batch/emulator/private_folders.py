@@ -8,6 +8,9 @@ import subprocess
 from pathlib import Path
 
 PRIVATE = 0o700
+# Of a temporary folder, before the number of the process that it goes with: a later process removes those of dead ones.
+# Short: the path of a socket has at most 107 bytes, and ray puts its own 60 bytes below a job's TMPDIR.
+OF_PROCESS = "flyte-jobs-"
 
 
 def make_private_folder(path: Path) -> Path:

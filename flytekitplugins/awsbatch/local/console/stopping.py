@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import multiprocessing
 import os
 import shlex
 import shutil
@@ -16,6 +17,8 @@ from .interrupts import is_interactive_session
 from .redaction import redact_command
 
 SWITCHES = (wire.SWITCH, wire.SWITCH_CONFIG, wire.SWITCH_HOME)
+# In the commands by which libraries spawn workers; a worker has the program's arguments in `sys.argv`.
+SPAWNING = ("multiprocess", "loky")
 
 
 class JobsLeft(enum.Enum):
@@ -65,12 +68,21 @@ def resume_command_at_stopping(execution: str) -> str:
     """
     if is_interactive_session():
         return f"os.environ[{wire.SWITCH_RESUME!r}] = {execution!r}, and the same call again"
-    named = {word.partition("=")[0] for word in sys.orig_argv}
+    argv = _command_of_program()
+    named = {word.partition("=")[0] for word in argv}
     missing = [f"{name}={os.environ[name]}" for name in SWITCHES if os.environ.get(name) and name not in named]
     # The name of a variable is not quoted, or the shell would take the whole for a command.
     pairs = (word.partition("=") for word in redact_command(missing, os.environ))
     before = "".join(f"{name}={shlex.quote(value)} " for name, _, value in pairs)
-    return f"{wire.SWITCH_RESUME}={execution} {before}{typed_command(sys.orig_argv, os.environ)}"
+    return f"{wire.SWITCH_RESUME}={execution} {before}{typed_command(argv, os.environ)}"
+
+
+def _command_of_program() -> list[str]:
+    """The command that started this process or, where that is one of a library that spawns workers, its program."""
+    is_worker = multiprocessing.parent_process() is not None
+    if is_worker and any(library in word for word in sys.orig_argv[1:] for library in SPAWNING):
+        return [sys.executable, *sys.argv]
+    return sys.orig_argv
 
 
 def results_at_stopping(folder: Path) -> str:

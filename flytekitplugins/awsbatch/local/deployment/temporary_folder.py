@@ -1,7 +1,7 @@
 """Folders that go with the process: the one that its jobs get as TMPDIR, which is short, since sockets lie in it, and
 homes that nobody named.
 
-A process that was killed leaves them; the next one removes the folder of the jobs.
+A process that was killed leaves them; the next one removes the folder of the jobs, and that of a supervisor.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from flytekitplugins.awsbatch.batch.emulator.private_folders import remove_folder
+from flytekitplugins.awsbatch.batch.emulator.private_folders import OF_PROCESS, remove_folder
 
 from ..history.process_mark import process_lives
 
-# Short: the path of a socket has at most 107 bytes, and ray puts its own 60 bytes below a job's TMPDIR.
-PREFIX = "flyte-jobs-"
 HOME_PREFIX = "flyte-awsbatch-home-"
 
 
@@ -40,7 +38,7 @@ def _make_temporary_folder(temporary: str, pid: int) -> Path:
     entries takes as long as a short job.
     """
     _remove_left_behind(temporary)
-    return _make_folder_of_process(PREFIX, temporary, pid)[0]
+    return _make_folder_of_process(OF_PROCESS, temporary, pid)[0]
 
 
 @contextlib.contextmanager
@@ -62,8 +60,8 @@ def _make_folder_of_process(prefix: str, temporary: str, pid: int) -> tuple[Path
 
 
 def _remove_left_behind(temporary: str) -> None:
-    for folder in Path(temporary).glob(f"{PREFIX}*"):
-        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+    for folder in Path(temporary).glob(f"{OF_PROCESS}*"):
+        owner = folder.name.removeprefix(OF_PROCESS).partition("-")[0]
         # The first process of a container lives as long as there is anybody to ask.
         if owner.isdecimal() and int(owner) > 1 and not process_lives({"pid": int(owner)}) and _is_own_folder(folder):
             remove_folder(folder)

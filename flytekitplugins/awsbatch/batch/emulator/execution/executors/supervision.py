@@ -27,6 +27,7 @@ from flytekitplugins.awsbatch import wire
 
 from ..... import machine_time
 from ... import execution
+from ...private_folders import OF_PROCESS
 from ..channel import Channel, Message
 from ..instance import Instance
 from ..process_tree import kill_process, process_environment_has
@@ -216,7 +217,7 @@ class Supervision:
         # Profilers such as scalene put a script of theirs into `sys.executable`; no environment's libraries are needed.
         python = getattr(sys, "_base_executable", None) or sys.executable
         mine, theirs = socket.socketpair()
-        directory = Path(tempfile.mkdtemp(prefix="awsbatch-"))
+        directory = Path(tempfile.mkdtemp(prefix=f"{OF_PROCESS}{os.getpid()}-"))
         with theirs:
             process = subprocess.Popen(
                 [
