@@ -7,7 +7,7 @@ from pathlib import Path
 from caller_programs import run_caller_program
 
 PROGRAM = """
-import multiprocessing
+import multiprocessing, os
 
 from flytekit import task
 from flytekitplugins.awsbatch import AWSBatchConfig, emulation
@@ -39,6 +39,12 @@ if __name__ == "__main__":
 OF_THE_ENVIRONMENT = """
     print(double(n=5), in_pool(call), double(n=6))
 """
+OF_A_FORK_THAT_IS_GONE_AT_ONCE = """
+    if os.fork() == 0:
+        print(double(n=5), flush=True)
+        os._exit(0)
+    os.wait()
+"""
 OF_A_BLOCK = """
     with emulation(quiet=True):
         print(double(n=5), in_pool(call_in_an_emulation_of_its_own), double(n=6), in_pool(call))
@@ -59,6 +65,13 @@ def test_each_process_has_a_deployment_of_its_own(tmp_path: Path) -> None:
     assert list((tmp_path / "tmp").glob("flyte-awsbatch*")) == []
     records = [json.loads(file.read_text()) for file in (tmp_path / "home" / "runs").glob("*/execution.json")]
     assert ["ended" in record for record in records] == [True] * 4
+
+
+def test_a_task_on_its_own_has_ended_with_its_call(tmp_path: Path) -> None:
+    done = run(tmp_path, OF_A_FORK_THAT_IS_GONE_AT_ONCE, FLYTE_AWSBATCH="local")
+    assert done.stdout == "10\n", done.stderr
+    (record,) = (tmp_path / "home" / "runs").glob("*/execution.json")
+    assert "ended" in json.loads(record.read_text())
 
 
 def test_a_block_holds_for_the_process_that_opened_it(tmp_path: Path) -> None:

@@ -111,7 +111,11 @@ def compose_and_run_call(
             "call gives. Here it runs with the call's, as in any local run."
         )
     call = Call(deployment, task, execution, place, serialised, who, unresolvable, frozenset(defaults))
-    return run_node_concurrently(call, message, place, who.calls, execution, deployment.close_deployment)
+    outputs = run_node_concurrently(call, message, place, who.calls, execution, deployment.close_deployment)
+    if len(who.calls) == 1:
+        # A task on its own is all of its execution. Workers of celery and rq end without telling anybody.
+        deployment.note_executions_ended([execution.name])
+    return outputs
 
 
 def _serialised(deployment: Deployment, task: Any, who: Identity, code: CallCode | None) -> Serialised:
