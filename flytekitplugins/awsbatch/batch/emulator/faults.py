@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from flytekitplugins.awsbatch.settings.section import setting
+from flytekitplugins.awsbatch.settings.section import MAXIMUM, MINIMUM, setting
 
 from .job_model import Unit
 
@@ -61,11 +61,12 @@ class Fault:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"fault kind {self.kind!r}: expected one of {', '.join(KINDS)}")
-        for name, least in (("every", 1), ("child", -1), ("attempt", 0), ("times", 0)):
-            if getattr(self, name) < least:
-                raise ValueError(f"fault {name} {getattr(self, name)}: expected {least} or more")
-        if not 0 <= self.seconds <= MAX_SECONDS:
-            raise ValueError(f"fault seconds {self.seconds}: expected 0 to {MAX_SECONDS}")
+        # The bounds of the settings, for faults that Python and HTTP bring.
+        for one in fields(self):
+            least, most, value = one.metadata[MINIMUM], one.metadata[MAXIMUM], getattr(self, one.name)
+            if least is not None and not least <= value <= (value if most is None else most):
+                expected = f"{least} or more" if most is None else f"{least} to {most}"
+                raise ValueError(f"fault {one.name} {value}: expected {expected}")
 
     def is_for(self, unit: Unit, attempt: int) -> bool:
         return (
