@@ -77,6 +77,7 @@ class BatchCalls:
             yield from self.call("DescribeJobs", {"jobs": ids})["jobs"]
 
     cancel_job = _operation("CancelJob")
+    cancel_jobs = _operation("CancelJobs")
     create_compute_environment = _operation("CreateComputeEnvironment")
     create_job_queue = _operation("CreateJobQueue")
     delete_compute_environment = _operation("DeleteComputeEnvironment")
@@ -92,6 +93,7 @@ class BatchCalls:
     submit_job = _operation("SubmitJob")
     tag_resource = _operation("TagResource")
     terminate_job = _operation("TerminateJob")
+    terminate_jobs = _operation("TerminateJobs")
     untag_resource = _operation("UntagResource")
     update_compute_environment = _operation("UpdateComputeEnvironment")
     update_job_queue = _operation("UpdateJobQueue")

@@ -140,6 +140,41 @@ def test_cancelling_an_array_cancels_the_children_that_wait(batch: BatchCalls, t
         assert (job["status"], job["statusReason"], job["isCancelled"]) == ("FAILED", "not needed", True)
 
 
+@ours_only
+def test_several_jobs_are_cancelled_or_terminated_at_once(batch: BatchCalls, tmp_path: Path) -> None:
+    """CancelJobs and TerminateJobs: "Batch reports the result for each job individually in the response. [...] Jobs
+    that can't be found are treated as successfully processed."; CancelJobsErrorDetail.code, ValidationException: "A
+    job identifier in the request is malformed or isn't valid."
+    """
+    shell, never = Shell(batch), tmp_path / "never"
+    running = submit(batch, containerOverrides=sh(waiting_for(never)))
+    waiting, other = (submit(batch, dependsOn=[{"jobId": running}]) for _ in range(2))
+    shell.running(running)
+
+    answer = batch.call("CancelJobs", {"jobs": [running, waiting, "unknown", f"{waiting}:no"], "reason": "not needed"})
+    assert answer["successful"] == [running, waiting, "unknown"]
+    assert [(each["job"], each["code"]) for each in answer["errors"]] == [(f"{waiting}:no", "ValidationException")]
+    job = shell.ended(waiting)
+    assert (job["statusReason"], job["isCancelled"]) == ("not needed", True)
+    assert shell.describe(running)["status"] == "RUNNING"
+
+    answer = batch.call("TerminateJobs", {"jobs": [other, running], "reason": "enough"})
+    assert answer == {"successful": [other, running], "errors": []}
+    for ended in (shell.ended(other), shell.ended(running)):
+        assert (ended["status"], ended["statusReason"], ended["isTerminated"]) == ("FAILED", "enough", True)
+
+
+@pytest.mark.parametrize("operation", ["CancelJobs", "TerminateJobs"])
+@pytest.mark.parametrize(
+    "wrong", [{"jobs": [f"job-{number}" for number in range(51)]}, {"jobs": []}, {"reason": ""}, {"reason": "x" * 1025}]
+)
+@pytest.mark.moto_disagrees("has no such operation")
+def test_at_most_50_jobs_end_at_once(batch: BatchCalls, operation: str, wrong: dict[str, Any]) -> None:
+    """CancelJobs.jobs: "An array of up to 50 Batch job IDs"; reason: "a limit of 1024 characters"."""
+    request = {"jobs": ["job"], "reason": "enough", **wrong}
+    assert refusal(lambda: batch.call(operation, request)).code == "ClientException"
+
+
 # What a job is given
 
 

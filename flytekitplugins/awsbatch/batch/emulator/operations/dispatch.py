@@ -43,6 +43,7 @@ class Dispatcher(BatchCalls):
         self._jobs = jobs
         self._operations: dict[str, Operation] = {
             "CancelJob": jobs.cancel,
+            "CancelJobs": jobs.cancel_several,
             "CreateComputeEnvironment": environments.create,
             "CreateJobQueue": queues.create,
             "DeleteComputeEnvironment": environments.delete,
@@ -58,6 +59,7 @@ class Dispatcher(BatchCalls):
             "SubmitJob": jobs.submit,
             "TagResource": tags.tag,
             "TerminateJob": jobs.terminate,
+            "TerminateJobs": jobs.terminate_several,
             "UntagResource": tags.remove_tags,
             "UpdateComputeEnvironment": environments.update,
             "UpdateJobQueue": queues.update,

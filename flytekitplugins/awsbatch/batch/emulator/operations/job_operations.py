@@ -1,4 +1,4 @@
-"""Jobs: SubmitJob, DescribeJobs, ListJobs, CancelJob, TerminateJob."""
+"""Jobs: SubmitJob, DescribeJobs, ListJobs, CancelJob, TerminateJob, and the last two for several jobs."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from .paging import NUMBERS, page_position, page_size, page_token
 
 PAGE = 1000
 FILTERED_PAGE = 100
+# CancelJobs.jobs, TerminateJobs.jobs: "An array of up to 50 Batch job IDs".
+MOST_STOPPED = 50
 # A tag of a queue that stands for a deployment's own, whose scheduling policy and compute environments are unknown: it
 # takes jobs with and without a share identifier, for EC2 and for Fargate.
 DEPLOYMENT_QUEUE_TAG = "awsbatch:share-identifiers"
@@ -96,6 +98,14 @@ class JobOperations:
     def terminate(self, request: Request) -> Answer:
         """Ends a job, running or not. A job that has ended is left as it is."""
         return self._stop(request, TERMINATE)
+
+    def cancel_several(self, request: Request) -> Answer:
+        """Does to up to 50 jobs what `CancelJob` does to one. An id that no job can have is among the errors."""
+        return self._stop_several(request, CANCEL)
+
+    def terminate_several(self, request: Request) -> Answer:
+        """Does to up to 50 jobs what `TerminateJob` does to one. An id that no job can have is among the errors."""
+        return self._stop_several(request, TERMINATE)
 
     def list_jobs(self, request: Request) -> Answer:
         """Lists the jobs of a queue, or the children of an array: by status, or by one of the filters `JOB_NAME`,
@@ -202,14 +212,32 @@ class JobOperations:
         """On a parent it reaches the children. A job that has ended, and one that is unknown, is left alone (AWS
         answers 200).
         """
-        request_rules.check_stop_request(request)
-        words = request["reason"]
+        request_rules.check_stop_request(request, "jobId")
+        self._stop_job(request["jobId"], request["reason"], how)
+        return {}
+
+    def _stop_several(self, request: Request, how: str) -> Answer:
+        """Jobs that are unknown are among the successful ones, as AWS says."""
+        request_rules.check_stop_request(request, "jobs")
+        ids = list(dict.fromkeys(request["jobs"]))
+        if len(ids) > MOST_STOPPED:
+            raise client_error(f"jobs names {len(ids)} ids: at most {MOST_STOPPED}")
+        errors = []
+        for job_id in ids:
+            if problem := _malformed(job_id):
+                errors.append({"job": job_id, "code": "ValidationException", "message": problem})
+            else:
+                self._stop_job(job_id, request["reason"], how)
+        wrong = {each["job"] for each in errors}
+        return {"successful": [job_id for job_id in ids if job_id not in wrong], "errors": errors}
+
+    def _stop_job(self, job_id: str, words: str, how: str) -> None:
         table, engine = self._context.table, self._context.engine
         with table.lock:
-            target = self._find(request["jobId"])
+            target = self._find(job_id)
             job = target.job if isinstance(target, Unit) else target
             if target is None or job is None or not table.runs(job.id):
-                return {}
+                return
             units = [target] if isinstance(target, Unit) else target.units
             # CancelJob: "Jobs that progressed to the STARTING or RUNNING state aren't cancelled."
             stays = ENDED if how == TERMINATE else ENDED | {STARTING, RUNNING}
@@ -218,7 +246,6 @@ class JobOperations:
                 job.reason, job.stop = words, how
                 table.note_job_change(job)
             engine.stop_units(reached, how, words)
-        return {}
 
     def _find(self, job_id: str) -> Job | Unit | None:
         try:
@@ -237,6 +264,15 @@ class JobOperations:
                 raise client_error(f"dependsOn: job {each['jobId']} does not exist")
             if each.get("type") == N_TO_N and (not isinstance(target, Job) or target.size != size):
                 raise client_error(f"dependsOn: job {each['jobId']} is no array of the same size, as N_TO_N needs")
+
+
+def _malformed(job_id: str) -> str:
+    """Why no job can have this id; "" if one can."""
+    try:
+        split_job_id(job_id)
+    except ValueError as error:
+        return str(error)
+    return "" if job_id else "a job's id must not be empty"
 
 
 def new_job_id() -> str:

@@ -295,9 +295,12 @@ def check_request_references(command: Iterable[str], parameters: Mapping[str, st
             raise client_error(f"Unable to substitute value. No parameter found for reference {reference[1]}")
 
 
-def check_stop_request(request: Mapping[str, Any]) -> None:
-    """CancelJob and TerminateJob."""
-    for required in ("jobId", "reason"):
+def check_stop_request(request: Mapping[str, Any], target: str) -> None:
+    """CancelJob and TerminateJob, of one job or several.
+
+    :param target: the member that names what is to end.
+    """
+    for required in (target, "reason"):
         if not request[required]:
             raise client_error(f"{required} must not be empty")
     value = request["reason"]
