@@ -50,6 +50,7 @@ FLYTE: tuple[tuple[str, Any, str], ...] = (
     ),
     ("plugins.k8s", propeller_settings.K8sPluginSettings, "the plugins, `flytek8s/config/config.go`"),
     ("plugins.catalogCache", propeller_settings.CatalogCacheSettings, "the plugins, `catalog/config.go`"),
+    ("catalog-cache", propeller_settings.CatalogSettings, "FlytePropeller, `pkg/controller/nodes/catalog/config.go`"),
     ("propeller", propeller_settings.PropellerSettings, "FlytePropeller, `pkg/controller/config/config.go`"),
     ("storage", propeller_settings.StorageSettings, "FlyteAdmin and FlytePropeller, `flytestdlib/storage/config.go`"),
 )

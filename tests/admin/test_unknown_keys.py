@@ -66,6 +66,7 @@ def test_a_setting_that_only_a_real_flyte_follows_is_named() -> None:
             "propeller: {literal-offloading-config: {supported-sdk-versions: {FLYTE_SDK: 1.13.14}}}",
             "propeller.literal-offloading-config.supported-sdk-versions",
         ),
+        ("catalog-cache: {type: datacatalog, max-cache-age: 24h}", "catalog-cache.max-cache-age"),
         ("flyteadmin: {maxParallelism: 1}", "flyteadmin.maxParallelism"),
     ],
 )

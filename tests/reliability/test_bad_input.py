@@ -37,6 +37,7 @@ KNOWN = {
     "flyteadmin": ("roleNameKey",),
     "tasks": ("task-plugins",),
     "propeller": ("max-workflow-retries", "node-config"),
+    "catalog-cache": ("type", "max-cache-age"),
 }
 
 

@@ -20,10 +20,11 @@ from flytekitplugins.awsbatch.settings.yaml_nodes import ListNode, MapNode, Node
 
 CLOSE = 0.75
 # Settings that act on AWS Batch tasks in Flyte and that the emulation does not follow, and values that ask for nothing.
-# Sources: propeller `pkg/controller/config/config.go` (NodeConfig, LiteralOffloadingConfig), FlyteAdmin
-# `pkg/runtime/interfaces/application_configuration.go`.
+# Sources: propeller `pkg/controller/config/config.go` (NodeConfig, LiteralOffloadingConfig) and
+# `pkg/controller/nodes/catalog/config.go`, FlyteAdmin `pkg/runtime/interfaces/application_configuration.go`.
 NOT_FOLLOWED = (
     "propeller.literal-offloading-config.supported-sdk-versions",
+    "catalog-cache.max-cache-age",
     "flyteadmin.maxParallelism",
 )
 NEUTRAL = (0, "0", "0s", "")

@@ -2,7 +2,8 @@
 
 One frozen section per block of Flyte's configuration. This module reads no YAML: `settings` fills the sections, the
 composer joins them into `HandlerSettings`. Defaults are those of Flyte v1.16.8 (`awsbatch/config/config.go`,
-`tasks/aws/config.go`, `flytek8s/config/config.go`, `catalog/config.go`, `controller/config/config.go`).
+`tasks/aws/config.go`, `flytek8s/config/config.go`, `catalog/config.go`, `nodes/catalog/config.go`,
+`controller/config/config.go`).
 """
 
 from __future__ import annotations
@@ -146,6 +147,20 @@ class CatalogCacheSettings:
 
 
 @dataclass(frozen=True)
+class CatalogSettings:
+    """`catalog-cache`: the catalog that propeller asks. Without the section tasks are cached here.
+
+    :param type: `datacatalog`; with `noop`, Flyte's default where the section is there, nothing is cached.
+    """
+
+    type: str = setting("type", "noop")
+
+    @property
+    def caches(self) -> bool:
+        return self.type not in ("", "noop")
+
+
+@dataclass(frozen=True)
 class DeadlineSettings:
     """`propeller.node-config.default-deadlines`: the timeouts of nodes that have none of their own; 0s: no limit.
 
@@ -257,11 +272,15 @@ class FidelitySettings:
 
 @dataclass(frozen=True)
 class HandlerSettings:
-    """All sections that the handler and the node driver read."""
+    """All sections that the handler and the node driver read.
+
+    :param catalog: None: the files do not say.
+    """
 
     aws: AwsPluginSettings = field(default_factory=AwsPluginSettings)
     k8s: K8sPluginSettings = field(default_factory=K8sPluginSettings)
     catalog_cache: CatalogCacheSettings = field(default_factory=CatalogCacheSettings)
+    catalog: CatalogSettings | None = None
     propeller: PropellerSettings = field(default_factory=PropellerSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     emulation: FidelitySettings = field(default_factory=FidelitySettings)

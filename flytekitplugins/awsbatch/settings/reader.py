@@ -24,7 +24,18 @@ S = TypeVar("S")
 MAX_FILES = 1_000
 # Whatever lies below these is the section's own, not a chart's nesting.
 SECTIONS = frozenset(
-    {"queues", "flyteadmin", "plugins", "tasks", "task_resources", "propeller", "storage", "domains", "emulator"}
+    {
+        "queues",
+        "flyteadmin",
+        "plugins",
+        "tasks",
+        "task_resources",
+        "propeller",
+        "catalog-cache",
+        "storage",
+        "domains",
+        "emulator",
+    }
 )
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import batch_tasks
 import image_guard_tasks
 import pytest
+import yaml
 from batch_tasks import Point
 from flytekit import TaskMetadata, task
 
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchWarning, map_task
+from flytekitplugins.awsbatch.local.all_settings import DEFAULT
 from flytekitplugins.awsbatch.local.console.failure import TaskFailedError
 from flytekitplugins.awsbatch.local.deployment.backend import LocalBackend
 from flytekitplugins.awsbatch.local.run.serialise import NotLoadableError
@@ -89,6 +91,17 @@ def test_a_cache_that_cannot_be_used_is_told_of_once(awsbatch: Emulation) -> Non
     assert len(awsbatch.jobs) == 2
     told = f"as if they were not cached, as on a cluster: the cache in {awsbatch.home}/catalog cannot be written: "
     assert awsbatch.printed.count("as if they were not cached") == awsbatch.printed.count(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("catalog", "jobs"), [({"type": "noop"}, 2), ({"endpoint": "localhost:8081"}, 2), ({"type": "datacatalog"}, 1)]
+)
+def test_a_deployment_without_a_catalog_caches_nothing(tmp_path: Path, catalog: dict[str, str], jobs: int) -> None:
+    cached = map_task(batch_tasks.double, metadata=TaskMetadata(cache=True, cache_version="1"))
+    settings = {**yaml.safe_load(DEFAULT), "catalog-cache": catalog}
+    with emulation(tmp_path / "home", settings=settings, quiet=True) as awsbatch:
+        assert cached(n=[1, 2]) == cached(n=[1, 2]) == [2, 4]
+        assert len(awsbatch.jobs) == jobs
 
 
 def test_a_node_that_is_tried_again_has_no_link_before_its_next_job(

@@ -296,8 +296,9 @@ def _catalog(settings: Settings, home: Home, store: DataStore, tell: Callable[[C
     """Raises SettingsError."""
     from flytekit.configuration import LocalConfig
 
-    local = LocalConfig.auto()
-    options = {"enabled": local.cache_enabled, "overwrite": local.cache_overwrite}
+    local, catalog = LocalConfig.auto(), settings.handler.catalog
+    enabled = local.cache_enabled and (catalog is None or catalog.caches)
+    options = {"enabled": enabled, "overwrite": local.cache_overwrite}
     if not settings.local.cache:
         return DiskCatalog(home.catalog, exists=exists_in_storage, tell=tell, **options)
     prefix = check_location_url("emulator.cache", settings.local.cache, settings)
