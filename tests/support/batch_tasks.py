@@ -30,6 +30,12 @@ def double(n: int) -> int:
     return 2 * n
 
 
+@task(task_config=AWSBatchConfig())
+def described(x: int) -> int:
+    """:param x: what comes back."""
+    return x
+
+
 @task
 def plain_triple(n: int) -> int:
     return 3 * n

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import batch_tasks
@@ -102,6 +103,16 @@ def test_a_deployment_without_a_catalog_caches_nothing(tmp_path: Path, catalog: 
     with emulation(tmp_path / "home", settings=settings, quiet=True) as awsbatch:
         assert cached(n=[1, 2]) == cached(n=[1, 2]) == [2, 4]
         assert len(awsbatch.jobs) == jobs
+
+
+def test_words_that_describe_a_cached_task_do_not_count(awsbatch: Emulation) -> None:
+    """The version of the entry is the one that a Flyte 1.16.8 gave such a task."""
+    cached = map_task(batch_tasks.described, metadata=TaskMetadata(cache=True, cache_version="1"))
+    assert cached(x=[1]) == [1]
+    (entry,) = awsbatch.home.joinpath("catalog").glob("*.pb")
+    tag = "flyte_cached-jJYYHCdEwO0EGAAzKJSnDfiTqN-1FWTIAIffcpVodss"
+    key = "\n".join(["flytesnacks", "development", f"flyte_task-{cached.name}", "1-12y3_A09-PmK8qF6C", tag])
+    assert entry.stem == sha256(key.encode()).hexdigest()
 
 
 def test_a_node_that_is_tried_again_has_no_link_before_its_next_job(

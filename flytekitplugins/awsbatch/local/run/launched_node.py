@@ -9,6 +9,7 @@ from flyteidl.core import literals_pb2, tasks_pb2
 from flytekitplugins.awsbatch.admin.admin_settings import AdminSettings
 from flytekitplugins.awsbatch.admin.explanation import LaunchedExecution
 from flytekitplugins.awsbatch.admin.launch_decision import Decision
+from flytekitplugins.awsbatch.propeller.compiled_interface import strip_compiled_interface
 from flytekitplugins.awsbatch.propeller.node.node_request import ExecutionId, NodeRequest
 
 from ..deployment.locations import Locations
@@ -36,7 +37,8 @@ def launched_node_request(
     admin: AdminSettings,
     decision: Decision,
 ) -> NodeRequest:
-    """:param template: with its queue and resources."""
+    """:param template: with its queue and resources; its interface becomes that of the compiled workflow."""
+    strip_compiled_interface(template.interface)
     return NodeRequest(
         execution=ExecutionId(who.project, who.domain, who.name),
         workflow=who.workflow,
