@@ -162,6 +162,24 @@ def says_nothing(x: int) -> None:
     print(x)
 
 
+@pytest.mark.parametrize(
+    ("function", "options", "codes"),
+    [("says_a_list", {}, ["AB101"]), ("says_a_list", {"min_success_ratio": 0.5}, []), ("says_a_dict", {}, [])],
+)
+def test_a_cached_map_whose_items_are_lists_is_told(function: str, options: dict[str, Any], codes: list[str]) -> None:
+    """An item that may be missing is no list to Flyte."""
+    said = task(task_config=AWSBatchConfig(), cache=True, cache_version="1", retries=1)(globals()[function])
+    assert found(map_task(said, **options)) == codes
+
+
+def says_a_list(x: int) -> list[int]:
+    return [x]
+
+
+def says_a_dict(x: int) -> dict[str, list[int]]:
+    return {"x": [x]}
+
+
 def test_only_the_decks_of_a_maps_items_are_out_of_sight() -> None:
     single = a_task(enable_deck=True)
     assert (found(single), found(map_task(single))) == ([], ["AB113"])

@@ -36,6 +36,11 @@ def described(x: int) -> int:
     return x
 
 
+@task(task_config=AWSBatchConfig())
+def listed(x: list[int]) -> list[int]:
+    return x
+
+
 @task
 def plain_triple(n: int) -> int:
     return 3 * n

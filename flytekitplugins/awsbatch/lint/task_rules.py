@@ -60,6 +60,15 @@ def useless_cache_rule(subject: LintSubject) -> Iterator[str]:
             "is cached and has no output. datacatalog refuses entries without outputs: nothing is ever taken from the "
             "cache. Return something, or do not cache."
         )
+    if any(
+        one.type.collection_type is not None and one.type.collection_type.collection_type is not None
+        for one in subject.task.interface.outputs.values()
+    ):
+        yield (
+            "is cached and its items return lists. The aws_array handler stores such entries under another key than "
+            "the one that it looks for: no later execution finds them. Return a dict or a dataclass that holds the "
+            "list, or do not cache."
+        )
     if subject.metadata.cache_ignore_input_vars:
         names = ", ".join(subject.metadata.cache_ignore_input_vars)
         yield (

@@ -115,6 +115,17 @@ def test_words_that_describe_a_cached_task_do_not_count(awsbatch: Emulation) -> 
     assert entry.stem == sha256(key.encode()).hexdigest()
 
 
+def test_items_that_are_lists_are_stored_where_they_are_not_looked_for(awsbatch: Emulation) -> None:
+    """The version of the entry is the one that a Flyte 1.16.8 gave such a task."""
+    cached = map_task(batch_tasks.listed, metadata=TaskMetadata(cache=True, cache_version="1"))
+    assert cached(x=[[1, 2]]) == cached(x=[[1, 2]]) == [[1, 2]]
+    assert len(awsbatch.jobs) == 2
+    (entry,) = awsbatch.home.joinpath("catalog").glob("*.pb")
+    tag = "flyte_cached-YylWC4pJ3rwUGkDoO5earWGEWLaUEmr8vei5t69Hi9A"
+    key = "\n".join(["flytesnacks", "development", f"flyte_task-{cached.name}", "1-gUBcWNQ8-PmK8qF6C", tag])
+    assert entry.stem == sha256(key.encode()).hexdigest()
+
+
 def test_a_node_that_is_tried_again_has_no_link_before_its_next_job(
     awsbatch: Emulation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

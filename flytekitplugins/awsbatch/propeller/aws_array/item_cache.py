@@ -1,6 +1,8 @@
 """The cache lookups and puts of an array's items (`catalog/async_client_impl.go`, `array/catalog.go`).
 
 Lookups and puts build their keys apart: a lookup hashes all inputs, a put leaves out the ones that the task ignores.
+And `makeSingularTaskInterface` changes the task's own template in each round, which propeller keeps: a lookup has taken
+one list off the outputs, a put all of them, so that items that are lists themselves are not found again.
 """
 
 from __future__ import annotations
@@ -90,6 +92,8 @@ def store_items(context: TaskContext, services: HandlerServices, size: int, inde
     :raises HandlerError: the inputs of an item cannot be read; the next round fails again.
     """
     interface = cached_item_interface(context)
+    while _take_list_off_outputs(interface):
+        pass
     template = context.template
     ignored = tuple(template.metadata.cache_ignore_input_vars)
     wanted = set(indexes)
@@ -151,11 +155,19 @@ def cached_item_interface(context: TaskContext) -> interface_pb2.TypedInterface:
         raise PanicError(NIL_DEREFERENCE, "a discoverable task needs an interface")
     interface = interface_pb2.TypedInterface()
     interface.CopyFrom(context.template.interface)
+    _take_list_off_outputs(interface)
+    return interface
+
+
+def _take_list_off_outputs(interface: interface_pb2.TypedInterface) -> bool:
+    """Replaces each output that is a list by one of its items; whether there was one."""
+    found = False
     for variable in interface.outputs.variables.values():
         if variable.type.WhichOneof("type") == "collection_type":
             item = interface_pb2.Variable(type=variable.type.collection_type)
             variable.CopyFrom(item)
-    return interface
+            found = True
+    return found
 
 
 def _identifier(task: identifier_pb2.Identifier) -> str:
