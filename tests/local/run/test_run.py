@@ -12,7 +12,7 @@ import image_guard_tasks
 import pytest
 import yaml
 from batch_tasks import Point
-from flytekit import TaskMetadata, task
+from flytekit import PodTemplate, TaskMetadata, dynamic, task
 
 from flytekitplugins.awsbatch import AWSBatchConfig, AWSBatchWarning, map_task
 from flytekitplugins.awsbatch.local.all_settings import DEFAULT
@@ -103,6 +103,24 @@ def test_a_deployment_without_a_catalog_caches_nothing(tmp_path: Path, catalog: 
     with emulation(tmp_path / "home", settings=settings, quiet=True) as awsbatch:
         assert cached(n=[1, 2]) == cached(n=[1, 2]) == [2, 4]
         assert len(awsbatch.jobs) == jobs
+
+
+def test_a_dynamic_task_with_a_pod_template_hands_no_queue_on(awsbatch: Emulation) -> None:
+    """As on a cluster, where what it calls inherits the config of its container."""
+
+    @dynamic
+    def in_a_container() -> str:
+        return batch_tasks.greet(name="Ada")
+
+    @dynamic(pod_template=PodTemplate(pod_spec=object()))
+    def in_a_pod() -> str:
+        return in_a_container()
+
+    assert in_a_container() == "Hello, Ada!"
+    with pytest.raises(TaskFailedError, match=r"config\[dynamic_queue\] is missing") as failed:
+        in_a_pod()
+    assert "with a pod template hands no queue on" in " ".join(str(failed.value).split())
+    assert len(awsbatch.jobs) == 1
 
 
 def test_words_that_describe_a_cached_task_do_not_count(awsbatch: Emulation) -> None:

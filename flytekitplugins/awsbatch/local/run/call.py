@@ -55,6 +55,11 @@ if TYPE_CHECKING:
 
 # Enough lines of a log to begin at a frame of a traceback.
 LOG_LINES = 100
+# `buildDynamicWorkflowTemplate` in propeller's `nodes/dynamic/dynamic_workflow.go`
+NO_QUEUE_FROM_POD = (
+    "A @dynamic task with a pod template hands no queue on: propeller takes it from the container that such a task "
+    "does not have. Take the pod template off the task that calls this one."
+)
 # The node whose outputs are the workflow's inputs; flytekit compiles it without a name.
 START_NODE = "start-node"
 # What the record of a node says of its end.
@@ -209,6 +214,8 @@ class Call:
         admin = deployment.settings.admin
         launched = LaunchedExecution(own.project, own.domain, own.workflow, own.name)
         decision = decide_launch(admin, launched, self._who.plan, self._who.launch)
+        if any(getattr(call.entity, "pod_template", None) is not None for call in self._who.calls[:-1]):
+            decision = replace(decision, queue="", no_queue_help=NO_QUEUE_FROM_POD)
         self._record.queue_decision = decision_data(decision, decision_data_by_matching(admin, decision))
         for warning in (*deployment.settings.notes, *decision.warnings):
             deployment.say_once(warning)
