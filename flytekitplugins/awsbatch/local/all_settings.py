@@ -181,7 +181,7 @@ def _read(given: Reader, names: tuple[str, ...]) -> tuple[Settings, Reader]:
         aws=reader.flyte(AwsPluginSettings, "plugins", "aws"),
         k8s=reader.flyte(K8sPluginSettings, "plugins", "k8s"),
         catalog_cache=reader.flyte(CatalogCacheSettings, "plugins", "catalogCache"),
-        catalog=reader.flyte(CatalogSettings, "catalog-cache") if reader.node_at("catalog-cache")[1] else None,
+        catalog=reader.flyte(CatalogSettings, "catalog-cache"),
         propeller=reader.flyte(PropellerSettings, "propeller"),
         storage=reader.flyte(StorageSettings, "storage"),
         emulation=fidelity,

@@ -148,16 +148,16 @@ class CatalogCacheSettings:
 
 @dataclass(frozen=True)
 class CatalogSettings:
-    """`catalog-cache`: the catalog that propeller asks. Without the section tasks are cached here.
+    """`catalog-cache`: the catalog that propeller asks.
 
-    :param type: `datacatalog`; with `noop`, Flyte's default where the section is there, nothing is cached.
+    :param type: `noop`: nothing is cached. Flyte's charts say `datacatalog`, which stands here for files that do not.
     """
 
-    type: str = setting("type", "noop")
+    type: str = setting("type", "datacatalog")
 
     @property
     def caches(self) -> bool:
-        return self.type not in ("", "noop")
+        return self.type != "noop"
 
 
 @dataclass(frozen=True)
@@ -272,15 +272,12 @@ class FidelitySettings:
 
 @dataclass(frozen=True)
 class HandlerSettings:
-    """All sections that the handler and the node driver read.
-
-    :param catalog: None: the files do not say.
-    """
+    """All sections that the handler and the node driver read."""
 
     aws: AwsPluginSettings = field(default_factory=AwsPluginSettings)
     k8s: K8sPluginSettings = field(default_factory=K8sPluginSettings)
     catalog_cache: CatalogCacheSettings = field(default_factory=CatalogCacheSettings)
-    catalog: CatalogSettings | None = None
+    catalog: CatalogSettings = field(default_factory=CatalogSettings)
     propeller: PropellerSettings = field(default_factory=PropellerSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     emulation: FidelitySettings = field(default_factory=FidelitySettings)

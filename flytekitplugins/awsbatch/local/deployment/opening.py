@@ -296,8 +296,8 @@ def _catalog(settings: Settings, home: Home, store: DataStore, tell: Callable[[C
     """Raises SettingsError."""
     from flytekit.configuration import LocalConfig
 
-    local, catalog = LocalConfig.auto(), settings.handler.catalog
-    enabled = local.cache_enabled and (catalog is None or catalog.caches)
+    local = LocalConfig.auto()
+    enabled = local.cache_enabled and settings.handler.catalog.caches
     options = {"enabled": enabled, "overwrite": local.cache_overwrite}
     if not settings.local.cache:
         return DiskCatalog(home.catalog, exists=exists_in_storage, tell=tell, **options)
