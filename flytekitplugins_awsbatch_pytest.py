@@ -86,7 +86,7 @@ def asks_for_fixture(path):  # type: ignore[no-untyped-def]
         return False
     functions = body + [each for node in body if isinstance(node, ast.ClassDef) for each in node.body]
     return any(
-        isinstance(node, ast.FunctionDef)
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name.startswith("test")
         and not FIXTURES.isdisjoint(each.arg for each in node.args.args)
         for node in functions

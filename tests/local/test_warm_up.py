@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from inner_sessions import pytest_command
 
+import flytekitplugins_awsbatch_pytest
 from flytekitplugins.awsbatch.sdk import switch
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere everything is a process")
@@ -66,6 +67,11 @@ def test_a_session_starts_one_when_it_collects_the_first_test_that_asks_for_the_
 
 def test_it_is_started_before_the_file_is_imported_that_has_such_a_test(tmp_path: Path) -> None:
     run_session(tmp_path, "assert len(supervisors()) == 1")
+
+
+def test_a_coroutine_that_asks_for_the_fixture_counts(tmp_path: Path) -> None:
+    (tmp_path / "test_coroutine.py").write_text("async def test_it(awsbatch): ...")
+    assert flytekitplugins_awsbatch_pytest.asks_for_fixture(tmp_path / "test_coroutine.py")
 
 
 @pytest.mark.parametrize(
