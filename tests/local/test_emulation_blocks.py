@@ -131,6 +131,16 @@ def test_a_home_that_flytekit_reads_otherwise_is_refused(tmp_path: Path, name: s
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_tmpdir_that_flytekit_reads_otherwise_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "pbs.7[1].server"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    with pytest.raises(HomeError, match="Set TMPDIR to another folder"), emulation(tmp_path / "home"):
+        pass
+    assert list(temporary.iterdir()) == []
+
+
 def test_folders_that_a_task_nested_too_deeply_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     dead = subprocess.Popen([sys.executable, "-c", "pass"])

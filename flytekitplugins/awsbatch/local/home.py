@@ -20,7 +20,8 @@ from flytekitplugins.awsbatch import wire
 
 COMMAND = "flyte-awsbatch"
 # What fsspec and flytekit read as something else than a part of a name.
-READ_OTHERWISE = ("*", "?", "[", "::", "$")
+PATTERNS = ("*", "?", "[")
+READ_OTHERWISE = (*PATTERNS, "::", "$")
 
 
 class HomeError(Exception):
@@ -110,3 +111,12 @@ def home_from_environment(environ: Mapping[str, str]) -> Home:
     """The home that `FLYTE_AWSBATCH_HOME` names, by default `~/.flyte/awsbatch`."""
     named = environ.get(wire.SWITCH_HOME)
     return Home(Path(named).expanduser().absolute() if named else Path.home() / ".flyte" / "awsbatch")
+
+
+def check_jobs_store_files(temporary: str) -> None:
+    """Raises HomeError where flytekit, in a job, would not find what it has put into a folder below this one."""
+    if odd := [each for each in PATTERNS if each in temporary]:
+        raise HomeError(
+            f"Jobs have their temporary files below {temporary}, whose name has {' and '.join(odd)} in it: flytekit "
+            f"takes that for a pattern, and jobs could not store their outputs. Set TMPDIR to another folder."
+        )

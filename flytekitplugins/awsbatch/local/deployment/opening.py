@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import multiprocessing.util
 import os
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ from ..history import past_runs
 from ..history.record import RecordError, RunRecord
 from ..history.resume import Resumptions
 from ..history.told import ToldOnce
-from ..home import Home
+from ..home import Home, check_jobs_store_files
 from ..home import home_from_environment as from_home
 from ..identity.executions import Executions
 from . import backend
@@ -85,6 +86,9 @@ class Deployment:
         self.settings = settings
         if endpoint is None and not settings.local.storage:
             home.check_jobs_find_files()
+        in_images = settings.local.isolation == settings_module.CONTAINER
+        if endpoint is None and not in_images:
+            check_jobs_store_files(tempfile.gettempdir())
         self.home = home.prepare()
         self.reporter = reporter
         self.executions = Executions()
@@ -93,7 +97,6 @@ class Deployment:
         # A task may change the folder before the end.
         asked = report or settings.local.report
         self._report = Path(asked).expanduser().absolute() if asked else None
-        in_images = settings.local.isolation == settings_module.CONTAINER
         self.launch = LocalLaunch(
             settings.local.environment,
             settings.local.execution_env,
