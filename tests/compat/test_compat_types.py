@@ -78,7 +78,13 @@ def consume(batch: Emulation, marks: Path, values: list[tuple[Any, list[Any]]], 
     assert len(list(marks.iterdir())) == 3 * sum(sizes)
     second, requests = emulated(batch, lambda: flow(**given))
     assert seen(second) == expected
-    assert sizes_of(requests) == Counter((2 if is_cached else 3) * sizes)
+    # Items that are lists are stored where they are not looked for, as on a cluster.
+    found = [len(items) for task, items in values if is_cached and not returns_list(task)]
+    assert sizes_of(requests) == Counter(3 * sizes) - Counter(found)
+
+
+def returns_list(task: Any) -> bool:
+    return any(one.type.collection_type is not None for one in task.interface.outputs.values())
 
 
 def sizes_of(requests: list[dict[str, Any]]) -> Counter[int]:
