@@ -22,7 +22,7 @@ assert "awsbatch" not in fsspec.available_protocols()
 def python(code: str, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     command = [sys.executable, "-c", code, *arguments]
     done = subprocess.run(
-        command, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=60, check=False
+        command, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=110, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

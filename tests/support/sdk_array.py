@@ -71,7 +71,7 @@ class Array:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=110,
         )
 
     def identity(self, index: int) -> dict[str, str]:
