@@ -2,8 +2,8 @@
 
 One frozen section per block of Flyte's configuration. This module reads no YAML: `settings` fills the sections, the
 composer joins them into `HandlerSettings`. Defaults are those of Flyte v1.16.8 (`awsbatch/config/config.go`,
-`tasks/aws/config.go`, `flytek8s/config/config.go`, `catalog/config.go`, `nodes/catalog/config.go`,
-`controller/config/config.go`).
+`tasks/aws/config.go`, `flytek8s/config/config.go`, `catalog/config.go`, `controller/config/config.go`), but that of
+`catalog-cache` (`nodes/catalog/config.go`).
 """
 
 from __future__ import annotations
@@ -150,14 +150,15 @@ class CatalogCacheSettings:
 class CatalogSettings:
     """`catalog-cache`: the catalog that propeller asks.
 
-    :param type: `noop`: nothing is cached. Flyte's charts say `datacatalog`, which stands here for files that do not.
+    :param type: with `noop`, or an empty text, nothing is cached. Flyte's charts say `datacatalog`, which stands here
+        for files that do not.
     """
 
     type: str = setting("type", "datacatalog")
 
     @property
     def caches(self) -> bool:
-        return self.type != "noop"
+        return self.type not in ("", "noop")
 
 
 @dataclass(frozen=True)

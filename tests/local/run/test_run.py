@@ -95,7 +95,8 @@ def test_a_cache_that_cannot_be_used_is_told_of_once(awsbatch: Emulation) -> Non
 
 
 @pytest.mark.parametrize(
-    ("catalog", "jobs"), [({"type": "noop"}, 2), ({"endpoint": "localhost:8081"}, 1), ({"type": "datacatalog"}, 1)]
+    ("catalog", "jobs"),
+    [({"type": "noop"}, 2), ({"type": ""}, 2), ({"endpoint": "localhost:8081"}, 1), ({"type": "datacatalog"}, 1)],
 )
 def test_a_deployment_without_a_catalog_caches_nothing(tmp_path: Path, catalog: dict[str, str], jobs: int) -> None:
     cached = map_task(batch_tasks.double, metadata=TaskMetadata(cache=True, cache_version="1"))
