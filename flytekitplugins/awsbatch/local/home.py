@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,9 +81,9 @@ class Home:
 
     def check_jobs_find_files(self) -> None:
         """Raises HomeError where flytekit, in a job, would not find the files that lie in this folder."""
-        if odd := [each for each in READ_OTHERWISE if each in str(self.path)]:
+        if odd := _odd_parts(str(self.path), READ_OTHERWISE):
             raise HomeError(
-                f"The emulation keeps its runs and logs in {self.path}, whose name has {' and '.join(odd)} in it: "
+                f"The emulation keeps its runs and logs in {self.path}, whose name has {odd} in it: "
                 f"flytekit takes that for a pattern or a variable, and no job would find its inputs. Choose another "
                 f"folder: {wire.SWITCH_HOME}, or for emulation() its `home`, or TMPDIR where it has none."
             )
@@ -115,8 +115,12 @@ def home_from_environment(environ: Mapping[str, str]) -> Home:
 
 def check_jobs_store_files(temporary: str) -> None:
     """Raises HomeError where flytekit, in a job, would not find what it has put into a folder below this one."""
-    if odd := [each for each in PATTERNS if each in temporary]:
+    if odd := _odd_parts(temporary, PATTERNS):
         raise HomeError(
-            f"Jobs have their temporary files below {temporary}, whose name has {' and '.join(odd)} in it: flytekit "
-            f"takes that for a pattern, and jobs could not store their outputs. Set TMPDIR to another folder."
+            f"Jobs have their temporary files below {temporary}, whose name has {odd} in it: flytekit takes that for a "
+            f"pattern, and jobs could not store their outputs. Set TMPDIR to another folder."
         )
+
+
+def _odd_parts(name: str, odd: Iterable[str]) -> str:
+    return " and ".join(each for each in odd if each in name)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from ..arns import DEFINITION, JOB, QUEUE, split_arn_revision
@@ -86,10 +87,7 @@ class JobOperations:
             return f'{{"jobs":[{",".join(map(self._descriptions.text, self._wanted(request)))}]}}'
 
     def _wanted(self, request: Request) -> list[Job | Unit]:
-        wanted = request["jobs"]
-        if len(wanted) > MAX_IDS:
-            raise client_error(f"jobs names {len(wanted)} ids: at most {MAX_IDS}")
-        return [target for each in dict.fromkeys(wanted) if (target := self._find(each)) is not None]
+        return [target for each in _ids_of(request, MAX_IDS) if (target := self._find(each)) is not None]
 
     def cancel(self, request: Request) -> Answer:
         """Fails a job that has not started; one that has is left alone. Of an array, its children likewise."""
@@ -219,17 +217,14 @@ class JobOperations:
     def _stop_several(self, request: Request, how: str) -> Answer:
         """Jobs that are unknown are among the successful ones, as AWS says."""
         request_rules.check_stop_request(request, "jobs")
-        ids = list(dict.fromkeys(request["jobs"]))
-        if len(ids) > MOST_STOPPED:
-            raise client_error(f"jobs names {len(ids)} ids: at most {MOST_STOPPED}")
-        errors = []
-        for job_id in ids:
+        answer: Answer = {"successful": [], "errors": []}
+        for job_id in _ids_of(request, MOST_STOPPED):
             if problem := _malformed(job_id):
-                errors.append({"job": job_id, "code": "ValidationException", "message": problem})
+                answer["errors"].append({"job": job_id, "code": "ValidationException", "message": problem})
             else:
                 self._stop_job(job_id, request["reason"], how)
-        wrong = {each["job"] for each in errors}
-        return {"successful": [job_id for job_id in ids if job_id not in wrong], "errors": errors}
+                answer["successful"].append(job_id)
+        return answer
 
     def _stop_job(self, job_id: str, words: str, how: str) -> None:
         table, engine = self._context.table, self._context.engine
@@ -264,6 +259,14 @@ class JobOperations:
                 raise client_error(f"dependsOn: job {each['jobId']} does not exist")
             if each.get("type") == N_TO_N and (not isinstance(target, Job) or target.size != size):
                 raise client_error(f"dependsOn: job {each['jobId']} is no array of the same size, as N_TO_N needs")
+
+
+def _ids_of(request: Request, most: int) -> Iterable[str]:
+    """The jobs that a request names, each once."""
+    ids = request["jobs"]
+    if len(ids) > most:
+        raise client_error(f"jobs names {len(ids)} ids: at most {most}")
+    return dict.fromkeys(ids)
 
 
 def _malformed(job_id: str) -> str:
